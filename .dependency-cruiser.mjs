@@ -1,0 +1,47 @@
+// The floors of the house: a folder imports only from the floors below it, and no file is its own ancestor.
+const floors = ['scheduler', 'nic', 'host', 'guests', 'src'];
+
+const upward = floors.slice(0, -1).map((floor, index) => ({
+  name: `${floor}-imports-only-from-below`,
+  comment: `${floor}/ is floor ${index + 1}; see docs/architecture.md`,
+  severity: 'error',
+  from: { path: `^${floor}/` },
+  to: { path: `^(${floors.slice(index + 1).join('|')})/` },
+}));
+
+export default {
+  forbidden: [
+    ...upward,
+    {
+      name: 'no-circles',
+      comment: 'files that import each other cannot be read one at a time',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'nothing-shipped-imports-tests',
+      severity: 'error',
+      from: { path: `^(${floors.join('|')})/` },
+      to: { path: '^(test|bench|examples)/' },
+    },
+    {
+      name: 'not-to-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'not-to-dev-dependency',
+      severity: 'error',
+      from: { path: `^(${floors.join('|')})/` },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,68 @@
+import { Observable, type Subscriber } from 'rxjs';
+import type { EventKernel } from './event-kernel.js';
+
+/** A room was told something while it was still telling its observers of it. Our own mistake, so it throws. */
+export class ReentryError extends Error {
+  override readonly name = 'ReentryError';
+}
+
+/**
+ * Where a room offers what happens in it: an Observable that only its owner can feed.
+ *
+ * Unlike a Subject it refuses a `next` from inside one of its own observers, because later observers would
+ * see the two values in the wrong order (RxJS keeps that as intended; see docs/architecture.md). The cause
+ * of the next event belongs in the kernel's queue, at delay zero if need be. The refusal surfaces as an
+ * exception from the kernel's `run`, with the name of the outlet.
+ *
+ * With no observers `next` is one comparison. Test `observed` before building a value that costs anything.
+ */
+export class Outlet<T> {
+  /** What others may subscribe to. Hot; an observer sees what happens from then on. */
+  readonly stream$: Observable<T>;
+  readonly #name: string;
+  readonly #kernel: EventKernel;
+  #subscribers: readonly Subscriber<T>[] = [];
+  #emitting = false;
+
+  constructor(name: string, kernel: EventKernel) {
+    this.#name = name;
+    this.#kernel = kernel;
+    this.stream$ = new Observable<T>((subscriber) => {
+      // A new list each time, so that one who leaves during an emission does not shift the others.
+      this.#subscribers = [...this.#subscribers, subscriber];
+      return () => {
+        this.#subscribers = this.#subscribers.filter((other) => other !== subscriber);
+      };
+    });
+  }
+
+  /** Whether anybody listens. */
+  get observed(): boolean {
+    return this.#subscribers.length > 0;
+  }
+
+  /** Tells every observer. @throws ReentryError (from the kernel's `run`) when called from one of them. */
+  next(value: T): void {
+    const subscribers = this.#subscribers;
+    if (subscribers.length === 0) return;
+    if (this.#emitting) {
+      const error = new ReentryError(
+        `${this.#name}: next() from inside its own observer at ${this.#kernel.nowNs} ns; ` +
+          'schedule the effect on the kernel instead',
+      );
+      this.#kernel.fail(error);
+      return;
+    }
+    this.#emitting = true;
+    try {
+      for (let index = 0; index < subscribers.length; index += 1) subscribers[index]?.next(value);
+    } finally {
+      this.#emitting = false;
+    }
+  }
+
+  /** Ends the stream: the run is over. */
+  complete(): void {
+    for (const subscriber of this.#subscribers) subscriber.complete();
+  }
+}

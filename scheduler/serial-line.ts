@@ -1,0 +1,66 @@
+/**
+ * A medium that carries bytes one after the other at a fixed rate: a wire, or one direction of a PCIe link.
+ *
+ * The rate is kept as a reduced fraction of nanoseconds a byte and what is left of a nanosecond is carried
+ * forward, so a million frames at 400 Gb/s end on the nanosecond that the arithmetic says, not on a sum of
+ * rounded ones.
+ */
+export class SerialLine {
+  readonly rateBps: number;
+  readonly #nsNumerator: number;
+  readonly #nsDenominator: number;
+  #freeAtNs = 0;
+  #freeAtRemainder = 0;
+  #carriedBytes = 0;
+
+  /** @param rateBps bits a second, a whole number from 1 to 10^13. */
+  constructor(rateBps: number) {
+    if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
+      throw new RangeError(`rateBps is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`);
+    }
+    const divisor = greatestCommonDivisor(8e9, rateBps);
+    this.rateBps = rateBps;
+    this.#nsNumerator = 8e9 / divisor;
+    this.#nsDenominator = rateBps / divisor;
+  }
+
+  /** First whole nanosecond at which the line is free. */
+  get freeAtNs(): number {
+    return this.#freeAtNs + (this.#freeAtRemainder > 0 ? 1 : 0);
+  }
+
+  /** Bytes that the line was given since the start. */
+  get carriedBytes(): number {
+    return this.#carriedBytes;
+  }
+
+  /** Time that the line has spent (or is booked to spend) carrying bytes, ns, rounded up. */
+  get busyNs(): number {
+    return this.durationNs(this.#carriedBytes);
+  }
+
+  /** How long `bytes` take on an idle line, ns, rounded up. */
+  durationNs(bytes: number): number {
+    return Math.ceil((bytes * this.#nsNumerator) / this.#nsDenominator);
+  }
+
+  /** Books `bytes` behind whatever is booked already, not before `fromNs`; returns when the last bit has passed, ns rounded up. */
+  carry(bytes: number, fromNs: number): number {
+    if (fromNs > this.#freeAtNs) {
+      this.#freeAtNs = fromNs;
+      this.#freeAtRemainder = 0;
+    }
+    this.#carriedBytes += bytes;
+    const total = bytes * this.#nsNumerator + this.#freeAtRemainder;
+    const wholeNs = Math.floor(total / this.#nsDenominator);
+    this.#freeAtNs += wholeNs;
+    this.#freeAtRemainder = total - wholeNs * this.#nsDenominator;
+    return this.#freeAtNs + (this.#freeAtRemainder > 0 ? 1 : 0);
+  }
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return x;
+}
