@@ -1,0 +1,129 @@
+/** All that a walker, a table builder or a queue needs of memory: little-endian 32-bit words at physical byte addresses. */
+export interface TableMemory {
+  readU32(address: number): number;
+  writeU32(address: number, value: number): void;
+}
+
+/** Says whether the 4 KB frame at `address` can be read. A unit that reads where it says no reports a hardware fault. */
+export type Reachable = (address: number) => boolean;
+
+/** Most page-table reads that one walk makes: AMD-Vi has six levels. */
+export const MAX_WALK_LEVELS = 6;
+
+/** First address beyond those that this emulator can carry as a number, 2^53. */
+export const ADDRESS_LIMIT = 2 ** 53;
+
+/** The interrupt window: writes to it are interrupt messages, never transfers to memory. */
+export const INTERRUPT_WINDOW_START = 0xfee0_0000;
+export const INTERRUPT_WINDOW_END = 0xfef0_0000;
+
+/** What a walk that failed may leave in the log: `always`, only the device's `first` fault, or `never`. */
+export type FaultLogging = 'always' | 'first' | 'never';
+
+/**
+ * What a walk found. One object serves many walks: a caller keeps one and hands it to `walk` each time.
+ *
+ * A walk that fails (`ok` false) has a `faultReason` of the vendor's numbering. Reason 0 means that the request
+ * is stopped and nothing is to be recorded, as for the interrupt window.
+ */
+export class WalkResult {
+  /** True if the request may go on to memory. */
+  ok = false;
+  /** VT-d fault reason, or AMD-Vi event code; 0 when there is nothing to record. */
+  faultReason = 0;
+  /** AMD-Vi event flags (bits 27:16 of an event, as a number); 0 for VT-d. */
+  faultFlags = 0;
+  /** What of this fault the tables let into the log (VT-d FPD, AMD-Vi SE and SA). */
+  logging: FaultLogging = 'always';
+  /** The address lies in the interrupt window. A write is a message for the interrupt controller, a read is refused. */
+  interruptWindow = false;
+  /** The request goes on with its own address. `physical` is then the 4 KB page of that address. */
+  passThrough = false;
+  /** Physical address at which the page starts. */
+  physical = 0;
+  /** Log2 of the page's size in bytes: 12 for 4 KB. */
+  pageBits = 0;
+  /** Permissions of the page, after the AND along the walk. */
+  read = false;
+  write = false;
+  /** Domain of the requester, 0 if its entry was not reached. */
+  domainId = 0;
+  /** Reads made to find the requester's tables: 2 for VT-d (root, context), 1 for AMD-Vi (device table), fewer on a fault. */
+  contextReads = 0;
+  /** Page-table reads made. */
+  levels = 0;
+  /** The table that each of those reads went to, in order; the first `levels` elements are of this walk. */
+  readonly tableAddress = new Float64Array(MAX_WALK_LEVELS);
+  /** The level of each of those tables: 1 holds 4 KB pages. AMD-Vi may skip levels, so they need not be consecutive. */
+  readonly tableLevel = new Uint8Array(MAX_WALK_LEVELS);
+
+  /** Makes the result ready for a new walk. */
+  reset(): void {
+    this.ok = false;
+    this.faultReason = 0;
+    this.faultFlags = 0;
+    this.logging = 'always';
+    this.interruptWindow = false;
+    this.passThrough = false;
+    this.physical = 0;
+    this.pageBits = 0;
+    this.read = false;
+    this.write = false;
+    this.domainId = 0;
+    this.contextReads = 0;
+    this.levels = 0;
+  }
+
+  /** The request goes on untranslated. */
+  pass(iova: number, read: boolean, write: boolean): void {
+    this.ok = true;
+    this.passThrough = true;
+    this.physical = iova - (iova % 4096);
+    this.pageBits = 12;
+    this.read = read;
+    this.write = write;
+  }
+
+  /** The request is stopped, with a fault of the vendor's numbering. */
+  fail(faultReason: number, faultFlags = 0): void {
+    this.ok = false;
+    this.faultReason = faultReason;
+    this.faultFlags = faultFlags;
+  }
+
+  /** The request is in the interrupt window: nothing of it is for memory, and nothing is recorded. */
+  stopAtInterruptWindow(): void {
+    this.ok = false;
+    this.interruptWindow = true;
+  }
+
+  /** Notes a page-table read. */
+  noteRead(tableAddress: number, level: number): void {
+    this.tableAddress[this.levels] = tableAddress;
+    this.tableLevel[this.levels] = level;
+    this.levels += 1;
+  }
+}
+
+/** Translates one address by reading the tables in memory. It caches nothing, takes no time and allocates nothing. */
+export interface TableWalker {
+  /**
+   * @param requesterId 16-bit bus/device/function, bus in the high byte
+   * @param iova the address that the device used, bytes, a whole number
+   * @param write true for a write
+   * @param out receives the outcome; whatever it held is overwritten
+   */
+  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void;
+}
+
+/** True if `iova` lies in the interrupt window. */
+export function inInterruptWindow(iova: number): boolean {
+  return iova >= INTERRUPT_WINDOW_START && iova < INTERRUPT_WINDOW_END;
+}
+
+/** Throws if `iova` is not an address at all. That is a mistake of ours: a device cannot emit one. */
+export function assertAddress(iova: number): void {
+  if (!(iova >= 0) || iova !== Math.floor(iova)) {
+    throw new RangeError(`address is ${iova}, expected a whole number of bytes from 0`);
+  }
+}
