@@ -1,0 +1,175 @@
+import { type SchedulerAction, type SchedulerLike, Subscription } from 'rxjs';
+import { type EventHandle, type EventKernel, type HandlerId, KernelTimeError } from './event-kernel.js';
+
+type Work<T> = (this: SchedulerAction<T>, state?: T) => void;
+
+/**
+ * RxJS on the kernel's clock: give it to `timer`, `interval`, `delay`, `debounceTime`, `bufferTime`,
+ * `observeOn` or `timeout`, and their times are virtual nanoseconds.
+ *
+ * What differs from RxJS's own VirtualTimeScheduler, and why:
+ * - its actions are events among all others of the kernel, so a `timer(500)` and a DMA that ends 500 ns from
+ *   now run in the order in which they were scheduled;
+ * - an action that throws is unsubscribed and its error leaves through the kernel's `run`; everything else
+ *   that is queued stays queued;
+ * - a delay that is negative, NaN or infinite is refused: the first would turn the clock back, and nobody
+ *   can wait for the other two (a stream that never fires is `NEVER`);
+ * - an action that schedules itself again is used again; nothing is allocated for it.
+ *
+ * A fraction of a nanosecond is rounded up, so a timer may be late by less than one but is never early. An
+ * operator that looks at the clock when it is woken, as debounceTime does, would otherwise find itself early
+ * and ask again for the same instant, for ever.
+ */
+export class KernelScheduler implements SchedulerLike {
+  readonly #queue: ActionQueue;
+  readonly #kernel: EventKernel;
+
+  /** @param room the name that errors carry, e.g. `guest3.traffic`. */
+  constructor(kernel: EventKernel, room = 'rxjs') {
+    this.#kernel = kernel;
+    this.#queue = new ActionQueue(kernel, room);
+  }
+
+  /** Virtual time, ns. */
+  now(): number {
+    return this.#kernel.nowNs;
+  }
+
+  /** Actions that wait for their time. */
+  get pending(): number {
+    return this.#queue.pending;
+  }
+
+  /**
+   * Runs `work` with `state` after `delayNs`. Inside it, `this.schedule(state, delayNs)` runs it once more.
+   * @returns a subscription that takes the action back, out of the kernel's queue as well.
+   * @throws KernelTimeError for a delay that is negative or not finite.
+   */
+  schedule<T>(work: Work<T>, delayNs = 0, state?: T): Subscription {
+    return new KernelAction<T>(this.#queue, work).schedule(state, delayNs);
+  }
+
+  checkInvariants(): void {
+    this.#queue.checkInvariants();
+  }
+}
+
+/** What the queue knows of an action. */
+interface Waiting {
+  /** Place in the queue's table, or -1 while the action does not wait. */
+  line: number;
+  event: EventHandle;
+  readonly closed: boolean;
+  execute(): void;
+}
+
+/** One piece of work and its place in virtual time. RxJS hands it to the work as `this`. */
+class KernelAction<T> extends Subscription implements SchedulerAction<T>, Waiting {
+  readonly #queue: ActionQueue;
+  #work: Work<T> | undefined;
+  #state: T | undefined;
+  line = -1;
+  event: EventHandle = 0;
+
+  constructor(queue: ActionQueue, work: Work<T>) {
+    super();
+    this.#queue = queue;
+    this.#work = work;
+  }
+
+  /** Waits for `delayNs` from now. An action waits once at most: a wait that has not ended yet is replaced. */
+  schedule(state?: T, delayNs = 0): Subscription {
+    if (this.closed) return this;
+    this.#queue.enqueue(this, delayNs);
+    this.#state = state;
+    return this;
+  }
+
+  /** Its time has come. The queue has taken it off the table, so it may schedule itself again. */
+  execute(): void {
+    try {
+      this.#work?.(this.#state);
+    } catch (error) {
+      this.unsubscribe();
+      throw error;
+    }
+  }
+
+  override unsubscribe(): void {
+    if (this.closed) return;
+    this.#queue.remove(this);
+    this.#work = undefined;
+    this.#state = undefined;
+    super.unsubscribe();
+  }
+}
+
+/** The actions that wait. A kernel event carries numbers, so it says which line of this table is due. */
+class ActionQueue {
+  readonly #kernel: EventKernel;
+  readonly #room: string;
+  readonly #due: HandlerId;
+  readonly #lines: (Waiting | undefined)[] = [];
+  readonly #freeLines: number[] = [];
+
+  constructor(kernel: EventKernel, room: string) {
+    this.#kernel = kernel;
+    this.#room = room;
+    this.#due = kernel.register(room, (line) => this.#onDue(line));
+  }
+
+  get pending(): number {
+    return this.#lines.length - this.#freeLines.length;
+  }
+
+  enqueue(action: Waiting, delayNs: number): void {
+    if (!(delayNs >= 0 && delayNs < Number.POSITIVE_INFINITY)) {
+      throw new KernelTimeError(
+        `${this.#room}: RxJS asked for a delay of ${delayNs} ns at ${this.#kernel.nowNs} ns, ` +
+          'expected a finite number >= 0',
+      );
+    }
+    const line = action.line >= 0 ? action.line : (this.#freeLines.at(-1) ?? this.#lines.length);
+    // The kernel may still refuse (past the end of its time), so nothing has changed until it has answered.
+    const event = this.#kernel.schedule(Math.ceil(delayNs), this.#due, line);
+    if (action.line >= 0) {
+      this.#kernel.cancel(action.event);
+    } else {
+      if (line < this.#lines.length) this.#freeLines.pop();
+      this.#lines[line] = action;
+      action.line = line;
+    }
+    action.event = event;
+  }
+
+  remove(action: Waiting): void {
+    if (action.line < 0) return;
+    this.#kernel.cancel(action.event);
+    this.#release(action);
+  }
+
+  checkInvariants(): void {
+    let waiting = 0;
+    for (const [line, action] of this.#lines.entries()) {
+      if (action === undefined) continue;
+      waiting += 1;
+      if (action.closed) throw new Error(`${this.#room}: the action on line ${line} is closed`);
+      if (action.line !== line) throw new Error(`${this.#room}: the action on line ${line} is not there`);
+    }
+    if (waiting !== this.pending)
+      throw new Error(`${this.#room}: ${this.pending} actions counted, ${waiting} found`);
+  }
+
+  #onDue(line: number): void {
+    const action = this.#lines[line];
+    if (action === undefined) throw new Error(`${this.#room}: line ${line} is due and empty`);
+    this.#release(action);
+    action.execute();
+  }
+
+  #release(action: Waiting): void {
+    this.#lines[action.line] = undefined;
+    this.#freeLines.push(action.line);
+    action.line = -1;
+  }
+}
