@@ -1,0 +1,85 @@
+import { NOBODY } from '../discipline.js';
+import { capacityFor, widened } from './widened.js';
+
+const UNLINKED = -2;
+
+/**
+ * A queue of contexts linked through typed arrays: a context is its own list node, so that nothing is
+ * allocated to queue one, and one can be taken out of the middle at once. O(1) everything.
+ */
+export class ContextList {
+  #next: Int32Array = new Int32Array(64).fill(UNLINKED);
+  #previous: Int32Array = new Int32Array(64).fill(UNLINKED);
+  #front = NOBODY;
+  #back = NOBODY;
+  #size = 0;
+
+  /** First in the queue, or NOBODY. */
+  get front(): number {
+    return this.#front;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The one behind `context`, or NOBODY. */
+  after(context: number): number {
+    return this.#next[context] ?? NOBODY;
+  }
+
+  has(context: number): boolean {
+    return (this.#next[context] ?? UNLINKED) !== UNLINKED;
+  }
+
+  /** Puts a context, which must not be in the list, behind all others. */
+  pushBack(context: number): void {
+    if (context >= this.#next.length) {
+      const capacity = capacityFor(context);
+      this.#next = widened(this.#next, capacity, UNLINKED);
+      this.#previous = widened(this.#previous, capacity, UNLINKED);
+    }
+    if (this.#next[context] !== UNLINKED) throw new Error(`context ${context} is in the list already`);
+    this.#next[context] = NOBODY;
+    this.#previous[context] = this.#back;
+    if (this.#back === NOBODY) this.#front = context;
+    else this.#next[this.#back] = context;
+    this.#back = context;
+    this.#size += 1;
+  }
+
+  /** Takes a context out, wherever it stands. */
+  remove(context: number): void {
+    const next = this.#next[context] ?? UNLINKED;
+    if (next === UNLINKED) throw new Error(`context ${context} is not in the list`);
+    const previous = this.#previous[context] ?? NOBODY;
+    if (previous === NOBODY) this.#front = next;
+    else this.#next[previous] = next;
+    if (next === NOBODY) this.#back = previous;
+    else this.#previous[next] = previous;
+    this.#next[context] = UNLINKED;
+    this.#previous[context] = UNLINKED;
+    this.#size -= 1;
+  }
+
+  /** The first goes behind the last. */
+  rotate(): void {
+    const context = this.#front;
+    if (context === this.#back) return;
+    this.remove(context);
+    this.pushBack(context);
+  }
+
+  checkInvariants(): void {
+    let count = 0;
+    let previous = NOBODY;
+    for (let context = this.#front; context !== NOBODY; context = this.#next[context] ?? NOBODY) {
+      if (this.#previous[context] !== previous) throw new Error(`context ${context} is linked one way only`);
+      previous = context;
+      count += 1;
+      if (count > this.#size) throw new Error('the list runs in a circle');
+    }
+    if (previous !== this.#back || count !== this.#size)
+      throw new Error(`list of ${this.#size} has ${count}`);
+  }
+}

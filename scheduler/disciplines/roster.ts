@@ -1,0 +1,151 @@
+import { capacityFor, widened } from './widened.js';
+
+const ABSENT = 0;
+const IDLE = 1;
+const BACKLOGGED = 2;
+
+/** Contexts are numbered below this, so that a mistyped number does not ask for gigabytes. */
+export const MAX_CONTEXTS = 2 ** 20;
+
+/**
+ * Who takes part in a discipline, who of those waits, and how large the frame at the head is. It holds every
+ * discipline to the same reading of the contract: what a caller may do is checked here and nowhere else.
+ */
+export class Roster {
+  readonly #discipline: string;
+  #state: Uint8Array = new Uint8Array(64);
+  #headBytes: Float64Array = new Float64Array(64);
+  #members = 0;
+  #backlogged = 0;
+
+  constructor(discipline: string) {
+    this.#discipline = discipline;
+  }
+
+  /** Contexts that take part. */
+  get members(): number {
+    return this.#members;
+  }
+
+  /** Contexts that wait. */
+  get backlogged(): number {
+    return this.#backlogged;
+  }
+
+  /** Contexts that have a place in the columns; a discipline keeps its own as long. */
+  get capacity(): number {
+    return this.#state.length;
+  }
+
+  isMember(context: number): boolean {
+    return (this.#state[context] ?? ABSENT) !== ABSENT;
+  }
+
+  isBacklogged(context: number): boolean {
+    return this.#state[context] === BACKLOGGED;
+  }
+
+  /** Bytes of the frame at the head, 0 while idle. */
+  headBytes(context: number): number {
+    return this.#headBytes[context] ?? 0;
+  }
+
+  /** @throws RangeError for a number that no context can have, Error for one that takes part already. */
+  join(context: number): void {
+    if (!Number.isInteger(context) || context < 0 || context >= MAX_CONTEXTS) {
+      throw new RangeError(
+        `${this.#discipline}: context is ${context}, expected a whole number from 0 to ${MAX_CONTEXTS - 1}`,
+      );
+    }
+    if (this.isMember(context)) throw new Error(`${this.#discipline}: context ${context} takes part already`);
+    const capacity = capacityFor(context);
+    this.#state = widened(this.#state, capacity);
+    this.#headBytes = widened(this.#headBytes, capacity);
+    this.#state[context] = IDLE;
+    this.#members += 1;
+  }
+
+  /** The context must be idle: a discipline takes it out of its queue first. */
+  leave(context: number): void {
+    if (this.#state[context] !== IDLE) {
+      throw new Error(`${this.#discipline}: context ${context} cannot leave, it is ${this.#spell(context)}`);
+    }
+    this.#state[context] = ABSENT;
+    this.#members -= 1;
+  }
+
+  /** True if the context was idle and waits from now on; false if it waited already (nothing changes). */
+  activate(context: number, headBytes: number): boolean {
+    if (this.#state[context] === BACKLOGGED) return false;
+    if (this.#state[context] !== IDLE) {
+      throw new Error(`${this.#discipline}: context ${context} has a frame but does not take part`);
+    }
+    this.#requireBytes(context, headBytes);
+    this.#state[context] = BACKLOGGED;
+    this.#headBytes[context] = headBytes;
+    this.#backlogged += 1;
+    return true;
+  }
+
+  /** The head frame was taken. True if another waits behind it. */
+  served(context: number, bytes: number, nextHeadBytes: number): boolean {
+    if (this.#state[context] !== BACKLOGGED) {
+      throw new Error(
+        `${this.#discipline}: context ${context} was served, but it is ${this.#spell(context)}`,
+      );
+    }
+    if (bytes !== this.#headBytes[context]) {
+      throw new Error(
+        `${this.#discipline}: ${bytes} bytes of context ${context} were served, its head has ${this.#headBytes[context]}`,
+      );
+    }
+    if (nextHeadBytes === 0) {
+      this.withdraw(context);
+      return false;
+    }
+    this.#requireBytes(context, nextHeadBytes);
+    this.#headBytes[context] = nextHeadBytes;
+    return true;
+  }
+
+  /** The context waits no longer. True if it did. */
+  withdraw(context: number): boolean {
+    if (this.#state[context] !== BACKLOGGED) return false;
+    this.#state[context] = IDLE;
+    this.#headBytes[context] = 0;
+    this.#backlogged -= 1;
+    return true;
+  }
+
+  checkInvariants(): void {
+    let members = 0;
+    let backlogged = 0;
+    for (let context = 0; context < this.#state.length; context += 1) {
+      if (this.#state[context] !== ABSENT) members += 1;
+      if (this.#state[context] === BACKLOGGED) backlogged += 1;
+      if ((this.#state[context] === BACKLOGGED) !== this.headBytes(context) > 0) {
+        throw new Error(
+          `${this.#discipline}: context ${context} is ${this.#spell(context)} with a head of ${this.headBytes(context)} bytes`,
+        );
+      }
+    }
+    if (members !== this.#members || backlogged !== this.#backlogged) {
+      throw new Error(
+        `${this.#discipline}: counted ${this.#members} members and ${this.#backlogged} backlogged, found ${members} and ${backlogged}`,
+      );
+    }
+  }
+
+  #requireBytes(context: number, bytes: number): void {
+    if (!Number.isInteger(bytes) || bytes < 1) {
+      throw new RangeError(
+        `${this.#discipline}: head of context ${context} is ${bytes} bytes, expected a whole number >= 1`,
+      );
+    }
+  }
+
+  #spell(context: number): string {
+    const state = this.#state[context] ?? ABSENT;
+    return state === BACKLOGGED ? 'backlogged' : state === IDLE ? 'idle' : 'not taking part';
+  }
+}

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { NOBODY } from '../../../scheduler/discipline.js';
+import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
+import { FifoDrain } from '../../../scheduler/disciplines/fifo-drain.js';
+import { DISCIPLINES, makeDiscipline } from '../../../scheduler/disciplines/index.js';
+import { PacketRoundRobin } from '../../../scheduler/disciplines/packet-round-robin.js';
+import { playBacklog, playGreedy } from './play.js';
+
+describe('FIFO drain', () => {
+  it('serves whoever rang first until its ring is empty', () => {
+    const fifo = new FifoDrain();
+    for (const context of [0, 1, 2]) fifo.join(context);
+    expect(playBacklog(fifo, [[100, 100, 100], [100], [100, 100]])).toEqual([0, 0, 0, 1, 2, 2]);
+  });
+
+  it('starves the second for as long as the first keeps its ring filled', () => {
+    const fifo = new FifoDrain();
+    fifo.join(0);
+    fifo.join(1);
+    expect(playGreedy(fifo, [60, 60], 1_000_000)[1]).toBe(0);
+  });
+});
+
+describe('packet round robin', () => {
+  it('takes one frame a visit', () => {
+    const prr = new PacketRoundRobin();
+    for (const context of [0, 1, 2]) prr.join(context);
+    expect(playBacklog(prr, [[9018, 9018, 9018], [60], [60, 60]])).toEqual([0, 1, 2, 0, 2, 0]);
+  });
+
+  it('counts frames, not bytes', () => {
+    const prr = new PacketRoundRobin();
+    prr.join(0);
+    prr.join(1);
+    expect(playGreedy(prr, [9018, 60], 90_780)).toEqual([90_180, 600]);
+  });
+});
+
+describe('deficit round robin', () => {
+  /**
+   * Shreedhar and Varghese, figures 2 and 3: quantum 500. Flow 1 holds 200, 750, 20; flow 2 holds 500, 500; flow 3
+   * holds 200, 600, 100; flow 4 holds 50, 700, 180. The paper shows the first visit: flow 1 sends 200 and keeps
+   * 300, flow 2 sends 500 and keeps nothing. The rest is worked out by hand with the same rule.
+   */
+  it("follows the paper's example", () => {
+    const drr = new DeficitRoundRobin({ quantumBytes: 500 });
+    for (const context of [0, 1, 2, 3]) drr.join(context, { weight: 1 });
+    const queues = [
+      [200, 750, 20],
+      [500, 500],
+      [200, 600, 100],
+      [50, 700, 180],
+    ];
+    // Round 1: 200 (keeps 300) | 500 (keeps 0) | 200 (keeps 300) | 50 (keeps 450)
+    // Round 2: 800: 750, 20, empty | 500, empty | 800: 600, 100, empty | 950: 700, 180, empty
+    expect(playBacklog(drr, queues)).toEqual([0, 1, 2, 3, 0, 0, 1, 2, 2, 3, 3]);
+  });
+
+  it('keeps what the paper says after the first visits', () => {
+    const drr = new DeficitRoundRobin({ quantumBytes: 500 });
+    drr.join(0, { weight: 1 });
+    drr.join(1, { weight: 1 });
+    drr.activate(0, 200);
+    drr.activate(1, 500);
+    drr.served(0, 200, 750);
+    expect(drr.deficitBytes(0)).toBe(300);
+    drr.served(1, 500, 500);
+    expect(drr.deficitBytes(1)).toBe(0);
+    expect(drr.select()).toBe(0);
+  });
+
+  it('gives weights their bytes although sizes differ', () => {
+    const drr = new DeficitRoundRobin({ quantumBytes: 9018 });
+    drr.join(0, { weight: 1 });
+    drr.join(1, { weight: 3 });
+    const [light = 0, heavy = 0] = playGreedy(drr, [9018, 60], 40_000_000);
+    expect(Math.abs(heavy / 3 - light)).toBeLessThanOrEqual(
+      drr.gapBoundBytes({ weight: 1, maxFrameBytes: 9018 }, { weight: 3, maxFrameBytes: 60 }),
+    );
+  });
+
+  it('serves a frame larger than the quantum after as many visits as it needs', () => {
+    const drr = new DeficitRoundRobin({ quantumBytes: 100 });
+    drr.join(0, { weight: 1 });
+    drr.join(1, { weight: 1 });
+    expect(
+      playBacklog(drr, [
+        [100, 250],
+        [100, 100, 100, 100],
+      ]),
+    ).toEqual([0, 1, 1, 1, 0, 1]);
+  });
+
+  it('lets a context that ran empty start from nothing', () => {
+    const drr = new DeficitRoundRobin({ quantumBytes: 1000 });
+    drr.join(0, { weight: 1 });
+    drr.join(1, { weight: 1 });
+    drr.activate(0, 60);
+    drr.served(0, 60, 0);
+    expect(drr.deficitBytes(0)).toBe(0);
+    drr.activate(1, 600);
+    drr.activate(0, 1000);
+    drr.served(1, 600, 600);
+    expect(drr.deficitBytes(0)).toBe(1000);
+  });
+
+  it('is not moved by being asked', () => {
+    const drr = new DeficitRoundRobin();
+    expect(drr.select()).toBe(NOBODY);
+    drr.join(5, { weight: 1 });
+    drr.activate(5, 60);
+    expect([drr.select(), drr.select(), drr.select()]).toEqual([5, 5, 5]);
+    expect(drr.deficitBytes(5)).toBe(1514);
+  });
+
+  it('holds 5,000 contexts', () => {
+    const drr = new DeficitRoundRobin();
+    const sizes = Array.from({ length: 5000 }, () => 1514);
+    for (const context of sizes.keys()) drr.join(context, { weight: 1 });
+    expect(new Set(playGreedy(drr, sizes, 5000 * 1514))).toEqual(new Set([1514]));
+  });
+
+  it('refuses a quantum or a weight that is not one', () => {
+    expect(() => new DeficitRoundRobin({ quantumBytes: 0 })).toThrow('quantumBytes is 0');
+    expect(() => new DeficitRoundRobin().join(3, { weight: 0.5 })).toThrow('weight of context 3 is 0.5');
+  });
+});
+
+describe('the list of disciplines', () => {
+  it('makes each by its name', () => {
+    for (const { name } of DISCIPLINES) expect(makeDiscipline(name).name).toBe(name);
+  });
+
+  it('says which there are when asked for another', () => {
+    expect(() => makeDiscipline('drrr')).toThrow('discipline is "drrr", expected one of: fifo, prr,');
+  });
+});
