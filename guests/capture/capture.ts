@@ -1,0 +1,81 @@
+/** A capture in memory: the frames of one file, in the order in which the file has them. */
+export interface Capture {
+  /** What the capture was called when it was read, for messages. */
+  readonly name: string;
+  readonly frames: readonly CapturedFrame[];
+}
+
+/** One frame as it was recorded. */
+export interface CapturedFrame {
+  /**
+   * When it was recorded, ns since 1970-01-01 UTC. A bigint: today's times have 61 bits and a number keeps 53.
+   * Resolutions finer than a nanosecond are rounded down, as Wireshark does.
+   */
+  readonly timeNs: bigint;
+  /**
+   * False for a frame that the file gives no time (a simple packet block). `timeNs` is then that of the frame
+   * before it, or of the first timed frame when there is none before it, or 0 when no frame has a time.
+   */
+  readonly timed: boolean;
+  /** The recorded bytes: a view into the file's bytes, not a copy. */
+  readonly bytes: Uint8Array;
+  /** Bytes that the frame had on the wire. More than `bytes` holds when the recorder cut it short. */
+  readonly originalLength: number;
+  /** How many of the last of `originalLength` bytes are the frame check sequence: 0 in most captures. */
+  readonly fcsBytes: number;
+}
+
+/** What a `CaptureError` knows. */
+export interface CaptureFault {
+  /** Name of the capture. */
+  readonly file: string;
+  /** Byte of the file at which the reading stopped. */
+  readonly offset: number;
+  /** The packet that was being read, counted from 1 as Wireshark does; undefined in the file's header. */
+  readonly packetNumber: number | undefined;
+  /** Which field. */
+  readonly field: string;
+  /** What it held. */
+  readonly found: string;
+  /** What it should have held. */
+  readonly expected: string;
+}
+
+/** A capture that cannot be read. The file is the user's, so the message says where to look in it. */
+export class CaptureError extends Error {
+  override readonly name = 'CaptureError';
+  readonly fault: CaptureFault;
+
+  constructor(fault: CaptureFault) {
+    const where = fault.packetNumber === undefined ? '' : `, packet ${fault.packetNumber}`;
+    super(
+      `${fault.file}: byte ${fault.offset}${where}: ${fault.field} is ${fault.found}, expected ${fault.expected}`,
+    );
+    this.fault = fault;
+  }
+}
+
+/** LINKTYPE_ETHERNET of https://www.tcpdump.org/linktypes.html. */
+export const LINK_TYPE_ETHERNET = 1;
+
+const LINK_TYPE_NAMES: Readonly<Record<number, string>> = {
+  0: 'NULL (BSD loopback)',
+  1: 'ETHERNET',
+  9: 'PPP',
+  12: 'RAW (IP)',
+  101: 'RAW (IP)',
+  105: 'IEEE802_11',
+  113: 'LINUX_SLL (cooked, "any" interface)',
+  127: 'IEEE802_11_RADIOTAP',
+  189: 'USB_LINUX',
+  220: 'USB_LINUX_MMAPPED',
+  228: 'IPV4',
+  229: 'IPV6',
+  276: 'LINUX_SLL2 (cooked, "any" interface)',
+};
+
+/** A link type for people: its number and, when it is a common one, its name. */
+export function linkTypeName(linkType: number): string {
+  const name = LINK_TYPE_NAMES[linkType];
+  return name === undefined ? `${linkType}` : `${linkType}, ${name}`;
+}
