@@ -121,9 +121,12 @@ export function inInterruptWindow(iova: number): boolean {
   return iova >= INTERRUPT_WINDOW_START && iova < INTERRUPT_WINDOW_END;
 }
 
-/** Throws if `iova` is not an address at all. That is a mistake of ours: a device cannot emit one. */
-export function assertAddress(iova: number): void {
+/** Throws for a request that no device could emit. That is a mistake of ours. */
+export function assertRequest(requesterId: number, iova: number): void {
   if (!(iova >= 0) || iova !== Math.floor(iova)) {
     throw new RangeError(`address is ${iova}, expected a whole number of bytes from 0`);
+  }
+  if ((requesterId & 0xffff) !== requesterId) {
+    throw new RangeError(`requester ID is ${requesterId}, expected 16 bits`);
   }
 }

@@ -1,0 +1,307 @@
+import { ADDRESS_LIMIT, type TableMemory } from './table-walker.js';
+
+/** Where a table builder gets its 4 KB frames. `allocate` gives a physical address, or -1 when there is none. */
+export interface FrameAllocator {
+  allocate(): number;
+  release(address: number): void;
+}
+
+/** Permissions of a mapping, to be added: READ + WRITE. */
+export const READ = 1;
+export const WRITE = 2;
+
+/** What became of a `map`. The two refusals leave every translation as it was. */
+export type MapOutcome = 'mapped' | 'already-mapped' | 'no-frame';
+
+/** A translation as `find` reports it. */
+export interface Mapping {
+  readonly iova: number;
+  readonly physical: number;
+  readonly pageBits: number;
+  readonly permissions: number;
+}
+
+/** How one vendor writes the 8-byte entries of its tables. Level 1 is the last. */
+export interface EntryFormat {
+  readonly levels: number;
+  isPresent(low: number, high: number): boolean;
+  /** True if a present entry at `level` holds a page, false if it points at a table. */
+  isPage(low: number, high: number, level: number): boolean;
+  /** Log2 of the size of the page that an entry holds. */
+  pageBits(low: number, high: number, level: number): number;
+  /** Physical address of the table, or of the first byte of the page, that an entry holds. */
+  address(low: number, high: number, level: number): number;
+  permissions(low: number, high: number): number;
+  /** The level whose entries hold pages of this size, or 0 if there are no such pages. */
+  levelFor(pageBits: number): number;
+  writeTable(memory: TableMemory, at: number, table: number, tableLevel: number): void;
+  writePage(memory: TableMemory, at: number, physical: number, pageBits: number, permissions: number): void;
+}
+
+const ENTRIES = 512;
+
+/** Log2 of the bytes that one entry at `level` covers. */
+export function spanBits(level: number): number {
+  return 3 + 9 * level;
+}
+
+/**
+ * Builds and changes the page tables of one domain in memory, as host software does. It keeps nothing on the side:
+ * what is mapped is what the tables say.
+ *
+ * A table page is given back only when one `unmap` covers all that it maps, as Linux's VT-d driver does
+ * (dma_pte_clear_level); an emptied table stays otherwise. Whoever unmaps must invalidate: `tablesFreed` says
+ * whether the paging-structure caches are concerned too.
+ */
+export class RadixTable {
+  /** Physical address of the top table. */
+  readonly root: number;
+  readonly #memory: TableMemory;
+  readonly #frames: FrameAllocator;
+  readonly #format: EntryFormat;
+  readonly #limit: number;
+  #tables = 1;
+  #tablesFreed = 0;
+  #bytesUnmapped = 0;
+
+  /** @throws Error if there is no frame for the top table. */
+  constructor(memory: TableMemory, frames: FrameAllocator, format: EntryFormat) {
+    this.#memory = memory;
+    this.#frames = frames;
+    this.#format = format;
+    this.#limit = Math.min(2 ** spanBits(format.levels + 1), ADDRESS_LIMIT);
+    this.root = this.#newTable();
+    if (this.root < 0) throw new Error('no frame for the top table');
+  }
+
+  get levels(): number {
+    return this.#format.levels;
+  }
+
+  /** Frames that the tables occupy, the top one included. */
+  get tables(): number {
+    return this.#tables;
+  }
+
+  /** Table pages that the last `map` or `unmap` gave back. */
+  get tablesFreed(): number {
+    return this.#tablesFreed;
+  }
+
+  /** Bytes that the last `unmap` took away. */
+  get bytesUnmapped(): number {
+    return this.#bytesUnmapped;
+  }
+
+  /**
+   * Maps one page.
+   *
+   * @param pageBits log2 of its size; both addresses are aligned to it
+   * @param permissions READ, WRITE or both
+   * @throws RangeError for addresses or sizes that no table of this format can hold
+   */
+  map(iova: number, physical: number, pageBits: number, permissions: number): MapOutcome {
+    const leaf = this.#format.levelFor(pageBits);
+    if (leaf === 0 || leaf > this.levels)
+      throw new RangeError(`page of 2^${pageBits} bytes: no such size here`);
+    this.#assertRange(iova, 2 ** pageBits, 2 ** pageBits);
+    if (!(physical >= 0 && physical < 2 ** 52) || physical % 2 ** pageBits !== 0) {
+      throw new RangeError(
+        `physical address is ${physical}, expected a multiple of 2^${pageBits} below 2^52`,
+      );
+    }
+    if (permissions < READ || permissions > (READ | WRITE)) {
+      throw new RangeError(`permissions are ${permissions}, expected READ, WRITE or both`);
+    }
+    this.#tablesFreed = 0;
+    let table = this.root;
+    for (let level = this.levels; level > leaf; level -= 1) {
+      const at = this.#entry(table, level, iova);
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (this.#format.isPresent(low, high)) {
+        if (this.#format.isPage(low, high, level)) return 'already-mapped';
+        table = this.#format.address(low, high, level);
+      } else {
+        table = this.#newTable();
+        if (table < 0) return 'no-frame';
+        this.#tables += 1;
+        this.#format.writeTable(this.#memory, at, table, level - 1);
+      }
+    }
+    return this.#writePages(this.#entry(table, leaf, iova), leaf, physical, pageBits, permissions);
+  }
+
+  /**
+   * Takes away every translation in [iova, iova + bytes); what is not mapped there is left as it is.
+   *
+   * @returns table pages given back
+   * @throws RangeError if the range is not of whole pages, or would split a larger one
+   */
+  unmap(iova: number, bytes: number): number {
+    this.#assertRange(iova, bytes, 4096);
+    const first = this.find(iova);
+    const last = this.find(iova + bytes - 4096);
+    if (first !== undefined && first.iova < iova) throw new RangeError(`unmap at ${iova} splits a page`);
+    if (last !== undefined && last.iova + 2 ** last.pageBits > iova + bytes) {
+      throw new RangeError(`unmap up to ${iova + bytes} splits a page`);
+    }
+    this.#tablesFreed = 0;
+    this.#bytesUnmapped = 0;
+    this.#clear(this.root, this.levels, 0, iova, iova + bytes);
+    return this.#tablesFreed;
+  }
+
+  /** The translation that covers `iova`, or undefined. For set-up and tests: it allocates. */
+  find(iova: number): Mapping | undefined {
+    if (!(iova >= 0 && iova < this.#limit)) return undefined;
+    let table = this.root;
+    for (let level = this.levels; level > 0; level -= 1) {
+      const at = this.#entry(table, level, iova);
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (!this.#format.isPresent(low, high)) return undefined;
+      const address = this.#format.address(low, high, level);
+      if (this.#format.isPage(low, high, level)) {
+        const pageBits = this.#format.pageBits(low, high, level);
+        const permissions = this.#format.permissions(low, high);
+        return { iova: iova - (iova % 2 ** pageBits), physical: address, pageBits, permissions };
+      }
+      table = address;
+    }
+    return undefined;
+  }
+
+  /** Physical addresses of all table pages, top one first: no device may be able to write to them. */
+  tableAddresses(): number[] {
+    const found: number[] = [];
+    const visit = (table: number, level: number): void => {
+      found.push(table);
+      for (let at = table; level > 1 && at < table + 4096; at += 8) {
+        const low = this.#memory.readU32(at);
+        const high = this.#memory.readU32(at + 4);
+        if (this.#format.isPresent(low, high) && !this.#format.isPage(low, high, level)) {
+          visit(this.#format.address(low, high, level), level - 1);
+        }
+      }
+    };
+    visit(this.root, this.levels);
+    return found;
+  }
+
+  /** Gives every table page back, the top one too. The object must not be used after it. */
+  destroy(): void {
+    this.#release(this.root, this.levels);
+  }
+
+  /** Throws if the tables are not what the builder believes. For tests: reads every table. */
+  checkInvariants(): void {
+    const found = this.tableAddresses();
+    if (found.length !== this.#tables)
+      throw new Error(`${this.#tables} tables counted, ${found.length} found`);
+    if (new Set(found).size !== found.length) throw new Error('a table page is used twice');
+  }
+
+  #assertRange(iova: number, bytes: number, unit: number): void {
+    const aligned = iova % unit === 0 && bytes % unit === 0;
+    if (!(iova >= 0 && bytes > 0 && iova + bytes <= this.#limit) || !aligned) {
+      throw new RangeError(
+        `range of ${bytes} bytes at ${iova}, expected multiples of ${unit} below ${this.#limit}`,
+      );
+    }
+  }
+
+  #entry(table: number, level: number, iova: number): number {
+    return table + (Math.floor(iova / 2 ** spanBits(level)) % ENTRIES) * 8;
+  }
+
+  #newTable(): number {
+    const table = this.#frames.allocate();
+    if (table < 0) return -1;
+    for (let offset = 0; offset < 4096; offset += 4) this.#memory.writeU32(table + offset, 0);
+    return table;
+  }
+
+  /** A page larger than its level's span is one entry repeated (AMD-Vi, NextLevel 7). */
+  #writePages(
+    at: number,
+    level: number,
+    physical: number,
+    pageBits: number,
+    permissions: number,
+  ): MapOutcome {
+    const count = 2 ** (pageBits - spanBits(level));
+    for (let entry = at; entry < at + count * 8; entry += 8) {
+      const low = this.#memory.readU32(entry);
+      const high = this.#memory.readU32(entry + 4);
+      if (!this.#format.isPresent(low, high)) continue;
+      if (this.#format.isPage(low, high, level)) return 'already-mapped';
+      if (!this.#isEmpty(this.#format.address(low, high, level), level - 1)) return 'already-mapped';
+    }
+    for (let entry = at; entry < at + count * 8; entry += 8) {
+      const low = this.#memory.readU32(entry);
+      const high = this.#memory.readU32(entry + 4);
+      // What is present here is a table that earlier unmaps emptied: the page takes its place.
+      const emptied = this.#format.isPresent(low, high) ? this.#format.address(low, high, level) : -1;
+      this.#format.writePage(this.#memory, entry, physical, pageBits, permissions);
+      if (emptied >= 0) this.#release(emptied, level - 1);
+    }
+    return 'mapped';
+  }
+
+  #isEmpty(table: number, level: number): boolean {
+    for (let at = table; at < table + 4096; at += 8) {
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (!this.#format.isPresent(low, high)) continue;
+      if (this.#format.isPage(low, high, level)) return false;
+      if (!this.#isEmpty(this.#format.address(low, high, level), level - 1)) return false;
+    }
+    return true;
+  }
+
+  #clear(table: number, level: number, base: number, start: number, end: number): void {
+    const span = 2 ** spanBits(level);
+    const first = Math.max(0, Math.floor((start - base) / span));
+    const last = Math.min(ENTRIES - 1, Math.floor((end - 1 - base) / span));
+    for (let index = first; index <= last; index += 1) {
+      const at = table + index * 8;
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (!this.#format.isPresent(low, high)) continue;
+      const entryBase = base + index * span;
+      if (this.#format.isPage(low, high, level)) {
+        this.#erase(at);
+        this.#bytesUnmapped += span;
+      } else {
+        const child = this.#format.address(low, high, level);
+        if (start <= entryBase && end >= entryBase + span) {
+          this.#erase(at);
+          this.#release(child, level - 1);
+        } else {
+          this.#clear(child, level - 1, entryBase, start, end);
+        }
+      }
+    }
+  }
+
+  /** Gives back a table that nothing points at any more, and all below it. */
+  #release(table: number, level: number): void {
+    for (let at = table; at < table + 4096; at += 8) {
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (!this.#format.isPresent(low, high)) continue;
+      if (this.#format.isPage(low, high, level)) this.#bytesUnmapped += 2 ** spanBits(level);
+      else this.#release(this.#format.address(low, high, level), level - 1);
+    }
+    this.#frames.release(table);
+    this.#tables -= 1;
+    this.#tablesFreed += 1;
+  }
+
+  /** The word that makes an entry present goes first, so that no walk sees half of it. */
+  #erase(at: number): void {
+    this.#memory.writeU32(at, 0);
+    this.#memory.writeU32(at + 4, 0);
+  }
+}

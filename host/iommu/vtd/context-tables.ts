@@ -1,0 +1,80 @@
+import type { FrameAllocator } from '../radix-table.js';
+import type { TableMemory } from '../table-walker.js';
+import {
+  type ContextEntry,
+  readContextEntry,
+  readRootEntry,
+  writeContextEntry,
+  writeRootEntry,
+} from './entries.js';
+
+/**
+ * The root table and the context tables of a VT-d unit, kept in memory by host software. A bus gets its context
+ * table with its first device. Software must invalidate the context cache after each change.
+ */
+export class ContextTables {
+  /** Physical address of the root table, for RTADDR. */
+  readonly rootTable: number;
+  readonly #memory: TableMemory;
+  readonly #frames: FrameAllocator;
+
+  /** @throws Error if there is no frame for the root table. */
+  constructor(memory: TableMemory, frames: FrameAllocator) {
+    this.#memory = memory;
+    this.#frames = frames;
+    this.rootTable = this.#newTable();
+    if (this.rootTable < 0) throw new Error('no frame for the root table');
+  }
+
+  /** Writes the context entry of a requester; false if its bus needs a table and there is no frame. */
+  set(requesterId: number, entry: ContextEntry): boolean {
+    const bus = requesterId >>> 8;
+    let { present, contextTable } = readRootEntry(this.#memory, this.rootTable, bus);
+    if (!present) {
+      contextTable = this.#newTable();
+      if (contextTable < 0) return false;
+      present = true;
+      writeRootEntry(this.#memory, this.rootTable, bus, { present, contextTable });
+    }
+    writeContextEntry(this.#memory, contextTable, requesterId & 0xff, entry);
+    return true;
+  }
+
+  /** The context entry of a requester, or undefined if its bus has none. */
+  get(requesterId: number): ContextEntry | undefined {
+    const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, requesterId >>> 8);
+    return present ? readContextEntry(this.#memory, contextTable, requesterId & 0xff) : undefined;
+  }
+
+  /** Takes a requester's entry away; its requests then fault with "context entry not present". */
+  clear(requesterId: number): void {
+    const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, requesterId >>> 8);
+    if (!present) return;
+    writeContextEntry(this.#memory, contextTable, requesterId & 0xff, {
+      present: false,
+      faultProcessingDisable: false,
+      translationType: 0,
+      secondLevelTable: 0,
+      addressWidth: 0,
+      domainId: 0,
+    });
+  }
+
+  /** Physical addresses of the root table and all context tables. */
+  tableAddresses(): number[] {
+    const found = [this.rootTable];
+    for (let bus = 0; bus < 256; bus += 1) {
+      const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, bus);
+      if (present) found.push(contextTable);
+    }
+    return found;
+  }
+
+  #newTable(): number {
+    const table = this.#frames.allocate();
+    for (let offset = 0; table >= 0 && offset < 4096; offset += 4) {
+      this.#memory.writeU32(table + offset, 0);
+    }
+    return table;
+  }
+}

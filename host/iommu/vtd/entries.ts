@@ -1,0 +1,135 @@
+import type { TableMemory } from '../table-walker.js';
+
+/** Root entry, 16 bytes, one a bus. */
+export interface RootEntry {
+  /** P. */
+  readonly present: boolean;
+  /** CTP, the context table's physical address, 4 KB aligned. */
+  readonly contextTable: number;
+}
+
+/** TT: what is done with a device's requests. */
+export const TRANSLATION_TYPE = { TRANSLATE: 0, TRANSLATE_AND_DEVICE_TLB: 1, PASS_THROUGH: 2 } as const;
+
+/** Context entry, 16 bytes, one a device function. */
+export interface ContextEntry {
+  /** P. */
+  readonly present: boolean;
+  /** FPD: faults of this device are not recorded. */
+  readonly faultProcessingDisable: boolean;
+  /** TT, 0..3. */
+  readonly translationType: number;
+  /** SLPTPTR, physical address of the top second-level table, 4 KB aligned. */
+  readonly secondLevelTable: number;
+  /** AW: 1 for 39 bits and 3 levels, 2 for 48 and 4, 3 for 57 and 5. */
+  readonly addressWidth: number;
+  /** DID, 16 bits. */
+  readonly domainId: number;
+}
+
+/** Second-level paging entry, 8 bytes. */
+export interface SecondLevelEntry {
+  /** R and W. Neither set: not present. */
+  readonly read: boolean;
+  readonly write: boolean;
+  /** PS: a page rather than a table, at levels 2 and 3. */
+  readonly pageSize: boolean;
+  /** SNP. */
+  readonly snoop: boolean;
+  /** TM. */
+  readonly transientMapping: boolean;
+  /** Physical address of the next table or of the page. */
+  readonly address: number;
+}
+
+export const ROOT_ENTRY_BYTES = 16;
+export const CONTEXT_ENTRY_BYTES = 16;
+export const SECOND_LEVEL_ENTRY_BYTES = 8;
+
+/** Bits of the low word of a second-level entry. */
+export const SL_READ = 1 << 0;
+export const SL_WRITE = 1 << 1;
+export const SL_PAGE_SIZE = 1 << 7;
+export const SL_SNOOP = 1 << 11;
+/** Bit 62, in the high word. */
+export const SL_HIGH_TRANSIENT = 1 << 30;
+
+const TWO_32 = 2 ** 32;
+
+/** The 4 KB aligned address in bits 51:12 of an entry given as two words. */
+export function addressOf(low: number, high: number): number {
+  return ((low & 0xffff_f000) >>> 0) + (high & 0xf_ffff) * TWO_32;
+}
+
+/** Reads the root entry of `bus`. */
+export function readRootEntry(memory: TableMemory, rootTable: number, bus: number): RootEntry {
+  const at = rootTable + bus * ROOT_ENTRY_BYTES;
+  const low = memory.readU32(at);
+  return { present: (low & 1) !== 0, contextTable: addressOf(low, memory.readU32(at + 4)) };
+}
+
+/** Writes the root entry of `bus`; the word with the present bit goes last, as a driver must write it. */
+export function writeRootEntry(memory: TableMemory, rootTable: number, bus: number, entry: RootEntry): void {
+  const at = rootTable + bus * ROOT_ENTRY_BYTES;
+  memory.writeU32(at + 8, 0);
+  memory.writeU32(at + 12, 0);
+  memory.writeU32(at + 4, Math.floor(entry.contextTable / TWO_32));
+  memory.writeU32(at, ((entry.contextTable % TWO_32) | (entry.present ? 1 : 0)) >>> 0);
+}
+
+/** Reads the context entry of `devfn` (device in bits 7:3, function in bits 2:0). */
+export function readContextEntry(memory: TableMemory, contextTable: number, devfn: number): ContextEntry {
+  const at = contextTable + devfn * CONTEXT_ENTRY_BYTES;
+  const low = memory.readU32(at);
+  const upper = memory.readU32(at + 8);
+  return {
+    present: (low & 1) !== 0,
+    faultProcessingDisable: (low & 2) !== 0,
+    translationType: (low >>> 2) & 3,
+    secondLevelTable: addressOf(low, memory.readU32(at + 4)),
+    addressWidth: upper & 7,
+    domainId: (upper >>> 8) & 0xffff,
+  };
+}
+
+/** Writes the context entry of `devfn`; the word with the present bit goes last. */
+export function writeContextEntry(
+  memory: TableMemory,
+  contextTable: number,
+  devfn: number,
+  entry: ContextEntry,
+): void {
+  const at = contextTable + devfn * CONTEXT_ENTRY_BYTES;
+  memory.writeU32(at + 8, (entry.addressWidth | (entry.domainId << 8)) >>> 0);
+  memory.writeU32(at + 12, 0);
+  memory.writeU32(at + 4, Math.floor(entry.secondLevelTable / TWO_32));
+  const flags =
+    (entry.present ? 1 : 0) | (entry.faultProcessingDisable ? 2 : 0) | (entry.translationType << 2);
+  memory.writeU32(at, ((entry.secondLevelTable % TWO_32) | flags) >>> 0);
+}
+
+/** Reads the second-level entry at physical address `at`. */
+export function readSecondLevelEntry(memory: TableMemory, at: number): SecondLevelEntry {
+  const low = memory.readU32(at);
+  const high = memory.readU32(at + 4);
+  return {
+    read: (low & SL_READ) !== 0,
+    write: (low & SL_WRITE) !== 0,
+    pageSize: (low & SL_PAGE_SIZE) !== 0,
+    snoop: (low & SL_SNOOP) !== 0,
+    transientMapping: (high & SL_HIGH_TRANSIENT) !== 0,
+    address: addressOf(low, high),
+  };
+}
+
+/** Writes the second-level entry at physical address `at`; the word with R and W goes last. */
+export function writeSecondLevelEntry(memory: TableMemory, at: number, entry: SecondLevelEntry): void {
+  const high = Math.floor(entry.address / TWO_32) | (entry.transientMapping ? SL_HIGH_TRANSIENT : 0);
+  const flags =
+    (entry.read ? SL_READ : 0) |
+    (entry.write ? SL_WRITE : 0) |
+    (entry.pageSize ? SL_PAGE_SIZE : 0) |
+    (entry.snoop ? SL_SNOOP : 0);
+  memory.writeU32(at + 4, high >>> 0);
+  memory.writeU32(at, ((entry.address % TWO_32) | flags) >>> 0);
+}

@@ -1,0 +1,236 @@
+import {
+  ADDRESS_LIMIT,
+  assertRequest,
+  inInterruptWindow,
+  type Reachable,
+  type TableMemory,
+  type TableWalker,
+  type WalkResult,
+} from '../table-walker.js';
+import { assertCapabilities, type VtdCapabilities } from './capabilities.js';
+import {
+  addressOf,
+  SL_HIGH_TRANSIENT,
+  SL_PAGE_SIZE,
+  SL_READ,
+  SL_SNOOP,
+  SL_WRITE,
+  TRANSLATION_TYPE,
+} from './entries.js';
+import { VTD_FAULT } from './fault-reasons.js';
+
+const MAX_LEVELS = 5;
+const TWO_30 = 2 ** 30;
+
+/**
+ * Walks VT-d legacy-mode tables: root table, context table, then 3, 4 or 5 second-level tables. Every check that
+ * can end in a fault is made, in the order in which the entries are met; at one entry permission is looked at
+ * before reserved bits (the order of QEMU's emulation; the fault is recorded either way).
+ *
+ * Permission is the AND along the walk, so a walk stops at the first entry that lacks what the request needs.
+ */
+export class VtdWalker implements TableWalker {
+  readonly capabilities: VtdCapabilities;
+  readonly #memory: TableMemory;
+  readonly #reachable: Reachable;
+  #rootTable = 0;
+
+  // Which bits must be zero, a level, for entries that hold a page and for those that point at a table.
+  readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
+  readonly #tableReservedLow = new Uint32Array(MAX_LEVELS + 1);
+  readonly #pageReservedHigh: number;
+  readonly #tableReservedHigh: number;
+  /** Bits 63:HAW of a root or context entry, in the high word. */
+  readonly #pointerReservedHigh: number;
+  readonly #hostLimit: number;
+  /** First address beyond the width that AW asks for, and beyond MGAW; 0 where SAGAW lacks the width. */
+  readonly #widthLimit = new Float64Array(8);
+
+  /**
+   * @param reachable says which frames can be read; all, if left out
+   */
+  constructor(memory: TableMemory, capabilities: VtdCapabilities, reachable: Reachable = () => true) {
+    assertCapabilities(capabilities);
+    this.capabilities = capabilities;
+    this.#memory = memory;
+    this.#reachable = reachable;
+    const beyondHost = ~(2 ** (capabilities.hostAddressBits - 32) - 1);
+    this.#pointerReservedHigh = beyondHost;
+    this.#tableReservedHigh = (beyondHost & 0xf_ffff) | SL_HIGH_TRANSIENT;
+    this.#pageReservedHigh = (beyondHost & 0xf_ffff) | (capabilities.deviceTlb ? 0 : SL_HIGH_TRANSIENT);
+    this.#hostLimit = 2 ** capabilities.hostAddressBits;
+    const snoop = capabilities.snoopControl ? 0 : SL_SNOOP;
+    this.#pageReservedLow[1] = snoop;
+    this.#pageReservedLow[2] = snoop | 0x1f_f000 | (capabilities.pages2M ? 0 : SL_PAGE_SIZE);
+    this.#pageReservedLow[3] = snoop | 0x3fff_f000 | (capabilities.pages1G ? 0 : SL_PAGE_SIZE);
+    this.#pageReservedLow[4] = SL_PAGE_SIZE;
+    this.#pageReservedLow[5] = SL_PAGE_SIZE;
+    this.#tableReservedLow.fill(SL_SNOOP);
+    for (const levels of capabilities.tableLevels) {
+      const bits = Math.min(12 + 9 * levels, capabilities.guestAddressBits);
+      this.#widthLimit[levels - 2] = Math.min(2 ** bits, ADDRESS_LIMIT);
+    }
+  }
+
+  /** Physical address of the root table, 4 KB aligned. */
+  get rootTable(): number {
+    return this.#rootTable;
+  }
+
+  set rootTable(address: number) {
+    if (!Number.isSafeInteger(address) || address < 0 || address % 4096 !== 0) {
+      throw new RangeError(`root table is at ${address}, expected a multiple of 4096`);
+    }
+    this.#rootTable = address;
+  }
+
+  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+    assertRequest(requesterId, iova);
+    out.reset();
+    if (inInterruptWindow(iova)) {
+      out.stopAtInterruptWindow();
+      return;
+    }
+    const contextTable = this.#readRoot(requesterId >>> 8, out);
+    if (contextTable < 0) return;
+    const entry = contextTable + (requesterId & 0xff) * 16;
+    if (!this.#readContext(entry, out)) return;
+
+    const low = this.#memory.readU32(entry);
+    const addressWidth = this.#memory.readU32(entry + 8) & 7;
+    if (((low >>> 2) & 3) === TRANSLATION_TYPE.PASS_THROUGH) {
+      if (iova >= this.#hostLimit) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
+      else out.pass(iova, true, true);
+      return;
+    }
+    if (iova >= (this.#widthLimit[addressWidth] ?? 0)) {
+      out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
+      return;
+    }
+    this.#walkSecondLevel(
+      addressOf(low, this.#memory.readU32(entry + 4)),
+      addressWidth + 2,
+      iova,
+      write,
+      out,
+    );
+  }
+
+  /**
+   * A request that the device says it has translated itself (AT = translated). It goes on with its own address if
+   * the context entry has translation type 1, and is blocked otherwise.
+   */
+  checkTranslatedRequest(requesterId: number, address: number, out: WalkResult): void {
+    assertRequest(requesterId, address);
+    out.reset();
+    const contextTable = this.#readRoot(requesterId >>> 8, out);
+    if (contextTable < 0) return;
+    const entry = contextTable + (requesterId & 0xff) * 16;
+    if (!this.#readContext(entry, out)) return;
+    const type = (this.#memory.readU32(entry) >>> 2) & 3;
+    if (type !== TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB) {
+      out.fail(VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE);
+    } else if (address >= this.#hostLimit) {
+      out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
+    } else {
+      out.pass(address, true, true);
+    }
+  }
+
+  /** The context table of `bus`, or -1 with the fault in `out`. */
+  #readRoot(bus: number, out: WalkResult): number {
+    const at = this.#rootTable + bus * 16;
+    if (!this.#reachable(this.#rootTable)) {
+      out.fail(VTD_FAULT.ROOT_TABLE_UNREADABLE);
+      return -1;
+    }
+    out.contextReads = 1;
+    const low = this.#memory.readU32(at);
+    const high = this.#memory.readU32(at + 4);
+    if ((low & 1) === 0) {
+      out.fail(VTD_FAULT.ROOT_NOT_PRESENT);
+      return -1;
+    }
+    const reserved = (low & 0xffe) | (high & this.#pointerReservedHigh);
+    if ((reserved | this.#memory.readU32(at + 8) | this.#memory.readU32(at + 12)) !== 0) {
+      out.fail(VTD_FAULT.ROOT_RESERVED);
+      return -1;
+    }
+    return addressOf(low, high);
+  }
+
+  /** Checks the context entry at `at`; false with the fault in `out` if it stops the request. */
+  #readContext(at: number, out: WalkResult): boolean {
+    if (!this.#reachable(at - (at % 4096))) {
+      out.fail(VTD_FAULT.CONTEXT_TABLE_UNREADABLE);
+      return false;
+    }
+    out.contextReads = 2;
+    const low = this.#memory.readU32(at);
+    const high = this.#memory.readU32(at + 4);
+    const upper = this.#memory.readU32(at + 8);
+    // FPD counts even in an entry that is not present: it is how software silences a device that it has no use for.
+    if ((low & 2) !== 0) out.logging = 'never';
+    if ((low & 1) === 0) {
+      out.fail(VTD_FAULT.CONTEXT_NOT_PRESENT);
+      return false;
+    }
+    const reserved = (low & 0xff0) | (high & this.#pointerReservedHigh) | (upper & 0xff00_0080);
+    if ((reserved | this.#memory.readU32(at + 12)) !== 0) {
+      out.fail(VTD_FAULT.CONTEXT_RESERVED);
+      return false;
+    }
+    out.domainId = (upper >>> 8) & 0xffff;
+    const type = (low >>> 2) & 3;
+    const typeKnown =
+      type === TRANSLATION_TYPE.TRANSLATE ||
+      (type === TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB && this.capabilities.deviceTlb) ||
+      (type === TRANSLATION_TYPE.PASS_THROUGH && this.capabilities.passThrough);
+    if (!typeKnown || (this.#widthLimit[upper & 7] ?? 0) === 0) {
+      out.fail(VTD_FAULT.CONTEXT_INVALID);
+      return false;
+    }
+    return true;
+  }
+
+  #walkSecondLevel(top: number, levels: number, iova: number, write: boolean, out: WalkResult): void {
+    const needed = write ? SL_WRITE : SL_READ;
+    // Two whole halves, so that every index is a shift of a 32-bit number.
+    const upper = Math.floor(iova / TWO_30);
+    const lower = iova % TWO_30;
+    let permissions = SL_READ | SL_WRITE;
+    let table = top;
+    for (let level = levels; ; level -= 1) {
+      if (!this.#reachable(table)) {
+        out.fail(VTD_FAULT.PAGING_ENTRY_UNREADABLE);
+        return;
+      }
+      out.noteRead(table, level);
+      const index = level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
+      const low = this.#memory.readU32(table + index * 8);
+      const high = this.#memory.readU32(table + index * 8 + 4);
+      if ((low & needed) === 0) {
+        out.fail(write ? VTD_FAULT.NO_WRITE_PERMISSION : VTD_FAULT.NO_READ_PERMISSION);
+        return;
+      }
+      permissions &= low;
+      const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
+      const reserved = isPage
+        ? (low & (this.#pageReservedLow[level] ?? 0)) | (high & this.#pageReservedHigh)
+        : (low & (this.#tableReservedLow[level] ?? 0)) | (high & this.#tableReservedHigh);
+      if (reserved !== 0) {
+        out.fail(VTD_FAULT.PAGING_ENTRY_RESERVED);
+        return;
+      }
+      table = addressOf(low, high);
+      if (isPage) {
+        out.ok = true;
+        out.physical = table;
+        out.pageBits = 3 + 9 * level;
+        out.read = (permissions & SL_READ) !== 0;
+        out.write = (permissions & SL_WRITE) !== 0;
+        return;
+      }
+    }
+  }
+}
