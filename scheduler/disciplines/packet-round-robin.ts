@@ -4,7 +4,7 @@ import { Roster } from './roster.js';
 
 /**
  * One frame a visit, whatever its size: J. Nagle, "On Packet Switches with Infinite Storage", RFC 970 (1985).
- * It is what the CDNA network card did between its contexts. Weights are ignored.
+ * Weights are ignored.
  *
  * - Complexity: O(1) a decision.
  * - Fairness: two backlogged contexts differ by at most one frame. In bytes it promises nothing: a context

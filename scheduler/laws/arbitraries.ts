@@ -1,0 +1,47 @@
+import fc from 'fast-check';
+import type { Share } from '../discipline.js';
+
+/** Smallest and largest frame that the laws play with, bytes: padded Ethernet, and a jumbo frame of 9,000 + 18. */
+export const MIN_FRAME_BYTES = 60;
+export const MAX_FRAME_BYTES = 9018;
+
+/** A frame's bytes: the sizes that real links carry most, and everything between. */
+export function frameBytes(): fc.Arbitrary<number> {
+  return fc.oneof(
+    { arbitrary: fc.constantFrom(MIN_FRAME_BYTES, 64, 576, 1513, 1514, MAX_FRAME_BYTES), weight: 2 },
+    { arbitrary: fc.integer({ min: MIN_FRAME_BYTES, max: MAX_FRAME_BYTES }), weight: 1 },
+  );
+}
+
+/** A run of frames of one context: sometimes one, sometimes enough to stay backlogged for a while. */
+export function burst(): fc.Arbitrary<number[]> {
+  return fc.oneof(
+    fc.array(frameBytes(), { minLength: 1, maxLength: 4 }),
+    fc
+      .tuple(frameBytes(), fc.integer({ min: 5, max: 60 }))
+      .map(([bytes, count]) => Array<number>(count).fill(bytes)),
+    fc.array(frameBytes(), { minLength: 10, maxLength: 40, size: 'max' }),
+  );
+}
+
+/**
+ * Weights of one run, each kind a way in which rounding has gone wrong before: equal, small, coprime,
+ * near-equal, 1 against 1000, and either side of what eight bits hold.
+ */
+export function weights(contexts: number): fc.Arbitrary<number[]> {
+  const each = (weight: fc.Arbitrary<number>) =>
+    fc.array(weight, { minLength: contexts, maxLength: contexts });
+  return fc.oneof(
+    each(fc.constant(1)),
+    each(fc.integer({ min: 1, max: 5 })),
+    each(fc.constantFrom(2, 3, 5, 7, 11, 13, 17, 19)),
+    each(fc.integer({ min: 1000, max: 1003 })),
+    each(fc.constantFrom(1, 1000)),
+    each(fc.integer({ min: 250, max: 260 })),
+  );
+}
+
+/** Shares that have a weight alone, the part that every weighted discipline understands. */
+export function weightedShares(contexts: number): fc.Arbitrary<Share[]> {
+  return weights(contexts).map((list) => list.map((weight) => ({ weight })));
+}

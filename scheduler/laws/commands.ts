@@ -1,0 +1,188 @@
+import fc from 'fast-check';
+import type { Share } from '../discipline.js';
+import { burst, frameBytes } from './arbitraries.js';
+import type { VirtualLink } from './virtual-link.js';
+
+/** One step of a script. The link is both the model and the system: it holds the queues, and knows the laws. */
+export type LinkCommand = fc.Command<VirtualLink, VirtualLink>;
+
+/** Frames arrive for a context that takes part. */
+export class Arrive implements LinkCommand {
+  readonly context: number;
+  readonly frames: readonly number[];
+
+  constructor(context: number, frames: readonly number[]) {
+    this.context = context;
+    this.frames = frames;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.isMember(this.context);
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    for (const bytes of this.frames) link.arrive(this.context, bytes);
+  }
+
+  toString(): string {
+    return `Arrive(${this.context}: ${this.frames.join(' ')})`;
+  }
+}
+
+/** The link takes some frames, back to back. */
+export class Serve implements LinkCommand {
+  readonly frames: number;
+
+  constructor(frames: number) {
+    this.frames = frames;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.backlogged > 0;
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    for (let count = 0; count < this.frames && link.serve(); count += 1);
+  }
+
+  toString(): string {
+    return `Serve(${this.frames})`;
+  }
+}
+
+/** A frame arrives between the choice and the news of the service, as from inside a completion callback. */
+export class ServeWhileArriving implements LinkCommand {
+  readonly context: number;
+  readonly bytes: number;
+
+  constructor(context: number, bytes: number) {
+    this.context = context;
+    this.bytes = bytes;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.backlogged > 0 && link.isMember(this.context);
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    link.serve(() => link.arrive(this.context, this.bytes));
+  }
+
+  toString(): string {
+    return `ServeWhileArriving(${this.context}: ${this.bytes})`;
+  }
+}
+
+/** Time passes; the link runs, and stands idle if there is nothing. */
+export class Pass implements LinkCommand {
+  readonly durationNs: number;
+
+  constructor(durationNs: number) {
+    this.durationNs = durationNs;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    link.pass(this.durationNs);
+  }
+
+  toString(): string {
+    return `Pass(${this.durationNs} ns)`;
+  }
+}
+
+/** Doorbells and questions that must not matter. */
+export class Needless implements LinkCommand {
+  readonly context: number;
+
+  constructor(context: number) {
+    this.context = context;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.isBacklogged(this.context);
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    link.ask();
+    link.ringAgain(this.context);
+    link.ask();
+  }
+
+  toString(): string {
+    return `Needless(${this.context})`;
+  }
+}
+
+/** A context loses its backlog: it faulted or was revoked. */
+export class Withdraw implements LinkCommand {
+  readonly context: number;
+
+  constructor(context: number) {
+    this.context = context;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.isBacklogged(this.context);
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    link.withdraw(this.context);
+  }
+
+  toString(): string {
+    return `Withdraw(${this.context})`;
+  }
+}
+
+/** A context comes, or goes if it is there. */
+export class JoinOrLeave implements LinkCommand {
+  readonly context: number;
+  readonly share: Share;
+
+  constructor(context: number, share: Share) {
+    this.context = context;
+    this.share = share;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    if (link.isMember(this.context)) link.leave(this.context);
+    else link.join(this.context, this.share);
+  }
+
+  toString(): string {
+    return `JoinOrLeave(${this.context}, weight ${this.share.weight})`;
+  }
+}
+
+/** Scripts for contexts with these shares, which have joined in this order. */
+export function linkCommands(
+  shares: readonly Share[],
+  maxCommands = 60,
+): fc.Arbitrary<Iterable<LinkCommand>> {
+  const context = fc.nat({ max: shares.length - 1 });
+  const arrive = fc.tuple(context, burst()).map(([who, frames]) => new Arrive(who, frames));
+  return fc.commands<VirtualLink, VirtualLink>(
+    [
+      // Three of ten: a link that is mostly backlogged shows more than one that mostly idles.
+      arrive,
+      arrive,
+      arrive,
+      fc.integer({ min: 1, max: 60 }).map((frames) => new Serve(frames)),
+      fc.tuple(context, frameBytes()).map(([who, bytes]) => new ServeWhileArriving(who, bytes)),
+      fc.integer({ min: 0, max: 400_000 }).map((durationNs) => new Pass(durationNs)),
+      context.map((who) => new Needless(who)),
+      context.map((who) => new Withdraw(who)),
+      context.map((who) => new JoinOrLeave(who, shares[who] ?? { weight: 1 })),
+    ],
+    // fast-check keeps scripts short unless told otherwise, and short ones never share a link for long.
+    { maxCommands, size: 'max' },
+  );
+}

@@ -1,0 +1,139 @@
+import type { BoundParty, Share } from '../discipline.js';
+import type { LinkWatcher } from './virtual-link.js';
+
+/** Upper bound on |S_i/w_i - S_j/w_j|, bytes a unit of weight. */
+export type GapBound = (i: BoundParty, j: BoundParty) => number;
+
+/** Reports a broken law; does not return. */
+export type Breaker = (law: string, message: string) => never;
+
+interface Party extends BoundParty {
+  readonly weight: number;
+  maxFrameBytes: number;
+  servedBytes: number;
+  backlogged: boolean;
+  /** Was idle after it had been served, before it became backlogged this time. */
+  returned: boolean;
+}
+
+interface Range {
+  /** Of S_i w_j - S_j w_i, whole numbers, so that nothing is lost to rounding. */
+  least: number;
+  most: number;
+}
+
+// Bounds are quotients; this is what their rounding may take.
+const SLACK = 1 + 1e-9;
+
+/**
+ * Shares follow weights: |S_i/w_i - S_j/w_j| stays within the bound over every interval during which both
+ * contexts are backlogged throughout.
+ *
+ * The interval is what a test has to choose before it can be right or wrong: it begins at any instant after
+ * both have become backlogged and ends at any instant up to the one at which either gets its last frame
+ * granted (that frame counts), loses its backlog or leaves. A frame counts whole, at the instant at which it
+ * is granted. All such intervals are checked, since the largest gap over intervals is the spread of the
+ * running difference.
+ */
+export class GapLaw implements LinkWatcher {
+  readonly #bound: GapBound;
+  readonly #broken: Breaker;
+  readonly #parties = new Map<number, Party>();
+  readonly #ranges = new Map<string, Range>();
+  #checks = 0;
+  #largestRatio = 0;
+
+  constructor(bound: GapBound, broken: Breaker) {
+    this.#bound = bound;
+    this.#broken = broken;
+  }
+
+  /** Comparisons made. */
+  get checks(): number {
+    return this.#checks;
+  }
+
+  /** Largest gap met, as a fraction of its bound. */
+  get largestRatio(): number {
+    return this.#largestRatio;
+  }
+
+  joined(context: number, share: Share): void {
+    this.#parties.set(context, {
+      weight: share.weight,
+      maxFrameBytes: 0,
+      servedBytes: 0,
+      backlogged: false,
+      returned: false,
+    });
+  }
+
+  left(context: number): void {
+    this.#parties.delete(context);
+  }
+
+  arrived(context: number, bytes: number, first: boolean): void {
+    const party = this.#parties.get(context);
+    if (party === undefined) return;
+    party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
+    if (!first) return;
+    party.backlogged = true;
+    party.returned = party.servedBytes > 0;
+    for (const [other, { backlogged }] of this.#parties) {
+      if (!backlogged || other === context) continue;
+      const difference = this.#difference(Math.min(context, other), Math.max(context, other));
+      this.#ranges.set(key(context, other), { least: difference, most: difference });
+    }
+  }
+
+  granted(context: number, bytes: number, more: boolean, nowNs: number): void {
+    const party = this.#parties.get(context);
+    if (party === undefined) return;
+    party.servedBytes += bytes;
+    for (const [other, { backlogged }] of this.#parties) {
+      if (backlogged && other !== context)
+        this.#compare(Math.min(context, other), Math.max(context, other), nowNs);
+    }
+    party.backlogged = more;
+  }
+
+  withdrawn(context: number): void {
+    const party = this.#parties.get(context);
+    if (party !== undefined) party.backlogged = false;
+  }
+
+  #difference(i: number, j: number): number {
+    const left = this.#parties.get(i);
+    const right = this.#parties.get(j);
+    if (left === undefined || right === undefined) return 0;
+    return left.servedBytes * right.weight - right.servedBytes * left.weight;
+  }
+
+  #compare(i: number, j: number, nowNs: number): void {
+    const left = this.#parties.get(i);
+    const right = this.#parties.get(j);
+    const range = this.#ranges.get(key(i, j));
+    if (left === undefined || right === undefined || range === undefined) return;
+    const bound = this.#bound(left, right);
+    if (!Number.isFinite(bound)) return;
+    const difference = this.#difference(i, j);
+    range.least = Math.min(range.least, difference);
+    range.most = Math.max(range.most, difference);
+    const gap = (range.most - range.least) / (left.weight * right.weight);
+    this.#checks += 1;
+    this.#largestRatio = Math.max(this.#largestRatio, gap / bound);
+    if (gap <= bound * SLACK) return;
+    const ahead = difference === range.most ? left : right;
+    const [aheadContext, behindContext] = ahead === left ? [i, j] : [j, i];
+    this.#broken(
+      ahead.returned ? 'an idle context gains nothing' : 'shares follow weights',
+      `at ${nowNs} ns context ${aheadContext} (weight ${ahead.weight}) is ${gap.toFixed(3)} bytes a unit of weight ` +
+        `ahead of context ${behindContext} (weight ${(ahead === left ? right : left).weight}) over an interval in ` +
+        `which both were backlogged, the bound is ${bound.toFixed(3)}`,
+    );
+  }
+}
+
+function key(i: number, j: number): string {
+  return i < j ? `${i} ${j}` : `${j} ${i}`;
+}

@@ -1,0 +1,25 @@
+export {
+  burst,
+  frameBytes,
+  MAX_FRAME_BYTES,
+  MIN_FRAME_BYTES,
+  weightedShares,
+  weights,
+} from './arbitraries.js';
+export { type CheckOptions, type CheckReport, checkDiscipline } from './check-discipline.js';
+export {
+  Arrive,
+  JoinOrLeave,
+  type LinkCommand,
+  linkCommands,
+  Needless,
+  Pass,
+  Serve,
+  ServeWhileArriving,
+  Withdraw,
+} from './commands.js';
+export { type Breaker, type GapBound, GapLaw } from './gap-law.js';
+export { LawBroken } from './law-broken.js';
+export { type StarvationBound, StarvationLaw, starvationFromGap } from './starvation-law.js';
+export { type LinkEvent, Timeline } from './timeline.js';
+export { type LinkWatcher, VirtualLink, type VirtualLinkOptions } from './virtual-link.js';

@@ -1,0 +1,108 @@
+import type { BoundParty, Share } from '../discipline.js';
+import type { Breaker, GapBound } from './gap-law.js';
+import type { LinkWatcher } from './virtual-link.js';
+
+/** Upper bound on the bytes that `others` get together while one waits with a frame at its head. */
+export type StarvationBound = (waiting: BoundParty, others: readonly BoundParty[]) => number;
+
+/**
+ * What a gap bound says about waiting. While i waits and j stays backlogged, j gets at most w_j times the gap
+ * bound. One that comes and goes may add a frame: the one that it is served as it leaves.
+ */
+export function starvationFromGap(gap: GapBound): StarvationBound {
+  return (waiting, others) => {
+    let bytes = 0;
+    for (const other of others) bytes += other.weight * gap(waiting, other) + other.maxFrameBytes;
+    return bytes;
+  };
+}
+
+interface Party extends BoundParty {
+  readonly weight: number;
+  maxFrameBytes: number;
+  backlogged: boolean;
+  /** Bytes that others got since it began to wait for its next frame, and who they were. */
+  othersBytes: number;
+  readonly others: Set<Party>;
+}
+
+/**
+ * Nobody starves: while a context waits for its next frame, the others together get no more than the bound.
+ * The wait begins when the context becomes backlogged or gets a frame granted, and ends with the next grant.
+ * One that leaves and joins anew counts as another party.
+ */
+export class StarvationLaw implements LinkWatcher {
+  readonly #bound: StarvationBound;
+  readonly #broken: Breaker;
+  readonly #parties = new Map<number, Party>();
+  #checks = 0;
+  #largestRatio = 0;
+
+  constructor(bound: StarvationBound, broken: Breaker) {
+    this.#bound = bound;
+    this.#broken = broken;
+  }
+
+  /** Comparisons made. */
+  get checks(): number {
+    return this.#checks;
+  }
+
+  /** Longest wait met, as a fraction of its bound. */
+  get largestRatio(): number {
+    return this.#largestRatio;
+  }
+
+  joined(context: number, share: Share): void {
+    this.#parties.set(context, {
+      weight: share.weight,
+      maxFrameBytes: 0,
+      backlogged: false,
+      othersBytes: 0,
+      others: new Set(),
+    });
+  }
+
+  left(context: number): void {
+    this.#parties.delete(context);
+  }
+
+  arrived(context: number, bytes: number, first: boolean): void {
+    const party = this.#parties.get(context);
+    if (party === undefined) return;
+    party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
+    if (first) beginWait(party, true);
+  }
+
+  granted(context: number, bytes: number, more: boolean, nowNs: number): void {
+    const served = this.#parties.get(context);
+    if (served === undefined) return;
+    for (const [waitingContext, waiting] of this.#parties) {
+      if (waiting === served || !waiting.backlogged) continue;
+      waiting.othersBytes += bytes;
+      waiting.others.add(served);
+      const bound = this.#bound(waiting, [...waiting.others]);
+      if (!Number.isFinite(bound)) continue;
+      this.#checks += 1;
+      this.#largestRatio = Math.max(this.#largestRatio, waiting.othersBytes / bound);
+      if (waiting.othersBytes <= bound * (1 + 1e-9)) continue;
+      this.#broken(
+        'nobody starves',
+        `at ${nowNs} ns context ${waitingContext} (weight ${waiting.weight}) still waits after others got ` +
+          `${waiting.othersBytes} bytes, the bound is ${bound.toFixed(3)}`,
+      );
+    }
+    beginWait(served, more);
+  }
+
+  withdrawn(context: number): void {
+    const party = this.#parties.get(context);
+    if (party !== undefined) beginWait(party, false);
+  }
+}
+
+function beginWait(party: Party, backlogged: boolean): void {
+  party.backlogged = backlogged;
+  party.othersBytes = 0;
+  party.others.clear();
+}

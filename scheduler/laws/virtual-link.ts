@@ -1,0 +1,218 @@
+import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { SerialLine } from '../serial-line.js';
+import { LawBroken } from './law-broken.js';
+import { Timeline } from './timeline.js';
+
+/** Sees what happens on a virtual link, after it happened. A law is a watcher that throws. */
+export interface LinkWatcher {
+  joined?(context: number, share: Share): void;
+  left?(context: number): void;
+  /** A frame arrived; `first` if it found its context idle. */
+  arrived?(context: number, bytes: number, first: boolean, nowNs: number): void;
+  /** A frame starts on the link; `more` if its context stays backlogged. */
+  granted?(context: number, bytes: number, more: boolean, nowNs: number): void;
+  withdrawn?(context: number, nowNs: number): void;
+}
+
+/** How a virtual link is put together. */
+export interface VirtualLinkOptions {
+  /** The same discipline once more, which is spared every call that must change nothing. */
+  readonly twin?: Discipline;
+  /** @defaultValue 10^9 */
+  readonly linkBps?: number;
+  readonly watchers?: readonly LinkWatcher[];
+}
+
+interface Member {
+  readonly share: Share;
+  readonly queue: number[];
+}
+
+/**
+ * A link, its queues and its clock, in front of one discipline: the smallest thing that a discipline can be
+ * played on. It calls the discipline as the DMA scheduler does, and holds it to the laws that need no bound:
+ *
+ * - work conservation: somebody is chosen whenever somebody waits, or it is said when to ask again;
+ * - only who waits is chosen (frames of one context cannot change places: a discipline names no frames);
+ * - asking `select` once more, and activating who is active, changes nothing that follows. The twin, which is
+ *   spared those calls, has to make the same grants;
+ * - `checkInvariants` after every step.
+ */
+export class VirtualLink {
+  readonly timeline = new Timeline();
+  readonly #subject: Discipline;
+  readonly #disciplines: readonly Discipline[];
+  readonly #watchers: readonly LinkWatcher[];
+  readonly #line: SerialLine;
+  readonly #members = new Map<number, Member>();
+  #nowNs = 0;
+  #backlogged = 0;
+
+  constructor(subject: Discipline, { twin, linkBps = 1e9, watchers = [] }: VirtualLinkOptions = {}) {
+    this.#subject = subject;
+    this.#disciplines = twin === undefined ? [subject] : [subject, twin];
+    this.#watchers = watchers;
+    this.#line = new SerialLine(linkBps);
+  }
+
+  get nowNs(): number {
+    return this.#nowNs;
+  }
+
+  /** Contexts that wait. */
+  get backlogged(): number {
+    return this.#backlogged;
+  }
+
+  isMember(context: number): boolean {
+    return this.#members.has(context);
+  }
+
+  isBacklogged(context: number): boolean {
+    return (this.#members.get(context)?.queue.length ?? 0) > 0;
+  }
+
+  join(context: number, share: Share): void {
+    this.#members.set(context, { share, queue: [] });
+    this.timeline.note(this.#nowNs, 'join', context, share.weight);
+    for (const discipline of this.#disciplines) discipline.join(context, share);
+    for (const watcher of this.#watchers) watcher.joined?.(context, share);
+    this.#checkInvariants();
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+    this.#members.delete(context);
+    this.timeline.note(this.#nowNs, 'leave', context);
+    for (const discipline of this.#disciplines) discipline.leave(context);
+    for (const watcher of this.#watchers) watcher.left?.(context);
+    this.#checkInvariants();
+  }
+
+  /** A frame of `bytes` joins the queue of its context. */
+  arrive(context: number, bytes: number): void {
+    const { queue } = this.#member(context);
+    const first = queue.length === 0;
+    queue.push(bytes);
+    this.timeline.note(this.#nowNs, 'arrive', context, bytes);
+    for (const discipline of this.#disciplines) {
+      discipline.arrived?.(context, bytes, this.#nowNs);
+      if (first) discipline.activate(context, bytes, this.#nowNs);
+    }
+    if (first) this.#backlogged += 1;
+    for (const watcher of this.#watchers) watcher.arrived?.(context, bytes, first, this.#nowNs);
+    this.#checkInvariants();
+  }
+
+  /** A second doorbell for a context that waits. */
+  ringAgain(context: number): void {
+    const head = this.#member(context).queue[0];
+    if (head === undefined) return;
+    this.timeline.note(this.#nowNs, 'ring', context);
+    this.#subject.activate(context, head, this.#nowNs);
+    this.#checkInvariants();
+  }
+
+  /** The backlog of a context is gone without service. */
+  withdraw(context: number): void {
+    const { queue } = this.#member(context);
+    if (queue.length === 0) return;
+    queue.length = 0;
+    this.#backlogged -= 1;
+    this.timeline.note(this.#nowNs, 'withdraw', context);
+    for (const discipline of this.#disciplines) discipline.withdraw(context, this.#nowNs);
+    for (const watcher of this.#watchers) watcher.withdrawn?.(context, this.#nowNs);
+    this.#checkInvariants();
+  }
+
+  /** Asks who would be next and does not act on the answer. */
+  ask(): void {
+    if (this.#line.freeAtNs <= this.#nowNs) this.#subject.select(this.#nowNs);
+  }
+
+  /**
+   * Takes the next frame as soon as the link is free; the clock stops where it starts. `meanwhile` runs when
+   * the choice is made and the discipline has not heard yet that the frame was taken.
+   * @returns false if nobody waits.
+   */
+  serve(meanwhile?: () => void): boolean {
+    if (this.#backlogged === 0) return false;
+    this.#nowNs = Math.max(this.#nowNs, this.#line.freeAtNs);
+    const context = this.#choose();
+    const { queue } = this.#member(context);
+    const bytes = queue[0] ?? 0;
+    meanwhile?.();
+    queue.shift();
+    const next = queue[0] ?? 0;
+    if (next === 0) this.#backlogged -= 1;
+    this.#line.carry(bytes, this.#nowNs);
+    this.timeline.note(this.#nowNs, 'grant', context, bytes);
+    for (const discipline of this.#disciplines) discipline.served(context, bytes, next, this.#nowNs);
+    for (const watcher of this.#watchers) watcher.granted?.(context, bytes, next > 0, this.#nowNs);
+    this.#checkInvariants();
+    return true;
+  }
+
+  /** Lets time pass; the link takes what it can meanwhile. */
+  pass(durationNs: number): void {
+    const untilNs = this.#nowNs + durationNs;
+    while (this.#backlogged > 0 && Math.max(this.#nowNs, this.#line.freeAtNs) < untilNs) this.serve();
+    // A rate limit may have held the last one back until after that.
+    this.#nowNs = Math.max(this.#nowNs, untilNs);
+  }
+
+  /** A law was broken here. */
+  broken(law: string, message: string): never {
+    throw new LawBroken(law, `${this.#subject.name} breaks "${law}": ${message}\n${this.timeline.print()}`);
+  }
+
+  #choose(): number {
+    const context = this.#agree();
+    if (context !== NOBODY) return context;
+    const eligibleNs = this.#subject.nextEligibleNs?.(this.#nowNs);
+    if (eligibleNs === undefined) {
+      this.broken('work conservation', `${this.#backlogged} wait at ${this.#nowNs} ns and nobody is chosen`);
+    }
+    if (!Number.isFinite(eligibleNs) || eligibleNs <= this.#nowNs) {
+      this.broken(
+        'says when to ask again',
+        `nobody is chosen at ${this.#nowNs} ns, next time ${eligibleNs} ns`,
+      );
+    }
+    this.#nowNs = Math.ceil(eligibleNs);
+    const later = this.#agree();
+    if (later === NOBODY) {
+      this.broken('says when to ask again', `${eligibleNs} ns was promised and nobody is chosen then`);
+    }
+    return later;
+  }
+
+  #agree(): number {
+    const choices = this.#disciplines.map((discipline) => discipline.select(this.#nowNs));
+    const [choice = NOBODY, twinChoice = choice] = choices;
+    if (choice !== twinChoice) {
+      this.broken(
+        'needless calls change nothing',
+        `context ${choice} is chosen at ${this.#nowNs} ns, without the needless calls it is context ${twinChoice}`,
+      );
+    }
+    if (choice !== NOBODY && !this.isBacklogged(choice)) {
+      this.broken('only who waits is chosen', `context ${choice} has nothing at ${this.#nowNs} ns`);
+    }
+    return choice;
+  }
+
+  #member(context: number): Member {
+    const member = this.#members.get(context);
+    if (member === undefined) throw new Error(`context ${context} does not take part in the virtual link`);
+    return member;
+  }
+
+  #checkInvariants(): void {
+    try {
+      this.#subject.checkInvariants();
+    } catch (error) {
+      this.broken('invariants', error instanceof Error ? error.message : `${error}`);
+    }
+  }
+}
