@@ -1,10 +1,8 @@
 import { Observable, type Subscriber } from 'rxjs';
+import { ReentryError } from './errors.js';
 import type { EventKernel } from './event-kernel.js';
 
-/** A room was told something while it was still telling its observers of it. Our own mistake, so it throws. */
-export class ReentryError extends Error {
-  override readonly name = 'ReentryError';
-}
+export { ReentryError } from './errors.js';
 
 /**
  * Where a room offers what happens in it: an Observable that only its owner can feed.

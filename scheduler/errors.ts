@@ -1,0 +1,12 @@
+/** A time that no event may have. Our own mistake, so it throws. */
+export class KernelTimeError extends Error {
+  override readonly name = 'KernelTimeError';
+}
+
+/**
+ * A room was told something while it was still telling its observers of it, or the kernel was asked to run
+ * from inside an event. Our own mistake, so it throws.
+ */
+export class ReentryError extends Error {
+  override readonly name = 'ReentryError';
+}

@@ -1,0 +1,252 @@
+/** No event: the end of a list, an empty bucket, nothing due. */
+export const NO_SLOT = -1;
+
+const DIGIT_BITS = 8;
+const BUCKETS = 2 ** DIGIT_BITS;
+const DIGIT_MASK = BUCKETS - 1;
+/** Seven wheels of 8 bits reach past 2^53. */
+const WHEELS = 7;
+/** The wheels below this one turn on the low 32 bits of the time, the others on what is above. */
+const LOW_WHEELS = 4;
+const TWO_32 = 2 ** 32;
+
+/**
+ * Orders events by (time, order of insertion) in constant time, however many there are: a hierarchical timing
+ * wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7), the structure
+ * behind the timers of several operating systems.
+ *
+ * A time is read as seven digits of 8 bits. An event waits in the wheel of the highest digit in which its time
+ * differs from the cursor's, in the bucket of its own digit there. When the cursor comes to a bucket above the
+ * lowest wheel, the bucket is dealt out to the wheels below; a bucket of the lowest wheel is a single instant.
+ *
+ * Where an event waits follows from its time and the cursor alone, so events of equal time always share a
+ * bucket; buckets are first-in first-out and are dealt out in that order. Equal times therefore keep their
+ * order without a sequence number.
+ *
+ * Events are numbers (slots) from 0 to the capacity, and all state is typed arrays. No time may lie before the
+ * cursor. The cursor moves only in `take`, and never past the `untilNs` given there.
+ */
+export class TimingWheel {
+  // The cursor in two signed halves, which the engine keeps in registers where a time would be a boxed double.
+  #cursorHigh = 0;
+  #cursorLow = 0;
+
+  // The first slot of each bucket, and three layers of bits that find the first bucket in use: a bit a bucket
+  // in #occupied, a bit a word of those in #words, a bit a wheel in #wheels. Nothing waits behind the cursor,
+  // so the lowest bits set are always the ones to look at.
+  readonly #first = new Int32Array(WHEELS * BUCKETS).fill(NO_SLOT);
+  readonly #occupied = new Int32Array((WHEELS * BUCKETS) / 32);
+  readonly #words = new Int32Array(WHEELS);
+  #wheels = 0;
+
+  // Slots: their time and their neighbours in the bucket. The first one's previous is the last one.
+  #timeNs: Float64Array;
+  #next: Int32Array;
+  #previous: Int32Array;
+
+  constructor(capacity: number) {
+    this.#timeNs = new Float64Array(capacity);
+    this.#next = new Int32Array(capacity);
+    this.#previous = new Int32Array(capacity);
+  }
+
+  /** Makes room for slots below `capacity`. */
+  grow(capacity: number): void {
+    const timeNs = this.#timeNs;
+    const next = this.#next;
+    const previous = this.#previous;
+    this.#timeNs = new Float64Array(capacity);
+    this.#timeNs.set(timeNs);
+    this.#next = new Int32Array(capacity);
+    this.#next.set(next);
+    this.#previous = new Int32Array(capacity);
+    this.#previous.set(previous);
+  }
+
+  /** Time of a slot that waits, or that was taken and not inserted since, ns. */
+  timeOf(slot: number): number {
+    return this.#timeNs[slot] ?? 0;
+  }
+
+  /** Whether a slot still waits for the very instant at which the cursor stands. */
+  get instantLeft(): boolean {
+    return this.#first[this.#cursorLow & DIGIT_MASK] !== NO_SLOT;
+  }
+
+  /** The slot waits for `timeNs`, a whole number not before the cursor, behind all that wait for it already. */
+  insert(slot: number, timeNs: number): void {
+    this.#timeNs[slot] = timeNs;
+    this.#next[slot] = NO_SLOT;
+    const bucket = this.#bucketOf(timeNs);
+    const first = this.#first[bucket] ?? NO_SLOT;
+    if (first === NO_SLOT) {
+      this.#previous[slot] = slot;
+      this.#first[bucket] = slot;
+      this.#markOccupied(bucket);
+    } else {
+      const last = this.#previous[first] ?? NO_SLOT;
+      this.#next[last] = slot;
+      this.#previous[slot] = last;
+      this.#previous[first] = slot;
+    }
+  }
+
+  /** A slot that waits does so no longer. */
+  remove(slot: number): void {
+    const bucket = this.#bucketOf(this.#timeNs[slot] ?? 0);
+    const first = this.#first[bucket] ?? NO_SLOT;
+    if (slot === first) {
+      this.#dropFirst(bucket, slot);
+      return;
+    }
+    const next = this.#next[slot] ?? NO_SLOT;
+    const previous = this.#previous[slot] ?? NO_SLOT;
+    this.#next[previous] = next;
+    this.#previous[next === NO_SLOT ? first : next] = previous;
+  }
+
+  /** Takes the earliest slot out and moves the cursor to its time, or NO_SLOT if it is due only after `untilNs`. */
+  take(untilNs: number): number {
+    for (;;) {
+      let bucket = this.#cursorLow & DIGIT_MASK;
+      let slot = this.#first[bucket] ?? NO_SLOT;
+      if (slot === NO_SLOT) {
+        if (this.#wheels === 0) return NO_SLOT;
+        bucket = this.#firstOccupied();
+        slot = this.#first[bucket] ?? NO_SLOT;
+        if (bucket >= BUCKETS && this.#next[slot] !== NO_SLOT) {
+          if (!this.#dealOut(bucket, untilNs)) return NO_SLOT;
+          continue;
+        }
+      }
+      // The bucket is an instant, or it holds one slot alone: either way nothing comes before its first.
+      const timeNs = this.#timeNs[slot] ?? 0;
+      if (timeNs > untilNs) return NO_SLOT;
+      this.#dropFirst(bucket, slot);
+      const low = timeNs >>> 0;
+      this.#cursorLow = low | 0;
+      this.#cursorHigh = ((timeNs - low) / TWO_32) | 0;
+      return slot;
+    }
+  }
+
+  /** Time of the earliest slot, ns, or undefined. Moves nothing; costs as much as the first bucket is long. */
+  nextTimeNs(): number | undefined {
+    if (this.#wheels === 0) return undefined;
+    let earliestNs = Number.POSITIVE_INFINITY;
+    let slot = this.#first[this.#firstOccupied()] ?? NO_SLOT;
+    while (slot !== NO_SLOT) {
+      earliestNs = Math.min(earliestNs, this.#timeNs[slot] ?? 0);
+      slot = this.#next[slot] ?? NO_SLOT;
+    }
+    return earliestNs;
+  }
+
+  /** Throws if a slot is not where its time says; returns how many wait. Costs O(waiting). */
+  checkInvariants(): number {
+    const cursorNs = this.#cursorHigh * TWO_32 + (this.#cursorLow >>> 0);
+    let count = 0;
+    for (let bucket = 0; bucket < WHEELS * BUCKETS; bucket += 1) {
+      const first = this.#first[bucket] ?? NO_SLOT;
+      const word = bucket >>> 5;
+      const occupied = ((this.#occupied[word] ?? 0) & (1 << (bucket & 31))) !== 0;
+      if (occupied !== (first !== NO_SLOT)) throw new Error(`bucket ${bucket} and its bit disagree`);
+      if (occupied && ((this.#words[bucket >>> DIGIT_BITS] ?? 0) & (1 << (word & 7))) === 0) {
+        throw new Error(`bucket ${bucket} is not found by its word`);
+      }
+      let previous = first === NO_SLOT ? NO_SLOT : (this.#previous[first] ?? NO_SLOT);
+      for (let slot = first; slot !== NO_SLOT; slot = this.#next[slot] ?? NO_SLOT) {
+        const timeNs = this.timeOf(slot);
+        if (timeNs < cursorNs)
+          throw new Error(`slot ${slot} at ${timeNs} ns lies before the cursor, ${cursorNs} ns`);
+        if (this.#bucketOf(timeNs) !== bucket)
+          throw new Error(`slot ${slot} at ${timeNs} ns is in bucket ${bucket}`);
+        if (this.#previous[slot] !== previous)
+          throw new Error(`the list of bucket ${bucket} is torn at slot ${slot}`);
+        previous = slot;
+        count += 1;
+      }
+      if (first !== NO_SLOT && this.#previous[first] !== previous)
+        throw new Error(`bucket ${bucket} lost its end`);
+    }
+    for (const [wheel, words] of this.#words.entries()) {
+      if ((words !== 0) !== ((this.#wheels & (1 << wheel)) !== 0))
+        throw new Error(`wheel ${wheel} and its bit disagree`);
+    }
+    return count;
+  }
+
+  #bucketOf(timeNs: number): number {
+    const low = timeNs >>> 0;
+    const high = ((timeNs - low) / TWO_32) | 0;
+    if (high === this.#cursorHigh) {
+      const wheel = (31 - Math.clz32((low ^ this.#cursorLow) | 1)) >> 3;
+      return (wheel << DIGIT_BITS) | ((low >>> (wheel << 3)) & DIGIT_MASK);
+    }
+    const wheel = (31 - Math.clz32(high ^ this.#cursorHigh)) >> 3;
+    return ((LOW_WHEELS + wheel) << DIGIT_BITS) | ((high >>> (wheel << 3)) & DIGIT_MASK);
+  }
+
+  /** Moves the cursor to the start of a bucket above the lowest wheel and deals its slots out to those below. */
+  #dealOut(bucket: number, untilNs: number): boolean {
+    const wheel = bucket >>> DIGIT_BITS;
+    const digit = bucket & DIGIT_MASK;
+    let high = this.#cursorHigh;
+    let low = 0;
+    if (wheel < LOW_WHEELS) {
+      const shift = wheel * DIGIT_BITS;
+      low = (this.#cursorLow & (-BUCKETS << shift)) | (digit << shift);
+    } else {
+      const shift = (wheel - LOW_WHEELS) * DIGIT_BITS;
+      high = (high & (-BUCKETS << shift)) | (digit << shift);
+    }
+    if (high * TWO_32 + (low >>> 0) > untilNs) return false;
+    this.#cursorHigh = high;
+    this.#cursorLow = low;
+    let slot = this.#first[bucket] ?? NO_SLOT;
+    this.#first[bucket] = NO_SLOT;
+    this.#markEmpty(bucket);
+    while (slot !== NO_SLOT) {
+      const next = this.#next[slot] ?? NO_SLOT;
+      this.insert(slot, this.#timeNs[slot] ?? 0);
+      slot = next;
+    }
+    return true;
+  }
+
+  #dropFirst(bucket: number, slot: number): void {
+    const next = this.#next[slot] ?? NO_SLOT;
+    this.#first[bucket] = next;
+    if (next === NO_SLOT) this.#markEmpty(bucket);
+    else this.#previous[next] = this.#previous[slot] ?? NO_SLOT;
+  }
+
+  #firstOccupied(): number {
+    const wheel = lowestBit(this.#wheels);
+    const word = (wheel << 3) | lowestBit(this.#words[wheel] ?? 0);
+    return (word << 5) | lowestBit(this.#occupied[word] ?? 0);
+  }
+
+  #markOccupied(bucket: number): void {
+    const word = bucket >>> 5;
+    const wheel = bucket >>> DIGIT_BITS;
+    this.#occupied[word] = (this.#occupied[word] ?? 0) | (1 << (bucket & 31));
+    this.#words[wheel] = (this.#words[wheel] ?? 0) | (1 << (word & 7));
+    this.#wheels |= 1 << wheel;
+  }
+
+  #markEmpty(bucket: number): void {
+    const word = bucket >>> 5;
+    const bits = (this.#occupied[word] ?? 0) & ~(1 << (bucket & 31));
+    this.#occupied[word] = bits;
+    if (bits !== 0) return;
+    const wheel = bucket >>> DIGIT_BITS;
+    const words = (this.#words[wheel] ?? 0) & ~(1 << (word & 7));
+    this.#words[wheel] = words;
+    if (words === 0) this.#wheels &= ~(1 << wheel);
+  }
+}
+
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
+}

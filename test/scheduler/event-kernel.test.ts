@@ -1,0 +1,229 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { KernelTimeError, ReentryError } from '../../scheduler/errors.js';
+import { EventKernel, MAX_TIME_NS } from '../../scheduler/event-kernel.js';
+
+describe('the order of events', () => {
+  it('equal times run in schedule order (clocks that ran same-instant events last-in first-out)', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(4), { maxLength: 300 }), fc.nat(10_000), (times, startNs) => {
+        const kernel = new EventKernel(16);
+        kernel.run(startNs);
+        const ran: { id: number; atNs: number }[] = [];
+        const handler = kernel.register('room', (id) => void ran.push({ id, atNs: kernel.nowNs }));
+        for (const [id, delayNs] of times.entries()) kernel.schedule(delayNs, handler, id);
+        kernel.drain();
+        const expected = times.map((delayNs, id) => ({ id, atNs: startNs + delayNs }));
+        expected.sort((x, y) => x.atNs - y.atNs || x.id - y.id);
+        expect(ran).toEqual(expected);
+      }),
+    );
+  });
+
+  it('an event scheduled long before and one scheduled at the last moment keep that order', () => {
+    const kernel = new EventKernel();
+    const ran: string[] = [];
+    const names = ['long before', 'at the last moment', 'at the instant itself'];
+    const note = kernel.register('note', (id) => void ran.push(names[id] ?? ''));
+    const late = kernel.register('late', () => void kernel.schedule(1, note, 1));
+    const self = kernel.register('self', () => void kernel.schedule(0, note, 2));
+    kernel.schedule(70_000, self);
+    kernel.schedule(70_000, note, 0);
+    kernel.schedule(69_999, late);
+    kernel.drain();
+    expect(ran).toEqual(['long before', 'at the last moment', 'at the instant itself']);
+  });
+
+  it('holds for times anywhere up to the end of time', () => {
+    const time = fc.oneof(
+      fc.maxSafeNat(),
+      fc.nat(2 ** 33),
+      fc.nat(1000).map((back) => MAX_TIME_NS - back),
+    );
+    fc.assert(
+      fc.property(fc.array(time, { maxLength: 60 }), (times) => {
+        const kernel = new EventKernel();
+        const ran: number[] = [];
+        const handler = kernel.register('room', () => void ran.push(kernel.nowNs));
+        for (const timeNs of times) kernel.scheduleAt(timeNs, handler);
+        while (kernel.step()) kernel.checkInvariants();
+        expect(ran).toEqual([...times].sort((x, y) => x - y));
+      }),
+    );
+  });
+
+  it('hands each event the two numbers that it was given', () => {
+    const kernel = new EventKernel();
+    const seen: [number, number][] = [];
+    const handler = kernel.register('room', (a, b) => void seen.push([a, b]));
+    kernel.schedule(3, handler, 2 ** 40 + 1, -7);
+    kernel.post(1, handler, 0.5, 9);
+    kernel.scheduleAt(2, handler);
+    kernel.drain();
+    expect(seen).toEqual([
+      [0.5, 9],
+      [0, 0],
+      [2 ** 40 + 1, -7],
+    ]);
+  });
+
+  it('survives growth in the middle of an instant', () => {
+    const kernel = new EventKernel(16);
+    const ran: number[] = [];
+    const note = kernel.register('note', (id) => void ran.push(id));
+    const flood = kernel.register('flood', () => {
+      for (let id = 0; id < 1_000; id += 1) kernel.schedule(id % 2, note, id);
+      kernel.checkInvariants();
+    });
+    kernel.schedule(5, flood);
+    kernel.run(10);
+    const ids = Array.from({ length: 1_000 }, (_, id) => id);
+    expect(ran).toEqual([...ids.filter((id) => id % 2 === 0), ...ids.filter((id) => id % 2 === 1)]);
+    kernel.checkInvariants();
+  });
+});
+
+describe('times that cannot be (impossible time parameters accepted)', () => {
+  const bad = [-1, -0.25, 0.5, 1e-300, Number.NaN, Infinity, -Infinity, 2 ** 53];
+
+  it.each(bad)('a delay of %d ns is refused with the name of the room', (delayNs) => {
+    const kernel = new EventKernel();
+    kernel.run(1_000);
+    const handler = kernel.register('guest3.driver', () => {});
+    expect(() => kernel.schedule(delayNs, handler)).toThrow(KernelTimeError);
+    expect(() => kernel.post(delayNs, handler)).toThrow(
+      `guest3.driver: event after ${delayNs} ns (now 1000 ns)`,
+    );
+    expect(kernel.pending).toBe(0);
+    kernel.checkInvariants();
+  });
+
+  it.each([...bad, 999, 1_000.5])('an event at %d ns is refused at 1,000 ns', (timeNs) => {
+    const kernel = new EventKernel();
+    kernel.run(1_000);
+    const handler = kernel.register('nic.mac', () => {});
+    expect(() => kernel.scheduleAt(timeNs, handler)).toThrow(`nic.mac: event at ${timeNs} ns (now 1000 ns)`);
+    expect(() => kernel.run(timeNs)).toThrow(KernelTimeError);
+    expect(kernel.nowNs).toBe(1_000);
+    kernel.checkInvariants();
+  });
+
+  it('a handler that nobody registered is refused when it is scheduled', () => {
+    const kernel = new EventKernel();
+    expect(() => kernel.schedule(1, 0)).toThrow('handler 0 is not registered');
+    expect(() => kernel.schedule(0, -1)).toThrow('handler -1 is not registered');
+    kernel.checkInvariants();
+  });
+
+  it.each([0, -4, 2.5, Number.NaN, 2 ** 22 + 1])('an initial capacity of %d is refused', (capacity) => {
+    expect(() => new EventKernel(capacity)).toThrow(`initialCapacity is ${capacity}`);
+  });
+});
+
+describe('mistakes of ours', () => {
+  it('a handler that throws ends the run there and loses nothing else', () => {
+    const kernel = new EventKernel();
+    const ran: number[] = [];
+    const note = kernel.register('note', (id) => void ran.push(id));
+    const broken = kernel.register('broken', () => {
+      kernel.schedule(0, note, 3);
+      throw new Error('out of mailboxes');
+    });
+    kernel.schedule(4, note, 1);
+    kernel.schedule(4, broken);
+    kernel.schedule(4, note, 2);
+    expect(() => kernel.run(10)).toThrow('out of mailboxes');
+    expect([kernel.nowNs, kernel.pending]).toEqual([4, 2]);
+    kernel.checkInvariants();
+    kernel.run(10);
+    expect(ran).toEqual([1, 2, 3]);
+    expect(kernel.nowNs).toBe(10);
+  });
+
+  it('a mistake that was reported leaves through run when its event has ended, the first one of several', () => {
+    const kernel = new EventKernel();
+    let ended = false;
+    const broken = kernel.register('broken', () => {
+      kernel.fail(new Error('first'));
+      kernel.fail(new Error('second'));
+      ended = true;
+    });
+    kernel.schedule(1, broken);
+    expect(() => kernel.run(5)).toThrow('first');
+    expect(ended).toBe(true);
+    kernel.run(5);
+    expect(kernel.nowNs).toBe(5);
+  });
+
+  it('a mistake that was reported between two runs leaves through the next one before it does anything', () => {
+    const kernel = new EventKernel();
+    kernel.fail(new Error('before the start'));
+    expect(() => kernel.run(5)).toThrow('before the start');
+    expect(kernel.nowNs).toBe(0);
+  });
+
+  it.each([
+    ['run', (kernel: EventKernel) => kernel.run(100)],
+    ['drain', (kernel: EventKernel) => void kernel.drain()],
+    ['step', (kernel: EventKernel) => void kernel.step()],
+  ])(
+    '%s from inside an event is refused by name, and the clock does not run ahead of the event',
+    (_name, again) => {
+      const kernel = new EventKernel();
+      const ran: number[] = [];
+      const note = kernel.register('note', () => void ran.push(kernel.nowNs));
+      const nested = kernel.register('host.interrupts', () => again(kernel));
+      kernel.schedule(7, nested);
+      kernel.schedule(9, note);
+      expect(() => kernel.run(20)).toThrow(ReentryError);
+      expect(kernel.nowNs).toBe(7);
+      kernel.schedule(1, nested);
+      expect(() => kernel.run(20)).toThrow(/^host\.interrupts: .* at 8 ns/);
+      kernel.run(20);
+      expect(ran).toEqual([9]);
+    },
+  );
+});
+
+describe('cancelling', () => {
+  it('a million timeouts that are set and taken back leave nothing behind', () => {
+    const kernel = new EventKernel(16);
+    const handler = kernel.register('timeout', () => {});
+    kernel.schedule(5_000_000_000, handler);
+    for (let turn = 0; turn < 1_000_000; turn += 1) {
+      kernel.cancel(kernel.schedule(1_000_000_000 + (turn & 1023), handler));
+    }
+    expect(kernel.pending).toBe(1);
+    expect(kernel.nextTimeNs()).toBe(5_000_000_000);
+    kernel.checkInvariants();
+  });
+
+  it('answers false for what has run, was taken back before, or never was', () => {
+    const kernel = new EventKernel(16);
+    const handler = kernel.register('room', () => {});
+    const ran = kernel.schedule(1, handler);
+    kernel.drain();
+    const waits = kernel.schedule(1, handler);
+    expect(kernel.cancel(ran)).toBe(false);
+    expect(kernel.cancel(waits)).toBe(true);
+    expect(kernel.cancel(waits)).toBe(false);
+    for (const never of [-1, 0, Number.NaN, 2 ** 52]) expect(kernel.cancel(never)).toBe(false);
+    kernel.checkInvariants();
+  });
+
+  it('what is cancelled at its own instant does not run', () => {
+    const kernel = new EventKernel();
+    const ran: number[] = [];
+    const note = kernel.register('note', (id) => void ran.push(id));
+    const handles: number[] = [];
+    const cancels = kernel.register('cancels', () => {
+      for (const handle of handles) kernel.cancel(handle);
+    });
+    kernel.schedule(0, cancels);
+    handles.push(kernel.schedule(0, note, 1), kernel.schedule(0, note, 2), kernel.schedule(3, note, 3));
+    kernel.run(3);
+    expect(ran).toEqual([]);
+    expect([kernel.pending, kernel.executed, kernel.nowNs]).toEqual([0, 1, 3]);
+    kernel.checkInvariants();
+  });
+});
