@@ -1,0 +1,130 @@
+import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
+import { MAX_TIME_NS } from '../../scheduler/event-kernel.js';
+import type { Capture, CapturedFrame } from '../capture/index.js';
+import { isGroupAddress, type MacAddress, readMac } from './mac-address.js';
+import { TrafficError } from './traffic-source.js';
+
+/** A recorded frame as replay needs it: without FCS. */
+export interface SpokenFrame {
+  /** What was recorded of it, at least its Ethernet header. */
+  readonly bytes: Uint8Array;
+  /** Bytes that it had on the wire: more than `bytes` holds when the recorder cut it short. */
+  readonly length: number;
+}
+
+/** The frames of one direction of a capture, in order of time. */
+export interface Voice {
+  readonly frames: readonly SpokenFrame[];
+  /** When each was recorded, ns after the first frame of the whole capture. */
+  readonly offsetsNs: Float64Array;
+}
+
+/** A capture seen from one of its stations. */
+export interface Conversation {
+  /** The station that plays the guest. */
+  readonly local: MacAddress;
+  /** What the guest sends: every frame with its source address. */
+  readonly transmit: Voice;
+  /** What it receives: frames of others to it or to a group. */
+  readonly receive: Voice;
+  /** From the first frame to the last, both directions, ns. */
+  readonly spanNs: number;
+  /** Frames between two other stations, left out. */
+  readonly bystanders: number;
+  /** Frames that our NIC cannot carry, left out; 0 unless that was asked for. */
+  readonly unfit: number;
+}
+
+/** How a capture becomes a conversation. */
+export interface ConversationOptions {
+  /** Address, in the capture, of the station that plays the guest. Default: who sent its first unicast frame. */
+  readonly local?: MacAddress;
+  /**
+   * What to do with frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet
+   * header. Default `refuse`: they mostly mean a capture made with offloads on, which is not what was on the wire.
+   */
+  readonly unfit?: 'refuse' | 'leave-out';
+}
+
+/**
+ * Takes a capture apart into what one station sent and what it got. Frames that a recorder left out of order
+ * (several interfaces in a file) are put in order of time; those of equal time stay as they were.
+ *
+ * @throws TrafficError
+ */
+export function conversationOf(
+  name: string,
+  capture: Capture,
+  options: ConversationOptions = {},
+): Conversation {
+  const fit = capture.frames.filter((frame, index) => {
+    if (isFit(frame)) return true;
+    if (options.unfit === 'leave-out') return false;
+    throw new TrafficError(
+      name,
+      `${capture.name} packet ${index + 1}`,
+      `${wireLength(frame)} bytes, ${frame.bytes.length} of them recorded`,
+      `${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES} bytes with a whole Ethernet header (record with offloads off, or leave such frames out)`,
+    );
+  });
+  const frames = fit.toSorted((left, right) =>
+    left.timeNs < right.timeNs ? -1 : left.timeNs > right.timeNs ? 1 : 0,
+  );
+  const first = frames[0];
+  const last = frames.at(-1);
+  const originNs = first?.timeNs ?? 0n;
+  const spanNs = Number((last?.timeNs ?? 0n) - originNs);
+  if (spanNs > MAX_TIME_NS) {
+    throw new TrafficError(name, `duration of ${capture.name}`, `${spanNs} ns`, `at most ${MAX_TIME_NS}`);
+  }
+  const local = options.local ?? defaultLocal(frames);
+  const transmit = frames.filter((frame) => sourceOf(frame) === local);
+  const receive = frames.filter((frame) => {
+    const destination = destinationOf(frame);
+    return sourceOf(frame) !== local && (destination === local || isGroupAddress(destination));
+  });
+  if (options.local !== undefined && frames.length > 0 && transmit.length + receive.length === 0) {
+    throw new TrafficError(name, 'local', `0x${local.toString(16)}`, `a station of ${capture.name}`);
+  }
+  return {
+    local,
+    transmit: voice(transmit, originNs),
+    receive: voice(receive, originNs),
+    spanNs,
+    bystanders: frames.length - transmit.length - receive.length,
+    unfit: capture.frames.length - fit.length,
+  };
+}
+
+/** Bytes that a frame had on the wire, without its FCS. */
+function wireLength(frame: CapturedFrame): number {
+  return frame.originalLength - frame.fcsBytes;
+}
+
+function isFit(frame: CapturedFrame): boolean {
+  const length = wireLength(frame);
+  return length >= MIN_FRAME_BYTES && length <= MAX_FRAME_BYTES && frame.bytes.length >= MIN_FRAME_BYTES;
+}
+
+function destinationOf(frame: CapturedFrame): MacAddress {
+  return readMac(frame.bytes, 0);
+}
+
+function sourceOf(frame: CapturedFrame): MacAddress {
+  return readMac(frame.bytes, 6);
+}
+
+function defaultLocal(frames: readonly CapturedFrame[]): MacAddress {
+  const opening = frames.find((frame) => !isGroupAddress(destinationOf(frame))) ?? frames[0];
+  return opening === undefined ? 0 : sourceOf(opening);
+}
+
+function voice(frames: readonly CapturedFrame[], originNs: bigint): Voice {
+  return {
+    frames: frames.map((frame) => ({
+      bytes: frame.bytes.subarray(0, wireLength(frame)),
+      length: wireLength(frame),
+    })),
+    offsetsNs: Float64Array.from(frames, (frame) => Number(frame.timeNs - originNs)),
+  };
+}

@@ -1,0 +1,101 @@
+import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
+import {
+  ETHERTYPE_EXPERIMENTAL,
+  ETHERTYPE_OFFSET,
+  FRAME_KINDS,
+  type FrameKind,
+  KIND_OFFSET,
+  LENGTH_OFFSET,
+  MAX_SOURCE_ID,
+  PATTERNS,
+  PAYLOAD_OFFSET,
+  patternOf,
+  SEQUENCE_OFFSET,
+  SOURCE_ID_OFFSET,
+  writePayload,
+  writeU16,
+  writeU32,
+} from './frame-format.js';
+import { checkFrameBytes } from './frame-sizes.js';
+import { checkMac, type MacAddress, writeMac } from './mac-address.js';
+import { checkWhole } from './traffic-source.js';
+
+/** Who makes the frames and where they go. */
+export interface FrameIdentity {
+  /** For messages. */
+  readonly name: string;
+  /** Goes into each frame; give each source of a run its own. 0 to 2^32 - 1. */
+  readonly sourceId: number;
+  /** Address that the frames carry as theirs: that of one station. */
+  readonly source: MacAddress;
+  /** Where they go; may be a group or broadcast. */
+  readonly destination: MacAddress;
+}
+
+/**
+ * Makes the frames of one source (frame-format.ts has their layout).
+ *
+ * The payloads of all 17 patterns are written once. A frame is then the head of one of these buffers, with
+ * twelve bytes of its header rewritten: its cost does not grow with its length, and nothing is allocated once
+ * each size has been seen with each pattern.
+ */
+export class FramePattern {
+  readonly #identity: FrameIdentity;
+  readonly #maxBytes: number;
+  readonly #buffers: Array<Uint8Array | undefined> = new Array(PATTERNS).fill(undefined);
+  /** Views of the buffers by pattern and length, so that a frame is found and not made. */
+  readonly #views = new Map<number, Uint8Array>();
+
+  /** @param maxBytes the longest frame that will be asked for. @throws TrafficError */
+  constructor(identity: FrameIdentity, maxBytes: number) {
+    checkWhole(identity.name, 'sourceId', identity.sourceId, 0, MAX_SOURCE_ID);
+    checkMac(identity.name, 'source', identity.source, true);
+    checkMac(identity.name, 'destination', identity.destination, false);
+    checkFrameBytes(identity.name, 'maxBytes', maxBytes);
+    this.#identity = identity;
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * The frame of `bytes` bytes with this sequence number. Borrowed: the next call may use its bytes again.
+   *
+   * @param bytes 14 to the `maxBytes` of the constructor.
+   * @param sequence a whole number below 2^53.
+   */
+  fill(bytes: number, sequence: number, kind: FrameKind = FRAME_KINDS.stream): Uint8Array {
+    const frame = this.#view(bytes, patternOf(sequence));
+    // The writes that go past the end of a frame too short for its header are dropped by the typed array.
+    writeU16(frame, LENGTH_OFFSET, bytes);
+    writeU16(frame, KIND_OFFSET, kind);
+    writeU32(frame, SEQUENCE_OFFSET, Math.floor(sequence / 2 ** 32));
+    writeU32(frame, SEQUENCE_OFFSET + 4, sequence % 2 ** 32);
+    return frame;
+  }
+
+  #view(bytes: number, pattern: number): Uint8Array {
+    const key = bytes * PATTERNS + pattern;
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    if (!(bytes <= this.#maxBytes)) {
+      throw new RangeError(
+        `${this.#identity.name}: frame of ${bytes} bytes, expected at most ${this.#maxBytes}`,
+      );
+    }
+    checkFrameBytes(this.#identity.name, 'bytes', bytes);
+    this.#buffers[pattern] ??= this.#newBuffer(pattern);
+    const view = this.#buffers[pattern].subarray(0, bytes);
+    this.#views.set(key, view);
+    return view;
+  }
+
+  #newBuffer(pattern: number): Uint8Array {
+    const { sourceId, source, destination } = this.#identity;
+    const buffer = new Uint8Array(Math.min(Math.max(this.#maxBytes, PAYLOAD_OFFSET), MAX_FRAME_BYTES));
+    writeMac(buffer, 0, destination);
+    writeMac(buffer, 6, source);
+    writeU16(buffer, ETHERTYPE_OFFSET, ETHERTYPE_EXPERIMENTAL);
+    writeU32(buffer, SOURCE_ID_OFFSET, sourceId);
+    writePayload(buffer, PAYLOAD_OFFSET, buffer.length - PAYLOAD_OFFSET, sourceId, pattern);
+    return buffer;
+  }
+}

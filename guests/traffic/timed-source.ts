@@ -1,0 +1,99 @@
+import type { Observable } from 'rxjs';
+import {
+  type EventHandle,
+  type EventKernel,
+  type HandlerId,
+  MAX_TIME_NS,
+} from '../../scheduler/event-kernel.js';
+import { Outlet } from '../../scheduler/outlet.js';
+import { startOnSubscription } from './start-on-subscription.js';
+import type { PushSource } from './traffic-source.js';
+
+/** What a `TimedSource` plays. */
+export interface FrameScore {
+  /** Starts, for the first time or again: time of the first frame, `fromNs` or later; infinite when there is none. */
+  start(fromNs: number): number;
+  /** The frame that is due now (borrowed), after which `nextNs` tells of the next. */
+  take(): Uint8Array;
+  /** Time of the next frame, now or later; infinite when there is none. */
+  nextNs(): number;
+}
+
+/**
+ * Sends the frames of a score at their times, on the kernel. Starts with the first subscriber, stops when the
+ * last one leaves, starts its score again if another comes, and completes right after the last frame.
+ */
+export class TimedSource implements PushSource {
+  readonly kind = 'push' as const;
+  readonly name: string;
+  readonly frames$: Observable<Uint8Array>;
+  readonly #kernel: EventKernel;
+  readonly #score: FrameScore;
+  readonly #startNs: number;
+  readonly #outlet: Outlet<Uint8Array>;
+  readonly #due: HandlerId;
+  #event: EventHandle | undefined;
+  #running = false;
+  #ended = false;
+  #frames = 0;
+
+  /** @param startNs virtual time before which nothing is sent. */
+  constructor(name: string, kernel: EventKernel, score: FrameScore, startNs: number) {
+    this.name = name;
+    this.#kernel = kernel;
+    this.#score = score;
+    this.#startNs = startNs;
+    this.#outlet = new Outlet(`${name}.frames$`, kernel);
+    this.#due = kernel.register(name, () => this.#onDue());
+    this.frames$ = startOnSubscription(this.#outlet, {
+      start: () => this.#start(),
+      stop: () => this.#stop(),
+      isEnded: () => this.#ended,
+    });
+  }
+
+  /** Frames sent so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Whether the last frame has been sent. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  checkInvariants(): void {
+    const waiting = this.#event !== undefined;
+    const shouldWait = this.#running && !this.#ended;
+    if (waiting !== shouldWait)
+      throw new Error(`${this.name}: waiting is ${waiting}, expected ${shouldWait}`);
+  }
+
+  #start(): void {
+    this.#running = true;
+    this.#book(this.#score.start(Math.max(this.#kernel.nowNs, this.#startNs)));
+    if (this.#ended) this.#outlet.complete();
+  }
+
+  #stop(): void {
+    this.#running = false;
+    if (this.#event !== undefined) this.#kernel.cancel(this.#event);
+    this.#event = undefined;
+  }
+
+  #onDue(): void {
+    this.#event = undefined;
+    const frame = this.#score.take();
+    this.#frames += 1;
+    // Booked before it is told, so that an observer who leaves takes the booking back.
+    this.#book(this.#score.nextNs());
+    this.#outlet.next(frame);
+    if (this.#ended) this.#outlet.complete();
+  }
+
+  #book(timeNs: number): void {
+    // A heavy-tailed silence may outlast virtual time; that is an end as well.
+    if (timeNs > MAX_TIME_NS) this.#ended = true;
+    else this.#event = this.#kernel.scheduleAt(timeNs, this.#due);
+  }
+}
