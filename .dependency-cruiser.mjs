@@ -35,7 +35,7 @@ export default {
       name: 'not-to-dev-dependency',
       severity: 'error',
       from: { path: `^(${floors.join('|')})/` },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm-peer'] },
     },
   ],
   options: {

@@ -1,0 +1,146 @@
+import type { Observable } from 'rxjs';
+import { ABORT, type HostPort } from '../../nic/host-port.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { Outlet } from '../../scheduler/outlet.js';
+import type { PhysicalMemory } from '../memory/physical-memory.js';
+import type { AccessGate } from './access-gate.js';
+
+/** Time from the root complex to DRAM and back, ns. */
+export interface MemoryTimings {
+  readonly readNs: number;
+  readonly writeNs: number;
+}
+
+/** Assumed, in the middle of what DRAM behind a root complex takes; a parameter. */
+export const DEFAULT_MEMORY_TIMINGS: MemoryTimings = { readNs: 120, writeNs: 0 };
+
+/** An access that the gate or the northbridge refused. */
+export interface DeniedAccess {
+  readonly requesterId: number;
+  readonly address: number;
+  readonly length: number;
+  readonly write: boolean;
+  /** Whether the gate let it pass and there was no RAM behind it. */
+  readonly beyondMemory: boolean;
+  readonly atNs: number;
+}
+
+/** A look at every access that reaches memory, for proofs in experiments. */
+export interface AccessWitness {
+  accessed(requesterId: number, physical: number, length: number, write: boolean): void;
+}
+
+/**
+ * Carries the device's reads and writes to memory, through the access gate. A denied write moves no byte, a
+ * denied read gives all ones; either way the device gets an abort.
+ */
+export class MemoryBus implements HostPort {
+  readonly denied$: Observable<DeniedAccess>;
+  readonly #kernel: EventKernel;
+  readonly #memory: PhysicalMemory;
+  readonly #gate: AccessGate;
+  readonly #timings: MemoryTimings;
+  readonly #denied: Outlet<DeniedAccess>;
+  readonly #onInterrupt: () => void;
+  #witness: AccessWitness | undefined;
+  #reads = 0;
+  #writes = 0;
+  #deniedCount = 0;
+  #gateNs = 0;
+
+  constructor(
+    kernel: EventKernel,
+    memory: PhysicalMemory,
+    gate: AccessGate,
+    timings: MemoryTimings,
+    onInterrupt: () => void,
+  ) {
+    for (const field of ['readNs', 'writeNs'] as const) {
+      const value = timings[field];
+      if (!Number.isInteger(value) || value < 0 || value > 1e6) {
+        throw new RangeError(`memory.${field} is ${value}, expected a whole number from 0 to 1,000,000`);
+      }
+    }
+    this.#kernel = kernel;
+    this.#memory = memory;
+    this.#gate = gate;
+    this.#timings = timings;
+    this.#onInterrupt = onInterrupt;
+    this.#denied = new Outlet('host.bus.denied$', kernel);
+    this.denied$ = this.#denied.stream$;
+  }
+
+  get reads(): number {
+    return this.#reads;
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Accesses refused since the start. */
+  get denied(): number {
+    return this.#deniedCount;
+  }
+
+  /** Time that the gate has added to accesses, ns in all. */
+  get gateNs(): number {
+    return this.#gateNs;
+  }
+
+  /** Lets a witness look at every access from now on. */
+  watch(witness: AccessWitness | undefined): void {
+    this.#witness = witness;
+  }
+
+  read(
+    requesterId: number,
+    address: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): number {
+    this.#reads += 1;
+    const gate = this.#gate;
+    const physical = gate.check(requesterId, address, length, false, this.#kernel.nowNs);
+    if (physical < 0 || !this.#memory.contains(physical, length)) {
+      target.fill(0xff, targetOffset, targetOffset + length);
+      this.#refuse(requesterId, address, length, false, physical >= 0);
+      return ABORT;
+    }
+    this.#memory.read(physical, length, target, targetOffset);
+    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, false);
+    this.#gateNs += gate.delayNs;
+    return gate.delayNs + this.#timings.readNs;
+  }
+
+  write(
+    requesterId: number,
+    address: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number {
+    this.#writes += 1;
+    const gate = this.#gate;
+    const physical = gate.check(requesterId, address, length, true, this.#kernel.nowNs);
+    if (physical < 0 || !this.#memory.contains(physical, length)) {
+      this.#refuse(requesterId, address, length, true, physical >= 0);
+      return ABORT;
+    }
+    this.#memory.write(physical, length, source, sourceOffset);
+    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, true);
+    this.#gateNs += gate.delayNs;
+    return gate.delayNs + this.#timings.writeNs;
+  }
+
+  raise(): void {
+    this.#onInterrupt();
+  }
+
+  #refuse(requesterId: number, address: number, length: number, write: boolean, beyondMemory: boolean): void {
+    this.#deniedCount += 1;
+    if (!this.#denied.observed) return;
+    this.#denied.next({ requesterId, address, length, write, beyondMemory, atNs: this.#kernel.nowNs });
+  }
+}

@@ -1,0 +1,61 @@
+/** How sure a figure is, as docs/calibration.md explains. */
+export type Certainty = 'S' | 'S2' | 'D' | 'M+' | 'M' | 'M-' | 'assumed';
+
+/** A cost as a named parameter: value, unit, where it comes from and how certain that is. */
+export interface CostParameter {
+  readonly cycles: number;
+  /** What it is charged for. */
+  readonly per: string;
+  readonly source: string;
+  readonly certainty: Certainty;
+}
+
+const cost = (cycles: number, per: string, source: string, certainty: Certainty): CostParameter => ({
+  cycles,
+  per,
+  source,
+  certainty,
+});
+
+/**
+ * What operations cost on the CPU. The defaults describe the machine of the CDNA paper (one Opteron 250 at
+ * 2.4 GHz): where the paper gives a total (its tables 2 to 4), the parts are our split of that total and are
+ * marked D; where it gives none, they are assumed, and docs/calibration.md says how much results move with them.
+ */
+export const COSTS = {
+  hypercall: cost(1_100, 'hypercall, entry and exit', 'split of CDNA table 4', 'D'),
+  validatePage: cost(260, 'page of a descriptor: owner and kind looked up', 'split of CDNA table 4', 'D'),
+  pinPage: cost(110, 'page: reference count up', 'split of CDNA table 4', 'D'),
+  unpinPage: cost(110, 'page: reference count down, lazily', 'split of CDNA table 4', 'D'),
+  writeDescriptor: cost(120, 'descriptor written to the ring', 'split of CDNA table 4', 'D'),
+  doorbell: cost(250, 'mailbox write (uncached posted write)', 'assumed', 'assumed'),
+  registerRead: cost(1_900, 'register read (waits for the link)', 'assumed', 'assumed'),
+  interrupt: cost(2_400, 'physical interrupt taken by the hypervisor', 'assumed', 'assumed'),
+  vectorWord: cost(6, 'word of an interrupt vector scanned', 'assumed', 'assumed'),
+  virtualInterrupt: cost(900, 'virtual interrupt posted to a domain', 'assumed', 'assumed'),
+  guestInterrupt: cost(1_500, 'virtual interrupt taken by a guest driver', 'assumed', 'assumed'),
+  transmitPacket: cost(3_900, 'frame sent: stack and driver', 'CDNA table 2, guest OS row', 'D'),
+  receivePacket: cost(5_200, 'frame received: stack and driver', 'CDNA table 3, guest OS row', 'D'),
+  reclaimPacket: cost(350, 'transmit buffer reclaimed', 'assumed', 'assumed'),
+  refillBuffer: cost(300, 'receive buffer made ready', 'assumed', 'assumed'),
+  copyByte: cost(0.5, 'byte copied by a CPU', 'assumed', 'assumed'),
+  contextSwitch: cost(3_500, 'change of domain on a core', 'assumed', 'assumed'),
+} as const satisfies Record<string, CostParameter>;
+
+export type CostName = keyof typeof COSTS;
+
+/** The costs as plain cycles, with any that the user set otherwise. @throws RangeError for a negative or not finite one. */
+export function costTable(overrides: Partial<Record<CostName, number>> = {}): Record<CostName, number> {
+  const table = Object.fromEntries(
+    Object.entries(COSTS).map(([name, { cycles }]) => [name, cycles]),
+  ) as Record<CostName, number>;
+  for (const [name, cycles] of Object.entries(overrides)) {
+    if (!(name in table))
+      throw new RangeError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
+    if (!Number.isFinite(cycles) || cycles < 0) {
+      throw new RangeError(`costs.${name} is ${cycles}, expected cycles >= 0`);
+    }
+    table[name as CostName] = cycles;
+  }
+  return table;
+}

@@ -1,0 +1,213 @@
+import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
+import type { CostName } from './costs.js';
+
+/** A unit of work of a domain: runs at once, charges what it costs, and its core is busy for that long. */
+export type Work = (argument: number) => void;
+
+export interface ProcessorOptions {
+  /** Cores, shared by everybody. */
+  readonly cores: number;
+  /** Clock, Hz. */
+  readonly hertz: number;
+  readonly costs: Readonly<Record<CostName, number>>;
+}
+
+/** Who runs on the processor. */
+export interface Party {
+  readonly name: string;
+  readonly core: number;
+}
+
+interface Core {
+  busy: boolean;
+  /** Last domain that ran here. */
+  lastParty: number;
+  /** Parties with work, in the order in which they became ready. */
+  readonly ready: number[];
+  urgent: number;
+}
+
+interface Queue {
+  readonly works: Work[];
+  readonly arguments: number[];
+  head: number;
+}
+
+/**
+ * CPU time: cores that the hypervisor, the driver domain and the guests share. Work waits until its core is
+ * free, runs in one instant, and keeps the core busy for what it charged; what it sends out leaves `elapsedNs` after
+ * that instant. So a full core makes everything on it late, and throughput falls.
+ *
+ * Parties on a core take turns, one unit of work each; the hypervisor's work (interrupts) goes first. A change of
+ * party costs a context switch.
+ */
+export class Processor {
+  readonly hertz: number;
+  readonly cores: number;
+  readonly costs: Readonly<Record<CostName, number>>;
+  readonly #kernel: EventKernel;
+  readonly #done: HandlerId;
+  readonly #parties: Party[] = [];
+  readonly #queues: Queue[] = [];
+  readonly #cycles: number[] = [];
+  readonly #cores: Core[];
+  readonly #urgentParty: number[] = [];
+  readonly #nsPerCycle: number;
+  #current = -1;
+  #elapsedCycles = 0;
+  // What is left of a nanosecond when work ends, carried forward for each core.
+  readonly #carryNs: number[];
+
+  constructor(kernel: EventKernel, options: ProcessorOptions) {
+    if (!Number.isInteger(options.cores) || options.cores < 1 || options.cores > 1024) {
+      throw new RangeError(`cpu.cores is ${options.cores}, expected a whole number from 1 to 1,024`);
+    }
+    if (!(options.hertz >= 1e6 && options.hertz <= 1e11)) {
+      throw new RangeError(`cpu.hertz is ${options.hertz}, expected a clock from 10^6 to 10^11`);
+    }
+    this.#kernel = kernel;
+    this.hertz = options.hertz;
+    this.cores = options.cores;
+    this.costs = options.costs;
+    this.#nsPerCycle = 1e9 / options.hertz;
+    this.#done = kernel.register('host.cpu', (core) => this.#onDone(core));
+    this.#cores = Array.from({ length: options.cores }, () => ({
+      busy: false,
+      lastParty: -1,
+      ready: [],
+      urgent: 0,
+    }));
+    this.#carryNs = new Array<number>(options.cores).fill(0);
+  }
+
+  /** Makes a party known on a core; `urgent` work goes before that of others. Returns its number. */
+  addParty(name: string, core: number, urgent = false): number {
+    this.#parties.push({ name, core: core % this.cores });
+    this.#queues.push({ works: [], arguments: [], head: 0 });
+    this.#cycles.push(0);
+    if (urgent) this.#urgentParty.push(this.#parties.length - 1);
+    return this.#parties.length - 1;
+  }
+
+  get parties(): readonly Party[] {
+    return this.#parties;
+  }
+
+  /** Cycles that a party has been charged. */
+  cyclesOf(party: number): number {
+    return this.#cycles[party] ?? 0;
+  }
+
+  /** Time that a party has been charged, ns. */
+  nsOf(party: number): number {
+    return (this.#cycles[party] ?? 0) * this.#nsPerCycle;
+  }
+
+  /** How far into its work whoever runs now has come, ns; 0 outside of work. */
+  get elapsedNs(): number {
+    return Math.ceil(this.#elapsedCycles * this.#nsPerCycle);
+  }
+
+  /** Asks for `work` to be run for a party when its core has time. */
+  post(party: number, work: Work, argument = 0): void {
+    const queue = this.#queues[party];
+    const entry = this.#parties[party];
+    if (queue === undefined || entry === undefined) throw new Error(`party ${party} does not exist`);
+    const wasEmpty = queue.head === queue.works.length;
+    queue.works.push(work);
+    queue.arguments.push(argument);
+    const core = this.#cores[entry.core];
+    if (core === undefined) throw new Error(`core ${entry.core} does not exist`);
+    if (wasEmpty) this.#makeReady(core, party);
+    if (!core.busy) {
+      core.busy = true;
+      this.#kernel.schedule(0, this.#done, entry.core);
+    }
+  }
+
+  /** Charges the party that runs now. Outside of work (set-up) it only counts. */
+  charge(name: CostName, times = 1): void {
+    this.chargeParty(this.#current, name, times);
+  }
+
+  /** Charges another party than the one whose work runs (a hypercall is the hypervisor's time). */
+  chargeParty(party: number, name: CostName, times = 1): void {
+    const cycles = this.costs[name] * times;
+    if (party >= 0) this.#cycles[party] = (this.#cycles[party] ?? 0) + cycles;
+    if (this.#current >= 0) this.#elapsedCycles += cycles;
+  }
+
+  /** The party whose work runs now, or -1. */
+  get running(): number {
+    return this.#current;
+  }
+
+  /** Units of work that wait, for a party. */
+  backlogOf(party: number): number {
+    const queue = this.#queues[party];
+    return queue === undefined ? 0 : queue.works.length - queue.head;
+  }
+
+  checkInvariants(): void {
+    for (const [party, queue] of this.#queues.entries()) {
+      const core = this.#cores[this.#parties[party]?.core ?? 0];
+      const waiting = queue.head < queue.works.length;
+      const listed = core?.ready.filter((other) => other === party).length ?? 0;
+      if (listed !== (waiting ? 1 : 0))
+        throw new Error(`${this.#parties[party]?.name} is ready ${listed} times`);
+      if (waiting && core?.busy === false) throw new Error('a core idles although work waits');
+    }
+  }
+
+  #makeReady(core: Core, party: number): void {
+    if (this.#urgentParty.includes(party)) {
+      core.ready.splice(core.urgent, 0, party);
+      core.urgent += 1;
+    } else {
+      core.ready.push(party);
+    }
+  }
+
+  #onDone(coreNumber: number): void {
+    const core = this.#cores[coreNumber];
+    if (core === undefined) throw new Error(`core ${coreNumber} does not exist`);
+    const party = core.ready.shift();
+    if (party === undefined) {
+      core.busy = false;
+      this.#carryNs[coreNumber] = 0;
+      return;
+    }
+    if (core.urgent > 0) core.urgent -= 1;
+    const queue = this.#queues[party];
+    const work = queue?.works[queue.head];
+    if (queue === undefined || work === undefined) throw new Error('a ready party without work');
+    const argument = queue.arguments[queue.head] ?? 0;
+    queue.head += 1;
+    if (queue.head === queue.works.length) {
+      queue.works.length = 0;
+      queue.arguments.length = 0;
+      queue.head = 0;
+    } else {
+      this.#makeReady(core, party);
+    }
+    this.#current = party;
+    this.#elapsedCycles = 0;
+    // The hypervisor runs in whoever's context; only a change between domains is a switch, and is its time.
+    if (!this.#urgentParty.includes(party)) {
+      if (core.lastParty !== party && core.lastParty >= 0) {
+        this.chargeParty(this.#urgentParty[0] ?? party, 'contextSwitch');
+      }
+      core.lastParty = party;
+    }
+    try {
+      work(argument);
+    } finally {
+      const busyNs = this.#elapsedCycles * this.#nsPerCycle + (this.#carryNs[coreNumber] ?? 0);
+      const wholeNs = Math.floor(busyNs);
+      this.#carryNs[coreNumber] = busyNs - wholeNs;
+      this.#current = -1;
+      this.#elapsedCycles = 0;
+      this.#kernel.schedule(wholeNs, this.#done, coreNumber);
+    }
+  }
+}

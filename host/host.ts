@@ -1,0 +1,122 @@
+import type { NicInstruments, WirePort } from '../nic/host-port.js';
+import { Nic } from '../nic/nic.js';
+import { DEFAULT_NIC, type NicParameters } from '../nic/parameters.js';
+import type { Discipline } from '../scheduler/discipline.js';
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import { DEFAULT_MEMORY_TIMINGS, MemoryBus, type MemoryTimings } from './bus/memory-bus.js';
+import { RegisterWindow } from './bus/register-window.js';
+import { type CostName, costTable } from './cpu/costs.js';
+import { Processor } from './cpu/processor.js';
+import type { HostParts } from './host-parts.js';
+import type { Domain } from './hypervisor/domain.js';
+import { type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
+import { FrameTable } from './memory/frame-table.js';
+import { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+import type { GuestPort, PortOptions } from './protection/guest-port.js';
+import type { Protection } from './protection/protection.js';
+
+/** The machine around the card. */
+export interface HostParameters {
+  /** RAM, bytes; only what is touched costs memory. */
+  readonly memoryBytes: number;
+  readonly cores: number;
+  /** CPU clock, Hz. */
+  readonly hertz: number;
+  /** Costs that differ from the table of host/cpu/costs.ts, cycles. */
+  readonly costs: Partial<Record<CostName, number>>;
+  readonly memory: MemoryTimings;
+  readonly faultPolicy: FaultPolicy;
+}
+
+/** The CDNA paper's processor, with a core more so that the default scenario is bound by the wire. */
+export const DEFAULT_HOST: HostParameters = {
+  memoryBytes: 4 * 2 ** 30,
+  cores: 2,
+  hertz: 2.4e9,
+  costs: {},
+  memory: DEFAULT_MEMORY_TIMINGS,
+  faultPolicy: 'log',
+};
+
+/** Everything that a host is built from. */
+export interface HostAssembly {
+  readonly kernel: EventKernel;
+  readonly protection: Protection;
+  readonly wire: WirePort;
+  readonly transmitDiscipline: Discipline;
+  readonly receiveDiscipline: Discipline;
+  readonly instruments?: NicInstruments;
+  readonly host?: Partial<HostParameters>;
+  readonly nic?: Partial<NicParameters>;
+}
+
+/** A machine with one NIC and one way to keep the NIC from touching what it must not. */
+export class Host implements HostParts {
+  readonly kernel: EventKernel;
+  readonly memory: PhysicalMemory;
+  readonly frames: FrameTable;
+  readonly processor: Processor;
+  readonly bus: MemoryBus;
+  readonly nic: Nic;
+  readonly window: RegisterWindow;
+  readonly hypervisor: Hypervisor;
+  readonly protection: Protection;
+
+  /** @throws RangeError for parameters that no machine can have. */
+  constructor(assembly: HostAssembly) {
+    const parameters: HostParameters = { ...DEFAULT_HOST, ...assembly.host };
+    const { kernel } = assembly;
+    this.kernel = kernel;
+    this.protection = assembly.protection;
+    this.memory = new PhysicalMemory(parameters.memoryBytes / FRAME_BYTES);
+    this.frames = new FrameTable(this.memory);
+    // Frame 0 is nobody's: a zero address in a descriptor is a mistake, and should look like one.
+    this.frames.allocate(0, 'hypervisor', 1);
+    this.processor = new Processor(kernel, {
+      cores: parameters.cores,
+      hertz: parameters.hertz,
+      costs: costTable(parameters.costs),
+    });
+    this.bus = new MemoryBus(kernel, this.memory, assembly.protection.gate, parameters.memory, () =>
+      this.hypervisor.interrupt(),
+    );
+    this.nic = new Nic(
+      kernel,
+      { ...DEFAULT_NIC, ...assembly.nic },
+      {
+        port: this.bus,
+        wire: assembly.wire,
+        transmitDiscipline: assembly.transmitDiscipline,
+        receiveDiscipline: assembly.receiveDiscipline,
+        ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
+      },
+    );
+    this.window = new RegisterWindow(kernel, this.processor, this.nic);
+    this.hypervisor = new Hypervisor({
+      kernel,
+      memory: this.memory,
+      frames: this.frames,
+      processor: this.processor,
+      window: this.window,
+      nic: this.nic,
+      policy: parameters.faultPolicy,
+    });
+    assembly.protection.install(this);
+  }
+
+  /** Creates a guest with `memoryBytes` of RAM promised to it; frames are given when it asks for them. */
+  createGuest(name: string, core: number): Domain {
+    return this.hypervisor.createDomain(name, 'guest', core);
+  }
+
+  openPort(domain: Domain, options: PortOptions): GuestPort {
+    return this.protection.openPort(domain, options);
+  }
+
+  checkInvariants(): void {
+    this.frames.checkInvariants();
+    this.processor.checkInvariants();
+    this.nic.checkInvariants();
+    this.protection.checkInvariants();
+  }
+}

@@ -1,0 +1,42 @@
+export { type AccessGate, DENIED, OpenGate } from './bus/access-gate.js';
+export {
+  type AccessWitness,
+  DEFAULT_MEMORY_TIMINGS,
+  type DeniedAccess,
+  MemoryBus,
+  type MemoryTimings,
+} from './bus/memory-bus.js';
+export { RegisterWindow, type WindowOutcome } from './bus/register-window.js';
+export { type Certainty, COSTS, type CostName, type CostParameter, costTable } from './cpu/costs.js';
+export { Processor, type ProcessorOptions, type Work } from './cpu/processor.js';
+export { DEFAULT_HOST, Host, type HostAssembly, type HostParameters } from './host.js';
+export type { HostParts } from './host-parts.js';
+export { type CpuAccess, Domain, type DomainKind, type DomainState } from './hypervisor/domain.js';
+export {
+  type ContextSettings,
+  type FaultPolicy,
+  type FaultRecord,
+  HYPERVISOR,
+  Hypervisor,
+} from './hypervisor/hypervisor.js';
+export {
+  type DomainId,
+  FRAME_KINDS,
+  type FrameKind,
+  type FrameOutcome,
+  type FrameRefusal,
+  FrameTable,
+  NO_OWNER,
+} from './memory/frame-table.js';
+export { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+export { Cdna, type CdnaOptions } from './protection/cdna/cdna.js';
+export {
+  BufferBatch,
+  type GuestPort,
+  type PortOptions,
+  type PortQueue,
+  type SetupFault,
+  type SetupRefusal,
+} from './protection/guest-port.js';
+export { PlainDma } from './protection/none/plain-dma.js';
+export type { Protection, ProtectionCounters } from './protection/protection.js';

@@ -1,0 +1,201 @@
+import { FRAME_BYTES, type PhysicalMemory } from './physical-memory.js';
+
+/** Who a frame belongs to: a domain number, or NO_OWNER. */
+export type DomainId = number;
+export const NO_OWNER: DomainId = -1;
+
+/** What a frame is used for. Only `guest` frames may be named in a guest's descriptors. */
+export const FRAME_KINDS = ['free', 'guest', 'descriptor-ring', 'hypervisor', 'io-table', 'shadow'] as const;
+export type FrameKind = (typeof FRAME_KINDS)[number];
+
+/** Why the frame table refused something that a domain asked for. */
+export type FrameRefusal = 'not-ram' | 'not-owner' | 'wrong-kind' | 'pinned' | 'out-of-memory';
+
+/** An outcome that is not an exception: a guest's mistake is a value. */
+export type FrameOutcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: FrameRefusal; readonly frame: number };
+
+/**
+ * Every frame of memory with its owner, its kind and its reference count. A frame that is referenced by DMA
+ * (a count above zero) is not given to anybody else: a release of it is remembered and carried out when the
+ * last reference goes (Xen's rule, which CDNA builds on).
+ */
+export class FrameTable {
+  readonly frames: number;
+  readonly #memory: PhysicalMemory;
+  readonly #owner: Int32Array;
+  readonly #count: Uint32Array;
+  readonly #kind: Uint8Array;
+  readonly #releasing: Uint8Array;
+  // Free frames below the mark that have come back; all from the mark on are free and untouched.
+  readonly #returned: number[] = [];
+  #mark = 0;
+  #pinned = 0;
+  #pinsTaken = 0;
+  #pinsReleased = 0;
+
+  constructor(memory: PhysicalMemory) {
+    this.#memory = memory;
+    this.frames = memory.frames;
+    this.#owner = new Int32Array(memory.frames).fill(NO_OWNER);
+    this.#count = new Uint32Array(memory.frames);
+    this.#kind = new Uint8Array(memory.frames);
+    this.#releasing = new Uint8Array(memory.frames);
+  }
+
+  /** Frames with a count above zero. */
+  get pinnedFrames(): number {
+    return this.#pinned;
+  }
+
+  get pinsTaken(): number {
+    return this.#pinsTaken;
+  }
+
+  get pinsReleased(): number {
+    return this.#pinsReleased;
+  }
+
+  get freeFrames(): number {
+    return this.#returned.length + this.frames - this.#mark;
+  }
+
+  owner(frame: number): DomainId {
+    return this.#owner[frame] ?? NO_OWNER;
+  }
+
+  count(frame: number): number {
+    return this.#count[frame] ?? 0;
+  }
+
+  kind(frame: number): FrameKind {
+    return FRAME_KINDS[this.#kind[frame] ?? 0] ?? 'free';
+  }
+
+  /** Whether the frame was released and only its references keep it. */
+  isReleasing(frame: number): boolean {
+    return this.#releasing[frame] === 1;
+  }
+
+  /** Gives `count` frames, in one piece if `contiguous`, zeroed. Returns the frame numbers. */
+  allocate(domain: DomainId, kind: FrameKind, count: number, contiguous = false): FrameOutcome<number[]> {
+    const fresh = this.frames - this.#mark;
+    if (contiguous ? fresh < count : this.freeFrames < count) {
+      return { ok: false, refusal: 'out-of-memory', frame: this.#mark };
+    }
+    const frames: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const frame = contiguous ? this.#mark++ : (this.#returned.pop() ?? this.#mark++);
+      this.#owner[frame] = domain;
+      this.#kind[frame] = FRAME_KINDS.indexOf(kind);
+      frames.push(frame);
+    }
+    return { ok: true, value: frames };
+  }
+
+  /**
+   * Whether a domain may have `length` bytes at `address` used for DMA: every page is RAM, is its own, holds
+   * guest data and is not being released. Returns the first frame that is not, or undefined.
+   */
+  firstForeign(
+    domain: DomainId,
+    address: number,
+    length: number,
+  ): { frame: number; refusal: FrameRefusal } | undefined {
+    const first = Math.floor(address / FRAME_BYTES);
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = first; frame <= last; frame += 1) {
+      const refusal = this.refusalFor(domain, frame);
+      if (refusal !== undefined) return { frame, refusal };
+    }
+    return undefined;
+  }
+
+  /** Why a domain may not use a frame for DMA; undefined when it may. */
+  refusalFor(domain: DomainId, frame: number): FrameRefusal | undefined {
+    if (!(frame >= 0 && frame < this.frames)) return 'not-ram';
+    if (this.#owner[frame] !== domain || this.#releasing[frame] === 1) return 'not-owner';
+    if (this.#kind[frame] !== GUEST_KIND) return 'wrong-kind';
+    return undefined;
+  }
+
+  /** One more reference. */
+  pin(frame: number): void {
+    const count = this.#count[frame] ?? 0;
+    this.#count[frame] = count + 1;
+    if (count === 0) this.#pinned += 1;
+    this.#pinsTaken += 1;
+  }
+
+  /** One reference less; a release that waited for it happens now. True if the frame became free by it. */
+  unpin(frame: number): boolean {
+    const count = this.#count[frame] ?? 0;
+    if (count === 0) throw new Error(`frame ${frame} is unpinned more often than pinned`);
+    this.#count[frame] = count - 1;
+    this.#pinsReleased += 1;
+    if (count > 1) return false;
+    this.#pinned -= 1;
+    if (this.#releasing[frame] === 0) return false;
+    this.#free(frame);
+    return true;
+  }
+
+  /** A domain gives a frame back. While it is referenced it only waits: `pending` says so. */
+  release(domain: DomainId, frame: number): FrameOutcome<'freed' | 'pending'> {
+    if (!(frame >= 0 && frame < this.frames)) return { ok: false, refusal: 'not-ram', frame };
+    if (this.#owner[frame] !== domain || this.#releasing[frame] === 1)
+      return { ok: false, refusal: 'not-owner', frame };
+    if ((this.#count[frame] ?? 0) > 0) {
+      this.#releasing[frame] = 1;
+      return { ok: true, value: 'pending' };
+    }
+    this.#free(frame);
+    return { ok: true, value: 'freed' };
+  }
+
+  /** Gives a frame of one domain to another, its bytes with it (page flip). */
+  transfer(from: DomainId, to: DomainId, frame: number): FrameOutcome<undefined> {
+    if (!(frame >= 0 && frame < this.frames)) return { ok: false, refusal: 'not-ram', frame };
+    if (this.#owner[frame] !== from || this.#releasing[frame] === 1)
+      return { ok: false, refusal: 'not-owner', frame };
+    if ((this.#count[frame] ?? 0) > 0) return { ok: false, refusal: 'pinned', frame };
+    this.#owner[frame] = to;
+    return { ok: true, value: undefined };
+  }
+
+  /** Takes a frame away whatever its count: what a hypervisor does that does not know of the DMA. For experiments. */
+  forceTransfer(frame: number, to: DomainId, kind: FrameKind): void {
+    this.#owner[frame] = to;
+    this.#kind[frame] = FRAME_KINDS.indexOf(kind);
+    this.#releasing[frame] = 0;
+  }
+
+  checkInvariants(): void {
+    let pinned = 0;
+    let references = 0;
+    for (let frame = 0; frame < this.#mark; frame += 1) {
+      const count = this.#count[frame] ?? 0;
+      if (count > 0) pinned += 1;
+      references += count;
+      if (this.#kind[frame] === 0 && (count > 0 || this.#owner[frame] !== NO_OWNER)) {
+        throw new Error(`free frame ${frame} is owned or referenced`);
+      }
+      if (this.#releasing[frame] === 1 && count === 0) throw new Error(`frame ${frame} waits for nothing`);
+    }
+    if (pinned !== this.#pinned) throw new Error('pinned frames are miscounted');
+    if (this.#pinsTaken - this.#pinsReleased !== references)
+      throw new Error('pins taken are not pins released plus in flight');
+  }
+
+  #free(frame: number): void {
+    // What the next owner gets must not tell of the last one.
+    this.#memory.fill(frame * FRAME_BYTES, FRAME_BYTES, 0);
+    this.#owner[frame] = NO_OWNER;
+    this.#kind[frame] = 0;
+    this.#releasing[frame] = 0;
+    this.#returned.push(frame);
+  }
+}
+
+const GUEST_KIND = FRAME_KINDS.indexOf('guest');

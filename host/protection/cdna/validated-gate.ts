@@ -1,0 +1,142 @@
+import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
+import type { HostParts } from '../../host-parts.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { ContextQueue, SetupGate } from '../context-queue.js';
+import type { BufferBatch } from '../guest-port.js';
+
+/**
+ * CDNA's set-up gate for one queue (Willmann et al., HPCA 2007, section 3.3): one hypercall hands over a
+ * batch; of every descriptor every page must belong to the caller, and is pinned; then the hypervisor writes
+ * the descriptor into a ring that only it can write.
+ *
+ * References go down lazily: the next hypercall first looks how far the NIC has come. A guest that falls
+ * idle would keep its last pages for ever, so a timeout does the same for it.
+ */
+export class ValidatedGate implements SetupGate {
+  /** The hypervisor writes the descriptors. */
+  readonly writer: number;
+  readonly #parts: HostParts;
+  readonly #timeoutNs: number;
+  // Descriptors below this index hold no references any more.
+  #unpinned = 0;
+  #timerArmed = false;
+  readonly #onTimeout: number;
+  #queue: ContextQueue | undefined;
+  #timeouts = 0;
+
+  constructor(parts: HostParts, timeoutNs: number) {
+    this.#parts = parts;
+    this.writer = parts.hypervisor.party;
+    this.#timeoutNs = timeoutNs;
+    this.#onTimeout = parts.kernel.register('host.cdna.release', () => this.#timeout());
+  }
+
+  /** Releases that came from the timeout, not from a hypercall. */
+  get timeouts(): number {
+    return this.#timeouts;
+  }
+
+  admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
+    this.#queue = queue;
+    this.#parts.hypervisor.enterHypercall();
+    this.releaseFinished();
+    let valid = 0;
+    while (valid < count && this.#validate(queue, batch, valid)) valid += 1;
+    // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
+    const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
+    for (let index = 0; index < admitted; index += 1) {
+      const address = batch.addresses[index] ?? 0;
+      this.#eachFrame(address, batch.lengths[index] ?? 0, PIN, this.#parts);
+      queue.busAddresses[index] = address;
+    }
+    if (admitted > 0) this.#armTimer();
+    return admitted;
+  }
+
+  /** The driver's word is not asked for: the hypervisor looks at the NIC's own index. */
+  finish(): void {}
+
+  /** Drops the references of every descriptor that the NIC is done with. */
+  releaseFinished(): void {
+    const queue = this.#queue;
+    if (queue === undefined || queue.context < 0) return;
+    this.#releaseUpTo(queue, queue.consumer());
+  }
+
+  /** Drops all that is left: the context is gone, so nothing of it will reach memory. */
+  releaseAll(): void {
+    if (this.#queue !== undefined) this.#releaseUpTo(this.#queue, this.#queue.producer);
+  }
+
+  /** Descriptors whose pages are still referenced. */
+  get held(): number {
+    return this.#queue === undefined ? 0 : (this.#queue.producer - this.#unpinned) >>> 0;
+  }
+
+  #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
+    const { frames, processor } = this.#parts;
+    const address = batch.addresses[index] ?? 0;
+    const length = batch.lengths[index] ?? 0;
+    if (length === 0 || length > MAX_BUFFER_BYTES) {
+      queue.refuse('bad-length', address, length);
+      return false;
+    }
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+      processor.chargeParty(this.writer, 'validatePage');
+      const refusal = frames.refusalFor(queue.domain.id, frame);
+      if (refusal !== undefined) {
+        queue.refuse(refusal, address, length);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #releaseUpTo(queue: ContextQueue, index: number): void {
+    while (this.#unpinned !== index) {
+      this.#eachFrame(
+        queue.postedAddress(this.#unpinned),
+        queue.postedLength(this.#unpinned),
+        UNPIN,
+        this.#parts,
+      );
+      this.#unpinned = (this.#unpinned + 1) >>> 0;
+    }
+  }
+
+  #eachFrame(address: number, length: number, action: typeof PIN | typeof UNPIN, parts: HostParts): void {
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+      parts.processor.chargeParty(this.writer, action === PIN ? 'pinPage' : 'unpinPage');
+      if (action === PIN) parts.frames.pin(frame);
+      else parts.frames.unpin(frame);
+    }
+  }
+
+  #armTimer(): void {
+    if (this.#timerArmed) return;
+    this.#timerArmed = true;
+    this.#parts.kernel.schedule(this.#timeoutNs, this.#onTimeout);
+  }
+
+  #timeout(): void {
+    this.#timerArmed = false;
+    const before = this.#unpinned;
+    this.releaseFinished();
+    if (this.#unpinned !== before) this.#timeouts += 1;
+    if (this.held > 0 && (this.#queue?.context ?? -1) >= 0) this.#armTimer();
+  }
+}
+
+/** How many of the first `count` buffers belong to frames that are all among them. */
+function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): number {
+  if (queue.direction === 'receive') return count;
+  let whole = count;
+  while (whole > 0 && ((batch.flags[whole - 1] ?? 0) & FLAG_END_OF_PACKET) === 0) whole -= 1;
+  return whole;
+}
+
+const PIN = 1;
+const UNPIN = 2;
+const MAX_BUFFER_BYTES = 16_384;

@@ -1,0 +1,118 @@
+import { STATUS_BLOCK_BYTES } from '../../nic/completions.js';
+import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
+import { MAILBOX } from '../../nic/registers.js';
+import type { HostParts } from '../host-parts.js';
+import type { Domain } from '../hypervisor/domain.js';
+import { FRAME_BYTES } from '../memory/physical-memory.js';
+import { ContextQueue, type SetupGate } from './context-queue.js';
+import type { GuestPort, PortOptions } from './guest-port.js';
+
+/** What is particular to an approach when it gives a guest a context of its own. */
+export interface ContextPortPlan {
+  readonly parts: HostParts;
+  readonly domain: Domain;
+  readonly options: PortOptions;
+  readonly transmitGate: SetupGate;
+  readonly receiveGate: SetupGate;
+  /** CDNA: rings and status block belong to the hypervisor, and the NIC checks sequence numbers. */
+  readonly hypervisorRings: boolean;
+  /** How the device must address what lies at a physical address. */
+  busAddressOf(physical: number, bytes: number): number;
+}
+
+/** A guest's port that is a NIC context of its own: rings, status block, the context's page. */
+export class ContextPort implements GuestPort {
+  readonly context: number;
+  readonly mac: number;
+  readonly domain: Domain;
+  readonly transmit: ContextQueue;
+  readonly receive: ContextQueue;
+  /** Physical range of rings and status block. */
+  readonly ringMemory: { readonly address: number; readonly bytes: number };
+  readonly #parts: HostParts;
+  #handler: () => void = () => {};
+  #open = true;
+
+  /** @throws RangeError when no context is free or the card refuses the settings. */
+  constructor(plan: ContextPortPlan) {
+    const { parts, domain, options } = plan;
+    this.#parts = parts;
+    this.domain = domain;
+    this.mac = options.mac;
+    const transmitBytes = roundUp(options.transmitSlots * DESCRIPTOR_BYTES);
+    const receiveBytes = roundUp(options.receiveSlots * DESCRIPTOR_BYTES);
+    const bytes = transmitBytes + receiveBytes + FRAME_BYTES;
+    const base = plan.hypervisorRings
+      ? parts.hypervisor.allocateOwn('descriptor-ring', bytes)
+      : (domain.allocate(bytes / FRAME_BYTES, true)[0] ?? 0) * FRAME_BYTES;
+    const statusBlock = base + transmitBytes + receiveBytes;
+    this.ringMemory = { address: base, bytes };
+    this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
+      direction: 'transmit',
+      slots: options.transmitSlots,
+      ring: base,
+      statusWord: statusBlock,
+    });
+    this.receive = new ContextQueue(parts, domain, plan.receiveGate, {
+      direction: 'receive',
+      slots: options.receiveSlots,
+      ring: base + transmitBytes,
+      statusWord: statusBlock + STATUS_BLOCK_BYTES / 2,
+    });
+    const bus = plan.busAddressOf(base, bytes);
+    this.context = parts.hypervisor.openContext(
+      domain,
+      {
+        mac: options.mac,
+        weight: options.weight,
+        transmitRing: bus,
+        transmitSlots: options.transmitSlots,
+        receiveRing: bus + transmitBytes,
+        receiveSlots: options.receiveSlots,
+        statusBlock: bus + transmitBytes + receiveBytes,
+        sequenceChecking: plan.hypervisorRings,
+        antiSpoofing: options.antiSpoofing,
+        promiscuous: options.promiscuous,
+      },
+      () => this.#handler(),
+    );
+    const modulus = parts.nic.contexts[this.context]?.sequenceModulus ?? 2 ** 16;
+    this.transmit.bind(this.context, modulus);
+    this.receive.bind(this.context, modulus);
+    this.#configure(options);
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  onInterrupt(handler: () => void): void {
+    this.#handler = handler;
+  }
+
+  maskInterrupts(masked: boolean): void {
+    this.#mailbox(MAILBOX.INTERRUPT_MASK, masked ? 1 : 0);
+  }
+
+  /** The context is gone (closed, or revoked by the hypervisor). */
+  markClosed(): void {
+    this.#open = false;
+    this.transmit.unbind();
+    this.receive.unbind();
+    this.#handler = () => {};
+  }
+
+  #configure(options: PortOptions): void {
+    if (options.coalesceFrames !== undefined) this.#mailbox(MAILBOX.COALESCE_FRAMES, options.coalesceFrames);
+    if (options.coalesceNs !== undefined) this.#mailbox(MAILBOX.COALESCE_NS, options.coalesceNs);
+    if (options.promiscuous) this.#mailbox(MAILBOX.RX_MODE, 1);
+  }
+
+  #mailbox(mailbox: number, value: number): void {
+    this.#parts.window.write(this.domain.id, this.context, mailbox * 4, value);
+  }
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
+}

@@ -1,0 +1,222 @@
+import { DESCRIPTOR_BYTES, encodeDescriptor, readU16 } from '../../nic/descriptor.js';
+import { MAILBOX } from '../../nic/registers.js';
+import type { HostParts } from '../host-parts.js';
+import type { Domain } from '../hypervisor/domain.js';
+import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
+
+/** The set-up gate of one queue: what an approach does with buffers before the device hears of them. */
+export interface SetupGate {
+  /**
+   * Looks at the first `count` buffers of a batch and returns how many may go; for those it has set
+   * `queue.busAddresses`. If it stops early it has called `queue.refuse`.
+   */
+  admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
+  /** Who writes descriptors, and pays for it: a number on the processor. */
+  readonly writer: number;
+  /** Buffers `from` to `to` (not included) are finished and the driver says so. */
+  finish(queue: ContextQueue, from: number, to: number): void;
+}
+
+/** Where a queue's ring and indices lie. */
+export interface QueuePlacement {
+  readonly direction: 'transmit' | 'receive';
+  readonly slots: number;
+  /** Physical address of the ring, for the CPU. */
+  readonly ring: number;
+  /** Physical address of the word that the NIC writes its consumer index to. */
+  readonly statusWord: number;
+}
+
+/**
+ * A queue that ends in a ring of a NIC context. It keeps the driver's side of the ring (indices, what was
+ * posted in each slot) and leaves to the approach what is particular to it: the set-up gate.
+ */
+export class ContextQueue implements PortQueue {
+  readonly domain: Domain;
+  readonly slots: number;
+  readonly direction: 'transmit' | 'receive';
+  /** Bus addresses that the gate has given to the buffers of the batch that is being posted. */
+  readonly busAddresses: Float64Array;
+  readonly #parts: HostParts;
+  readonly #gate: SetupGate;
+  readonly #ring: number;
+  readonly #statusWord: number;
+  readonly #mailbox: number;
+  readonly #addresses: Float64Array;
+  readonly #lengths: Uint32Array;
+  readonly #bus: Float64Array;
+  readonly #scratch = new Uint8Array(DESCRIPTOR_BYTES);
+  #context = -1;
+  #producer = 0;
+  #finished = 0;
+  #sequence = 1;
+  #sequenceModulus = 2 ** 32;
+  #refusal: SetupFault | undefined;
+  #accepted = 0;
+  #refused = 0;
+
+  constructor(parts: HostParts, domain: Domain, gate: SetupGate, placement: QueuePlacement) {
+    requireSlots(placement.direction, placement.slots);
+    this.#parts = parts;
+    this.domain = domain;
+    this.#gate = gate;
+    this.direction = placement.direction;
+    this.slots = placement.slots;
+    this.#ring = placement.ring;
+    this.#statusWord = placement.statusWord;
+    this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
+    this.busAddresses = new Float64Array(placement.slots);
+    this.#addresses = new Float64Array(placement.slots);
+    this.#lengths = new Uint32Array(placement.slots);
+    this.#bus = new Float64Array(placement.slots);
+  }
+
+  /** The context is open: descriptors go there from now on. */
+  bind(context: number, sequenceModulus: number): void {
+    this.#context = context;
+    this.#sequenceModulus = sequenceModulus;
+  }
+
+  /** The context is gone: nothing more is accepted. */
+  unbind(): void {
+    this.#context = -1;
+  }
+
+  get context(): number {
+    return this.#context;
+  }
+
+  get producer(): number {
+    return this.#producer;
+  }
+
+  /** One past the last buffer that the driver has given up. */
+  get finished(): number {
+    return this.#finished;
+  }
+
+  get refusal(): SetupFault | undefined {
+    return this.#refusal;
+  }
+
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Physical address of the ring. */
+  get ringAddress(): number {
+    return this.#ring;
+  }
+
+  /** Address and length of the buffer in a slot, as the guest gave them, and as the device was told. */
+  postedAddress(index: number): number {
+    return this.#addresses[index & (this.slots - 1)] ?? 0;
+  }
+
+  postedLength(index: number): number {
+    return this.#lengths[index & (this.slots - 1)] ?? 0;
+  }
+
+  postedBusAddress(index: number): number {
+    return this.#bus[index & (this.slots - 1)] ?? 0;
+  }
+
+  post(batch: BufferBatch): number {
+    this.#refusal = undefined;
+    if (this.#context < 0) {
+      this.refuse('port-closed', batch.addresses[0] ?? 0, batch.lengths[0] ?? 0);
+      return 0;
+    }
+    const room = this.slots - ((this.#producer - this.#finished) >>> 0);
+    const count = Math.min(batch.count, room);
+    if (count === 0) return 0;
+    const admitted = this.#gate.admit(this, batch, count);
+    for (let index = 0; index < admitted; index += 1) {
+      this.#write(
+        batch.addresses[index] ?? 0,
+        this.busAddresses[index] ?? 0,
+        batch.lengths[index] ?? 0,
+        batch.flags[index] ?? 0,
+      );
+    }
+    if (admitted > 0) this.#parts.processor.chargeParty(this.#gate.writer, 'writeDescriptor', admitted);
+    this.#accepted += admitted;
+    return admitted;
+  }
+
+  /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */
+  refuse(refusal: SetupRefusal, address: number, length: number): void {
+    this.#refused += 1;
+    const fault: SetupFault = {
+      domain: this.domain.id,
+      direction: this.direction,
+      refusal,
+      address,
+      length,
+      atNs: this.#parts.kernel.nowNs,
+    };
+    this.#refusal = fault;
+    if (refusal !== 'port-closed') this.#parts.hypervisor.reportSetupFault(this.domain, this.#context, fault);
+  }
+
+  ring(): void {
+    if (this.#context >= 0) {
+      this.#parts.window.write(this.domain.id, this.#context, this.#mailbox * 4, this.#producer);
+    }
+  }
+
+  consumer(): number {
+    return this.#parts.memory.readU32(this.#statusWord);
+  }
+
+  completedLength(index: number): number {
+    this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
+    return readU16(this.#scratch, 8);
+  }
+
+  completedFlags(index: number): number {
+    this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
+    return readU16(this.#scratch, 10);
+  }
+
+  completedAddress(index: number): number {
+    return this.postedAddress(index);
+  }
+
+  finish(consumer: number): void {
+    const count = (consumer - this.#finished) >>> 0;
+    if (count === 0 || count > (this.#producer - this.#finished) >>> 0) return;
+    this.#gate.finish(this, this.#finished, consumer);
+    this.#finished = consumer;
+  }
+
+  checkInvariants(): void {
+    if ((this.#producer - this.#finished) >>> 0 > this.slots)
+      throw new Error('a queue holds more than its slots');
+  }
+
+  #slotAddress(index: number): number {
+    return this.#ring + (index & (this.slots - 1)) * DESCRIPTOR_BYTES;
+  }
+
+  #write(address: number, busAddress: number, length: number, flags: number): void {
+    const slot = this.#producer & (this.slots - 1);
+    this.#addresses[slot] = address;
+    this.#lengths[slot] = length;
+    this.#bus[slot] = busAddress;
+    encodeDescriptor(this.#scratch, 0, busAddress, length, flags, this.#sequence);
+    this.#sequence = (this.#sequence + 1) % this.#sequenceModulus;
+    this.#parts.memory.write(this.#slotAddress(this.#producer), DESCRIPTOR_BYTES, this.#scratch, 0);
+    this.#producer = (this.#producer + 1) >>> 0;
+  }
+}
+
+function requireSlots(direction: string, slots: number): void {
+  if (!Number.isInteger(slots) || slots < 2 || slots > 32_768 || (slots & (slots - 1)) !== 0) {
+    throw new RangeError(`port.${direction}Slots is ${slots}, expected a power of two from 2 to 32,768`);
+  }
+}

@@ -1,0 +1,110 @@
+import type { FrameRefusal } from '../memory/frame-table.js';
+
+/** Buffers that a driver hands over together. Reused from call to call. */
+export class BufferBatch {
+  /** Addresses as the guest knows its memory. */
+  readonly addresses: Float64Array;
+  readonly lengths: Uint32Array;
+  readonly flags: Uint16Array;
+  count = 0;
+
+  /** @param capacity most buffers in one call. */
+  constructor(capacity: number) {
+    this.addresses = new Float64Array(capacity);
+    this.lengths = new Uint32Array(capacity);
+    this.flags = new Uint16Array(capacity);
+  }
+
+  get capacity(): number {
+    return this.addresses.length;
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  /** Adds a buffer; false when the batch is full. */
+  add(address: number, length: number, flags: number): boolean {
+    if (this.count === this.addresses.length) return false;
+    this.addresses[this.count] = address;
+    this.lengths[this.count] = length;
+    this.flags[this.count] = flags;
+    this.count += 1;
+    return true;
+  }
+}
+
+/** Why the set-up gate turned a buffer away. */
+export type SetupRefusal = FrameRefusal | 'bad-length' | 'no-mapping-left' | 'bad-grant' | 'port-closed';
+
+/** A buffer that the set-up gate turned away: a guest's mistake, as a value. */
+export interface SetupFault {
+  readonly domain: number;
+  readonly direction: 'transmit' | 'receive';
+  readonly refusal: SetupRefusal;
+  readonly address: number;
+  readonly length: number;
+  readonly atNs: number;
+}
+
+/** One direction of a port: how a driver hands buffers to its device and learns that they are done. */
+export interface PortQueue {
+  /** Buffers that can be outstanding. */
+  readonly slots: number;
+  /** One past the last buffer accepted; runs freely modulo 2^32. */
+  readonly producer: number;
+  /** What the last `post` was refused for; undefined when all of it was accepted or there was no room. */
+  readonly refusal: SetupFault | undefined;
+
+  /**
+   * Hands over buffers, in order, through the set-up gate. Returns how many were accepted: fewer than given
+   * when the ring is full (`refusal` undefined) or when one was turned away (`refusal` says why; none behind
+   * it was looked at).
+   */
+  post(batch: BufferBatch): number;
+
+  /** Tells the device of what was posted: the doorbell. */
+  ring(): void;
+
+  /** One past the last buffer that is finished, as the driver sees it in memory. */
+  consumer(): number;
+
+  /** Receive: bytes that the device put into the buffer of this index, and its flags. */
+  completedLength(index: number): number;
+  completedFlags(index: number): number;
+  /** Where that buffer's bytes are now: the posted address, unless the approach flipped the page. */
+  completedAddress(index: number): number;
+
+  /** The driver has seen that buffers up to `consumer` are finished and gives up what they were set up with. */
+  finish(consumer: number): void;
+}
+
+/** A guest's network card, whatever is behind it. One driver works on all of them. */
+export interface GuestPort {
+  /** Number that instruments know the port by: its NIC context, or the front end's number. */
+  readonly context: number;
+  readonly mac: number;
+  readonly transmit: PortQueue;
+  readonly receive: PortQueue;
+
+  /** What to run, on the guest's CPU time, when the device has something to tell. */
+  onInterrupt(handler: () => void): void;
+
+  /** Holds interrupts back while the driver polls. */
+  maskInterrupts(masked: boolean): void;
+}
+
+/** What a guest asks for when it opens a port. */
+export interface PortOptions {
+  /** Station address, 48 bits. */
+  readonly mac: number;
+  readonly weight: number;
+  /** Powers of two. */
+  readonly transmitSlots: number;
+  readonly receiveSlots: number;
+  /** Frames must carry the port's own source address. */
+  readonly antiSpoofing: boolean;
+  readonly promiscuous: boolean;
+  readonly coalesceFrames?: number;
+  readonly coalesceNs?: number;
+}

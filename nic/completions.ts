@@ -1,0 +1,166 @@
+import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { Context } from './context.js';
+import type { FaultReason } from './counters.js';
+import { writeU32 } from './descriptor.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import type { NicOutlets } from './streams.js';
+
+/** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
+export const STATUS_BLOCK_BYTES = 8;
+
+/** What completions ask of their NIC. */
+export interface CompletionClient {
+  /** The guest should hear of it. */
+  interrupt(context: Context): void;
+  fault(context: Context, reason: FaultReason, detail: number): void;
+}
+
+/**
+ * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
+ * coalesced by count and by time, each context for itself. The indices are in memory before the interrupt.
+ *
+ * A context that masks its interrupts (it polls) still gets its indices; what it was not told of is
+ * remembered and raised when it unmasks, so no completion is slept through.
+ */
+export class Completions {
+  readonly #kernel: EventKernel;
+  readonly #dma: DmaEngine;
+  readonly #client: CompletionClient;
+  readonly #outlets: NicOutlets;
+  readonly #contexts: readonly Context[];
+  readonly #timerHandler: HandlerId;
+  readonly #dmaClient: number;
+  readonly #writeBacks: Float64Array;
+  // Frames completed since the last write-back was started.
+  readonly #pending: Int32Array;
+  readonly #writing: Uint8Array;
+  // Something was written back while interrupts were masked.
+  readonly #untold: Uint8Array;
+  readonly #timers: Float64Array;
+  readonly #blocks: Uint8Array;
+
+  constructor(
+    kernel: EventKernel,
+    dma: DmaEngine,
+    contexts: readonly Context[],
+    client: CompletionClient,
+    outlets: NicOutlets,
+    writeBackRow: Float64Array,
+  ) {
+    this.#kernel = kernel;
+    this.#dma = dma;
+    this.#contexts = contexts;
+    this.#client = client;
+    this.#outlets = outlets;
+    this.#writeBacks = writeBackRow;
+    this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
+    this.#dmaClient = dma.register((context, status) => this.#onWritten(context, status));
+    this.#pending = new Int32Array(contexts.length);
+    this.#writing = new Uint8Array(contexts.length);
+    this.#untold = new Uint8Array(contexts.length);
+    this.#timers = new Float64Array(contexts.length).fill(-1);
+    this.#blocks = new Uint8Array(contexts.length * STATUS_BLOCK_BYTES);
+  }
+
+  /** One more frame of a context is finished; `urgent` ones do not wait for company. */
+  note(context: Context, urgent: boolean): void {
+    const index = context.index;
+    const pending = (this.#pending[index] ?? 0) + 1;
+    this.#pending[index] = pending;
+    if (urgent || pending >= context.coalesceFrames || context.coalesceNs === 0) {
+      this.#writeBack(context);
+    } else if ((this.#timers[index] ?? -1) < 0) {
+      this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
+    }
+  }
+
+  /** The guest has unmasked its interrupts. */
+  unmasked(context: Context): void {
+    if (this.#untold[context.index] === 0) return;
+    this.#untold[context.index] = 0;
+    this.#client.interrupt(context);
+  }
+
+  /** The context was stopped. */
+  forget(context: Context): void {
+    const index = context.index;
+    this.#cancelTimer(index);
+    this.#pending[index] = 0;
+    this.#writing[index] = 0;
+    this.#untold[index] = 0;
+  }
+
+  /** Completed frames whose indices are not on their way yet. */
+  pendingOf(context: number): number {
+    return this.#pending[context] ?? 0;
+  }
+
+  #onTimer(index: number): void {
+    this.#timers[index] = -1;
+    const context = this.#contexts[index];
+    if (context !== undefined && (this.#pending[index] ?? 0) > 0) this.#writeBack(context);
+  }
+
+  #cancelTimer(index: number): void {
+    const handle: EventHandle = this.#timers[index] ?? -1;
+    if (handle < 0) return;
+    this.#kernel.cancel(handle);
+    this.#timers[index] = -1;
+  }
+
+  #writeBack(context: Context): void {
+    const index = context.index;
+    // One write-back a context at a time; what completes meanwhile goes with the next.
+    if (this.#writing[index] === 1) return;
+    this.#cancelTimer(index);
+    this.#pending[index] = 0;
+    if (context.statusAddress === 0) {
+      this.#announce(context);
+      return;
+    }
+    this.#writing[index] = 1;
+    const at = index * STATUS_BLOCK_BYTES;
+    writeU32(this.#blocks, at, context.transmit.consumer);
+    writeU32(this.#blocks, at + 4, context.receive.consumer);
+    this.#writeBacks[index] = (this.#writeBacks[index] ?? 0) + 1;
+    this.#dma.write(
+      this.#dmaClient,
+      index,
+      index,
+      context.requesterId,
+      context.statusAddress,
+      STATUS_BLOCK_BYTES,
+      this.#blocks,
+      at,
+    );
+  }
+
+  #onWritten(index: number, status: DmaStatus): void {
+    if (status === DMA_CANCELLED) return;
+    const context = this.#contexts[index];
+    if (context === undefined) return;
+    this.#writing[index] = 0;
+    if (status === DMA_ABORTED) {
+      this.#client.fault(context, 'write-back-abort', context.statusAddress);
+      return;
+    }
+    if (this.#outlets.completions.observed) {
+      this.#outlets.completions.next({
+        context: index,
+        transmitConsumer: context.transmit.consumer,
+        receiveConsumer: context.receive.consumer,
+        atNs: this.#kernel.nowNs,
+      });
+    }
+    this.#announce(context);
+    if ((this.#pending[index] ?? 0) >= context.coalesceFrames) this.#writeBack(context);
+    else if ((this.#pending[index] ?? 0) > 0 && (this.#timers[index] ?? -1) < 0) {
+      this.#timers[index] = this.#kernel.schedule(Math.max(1, context.coalesceNs), this.#timerHandler, index);
+    }
+  }
+
+  #announce(context: Context): void {
+    if (context.interruptsMasked) this.#untold[context.index] = 1;
+    else this.#client.interrupt(context);
+  }
+}

@@ -1,0 +1,115 @@
+import { CONTEXT_STATES, type Context } from './context.js';
+import { FAULT_REASONS } from './counters.js';
+import { type EventVector, MAILBOXES } from './event-vector.js';
+import { ALL_ONES, MAILBOX, MAILBOX_REGISTERS, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
+
+/**
+ * The pages that guests map: one a context, mailboxes first, shared memory behind them. A mailbox write takes
+ * effect on the context's settings at once and sets its event bit for the firmware; the shared memory is just
+ * memory. It is allocated when it is first written, so contexts that do not use it cost nothing.
+ */
+export class ContextPages {
+  readonly #contexts: readonly Context[];
+  readonly #events: EventVector;
+  readonly #mailboxes: Uint32Array;
+  readonly #shared: (Uint8Array | undefined)[];
+
+  constructor(contexts: readonly Context[], events: EventVector) {
+    this.#contexts = contexts;
+    this.#events = events;
+    this.#mailboxes = new Uint32Array(contexts.length * MAILBOXES);
+    this.#shared = new Array<Uint8Array | undefined>(contexts.length).fill(undefined);
+    for (let index = 0; index < contexts.length; index += 1) this.reset(index);
+  }
+
+  /** What was last written to a mailbox. */
+  mailbox(context: number, mailbox: number): number {
+    return this.#mailboxes[context * MAILBOXES + mailbox] ?? 0;
+  }
+
+  /** The mailboxes as after a reset. Events that were pending are gone. */
+  reset(index: number): void {
+    for (let mailbox = 0; mailbox < MAILBOXES; mailbox += 1) {
+      this.#mailboxes[index * MAILBOXES + mailbox] = MAILBOX_REGISTERS[mailbox]?.reset ?? 0;
+    }
+    this.#events.take(index);
+    this.#shared[index] = undefined;
+  }
+
+  read(page: number, offset: number, width: number): number {
+    if (offset >= SHARED_MEMORY_OFFSET) {
+      const shared = this.#shared[page];
+      let value = 0;
+      for (let byte = width - 1; byte >= 0; byte -= 1) value = value * 256 + (shared?.[offset + byte] ?? 0);
+      return value;
+    }
+    const ones = width === 1 ? 0xff : width === 2 ? 0xffff : ALL_ONES;
+    const mailbox = offset >>> 2;
+    const context = this.#contexts[page];
+    if (width !== 4 || mailbox >= MAILBOX_REGISTERS.length || context === undefined) return ones;
+    switch (mailbox) {
+      case MAILBOX.TX_CONSUMER:
+        return context.transmit.consumer;
+      case MAILBOX.RX_CONSUMER:
+        return context.receive.consumer;
+      case MAILBOX.STATUS:
+        return CONTEXT_STATES.indexOf(context.state);
+      case MAILBOX.FAULT_REASON:
+        return FAULT_REASONS.indexOf(context.faultReason);
+      case MAILBOX.MAC_LOW:
+        return context.mac % 0x100000000;
+      case MAILBOX.MAC_HIGH:
+        return Math.floor(context.mac / 0x100000000);
+      case MAILBOX.RING_SIZES:
+        return log2(context.transmit.slots) | (log2(context.receive.slots) << 8);
+      default:
+        return this.mailbox(page, mailbox);
+    }
+  }
+
+  /** False if nothing there can be written with that width, or the context is not open. */
+  write(page: number, offset: number, width: number, value: number): boolean {
+    if (offset >= SHARED_MEMORY_OFFSET) {
+      let shared = this.#shared[page];
+      if (shared === undefined) {
+        shared = new Uint8Array(PAGE_BYTES);
+        this.#shared[page] = shared;
+      }
+      for (let byte = 0; byte < width; byte += 1) shared[offset + byte] = Math.floor(value / 256 ** byte);
+      return true;
+    }
+    const mailbox = offset >>> 2;
+    const context = this.#contexts[page];
+    if (width !== 4 || context === undefined || context.state !== 'open') return false;
+    if (MAILBOX_REGISTERS[mailbox]?.access !== 'rw') return false;
+    if (!this.#apply(context, mailbox, value >>> 0)) return false;
+    this.#mailboxes[page * MAILBOXES + mailbox] = value >>> 0;
+    this.#events.set(page, mailbox);
+    return true;
+  }
+
+  #apply(context: Context, mailbox: number, value: number): boolean {
+    switch (mailbox) {
+      case MAILBOX.INTERRUPT_MASK:
+        context.interruptsMasked = (value & 1) !== 0;
+        return true;
+      case MAILBOX.COALESCE_FRAMES:
+        if (value < 1 || value > 65_535) return false;
+        context.coalesceFrames = value;
+        return true;
+      case MAILBOX.COALESCE_NS:
+        context.coalesceNs = value;
+        return true;
+      case MAILBOX.RX_MODE:
+        context.promiscuous = (value & 1) !== 0 && context.promiscuousAllowed;
+        context.allMulticast = (value & 2) !== 0;
+        return true;
+      default:
+        return true;
+    }
+  }
+}
+
+function log2(slots: number): number {
+  return slots === 0 ? 0 : 31 - Math.clz32(slots);
+}

@@ -1,0 +1,72 @@
+import type { FaultReason } from './counters.js';
+import { DescriptorRing } from './descriptor-ring.js';
+
+/** Life of a context, as its STATUS register shows it (the index). */
+export const CONTEXT_STATES = ['free', 'allocated', 'open', 'faulted'] as const;
+export type ContextState = (typeof CONTEXT_STATES)[number];
+
+/** Which way a ring goes. */
+export type Direction = 'transmit' | 'receive';
+
+/**
+ * One set of registers, rings and buffers: the card that one guest believes to have for itself (CDNA,
+ * HPCA 2007, section 3). The NIC's parts keep their own state of it; this is what they share.
+ */
+export class Context {
+  readonly index: number;
+  readonly requesterId: number;
+  readonly transmit: DescriptorRing;
+  readonly receive: DescriptorRing;
+  state: ContextState = 'free';
+  faultReason: FaultReason = 'none';
+
+  /** 48-bit station address as a number; 0 while none is set. */
+  mac = 0;
+  weight = 1;
+  /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
+  statusAddress = 0;
+  sequenceChecking = false;
+  /** log2 of N, the modulus of the sequence numbers. */
+  sequenceModulusLog2 = 16;
+  promiscuousAllowed = false;
+  antiSpoofing = false;
+
+  // Set by the guest in its own page.
+  promiscuous = false;
+  allMulticast = false;
+  interruptsMasked = false;
+  coalesceFrames = 8;
+  coalesceNs = 20_000;
+
+  constructor(index: number, requesterId: number, cacheSlots: number) {
+    this.index = index;
+    this.requesterId = requesterId;
+    this.transmit = new DescriptorRing(cacheSlots);
+    this.receive = new DescriptorRing(cacheSlots);
+  }
+
+  /** N: sequence numbers run modulo this. */
+  get sequenceModulus(): number {
+    return 2 ** this.sequenceModulusLog2;
+  }
+
+  /** Back to what it was before anybody had it. */
+  reset(): void {
+    this.state = 'free';
+    this.faultReason = 'none';
+    this.mac = 0;
+    this.weight = 1;
+    this.statusAddress = 0;
+    this.sequenceChecking = false;
+    this.sequenceModulusLog2 = 16;
+    this.promiscuousAllowed = false;
+    this.antiSpoofing = false;
+    this.promiscuous = false;
+    this.allMulticast = false;
+    this.interruptsMasked = false;
+    this.coalesceFrames = 8;
+    this.coalesceNs = 20_000;
+    this.transmit.detach();
+    this.receive.detach();
+  }
+}

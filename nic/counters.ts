@@ -1,0 +1,97 @@
+/** Why the NIC gave up a frame. Every drop has one of these, counted a context. */
+export const DROP_REASONS = [
+  'no-receive-buffer',
+  'receive-share-full',
+  'unknown-destination',
+  'source-mac-spoofed',
+  'frame-too-short',
+  'frame-too-long',
+  'dma-abort',
+  'context-stopped',
+] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
+
+/** Why the NIC stopped a context. The number is what the FAULT_REASON register shows. */
+export const FAULT_REASONS = [
+  'none',
+  'sequence-break',
+  'producer-out-of-range',
+  'descriptor-length',
+  'frame-too-short',
+  'frame-too-long',
+  'chain-too-long',
+  'descriptor-fetch-abort',
+  'payload-abort',
+  'write-back-abort',
+] as const;
+export type FaultReason = (typeof FAULT_REASONS)[number];
+
+/** What the NIC counts for each context; bytes are those of a capture (padded, without FCS). */
+export const COUNTERS = [
+  'framesTransmitted',
+  'bytesTransmitted',
+  'framesReceived',
+  'bytesReceived',
+  'framesSwitched',
+  'descriptorsFetched',
+  'descriptorsCompleted',
+  'doorbells',
+  'interruptRequests',
+  'writeBacks',
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
+
+/** The NIC's counters: one row a name, one cell a context. */
+export class Counters {
+  readonly #values: Record<CounterName, Float64Array>;
+  readonly #drops: Record<DropReason, Float64Array>;
+
+  /** @param contexts number of contexts; one more cell holds what belongs to none of them. */
+  constructor(contexts: number) {
+    const row = () => new Float64Array(contexts + 1);
+    this.#values = Object.fromEntries(COUNTERS.map((name) => [name, row()])) as Record<
+      CounterName,
+      Float64Array
+    >;
+    this.#drops = Object.fromEntries(DROP_REASONS.map((name) => [name, row()])) as Record<
+      DropReason,
+      Float64Array
+    >;
+  }
+
+  /** The row of a counter, to be added to in place. */
+  row(name: CounterName): Float64Array {
+    return this.#values[name];
+  }
+
+  /** The row of a drop reason. */
+  dropRow(reason: DropReason): Float64Array {
+    return this.#drops[reason];
+  }
+
+  get(name: CounterName, context: number): number {
+    return this.#values[name][context] ?? 0;
+  }
+
+  total(name: CounterName): number {
+    return this.#values[name].reduce((sum, value) => sum + value, 0);
+  }
+
+  drops(reason: DropReason, context: number): number {
+    return this.#drops[reason][context] ?? 0;
+  }
+
+  /** Drops of a context by reason, only those that happened. */
+  dropsOf(context: number): Partial<Record<DropReason, number>> {
+    const found: Partial<Record<DropReason, number>> = {};
+    for (const reason of DROP_REASONS) {
+      const count = this.#drops[reason][context] ?? 0;
+      if (count > 0) found[reason] = count;
+    }
+    return found;
+  }
+
+  totalDrops(): number {
+    return DROP_REASONS.reduce((sum, reason) => sum + this.#drops[reason].reduce((a, b) => a + b, 0), 0);
+  }
+}

@@ -1,0 +1,158 @@
+import type { Context, Direction } from './context.js';
+import type { FaultReason } from './counters.js';
+import { DESCRIPTOR_BYTES, descriptorAddress, FLAG_END_OF_PACKET, readU16, readU32 } from './descriptor.js';
+import type { DescriptorRing } from './descriptor-ring.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import type { NicOutlets } from './streams.js';
+
+/** What the fetcher tells its NIC. */
+export interface FetcherClient {
+  /** Descriptors of a ring have arrived. */
+  fetched(context: Context, direction: Direction): void;
+  /** A ring cannot be gone on with. */
+  fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
+}
+
+/** Longest buffer that a descriptor may name, bytes. */
+const MAX_BUFFER_BYTES = 16_384;
+
+/**
+ * Brings descriptors from the rings in host memory to the card, a batch at a time, ahead of the frames that
+ * need them; checks each one as it arrives. One batch a ring is under way at once, so descriptors arrive in
+ * order, which is what the sequence check builds on.
+ */
+export class DescriptorFetcher {
+  readonly #dma: DmaEngine;
+  readonly #client: FetcherClient;
+  readonly #outlets: NicOutlets;
+  readonly #contexts: readonly Context[];
+  readonly #batch: number;
+  readonly #dmaClient: number;
+  readonly #buffers: Uint8Array[] = [];
+  readonly #counts: number[] = [];
+  readonly #contextOf: number[] = [];
+  readonly #directionOf: Direction[] = [];
+  readonly #freeSlots: number[] = [];
+  readonly #underWay: { transmit: Uint8Array; receive: Uint8Array };
+  readonly #fetchedRow: Float64Array;
+
+  constructor(
+    dma: DmaEngine,
+    contexts: readonly Context[],
+    client: FetcherClient,
+    outlets: NicOutlets,
+    fetchedRow: Float64Array,
+    batch: number,
+  ) {
+    this.#dma = dma;
+    this.#contexts = contexts;
+    this.#client = client;
+    this.#outlets = outlets;
+    this.#batch = batch;
+    this.#fetchedRow = fetchedRow;
+    this.#underWay = { transmit: new Uint8Array(contexts.length), receive: new Uint8Array(contexts.length) };
+    this.#dmaClient = dma.register((slot, status) => this.#onDone(slot, status));
+  }
+
+  /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
+  consider(context: Context, direction: Direction): void {
+    const ring = direction === 'transmit' ? context.transmit : context.receive;
+    const underWay = direction === 'transmit' ? this.#underWay.transmit : this.#underWay.receive;
+    if (underWay[context.index] === 1 || context.state !== 'open') return;
+    const count = ring.fetchable(this.#batch);
+    if (count === 0) return;
+    // Enough on the card to go on with: wait for a full batch, unless the ring's end cuts it short.
+    const onCard = (ring.requested - ring.taken) >>> 0;
+    const untilEnd = ring.slots - (ring.requested & (ring.slots - 1));
+    if (count < this.#batch && count < untilEnd && onCard >= this.#batch) return;
+
+    const slot = this.#freeSlots.pop() ?? this.#newSlot();
+    const buffer = this.#buffers[slot];
+    if (buffer === undefined) throw new Error('fetch slot without a buffer');
+    this.#counts[slot] = count;
+    this.#contextOf[slot] = context.index;
+    this.#directionOf[slot] = direction;
+    underWay[context.index] = 1;
+    const address = ring.addressOf(ring.requested);
+    ring.requested = (ring.requested + count) >>> 0;
+    this.#dma.read(
+      this.#dmaClient,
+      slot,
+      context.index,
+      context.requesterId,
+      address,
+      count * DESCRIPTOR_BYTES,
+      buffer,
+      0,
+    );
+  }
+
+  /** The context was stopped: what is under way for it will be cancelled. */
+  forget(context: Context): void {
+    this.#underWay.transmit[context.index] = 0;
+    this.#underWay.receive[context.index] = 0;
+  }
+
+  #newSlot(): number {
+    this.#buffers.push(new Uint8Array(this.#batch * DESCRIPTOR_BYTES));
+    return this.#buffers.length - 1;
+  }
+
+  #onDone(slot: number, status: DmaStatus): void {
+    this.#freeSlots.push(slot);
+    if (status === DMA_CANCELLED) return;
+    const context = this.#contexts[this.#contextOf[slot] ?? 0];
+    const direction = this.#directionOf[slot] ?? 'transmit';
+    const buffer = this.#buffers[slot];
+    if (context === undefined || buffer === undefined) throw new Error('fetch slot without a context');
+    const ring = direction === 'transmit' ? context.transmit : context.receive;
+    (direction === 'transmit' ? this.#underWay.transmit : this.#underWay.receive)[context.index] = 0;
+    if (status === DMA_ABORTED) {
+      this.#client.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
+      return;
+    }
+    const count = this.#counts[slot] ?? 0;
+    const firstIndex = ring.fetched;
+    for (let index = 0; index < count; index += 1) {
+      if (!this.#acceptOne(context, direction, ring, buffer, index * DESCRIPTOR_BYTES)) return;
+    }
+    this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
+    this.#outlets.descriptor(context.index, direction, firstIndex, count, 'fetched');
+    this.#client.fetched(context, direction);
+    this.consider(context, direction);
+  }
+
+  #acceptOne(
+    context: Context,
+    direction: Direction,
+    ring: DescriptorRing,
+    bytes: Uint8Array,
+    at: number,
+  ): boolean {
+    const sequence = readU32(bytes, at + 12);
+    if (context.sequenceChecking) {
+      // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
+      if (sequence !== ring.expectedSequence) {
+        this.#client.fault(context, direction, 'sequence-break', ring.fetched);
+        return false;
+      }
+      ring.expectedSequence = (ring.expectedSequence + 1) % context.sequenceModulus;
+    }
+    const length = readU16(bytes, at + 8);
+    if (length === 0 || length > MAX_BUFFER_BYTES) {
+      this.#client.fault(context, direction, 'descriptor-length', length);
+      return false;
+    }
+    const flags = readU16(bytes, at + 10);
+    ring.accept(descriptorAddress(bytes, at), length, flags, sequence);
+    const longest = Math.min(ring.cacheSlots, ring.slots);
+    if (direction === 'transmit' && ring.available >= longest && (flags & FLAG_END_OF_PACKET) === 0) {
+      // The card is full of one frame that does not end: it never could.
+      if (ring.headChain() === 0) {
+        this.#client.fault(context, direction, 'chain-too-long', longest);
+        return false;
+      }
+    }
+    return true;
+  }
+}

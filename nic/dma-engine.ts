@@ -1,0 +1,316 @@
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { ABORT, type HostPort } from './host-port.js';
+import type { PcieLink } from './pcie-link.js';
+
+/** How a transfer ended. */
+export const DMA_OK = 0;
+/** The host refused it. */
+export const DMA_ABORTED = 1;
+/** Its context was stopped before the transfer touched memory. */
+export const DMA_CANCELLED = 2;
+export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLED;
+
+/** Told when a transfer is over: the cookie that came with it, and how it ended. */
+export type DmaClient = (cookie: number, status: DmaStatus) => void;
+
+export interface DmaEngineOptions {
+  /** Transfers in flight at once, reads and writes each (tags, credits). */
+  readonly maxInFlight: number;
+}
+
+const READ = 0;
+const WRITE = 1;
+const PAGE_BYTES = 4096;
+
+/**
+ * Moves bytes between the NIC and host memory over the PCIe link.
+ *
+ * A transfer has two moments: when its request reaches the host (the gates are asked and the bytes are
+ * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over. A bounded number
+ * is in flight; the others wait their turn, and none is forgotten.
+ *
+ * Writes keep their order (PCIe posted writes do not pass each other), so a vector written after data is
+ * seen after it.
+ */
+export class DmaEngine {
+  readonly #kernel: EventKernel;
+  readonly #link: PcieLink;
+  readonly #port: HostPort;
+  readonly #maxInFlight: number;
+  readonly #arrive: HandlerId;
+  readonly #finish: HandlerId;
+  readonly #clients: DmaClient[] = [];
+  // Stopping a context moves its epoch on; a transfer of an older epoch never touches memory.
+  readonly #epochs: Int32Array;
+
+  // One slot a transfer, in flight or waiting.
+  #kind = new Uint8Array(0);
+  #client = new Uint8Array(0);
+  #status = new Uint8Array(0);
+  #requester = new Uint16Array(0);
+  #owner = new Int32Array(0);
+  #epoch = new Int32Array(0);
+  #cookie = new Float64Array(0);
+  #address = new Float64Array(0);
+  #length = new Int32Array(0);
+  #bufferOffset = new Int32Array(0);
+  #next = new Int32Array(0);
+  readonly #buffer: Uint8Array[] = [];
+  #free = -1;
+
+  // Waiting transfers, first come first served, a queue for reads and one for writes.
+  readonly #waitingHead = [-1, -1];
+  readonly #waitingTail = [-1, -1];
+  readonly #inFlight = [0, 0];
+  #waiting = 0;
+  #peakWaiting = 0;
+  #backpressured = 0;
+  #transfers = 0;
+
+  /** @param contexts highest context number + 1; context -1 (the NIC's own transfers) is never stopped. */
+  constructor(
+    kernel: EventKernel,
+    link: PcieLink,
+    port: HostPort,
+    contexts: number,
+    options: DmaEngineOptions,
+  ) {
+    if (!Number.isInteger(options.maxInFlight) || options.maxInFlight < 1 || options.maxInFlight > 65536) {
+      throw new RangeError(
+        `dma.maxInFlight is ${options.maxInFlight}, expected a whole number from 1 to 65,536`,
+      );
+    }
+    this.#kernel = kernel;
+    this.#link = link;
+    this.#port = port;
+    this.#maxInFlight = options.maxInFlight;
+    this.#epochs = new Int32Array(contexts);
+    this.#arrive = kernel.register('nic.dma', (slot) => this.#onArrive(slot));
+    this.#finish = kernel.register('nic.dma', (slot) => this.#onFinish(slot));
+    this.#grow();
+  }
+
+  /** Makes a receiver of completions known; the number goes with each transfer. */
+  register(client: DmaClient): number {
+    this.#clients.push(client);
+    return this.#clients.length - 1;
+  }
+
+  /** Transfers that are in flight or waiting. */
+  get outstanding(): number {
+    return (this.#inFlight[READ] ?? 0) + (this.#inFlight[WRITE] ?? 0) + this.#waiting;
+  }
+
+  /** Transfers that had to wait for a free tag, since the start. */
+  get backpressured(): number {
+    return this.#backpressured;
+  }
+
+  /** Transfers accepted since the start. */
+  get transfers(): number {
+    return this.#transfers;
+  }
+
+  /** Most transfers that ever waited at once. */
+  get peakWaiting(): number {
+    return this.#peakWaiting;
+  }
+
+  /** Reads host memory into `target`. The bytes are there when the client is told DMA_OK. */
+  read(
+    client: number,
+    cookie: number,
+    context: number,
+    requesterId: number,
+    address: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): void {
+    this.#submit(READ, client, cookie, context, requesterId, address, length, target, targetOffset);
+  }
+
+  /** Writes to host memory. `source` must stay as it is until the client is told. */
+  write(
+    client: number,
+    cookie: number,
+    context: number,
+    requesterId: number,
+    address: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): void {
+    this.#submit(WRITE, client, cookie, context, requesterId, address, length, source, sourceOffset);
+  }
+
+  /** What of this context has not reached memory yet, never will; its clients are told DMA_CANCELLED. */
+  stop(context: number): void {
+    this.#epochs[context] = (this.#epochs[context] ?? 0) + 1;
+  }
+
+  checkInvariants(): void {
+    for (const kind of [READ, WRITE]) {
+      const inFlight = this.#inFlight[kind] ?? 0;
+      if (inFlight < 0 || inFlight > this.#maxInFlight) throw new Error(`${inFlight} transfers in flight`);
+      if ((this.#waitingHead[kind] ?? -1) >= 0 && inFlight < this.#maxInFlight) {
+        throw new Error('a transfer waits although a tag is free');
+      }
+    }
+    let free = 0;
+    for (let slot = this.#free; slot >= 0; slot = this.#next[slot] ?? -1) free += 1;
+    if (free + this.outstanding !== this.#kind.length) throw new Error('a DMA slot is lost');
+  }
+
+  #submit(
+    kind: number,
+    client: number,
+    cookie: number,
+    context: number,
+    requesterId: number,
+    address: number,
+    length: number,
+    buffer: Uint8Array,
+    bufferOffset: number,
+  ): void {
+    if (this.#free < 0) this.#grow();
+    const slot = this.#free;
+    this.#free = this.#next[slot] ?? -1;
+    this.#kind[slot] = kind;
+    this.#client[slot] = client;
+    this.#status[slot] = DMA_OK;
+    this.#requester[slot] = requesterId;
+    this.#owner[slot] = context;
+    this.#epoch[slot] = context >= 0 ? (this.#epochs[context] ?? 0) : 0;
+    this.#cookie[slot] = cookie;
+    this.#address[slot] = address;
+    this.#length[slot] = length;
+    this.#bufferOffset[slot] = bufferOffset;
+    this.#buffer[slot] = buffer;
+    this.#next[slot] = -1;
+    this.#transfers += 1;
+    if ((this.#inFlight[kind] ?? 0) < this.#maxInFlight) {
+      this.#start(kind, slot);
+      return;
+    }
+    this.#backpressured += 1;
+    this.#waiting += 1;
+    if (this.#waiting > this.#peakWaiting) this.#peakWaiting = this.#waiting;
+    const tail = this.#waitingTail[kind] ?? -1;
+    if (tail < 0) this.#waitingHead[kind] = slot;
+    else this.#next[tail] = slot;
+    this.#waitingTail[kind] = slot;
+  }
+
+  #start(kind: number, slot: number): void {
+    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) + 1;
+    const length = this.#length[slot] ?? 0;
+    const nowNs = this.#kernel.nowNs;
+    const arrivesNs =
+      kind === READ
+        ? this.#link.requestRead(this.#address[slot] ?? 0, length, nowNs)
+        : this.#link.write(length, nowNs);
+    this.#kernel.scheduleAt(arrivesNs, this.#arrive, slot);
+  }
+
+  #cancelled(slot: number): boolean {
+    const context = this.#owner[slot] ?? -1;
+    return context >= 0 && this.#epoch[slot] !== this.#epochs[context];
+  }
+
+  #onArrive(slot: number): void {
+    const nowNs = this.#kernel.nowNs;
+    const isRead = this.#kind[slot] === READ;
+    if (this.#cancelled(slot)) {
+      this.#status[slot] = DMA_CANCELLED;
+      this.#onFinish(slot);
+      return;
+    }
+    const delayNs = this.#access(slot, isRead);
+    if (isRead) {
+      const address = this.#address[slot] ?? 0;
+      const length = this.#length[slot] ?? 0;
+      const doneNs =
+        this.#status[slot] === DMA_OK
+          ? this.#link.completeRead(address, length, nowNs + delayNs)
+          : this.#link.completeAbort(nowNs + delayNs);
+      this.#kernel.scheduleAt(doneNs, this.#finish, slot);
+    } else if (delayNs > 0) {
+      this.#kernel.schedule(delayNs, this.#finish, slot);
+    } else {
+      this.#onFinish(slot);
+    }
+  }
+
+  /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
+  #access(slot: number, isRead: boolean): number {
+    const requesterId = this.#requester[slot] ?? 0;
+    const buffer = this.#buffer[slot];
+    if (buffer === undefined) throw new Error('a transfer without a buffer');
+    let address = this.#address[slot] ?? 0;
+    let offset = this.#bufferOffset[slot] ?? 0;
+    let left = this.#length[slot] ?? 0;
+    let delayNs = 0;
+    while (left > 0) {
+      const inPage = PAGE_BYTES - (address % PAGE_BYTES);
+      const piece = Math.min(left, inPage);
+      const takesNs = isRead
+        ? this.#port.read(requesterId, address, piece, buffer, offset)
+        : this.#port.write(requesterId, address, piece, buffer, offset);
+      if (takesNs === ABORT) {
+        this.#status[slot] = DMA_ABORTED;
+        return delayNs;
+      }
+      // The pieces are separate requests: they wait side by side, so the slowest one counts.
+      if (takesNs > delayNs) delayNs = takesNs;
+      address += piece;
+      offset += piece;
+      left -= piece;
+    }
+    return delayNs;
+  }
+
+  #onFinish(slot: number): void {
+    const kind = this.#kind[slot] ?? READ;
+    const client = this.#clients[this.#client[slot] ?? 0];
+    const cookie = this.#cookie[slot] ?? 0;
+    if (this.#cancelled(slot)) this.#status[slot] = DMA_CANCELLED;
+    const status = (this.#status[slot] ?? DMA_OK) as DmaStatus;
+    this.#next[slot] = this.#free;
+    this.#free = slot;
+    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) - 1;
+    const waiting = this.#waitingHead[kind] ?? -1;
+    if (waiting >= 0) {
+      const next = this.#next[waiting] ?? -1;
+      this.#waitingHead[kind] = next;
+      if (next < 0) this.#waitingTail[kind] = -1;
+      this.#waiting -= 1;
+      this.#start(kind, waiting);
+    }
+    client?.(cookie, status);
+  }
+
+  #grow(): void {
+    const old = this.#kind.length;
+    const size = old === 0 ? 64 : old * 2;
+    const wider = <T extends Uint8Array | Uint16Array | Int32Array | Float64Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#kind = wider(this.#kind, new Uint8Array(size));
+    this.#client = wider(this.#client, new Uint8Array(size));
+    this.#status = wider(this.#status, new Uint8Array(size));
+    this.#requester = wider(this.#requester, new Uint16Array(size));
+    this.#owner = wider(this.#owner, new Int32Array(size));
+    this.#epoch = wider(this.#epoch, new Int32Array(size));
+    this.#cookie = wider(this.#cookie, new Float64Array(size));
+    this.#address = wider(this.#address, new Float64Array(size));
+    this.#length = wider(this.#length, new Int32Array(size));
+    this.#bufferOffset = wider(this.#bufferOffset, new Int32Array(size));
+    this.#next = wider(this.#next, new Int32Array(size));
+    for (let slot = size - 1; slot >= old; slot -= 1) {
+      this.#next[slot] = this.#free;
+      this.#free = slot;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Bytes of a first-in first-out buffer in which each frame lies in one piece. A frame that does not fit
+ * before the end starts again at the beginning, so the store is two frames larger than what it promises.
+ */
+export class FrameFifo {
+  readonly bytes: Uint8Array;
+  #head = 0;
+  #tail = 0;
+  #used = 0;
+
+  /** @param capacityBytes what may be in it at once; @param maxFrameBytes the largest piece. */
+  constructor(capacityBytes: number, maxFrameBytes: number) {
+    this.bytes = new Uint8Array(capacityBytes + 2 * maxFrameBytes);
+  }
+
+  /** Bytes taken, those skipped at the end included. */
+  get usedBytes(): number {
+    return this.#used;
+  }
+
+  /** Takes room for a frame; returns its offset. The caller keeps to the capacity. */
+  push(length: number): number {
+    const size = this.bytes.length;
+    if (this.#head + length > size) {
+      this.#used += size - this.#head;
+      this.#head = 0;
+    }
+    const offset = this.#head;
+    this.#head += length;
+    this.#used += length;
+    if (this.#used > size) throw new Error(`frame FIFO overrun: ${this.#used} of ${size} bytes`);
+    return offset;
+  }
+
+  /** Gives back the oldest frame, which lies at `offset`. */
+  shift(offset: number, length: number): void {
+    if (offset < this.#tail) {
+      this.#used -= this.bytes.length - this.#tail;
+      this.#tail = 0;
+    }
+    if (offset !== this.#tail) throw new Error('frames leave a FIFO in the order in which they came');
+    this.#tail += length;
+    this.#used -= length;
+    if (this.#used === 0) {
+      this.#head = 0;
+      this.#tail = 0;
+    }
+  }
+}

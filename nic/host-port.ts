@@ -1,0 +1,64 @@
+/** What a refused access returns: the device sees a master abort (PCIe: unsupported request). */
+export const ABORT = -1;
+
+/**
+ * What the NIC needs from the machine that it is plugged into. Addresses are bus addresses: whether they are
+ * physical or translated is the host's business, and the NIC cannot tell.
+ *
+ * An access never crosses a 4 KB boundary; the DMA engine splits it (PCIe base specification: a memory
+ * request must not cross one).
+ */
+export interface HostPort {
+  /**
+   * Reads `length` bytes at `address` into `target`. Returns the time that the access gate and memory take
+   * before the data leaves the root complex, ns, or ABORT after filling the target with ones.
+   */
+  read(
+    requesterId: number,
+    address: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): number;
+
+  /** Writes likewise. After ABORT not one byte has landed. */
+  write(
+    requesterId: number,
+    address: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number;
+
+  /** The physical interrupt line (a message, edge triggered). */
+  raise(): void;
+}
+
+/** What the NIC needs from the cable: where frames go that leave the port. */
+export interface WirePort {
+  /**
+   * A frame has left. `bytes` is borrowed: read it before returning. `context` and `descriptorIndex` (of its
+   * last descriptor) say whose it was, for instruments; a real wire does not carry them.
+   */
+  transmitted(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    context: number,
+    descriptorIndex: number,
+    startNs: number,
+    endNs: number,
+  ): void;
+}
+
+/** Instruments that look at every frame. Not streams: nothing is built to be looked at. */
+export interface NicInstruments {
+  /** A frame is complete in guest memory. `arrivedNs` is when its last bit came in from the wire. */
+  received(
+    context: number,
+    lastDescriptorIndex: number,
+    length: number,
+    arrivedNs: number,
+    nowNs: number,
+  ): void;
+}

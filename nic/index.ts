@@ -1,0 +1,28 @@
+export { CONTEXT_STATES, Context, type ContextState, type Direction } from './context.js';
+export {
+  COUNTERS,
+  type CounterName,
+  Counters,
+  DROP_REASONS,
+  type DropReason,
+  FAULT_REASONS,
+  type FaultReason,
+} from './counters.js';
+export * from './descriptor.js';
+export { DescriptorRing } from './descriptor-ring.js';
+export {
+  DMA_ABORTED,
+  DMA_CANCELLED,
+  DMA_OK,
+  type DmaClient,
+  DmaEngine,
+  type DmaStatus,
+} from './dma-engine.js';
+export { EventVector, MAILBOXES } from './event-vector.js';
+export { ABORT, type HostPort, type NicInstruments, type WirePort } from './host-port.js';
+export { VECTOR_RING_HEADER_BYTES } from './interrupt-vectors.js';
+export { Nic, type NicAttachments } from './nic.js';
+export { DEFAULT_NIC, type NicParameters, validateNicParameters } from './parameters.js';
+export { DEFAULT_PCIE, PcieLink, type PcieParameters } from './pcie-link.js';
+export * from './registers.js';
+export type * from './streams.js';

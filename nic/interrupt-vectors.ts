@@ -1,0 +1,153 @@
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { writeU32 } from './descriptor.js';
+import { DMA_OK, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import type { HostPort } from './host-port.js';
+import type { NicOutlets } from './streams.js';
+
+/** Bytes before the first entry of a vector ring: the producer index, then nothing. */
+export const VECTOR_RING_HEADER_BYTES = 64;
+
+/**
+ * Interrupts as CDNA has them: the contexts that were updated since the last physical interrupt gather as
+ * bits of a vector; the vector goes by DMA into a ring in hypervisor memory, then its index, then one
+ * physical interrupt is raised (Willmann et al., HPCA 2007). A full ring holds the vector back, and bits gather on.
+ *
+ * The bit after the last context is the NIC's own: faults wait in the management page.
+ */
+export class InterruptVectors {
+  /** Bytes of one vector: a bit a context and one for the NIC, rounded up to a power of two of words. */
+  readonly entryBytes: number;
+  readonly #kernel: EventKernel;
+  readonly #dma: DmaEngine;
+  readonly #port: HostPort;
+  readonly #outlets: NicOutlets;
+  readonly #requesterId: number;
+  readonly #contexts: number;
+  readonly #gapNs: number;
+  readonly #wake: HandlerId;
+  readonly #dmaClient: number;
+  readonly #bits: Uint8Array;
+  readonly #staged: Uint8Array;
+  readonly #index = new Uint8Array(4);
+  #anyBit = false;
+  #busy = false;
+  #notBeforeNs = 0;
+  #base = 0;
+  #entries = 0;
+  #producer = 0;
+  #consumer = 0;
+  #raised = 0;
+  #waiting = false;
+
+  constructor(
+    kernel: EventKernel,
+    dma: DmaEngine,
+    port: HostPort,
+    outlets: NicOutlets,
+    requesterId: number,
+    contexts: number,
+    gapNs: number,
+  ) {
+    this.#kernel = kernel;
+    this.#dma = dma;
+    this.#port = port;
+    this.#outlets = outlets;
+    this.#requesterId = requesterId;
+    this.#contexts = contexts;
+    this.#gapNs = gapNs;
+    this.#wake = kernel.register('nic.interrupts', () => {
+      this.#waiting = false;
+      this.#send();
+    });
+    this.#dmaClient = dma.register((step, status) => this.#onWritten(step, status));
+    this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
+    this.#bits = new Uint8Array(this.entryBytes);
+    this.#staged = new Uint8Array(this.entryBytes);
+  }
+
+  /** Physical interrupts raised since the start. */
+  get raised(): number {
+    return this.#raised;
+  }
+
+  /** Vectors written since the ring was attached; runs freely. */
+  get producer(): number {
+    return this.#producer;
+  }
+
+  get consumer(): number {
+    return this.#consumer;
+  }
+
+  /** The hypervisor gives a ring of `entries` (a power of two) at `base`. */
+  attach(base: number, entries: number): void {
+    this.#base = base;
+    this.#entries = entries;
+    this.#producer = 0;
+    this.#consumer = 0;
+    this.#send();
+  }
+
+  /** The hypervisor has read vectors up to `consumer`. False if it cannot have. */
+  acknowledge(consumer: number): boolean {
+    if ((this.#producer - consumer) >>> 0 > this.#entries) return false;
+    this.#consumer = consumer >>> 0;
+    this.#send();
+    return true;
+  }
+
+  /** A context (or, as the bit after the last, the NIC itself) has something to tell. */
+  request(bit: number): void {
+    const at = bit >>> 3;
+    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (bit & 7));
+    this.#anyBit = true;
+    if (!this.#busy) this.#send();
+  }
+
+  #send(): void {
+    if (this.#busy || !this.#anyBit || this.#entries === 0) return;
+    if ((this.#producer - this.#consumer) >>> 0 >= this.#entries) return;
+    if (this.#kernel.nowNs < this.#notBeforeNs) {
+      this.#waitForGap();
+      return;
+    }
+    this.#busy = true;
+    this.#anyBit = false;
+    this.#staged.set(this.#bits);
+    this.#bits.fill(0);
+    const slot = this.#producer & (this.#entries - 1);
+    const address = this.#base + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes;
+    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, address, this.entryBytes, this.#staged, 0);
+    this.#producer = (this.#producer + 1) >>> 0;
+    writeU32(this.#index, 0, this.#producer);
+    this.#dma.write(this.#dmaClient, 1, -1, this.#requesterId, this.#base, 4, this.#index, 0);
+  }
+
+  #waitForGap(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#kernel.scheduleAt(this.#notBeforeNs, this.#wake);
+  }
+
+  #onWritten(step: number, status: DmaStatus): void {
+    if (status !== DMA_OK)
+      throw new Error('the hypervisor gave the NIC a vector ring that the NIC may not write');
+    if (step === 0) return;
+    this.#busy = false;
+    this.#raised += 1;
+    this.#notBeforeNs = this.#kernel.nowNs + this.#gapNs;
+    if (this.#outlets.interrupts.observed) this.#tell();
+    this.#port.raise();
+    this.#send();
+  }
+
+  #tell(): void {
+    const contexts: number[] = [];
+    for (let bit = 0; bit < this.#contexts; bit += 1) {
+      if (((this.#staged[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0) contexts.push(bit);
+    }
+    const own = this.#contexts;
+    const management = ((this.#staged[own >>> 3] ?? 0) & (1 << (own & 7))) !== 0;
+    this.#outlets.interrupts.next({ contexts, management, atNs: this.#kernel.nowNs });
+  }
+}

@@ -1,0 +1,183 @@
+import type { Context } from './context.js';
+import { CONTEXT_STATES } from './context.js';
+import { FAULT_REASONS, type FaultReason } from './counters.js';
+import { MAX_FRAME_BYTES } from './descriptor.js';
+import type { InterruptVectors } from './interrupt-vectors.js';
+import {
+  ALL_ONES,
+  COMMAND_STATUSES,
+  COMMANDS,
+  type CommandStatus,
+  DEVICE_ID,
+  DEVICE_VERSION,
+  MANAGEMENT,
+  MANAGEMENT_BY_OFFSET,
+  type ManagementName,
+} from './registers.js';
+
+/** What the management page asks of its NIC. */
+export interface ManagementClient {
+  open(context: Context): CommandStatus;
+  revoke(context: Context): void;
+  switching(on: boolean): void;
+}
+
+const LOG2_SLOTS_LIMIT = 15;
+
+/**
+ * The page that only the hypervisor maps. It selects a context, sets what the guest must not set itself
+ * (addresses, rings, weight, sequence checking), and allocates, opens and revokes it.
+ */
+export class ManagementPage {
+  readonly #contexts: readonly Context[];
+  readonly #vectors: InterruptVectors;
+  readonly #client: ManagementClient;
+  readonly #values = new Map<number, number>();
+  readonly #faults: { context: number; reason: FaultReason }[] = [];
+  #status: CommandStatus = 'done';
+  #switching = false;
+
+  constructor(contexts: readonly Context[], vectors: InterruptVectors, client: ManagementClient) {
+    this.#contexts = contexts;
+    this.#vectors = vectors;
+    this.#client = client;
+    for (const [offset, definition] of MANAGEMENT_BY_OFFSET) this.#values.set(offset, definition.reset);
+  }
+
+  /** A context was stopped; the hypervisor will read of it here. */
+  reportFault(context: number, reason: FaultReason): void {
+    this.#faults.push({ context, reason });
+  }
+
+  /** Reads the 32-bit register at an offset of the page. */
+  read(offset: number): number {
+    const definition = MANAGEMENT_BY_OFFSET.get(offset);
+    if (definition === undefined) return ALL_ONES;
+    if (definition.access === 'wo') return 0;
+    switch (definition.name as ManagementName) {
+      case 'ID':
+        return DEVICE_ID;
+      case 'VERSION':
+        return DEVICE_VERSION;
+      case 'CONTEXTS':
+        return this.#contexts.length;
+      case 'MAX_FRAME':
+        return MAX_FRAME_BYTES;
+      case 'COMMAND_STATUS':
+        return COMMAND_STATUSES.indexOf(this.#status);
+      case 'STATE':
+        return this.#selected === undefined ? ALL_ONES : CONTEXT_STATES.indexOf(this.#selected.state);
+      case 'VECTOR_CONSUMER':
+        return this.#vectors.consumer;
+      case 'VECTOR_PRODUCER':
+        return this.#vectors.producer;
+      case 'VECTOR_BYTES':
+        return this.#vectors.entryBytes;
+      case 'FAULT_CONTEXT':
+        return this.#faults[0]?.context ?? ALL_ONES;
+      case 'FAULT_REASON':
+        return FAULT_REASONS.indexOf(this.#faults[0]?.reason ?? 'none');
+      case 'SWITCHING':
+        return this.#switching ? 1 : 0;
+      default:
+        return this.#values.get(offset) ?? 0;
+    }
+  }
+
+  /** Writes the 32-bit register at an offset of the page; false if nothing there can be written. */
+  write(offset: number, value: number): boolean {
+    const definition = MANAGEMENT_BY_OFFSET.get(offset);
+    if (definition === undefined || definition.access === 'ro') return false;
+    this.#values.set(offset, value >>> 0);
+    switch (definition.name as ManagementName) {
+      case 'COMMAND':
+        this.#status = this.#command(value);
+        break;
+      case 'VECTOR_RING_SIZE':
+        if (value >= 1 && value <= LOG2_SLOTS_LIMIT) {
+          this.#vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
+        }
+        break;
+      case 'VECTOR_CONSUMER':
+        return this.#vectors.acknowledge(value);
+      case 'FAULT_POP':
+        this.#faults.shift();
+        break;
+      case 'SWITCHING':
+        this.#switching = (value & 1) !== 0;
+        this.#client.switching(this.#switching);
+        break;
+      default:
+        break;
+    }
+    return true;
+  }
+
+  get #selected(): Context | undefined {
+    return this.#contexts[this.#value('SELECT')];
+  }
+
+  #value(name: ManagementName): number {
+    return this.#values.get(MANAGEMENT[name]) ?? 0;
+  }
+
+  #address(low: ManagementName, high: ManagementName): number {
+    return this.#value(high) * 0x100000000 + this.#value(low);
+  }
+
+  #command(value: number): CommandStatus {
+    const context = this.#selected;
+    const command = COMMANDS[value];
+    if (command === undefined || command === 'none') return 'unknown-command';
+    if (context === undefined) return 'no-such-context';
+    switch (command) {
+      case 'allocate':
+        if (context.state !== 'free') return 'wrong-state';
+        context.reset();
+        context.state = 'allocated';
+        return 'done';
+      case 'open':
+        if (context.state !== 'allocated') return 'wrong-state';
+        return this.#open(context);
+      case 'revoke':
+        if (context.state === 'free') return 'wrong-state';
+        this.#client.revoke(context);
+        return 'done';
+    }
+  }
+
+  #open(context: Context): CommandStatus {
+    const transmitLog2 = this.#value('TX_RING_SIZE');
+    const receiveLog2 = this.#value('RX_RING_SIZE');
+    const transmitBase = this.#address('TX_RING_LOW', 'TX_RING_HIGH');
+    const receiveBase = this.#address('RX_RING_LOW', 'RX_RING_HIGH');
+    for (const log2 of [transmitLog2, receiveLog2])
+      if (log2 < 1 || log2 > LOG2_SLOTS_LIMIT) return 'bad-ring';
+    for (const base of [transmitBase, receiveBase]) if (base % 16 !== 0) return 'bad-ring';
+    const checking = (this.#value('SEQUENCE') & 1) !== 0;
+    const modulusLog2 = this.#value('SEQUENCE_MODULUS');
+    if (checking) {
+      // N >= 2 x slots: every entry of the lap before differs from every entry of this one.
+      const slotsLog2 = Math.max(transmitLog2, receiveLog2);
+      if (modulusLog2 < slotsLog2 + 1 || modulusLog2 > 32) return 'bad-sequence-modulus';
+    }
+    const weight = this.#value('WEIGHT');
+    if (weight < 1 || weight > 65_535) return 'bad-weight';
+    const permissions = this.#value('PERMISSIONS');
+    context.mac = (this.#value('MAC_HIGH') % 0x10000) * 0x100000000 + this.#value('MAC_LOW');
+    context.weight = weight;
+    context.sequenceChecking = checking;
+    context.sequenceModulusLog2 = modulusLog2;
+    context.statusAddress = this.#address('STATUS_LOW', 'STATUS_HIGH');
+    context.promiscuousAllowed = (permissions & 1) !== 0;
+    context.antiSpoofing = (permissions & 2) !== 0;
+    context.transmit.attach(transmitBase, 2 ** transmitLog2);
+    context.receive.attach(receiveBase, 2 ** receiveLog2);
+    const status = this.#client.open(context);
+    if (status !== 'done') {
+      context.transmit.detach();
+      context.receive.detach();
+    }
+    return status;
+  }
+}

@@ -1,0 +1,151 @@
+import { SerialLine } from '../scheduler/serial-line.js';
+
+/** A PCIe link and what lies behind it, as named parameters. */
+export interface PcieParameters {
+  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s a lane. */
+  readonly generation: 1 | 2 | 3 | 4 | 5;
+  /** 1, 2, 4, 8 or 16. */
+  readonly lanes: number;
+  /** Largest payload of one write or completion (MPS), bytes. */
+  readonly maxPayloadBytes: number;
+  /** Largest read request (MRRS), bytes. */
+  readonly maxReadRequestBytes: number;
+  /** Completions of one request part only at multiples of this (RCB), bytes. */
+  readonly readCompletionBoundaryBytes: number;
+  /** What a write or read request costs besides its payload: framing, sequence, 64-bit header, LCRC. */
+  readonly requestHeaderBytes: number;
+  /** The same for a completion with data. */
+  readonly completionHeaderBytes: number;
+  /** Share of the raw rate that is left after flow control and acknowledgements. */
+  readonly dataLinkEfficiency: number;
+  /** One way through the link and the root complex, ns. */
+  readonly propagationNs: number;
+}
+
+/**
+ * Gen 3 x8 with the header sizes and the data link share of Neugebauer et al., "Understanding PCIe
+ * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes a request, 20 a completion, 57.88 of 62.96 Gb/s left).
+ */
+export const DEFAULT_PCIE: PcieParameters = {
+  generation: 3,
+  lanes: 8,
+  maxPayloadBytes: 256,
+  maxReadRequestBytes: 512,
+  readCompletionBoundaryBytes: 64,
+  requestHeaderBytes: 24,
+  completionHeaderBytes: 20,
+  dataLinkEfficiency: 0.9193,
+  propagationNs: 150,
+};
+
+const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
+const POWERS_OF_TWO_LANES = [1, 2, 4, 8, 16];
+
+/**
+ * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
+ * transfer takes and when their last byte arrives, and nothing of what they are for.
+ */
+export class PcieLink {
+  readonly parameters: PcieParameters;
+  /** Device to host: writes, read requests. */
+  readonly upstream: SerialLine;
+  /** Host to device: read completions, register writes. */
+  readonly downstream: SerialLine;
+
+  constructor(parameters: PcieParameters = DEFAULT_PCIE) {
+    validate(parameters);
+    this.parameters = parameters;
+    const { generation, lanes, dataLinkEfficiency } = parameters;
+    const encoding = generation <= 2 ? 8 / 10 : 128 / 130;
+    const rateBps = Math.floor(TRANSFERS_PER_LANE[generation] * lanes * encoding * dataLinkEfficiency);
+    this.upstream = new SerialLine(rateBps);
+    this.downstream = new SerialLine(rateBps);
+  }
+
+  /** Read requests that `length` bytes at `address` take: a request ends at an MRRS boundary or before. */
+  readRequests(address: number, length: number): number {
+    const unit = this.parameters.maxReadRequestBytes;
+    return Math.ceil(((address % unit) + length) / unit);
+  }
+
+  /** Completions that answer such a read, if the root complex always fills them: cut at MPS, aligned to RCB. */
+  completions(address: number, length: number): number {
+    const { maxPayloadBytes, readCompletionBoundaryBytes, maxReadRequestBytes } = this.parameters;
+    let count = 0;
+    let at = address;
+    const end = address + length;
+    while (at < end) {
+      const requestEnd = Math.min(end, at - (at % maxReadRequestBytes) + maxReadRequestBytes);
+      const misaligned = at % readCompletionBoundaryBytes;
+      count += Math.ceil((misaligned + requestEnd - at) / maxPayloadBytes);
+      at = requestEnd;
+    }
+    return count;
+  }
+
+  /** Write packets that `length` bytes take. */
+  writes(length: number): number {
+    return Math.ceil(length / this.parameters.maxPayloadBytes);
+  }
+
+  /** Sends the requests for a read; returns when the last of them is at the root complex, ns. */
+  requestRead(address: number, length: number, fromNs: number): number {
+    const bytes = this.readRequests(address, length) * this.parameters.requestHeaderBytes;
+    return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
+  }
+
+  /** Sends the completions of a read; returns when the last byte is at the device, ns. */
+  completeRead(address: number, length: number, fromNs: number): number {
+    const bytes = this.completions(address, length) * this.parameters.completionHeaderBytes + length;
+    return this.downstream.carry(bytes, fromNs) + this.parameters.propagationNs;
+  }
+
+  /** Sends a completion without data (abort); returns when it is at the device, ns. */
+  completeAbort(fromNs: number): number {
+    return (
+      this.downstream.carry(this.parameters.completionHeaderBytes, fromNs) + this.parameters.propagationNs
+    );
+  }
+
+  /** Sends a posted write; returns when its last byte is at the root complex, ns. */
+  write(length: number, fromNs: number): number {
+    const bytes = this.writes(length) * this.parameters.requestHeaderBytes + length;
+    return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
+  }
+
+  /** Sends a register write of the CPU; returns when it is at the device, ns. */
+  registerWrite(fromNs: number): number {
+    return (
+      this.downstream.carry(this.parameters.requestHeaderBytes + 4, fromNs) + this.parameters.propagationNs
+    );
+  }
+}
+
+function validate(parameters: PcieParameters): void {
+  const { generation, lanes, maxPayloadBytes, maxReadRequestBytes, readCompletionBoundaryBytes } = parameters;
+  if (TRANSFERS_PER_LANE[generation] === undefined) refuse('generation', generation, '1 to 5');
+  if (!POWERS_OF_TWO_LANES.includes(lanes)) refuse('lanes', lanes, '1, 2, 4, 8 or 16');
+  for (const [field, value] of Object.entries({ maxPayloadBytes, maxReadRequestBytes })) {
+    if (!isPowerOfTwo(value) || value < 128 || value > 4096)
+      refuse(field, value, 'a power of two from 128 to 4096');
+  }
+  if (readCompletionBoundaryBytes !== 64 && readCompletionBoundaryBytes !== 128) {
+    refuse('readCompletionBoundaryBytes', readCompletionBoundaryBytes, '64 or 128');
+  }
+  for (const field of ['requestHeaderBytes', 'completionHeaderBytes', 'propagationNs'] as const) {
+    const value = parameters[field];
+    if (!Number.isInteger(value) || value < 0 || value > 1e6)
+      refuse(field, value, 'a whole number from 0 to 1,000,000');
+  }
+  const { dataLinkEfficiency } = parameters;
+  if (!(dataLinkEfficiency > 0 && dataLinkEfficiency <= 1))
+    refuse('dataLinkEfficiency', dataLinkEfficiency, 'above 0, at most 1');
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(value) && value > 0 && (value & (value - 1)) === 0;
+}
+
+function refuse(field: string, value: unknown, expected: string): never {
+  throw new RangeError(`pcie.${field} is ${String(value)}, expected ${expected}`);
+}

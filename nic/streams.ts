@@ -1,0 +1,131 @@
+import type { Observable } from 'rxjs';
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import { Outlet } from '../scheduler/outlet.js';
+import type { Direction } from './context.js';
+import type { DropReason, FaultReason } from './counters.js';
+import type { DescriptorState } from './descriptor.js';
+
+/** A mailbox was written. */
+export interface Doorbell {
+  readonly context: number;
+  readonly mailbox: number;
+  readonly value: number;
+  readonly atNs: number;
+}
+
+/** A frame has left the wire side of the NIC (transmit) or reached a context (receive). */
+export interface FrameEvent {
+  readonly direction: Direction;
+  readonly context: number;
+  /** A copy, the observer's to keep. */
+  readonly bytes: Uint8Array;
+  readonly startNs: number;
+  readonly endNs: number;
+  /** Whether it went from context to context inside the NIC. */
+  readonly switched: boolean;
+}
+
+/** Descriptors changed state together. */
+export interface DescriptorEvent {
+  readonly context: number;
+  readonly direction: Direction;
+  readonly index: number;
+  readonly count: number;
+  readonly state: DescriptorState;
+  readonly atNs: number;
+}
+
+/** The consumer indices were written back. */
+export interface CompletionEvent {
+  readonly context: number;
+  readonly transmitConsumer: number;
+  readonly receiveConsumer: number;
+  readonly atNs: number;
+}
+
+/** One physical interrupt, after its vector is in memory. */
+export interface InterruptEvent {
+  /** Contexts whose bit is set. */
+  readonly contexts: readonly number[];
+  /** Whether the NIC itself has something to report (faults). */
+  readonly management: boolean;
+  readonly atNs: number;
+}
+
+/** A context was stopped. */
+export interface FaultEvent {
+  readonly context: number;
+  readonly direction: Direction;
+  readonly reason: FaultReason;
+  /** Descriptor index, address or length that was refused. */
+  readonly detail: number;
+  readonly atNs: number;
+}
+
+/** A frame was given up. */
+export interface DropEvent {
+  /** -1 when the frame was for no context. */
+  readonly context: number;
+  readonly direction: Direction;
+  readonly reason: DropReason;
+  readonly bytes: number;
+  readonly atNs: number;
+}
+
+/** Everything that a NIC tells about itself. Nothing is built for a stream that nobody watches. */
+export interface NicStreams {
+  readonly doorbells$: Observable<Doorbell>;
+  readonly frames$: Observable<FrameEvent>;
+  readonly descriptors$: Observable<DescriptorEvent>;
+  readonly completions$: Observable<CompletionEvent>;
+  readonly interrupts$: Observable<InterruptEvent>;
+  readonly faults$: Observable<FaultEvent>;
+  readonly drops$: Observable<DropEvent>;
+}
+
+/** The feeding side of NicStreams, shared by the parts of one NIC. */
+export class NicOutlets {
+  readonly doorbells: Outlet<Doorbell>;
+  readonly frames: Outlet<FrameEvent>;
+  readonly descriptors: Outlet<DescriptorEvent>;
+  readonly completions: Outlet<CompletionEvent>;
+  readonly interrupts: Outlet<InterruptEvent>;
+  readonly faults: Outlet<FaultEvent>;
+  readonly drops: Outlet<DropEvent>;
+  readonly #kernel: EventKernel;
+
+  constructor(kernel: EventKernel) {
+    this.#kernel = kernel;
+    this.doorbells = new Outlet('nic.doorbells$', kernel);
+    this.frames = new Outlet('nic.frames$', kernel);
+    this.descriptors = new Outlet('nic.descriptors$', kernel);
+    this.completions = new Outlet('nic.completions$', kernel);
+    this.interrupts = new Outlet('nic.interrupts$', kernel);
+    this.faults = new Outlet('nic.faults$', kernel);
+    this.drops = new Outlet('nic.drops$', kernel);
+  }
+
+  get streams(): NicStreams {
+    return {
+      doorbells$: this.doorbells.stream$,
+      frames$: this.frames.stream$,
+      descriptors$: this.descriptors.stream$,
+      completions$: this.completions.stream$,
+      interrupts$: this.interrupts.stream$,
+      faults$: this.faults.stream$,
+      drops$: this.drops.stream$,
+    };
+  }
+
+  /** Tells of descriptors that changed state, if anybody listens. */
+  descriptor(
+    context: number,
+    direction: Direction,
+    index: number,
+    count: number,
+    state: DescriptorState,
+  ): void {
+    if (!this.descriptors.observed || count === 0) return;
+    this.descriptors.next({ context, direction, index, count, state, atNs: this.#kernel.nowNs });
+  }
+}

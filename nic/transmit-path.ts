@@ -1,0 +1,307 @@
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { Outlet } from '../scheduler/outlet.js';
+import type { SerialLine } from '../scheduler/serial-line.js';
+import type { Context } from './context.js';
+import type { DropReason, FaultReason } from './counters.js';
+import {
+  FLAG_INTERRUPT,
+  MAX_FRAME_BYTES,
+  MIN_FRAME_BYTES,
+  PADDED_FRAME_BYTES,
+  WIRE_OVERHEAD_BYTES,
+} from './descriptor.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { FrameFifo } from './frame-fifo.js';
+import type { NicOutlets } from './streams.js';
+
+/** What the transmit path asks of its NIC. */
+export interface TransmitClient {
+  /** A whole frame is loaded and at the head: may it go, and where? */
+  route(context: Context, bytes: Uint8Array, offset: number, length: number): TransmitRoute;
+  /** It has gone (over the wire, or switched). */
+  departed(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    lastIndex: number,
+    startNs: number,
+    endNs: number,
+    route: TransmitRoute,
+  ): void;
+  /** Descriptors are finished, whether their frame went or was dropped. */
+  completed(context: Context, urgent: boolean): void;
+  dropped(context: Context, reason: DropReason, bytes: number): void;
+  fault(context: Context, reason: FaultReason, detail: number): void;
+  /** Descriptors were taken: more may be fetched. */
+  took(context: Context): void;
+}
+
+/** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
+export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed';
+
+/** Where a frame slot stands. */
+const READING = 0;
+const LOADED = 1;
+const ABORTED = 2;
+const CANCELLED = 3;
+
+/**
+ * From a grant to the wire: takes the frame's descriptors, reads its buffers into the transmit FIFO, and
+ * sends what is loaded in the order of the grants. The FIFO's room is the credit that the scheduler shares
+ * out, so what can overtake a decision is never more than the FIFO holds.
+ */
+export class TransmitPath {
+  readonly #kernel: EventKernel;
+  readonly #dma: DmaEngine;
+  readonly #line: SerialLine;
+  readonly #client: TransmitClient;
+  readonly #outlets: NicOutlets;
+  readonly #contexts: readonly Context[];
+  readonly #linkReady: Outlet<number>;
+  readonly #fifo: FrameFifo;
+  readonly #depart: HandlerId;
+  readonly #dmaClient: number;
+  readonly #headBytes: Int32Array;
+  readonly #epochs: Int32Array;
+
+  // One slot a granted frame, in a ring: the order of grants is the order on the wire.
+  readonly #slots: number;
+  readonly #context: Int32Array;
+  readonly #epoch: Int32Array;
+  readonly #state: Uint8Array;
+  readonly #pendingReads: Int32Array;
+  readonly #offset: Int32Array;
+  readonly #bytes: Int32Array;
+  readonly #firstIndex: Uint32Array;
+  readonly #chain: Int32Array;
+  readonly #urgent: Uint8Array;
+  #first = 0;
+  #count = 0;
+  #sending = false;
+  #route: TransmitRoute = 'wire';
+  #startNs = 0;
+
+  constructor(
+    kernel: EventKernel,
+    dma: DmaEngine,
+    line: SerialLine,
+    contexts: readonly Context[],
+    client: TransmitClient,
+    outlets: NicOutlets,
+    linkReady: Outlet<number>,
+    fifoBytes: number,
+  ) {
+    this.#kernel = kernel;
+    this.#dma = dma;
+    this.#line = line;
+    this.#contexts = contexts;
+    this.#client = client;
+    this.#outlets = outlets;
+    this.#linkReady = linkReady;
+    this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
+    this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
+    this.#dmaClient = dma.register((slot, status) => this.#onRead(slot, status));
+    this.#headBytes = new Int32Array(contexts.length);
+    this.#epochs = new Int32Array(contexts.length);
+    this.#slots = 2 ** Math.ceil(Math.log2(fifoBytes / PADDED_FRAME_BYTES + 2));
+    this.#context = new Int32Array(this.#slots);
+    this.#epoch = new Int32Array(this.#slots);
+    this.#state = new Uint8Array(this.#slots);
+    this.#pendingReads = new Int32Array(this.#slots);
+    this.#offset = new Int32Array(this.#slots);
+    this.#bytes = new Int32Array(this.#slots);
+    this.#firstIndex = new Uint32Array(this.#slots);
+    this.#chain = new Int32Array(this.#slots);
+    this.#urgent = new Uint8Array(this.#slots);
+  }
+
+  /** Bytes of the frame that a grant to this context would send, or 0. */
+  headBytes(context: number): number {
+    return this.#headBytes[context] ?? 0;
+  }
+
+  /** Frames between grant and departure. */
+  get inFlight(): number {
+    return this.#count;
+  }
+
+  /** Looks again at the head of a context's queue; true when a frame could go now. */
+  refreshHead(context: Context): boolean {
+    const ring = context.transmit;
+    const chain = ring.headChain();
+    let bytes = 0;
+    for (let index = 0; index < chain; index += 1) bytes += ring.length(ring.taken + index);
+    this.#headBytes[context.index] = 0;
+    if (chain === 0) return false;
+    if (bytes < MIN_FRAME_BYTES) {
+      this.#client.fault(context, 'frame-too-short', bytes);
+      return false;
+    }
+    if (bytes > MAX_FRAME_BYTES) {
+      this.#client.fault(context, 'frame-too-long', bytes);
+      return false;
+    }
+    this.#headBytes[context.index] = Math.max(bytes, PADDED_FRAME_BYTES);
+    return true;
+  }
+
+  /** Takes the head frame of a context that was granted and starts to read it. */
+  take(context: Context): void {
+    const ring = context.transmit;
+    const chain = ring.headChain();
+    const padded = this.#headBytes[context.index] ?? 0;
+    if (chain === 0 || padded === 0) throw new Error(`context ${context.index} was granted without a frame`);
+    if (this.#count === this.#slots) throw new Error('more frames in the FIFO than its bytes allow');
+
+    const slot = (this.#first + this.#count) & (this.#slots - 1);
+    this.#count += 1;
+    const offset = this.#fifo.push(padded);
+    this.#context[slot] = context.index;
+    this.#epoch[slot] = this.#epochs[context.index] ?? 0;
+    this.#state[slot] = READING;
+    this.#pendingReads[slot] = chain;
+    this.#offset[slot] = offset;
+    this.#bytes[slot] = padded;
+    this.#firstIndex[slot] = ring.taken;
+    this.#chain[slot] = chain;
+    this.#outlets.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
+
+    let urgent = 0;
+    let at = offset;
+    for (let index = 0; index < chain; index += 1) {
+      const descriptor = (ring.taken + index) >>> 0;
+      const length = ring.length(descriptor);
+      urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
+      this.#dma.read(
+        this.#dmaClient,
+        slot,
+        context.index,
+        context.requesterId,
+        ring.address(descriptor),
+        length,
+        this.#fifo.bytes,
+        at,
+      );
+      at += length;
+    }
+    this.#urgent[slot] = urgent;
+    if (at < offset + padded) this.#fifo.bytes.fill(0, at, offset + padded);
+    this.#outlets.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
+    ring.taken = (ring.taken + chain) >>> 0;
+    this.refreshHead(context);
+    this.#client.took(context);
+  }
+
+  /** The context was stopped: its frames that have not begun to leave never will. */
+  forget(context: Context): void {
+    this.#epochs[context.index] = (this.#epochs[context.index] ?? 0) + 1;
+    this.#headBytes[context.index] = 0;
+  }
+
+  checkInvariants(): void {
+    let bytes = 0;
+    for (let index = 0; index < this.#count; index += 1) {
+      bytes += this.#bytes[(this.#first + index) & (this.#slots - 1)] ?? 0;
+    }
+    if (bytes > this.#fifo.usedBytes) throw new Error('transmit FIFO holds fewer bytes than its frames');
+  }
+
+  #onRead(slot: number, status: DmaStatus): void {
+    const pending = (this.#pendingReads[slot] ?? 0) - 1;
+    this.#pendingReads[slot] = pending;
+    if (status === DMA_ABORTED) {
+      this.#state[slot] = ABORTED;
+      const context = this.#contexts[this.#context[slot] ?? 0];
+      if (context !== undefined && this.#isCurrent(slot)) {
+        this.#client.fault(context, 'payload-abort', this.#firstIndex[slot] ?? 0);
+      }
+    } else if (status === DMA_CANCELLED && this.#state[slot] !== ABORTED) {
+      this.#state[slot] = CANCELLED;
+    }
+    if (pending > 0) return;
+    if (this.#state[slot] === READING) {
+      this.#state[slot] = LOADED;
+      this.#outlets.descriptor(
+        this.#context[slot] ?? 0,
+        'transmit',
+        this.#firstIndex[slot] ?? 0,
+        this.#chain[slot] ?? 0,
+        'buffered',
+      );
+    }
+    if (!this.#sending) this.#pump();
+  }
+
+  #isCurrent(slot: number): boolean {
+    return this.#epoch[slot] === this.#epochs[this.#context[slot] ?? 0];
+  }
+
+  /** Sends the oldest frame if it is all there; clears away those that will never be. */
+  #pump(): void {
+    while (this.#count > 0) {
+      const slot = this.#first;
+      if ((this.#pendingReads[slot] ?? 0) > 0) return;
+      const context = this.#contexts[this.#context[slot] ?? 0];
+      if (context === undefined) throw new Error('frame of a context that does not exist');
+      const bytes = this.#bytes[slot] ?? 0;
+      if (this.#state[slot] !== LOADED || !this.#isCurrent(slot)) {
+        this.#client.dropped(context, this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped', bytes);
+        this.#release(slot, bytes);
+        continue;
+      }
+      const offset = this.#offset[slot] ?? 0;
+      const nowNs = this.#kernel.nowNs;
+      this.#route = this.#client.route(context, this.#fifo.bytes, offset, bytes);
+      this.#sending = true;
+      if (this.#route === 'wire' || this.#route === 'both') {
+        const endNs = this.#line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
+        this.#startNs = Math.max(nowNs, endNs - this.#line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
+        this.#kernel.scheduleAt(endNs, this.#depart, slot);
+      } else {
+        this.#startNs = nowNs;
+        this.#kernel.schedule(0, this.#depart, slot);
+      }
+      return;
+    }
+  }
+
+  #onDepart(slot: number): void {
+    this.#sending = false;
+    const context = this.#contexts[this.#context[slot] ?? 0];
+    if (context === undefined) throw new Error('frame of a context that does not exist');
+    const bytes = this.#bytes[slot] ?? 0;
+    const chain = this.#chain[slot] ?? 0;
+    const lastIndex = ((this.#firstIndex[slot] ?? 0) + chain - 1) >>> 0;
+    if (this.#route === 'spoofed') {
+      this.#client.dropped(context, 'source-mac-spoofed', bytes);
+    } else {
+      this.#client.departed(
+        context,
+        this.#fifo.bytes,
+        this.#offset[slot] ?? 0,
+        bytes,
+        lastIndex,
+        this.#startNs,
+        this.#kernel.nowNs,
+        this.#route,
+      );
+    }
+    // Revoked while its bits were on the wire: they cannot be called back, but the ring is not ours any more.
+    if (this.#isCurrent(slot)) {
+      const ring = context.transmit;
+      ring.consumer = (lastIndex + 1) >>> 0;
+      this.#outlets.descriptor(context.index, 'transmit', this.#firstIndex[slot] ?? 0, chain, 'completed');
+      this.#client.completed(context, this.#urgent[slot] !== 0);
+    }
+    this.#release(slot, bytes);
+    this.#pump();
+  }
+
+  #release(slot: number, bytes: number): void {
+    this.#fifo.shift(this.#offset[slot] ?? 0, bytes);
+    this.#first = (this.#first + 1) & (this.#slots - 1);
+    this.#count -= 1;
+    this.#linkReady.next(bytes);
+  }
+}
