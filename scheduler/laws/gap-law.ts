@@ -39,6 +39,8 @@ export class GapLaw implements LinkWatcher {
   readonly #bound: GapBound;
   readonly #broken: Breaker;
   readonly #parties = new Map<number, Party>();
+  /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
+  readonly #largest = new Map<number, number>();
   readonly #ranges = new Map<string, Range>();
   #checks = 0;
   #largestRatio = 0;
@@ -61,7 +63,7 @@ export class GapLaw implements LinkWatcher {
   joined(context: number, share: Share): void {
     this.#parties.set(context, {
       weight: share.weight,
-      maxFrameBytes: 0,
+      maxFrameBytes: this.#largest.get(context) ?? 0,
       servedBytes: 0,
       backlogged: false,
       returned: false,
@@ -76,6 +78,7 @@ export class GapLaw implements LinkWatcher {
     const party = this.#parties.get(context);
     if (party === undefined) return;
     party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
+    this.#largest.set(context, party.maxFrameBytes);
     if (!first) return;
     party.backlogged = true;
     party.returned = party.servedBytes > 0;

@@ -35,6 +35,8 @@ export class StarvationLaw implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
   readonly #parties = new Map<number, Party>();
+  /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
+  readonly #largest = new Map<number, number>();
   #checks = 0;
   #largestRatio = 0;
 
@@ -56,7 +58,7 @@ export class StarvationLaw implements LinkWatcher {
   joined(context: number, share: Share): void {
     this.#parties.set(context, {
       weight: share.weight,
-      maxFrameBytes: 0,
+      maxFrameBytes: this.#largest.get(context) ?? 0,
       backlogged: false,
       othersBytes: 0,
       others: new Set(),
@@ -71,6 +73,7 @@ export class StarvationLaw implements LinkWatcher {
     const party = this.#parties.get(context);
     if (party === undefined) return;
     party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
+    this.#largest.set(context, party.maxFrameBytes);
     if (first) beginWait(party, true);
   }
 

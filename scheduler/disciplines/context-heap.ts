@@ -1,0 +1,111 @@
+import { NOBODY } from '../discipline.js';
+import { capacityFor, widened } from './widened.js';
+
+/**
+ * Contexts ordered by a key that their discipline keeps. Each knows its place, so that one can be taken out
+ * of the middle. O(log n) for every change, nothing allocated. Equal keys go by the lower context number.
+ */
+export class ContextHeap {
+  readonly #before: (left: number, right: number) => boolean;
+  #heap: Int32Array = new Int32Array(64);
+  /** Place of each context in the heap, or -1. */
+  #place: Int32Array = new Int32Array(64).fill(-1);
+  #size = 0;
+
+  /** @param isBefore whether the key of one context is strictly smaller than that of another. */
+  constructor(isBefore: (left: number, right: number) => boolean) {
+    this.#before = (left, right) => isBefore(left, right) || (left < right && !isBefore(right, left));
+  }
+
+  /** The context with the smallest key, or NOBODY. */
+  get top(): number {
+    return this.#size > 0 ? (this.#heap[0] ?? NOBODY) : NOBODY;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  has(context: number): boolean {
+    return (this.#place[context] ?? -1) >= 0;
+  }
+
+  push(context: number): void {
+    if (context >= this.#place.length) {
+      const capacity = capacityFor(context);
+      this.#heap = widened(this.#heap, capacity);
+      this.#place = widened(this.#place, capacity, -1);
+    }
+    if (this.has(context)) throw new Error(`context ${context} is in the heap already`);
+    this.#size += 1;
+    this.#rise(this.#size - 1, context);
+  }
+
+  remove(context: number): void {
+    const hole = this.#place[context] ?? -1;
+    if (hole < 0) throw new Error(`context ${context} is not in the heap`);
+    this.#place[context] = -1;
+    this.#size -= 1;
+    if (hole === this.#size) return;
+    this.#settle(hole, this.#heap[this.#size] ?? 0);
+  }
+
+  /** The key of a context that is in the heap has changed. */
+  changed(context: number): void {
+    const hole = this.#place[context] ?? -1;
+    if (hole < 0) throw new Error(`context ${context} is not in the heap`);
+    this.#settle(hole, context);
+  }
+
+  checkInvariants(): void {
+    for (let index = 0; index < this.#size; index += 1) {
+      const context = this.#heap[index] ?? NOBODY;
+      if (this.#place[context] !== index) throw new Error(`context ${context} does not know its place`);
+      if (index > 0 && this.#before(context, this.#heap[(index - 1) >> 1] ?? NOBODY)) {
+        throw new Error(`context ${context} is before the one above it`);
+      }
+    }
+  }
+
+  #settle(hole: number, context: number): void {
+    if (hole > 0 && this.#before(context, this.#heap[(hole - 1) >> 1] ?? NOBODY)) this.#rise(hole, context);
+    else this.#sink(hole, context);
+  }
+
+  #rise(from: number, context: number): void {
+    let hole = from;
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      const above = this.#heap[parent] ?? NOBODY;
+      if (!this.#before(context, above)) break;
+      this.#put(hole, above);
+      hole = parent;
+    }
+    this.#put(hole, context);
+  }
+
+  #sink(from: number, context: number): void {
+    let hole = from;
+    for (;;) {
+      let child = 2 * hole + 1;
+      if (child >= this.#size) break;
+      let below = this.#heap[child] ?? NOBODY;
+      if (child + 1 < this.#size) {
+        const right = this.#heap[child + 1] ?? NOBODY;
+        if (this.#before(right, below)) {
+          below = right;
+          child += 1;
+        }
+      }
+      if (!this.#before(below, context)) break;
+      this.#put(hole, below);
+      hole = child;
+    }
+    this.#put(hole, context);
+  }
+
+  #put(place: number, context: number): void {
+    this.#heap[place] = context;
+    this.#place[context] = place;
+  }
+}

@@ -1,0 +1,153 @@
+import { NOBODY } from '../discipline.js';
+import { widened } from './widened.js';
+
+const GROUPS = 31;
+const SLOTS = 32;
+const UNLINKED = -2;
+
+/**
+ * QFQ's groups: 31 short calendars, of 32 slots each, one bit a slot. A slot of group g is 2^g units wide and
+ * holds a queue of contexts whose start tags fall into it. Everything is O(1): the next slot in use is found
+ * by rotating the bits.
+ */
+export class GroupSlots {
+  readonly #first: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NOBODY);
+  readonly #last: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NOBODY);
+  readonly #used: Int32Array = new Int32Array(GROUPS);
+  /** Start of the first slot in use, units. */
+  readonly #start: Float64Array = new Float64Array(GROUPS);
+  #next: Int32Array = new Int32Array(64).fill(UNLINKED);
+  #previous: Int32Array = new Int32Array(64).fill(UNLINKED);
+  #slotOf: Int32Array = new Int32Array(64);
+  #size = 0;
+
+  /** Contexts in all groups. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Makes room for `capacity` contexts, in a column of the caller's too. */
+  grow(capacity: number, column: Uint8Array): Uint8Array {
+    this.#next = widened(this.#next, capacity, UNLINKED);
+    this.#previous = widened(this.#previous, capacity, UNLINKED);
+    this.#slotOf = widened(this.#slotOf, capacity);
+    return widened(column, capacity);
+  }
+
+  isEmpty(group: number): boolean {
+    return this.#used[group] === 0;
+  }
+
+  /** Start of a group that is not empty, units: its smallest start tag, rounded down to a slot. */
+  start(group: number): number {
+    return this.#start[group] ?? 0;
+  }
+
+  /** The context to serve first in a group, or NOBODY. */
+  first(group: number): number {
+    return this.isEmpty(group) ? NOBODY : (this.#first[this.#slotAt(group, this.start(group))] ?? NOBODY);
+  }
+
+  /** Files a context under its start tag. True if the start of the group has changed by that. */
+  insert(group: number, context: number, startUnits: number): boolean {
+    const width = 2 ** group;
+    const start = Math.floor(startUnits / width) * width;
+    const wasEmpty = this.isEmpty(group);
+    const earlier = wasEmpty || start < this.start(group);
+    const reach = wasEmpty ? 0 : Math.abs(start - this.start(group)) / width;
+    if (reach >= SLOTS)
+      throw new Error(`qfq: a start tag is ${reach} slots away from those of group ${group}`);
+    if (earlier) this.#start[group] = start;
+    this.#link(this.#slotAt(group, start), context);
+    return earlier;
+  }
+
+  /** Takes a context out. True if the start of the group has changed, or the group is empty now. */
+  remove(group: number, context: number): boolean {
+    this.#unlink(context);
+    return this.#findStart(group);
+  }
+
+  /** Files a context under a later start tag. True if the start of the group has changed by that. */
+  move(group: number, context: number, startUnits: number): boolean {
+    const width = 2 ** group;
+    const slot = this.#slotAt(group, Math.floor(startUnits / width) * width);
+    // In the same slot it stays in front: the tag has not moved as far as anybody can tell.
+    if (slot === this.#slotOf[context]) return false;
+    this.#unlink(context);
+    const before = this.start(group);
+    if (this.isEmpty(group)) {
+      this.insert(group, context, startUnits);
+      return true;
+    }
+    this.#findStart(group);
+    this.insert(group, context, startUnits);
+    return this.start(group) !== before;
+  }
+
+  /** Takes a constant, a multiple of every slot and of 32 slots, from all starts. */
+  lower(units: number): void {
+    for (let group = 0; group < GROUPS; group += 1) this.#start[group] = this.start(group) - units;
+  }
+
+  checkInvariants(): void {
+    let count = 0;
+    for (let slot = 0; slot < GROUPS * SLOTS; slot += 1) {
+      const group = slot >> 5;
+      const first = this.#first[slot] ?? NOBODY;
+      if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NOBODY ? 0 : 1)) {
+        throw new Error(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);
+      }
+      for (let context = first; context !== NOBODY; context = this.#next[context] ?? NOBODY) {
+        if (this.#slotOf[context] !== slot) throw new Error(`qfq: context ${context} does not know its slot`);
+        count += 1;
+        if (count > this.#size) throw new Error('qfq: a slot runs in a circle');
+      }
+    }
+    if (count !== this.#size) throw new Error(`qfq: ${this.#size} contexts counted, ${count} found`);
+  }
+
+  #slotAt(group: number, start: number): number {
+    return group * SLOTS + ((start / 2 ** group) % SLOTS);
+  }
+
+  /** Moves the start on to the first slot in use. True if it moved, or there is none. */
+  #findStart(group: number): boolean {
+    const used = this.#used[group] ?? 0;
+    if (used === 0) return true;
+    const front = this.#slotAt(group, this.start(group)) & 31;
+    const rotated = front === 0 ? used : (used >>> front) | (used << (32 - front));
+    const distance = 31 - Math.clz32(rotated & -rotated);
+    this.#start[group] = this.start(group) + distance * 2 ** group;
+    return distance > 0;
+  }
+
+  #link(slot: number, context: number): void {
+    if (this.#next[context] !== UNLINKED) throw new Error(`qfq: context ${context} has a slot already`);
+    const last = this.#last[slot] ?? NOBODY;
+    this.#next[context] = NOBODY;
+    this.#previous[context] = last;
+    if (last === NOBODY) this.#first[slot] = context;
+    else this.#next[last] = context;
+    this.#last[slot] = context;
+    this.#slotOf[context] = slot;
+    this.#used[slot >> 5] = (this.#used[slot >> 5] ?? 0) | (1 << (slot & 31));
+    this.#size += 1;
+  }
+
+  #unlink(context: number): void {
+    const slot = this.#slotOf[context] ?? 0;
+    const next = this.#next[context] ?? UNLINKED;
+    const previous = this.#previous[context] ?? NOBODY;
+    if (next === UNLINKED) throw new Error(`qfq: context ${context} has no slot`);
+    if (previous === NOBODY) this.#first[slot] = next;
+    else this.#next[previous] = next;
+    if (next === NOBODY) this.#last[slot] = previous;
+    else this.#previous[next] = previous;
+    if (this.#first[slot] === NOBODY)
+      this.#used[slot >> 5] = (this.#used[slot >> 5] ?? 0) & ~(1 << (slot & 31));
+    this.#next[context] = UNLINKED;
+    this.#previous[context] = UNLINKED;
+    this.#size -= 1;
+  }
+}

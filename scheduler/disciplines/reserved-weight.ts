@@ -1,0 +1,55 @@
+import { ContextList } from './context-list.js';
+import type { TagTable } from './tag-table.js';
+import { requireTagWeight } from './weights.js';
+
+/**
+ * The sum of weights by which a virtual clock runs: of those that take part, and of those that left while
+ * their last finish tag was still ahead of the clock. The latter have had their service in advance; without
+ * them the clock would run too fast, and whoever leaves and comes back at once would be paid for by the rest.
+ *
+ * Those that left are looked at in the order in which they did, so one may stay counted a little longer than
+ * it has to. That is harmless (the clock is late, never early), and keeps it O(1).
+ */
+export class ReservedWeight {
+  readonly #discipline: string;
+  readonly #tags: TagTable;
+  readonly #leaving = new ContextList();
+  #sum = 0;
+
+  constructor(discipline: string, tags: TagTable) {
+    this.#discipline = discipline;
+    this.#tags = tags;
+  }
+
+  get sum(): number {
+    return this.#sum;
+  }
+
+  /** @throws RangeError for a weight that tags cannot carry. */
+  require(context: number, weight: number): void {
+    const before = this.#leaving.has(context) ? this.#sum - this.#tags.weight(context) : this.#sum;
+    requireTagWeight(this.#discipline, context, weight, before);
+  }
+
+  join(context: number, weight: number, capacity: number): void {
+    if (this.#leaving.has(context)) this.#forget(context);
+    this.#tags.setWeight(context, weight, capacity);
+    this.#sum += weight;
+  }
+
+  leave(context: number): void {
+    this.#leaving.pushBack(context);
+    this.expire();
+  }
+
+  /** The clock has moved: those that it has passed count no longer. */
+  expire(): void {
+    while (this.#leaving.size > 0 && this.#tags.hasFinished(this.#leaving.front))
+      this.#forget(this.#leaving.front);
+  }
+
+  #forget(context: number): void {
+    this.#leaving.remove(context);
+    this.#sum -= this.#tags.weight(context);
+  }
+}

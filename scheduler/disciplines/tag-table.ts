@@ -1,0 +1,246 @@
+import { widened } from './widened.js';
+
+/** Largest weight, and largest sum of weights, for which two tags compare exactly: products stay below 2^52. */
+export const MAX_TAG_WEIGHT = 2 ** 26;
+
+/** How a TagTable counts. */
+export interface TagTableOptions {
+  /** Units of virtual time a byte at weight 1. @defaultValue 256 */
+  readonly unitsPerByte?: number;
+  /** The clock starts again from lower numbers once it has passed this many units. @defaultValue 2^52 */
+  readonly rebaseAboveUnits?: number;
+}
+
+/**
+ * Virtual time without rounding: a start and a finish tag a context, and a clock V.
+ *
+ * Virtual time counts bytes a unit of weight, in units of 1/unitsPerByte. A tag of a context of weight w is
+ * kept as `whole + part / w` with 0 <= part < w, so adding `bytes / w` is exact for every weight, 1 beside 1000
+ * included, and two tags are compared by cross-multiplying. A tag is rounded in one place only: when a context
+ * comes back from idleness and its tag is taken from the clock, whose fraction has another denominator. That
+ * is less than 1/unitsPerByte of a byte of its own service and never adds up.
+ *
+ * Overflow: a whole is a double and exact below 2^53. When the clock passes `rebaseAboveUnits`, a constant is
+ * taken from everything at once; tags more than half that range behind the clock (of contexts long idle)
+ * become 0, which is still behind it. Differences, which are all that matters, do not change.
+ */
+export class TagTable {
+  readonly unitsPerByte: number;
+  readonly #rebaseAbove: number;
+  #weight: Float64Array = new Float64Array(64);
+  #startWhole: Float64Array = new Float64Array(64);
+  #startPart: Float64Array = new Float64Array(64);
+  #finishWhole: Float64Array = new Float64Array(64);
+  #finishPart: Float64Array = new Float64Array(64);
+  #clockWhole = 0;
+  #clockPart = 0;
+  #clockWeight = 1;
+  #rebased = 0;
+
+  constructor({ unitsPerByte = 256, rebaseAboveUnits = 2 ** 52 }: TagTableOptions = {}) {
+    this.unitsPerByte = unitsPerByte;
+    this.#rebaseAbove = rebaseAboveUnits;
+  }
+
+  /** Weight of a context, 0 if it never had one. */
+  weight(context: number): number {
+    return this.#weight[context] ?? 0;
+  }
+
+  /** V, units, as a double. */
+  get clock(): number {
+    return this.#clockWhole + this.#clockPart / this.#clockWeight;
+  }
+
+  /** Whole units of V. */
+  get clockWhole(): number {
+    return this.#clockWhole;
+  }
+
+  /** Units that have been taken from every tag so far. */
+  get rebasedUnits(): number {
+    return this.#rebased;
+  }
+
+  /** Start tag, units, as a double: for people and for bounds, not for comparing. */
+  start(context: number): number {
+    return this.startWhole(context) + (this.#startPart[context] ?? 0) / (this.#weight[context] || 1);
+  }
+
+  /** Finish tag, units, as a double. */
+  finish(context: number): number {
+    return (
+      (this.#finishWhole[context] ?? 0) + (this.#finishPart[context] ?? 0) / (this.#weight[context] || 1)
+    );
+  }
+
+  /** Whole units of the start tag. */
+  startWhole(context: number): number {
+    return this.#startWhole[context] ?? 0;
+  }
+
+  /**
+   * Gives a context its weight. Bytes that it was served in advance under an earlier one stay charged, so that
+   * leaving and joining anew buys nothing.
+   */
+  setWeight(context: number, weight: number, capacity: number): void {
+    this.#weight = widened(this.#weight, capacity);
+    this.#startWhole = widened(this.#startWhole, capacity);
+    this.#startPart = widened(this.#startPart, capacity);
+    this.#finishWhole = widened(this.#finishWhole, capacity);
+    this.#finishPart = widened(this.#finishPart, capacity);
+    const ahead = this.weight(context) === 0 ? 0 : Math.max(0, this.finish(context) - this.clock);
+    const units = Math.ceil((ahead * this.weight(context)) / weight);
+    this.#weight[context] = weight;
+    this.#setFinish(context, ahead > 0 ? this.#clockWhole + 1 + units : 0, 0, weight);
+    this.#startAtFinish(context);
+  }
+
+  /** An idle context has a frame: start = max(finish, V), rounded up; finish = start + bytes / weight. */
+  begin(context: number, bytes: number): void {
+    if (this.hasFinished(context)) {
+      const weight = this.weight(context);
+      const part = Math.ceil((this.#clockPart * weight) / this.#clockWeight);
+      this.#setFinish(context, this.#clockWhole, part, weight);
+    }
+    this.follow(context, bytes);
+  }
+
+  /** The same with V rounded down, for a clock that is itself a finish tag. */
+  beginBelow(context: number, bytes: number): void {
+    if (this.hasFinished(context)) {
+      const weight = this.weight(context);
+      const part = Math.floor((this.#clockPart * weight) / this.#clockWeight);
+      this.#setFinish(context, this.#clockWhole, part, weight);
+    }
+    this.follow(context, bytes);
+  }
+
+  /** The next frame of a backlogged context: start = finish, finish = start + bytes / weight. */
+  follow(context: number, bytes: number): void {
+    this.#startAtFinish(context);
+    const weight = this.weight(context);
+    const units = bytes * this.unitsPerByte;
+    const whole = Math.floor(units / weight);
+    const part = (this.#finishPart[context] ?? 0) + (units - whole * weight);
+    this.#setFinish(context, (this.#finishWhole[context] ?? 0) + whole, part, weight);
+  }
+
+  /** The frame at the head goes unserved: it is not charged. */
+  cancel(context: number): void {
+    this.#finishWhole[context] = this.startWhole(context);
+    this.#finishPart[context] = this.#startPart[context] ?? 0;
+  }
+
+  /** The finish tag becomes `units` if it is beyond. */
+  capFinish(context: number, units: number): void {
+    if ((this.#finishWhole[context] ?? 0) < units) return;
+    this.#finishWhole[context] = units;
+    this.#finishPart[context] = 0;
+    this.#startAtFinish(context);
+  }
+
+  startsBefore(i: number, j: number): boolean {
+    const difference = this.startWhole(i) - this.startWhole(j);
+    if (difference !== 0) return difference < 0;
+    return (this.#startPart[i] ?? 0) * this.weight(j) < (this.#startPart[j] ?? 0) * this.weight(i);
+  }
+
+  finishesBefore(i: number, j: number): boolean {
+    const difference = (this.#finishWhole[i] ?? 0) - (this.#finishWhole[j] ?? 0);
+    if (difference !== 0) return difference < 0;
+    return (this.#finishPart[i] ?? 0) * this.weight(j) < (this.#finishPart[j] ?? 0) * this.weight(i);
+  }
+
+  /** start <= V */
+  hasStarted(context: number): boolean {
+    return this.#toClock(this.#startWhole, this.#startPart, context) <= 0;
+  }
+
+  /** start < V */
+  hasStartedBefore(context: number): boolean {
+    return this.#toClock(this.#startWhole, this.#startPart, context) < 0;
+  }
+
+  /** finish <= V */
+  hasFinished(context: number): boolean {
+    return this.#toClock(this.#finishWhole, this.#finishPart, context) <= 0;
+  }
+
+  /** finish < V */
+  hasFinishedBefore(context: number): boolean {
+    return this.#toClock(this.#finishWhole, this.#finishPart, context) < 0;
+  }
+
+  /** V += bytes / totalWeight. A clock whose fraction has another denominator is rounded down first. */
+  advanceClock(bytes: number, totalWeight: number): void {
+    if (this.#clockWeight !== totalWeight) {
+      this.#clockPart = Math.floor((this.#clockPart * totalWeight) / this.#clockWeight);
+      this.#clockWeight = totalWeight;
+    }
+    const units = bytes * this.unitsPerByte;
+    const whole = Math.floor(units / totalWeight);
+    const part = this.#clockPart + (units - whole * totalWeight);
+    const carry = part >= totalWeight ? 1 : 0;
+    this.#clockWhole += whole + carry;
+    this.#clockPart = part - carry * totalWeight;
+    if (this.#clockWhole > this.#rebaseAbove) this.#rebase();
+  }
+
+  /** V = the start tag of a context. */
+  setClockToStart(context: number): void {
+    this.#setClock(this.startWhole(context), this.#startPart[context] ?? 0, this.weight(context));
+  }
+
+  /** V = the finish tag of a context. */
+  setClockToFinish(context: number): void {
+    this.#setClock(this.#finishWhole[context] ?? 0, this.#finishPart[context] ?? 0, this.weight(context));
+  }
+
+  /** V = a whole number of units. */
+  setClockToWhole(units: number): void {
+    this.#setClock(units, 0, 1);
+  }
+
+  #setClock(whole: number, part: number, weight: number): void {
+    this.#clockWhole = whole;
+    this.#clockPart = part;
+    this.#clockWeight = weight;
+    if (whole > this.#rebaseAbove) this.#rebase();
+  }
+
+  #setFinish(context: number, whole: number, part: number, weight: number): void {
+    const carry = part >= weight ? 1 : 0;
+    this.#finishWhole[context] = whole + carry;
+    this.#finishPart[context] = part - carry * weight;
+  }
+
+  #startAtFinish(context: number): void {
+    this.#startWhole[context] = this.#finishWhole[context] ?? 0;
+    this.#startPart[context] = this.#finishPart[context] ?? 0;
+  }
+
+  /** Below, at or above 0 as a tag is before, at or after the clock. */
+  #toClock(whole: Float64Array, part: Float64Array, context: number): number {
+    const difference = (whole[context] ?? 0) - this.#clockWhole;
+    if (difference !== 0) return difference;
+    return (part[context] ?? 0) * this.#clockWeight - this.#clockPart * this.weight(context);
+  }
+
+  #rebase(): void {
+    // A power of two, so that whoever rounds tags to powers of two (QFQ) finds them where they were.
+    const base = 2 ** Math.floor(Math.log2(this.#rebaseAbove / 2));
+    this.#clockWhole -= base;
+    this.#rebased += base;
+    lower(this.#startWhole, this.#startPart, base);
+    lower(this.#finishWhole, this.#finishPart, base);
+  }
+}
+
+function lower(whole: Float64Array, part: Float64Array, base: number): void {
+  for (let context = 0; context < whole.length; context += 1) {
+    const left = (whole[context] ?? 0) - base;
+    whole[context] = Math.max(0, left);
+    if (left < 0) part[context] = 0;
+  }
+}

@@ -1,0 +1,118 @@
+import type { BoundParty, Discipline, Share } from '../discipline.js';
+import { ContextHeap } from './context-heap.js';
+import { ReservedWeight } from './reserved-weight.js';
+import { Roster } from './roster.js';
+import { TagTable, type TagTableOptions } from './tag-table.js';
+import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame } from './weights.js';
+
+/**
+ * WF2Q+, worst-case fair weighted fair queueing: J. Bennett and H. Zhang, "Hierarchical Packet Fair Queueing
+ * Algorithms", SIGCOMM 1996 / IEEE/ACM ToN 5(5), 1997. Of the frames that a fluid system would have begun
+ * (start <= V), the one that it would finish first goes. V advances by the bytes served over the sum of the
+ * weights, and never stays behind the smallest start tag of those that wait.
+ *
+ * With W the sum of weights, r_i = r w_i / W, L_max the largest frame of all:
+ *
+ * - Complexity: O(log n) a decision, amortised; a frame changes heaps once.
+ * - Fairness: worst-case fair index L_i + (L_max - L_i) w_i/W bytes, the smallest that a packet scheduler can
+ *   have: over any interval in which i is backlogged and that ends with a frame of i, i gets at least w_i/W of
+ *   the bytes less that. Pairwise, |S_i/w_i - S_j/w_j| <= 2 (L_i/w_i + L_j/w_j + L_max/W), since a waiting
+ *   frame starts no later than V + L_i/w_i and finishes no earlier than V - L_max/W.
+ * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + L_i/r_i + (L_max - L_i)/r.
+ *
+ * Tags are exact; see TagTable for that and for overflow.
+ */
+export class WorstCaseFairWeightedFairQueueing implements Discipline {
+  readonly name: string = 'wf2q+';
+  readonly #maxFrameBytes: number;
+  readonly #roster = new Roster('wf2q+');
+  readonly #tags: TagTable;
+  readonly #weights: ReservedWeight;
+  /** Waiting frames that the fluid system has begun, by finish tag. */
+  readonly #eligible: ContextHeap;
+  /** Waiting frames that it has not begun, by start tag. */
+  readonly #early: ContextHeap;
+
+  /** @param options `maxFrameBytes` (default 9018) enters the bound and nothing else. */
+  constructor(options: TagTableOptions & { readonly maxFrameBytes?: number } = {}) {
+    this.#maxFrameBytes = requireMaxFrame('wf2q+', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
+    this.#tags = new TagTable(options);
+    this.#weights = new ReservedWeight('wf2q+', this.#tags);
+    this.#eligible = new ContextHeap((i, j) => this.#tags.finishesBefore(i, j));
+    this.#early = new ContextHeap((i, j) => this.#tags.startsBefore(i, j));
+  }
+
+  join(context: number, share: Share): void {
+    this.#weights.require(context, share.weight);
+    this.#roster.join(context);
+    this.#weights.join(context, share.weight, this.#roster.capacity);
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+    this.#roster.leave(context);
+    this.#weights.leave(context);
+  }
+
+  activate(context: number, headBytes: number): void {
+    if (!this.#roster.activate(context, headBytes)) return;
+    this.#tags.begin(context, headBytes);
+    this.#early.push(context);
+    this.#settle();
+  }
+
+  select(): number {
+    return this.#eligible.top;
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number): void {
+    const more = this.#roster.served(context, bytes, nextHeadBytes);
+    this.#eligible.remove(context);
+    this.#tags.advanceClock(bytes, this.#weights.sum);
+    if (more) {
+      this.#tags.follow(context, nextHeadBytes);
+      this.#early.push(context);
+    }
+    this.#settle();
+  }
+
+  withdraw(context: number): void {
+    if (!this.#roster.withdraw(context)) return;
+    (this.#eligible.has(context) ? this.#eligible : this.#early).remove(context);
+    this.#tags.cancel(context);
+    this.#settle();
+  }
+
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
+    // The sum of weights is at least theirs, so this holds whoever else takes part.
+    return 2 * (i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + largest / (i.weight + j.weight));
+  }
+
+  checkInvariants(): void {
+    this.#roster.checkInvariants();
+    this.#eligible.checkInvariants();
+    this.#early.checkInvariants();
+    if (this.#eligible.size + this.#early.size !== this.#roster.backlogged) {
+      throw new Error('wf2q+: heaps and roster differ');
+    }
+    if (this.#eligible.size === 0 && this.#early.size > 0)
+      throw new Error('wf2q+: frames wait, none is eligible');
+    if (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
+      throw new Error(`wf2q+: context ${this.#early.top} is eligible and not filed so`);
+    }
+  }
+
+  /** V catches up with whoever waits, and what V has reached becomes eligible. */
+  #settle(): void {
+    if (this.#eligible.size === 0 && this.#early.size > 0 && !this.#tags.hasStarted(this.#early.top)) {
+      this.#tags.setClockToStart(this.#early.top);
+    }
+    while (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
+      const context = this.#early.top;
+      this.#early.remove(context);
+      this.#eligible.push(context);
+    }
+    this.#weights.expire();
+  }
+}
