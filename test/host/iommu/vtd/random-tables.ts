@@ -43,13 +43,16 @@ const page: fc.Arbitrary<PageSpec> = fc
     ignored,
   }));
 
-/** A table of `level`: pages where the level may hold them, tables below, now and then an entry with a reserved bit. */
-export function tableSpec(level: number): fc.Arbitrary<EntrySpec[]> {
+/**
+ * A table of `level`: pages where the level may hold them, tables below, now and then an entry with a reserved bit. A
+ * unit with 46 address bits has bits 51:46 reserved everywhere; bits 11 and 62 are reserved in a table's entry.
+ */
+export function tableSpec(level: number, addressBits = 46): fc.Arbitrary<EntrySpec[]> {
   const kinds: { arbitrary: fc.Arbitrary<EntrySpec['entry']>; weight: number }[] = [];
   if (level <= 3) kinds.push({ arbitrary: page, weight: level === 1 ? 9 : 2 });
   if (level > 1) {
     const table = fc
-      .record({ permission, table: tableSpec(level - 1) })
+      .record({ permission, table: tableSpec(level - 1, addressBits) })
       .map(({ permission: [read = true, write = true], table }) => ({
         kind: 'table' as const,
         read,
@@ -58,12 +61,11 @@ export function tableSpec(level: number): fc.Arbitrary<EntrySpec[]> {
       }));
     kinds.push({ arbitrary: table, weight: 5 });
   }
-  // With 46 address bits, bits 51:46 are reserved in every entry; bit 11 is in a table's.
-  const bits = level > 1 ? [11n, 46n, 51n, 62n] : [46n, 51n];
-  kinds.push({
-    arbitrary: fc.record({ kind: fc.constant('reserved' as const), bit: fc.constantFrom(...bits) }),
-    weight: 1,
-  });
+  const bits = [...(level > 1 ? [11n, 62n] : []), ...(addressBits < 52 ? [46n, 51n] : [])];
+  if (bits.length > 0) {
+    const damaged = fc.record({ kind: fc.constant('reserved' as const), bit: fc.constantFrom(...bits) });
+    kinds.push({ arbitrary: damaged, weight: 1 });
+  }
   return fc.uniqueArray(fc.record({ index, entry: fc.oneof(...kinds) }), {
     selector: (spec) => spec.index,
     minLength: 1,

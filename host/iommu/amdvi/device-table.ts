@@ -1,0 +1,50 @@
+import type { TableMemory } from '../table-walker.js';
+import {
+  DENY_ALL,
+  type DeviceTableEntry,
+  DTE_BYTES,
+  readDeviceTableEntry,
+  writeDeviceTableEntry,
+} from './entries.js';
+
+/**
+ * The device table of an AMD-Vi unit, kept in memory by host software. Every entry starts as "deny all", since an
+ * entry of zeroes would let its device reach everything. Software must invalidate the entry after each change.
+ */
+export class DeviceTable {
+  /** Physical address, for the device table base register. */
+  readonly address: number;
+  readonly bytes: number;
+  readonly #memory: TableMemory;
+
+  /**
+   * @param address first byte of consecutive frames, 4 KB aligned
+   * @param bytes a multiple of 4096, up to 2 MB
+   */
+  constructor(memory: TableMemory, address: number, bytes: number) {
+    if (!(bytes > 0 && bytes <= 2 ** 21) || bytes % 4096 !== 0 || address % 4096 !== 0) {
+      throw new RangeError(`device table of ${bytes} bytes at ${address}, expected whole frames up to 2 MB`);
+    }
+    this.#memory = memory;
+    this.address = address;
+    this.bytes = bytes;
+    for (let deviceId = 0; deviceId < bytes / DTE_BYTES; deviceId += 1) this.set(deviceId, DENY_ALL);
+  }
+
+  set(deviceId: number, entry: DeviceTableEntry): void {
+    this.#assertDevice(deviceId);
+    writeDeviceTableEntry(this.#memory, this.address, deviceId, entry);
+  }
+
+  get(deviceId: number): DeviceTableEntry {
+    this.#assertDevice(deviceId);
+    return readDeviceTableEntry(this.#memory, this.address, deviceId);
+  }
+
+  #assertDevice(deviceId: number): void {
+    const entries = this.bytes / DTE_BYTES;
+    if (!(deviceId >= 0 && deviceId < entries)) {
+      throw new RangeError(`device ID is ${deviceId}, expected 0 to ${entries - 1}`);
+    }
+  }
+}
