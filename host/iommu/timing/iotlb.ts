@@ -1,0 +1,108 @@
+import type { Replacement } from './parameters.js';
+import { TagStore } from './tag-store.js';
+
+const READ = 1;
+const WRITE = 2;
+const MAX_PAGE_BITS = 64;
+
+/**
+ * Translations by domain, page and page size. A device's request says nothing of the page size, so a look asks for
+ * each size of which there is an entry, the smallest first.
+ */
+export class Iotlb {
+  readonly #tags: TagStore;
+  readonly #physical: Float64Array;
+  readonly #permissions: Uint8Array;
+  /** Log2 of the sizes that were ever held, ascending; 0 ends the list. */
+  readonly #sizes = new Uint8Array(MAX_PAGE_BITS);
+  #foundBits = 0;
+
+  constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
+    this.#tags = new TagStore(entries, ways, replacement, seed);
+    this.#physical = new Float64Array(entries);
+    this.#permissions = new Uint8Array(entries);
+  }
+
+  /** Translations held. */
+  get size(): number {
+    return this.#tags.size;
+  }
+
+  get entries(): number {
+    return this.#tags.entries;
+  }
+
+  /** Log2 of the page size that the last successful `find` met. */
+  get foundBits(): number {
+    return this.#foundBits;
+  }
+
+  /** The slot that translates `iova`, or -1. */
+  find(domain: number, iova: number): number {
+    for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
+      const bits = this.#sizes[index] ?? 0;
+      if (bits === 0) return -1;
+      const slot = this.#tags.find(domain, bits, Math.floor(iova / 2 ** bits));
+      if (slot >= 0) {
+        this.#foundBits = bits;
+        return slot;
+      }
+    }
+    return -1;
+  }
+
+  /** Whether a slot's page may be read (or written). */
+  permits(slot: number, write: boolean): boolean {
+    return ((this.#permissions[slot] ?? 0) & (write ? WRITE : READ)) !== 0;
+  }
+
+  /** Physical address at which a slot's page starts. */
+  physical(slot: number): number {
+    return this.#physical[slot] ?? 0;
+  }
+
+  /** Holds a translation; one of the same page is replaced. */
+  insert(
+    domain: number,
+    pageBits: number,
+    iova: number,
+    physical: number,
+    read: boolean,
+    write: boolean,
+  ): void {
+    this.#noteSize(pageBits);
+    const slot = this.#tags.insert(domain, pageBits, Math.floor(iova / 2 ** pageBits));
+    this.#physical[slot] = physical;
+    this.#permissions[slot] = (read ? READ : 0) | (write ? WRITE : 0);
+  }
+
+  clear(): void {
+    this.#tags.clear();
+  }
+
+  removeDomain(domain: number): void {
+    this.#tags.removeDomain(domain);
+  }
+
+  /** Drops every translation of a domain that covers a byte of [address, end), whatever its page size. */
+  removeRange(domain: number, address: number, end: number): void {
+    this.#tags.removeRange(domain, address, end);
+  }
+
+  checkInvariants(): void {
+    this.#tags.checkInvariants();
+  }
+
+  #noteSize(pageBits: number): void {
+    let carried = pageBits;
+    for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
+      const held = this.#sizes[index] ?? 0;
+      if (held === carried) return;
+      if (held === 0 || held > carried) {
+        this.#sizes[index] = carried;
+        if (held === 0) return;
+        carried = held;
+      }
+    }
+  }
+}

@@ -1,0 +1,184 @@
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import type { Replacement } from './parameters.js';
+
+const NONE = -1;
+
+/**
+ * The tags of a set-associative cache: which slot holds (domain, page size, page number). What a slot is worth is
+ * kept by its user, in arrays of its own, by slot number.
+ *
+ * A tag is found through a hash chain and not way by way, so that a fully associative cache of any size costs the
+ * same to look into. The set of a tag is its page number modulo the number of sets.
+ */
+export class TagStore {
+  readonly entries: number;
+  readonly ways: number;
+  readonly #sets: number;
+  readonly #replacement: Replacement;
+  readonly #random: RandomGenerator;
+  readonly #domain: Int32Array;
+  /** Log2 of the page size; NONE marks an empty slot. */
+  readonly #bits: Int8Array;
+  readonly #page: Float64Array;
+  /** When a slot was filled (fifo) or last used (lru), as a running number. */
+  readonly #stamp: Float64Array;
+  readonly #next: Int32Array;
+  readonly #heads: Int32Array;
+  readonly #filledWays: Int32Array;
+  #clock = 0;
+  #size = 0;
+
+  /** @param seed of the choice of victims, for replacement `random` */
+  constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
+    if (!(entries >= 1 && ways >= 1) || entries % ways !== 0) {
+      throw new RangeError(`cache of ${entries} entries in sets of ${ways}, expected whole sets`);
+    }
+    this.entries = entries;
+    this.ways = ways;
+    this.#sets = entries / ways;
+    this.#replacement = replacement;
+    this.#random = xoroshiro128plus(seed);
+    this.#domain = new Int32Array(entries);
+    this.#bits = new Int8Array(entries).fill(NONE);
+    this.#page = new Float64Array(entries);
+    this.#stamp = new Float64Array(entries);
+    this.#next = new Int32Array(entries).fill(NONE);
+    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(entries * 2))).fill(NONE);
+    this.#filledWays = new Int32Array(this.#sets);
+  }
+
+  /** Slots in use. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The slot of a tag, or -1. Under lru it counts as used. */
+  find(domain: number, bits: number, page: number): number {
+    let slot = this.#heads[this.#bucket(domain, bits, page)] ?? NONE;
+    while (slot !== NONE) {
+      if (this.#page[slot] === page && this.#domain[slot] === domain && this.#bits[slot] === bits) {
+        if (this.#replacement === 'lru') this.#stamp[slot] = this.#tick();
+        return slot;
+      }
+      slot = this.#next[slot] ?? NONE;
+    }
+    return NONE;
+  }
+
+  /** Gives a tag a slot, at another's cost if its set is full, and says which. A tag that is there keeps its slot. */
+  insert(domain: number, bits: number, page: number): number {
+    const held = this.find(domain, bits, page);
+    if (held !== NONE) return held;
+    const set = page % this.#sets;
+    const slot = this.#room(set);
+    this.#domain[slot] = domain;
+    this.#bits[slot] = bits;
+    this.#page[slot] = page;
+    this.#stamp[slot] = this.#tick();
+    const bucket = this.#bucket(domain, bits, page);
+    this.#next[slot] = this.#heads[bucket] ?? NONE;
+    this.#heads[bucket] = slot;
+    this.#filledWays[set] = (this.#filledWays[set] ?? 0) + 1;
+    this.#size += 1;
+    return slot;
+  }
+
+  /** Whether a slot is in use. */
+  holds(slot: number): boolean {
+    return this.#bits[slot] !== NONE;
+  }
+
+  removeSlot(slot: number): void {
+    if (!this.holds(slot)) return;
+    const page = this.#page[slot] ?? 0;
+    const bucket = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
+    const after = this.#next[slot] ?? NONE;
+    let at = this.#heads[bucket] ?? NONE;
+    if (at === slot) {
+      this.#heads[bucket] = after;
+    } else {
+      while (this.#next[at] !== slot) at = this.#next[at] ?? NONE;
+      this.#next[at] = after;
+    }
+    this.#bits[slot] = NONE;
+    this.#filledWays[page % this.#sets] = (this.#filledWays[page % this.#sets] ?? 0) - 1;
+    this.#size -= 1;
+  }
+
+  clear(): void {
+    this.#bits.fill(NONE);
+    this.#heads.fill(NONE);
+    this.#filledWays.fill(0);
+    this.#size = 0;
+  }
+
+  removeDomain(domain: number): void {
+    for (let slot = 0; this.#size > 0 && slot < this.entries; slot += 1) {
+      if (this.holds(slot) && this.#domain[slot] === domain) this.removeSlot(slot);
+    }
+  }
+
+  /** Drops every tag of a domain whose page has a byte in [address, end). */
+  removeRange(domain: number, address: number, end: number): void {
+    for (let slot = 0; this.#size > 0 && slot < this.entries; slot += 1) {
+      if (!this.holds(slot) || this.#domain[slot] !== domain) continue;
+      const span = 2 ** (this.#bits[slot] ?? 0);
+      const start = (this.#page[slot] ?? 0) * span;
+      if (start < end && start + span > address) this.removeSlot(slot);
+    }
+  }
+
+  /** Throws if a chain, a set or a count is not what it should be. For tests: O(entries). */
+  checkInvariants(): void {
+    let chained = 0;
+    for (let bucket = 0; bucket < this.#heads.length; bucket += 1) {
+      for (let slot = this.#heads[bucket] ?? NONE; slot !== NONE; slot = this.#next[slot] ?? NONE) {
+        chained += 1;
+        if (chained > this.entries) throw new Error('a hash chain has a loop');
+        if (!this.holds(slot)) throw new Error(`empty slot ${slot} is chained`);
+        const page = this.#page[slot] ?? 0;
+        const expected = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
+        if (expected !== bucket) throw new Error(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
+        if (Math.floor(slot / this.ways) !== page % this.#sets)
+          throw new Error(`slot ${slot} is in a wrong set`);
+      }
+    }
+    if (chained !== this.#size) throw new Error(`${this.#size} tags counted, ${chained} chained`);
+    let filled = 0;
+    for (const count of this.#filledWays) filled += count;
+    if (filled !== this.#size) throw new Error(`${this.#size} tags counted, ${filled} in sets`);
+  }
+
+  #tick(): number {
+    this.#clock += 1;
+    return this.#clock;
+  }
+
+  #bucket(domain: number, bits: number, page: number): number {
+    // The low half of the page number moves most; the rest must count, as ring buffers lie far apart.
+    const high = Math.floor(page / 2 ** 32);
+    const mixed = Math.imul((page | 0) ^ Math.imul(high, 0x9e3779b1) ^ (domain << 6) ^ bits, 0x85ebca6b);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) % this.#heads.length;
+  }
+
+  /** An empty slot of a set. */
+  #room(set: number): number {
+    const first = set * this.ways;
+    if ((this.#filledWays[set] ?? 0) < this.ways) {
+      let slot = first;
+      while (this.holds(slot)) slot += 1;
+      return slot;
+    }
+    let victim = first;
+    if (this.#replacement === 'random') {
+      victim = first + Math.floor(((this.#random.next() >>> 0) / 2 ** 32) * this.ways);
+    } else {
+      for (let slot = first + 1; slot < first + this.ways; slot += 1) {
+        if ((this.#stamp[slot] ?? 0) < (this.#stamp[victim] ?? 0)) victim = slot;
+      }
+    }
+    this.removeSlot(victim);
+    return victim;
+  }
+}

@@ -1,0 +1,269 @@
+import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
+import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
+import { ContextCache } from './context-cache.js';
+import { Iotlb } from './iotlb.js';
+import { type EndedWalk, OutstandingWalks } from './outstanding-walks.js';
+import { type TimingParameters, timingParameters } from './parameters.js';
+import { WalkCaches } from './walk-caches.js';
+import { WalkerPool } from './walker-pool.js';
+
+/** What `translate` answers for a request that is stopped. Why is in `fault`. */
+export const STOPPED = -1;
+
+/** What has happened since the start. Every request is one of: hit, shared, walk, bypassed. */
+export interface TranslationCounters {
+  requests: number;
+  /** Answered by the IOTLB. */
+  hits: number;
+  /** Waited for a walk that was under way for the same page. */
+  shared: number;
+  /** Walks begun. Reading only a context, to find that the IOTLB has the page, is one too. */
+  walks: number;
+  /** Pass-through by a cached context, or the interrupt window: no translation is looked for. */
+  bypassed: number;
+  /** Requests that were stopped. */
+  faults: number;
+  contextHits: number;
+  /** Reads of root, context or device-table entries. */
+  contextReads: number;
+  /** Reads of page-table entries. */
+  tableReads: number;
+  /** Time that requests waited for their translation, all together, ns. */
+  waitedNs: number;
+}
+
+/**
+ * The caches and walkers of an IOMMU: says where a request goes and how long it takes to know. The vendor's walker
+ * says what the tables hold; here is what that costs, and what the caches still believe after the tables changed.
+ *
+ * Times of requests do not decrease. A request is answered at once with the delay that it will meet: walks are
+ * booked ahead, and enter the caches when their time has come. Nothing is allocated a request.
+ */
+export class TranslationTiming implements InvalidationSink {
+  readonly parameters: TimingParameters;
+  readonly counters: TranslationCounters = {
+    requests: 0,
+    hits: 0,
+    shared: 0,
+    walks: 0,
+    bypassed: 0,
+    faults: 0,
+    contextHits: 0,
+    contextReads: 0,
+    tableReads: 0,
+    waitedNs: 0,
+  };
+  /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
+  readonly fault = new WalkResult();
+  readonly #walker: TableWalker;
+  readonly #iotlb: Iotlb;
+  readonly #walkCaches: WalkCaches;
+  readonly #contexts: ContextCache;
+  readonly #pool: WalkerPool;
+  readonly #outstanding = new OutstandingWalks();
+  readonly #found = new WalkResult();
+  /** The walk that is being booked. */
+  readonly #booked: EndedWalk = { ...this.#outstanding.ended };
+  #delayNs = 0;
+  #nowNs = 0;
+
+  /** @param seed of the choice of victims in the caches, a whole number */
+  constructor(walker: TableWalker, seed: number, changes: Partial<TimingParameters> = {}) {
+    const all = timingParameters(changes);
+    this.parameters = all;
+    this.#walker = walker;
+    this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
+    this.#contexts = new ContextCache(all.contextEntries, all.contextWays, all.replacement, seed + 1);
+    this.#walkCaches = new WalkCaches(all.walkCacheEntries, all.walkCacheWays, all.replacement, seed + 2);
+    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment);
+  }
+
+  /** What the last request takes until its translation, or its fault, is known, ns. */
+  get delayNs(): number {
+    return this.#delayNs;
+  }
+
+  /** Translations that the IOTLB holds. */
+  get cachedPages(): number {
+    return this.#iotlb.size;
+  }
+
+  /** Requesters that the context cache holds. */
+  get cachedContexts(): number {
+    return this.#contexts.size;
+  }
+
+  /** Walks that found the pointer of `level` in its walk cache. */
+  walkCacheHits(level: number): number {
+    return this.#walkCaches.hits[level] ?? 0;
+  }
+
+  /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
+  levelReads(level: number): number {
+    return this.#walkCaches.reads[level] ?? 0;
+  }
+
+  /** Time that all walkers together have been, or are booked to be, at work, ns. */
+  get walkerBusyNs(): number {
+    return this.#pool.busyNs;
+  }
+
+  /** Walks under way at `nowNs`, which is not before the last request. */
+  walksUnderWay(nowNs: number): number {
+    this.#settle(nowNs);
+    return this.#outstanding.count;
+  }
+
+  /** The physical address for `iova`, or STOPPED with the reason in `fault`. */
+  translate(requesterId: number, iova: number, write: boolean, nowNs: number): number {
+    this.#settle(nowNs);
+    const { counters } = this;
+    counters.requests += 1;
+    this.#delayNs = this.parameters.lookupNs;
+    if (inInterruptWindow(iova)) return this.#bypass(requesterId, iova, write);
+    const context = this.#contexts.find(requesterId);
+    let domain = -1;
+    if (context >= 0) {
+      counters.contextHits += 1;
+      if (this.#contexts.passesThrough(context)) return this.#bypass(requesterId, iova, write);
+      domain = this.#contexts.domain(context);
+      const slot = this.#iotlb.find(domain, iova);
+      // A page that is held without the permission is walked again: the tables may grant it by now.
+      if (slot >= 0 && this.#iotlb.permits(slot, write)) {
+        counters.hits += 1;
+        counters.waitedNs += this.#delayNs;
+        return this.#iotlb.physical(slot) + (iova % 2 ** this.#iotlb.foundBits);
+      }
+    }
+    const row = this.#outstanding.find(requesterId, domain, iova, write);
+    if (row < 0) return this.#startWalk(requesterId, domain, iova, write, nowNs);
+    counters.shared += 1;
+    this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
+    counters.waitedNs += this.#delayNs;
+    return this.#outstanding.physical(row, iova);
+  }
+
+  context(
+    granularity: ContextGranularity,
+    domainId: number,
+    requesterId: number,
+    functionMask: number,
+  ): number {
+    this.#contexts.invalidate(granularity, domainId, requesterId, functionMask);
+    this.#outstanding.discardContexts();
+    const { globalInvalidationNs, domainInvalidationNs } = this.parameters;
+    return granularity === 'global' ? globalInvalidationNs : domainInvalidationNs;
+  }
+
+  iotlb(
+    granularity: IotlbGranularity,
+    domainId: number,
+    address: number,
+    pages: number,
+    leafOnly: boolean,
+  ): number {
+    const { globalInvalidationNs, domainInvalidationNs, pageInvalidationNs } = this.parameters;
+    if (granularity === 'page') {
+      const end = address + pages * 4096;
+      this.#iotlb.removeRange(domainId, address, end);
+      if (!leafOnly) this.#walkCaches.removeRange(domainId, address, end);
+      this.#outstanding.discard(domainId, address, end, leafOnly);
+      return pageInvalidationNs;
+    }
+    if (granularity === 'domain') {
+      this.#iotlb.removeDomain(domainId);
+      if (!leafOnly) this.#walkCaches.removeDomain(domainId);
+      this.#outstanding.discard(domainId, 0, Number.POSITIVE_INFINITY, leafOnly);
+      return domainInvalidationNs;
+    }
+    this.#iotlb.clear();
+    if (!leafOnly) this.#walkCaches.clear();
+    this.#outstanding.discard(-1, 0, Number.POSITIVE_INFINITY, leafOnly);
+    return globalInvalidationNs;
+  }
+
+  /** No device here keeps translations of its own; only the way there and back takes time. */
+  deviceTlb(): number {
+    return this.parameters.deviceTlbInvalidationNs;
+  }
+
+  checkInvariants(): void {
+    this.#iotlb.checkInvariants();
+    this.#walkCaches.checkInvariants();
+    this.#contexts.checkInvariants();
+    this.#outstanding.checkInvariants();
+    const { requests, hits, shared, walks, bypassed } = this.counters;
+    if (hits + shared + walks + bypassed !== requests) {
+      throw new Error(`${requests} requests, but ${hits + shared + walks + bypassed} accounted for`);
+    }
+    if (this.#outstanding.nextEndNs < this.#nowNs) throw new Error('a walk that ended is still under way');
+  }
+
+  /** Nothing is cached for these: the walker decides, and takes no time. */
+  #bypass(requesterId: number, iova: number, write: boolean): number {
+    const found = this.#found;
+    this.counters.bypassed += 1;
+    this.counters.waitedNs += this.#delayNs;
+    this.#walker.walk(requesterId, iova, write, found);
+    return found.ok ? found.physical + (iova % 2 ** found.pageBits) : this.#stop(requesterId, iova, write);
+  }
+
+  #stop(requesterId: number, iova: number, write: boolean): number {
+    this.counters.faults += 1;
+    this.#walker.walk(requesterId, iova, write, this.fault);
+    return STOPPED;
+  }
+
+  #startWalk(requesterId: number, knownDomain: number, iova: number, write: boolean, nowNs: number): number {
+    const found = this.#found;
+    const { counters, parameters } = this;
+    this.#walker.walk(requesterId, iova, write, found);
+    const domain = found.domainId;
+    const contextReads = knownDomain < 0 ? found.contextReads : 0;
+    // Only the context was missing: its domain may have the page.
+    const slot = knownDomain < 0 && found.levels > 0 ? this.#iotlb.find(domain, iova) : -1;
+    const held = slot >= 0 && this.#iotlb.permits(slot, write);
+    const tableReads = held ? 0 : this.#walkCaches.readsLeft(domain, iova, found);
+    const walkNs = parameters.walkOverheadNs + (contextReads + tableReads) * parameters.tableReadNs;
+    const lookedUpNs = nowNs + parameters.lookupNs;
+    const endNs = this.#pool.book(Math.floor(iova / 4096), lookedUpNs, walkNs);
+    this.#delayNs = endNs - nowNs;
+    counters.walks += 1;
+    counters.contextReads += contextReads;
+    counters.tableReads += tableReads;
+    counters.waitedNs += this.#delayNs;
+
+    const booked = this.#booked;
+    booked.requesterId = requesterId;
+    booked.domainId = domain;
+    booked.iova = iova;
+    booked.pageBits = found.ok ? found.pageBits : 12;
+    booked.physical = found.physical;
+    booked.read = found.read;
+    booked.write = found.write;
+    booked.passThrough = found.passThrough;
+    booked.levelMask = held ? 0 : WalkCaches.pointerLevels(found);
+    booked.fillsContext = found.passThrough || found.levels > 0;
+    booked.fillsPointers = booked.levelMask !== 0;
+    booked.fillsPage = found.ok && !found.passThrough && !held;
+    this.#outstanding.add(endNs, booked);
+
+    if (held) return this.#iotlb.physical(slot) + (iova % 2 ** this.#iotlb.foundBits);
+    return found.ok ? found.physical + (iova % 2 ** found.pageBits) : this.#stop(requesterId, iova, write);
+  }
+
+  /** Lets the walks that have ended by `nowNs` into the caches. */
+  #settle(nowNs: number): void {
+    if (!(nowNs >= this.#nowNs))
+      throw new RangeError(`request at ${nowNs} ns, after one at ${this.#nowNs} ns`);
+    this.#nowNs = nowNs;
+    while (this.#outstanding.nextEndNs <= nowNs) {
+      const walk = this.#outstanding.takeEnded();
+      if (walk.fillsContext) this.#contexts.insert(walk.requesterId, walk.domainId, walk.passThrough);
+      if (walk.fillsPointers) this.#walkCaches.fill(walk.domainId, walk.iova, walk.levelMask);
+      if (walk.fillsPage) {
+        this.#iotlb.insert(walk.domainId, walk.pageBits, walk.iova, walk.physical, walk.read, walk.write);
+      }
+    }
+  }
+}
