@@ -11,6 +11,7 @@ import {
   readSequence,
   readU16,
   readU32,
+  SEQUENCE_OFFSET,
   SOURCE_ID_OFFSET,
   writePayload,
 } from './frame-format.js';
@@ -62,6 +63,8 @@ export class FrameVerifier {
     this.kind = readU16(bytes, offset + KIND_OFFSET);
     this.sourceId = readU32(bytes, offset + SOURCE_ID_OFFSET);
     this.sequence = readSequence(bytes, offset);
+    // No source counts that far, and a number would have lost its low bits.
+    if (this.sequence > Number.MAX_SAFE_INTEGER) return this.#damaged(SEQUENCE_OFFSET);
     return this.#verifyPayload(bytes, offset + PAYLOAD_OFFSET, this.frameBytes - PAYLOAD_OFFSET);
   }
 

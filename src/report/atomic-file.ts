@@ -1,0 +1,138 @@
+import { closeSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** A file that cannot be written. The path is the user's, so the message says which and why. */
+export class OutputFileError extends Error {
+  override readonly name = 'OutputFileError';
+  readonly path: string;
+
+  constructor(path: string, reason: string) {
+    super(`${path}: cannot be written: ${reason}`);
+    this.path = path;
+  }
+}
+
+const DEFAULT_BUFFER_BYTES = 1 << 20;
+/** UTF-8 takes at most three bytes for each unit of a JavaScript string. */
+const MAX_BYTES_A_CHARACTER = 3;
+
+let filesOpened = 0;
+
+/**
+ * A file that is there whole or not at all: it grows under another name in the same folder and is renamed when it
+ * is complete. Writes are gathered in one buffer.
+ *
+ * To write bytes: `offset = room(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
+ */
+export class AtomicFile {
+  readonly path: string;
+  readonly buffer: Buffer;
+  readonly view: DataView;
+  readonly #target: string;
+  readonly #temporary: string;
+  #descriptor: number | undefined;
+  #used = 0;
+
+  /** @throws OutputFileError when the folder is missing or closed to us, or `path` is something else than a file. */
+  constructor(path: string, bufferBytes: number = DEFAULT_BUFFER_BYTES) {
+    this.path = path;
+    this.buffer = Buffer.alloc(bufferBytes);
+    this.view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength);
+    this.#target = this.#resolve();
+    filesOpened += 1;
+    const name = `.${basename(this.#target)}.${process.pid}-${filesOpened}.partial`;
+    this.#temporary = join(dirname(this.#target), name);
+    this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
+  }
+
+  /** Whether it still takes bytes: neither committed nor aborted. */
+  get isOpen(): boolean {
+    return this.#descriptor !== undefined;
+  }
+
+  /** Makes room for `bytes` bytes and says where in `buffer`. @throws OutputFileError when the disk takes no more. */
+  room(bytes: number): number {
+    if (this.#descriptor === undefined) throw new Error(`${this.path}: written to after its end`);
+    if (this.#used + bytes > this.buffer.length) this.#flush();
+    if (bytes > this.buffer.length) throw new Error(`${this.path}: ${bytes} bytes do not fit the buffer`);
+    return this.#used;
+  }
+
+  /** Takes `bytes` bytes behind what is there; they were put into `buffer` where `room` said. */
+  advance(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  /** Writes text as UTF-8. */
+  text(text: string): void {
+    const most = Math.floor(this.buffer.length / MAX_BYTES_A_CHARACTER);
+    if (text.length > most) {
+      // A pair of surrogates is one character and stays together.
+      const isPair = (text.charCodeAt(most - 1) & 0xfc00) === 0xd800;
+      const cut = isPair ? most - 1 : most;
+      this.text(text.slice(0, cut));
+      this.text(text.slice(cut));
+      return;
+    }
+    const offset = this.room(text.length * MAX_BYTES_A_CHARACTER);
+    this.advance(this.buffer.write(text, offset, 'utf8'));
+  }
+
+  /** Ends the file and puts it in its place, over what may have been there. @throws OutputFileError */
+  commit(): void {
+    if (this.#descriptor === undefined) throw new Error(`${this.path}: ended twice`);
+    this.#flush();
+    this.#orReport(() => {
+      this.#close();
+      renameSync(this.#temporary, this.#target);
+    });
+  }
+
+  /** Leaves nothing behind. Does nothing after `commit` or another `abort`. */
+  abort(): void {
+    if (this.#descriptor === undefined) return;
+    this.#close();
+    rmSync(this.#temporary, { force: true });
+  }
+
+  #flush(): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) return;
+    this.#orReport(() => {
+      let written = 0;
+      while (written < this.#used) {
+        written += writeSync(descriptor, this.buffer, written, this.#used - written);
+      }
+    });
+    this.#used = 0;
+  }
+
+  #close(): void {
+    const descriptor = this.#descriptor;
+    this.#descriptor = undefined;
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+
+  /** The file that is meant, behind links. Renaming onto a device or a pipe would replace it, so those are refused. */
+  #resolve(): string {
+    let target: string;
+    try {
+      target = realpathSync(this.path);
+    } catch {
+      return this.path;
+    }
+    if (!statSync(target).isFile())
+      throw new OutputFileError(this.path, 'it is there and not a regular file');
+    return target;
+  }
+
+  #orReport<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      this.#close();
+      rmSync(this.#temporary, { force: true });
+      throw new OutputFileError(this.path, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import type { AtomicFile } from './atomic-file.js';
+
+/** Bytes of a block around its body: type and length before it, length again behind it. */
+export const BLOCK_OVERHEAD_BYTES = 12;
+const END_OF_OPTIONS = 0;
+
+/**
+ * Puts one block of pcapng together, little-endian, right in the buffer of the file; its length is filled in at
+ * the end, before and behind it. Nothing is allocated.
+ */
+export class PcapngBlock {
+  readonly #file: AtomicFile;
+  readonly #buffer: Buffer;
+  readonly #view: DataView;
+  #start = 0;
+  #limit = 0;
+  #at = 0;
+
+  constructor(file: AtomicFile) {
+    this.#file = file;
+    this.#buffer = file.buffer;
+    this.#view = file.view;
+  }
+
+  /** Starts a block that will have at most `mostBytes` bytes. */
+  begin(type: number, mostBytes: number): this {
+    this.#start = this.#file.room(mostBytes);
+    this.#limit = this.#start + mostBytes;
+    this.#at = this.#start;
+    return this.u32(type).u32(0);
+  }
+
+  u16(value: number): this {
+    this.#view.setUint16(this.#at, value, true);
+    this.#at += 2;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
+    return this;
+  }
+
+  /** A 64-bit time of 10^-9 s: the high word comes first, whatever the byte order. */
+  time(ns: number): this {
+    return this.u32(Math.floor(ns / 2 ** 32)).u32(ns % 2 ** 32);
+  }
+
+  /** Bytes, padded to 32 bits. */
+  bytes(bytes: Uint8Array, offset: number, length: number): this {
+    const whole = offset === 0 && length === bytes.length;
+    this.#buffer.set(whole ? bytes : bytes.subarray(offset, offset + length), this.#at);
+    this.#at += length;
+    return this.#pad();
+  }
+
+  /**
+   * Options stand at the end of a block: code, length, value padded to 32 bits. This one is text, cut at a whole character when
+   * its UTF-8 is longer than `mostBytes`.
+   */
+  textOption(code: number, text: string, mostBytes: number): this {
+    const header = this.#at;
+    this.#at += 4;
+    const length = this.#buffer.write(text, this.#at, mostBytes, 'utf8');
+    this.#view.setUint16(header, code, true);
+    this.#view.setUint16(header + 2, length, true);
+    this.#at += length;
+    return this.#pad();
+  }
+
+  byteOption(code: number, value: number): this {
+    this.u16(code).u16(1);
+    this.#view.setUint8(this.#at, value);
+    this.#at += 1;
+    return this.#pad();
+  }
+
+  u32Option(code: number, value: number): this {
+    return this.u16(code).u16(4).u32(value);
+  }
+
+  u64Option(code: number, value: number): this {
+    return this.u16(code)
+      .u16(8)
+      .u32(value % 2 ** 32)
+      .u32(Math.floor(value / 2 ** 32));
+  }
+
+  timeOption(code: number, ns: number): this {
+    return this.u16(code).u16(8).time(ns);
+  }
+
+  endOptions(): this {
+    return this.u16(END_OF_OPTIONS).u16(0);
+  }
+
+  /** Ends the block and hands it to the file. */
+  end(): void {
+    const length = this.#at + 4 - this.#start;
+    this.u32(length);
+    if (this.#at > this.#limit) throw new Error(`block of ${length} bytes, room was made for fewer`);
+    this.#view.setUint32(this.#start + 4, length, true);
+    this.#file.advance(length);
+  }
+
+  #pad(): this {
+    while ((this.#at - this.#start) % 4 !== 0) {
+      this.#view.setUint8(this.#at, 0);
+      this.#at += 1;
+    }
+    return this;
+  }
+}
