@@ -1,11 +1,15 @@
 import type { Observable, Subscription } from 'rxjs';
 import { type Discipline, NOBODY, type Share } from './discipline.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
+import { listen } from './listen.js';
 import { Outlet } from './outlet.js';
 
 /** What the scheduler asks of whoever holds the queues. */
 export interface HeadsOfLine {
-  /** Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. */
+  /**
+   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. Whoever
+   * answers 0 rings the context's doorbell when there is one.
+   */
   headBytes(context: number): number;
 }
 
@@ -17,7 +21,10 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** A context that may have work; ringing twice, or for nothing, does no harm. */
   readonly doorbells$: Observable<number>;
-  /** Bytes of room that opened in front of the link since the last value. The first value is all of it. */
+  /**
+   * Bytes of room that opened in front of the link since the last value. The first value is all of it, and at
+   * least the longest frame; from then on what was granted comes back, in whatever portions.
+   */
   readonly linkReady$: Observable<number>;
 }
 
@@ -32,12 +39,17 @@ export interface Grant {
   readonly reason: string;
 }
 
+const ABSENT = 0;
+const IDLE = 1;
+const BACKLOGGED = 2;
+
 /**
  * Shares a link between contexts: doorbells and link-ready in, grants out.
  *
  * Observers only note what they hear; deciding happens in an event of its own at the same instant, so that a
  * doorbell rung from inside a completion changes no order. Room is counted as credit: a grant takes the
- * frame's bytes, `linkReady$` gives them back. A head frame that does not fit waits, and nobody overtakes it.
+ * frame's bytes, `linkReady$` gives them back. While the chosen frame does not fit nothing is granted: a smaller
+ * frame of somebody else would overtake it every time. The discipline is asked anew when there is more room.
  */
 export class DmaScheduler {
   /** The context granted, to be taken from its queue before the observer returns. The NIC listens here. */
@@ -45,6 +57,7 @@ export class DmaScheduler {
   /** The same decisions in full, for people. Built only while somebody listens. */
   readonly grants$: Observable<Grant>;
 
+  readonly #room: string;
   readonly #kernel: EventKernel;
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
@@ -54,15 +67,22 @@ export class DmaScheduler {
   readonly #linkReady$: Observable<number>;
   readonly #decide: HandlerId;
   readonly #subscriptions: Subscription[] = [];
+  #capacityBytes: number | undefined;
   #roomBytes = 0;
   #decisionPending = false;
   #wakeUp: EventHandle | undefined;
   #decisions = 0;
 
-  // 0 unknown, 1 idle, 2 backlogged: what the discipline has been told, so that it is told once.
+  // ABSENT, IDLE or BACKLOGGED: what the discipline has been told, so that it is told once.
   #state: Uint8Array = new Uint8Array(64);
+  #backlogged = 0;
+
+  // The context that is asked for its head or told of its grant, and what happened to it meanwhile.
+  #attending = NOBODY;
+  #rangMeanwhile = false;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
+    this.#room = options.room;
     this.#kernel = kernel;
     this.#discipline = options.discipline;
     this.#heads = options.heads;
@@ -79,27 +99,15 @@ export class DmaScheduler {
   start(): void {
     if (this.#subscriptions.length > 0) throw new Error('the DMA scheduler has been started before');
     this.#subscriptions.push(
-      // RxJS would move an exception to a host timer; the kernel throws it when this event ends.
-      this.#doorbells$.subscribe((context) => {
-        try {
-          this.#onDoorbell(context);
-        } catch (error) {
-          this.#kernel.fail(error);
-        }
-      }),
-      this.#linkReady$.subscribe((bytes) => {
-        try {
-          this.#onLinkReady(bytes);
-        } catch (error) {
-          this.#kernel.fail(error);
-        }
-      }),
+      listen(this.#doorbells$, this.#kernel, (context) => this.#onDoorbell(context)),
+      listen(this.#linkReady$, this.#kernel, (bytes) => this.#onLinkReady(bytes)),
     );
   }
 
   /** Stops listening; what is granted stays granted. */
   stop(): void {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    this.#cancelWakeUp();
   }
 
   /** Decisions made since the start. */
@@ -112,102 +120,189 @@ export class DmaScheduler {
     return this.#roomBytes;
   }
 
-  /** A context takes part from now on. */
+  /** Contexts that the discipline knows to have a frame. */
+  get backlogged(): number {
+    return this.#backlogged;
+  }
+
+  /** A context takes part from now on. @param context a whole number >= 0, small: tables are as long. */
   join(context: number, share: Share): void {
+    if (!Number.isInteger(context) || context < 0) {
+      throw new RangeError(`context is ${context}, expected a whole number >= 0`);
+    }
     if (context >= this.#state.length) {
       const wider = new Uint8Array(2 ** Math.ceil(Math.log2(context + 1)));
       wider.set(this.#state);
       this.#state = wider;
     }
-    if (this.#state[context] !== 0) throw new Error(`context ${context} takes part already`);
+    if (this.#state[context] !== ABSENT) throw new Error(`context ${context} takes part already`);
     this.#discipline.join(context, share);
-    this.#state[context] = 1;
+    this.#state[context] = IDLE;
   }
 
-  /** A context takes part no longer; its backlog is forgotten. */
+  /** A context takes part no longer; its backlog is forgotten. Nothing happens if it took no part. */
   leave(context: number): void {
-    if ((this.#state[context] ?? 0) === 0) return;
+    if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.withdraw(context);
     this.#discipline.leave(context);
-    this.#state[context] = 0;
+    this.#state[context] = ABSENT;
   }
 
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
-    if (this.#state[context] !== 2) return;
-    this.#state[context] = 1;
-    this.#discipline.withdraw(context, this.#kernel.nowNs);
+    if (this.#state[context] !== BACKLOGGED) return;
+    this.#withdraw(context);
+    // It may have been the one that the others waited for.
+    if (this.#backlogged > 0) this.#requestDecision();
   }
 
   /** A frame became known; passed on to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
-    if ((this.#state[context] ?? 0) !== 0) this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
+    if ((this.#state[context] ?? ABSENT) === ABSENT) return;
+    this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
   }
 
   checkInvariants(): void {
     this.#discipline.checkInvariants();
-    if (this.#roomBytes < 0) throw new Error(`room is ${this.#roomBytes} bytes`);
+    if (this.#roomBytes < 0 || this.#roomBytes > (this.#capacityBytes ?? 0)) {
+      throw new Error(`${this.#room}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`);
+    }
+    const backlogged = this.#state.reduce((count, state) => count + (state === BACKLOGGED ? 1 : 0), 0);
+    if (backlogged !== this.#backlogged) {
+      throw new Error(`${this.#room}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`);
+    }
   }
 
   #onDoorbell(context: number): void {
-    if (this.#state[context] !== 1) return;
-    const headBytes = this.#heads.headBytes(context);
+    if (context === this.#attending) {
+      this.#rangMeanwhile = true;
+      return;
+    }
+    if (this.#state[context] !== IDLE) return;
+    let headBytes = this.#headBytes(context);
+    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
     // Nothing there yet: its owner rings again when there is, so nothing is lost by forgetting this one.
     if (headBytes === 0) return;
-    this.#state[context] = 2;
+    this.#state[context] = BACKLOGGED;
+    this.#backlogged += 1;
     this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
     this.#requestDecision();
   }
 
   #onLinkReady(bytes: number): void {
-    this.#roomBytes += bytes;
+    this.#capacityBytes ??= bytes;
+    const roomBytes = this.#roomBytes + bytes;
+    if (!(Number.isInteger(bytes) && bytes >= 0 && roomBytes <= this.#capacityBytes)) {
+      throw new RangeError(
+        `${this.#room}: the link gave back ${bytes} bytes where ${this.#roomBytes} of ${this.#capacityBytes} ` +
+          'were free, expected a whole number that was granted before',
+      );
+    }
+    this.#roomBytes = roomBytes;
     this.#requestDecision();
+  }
+
+  #withdraw(context: number): void {
+    this.#state[context] = IDLE;
+    this.#backlogged -= 1;
+    // Gone while it was granted: the grant has nobody left to be charged to, even if it rings again at once.
+    if (this.#attending === context) this.#attending = NOBODY;
+    this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
 
   #requestDecision(): void {
     if (this.#decisionPending) return;
     this.#decisionPending = true;
-    this.#kernel.schedule(0, this.#decide);
+    this.#kernel.post(0, this.#decide);
   }
 
   #onDecide(): void {
     this.#decisionPending = false;
-    for (;;) {
+    while (this.#backlogged > 0) {
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NOBODY) {
         this.#sleepUntilEligible(nowNs);
         return;
       }
-      const bytes = this.#heads.headBytes(context);
+      if (this.#state[context] !== BACKLOGGED) {
+        throw new Error(
+          `${this.#room}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
+        );
+      }
+      const bytes = this.#headBytes(context);
       if (bytes === 0) {
-        this.withdraw(context);
+        const rang = this.#rangMeanwhile;
+        this.#withdraw(context);
+        if (rang) this.#onDoorbell(context);
         continue;
       }
-      if (bytes > this.#roomBytes) return;
-      this.#roomBytes -= bytes;
-      this.#decisions += 1;
-      if (this.#grants.observed) {
-        this.#grants.next({
-          context,
-          bytes,
-          atNs: nowNs,
-          roomBytes: this.#roomBytes,
-          reason: this.#discipline.name,
-        });
+      if (this.#state[context] !== BACKLOGGED) continue;
+      if (bytes > this.#roomBytes) {
+        this.#requireThatItCanEverFit(context, bytes);
+        return;
       }
-      this.#granted.next(context);
-      if (this.#state[context] !== 2) continue;
-      const nextHeadBytes = this.#heads.headBytes(context);
-      this.#state[context] = nextHeadBytes > 0 ? 2 : 1;
-      this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
+      this.#grant(context, bytes, nowNs);
     }
+    this.#cancelWakeUp();
+  }
+
+  /** Asks for the head of a queue. A doorbell that lands meanwhile is noted, not answered: it may be for what is just gone. */
+  #headBytes(context: number): number {
+    const before = this.#attending;
+    this.#attending = context;
+    this.#rangMeanwhile = false;
+    const bytes = this.#heads.headBytes(context);
+    this.#attending = before;
+    return bytes;
+  }
+
+  #grant(context: number, bytes: number, nowNs: number): void {
+    this.#roomBytes -= bytes;
+    this.#decisions += 1;
+    this.#attending = context;
+    if (this.#grants.observed) {
+      const reason = this.#discipline.name;
+      this.#grants.next({ context, bytes, atNs: nowNs, roomBytes: this.#roomBytes, reason });
+    }
+    this.#granted.next(context);
+    const stayed = this.#attending === context;
+    this.#attending = NOBODY;
+    if (!stayed) return;
+    const nextHeadBytes = this.#headBytes(context);
+    const rang = this.#rangMeanwhile;
+    if (this.#state[context] !== BACKLOGGED) return;
+    if (nextHeadBytes === 0) {
+      this.#state[context] = IDLE;
+      this.#backlogged -= 1;
+    }
+    this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
+    if (rang) this.#onDoorbell(context);
   }
 
   #sleepUntilEligible(nowNs: number): void {
     const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
-    if (eligibleNs === undefined || !Number.isFinite(eligibleNs) || eligibleNs <= nowNs) return;
+    if (eligibleNs === undefined) {
+      throw new Error(
+        `${this.#room}: ${this.#discipline.name} serves nobody although ${this.#backlogged} wait`,
+      );
+    }
+    this.#cancelWakeUp();
+    if (eligibleNs === Number.POSITIVE_INFINITY) return;
+    // Never this instant again: rounding in a discipline must not stop the clock.
+    this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide);
+  }
+
+  #cancelWakeUp(): void {
     if (this.#wakeUp !== undefined) this.#kernel.cancel(this.#wakeUp);
-    this.#wakeUp = this.#kernel.scheduleAt(Math.ceil(eligibleNs), this.#decide);
+    this.#wakeUp = undefined;
+  }
+
+  #requireThatItCanEverFit(context: number, bytes: number): void {
+    if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
+    throw new Error(
+      `${this.#room}: context ${context} has a frame of ${bytes} bytes at its head, ` +
+        `and there is never room for more than ${this.#capacityBytes}`,
+    );
   }
 }

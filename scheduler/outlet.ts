@@ -12,6 +12,9 @@ export { ReentryError } from './errors.js';
  * of the next event belongs in the kernel's queue, at delay zero if need be. The refusal surfaces as an
  * exception from the kernel's `run`, with the name of the outlet.
  *
+ * An observer that throws disturbs neither the others nor the room: RxJS reports it to `config.onUnhandledError`
+ * or the host, from a timer. Rooms that listen to each other use `listen`, which tells the kernel.
+ *
  * With no observers `next` is one comparison. Test `observed` before building a value that costs anything.
  */
 export class Outlet<T> {
@@ -21,16 +24,22 @@ export class Outlet<T> {
   readonly #kernel: EventKernel;
   #subscribers: readonly Subscriber<T>[] = [];
   #emitting = false;
+  #completed = false;
 
+  /** @param name what errors call it, e.g. `nic.frames$`. */
   constructor(name: string, kernel: EventKernel) {
     this.#name = name;
     this.#kernel = kernel;
     this.stream$ = new Observable<T>((subscriber) => {
+      if (this.#completed) {
+        subscriber.complete();
+        return;
+      }
       // A new list each time, so that one who leaves during an emission does not shift the others.
       this.#subscribers = [...this.#subscribers, subscriber];
-      return () => {
+      subscriber.add(() => {
         this.#subscribers = this.#subscribers.filter((other) => other !== subscriber);
-      };
+      });
     });
   }
 
@@ -59,8 +68,9 @@ export class Outlet<T> {
     }
   }
 
-  /** Ends the stream: the run is over. */
+  /** Ends the stream, also for those who come later: the run is over. */
   complete(): void {
+    this.#completed = true;
     for (const subscriber of this.#subscribers) subscriber.complete();
   }
 }

@@ -44,9 +44,13 @@ export class SerialLine {
     return Math.ceil((bytes * this.#nsNumerator) / this.#nsDenominator);
   }
 
-  /** Books `bytes` behind whatever is booked already, not before `fromNs`; returns when the last bit has passed, ns rounded up. */
+  /**
+   * Books `bytes` behind whatever is booked already, not before `fromNs`; returns when the last bit has
+   * passed, ns rounded up. Bytes that come in the very nanosecond in which the line falls free follow without
+   * a gap, so that a sender who waits for `freeAtNs` loses no fraction.
+   */
   carry(bytes: number, fromNs: number): number {
-    if (fromNs > this.#freeAtNs) {
+    if (fromNs > this.freeAtNs) {
       this.#freeAtNs = fromNs;
       this.#freeAtRemainder = 0;
     }

@@ -1,0 +1,321 @@
+import { interval, map, take } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { NOBODY } from '../../scheduler/discipline.js';
+import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
+import { EventKernel } from '../../scheduler/event-kernel.js';
+import { Outlet } from '../../scheduler/outlet.js';
+import { KernelScheduler } from '../../scheduler/virtual-time.js';
+import { LabLink } from './lab-link.js';
+import { WatchedRoundRobin } from './watched-round-robin.js';
+
+describe('with every discipline', () => {
+  for (const { name } of DISCIPLINES) {
+    it(`${name}: every frame of every context is granted once, in its order, and the room comes back`, () => {
+      const machine = new LabLink(makeDiscipline(name));
+      for (let context = 0; context < 8; context += 1) {
+        machine.join(context, 1 + (context % 3));
+        machine.post(context, 60 + context * 200, 40);
+      }
+      machine.kernel.drain();
+      machine.scheduler.checkInvariants();
+      for (let context = 0; context < 8; context += 1) {
+        expect(machine.granted.filter((who) => who === context)).toHaveLength(40);
+        expect(machine.headBytes(context)).toBe(0);
+      }
+      expect(machine.scheduler.roomBytes).toBe(20_000);
+      expect(machine.scheduler.backlogged).toBe(0);
+    });
+
+    it(`${name}: the first packet of all, alone at time zero, is granted (virtual time divides by zero on the first packet)`, () => {
+      const machine = new LabLink(makeDiscipline(name));
+      machine.kernel.drain();
+      machine.join(7);
+      machine.post(7, 60, 1);
+      machine.kernel.drain();
+      expect(machine.grants).toEqual([{ context: 7, bytes: 60, atNs: 0, roomBytes: 19_940, reason: name }]);
+    });
+
+    it(`${name}: with nobody there nothing happens, and a doorbell for nobody does no harm`, () => {
+      const machine = new LabLink(makeDiscipline(name));
+      for (const nobody of [0, -1, 1e9, Number.NaN, 0.5]) machine.ring(nobody);
+      machine.kernel.drain();
+      machine.scheduler.leave(3);
+      machine.scheduler.withdraw(3);
+      machine.scheduler.checkInvariants();
+      expect(machine.granted).toEqual([]);
+    });
+  }
+});
+
+describe('doorbells', () => {
+  it('from inside a completion callback give no second place in the queue (double activation through re-entry)', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(0);
+    machine.join(1);
+    machine.onGrant = (context) => {
+      for (let again = 0; again < 3; again += 1) machine.ring(context);
+      machine.ring(1 - context);
+    };
+    machine.post(0, 100, 6);
+    machine.post(1, 100, 6);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+  });
+
+  it('in a storm are one', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(0);
+    machine.join(1);
+    machine.post(0, 100, 3);
+    for (let ring = 0; ring < 10_000; ring += 1) machine.ring(0);
+    machine.post(1, 100, 3);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0, 1, 0, 1, 0, 1]);
+    expect(machine.kernel.executed).toBeLessThan(20);
+  });
+
+  it('that land while a dequeue fails are not lost (doorbell lost while a dequeue fails)', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(0);
+    machine.post(0, 100, 1);
+    // Gone when the scheduler asks; the next frame and its doorbell come in that very moment.
+    const queue = machine.queues.get(0) ?? [];
+    queue.length = 0;
+    let asked = 0;
+    machine.headBytes = () => {
+      asked += 1;
+      if (asked === 1) {
+        machine.ring(0);
+        queue.push(300);
+        return 0;
+      }
+      return queue[0] ?? 0;
+    };
+    machine.kernel.drain();
+    expect(machine.grants.map(({ bytes }) => bytes)).toEqual([300]);
+  });
+
+  it('that come before the frame can be seen are repeated by who sees it, and then count', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(0);
+    machine.ring(0);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([]);
+    machine.post(0, 100, 1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0]);
+  });
+
+  it('come from any Observable: here from an interval of RxJS in virtual time', () => {
+    const kernel = new EventKernel();
+    const clock = new KernelScheduler(kernel);
+    const granted: [number, number][] = [];
+    const ready = new Outlet<number>('ready$', kernel);
+    const scheduler = new DmaScheduler(kernel, {
+      room: 'lab',
+      discipline: makeDiscipline('drr'),
+      heads: { headBytes: (context) => (granted.some(([, who]) => who === context) ? 0 : 1_514) },
+      doorbells$: interval(1_000, clock).pipe(
+        take(3),
+        map((tick) => 2 - tick),
+      ),
+      linkReady$: ready.stream$,
+    });
+    for (let context = 0; context < 3; context += 1) scheduler.join(context, { weight: 1 });
+    scheduler.granted$.subscribe((context) => granted.push([kernel.nowNs, context]));
+    scheduler.start();
+    ready.next(9_000);
+    kernel.drain();
+    expect(granted).toEqual([
+      [1_000, 2],
+      [2_000, 1],
+      [3_000, 0],
+    ]);
+  });
+});
+
+describe('credit', () => {
+  it('is not gathered while idle (a context that comes back owns the wire until it has caught up)', () => {
+    const machine = new LabLink(makeDiscipline('drr'));
+    for (const context of [0, 1]) machine.join(context);
+    machine.post(1, 1_514, 1);
+    machine.post(0, 1_514, 3_000);
+    const longIdleNs = 20_000_000;
+    machine.kernel.run(longIdleNs);
+    machine.post(1, 1_514, 1_000);
+    machine.kernel.run(longIdleNs + 2_000_000);
+    const [stayed, cameBack] = [machine.bytesOf(0, longIdleNs), machine.bytesOf(1, longIdleNs)];
+    expect(cameBack).toBeGreaterThan(100_000);
+    expect(Math.abs(stayed - cameBack)).toBeLessThanOrEqual(3 * 1_514);
+  });
+
+  it('is bytes, not packets (packets counted, not bytes)', () => {
+    const machine = new LabLink(makeDiscipline('drr'));
+    for (const context of [0, 1]) machine.join(context);
+    machine.post(0, 64, 20_000);
+    machine.post(1, 9_000, 200);
+    machine.kernel.run(5_000_000);
+    expect(machine.bytesOf(1)).toBeGreaterThan(200_000);
+    expect(Math.abs(machine.bytesOf(0) - machine.bytesOf(1))).toBeLessThanOrEqual(2 * (9_000 + 1_514));
+  });
+
+  it('holds back the chosen frame until it fits, and lets no smaller one by', () => {
+    const machine = new LabLink(new WatchedRoundRobin(), { roomBytes: 2_000, sends: false });
+    for (const context of [0, 1, 2]) machine.join(context);
+    machine.post(0, 1_500, 1);
+    machine.post(1, 1_400, 1);
+    machine.post(2, 60, 1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0]);
+    machine.giveBack(899);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0]);
+    machine.giveBack(1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0, 1]);
+    expect(machine.scheduler.roomBytes).toBe(0);
+  });
+
+  it('the frame that everybody waits for is withdrawn: the others go at once', () => {
+    const machine = new LabLink(new WatchedRoundRobin(), { roomBytes: 2_000, sends: false });
+    for (const context of [0, 1, 2]) machine.join(context);
+    machine.post(0, 1_500, 1);
+    machine.post(1, 1_400, 1);
+    machine.post(2, 60, 1);
+    machine.kernel.drain();
+    machine.scheduler.withdraw(1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([0, 2]);
+  });
+
+  it.each([1, -1, 0.5, Number.NaN, Infinity])(
+    '%d bytes given back that were never taken are our own mistake',
+    (bytes) => {
+      const machine = new LabLink(new WatchedRoundRobin());
+      machine.giveBack(bytes);
+      expect(() => machine.kernel.drain()).toThrow(/^nic\.transmit: the link gave back/);
+      expect(machine.scheduler.roomBytes).toBe(20_000);
+    },
+  );
+
+  it('a frame that can never fit is said, not waited for', () => {
+    const machine = new LabLink(new WatchedRoundRobin(), { roomBytes: 1_000 });
+    machine.join(0);
+    machine.post(0, 1_001, 1);
+    expect(() => machine.kernel.drain()).toThrow('nic.transmit: context 0 has a frame of 1001 bytes');
+  });
+});
+
+describe('members', () => {
+  it('leave and come back in every state', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.scheduler.leave(0);
+    machine.join(0);
+    machine.scheduler.leave(0);
+    machine.join(0);
+    machine.post(0, 100, 2);
+    machine.scheduler.leave(0);
+    machine.kernel.drain();
+    machine.scheduler.checkInvariants();
+    expect(machine.granted).toEqual([]);
+    machine.join(0);
+    machine.onGrant = () => {
+      machine.scheduler.leave(0);
+      machine.scheduler.join(0, { weight: 1 });
+      machine.ring(0);
+    };
+    machine.post(0, 100, 3);
+    machine.kernel.drain();
+    machine.scheduler.checkInvariants();
+    expect(machine.granted).toEqual([0, 0, 0]);
+  });
+
+  it('join once, under a number that can be one', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(4_095);
+    expect(() => machine.join(4_095)).toThrow('context 4095 takes part already');
+    for (const bad of [-1, 0.5, Number.NaN]) expect(() => machine.join(bad)).toThrow(`context is ${bad}`);
+    machine.post(4_095, 100, 1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([4_095]);
+  });
+
+  it('after stop nothing is heard, and start a second time is refused', () => {
+    const machine = new LabLink(new WatchedRoundRobin());
+    machine.join(0);
+    expect(() => machine.scheduler.start()).toThrow('started before');
+    machine.scheduler.stop();
+    machine.post(0, 100, 1);
+    machine.kernel.drain();
+    expect(machine.granted).toEqual([]);
+  });
+});
+
+describe('a discipline', () => {
+  /** Serves one context a microsecond, and rounds the time of the next turn as badly as it may. */
+  class Metronome extends WatchedRoundRobin {
+    #notBeforeNs = 0;
+
+    override select(nowNs: number): number {
+      const chosen = super.select(nowNs);
+      return nowNs < this.#notBeforeNs ? NOBODY : chosen;
+    }
+
+    override served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+      super.served(context, bytes, nextHeadBytes, nowNs);
+      this.#notBeforeNs = nowNs + 1_000;
+    }
+
+    nextEligibleNs(nowNs: number): number {
+      return nowNs === 0 ? 999.5 : Math.min(this.#notBeforeNs, nowNs + 500) - 0.25;
+    }
+  }
+
+  it('that says when to ask again is asked then, and rounding does not stop the clock', () => {
+    const machine = new LabLink(new Metronome());
+    machine.join(0);
+    machine.post(0, 100, 4);
+    machine.kernel.drain();
+    expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000, 2_000, 3_000]);
+    expect(machine.kernel.pending).toBe(0);
+  });
+
+  it('that is always a moment early is asked a nanosecond later, not at the same instant for ever', () => {
+    class Early extends Metronome {
+      override nextEligibleNs(nowNs: number): number {
+        return nowNs;
+      }
+    }
+    const machine = new LabLink(new Early());
+    machine.join(0);
+    machine.post(0, 100, 2);
+    machine.kernel.drain(5_000);
+    expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000]);
+  });
+
+  it('that serves nobody although somebody waits is our own mistake', () => {
+    class Asleep extends WatchedRoundRobin {
+      override select(): number {
+        return NOBODY;
+      }
+    }
+    const machine = new LabLink(new Asleep());
+    machine.join(0);
+    machine.post(0, 100, 1);
+    expect(() => machine.kernel.drain()).toThrow('nic.transmit: watched serves nobody although 1 wait');
+  });
+
+  it('that chooses who has nothing is our own mistake', () => {
+    class Confused extends WatchedRoundRobin {
+      override select(): number {
+        return 1;
+      }
+    }
+    const machine = new LabLink(new Confused());
+    machine.join(0);
+    machine.join(1);
+    machine.post(0, 100, 1);
+    expect(() => machine.kernel.drain()).toThrow('watched chose context 1, which has no backlog');
+  });
+});

@@ -1,0 +1,81 @@
+import { type Discipline, NOBODY } from '../../scheduler/discipline.js';
+
+/**
+ * Packet round robin in a few lines, which throws when its driver breaks the contract of `Discipline`: told
+ * twice of a backlog, told of service that it did not choose, of another size than was announced, or of time
+ * that runs backwards.
+ */
+export class WatchedRoundRobin implements Discipline {
+  readonly name = 'watched';
+  readonly #members = new Set<number>();
+  readonly #heads = new Map<number, number>();
+  #order: number[] = [];
+  #chosen = NOBODY;
+  #lastNs = 0;
+
+  join(context: number): void {
+    this.#expect(!this.#members.has(context), `context ${context} joined twice`);
+    this.#members.add(context);
+  }
+
+  leave(context: number): void {
+    this.#expect(this.#members.delete(context), `context ${context} left and had not joined`);
+    this.#expect(!this.#heads.has(context), `context ${context} left with a backlog`);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    this.#at(nowNs);
+    this.#expect(this.#members.has(context), `context ${context} has not joined`);
+    this.#expect(!this.#heads.has(context), `context ${context} was activated twice`);
+    this.#expect(headBytes > 0, `context ${context} was activated with ${headBytes} bytes`);
+    this.#heads.set(context, headBytes);
+    this.#order.push(context);
+  }
+
+  select(nowNs: number): number {
+    this.#at(nowNs);
+    this.#chosen = this.#order[0] ?? NOBODY;
+    return this.#chosen;
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    this.#at(nowNs);
+    this.#expect(context === this.#chosen, `context ${context} was served, ${this.#chosen} was chosen`);
+    this.#expect(
+      this.#heads.get(context) === bytes,
+      `context ${context} sent ${bytes} bytes, another size was told`,
+    );
+    this.#forget(context);
+    if (nextHeadBytes === 0) return;
+    this.#heads.set(context, nextHeadBytes);
+    this.#order.push(context);
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    this.#at(nowNs);
+    this.#expect(this.#heads.has(context), `context ${context} was withdrawn and had no backlog`);
+    this.#forget(context);
+  }
+
+  gapBoundBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  checkInvariants(): void {
+    this.#expect(this.#order.length === this.#heads.size, 'the order and the heads disagree');
+  }
+
+  #forget(context: number): void {
+    this.#heads.delete(context);
+    this.#order = this.#order.filter((other) => other !== context);
+  }
+
+  #at(nowNs: number): void {
+    this.#expect(nowNs >= this.#lastNs, `time ran back from ${this.#lastNs} to ${nowNs} ns`);
+    this.#lastNs = nowNs;
+  }
+
+  #expect(holds: boolean, otherwise: string): void {
+    if (!holds) throw new Error(`the contract with a discipline: ${otherwise}`);
+  }
+}
