@@ -12,7 +12,7 @@ import { WatchedRoundRobin } from './watched-round-robin.js';
 describe('with every discipline', () => {
   for (const { name } of DISCIPLINES) {
     it(`${name}: every frame of every context is granted once, in its order, and the room comes back`, () => {
-      const machine = new LabLink(makeDiscipline(name));
+      const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
       for (let context = 0; context < 8; context += 1) {
         machine.join(context, 1 + (context % 3));
         machine.post(context, 60 + context * 200, 40);
@@ -28,7 +28,7 @@ describe('with every discipline', () => {
     });
 
     it(`${name}: the first packet of all, alone at time zero, is granted (virtual time divides by zero on the first packet)`, () => {
-      const machine = new LabLink(makeDiscipline(name));
+      const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
       machine.kernel.drain();
       machine.join(7);
       machine.post(7, 60, 1);
@@ -37,7 +37,7 @@ describe('with every discipline', () => {
     });
 
     it(`${name}: with nobody there nothing happens, and a doorbell for nobody does no harm`, () => {
-      const machine = new LabLink(makeDiscipline(name));
+      const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
       for (const nobody of [0, -1, 1e9, Number.NaN, 0.5]) machine.ring(nobody);
       machine.kernel.drain();
       machine.scheduler.leave(3);

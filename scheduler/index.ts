@@ -1,0 +1,39 @@
+export type { BoundParty, Discipline, Share } from './discipline.js';
+export { NOBODY, requireWeight } from './discipline.js';
+export type {
+  DisciplineEntry,
+  DisciplineOptions,
+  TwoLevelOptions,
+  WeightedFairQueueingOptions,
+} from './disciplines/index.js';
+export {
+  COMPOSITIONS,
+  DEFAULT_MAX_FRAME_BYTES,
+  DEFAULT_QUANTUM_BYTES,
+  DeficitRoundRobin,
+  DISCIPLINES,
+  EarliestDeadlineFirst,
+  FifoDrain,
+  MinimumGuarantee,
+  makeDiscipline,
+  PacketRoundRobin,
+  PRIORITY_LEVELS,
+  QuickFairQueueing,
+  SelfClockedFairQueueing,
+  StartTimeFairQueueing,
+  StrictPriority,
+  SurplusRoundRobin,
+  TokenBucketLimit,
+  TwoLevel,
+  WeightedFairQueueing,
+  WeightedRoundRobin,
+  WorstCaseFairWeightedFairQueueing,
+} from './disciplines/index.js';
+export type { DmaSchedulerOptions, Grant, HeadsOfLine } from './dma-scheduler.js';
+export { DmaScheduler } from './dma-scheduler.js';
+export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
+export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
+export { listen } from './listen.js';
+export { Outlet, ReentryError } from './outlet.js';
+export { SerialLine } from './serial-line.js';
+export { KernelScheduler } from './virtual-time.js';
