@@ -36,7 +36,7 @@ export interface NicParameters {
 export const DEFAULT_NIC: NicParameters = {
   contexts: 32,
   rateBps: 1e9,
-  transmitFifoBytes: 32_768,
+  transmitFifoBytes: 16_384,
   receiveShareBytes: 131_072,
   receiveDmaBytes: 65_536,
   descriptorCacheSlots: 64,

@@ -1,0 +1,211 @@
+import type { Subscription } from 'rxjs';
+import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
+import { FrameFifo } from '../nic/frame-fifo.js';
+import type { WirePort } from '../nic/host-port.js';
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { SerialLine } from '../scheduler/serial-line.js';
+import type { ReceiveHandler } from './nic-driver.js';
+import { readMac } from './traffic/mac-address.js';
+import type { TrafficSource } from './traffic/traffic-source.js';
+
+/** The far end of the cable. */
+export interface LinkPartnerOptions {
+  readonly rateBps: number;
+  /** One way along the cable, ns. */
+  readonly propagationNs: number;
+  /** Bytes that may wait at the far end for their turn on the wire. */
+  readonly queueBytes: number;
+  /** Sends frames for stations of the near end back (a switch with the reflective relay of IEEE 802.1Qbg). */
+  readonly reflect: boolean;
+}
+
+export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
+  propagationNs: 500,
+  queueBytes: 4 * 2 ** 20,
+  reflect: true,
+};
+
+/**
+ * What the port is cabled to: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
+ * replayed traffic, answers of responders, and frames of one guest for another.
+ */
+export class LinkPartner implements WirePort {
+  readonly #kernel: EventKernel;
+  readonly #options: LinkPartnerOptions;
+  readonly #line: SerialLine;
+  readonly #fifo: FrameFifo;
+  readonly #arrive: HandlerId;
+  readonly #hear: HandlerId;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #pulls: Extract<TrafficSource, { kind: 'pull' }>[] = [];
+  readonly #responders = new Map<number, ReceiveHandler>();
+  readonly #stations = new Set<number>();
+  #framesWaiting = 0;
+  #waitingBytes = 0;
+  // Frames on their way from the NIC that somebody at the far end listens for, oldest first.
+  readonly #heard: Uint8Array[] = [];
+  #deliver: ((bytes: Uint8Array, offset: number, length: number) => void) | undefined;
+  #framesFromNic = 0;
+  #bytesFromNic = 0;
+  #framesToNic = 0;
+  #bytesToNic = 0;
+  #droppedFull = 0;
+  #offered = 0;
+
+  constructor(kernel: EventKernel, options: LinkPartnerOptions) {
+    if (
+      !Number.isInteger(options.propagationNs) ||
+      options.propagationNs < 0 ||
+      options.propagationNs > 1e9
+    ) {
+      throw new RangeError(
+        `link.propagationNs is ${options.propagationNs}, expected a whole number from 0 to 10^9`,
+      );
+    }
+    this.#kernel = kernel;
+    this.#options = options;
+    this.#line = new SerialLine(options.rateBps);
+    this.#fifo = new FrameFifo(options.queueBytes, MAX_FRAME_BYTES);
+    this.#arrive = kernel.register('guests.link', (offset, length) => this.#onArrive(offset, length));
+    this.#hear = kernel.register('guests.far-end', () => this.#onHear());
+  }
+
+  /** Where frames for the near end go: the NIC's receive side. */
+  connect(deliver: (bytes: Uint8Array, offset: number, length: number) => void): void {
+    this.#deliver = deliver;
+  }
+
+  /** A station of the near end; frames for it are sent back when the partner reflects. */
+  addStation(mac: number): void {
+    this.#stations.add(mac);
+  }
+
+  /** A station of the far end that answers what is sent to it. */
+  addResponder(mac: number, handler: ReceiveHandler): void {
+    this.#responders.set(mac, handler);
+  }
+
+  /** Frames of this source are sent towards the NIC. */
+  attach(source: TrafficSource): void {
+    if (source.kind === 'pull') {
+      this.#pulls.push(source);
+      this.#pullOne();
+      return;
+    }
+    this.#subscriptions.push(
+      source.frames$.subscribe((frame) => {
+        try {
+          this.send(frame, 0, frame.length);
+        } catch (error) {
+          this.#kernel.fail(error);
+        }
+      }),
+    );
+  }
+
+  /** Stops all sources. */
+  close(): void {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    this.#pulls.length = 0;
+  }
+
+  get framesFromNic(): number {
+    return this.#framesFromNic;
+  }
+
+  get bytesFromNic(): number {
+    return this.#bytesFromNic;
+  }
+
+  /** Frames whose last bit has reached the NIC. */
+  get framesToNic(): number {
+    return this.#framesToNic;
+  }
+
+  get bytesToNic(): number {
+    return this.#bytesToNic;
+  }
+
+  /** Frames that somebody at the far end wanted to send: arrived, dropped here, or waiting. */
+  get framesOffered(): number {
+    return this.#offered;
+  }
+
+  /** Frames dropped because the far end's queue was full. */
+  get droppedFull(): number {
+    return this.#droppedFull;
+  }
+
+  /** Frames waiting for the wire, or on it. */
+  get framesWaiting(): number {
+    return this.#framesWaiting;
+  }
+
+  /** Sends a frame towards the NIC; its bytes are copied. False if the queue is full. */
+  send(bytes: Uint8Array, offset: number, length: number): boolean {
+    this.#offered += 1;
+    const padded = Math.max(length, PADDED_FRAME_BYTES);
+    if (this.#waitingBytes + padded > this.#options.queueBytes) {
+      this.#droppedFull += 1;
+      return false;
+    }
+    const at = this.#fifo.push(padded);
+    this.#fifo.bytes.set(
+      length === bytes.length && offset === 0 ? bytes : bytes.subarray(offset, offset + length),
+      at,
+    );
+    if (padded > length) this.#fifo.bytes.fill(0, at + length, at + padded);
+    this.#framesWaiting += 1;
+    this.#waitingBytes += padded;
+    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, this.#kernel.nowNs);
+    this.#kernel.scheduleAt(endNs + this.#options.propagationNs, this.#arrive, at, padded);
+    return true;
+  }
+
+  transmitted(bytes: Uint8Array, offset: number, length: number): void {
+    this.#framesFromNic += 1;
+    this.#bytesFromNic += length;
+    if (this.#responders.size === 0 && !this.#options.reflect) return;
+    const destination = readMac(bytes, offset);
+    if (!this.#responders.has(destination) && !this.#reflects(destination, bytes, offset)) return;
+    this.#heard.push(bytes.slice(offset, offset + length));
+    this.#kernel.schedule(this.#options.propagationNs, this.#hear);
+  }
+
+  #reflects(destination: number, bytes: Uint8Array, offset: number): boolean {
+    if (!this.#options.reflect || !this.#stations.has(destination)) return false;
+    return destination !== readMac(bytes, offset + 6);
+  }
+
+  #onHear(): void {
+    const frame = this.#heard.shift();
+    if (frame === undefined) return;
+    const destination = readMac(frame, 0);
+    const responder = this.#responders.get(destination);
+    if (responder === undefined) {
+      this.send(frame, 0, frame.length);
+      return;
+    }
+    const answer = responder(frame, 0, frame.length);
+    if (answer !== undefined) this.send(answer, 0, answer.length);
+  }
+
+  #onArrive(offset: number, length: number): void {
+    this.#framesWaiting -= 1;
+    this.#waitingBytes -= length;
+    this.#framesToNic += 1;
+    this.#bytesToNic += length;
+    this.#deliver?.(this.#fifo.bytes, offset, length);
+    this.#fifo.shift(offset, length);
+    this.#pullOne();
+  }
+
+  /** A source that always has frames keeps two of them ahead of the wire, so that it is never idle. */
+  #pullOne(): void {
+    while (this.#pulls.length > 0 && this.framesWaiting < 2) {
+      const frame = this.#pulls[0]?.pull();
+      if (frame === undefined) this.#pulls.shift();
+      else this.send(frame, 0, frame.length);
+    }
+  }
+}

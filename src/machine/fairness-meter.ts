@@ -1,0 +1,158 @@
+import type { BoundParty, Discipline, Share } from '../../scheduler/discipline.js';
+
+/** Pairs are measured among the first so many contexts; n contexts have n(n-1)/2 pairs. */
+export const MEASURED_CONTEXTS = 64;
+
+/** What the meter has seen. */
+export interface FairnessReport {
+  /** Largest |S_i/w_i - S_j/w_j| over any interval in which both stayed backlogged, bytes a unit of weight. */
+  readonly largestGapBytes: number;
+  /** The pair that it belongs to, or undefined if no two were ever backlogged together. */
+  readonly pair: readonly [number, number] | undefined;
+  /** The discipline's bound for that pair, or for the worst pair that there was; undefined where it promises none. */
+  readonly boundBytes: number | undefined;
+  /** Pairs that broke their own bound. */
+  readonly broken: number;
+  /** Contexts among which pairs were measured, and how many there were. */
+  readonly measuredContexts: number;
+  readonly contexts: number;
+}
+
+/**
+ * A discipline with a measuring glass over it: passes every call on and keeps, for each pair of contexts, how
+ * far their normalised service has drifted apart while both were backlogged. The gap over any interval is the
+ * distance between the highest and lowest value that the difference has had, so one number a pair is kept up
+ * and no interval is missed.
+ */
+export class FairnessMeter implements Discipline {
+  readonly name: string;
+  readonly #inner: Discipline;
+  readonly #weights = new Float64Array(MEASURED_CONTEXTS);
+  readonly #maxFrame = new Float64Array(MEASURED_CONTEXTS);
+  readonly #backlogged = new Uint8Array(MEASURED_CONTEXTS);
+  readonly #seen: number[] = [];
+  // For i < j: the difference of normalised service since both became backlogged, and its extremes.
+  readonly #difference = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
+  readonly #low = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
+  readonly #high = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
+  readonly #gap = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
+  readonly nextEligibleNs?: (nowNs: number) => number;
+  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  #contexts = 0;
+
+  constructor(inner: Discipline) {
+    this.#inner = inner;
+    this.name = inner.name;
+    if (inner.nextEligibleNs !== undefined)
+      this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
+    if (inner.arrived !== undefined) {
+      this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+    }
+  }
+
+  join(context: number, share: Share): void {
+    this.#inner.join(context, share);
+    this.#contexts += 1;
+    if (context >= MEASURED_CONTEXTS) return;
+    this.#weights[context] = share.weight;
+    if (!this.#seen.includes(context)) this.#seen.push(context);
+  }
+
+  leave(context: number): void {
+    this.#inner.leave(context);
+    if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    this.#inner.activate(context, headBytes, nowNs);
+    if (context >= MEASURED_CONTEXTS || this.#backlogged[context] === 1) return;
+    this.#backlogged[context] = 1;
+    for (const other of this.#seen) {
+      if (other === context || this.#backlogged[other] === 0) continue;
+      const pair = pairOf(context, other);
+      this.#difference[pair] = 0;
+      this.#low[pair] = 0;
+      this.#high[pair] = 0;
+    }
+  }
+
+  select(nowNs: number): number {
+    return this.#inner.select(nowNs);
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    this.#inner.served(context, bytes, nextHeadBytes, nowNs);
+    if (context >= MEASURED_CONTEXTS) return;
+    if (bytes > (this.#maxFrame[context] ?? 0)) this.#maxFrame[context] = bytes;
+    const step = bytes / (this.#weights[context] ?? 1);
+    const seen = this.#seen;
+    for (let index = 0; index < seen.length; index += 1) {
+      const other = seen[index] ?? 0;
+      if (other === context || this.#backlogged[other] === 0) continue;
+      const pair = pairOf(context, other);
+      const value = (this.#difference[pair] ?? 0) + (context < other ? step : -step);
+      this.#difference[pair] = value;
+      if (value > (this.#high[pair] ?? 0)) this.#high[pair] = value;
+      if (value < (this.#low[pair] ?? 0)) this.#low[pair] = value;
+      const gap = (this.#high[pair] ?? 0) - (this.#low[pair] ?? 0);
+      if (gap > (this.#gap[pair] ?? 0)) this.#gap[pair] = gap;
+    }
+    if (nextHeadBytes === 0) this.#backlogged[context] = 0;
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    this.#inner.withdraw(context, nowNs);
+    if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+  }
+
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return this.#inner.gapBoundBytes(i, j);
+  }
+
+  checkInvariants(): void {
+    this.#inner.checkInvariants();
+  }
+
+  report(): FairnessReport {
+    let largestGapBytes = 0;
+    let pair: readonly [number, number] | undefined;
+    let boundBytes: number | undefined;
+    let broken = 0;
+    for (const i of this.#seen) {
+      for (const j of this.#seen) {
+        if (i >= j) continue;
+        const gap = this.#gap[pairOf(i, j)] ?? 0;
+        if (gap === 0) continue;
+        const bound = this.#inner.gapBoundBytes(this.#party(i), this.#party(j));
+        if (gap > bound * (1 + 1e-9)) broken += 1;
+        if (gap <= largestGapBytes) continue;
+        largestGapBytes = gap;
+        pair = [i, j];
+        boundBytes = Number.isFinite(bound) ? bound : undefined;
+      }
+    }
+    return {
+      largestGapBytes,
+      pair,
+      boundBytes,
+      broken,
+      measuredContexts: this.#seen.length,
+      contexts: this.#contexts,
+    };
+  }
+
+  #party(context: number): BoundParty {
+    return { weight: this.#weights[context] ?? 1, maxFrameBytes: this.#maxFrame[context] ?? 0 };
+  }
+}
+
+function pairOf(one: number, other: number): number {
+  return one < other ? one * MEASURED_CONTEXTS + other : other * MEASURED_CONTEXTS + one;
+}
+
+/** Jain's index of a set of shares: 1 when all are alike, 1/n when one has everything. */
+export function jainIndex(shares: readonly number[]): number {
+  const sum = shares.reduce((total, share) => total + share, 0);
+  const squares = shares.reduce((total, share) => total + share * share, 0);
+  return squares === 0 ? 1 : (sum * sum) / (shares.length * squares);
+}

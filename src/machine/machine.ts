@@ -1,0 +1,235 @@
+import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
+import { NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
+import type { RequestClient } from '../../guests/traffic/index.js';
+import { DEFAULT_HOST, Host } from '../../host/host.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import type { Protection } from '../../host/protection/protection.js';
+import type { WirePort } from '../../nic/host-port.js';
+import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
+import { MANAGEMENT } from '../../nic/registers.js';
+import type { Discipline } from '../../scheduler/discipline.js';
+import { EventKernel } from '../../scheduler/event-kernel.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
+import { type BuiltTraffic, buildTraffic, type CaptureShelf } from './traffic.js';
+
+/** A guest as it runs. */
+export interface GuestRun {
+  readonly name: string;
+  readonly spec: GuestSpec;
+  readonly mac: number;
+  readonly domain: Domain;
+  readonly port: GuestPort;
+  readonly driver: NicDriver;
+  readonly client: RequestClient | undefined;
+}
+
+/** What a machine is built from besides its scenario. */
+export interface MachineAssembly {
+  readonly scenario: Scenario;
+  readonly directory: string;
+  readonly captures: CaptureShelf;
+  readonly seed: number;
+  readonly protection: Protection;
+  readonly transmitDiscipline: Discipline;
+  readonly receiveDiscipline: Discipline;
+  /** Told of every frame that leaves, before the far end is. */
+  readonly wireTap?: WirePort;
+  readonly instruments?: ConstructorParameters<typeof Host>[0]['instruments'];
+}
+
+/** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
+const GUEST_MAC = 0x020000000001;
+const FAR_END_MAC = 0x020000010001;
+
+/** A whole machine with its guests and the far end of its cable, ready to run. */
+export class Machine {
+  readonly kernel = new EventKernel();
+  readonly host: Host;
+  readonly partner: LinkPartner;
+  readonly guests: readonly GuestRun[];
+
+  /** @throws ScenarioError, RangeError, TrafficError: the scenario asks for what cannot be. */
+  constructor(assembly: MachineAssembly) {
+    const { scenario, protection } = assembly;
+    const specs = expandGuests(scenario.guests);
+    const { pcie, switching, ...nic } = withoutUndefined(scenario.nic ?? {});
+    const { memoryMegabytes, costs, ...hostOptions } = withoutUndefined(scenario.host ?? {});
+    const contexts = Math.max(
+      nic.contexts ?? DEFAULT_NIC.contexts,
+      nic.contexts === undefined ? specs.length : 0,
+    );
+    const rateBps = nic.rateBps ?? DEFAULT_NIC.rateBps;
+    const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
+    const memoryBytes =
+      memoryMegabytes === undefined ? guestBytes + 512 * 2 ** 20 : memoryMegabytes * 2 ** 20;
+
+    this.partner = new LinkPartner(this.kernel, {
+      ...DEFAULT_LINK,
+      ...withoutUndefined(scenario.link ?? {}),
+      rateBps,
+    });
+    const tap = assembly.wireTap;
+    const partner = this.partner;
+    const wire: WirePort =
+      tap === undefined
+        ? partner
+        : {
+            transmitted(bytes, offset, length, context, index, startNs, endNs) {
+              tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
+              partner.transmitted(bytes, offset, length);
+            },
+          };
+    this.host = new Host({
+      kernel: this.kernel,
+      protection,
+      wire,
+      transmitDiscipline: assembly.transmitDiscipline,
+      receiveDiscipline: assembly.receiveDiscipline,
+      ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
+      nic: { ...DEFAULT_NIC, ...nic, contexts, pcie: { ...DEFAULT_PCIE, ...withoutUndefined(pcie ?? {}) } },
+      host: { ...DEFAULT_HOST, ...hostOptions, costs: costs ?? {}, memoryBytes },
+    });
+    this.partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
+    if (switching === true) {
+      this.host.window.writeNow(this.host.window.managementPage, MANAGEMENT.SWITCHING, 1);
+    }
+    this.guests = specs.map(({ name, spec }, index) => this.#createGuest(name, spec, index));
+    this.#connectTraffic(assembly);
+  }
+
+  /** Runs to a moment of virtual time, ns. */
+  run(untilNs: number): void {
+    this.kernel.run(untilNs);
+  }
+
+  /** Throws when any part is not in the state that it should be in. */
+  checkInvariants(): void {
+    this.kernel.checkInvariants();
+    this.host.checkInvariants();
+    for (const guest of this.guests) guest.driver.checkInvariants();
+  }
+
+  #createGuest(name: string, spec: GuestSpec, index: number): GuestRun {
+    const mac = GUEST_MAC + index;
+    const domain = this.host.createGuest(name, spec.core ?? index);
+    const port = this.host.openPort(domain, {
+      mac,
+      weight: spec.weight,
+      transmitSlots: spec.transmitSlots,
+      receiveSlots: spec.receiveSlots,
+      antiSpoofing: spec.antiSpoofing,
+      promiscuous: spec.promiscuous,
+      coalesceFrames: spec.coalesceFrames,
+      coalesceNs: spec.coalesceNs,
+    });
+    const driver = new NicDriver(this.host, domain, port, {
+      budget: spec.budget,
+      bufferBytes: spec.bufferBytes,
+      refillBatch: Math.min(16, spec.receiveSlots),
+    });
+    this.partner.addStation(mac);
+    return { name, spec, mac, domain, port, driver, client: undefined };
+  }
+
+  #connectTraffic(assembly: MachineAssembly): void {
+    const handlers = new Map<GuestRun, ReceiveHandler[]>();
+    const build = (
+      spec: TrafficSpec,
+      name: string,
+      id: number,
+      source: number,
+      destination: number,
+    ): BuiltTraffic =>
+      buildTraffic(
+        this.kernel,
+        spec,
+        name,
+        id,
+        { source, destination },
+        // Each source has a seed of its own, so that a guest more or less does not change the others' traffic.
+        (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
+        assembly.captures,
+        assembly.directory,
+      );
+    const listen = (guest: GuestRun, handler: ReceiveHandler) => {
+      handlers.set(guest, [...(handlers.get(guest) ?? []), handler]);
+    };
+    for (const [index, guest] of this.guests.entries()) {
+      const farEnd = FAR_END_MAC + index;
+      const target = this.#targetOf(guest, guest.spec.traffic);
+      const built = build(guest.spec.traffic, guest.name, index, guest.mac, target?.mac ?? farEnd);
+      const { transmit, receive, responder, peer } = built;
+      if (built.client !== undefined) (guest as { client: RequestClient | undefined }).client = built.client;
+      if (responder !== undefined)
+        listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
+      if (peer !== undefined) {
+        const answer: ReceiveHandler = (bytes, offset, length) => peer.onReceive(bytes, offset, length);
+        if (target === undefined) this.partner.addResponder(farEnd, answer);
+        else listen(target, answer);
+      }
+      if (transmit !== undefined) guest.driver.attach(transmit);
+      if (receive !== undefined) this.partner.attach(receive);
+      const inbound = guest.spec.receive;
+      if (inbound === undefined) continue;
+      if (inbound.kind === 'request' || inbound.kind === 'replay') {
+        throw new ScenarioError(
+          `${guest.name}.receive.kind is "${inbound.kind}", expected a kind that only sends (greedy, constant, poisson, on-off, pareto)`,
+        );
+      }
+      const inboundId = index + INBOUND_IDS;
+      const source = build(inbound, `${guest.name}.inbound`, inboundId, farEnd, guest.mac).transmit;
+      if (source !== undefined) this.partner.attach(source);
+    }
+    for (const [guest, list] of handlers) {
+      guest.driver.onReceive((bytes, offset, length) => {
+        for (const handler of list) {
+          const answer = handler(bytes, offset, length);
+          if (answer !== undefined) return answer;
+        }
+        return undefined;
+      });
+    }
+  }
+
+  #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | undefined {
+    if (!('to' in spec) || spec.to === undefined) return undefined;
+    const target = this.guests.find((candidate) => candidate.name === spec.to);
+    if (target === undefined) {
+      const names = this.guests.map((candidate) => candidate.name).join(', ');
+      throw new ScenarioError(
+        `${guest.name}.traffic.to is "${spec.to}", expected the name of a guest: ${names}`,
+      );
+    }
+    return target;
+  }
+}
+
+/** Sources of what the far end sends have ids above those of guests and below those of responders. */
+const INBOUND_IDS = 0x8000;
+
+/** Guests one by one, with their names. @throws ScenarioError when two have the same. */
+export function expandGuests(specs: readonly GuestSpec[]): { name: string; spec: GuestSpec }[] {
+  const expanded: { name: string; spec: GuestSpec }[] = [];
+  for (const spec of specs) {
+    for (let copy = 0; copy < spec.count; copy += 1) {
+      const base = spec.name ?? `guest${expanded.length}`;
+      expanded.push({ name: spec.count > 1 && spec.name !== undefined ? `${base}${copy}` : base, spec });
+    }
+  }
+  const names = new Set<string>();
+  for (const { name } of expanded) {
+    if (names.has(name)) throw new ScenarioError(`guests: two are named "${name}", expected a name for each`);
+    names.add(name);
+  }
+  return expanded;
+}
+
+/** Options that the user left out must not hide defaults. */
+function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

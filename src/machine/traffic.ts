@@ -1,0 +1,156 @@
+import { resolve } from 'node:path';
+import { type Capture, readCapture } from '../../guests/capture/index.js';
+import {
+  constantRate,
+  EchoResponder,
+  exponentialDurations,
+  type FrameSizes,
+  fixedDurations,
+  fixedSize,
+  greedy,
+  heavyTailed,
+  IMIX,
+  mixedSizes,
+  onOff,
+  poisson,
+  RandomStream,
+  RequestClient,
+  type Responder,
+  replay,
+  type TrafficSource,
+} from '../../guests/traffic/index.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import type { TrafficSpec } from '../scenario/schema.js';
+
+/** Who sends and who is meant, as addresses. */
+export interface Stations {
+  readonly source: number;
+  readonly destination: number;
+}
+
+/** What a traffic specification becomes: frames that leave, frames that come back, and who answers. */
+export interface BuiltTraffic {
+  readonly transmit?: TrafficSource;
+  /** Replay: what the far end says in the same conversation. */
+  readonly receive?: TrafficSource;
+  /** What the sender does with frames that it receives. */
+  readonly responder?: Responder;
+  /** What the other side does with frames that it receives. */
+  readonly peer?: Responder;
+  readonly client?: RequestClient;
+}
+
+/** Captures that have been read, by path: many guests may replay one. */
+export type CaptureShelf = Map<string, Capture>;
+
+/** Reads the captures that a scenario names, before anything runs. @throws CaptureError, ScenarioError */
+export async function readCaptures(specs: readonly TrafficSpec[], directory: string): Promise<CaptureShelf> {
+  const shelf: CaptureShelf = new Map();
+  for (const spec of specs) {
+    if (spec.kind !== 'replay') continue;
+    const path = resolve(directory, spec.capture);
+    if (!shelf.has(path)) shelf.set(path, await readCapture(path));
+  }
+  return shelf;
+}
+
+/** Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own. */
+export function buildTraffic(
+  kernel: EventKernel,
+  spec: TrafficSpec,
+  name: string,
+  id: number,
+  stations: Stations,
+  seed: number,
+  captures: CaptureShelf,
+  directory: string,
+): BuiltTraffic {
+  const identity = { name, sourceId: id, source: stations.source, destination: stations.destination };
+  switch (spec.kind) {
+    case 'none':
+      return {};
+    case 'greedy':
+      return { transmit: greedy({ ...identity, sizes: sizesOf(name, spec.frameBytes, seed) }) };
+    case 'replay': {
+      const capture = captures.get(resolve(directory, spec.capture));
+      if (capture === undefined) throw new Error(`capture ${spec.capture} was not read`);
+      const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
+      const played = replay({
+        name,
+        kernel,
+        capture,
+        guest: stations.source,
+        peer: stations.destination,
+        timeFactor: spec.timeFactor,
+        startNs: spec.startNs,
+        ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
+        ...local,
+      });
+      return { transmit: played.transmit, receive: played.receive };
+    }
+    case 'request': {
+      const responderId = id + RESPONDER_IDS;
+      const client = new RequestClient({
+        ...identity,
+        kernel,
+        responderId,
+        sizes: fixedSize(name, spec.requestBytes),
+        outstanding: spec.outstanding,
+        thinkTime:
+          spec.thinkNs === 0
+            ? fixedDurations(name, 0)
+            : exponentialDurations(name, spec.thinkNs, new RandomStream(seed)),
+        timeoutNs: spec.timeoutNs,
+        startNs: spec.startNs,
+      });
+      const peer = new EchoResponder({
+        name: `${name}.server`,
+        sourceId: responderId,
+        source: stations.destination,
+        responseBytes: spec.responseBytes,
+      });
+      return { transmit: client, responder: client, peer, client };
+    }
+    default: {
+      const stream = {
+        ...identity,
+        kernel,
+        startNs: spec.startNs,
+        sizes: sizesOf(name, spec.frameBytes, seed),
+      };
+      switch (spec.kind) {
+        case 'constant':
+          return { transmit: constantRate({ ...stream, wireRateBps: spec.wireRateBps }) };
+        case 'poisson':
+          return { transmit: poisson({ ...stream, wireRateBps: spec.wireRateBps, seed }) };
+        case 'on-off':
+          return { transmit: onOff({ ...stream, ...burst(spec), lengths: spec.lengths, seed }) };
+        case 'pareto':
+          return { transmit: heavyTailed({ ...stream, ...burst(spec), shape: spec.shape, seed }) };
+      }
+    }
+  }
+}
+
+/** Reads `02:00:00:00:00:01`. @throws ScenarioError */
+export function parseMac(name: string, text: string): number {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu.test(text)) {
+    throw new ScenarioError(`${name}: address is "${text}", expected six bytes as 02:00:00:00:00:01`);
+  }
+  return Number.parseInt(text.replaceAll(':', ''), 16);
+}
+
+/** Responders have source ids of their own, above those of all senders. */
+const RESPONDER_IDS = 0x10000;
+
+function burst(spec: { peakWireRateBps: number; meanOnNs: number; meanOffNs: number }) {
+  return { peakWireRateBps: spec.peakWireRateBps, meanOnNs: spec.meanOnNs, meanOffNs: spec.meanOffNs };
+}
+
+type SizeSpec = Extract<TrafficSpec, { kind: 'greedy' }>['frameBytes'];
+
+function sizesOf(name: string, spec: SizeSpec, seed: number): FrameSizes {
+  if (typeof spec === 'number') return fixedSize(name, spec);
+  return mixedSizes(name, spec === 'imix' ? IMIX : spec, seed);
+}

@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { tsImport } from 'tsx/esm/api';
+import { ScenarioError, scenarioErrorOf } from './scenario-error.js';
+import { type Scenario, scenarioSchema } from './schema.js';
+
+/** A scenario and where its relative paths start. */
+export interface LoadedScenario {
+  readonly scenario: Scenario;
+  readonly directory: string;
+  /** The file as the user named it. */
+  readonly source: string;
+}
+
+/**
+ * Loads a scenario: JSON, or a TypeScript or JavaScript module whose default export is one.
+ * @throws ScenarioError that names the file and what is wrong with it.
+ */
+export async function loadScenario(path: string): Promise<LoadedScenario> {
+  const file = resolve(path);
+  const input = extname(file) === '.json' ? await readJson(path, file) : await importModule(path, file);
+  return { scenario: checkScenario(input, path), directory: dirname(file), source: path };
+}
+
+/** Checks what a scenario says. @throws ScenarioError */
+export function checkScenario(input: unknown, where = 'scenario'): Scenario {
+  const result = scenarioSchema.safeParse(input);
+  if (!result.success) throw scenarioErrorOf(where, input, result.error);
+  return result.data;
+}
+
+async function readJson(path: string, file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ScenarioError(`${path}: cannot be read (${reasonOf(error)}), expected a scenario file`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ScenarioError(`${path}: is not JSON (${reasonOf(error)})`);
+  }
+}
+
+async function importModule(path: string, file: string): Promise<unknown> {
+  let module: { default?: unknown };
+  try {
+    module = (await tsImport(pathToFileURL(file).href, import.meta.url)) as { default?: unknown };
+  } catch (error) {
+    throw new ScenarioError(`${path}: cannot be loaded (${reasonOf(error)})`);
+  }
+  if (module.default === undefined) {
+    throw new ScenarioError(
+      `${path}: has no default export, expected "export default defineScenario({ ... })"`,
+    );
+  }
+  return module.default;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as { code?: unknown }).code;
+  return code === 'ENOENT' ? 'no such file' : (error.message.split('\n')[0] ?? error.name);
+}

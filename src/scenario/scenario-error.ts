@@ -1,0 +1,49 @@
+import type { z } from 'zod';
+
+/** A scenario that cannot be run: names the file, the field, the value and what was expected. */
+export class ScenarioError extends Error {
+  override readonly name = 'ScenarioError';
+}
+
+/** Says every problem that a schema found, a line each. */
+export function scenarioErrorOf(where: string, input: unknown, error: z.ZodError): ScenarioError {
+  const lines = error.issues.flatMap((issue) => linesOf(input, issue, []));
+  return new ScenarioError(lines.map((line) => `${where}: ${line}`).join('\n'));
+}
+
+function linesOf(input: unknown, issue: z.core.$ZodIssue, prefix: readonly PropertyKey[]): string[] {
+  const path = [...prefix, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${fieldName([...path, key])} is not a field that is known here`);
+  }
+  return [`${fieldName(path)} is ${shown(valueAt(input, path))}, ${expectation(issue)}`];
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  const message = issue.message
+    .replace(/^Invalid (input|option|key|discriminator value):? ?/u, '')
+    .replace(/^Too (small|big): ?/u, '');
+  return message.startsWith('expected') ? message : `expected: ${message}`;
+}
+
+function fieldName(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return 'the scenario';
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index > 0 ? '.' : ''}${String(part)}`))
+    .join('');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[part];
+  }
+  return value;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

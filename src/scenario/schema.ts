@@ -1,0 +1,200 @@
+import { z } from 'zod';
+
+/** Whole nanoseconds of virtual time, up to an hour. */
+const durationNs = z.int().min(1).max(3_600_000_000_000);
+const frameBytes = z.int().min(14).max(9018);
+const wireRateBps = z.int().min(1_000).max(400_000_000_000);
+const powerOfTwoSlots = z
+  .int()
+  .min(2)
+  .max(32_768)
+  .refine((slots) => (slots & (slots - 1)) === 0, 'expected a power of two from 2 to 32,768');
+
+const sizes = z
+  .union([
+    frameBytes,
+    z
+      .array(z.strictObject({ bytes: frameBytes, count: z.int().min(1).max(100) }))
+      .min(1)
+      .max(64),
+    z.literal('imix'),
+  ])
+  .describe(
+    'Frame sizes in bytes without FCS: one size, a mix dealt in exact proportions, or "imix" (7:4:1)',
+  );
+
+const to = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('Name of the guest that the frames are for; the far end of the wire when absent');
+
+const generated = { frameBytes: sizes.default(1514), to, startNs: z.int().min(0).default(0) };
+
+/** Where the frames of a guest, or those for it, come from. */
+export const trafficSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('greedy'), ...generated }).describe('As fast as the ring allows'),
+    z
+      .strictObject({ kind: z.literal('constant'), wireRateBps, ...generated })
+      .describe('Constant rate; wireRateBps counts preamble, FCS and gap'),
+    z.strictObject({ kind: z.literal('poisson'), wireRateBps, ...generated }).describe('Poisson arrivals'),
+    z
+      .strictObject({
+        kind: z.literal('on-off'),
+        peakWireRateBps: wireRateBps,
+        meanOnNs: durationNs.default(1_000_000),
+        meanOffNs: z.int().min(0).default(1_000_000),
+        lengths: z.enum(['fixed', 'exponential']).default('exponential'),
+        ...generated,
+      })
+      .describe('Bursts at the peak rate, and silences'),
+    z
+      .strictObject({
+        kind: z.literal('pareto'),
+        peakWireRateBps: wireRateBps,
+        meanOnNs: durationNs.default(1_000_000),
+        meanOffNs: z.int().min(0).default(1_000_000),
+        shape: z.number().gt(1).max(10).default(1.5),
+        ...generated,
+      })
+      .describe('Bursts and silences with heavy-tailed (Pareto) lengths'),
+    z
+      .strictObject({
+        kind: z.literal('replay'),
+        capture: z.string().min(1).describe('pcap or pcapng file, relative to the scenario file'),
+        timeFactor: z
+          .number()
+          .gt(0)
+          .max(1e6)
+          .default(1)
+          .describe('Times of the capture are multiplied by this'),
+        loop: z.boolean().default(false).describe('Play again and again'),
+        loopPauseNs: durationNs.default(1_000_000),
+        local: z
+          .string()
+          .optional()
+          .describe('Address in the capture that plays the guest, as 02:00:00:00:00:01'),
+        startNs: z.int().min(0).default(0),
+      })
+      .describe('Replay of a capture: one station is the guest, the others are the far end'),
+    z
+      .strictObject({
+        kind: z.literal('request'),
+        to,
+        requestBytes: z.int().min(30).max(9018).default(128),
+        responseBytes: z.int().min(30).max(9018).default(1024),
+        outstanding: z.int().min(1).max(1024).default(1),
+        thinkNs: z.int().min(0).default(0),
+        timeoutNs: durationNs.default(100_000_000),
+        startNs: z.int().min(0).default(0),
+      })
+      .describe('Request and response, a fixed number outstanding; the other side answers'),
+    z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
+  ])
+  .describe('Traffic');
+
+/** One guest, or `count` of them that are alike. */
+export const guestSchema = z.strictObject({
+  name: z.string().min(1).max(40).optional().describe('Default: guest0, guest1, ...'),
+  count: z.int().min(1).max(4096).default(1).describe('So many guests like this; their names get a number'),
+  traffic: trafficSchema
+    .default({ kind: 'none' })
+    .describe('What the guest sends (a replay also brings what it receives)'),
+  receive: trafficSchema.optional().describe('What the far end sends to the guest besides'),
+  weight: z.int().min(1).max(65_535).default(1),
+  memoryMegabytes: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(128)
+    .describe('RAM of the guest; only what is touched costs memory'),
+  transmitSlots: powerOfTwoSlots.default(256),
+  receiveSlots: powerOfTwoSlots.default(256),
+  core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
+  antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
+  promiscuous: z.boolean().default(false),
+  coalesceFrames: z.int().min(1).max(65_535).default(8),
+  coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
+  budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
+  bufferBytes: z.union([z.literal(2048), z.literal(4096)]).default(2048),
+});
+
+const pcieSchema = z.strictObject({
+  generation: z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(5)]).optional(),
+  lanes: z.int().optional(),
+  maxPayloadBytes: z.int().optional(),
+  maxReadRequestBytes: z.int().optional(),
+  readCompletionBoundaryBytes: z.int().optional(),
+  requestHeaderBytes: z.int().optional(),
+  completionHeaderBytes: z.int().optional(),
+  dataLinkEfficiency: z.number().optional(),
+  propagationNs: z.int().optional(),
+});
+
+/** The card; ranges are checked where the card is built. */
+export const nicSchema = z.strictObject({
+  contexts: z.int().optional(),
+  rateBps: z.int().optional(),
+  transmitFifoBytes: z.int().optional(),
+  receiveShareBytes: z.int().optional(),
+  receiveDmaBytes: z.int().optional(),
+  descriptorCacheSlots: z.int().optional(),
+  descriptorBatch: z.int().optional(),
+  dmaInFlight: z.int().optional(),
+  decodeNs: z.int().optional(),
+  interruptGapNs: z.int().optional(),
+  switchNs: z.int().optional(),
+  switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
+  pcie: pcieSchema.optional(),
+});
+
+/** The machine around it. */
+export const hostSchema = z.strictObject({
+  memoryMegabytes: z.int().min(16).max(262_144).optional(),
+  cores: z.int().min(1).max(1024).optional(),
+  hertz: z.number().min(1e6).max(1e11).optional(),
+  costs: z.record(z.string(), z.number().min(0)).optional().describe('Cycles by name; see docs/scenarios.md'),
+  faultPolicy: z.enum(['log', 'revoke', 'kill']).optional(),
+});
+
+/** A scenario as a person writes it. Everything but the guests has a default. */
+export const scenarioSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().min(1).max(80).optional(),
+  guests: z.array(guestSchema).min(1).max(4096),
+  nic: nicSchema.optional(),
+  host: hostSchema.optional(),
+  link: z
+    .strictObject({
+      propagationNs: z.int().min(0).max(1_000_000_000).optional(),
+      queueBytes: z
+        .int()
+        .min(9018)
+        .max(2 ** 30)
+        .optional(),
+      reflect: z.boolean().optional().describe('The far end sends frames for other guests back'),
+    })
+    .optional(),
+  protection: z.string().optional().describe('Approach of `run`; `compare` runs several'),
+  discipline: z.string().optional().describe('Transmit and receive DMA scheduler'),
+  quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .optional(),
+  durationNs: durationNs.optional(),
+});
+
+/** What `defineScenario` takes: defaults may be left out. */
+export type ScenarioInput = z.input<typeof scenarioSchema>;
+/** A checked scenario with its defaults filled in. */
+export type Scenario = z.output<typeof scenarioSchema>;
+export type GuestSpec = z.output<typeof guestSchema>;
+export type TrafficSpec = z.output<typeof trafficSchema>;
+
+/** Types a scenario in a .ts file; nothing is checked until it is loaded. */
+export function defineScenario(scenario: ScenarioInput): ScenarioInput {
+  return scenario;
+}
