@@ -94,6 +94,11 @@ export class GroupSlots {
     let count = 0;
     for (let slot = 0; slot < GROUPS * SLOTS; slot += 1) {
       const group = slot >> 5;
+      // A context that is lost in an unused group is missed by the count below.
+      if (this.isEmpty(group)) {
+        slot |= SLOTS - 1;
+        continue;
+      }
       const first = this.#first[slot] ?? NOBODY;
       if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NOBODY ? 0 : 1)) {
         throw new Error(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);

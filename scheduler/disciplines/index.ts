@@ -1,56 +1,18 @@
-import type { Discipline } from '../discipline.js';
-import { DeficitRoundRobin } from './deficit-round-robin.js';
-import { FifoDrain } from './fifo-drain.js';
-import { PacketRoundRobin } from './packet-round-robin.js';
-
+export { DISCIPLINES, type DisciplineEntry, type DisciplineOptions } from './catalogue.js';
 export { DEFAULT_QUANTUM_BYTES, DeficitRoundRobin } from './deficit-round-robin.js';
+export { EarliestDeadlineFirst } from './earliest-deadline-first.js';
 export { FifoDrain } from './fifo-drain.js';
+export { COMPOSITIONS, makeDiscipline } from './make-discipline.js';
+export { MinimumGuarantee } from './minimum-guarantee.js';
 export { PacketRoundRobin } from './packet-round-robin.js';
-
-/** What a discipline may be told when it is made; each takes what it understands. */
-export interface DisciplineOptions {
-  /** Bytes that a visit grants a weight of 1 (drr). @defaultValue 1514 */
-  readonly quantumBytes?: number;
-}
-
-/** One discipline as a list shows it. */
-export interface DisciplineEntry {
-  readonly name: string;
-  /** One line. */
-  readonly meaning: string;
-  /** Whether shares follow weights. */
-  readonly weighted: boolean;
-  readonly make: (options: DisciplineOptions) => Discipline;
-}
-
-/** Every discipline that `makeDiscipline` knows. */
-export const DISCIPLINES: readonly DisciplineEntry[] = [
-  {
-    name: 'fifo',
-    meaning: 'whoever rang first is served until its ring is empty; starves the rest',
-    weighted: false,
-    make: () => new FifoDrain(),
-  },
-  {
-    name: 'prr',
-    meaning: 'packet round robin: one frame a visit, whatever its size',
-    weighted: false,
-    make: () => new PacketRoundRobin(),
-  },
-  {
-    name: 'drr',
-    meaning: 'deficit round robin: bytes a visit by weight, what is left carries over',
-    weighted: true,
-    make: (options) => new DeficitRoundRobin(options),
-  },
-];
-
-/** Makes a discipline by its name. @throws RangeError, with the names there are, for any other. */
-export function makeDiscipline(name: string, options: DisciplineOptions = {}): Discipline {
-  const entry = DISCIPLINES.find((candidate) => candidate.name === name);
-  if (entry === undefined) {
-    const known = DISCIPLINES.map((candidate) => candidate.name).join(', ');
-    throw new RangeError(`discipline is "${name}", expected one of: ${known}`);
-  }
-  return entry.make(options);
-}
+export { QuickFairQueueing } from './quick-fair-queueing.js';
+export { SelfClockedFairQueueing } from './self-clocked-fair-queueing.js';
+export { StartTimeFairQueueing } from './start-time-fair-queueing.js';
+export { PRIORITY_LEVELS, StrictPriority } from './strict-priority.js';
+export { SurplusRoundRobin } from './surplus-round-robin.js';
+export { TokenBucketLimit } from './token-bucket-limit.js';
+export { TwoLevel, type TwoLevelOptions } from './two-level.js';
+export { WeightedFairQueueing, type WeightedFairQueueingOptions } from './weighted-fair-queueing.js';
+export { WeightedRoundRobin } from './weighted-round-robin.js';
+export { DEFAULT_MAX_FRAME_BYTES } from './weights.js';
+export { WorstCaseFairWeightedFairQueueing } from './worst-case-fair-weighted-fair-queueing.js';

@@ -79,6 +79,21 @@ export class TagTable {
     return this.#startWhole[context] ?? 0;
   }
 
+  /** What the start tag has beyond whole units, in 1/weight. */
+  startPart(context: number): number {
+    return this.#startPart[context] ?? 0;
+  }
+
+  /** Whole units of the finish tag. */
+  finishWhole(context: number): number {
+    return this.#finishWhole[context] ?? 0;
+  }
+
+  /** What the finish tag has beyond whole units, 0 <= fraction < 1. */
+  finishFraction(context: number): number {
+    return (this.#finishPart[context] ?? 0) / (this.#weight[context] || 1);
+  }
+
   /**
    * Gives a context its weight. Bytes that it was served in advance under an earlier one stay charged, so that
    * leaving and joining anew buys nothing.
@@ -124,6 +139,20 @@ export class TagTable {
     const whole = Math.floor(units / weight);
     const part = (this.#finishPart[context] ?? 0) + (units - whole * weight);
     this.#setFinish(context, (this.#finishWhole[context] ?? 0) + whole, part, weight);
+  }
+
+  /** The frame whose start tag is given: finish = start + bytes / weight. Needs no clock. */
+  place(context: number, startWhole: number, startPart: number, bytes: number): void {
+    this.#finishWhole[context] = startWhole;
+    this.#finishPart[context] = startPart;
+    this.follow(context, bytes);
+  }
+
+  /** The finish tag becomes `whole + part / weight`: what was charged beyond goes unserved. */
+  cancelTo(context: number, whole: number, part: number): void {
+    this.#finishWhole[context] = whole;
+    this.#finishPart[context] = part;
+    this.#startAtFinish(context);
   }
 
   /** The frame at the head goes unserved: it is not charged. */
@@ -200,6 +229,18 @@ export class TagTable {
   /** V = a whole number of units. */
   setClockToWhole(units: number): void {
     this.#setClock(units, 0, 1);
+  }
+
+  /** V = whole + fraction, for a clock that is kept elsewhere; the fraction is cut after 26 bits. */
+  setClockTo(whole: number, fraction: number): void {
+    this.#setClock(whole, Math.floor(fraction * MAX_TAG_WEIGHT), MAX_TAG_WEIGHT);
+  }
+
+  /** All tags and the clock become 0. O(n), for a clock that starts anew when everybody is idle. */
+  restart(): void {
+    for (const column of [this.#startWhole, this.#startPart, this.#finishWhole, this.#finishPart])
+      column.fill(0);
+    this.#setClock(0, 0, 1);
   }
 
   #setClock(whole: number, part: number, weight: number): void {

@@ -45,3 +45,25 @@ export function weights(contexts: number): fc.Arbitrary<number[]> {
 export function weightedShares(contexts: number): fc.Arbitrary<Share[]> {
   return weights(contexts).map((list) => list.map((weight) => ({ weight })));
 }
+
+/**
+ * Shares with everything that a discipline may read: priorities, deadlines, tenants, limits with small and
+ * large buckets, and minimums that together take less than half of a link of `linkBps`.
+ */
+export function fullShares(contexts: number, linkBps = 1e9): fc.Arbitrary<Share[]> {
+  const half = Math.floor(linkBps / 2 / contexts);
+  const extras = fc.record(
+    {
+      priority: fc.nat({ max: 3 }),
+      deadlineNs: fc.integer({ min: 1_000, max: 2_000_000 }),
+      tenant: fc.nat({ max: 2 }),
+      limitBps: fc.integer({ min: Math.ceil(linkBps / 100), max: linkBps }),
+      burstBytes: fc.constantFrom(0, 1514, 9018, 20_000),
+      minimumBps: fc.integer({ min: 1_000, max: half }),
+    },
+    { requiredKeys: [] },
+  );
+  return fc
+    .tuple(weights(contexts), fc.array(extras, { minLength: contexts, maxLength: contexts }))
+    .map(([list, more]) => list.map((weight, context) => ({ weight, ...more[context] })));
+}

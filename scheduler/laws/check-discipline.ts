@@ -55,7 +55,7 @@ export function checkDiscipline(makeDiscipline: () => Discipline, options: Check
   const script = fc
     .integer({ min: 2, max: maxContexts })
     .chain(shares)
-    .chain((list) => fc.tuple(fc.constant(list), linkCommands(list, maxCommands)));
+    .chain((list) => fc.tuple(fc.constant(list), linkCommands(list, { maxCommands })));
 
   const outcome = fc.check(
     fc.property(script, ([list, commands]) => {

@@ -162,27 +162,38 @@ export class JoinOrLeave implements LinkCommand {
   }
 }
 
+/** What scripts are made of. */
+export interface ScriptOptions {
+  /** Most steps. @defaultValue 60 */
+  readonly maxCommands?: number;
+  /** Whether contexts join, leave and lose their backlog on the way. @defaultValue true */
+  readonly churn?: boolean;
+}
+
 /** Scripts for contexts with these shares, which have joined in this order. */
 export function linkCommands(
   shares: readonly Share[],
-  maxCommands = 60,
+  { maxCommands = 60, churn = true }: ScriptOptions = {},
 ): fc.Arbitrary<Iterable<LinkCommand>> {
   const context = fc.nat({ max: shares.length - 1 });
   const arrive = fc.tuple(context, burst()).map(([who, frames]) => new Arrive(who, frames));
-  return fc.commands<VirtualLink, VirtualLink>(
-    [
-      // Three of ten: a link that is mostly backlogged shows more than one that mostly idles.
-      arrive,
-      arrive,
-      arrive,
-      fc.integer({ min: 1, max: 60 }).map((frames) => new Serve(frames)),
-      fc.tuple(context, frameBytes()).map(([who, bytes]) => new ServeWhileArriving(who, bytes)),
-      fc.integer({ min: 0, max: 400_000 }).map((durationNs) => new Pass(durationNs)),
-      context.map((who) => new Needless(who)),
-      context.map((who) => new Withdraw(who)),
-      context.map((who) => new JoinOrLeave(who, shares[who] ?? { weight: 1 })),
-    ],
-    // fast-check keeps scripts short unless told otherwise, and short ones never share a link for long.
-    { maxCommands, size: 'max' },
-  );
+  const steady = [
+    // Three of ten: a link that is mostly backlogged shows more than one that mostly idles.
+    arrive,
+    arrive,
+    arrive,
+    fc.integer({ min: 1, max: 60 }).map((frames) => new Serve(frames)),
+    fc.tuple(context, frameBytes()).map(([who, bytes]) => new ServeWhileArriving(who, bytes)),
+    fc.integer({ min: 0, max: 400_000 }).map((durationNs) => new Pass(durationNs)),
+    context.map((who) => new Needless(who)),
+  ];
+  const coming = [
+    context.map((who) => new Withdraw(who)),
+    context.map((who) => new JoinOrLeave(who, shares[who] ?? { weight: 1 })),
+  ];
+  // fast-check keeps scripts short unless told otherwise, and short ones never share a link for long.
+  return fc.commands<VirtualLink, VirtualLink>(churn ? [...steady, ...coming] : steady, {
+    maxCommands,
+    size: 'max',
+  });
 }

@@ -1,6 +1,7 @@
 export {
   burst,
   frameBytes,
+  fullShares,
   MAX_FRAME_BYTES,
   MIN_FRAME_BYTES,
   weightedShares,
@@ -14,6 +15,7 @@ export {
   linkCommands,
   Needless,
   Pass,
+  type ScriptOptions,
   Serve,
   ServeWhileArriving,
   Withdraw,

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { NOBODY } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 import { FifoDrain } from '../../../scheduler/disciplines/fifo-drain.js';
-import { DISCIPLINES, makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { PacketRoundRobin } from '../../../scheduler/disciplines/packet-round-robin.js';
 import { playBacklog, playGreedy } from './play.js';
 
@@ -123,15 +122,5 @@ describe('deficit round robin', () => {
   it('refuses a quantum or a weight that is not one', () => {
     expect(() => new DeficitRoundRobin({ quantumBytes: 0 })).toThrow('quantumBytes is 0');
     expect(() => new DeficitRoundRobin().join(3, { weight: 0.5 })).toThrow('weight of context 3 is 0.5');
-  });
-});
-
-describe('the list of disciplines', () => {
-  it('makes each by its name', () => {
-    for (const { name } of DISCIPLINES) expect(makeDiscipline(name).name).toBe(name);
-  });
-
-  it('says which there are when asked for another', () => {
-    expect(() => makeDiscipline('drrr')).toThrow('discipline is "drrr", expected one of: fifo, prr,');
   });
 });

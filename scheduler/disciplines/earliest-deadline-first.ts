@@ -1,0 +1,93 @@
+import type { Discipline, Share } from '../discipline.js';
+import { ContextHeap } from './context-heap.js';
+import { Roster } from './roster.js';
+import { widened } from './widened.js';
+
+/**
+ * Earliest deadline first: C. L. Liu and J. W. Layland, "Scheduling Algorithms for Multiprogramming in a
+ * Hard-Real-Time Environment", JACM 20(1), 1973; on links D. Ferrari and D. Verma, "A Scheme for Real-Time
+ * Channel Establishment in Wide-Area Networks", IEEE JSAC 8(3), 1990. The deadline of a frame is
+ * `Share.deadlineNs` after it has come to the head of its context. Contexts without one go when no other waits.
+ *
+ * - Complexity: O(log n) a decision.
+ * - Fairness: none in bytes: the shortest deadline takes what it asks for. A context that has a deadline does
+ *   not starve, since its frame's deadline comes; one that has none may.
+ * - Delay: with D_min the shortest deadline, a head of a context of deadline D_i starts within
+ *   max(D_i - D_min, 0) + (sum over all contexts of L_j + L_max) / r. Frames that come to a head later than
+ *   D_i - D_min after it have later deadlines, and of those before there is one a context, and one under way.
+ */
+export class EarliestDeadlineFirst implements Discipline {
+  readonly name: string = 'edf';
+  readonly #roster = new Roster('edf');
+  readonly #waiting: ContextHeap;
+  /** What a context asks for, ns; Infinity for none. */
+  #allowance: Float64Array = new Float64Array(64);
+  #deadline: Float64Array = new Float64Array(64);
+  /** Order in which heads came, to tell equal deadlines apart. */
+  #arrival: Float64Array = new Float64Array(64);
+  #arrivals = 0;
+
+  constructor() {
+    this.#waiting = new ContextHeap((i, j) => {
+      const [left = 0, right = 0] = [this.#deadline[i], this.#deadline[j]];
+      return left === right ? (this.#arrival[i] ?? 0) < (this.#arrival[j] ?? 0) : left < right;
+    });
+  }
+
+  join(context: number, share: Share): void {
+    const allowance = share.deadlineNs ?? Number.POSITIVE_INFINITY;
+    if (!(allowance > 0)) {
+      throw new RangeError(`edf: deadlineNs of context ${context} is ${allowance}, expected more than 0`);
+    }
+    this.#roster.join(context);
+    this.#allowance = widened(this.#allowance, this.#roster.capacity);
+    this.#deadline = widened(this.#deadline, this.#roster.capacity);
+    this.#arrival = widened(this.#arrival, this.#roster.capacity);
+    this.#allowance[context] = allowance;
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+    this.#roster.leave(context);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    if (!this.#roster.activate(context, headBytes)) return;
+    this.#stamp(context, nowNs);
+    this.#waiting.push(context);
+  }
+
+  select(): number {
+    return this.#waiting.top;
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    const more = this.#roster.served(context, bytes, nextHeadBytes);
+    if (more) {
+      this.#stamp(context, nowNs);
+      this.#waiting.changed(context);
+    } else {
+      this.#waiting.remove(context);
+    }
+  }
+
+  withdraw(context: number): void {
+    if (this.#roster.withdraw(context)) this.#waiting.remove(context);
+  }
+
+  gapBoundBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  checkInvariants(): void {
+    this.#roster.checkInvariants();
+    this.#waiting.checkInvariants();
+    if (this.#waiting.size !== this.#roster.backlogged) throw new Error('edf: heap and roster differ');
+  }
+
+  #stamp(context: number, nowNs: number): void {
+    this.#arrivals += 1;
+    this.#deadline[context] = nowNs + (this.#allowance[context] ?? 0);
+    this.#arrival[context] = this.#arrivals;
+  }
+}

@@ -1,0 +1,74 @@
+import { widened } from './widened.js';
+
+const NONE = -1;
+
+/**
+ * A queue of start tags a context, one a waiting frame: whole units, and the part of a unit in 1/weight. The
+ * queues share one pool of nodes, which grows to the most frames that ever waited and is used again.
+ */
+export class FrameStamps {
+  #whole: Float64Array = new Float64Array(256);
+  #part: Float64Array = new Float64Array(256);
+  #next: Int32Array = new Int32Array(256);
+  #first: Int32Array = new Int32Array(64).fill(NONE);
+  #last: Int32Array = new Int32Array(64).fill(NONE);
+  #free = NONE;
+  #used = 0;
+
+  grow(capacity: number): void {
+    this.#first = widened(this.#first, capacity, NONE);
+    this.#last = widened(this.#last, capacity, NONE);
+  }
+
+  isEmpty(context: number): boolean {
+    return (this.#first[context] ?? NONE) === NONE;
+  }
+
+  /** Of the first frame, whole units. */
+  whole(context: number): number {
+    return this.#whole[this.#first[context] ?? 0] ?? 0;
+  }
+
+  /** Of the first frame, what is beyond whole units. */
+  part(context: number): number {
+    return this.#part[this.#first[context] ?? 0] ?? 0;
+  }
+
+  push(context: number, whole: number, part: number): void {
+    const node = this.#take();
+    this.#whole[node] = whole;
+    this.#part[node] = part;
+    this.#next[node] = NONE;
+    if (this.isEmpty(context)) this.#first[context] = node;
+    else this.#next[this.#last[context] ?? 0] = node;
+    this.#last[context] = node;
+  }
+
+  /** Forgets the first frame. */
+  shift(context: number): void {
+    const node = this.#first[context] ?? NONE;
+    if (node === NONE) throw new Error(`context ${context} has no stamp`);
+    this.#first[context] = this.#next[node] ?? NONE;
+    this.#next[node] = this.#free;
+    this.#free = node;
+  }
+
+  clear(context: number): void {
+    while (!this.isEmpty(context)) this.shift(context);
+  }
+
+  #take(): number {
+    if (this.#free !== NONE) {
+      const node = this.#free;
+      this.#free = this.#next[node] ?? NONE;
+      return node;
+    }
+    if (this.#used === this.#whole.length) {
+      this.#whole = widened(this.#whole, this.#used * 2);
+      this.#part = widened(this.#part, this.#used * 2);
+      this.#next = widened(this.#next, this.#used * 2);
+    }
+    this.#used += 1;
+    return this.#used - 1;
+  }
+}

@@ -1,0 +1,79 @@
+import { widened } from './widened.js';
+
+/**
+ * For each context the instant up to which its rate is used up: the "theoretical arrival time" of the generic
+ * cell rate algorithm (ITU-T I.371), which is a token bucket counted in time instead of bytes. Frames of n
+ * bytes push it on by n * 8 / rate, kept as whole nanoseconds and a fraction with the rate as denominator, so
+ * that no rate is rounded. Precomputed for a rate: the greatest common divisor is taken out once, at `setRate`.
+ */
+export class RateClock {
+  #nsNumerator: Float64Array = new Float64Array(64);
+  #nsDenominator: Float64Array = new Float64Array(64);
+  #whole: Float64Array = new Float64Array(64);
+  #part: Float64Array = new Float64Array(64);
+
+  /** @param rateBps bits a second, a whole number from 1 to 10^13, or undefined for no rate. */
+  setRate(field: string, context: number, rateBps: number | undefined, capacity: number): void {
+    this.#nsNumerator = widened(this.#nsNumerator, capacity);
+    this.#nsDenominator = widened(this.#nsDenominator, capacity);
+    this.#whole = widened(this.#whole, capacity);
+    this.#part = widened(this.#part, capacity);
+    this.#nsNumerator[context] = 0;
+    this.#nsDenominator[context] = 1;
+    this.#whole[context] = 0;
+    this.#part[context] = 0;
+    if (rateBps === undefined) return;
+    if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
+      throw new RangeError(
+        `${field} of context ${context} is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`,
+      );
+    }
+    const divisor = greatestCommonDivisor(8e9, rateBps);
+    this.#nsNumerator[context] = 8e9 / divisor;
+    this.#nsDenominator[context] = rateBps / divisor;
+  }
+
+  hasRate(context: number): boolean {
+    return (this.#nsNumerator[context] ?? 0) > 0;
+  }
+
+  /** What `bytes` take at the rate, ns, rounded up. */
+  durationNs(context: number, bytes: number): number {
+    return Math.ceil((bytes * this.#numerator(context)) / this.#denominator(context));
+  }
+
+  /** The rate is used up to here, ns rounded up, if `bytes` more were sent. */
+  afterNs(context: number, bytes: number): number {
+    const part = (this.#part[context] ?? 0) + bytes * this.#numerator(context);
+    return (this.#whole[context] ?? 0) + Math.ceil(part / this.#denominator(context));
+  }
+
+  /** Idle time is not saved: the clock is not before `nowNs`. */
+  notBefore(context: number, nowNs: number): void {
+    if ((this.#whole[context] ?? 0) >= nowNs) return;
+    this.#whole[context] = nowNs;
+    this.#part[context] = 0;
+  }
+
+  /** `bytes` were sent. */
+  spend(context: number, bytes: number): void {
+    const part = (this.#part[context] ?? 0) + bytes * this.#numerator(context);
+    const whole = Math.floor(part / this.#denominator(context));
+    this.#whole[context] = (this.#whole[context] ?? 0) + whole;
+    this.#part[context] = part - whole * this.#denominator(context);
+  }
+
+  #numerator(context: number): number {
+    return this.#nsNumerator[context] ?? 0;
+  }
+
+  #denominator(context: number): number {
+    return this.#nsDenominator[context] ?? 1;
+  }
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return x;
+}

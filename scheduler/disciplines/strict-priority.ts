@@ -1,0 +1,96 @@
+import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ContextList } from './context-list.js';
+import { Roster } from './roster.js';
+import { widened } from './widened.js';
+
+/** Levels of priority: as many as there are bits in a word. */
+export const PRIORITY_LEVELS = 32;
+
+/**
+ * Strict priority: the lowest `priority` number that waits is served, one frame a visit among equals. It is
+ * the transmission selection that every IEEE 802.1Q bridge has (802.1Q-2022, 8.6.8.1).
+ *
+ * - Complexity: O(1) a decision: one bit a level says whether anybody waits there.
+ * - Fairness: none between levels, by intention: a level that stays backlogged starves all below. Among equals
+ *   in frames as packet round robin, in bytes none.
+ * - Delay: on the first level, a frame at the head waits for one frame of any level that is under way and one
+ *   of each equal: (N_level L_max) / r. Below, none.
+ */
+export class StrictPriority implements Discipline {
+  readonly name: string = 'priority';
+  readonly #roster = new Roster('priority');
+  readonly #levels = Array.from({ length: PRIORITY_LEVELS }, () => new ContextList());
+  #levelOf: Uint8Array = new Uint8Array(64);
+  /** Level 0 is the highest bit, so that counting leading zeros finds it. */
+  #waiting = 0;
+
+  join(context: number, share: Share): void {
+    const level = share.priority ?? 0;
+    if (!Number.isInteger(level) || level < 0 || level >= PRIORITY_LEVELS) {
+      throw new RangeError(
+        `priority: priority of context ${context} is ${level}, expected a whole number from 0 to ${PRIORITY_LEVELS - 1}`,
+      );
+    }
+    this.#roster.join(context);
+    this.#levelOf = widened(this.#levelOf, this.#roster.capacity);
+    this.#levelOf[context] = level;
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+    this.#roster.leave(context);
+  }
+
+  activate(context: number, headBytes: number): void {
+    if (this.#roster.activate(context, headBytes)) this.#push(context);
+  }
+
+  select(): number {
+    return this.#waiting === 0 ? NOBODY : this.#level(Math.clz32(this.#waiting)).front;
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number): void {
+    const more = this.#roster.served(context, bytes, nextHeadBytes);
+    this.#remove(context);
+    if (more) this.#push(context);
+  }
+
+  withdraw(context: number): void {
+    if (this.#roster.withdraw(context)) this.#remove(context);
+  }
+
+  gapBoundBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  checkInvariants(): void {
+    this.#roster.checkInvariants();
+    let size = 0;
+    for (const [level, list] of this.#levels.entries()) {
+      list.checkInvariants();
+      size += list.size;
+      if (list.size > 0 !== ((this.#waiting << level) & 0x80000000) < 0) {
+        throw new Error(`priority: level ${level} and its bit differ`);
+      }
+    }
+    if (size !== this.#roster.backlogged) throw new Error('priority: levels and roster differ');
+  }
+
+  #level(level: number): ContextList {
+    const list = this.#levels[level];
+    if (list === undefined) throw new Error(`priority: there is no level ${level}`);
+    return list;
+  }
+
+  #push(context: number): void {
+    const level = this.#levelOf[context] ?? 0;
+    this.#level(level).pushBack(context);
+    this.#waiting |= 0x80000000 >>> level;
+  }
+
+  #remove(context: number): void {
+    const level = this.#levelOf[context] ?? 0;
+    this.#level(level).remove(context);
+    if (this.#level(level).size === 0) this.#waiting &= ~(0x80000000 >>> level);
+  }
+}

@@ -1,0 +1,130 @@
+import type { BoundParty, Discipline, Share } from '../discipline.js';
+import { ContextHeap } from './context-heap.js';
+import { RateClock } from './rate-clock.js';
+import { Roster } from './roster.js';
+import { DEFAULT_MAX_FRAME_BYTES } from './weights.js';
+import { widened } from './widened.js';
+
+/**
+ * A token bucket a context in front of any discipline: J. Turner, "New Directions in Communications", IEEE
+ * Communications Magazine 24(10), 1986. A context whose bucket does not cover the frame at its head is
+ * withheld from the discipline inside until it does, as if it were idle.
+ *
+ * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9018); a context without a limit
+ * passes through. A frame larger than the bucket goes once the bucket has been full for as long as the missing
+ * bytes take, so that a small bucket slows a context down and does not shut it out.
+ *
+ * - Complexity: O(log n) for a context that is withheld, otherwise that of the discipline inside.
+ * - Conformance: over any interval of t ns a context gets at most burstBytes + limitBps * t / 8e9 bytes (the
+ *   larger of burstBytes and its largest frame, if that is larger). Exact: see RateClock.
+ * - Fairness and delay: those of the discipline inside, over intervals in which nobody is withheld; on the
+ *   whole none, since it is not work conserving. `nextEligibleNs` says when to ask again.
+ */
+export class TokenBucketLimit implements Discipline {
+  readonly name: string;
+  readonly #inner: Discipline;
+  readonly #roster: Roster;
+  readonly #rate = new RateClock();
+  /** Waiting contexts that the inner discipline does not know of, by the time from which their bucket is enough. */
+  readonly #withheld: ContextHeap;
+  #burst: Float64Array = new Float64Array(64);
+  #eligible: Float64Array = new Float64Array(64);
+
+  constructor(inner: Discipline) {
+    this.name = `limited:${inner.name}`;
+    this.#inner = inner;
+    this.#roster = new Roster(this.name);
+    this.#withheld = new ContextHeap((i, j) => (this.#eligible[i] ?? 0) < (this.#eligible[j] ?? 0));
+  }
+
+  join(context: number, share: Share): void {
+    const burst = share.burstBytes ?? DEFAULT_MAX_FRAME_BYTES;
+    if (!Number.isInteger(burst) || burst < 0 || burst > 2 ** 20) {
+      throw new RangeError(
+        `${this.name}: burstBytes of context ${context} is ${burst}, expected a whole number from 0 to ${2 ** 20}`,
+      );
+    }
+    this.#roster.join(context);
+    this.#burst = widened(this.#burst, this.#roster.capacity);
+    this.#eligible = widened(this.#eligible, this.#roster.capacity);
+    this.#rate.setRate(`${this.name}: limitBps`, context, share.limitBps, this.#roster.capacity);
+    this.#burst[context] = burst;
+    this.#inner.join(context, share);
+  }
+
+  leave(context: number): void {
+    this.#roster.leave(context);
+    this.#inner.leave(context);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    this.#release(nowNs);
+    if (!this.#roster.activate(context, headBytes)) return;
+    if (this.#mayGo(context, headBytes, nowNs)) this.#inner.activate(context, headBytes, nowNs);
+    else this.#withheld.push(context);
+  }
+
+  select(nowNs: number): number {
+    this.#release(nowNs);
+    return this.#inner.select(nowNs);
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    const more = this.#roster.served(context, bytes, nextHeadBytes);
+    if (this.#rate.hasRate(context)) {
+      this.#rate.notBefore(context, nowNs);
+      this.#rate.spend(context, bytes);
+    }
+    const passes = more && this.#mayGo(context, nextHeadBytes, nowNs);
+    this.#inner.served(context, bytes, passes ? nextHeadBytes : 0, nowNs);
+    if (more && !passes) this.#withheld.push(context);
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    this.#release(nowNs);
+    if (!this.#roster.withdraw(context)) return;
+    if (this.#withheld.has(context)) this.#withheld.remove(context);
+    else this.#inner.withdraw(context, nowNs);
+  }
+
+  nextEligibleNs(nowNs: number): number {
+    const own =
+      this.#withheld.size > 0 ? (this.#eligible[this.#withheld.top] ?? 0) : Number.POSITIVE_INFINITY;
+    return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Holds over intervals in which neither is withheld. */
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return this.#inner.gapBoundBytes(i, j);
+  }
+
+  checkInvariants(): void {
+    this.#roster.checkInvariants();
+    this.#withheld.checkInvariants();
+    this.#inner.checkInvariants();
+    for (let context = 0; context < this.#roster.capacity; context += 1) {
+      if (this.#withheld.has(context) && !this.#roster.isBacklogged(context)) {
+        throw new Error(`${this.name}: context ${context} is withheld and does not wait`);
+      }
+    }
+  }
+
+  /** Whether the bucket covers the head; if not, notes from when on it will. */
+  #mayGo(context: number, headBytes: number, nowNs: number): boolean {
+    if (!this.#rate.hasRate(context)) return true;
+    const eligible = this.#rate.afterNs(context, headBytes - (this.#burst[context] ?? 0));
+    this.#eligible[context] = eligible;
+    return eligible <= nowNs;
+  }
+
+  /** Hands over whoever may go by now, each at its own instant, so that it does not matter when this is asked. */
+  #release(nowNs: number): void {
+    while (this.#withheld.size > 0) {
+      const context = this.#withheld.top;
+      const eligible = this.#eligible[context] ?? 0;
+      if (eligible > nowNs) return;
+      this.#withheld.remove(context);
+      this.#inner.activate(context, this.#roster.headBytes(context), eligible);
+    }
+  }
+}

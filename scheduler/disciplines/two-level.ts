@@ -1,0 +1,203 @@
+import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ContextList } from './context-list.js';
+import { Roster } from './roster.js';
+import { widened } from './widened.js';
+
+/** How a TwoLevel is put together. */
+export interface TwoLevelOptions {
+  /** Decides between tenants; made for it alone. */
+  readonly outer: Discipline;
+  /** Makes the discipline that decides between the contexts of one tenant. */
+  readonly makeInner: () => Discipline;
+  /** What a tenant is entitled to. @defaultValue a weight of 1 each */
+  readonly tenantShare?: (tenant: number) => Share;
+}
+
+/**
+ * A hierarchy of two: tenants share the link, contexts share what their tenant gets. J. Bennett and H. Zhang,
+ * "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996: each node offers its parent one frame, a
+ * logical head of line, and chooses the next when that has been served. An offer stands: a frame that comes
+ * later does not overtake it, however urgent. It costs a tenant's urgent frame one frame of its own, and in
+ * return the outer discipline is never told one length and charged another.
+ *
+ * - Complexity: that of the outer discipline plus that of the inner one.
+ * - Fairness: between tenants the outer discipline's bound over tenants; within a tenant the inner one's bound.
+ *   Between contexts of different tenants none is stated (`gapBoundBytes` is told no tenants).
+ * - Delay: the delays of both levels add up (theorem 1 there, for WF2Q+ at both).
+ *
+ * Tenants are numbered by `Share.tenant`; one joins with its first context and leaves with its last.
+ */
+export class TwoLevel implements Discipline {
+  readonly name: string;
+  readonly #outer: Discipline;
+  readonly #makeInner: () => Discipline;
+  readonly #tenantShare: (tenant: number) => Share;
+  readonly #roster: Roster;
+  readonly #inner: (Discipline | undefined)[] = [];
+  #tenantOf: Int32Array = new Int32Array(64);
+  /** Members and waiting contexts of a tenant, and the context that it offers. */
+  #members: Int32Array = new Int32Array(64);
+  #waiting: Int32Array = new Int32Array(64);
+  #offer: Int32Array = new Int32Array(64).fill(NOBODY);
+  /** Tenants whose inner discipline lets nobody go yet (rate limits). */
+  readonly #held = new ContextList();
+
+  constructor({ outer, makeInner, tenantShare = () => ({ weight: 1 }) }: TwoLevelOptions) {
+    this.#outer = outer;
+    this.#makeInner = makeInner;
+    this.#tenantShare = tenantShare;
+    this.name = `${outer.name}/${makeInner().name}`;
+    this.#roster = new Roster(this.name);
+  }
+
+  join(context: number, share: Share): void {
+    const tenant = share.tenant ?? 0;
+    if (!Number.isInteger(tenant) || tenant < 0 || tenant >= 2 ** 20) {
+      throw new RangeError(
+        `${this.name}: tenant of context ${context} is ${tenant}, expected a whole number >= 0`,
+      );
+    }
+    this.#roster.join(context);
+    this.#tenantOf = widened(this.#tenantOf, this.#roster.capacity);
+    if (tenant >= this.#members.length) {
+      const capacity = 2 ** Math.ceil(Math.log2(tenant + 1));
+      this.#members = widened(this.#members, capacity);
+      this.#waiting = widened(this.#waiting, capacity);
+      this.#offer = widened(this.#offer, capacity, NOBODY);
+    }
+    this.#tenantOf[context] = tenant;
+    const members = this.#members[tenant] ?? 0;
+    if (members === 0) {
+      this.#inner[tenant] ??= this.#makeInner();
+      this.#outer.join(tenant, this.#tenantShare(tenant));
+    }
+    this.#members[tenant] = members + 1;
+    this.#innerOf(tenant).join(context, share);
+  }
+
+  leave(context: number): void {
+    if (this.#roster.isBacklogged(context))
+      throw new Error(`${this.name}: context ${context} leaves while it waits`);
+    this.#roster.leave(context);
+    const tenant = this.#tenantOf[context] ?? 0;
+    this.#innerOf(tenant).leave(context);
+    const members = (this.#members[tenant] ?? 0) - 1;
+    this.#members[tenant] = members;
+    if (members === 0) this.#outer.leave(tenant);
+  }
+
+  arrived(context: number, bytes: number, nowNs: number): void {
+    // Not told to the outer discipline: which frame of a tenant is next is not known when it arrives.
+    this.#innerOf(this.#tenantOf[context] ?? 0).arrived?.(context, bytes, nowNs);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    if (!this.#roster.activate(context, headBytes)) return;
+    const tenant = this.#tenantOf[context] ?? 0;
+    this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) + 1;
+    this.#innerOf(tenant).activate(context, headBytes, nowNs);
+    if (this.#offer[tenant] === NOBODY) this.#makeOffer(tenant, nowNs);
+  }
+
+  select(nowNs: number): number {
+    this.#offerHeld(nowNs);
+    const tenant = this.#outer.select(nowNs);
+    return tenant === NOBODY ? NOBODY : (this.#offer[tenant] ?? NOBODY);
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    const tenant = this.#tenantOf[context] ?? 0;
+    if (this.#offer[tenant] !== context)
+      throw new Error(`${this.name}: context ${context} was served, not offered`);
+    const more = this.#roster.served(context, bytes, nextHeadBytes);
+    if (!more) this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
+    const inner = this.#innerOf(tenant);
+    inner.served(context, bytes, nextHeadBytes, nowNs);
+    const next = this.#nextOf(tenant, nowNs);
+    this.#offer[tenant] = next;
+    this.#outer.served(tenant, bytes, next === NOBODY ? 0 : this.#roster.headBytes(next), nowNs);
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    if (!this.#roster.withdraw(context)) return;
+    const tenant = this.#tenantOf[context] ?? 0;
+    this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
+    this.#innerOf(tenant).withdraw(context, nowNs);
+    if (this.#offer[tenant] === context) {
+      this.#offer[tenant] = NOBODY;
+      this.#outer.withdraw(tenant, nowNs);
+      this.#makeOffer(tenant, nowNs);
+    } else if (this.#waiting[tenant] === 0 && this.#held.has(tenant)) {
+      this.#held.remove(tenant);
+    }
+  }
+
+  nextEligibleNs(nowNs: number): number {
+    let earliest = this.#outer.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY;
+    for (let tenant = this.#held.front; tenant !== NOBODY; tenant = this.#held.after(tenant)) {
+      earliest = Math.min(
+        earliest,
+        this.#innerOf(tenant).nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY,
+      );
+    }
+    return earliest;
+  }
+
+  gapBoundBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The bound between two tenants, for their weights and the largest frames of their contexts. */
+  tenantGapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return this.#outer.gapBoundBytes(i, j);
+  }
+
+  checkInvariants(): void {
+    this.#roster.checkInvariants();
+    this.#outer.checkInvariants();
+    for (const [tenant, inner] of this.#inner.entries()) {
+      inner?.checkInvariants();
+      const offer = this.#offer[tenant] ?? NOBODY;
+      const waits = (this.#waiting[tenant] ?? 0) > 0;
+      if (offer !== NOBODY && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
+        throw new Error(`${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`);
+      }
+      if (waits !== (offer !== NOBODY || this.#held.has(tenant))) {
+        throw new Error(
+          `${this.name}: tenant ${tenant} ${waits ? 'waits and offers nobody' : 'has nothing to offer'}`,
+        );
+      }
+    }
+  }
+
+  #innerOf(tenant: number): Discipline {
+    const inner = this.#inner[tenant];
+    if (inner === undefined) throw new Error(`${this.name}: there is no tenant ${tenant}`);
+    return inner;
+  }
+
+  /** Whom the tenant offers next; a tenant that waits for a rate limit is noted as held. */
+  #nextOf(tenant: number, nowNs: number): number {
+    if (this.#waiting[tenant] === 0) return NOBODY;
+    const next = this.#innerOf(tenant).select(nowNs);
+    if (next === NOBODY && !this.#held.has(tenant)) this.#held.pushBack(tenant);
+    return next;
+  }
+
+  #makeOffer(tenant: number, nowNs: number): void {
+    const next = this.#nextOf(tenant, nowNs);
+    if (next === NOBODY) return;
+    if (this.#held.has(tenant)) this.#held.remove(tenant);
+    this.#offer[tenant] = next;
+    this.#outer.activate(tenant, this.#roster.headBytes(next), nowNs);
+  }
+
+  #offerHeld(nowNs: number): void {
+    let tenant = this.#held.front;
+    while (tenant !== NOBODY) {
+      const after = this.#held.after(tenant);
+      this.#makeOffer(tenant, nowNs);
+      tenant = after;
+    }
+  }
+}
