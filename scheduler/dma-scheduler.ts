@@ -154,6 +154,7 @@ export class DmaScheduler {
     this.#withdraw(context);
     // It may have been the one that the others waited for.
     if (this.#backlogged > 0) this.#requestDecision();
+    else this.#cancelWakeUp();
   }
 
   /** A frame became known; passed on to disciplines that follow a reference system. */
@@ -244,7 +245,6 @@ export class DmaScheduler {
       }
       this.#grant(context, bytes, nowNs);
     }
-    this.#cancelWakeUp();
   }
 
   /** Asks for the head of a queue. A doorbell that lands meanwhile is noted, not answered: it may be for what is just gone. */

@@ -238,6 +238,7 @@ describe('an action', () => {
     action.unsubscribe();
     expect(kernel.pending).toBe(2);
     action.schedule(undefined, 1);
+    expect(kernel.pending).toBe(2);
     kernel.drain();
     expect(ran).toBe(0);
     expect([kernel.pending, scheduler.pending]).toEqual([0, 0]);

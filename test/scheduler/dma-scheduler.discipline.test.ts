@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { NOBODY } from '../../scheduler/discipline.js';
+import { LabLink } from './lab-link.js';
+import { WatchedRoundRobin } from './watched-round-robin.js';
+
+describe('a discipline in the DMA scheduler', () => {
+  /** Serves one context a microsecond, and rounds the time of the next turn as badly as it may. */
+  class Metronome extends WatchedRoundRobin {
+    #notBeforeNs = 0;
+
+    override select(nowNs: number): number {
+      const chosen = super.select(nowNs);
+      return nowNs < this.#notBeforeNs ? NOBODY : chosen;
+    }
+
+    override served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+      super.served(context, bytes, nextHeadBytes, nowNs);
+      this.#notBeforeNs = nowNs + 1_000;
+    }
+
+    nextEligibleNs(nowNs: number): number {
+      return nowNs === 0 ? 999.5 : Math.min(this.#notBeforeNs, nowNs + 500) - 0.25;
+    }
+  }
+
+  it('that says when to ask again is asked then, and rounding does not stop the clock', () => {
+    const machine = new LabLink(new Metronome());
+    machine.join(0);
+    machine.post(0, 100, 4);
+    machine.kernel.drain();
+    expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000, 2_000, 3_000]);
+    expect(machine.kernel.pending).toBe(0);
+  });
+
+  it('has one alarm at most, and none when nobody waits or nobody listens', () => {
+    const machine = new LabLink(new Metronome(), { sends: false });
+    for (let context = 0; context < 9; context += 1) machine.join(context);
+    machine.post(0, 100, 2);
+    machine.kernel.run(10);
+    for (let context = 1; context < 9; context += 1) {
+      machine.post(context, 100, 1);
+      machine.kernel.run(10 + context);
+      expect(machine.kernel.pending).toBe(1);
+    }
+    for (let context = 0; context < 9; context += 1) machine.scheduler.withdraw(context);
+    machine.kernel.run(100);
+    expect(machine.kernel.pending).toBe(0);
+    machine.post(3, 100, 1);
+    machine.kernel.run(101);
+    machine.scheduler.stop();
+    expect(machine.kernel.pending).toBe(0);
+  });
+
+  it('that is always a moment early is asked a nanosecond later, not at the same instant for ever', () => {
+    class Early extends Metronome {
+      override nextEligibleNs(nowNs: number): number {
+        return nowNs;
+      }
+    }
+    const machine = new LabLink(new Early());
+    machine.join(0);
+    machine.post(0, 100, 2);
+    machine.kernel.drain(5_000);
+    expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000]);
+  });
+
+  it('that serves nobody although somebody waits is our own mistake', () => {
+    class Asleep extends WatchedRoundRobin {
+      override select(): number {
+        return NOBODY;
+      }
+    }
+    const machine = new LabLink(new Asleep());
+    machine.join(0);
+    machine.post(0, 100, 1);
+    expect(() => machine.kernel.drain()).toThrow('nic.transmit: watched serves nobody although 1 wait');
+  });
+
+  it('that chooses who has nothing is our own mistake', () => {
+    class Confused extends WatchedRoundRobin {
+      override select(): number {
+        return 1;
+      }
+    }
+    const machine = new LabLink(new Confused());
+    machine.join(0);
+    machine.join(1);
+    machine.post(0, 100, 1);
+    expect(() => machine.kernel.drain()).toThrow('watched chose context 1, which has no backlog');
+  });
+});
