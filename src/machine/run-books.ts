@@ -1,0 +1,54 @@
+import { DRIVER_DROPS } from '../../guests/nic-driver.js';
+import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
+import { DROP_REASONS } from '../../nic/counters.js';
+import type { Machine } from './machine.js';
+import { maxMinFair } from './max-min-fair.js';
+
+/** How much of its weighted max-min fair due each guest got; NaN for one that asked for nothing. */
+export function fairDue(machine: Machine): number[] {
+  const { counters } = machine.host.nic;
+  const got = machine.guests.map((guest) => counters.get('bytesTransmitted', guest.port.context));
+  // Whoever still has frames waiting, or lost some, wanted more than it got.
+  const demands = machine.guests.map((guest, index) => {
+    const unmet = guest.driver.framesQueued > 0 || guest.driver.drops['ring-full'] > 0;
+    const frames = counters.get('framesTransmitted', guest.port.context);
+    if (!unmet || frames === 0) return got[index] ?? 0;
+    if (guest.spec.traffic.kind === 'greedy') return Number.POSITIVE_INFINITY;
+    return ((got[index] ?? 0) * guest.driver.framesOffered) / frames;
+  });
+  const due = maxMinFair(
+    demands,
+    machine.guests.map((guest) => guest.spec.weight),
+    got.reduce((sum, bytes) => sum + bytes, 0),
+  );
+  return got.map((bytes, index) => ((due[index] ?? 0) > 0 ? bytes / (due[index] ?? 1) : Number.NaN));
+}
+
+/** Every frame that was given up, by the name of the reason; those of the driver and the far end say so. */
+export function dropsOf(machine: Machine): Record<string, number> {
+  const drops: Record<string, number> = {};
+  const contexts = machine.host.nic.contexts.length;
+  for (const reason of DROP_REASONS) {
+    let count = 0;
+    for (let cell = 0; cell <= contexts; cell += 1) count += machine.host.nic.counters.drops(reason, cell);
+    if (count > 0) drops[reason] = count;
+  }
+  for (const reason of DRIVER_DROPS) {
+    const count = machine.guests.reduce((sum, guest) => sum + guest.driver.drops[reason], 0);
+    if (count > 0) drops[`driver-${reason}`] = count;
+  }
+  if (machine.partner.droppedFull > 0) drops['far-end-queue-full'] = machine.partner.droppedFull;
+  return drops;
+}
+
+/** Faults by reason. */
+export function faultsOf(log: readonly FaultRecord[]): Record<string, number> {
+  const faults: Record<string, number> = {};
+  for (const { reason } of log) faults[reason] = (faults[reason] ?? 0) + 1;
+  return faults;
+}
+
+/** Only what happened. */
+export function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+}

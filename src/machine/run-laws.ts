@@ -1,0 +1,54 @@
+import type { FairnessReport } from './fairness-meter.js';
+import type { Machine } from './machine.js';
+import type { LawResult } from './run-result.js';
+
+/** Holds a machine at the end of its run to the laws of the house. */
+export function checkLaws(
+  machine: Machine,
+  transmit: FairnessReport,
+  receive: FairnessReport,
+  framesFromNic: number,
+): LawResult[] {
+  const { host, partner } = machine;
+  const counters = host.nic.counters;
+  const laws: LawResult[] = [];
+  const law = (name: string, held: boolean, detail: string) => laws.push({ law: name, held, detail });
+
+  const posted = machine.guests.reduce((sum, guest) => sum + guest.driver.framesPosted, 0);
+  const sent = counters.total('framesTransmitted');
+  law(
+    'wire-conservation',
+    framesFromNic + counters.total('framesSwitched') >= sent && framesFromNic <= sent,
+    `${sent} frames transmitted, ${framesFromNic} seen at the far end, ${counters.total('framesSwitched')} switched inside`,
+  );
+  law('transmit-conservation', sent <= posted, `${posted} frames handed to the card, ${sent} transmitted`);
+  const offered = partner.framesOffered;
+  const accounted = partner.framesToNic + partner.droppedFull + partner.framesWaiting;
+  law(
+    'far-end-conservation',
+    offered === accounted,
+    `${offered} frames offered by the far end, ${accounted} accounted for`,
+  );
+  const pinsBalance = host.frames.pinsTaken - host.frames.pinsReleased;
+  law(
+    'pins',
+    pinsBalance >= host.frames.pinnedFrames,
+    `${pinsBalance} references held on ${host.frames.pinnedFrames} frames`,
+  );
+  law('transmit-fairness', transmit.broken === 0, describeBound(transmit));
+  law('receive-fairness', receive.broken === 0, describeBound(receive));
+  try {
+    machine.checkInvariants();
+    law('invariants', true, 'every part is in the state that it should be in');
+  } catch (error) {
+    law('invariants', false, error instanceof Error ? error.message : String(error));
+  }
+  return laws;
+}
+
+function describeBound(report: FairnessReport): string {
+  if (report.pair === undefined) return 'no two contexts were backlogged together';
+  const bound =
+    report.boundBytes === undefined ? 'no bound promised' : `bound ${Math.round(report.boundBytes)}`;
+  return `largest gap ${Math.round(report.largestGapBytes)} bytes a unit of weight, ${bound}`;
+}

@@ -1,0 +1,78 @@
+import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
+import type { FairnessReport } from './fairness-meter.js';
+import type { LatencySummary } from './latency.js';
+
+/** What one guest had of it. */
+export interface GuestResult {
+  readonly name: string;
+  readonly context: number;
+  readonly weight: number;
+  readonly framesOffered: number;
+  readonly framesTransmitted: number;
+  readonly bytesTransmitted: number;
+  readonly framesReceived: number;
+  readonly bytesReceived: number;
+  readonly transmitGoodputBps: number;
+  readonly receiveGoodputBps: number;
+  readonly latencyNs: LatencySummary | undefined;
+  /** Weighted max-min fair share that it got: 1 is all that was its due. */
+  readonly fairShareGot: number;
+  readonly cpuNs: number;
+  readonly drops: Readonly<Record<string, number>>;
+  readonly requests: { readonly sent: number; readonly answered: number; readonly lost: number } | undefined;
+}
+
+/** A law of the house, and whether the run kept it. */
+export interface LawResult {
+  readonly law: string;
+  readonly held: boolean;
+  readonly detail: string;
+}
+
+/** Everything that a run found. Units are in the names; docs/scenarios.md explains each key. */
+export interface RunResult {
+  readonly protection: string;
+  readonly discipline: string;
+  readonly fingerprint: string;
+  readonly seed: number;
+  readonly durationNs: number;
+  readonly goodputBps: number;
+  readonly receiveGoodputBps: number;
+  readonly framesTransmitted: number;
+  readonly bytesTransmitted: number;
+  readonly framesReceived: number;
+  readonly bytesReceived: number;
+  readonly wireBusyFraction: number;
+  readonly latencyNs: {
+    readonly transmit: LatencySummary | undefined;
+    readonly receive: LatencySummary | undefined;
+  };
+  readonly cpu: {
+    readonly cores: number;
+    readonly idleFraction: number;
+    readonly domains: readonly {
+      readonly name: string;
+      readonly busyNs: number;
+      readonly fraction: number;
+    }[];
+  };
+  readonly fairness: FairnessReport & { readonly jainIndex: number };
+  readonly receiveFairness: FairnessReport;
+  readonly hypercalls: number;
+  readonly pins: { readonly taken: number; readonly released: number; readonly held: number };
+  readonly interrupts: { readonly physical: number; readonly virtual: number };
+  readonly drops: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly faultLog: readonly FaultRecord[];
+  readonly setUpGate: { readonly accepted: number; readonly refused: number };
+  readonly accessGate: {
+    readonly checked: number;
+    readonly denied: number;
+    readonly meanDelayNs: number;
+  };
+  readonly protectionDetails: Readonly<Record<string, number>>;
+  readonly dma: { readonly transfers: number; readonly backpressured: number };
+  readonly events: number;
+  readonly guests: readonly GuestResult[];
+  readonly laws: readonly LawResult[];
+}
