@@ -1,0 +1,173 @@
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import type { TableWalker } from '../../../host/iommu/table-walker.js';
+import { TranslationTiming } from '../../../host/iommu/timing/translation-timing.js';
+import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
+import { EventKernel } from '../../../scheduler/event-kernel.js';
+import { SerialLine } from '../../../scheduler/serial-line.js';
+import type { Point } from './engine-limits.js';
+import {
+  type MachineParameters,
+  readLatencyNs,
+  readsInFlight,
+  WALKERS,
+  WRITES_IN_FLIGHT,
+} from './machine.js';
+import { REQUESTER_ID, WINDOW_IOVA } from './translated-window.js';
+
+/** Part of a run that is not counted: the caches fill and the queues find their level. */
+const WARM_UP_SHARE = 0.2;
+/** Least time that host memory takes to answer a read, ns; the rest of the latency is the way there and back. */
+const LEAST_MEMORY_NS = 60;
+/** The smallest reads are bound by latency; the engine itself could issue them this much faster. */
+const ISSUE_HEADROOM = 1.25;
+
+/**
+ * The link of the measured card, Gen 3 x8. What the data link layer takes is inside the measured limits, so here it
+ * takes nothing; where a measured limit is above such a link, a wider one is taken.
+ */
+export function linkParameters(machine: MachineParameters): PcieParameters {
+  const latencyNs = readLatencyNs(machine.limits, 'hwarm', 2 ** 20);
+  const propagationNs = Math.max(
+    0,
+    Math.min(DEFAULT_PCIE.propagationNs, Math.floor((latencyNs - LEAST_MEMORY_NS) / 2) - 20),
+  );
+  let fastest = 0;
+  for (const op of ['read', 'write'] as const) {
+    for (const size of machine.limits.sizes(op)) {
+      const packets = Math.ceil(size / DEFAULT_PCIE.maxPayloadBytes);
+      fastest = Math.max(
+        fastest,
+        machine.limits.bestTps(op, size) * (size + packets * DEFAULT_PCIE.requestHeaderBytes) * 8,
+      );
+    }
+  }
+  const lanes = fastest > 62e9 ? 16 : 8;
+  return {
+    ...DEFAULT_PCIE,
+    lanes,
+    generation: fastest > 125e9 ? 5 : 3,
+    dataLinkEfficiency: 1,
+    propagationNs,
+  };
+}
+
+/**
+ * Random DMA as pcie-bench does it: the engine issues transactions of one size at random aligned places of a window,
+ * as many as it may have in flight. Every transaction goes engine, link, translation, memory, and back.
+ *
+ * Each stage is an event of the kernel or a booking on a line; rates come out, they are not put in.
+ */
+export class RandomDma {
+  readonly #kernel = new EventKernel(256);
+  readonly #engine: SerialLine;
+  readonly #link: PcieLink;
+  readonly #timing: TranslationTiming | undefined;
+  readonly #random: ReturnType<typeof xoroshiro128plus>;
+  readonly #point: Point;
+  readonly #places: number;
+  readonly #allowed: number;
+  readonly #memoryNs: number;
+  readonly #isRead: boolean;
+  readonly #arrive: number;
+  readonly #memoryDone: number;
+  readonly #finish: number;
+  #inFlight = 0;
+  #finished = 0;
+
+  /** @param walker the tables of the window, or undefined for a machine whose IOMMU is off */
+  constructor(machine: MachineParameters, point: Point, walker: TableWalker | undefined, seed: number) {
+    const { limits } = machine;
+    this.#point = point;
+    this.#isRead = point.op === 'read';
+    this.#random = xoroshiro128plus(seed);
+    this.#places = Math.max(1, Math.floor(point.windowBytes / point.sizeBytes));
+    this.#link = new PcieLink(linkParameters(machine));
+    const latencyBound = this.#isRead && point.sizeBytes === limits.sizes('read')[0];
+    const issueTps = limits.tps(point) * (latencyBound ? ISSUE_HEADROOM : 1);
+    this.#engine = new SerialLine(Math.round(issueTps * point.sizeBytes * 8));
+    this.#allowed = this.#isRead ? readsInFlight(limits, point.sizeBytes) : WRITES_IN_FLIGHT;
+    this.#memoryNs = this.#isRead ? memoryReadNs(machine, point) : 0;
+    if (walker !== undefined) {
+      this.#timing = new TranslationTiming(walker, seed + 1, {
+        iotlbEntries: machine.iotlbEntries,
+        iotlbWays: machine.iotlbEntries,
+        walkers: WALKERS,
+        walkOverheadNs: 0,
+        tableReadNs: this.#isRead ? machine.readWalkNs : machine.writeWalkNs,
+      });
+    }
+    this.#arrive = this.#kernel.register('dma', () => this.#onArrival());
+    this.#memoryDone = this.#kernel.register('dma', (address) => this.#onMemory(address));
+    this.#finish = this.#kernel.register('dma', () => this.#onFinish());
+  }
+
+  /** Runs `transactions` of them; returns the rate, transactions a second, after the warm-up. */
+  run(transactions: number): number {
+    const counted = Math.floor(transactions * WARM_UP_SHARE);
+    this.#issue();
+    while (this.#finished < counted) this.#kernel.step();
+    const [fromNs, from] = [this.#kernel.nowNs, this.#finished];
+    while (this.#finished < transactions) this.#kernel.step();
+    return ((this.#finished - from) / (this.#kernel.nowNs - fromNs)) * 1e9;
+  }
+
+  checkInvariants(): void {
+    if (this.#inFlight < 0 || this.#inFlight > this.#allowed) {
+      throw new Error(`${this.#inFlight} transactions in flight, at most ${this.#allowed} allowed`);
+    }
+    this.#timing?.checkInvariants();
+    this.#kernel.checkInvariants();
+  }
+
+  #issue(): void {
+    const { sizeBytes } = this.#point;
+    while (this.#inFlight < this.#allowed) {
+      this.#inFlight += 1;
+      const issuedNs = this.#engine.carry(sizeBytes, this.#kernel.nowNs);
+      // Places are aligned to the transaction's size, so the link's arithmetic is the same for each.
+      const atHostNs = this.#isRead
+        ? this.#link.requestRead(0, sizeBytes, issuedNs)
+        : this.#link.write(0, sizeBytes, issuedNs);
+      this.#kernel.scheduleAt(atHostNs, this.#arrive);
+    }
+  }
+
+  #onArrival(): void {
+    const place = Math.floor(((this.#random.next() >>> 0) / 2 ** 32) * this.#places);
+    const iova = WINDOW_IOVA + place * this.#point.sizeBytes;
+    let delayNs = 0;
+    let physical = iova;
+    if (this.#timing !== undefined) {
+      physical = this.#timing.translate(REQUESTER_ID, iova, !this.#isRead, this.#kernel.nowNs);
+      if (physical < 0) throw new Error(`0x${iova.toString(16)} is in the window and was stopped`);
+      delayNs = this.#timing.delayNs;
+    }
+    this.#kernel.schedule(delayNs + this.#memoryNs, this.#memoryDone, physical);
+  }
+
+  #onMemory(_physical: number): void {
+    const nowNs = this.#kernel.nowNs;
+    // A write is done for the engine when its credit comes back, a read when its data does.
+    const doneNs = this.#isRead
+      ? this.#link.completeRead(0, this.#point.sizeBytes, nowNs)
+      : nowNs + this.#link.parameters.propagationNs;
+    this.#kernel.scheduleAt(doneNs, this.#finish);
+  }
+
+  #onFinish(): void {
+    this.#inFlight -= 1;
+    this.#finished += 1;
+    this.#issue();
+  }
+}
+
+/** What is left of the unloaded latency for the host's memory, after engine and link have had theirs, ns. */
+function memoryReadNs(machine: MachineParameters, point: Point): number {
+  const { limits } = machine;
+  const sizeBytes = limits.sizes('read')[0] ?? 64;
+  const smallest: Point = { ...point, sizeBytes };
+  const link = new PcieLink(linkParameters(machine));
+  const issueNs = 1e9 / (limits.tps(smallest) * ISSUE_HEADROOM);
+  const wayNs = link.completeRead(0, sizeBytes, link.requestRead(0, sizeBytes, 0));
+  return Math.max(0, Math.round(readLatencyNs(limits, point.cache, point.windowBytes) - issueNs - wayNs));
+}
