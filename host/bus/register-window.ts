@@ -4,8 +4,10 @@ import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId } from '../memory/frame-table.js';
 
-/** An event carries offset and width in one number. */
-const WIDTH_FACTOR = 8;
+/** An event carries offset and width in one number, and the value with the number of the mapping in another. */
+const WIDTH_FACTOR = 16;
+const VALUES = 2 ** 32;
+const MAPPINGS = 2 ** 20;
 
 /** Why a register access of a domain did not reach the card. */
 export type WindowOutcome = 'done' | 'not-mapped';
@@ -16,7 +18,8 @@ export type WindowOutcome = 'done' | 'not-mapped';
  * in the MMU and never becomes a bus cycle.
  *
  * Writes are posted: they arrive after the link's latency, those of one domain in order. Reads wait for the
- * answer.
+ * answer. Whoever unmaps a page waits until nothing of the old owner is under way (a read of the card flushes
+ * posted writes), so what is still on the link then does not reach the next owner's context.
  */
 export class RegisterWindow {
   readonly #kernel: EventKernel;
@@ -24,6 +27,8 @@ export class RegisterWindow {
   readonly #nic: Nic;
   readonly #arrive: HandlerId;
   readonly #mappedBy: Int32Array;
+  // How often a page has been mapped or unmapped: a posted write belongs to the mapping it went through.
+  readonly #mapping: Int32Array;
   #pageFaults = 0;
 
   constructor(kernel: EventKernel, processor: Processor, nic: Nic) {
@@ -32,6 +37,7 @@ export class RegisterWindow {
     this.#nic = nic;
     this.#arrive = kernel.register('host.registers', (target, value) => this.#onArrive(target, value));
     this.#mappedBy = new Int32Array(nic.contexts.length + 1).fill(-1);
+    this.#mapping = new Int32Array(nic.contexts.length + 1);
   }
 
   /** Accesses that ended in a page fault. */
@@ -46,19 +52,16 @@ export class RegisterWindow {
 
   /** Maps a page of the BAR into one domain, and into no other. */
   map(page: number, domain: DomainId): void {
-    this.#mappedBy[page] = domain;
+    this.#remap(page, domain);
   }
 
   unmap(page: number): void {
-    this.#mappedBy[page] = -1;
+    this.#remap(page, -1);
   }
 
-  /** Posts a write of `width` bytes by a domain. */
+  /** Posts a write of `width` bytes (1, 2, 4 or 8) by a domain at an offset of a page. */
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
-    if (this.#mappedBy[page] !== domain) {
-      this.#pageFaults += 1;
-      return 'not-mapped';
-    }
+    if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
     this.#processor.charge('doorbell');
     const fromNs = this.#kernel.nowNs + this.#processor.elapsedNs;
     const arrivesNs = fromNs + this.#nic.link.parameters.propagationNs;
@@ -66,17 +69,14 @@ export class RegisterWindow {
       arrivesNs,
       this.#arrive,
       (page * PAGE_BYTES + offset) * WIDTH_FACTOR + width,
-      value,
+      (this.#mapping[page] ?? 0) * VALUES + (value >>> 0),
     );
     return 'done';
   }
 
   /** Reads a register now; the time that it takes is charged. Undefined if the page is not mapped. */
   read(domain: DomainId, page: number, offset: number, width = 4): number | undefined {
-    if (this.#mappedBy[page] !== domain) {
-      this.#pageFaults += 1;
-      return undefined;
-    }
+    if (!this.#reaches(domain, page, offset, width)) return undefined;
     this.#processor.charge('registerRead');
     return this.#nic.read(page * PAGE_BYTES + offset, width);
   }
@@ -90,8 +90,24 @@ export class RegisterWindow {
     return this.#nic.read(page * PAGE_BYTES + offset, 4);
   }
 
-  #onArrive(target: number, value: number): void {
+  /** What the MMU decides: the whole access lies in a page that is mapped into the domain. */
+  #reaches(domain: DomainId, page: number, offset: number, width: number): boolean {
+    const inside = Number.isInteger(offset) && offset >= 0 && offset + width <= PAGE_BYTES;
+    if (inside && this.#mappedBy[page] === domain) return true;
+    this.#pageFaults += 1;
+    return false;
+  }
+
+  #remap(page: number, domain: DomainId): void {
+    this.#mappedBy[page] = domain;
+    this.#mapping[page] = ((this.#mapping[page] ?? 0) + 1) % MAPPINGS;
+  }
+
+  #onArrive(target: number, carried: number): void {
     const width = target % WIDTH_FACTOR;
-    this.#nic.write((target - width) / WIDTH_FACTOR, width, value);
+    const offset = (target - width) / WIDTH_FACTOR;
+    const value = carried % VALUES;
+    if ((carried - value) / VALUES !== this.#mapping[Math.floor(offset / PAGE_BYTES)]) return;
+    this.#nic.write(offset, width, value);
   }
 }

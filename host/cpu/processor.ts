@@ -25,6 +25,9 @@ interface Core {
   /** Parties with work, in the order in which they became ready. */
   readonly ready: number[];
   urgent: number;
+  /** Time that it was given to work, ns, all of it; the last of it ends at `busyUntilNs`. */
+  busyNs: number;
+  busyUntilNs: number;
 }
 
 interface Queue {
@@ -52,6 +55,7 @@ export class Processor {
   readonly #cycles: number[] = [];
   readonly #cores: Core[];
   readonly #urgentParty: number[] = [];
+  readonly #halted = new Set<number>();
   readonly #nsPerCycle: number;
   #current = -1;
   #elapsedCycles = 0;
@@ -76,6 +80,8 @@ export class Processor {
       lastParty: -1,
       ready: [],
       urgent: 0,
+      busyNs: 0,
+      busyUntilNs: 0,
     }));
     this.#carryNs = new Array<number>(options.cores).fill(0);
   }
@@ -103,6 +109,20 @@ export class Processor {
     return (this.#cycles[party] ?? 0) * this.#nsPerCycle;
   }
 
+  /** Time that a core has been busy up to now, ns. */
+  busyNsOf(core: number): number {
+    const entry = this.#cores[core];
+    if (entry === undefined) throw new RangeError(`core is ${core}, expected 0 to ${this.cores - 1}`);
+    return entry.busyNs - Math.max(0, entry.busyUntilNs - this.#kernel.nowNs);
+  }
+
+  /** Time that cores had nothing to do up to now, ns, summed over them: wall time less busy time. */
+  get idleNs(): number {
+    let idleNs = 0;
+    for (let core = 0; core < this.cores; core += 1) idleNs += this.#kernel.nowNs - this.busyNsOf(core);
+    return idleNs;
+  }
+
   /** How far into its work whoever runs now has come, ns; 0 outside of work. */
   get elapsedNs(): number {
     return Math.ceil(this.#elapsedCycles * this.#nsPerCycle);
@@ -113,6 +133,7 @@ export class Processor {
     const queue = this.#queues[party];
     const entry = this.#parties[party];
     if (queue === undefined || entry === undefined) throw new Error(`party ${party} does not exist`);
+    if (this.#halted.has(party)) return;
     const wasEmpty = queue.head === queue.works.length;
     queue.works.push(work);
     queue.arguments.push(argument);
@@ -123,6 +144,22 @@ export class Processor {
       core.busy = true;
       this.#kernel.schedule(0, this.#done, entry.core);
     }
+  }
+
+  /** A party never runs again: what waits is thrown away, what comes later is ignored. Work that runs now ends. */
+  halt(party: number): void {
+    if (this.#halted.has(party)) return;
+    this.#halted.add(party);
+    const queue = this.#queues[party];
+    const core = this.#cores[this.#parties[party]?.core ?? -1];
+    if (queue === undefined || core === undefined) throw new Error(`party ${party} does not exist`);
+    queue.works.length = 0;
+    queue.arguments.length = 0;
+    queue.head = 0;
+    const at = core.ready.indexOf(party);
+    if (at < 0) return;
+    core.ready.splice(at, 1);
+    if (at < core.urgent) core.urgent -= 1;
   }
 
   /** Charges the party that runs now. Outside of work (set-up) it only counts. */
@@ -187,6 +224,12 @@ export class Processor {
       queue.works.length = 0;
       queue.arguments.length = 0;
       queue.head = 0;
+    } else if (queue.head >= 1024 && queue.head * 2 > queue.works.length) {
+      // A queue that is never empty must not keep what it has done.
+      queue.works.splice(0, queue.head);
+      queue.arguments.splice(0, queue.head);
+      queue.head = 0;
+      this.#makeReady(core, party);
     } else {
       this.#makeReady(core, party);
     }
@@ -207,6 +250,8 @@ export class Processor {
       this.#carryNs[coreNumber] = busyNs - wholeNs;
       this.#current = -1;
       this.#elapsedCycles = 0;
+      core.busyNs += wholeNs;
+      core.busyUntilNs = this.#kernel.nowNs + wholeNs;
       this.#kernel.schedule(wholeNs, this.#done, coreNumber);
     }
   }

@@ -1,47 +1,28 @@
 import type { Observable } from 'rxjs';
-import type { FaultReason } from '../../nic/counters.js';
-import { FAULT_REASONS } from '../../nic/counters.js';
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
-import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
+import { MANAGEMENT } from '../../nic/registers.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId, FrameKind, FrameTable } from '../memory/frame-table.js';
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
 import type { SetupFault } from '../protection/guest-port.js';
+import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
+import { EventChannel } from './event-channel.js';
+import { FaultLog, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
 /** The hypervisor's own domain number: its frames are nobody's guest memory. */
 export const HYPERVISOR: DomainId = 0;
 
-/** What happens to a guest whose context faulted or whose request was refused. */
-export type FaultPolicy = 'log' | 'revoke' | 'kill';
+export type { ContextSettings } from './card-control.js';
+export type { FaultPolicy, FaultRecord } from './fault-log.js';
 
-/** What the hypervisor remembers of a fault. */
-export interface FaultRecord {
-  readonly atNs: number;
-  readonly domain: string;
-  readonly context: number;
-  /** Which gate or part caught it. */
-  readonly caughtBy: 'set-up' | 'nic';
-  readonly reason: FaultReason | SetupFault['refusal'];
-  readonly action: FaultPolicy;
-}
-
-/** What a context is opened with; addresses are bus addresses, as the device must use them. */
-export interface ContextSettings {
-  readonly mac: number;
-  readonly weight: number;
-  readonly transmitRing: number;
-  readonly transmitSlots: number;
-  readonly receiveRing: number;
-  readonly receiveSlots: number;
-  readonly statusBlock: number;
-  readonly sequenceChecking: boolean;
-  readonly antiSpoofing: boolean;
-  readonly promiscuous: boolean;
+/** A port that is no context of the card: a paravirtual front end. */
+interface FrontEnd {
+  readonly domain: Domain;
+  readonly onRevoked: () => void;
 }
 
 const VECTOR_RING_LOG2 = 6;
@@ -59,13 +40,15 @@ export class Hypervisor {
   readonly #processor: Processor;
   readonly #window: RegisterWindow;
   readonly #nic: Nic;
+  readonly #card: CardControl;
   readonly #policy: FaultPolicy;
-  readonly #faults: Outlet<FaultRecord>;
-  readonly #faultLog: FaultRecord[] = [];
+  readonly #faults: FaultLog;
   readonly #domains: Domain[] = [];
   readonly #self: Domain;
   readonly #contextDomain: (Domain | undefined)[];
-  readonly #contextHandler: (() => void)[];
+  readonly #contextChannel: (EventChannel | undefined)[];
+  readonly #frontEnds = new Map<number, FrontEnd>();
+  #nextFrontEnd: number;
   readonly #isr = () => this.#onInterrupt();
   readonly #revoked: ((context: number) => void)[] = [];
   #interruptPosted = false;
@@ -73,7 +56,6 @@ export class Hypervisor {
   #vectorConsumer = 0;
   #hypercalls = 0;
   #virtualInterrupts = 0;
-  #faultCount = 0;
 
   constructor(parts: {
     readonly kernel: EventKernel;
@@ -90,14 +72,16 @@ export class Hypervisor {
     this.#processor = parts.processor;
     this.#window = parts.window;
     this.#nic = parts.nic;
+    this.#card = new CardControl(parts.window);
     this.#policy = parts.policy;
-    this.#faults = new Outlet('host.hypervisor.faults$', parts.kernel);
-    this.faults$ = this.#faults.stream$;
+    this.#faults = new FaultLog(parts.kernel);
+    this.faults$ = this.#faults.faults$;
     this.party = parts.processor.addParty('hypervisor', 0, true);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.party, parts.memory, parts.frames);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
-    this.#contextHandler = parts.nic.contexts.map(() => () => {});
+    this.#contextChannel = parts.nic.contexts.map(() => undefined);
+    this.#nextFrontEnd = parts.nic.contexts.length;
     this.#window.map(this.#window.managementPage, HYPERVISOR);
   }
 
@@ -115,11 +99,11 @@ export class Hypervisor {
 
   /** Faults since the start; the log keeps the first of them. */
   get faultCount(): number {
-    return this.#faultCount;
+    return this.#faults.count;
   }
 
   get faultLog(): readonly FaultRecord[] {
-    return this.#faultLog;
+    return this.#faults.records;
   }
 
   /** A new domain on a core, without memory yet. */
@@ -143,13 +127,21 @@ export class Hypervisor {
     return (outcome.value[0] ?? 0) * FRAME_BYTES;
   }
 
+  /** Gives back what `allocateOwn` gave. Nothing may reach it any more. */
+  freeOwn(address: number, bytes: number): void {
+    const first = Math.floor(address / FRAME_BYTES);
+    const count = Math.max(1, Math.ceil(bytes / FRAME_BYTES));
+    for (let frame = first; frame < first + count; frame += 1) {
+      if (!this.#frames.release(HYPERVISOR, frame).ok)
+        throw new Error(`frame ${frame} is not the hypervisor's to free`);
+    }
+  }
+
   /** Gives the NIC its vector ring. `busAddressOf` says how the device must address it. */
   attachVectorRing(busAddressOf: (physical: number, bytes: number) => number): void {
-    const entryBytes = this.#window.readNow(this.#window.managementPage, MANAGEMENT.VECTOR_BYTES);
-    const bytes = VECTOR_RING_HEADER_BYTES + entryBytes * 2 ** VECTOR_RING_LOG2;
+    const bytes = VECTOR_RING_HEADER_BYTES + this.#card.vectorBytes * 2 ** VECTOR_RING_LOG2;
     this.#vectorRing = this.allocateOwn('hypervisor', bytes);
-    this.#writeAddress('VECTOR_RING_LOW', 'VECTOR_RING_HIGH', busAddressOf(this.#vectorRing, bytes));
-    this.#manage('VECTOR_RING_SIZE', VECTOR_RING_LOG2);
+    this.#card.attachVectorRing(busAddressOf(this.#vectorRing, bytes), VECTOR_RING_LOG2);
   }
 
   /** Counts and charges one hypercall of whoever runs. */
@@ -163,46 +155,54 @@ export class Hypervisor {
    * @throws RangeError when the card has no context left or refuses the settings.
    */
   openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): number {
-    const context = this.#nic.contexts.findIndex((candidate) => candidate.state === 'free');
+    const context = this.#nic.contexts.findIndex(
+      (candidate) => candidate.state === 'free' && settings.eligible?.(candidate.index) !== false,
+    );
     if (context < 0) {
       throw new RangeError(
         `${domain.name}: all ${this.#nic.contexts.length} contexts are taken; expected a larger nic.contexts`,
       );
     }
-    this.#manage('SELECT', context);
-    this.#command('allocate', domain);
-    this.#manage('MAC_LOW', settings.mac % 0x100000000);
-    this.#manage('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
-    this.#manage('WEIGHT', settings.weight);
-    this.#manage('SEQUENCE', settings.sequenceChecking ? 1 : 0);
-    const slotsLog2 = Math.log2(Math.max(settings.transmitSlots, settings.receiveSlots));
-    // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).
-    this.#manage('SEQUENCE_MODULUS', Math.max(16, slotsLog2 + 1));
-    this.#writeAddress('TX_RING_LOW', 'TX_RING_HIGH', settings.transmitRing);
-    this.#manage('TX_RING_SIZE', Math.log2(settings.transmitSlots));
-    this.#writeAddress('RX_RING_LOW', 'RX_RING_HIGH', settings.receiveRing);
-    this.#manage('RX_RING_SIZE', Math.log2(settings.receiveSlots));
-    this.#writeAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
-    this.#manage('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
-    try {
-      this.#command('open', domain);
-    } catch (error) {
-      this.#command('revoke', domain);
-      throw error;
-    }
+    this.#card.open(context, settings, domain.name);
     this.#contextDomain[context] = domain;
-    this.#contextHandler[context] = onVirtualInterrupt;
+    this.#contextChannel[context] = this.openChannel(domain, onVirtualInterrupt);
     this.#window.map(context, domain.id);
     return context;
   }
 
-  /** Takes a context away: the page is unmapped, the NIC stops everything of it. Harmless when it has gone before. */
+  /** Makes a front end known, so that it can be revoked like a context. Returns its number, past those of the contexts. */
+  registerFrontEnd(domain: Domain, onRevoked: () => void): number {
+    const port = this.#nextFrontEnd;
+    this.#nextFrontEnd += 1;
+    this.#frontEnds.set(port, { domain, onRevoked });
+    return port;
+  }
+
+  /** A virtual interrupt line into a domain. */
+  openChannel(domain: Domain, handler: () => void): EventChannel {
+    return new EventChannel(this.#processor, this.party, domain, handler);
+  }
+
+  /**
+   * Takes a context (or front end) away: the page is unmapped, the NIC stops everything of it. Harmless when it
+   * has gone before.
+   */
   revokeContext(context: number): void {
+    const frontEnd = this.#frontEnds.get(context);
+    if (frontEnd !== undefined) {
+      this.#frontEnds.delete(context);
+      frontEnd.onRevoked();
+      return;
+    }
+    if (this.#contextDomain[context] === undefined) return;
+    // A fault that nobody has read yet must not be laid at the door of the context's next owner.
+    this.#onNicFaults();
     if (this.#contextDomain[context] === undefined) return;
     this.#contextDomain[context] = undefined;
+    this.#contextChannel[context]?.close();
+    this.#contextChannel[context] = undefined;
     this.#window.unmap(context);
-    this.#manage('SELECT', context);
-    this.#manage('COMMAND', COMMANDS.indexOf('revoke'));
+    this.#card.revoke(context);
     for (const listener of this.#revoked) listener(context);
   }
 
@@ -228,36 +228,27 @@ export class Hypervisor {
     this.#processor.post(this.party, this.#isr);
   }
 
-  /** Posts a virtual interrupt: `handler` runs on the domain's CPU time. */
-  postVirtualInterrupt(domain: Domain, handler: () => void): void {
+  /** Sends a virtual interrupt, unless one is pending on the channel. The handler runs on the domain's CPU time. */
+  notify(channel: EventChannel): void {
+    if (channel.notify()) this.#virtualInterrupts += 1;
+  }
+
+  /** Stops a domain for good: its work is thrown away and its contexts are revoked. Its memory stays as it is. */
+  kill(domain: Domain): void {
     if (domain.state === 'killed') return;
-    this.#virtualInterrupts += 1;
-    this.#processor.chargeParty(this.party, 'virtualInterrupt');
-    this.#processor.post(domain.party, handler);
-  }
-
-  #manage(name: keyof typeof MANAGEMENT, value: number): void {
-    this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value);
-  }
-
-  #writeAddress(low: keyof typeof MANAGEMENT, high: keyof typeof MANAGEMENT, address: number): void {
-    this.#manage(low, address % 0x100000000);
-    this.#manage(high, Math.floor(address / 0x100000000));
-  }
-
-  #command(command: (typeof COMMANDS)[number], domain: Domain): void {
-    this.#manage('COMMAND', COMMANDS.indexOf(command));
-    const code = this.#window.readNow(this.#window.managementPage, MANAGEMENT.COMMAND_STATUS);
-    const status: CommandStatus = COMMAND_STATUSES[code] ?? 'unknown-command';
-    if (status !== 'done')
-      throw new RangeError(`${domain.name}: the card refused to ${command} a context: ${status}`);
+    domain.state = 'killed';
+    this.#processor.halt(domain.party);
+    for (const [context, owner] of this.#contextDomain.entries())
+      if (owner === domain) this.revokeContext(context);
+    for (const [port, frontEnd] of [...this.#frontEnds])
+      if (frontEnd.domain === domain) this.revokeContext(port);
   }
 
   /** The interrupt service routine: drains every vector that is there. */
   #onInterrupt(): void {
     this.#interruptPosted = false;
     this.#processor.charge('interrupt');
-    const words = this.#window.readNow(this.#window.managementPage, MANAGEMENT.VECTOR_BYTES) / 4;
+    const words = this.#card.vectorBytes / 4;
     const producer = this.#memory.readU32(this.#vectorRing);
     const contexts = this.#nic.contexts.length;
     while (this.#vectorConsumer !== producer) {
@@ -285,21 +276,15 @@ export class Hypervisor {
   }
 
   #onContextBit(context: number): void {
-    const domain = this.#contextDomain[context];
-    const handler = this.#contextHandler[context];
-    if (domain !== undefined && handler !== undefined) this.postVirtualInterrupt(domain, handler);
+    const channel = this.#contextChannel[context];
+    if (channel !== undefined) this.notify(channel);
   }
 
   #onNicFaults(): void {
-    const page = this.#window.managementPage;
-    for (;;) {
-      const context = this.#window.read(HYPERVISOR, page, MANAGEMENT.FAULT_CONTEXT) ?? ALL_ONES;
-      if (context === ALL_ONES) return;
-      const reason =
-        FAULT_REASONS[this.#window.read(HYPERVISOR, page, MANAGEMENT.FAULT_REASON) ?? 0] ?? 'none';
-      this.#manage('FAULT_POP', 1);
-      const domain = this.#contextDomain[context];
-      if (domain !== undefined) this.#deal(domain, context, 'nic', reason);
+    for (let fault = this.#card.nextFault(); fault !== undefined; fault = this.#card.nextFault()) {
+      this.#processor.chargeParty(this.party, 'registerRead', 2);
+      const domain = this.#contextDomain[fault.context];
+      if (domain !== undefined) this.#deal(domain, fault.context, 'nic', fault.reason);
     }
   }
 
@@ -309,22 +294,9 @@ export class Hypervisor {
     caughtBy: FaultRecord['caughtBy'],
     reason: FaultRecord['reason'],
   ): void {
-    this.#faultCount += 1;
-    const record: FaultRecord = {
-      atNs: this.#kernel.nowNs,
-      domain: domain.name,
-      context,
-      caughtBy,
-      reason,
-      action: this.#policy,
-    };
-    // A storm of refusals must not become a storm of memory.
-    if (this.#faultLog.length < MAX_FAULT_RECORDS) this.#faultLog.push(record);
-    this.#faults.next(record);
-    if (this.#policy === 'log') return;
-    this.revokeContext(context);
-    if (this.#policy === 'kill') domain.state = 'killed';
+    const action = this.#policy;
+    this.#faults.add({ atNs: this.#kernel.nowNs, domain: domain.name, context, caughtBy, reason, action });
+    if (action === 'revoke') this.revokeContext(context);
+    if (action === 'kill') this.kill(domain);
   }
 }
-
-const MAX_FAULT_RECORDS = 1000;

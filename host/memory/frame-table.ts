@@ -16,6 +16,14 @@ export type FrameOutcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: FrameRefusal; readonly frame: number };
 
+/** Somebody who keeps tables of who may reach what: told at once, before a frame can have its next owner. */
+export interface OwnershipObserver {
+  /** These frames belong to `domain` now. The list is borrowed. */
+  given(frames: readonly number[], domain: DomainId, kind: FrameKind): void;
+  /** These no longer do. */
+  taken(frames: readonly number[], domain: DomainId): void;
+}
+
 /**
  * Every frame of memory with its owner, its kind and its reference count. A frame that is referenced by DMA
  * (a count above zero) is not given to anybody else: a release of it is remembered and carried out when the
@@ -31,6 +39,8 @@ export class FrameTable {
   // Free frames below the mark that have come back; all from the mark on are free and untouched.
   readonly #returned: number[] = [];
   #mark = 0;
+  readonly #observers: OwnershipObserver[] = [];
+  readonly #one: [number] = [0];
   #pinned = 0;
   #pinsTaken = 0;
   #pinsReleased = 0;
@@ -78,19 +88,20 @@ export class FrameTable {
     return this.#releasing[frame] === 1;
   }
 
+  /** Tells `observer` of every change of owner from now on. */
+  observe(observer: OwnershipObserver): void {
+    this.#observers.push(observer);
+  }
+
   /** Gives `count` frames, in one piece if `contiguous`, zeroed. Returns the frame numbers. */
   allocate(domain: DomainId, kind: FrameKind, count: number, contiguous = false): FrameOutcome<number[]> {
-    const fresh = this.frames - this.#mark;
-    if (contiguous ? fresh < count : this.freeFrames < count) {
-      return { ok: false, refusal: 'out-of-memory', frame: this.#mark };
-    }
-    const frames: number[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const frame = contiguous ? this.#mark++ : (this.#returned.pop() ?? this.#mark++);
+    const frames = contiguous ? this.#takePiece(count) : this.#takeAny(count);
+    if (frames === undefined) return { ok: false, refusal: 'out-of-memory', frame: this.#mark };
+    for (const frame of frames) {
       this.#owner[frame] = domain;
       this.#kind[frame] = FRAME_KINDS.indexOf(kind);
-      frames.push(frame);
     }
+    for (const observer of this.#observers) observer.given(frames, domain, kind);
     return { ok: true, value: frames };
   }
 
@@ -120,15 +131,19 @@ export class FrameTable {
     return undefined;
   }
 
-  /** One more reference. */
+  /** One more reference. @throws Error for a frame that nobody owns: only a gate that did not look would pin it. */
   pin(frame: number): void {
+    if (this.owner(frame) === NO_OWNER) throw new Error(`frame ${frame} is pinned and belongs to nobody`);
     const count = this.#count[frame] ?? 0;
     this.#count[frame] = count + 1;
     if (count === 0) this.#pinned += 1;
     this.#pinsTaken += 1;
   }
 
-  /** One reference less; a release that waited for it happens now. True if the frame became free by it. */
+  /**
+   * One reference less; a release that waited for it happens now. True if the frame became free by it.
+   * @throws Error when it has none: the books of whoever unpins are wrong.
+   */
   unpin(frame: number): boolean {
     const count = this.#count[frame] ?? 0;
     if (count === 0) throw new Error(`frame ${frame} is unpinned more often than pinned`);
@@ -159,16 +174,21 @@ export class FrameTable {
     if (!(frame >= 0 && frame < this.frames)) return { ok: false, refusal: 'not-ram', frame };
     if (this.#owner[frame] !== from || this.#releasing[frame] === 1)
       return { ok: false, refusal: 'not-owner', frame };
+    if (this.#kind[frame] !== GUEST_KIND) return { ok: false, refusal: 'wrong-kind', frame };
     if ((this.#count[frame] ?? 0) > 0) return { ok: false, refusal: 'pinned', frame };
+    this.#tellTaken(frame);
     this.#owner[frame] = to;
+    this.#tellGiven(frame);
     return { ok: true, value: undefined };
   }
 
   /** Takes a frame away whatever its count: what a hypervisor does that does not know of the DMA. For experiments. */
   forceTransfer(frame: number, to: DomainId, kind: FrameKind): void {
+    this.#tellTaken(frame);
     this.#owner[frame] = to;
     this.#kind[frame] = FRAME_KINDS.indexOf(kind);
     this.#releasing[frame] = 0;
+    this.#tellGiven(frame);
   }
 
   checkInvariants(): void {
@@ -188,7 +208,46 @@ export class FrameTable {
       throw new Error('pins taken are not pins released plus in flight');
   }
 
+  #takeAny(count: number): number[] | undefined {
+    if (this.freeFrames < count) return undefined;
+    const frames: number[] = [];
+    while (frames.length < count) frames.push(this.#returned.pop() ?? this.#mark++);
+    return frames;
+  }
+
+  /** Frames that follow each other: untouched ones, and once those are used up, ones that have come back. */
+  #takePiece(count: number): number[] | undefined {
+    const numbered = (first: number) => Array.from({ length: count }, (_, index) => first + index);
+    if (this.frames - this.#mark >= count) {
+      this.#mark += count;
+      return numbered(this.#mark - count);
+    }
+    const sorted = [...this.#returned].sort((left, right) => left - right);
+    let run = 0;
+    for (const [index, frame] of sorted.entries()) {
+      run = index > 0 && sorted[index - 1] === frame - 1 ? run + 1 : 1;
+      if (run < count) continue;
+      const first = frame - count + 1;
+      const rest = this.#returned.filter((other) => other < first || other > frame);
+      this.#returned.splice(0, this.#returned.length, ...rest);
+      return numbered(first);
+    }
+    return undefined;
+  }
+
+  #tellGiven(frame: number): void {
+    this.#one[0] = frame;
+    for (const observer of this.#observers) observer.given(this.#one, this.owner(frame), this.kind(frame));
+  }
+
+  #tellTaken(frame: number): void {
+    this.#one[0] = frame;
+    for (const observer of this.#observers) observer.taken(this.#one, this.owner(frame));
+  }
+
   #free(frame: number): void {
+    // Whoever keeps tables closes them first: what the device writes after that must not survive the fill.
+    this.#tellTaken(frame);
     // What the next owner gets must not tell of the last one.
     this.#memory.fill(frame * FRAME_BYTES, FRAME_BYTES, 0);
     this.#owner[frame] = NO_OWNER;

@@ -75,7 +75,7 @@ export class PhysicalMemory {
     }
   }
 
-  /** Copies within memory. */
+  /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: number, toAddress: number, length: number): void {
     this.#require(fromAddress, length);
     let from = fromAddress;

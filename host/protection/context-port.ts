@@ -2,9 +2,10 @@ import { STATUS_BLOCK_BYTES } from '../../nic/completions.js';
 import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import type { HostParts } from '../host-parts.js';
+import type { ContextSettings } from '../hypervisor/card-control.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { FRAME_BYTES } from '../memory/physical-memory.js';
-import { ContextQueue, type SetupGate } from './context-queue.js';
+import { ContextQueue, requireSlots, type SetupGate } from './context-queue.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
 
 /** What is particular to an approach when it gives a guest a context of its own. */
@@ -16,6 +17,8 @@ export interface ContextPortPlan {
   readonly receiveGate: SetupGate;
   /** CDNA: rings and status block belong to the hypervisor, and the NIC checks sequence numbers. */
   readonly hypervisorRings: boolean;
+  /** Contexts of the card that will do; all of them if left out. */
+  readonly eligible?: (context: number) => boolean;
   /** How the device must address what lies at a physical address. */
   busAddressOf(physical: number, bytes: number): number;
 }
@@ -30,6 +33,7 @@ export class ContextPort implements GuestPort {
   /** Physical range of rings and status block. */
   readonly ringMemory: { readonly address: number; readonly bytes: number };
   readonly #parts: HostParts;
+  readonly #hypervisorRings: boolean;
   #handler: () => void = () => {};
   #open = true;
 
@@ -39,6 +43,8 @@ export class ContextPort implements GuestPort {
     this.#parts = parts;
     this.domain = domain;
     this.mac = options.mac;
+    requireSlots('transmit', options.transmitSlots);
+    requireSlots('receive', options.receiveSlots);
     const transmitBytes = roundUp(options.transmitSlots * DESCRIPTOR_BYTES);
     const receiveBytes = roundUp(options.receiveSlots * DESCRIPTOR_BYTES);
     const bytes = transmitBytes + receiveBytes + FRAME_BYTES;
@@ -59,23 +65,27 @@ export class ContextPort implements GuestPort {
       ring: base + transmitBytes,
       statusWord: statusBlock + STATUS_BLOCK_BYTES / 2,
     });
+    this.#hypervisorRings = plan.hypervisorRings;
     const bus = plan.busAddressOf(base, bytes);
-    this.context = parts.hypervisor.openContext(
-      domain,
-      {
-        mac: options.mac,
-        weight: options.weight,
-        transmitRing: bus,
-        transmitSlots: options.transmitSlots,
-        receiveRing: bus + transmitBytes,
-        receiveSlots: options.receiveSlots,
-        statusBlock: bus + transmitBytes + receiveBytes,
-        sequenceChecking: plan.hypervisorRings,
-        antiSpoofing: options.antiSpoofing,
-        promiscuous: options.promiscuous,
-      },
-      () => this.#handler(),
-    );
+    const settings: ContextSettings = {
+      mac: options.mac,
+      weight: options.weight,
+      transmitRing: bus,
+      transmitSlots: options.transmitSlots,
+      receiveRing: bus + transmitBytes,
+      receiveSlots: options.receiveSlots,
+      statusBlock: bus + transmitBytes + receiveBytes,
+      sequenceChecking: plan.hypervisorRings,
+      antiSpoofing: options.antiSpoofing,
+      promiscuous: options.promiscuous,
+      ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
+    };
+    try {
+      this.context = parts.hypervisor.openContext(domain, settings, () => this.#handler());
+    } catch (error) {
+      this.freeRings();
+      throw error;
+    }
     const modulus = parts.nic.contexts[this.context]?.sequenceModulus ?? 2 ** 16;
     this.transmit.bind(this.context, modulus);
     this.receive.bind(this.context, modulus);
@@ -91,7 +101,7 @@ export class ContextPort implements GuestPort {
   }
 
   maskInterrupts(masked: boolean): void {
-    this.#mailbox(MAILBOX.INTERRUPT_MASK, masked ? 1 : 0);
+    if (this.#open) this.#mailbox(MAILBOX.INTERRUPT_MASK, masked ? 1 : 0);
   }
 
   /** The context is gone (closed, or revoked by the hypervisor). */
@@ -100,6 +110,16 @@ export class ContextPort implements GuestPort {
     this.transmit.unbind();
     this.receive.unbind();
     this.#handler = () => {};
+  }
+
+  /** Gives the memory of rings and status block back. The device must not reach it any more. */
+  freeRings(): void {
+    const { address, bytes } = this.ringMemory;
+    if (this.#hypervisorRings) {
+      this.#parts.hypervisor.freeOwn(address, bytes);
+      return;
+    }
+    for (let at = address; at < address + bytes; at += FRAME_BYTES) this.domain.release(at / FRAME_BYTES);
   }
 
   #configure(options: PortOptions): void {

@@ -8,7 +8,8 @@ import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-p
 export interface SetupGate {
   /**
    * Looks at the first `count` buffers of a batch and returns how many may go; for those it has set
-   * `queue.busAddresses`. If it stops early it has called `queue.refuse`.
+   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less room than the driver
+   * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
   /** Who writes descriptors, and pays for it: a number on the processor. */
@@ -54,6 +55,7 @@ export class ContextQueue implements PortQueue {
   #refusal: SetupFault | undefined;
   #accepted = 0;
   #refused = 0;
+  #finalConsumer = 0;
 
   constructor(parts: HostParts, domain: Domain, gate: SetupGate, placement: QueuePlacement) {
     requireSlots(placement.direction, placement.slots);
@@ -77,9 +79,10 @@ export class ContextQueue implements PortQueue {
     this.#sequenceModulus = sequenceModulus;
   }
 
-  /** The context is gone: nothing more is accepted. */
+  /** The context is gone: nothing more is accepted, nothing more will be finished. */
   unbind(): void {
     this.#context = -1;
+    this.#finalConsumer = this.consumerInMemory();
   }
 
   get context(): number {
@@ -135,6 +138,7 @@ export class ContextQueue implements PortQueue {
     const count = Math.min(batch.count, room);
     if (count === 0) return 0;
     const admitted = this.#gate.admit(this, batch, count);
+    if (this.#context < 0) return 0;
     for (let index = 0; index < admitted; index += 1) {
       this.#write(
         batch.addresses[index] ?? 0,
@@ -170,6 +174,11 @@ export class ContextQueue implements PortQueue {
   }
 
   consumer(): number {
+    return this.#context < 0 ? this.#finalConsumer : this.consumerInMemory();
+  }
+
+  /** What the NIC has written to the status block. */
+  consumerInMemory(): number {
     return this.#parts.memory.readU32(this.#statusWord);
   }
 
@@ -215,7 +224,8 @@ export class ContextQueue implements PortQueue {
   }
 }
 
-function requireSlots(direction: string, slots: number): void {
+/** @throws RangeError for a ring that no port can have. */
+export function requireSlots(direction: string, slots: number): void {
   if (!Number.isInteger(slots) || slots < 2 || slots > 32_768 || (slots & (slots - 1)) !== 0) {
     throw new RangeError(`port.${direction}Slots is ${slots}, expected a power of two from 2 to 32,768`);
   }

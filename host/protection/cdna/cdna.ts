@@ -75,14 +75,33 @@ export class Cdna implements Protection {
       refused += port.transmit.refused + port.receive.refused;
       for (const gate of gates) timeouts += gate.timeouts;
     }
-    return { accepted, refused, checked: 0, denied: 0, details: { releaseTimeouts: timeouts } };
+    return {
+      accepted,
+      refused,
+      checked: 0,
+      denied: 0,
+      details: { releaseTimeouts: timeouts, ...this.#pins() },
+    };
   }
 
   checkInvariants(): void {
-    for (const { port } of this.#open.values()) {
+    let held = 0;
+    for (const { port, gates } of this.#open.values()) {
       port.transmit.checkInvariants();
       port.receive.checkInvariants();
+      for (const gate of gates) held += gate.checkInvariants();
     }
+    const frames = this.#parts?.frames;
+    if (frames !== undefined && frames.pinsTaken - frames.pinsReleased !== held) {
+      throw new Error(
+        `${frames.pinsTaken - frames.pinsReleased} references, ${held} of them for descriptors`,
+      );
+    }
+  }
+
+  #pins(): Record<string, number> {
+    const frames = this.#parts?.frames;
+    return { pinsTaken: frames?.pinsTaken ?? 0, pinsReleased: frames?.pinsReleased ?? 0 };
   }
 
   #forget(context: number): void {
@@ -96,5 +115,6 @@ export class Cdna implements Protection {
       gate.releaseAll();
     }
     entry.port.markClosed();
+    entry.port.freeRings();
   }
 }

@@ -21,6 +21,7 @@ export class ValidatedGate implements SetupGate {
   #unpinned = 0;
   #timerArmed = false;
   readonly #onTimeout: number;
+  readonly #releaseWork = () => this.#timeout();
   #queue: ContextQueue | undefined;
   #timeouts = 0;
 
@@ -28,7 +29,9 @@ export class ValidatedGate implements SetupGate {
     this.#parts = parts;
     this.writer = parts.hypervisor.party;
     this.#timeoutNs = timeoutNs;
-    this.#onTimeout = parts.kernel.register('host.cdna.release', () => this.#timeout());
+    this.#onTimeout = parts.kernel.register('host.cdna.release', () =>
+      parts.processor.post(parts.hypervisor.party, this.#releaseWork),
+    );
   }
 
   /** Releases that came from the timeout, not from a hypercall. */
@@ -40,10 +43,15 @@ export class ValidatedGate implements SetupGate {
     this.#queue = queue;
     this.#parts.hypervisor.enterHypercall();
     this.releaseFinished();
+    // Room is what the NIC has finished, not what the driver says: a slot that is still in flight must neither
+    // be overwritten nor lose its references.
+    const most = Math.min(count, queue.slots - this.held);
     let valid = 0;
-    while (valid < count && this.#validate(queue, batch, valid)) valid += 1;
+    while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
+    // The refusal may have cost the guest its context; nobody would drop references taken after that.
+    if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
-    const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
+    const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = batch.addresses[index] ?? 0;
       this.#eachFrame(address, batch.lengths[index] ?? 0, PIN, this.#parts);
@@ -73,10 +81,28 @@ export class ValidatedGate implements SetupGate {
     return this.#queue === undefined ? 0 : (this.#queue.producer - this.#unpinned) >>> 0;
   }
 
+  /** Throws when it holds more than a ring can. Returns the references that it holds, pages. */
+  checkInvariants(): number {
+    const queue = this.#queue;
+    if (queue === undefined) return 0;
+    if (this.held > queue.slots) throw new Error(`${this.held} descriptors are held in ${queue.slots} slots`);
+    let pages = 0;
+    for (let index = this.#unpinned; index !== queue.producer; index = (index + 1) >>> 0) {
+      const address = queue.postedAddress(index);
+      const last = Math.floor((address + queue.postedLength(index) - 1) / FRAME_BYTES);
+      pages += last - Math.floor(address / FRAME_BYTES) + 1;
+    }
+    return pages;
+  }
+
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
     const { frames, processor } = this.#parts;
     const address = batch.addresses[index] ?? 0;
     const length = batch.lengths[index] ?? 0;
+    if (!Number.isInteger(address)) {
+      queue.refuse('not-ram', address, length);
+      return false;
+    }
     if (length === 0 || length > MAX_BUFFER_BYTES) {
       queue.refuse('bad-length', address, length);
       return false;

@@ -2,25 +2,9 @@ import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { ContextPort } from '../context-port.js';
-import type { ContextQueue, SetupGate } from '../context-queue.js';
-import type { BufferBatch, GuestPort, PortOptions } from '../guest-port.js';
+import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
-
-/** Nobody stands at the set-up gate: the driver writes its own descriptors, with whatever is in them. */
-class UnmannedGate implements SetupGate {
-  readonly writer: number;
-
-  constructor(domain: Domain) {
-    this.writer = domain.party;
-  }
-
-  admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
-    for (let index = 0; index < count; index += 1) queue.busAddresses[index] = batch.addresses[index] ?? 0;
-    return count;
-  }
-
-  finish(): void {}
-}
+import { UnmannedGate } from '../unmanned-gate.js';
 
 /**
  * Plain DMA, the PC's older design: guests program their context with physical addresses, and the northbridge
@@ -78,6 +62,7 @@ export class PlainDma implements Protection {
       if (port.context !== context) continue;
       this.#closedAccepted += port.transmit.accepted + port.receive.accepted;
       port.markClosed();
+      port.freeRings();
       this.#ports.delete(port);
     }
   }

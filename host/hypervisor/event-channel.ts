@@ -1,0 +1,49 @@
+import type { Processor } from '../cpu/processor.js';
+import type { Domain } from './domain.js';
+
+/**
+ * A virtual interrupt line into a domain, as Xen's event channels are: one pending bit. While it is set,
+ * further events say nothing new; it is cleared when the domain's handler begins, so an event that comes
+ * during the handler brings it back.
+ */
+export class EventChannel {
+  readonly domain: Domain;
+  readonly #processor: Processor;
+  readonly #payer: number;
+  readonly #work: () => void;
+  #handler: (() => void) | undefined;
+  #pending = false;
+  #delivered = 0;
+
+  /** @param payer who pays for posting (the hypervisor), a number on the processor. */
+  constructor(processor: Processor, payer: number, domain: Domain, handler: () => void) {
+    this.#processor = processor;
+    this.#payer = payer;
+    this.domain = domain;
+    this.#handler = handler;
+    this.#work = () => {
+      this.#pending = false;
+      this.#handler?.();
+    };
+  }
+
+  /** Virtual interrupts that were posted; those that found the bit set are not among them. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  /** Sets the bit; true if it was not set and the domain will run its handler for it. */
+  notify(): boolean {
+    if (this.#pending || this.#handler === undefined || this.domain.state === 'killed') return false;
+    this.#pending = true;
+    this.#delivered += 1;
+    this.#processor.chargeParty(this.#payer, 'virtualInterrupt');
+    this.#processor.post(this.domain.party, this.#work);
+    return true;
+  }
+
+  /** The handler never runs again, not even for an event that is pending. */
+  close(): void {
+    this.#handler = undefined;
+  }
+}

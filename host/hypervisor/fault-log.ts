@@ -1,0 +1,49 @@
+import type { Observable } from 'rxjs';
+import type { FaultReason } from '../../nic/counters.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { Outlet } from '../../scheduler/outlet.js';
+import type { SetupRefusal } from '../protection/guest-port.js';
+
+/** What happens to a guest whose context faulted or whose request was refused. */
+export type FaultPolicy = 'log' | 'revoke' | 'kill';
+
+/** What the hypervisor remembers of a fault. */
+export interface FaultRecord {
+  readonly atNs: number;
+  readonly domain: string;
+  readonly context: number;
+  /** Which gate or part caught it. */
+  readonly caughtBy: 'set-up' | 'nic';
+  readonly reason: FaultReason | SetupRefusal;
+  readonly action: FaultPolicy;
+}
+
+/** A storm of refusals must not become a storm of memory. */
+const MAX_RECORDS = 1000;
+
+/** Faults as the hypervisor writes them down: all are counted and streamed, the first thousand are kept. */
+export class FaultLog {
+  readonly faults$: Observable<FaultRecord>;
+  readonly #outlet: Outlet<FaultRecord>;
+  readonly #records: FaultRecord[] = [];
+  #count = 0;
+
+  constructor(kernel: EventKernel) {
+    this.#outlet = new Outlet('host.hypervisor.faults$', kernel);
+    this.faults$ = this.#outlet.stream$;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get records(): readonly FaultRecord[] {
+    return this.#records;
+  }
+
+  add(record: FaultRecord): void {
+    this.#count += 1;
+    if (this.#records.length < MAX_RECORDS) this.#records.push(record);
+    this.#outlet.next(record);
+  }
+}
