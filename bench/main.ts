@@ -1,8 +1,7 @@
 import { arch, cpus, platform } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { makeFloorLoop } from './floor-loop.js';
-import { measure, round } from './measure.js';
+import { Stopwatch } from './measure.js';
 import type { BenchContext, Row } from './section.js';
 import { sections } from './sections/index.js';
 
@@ -18,26 +17,14 @@ const progress = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 };
 
-progress('the floor');
-const floorNs = new Map([60, 1514].map((frameBytes) => [frameBytes, timeFloor(frameBytes)]));
-const context: BenchContext = {
-  quick: flags.quick,
-  progress,
-  floorNs: (frameBytes) => {
-    const known = floorNs.get(frameBytes);
-    if (known !== undefined) return known;
-    const measured = timeFloor(frameBytes);
-    floorNs.set(frameBytes, measured);
-    return measured;
-  },
-};
+const stopwatch = new Stopwatch(flags.quick);
+const context: BenchContext = { quick: flags.quick, stopwatch, progress };
 
-const results: { name: string; title: string; rows: Row[] }[] = [];
+const results: { name: string; title: string; rows: readonly Row[] }[] = [];
 for (const section of sections) {
   if (flags.only.length > 0 && !flags.only.includes(section.name)) continue;
   progress(section.title);
-  const rows = (await section.run(context)).map(withFloorRatio);
-  results.push({ name: section.name, title: section.title, rows });
+  results.push({ name: section.name, title: section.title, rows: await section.run(context) });
 }
 progress('');
 
@@ -67,32 +54,12 @@ function readFlags() {
   }
 }
 
-function timeFloor(frameBytes: number): number {
-  const operations = flags.quick ? 20_000 : 400_000;
-  return measure(makeFloorLoop(frameBytes), { operations, repetitions: flags.quick ? 3 : 15 }).medianNs;
-}
-
-/** A row's time over the floor's: comparable between machines and days, which nanoseconds are not. */
-function withFloorRatio(row: Row): Row {
-  if (row.floorRatio !== undefined) return row;
-  const ns = timePerOperation(row);
-  if (ns === undefined) return row;
-  const frameBytes = typeof row.frameBytes === 'number' ? row.frameBytes : 60;
-  return { ...row, floorRatio: round(ns / context.floorNs(frameBytes)) };
-}
-
-function timePerOperation(row: Row): number | undefined {
-  if (typeof row.nsPerOperation === 'number') return row.nsPerOperation;
-  if (typeof row.packetsPerSecond === 'number') return 1e9 / row.packetsPerSecond;
-  return undefined;
-}
-
 function asDocument() {
   return {
     machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, platform: platform(), arch: arch() },
     node: process.version,
     quick: flags.quick,
-    floorNs: Object.fromEntries([...floorNs].map(([frameBytes, ns]) => [frameBytes, round(ns)])),
+    floorNs: stopwatch.floorNs,
     sections: Object.fromEntries(results.map(({ name, title, rows }) => [name, { title, rows }])),
   };
 }

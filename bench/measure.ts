@@ -1,18 +1,32 @@
-/** How long one operation takes, over several repetitions, ns. */
-export interface Timing {
-  readonly medianNs: number;
-  readonly fastestNs: number;
-  readonly slowestNs: number;
-  readonly repetitions: number;
-}
+import { makeFloorLoop } from './floor-loop.js';
 
-export interface MeasureOptions {
+/**
+ * Does `operations` of what is measured. Returns how long they took if setting up is not to be counted,
+ * ns of the host's clock; otherwise the whole call is timed.
+ */
+export type Measured = (operations: number) => number | undefined;
+
+export interface TimeOptions {
   /** Operations a repetition; enough that a repetition lasts some tens of milliseconds. */
   readonly operations: number;
   /** @defaultValue 9 */
   readonly repetitions?: number;
   /** Repetitions that are run first and thrown away, so that the optimising compiler is done. @defaultValue 3 */
   readonly warmUps?: number;
+  /** Frame that the floor moves for comparison. @defaultValue 60 */
+  readonly frameBytes?: number;
+}
+
+/** How long one operation takes, over several repetitions. */
+export interface Timing {
+  readonly medianNs: number;
+  readonly fastestNs: number;
+  readonly slowestNs: number;
+  /**
+   * Median of the repetitions' ratios to the floor, which is run beside every one of them: on a machine with
+   * neighbours nanoseconds drift by a factor of two in a minute, and their ratio much less.
+   */
+  readonly floorRatio: number;
 }
 
 /** Host clock, ns. */
@@ -20,23 +34,61 @@ export function hostNs(): number {
   return Number(process.hrtime.bigint());
 }
 
-/** Median of several runs of `run(operations)`. The machine is noisy: the spread belongs to the figure. */
-export function measure(run: (operations: number) => void, options: MeasureOptions): Timing {
-  const { operations, repetitions = 9, warmUps = 3 } = options;
-  for (let index = 0; index < warmUps; index += 1) run(operations);
-  const times: number[] = [];
-  for (let index = 0; index < repetitions; index += 1) {
-    const start = hostNs();
-    run(operations);
-    times.push((hostNs() - start) / operations);
+/** Operations of the floor that are run beside each repetition: some milliseconds. */
+const FLOOR_PACKETS = 50_000;
+
+/** Times things beside the floor. */
+export class Stopwatch {
+  readonly #quick: boolean;
+  readonly #floors = new Map<number, Measured>();
+  readonly #floorTimes = new Map<number, number[]>();
+
+  /** @param quick one repetition of a twentieth of the operations: shows that it runs. */
+  constructor(quick: boolean) {
+    this.#quick = quick;
   }
-  times.sort((a, b) => a - b);
-  return {
-    medianNs: times[times.length >> 1] ?? Number.NaN,
-    fastestNs: times[0] ?? Number.NaN,
-    slowestNs: times.at(-1) ?? Number.NaN,
-    repetitions,
-  };
+
+  time(run: Measured, options: TimeOptions): Timing {
+    const frameBytes = options.frameBytes ?? 60;
+    const operations = this.#quick ? Math.ceil(options.operations / 20) : options.operations;
+    const repetitions = this.#quick ? 1 : (options.repetitions ?? 9);
+    const warmUps = this.#quick ? 1 : (options.warmUps ?? 3);
+    for (let index = 0; index < warmUps; index += 1) run(operations);
+    const times: number[] = [];
+    const ratios: number[] = [];
+    for (let index = 0; index < repetitions; index += 1) {
+      const floorBefore = this.#timeFloor(frameBytes);
+      const ns = once(run, operations);
+      const floorAfter = this.#timeFloor(frameBytes);
+      times.push(ns);
+      ratios.push((2 * ns) / (floorBefore + floorAfter));
+    }
+    return {
+      medianNs: median(times),
+      fastestNs: Math.min(...times),
+      slowestNs: Math.max(...times),
+      floorRatio: median(ratios),
+    };
+  }
+
+  /** Nanoseconds a packet of the floor, the median of all its runs so far, by frame size. */
+  get floorNs(): Record<string, number> {
+    return Object.fromEntries(
+      [...this.#floorTimes].map(([frameBytes, times]) => [frameBytes, round(median(times))]),
+    );
+  }
+
+  #timeFloor(frameBytes: number): number {
+    let floor = this.#floors.get(frameBytes);
+    if (floor === undefined) {
+      floor = makeFloorLoop(frameBytes);
+      for (let warmUp = 0; warmUp < 5; warmUp += 1) floor(FLOOR_PACKETS);
+      this.#floors.set(frameBytes, floor);
+    }
+    const ns = once(floor, FLOOR_PACKETS);
+    this.#floorTimes.set(frameBytes, [...(this.#floorTimes.get(frameBytes) ?? []), ns]);
+    return ns;
+  }
 }
 
 /** The columns that a timing becomes. */
@@ -46,10 +98,22 @@ export function timingColumns(timing: Timing): Record<string, number> {
     operationsPerSecond: Math.round(1e9 / timing.medianNs),
     fastestNs: round(timing.fastestNs),
     slowestNs: round(timing.slowestNs),
+    floorRatio: round(timing.floorRatio),
   };
 }
 
 /** Four significant digits: more would be noise. */
 export function round(value: number): number {
   return Number(value.toPrecision(4));
+}
+
+function once(run: Measured, operations: number): number {
+  const start = hostNs();
+  const ownNs = run(operations);
+  return (ownNs ?? hostNs() - start) / operations;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
