@@ -5,10 +5,6 @@ const FILL_CONTEXT = 1;
 const FILL_POINTERS = 2;
 const FILL_PAGE = 4;
 
-const FIELDS = 9;
-const [REQUESTER, DOMAIN, PAGE_BITS, PERMISSIONS, LEVEL_MASK, FILLS, PASS_THROUGH] = [0, 1, 2, 3, 4, 5, 6];
-const [IOVA, PHYSICAL] = [7, 8];
-
 /** A walk that has ended, as `takeEnded` reports it. */
 export interface EndedWalk {
   requesterId: number;
@@ -31,11 +27,21 @@ export interface EndedWalk {
  * what the walk found out of the caches, and later requests from sharing it.
  */
 export class OutstandingWalks {
-  /** One row a walk, `FIELDS` numbers each; `#order` sorts rows by end. */
-  #rows: Float64Array;
-  #endsAtNs: Float64Array;
+  // One row a walk. `#order` has the rows, those of walks under way first and sorted by end.
   #order: Int32Array;
   #count = 0;
+  #endsAtNs: Float64Array;
+  /** The page: first byte, and the one after the last. */
+  #from: Float64Array;
+  #to: Float64Array;
+  #physical: Float64Array;
+  #iova: Float64Array;
+  #requester: Int32Array;
+  #domain: Int32Array;
+  #permissions: Uint8Array;
+  #fills: Uint8Array;
+  #levelMask: Uint8Array;
+  #passThrough: Uint8Array;
   readonly ended: EndedWalk = {
     requesterId: 0,
     domainId: 0,
@@ -52,9 +58,18 @@ export class OutstandingWalks {
   };
 
   constructor(initialCapacity = 64) {
-    this.#rows = new Float64Array(initialCapacity * FIELDS);
-    this.#endsAtNs = new Float64Array(initialCapacity);
     this.#order = Int32Array.from({ length: initialCapacity }, (_, row) => row);
+    this.#endsAtNs = new Float64Array(initialCapacity);
+    this.#from = new Float64Array(initialCapacity);
+    this.#to = new Float64Array(initialCapacity);
+    this.#physical = new Float64Array(initialCapacity);
+    this.#iova = new Float64Array(initialCapacity);
+    this.#requester = new Int32Array(initialCapacity);
+    this.#domain = new Int32Array(initialCapacity);
+    this.#permissions = new Uint8Array(initialCapacity);
+    this.#fills = new Uint8Array(initialCapacity);
+    this.#levelMask = new Uint8Array(initialCapacity);
+    this.#passThrough = new Uint8Array(initialCapacity);
   }
 
   get count(): number {
@@ -66,9 +81,7 @@ export class OutstandingWalks {
     return this.#count > 0 ? (this.#endsAtNs[this.#order[0] ?? 0] ?? 0) : Number.POSITIVE_INFINITY;
   }
 
-  /**
-   * Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared.
-   */
+  /** Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
   add(endNs: number, walk: EndedWalk): void {
     if (this.#count === this.#order.length) this.#grow();
     const row = this.#order[this.#count] ?? 0;
@@ -79,32 +92,33 @@ export class OutstandingWalks {
     }
     this.#order[at] = row;
     this.#count += 1;
+    const span = 2 ** walk.pageBits;
+    const from = walk.iova - (walk.iova % span);
     this.#endsAtNs[row] = endNs;
-    const base = row * FIELDS;
-    this.#rows[base + REQUESTER] = walk.requesterId;
-    this.#rows[base + DOMAIN] = walk.domainId;
-    this.#rows[base + PAGE_BITS] = walk.pageBits;
-    this.#rows[base + PERMISSIONS] = (walk.read ? READ : 0) | (walk.write ? WRITE : 0);
-    this.#rows[base + LEVEL_MASK] = walk.levelMask;
-    this.#rows[base + FILLS] =
+    this.#from[row] = from;
+    this.#to[row] = from + span;
+    this.#physical[row] = walk.physical;
+    this.#iova[row] = walk.iova;
+    this.#requester[row] = walk.requesterId;
+    this.#domain[row] = walk.domainId;
+    this.#permissions[row] = (walk.read ? READ : 0) | (walk.write ? WRITE : 0);
+    this.#fills[row] =
       (walk.fillsContext ? FILL_CONTEXT : 0) |
       (walk.fillsPointers ? FILL_POINTERS : 0) |
       (walk.fillsPage ? FILL_PAGE : 0);
-    this.#rows[base + PASS_THROUGH] = walk.passThrough ? 1 : 0;
-    this.#rows[base + IOVA] = walk.iova;
-    this.#rows[base + PHYSICAL] = walk.physical;
+    this.#levelMask[row] = walk.levelMask;
+    this.#passThrough[row] = walk.passThrough ? 1 : 0;
   }
 
   /** A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet. */
   find(requesterId: number, domainId: number, iova: number, write: boolean): number {
+    const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
       const row = this.#order[index] ?? 0;
-      const base = row * FIELDS;
-      if (((this.#rows[base + FILLS] ?? 0) & FILL_PAGE) === 0) continue;
-      if (((this.#rows[base + PERMISSIONS] ?? 0) & (write ? WRITE : READ)) === 0) continue;
-      const same =
-        domainId >= 0 ? this.#rows[base + DOMAIN] === domainId : this.#rows[base + REQUESTER] === requesterId;
-      if (same && this.#covers(base, iova, iova + 1)) return row;
+      if ((this.#from[row] ?? 0) > iova || (this.#to[row] ?? 0) <= iova) continue;
+      if (((this.#fills[row] ?? 0) & FILL_PAGE) === 0 || ((this.#permissions[row] ?? 0) & needed) === 0)
+        continue;
+      if (domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId) return row;
     }
     return -1;
   }
@@ -115,8 +129,7 @@ export class OutstandingWalks {
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: number): number {
-    const base = row * FIELDS;
-    return (this.#rows[base + PHYSICAL] ?? 0) + (iova % 2 ** (this.#rows[base + PAGE_BITS] ?? 0));
+    return (this.#physical[row] ?? 0) + iova - (this.#from[row] ?? 0);
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
@@ -125,41 +138,43 @@ export class OutstandingWalks {
     this.#order.copyWithin(0, 1, this.#count);
     this.#count -= 1;
     this.#order[this.#count] = row;
-    const base = row * FIELDS;
-    const fills = this.#rows[base + FILLS] ?? 0;
-    const permissions = this.#rows[base + PERMISSIONS] ?? 0;
-    const ended = this.ended;
-    ended.requesterId = this.#rows[base + REQUESTER] ?? 0;
-    ended.domainId = this.#rows[base + DOMAIN] ?? 0;
-    ended.iova = this.#rows[base + IOVA] ?? 0;
-    ended.pageBits = this.#rows[base + PAGE_BITS] ?? 0;
-    ended.physical = this.#rows[base + PHYSICAL] ?? 0;
+    const fills = this.#fills[row] ?? 0;
+    const permissions = this.#permissions[row] ?? 0;
+    const { ended } = this;
+    ended.requesterId = this.#requester[row] ?? 0;
+    ended.domainId = this.#domain[row] ?? 0;
+    ended.iova = this.#iova[row] ?? 0;
+    ended.pageBits = Math.log2((this.#to[row] ?? 0) - (this.#from[row] ?? 0));
+    ended.physical = this.#physical[row] ?? 0;
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
-    ended.passThrough = this.#rows[base + PASS_THROUGH] === 1;
-    ended.levelMask = this.#rows[base + LEVEL_MASK] ?? 0;
+    ended.passThrough = this.#passThrough[row] === 1;
+    ended.levelMask = this.#levelMask[row] ?? 0;
     ended.fillsContext = (fills & FILL_CONTEXT) !== 0;
     ended.fillsPointers = (fills & FILL_POINTERS) !== 0;
     ended.fillsPage = (fills & FILL_PAGE) !== 0;
     return ended;
   }
 
-  /** Keeps the pages found by walks of a domain (-1: of all) in [address, end) out of the IOTLB, and their pointers too unless `leafOnly`. */
+  /**
+   * An invalidation of a domain (-1: of all) in [address, end): what walks of it have found is neither cached nor
+   * shared, nor are their pointers cached unless `leafOnly`.
+   */
   discard(domainId: number, address: number, end: number, leafOnly: boolean): void {
-    const lost = FILL_PAGE | (leafOnly ? 0 : FILL_POINTERS);
+    const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
-      const base = (this.#order[index] ?? 0) * FIELDS;
-      if (domainId >= 0 && this.#rows[base + DOMAIN] !== domainId) continue;
-      if (this.#covers(base, address, end))
-        this.#rows[base + FILLS] = (this.#rows[base + FILLS] ?? 0) & ~lost;
+      const row = this.#order[index] ?? 0;
+      if (domainId >= 0 && this.#domain[row] !== domainId) continue;
+      if ((this.#from[row] ?? 0) >= end || (this.#to[row] ?? 0) <= address) continue;
+      this.#fills[row] = (this.#fills[row] ?? 0) & kept;
     }
   }
 
   /** Keeps what walks found of contexts out of the context cache. It concerns all of them: few are ever under way. */
   discardContexts(): void {
     for (let index = 0; index < this.#count; index += 1) {
-      const base = (this.#order[index] ?? 0) * FIELDS;
-      this.#rows[base + FILLS] = (this.#rows[base + FILLS] ?? 0) & ~FILL_CONTEXT;
+      const row = this.#order[index] ?? 0;
+      this.#fills[row] = (this.#fills[row] ?? 0) & ~FILL_CONTEXT;
     }
   }
 
@@ -172,23 +187,26 @@ export class OutstandingWalks {
     }
   }
 
-  #covers(base: number, address: number, end: number): boolean {
-    const span = 2 ** (this.#rows[base + PAGE_BITS] ?? 0);
-    const iova = this.#rows[base + IOVA] ?? 0;
-    const start = iova - (iova % span);
-    return start < end && start + span > address;
-  }
-
   #grow(): void {
-    const capacity = this.#order.length;
-    const rows = new Float64Array(capacity * 2 * FIELDS);
-    rows.set(this.#rows);
-    this.#rows = rows;
-    const ends = new Float64Array(capacity * 2);
-    ends.set(this.#endsAtNs);
-    this.#endsAtNs = ends;
-    const order = Int32Array.from({ length: capacity * 2 }, (_, row) => row);
-    order.set(this.#order);
-    this.#order = order;
+    const capacity = this.#order.length * 2;
+    const wider = <T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#order = wider(
+      this.#order,
+      Int32Array.from({ length: capacity }, (_, row) => row),
+    );
+    this.#endsAtNs = wider(this.#endsAtNs, new Float64Array(capacity));
+    this.#from = wider(this.#from, new Float64Array(capacity));
+    this.#to = wider(this.#to, new Float64Array(capacity));
+    this.#physical = wider(this.#physical, new Float64Array(capacity));
+    this.#iova = wider(this.#iova, new Float64Array(capacity));
+    this.#requester = wider(this.#requester, new Int32Array(capacity));
+    this.#domain = wider(this.#domain, new Int32Array(capacity));
+    this.#permissions = wider(this.#permissions, new Uint8Array(capacity));
+    this.#fills = wider(this.#fills, new Uint8Array(capacity));
+    this.#levelMask = wider(this.#levelMask, new Uint8Array(capacity));
+    this.#passThrough = wider(this.#passThrough, new Uint8Array(capacity));
   }
 }

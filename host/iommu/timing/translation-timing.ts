@@ -242,7 +242,7 @@ export class TranslationTiming implements InvalidationSink {
     booked.read = found.read;
     booked.write = found.write;
     booked.passThrough = found.passThrough;
-    booked.levelMask = held ? 0 : WalkCaches.pointerLevels(found);
+    booked.levelMask = held ? 0 : this.#walkCaches.pointersRead;
     booked.fillsContext = found.passThrough || found.levels > 0;
     booked.fillsPointers = booked.levelMask !== 0;
     booked.fillsPage = found.ok && !found.passThrough && !held;

@@ -21,7 +21,10 @@ export class WalkCaches {
     }
   }
 
-  /** Table reads that are left of a walk, and notes which levels were hit and read. */
+  /** Levels whose pointers the walk of the last `readsLeft` reads, as a mask for `fill` (bit n: level n). */
+  pointersRead = 0;
+
+  /** Table reads that are left of a walk. Notes which levels were hit and read. */
   readsLeft(domain: number, iova: number, walk: WalkResult): number {
     let first = 0;
     for (let step = walk.levels - 2; step >= 0; step -= 1) {
@@ -32,27 +35,22 @@ export class WalkCaches {
         break;
       }
     }
+    this.pointersRead = 0;
     for (let step = first; step < walk.levels; step += 1) {
       const level = walk.tableLevel[step] ?? 0;
       this.reads[level] = (this.reads[level] ?? 0) + 1;
+      if (step < walk.levels - 1) this.pointersRead |= 1 << level;
     }
     return walk.levels - first;
   }
 
   /** Holds the pointers of the levels in `levelMask` (bit n: level n) for `iova`. */
   fill(domain: number, iova: number, levelMask: number): void {
-    for (let level = 2; level <= MAX_WALK_LEVELS; level += 1) {
+    for (let level = 2; levelMask >>> level !== 0; level += 1) {
       if ((levelMask & (1 << level)) === 0) continue;
       const bits = spanBits(level);
       this.#levels[level]?.insert(domain, bits, Math.floor(iova / 2 ** bits));
     }
-  }
-
-  /** The levels whose pointers a walk has read on its way, as a mask for `fill`. */
-  static pointerLevels(walk: WalkResult): number {
-    let mask = 0;
-    for (let step = 0; step < walk.levels - 1; step += 1) mask |= 1 << (walk.tableLevel[step] ?? 0);
-    return mask;
   }
 
   /** Pointers held at a level. */
