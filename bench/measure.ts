@@ -1,4 +1,4 @@
-import { makeFloorLoop } from './floor-loop.js';
+import { moveFrames, postFrames } from './floor-loop.js';
 
 /**
  * Does `operations` of what is measured. Returns how long they took if setting up is not to be counted,
@@ -34,13 +34,12 @@ export function hostNs(): number {
   return Number(process.hrtime.bigint());
 }
 
-/** Operations of the floor that are run beside each repetition: some milliseconds. */
-const FLOOR_PACKETS = 50_000;
+/** Packets that the floor moves beside each repetition: enough that memory being cold at first does not count. */
+const FLOOR_PACKETS = 200_000;
 
 /** Times things beside the floor. */
 export class Stopwatch {
   readonly #quick: boolean;
-  readonly #floors = new Map<number, Measured>();
   readonly #floorTimes = new Map<number, number[]>();
 
   /** @param quick one repetition of a twentieth of the operations: shows that it runs. */
@@ -79,14 +78,11 @@ export class Stopwatch {
   }
 
   #timeFloor(frameBytes: number): number {
-    let floor = this.#floors.get(frameBytes);
-    if (floor === undefined) {
-      floor = makeFloorLoop(frameBytes);
-      for (let warmUp = 0; warmUp < 5; warmUp += 1) floor(FLOOR_PACKETS);
-      this.#floors.set(frameBytes, floor);
-    }
+    postFrames(frameBytes);
+    const times = this.#floorTimes.get(frameBytes) ?? [];
+    if (times.length === 0) for (let warmUp = 0; warmUp < 5; warmUp += 1) moveFrames(FLOOR_PACKETS);
     const ns = once(floor, FLOOR_PACKETS);
-    this.#floorTimes.set(frameBytes, [...(this.#floorTimes.get(frameBytes) ?? []), ns]);
+    this.#floorTimes.set(frameBytes, [...times, ns]);
     return ns;
   }
 }
@@ -105,6 +101,11 @@ export function timingColumns(timing: Timing): Record<string, number> {
 /** Four significant digits: more would be noise. */
 export function round(value: number): number {
   return Number(value.toPrecision(4));
+}
+
+/** The loop that everything is compared with, as something to be timed. */
+function floor(packets: number): undefined {
+  moveFrames(packets);
 }
 
 function once(run: Measured, operations: number): number {
