@@ -38,7 +38,12 @@ export interface InvalidationSink {
     pages: number,
     leafOnly: boolean,
   ): number;
-  /** Asks a device to drop the translations that it holds itself. `pages` is Infinity for all of them. */
+  /**
+   * Asks a device to drop the translations that it holds itself.
+   *
+   * @param pages Infinity for all of them
+   * @returns ns until the device has answered, or a negative number if it does not answer
+   */
   deviceTlb(requesterId: number, address: number, pages: number): number;
 }
 

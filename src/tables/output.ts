@@ -36,12 +36,16 @@ function plural(count: number, one: string): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
 }
 
+/** Differences and problems that are shown. */
 const MAX_SHOWN = 20;
+/** Lines that are written together: tables may hold millions of ranges. */
+const LINES_AT_ONCE = 1000;
 
 /** For people: a paragraph for each set of tables, a line for each range. */
 export class TextOutput implements TablesOutput {
   readonly #io: TablesIo;
   #set: TableSet | undefined;
+  #lines: string[] = [];
 
   constructor(io: TablesIo) {
     this.#io = io;
@@ -85,22 +89,31 @@ export class TextOutput implements TablesOutput {
     if (problems.length > 0) this.#line(`\n${plural(problems.length, 'problem')}:`);
     for (const problem of problems.slice(0, MAX_SHOWN)) this.#line(`  ${problem}`);
     if (problems.length > MAX_SHOWN) this.#line(`  and ${problems.length - MAX_SHOWN} more`);
-    if (comparison === undefined) return;
+    if (comparison !== undefined) this.#check(comparison);
+    this.#flush();
+  }
+
+  #check(comparison: ListComparison): void {
     if (comparison.equal) {
       this.#line(`check: all ${plural(comparison.matched, 'translation')} as the file lists them`);
       return;
     }
     const { missing, extra, different } = comparison.counts;
     this.#line(`check: ${missing} missing, ${extra} extra, ${different} different`);
-    for (const difference of comparison.differences.slice(0, MAX_SHOWN))
-      this.#line(`  ${sidesText(difference)}`);
-    const rest = missing + extra + different - MAX_SHOWN;
-    if (rest > 0)
-      this.#line(`  and ${rest} more${comparison.differences.length > MAX_SHOWN ? ' (see --json)' : ''}`);
+    const shown = comparison.differences.slice(0, MAX_SHOWN);
+    for (const difference of shown) this.#line(`  ${sidesText(difference)}`);
+    const rest = missing + extra + different - shown.length;
+    if (rest > 0) this.#line(`  and ${rest} more (see --json)`);
   }
 
   #line(text: string): void {
-    this.#io.out(`${text}\n`);
+    this.#lines.push(text);
+    if (this.#lines.length >= LINES_AT_ONCE) this.#flush();
+  }
+
+  #flush(): void {
+    this.#io.out(`${this.#lines.join('\n')}\n`);
+    this.#lines = [];
   }
 }
 

@@ -85,7 +85,7 @@ describe('VT-d dumps', () => {
 
   it('that point back at themselves end', () => {
     const memory = machine(5, 0x3000n);
-    for (let entry = 0; entry < 512; entry += 1) memory.writeU64(0x3000 + entry * 8, 0x3003n);
+    for (let entry = 0; entry < 8; entry += 1) memory.writeU64(0x3000 + entry * 8, 0x3003n);
     const dump = parseDump({ root_table: ROOT, frames: framesOf(memory) }, 'dump');
     const capture = captured();
     expect(showTables(dump, {}, capture.io)).toBe(0);

@@ -51,3 +51,17 @@ export function probes(regions: readonly Region[], limit: bigint): bigint[] {
   }
   return [...found];
 }
+
+/** An outcome as one line, so that a property compares strings and only builds a message for a difference. */
+export function outcomeText(
+  iova: bigint,
+  write: boolean,
+  outcome:
+    | { physical: bigint | number; pageBits: number; read: boolean; write: boolean }
+    | { reason: number; flags: number },
+): string {
+  const request = `${write ? 'write' : 'read'} 0x${iova.toString(16)}`;
+  if ('reason' in outcome) return `${request}: fault ${outcome.reason} flags ${outcome.flags}`;
+  const { physical, pageBits, read, write: mayWrite } = outcome;
+  return `${request}: 0x${physical.toString(16)} 2^${pageBits} ${read} ${mayWrite}`;
+}

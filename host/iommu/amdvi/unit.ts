@@ -1,0 +1,151 @@
+import type { EventKernel } from '../../../scheduler/event-kernel.js';
+import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
+import { type QueueTiming, queueTiming } from '../queue-timing.js';
+import { RegisterFile } from '../register-file.js';
+import {
+  assertRequest,
+  inInterruptWindow,
+  type Reachable,
+  type TableMemory,
+  type TableWalker,
+  type WalkResult,
+} from '../table-walker.js';
+import { CommandBuffer } from './command-buffer.js';
+import { EventLog, type LogOutcome } from './event-log.js';
+import { AMDVI_WINDOW_BYTES, type AmdviRegisterName, amdviRegisters, CONTROL } from './registers.js';
+import { AmdviWalker } from './walker.js';
+
+const TWO_32 = 2 ** 32;
+
+/** What an AMD-Vi unit is plugged into. */
+export interface AmdviUnitOptions {
+  readonly kernel: EventKernel;
+  readonly memory: TableMemory;
+  /** Says which frames the unit can read; all, if left out. */
+  readonly reachable?: Reachable;
+  /** The caches that its commands reach. */
+  readonly sink: InvalidationSink;
+  readonly interrupts: UnitInterrupts;
+  /** Most levels that it can walk, 4 to 6. */
+  readonly maxMode?: number;
+  readonly timing?: Partial<QueueTiming>;
+}
+
+/**
+ * An AMD-Vi unit: the registers that software programs, the walker behind them, the command buffer and the event
+ * log. Until software sets IommuEn, requests pass untranslated.
+ */
+export class AmdviUnit implements TableWalker {
+  readonly registers: RegisterFile<AmdviRegisterName>;
+  readonly walker: AmdviWalker;
+  readonly log: EventLog;
+  readonly commands: CommandBuffer;
+  /** Devices with SE whose first fault is in the log already, a bit each. */
+  readonly #reported = new Uint32Array(2048);
+  #control = 0;
+
+  constructor(options: AmdviUnitOptions) {
+    const { kernel, memory, sink, interrupts, maxMode = 6 } = options;
+    if (!Number.isInteger(maxMode) || maxMode < 4 || maxMode > 6) {
+      throw new RangeError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
+    }
+    const reachable = options.reachable ?? (() => true);
+    this.registers = new RegisterFile(amdviRegisters(maxMode), AMDVI_WINDOW_BYTES, (name) =>
+      this.#onWrite(name),
+    );
+    this.walker = new AmdviWalker(memory, reachable, maxMode);
+    this.log = new EventLog(this.registers, memory, reachable, interrupts);
+    this.commands = new CommandBuffer({
+      registers: this.registers,
+      memory,
+      reachable,
+      sink,
+      log: this.log,
+      kernel,
+      timing: queueTiming(options.timing),
+      onEntryInvalidated: (deviceId) => this.#forget(deviceId),
+    });
+  }
+
+  /** CONTROL.IommuEn: requests are translated. */
+  get translating(): boolean {
+    return (this.#control & CONTROL.IOMMU_EN) !== 0;
+  }
+
+  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+    if (this.translating) {
+      this.walker.walk(requesterId, iova, write, out);
+      return;
+    }
+    assertRequest(requesterId, iova);
+    out.reset();
+    if (inInterruptWindow(iova)) out.stopAtInterruptWindow();
+    else out.pass(iova, true, true);
+  }
+
+  /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */
+  recordFault(requesterId: number, iova: number, _write: boolean, walk: WalkResult): LogOutcome | undefined {
+    if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
+    if (walk.logging === 'first') {
+      const word = requesterId >>> 5;
+      const bit = 1 << (requesterId & 31);
+      if (((this.#reported[word] ?? 0) & bit) !== 0) return undefined;
+      this.#reported[word] = (this.#reported[word] ?? 0) | bit;
+    }
+    const high = Math.floor(iova / TWO_32);
+    return this.log.write(walk.faultReason, walk.faultFlags, requesterId, walk.domainId, iova % TWO_32, high);
+  }
+
+  checkInvariants(): void {
+    this.log.checkInvariants();
+    this.commands.checkInvariants();
+  }
+
+  #forget(deviceId: number | undefined): void {
+    if (deviceId === undefined) this.#reported.fill(0);
+    else this.#reported[deviceId >>> 5] = (this.#reported[deviceId >>> 5] ?? 0) & ~(1 << (deviceId & 31));
+  }
+
+  #onWrite(name: AmdviRegisterName): void {
+    switch (name) {
+      case 'DEVICE_TABLE_BASE': {
+        const frames = (this.registers.low('DEVICE_TABLE_BASE') & 0x1ff) + 1;
+        this.walker.setDeviceTable(this.registers.address('DEVICE_TABLE_BASE'), frames * 4096);
+        break;
+      }
+      // A new ring starts empty.
+      case 'COMMAND_BASE':
+        this.registers.set('COMMAND_HEAD', 0);
+        this.registers.set('COMMAND_TAIL', 0);
+        break;
+      case 'EVENT_BASE':
+        this.registers.set('EVENT_HEAD', 0);
+        this.registers.set('EVENT_TAIL', 0);
+        break;
+      case 'COMMAND_TAIL':
+        this.commands.kick();
+        break;
+      case 'EXCLUSION_BASE':
+      case 'EXCLUSION_LIMIT':
+        this.#setExclusion();
+        break;
+      case 'CONTROL':
+        this.#setControl(this.registers.low('CONTROL'));
+        break;
+    }
+  }
+
+  #setExclusion(): void {
+    const flags = this.registers.low('EXCLUSION_BASE');
+    const start = this.registers.address('EXCLUSION_BASE');
+    const end = this.registers.address('EXCLUSION_LIMIT') + 4096;
+    this.walker.setExclusion((flags & 1) === 0 ? undefined : { start, end, allowAll: (flags & 2) !== 0 });
+  }
+
+  #setControl(control: number): void {
+    const changed = control ^ this.#control;
+    this.#control = control;
+    if ((changed & CONTROL.EVENT_LOG_EN) !== 0) this.log.setEnabled((control & CONTROL.EVENT_LOG_EN) !== 0);
+    if ((changed & CONTROL.CMD_BUF_EN) !== 0) this.commands.setEnabled((control & CONTROL.CMD_BUF_EN) !== 0);
+  }
+}

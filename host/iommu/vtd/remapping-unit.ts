@@ -1,0 +1,165 @@
+import type { EventKernel } from '../../../scheduler/event-kernel.js';
+import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
+import { type QueueTiming, queueTiming } from '../queue-timing.js';
+import { RegisterFile } from '../register-file.js';
+import {
+  assertRequest,
+  inInterruptWindow,
+  type Reachable,
+  type TableMemory,
+  type TableWalker,
+  type WalkResult,
+} from '../table-walker.js';
+import { assertCapabilities, DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from './capabilities.js';
+import { EventMessage } from './event-message.js';
+import { FaultRecorder, type RecordOutcome } from './fault-recorder.js';
+import { InvalidationQueue } from './invalidation-queue.js';
+import { ProtectedRegions } from './protected-regions.js';
+import { RegisterInvalidation } from './register-invalidation.js';
+import { GCMD, VTD_WINDOW_BYTES, type VtdRegisterName, vtdRegisters } from './registers.js';
+import { VtdWalker } from './walker.js';
+
+/** What a VT-d unit is plugged into. */
+export interface RemappingUnitOptions {
+  readonly kernel: EventKernel;
+  readonly memory: TableMemory;
+  /** Says which frames the unit can read; all, if left out. */
+  readonly reachable?: Reachable;
+  /** The caches that its invalidations reach. */
+  readonly sink: InvalidationSink;
+  readonly interrupts: UnitInterrupts;
+  readonly capabilities?: Partial<VtdCapabilities>;
+  readonly timing?: Partial<QueueTiming>;
+}
+
+/**
+ * An Intel VT-d remapping unit in legacy mode: the register window that software programs, the walker behind it,
+ * the invalidation queue and the fault log. Until software sets GCMD.TE, requests pass untranslated.
+ *
+ * As hardware, the unit trusts software to invalidate what it changes: caches in front of `walk` are told of
+ * invalidations through the sink, and of nothing else.
+ */
+export class RemappingUnit implements TableWalker {
+  readonly capabilities: VtdCapabilities;
+  readonly registers: RegisterFile<VtdRegisterName>;
+  readonly walker: VtdWalker;
+  readonly faults: FaultRecorder;
+  readonly queue: InvalidationQueue;
+  readonly protectedRegions: ProtectedRegions;
+  readonly #faultEvent: EventMessage;
+  readonly #completionEvent: EventMessage;
+  readonly #invalidation: RegisterInvalidation;
+  #translating = false;
+
+  constructor(options: RemappingUnitOptions) {
+    const { kernel, memory, sink, interrupts } = options;
+    const reachable = options.reachable ?? (() => true);
+    const capabilities = { ...DEFAULT_VTD_CAPABILITIES, ...options.capabilities };
+    assertCapabilities(capabilities);
+    this.capabilities = capabilities;
+    this.registers = new RegisterFile(vtdRegisters(capabilities), VTD_WINDOW_BYTES, (name, value, high) =>
+      this.#onWrite(name, value, high),
+    );
+    this.walker = new VtdWalker(memory, capabilities, reachable);
+    this.#faultEvent = new EventMessage(this.registers, 'FE', interrupts);
+    this.#completionEvent = new EventMessage(this.registers, 'IE', interrupts);
+    this.faults = new FaultRecorder(this.registers, this.#faultEvent, capabilities.faultRecords);
+    this.queue = new InvalidationQueue({
+      registers: this.registers,
+      memory,
+      reachable,
+      capabilities,
+      sink,
+      faults: this.faults,
+      event: this.#completionEvent,
+      kernel,
+      timing: queueTiming(options.timing),
+    });
+    this.#invalidation = new RegisterInvalidation(this.registers, sink, capabilities, kernel);
+    this.protectedRegions = new ProtectedRegions(this.registers);
+  }
+
+  /** GSTS.TES: requests are translated. */
+  get translating(): boolean {
+    return this.#translating;
+  }
+
+  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+    if (this.#translating) {
+      this.walker.walk(requesterId, iova, write, out);
+      return;
+    }
+    assertRequest(requesterId, iova);
+    out.reset();
+    if (inInterruptWindow(iova)) out.stopAtInterruptWindow();
+    else out.pass(iova, true, true);
+  }
+
+  /** Logs a request that was stopped, unless the tables say that it is not to be; undefined if nothing was to be logged. */
+  recordFault(
+    requesterId: number,
+    iova: number,
+    write: boolean,
+    walk: WalkResult,
+  ): RecordOutcome | undefined {
+    if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
+    return this.faults.record(requesterId, iova, write, walk.faultReason);
+  }
+
+  checkInvariants(): void {
+    this.faults.checkInvariants();
+    this.queue.checkInvariants();
+    if (((this.registers.low('GSTS') & GCMD.TE) !== 0) !== this.#translating)
+      throw new Error('GSTS.TES is wrong');
+  }
+
+  #onWrite(name: VtdRegisterName, value: number, high: boolean): void {
+    switch (name) {
+      case 'GCMD':
+        this.#command(value);
+        break;
+      case 'IQT':
+        if (!high) this.queue.kick();
+        break;
+      case 'FSTS':
+        this.faults.onClear();
+        this.queue.kick();
+        break;
+      case 'FECTL':
+        this.#faultEvent.onControlWrite();
+        break;
+      case 'IECTL':
+        this.#completionEvent.onControlWrite();
+        break;
+      case 'ICS':
+        if (this.registers.low('ICS') === 0) this.#completionEvent.withdraw();
+        break;
+      case 'IVA':
+        this.#invalidation.onIvaWrite(value, high);
+        break;
+      case 'CCMD':
+        if (high) this.#invalidation.onContextCommand(this.queue.enabled);
+        break;
+      case 'IOTLB':
+        if (high) this.#invalidation.onIotlbCommand(this.queue.enabled);
+        break;
+      default:
+        if (name.startsWith('FRCD')) this.faults.onClear();
+        else this.protectedRegions.onWrite(name);
+    }
+  }
+
+  /** GCMD takes effect at once. TE and QIE are kept, so software writes them with every command (GSTS says which). */
+  #command(value: number): void {
+    let status = this.registers.low('GSTS');
+    if ((value & GCMD.SRTP) !== 0) {
+      this.walker.rootTable = this.registers.address('RTADDR');
+      status |= GCMD.SRTP;
+    }
+    this.#translating = (value & GCMD.TE) !== 0;
+    const useQueue = (value & GCMD.QIE) !== 0 && this.capabilities.queuedInvalidation;
+    status = (status & ~(GCMD.TE | GCMD.QIE)) | (value & GCMD.TE) | (useQueue ? GCMD.QIE : 0);
+    this.registers.set('GSTS', status >>> 0);
+    this.queue.setEnabled(useQueue);
+  }
+}
