@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { type AccessGate, DENIED, OpenGate } from '../../../host/bus/access-gate.js';
+import { type DeniedAccess, MemoryBus } from '../../../host/bus/memory-bus.js';
+import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { ABORT } from '../../../nic/host-port.js';
+import { EventKernel } from '../../../scheduler/event-kernel.js';
+
+const DEVICE = 0x0100;
+const OTHER = 0x0101;
+
+/** Lets one device reach one page, moved by a megabyte, and takes its time. */
+class OnePageGate implements AccessGate {
+  readonly delayNs = 77;
+  readonly asked: [number, number, number, boolean][] = [];
+
+  check(requesterId: number, address: number, length: number, write: boolean): number {
+    this.asked.push([requesterId, address, length, write]);
+    return requesterId === DEVICE && address >= 0x2000 && address + length <= 0x3000
+      ? address + 0x100000
+      : DENIED;
+  }
+}
+
+function bus(gate: AccessGate) {
+  const kernel = new EventKernel();
+  const memory = new PhysicalMemory(1024);
+  let interrupts = 0;
+  const made = new MemoryBus(kernel, memory, gate, { readNs: 120, writeNs: 5 }, () => {
+    interrupts += 1;
+  });
+  const denied: DeniedAccess[] = [];
+  made.denied$.subscribe((access) => denied.push(access));
+  return { kernel, memory, bus: made, denied, interrupts: () => interrupts };
+}
+
+const bytes = (length: number, from = 1) => Uint8Array.from({ length }, (_, index) => index + from);
+
+describe('the memory bus', () => {
+  it('carries reads and writes to where the gate says, and answers how long that took', () => {
+    const gate = new OnePageGate();
+    const { memory, bus: made } = bus(gate);
+    expect(made.write(DEVICE, 0x2010, 4, bytes(8), 2)).toBe(77 + 5);
+    const stored = new Uint8Array(4);
+    memory.read(0x102010, 4, stored, 0);
+    expect([...stored]).toEqual([3, 4, 5, 6]);
+    const back = new Uint8Array(6).fill(0xee);
+    expect(made.read(DEVICE, 0x2010, 4, back, 1)).toBe(77 + 120);
+    expect([...back]).toEqual([0xee, 3, 4, 5, 6, 0xee]);
+    expect(gate.asked).toEqual([
+      [DEVICE, 0x2010, 4, true],
+      [DEVICE, 0x2010, 4, false],
+    ]);
+    expect([made.reads, made.writes, made.denied, made.gateNs]).toEqual([1, 1, 0, 154]);
+  });
+
+  it('lands no byte of a denied write and aborts it', () => {
+    const { kernel, memory, bus: made, denied } = bus(new OnePageGate());
+    kernel.run(500);
+    memory.fill(0x102000, 4096, 0x55);
+    expect(made.write(OTHER, 0x2000, 64, bytes(64), 0)).toBe(ABORT);
+    expect(made.write(DEVICE, 0x1ff0, 16, bytes(64), 0)).toBe(ABORT);
+    const page = new Uint8Array(4096);
+    memory.read(0x102000, 4096, page, 0);
+    expect(page.every((byte) => byte === 0x55)).toBe(true);
+    memory.read(0x1000, 4096, page, 0);
+    expect(page.every((byte) => byte === 0)).toBe(true);
+    expect(denied).toEqual([
+      { requesterId: OTHER, address: 0x2000, length: 64, write: true, beyondMemory: false, atNs: 500 },
+      { requesterId: DEVICE, address: 0x1ff0, length: 16, write: true, beyondMemory: false, atNs: 500 },
+    ]);
+  });
+
+  it('answers a denied read with all ones and aborts it', () => {
+    const { memory, bus: made } = bus(new OnePageGate());
+    memory.fill(0x102000, 4096, 0x55);
+    const target = new Uint8Array(10);
+    expect(made.read(OTHER, 0x2000, 8, target, 1)).toBe(ABORT);
+    expect([...target]).toEqual([0, ...new Array(8).fill(0xff), 0]);
+    expect(made.denied).toBe(1);
+  });
+
+  it('aborts what no RAM answers, even though the gate let it pass', () => {
+    const { memory, bus: made, denied } = bus(new OpenGate());
+    const end = memory.bytes;
+    const target = new Uint8Array(8);
+    expect(made.read(DEVICE, end - 4, 8, target, 0)).toBe(ABORT);
+    expect([...target]).toEqual(new Array(8).fill(0xff));
+    expect(made.write(DEVICE, end, 1, bytes(1), 0)).toBe(ABORT);
+    expect(made.write(DEVICE, 2 ** 60, 1, bytes(1), 0)).toBe(ABORT);
+    expect(made.write(DEVICE, end - 1, 1, bytes(1), 0)).toBe(5);
+    expect(denied.map((access) => access.beyondMemory)).toEqual([true, true, true]);
+  });
+
+  it('shows a witness what reached memory, and nothing else', () => {
+    const { bus: made } = bus(new OnePageGate());
+    const seen: unknown[] = [];
+    made.watch({ accessed: (...access) => seen.push(access) });
+    made.write(DEVICE, 0x2008, 4, bytes(4), 0);
+    made.write(OTHER, 0x2008, 4, bytes(4), 0);
+    made.watch(undefined);
+    made.write(DEVICE, 0x2008, 4, bytes(4), 0);
+    expect(seen).toEqual([[DEVICE, 0x102008, 4, true]]);
+  });
+
+  it('hands the interrupt line on', () => {
+    const { bus: made, interrupts } = bus(new OpenGate());
+    made.raise();
+    made.raise();
+    expect(interrupts()).toBe(2);
+  });
+
+  it.each([
+    { readNs: -1, writeNs: 0 },
+    { readNs: 0.5, writeNs: 0 },
+    { readNs: 0, writeNs: Number.NaN },
+  ])('refuses timings of %o', (timings) => {
+    const make = () =>
+      new MemoryBus(new EventKernel(), new PhysicalMemory(1), new OpenGate(), timings, () => {});
+    expect(make).toThrow(/memory\.(readNs|writeNs) is .*, expected a whole number/);
+  });
+});

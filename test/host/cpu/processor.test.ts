@@ -1,0 +1,212 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { COSTS, type CostName, costTable } from '../../../host/cpu/costs.js';
+import { Processor } from '../../../host/cpu/processor.js';
+import { EventKernel } from '../../../scheduler/event-kernel.js';
+
+/** At 1 GHz a cycle is a nanosecond, so that costs can be read as times. */
+function processor(cores: number, costs: Partial<Record<CostName, number>> = {}) {
+  const kernel = new EventKernel();
+  const free = Object.fromEntries(Object.keys(COSTS).map((name) => [name, 0]));
+  const cpu = new Processor(kernel, { cores, hertz: 1e9, costs: costTable({ ...free, ...costs }) });
+  return { kernel, cpu };
+}
+
+describe('the processor', () => {
+  it('runs work in one instant and keeps the core busy for what it charged', () => {
+    const { kernel, cpu } = processor(1, { transmitPacket: 100, doorbell: 30 });
+    const guest = cpu.addParty('guest', 0);
+    const log: string[] = [];
+    for (const name of ['first', 'second']) {
+      cpu.post(guest, () => {
+        cpu.charge('transmitPacket');
+        log.push(`${name} at ${kernel.nowNs}, ${cpu.elapsedNs} in`);
+        cpu.charge('doorbell');
+        expect(cpu.elapsedNs).toBe(130);
+        expect(cpu.running).toBe(guest);
+      });
+    }
+    kernel.run(1000);
+    expect(log).toEqual(['first at 0, 100 in', 'second at 130, 100 in']);
+    expect(cpu.cyclesOf(guest)).toBe(260);
+    expect(cpu.busyNsOf(0)).toBe(260);
+    expect(cpu.idleNs).toBe(740);
+    expect(cpu.elapsedNs).toBe(0);
+  });
+
+  it('counts a core as idle for wall time less busy time, also in the middle of work', () => {
+    const { kernel, cpu } = processor(2, { transmitPacket: 100 });
+    const guest = cpu.addParty('guest', 1);
+    cpu.post(guest, () => cpu.charge('transmitPacket'));
+    kernel.run(40);
+    expect(cpu.busyNsOf(1)).toBe(40);
+    expect(cpu.busyNsOf(0)).toBe(0);
+    expect(cpu.idleNs).toBe(40);
+    kernel.run(1000);
+    expect(cpu.idleNs).toBe(1900);
+  });
+
+  it('lets parties of a core take turns, one unit of work each, and puts the hypervisor first', () => {
+    const { kernel, cpu } = processor(1, { transmitPacket: 10 });
+    const hypervisor = cpu.addParty('hypervisor', 0, true);
+    const left = cpu.addParty('left', 0);
+    const right = cpu.addParty('right', 0);
+    const order: string[] = [];
+    const work = (name: string) => () => {
+      cpu.charge('transmitPacket');
+      order.push(name);
+    };
+    for (let turn = 0; turn < 3; turn += 1) cpu.post(left, work('left'));
+    for (let turn = 0; turn < 3; turn += 1) cpu.post(right, work('right'));
+    cpu.post(hypervisor, work('hypervisor'));
+    kernel.run(15);
+    cpu.post(hypervisor, work('hypervisor'));
+    kernel.run(1000);
+    expect(order).toEqual(['hypervisor', 'left', 'hypervisor', 'right', 'left', 'right', 'left', 'right']);
+  });
+
+  it('charges the hypervisor for a change of domain, and for no other change', () => {
+    const { kernel, cpu } = processor(2, { transmitPacket: 10, contextSwitch: 1000 });
+    const hypervisor = cpu.addParty('hypervisor', 0, true);
+    const left = cpu.addParty('left', 0);
+    const right = cpu.addParty('right', 0);
+    const alone = cpu.addParty('alone', 1);
+    const work = () => cpu.charge('transmitPacket');
+    for (const party of [left, left, hypervisor, left, alone, alone, right, left]) cpu.post(party, work);
+    kernel.run(1e6);
+    // left runs twice, then right, left, left: two changes.
+    expect(cpu.cyclesOf(hypervisor)).toBe(10 + 2 * 1000);
+    expect(cpu.cyclesOf(left)).toBe(40);
+    expect(cpu.busyNsOf(1)).toBe(20);
+  });
+
+  it('makes everything late when a core is full: throughput falls to what the cycles allow', () => {
+    const perSecond = (guests: number) => {
+      const { kernel, cpu } = processor(1, { transmitPacket: 4_000, contextSwitch: 1_000 });
+      cpu.addParty('hypervisor', 0, true);
+      let done = 0;
+      for (let guest = 0; guest < guests; guest += 1) {
+        const party = cpu.addParty(`guest ${guest}`, 0);
+        // Each wants 100,000 packets a second: 0.4 of the core.
+        const source = kernel.register('test', () => {
+          cpu.post(party, () => {
+            cpu.charge('transmitPacket');
+            done += 1;
+          });
+          kernel.schedule(10_000, source);
+        });
+        kernel.schedule(0, source);
+      }
+      kernel.run(100_000_000);
+      return { rate: done * 10, idleNs: cpu.idleNs };
+    };
+    expect(perSecond(1)).toEqual({ rate: 100_010, idleNs: 60_000_000 });
+    expect(perSecond(2).rate).toBeCloseTo(200_000, -3);
+    const full = perSecond(4);
+    // 4,000 cycles of work and 1,000 of switching each: 200,000 a second, not 400,000.
+    expect(full.rate).toBeCloseTo(200_000, -3);
+    expect(full.idleNs).toBe(0);
+  });
+
+  it('carries fractions of a nanosecond on, so that a million short works take what they should', () => {
+    const kernel = new EventKernel();
+    const cpu = new Processor(kernel, { cores: 1, hertz: 2.4e9, costs: costTable({ doorbell: 1 }) });
+    const guest = cpu.addParty('guest', 0);
+    let left = 240_000;
+    const work = () => {
+      cpu.charge('doorbell');
+      left -= 1;
+      if (left > 0) cpu.post(guest, work);
+    };
+    cpu.post(guest, work);
+    kernel.drain();
+    expect(left).toBe(0);
+    expect(Math.abs(cpu.busyNsOf(0) - 100_000)).toBeLessThanOrEqual(1);
+  });
+
+  it('never runs a halted party again, and lets the others go on', () => {
+    const { kernel, cpu } = processor(1, { transmitPacket: 10 });
+    const bad = cpu.addParty('bad', 0);
+    const good = cpu.addParty('good', 0);
+    const ran: string[] = [];
+    cpu.post(bad, () => {
+      ran.push('bad');
+      cpu.post(bad, () => ran.push('bad again'));
+      cpu.halt(bad);
+      cpu.charge('transmitPacket');
+    });
+    cpu.post(bad, () => ran.push('bad later'));
+    cpu.post(good, () => ran.push('good'));
+    kernel.run(100);
+    cpu.post(bad, () => ran.push('bad at the end'));
+    kernel.run(200);
+    expect(ran).toEqual(['bad', 'good']);
+    expect(cpu.busyNsOf(0)).toBe(10);
+    cpu.checkInvariants();
+  });
+
+  it('loses no work and no time, whoever posts what', () => {
+    const post = fc.record({
+      atNs: fc.nat(2_000),
+      party: fc.nat(4),
+      cycles: fc.nat(300),
+      again: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(post, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), (posts, cores) => {
+        const { kernel, cpu } = processor(cores, { doorbell: 1 });
+        for (let party = 0; party < 5; party += 1) cpu.addParty(`party ${party}`, party, party === 0);
+        let ran = 0;
+        const start = kernel.register('test', (index) => {
+          const { party = 0, cycles = 0, again = false } = posts[index] ?? {};
+          cpu.post(party, () => {
+            cpu.charge('doorbell', cycles);
+            ran += 1;
+            if (again) cpu.post(party, () => cpu.charge('doorbell', cycles));
+          });
+        });
+        for (const [index, { atNs }] of posts.entries()) kernel.scheduleAt(atNs, start, index);
+        while (kernel.step()) cpu.checkInvariants();
+        expect(ran).toBe(posts.length);
+        let chargedNs = 0;
+        for (let party = 0; party < 5; party += 1) {
+          chargedNs += cpu.nsOf(party);
+          expect(cpu.backlogOf(party)).toBe(0);
+        }
+        let busyNs = 0;
+        for (let core = 0; core < cores; core += 1) busyNs += cpu.busyNsOf(core);
+        expect(busyNs).toBe(chargedNs);
+        expect(cpu.idleNs).toBe(cores * kernel.nowNs - busyNs);
+      }),
+    );
+  });
+
+  it.each([
+    [{ cores: 0, hertz: 1e9 }, /cpu\.cores is 0, expected/],
+    [{ cores: 1.5, hertz: 1e9 }, /cpu\.cores is 1\.5, expected/],
+    [{ cores: 1, hertz: 0 }, /cpu\.hertz is 0, expected/],
+    [{ cores: 1, hertz: Number.NaN }, /cpu\.hertz is NaN, expected/],
+  ])('cannot be built as %o', (options, message) => {
+    expect(() => new Processor(new EventKernel(), { ...options, costs: costTable() })).toThrow(message);
+  });
+});
+
+describe('the table of costs', () => {
+  it('names unit, source and certainty of every cost', () => {
+    for (const [name, entry] of Object.entries(COSTS)) {
+      expect(entry.cycles, name).toBeGreaterThan(0);
+      expect(entry.per.length, name).toBeGreaterThan(5);
+      expect(entry.source.length, name).toBeGreaterThan(5);
+      expect(['S', 'S2', 'D', 'M+', 'M', 'M-', 'assumed'], name).toContain(entry.certainty);
+    }
+  });
+
+  it('takes what the user sets otherwise, and refuses what is no cost', () => {
+    expect(costTable({ hypercall: 7 }).hypercall).toBe(7);
+    expect(costTable({ hypercall: 7 }).doorbell).toBe(COSTS.doorbell.cycles);
+    expect(() => costTable({ hypercall: -1 })).toThrow(/costs\.hypercall is -1, expected cycles >= 0/);
+    expect(() => costTable({ coffee: 1 } as never)).toThrow(
+      /costs\.coffee is not a cost; there are hypercall/,
+    );
+  });
+});
