@@ -1,7 +1,7 @@
 import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
-import { writeU32 } from './descriptor.js';
+import { readU32, writeU32 } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { NicOutlets } from './streams.js';
 
@@ -31,8 +31,9 @@ export class Completions {
   readonly #timerHandler: HandlerId;
   readonly #dmaClient: number;
   readonly #writeBacks: Float64Array;
-  // Frames completed since the last write-back was started.
+  // Frames completed since the last write-back was started, and whether one of them is in a hurry.
   readonly #pending: Int32Array;
+  readonly #urgent: Uint8Array;
   readonly #writing: Uint8Array;
   // Something was written back while interrupts were masked.
   readonly #untold: Uint8Array;
@@ -56,6 +57,7 @@ export class Completions {
     this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
     this.#dmaClient = dma.register((context, status) => this.#onWritten(context, status));
     this.#pending = new Int32Array(contexts.length);
+    this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
     this.#untold = new Uint8Array(contexts.length);
     this.#timers = new Float64Array(contexts.length).fill(-1);
@@ -65,13 +67,9 @@ export class Completions {
   /** One more frame of a context is finished; `urgent` ones do not wait for company. */
   note(context: Context, urgent: boolean): void {
     const index = context.index;
-    const pending = (this.#pending[index] ?? 0) + 1;
-    this.#pending[index] = pending;
-    if (urgent || pending >= context.coalesceFrames || context.coalesceNs === 0) {
-      this.#writeBack(context);
-    } else if ((this.#timers[index] ?? -1) < 0) {
-      this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
-    }
+    this.#pending[index] = (this.#pending[index] ?? 0) + 1;
+    if (urgent) this.#urgent[index] = 1;
+    this.#consider(context);
   }
 
   /** The guest has unmasked its interrupts. */
@@ -86,6 +84,7 @@ export class Completions {
     const index = context.index;
     this.#cancelTimer(index);
     this.#pending[index] = 0;
+    this.#urgent[index] = 0;
     this.#writing[index] = 0;
     this.#untold[index] = 0;
   }
@@ -95,10 +94,31 @@ export class Completions {
     return this.#pending[context] ?? 0;
   }
 
+  checkInvariants(): void {
+    for (let index = 0; index < this.#pending.length; index += 1) {
+      const onItsWay = this.#writing[index] === 1 || (this.#timers[index] ?? -1) >= 0;
+      if ((this.#pending[index] ?? 0) > 0 && !onItsWay)
+        throw new Error(`completions of context ${index} wait for nothing`);
+    }
+  }
+
   #onTimer(index: number): void {
     this.#timers[index] = -1;
     const context = this.#contexts[index];
     if (context !== undefined && (this.#pending[index] ?? 0) > 0) this.#writeBack(context);
+  }
+
+  /** Writes back what is pending if it should not wait for company; else sees to it that it does not wait too long. */
+  #consider(context: Context): void {
+    const index = context.index;
+    const pending = this.#pending[index] ?? 0;
+    // One write-back a context at a time; what completes meanwhile is considered when it is over.
+    if (pending === 0 || this.#writing[index] === 1) return;
+    if (this.#urgent[index] === 1 || pending >= context.coalesceFrames || context.coalesceNs === 0) {
+      this.#writeBack(context);
+    } else if ((this.#timers[index] ?? -1) < 0) {
+      this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
+    }
   }
 
   #cancelTimer(index: number): void {
@@ -110,10 +130,9 @@ export class Completions {
 
   #writeBack(context: Context): void {
     const index = context.index;
-    // One write-back a context at a time; what completes meanwhile goes with the next.
-    if (this.#writing[index] === 1) return;
     this.#cancelTimer(index);
     this.#pending[index] = 0;
+    this.#urgent[index] = 0;
     if (context.statusAddress === 0) {
       this.#announce(context);
       return;
@@ -147,20 +166,17 @@ export class Completions {
     if (this.#outlets.completions.observed) {
       this.#outlets.completions.next({
         context: index,
-        transmitConsumer: context.transmit.consumer,
-        receiveConsumer: context.receive.consumer,
+        transmitConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES),
+        receiveConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES + 4),
         atNs: this.#kernel.nowNs,
       });
     }
     this.#announce(context);
-    if ((this.#pending[index] ?? 0) >= context.coalesceFrames) this.#writeBack(context);
-    else if ((this.#pending[index] ?? 0) > 0 && (this.#timers[index] ?? -1) < 0) {
-      this.#timers[index] = this.#kernel.schedule(Math.max(1, context.coalesceNs), this.#timerHandler, index);
-    }
+    this.#consider(context);
   }
 
   #announce(context: Context): void {
-    if (context.interruptsMasked) this.#untold[context.index] = 1;
-    else this.#client.interrupt(context);
+    this.#untold[context.index] = context.interruptsMasked ? 1 : 0;
+    if (!context.interruptsMasked) this.#client.interrupt(context);
   }
 }

@@ -3,20 +3,35 @@ import { FAULT_REASONS } from './counters.js';
 import { type EventVector, MAILBOXES } from './event-vector.js';
 import { ALL_ONES, MAILBOX, MAILBOX_REGISTERS, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 
+/** What the receive filter has to do about a guest's settings. */
+export interface ReceiveFilter {
+  /** A context's promiscuous bit has changed. */
+  recount(): void;
+  /** Joins a multicast group; false if that is no group, or one too many. */
+  join(context: Context, group: number): boolean;
+  leave(context: Context, group: number): void;
+}
+
+const JOIN = 0x40000000;
+const LEAVE = 0x80000000;
+
 /**
  * The pages that guests map: one a context, mailboxes first, shared memory behind them. A mailbox write takes
- * effect on the context's settings at once and sets its event bit for the firmware; the shared memory is just
- * memory. It is allocated when it is first written, so contexts that do not use it cost nothing.
+ * effect on the context's settings at once and sets its event bit for the firmware. The shared memory is just
+ * memory, whatever the state of the context, and zero after a reset; it is allocated when it is first written,
+ * so contexts that do not use it cost nothing.
  */
 export class ContextPages {
   readonly #contexts: readonly Context[];
   readonly #events: EventVector;
+  readonly #filter: ReceiveFilter;
   readonly #mailboxes: Uint32Array;
   readonly #shared: (Uint8Array | undefined)[];
 
-  constructor(contexts: readonly Context[], events: EventVector) {
+  constructor(contexts: readonly Context[], events: EventVector, filter: ReceiveFilter) {
     this.#contexts = contexts;
     this.#events = events;
+    this.#filter = filter;
     this.#mailboxes = new Uint32Array(contexts.length * MAILBOXES);
     this.#shared = new Array<Uint8Array | undefined>(contexts.length).fill(undefined);
     for (let index = 0; index < contexts.length; index += 1) this.reset(index);
@@ -75,15 +90,15 @@ export class ContextPages {
         shared = new Uint8Array(PAGE_BYTES);
         this.#shared[page] = shared;
       }
-      for (let byte = 0; byte < width; byte += 1) shared[offset + byte] = Math.floor(value / 256 ** byte);
+      for (let byte = 0; byte < width; byte += 1) shared[offset + byte] = value >>> (8 * byte);
       return true;
     }
     const mailbox = offset >>> 2;
     const context = this.#contexts[page];
     if (width !== 4 || context === undefined || context.state !== 'open') return false;
     if (MAILBOX_REGISTERS[mailbox]?.access !== 'rw') return false;
-    if (!this.#apply(context, mailbox, value >>> 0)) return false;
-    this.#mailboxes[page * MAILBOXES + mailbox] = value >>> 0;
+    if (!this.#apply(context, mailbox, value)) return false;
+    this.#mailboxes[page * MAILBOXES + mailbox] = value;
     this.#events.set(page, mailbox);
     return true;
   }
@@ -103,10 +118,22 @@ export class ContextPages {
       case MAILBOX.RX_MODE:
         context.promiscuous = (value & 1) !== 0 && context.promiscuousAllowed;
         context.allMulticast = (value & 2) !== 0;
+        this.#filter.recount();
         return true;
+      case MAILBOX.GROUP_HIGH:
+        return this.#applyGroup(context, value);
       default:
         return true;
     }
+  }
+
+  #applyGroup(context: Context, value: number): boolean {
+    const group = (value % 0x10000) * 0x100000000 + this.mailbox(context.index, MAILBOX.GROUP_LOW);
+    const joins = (value & JOIN) !== 0;
+    const leaves = (value & LEAVE) !== 0;
+    if (joins && leaves) return false;
+    if (leaves) this.#filter.leave(context, group);
+    return joins ? this.#filter.join(context, group) : true;
   }
 }
 

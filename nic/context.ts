@@ -50,6 +50,15 @@ export class Context {
     return 2 ** this.sequenceModulusLog2;
   }
 
+  checkInvariants(): void {
+    this.transmit.checkInvariants();
+    this.receive.checkInvariants();
+    if (this.state === 'open' && !(this.transmit.attached && this.receive.attached))
+      throw new Error(`context ${this.index} is open without rings`);
+    if ((this.state === 'faulted') !== (this.faultReason !== 'none'))
+      throw new Error(`context ${this.index} is ${this.state} because of ${this.faultReason}`);
+  }
+
   /** Back to what it was before anybody had it. */
   reset(): void {
     this.state = 'free';

@@ -77,6 +77,7 @@ export class Counters {
     return this.#values[name].reduce((sum, value) => sum + value, 0);
   }
 
+  /** Frames of a context given up for a reason; `context` = number of contexts for those that were for none. */
   drops(reason: DropReason, context: number): number {
     return this.#drops[reason][context] ?? 0;
   }

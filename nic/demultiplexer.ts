@@ -3,6 +3,8 @@ import type { Context } from './context.js';
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
 const GROUP_BIT = 0x010000000000;
 const BROADCAST = 0xffffffffffff;
+/** Multicast groups that one context may be in: what a guest can make the card remember is bounded. */
+export const GROUPS_PER_CONTEXT = 64;
 
 /** Reads a station address as a 48-bit number, most significant byte first. */
 export function readMac(bytes: Uint8Array, offset: number): number {
@@ -29,6 +31,7 @@ export class Demultiplexer {
   readonly #byMac = new Map<number, Context>();
   readonly #open: Context[] = [];
   readonly #groups = new Map<number, Set<Context>>();
+  readonly #groupsOf = new Map<Context, Set<number>>();
   #promiscuous = 0;
   readonly #found: Context[] = [];
 
@@ -45,7 +48,7 @@ export class Demultiplexer {
     if (this.#byMac.get(context.mac) !== context) return;
     this.#byMac.delete(context.mac);
     this.#open.splice(this.#open.indexOf(context), 1);
-    for (const members of this.#groups.values()) members.delete(context);
+    for (const group of this.#groupsOf.get(context) ?? []) this.leave(context, group);
     this.recount();
   }
 
@@ -54,14 +57,22 @@ export class Demultiplexer {
     this.#promiscuous = this.#open.filter((context) => context.promiscuous).length;
   }
 
-  join(context: Context, group: number): void {
-    const members = this.#groups.get(group) ?? new Set();
-    members.add(context);
-    this.#groups.set(group, members);
+  /** Puts a context into a multicast group. False if that is not a group's address, or one too many. */
+  join(context: Context, group: number): boolean {
+    const groups = this.#groupsOf.get(context) ?? new Set();
+    if (!isGroup(group) || (groups.size >= GROUPS_PER_CONTEXT && !groups.has(group))) return false;
+    this.#groupsOf.set(context, groups.add(group));
+    this.#groups.set(group, (this.#groups.get(group) ?? new Set()).add(context));
+    return true;
   }
 
   leave(context: Context, group: number): void {
-    this.#groups.get(group)?.delete(context);
+    const members = this.#groups.get(group);
+    if (members?.delete(context) !== true) return;
+    if (members.size === 0) this.#groups.delete(group);
+    const groups = this.#groupsOf.get(context);
+    groups?.delete(group);
+    if (groups?.size === 0) this.#groupsOf.delete(context);
   }
 
   /** The context that owns a unicast address. */
@@ -81,16 +92,33 @@ export class Demultiplexer {
       if (owner !== undefined && owner !== except) found.push(owner);
       return found;
     }
-    const members = isGroup(mac) && mac !== BROADCAST ? this.#groups.get(mac) : undefined;
+    const group = isGroup(mac);
+    const members = this.#groups.get(mac);
     for (const context of this.#open) {
       if (context === except) continue;
       const takes =
         context.promiscuous ||
         context.mac === mac ||
         mac === BROADCAST ||
-        (isGroup(mac) && (context.allMulticast || members?.has(context) === true));
+        (group && (context.allMulticast || members?.has(context) === true));
       if (takes) found.push(context);
     }
     return found;
+  }
+
+  checkInvariants(): void {
+    for (const context of this.#open) {
+      if (this.#byMac.get(context.mac) !== context)
+        throw new Error(`context ${context.index} is open and its address leads elsewhere`);
+    }
+    if (this.#byMac.size !== this.#open.length) throw new Error('an address leads to a closed context');
+    for (const [group, members] of this.#groups) {
+      for (const context of members) {
+        if (!this.#open.includes(context) || this.#groupsOf.get(context)?.has(group) !== true)
+          throw new Error(`context ${context.index} is in a group that it does not know of`);
+      }
+    }
+    const promiscuous = this.#open.filter((context) => context.promiscuous).length;
+    if (promiscuous !== this.#promiscuous) throw new Error('promiscuous contexts are miscounted');
   }
 }

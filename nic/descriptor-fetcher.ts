@@ -1,20 +1,26 @@
 import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
-import { DESCRIPTOR_BYTES, descriptorAddress, FLAG_END_OF_PACKET, readU16, readU32 } from './descriptor.js';
+import {
+  DESCRIPTOR_BYTES,
+  descriptorAddress,
+  FLAG_END_OF_PACKET,
+  MAX_BUFFER_BYTES,
+  readU16,
+  readU32,
+} from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { NicOutlets } from './streams.js';
 
 /** What the fetcher tells its NIC. */
 export interface FetcherClient {
-  /** Descriptors of a ring have arrived. */
-  fetched(context: Context, direction: Direction): void;
+  /** `count` descriptors of a ring have arrived, from index `first` on. */
+  fetched(context: Context, direction: Direction, first: number, count: number): void;
+  /** Whether what is on the card is not enough to go on with: a frame is short of descriptors. */
+  starved(context: Context, direction: Direction): boolean;
   /** A ring cannot be gone on with. */
   fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
 }
-
-/** Longest buffer that a descriptor may name, bytes. */
-const MAX_BUFFER_BYTES = 16_384;
 
 /**
  * Brings descriptors from the rings in host memory to the card, a batch at a time, ahead of the frames that
@@ -62,9 +68,9 @@ export class DescriptorFetcher {
     const count = ring.fetchable(this.#batch);
     if (count === 0) return;
     // Enough on the card to go on with: wait for a full batch, unless the ring's end cuts it short.
-    const onCard = (ring.requested - ring.taken) >>> 0;
     const untilEnd = ring.slots - (ring.requested & (ring.slots - 1));
-    if (count < this.#batch && count < untilEnd && onCard >= this.#batch) return;
+    const enough = ring.available >= this.#batch && !this.#client.starved(context, direction);
+    if (count < this.#batch && count < untilEnd && enough) return;
 
     const slot = this.#freeSlots.pop() ?? this.#newSlot();
     const buffer = this.#buffers[slot];
@@ -93,6 +99,17 @@ export class DescriptorFetcher {
     this.#underWay.receive[context.index] = 0;
   }
 
+  checkInvariants(): void {
+    for (const context of this.#contexts) {
+      for (const direction of ['transmit', 'receive'] as const) {
+        const ring = context[direction];
+        const coming = ring.requested !== ring.fetched;
+        if (context.state === 'open' && coming !== (this.#underWay[direction][context.index] === 1))
+          throw new Error(`descriptors of context ${context.index} are on their way and nobody asked`);
+      }
+    }
+  }
+
   #newSlot(): number {
     this.#buffers.push(new Uint8Array(this.#batch * DESCRIPTOR_BYTES));
     return this.#buffers.length - 1;
@@ -118,7 +135,7 @@ export class DescriptorFetcher {
     }
     this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
     this.#outlets.descriptor(context.index, direction, firstIndex, count, 'fetched');
-    this.#client.fetched(context, direction);
+    this.#client.fetched(context, direction, firstIndex, count);
     this.consider(context, direction);
   }
 
@@ -146,13 +163,10 @@ export class DescriptorFetcher {
     const flags = readU16(bytes, at + 10);
     ring.accept(descriptorAddress(bytes, at), length, flags, sequence);
     const longest = Math.min(ring.cacheSlots, ring.slots);
-    if (direction === 'transmit' && ring.available >= longest && (flags & FLAG_END_OF_PACKET) === 0) {
-      // The card is full of one frame that does not end: it never could.
-      if (ring.headChain() === 0) {
-        this.#client.fault(context, direction, 'chain-too-long', longest);
-        return false;
-      }
-    }
-    return true;
+    const mayGoOn = direction === 'receive' || (flags & FLAG_END_OF_PACKET) !== 0;
+    if (mayGoOn || ring.available < longest || ring.headChain() > 0) return true;
+    // The card is full of one frame that does not end: it never could.
+    this.#client.fault(context, direction, 'chain-too-long', longest);
+    return false;
   }
 }

@@ -17,7 +17,10 @@ export const FLAG_INTERRUPT = 1 << 1;
 /** Set by the NIC on a receive descriptor that it has filled. */
 export const FLAG_DONE = 1 << 2;
 
-/** Where a descriptor stands, in the order in which it gets there. */
+/**
+ * Where a descriptor stands, in the order in which it gets there. Each one ends in exactly one of the last
+ * three. `buffered` is for transmit only: the frame is in the FIFO and waits for the wire.
+ */
 export const DESCRIPTOR_STATES = [
   'posted',
   'fetched',
@@ -30,6 +33,8 @@ export const DESCRIPTOR_STATES = [
 ] as const;
 export type DescriptorState = (typeof DESCRIPTOR_STATES)[number];
 
+/** Longest buffer that a descriptor may name, bytes. */
+export const MAX_BUFFER_BYTES = 16_384;
 /** Smallest and largest frame that the MAC takes, bytes without FCS; shorter ones than 60 are padded. */
 export const MIN_FRAME_BYTES = 14;
 export const PADDED_FRAME_BYTES = 60;

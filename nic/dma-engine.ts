@@ -26,11 +26,11 @@ const PAGE_BYTES = 4096;
  * Moves bytes between the NIC and host memory over the PCIe link.
  *
  * A transfer has two moments: when its request reaches the host (the gates are asked and the bytes are
- * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over. A bounded number
- * is in flight; the others wait their turn, and none is forgotten.
+ * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over.
+ * A bounded number is in flight; the others wait their turn, and none is forgotten.
  *
- * Writes keep their order (PCIe posted writes do not pass each other), so a vector written after data is
- * seen after it.
+ * Writes reach memory in the order in which they were asked for (posted writes do not pass each other). A gate
+ * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
  */
 export class DmaEngine {
   readonly #kernel: EventKernel;
@@ -144,7 +144,7 @@ export class DmaEngine {
     this.#submit(WRITE, client, cookie, context, requesterId, address, length, source, sourceOffset);
   }
 
-  /** What of this context has not reached memory yet, never will; its clients are told DMA_CANCELLED. */
+  /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
   stop(context: number): void {
     this.#epochs[context] = (this.#epochs[context] ?? 0) + 1;
   }
@@ -204,13 +204,18 @@ export class DmaEngine {
 
   #start(kind: number, slot: number): void {
     this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) + 1;
+    if (this.#cancelled(slot)) {
+      // Stopped while it waited: it takes no time of the link from the others.
+      this.#kernel.post(0, this.#finish, slot);
+      return;
+    }
     const length = this.#length[slot] ?? 0;
     const nowNs = this.#kernel.nowNs;
     const arrivesNs =
       kind === READ
         ? this.#link.requestRead(this.#address[slot] ?? 0, length, nowNs)
-        : this.#link.write(length, nowNs);
-    this.#kernel.scheduleAt(arrivesNs, this.#arrive, slot);
+        : this.#link.write(this.#address[slot] ?? 0, length, nowNs);
+    this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
   }
 
   #cancelled(slot: number): boolean {
@@ -234,9 +239,9 @@ export class DmaEngine {
         this.#status[slot] === DMA_OK
           ? this.#link.completeRead(address, length, nowNs + delayNs)
           : this.#link.completeAbort(nowNs + delayNs);
-      this.#kernel.scheduleAt(doneNs, this.#finish, slot);
+      this.#kernel.post(doneNs - nowNs, this.#finish, slot);
     } else if (delayNs > 0) {
-      this.#kernel.schedule(delayNs, this.#finish, slot);
+      this.#kernel.post(delayNs, this.#finish, slot);
     } else {
       this.#onFinish(slot);
     }

@@ -11,7 +11,7 @@ export const ABORT = -1;
 export interface HostPort {
   /**
    * Reads `length` bytes at `address` into `target`. Returns the time that the access gate and memory take
-   * before the data leaves the root complex, ns, or ABORT after filling the target with ones.
+   * before the data leaves the root complex, whole ns, or ABORT after filling the target with ones.
    */
   read(
     requesterId: number,
@@ -21,7 +21,7 @@ export interface HostPort {
     targetOffset: number,
   ): number;
 
-  /** Writes likewise. After ABORT not one byte has landed. */
+  /** Writes likewise. After ABORT not one byte of this access has landed. */
   write(
     requesterId: number,
     address: number,

@@ -7,10 +7,13 @@ import type { NicOutlets } from './streams.js';
 /** Bytes before the first entry of a vector ring: the producer index, then nothing. */
 export const VECTOR_RING_HEADER_BYTES = 64;
 
+/** Writes of one vector: itself, then the producer index. */
+const WRITES = 2;
+
 /**
  * Interrupts as CDNA has them: the contexts that were updated since the last physical interrupt gather as
- * bits of a vector; the vector goes by DMA into a ring in hypervisor memory, then its index, then one
- * physical interrupt is raised (Willmann et al., HPCA 2007). A full ring holds the vector back, and bits gather on.
+ * bits of a vector; the vector goes by DMA into a ring in hypervisor memory, then its index, then one physical
+ * interrupt is raised (Willmann et al., HPCA 2007). A full ring holds the vector back, and bits gather on.
  *
  * The bit after the last context is the NIC's own: faults wait in the management page.
  */
@@ -30,7 +33,8 @@ export class InterruptVectors {
   readonly #staged: Uint8Array;
   readonly #index = new Uint8Array(4);
   #anyBit = false;
-  #busy = false;
+  // Writes of the staged vector that are not over yet.
+  #writing = 0;
   #notBeforeNs = 0;
   #base = 0;
   #entries = 0;
@@ -59,7 +63,7 @@ export class InterruptVectors {
       this.#waiting = false;
       this.#send();
     });
-    this.#dmaClient = dma.register((step, status) => this.#onWritten(step, status));
+    this.#dmaClient = dma.register((_, status) => this.#onWritten(status));
     this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
@@ -81,6 +85,13 @@ export class InterruptVectors {
 
   /** The hypervisor gives a ring of `entries` (a power of two) at `base`. */
   attach(base: number, entries: number): void {
+    if (this.#writing > 0) {
+      // It is on its way to the ring of before, where nobody may look any more: tell it again.
+      for (let at = 0; at < this.entryBytes; at += 1) {
+        this.#bits[at] = (this.#bits[at] ?? 0) | (this.#staged[at] ?? 0);
+      }
+      this.#anyBit = true;
+    }
     this.#base = base;
     this.#entries = entries;
     this.#producer = 0;
@@ -90,8 +101,8 @@ export class InterruptVectors {
 
   /** The hypervisor has read vectors up to `consumer`. False if it cannot have. */
   acknowledge(consumer: number): boolean {
-    if ((this.#producer - consumer) >>> 0 > this.#entries) return false;
-    this.#consumer = consumer >>> 0;
+    if ((this.#producer - consumer) >>> 0 > (this.#producer - this.#consumer) >>> 0) return false;
+    this.#consumer = consumer;
     this.#send();
     return true;
   }
@@ -101,39 +112,49 @@ export class InterruptVectors {
     const at = bit >>> 3;
     this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (bit & 7));
     this.#anyBit = true;
-    if (!this.#busy) this.#send();
+    this.#send();
+  }
+
+  checkInvariants(): void {
+    if ((this.#producer - this.#consumer) >>> 0 > this.#entries)
+      throw new Error('more interrupt vectors than their ring holds');
+    if (this.#bits.some((byte) => byte !== 0) !== this.#anyBit)
+      throw new Error('the gathering interrupt vector is not marked as what it is');
+    const full = (this.#producer - this.#consumer) >>> 0 >= this.#entries;
+    if (this.#anyBit && this.#writing === 0 && !full && !this.#waiting)
+      throw new Error('an interrupt vector is ready and nobody sends it');
   }
 
   #send(): void {
-    if (this.#busy || !this.#anyBit || this.#entries === 0) return;
+    if (this.#writing > 0 || !this.#anyBit) return;
     if ((this.#producer - this.#consumer) >>> 0 >= this.#entries) return;
     if (this.#kernel.nowNs < this.#notBeforeNs) {
       this.#waitForGap();
       return;
     }
-    this.#busy = true;
+    this.#writing = WRITES;
     this.#anyBit = false;
     this.#staged.set(this.#bits);
     this.#bits.fill(0);
     const slot = this.#producer & (this.#entries - 1);
     const address = this.#base + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes;
-    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, address, this.entryBytes, this.#staged, 0);
     this.#producer = (this.#producer + 1) >>> 0;
     writeU32(this.#index, 0, this.#producer);
-    this.#dma.write(this.#dmaClient, 1, -1, this.#requesterId, this.#base, 4, this.#index, 0);
+    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, address, this.entryBytes, this.#staged, 0);
+    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, this.#base, 4, this.#index, 0);
   }
 
   #waitForGap(): void {
     if (this.#waiting) return;
     this.#waiting = true;
-    this.#kernel.scheduleAt(this.#notBeforeNs, this.#wake);
+    this.#kernel.post(this.#notBeforeNs - this.#kernel.nowNs, this.#wake);
   }
 
-  #onWritten(step: number, status: DmaStatus): void {
+  #onWritten(status: DmaStatus): void {
     if (status !== DMA_OK)
       throw new Error('the hypervisor gave the NIC a vector ring that the NIC may not write');
-    if (step === 0) return;
-    this.#busy = false;
+    this.#writing -= 1;
+    if (this.#writing > 0) return;
     this.#raised += 1;
     this.#notBeforeNs = this.#kernel.nowNs + this.#gapNs;
     if (this.#outlets.interrupts.observed) this.#tell();
@@ -143,11 +164,12 @@ export class InterruptVectors {
 
   #tell(): void {
     const contexts: number[] = [];
-    for (let bit = 0; bit < this.#contexts; bit += 1) {
-      if (((this.#staged[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0) contexts.push(bit);
-    }
-    const own = this.#contexts;
-    const management = ((this.#staged[own >>> 3] ?? 0) & (1 << (own & 7))) !== 0;
+    for (let bit = 0; bit < this.#contexts; bit += 1) if (this.#isStaged(bit)) contexts.push(bit);
+    const management = this.#isStaged(this.#contexts);
     this.#outlets.interrupts.next({ contexts, management, atNs: this.#kernel.nowNs });
+  }
+
+  #isStaged(bit: number): boolean {
+    return ((this.#staged[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0;
   }
 }

@@ -33,7 +33,7 @@ export class ManagementPage {
   readonly #vectors: InterruptVectors;
   readonly #client: ManagementClient;
   readonly #values = new Map<number, number>();
-  readonly #faults: { context: number; reason: FaultReason }[] = [];
+  #faults: { context: number; reason: FaultReason }[] = [];
   #status: CommandStatus = 'done';
   #switching = false;
 
@@ -41,7 +41,9 @@ export class ManagementPage {
     this.#contexts = contexts;
     this.#vectors = vectors;
     this.#client = client;
-    for (const [offset, definition] of MANAGEMENT_BY_OFFSET) this.#values.set(offset, definition.reset);
+    for (const [offset, { reset }] of MANAGEMENT_BY_OFFSET) {
+      this.#values.set(offset, reset === 'as-built' ? 0 : reset);
+    }
   }
 
   /** A context was stopped; the hypervisor will read of it here. */
@@ -88,29 +90,33 @@ export class ManagementPage {
   write(offset: number, value: number): boolean {
     const definition = MANAGEMENT_BY_OFFSET.get(offset);
     if (definition === undefined || definition.access === 'ro') return false;
-    this.#values.set(offset, value >>> 0);
-    switch (definition.name as ManagementName) {
+    if (!this.#apply(definition.name as ManagementName, value)) return false;
+    this.#values.set(offset, value);
+    return true;
+  }
+
+  /** The effect of a write; false if the value is refused. */
+  #apply(name: ManagementName, value: number): boolean {
+    switch (name) {
       case 'COMMAND':
         this.#status = this.#command(value);
-        break;
+        return true;
       case 'VECTOR_RING_SIZE':
-        if (value >= 1 && value <= LOG2_SLOTS_LIMIT) {
-          this.#vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
-        }
-        break;
+        if (value < 1 || value > LOG2_SLOTS_LIMIT) return false;
+        this.#vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
+        return true;
       case 'VECTOR_CONSUMER':
         return this.#vectors.acknowledge(value);
       case 'FAULT_POP':
         this.#faults.shift();
-        break;
+        return true;
       case 'SWITCHING':
         this.#switching = (value & 1) !== 0;
         this.#client.switching(this.#switching);
-        break;
+        return true;
       default:
-        break;
+        return true;
     }
-    return true;
   }
 
   get #selected(): Context | undefined {
@@ -142,6 +148,8 @@ export class ManagementPage {
       case 'revoke':
         if (context.state === 'free') return 'wrong-state';
         this.#client.revoke(context);
+        // Whoever gets the number next has not done it.
+        this.#faults = this.#faults.filter((fault) => fault.context !== context.index);
         return 'done';
     }
   }

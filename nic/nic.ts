@@ -1,27 +1,32 @@
 import type { Observable } from 'rxjs';
 import type { Discipline } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
-import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import { listen } from '../scheduler/listen.js';
 import { Outlet } from '../scheduler/outlet.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import { Completions } from './completions.js';
-import { CONTEXT_STATES, Context, type Direction } from './context.js';
+import { Context } from './context.js';
+import { ContextLifecycle } from './context-lifecycle.js';
 import { ContextPages } from './context-pages.js';
-import { Counters, type DropReason, type FaultReason } from './counters.js';
-import { Demultiplexer, isGroup, readMac } from './demultiplexer.js';
-import { MAX_FRAME_BYTES, MIN_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
+import { Counters } from './counters.js';
+import { Demultiplexer } from './demultiplexer.js';
 import { DescriptorFetcher } from './descriptor-fetcher.js';
 import { DmaEngine } from './dma-engine.js';
 import { EventVector } from './event-vector.js';
+import { Firmware } from './firmware.js';
+import { Forwarding } from './forwarding.js';
+import { FrameFlow } from './frame-flow.js';
+import { FrameLedger } from './frame-ledger.js';
 import type { HostPort, NicInstruments, WirePort } from './host-port.js';
 import { InterruptVectors } from './interrupt-vectors.js';
 import { ManagementPage } from './management-page.js';
 import { type NicParameters, validateNicParameters } from './parameters.js';
 import { PcieLink } from './pcie-link.js';
 import { ReceivePath } from './receive-path.js';
-import { ALL_ONES, barBytes, type CommandStatus, MAILBOX, PAGE_BYTES } from './registers.js';
+import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 import { NicOutlets, type NicStreams } from './streams.js';
-import { TransmitPath, type TransmitRoute } from './transmit-path.js';
+import { TransmitPath } from './transmit-path.js';
 
 /** What a NIC is plugged into, and who shares it out. */
 export interface NicAttachments {
@@ -54,99 +59,65 @@ export class Nic {
   readonly receiveScheduler: DmaScheduler;
 
   readonly #kernel: EventKernel;
-  readonly #wire: WirePort;
-  readonly #instruments: NicInstruments | undefined;
   readonly #outlets: NicOutlets;
-  readonly #events: EventVector;
+  readonly #ledger: FrameLedger;
+  readonly #demultiplexer = new Demultiplexer();
+  readonly #forwarding: Forwarding;
   readonly #pages: ContextPages;
+  readonly #firmware: Firmware;
   readonly #management: ManagementPage;
   readonly #fetcher: DescriptorFetcher;
   readonly #transmit: TransmitPath;
   readonly #receive: ReceivePath;
   readonly #completions: Completions;
   readonly #vectors: InterruptVectors;
-  readonly #demultiplexer = new Demultiplexer();
-  readonly #transmitDoorbells: Outlet<number>;
-  readonly #receiveDoorbells: Outlet<number>;
-  readonly #decode: HandlerId;
-  readonly #switchDeliver: HandlerId;
-  readonly #switchQueue: { context: Context; bytes: Uint8Array }[] = [];
-  #switching = false;
-
-  readonly #doorbellRow: Float64Array;
-  readonly #framesTransmittedRow: Float64Array;
-  readonly #bytesTransmittedRow: Float64Array;
-  readonly #framesReceivedRow: Float64Array;
-  readonly #bytesReceivedRow: Float64Array;
-  readonly #interruptRow: Float64Array;
+  readonly #flow: FrameFlow;
+  readonly #lifecycle: ContextLifecycle;
+  readonly #doorbells: Float64Array;
+  readonly #interruptRequests: Float64Array;
 
   constructor(kernel: EventKernel, parameters: NicParameters, attachments: NicAttachments) {
     validateNicParameters(parameters);
+    const { contexts: count } = parameters;
     this.parameters = parameters;
     this.#kernel = kernel;
-    this.#wire = attachments.wire;
-    this.#instruments = attachments.instruments;
-    const count = parameters.contexts;
     this.contexts = Array.from(
       { length: count },
       (_, index) => new Context(index, parameters.requesterBase + index, parameters.descriptorCacheSlots),
     );
-    this.link = new PcieLink(parameters.pcie);
-    this.line = new SerialLine(parameters.rateBps);
     this.counters = new Counters(count);
+    this.#doorbells = this.counters.row('doorbells');
+    this.#interruptRequests = this.counters.row('interruptRequests');
     this.#outlets = new NicOutlets(kernel);
     this.streams = this.#outlets.streams;
+    this.#ledger = new FrameLedger(kernel, this.counters, this.#outlets, attachments.instruments, count);
+    this.link = new PcieLink(parameters.pcie);
+    this.line = new SerialLine(parameters.rateBps);
     this.dma = new DmaEngine(kernel, this.link, attachments.port, count, {
       maxInFlight: parameters.dmaInFlight,
     });
-    this.#events = new EventVector(count);
-    this.#transmitDoorbells = new Outlet('nic.transmit.doorbells$', kernel);
-    this.#receiveDoorbells = new Outlet('nic.receive.doorbells$', kernel);
+    this.#forwarding = new Forwarding(
+      kernel,
+      this.#demultiplexer,
+      this.#ledger,
+      attachments.wire,
+      (context, bytes, offset, length, switched) =>
+        this.#flow.deliver(context, bytes, offset, length, kernel.nowNs, switched),
+      parameters.switchNs,
+      this.counters.row('framesSwitched'),
+    );
     const transmitReady = new Outlet<number>('nic.transmit.linkReady$', kernel);
     const receiveReady = new Outlet<number>('nic.receive.linkReady$', kernel);
-
-    this.#transmit = new TransmitPath(
-      kernel,
-      this.dma,
-      this.line,
-      this.contexts,
-      {
-        route: (context, bytes, offset) => this.#route(context, bytes, offset),
-        departed: (context, bytes, offset, length, index, startNs, endNs, route) =>
-          this.#departed(context, bytes, offset, length, index, startNs, endNs, route),
-        completed: (context, urgent) => this.#completed(context, 'transmit', urgent),
-        dropped: (context, reason, bytes) => this.#drop(context.index, 'transmit', reason, bytes),
-        fault: (context, reason, detail) => this.#fault(context, 'transmit', reason, detail),
-        took: (context) => this.#fetcher.consider(context, 'transmit'),
-      },
-      this.#outlets,
-      transmitReady,
-      parameters.transmitFifoBytes,
-    );
-    this.#receive = new ReceivePath(
-      this.dma,
-      this.contexts,
-      {
-        received: (context, bytes, offset, length, lastIndex, arrivedNs) =>
-          this.#received(context, bytes, offset, length, lastIndex, arrivedNs),
-        completed: (context, urgent) => this.#completed(context, 'receive', urgent),
-        dropped: (context, reason, bytes) => this.#drop(context.index, 'receive', reason, bytes),
-        fault: (context, reason, detail) => this.#fault(context, 'receive', reason, detail),
-        took: (context) => {
-          this.#fetcher.consider(context, 'receive');
-          this.#dropUnwritable(context);
-        },
-      },
-      this.#outlets,
-      receiveReady,
-      parameters.receiveShareBytes,
-    );
+    this.#transmit = this.#buildTransmitPath(transmitReady);
+    this.#receive = this.#buildReceivePath(receiveReady);
     this.#fetcher = new DescriptorFetcher(
       this.dma,
       this.contexts,
       {
-        fetched: (context, direction) => this.#fetched(context, direction),
-        fault: (context, direction, reason, detail) => this.#fault(context, direction, reason, detail),
+        fetched: (context, direction, first, number) => this.#flow.fetched(context, direction, first, number),
+        starved: (context, direction) => this.#flow.starved(context, direction),
+        fault: (context, direction, reason, detail) =>
+          this.#lifecycle.fault(context, direction, reason, detail),
       },
       this.#outlets,
       this.counters.row('descriptorsFetched'),
@@ -158,7 +129,7 @@ export class Nic {
       this.contexts,
       {
         interrupt: (context) => this.#requestInterrupt(context),
-        fault: (context, reason, detail) => this.#fault(context, 'transmit', reason, detail),
+        fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
       },
       this.#outlets,
       this.counters.row('writeBacks'),
@@ -172,45 +143,74 @@ export class Nic {
       count,
       parameters.interruptGapNs,
     );
-    this.#pages = new ContextPages(this.contexts, this.#events);
+    const events = new EventVector(count);
+    this.#pages = new ContextPages(this.contexts, events, this.#demultiplexer);
+    this.#firmware = new Firmware(
+      kernel,
+      events,
+      this.#pages,
+      this.contexts,
+      {
+        posted: (context, direction, number) => this.#flow.posted(context, direction, number),
+        unmasked: (context) => this.#completions.unmasked(context),
+        fault: (context, direction, reason, detail) =>
+          this.#lifecycle.fault(context, direction, reason, detail),
+      },
+      parameters.decodeNs,
+    );
     this.#management = new ManagementPage(this.contexts, this.#vectors, {
-      open: (context) => this.#open(context),
-      revoke: (context) => this.#revoke(context),
+      open: (context) => this.#lifecycle.open(context),
+      revoke: (context) => this.#lifecycle.revoke(context),
       switching: (on) => {
-        this.#switching = on;
+        this.#forwarding.switching = on;
       },
     });
+
+    const transmitDoorbells = new Outlet<number>('nic.transmit.doorbells$', kernel);
+    const receiveDoorbells = new Outlet<number>('nic.receive.doorbells$', kernel);
     this.transmitScheduler = new DmaScheduler(kernel, {
       room: 'nic.transmit',
       discipline: attachments.transmitDiscipline,
       heads: this.#transmit,
-      doorbells$: this.#transmitDoorbells.stream$,
+      doorbells$: transmitDoorbells.stream$,
       linkReady$: transmitReady.stream$,
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       room: 'nic.receive',
       discipline: attachments.receiveDiscipline,
       heads: this.#receive,
-      doorbells$: this.#receiveDoorbells.stream$,
+      doorbells$: receiveDoorbells.stream$,
       linkReady$: receiveReady.stream$,
+    });
+    this.#flow = new FrameFlow({
+      fetcher: this.#fetcher,
+      transmit: this.#transmit,
+      receive: this.#receive,
+      completions: this.#completions,
+      transmitScheduler: this.transmitScheduler,
+      transmitDoorbells,
+      receiveDoorbells,
+      outlets: this.#outlets,
+      descriptorsCompleted: this.counters.row('descriptorsCompleted'),
+    });
+    this.#lifecycle = new ContextLifecycle(kernel, count, {
+      dma: this.dma,
+      pages: this.#pages,
+      demultiplexer: this.#demultiplexer,
+      vectors: this.#vectors,
+      schedulers: [this.transmitScheduler, this.receiveScheduler],
+      keepers: [this.#fetcher, this.#transmit, this.#completions, this.#receive],
+      outlets: this.#outlets,
+      reportFault: (context, reason) => this.#management.reportFault(context, reason),
     });
     this.grants$ = this.transmitScheduler.grants$;
     this.receiveGrants$ = this.receiveScheduler.grants$;
-    this.#listen(this.transmitScheduler.granted$, this.#transmit);
-    this.#listen(this.receiveScheduler.granted$, this.#receive);
+    listen(this.transmitScheduler.granted$, kernel, (index) => this.#transmit.take(this.#context(index)));
+    listen(this.receiveScheduler.granted$, kernel, (index) => this.#receive.take(this.#context(index)));
     this.transmitScheduler.start();
     this.receiveScheduler.start();
     transmitReady.next(parameters.transmitFifoBytes);
     receiveReady.next(parameters.receiveDmaBytes);
-
-    this.#decode = kernel.register('nic.firmware', () => this.#onDecode());
-    this.#switchDeliver = kernel.register('nic.switch', () => this.#onSwitchDeliver());
-    this.#doorbellRow = this.counters.row('doorbells');
-    this.#framesTransmittedRow = this.counters.row('framesTransmitted');
-    this.#bytesTransmittedRow = this.counters.row('bytesTransmitted');
-    this.#framesReceivedRow = this.counters.row('framesReceived');
-    this.#bytesReceivedRow = this.counters.row('bytesReceived');
-    this.#interruptRow = this.counters.row('interruptRequests');
   }
 
   /** Bytes of the BAR: the context pages, then the management page. */
@@ -223,298 +223,125 @@ export class Nic {
     return this.#vectors.raised;
   }
 
+  /** Frames that are somewhere inside: granted and not departed, arrived and not completed, being switched. */
+  get framesInside(): { readonly transmit: number; readonly receive: number; readonly switching: number } {
+    return {
+      transmit: this.#transmit.inFlight,
+      receive: this.#receive.inFlight,
+      switching: this.#forwarding.crossing,
+    };
+  }
+
   /** Register read of `width` bytes (1, 2 or 4) at an offset of the BAR. Anything undefined reads as ones. */
   read(offset: number, width: number): number {
+    const ones = width === 1 ? 0xff : width === 2 ? 0xffff : ALL_ONES;
+    if (!this.#decodes(offset, width)) return ones;
     const page = Math.floor(offset / PAGE_BYTES);
     const within = offset % PAGE_BYTES;
-    const ones = width === 1 ? 0xff : width === 2 ? 0xffff : ALL_ONES;
-    if (offset < 0 || offset % width !== 0 || page > this.contexts.length) return ones;
     if (page < this.contexts.length) return this.#pages.read(page, within, width);
     return width === 4 ? this.#management.read(within) : ones;
   }
 
-  /** Register write. False if nothing at that offset, width and alignment can be written; nothing has changed then. */
+  /**
+   * Register write. False if nothing at that offset, width and alignment can be written, or the value is
+   * refused; nothing has changed then. Bits of `value` beyond the width are not on the bus.
+   */
   write(offset: number, width: number, value: number): boolean {
+    if (!this.#decodes(offset, width)) return false;
     const page = Math.floor(offset / PAGE_BYTES);
     const within = offset % PAGE_BYTES;
-    if (offset < 0 || offset % width !== 0 || page > this.contexts.length) return false;
-    if (page === this.contexts.length) return width === 4 && this.#management.write(within, value);
-    const wasEmpty = this.#events.empty;
-    if (!this.#pages.write(page, within, width, value)) return false;
-    if (within < 96) {
-      this.#doorbellRow[page] = (this.#doorbellRow[page] ?? 0) + 1;
+    const word = value >>> 0;
+    if (page === this.contexts.length) return width === 4 && this.#management.write(within, word);
+    if (!this.#pages.write(page, within, width, word)) return false;
+    if (within < SHARED_MEMORY_OFFSET) {
+      this.#doorbells[page] = (this.#doorbells[page] ?? 0) + 1;
       if (this.#outlets.doorbells.observed) {
-        this.#outlets.doorbells.next({ context: page, mailbox: within / 4, value, atNs: this.#kernel.nowNs });
+        const atNs = this.#kernel.nowNs;
+        this.#outlets.doorbells.next({ context: page, mailbox: within / 4, value: word, atNs });
       }
-      if (wasEmpty && !this.#events.empty) this.#kernel.schedule(this.parameters.decodeNs, this.#decode);
+      this.#firmware.wake();
     }
     return true;
   }
 
   /** A frame has arrived from the wire: its last bit is here now. `bytes` is borrowed. */
   receive(bytes: Uint8Array, offset: number, length: number): void {
-    this.#deliver(bytes, offset, length, undefined);
+    this.#forwarding.arrived(bytes, offset, length, undefined);
   }
 
   /** Throws when a part is not in the state that it should be in. */
   checkInvariants(): void {
-    this.dma.checkInvariants();
-    this.#events.checkInvariants();
-    this.#transmit.checkInvariants();
-    this.#receive.checkInvariants();
+    const parts = [
+      this.dma,
+      this.#firmware,
+      this.#demultiplexer,
+      this.#fetcher,
+      this.#transmit,
+      this.#receive,
+    ];
+    for (const part of [...parts, this.#completions, this.#vectors]) part.checkInvariants();
+    for (const context of this.contexts) context.checkInvariants();
+    this.#ledger.checkInvariants(this.framesInside);
     this.transmitScheduler.checkInvariants();
     this.receiveScheduler.checkInvariants();
-    for (const context of this.contexts) {
-      context.transmit.checkInvariants();
-      context.receive.checkInvariants();
-    }
+    const { transmitFifoBytes, receiveDmaBytes } = this.parameters;
+    if (this.transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
+      throw new Error('room in the transmit FIFO is lost');
+    if (this.receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
+      throw new Error('room for received frames is lost');
   }
 
-  /** Frames that are somewhere inside: granted and not departed, arrived and not completed, being switched. */
-  get framesInside(): { readonly transmit: number; readonly receive: number; readonly switching: number } {
-    return {
-      transmit: this.#transmit.inFlight,
-      receive: this.#receive.inFlight,
-      switching: this.#switchQueue.length,
-    };
-  }
-
-  #listen(granted$: Observable<number>, path: { take(context: Context): void }): void {
-    granted$.subscribe((index) => {
-      try {
-        const context = this.contexts[index];
-        if (context !== undefined) path.take(context);
-      } catch (error) {
-        this.#kernel.fail(error);
-      }
-    });
-  }
-
-  /** The firmware: decodes the first level, then the second, and clears all events of a context at once. */
-  #onDecode(): void {
-    for (let index = this.#events.nextContext(0); index >= 0; index = this.#events.nextContext(index + 1)) {
-      const mailboxes = this.#events.take(index);
-      const context = this.contexts[index];
-      if (context === undefined || context.state !== 'open') continue;
-      if ((mailboxes & (1 << MAILBOX.TX_PRODUCER)) !== 0) this.#onProducer(context, 'transmit');
-      if (context.state === 'open' && (mailboxes & (1 << MAILBOX.RX_PRODUCER)) !== 0) {
-        this.#onProducer(context, 'receive');
-      }
-      if ((mailboxes & (1 << MAILBOX.INTERRUPT_MASK)) !== 0 && !context.interruptsMasked) {
-        this.#completions.unmasked(context);
-      }
-      if ((mailboxes & (1 << MAILBOX.RX_MODE)) !== 0) this.#demultiplexer.recount();
-      if ((mailboxes & (1 << MAILBOX.GROUP_HIGH)) !== 0) this.#onGroup(context);
-    }
-  }
-
-  #onProducer(context: Context, direction: Direction): void {
-    const ring = direction === 'transmit' ? context.transmit : context.receive;
-    const value = this.#pages.mailbox(
-      context.index,
-      direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER,
+  #buildTransmitPath(linkReady: Outlet<number>): TransmitPath {
+    return new TransmitPath(
+      this.#kernel,
+      this.dma,
+      this.line,
+      this.contexts,
+      this.#forwarding,
+      this.#ledger,
+      {
+        completed: (context, descriptors, urgent) =>
+          this.#flow.completed(context, 'transmit', descriptors, urgent),
+        fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
+        took: (context) => this.#fetcher.consider(context, 'transmit'),
+      },
+      this.#outlets,
+      linkReady,
+      this.parameters.transmitFifoBytes,
     );
-    if (value === ring.producer) return;
-    // The ring cannot hold more than its slots: an index further on (or back) is not one that was posted.
-    const outstanding = (value - ring.consumer) >>> 0;
-    const advance = (value - ring.producer) >>> 0;
-    if (outstanding > ring.slots || advance > ring.slots) {
-      this.#fault(context, direction, 'producer-out-of-range', value);
-      return;
-    }
-    this.#outlets.descriptor(context.index, direction, ring.producer, advance, 'posted');
-    ring.producer = value;
-    this.#fetcher.consider(context, direction);
   }
 
-  #onGroup(context: Context): void {
-    const low = this.#pages.mailbox(context.index, MAILBOX.GROUP_LOW);
-    const high = this.#pages.mailbox(context.index, MAILBOX.GROUP_HIGH);
-    const group = (high & 0xffff) * 0x100000000 + low;
-    if ((high & (1 << 30)) !== 0) this.#demultiplexer.join(context, group);
-    if (high >>> 31 !== 0) this.#demultiplexer.leave(context, group);
+  #buildReceivePath(linkReady: Outlet<number>): ReceivePath {
+    return new ReceivePath(
+      this.dma,
+      this.contexts,
+      this.#ledger,
+      {
+        completed: (context, descriptors, urgent) =>
+          this.#flow.completed(context, 'receive', descriptors, urgent),
+        fault: (context, reason, detail) => this.#lifecycle.fault(context, 'receive', reason, detail),
+        took: (context) => this.#flow.refill(context),
+      },
+      this.#outlets,
+      linkReady,
+      this.parameters.receiveShareBytes,
+    );
   }
 
-  #fetched(context: Context, direction: Direction): void {
-    if (direction === 'transmit') {
-      const before = this.#transmit.headBytes(context.index);
-      if (!this.#transmit.refreshHead(context)) return;
-      if (before === 0) this.#transmitDoorbells.next(context.index);
-      return;
-    }
-    this.#dropUnwritable(context);
-    if (this.#receive.waiting(context.index)) this.#receiveDoorbells.next(context.index);
+  #context(index: number): Context {
+    const context = this.contexts[index];
+    if (context === undefined) throw new Error(`there is no context ${index}`);
+    return context;
   }
 
-  #route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute {
-    if (context.antiSpoofing && readMac(bytes, offset + 6) !== context.mac) return 'spoofed';
-    if (!this.#switching) return 'wire';
-    const destination = readMac(bytes, offset);
-    if (isGroup(destination)) return 'both';
-    return this.#demultiplexer.owner(destination) === undefined ? 'wire' : 'switch';
-  }
-
-  #departed(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    lastIndex: number,
-    startNs: number,
-    endNs: number,
-    route: TransmitRoute,
-  ): void {
-    const index = context.index;
-    this.#framesTransmittedRow[index] = (this.#framesTransmittedRow[index] ?? 0) + 1;
-    this.#bytesTransmittedRow[index] = (this.#bytesTransmittedRow[index] ?? 0) + length;
-    if (this.#outlets.frames.observed) {
-      this.#outlets.frames.next({
-        direction: 'transmit',
-        context: index,
-        bytes: bytes.slice(offset, offset + length),
-        startNs,
-        endNs,
-        switched: route === 'switch',
-      });
-    }
-    if (route !== 'wire') this.#switchFrame(context, bytes, offset, length);
-    if (route !== 'switch') this.#wire.transmitted(bytes, offset, length, index, lastIndex, startNs, endNs);
-  }
-
-  /** Off the wire's path, so it may keep a copy of its own. */
-  #switchFrame(context: Context, bytes: Uint8Array, offset: number, length: number): void {
-    const row = this.counters.row('framesSwitched');
-    row[context.index] = (row[context.index] ?? 0) + 1;
-    this.#switchQueue.push({ context, bytes: bytes.slice(offset, offset + length) });
-    this.#kernel.schedule(this.parameters.switchNs, this.#switchDeliver);
-  }
-
-  #onSwitchDeliver(): void {
-    const next = this.#switchQueue.shift();
-    if (next !== undefined) this.#deliver(next.bytes, 0, next.bytes.length, next.context);
-  }
-
-  #deliver(bytes: Uint8Array, offset: number, length: number, from: Context | undefined): void {
-    if (length < PADDED_FRAME_BYTES || length < MIN_FRAME_BYTES) {
-      this.#drop(-1, 'receive', 'frame-too-short', length);
-      return;
-    }
-    if (length > MAX_FRAME_BYTES) {
-      this.#drop(-1, 'receive', 'frame-too-long', length);
-      return;
-    }
-    const destinations = this.#demultiplexer.destinations(readMac(bytes, offset), from);
-    if (destinations.length === 0) {
-      this.#drop(-1, 'receive', 'unknown-destination', length);
-      return;
-    }
-    for (let index = 0; index < destinations.length; index += 1) {
-      const context = destinations[index];
-      if (context === undefined || !this.#receive.arrive(context, bytes, offset, length, this.#kernel.nowNs))
-        continue;
-      this.#dropUnwritable(context);
-      if (this.#receive.waiting(context.index)) this.#receiveDoorbells.next(context.index);
-    }
-  }
-
-  #dropUnwritable(context: Context): void {
-    while (this.#receive.dropUnwritable(context)) {
-      // each turn gives up one frame that the posted buffers cannot hold
-    }
-  }
-
-  #received(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    lastIndex: number,
-    arrivedNs: number,
-  ): void {
-    const index = context.index;
-    const nowNs = this.#kernel.nowNs;
-    this.#instruments?.received(index, lastIndex, length, arrivedNs, nowNs);
-    this.#framesReceivedRow[index] = (this.#framesReceivedRow[index] ?? 0) + 1;
-    this.#bytesReceivedRow[index] = (this.#bytesReceivedRow[index] ?? 0) + length;
-    if (!this.#outlets.frames.observed) return;
-    this.#outlets.frames.next({
-      direction: 'receive',
-      context: index,
-      bytes: bytes.slice(offset, offset + length),
-      startNs: arrivedNs,
-      endNs: nowNs,
-      switched: false,
-    });
-  }
-
-  #completed(context: Context, direction: Direction, urgent: boolean): void {
-    this.#completions.note(context, urgent);
-    // A finished descriptor leaves the card's cache: there may be room for the next batch.
-    this.#fetcher.consider(context, direction);
+  /** Whether the BAR answers at all at an offset with such a width. */
+  #decodes(offset: number, width: number): boolean {
+    if (width !== 1 && width !== 2 && width !== 4) return false;
+    return offset >= 0 && offset < (this.contexts.length + 1) * PAGE_BYTES && offset % width === 0;
   }
 
   #requestInterrupt(context: Context): void {
-    this.#interruptRow[context.index] = (this.#interruptRow[context.index] ?? 0) + 1;
+    this.#interruptRequests[context.index] = (this.#interruptRequests[context.index] ?? 0) + 1;
     this.#vectors.request(context.index);
   }
-
-  #drop(context: number, direction: Direction, reason: DropReason, bytes: number): void {
-    const row = this.counters.dropRow(reason);
-    const cell = context >= 0 ? context : this.contexts.length;
-    row[cell] = (row[cell] ?? 0) + 1;
-    if (this.#outlets.drops.observed) {
-      this.#outlets.drops.next({ context, direction, reason, bytes, atNs: this.#kernel.nowNs });
-    }
-  }
-
-  #open(context: Context): CommandStatus {
-    if (context.mac === 0 || isGroup(context.mac) || !this.#demultiplexer.add(context))
-      return 'mac-missing-or-taken';
-    context.state = 'open';
-    this.#pages.reset(context.index);
-    this.transmitScheduler.join(context.index, { weight: context.weight });
-    this.receiveScheduler.join(context.index, { weight: context.weight });
-    return 'done';
-  }
-
-  /** Stops a context: whatever of it has not touched memory yet never will. The others do not notice. */
-  #stop(context: Context): void {
-    this.dma.stop(context.index);
-    this.#fetcher.forget(context);
-    this.#transmit.forget(context);
-    this.#completions.forget(context);
-    this.#receive.forget(context);
-    this.#demultiplexer.remove(context);
-    this.transmitScheduler.leave(context.index);
-    this.receiveScheduler.leave(context.index);
-  }
-
-  #revoke(context: Context): void {
-    if (context.state === 'open') this.#stop(context);
-    context.reset();
-    this.#pages.reset(context.index);
-  }
-
-  #fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void {
-    if (context.state !== 'open') return;
-    this.#stop(context);
-    context.state = 'faulted';
-    context.faultReason = reason;
-    this.#management.reportFault(context.index, reason);
-    this.#vectors.request(this.contexts.length);
-    if (this.#outlets.faults.observed) {
-      this.#outlets.faults.next({
-        context: context.index,
-        direction,
-        reason,
-        detail,
-        atNs: this.#kernel.nowNs,
-      });
-    }
-  }
-}
-
-/** The state that a STATUS register value stands for. */
-export function contextStateOf(status: number): (typeof CONTEXT_STATES)[number] | undefined {
-  return CONTEXT_STATES[status];
 }

@@ -68,6 +68,14 @@ export function validateNicParameters(nic: NicParameters): void {
   range('switchNs', nic.switchNs, 0, 1e9);
   range('requesterBase', nic.requesterBase, 0, 0xffff - nic.contexts + 1);
   range('managementRequesterId', nic.managementRequesterId, 0, 0xffff);
+  const asContext = nic.managementRequesterId - nic.requesterBase;
+  if (asContext >= 0 && asContext < nic.contexts) {
+    refuse(
+      'managementRequesterId',
+      nic.managementRequesterId,
+      `an ID that is not that of context ${asContext}`,
+    );
+  }
 }
 
 function range(field: string, value: number, least: number, most: number): void {

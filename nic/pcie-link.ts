@@ -39,7 +39,9 @@ export const DEFAULT_PCIE: PcieParameters = {
 };
 
 const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
-const POWERS_OF_TWO_LANES = [1, 2, 4, 8, 16];
+const LANES = [1, 2, 4, 8, 16];
+/** What no memory request may cross (PCI Express base specification, section 2.2.7). */
+const PAGE_BYTES = 4096;
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
@@ -49,7 +51,7 @@ export class PcieLink {
   readonly parameters: PcieParameters;
   /** Device to host: writes, read requests. */
   readonly upstream: SerialLine;
-  /** Host to device: read completions, register writes. */
+  /** Host to device: read completions. */
   readonly downstream: SerialLine;
 
   constructor(parameters: PcieParameters = DEFAULT_PCIE) {
@@ -68,24 +70,37 @@ export class PcieLink {
     return Math.ceil(((address % unit) + length) / unit);
   }
 
-  /** Completions that answer such a read, if the root complex always fills them: cut at MPS, aligned to RCB. */
+  /**
+   * Completions that answer such a read, if the root complex fills them as far as it may: one carries MPS
+   * bytes at most, and all but the last of a request end at a multiple of RCB.
+   */
   completions(address: number, length: number): number {
     const { maxPayloadBytes, readCompletionBoundaryBytes, maxReadRequestBytes } = this.parameters;
     let count = 0;
-    let at = address;
-    const end = address + length;
-    while (at < end) {
-      const requestEnd = Math.min(end, at - (at % maxReadRequestBytes) + maxReadRequestBytes);
-      const misaligned = at % readCompletionBoundaryBytes;
-      count += Math.ceil((misaligned + requestEnd - at) / maxPayloadBytes);
-      at = requestEnd;
+    let at = address % maxReadRequestBytes;
+    let left = length;
+    while (left > 0) {
+      const asked = Math.min(left, maxReadRequestBytes - at);
+      // Only the first completion can begin off the boundary, and it pays for that if there are more.
+      const lost = asked <= maxPayloadBytes ? 0 : at % readCompletionBoundaryBytes;
+      count += Math.ceil((lost + asked) / maxPayloadBytes);
+      left -= asked;
+      at = 0;
     }
     return count;
   }
 
-  /** Write packets that `length` bytes take. */
-  writes(length: number): number {
-    return Math.ceil(length / this.parameters.maxPayloadBytes);
+  /** Write packets that `length` bytes at `address` take: none is longer than MPS or crosses a 4 KB boundary. */
+  writes(address: number, length: number): number {
+    const { maxPayloadBytes } = this.parameters;
+    const first = Math.min(length, PAGE_BYTES - (address % PAGE_BYTES));
+    const rest = length - first;
+    const whole = Math.floor(rest / PAGE_BYTES);
+    return (
+      Math.ceil(first / maxPayloadBytes) +
+      whole * (PAGE_BYTES / maxPayloadBytes) +
+      Math.ceil((rest - whole * PAGE_BYTES) / maxPayloadBytes)
+    );
   }
 
   /** Sends the requests for a read; returns when the last of them is at the root complex, ns. */
@@ -108,23 +123,16 @@ export class PcieLink {
   }
 
   /** Sends a posted write; returns when its last byte is at the root complex, ns. */
-  write(length: number, fromNs: number): number {
-    const bytes = this.writes(length) * this.parameters.requestHeaderBytes + length;
+  write(address: number, length: number, fromNs: number): number {
+    const bytes = this.writes(address, length) * this.parameters.requestHeaderBytes + length;
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
-  }
-
-  /** Sends a register write of the CPU; returns when it is at the device, ns. */
-  registerWrite(fromNs: number): number {
-    return (
-      this.downstream.carry(this.parameters.requestHeaderBytes + 4, fromNs) + this.parameters.propagationNs
-    );
   }
 }
 
 function validate(parameters: PcieParameters): void {
   const { generation, lanes, maxPayloadBytes, maxReadRequestBytes, readCompletionBoundaryBytes } = parameters;
   if (TRANSFERS_PER_LANE[generation] === undefined) refuse('generation', generation, '1 to 5');
-  if (!POWERS_OF_TWO_LANES.includes(lanes)) refuse('lanes', lanes, '1, 2, 4, 8 or 16');
+  if (!LANES.includes(lanes)) refuse('lanes', lanes, '1, 2, 4, 8 or 16');
   for (const [field, value] of Object.entries({ maxPayloadBytes, maxReadRequestBytes })) {
     if (!isPowerOfTwo(value) || value < 128 || value > 4096)
       refuse(field, value, 'a power of two from 128 to 4096');

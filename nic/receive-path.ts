@@ -1,39 +1,22 @@
 import type { Outlet } from '../scheduler/outlet.js';
 import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
-import {
-  DESCRIPTOR_BYTES,
-  encodeDescriptor,
-  FLAG_DONE,
-  FLAG_END_OF_PACKET,
-  FLAG_INTERRUPT,
-} from './descriptor.js';
+import { FLAG_INTERRUPT } from './descriptor.js';
+import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaEngine, type DmaStatus } from './dma-engine.js';
-import { ReceiveBuffer } from './receive-buffer.js';
+import type { FrameLedger } from './frame-ledger.js';
+import { ReceiveQueues } from './receive-queues.js';
+import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
 import type { NicOutlets } from './streams.js';
 
 /** What the receive path asks of its NIC. */
 export interface ReceiveClient {
-  /** A frame is in the context's memory, its descriptors say so, and nothing before it is missing. */
-  received(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    lastIndex: number,
-    arrivedNs: number,
-  ): void;
-  completed(context: Context, urgent: boolean): void;
-  dropped(context: Context, reason: DropReason, bytes: number): void;
+  /** A frame is in memory, its descriptors say so, nothing before it is missing, and `descriptors` are finished. */
+  completed(context: Context, descriptors: number, urgent: boolean): void;
   fault(context: Context, reason: FaultReason, detail: number): void;
+  /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
 }
-
-const NONE = -1;
-const WAITING = 0;
-const WRITING = 1;
-const WRITTEN = 2;
-const FAILED = 3;
 
 /**
  * From the wire to guest memory: keeps frames in the receive buffer, each context within its share, and
@@ -42,41 +25,24 @@ const FAILED = 3;
  */
 export class ReceivePath {
   readonly #dma: DmaEngine;
+  readonly #ledger: FrameLedger;
   readonly #client: ReceiveClient;
   readonly #outlets: NicOutlets;
   readonly #contexts: readonly Context[];
   readonly #credit: Outlet<number>;
   readonly #shareBytes: number;
-  readonly #buffer = new ReceiveBuffer();
   readonly #dmaClient: number;
-
-  // Per context: a list of frames, oldest first; from `cursor` on they have not been granted yet.
-  readonly #head: Int32Array;
-  readonly #tail: Int32Array;
-  readonly #cursor: Int32Array;
-  readonly #waitingFrames: Int32Array;
-  readonly #heldBytes: Int32Array;
+  readonly #queues: ReceiveQueues;
+  readonly #writeBack: DescriptorWriteBack;
+  // Stopping a context moves its epoch on; frames of an older one are not its own any more.
   readonly #epochs: Int32Array;
-  readonly #writeBacks: (Uint8Array | undefined)[];
-
-  // One slot a frame.
-  #context = new Int32Array(0);
-  #epoch = new Int32Array(0);
-  #state = new Uint8Array(0);
-  #length = new Int32Array(0);
-  #arrivedNs = new Float64Array(0);
-  #block = new Int32Array(0);
-  #pending = new Int32Array(0);
-  #firstIndex = new Uint32Array(0);
-  #chain = new Int32Array(0);
-  #urgent = new Uint8Array(0);
-  #next = new Int32Array(0);
-  #free = NONE;
-  #inUse = 0;
+  // Granted and not finished: what the scheduler has not had back yet.
+  #inFlightBytes = 0;
 
   constructor(
     dma: DmaEngine,
     contexts: readonly Context[],
+    ledger: FrameLedger,
     client: ReceiveClient,
     outlets: NicOutlets,
     credit: Outlet<number>,
@@ -84,28 +50,33 @@ export class ReceivePath {
   ) {
     this.#dma = dma;
     this.#contexts = contexts;
+    this.#ledger = ledger;
     this.#client = client;
     this.#outlets = outlets;
     this.#credit = credit;
     this.#shareBytes = shareBytes;
-    this.#dmaClient = dma.register((slot, status) => this.#onWritten(slot, status));
-    this.#head = new Int32Array(contexts.length).fill(NONE);
-    this.#tail = new Int32Array(contexts.length).fill(NONE);
-    this.#cursor = new Int32Array(contexts.length).fill(NONE);
-    this.#waitingFrames = new Int32Array(contexts.length);
-    this.#heldBytes = new Int32Array(contexts.length);
+    // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
+    this.#dmaClient = dma.register((cookie, status) =>
+      this.#onWritten(Math.floor(cookie / 2), cookie % 2 === 1, status),
+    );
+    this.#queues = new ReceiveQueues(contexts.length);
+    this.#writeBack = new DescriptorWriteBack(dma, this.#dmaClient, contexts.length);
     this.#epochs = new Int32Array(contexts.length);
-    this.#writeBacks = new Array<Uint8Array | undefined>(contexts.length).fill(undefined);
   }
 
   /** Frames between arrival and completion. */
   get inFlight(): number {
-    return this.#inUse;
+    return this.#queues.slots.inUse;
+  }
+
+  /** Bytes between grant and completion. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
   }
 
   /** Bytes of the receive buffer that a context holds. */
   heldBytes(context: number): number {
-    return this.#heldBytes[context] ?? 0;
+    return this.#queues.heldBytes(context);
   }
 
   /**
@@ -113,165 +84,124 @@ export class ReceivePath {
    * but not on the card yet is not ready; the fetch that brings them rings again.
    */
   headBytes(context: number): number {
-    const slot = this.#cursor[context] ?? NONE;
-    if (slot === NONE) return 0;
-    const ring = this.#contexts[context]?.receive;
-    if (ring === undefined || !this.#chainReady(context)) return 0;
-    return this.#length[slot] ?? 0;
-  }
-
-  /** A frame for this context has arrived. Returns whether there is something to grant. */
-  arrive(context: Context, bytes: Uint8Array, offset: number, length: number, nowNs: number): boolean {
-    const index = context.index;
-    const ring = context.receive;
-    if (ring.untaken <= (this.#waitingFrames[index] ?? 0)) {
-      this.#client.dropped(context, 'no-receive-buffer', length);
-      return false;
-    }
-    if ((this.#heldBytes[index] ?? 0) + length > this.#shareBytes) {
-      this.#client.dropped(context, 'receive-share-full', length);
-      return false;
-    }
-    if (this.#free === NONE) this.#grow();
-    const slot = this.#free;
-    this.#free = this.#next[slot] ?? NONE;
-    this.#inUse += 1;
-    const block = this.#buffer.allocate(length);
-    const memory = this.#buffer.bytes(block);
-    const at = this.#buffer.offset(block);
-    copy(bytes, offset, memory, at, length);
-    this.#context[slot] = index;
-    this.#epoch[slot] = this.#epochs[index] ?? 0;
-    this.#state[slot] = WAITING;
-    this.#length[slot] = length;
-    this.#arrivedNs[slot] = nowNs;
-    this.#block[slot] = block;
-    this.#pending[slot] = 0;
-    this.#next[slot] = NONE;
-    this.#heldBytes[index] = (this.#heldBytes[index] ?? 0) + length;
-    this.#waitingFrames[index] = (this.#waitingFrames[index] ?? 0) + 1;
-    const tail = this.#tail[index] ?? NONE;
-    if (tail === NONE) this.#head[index] = slot;
-    else this.#next[tail] = slot;
-    this.#tail[index] = slot;
-    if ((this.#cursor[index] ?? NONE) === NONE) this.#cursor[index] = slot;
-    return true;
+    const slot = this.#queues.cursor(context);
+    return slot !== NONE && this.#isReady(context, slot) ? (this.#queues.slots.length[slot] ?? 0) : 0;
   }
 
   /** Whether a frame waits for its grant. */
   waiting(context: number): boolean {
-    return (this.#cursor[context] ?? NONE) !== NONE;
+    return this.#queues.cursor(context) !== NONE;
+  }
+
+  /** A frame for this context has arrived. False if it was dropped. */
+  arrive(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    nowNs: number,
+    switched: boolean,
+  ): boolean {
+    const index = context.index;
+    if (context.receive.untaken <= this.#queues.waiting(index)) {
+      this.#ledger.dropped(context.index, 'receive', 'no-receive-buffer', length);
+      return false;
+    }
+    if (this.#queues.heldBytes(index) + length > this.#shareBytes) {
+      this.#ledger.dropped(context.index, 'receive', 'receive-share-full', length);
+      return false;
+    }
+    const { slots } = this.#queues;
+    const slot = this.#queues.push(index, bytes, offset, length);
+    slots.epoch[slot] = this.#epochs[index] ?? 0;
+    slots.arrivedNs[slot] = nowNs;
+    slots.switched[slot] = switched ? 1 : 0;
+    return true;
   }
 
   /** Writes the frame at the cursor of a context that was granted. */
   take(context: Context): void {
     const index = context.index;
-    const slot = this.#cursor[index] ?? NONE;
+    const { slots } = this.#queues;
+    const slot = this.#queues.cursor(index);
     if (slot === NONE) throw new Error(`context ${index} was granted a receive without a frame`);
+    const length = slots.length[slot] ?? 0;
     const ring = context.receive;
-    const length = this.#length[slot] ?? 0;
+    const first = ring.taken;
     const chain = this.#chainFor(context, length);
     if (chain === 0) throw new Error(`context ${index} was granted a receive without descriptors`);
-    this.#cursor[index] = this.#next[slot] ?? NONE;
-    this.#waitingFrames[index] = (this.#waitingFrames[index] ?? 0) - 1;
-    this.#state[slot] = WRITING;
-    this.#firstIndex[slot] = ring.taken;
-    this.#chain[slot] = chain;
-    this.#outlets.descriptor(index, 'receive', ring.taken, chain, 'granted');
+    this.#queues.advance(index);
+    this.#inFlightBytes += length;
+    slots.state[slot] = WRITING;
+    slots.firstIndex[slot] = first;
+    slots.chain[slot] = chain;
+    slots.pending[slot] = chain + this.#writeBack.pieces(context, first, chain);
+    this.#outlets.descriptor(index, 'receive', first, chain, 'granted');
 
-    const block = this.#block[slot] ?? 0;
-    const memory = this.#buffer.bytes(block);
-    let at = this.#buffer.offset(block);
+    const memory = this.#queues.bytes(slot);
+    let at = this.#queues.offset(slot);
     let left = length;
     let urgent = 0;
-    const writeBack = this.#writeBackOf(context);
-    const mask = ring.cacheSlots - 1;
-    this.#pending[slot] = chain + this.#writeBackRuns(ring.taken, chain, ring.slots, mask);
     for (let step = 0; step < chain; step += 1) {
-      const descriptor = (ring.taken + step) >>> 0;
-      const room = ring.length(descriptor);
-      const used = Math.min(left, room);
+      const descriptor = (first + step) >>> 0;
+      const used = Math.min(left, ring.length(descriptor));
+      const address = ring.address(descriptor);
       left -= used;
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
-      const flags = FLAG_DONE | (left === 0 ? FLAG_END_OF_PACKET : 0);
-      encodeDescriptor(
-        writeBack,
-        (descriptor & mask) * DESCRIPTOR_BYTES,
-        ring.address(descriptor),
-        used,
-        flags,
-        ring.sequence(descriptor),
-      );
-      this.#dma.write(
-        this.#dmaClient,
-        slot,
-        index,
-        context.requesterId,
-        ring.address(descriptor),
-        used,
-        memory,
-        at,
-      );
+      this.#writeBack.fill(context, descriptor, used, left === 0);
+      this.#dma.write(this.#dmaClient, slot * 2, index, context.requesterId, address, used, memory, at);
       at += used;
     }
-    this.#urgent[slot] = urgent;
-    this.#outlets.descriptor(index, 'receive', ring.taken, chain, 'transferring');
-    this.#sendWriteBacks(slot, context, ring.taken, chain, writeBack, mask);
-    ring.taken = (ring.taken + chain) >>> 0;
+    slots.urgent[slot] = urgent;
+    this.#outlets.descriptor(index, 'receive', first, chain, 'transferring');
+    this.#writeBack.send(context, first, chain, slot * 2 + 1);
+    ring.taken = (first + chain) >>> 0;
     this.#client.took(context);
+  }
+
+  /**
+   * Gives up the frame at the cursor if it can never be written: it needs more buffers than the guest has
+   * posted, or than fit the card. Those behind it must not be stuck. True if one was dropped.
+   */
+  dropUnwritable(context: Context): boolean {
+    const index = context.index;
+    const slot = this.#queues.cursor(index);
+    if (slot === NONE || this.#isReady(index, slot)) return false;
+    const ring = context.receive;
+    const allHere = ring.available === ring.untaken;
+    const cardFull = ring.available >= ring.cacheSlots;
+    if (!allHere && !cardFull) return false;
+    this.#queues.unlinkCursor(index);
+    this.#dropSlot(context, slot, 'no-receive-buffer');
+    return true;
   }
 
   /** The context was stopped: what it holds is dropped, what is being written is not completed. */
   forget(context: Context): void {
     const index = context.index;
+    const { slots } = this.#queues;
     this.#epochs[index] = (this.#epochs[index] ?? 0) + 1;
-    const cursor = this.#cursor[index] ?? NONE;
-    let slot = cursor;
-    while (slot !== NONE) {
-      const next = this.#next[slot] ?? NONE;
-      this.#client.dropped(context, 'context-stopped', this.#length[slot] ?? 0);
-      this.#releaseSlot(slot);
+    // Those under way lie before the cursor: each leaves when its last transfer is over, or now if that
+    // has happened and it was only waiting for an older one.
+    const cursor = this.#queues.cursor(index);
+    let waits = false;
+    for (let slot = this.#queues.head(index); slot !== NONE; ) {
+      const next = slots.next[slot] ?? NONE;
+      if (slot === cursor) waits = true;
+      if (waits) this.#dropSlot(context, slot, 'context-stopped');
+      else if (slots.state[slot] === WRITTEN) this.#dropGranted(context, slot);
       slot = next;
     }
-    // Those under way lie before the cursor: each leaves when its last transfer has ended, or now if that
-    // has happened and it was only waiting for an older one.
-    for (let at = this.#head[index] ?? NONE; at !== NONE && at !== cursor; ) {
-      const next = this.#next[at] ?? NONE;
-      if (this.#state[at] === WRITTEN) {
-        const length = this.#length[at] ?? 0;
-        this.#client.dropped(context, 'context-stopped', length);
-        this.#releaseSlot(at);
-        this.#credit.next(length);
-      }
-      at = next;
-    }
-    this.#head[index] = NONE;
-    this.#tail[index] = NONE;
-    this.#cursor[index] = NONE;
-    this.#waitingFrames[index] = 0;
+    this.#queues.empty(index);
   }
 
   checkInvariants(): void {
-    for (const context of this.#contexts) {
-      let held = 0;
-      let waiting = 0;
-      let pastCursor = false;
-      for (let slot = this.#head[context.index] ?? NONE; slot !== NONE; slot = this.#next[slot] ?? NONE) {
-        if (slot === this.#cursor[context.index]) pastCursor = true;
-        held += this.#length[slot] ?? 0;
-        if (pastCursor) waiting += 1;
-      }
-      if (waiting !== this.#waitingFrames[context.index])
-        throw new Error('receive queue miscounts its frames');
-      if (held > (this.#heldBytes[context.index] ?? 0)) throw new Error('receive share miscounts its bytes');
-    }
-    if (this.#buffer.used !== this.#inUse) throw new Error('a receive block is lost');
+    this.#queues.checkInvariants();
   }
 
-  #chainReady(index: number): boolean {
+  #isReady(index: number, slot: number): boolean {
     const context = this.#contexts[index];
-    const slot = this.#cursor[index] ?? NONE;
-    return context !== undefined && slot !== NONE && this.#chainFor(context, this.#length[slot] ?? 0) > 0;
+    return context !== undefined && this.#chainFor(context, this.#queues.slots.length[slot] ?? 0) > 0;
   }
 
   /** Descriptors on the card that a frame of `length` bytes needs, or 0 while they are not all there. */
@@ -286,180 +216,74 @@ export class ReceivePath {
     return 0;
   }
 
-  /**
-   * The head frame can never be written: it needs more buffers than the guest has posted, or than fit the
-   * card. It is given up so that those behind it are not stuck. True if one was dropped.
-   */
-  dropUnwritable(context: Context): boolean {
-    const index = context.index;
-    const slot = this.#cursor[index] ?? NONE;
-    if (slot === NONE || this.#chainReady(index)) return false;
-    const ring = context.receive;
-    const allHere = ring.available === ring.untaken;
-    const cardFull = ring.available >= ring.cacheSlots;
-    if (!allHere && !cardFull) return false;
-    this.#client.dropped(context, 'no-receive-buffer', this.#length[slot] ?? 0);
-    this.#unlinkCursor(index, slot);
-    this.#releaseSlot(slot);
-    return true;
-  }
-
-  #unlinkCursor(index: number, slot: number): void {
-    const next = this.#next[slot] ?? NONE;
-    let before = NONE;
-    for (let at = this.#head[index] ?? NONE; at !== slot && at !== NONE; at = this.#next[at] ?? NONE)
-      before = at;
-    if (before === NONE) this.#head[index] = next;
-    else this.#next[before] = next;
-    if (this.#tail[index] === slot) this.#tail[index] = before;
-    this.#cursor[index] = next;
-    this.#waitingFrames[index] = (this.#waitingFrames[index] ?? 0) - 1;
-  }
-
-  #writeBackOf(context: Context): Uint8Array {
-    const known = this.#writeBacks[context.index];
-    if (known !== undefined) return known;
-    const fresh = new Uint8Array(context.receive.cacheSlots * DESCRIPTOR_BYTES);
-    this.#writeBacks[context.index] = fresh;
-    return fresh;
-  }
-
-  /** Runs of descriptors that lie in one piece both in the host's ring and in our copy. */
-  #writeBackRuns(first: number, chain: number, slots: number, mask: number): number {
-    let runs = 1;
-    for (let step = 1; step < chain; step += 1) {
-      const index = (first + step) >>> 0;
-      if ((index & mask) === 0 || (index & (slots - 1)) === 0) runs += 1;
-    }
-    return runs;
-  }
-
-  #sendWriteBacks(
-    slot: number,
-    context: Context,
-    first: number,
-    chain: number,
-    bytes: Uint8Array,
-    mask: number,
-  ): void {
-    const ring = context.receive;
-    let start = 0;
-    for (let step = 1; step <= chain; step += 1) {
-      const index = (first + step) >>> 0;
-      if (step < chain && (index & mask) !== 0 && (index & (ring.slots - 1)) !== 0) continue;
-      const from = (first + start) >>> 0;
-      this.#dma.write(
-        this.#dmaClient,
-        slot,
-        context.index,
-        context.requesterId,
-        ring.addressOf(from),
-        (step - start) * DESCRIPTOR_BYTES,
-        bytes,
-        (from & mask) * DESCRIPTOR_BYTES,
-      );
-      start = step;
-    }
-  }
-
-  #onWritten(slot: number, status: DmaStatus): void {
-    const pending = (this.#pending[slot] ?? 0) - 1;
-    this.#pending[slot] = pending;
-    const index = this.#context[slot] ?? 0;
+  #onWritten(slot: number, isWriteBack: boolean, status: DmaStatus): void {
+    const { slots } = this.#queues;
+    const pending = (slots.pending[slot] ?? 0) - 1;
+    slots.pending[slot] = pending;
+    const index = slots.context[slot] ?? 0;
     const context = this.#contexts[index];
-    if (context === undefined) throw new Error('frame of a context that does not exist');
-    const current = this.#epoch[slot] === this.#epochs[index];
+    if (context === undefined) throw new Error('a frame of a context that does not exist');
     if (status === DMA_ABORTED) {
-      this.#state[slot] = FAILED;
-      if (current) this.#client.fault(context, 'payload-abort', this.#firstIndex[slot] ?? 0);
+      slots.state[slot] = FAILED;
+      const reason = isWriteBack ? 'write-back-abort' : 'payload-abort';
+      this.#client.fault(context, reason, slots.firstIndex[slot] ?? 0);
     }
     if (pending > 0) return;
     // The fault above, or an earlier one, may have stopped the context meanwhile.
-    if (this.#epoch[slot] !== this.#epochs[index]) {
-      const length = this.#length[slot] ?? 0;
-      this.#client.dropped(context, this.#state[slot] === FAILED ? 'dma-abort' : 'context-stopped', length);
-      this.#releaseSlot(slot);
-      this.#credit.next(length);
+    if (slots.epoch[slot] !== this.#epochs[index]) {
+      this.#dropGranted(context, slot);
       return;
     }
-    this.#state[slot] = WRITTEN;
+    slots.state[slot] = WRITTEN;
     this.#completeInOrder(context);
   }
 
   /** A gate may delay one frame more than the next; the guest sees them finish in order all the same. */
   #completeInOrder(context: Context): void {
     const index = context.index;
+    const { slots } = this.#queues;
     for (;;) {
-      const slot = this.#head[index] ?? NONE;
-      if (slot === NONE || this.#state[slot] !== WRITTEN) return;
-      const length = this.#length[slot] ?? 0;
-      const chain = this.#chain[slot] ?? 0;
-      const first = this.#firstIndex[slot] ?? 0;
-      const block = this.#block[slot] ?? 0;
-      const next = this.#next[slot] ?? NONE;
-      this.#head[index] = next;
-      if (next === NONE) this.#tail[index] = NONE;
+      const slot = this.#queues.head(index);
+      if (slot === NONE || slots.state[slot] !== WRITTEN) return;
+      const chain = slots.chain[slot] ?? 0;
+      const first = slots.firstIndex[slot] ?? 0;
+      this.#queues.shift(index);
       context.receive.consumer = (first + chain) >>> 0;
       this.#outlets.descriptor(index, 'receive', first, chain, 'completed');
-      this.#client.received(
+      this.#ledger.received(
         context,
-        this.#buffer.bytes(block),
-        this.#buffer.offset(block),
-        length,
+        this.#queues.bytes(slot),
+        this.#queues.offset(slot),
+        slots.length[slot] ?? 0,
         (first + chain - 1) >>> 0,
-        this.#arrivedNs[slot] ?? 0,
+        slots.arrivedNs[slot] ?? 0,
+        slots.switched[slot] === 1,
       );
-      this.#client.completed(context, this.#urgent[slot] !== 0);
-      this.#releaseSlot(slot);
-      this.#credit.next(length);
+      const urgent = slots.urgent[slot] !== 0;
+      this.#releaseGranted(slot);
+      this.#client.completed(context, chain, urgent);
     }
   }
 
-  #releaseSlot(slot: number): void {
-    const index = this.#context[slot] ?? 0;
-    this.#heldBytes[index] = (this.#heldBytes[index] ?? 0) - (this.#length[slot] ?? 0);
-    this.#buffer.release(this.#block[slot] ?? 0);
-    this.#next[slot] = this.#free;
-    this.#free = slot;
-    this.#inUse -= 1;
+  #dropSlot(context: Context, slot: number, reason: DropReason): void {
+    const length = this.#queues.slots.length[slot] ?? 0;
+    this.#queues.release(slot);
+    this.#ledger.dropped(context.index, 'receive', reason, length);
   }
 
-  #grow(): void {
-    const old = this.#context.length;
-    const size = old === 0 ? 64 : old * 2;
-    const wider = <T extends Uint8Array | Int32Array | Uint32Array | Float64Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.#context = wider(this.#context, new Int32Array(size));
-    this.#epoch = wider(this.#epoch, new Int32Array(size));
-    this.#state = wider(this.#state, new Uint8Array(size));
-    this.#length = wider(this.#length, new Int32Array(size));
-    this.#arrivedNs = wider(this.#arrivedNs, new Float64Array(size));
-    this.#block = wider(this.#block, new Int32Array(size));
-    this.#pending = wider(this.#pending, new Int32Array(size));
-    this.#firstIndex = wider(this.#firstIndex, new Uint32Array(size));
-    this.#chain = wider(this.#chain, new Int32Array(size));
-    this.#urgent = wider(this.#urgent, new Uint8Array(size));
-    this.#next = wider(this.#next, new Int32Array(size));
-    for (let slot = size - 1; slot >= old; slot -= 1) {
-      this.#next[slot] = this.#free;
-      this.#free = slot;
-    }
+  /** A frame that was granted ends without having been completed. */
+  #dropGranted(context: Context, slot: number): void {
+    const { slots } = this.#queues;
+    const reason = slots.state[slot] === FAILED ? 'dma-abort' : 'context-stopped';
+    const length = slots.length[slot] ?? 0;
+    this.#releaseGranted(slot);
+    this.#ledger.dropped(context.index, 'receive', reason, length);
   }
-}
 
-/** Copies short runs by hand: below about a cache line a native call costs more than the bytes. */
-export function copy(
-  from: Uint8Array,
-  fromOffset: number,
-  to: Uint8Array,
-  toOffset: number,
-  length: number,
-): void {
-  if (length <= 64) {
-    for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
-    return;
+  #releaseGranted(slot: number): void {
+    const length = this.#queues.slots.length[slot] ?? 0;
+    this.#inFlightBytes -= length;
+    this.#queues.release(slot);
+    this.#credit.next(length);
   }
-  to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
 }

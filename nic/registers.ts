@@ -18,15 +18,16 @@ export interface RegisterDefinition {
   readonly name: string;
   readonly offset: number;
   readonly access: RegisterAccess;
-  readonly reset: number;
+  /** Value after a reset; `as-built` where it follows from the card's parameters. */
+  readonly reset: number | 'as-built';
   readonly meaning: string;
 }
 
-const register = <Name extends string>(
+const register = <Name extends string, Reset extends RegisterDefinition['reset']>(
   name: Name,
   offset: number,
   access: RegisterAccess,
-  reset: number,
+  reset: Reset,
   meaning: string,
 ) => ({ name, offset, access, reset, meaning }) as const;
 
@@ -76,16 +77,28 @@ export const MAILBOX_REGISTERS = [
     'Bits 7:0 log2 of the transmit slots, 15:8 log2 of the receive slots',
   ),
   register('GROUP_LOW', 0x34, 'rw', 0, 'Multicast address to join or leave, lower 32 bits'),
-  register('GROUP_HIGH', 0x38, 'rw', 0, 'Bits 15:0 upper part of it; bit 30 joins, bit 31 leaves'),
+  register(
+    'GROUP_HIGH',
+    0x38,
+    'rw',
+    0,
+    'Bits 15:0 upper part of it; bit 30 joins (up to 64 groups), bit 31 leaves',
+  ),
 ] as const;
 
 /** The management page: only the hypervisor maps it. */
 export const MANAGEMENT_REGISTERS = [
   register('ID', 0x00, 'ro', DEVICE_ID, 'Reads 43444E41h ("CDNA")'),
   register('VERSION', 0x04, 'ro', DEVICE_VERSION, 'Bits 31:16 major, 15:0 minor'),
-  register('CONTEXTS', 0x08, 'ro', 0, 'Number of contexts; their pages lie before this one'),
+  register('CONTEXTS', 0x08, 'ro', 'as-built', 'Number of contexts; their pages lie before this one'),
   register('MAX_FRAME', 0x0c, 'ro', 9018, 'Largest frame, bytes without FCS'),
-  register('SELECT', 0x10, 'rw', 0, 'Context that 14h to 54h are about'),
+  register(
+    'SELECT',
+    0x10,
+    'rw',
+    0,
+    'Context that COMMAND and STATE are about; the open command copies 20h to 54h into it',
+  ),
   register('COMMAND', 0x14, 'wo', 0, '1 allocate, 2 open, 3 revoke the selected context'),
   register(
     'COMMAND_STATUS',
@@ -112,7 +125,13 @@ export const MANAGEMENT_REGISTERS = [
   register('RX_RING_LOW', 0x40, 'rw', 0, 'Receive ring, bus address, lower 32 bits; 16-byte aligned'),
   register('RX_RING_HIGH', 0x44, 'rw', 0, 'Receive ring, bus address, upper bits'),
   register('RX_RING_SIZE', 0x48, 'rw', 0, 'log2 of its slots, 1 to 15'),
-  register('STATUS_LOW', 0x4c, 'rw', 0, 'Status block (two consumer indices), bus address, lower 32 bits'),
+  register(
+    'STATUS_LOW',
+    0x4c,
+    'rw',
+    0,
+    'Status block (two consumer indices), bus address, lower 32 bits; 0 for none',
+  ),
   register('STATUS_HIGH', 0x50, 'rw', 0, 'Status block, bus address, upper bits'),
   register(
     'PERMISSIONS',
@@ -130,7 +149,7 @@ export const MANAGEMENT_REGISTERS = [
     'VECTOR_BYTES',
     0x74,
     'ro',
-    0,
+    'as-built',
     'Bytes of one vector: a bit a context, then one for the NIC itself',
   ),
   register('FAULT_CONTEXT', 0x80, 'ro', ALL_ONES, 'Context of the oldest unread fault, or all ones'),
@@ -168,22 +187,9 @@ export const MANAGEMENT = Object.fromEntries(
   MANAGEMENT_REGISTERS.map((entry) => [entry.name, entry.offset]),
 ) as Readonly<Record<ManagementName, number>>;
 
-/** What an offset of the BAR falls on. */
-export type BarTarget = 'mailbox' | 'shared-memory' | 'management' | 'undefined';
-
 /** Bytes of the BAR: a page a context and the management page, rounded up to a power of two as a BAR must be. */
 export function barBytes(contexts: number): number {
   return 2 ** Math.ceil(Math.log2((contexts + 1) * PAGE_BYTES));
-}
-
-/** Says what lies at an offset; the page number and the offset in it are the caller's to split. */
-export function barTarget(contexts: number, offset: number): BarTarget {
-  const page = Math.floor(offset / PAGE_BYTES);
-  const within = offset % PAGE_BYTES;
-  if (offset < 0 || page > contexts) return 'undefined';
-  if (page === contexts) return MANAGEMENT_BY_OFFSET.has(within - (within % 4)) ? 'management' : 'undefined';
-  if (within >= SHARED_MEMORY_OFFSET) return 'shared-memory';
-  return within < MAILBOX_REGISTERS.length * 4 ? 'mailbox' : 'undefined';
 }
 
 /** The management register at an offset. */

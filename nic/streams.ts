@@ -57,7 +57,7 @@ export interface FaultEvent {
   readonly context: number;
   readonly direction: Direction;
   readonly reason: FaultReason;
-  /** Descriptor index, address or length that was refused. */
+  /** What was refused: the index, address or length that the reason is about. */
   readonly detail: number;
   readonly atNs: number;
 }

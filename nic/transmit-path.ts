@@ -2,8 +2,9 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { Outlet } from '../scheduler/outlet.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { Context } from './context.js';
-import type { DropReason, FaultReason } from './counters.js';
+import type { FaultReason } from './counters.js';
 import {
+  FLAG_END_OF_PACKET,
   FLAG_INTERRUPT,
   MAX_FRAME_BYTES,
   MIN_FRAME_BYTES,
@@ -12,12 +13,13 @@ import {
 } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
+import type { FrameLedger } from './frame-ledger.js';
 import type { NicOutlets } from './streams.js';
 
-/** What the transmit path asks of its NIC. */
-export interface TransmitClient {
+/** Where loaded frames go. */
+export interface TransmitExit {
   /** A whole frame is loaded and at the head: may it go, and where? */
-  route(context: Context, bytes: Uint8Array, offset: number, length: number): TransmitRoute;
+  route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute;
   /** It has gone (over the wire, or switched). */
   departed(
     context: Context,
@@ -29,11 +31,14 @@ export interface TransmitClient {
     endNs: number,
     route: TransmitRoute,
   ): void;
-  /** Descriptors are finished, whether their frame went or was dropped. */
-  completed(context: Context, urgent: boolean): void;
-  dropped(context: Context, reason: DropReason, bytes: number): void;
+}
+
+/** What the transmit path asks of its NIC. */
+export interface TransmitClient {
+  /** `descriptors` of them are finished, whether their frame went or was dropped. */
+  completed(context: Context, descriptors: number, urgent: boolean): void;
   fault(context: Context, reason: FaultReason, detail: number): void;
-  /** Descriptors were taken: more may be fetched. */
+  /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
 }
 
@@ -55,6 +60,8 @@ export class TransmitPath {
   readonly #kernel: EventKernel;
   readonly #dma: DmaEngine;
   readonly #line: SerialLine;
+  readonly #exit: TransmitExit;
+  readonly #ledger: FrameLedger;
   readonly #client: TransmitClient;
   readonly #outlets: NicOutlets;
   readonly #contexts: readonly Context[];
@@ -63,6 +70,8 @@ export class TransmitPath {
   readonly #depart: HandlerId;
   readonly #dmaClient: number;
   readonly #headBytes: Int32Array;
+  // Bytes of the frame of which only the beginning has been fetched.
+  readonly #tailBytes: Int32Array;
   readonly #epochs: Int32Array;
 
   // One slot a granted frame, in a ring: the order of grants is the order on the wire.
@@ -87,6 +96,8 @@ export class TransmitPath {
     dma: DmaEngine,
     line: SerialLine,
     contexts: readonly Context[],
+    exit: TransmitExit,
+    ledger: FrameLedger,
     client: TransmitClient,
     outlets: NicOutlets,
     linkReady: Outlet<number>,
@@ -96,6 +107,8 @@ export class TransmitPath {
     this.#dma = dma;
     this.#line = line;
     this.#contexts = contexts;
+    this.#exit = exit;
+    this.#ledger = ledger;
     this.#client = client;
     this.#outlets = outlets;
     this.#linkReady = linkReady;
@@ -103,6 +116,7 @@ export class TransmitPath {
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#dmaClient = dma.register((slot, status) => this.#onRead(slot, status));
     this.#headBytes = new Int32Array(contexts.length);
+    this.#tailBytes = new Int32Array(contexts.length);
     this.#epochs = new Int32Array(contexts.length);
     this.#slots = 2 ** Math.ceil(Math.log2(fifoBytes / PADDED_FRAME_BYTES + 2));
     this.#context = new Int32Array(this.#slots);
@@ -124,6 +138,28 @@ export class TransmitPath {
   /** Frames between grant and departure. */
   get inFlight(): number {
     return this.#count;
+  }
+
+  /** Bytes between grant and departure. */
+  get inFlightBytes(): number {
+    let bytes = 0;
+    for (let index = 0; index < this.#count; index += 1) {
+      bytes += this.#bytes[(this.#first + index) & (this.#slots - 1)] ?? 0;
+    }
+    return bytes;
+  }
+
+  /** Calls `whole` with the bytes of each frame that the `count` descriptors from `first` on complete. */
+  eachFrame(context: Context, first: number, count: number, whole: (bytes: number) => void): void {
+    const ring = context.transmit;
+    let bytes = this.#tailBytes[context.index] ?? 0;
+    for (let index = 0; index < count; index += 1) {
+      bytes += ring.length(first + index);
+      if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
+      whole(Math.max(bytes, PADDED_FRAME_BYTES));
+      bytes = 0;
+    }
+    this.#tailBytes[context.index] = bytes;
   }
 
   /** Looks again at the head of a context's queue; true when a frame could go now. */
@@ -156,6 +192,7 @@ export class TransmitPath {
 
     const slot = (this.#first + this.#count) & (this.#slots - 1);
     this.#count += 1;
+    this.#ledger.takenOn('transmit');
     const offset = this.#fifo.push(padded);
     this.#context[slot] = context.index;
     this.#epoch[slot] = this.#epochs[context.index] ?? 0;
@@ -197,14 +234,14 @@ export class TransmitPath {
   forget(context: Context): void {
     this.#epochs[context.index] = (this.#epochs[context.index] ?? 0) + 1;
     this.#headBytes[context.index] = 0;
+    this.#tailBytes[context.index] = 0;
   }
 
   checkInvariants(): void {
-    let bytes = 0;
-    for (let index = 0; index < this.#count; index += 1) {
-      bytes += this.#bytes[(this.#first + index) & (this.#slots - 1)] ?? 0;
-    }
-    if (bytes > this.#fifo.usedBytes) throw new Error('transmit FIFO holds fewer bytes than its frames');
+    if (this.inFlightBytes > this.#fifo.usedBytes)
+      throw new Error('the transmit FIFO holds fewer bytes than its frames');
+    const loaded = this.#count > 0 && this.#pendingReads[this.#first] === 0;
+    if (loaded !== this.#sending) throw new Error('a frame at the head of the transmit FIFO is not sent');
   }
 
   #onRead(slot: number, status: DmaStatus): void {
@@ -246,21 +283,22 @@ export class TransmitPath {
       if (context === undefined) throw new Error('frame of a context that does not exist');
       const bytes = this.#bytes[slot] ?? 0;
       if (this.#state[slot] !== LOADED || !this.#isCurrent(slot)) {
-        this.#client.dropped(context, this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped', bytes);
+        const reason = this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped';
+        this.#ledger.dropped(context.index, 'transmit', reason, bytes);
         this.#release(slot, bytes);
         continue;
       }
       const offset = this.#offset[slot] ?? 0;
       const nowNs = this.#kernel.nowNs;
-      this.#route = this.#client.route(context, this.#fifo.bytes, offset, bytes);
+      this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
       this.#sending = true;
       if (this.#route === 'wire' || this.#route === 'both') {
         const endNs = this.#line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
         this.#startNs = Math.max(nowNs, endNs - this.#line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
-        this.#kernel.scheduleAt(endNs, this.#depart, slot);
+        this.#kernel.post(endNs - nowNs, this.#depart, slot);
       } else {
         this.#startNs = nowNs;
-        this.#kernel.schedule(0, this.#depart, slot);
+        this.#kernel.post(0, this.#depart, slot);
       }
       return;
     }
@@ -274,9 +312,9 @@ export class TransmitPath {
     const chain = this.#chain[slot] ?? 0;
     const lastIndex = ((this.#firstIndex[slot] ?? 0) + chain - 1) >>> 0;
     if (this.#route === 'spoofed') {
-      this.#client.dropped(context, 'source-mac-spoofed', bytes);
+      this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
     } else {
-      this.#client.departed(
+      this.#exit.departed(
         context,
         this.#fifo.bytes,
         this.#offset[slot] ?? 0,
@@ -292,7 +330,7 @@ export class TransmitPath {
       const ring = context.transmit;
       ring.consumer = (lastIndex + 1) >>> 0;
       this.#outlets.descriptor(context.index, 'transmit', this.#firstIndex[slot] ?? 0, chain, 'completed');
-      this.#client.completed(context, this.#urgent[slot] !== 0);
+      this.#client.completed(context, chain, this.#urgent[slot] !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();

@@ -1,0 +1,76 @@
+import type { Context } from './context.js';
+import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
+import type { DmaEngine } from './dma-engine.js';
+
+/**
+ * Receive descriptors on their way back to the ring, with the bytes used and FLAG_DONE set. A copy a cached
+ * descriptor is kept until its write is over; a chain goes in as few writes as its pieces allow.
+ */
+export class DescriptorWriteBack {
+  readonly #dma: DmaEngine;
+  readonly #client: number;
+  readonly #copies: (Uint8Array | undefined)[];
+
+  /** @param client who is told when a write is over. */
+  constructor(dma: DmaEngine, client: number, contexts: number) {
+    this.#dma = dma;
+    this.#client = client;
+    this.#copies = new Array<Uint8Array | undefined>(contexts).fill(undefined);
+  }
+
+  /** Writes down that `used` bytes of a descriptor's buffer hold a piece of a frame, the last one or not. */
+  fill(context: Context, index: number, used: number, last: boolean): void {
+    const ring = context.receive;
+    encodeDescriptor(
+      this.#copyOf(context),
+      (index & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES,
+      ring.address(index),
+      used,
+      last ? FLAG_DONE | FLAG_END_OF_PACKET : FLAG_DONE,
+      ring.sequence(index),
+    );
+  }
+
+  /** Writes that `chain` descriptors from `first` on take: a piece lies whole both in the ring and in our copy. */
+  pieces(context: Context, first: number, chain: number): number {
+    let pieces = 1;
+    for (let step = 1; step < chain; step += 1) if (this.#parts(context, first + step)) pieces += 1;
+    return pieces;
+  }
+
+  /** Sends them, each with `cookie`. */
+  send(context: Context, first: number, chain: number, cookie: number): void {
+    const ring = context.receive;
+    const copies = this.#copyOf(context);
+    let start = 0;
+    for (let step = 1; step <= chain; step += 1) {
+      if (step < chain && !this.#parts(context, first + step)) continue;
+      const from = (first + start) >>> 0;
+      this.#dma.write(
+        this.#client,
+        cookie,
+        context.index,
+        context.requesterId,
+        ring.addressOf(from),
+        (step - start) * DESCRIPTOR_BYTES,
+        copies,
+        (from & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES,
+      );
+      start = step;
+    }
+  }
+
+  /** Whether an index is the first of the ring or of our copy. */
+  #parts(context: Context, index: number): boolean {
+    const { slots, cacheSlots } = context.receive;
+    return (index & (slots - 1)) === 0 || (index & (cacheSlots - 1)) === 0;
+  }
+
+  #copyOf(context: Context): Uint8Array {
+    const known = this.#copies[context.index];
+    if (known !== undefined) return known;
+    const fresh = new Uint8Array(context.receive.cacheSlots * DESCRIPTOR_BYTES);
+    this.#copies[context.index] = fresh;
+    return fresh;
+  }
+}

@@ -1,0 +1,94 @@
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { Context, Direction } from './context.js';
+import type { ContextPages } from './context-pages.js';
+import type { FaultReason } from './counters.js';
+import type { EventVector } from './event-vector.js';
+import { MAILBOX } from './registers.js';
+
+/** What the firmware does about a mailbox. */
+export interface FirmwareClient {
+  /** `count` descriptors were posted; the ring's producer has moved on. */
+  posted(context: Context, direction: Direction, count: number): void;
+  unmasked(context: Context): void;
+  fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
+}
+
+/**
+ * What RiceNIC's processors do about mailbox writes: decode the first level of the event vector, then the
+ * second, and clear all events of a context at once. A mailbox that was written twice meanwhile is one event,
+ * and its last value counts.
+ */
+export class Firmware {
+  readonly #kernel: EventKernel;
+  readonly #events: EventVector;
+  readonly #pages: ContextPages;
+  readonly #contexts: readonly Context[];
+  readonly #client: FirmwareClient;
+  readonly #decodeNs: number;
+  readonly #decode: HandlerId;
+  #awake = false;
+
+  /** @param decodeNs from a mailbox write to its having been decoded. */
+  constructor(
+    kernel: EventKernel,
+    events: EventVector,
+    pages: ContextPages,
+    contexts: readonly Context[],
+    client: FirmwareClient,
+    decodeNs: number,
+  ) {
+    this.#kernel = kernel;
+    this.#events = events;
+    this.#pages = pages;
+    this.#contexts = contexts;
+    this.#client = client;
+    this.#decodeNs = decodeNs;
+    this.#decode = kernel.register('nic.firmware', () => this.#onDecode());
+  }
+
+  /** There may be events. */
+  wake(): void {
+    if (this.#awake || this.#events.empty) return;
+    this.#awake = true;
+    this.#kernel.post(this.#decodeNs, this.#decode);
+  }
+
+  checkInvariants(): void {
+    this.#events.checkInvariants();
+    if (!this.#events.empty && !this.#awake) throw new Error('events wait and the firmware sleeps');
+  }
+
+  #onDecode(): void {
+    this.#awake = false;
+    for (let index = this.#events.nextContext(0); index >= 0; index = this.#events.nextContext(index + 1)) {
+      const mailboxes = this.#events.take(index);
+      const context = this.#contexts[index];
+      if (context === undefined) continue;
+      if (has(mailboxes, MAILBOX.TX_PRODUCER)) this.#onProducer(context, 'transmit');
+      if (has(mailboxes, MAILBOX.RX_PRODUCER)) this.#onProducer(context, 'receive');
+      const isUnmasked = has(mailboxes, MAILBOX.INTERRUPT_MASK) && !context.interruptsMasked;
+      if (isUnmasked && context.state === 'open') this.#client.unmasked(context);
+    }
+  }
+
+  #onProducer(context: Context, direction: Direction): void {
+    if (context.state !== 'open') return;
+    const ring = context[direction];
+    const mailbox = direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
+    const value = this.#pages.mailbox(context.index, mailbox);
+    if (value === ring.producer) return;
+    // The ring cannot hold more than its slots: an index further on (or back) is not one that was posted.
+    const outstanding = (value - ring.consumer) >>> 0;
+    const advance = (value - ring.producer) >>> 0;
+    if (outstanding > ring.slots || advance > ring.slots) {
+      this.#client.fault(context, direction, 'producer-out-of-range', value);
+      return;
+    }
+    ring.producer = value;
+    this.#client.posted(context, direction, advance);
+  }
+}
+
+function has(mailboxes: number, mailbox: number): boolean {
+  return (mailboxes & (1 << mailbox)) !== 0;
+}

@@ -1,0 +1,128 @@
+import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { Context } from './context.js';
+import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
+import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
+import type { FrameLedger } from './frame-ledger.js';
+import type { WirePort } from './host-port.js';
+import type { TransmitRoute } from './transmit-path.js';
+
+/** Takes a copy of a frame for one context. */
+export type Delivery = (
+  context: Context,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  switched: boolean,
+) => void;
+
+/**
+ * Between the contexts and the wire: where a frame goes that leaves, and whose a frame is that arrives. With
+ * switching on, a frame for another context of this NIC never sees the wire, and one for a group goes both
+ * ways; neither comes back to its sender.
+ */
+export class Forwarding {
+  /** Whether frames between contexts stay inside. */
+  switching = false;
+  readonly #kernel: EventKernel;
+  readonly #demultiplexer: Demultiplexer;
+  readonly #ledger: FrameLedger;
+  readonly #wire: WirePort;
+  readonly #deliver: Delivery;
+  readonly #switchNs: number;
+  readonly #framesSwitched: Float64Array;
+  readonly #arrive: HandlerId;
+  readonly #crossing: { from: Context; bytes: Uint8Array }[] = [];
+
+  constructor(
+    kernel: EventKernel,
+    demultiplexer: Demultiplexer,
+    ledger: FrameLedger,
+    wire: WirePort,
+    deliver: Delivery,
+    switchNs: number,
+    framesSwitched: Float64Array,
+  ) {
+    this.#kernel = kernel;
+    this.#demultiplexer = demultiplexer;
+    this.#ledger = ledger;
+    this.#wire = wire;
+    this.#deliver = deliver;
+    this.#switchNs = switchNs;
+    this.#framesSwitched = framesSwitched;
+    this.#arrive = kernel.register('nic.switch', () => this.#onCrossed());
+  }
+
+  /** Frames on their way from one context to others. */
+  get crossing(): number {
+    return this.#crossing.length;
+  }
+
+  /** A whole frame is at the head of the transmit FIFO: may it go, and where? */
+  route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute {
+    if (context.antiSpoofing && readMac(bytes, offset + 6) !== context.mac) return 'spoofed';
+    if (!this.switching) return 'wire';
+    const destination = readMac(bytes, offset);
+    if (isGroup(destination)) return 'both';
+    return this.#demultiplexer.owner(destination) === undefined ? 'wire' : 'switch';
+  }
+
+  /** It has gone. */
+  departed(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    lastIndex: number,
+    startNs: number,
+    endNs: number,
+    route: TransmitRoute,
+  ): void {
+    this.#ledger.transmitted(context, bytes, offset, length, startNs, endNs, route === 'switch');
+    if (route !== 'wire') this.#cross(context, bytes.slice(offset, offset + length));
+    if (route !== 'switch')
+      this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, startNs, endNs);
+  }
+
+  /** A frame is here, from the wire or from a context: a copy for everyone whose it is. */
+  arrived(bytes: Uint8Array, offset: number, length: number, from: Context | undefined): void {
+    if (length < PADDED_FRAME_BYTES) {
+      this.#dropUndelivered('frame-too-short', length);
+      return;
+    }
+    if (length > MAX_FRAME_BYTES) {
+      this.#dropUndelivered('frame-too-long', length);
+      return;
+    }
+    const destinations = this.#demultiplexer.destinations(readMac(bytes, offset), from);
+    if (destinations.length === 0) {
+      this.#dropUndelivered('unknown-destination', length);
+      return;
+    }
+    for (let index = 0; index < destinations.length; index += 1) {
+      const context = destinations[index];
+      if (context === undefined) continue;
+      this.#ledger.takenOn('receive');
+      this.#deliver(context, bytes, offset, length, from !== undefined);
+    }
+  }
+
+  #dropUndelivered(
+    reason: 'frame-too-short' | 'frame-too-long' | 'unknown-destination',
+    length: number,
+  ): void {
+    this.#ledger.takenOn('receive');
+    this.#ledger.dropped(-1, 'receive', reason, length);
+  }
+
+  /** Off the wire's path, so a copy may be made. */
+  #cross(from: Context, bytes: Uint8Array): void {
+    this.#framesSwitched[from.index] = (this.#framesSwitched[from.index] ?? 0) + 1;
+    this.#crossing.push({ from, bytes });
+    this.#kernel.post(this.#switchNs, this.#arrive);
+  }
+
+  #onCrossed(): void {
+    const next = this.#crossing.shift();
+    if (next !== undefined) this.arrived(next.bytes, 0, next.bytes.length, next.from);
+  }
+}

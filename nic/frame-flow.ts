@@ -1,0 +1,95 @@
+import type { DmaScheduler } from '../scheduler/dma-scheduler.js';
+import type { Outlet } from '../scheduler/outlet.js';
+import type { Completions } from './completions.js';
+import type { Context, Direction } from './context.js';
+import type { DescriptorFetcher } from './descriptor-fetcher.js';
+import type { ReceivePath } from './receive-path.js';
+import type { NicOutlets } from './streams.js';
+import type { TransmitPath } from './transmit-path.js';
+
+/** The parts that a frame and its descriptors pass through. */
+export interface FlowParts {
+  readonly fetcher: DescriptorFetcher;
+  readonly transmit: TransmitPath;
+  readonly receive: ReceivePath;
+  readonly completions: Completions;
+  readonly transmitScheduler: DmaScheduler;
+  readonly transmitDoorbells: Outlet<number>;
+  readonly receiveDoorbells: Outlet<number>;
+  readonly outlets: NicOutlets;
+  /** Row of the counter. */
+  readonly descriptorsCompleted: Float64Array;
+}
+
+/** What the news of one part means for the next: the steps of a descriptor from doorbell to completion. */
+export class FrameFlow {
+  readonly #parts: FlowParts;
+
+  constructor(parts: FlowParts) {
+    this.#parts = parts;
+  }
+
+  /** The guest has posted `count` descriptors. */
+  posted(context: Context, direction: Direction, count: number): void {
+    const first = (context[direction].producer - count) >>> 0;
+    this.#parts.outlets.descriptor(context.index, direction, first, count, 'posted');
+    this.#parts.fetcher.consider(context, direction);
+  }
+
+  /** `count` of them have arrived on the card, from index `first` on: there may be a frame to grant. */
+  fetched(context: Context, direction: Direction, first: number, count: number): void {
+    if (direction === 'receive') {
+      this.refill(context);
+      this.#ringReceive(context);
+      return;
+    }
+    const { transmit, transmitScheduler, transmitDoorbells } = this.#parts;
+    const waited = transmit.headBytes(context.index) > 0;
+    if (!transmit.refreshHead(context)) return;
+    transmit.eachFrame(context, first, count, (bytes) => transmitScheduler.arrived(context.index, bytes));
+    if (!waited) transmitDoorbells.next(context.index);
+  }
+
+  /** Whether a frame is short of descriptors that are posted and not on the card. */
+  starved(context: Context, direction: Direction): boolean {
+    const { transmit, receive } = this.#parts;
+    if (direction === 'transmit') return transmit.headBytes(context.index) === 0;
+    return receive.waiting(context.index) && receive.headBytes(context.index) === 0;
+  }
+
+  /** A frame has arrived for a context. */
+  deliver(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    nowNs: number,
+    switched: boolean,
+  ): void {
+    if (!this.#parts.receive.arrive(context, bytes, offset, length, nowNs, switched)) return;
+    this.refill(context);
+    this.#ringReceive(context);
+  }
+
+  /** Fetches receive descriptors if it is worth it; gives up frames that can never have enough of them. */
+  refill(context: Context): void {
+    const { fetcher, receive } = this.#parts;
+    let dropped = true;
+    while (dropped) dropped = receive.dropUnwritable(context);
+    fetcher.consider(context, 'receive');
+  }
+
+  /** A frame is done with, and `descriptors` with it. */
+  completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
+    const { completions, descriptorsCompleted, fetcher } = this.#parts;
+    descriptorsCompleted[context.index] = (descriptorsCompleted[context.index] ?? 0) + descriptors;
+    completions.note(context, urgent);
+    // A finished descriptor leaves the card's cache: there may be room for the next batch.
+    fetcher.consider(context, direction);
+  }
+
+  #ringReceive(context: Context): void {
+    const { receive, receiveDoorbells } = this.#parts;
+    if (receive.waiting(context.index)) receiveDoorbells.next(context.index);
+  }
+}

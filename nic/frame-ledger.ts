@@ -1,0 +1,117 @@
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import type { Context, Direction } from './context.js';
+import type { Counters, DropReason } from './counters.js';
+import type { NicInstruments } from './host-port.js';
+import type { NicOutlets } from './streams.js';
+
+/**
+ * Where every frame is written down: once when the card takes it on, once when it is done with it. What was
+ * taken on and is not done is inside, and nothing vanishes.
+ */
+export class FrameLedger {
+  readonly #kernel: EventKernel;
+  readonly #counters: Counters;
+  readonly #outlets: NicOutlets;
+  readonly #instruments: NicInstruments | undefined;
+  readonly #contexts: number;
+  readonly #framesTransmitted: Float64Array;
+  readonly #bytesTransmitted: Float64Array;
+  readonly #framesReceived: Float64Array;
+  readonly #bytesReceived: Float64Array;
+  readonly #takenOn = { transmit: 0, receive: 0 };
+  readonly #done = { transmit: 0, receive: 0 };
+
+  constructor(
+    kernel: EventKernel,
+    counters: Counters,
+    outlets: NicOutlets,
+    instruments: NicInstruments | undefined,
+    contexts: number,
+  ) {
+    this.#kernel = kernel;
+    this.#counters = counters;
+    this.#outlets = outlets;
+    this.#instruments = instruments;
+    this.#contexts = contexts;
+    this.#framesTransmitted = counters.row('framesTransmitted');
+    this.#bytesTransmitted = counters.row('bytesTransmitted');
+    this.#framesReceived = counters.row('framesReceived');
+    this.#bytesReceived = counters.row('bytesReceived');
+  }
+
+  /** One more frame is the card's to deal with: granted, or arrived (once for each context that it is for). */
+  takenOn(direction: Direction): void {
+    this.#takenOn[direction] += 1;
+  }
+
+  /** A frame's last bit has left at `endNs`, to the wire or, `switched`, only to other contexts. */
+  transmitted(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    startNs: number,
+    endNs: number,
+    switched: boolean,
+  ): void {
+    const index = context.index;
+    this.#done.transmit += 1;
+    this.#framesTransmitted[index] = (this.#framesTransmitted[index] ?? 0) + 1;
+    this.#bytesTransmitted[index] = (this.#bytesTransmitted[index] ?? 0) + length;
+    this.#tell('transmit', index, bytes, offset, length, startNs, endNs, switched);
+  }
+
+  /** A frame is complete in a context's memory. */
+  received(
+    context: Context,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    lastIndex: number,
+    arrivedNs: number,
+    switched: boolean,
+  ): void {
+    const index = context.index;
+    const nowNs = this.#kernel.nowNs;
+    this.#done.receive += 1;
+    this.#instruments?.received(index, lastIndex, length, arrivedNs, nowNs);
+    this.#framesReceived[index] = (this.#framesReceived[index] ?? 0) + 1;
+    this.#bytesReceived[index] = (this.#bytesReceived[index] ?? 0) + length;
+    this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
+  }
+
+  /** A frame was given up. @param context -1 when it was for none. */
+  dropped(context: number, direction: Direction, reason: DropReason, bytes: number): void {
+    this.#done[direction] += 1;
+    const row = this.#counters.dropRow(reason);
+    const cell = context >= 0 ? context : this.#contexts;
+    row[cell] = (row[cell] ?? 0) + 1;
+    if (this.#outlets.drops.observed) {
+      this.#outlets.drops.next({ context, direction, reason, bytes, atNs: this.#kernel.nowNs });
+    }
+  }
+
+  /** Throws unless exactly so many frames are inside as the paths hold. */
+  checkInvariants(inside: Readonly<Record<Direction, number>>): void {
+    for (const direction of ['transmit', 'receive'] as const) {
+      const expected = this.#takenOn[direction] - this.#done[direction];
+      if (inside[direction] !== expected)
+        throw new Error(`${expected} ${direction} frames should be inside, ${inside[direction]} are`);
+    }
+  }
+
+  #tell(
+    direction: Direction,
+    context: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    startNs: number,
+    endNs: number,
+    switched: boolean,
+  ): void {
+    if (!this.#outlets.frames.observed) return;
+    const copy = bytes.slice(offset, offset + length);
+    this.#outlets.frames.next({ direction, context, bytes: copy, startNs, endNs, switched });
+  }
+}

@@ -1,0 +1,143 @@
+import { ReceiveBuffer } from './receive-buffer.js';
+import { NONE, ReceiveSlots, WAITING } from './receive-slots.js';
+
+/**
+ * The received frames of each context, oldest first: those being written, then, from the cursor on, those
+ * that wait for their grant. A frame takes a slot, a block of the receive buffer and a part of its context's
+ * share, and gives back all three at once.
+ */
+export class ReceiveQueues {
+  readonly slots = new ReceiveSlots();
+  readonly #buffer = new ReceiveBuffer();
+  readonly #head: Int32Array;
+  readonly #tail: Int32Array;
+  readonly #cursor: Int32Array;
+  readonly #waiting: Int32Array;
+  readonly #heldBytes: Int32Array;
+
+  constructor(contexts: number) {
+    this.#head = new Int32Array(contexts).fill(NONE);
+    this.#tail = new Int32Array(contexts).fill(NONE);
+    this.#cursor = new Int32Array(contexts).fill(NONE);
+    this.#waiting = new Int32Array(contexts);
+    this.#heldBytes = new Int32Array(contexts);
+  }
+
+  /** The oldest frame of a context, or NONE. */
+  head(context: number): number {
+    return this.#head[context] ?? NONE;
+  }
+
+  /** The oldest one that waits for its grant, or NONE. */
+  cursor(context: number): number {
+    return this.#cursor[context] ?? NONE;
+  }
+
+  /** Frames that wait for their grant. */
+  waiting(context: number): number {
+    return this.#waiting[context] ?? 0;
+  }
+
+  /** Bytes of the receive buffer that the frames of a context take. */
+  heldBytes(context: number): number {
+    return this.#heldBytes[context] ?? 0;
+  }
+
+  /** The memory in which a frame lies, and where in it. */
+  bytes(slot: number): Uint8Array {
+    return this.#buffer.bytes(this.slots.block[slot] ?? 0);
+  }
+
+  offset(slot: number): number {
+    return this.#buffer.offset(this.slots.block[slot] ?? 0);
+  }
+
+  /** A copy of the frame waits from now on, behind the others of its context; returns its slot. */
+  push(context: number, bytes: Uint8Array, offset: number, length: number): number {
+    const { slots } = this;
+    const slot = slots.take();
+    const block = this.#buffer.allocate(length);
+    copy(bytes, offset, this.#buffer.bytes(block), this.#buffer.offset(block), length);
+    slots.context[slot] = context;
+    slots.state[slot] = WAITING;
+    slots.length[slot] = length;
+    slots.block[slot] = block;
+    slots.pending[slot] = 0;
+    this.#heldBytes[context] = this.heldBytes(context) + length;
+    this.#waiting[context] = this.waiting(context) + 1;
+    const tail = this.#tail[context] ?? NONE;
+    if (tail === NONE) this.#head[context] = slot;
+    else slots.next[tail] = slot;
+    this.#tail[context] = slot;
+    if (this.cursor(context) === NONE) this.#cursor[context] = slot;
+    return slot;
+  }
+
+  /** The frame at the cursor was granted: it waits no longer. */
+  advance(context: number): void {
+    this.#cursor[context] = this.slots.next[this.cursor(context)] ?? NONE;
+    this.#waiting[context] = this.waiting(context) - 1;
+  }
+
+  /** The oldest frame leaves the queue; its slot and bytes stay until `release`. */
+  shift(context: number): void {
+    const next = this.slots.next[this.head(context)] ?? NONE;
+    this.#head[context] = next;
+    if (next === NONE) this.#tail[context] = NONE;
+  }
+
+  /** The frame at the cursor is given up; its slot and bytes stay until `release`. */
+  unlinkCursor(context: number): void {
+    const slot = this.cursor(context);
+    const next = this.slots.next[slot] ?? NONE;
+    let before = NONE;
+    for (let at = this.head(context); at !== slot && at !== NONE; at = this.slots.next[at] ?? NONE)
+      before = at;
+    if (before === NONE) this.#head[context] = next;
+    else this.slots.next[before] = next;
+    if (this.#tail[context] === slot) this.#tail[context] = before;
+    this.#cursor[context] = next;
+    this.#waiting[context] = this.waiting(context) - 1;
+  }
+
+  /** Nothing is queued for a context any more; whoever held slots of it releases them. */
+  empty(context: number): void {
+    this.#head[context] = NONE;
+    this.#tail[context] = NONE;
+    this.#cursor[context] = NONE;
+    this.#waiting[context] = 0;
+  }
+
+  release(slot: number): void {
+    const context = this.slots.context[slot] ?? 0;
+    this.#heldBytes[context] = this.heldBytes(context) - (this.slots.length[slot] ?? 0);
+    this.#buffer.release(this.slots.block[slot] ?? 0);
+    this.slots.giveBack(slot);
+  }
+
+  checkInvariants(): void {
+    this.slots.checkInvariants();
+    for (let context = 0; context < this.#head.length; context += 1) {
+      let held = 0;
+      let waiting = 0;
+      let pastCursor = false;
+      for (let slot = this.head(context); slot !== NONE; slot = this.slots.next[slot] ?? NONE) {
+        if (slot === this.cursor(context)) pastCursor = true;
+        held += this.slots.length[slot] ?? 0;
+        if (pastCursor) waiting += 1;
+      }
+      if (waiting !== this.waiting(context)) throw new Error('a receive queue miscounts its frames');
+      if (held > this.heldBytes(context)) throw new Error('a receive share miscounts its bytes');
+    }
+    if (this.#buffer.used !== this.slots.inUse) throw new Error('a receive block is lost');
+  }
+}
+
+/** Copies short runs by hand: below about a cache line a native call costs more than the bytes. */
+function copy(from: Uint8Array, fromOffset: number, to: Uint8Array, toOffset: number, length: number): void {
+  if (length <= 64) {
+    for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
+    return;
+  }
+  to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
+}
