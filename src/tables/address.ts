@@ -31,6 +31,11 @@ export function parseWhole(value: unknown): bigint | undefined {
 
 /** Page number of a 4 KB aligned address of up to `bits` bits. */
 export function parsePage(value: unknown, bits: number): number | undefined {
+  // Nearly all addresses are short hexadecimal text, and there may be millions: no big integers for those.
+  if (typeof value === 'string' && value.length < 15 && /^0x[0-9a-f]+$/i.test(value)) {
+    const short = Number(value);
+    return short % 4096 === 0 && short < 2 ** bits ? short / 4096 : undefined;
+  }
   const address = parseWhole(value);
   if (address === undefined || address >> BigInt(bits) !== 0n || (address & 0xfffn) !== 0n) return undefined;
   return Number(address >> 12n);

@@ -20,8 +20,8 @@ function readable<T>(convert: (value: unknown) => T | undefined, expected: strin
   });
 }
 
-const physicalPage = readable((value) => parsePage(value, 52), 'a 4 KB aligned address below 2^52');
-const iovaPage = readable((value) => parsePage(value, 64), 'a 4 KB aligned address of up to 64 bits');
+const physical = readable((value) => parsePage(value, 52), 'a 4 KB aligned address below 2^52');
+const iova = readable((value) => parsePage(value, 64), 'a 4 KB aligned address of up to 64 bits');
 const register = readable((value) => {
   const whole = parseWhole(value);
   return whole !== undefined && whole >> 64n === 0n ? whole : undefined;
@@ -41,8 +41,8 @@ const translation = z
   .looseObject({
     source_id: requester.optional(),
     device_id: requester.optional(),
-    iova: iovaPage,
-    physical: physicalPage,
+    iova,
+    physical,
     page_bits: small(64).refine((bits) => bits >= 12, 'expected at least 12'),
     read: yes,
     write: yes,
@@ -59,13 +59,47 @@ const translation = z
 /** A translation as the dump lists it; addresses as page numbers. */
 export type ListedTranslation = z.infer<typeof translation>;
 
+/** A translation in the usual spelling: hexadecimal text and true or false. Undefined leaves it to the schema. */
+function usualTranslation(entry: unknown): ListedTranslation | undefined {
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const fields: Readonly<Record<string, unknown>> = { ...entry };
+  const { page_bits: pageBits, read, write } = fields;
+  const requesterId = parseRequester(fields.source_id ?? fields.device_id);
+  const iovaPage = parsePage(fields.iova, 64);
+  const physicalPage = parsePage(fields.physical, 52);
+  if (requesterId === undefined || iovaPage === undefined || physicalPage === undefined) return undefined;
+  if (typeof read !== 'boolean' || typeof write !== 'boolean') return undefined;
+  if (typeof pageBits !== 'number' || !Number.isInteger(pageBits) || pageBits < 12 || pageBits > 63) {
+    return undefined;
+  }
+  return { requesterId, iovaPage, physicalPage, pageBits, read, write };
+}
+
+// Dumps may list millions of translations: only what is not in the usual spelling goes through the schema.
+const translations = z.array(z.unknown()).transform((entries, context) => {
+  const listed: ListedTranslation[] = [];
+  for (const [at, entry] of entries.entries()) {
+    const usual = usualTranslation(entry);
+    if (usual !== undefined) {
+      listed.push(usual);
+      continue;
+    }
+    const result = translation.safeParse(entry);
+    if (result.success) listed.push(result.data);
+    for (const { path, message } of result.error?.issues ?? []) {
+      context.addIssue({ code: 'custom', path: [at, ...path], message });
+    }
+  }
+  return listed;
+});
+
 const context = z.looseObject({
   bus: small(256),
   devfn: small(256),
   translation_type: small(4).optional(),
   address_width: small(8).optional(),
   domain: small(0x1_0000).optional(),
-  table: physicalPage.optional(),
+  table: physical.optional(),
 });
 
 /** A context entry as a VT-d dump lists it. */
@@ -90,12 +124,12 @@ const frameBytes = readable((value) => {
 const common = {
   description: z.string().optional(),
   frames: z.record(z.string(), frameBytes),
-  translations: z.array(translation).optional(),
+  translations: translations.optional(),
 };
 
 const vtdDump = z.looseObject({
   ...common,
-  root_table: physicalPage,
+  root_table: physical,
   cap: register.optional(),
   ecap: register.optional(),
   contexts: z.array(context).optional(),
@@ -103,7 +137,7 @@ const vtdDump = z.looseObject({
 
 const amdviDump = z.looseObject({
   ...common,
-  device_table: physicalPage,
+  device_table: physical,
   device_table_bytes: small(2 ** 21 + 1)
     .refine((bytes) => bytes % 32 === 0 && bytes > 0, 'expected a multiple of 32 up to 2 MB')
     .optional(),
