@@ -1,3 +1,4 @@
+import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { LatencySummary } from './latency.js';
@@ -14,6 +15,11 @@ export interface GuestResult {
   readonly bytesReceived: number;
   readonly transmitGoodputBps: number;
   readonly receiveGoodputBps: number;
+  /** When its first and last frame left, and were whole in its memory, ns; undefined when there was none. */
+  readonly firstTransmittedNs: number | undefined;
+  readonly lastTransmittedNs: number | undefined;
+  readonly firstReceivedNs: number | undefined;
+  readonly lastReceivedNs: number | undefined;
   readonly latencyNs: LatencySummary | undefined;
   /** Weighted max-min fair share that it got: 1 is all that was its due. */
   readonly fairShareGot: number;
@@ -52,6 +58,7 @@ export interface RunResult {
     readonly idleFraction: number;
     readonly domains: readonly {
       readonly name: string;
+      readonly kind: DomainKind;
       readonly busyNs: number;
       readonly fraction: number;
     }[];

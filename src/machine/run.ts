@@ -57,6 +57,8 @@ export class Run {
   readonly #receiveMeter: FairnessMeter;
   readonly #guestOf: GuestRun[] = [];
   readonly #guestLatency: LatencyRecorder[] = [];
+  readonly #transmitted = new TimeSpan();
+  readonly #received = new TimeSpan();
   #step = 0;
 
   /** Puts the machine together. @throws ScenarioError when the scenario asks for what cannot be. */
@@ -111,9 +113,9 @@ export class Run {
     const bytesReceived = counters.total('bytesReceived');
     const due = fairDue(machine);
     const wallNs = durationNs * host.processor.cores;
-    const domains = host.processor.parties.map(({ name }, party) => {
+    const domains = host.hypervisor.domains.map(({ name, kind, party }) => {
       const busyNs = host.processor.nsOf(party);
-      return { name, busyNs: Math.round(busyNs), fraction: busyNs / wallNs };
+      return { name, kind, busyNs: Math.round(busyNs), fraction: busyNs / wallNs };
     });
     const gates = host.protection.counters();
     const transmit = this.#transmitMeter.report();
@@ -180,6 +182,10 @@ export class Run {
       bytesReceived,
       transmitGoodputBps: this.#bps(bytesTransmitted),
       receiveGoodputBps: this.#bps(bytesReceived),
+      firstTransmittedNs: this.#transmitted.firstNs(context),
+      lastTransmittedNs: this.#transmitted.lastNs(context),
+      firstReceivedNs: this.#received.firstNs(context),
+      lastReceivedNs: this.#received.lastNs(context),
       latencyNs: this.#guestLatency[context]?.summary(),
       fairShareGot,
       cpuNs: Math.round(processor.nsOf(guest.domain.party)),
@@ -200,6 +206,7 @@ export class Run {
       transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
         this.#fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
         this.#fingerprint.addBytes(bytes, offset, Math.min(length, FINGERPRINT_BYTES));
+        this.#transmitted.add(context, endNs);
         const guest = this.#guestOf[context];
         if (guest === undefined) return;
         const latencyNs = endNs - guest.driver.createdNs(index);
@@ -213,6 +220,7 @@ export class Run {
     return {
       received: (context, _index, length, arrivedNs, nowNs) => {
         this.#fingerprint.add(TRACE_EVENTS.received, nowNs, context, length);
+        this.#received.add(context, nowNs);
         this.#receiveLatency.record(nowNs - arrivedNs);
       },
     };
@@ -234,6 +242,25 @@ export class Run {
     bus.denied$.subscribe(({ atNs, requesterId, address }) =>
       print.add(TRACE_EVENTS.denied, atNs, requesterId, address),
     );
+  }
+}
+
+/** When each context had its first and its last frame. */
+class TimeSpan {
+  readonly #first: number[] = [];
+  readonly #last: number[] = [];
+
+  add(context: number, atNs: number): void {
+    this.#first[context] ??= atNs;
+    this.#last[context] = atNs;
+  }
+
+  firstNs(context: number): number | undefined {
+    return this.#first[context];
+  }
+
+  lastNs(context: number): number | undefined {
+    return this.#last[context];
   }
 }
 

@@ -119,7 +119,7 @@ export class PcapngWriter {
 
   /**
    * Writes one frame: `length` bytes of `bytes` from `offset` on, without FCS. Nothing of it is kept.
-   * A frame longer than 262,144 bytes is cut there, with its length noted.
+   * `keptBytes` of it are written, at most 262,144; the length that it had is noted in any case.
    *
    * @param timeNs virtual time, a whole number. Packets may come in any order of time.
    */
@@ -130,6 +130,7 @@ export class PcapngWriter {
     offset: number,
     length: number,
     notes: PacketNotes,
+    keptBytes: number = length,
   ): void {
     this.#checkInterface(iface);
     checkCount('timeNs', timeNs);
@@ -138,7 +139,7 @@ export class PcapngWriter {
         `frame at ${offset}, ${length} bytes long, expected one within ${bytes.length} bytes`,
       );
     }
-    const captured = Math.min(length, SNAP_BYTES);
+    const captured = Math.min(length, keptBytes, SNAP_BYTES);
     const block = this.#block.begin(
       ENHANCED_PACKET_BLOCK,
       BLOCK_OVERHEAD_BYTES + 64 + captured + MAX_TEXT_BYTES,

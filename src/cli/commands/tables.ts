@@ -1,0 +1,15 @@
+import type { CommandEntry } from './entry.js';
+
+export const tablesCommand: CommandEntry = {
+  usage: 'tables <file>',
+  summary: 'read a dump of VT-d or AMD-Vi translation tables and print who reaches what',
+  options: [
+    ['--json', 'one JSON document on stdout'],
+    ['--check', 'compare with the translations that the file lists'],
+  ],
+  load: async () => {
+    const { tablesCommand: showTables } = await import('../../tables/tables-command.js');
+    return async ([file = ''], { json, check }, io) =>
+      showTables(file, { json: json === true, check: check === true }, io);
+  },
+};

@@ -1,0 +1,12 @@
+import { comparisonText } from '../report/comparison-text.js';
+import type { CommandAction } from './commands/entry.js';
+import { execute } from './execute.js';
+import { report } from './run-report.js';
+import { readRequest } from './run-request.js';
+
+/** `cdna-nic compare`: the same guests under several approaches. */
+export const compareAction: CommandAction = async ([scenario], options, io) => {
+  const request = await readRequest('compare', scenario, options);
+  const execution = await execute(request, io);
+  return report(request, execution, io, () => comparisonText(request, execution.results));
+};

@@ -1,0 +1,73 @@
+import { makeProtection } from '../../host/protection/approaches.js';
+import { Run, type RunResult } from '../machine/run.js';
+import { readCaptures } from '../machine/traffic.js';
+import { formatRunDocument } from '../report/run-document.js';
+import type { CliIo } from './cli-io.js';
+import { Interruption } from './interruption.js';
+import { ProgressLine } from './progress.js';
+import { repeatLine } from './repeat-line.js';
+import { RunOutputs, type WrittenFile } from './run-outputs.js';
+import type { RunRequest } from './run-request.js';
+
+/** What came of a request. */
+export interface Execution {
+  readonly results: readonly RunResult[];
+  readonly files: readonly WrittenFile[];
+  /** The JSON document: what --json prints and what lies in the folder of --out. */
+  readonly document: string;
+  readonly repeat: string;
+}
+
+/** Runs a scenario under each approach that was asked for. Either every file of it appears, or none. */
+export async function execute(request: RunRequest, io: CliIo): Promise<Execution> {
+  const { loaded, approaches, discipline, seed, durationNs } = request;
+  const { scenario, directory } = loaded;
+  const specs = scenario.guests.map(({ traffic }) => traffic);
+  const captures = await readCaptures(specs, directory);
+  const interruption = new Interruption();
+  const progress = new ProgressLine(io);
+  const outputs = new RunOutputs(request);
+  interruption.listen();
+  try {
+    const results: RunResult[] = [];
+    for (const [index, approach] of approaches.entries()) {
+      let finish = () => {};
+      const run = new Run({
+        scenario,
+        directory,
+        captures,
+        protection: makeProtection(approach),
+        discipline,
+        seed,
+        durationNs,
+        prepare: (machine) => {
+          finish = outputs.watch(approach, machine);
+        },
+      });
+      while (!run.done) {
+        const fraction = run.advance();
+        progress.show(`${index + 1}/${approaches.length} ${approach} ${Math.round(fraction * 100)} %`);
+        await interruption.breathe();
+      }
+      results.push(run.result());
+      finish();
+    }
+    const repeat = repeatLine(request, io.program);
+    const document = formatRunDocument({
+      command: request.command,
+      repeat,
+      seed,
+      scenario,
+      source: loaded.source,
+      results,
+    });
+    outputs.document(document);
+    return { results, files: outputs.commit(), document, repeat };
+  } catch (error) {
+    outputs.abort();
+    throw error;
+  } finally {
+    progress.clear();
+    interruption.close();
+  }
+}

@@ -1,0 +1,42 @@
+/** The user has asked for the end (Ctrl-C, or a polite kill). */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  readonly signal: 'SIGINT' | 'SIGTERM';
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`stopped by ${signal}`);
+    this.signal = signal;
+  }
+
+  /** As a shell counts: 128 and the number of the signal. */
+  get exitCode(): number {
+    return this.signal === 'SIGINT' ? 130 : 143;
+  }
+}
+
+/**
+ * Hears signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
+ * signal in, and throws if there was one, so that whoever holds files can take them away.
+ */
+export class Interruption {
+  #signal: 'SIGINT' | 'SIGTERM' | undefined;
+  readonly #onSignal = (signal: NodeJS.Signals) => {
+    this.#signal ??= signal === 'SIGTERM' ? 'SIGTERM' : 'SIGINT';
+  };
+
+  listen(): void {
+    process.on('SIGINT', this.#onSignal);
+    process.on('SIGTERM', this.#onSignal);
+  }
+
+  close(): void {
+    process.off('SIGINT', this.#onSignal);
+    process.off('SIGTERM', this.#onSignal);
+  }
+
+  /** @throws Interrupted when a signal has come. */
+  async breathe(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#signal !== undefined) throw new Interrupted(this.#signal);
+  }
+}

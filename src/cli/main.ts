@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+import { relative } from 'node:path';
+import type { CliIo } from './cli-io.js';
+import { runCli } from './program.js';
+
+const entry = process.argv[1] ?? '';
+const io: CliIo = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  errIsTerminal: process.stderr.isTTY === true,
+  columns: process.stdout.columns ?? 100,
+  program: entry.endsWith('.ts') ? `npx tsx ${relative(process.cwd(), entry)}` : 'npx cdna-nic',
+};
+
+// A reader that has seen enough (`| head`) closes the pipe: no reason to complain.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+// Set, not called: what is on its way to a pipe still gets there.
+process.exitCode = await runCli(process.argv.slice(2), io);

@@ -1,0 +1,50 @@
+import { Command, CommanderError } from 'commander';
+import { type CliIo, type ExitCode, isForUser } from './cli-io.js';
+import { COMMANDS, type CommandEntry } from './commands/index.js';
+import { Interrupted } from './interruption.js';
+
+/** Runs one command line. Returns the exit code; never throws for what the user did. */
+export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: ExitCode = 0;
+  const program = new Command('cdna-nic')
+    .description('Guests, a multi-context NIC and the two gates in front of memory, in virtual time')
+    .showHelpAfterError('(cdna-nic --help, cdna-nic COMMAND --help)');
+  for (const entry of COMMANDS) {
+    addCommand(program, entry, io, (code) => {
+      exitCode = code;
+    });
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof Interrupted) {
+      io.err(`${error.message}; nothing was written\n`);
+      return error.exitCode;
+    }
+    if (isForUser(error)) {
+      io.err(`${error.message}\n`);
+      return 2;
+    }
+    // A mistake of ours: whoever mends it needs to know where.
+    io.err(`this should not happen: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    return 1;
+  }
+}
+
+function addCommand(program: Command, entry: CommandEntry, io: CliIo, done: (code: ExitCode) => void): void {
+  const command = program.command(entry.usage).description(entry.summary);
+  for (const [flags, description] of entry.options) command.option(flags, description);
+  if (entry.notes !== undefined) command.addHelpText('after', `\n${entry.notes}`);
+  command.action(async (...given: unknown[]) => {
+    // Commander hands over the arguments, then the options, then the command itself.
+    const values = given.slice(0, -2) as (string | undefined)[];
+    const options = given.at(-2) as Record<string, string | boolean | undefined>;
+    const run = await entry.load();
+    done(await run(values, options, io));
+  });
+}

@@ -1,0 +1,23 @@
+import type { CliIo } from './cli-io.js';
+
+/** One line on stderr that is written over and over while a run goes on, and is gone afterwards. */
+export class ProgressLine {
+  readonly #io: CliIo;
+  #shown = '';
+
+  constructor(io: CliIo) {
+    this.#io = io;
+  }
+
+  show(text: string): void {
+    if (!this.#io.errIsTerminal || text === this.#shown) return;
+    this.#shown = text;
+    this.#io.err(`\r\u001b[K${text.slice(0, this.#io.columns - 1)}`);
+  }
+
+  clear(): void {
+    if (this.#shown === '') return;
+    this.#shown = '';
+    this.#io.err('\r\u001b[K');
+  }
+}

@@ -1,0 +1,26 @@
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { formatDuration } from './duration.js';
+import type { RunRequest } from './run-request.js';
+
+/** The command that runs the same again: everything that decides the result is spelt out. */
+export function repeatLine(request: RunRequest, program: string): string {
+  const { command, scenarioArgument, approaches, discipline, seed, durationNs } = request;
+  const words = [
+    command,
+    ...(scenarioArgument === undefined ? [] : [scenarioArgument]),
+    '--protection',
+    approaches.length === APPROACHES.length ? 'all' : approaches.join(','),
+    '--discipline',
+    discipline,
+    '--seed',
+    String(seed),
+    '--duration',
+    formatDuration(durationNs),
+  ];
+  return `${program} ${words.map(quoted).join(' ')}`;
+}
+
+/** As a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,29 @@
+import type { CliIo, ExitCode } from './cli-io.js';
+import type { Execution } from './execute.js';
+import type { WrittenFile } from './run-outputs.js';
+import type { RunRequest } from './run-request.js';
+
+/** Prints what came of a request, in the form that was asked for. Returns the exit code. */
+export function report(request: RunRequest, execution: Execution, io: CliIo, text: () => string): ExitCode {
+  const { results, files, document, repeat } = execution;
+  const broken = results.flatMap(({ protection, laws }) =>
+    laws.filter(({ held }) => !held).map(({ law, detail }) => `law broken: ${protection}: ${law}: ${detail}`),
+  );
+  const trailer = [...broken, ...fileLines(files), `again: ${repeat}`];
+  if (request.json) {
+    io.out(document);
+    io.err(`${trailer.join('\n')}\n`);
+  } else {
+    io.out(`${text()}\n${trailer.join('\n')}\n`);
+  }
+  return broken.length > 0 ? 1 : 0;
+}
+
+/** A line a kind of file. */
+function fileLines(files: readonly WrittenFile[]): string[] {
+  const kinds = [...new Set(files.map(({ kind }) => kind))];
+  return kinds.map((kind) => {
+    const paths = files.filter((file) => file.kind === kind).map(({ path }) => path);
+    return `wrote ${kind}: ${paths.join(' ')}`;
+  });
+}

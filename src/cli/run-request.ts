@@ -1,0 +1,128 @@
+import { APPROACHES, makeProtection } from '../../host/protection/approaches.js';
+import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { bundledScenario } from '../scenario/bundled.js';
+import { type LoadedScenario, loadScenario } from '../scenario/load.js';
+import { UsageError } from './cli-io.js';
+import type { GivenOptions } from './commands/entry.js';
+import { parseDuration } from './duration.js';
+
+/** What to run: a scenario, under which approaches, and what to write about it. */
+export interface RunRequest {
+  readonly command: 'compare' | 'run';
+  readonly loaded: LoadedScenario;
+  /** The scenario as the user named it; undefined for the bundled one. */
+  readonly scenarioArgument: string | undefined;
+  readonly approaches: readonly string[];
+  readonly discipline: string;
+  readonly seed: number;
+  readonly durationNs: number;
+  readonly json: boolean;
+  readonly out: string | undefined;
+  readonly pcapng: string | undefined;
+  readonly trace: string | undefined;
+  readonly traceNs: number;
+  readonly snapBytes: number | undefined;
+}
+
+/** What a scenario does not say. */
+export const RUN_DEFAULTS = {
+  protection: 'cdna',
+  discipline: 'drr',
+  seed: 1,
+  durationNs: 200_000_000,
+  traceNs: 5_000_000,
+  outSnapBytes: 128,
+} as const;
+
+/** Puts options, scenario and defaults together, in this order of precedence. @throws UsageError, ScenarioError */
+export async function readRequest(
+  command: RunRequest['command'],
+  scenarioArgument: string | undefined,
+  options: GivenOptions,
+): Promise<RunRequest> {
+  // Options first: they cost nothing to check, and a scenario may be large.
+  const wanted = text(options.protection);
+  const given = wanted === undefined ? undefined : readApproaches(command, wanted);
+  const discipline = text(options.discipline);
+  if (discipline !== undefined) refusedAs('--', () => makeDiscipline(discipline, { linkBps: 1e9 }));
+  const seed = number('--seed', text(options.seed), 0, 2 ** 31 - 1);
+  const snapBytes = number('--snap', text(options.snap), 14, 262_144);
+  const duration = text(options.duration);
+  const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
+  const traceDuration = text(options.traceDuration);
+  const out = text(options.out);
+  const request = {
+    command,
+    scenarioArgument,
+    json: options.json === true,
+    out,
+    pcapng: text(options.pcapng),
+    trace: text(options.trace),
+    traceNs:
+      traceDuration === undefined ? RUN_DEFAULTS.traceNs : parseDuration('--trace-duration', traceDuration),
+    snapBytes: snapBytes ?? (out === undefined ? undefined : RUN_DEFAULTS.outSnapBytes),
+  };
+  const loaded =
+    scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
+  const { scenario, source } = loaded;
+  if (scenario.protection !== undefined)
+    refusedAs(`${source}: `, () => readApproach(scenario.protection ?? ''));
+  if (scenario.discipline !== undefined) {
+    refusedAs(`${source}: `, () => makeDiscipline(scenario.discipline ?? '', { linkBps: 1e9 }));
+  }
+  const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : names();
+  return {
+    ...request,
+    loaded,
+    approaches: given ?? fromScenario,
+    discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
+    seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,
+    durationNs: durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
+  };
+}
+
+function names(): string[] {
+  return APPROACHES.map(({ name }) => name);
+}
+
+function readApproaches(command: RunRequest['command'], text: string): string[] {
+  if (text === 'all' && command === 'compare') return names();
+  const list = text.split(',').map((name) => name.trim());
+  for (const [index, name] of list.entries()) {
+    refusedAs('--', () => readApproach(name));
+    if (list.indexOf(name) !== index) {
+      throw new UsageError(`--protection names "${name}" twice, expected each approach once`);
+    }
+  }
+  if (command === 'run' && list.length > 1) {
+    throw new UsageError(`--protection is "${text}", expected one approach; compare runs several`);
+  }
+  return list;
+}
+
+/** @throws RangeError that says which names there are. */
+function readApproach(name: string): void {
+  makeProtection(name);
+}
+
+function refusedAs(prefix: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${prefix}${error.message}`);
+    throw error;
+  }
+}
+
+function text(value: string | boolean | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function number(option: string, value: string | undefined, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  const found = /^\d+$/u.test(value) ? Number(value) : Number.NaN;
+  if (!(found >= least && found <= most)) {
+    throw new UsageError(`${option} is "${value}", expected a whole number from ${least} to ${most}`);
+  }
+  return found;
+}

@@ -1,0 +1,79 @@
+import type { RunResult } from '../machine/run-result.js';
+import { counts, decimal, megabits, microseconds, percent, whole } from './number-text.js';
+import { type Column, plainTable } from './plain-table.js';
+import { headingLine, type RunHeading } from './run-heading.js';
+
+type Cell = readonly [head: string, cell: (run: RunResult) => string];
+
+const TRAFFIC: readonly Cell[] = [
+  ['goodput\nMb/s', (run) => megabits(run.goodputBps)],
+  ['in\nMb/s', (run) => megabits(run.receiveGoodputBps)],
+  ['frames\nout', (run) => whole(run.framesTransmitted)],
+  ['p50\nus', (run) => microseconds(run.latencyNs.transmit?.p50Ns)],
+  ['p99\nus', (run) => microseconds(run.latencyNs.transmit?.p99Ns)],
+  ['p99.9\nus', (run) => microseconds(run.latencyNs.transmit?.p999Ns)],
+  ["Jain's\nindex", (run) => decimal(run.fairness.jainIndex, 3)],
+  ['gap\nbytes', (run) => whole(run.fairness.largestGapBytes)],
+  [
+    'bound\nbytes',
+    (run) => (run.fairness.boundBytes === undefined ? 'none' : whole(run.fairness.boundBytes)),
+  ],
+];
+
+const COST: readonly Cell[] = [
+  ['hyper-\nvisor %', (run) => percent(fractionOf(run, 'hypervisor'))],
+  ['driver\ndom. %', (run) => percent(fractionOf(run, 'driver-domain'))],
+  ['guests\n%', (run) => percent(fractionOf(run, 'guest'))],
+  ['idle\n%', (run) => percent(run.cpu.idleFraction)],
+  ['hyper-\ncalls', (run) => whole(run.hypercalls)],
+  ['pins', (run) => whole(run.pins.taken)],
+  ['inter-\nrupts', (run) => whole(run.interrupts.physical)],
+  ['virtual\nirqs', (run) => whole(run.interrupts.virtual)],
+];
+
+const LOSSES: readonly Cell[] = [
+  ['frames dropped, by reason', (run) => counts(run.drops)],
+  ['faults, by reason', (run) => counts(run.faults)],
+];
+
+/**
+ * Runs of one scenario side by side: what the guests got, what it cost, what was lost; a row an approach in each.
+ * No line is longer than 80 columns while the reasons are few.
+ */
+export function comparisonText(heading: RunHeading, runs: readonly RunResult[]): string {
+  const [first] = runs;
+  const cores = first === undefined ? 0 : first.cpu.cores;
+  return [
+    headingLine(heading),
+    '',
+    section('What the guests got (latency: from the driver to the last bit on the wire)', TRAFFIC, runs),
+    section(`What it cost (CPU time of ${cores} ${cores === 1 ? 'core' : 'cores'})`, COST, runs),
+    section('What was lost', LOSSES, runs, 'left'),
+    lawsText(runs),
+  ].join('\n');
+}
+
+function section(
+  title: string,
+  cells: readonly Cell[],
+  runs: readonly RunResult[],
+  align: Column['align'] = 'right',
+) {
+  const columns: Column[] = [
+    { head: 'approach', align: 'left' },
+    ...cells.map(([head]) => ({ head, align })),
+  ];
+  const rows = runs.map((run) => [run.protection, ...cells.map(([, cell]) => cell(run))]);
+  return `${title}\n\n${plainTable(columns, rows)}\n`;
+}
+
+function fractionOf(run: RunResult, kind: RunResult['cpu']['domains'][number]['kind']): number {
+  return run.cpu.domains.reduce((sum, domain) => sum + (domain.kind === kind ? domain.fraction : 0), 0);
+}
+
+function lawsText(runs: readonly RunResult[]): string {
+  const laws = new Set(runs.flatMap((run) => run.laws.map(({ law }) => law)));
+  const broken = runs.filter((run) => run.laws.some(({ held }) => !held)).map(({ protection }) => protection);
+  if (broken.length === 0) return `all ${laws.size} laws held in every run`;
+  return `laws were broken under: ${broken.join(', ')}`;
+}

@@ -1,0 +1,163 @@
+import type { Subscription } from 'rxjs';
+import type { FrameEvent } from '../../nic/streams.js';
+import type { Grant } from '../../scheduler/dma-scheduler.js';
+import type { Machine } from '../machine/machine.js';
+import { PcapngWriter } from './pcapng-writer.js';
+
+/**
+ * Writes what passes a card as a capture: an interface a context, named after its domain, and one for frames that
+ * were no context's. A frame that was sent has the time at which its last bit left, one that was received the time
+ * at which it was whole in memory: times only grow. The comment says which grant let it pass.
+ */
+export class RunCapture {
+  readonly #writer: PcapngWriter;
+  readonly #machine: Machine;
+  readonly #snapBytes: number | undefined;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #interfaceOf: number[] = [];
+  readonly #nobody: number;
+  readonly #grants = { transmit: new GrantQueues(), receive: new GrantQueues() };
+
+  /**
+   * Starts to watch a machine that has not run yet.
+   * @param snapBytes bytes of each frame that are kept; all of them when undefined.
+   * @throws OutputFileError
+   */
+  constructor(path: string, machine: Machine, snapBytes?: number) {
+    this.#writer = new PcapngWriter(path);
+    this.#machine = machine;
+    this.#snapBytes = snapBytes;
+    const { nic } = machine.host;
+    for (const { index, state } of nic.contexts) if (state === 'open') this.#interface(index);
+    this.#nobody = this.#writer.addInterface({
+      name: 'no context',
+      description: 'frames that were for no context',
+      speedBps: nic.parameters.rateBps,
+    });
+    this.#subscriptions.push(
+      nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
+      nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
+      nic.streams.frames$.subscribe((frame) => this.#onFrame(frame)),
+      nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
+        if (reason === 'source-mac-spoofed') this.#grants[direction].take(context, bytes);
+      }),
+      nic.streams.faults$.subscribe(({ context }) => {
+        this.#grants.transmit.clear(context);
+        this.#grants.receive.clear(context);
+      }),
+    );
+  }
+
+  /** The run is over: notes what was dropped. */
+  finish(): void {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    const { counters, contexts } = this.#machine.host.nic;
+    const atNs = this.#machine.kernel.nowNs;
+    const about = { atNs, startNs: 0, endNs: atNs };
+    for (const { index } of contexts) {
+      const iface = this.#interfaceOf[index];
+      if (iface === undefined) continue;
+      const driver = this.#machine.guests.find(({ port }) => port.context === index)?.driver;
+      const driverDrops = driver === undefined ? {} : driver.drops;
+      const drops = counters.dropsOf(index);
+      this.#writer.interfaceStatistics(iface, {
+        ...about,
+        receivedFrames: counters.get('framesTransmitted', index) + counters.get('framesReceived', index),
+        droppedFrames: sum(drops),
+        osDroppedFrames: sum(driverDrops),
+        ...comment({ ...drops, ...driverDrops }),
+      });
+    }
+    const drops = counters.dropsOf(contexts.length);
+    this.#writer.interfaceStatistics(this.#nobody, {
+      ...about,
+      receivedFrames: 0,
+      droppedFrames: sum(drops),
+      ...comment(drops),
+    });
+  }
+
+  close(): void {
+    this.#writer.close();
+  }
+
+  abort(): void {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    this.#writer.abort();
+  }
+
+  /** A context that is opened later gets its interface then. */
+  #interface(context: number): number {
+    const { nic, hypervisor } = this.#machine.host;
+    const name = hypervisor.domainOf(context)?.name ?? `context ${context}`;
+    const description = `context ${context} of the card`;
+    this.#interfaceOf[context] ??= this.#writer.addInterface({
+      name,
+      description,
+      speedBps: nic.parameters.rateBps,
+    });
+    return this.#interfaceOf[context] ?? 0;
+  }
+
+  #onFrame({ direction, context, bytes, startNs, endNs, switched }: FrameEvent): void {
+    const grant = this.#grants[direction].take(context, bytes.length);
+    const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
+    const path = switched ? '; stayed inside the card' : '';
+    const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
+    const kept = Math.min(bytes.length, this.#snapBytes ?? bytes.length);
+    this.#writer.packet(
+      this.#interface(context),
+      endNs,
+      bytes,
+      0,
+      bytes.length,
+      { direction: direction === 'transmit' ? 'out' : 'in', comment: `${reason}${path}${arrival}` },
+      kept,
+    );
+  }
+}
+
+/**
+ * Grants whose frames have not come out yet, a queue a context. Frames of a context come out in the order in which
+ * they were granted.
+ */
+class GrantQueues {
+  readonly #queues = new Map<number, { grants: Grant[]; head: number }>();
+
+  add(grant: Grant): void {
+    const queue = this.#queues.get(grant.context);
+    if (queue === undefined) this.#queues.set(grant.context, { grants: [grant], head: 0 });
+    else queue.grants.push(grant);
+  }
+
+  /** The grant of the next frame of a context; undefined if there was none of that size. */
+  take(context: number, bytes: number): Grant | undefined {
+    const queue = this.#queues.get(context);
+    if (queue === undefined) return undefined;
+    while (queue.head < queue.grants.length) {
+      const grant = queue.grants[queue.head];
+      queue.head += 1;
+      if (grant?.bytes !== bytes) continue;
+      if (queue.head > 1024) {
+        queue.grants.splice(0, queue.head);
+        queue.head = 0;
+      }
+      return grant;
+    }
+    return undefined;
+  }
+
+  clear(context: number): void {
+    this.#queues.delete(context);
+  }
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+function comment(counts: Readonly<Record<string, number>>): { comment: string } | Record<string, never> {
+  const happened = Object.entries(counts).filter(([, count]) => count > 0);
+  if (happened.length === 0) return {};
+  return { comment: `dropped: ${happened.map(([reason, count]) => `${reason} ${count}`).join(', ')}` };
+}

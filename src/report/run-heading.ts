@@ -1,0 +1,18 @@
+import { expandGuests } from '../machine/machine.js';
+import type { Scenario } from '../scenario/schema.js';
+
+/** What was run, for the line above the tables. */
+export interface RunHeading {
+  readonly loaded: { readonly scenario: Scenario; readonly source: string };
+  readonly discipline: string;
+  readonly seed: number;
+  readonly durationNs: number;
+}
+
+/** One line: which scenario, how long, which scheduler and seed. */
+export function headingLine({ loaded, discipline, seed, durationNs }: RunHeading): string {
+  const { scenario, source } = loaded;
+  const guests = expandGuests(scenario.guests).length;
+  const what = `${guests} ${guests === 1 ? 'guest' : 'guests'}`;
+  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time, ${discipline}, seed ${seed}`;
+}

@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type LoadedScenario, loadScenario } from './load.js';
+
+/** Path of the scenario inside the package. */
+const BUNDLED = join('scenarios', 'four-guests.json');
+
+/**
+ * The scenario that runs when none is named: four guests on one 1 Gb/s port. It is called by its path in the
+ * package, wherever that is installed, so that reports are the same everywhere.
+ */
+export async function bundledScenario(): Promise<LoadedScenario> {
+  return { ...(await loadScenario(join(packageFolder(), BUNDLED))), source: BUNDLED };
+}
+
+/** The folder of this package: sources and build lie at different depths below it. */
+export function packageFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, BUNDLED))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error(`${BUNDLED} is missing from the package`);
+    folder = parent;
+  }
+  return folder;
+}
