@@ -13,7 +13,7 @@ export interface LinkPartnerOptions {
   readonly rateBps: number;
   /** One way along the cable, ns. */
   readonly propagationNs: number;
-  /** Bytes that may wait at the far end for their turn on the wire. */
+  /** Bytes that may be at the far end, those that are just leaving included. */
   readonly queueBytes: number;
   /** Sends frames for stations of the near end back (a switch with the reflective relay of IEEE 802.1Qbg). */
   readonly reflect: boolean;
@@ -25,6 +25,9 @@ export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
   reflect: true,
 };
 
+/** A cable holds no more than this; a longer or faster one is refused, since its bytes are kept. */
+const MAX_BYTES_ON_CABLE = 2 ** 28;
+
 /**
  * What the port is cabled to: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
  * replayed traffic, answers of responders, and frames of one guest for another.
@@ -34,14 +37,17 @@ export class LinkPartner implements WirePort {
   readonly #options: LinkPartnerOptions;
   readonly #line: SerialLine;
   readonly #fifo: FrameFifo;
+  readonly #left: HandlerId;
   readonly #arrive: HandlerId;
   readonly #hear: HandlerId;
   readonly #subscriptions: Subscription[] = [];
   readonly #pulls: Extract<TrafficSource, { kind: 'pull' }>[] = [];
   readonly #responders = new Map<number, ReceiveHandler>();
   readonly #stations = new Set<number>();
+  // At the far end, the one that is leaving included; and with those on the cable.
+  #framesHere = 0;
+  #bytesHere = 0;
   #framesWaiting = 0;
-  #waitingBytes = 0;
   // Frames on their way from the NIC that somebody at the far end listens for, oldest first.
   readonly #heard: Uint8Array[] = [];
   #deliver: ((bytes: Uint8Array, offset: number, length: number) => void) | undefined;
@@ -62,10 +68,23 @@ export class LinkPartner implements WirePort {
         `link.propagationNs is ${options.propagationNs}, expected a whole number from 0 to 10^9`,
       );
     }
+    if (!Number.isInteger(options.queueBytes) || options.queueBytes < MAX_FRAME_BYTES) {
+      throw new RangeError(
+        `link.queueBytes is ${options.queueBytes}, expected a whole number, at least ${MAX_FRAME_BYTES}`,
+      );
+    }
+    this.#line = new SerialLine(options.rateBps);
+    const cableBytes = Math.ceil((options.rateBps / 8e9) * options.propagationNs);
+    if (cableBytes > MAX_BYTES_ON_CABLE) {
+      const most = Math.floor((MAX_BYTES_ON_CABLE * 8e9) / options.rateBps);
+      throw new RangeError(
+        `link.propagationNs is ${options.propagationNs}, expected at most ${most} at ${options.rateBps} b/s`,
+      );
+    }
     this.#kernel = kernel;
     this.#options = options;
-    this.#line = new SerialLine(options.rateBps);
-    this.#fifo = new FrameFifo(options.queueBytes, MAX_FRAME_BYTES);
+    this.#fifo = new FrameFifo(options.queueBytes + cableBytes + MAX_FRAME_BYTES, MAX_FRAME_BYTES);
+    this.#left = kernel.register('guests.link', (offset, length) => this.#onLeft(offset, length));
     this.#arrive = kernel.register('guests.link', (offset, length) => this.#onArrive(offset, length));
     this.#hear = kernel.register('guests.far-end', () => this.#onHear());
   }
@@ -85,11 +104,11 @@ export class LinkPartner implements WirePort {
     this.#responders.set(mac, handler);
   }
 
-  /** Frames of this source are sent towards the NIC. */
+  /** Frames of this source are sent towards the NIC. Pull sources take turns, a frame each. */
   attach(source: TrafficSource): void {
     if (source.kind === 'pull') {
       this.#pulls.push(source);
-      this.#pullOne();
+      this.#pullAhead();
       return;
     }
     this.#subscriptions.push(
@@ -136,16 +155,32 @@ export class LinkPartner implements WirePort {
     return this.#droppedFull;
   }
 
-  /** Frames waiting for the wire, or on it. */
+  /** Frames waiting for the wire, or on it: offered, and neither arrived nor dropped. */
   get framesWaiting(): number {
     return this.#framesWaiting;
   }
 
+  /** Throws when a frame is lost count of. */
+  checkInvariants(): void {
+    if (this.#offered !== this.#framesToNic + this.#droppedFull + this.#framesWaiting) {
+      throw new Error(
+        `far end: ${this.#offered} frames offered, ${this.#framesToNic} arrived, ${this.#droppedFull} dropped, ${this.#framesWaiting} waiting`,
+      );
+    }
+    if (this.#framesHere > this.#framesWaiting || this.#bytesHere > this.#options.queueBytes) {
+      throw new Error(`far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`);
+    }
+    if (this.#pulls.length > 0 && this.#framesHere === 0) throw new Error('far end: the wire idles');
+  }
+
   /** Sends a frame towards the NIC; its bytes are copied. False if the queue is full. */
   send(bytes: Uint8Array, offset: number, length: number): boolean {
+    if (length < 1 || length > MAX_FRAME_BYTES) {
+      throw new RangeError(`far end: frame of ${length} bytes, expected 1 to ${MAX_FRAME_BYTES}`);
+    }
     this.#offered += 1;
     const padded = Math.max(length, PADDED_FRAME_BYTES);
-    if (this.#waitingBytes + padded > this.#options.queueBytes) {
+    if (this.#bytesHere + padded > this.#options.queueBytes) {
       this.#droppedFull += 1;
       return false;
     }
@@ -156,9 +191,10 @@ export class LinkPartner implements WirePort {
     );
     if (padded > length) this.#fifo.bytes.fill(0, at + length, at + padded);
     this.#framesWaiting += 1;
-    this.#waitingBytes += padded;
+    this.#framesHere += 1;
+    this.#bytesHere += padded;
     const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, this.#kernel.nowNs);
-    this.#kernel.scheduleAt(endNs + this.#options.propagationNs, this.#arrive, at, padded);
+    this.#kernel.post(endNs - this.#kernel.nowNs, this.#left, at, padded);
     return true;
   }
 
@@ -190,22 +226,30 @@ export class LinkPartner implements WirePort {
     if (answer !== undefined) this.send(answer, 0, answer.length);
   }
 
+  /** The last bit of a frame is on the cable: there is room for another one. */
+  #onLeft(offset: number, length: number): void {
+    this.#framesHere -= 1;
+    this.#bytesHere -= length;
+    this.#kernel.post(this.#options.propagationNs, this.#arrive, offset, length);
+    this.#pullAhead();
+  }
+
   #onArrive(offset: number, length: number): void {
     this.#framesWaiting -= 1;
-    this.#waitingBytes -= length;
     this.#framesToNic += 1;
     this.#bytesToNic += length;
     this.#deliver?.(this.#fifo.bytes, offset, length);
     this.#fifo.shift(offset, length);
-    this.#pullOne();
   }
 
-  /** A source that always has frames keeps two of them ahead of the wire, so that it is never idle. */
-  #pullOne(): void {
-    while (this.#pulls.length > 0 && this.framesWaiting < 2) {
-      const frame = this.#pulls[0]?.pull();
-      if (frame === undefined) this.#pulls.shift();
-      else this.send(frame, 0, frame.length);
+  /** A frame that comes in the nanosecond in which the line falls free follows without a gap: one ahead will do. */
+  #pullAhead(): void {
+    while (this.#pulls.length > 0 && this.#framesHere === 0) {
+      const [source] = this.#pulls.splice(0, 1);
+      const frame = source?.pull();
+      if (source === undefined || frame === undefined) continue;
+      this.#pulls.push(source);
+      this.send(frame, 0, frame.length);
     }
   }
 }

@@ -1,0 +1,134 @@
+import type { HostParts } from '../host/host-parts.js';
+import type { Domain } from '../host/hypervisor/domain.js';
+import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
+import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
+import { allocateBuffers, type BufferBytes, longestChain } from './ring-buffers.js';
+
+/** Somebody who looks at a received frame. `bytes` is borrowed. */
+export type FrameReader = (bytes: Uint8Array, length: number) => void;
+
+/**
+ * A driver's receive ring: buffers posted ahead of the frames, taken back when the device has filled them, and
+ * handed back in batches.
+ */
+export class ReceiveRing {
+  readonly #parts: HostParts;
+  readonly #domain: Domain;
+  readonly #queue: PortQueue;
+  readonly #bufferBytes: BufferBytes;
+  readonly #buffers: Float64Array;
+  readonly #batch: BufferBatch;
+  readonly #refillLeast: number;
+  readonly #scratch = new Uint8Array(MAX_FRAME_BYTES + 4096);
+  // One past the last slot whose frame was taken.
+  #received = 0;
+  #frames = 0;
+  #bytes = 0;
+
+  /**
+   * @param postBatch most descriptors in one call through the set-up gate.
+   * @param refillBatch buffers are handed back when at least this many are free.
+   */
+  constructor(
+    parts: HostParts,
+    domain: Domain,
+    queue: PortQueue,
+    bufferBytes: BufferBytes,
+    postBatch: number,
+    refillBatch: number,
+  ) {
+    this.#parts = parts;
+    this.#domain = domain;
+    this.#queue = queue;
+    this.#bufferBytes = bufferBytes;
+    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
+    // However many wait to be handed back, those left must hold the longest frame, or none would ever come again.
+    this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
+  }
+
+  get framesReceived(): number {
+    return this.#frames;
+  }
+
+  get bytesReceived(): number {
+    return this.#bytes;
+  }
+
+  /** Physical address of the buffer of a slot. */
+  buffer(index: number): number {
+    return this.#buffers[index & (this.#queue.slots - 1)] ?? 0;
+  }
+
+  /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
+  take(budget: number, reader: FrameReader | undefined): number {
+    const queue = this.#queue;
+    const consumer = queue.consumer();
+    if ((consumer - this.#received) >>> 0 > (queue.producer - this.#received) >>> 0) return 0;
+    const end = this.#endOfFrames(consumer, budget);
+    if (end === this.#received) return 0;
+    // The device gives buffers up before the CPU looks at them (unmapped, copied out), as in any DMA interface.
+    queue.finish(end);
+    let frames = 0;
+    let length = 0;
+    for (let index = this.#received; index !== end; index = (index + 1) >>> 0) {
+      const bytes = queue.completedLength(index);
+      const address = queue.completedAddress(index);
+      if (reader !== undefined && length + bytes <= this.#scratch.length) {
+        this.#domain.read(address, bytes, this.#scratch, length);
+      }
+      this.#buffers[index & (queue.slots - 1)] = address;
+      length += bytes;
+      if ((queue.completedFlags(index) & FLAG_END_OF_PACKET) === 0) continue;
+      frames += 1;
+      this.#frames += 1;
+      this.#bytes += length;
+      reader?.(this.#scratch, length);
+      length = 0;
+    }
+    this.#received = end;
+    this.#parts.processor.charge('receivePacket', frames);
+    return frames;
+  }
+
+  /** One past the last buffer of the last whole frame before `consumer`, `budget` frames at most. */
+  #endOfFrames(consumer: number, budget: number): number {
+    let end = this.#received;
+    let frames = 0;
+    for (let index = end; index !== consumer && frames < budget; index = (index + 1) >>> 0) {
+      if ((this.#queue.completedFlags(index) & FLAG_END_OF_PACKET) === 0) continue;
+      end = (index + 1) >>> 0;
+      frames += 1;
+    }
+    return end;
+  }
+
+  /** Hands free buffers back, once enough of them are. */
+  refill(): void {
+    const queue = this.#queue;
+    const batch = this.#batch;
+    let free = queue.slots - ((queue.producer - this.#received) >>> 0);
+    if (free < this.#refillLeast) return;
+    const before = queue.producer;
+    while (free > 0) {
+      batch.clear();
+      const first = queue.producer;
+      for (let step = 0; step < free; step += 1) {
+        const slot = (first + step) & (queue.slots - 1);
+        if (!batch.add(this.#buffers[slot] ?? 0, this.#bufferBytes, 0)) break;
+      }
+      this.#parts.processor.charge('refillBuffer', batch.count);
+      const accepted = queue.post(batch);
+      free -= accepted;
+      if (accepted < batch.count) break;
+    }
+    if (queue.producer !== before) queue.ring();
+  }
+
+  checkInvariants(): void {
+    const posted = (this.#queue.producer - this.#received) >>> 0;
+    if (posted > this.#queue.slots) {
+      throw new Error(`${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`);
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import type { HostParts } from '../host/host-parts.js';
+import type { Domain } from '../host/hypervisor/domain.js';
+import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
+import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
+import { allocateBuffers, type BufferBytes, longestChain } from './ring-buffers.js';
+
+/** What became of a frame that was to be stored. */
+export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
+
+/**
+ * A driver's transmit ring: a buffer a slot, so a frame is written once, where the device will read it. A
+ * slot is free, written, posted (the device knows of it) and reported as done, in this order; indices run
+ * freely modulo 2^32, and `reclaimed <= producer of the port <= written`.
+ */
+export class TransmitRing {
+  readonly #parts: HostParts;
+  readonly #domain: Domain;
+  readonly #queue: PortQueue;
+  readonly #bufferBytes: BufferBytes;
+  readonly #buffers: Float64Array;
+  readonly #batch: BufferBatch;
+  readonly #lengths: Uint32Array;
+  readonly #flags: Uint16Array;
+  readonly #createdNs: Float64Array;
+  readonly #mask: number;
+  // One past the last slot that holds a frame.
+  #written = 0;
+  // One past the last slot whose frame the device has reported as done.
+  #reclaimed = 0;
+  #framesPosted = 0;
+  #framesSent = 0;
+
+  /** @param postBatch most descriptors in one call through the set-up gate; the longest frame fits in any case. */
+  constructor(
+    parts: HostParts,
+    domain: Domain,
+    queue: PortQueue,
+    bufferBytes: BufferBytes,
+    postBatch: number,
+  ) {
+    this.#parts = parts;
+    this.#domain = domain;
+    this.#queue = queue;
+    this.#bufferBytes = bufferBytes;
+    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#batch = new BufferBatch(Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots));
+    this.#lengths = new Uint32Array(queue.slots);
+    this.#flags = new Uint16Array(queue.slots);
+    this.#createdNs = new Float64Array(queue.slots);
+    this.#mask = queue.slots - 1;
+  }
+
+  /** Slots that a frame can be written to. */
+  get free(): number {
+    return this.#queue.slots - ((this.#written - this.#reclaimed) >>> 0);
+  }
+
+  /** Frames handed to the device since the start. */
+  get framesPosted(): number {
+    return this.#framesPosted;
+  }
+
+  /** Frames that the device has reported as done. */
+  get framesSent(): number {
+    return this.#framesSent;
+  }
+
+  /** Frames written and not reported as done. */
+  get framesQueued(): number {
+    return this.#framesBetween(this.#reclaimed, this.#written);
+  }
+
+  /** When the frame in this slot was written, ns. */
+  createdNs(index: number): number {
+    return this.#createdNs[index & this.#mask] ?? 0;
+  }
+
+  /** Physical address of the buffer of a slot. */
+  buffer(index: number): number {
+    return this.#buffers[index & this.#mask] ?? 0;
+  }
+
+  /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
+  mustWaitFor(length: number): boolean {
+    const buffers = Math.ceil(length / this.#bufferBytes);
+    return buffers > this.free && buffers <= this.#queue.slots;
+  }
+
+  /** Writes a frame to the next free buffers: the application's store. */
+  store(frame: Uint8Array): StoreOutcome {
+    const length = frame.length;
+    if (length < MIN_FRAME_BYTES || length > MAX_FRAME_BYTES) return 'bad-size';
+    const buffers = Math.ceil(length / this.#bufferBytes);
+    if (buffers > this.#queue.slots) return 'bad-size';
+    if (buffers > this.free) return 'ring-full';
+    const first = this.#written;
+    for (let at = 0; at < length; at += this.#bufferBytes) {
+      const slot = this.#written & this.#mask;
+      const piece = Math.min(this.#bufferBytes, length - at);
+      if (this.#domain.write(this.#buffers[slot] ?? 0, piece, frame, at) !== 'done') {
+        this.#written = first;
+        return 'buffer-lost';
+      }
+      this.#lengths[slot] = piece;
+      this.#flags[slot] = at + piece === length ? FLAG_END_OF_PACKET : 0;
+      this.#createdNs[slot] = this.#parts.kernel.nowNs;
+      this.#written = (this.#written + 1) >>> 0;
+    }
+    return 'stored';
+  }
+
+  /** Hands written frames to the device, a batch a call, and rings once. Returns why it was turned away, if it was. */
+  post(): SetupRefusal | undefined {
+    const queue = this.#queue;
+    const batch = this.#batch;
+    let posted = false;
+    let refusal: SetupRefusal | undefined;
+    while (queue.producer !== this.#written && refusal === undefined) {
+      this.#parts.processor.charge('transmitPacket', this.#fill(batch));
+      const before = queue.producer;
+      const accepted = queue.post(batch);
+      posted ||= accepted > 0;
+      this.#framesPosted += this.#framesBetween(before, queue.producer);
+      if (accepted === batch.count) continue;
+      refusal = queue.refusal?.refusal;
+      if (refusal === undefined) break;
+    }
+    if (posted) queue.ring();
+    return refusal;
+  }
+
+  /** Forgets what is written and not posted; returns how many frames that were. */
+  discardUnposted(): number {
+    const from = this.#queue.producer;
+    const frames = this.#framesBetween(from, this.#written);
+    this.#written = from;
+    return frames;
+  }
+
+  /** Forgets everything: the device will not report on it any more. Returns how many frames that were. */
+  discardAll(): number {
+    const frames = this.framesQueued;
+    this.#written = this.#queue.producer;
+    this.#reclaimed = this.#written;
+    return frames;
+  }
+
+  /** Takes back the slots of frames that the device has reported as done. */
+  reclaim(): void {
+    const queue = this.#queue;
+    const consumer = queue.consumer();
+    const done = (consumer - this.#reclaimed) >>> 0;
+    if (done === 0 || done > (queue.producer - this.#reclaimed) >>> 0) return;
+    const frames = this.#framesBetween(this.#reclaimed, consumer);
+    this.#framesSent += frames;
+    this.#parts.processor.charge('reclaimPacket', frames);
+    queue.finish(consumer);
+    this.#reclaimed = consumer;
+  }
+
+  checkInvariants(): void {
+    const held = (this.#written - this.#reclaimed) >>> 0;
+    const posted = (this.#queue.producer - this.#reclaimed) >>> 0;
+    if (held > this.#queue.slots || posted > held) {
+      throw new Error(`${this.#domain.name}: ${held} transmit slots taken, ${posted} of them posted`);
+    }
+  }
+
+  /** Fills the batch with what is next; returns how many frames that are. */
+  #fill(batch: BufferBatch): number {
+    batch.clear();
+    let frames = 0;
+    let whole = 0;
+    for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
+      const slot = index & this.#mask;
+      const flags = this.#flags[slot] ?? 0;
+      if (!batch.add(this.#buffers[slot] ?? 0, this.#lengths[slot] ?? 0, flags)) break;
+      if ((flags & FLAG_END_OF_PACKET) === 0) continue;
+      frames += 1;
+      whole = batch.count;
+    }
+    // A call ends with a frame: were the next call refused, half a frame would be left in the ring for ever.
+    batch.count = whole;
+    return frames;
+  }
+
+  #framesBetween(from: number, to: number): number {
+    let frames = 0;
+    for (let index = from; index !== to; index = (index + 1) >>> 0) {
+      if (((this.#flags[index & this.#mask] ?? 0) & FLAG_END_OF_PACKET) !== 0) frames += 1;
+    }
+    return frames;
+  }
+}

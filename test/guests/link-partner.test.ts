@@ -1,0 +1,304 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LinkPartner, type LinkPartnerOptions } from '../../guests/link-partner.js';
+import {
+  constantRate,
+  EchoResponder,
+  FRAME_KINDS,
+  FramePattern,
+  FrameVerifier,
+  fixedSize,
+  greedy,
+  mixedSizes,
+} from '../../guests/traffic/index.js';
+import { EventKernel } from '../../scheduler/event-kernel.js';
+
+const GUEST = 0x02_00_00_00_00_01;
+const OTHER_GUEST = 0x02_00_00_00_00_02;
+const FAR = 0x02_00_00_00_99_01;
+const LONGEST = 9018;
+
+/** Preamble and delimiter 8, FCS 4, gap 12 (IEEE 802.3). */
+const onWire = (bytes: number) => Math.max(60, bytes) + 24;
+
+interface Arrival {
+  readonly atNs: number;
+  readonly bytes: Uint8Array;
+}
+
+function bench(options: Partial<LinkPartnerOptions> = {}) {
+  const kernel = new EventKernel();
+  const partner = new LinkPartner(kernel, {
+    rateBps: 1e9,
+    propagationNs: 500,
+    queueBytes: 2 ** 20,
+    reflect: true,
+    ...options,
+  });
+  const arrivals: Arrival[] = [];
+  partner.connect((bytes, offset, length) => {
+    arrivals.push({ atNs: kernel.nowNs, bytes: bytes.slice(offset, offset + length) });
+  });
+  const frames = new FramePattern({ name: 'far', sourceId: 5, source: FAR, destination: GUEST }, LONGEST);
+  const send = (bytes: number, sequence = 0) => {
+    const frame = frames.fill(bytes, sequence);
+    return partner.send(frame, 0, frame.length);
+  };
+  return { kernel, partner, arrivals, frames, send };
+}
+
+const rates = fc.constantFrom(1e9, 2.5e9, 1e10, 2.5e10, 1e11, 4e11);
+const sizes = fc.oneof(fc.integer({ min: 14, max: LONGEST }), fc.constantFrom(60, 1514, LONGEST));
+
+describe('the far end sends', () => {
+  test('a frame arrives after its time on the wire and along the cable', () => {
+    const { kernel, arrivals, send } = bench();
+    send(1514);
+    kernel.run(1_000_000);
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([1538 * 8 + 500]);
+  });
+
+  test('frames follow each other without a gap, on the nanosecond that the arithmetic says, at any rate', () => {
+    fc.assert(
+      fc.property(
+        rates,
+        fc.nat({ max: 5_000 }),
+        fc.array(sizes, { minLength: 1, maxLength: 40 }),
+        (rateBps, propagationNs, list) => {
+          const { kernel, partner, arrivals, send } = bench({ rateBps, propagationNs });
+          for (const [sequence, bytes] of list.entries()) send(bytes, sequence);
+          partner.checkInvariants();
+          kernel.drain();
+          let wireBytes = 0;
+          const expected = list.map((bytes) => {
+            wireBytes += onWire(bytes);
+            return Math.ceil((wireBytes * 8e9) / rateBps) + propagationNs;
+          });
+          expect(arrivals.map(({ atNs }) => atNs)).toEqual(expected);
+          const verifier = new FrameVerifier();
+          expect(arrivals.map(({ bytes }) => verifier.verify(bytes, 0, bytes.length))).toEqual(
+            list.map(() => 'good'),
+          );
+        },
+      ),
+    );
+  });
+
+  test('a greedy source keeps the wire busy to the last bit, however long the cable and fast the line', () => {
+    fc.assert(
+      fc.property(
+        rates,
+        fc.nat({ max: 20_000 }),
+        sizes,
+        fc.integer({ min: 1, max: 3 }),
+        (rateBps, propagationNs, bytes, sources) => {
+          const { kernel, partner, arrivals } = bench({ rateBps, propagationNs, queueBytes: LONGEST });
+          for (let id = 0; id < sources; id += 1) {
+            partner.attach(
+              greedy({
+                name: `s${id}`,
+                sourceId: id,
+                source: FAR,
+                destination: GUEST,
+                sizes: fixedSize('s', bytes),
+              }),
+            );
+          }
+          const frames = 50;
+          const runNs = Math.ceil((frames * onWire(bytes) * 8e9) / rateBps) + propagationNs;
+          kernel.run(runNs);
+          partner.checkInvariants();
+          expect(arrivals.length).toBe(frames);
+          expect(arrivals.at(-1)?.atNs).toBe(runNs);
+          expect(partner.droppedFull).toBe(0);
+          // Sources take turns; the first one had one frame before the others came.
+          const verifier = new FrameVerifier();
+          const counts = new Map<number, number>();
+          if (bytes < 30) return;
+          for (const { bytes: frame } of arrivals) {
+            expect(verifier.verify(frame, 0, frame.length)).toBe('good');
+            counts.set(verifier.sourceId, (counts.get(verifier.sourceId) ?? 0) + 1);
+          }
+          expect(counts.size).toBe(sources);
+          expect(Math.max(...counts.values()) - Math.min(...counts.values())).toBeLessThanOrEqual(2);
+        },
+      ),
+    );
+  });
+
+  test('a greedy source that ends makes room for the others', () => {
+    const { kernel, partner, arrivals } = bench();
+    for (const [id, frameLimit] of [3, 10, 0].entries()) {
+      partner.attach(
+        greedy({
+          name: `s${id}`,
+          sourceId: id,
+          source: FAR,
+          destination: GUEST,
+          sizes: fixedSize('s', 100),
+          frameLimit,
+        }),
+      );
+    }
+    kernel.drain();
+    expect(arrivals.length).toBe(13);
+    partner.checkInvariants();
+  });
+
+  test('a full queue drops what comes, counts it, and takes frames again when there is room', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: LONGEST, max: 40_000 }),
+        fc.nat({ max: 100_000 }),
+        fc.array(fc.tuple(sizes, fc.nat({ max: 20_000 })), { minLength: 1, maxLength: 60 }),
+        (queueBytes, propagationNs, list) => {
+          const { kernel, partner, arrivals, send } = bench({ queueBytes, propagationNs });
+          // Model: bytes leave when their last bit has, on a line that serves first come, first served.
+          let freeAtNs = 0;
+          const queue: { endNs: number; bytes: number }[] = [];
+          const accepted: number[] = [];
+          for (const [sequence, [bytes, pauseNs]] of list.entries()) {
+            kernel.run(kernel.nowNs + pauseNs);
+            const here = queue.filter(({ endNs }) => endNs > kernel.nowNs);
+            const room = queueBytes - here.reduce((sum, frame) => sum + frame.bytes, 0);
+            const padded = Math.max(60, bytes);
+            const fits = padded <= room;
+            expect(send(bytes, sequence)).toBe(fits);
+            partner.checkInvariants();
+            if (!fits) continue;
+            freeAtNs = Math.max(freeAtNs, kernel.nowNs) + onWire(bytes) * 8;
+            queue.push({ endNs: freeAtNs, bytes: padded });
+            accepted.push(bytes);
+          }
+          expect(partner.droppedFull).toBe(list.length - accepted.length);
+          kernel.drain();
+          expect(arrivals.map(({ bytes }) => bytes.length)).toEqual(
+            accepted.map((bytes) => Math.max(60, bytes)),
+          );
+          expect(partner.framesWaiting).toBe(0);
+          expect(partner.framesToNic).toBe(accepted.length);
+        },
+      ),
+    );
+  });
+
+  test('a rate-driven source and a greedy one share the wire, and every frame is accounted for at any time', () => {
+    const { kernel, partner, arrivals } = bench({ queueBytes: 20_000 });
+    const identity = { source: FAR, destination: GUEST };
+    const mix = mixedSizes(
+      'g',
+      [
+        { bytes: 60, count: 3 },
+        { bytes: LONGEST, count: 1 },
+      ],
+      7,
+    );
+    partner.attach(greedy({ ...identity, name: 'g', sourceId: 1, sizes: mix }));
+    partner.attach(
+      constantRate({
+        ...identity,
+        name: 'c',
+        sourceId: 2,
+        kernel,
+        sizes: fixedSize('c', 1000),
+        wireRateBps: 3e8,
+      }),
+    );
+    for (let step = 0; step < 2_000; step += 1) {
+      kernel.step();
+      partner.checkInvariants();
+    }
+    expect(partner.framesOffered).toBe(partner.framesToNic + partner.droppedFull + partner.framesWaiting);
+    const verifier = new FrameVerifier();
+    for (const { bytes } of arrivals) expect(verifier.verify(bytes, 0, bytes.length)).toBe('good');
+    partner.close();
+    kernel.drain();
+    expect(partner.framesWaiting).toBe(0);
+  });
+});
+
+describe('the far end hears', () => {
+  test('a responder answers after the cable, twice its length later at the sender', () => {
+    const { kernel, partner, arrivals } = bench({ propagationNs: 700 });
+    partner.addResponder(FAR, (bytes, offset, length) =>
+      new EchoResponder({ name: 'echo', sourceId: 6, source: FAR, responseBytes: 200 }).onReceive(
+        bytes,
+        offset,
+        length,
+      ),
+    );
+    const request = new FramePattern(
+      { name: 'r', sourceId: 1, source: GUEST, destination: FAR },
+      LONGEST,
+    ).fill(100, 11, FRAME_KINDS.request);
+    partner.transmitted(request, 0, request.length);
+    kernel.drain();
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([700 + (200 + 24) * 8 + 700]);
+    const verifier = new FrameVerifier();
+    expect(verifier.verify(arrivals[0]?.bytes ?? new Uint8Array(), 0, 200)).toBe('good');
+    expect(verifier).toMatchObject({ sequence: 11, kind: FRAME_KINDS.response, sourceId: 6 });
+  });
+
+  test('frames for another station of the near end come back, as a reflective relay sends them; others do not', () => {
+    const { kernel, partner, arrivals } = bench();
+    partner.addStation(GUEST);
+    partner.addStation(OTHER_GUEST);
+    const frame = (destination: number) =>
+      new FramePattern({ name: 'f', sourceId: 1, source: GUEST, destination }, LONGEST).fill(80, 0);
+    for (const destination of [OTHER_GUEST, FAR, GUEST, 0xffffffffffff]) {
+      partner.transmitted(frame(destination), 0, 80);
+    }
+    kernel.drain();
+    expect(arrivals.map(({ bytes }) => bytes)).toEqual([frame(OTHER_GUEST)]);
+    expect(partner.framesFromNic).toBe(4);
+    expect(partner.bytesFromNic).toBe(320);
+
+    const silent = bench({ reflect: false });
+    silent.partner.addStation(OTHER_GUEST);
+    silent.partner.transmitted(frame(OTHER_GUEST), 0, 80);
+    silent.kernel.drain();
+    expect(silent.arrivals).toEqual([]);
+  });
+
+  test('both ways at line rate at once: full duplex', () => {
+    const { kernel, partner, arrivals } = bench({ propagationNs: 0 });
+    partner.addStation(OTHER_GUEST);
+    const frame = new FramePattern(
+      { name: 'f', sourceId: 1, source: GUEST, destination: OTHER_GUEST },
+      LONGEST,
+    );
+    const transmit = kernel.register('nic', (sequence) => {
+      const bytes = frame.fill(1514, sequence);
+      partner.transmitted(bytes, 0, bytes.length);
+    });
+    for (let index = 1; index <= 100; index += 1) kernel.scheduleAt(index * 1538 * 8, transmit, index);
+    kernel.drain();
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual(
+      Array.from({ length: 100 }, (_, index) => (index + 2) * 1538 * 8),
+    );
+  });
+});
+
+describe('a far end that cannot be', () => {
+  test('is refused with field, value and what was expected', () => {
+    expect(() => bench({ propagationNs: -1 })).toThrow(
+      'link.propagationNs is -1, expected a whole number from 0',
+    );
+    expect(() => bench({ propagationNs: 0.5 })).toThrow('link.propagationNs is 0.5');
+    expect(() => bench({ propagationNs: 1e9, rateBps: 4e11 })).toThrow(
+      'link.propagationNs is 1000000000, expected at most 5368709 at 400000000000 b/s',
+    );
+    expect(() => bench({ queueBytes: 9017 })).toThrow(
+      'link.queueBytes is 9017, expected a whole number, at least 9018',
+    );
+    expect(() => bench({ rateBps: 0 })).toThrow('rateBps is 0, expected');
+  });
+
+  test('a frame that no cable carries is a mistake of ours, and throws', () => {
+    const { partner } = bench();
+    expect(() => partner.send(new Uint8Array(9019), 0, 9019)).toThrow(
+      'frame of 9019 bytes, expected 1 to 9018',
+    );
+    partner.checkInvariants();
+  });
+});
