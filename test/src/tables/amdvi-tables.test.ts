@@ -169,6 +169,19 @@ describe('AMD-Vi dumps', () => {
     expect(out).toContain('entry 126 of the level 1 table at 0x6000 is one of 2 that should be equal');
   });
 
+  it('hold nothing past the 64 bits of an address', () => {
+    const memory = new SparseMemory();
+    memory.writeU64(DEVICE_TABLE, 0x3000n | V_TV | mode(6) | IR | IW);
+    const page = (level: number) => BigInt(0x4000) | mode(level) | IR | IW | 1n;
+    for (const entry of [127, 128, 511]) memory.writeU64(0x3000 + entry * 8, page(1)); // level 6 to level 1
+    memory.writeU64(0x4000, 0x7000n | IR | 1n);
+    const frames = framesOf(memory);
+    const iova = hex(127n << 57n);
+    const one = { device_id: 0, iova, physical: '0x7000', page_bits: 12, read: true, write: false };
+    const dump = { device_table: DEVICE_TABLE, device_table_bytes: 4096, frames, translations: [one] };
+    expect(show(dump, { check: true }).code).toBe(0);
+  });
+
   it.each([1, 2, 3, 4, 5, 6])('of random tables of mode %i hold what a brute-force model holds', (levels) => {
     const rights = fc.constantFrom([true, true], [true, true], [true, false], [false, true]);
     fc.assert(
