@@ -53,7 +53,8 @@ type Command = fc.Command<NaiveQueue, Machine>;
 
 function agree(model: NaiveQueue, real: Machine): void {
   real.kernel.checkInvariants();
-  expect(real.log).toEqual(model.log);
+  // What was compared before is not compared again: the logs grow to thousands of lines.
+  expect(real.log.splice(0)).toEqual(model.log.splice(0));
   expect(real.kernel.nowNs).toBe(model.nowNs);
   expect(real.kernel.pending).toBe(model.pending);
   expect(real.kernel.executed).toBe(model.executed);
