@@ -18,7 +18,7 @@ export interface DisciplineOptions {
   readonly quantumBytes?: number;
   /** Largest frame that may come, bytes (wfq, wf2q+, qfq). @defaultValue 9018 */
   readonly maxFrameBytes?: number;
-  /** Rate of the link, bits a second of counted bytes. wfq cannot do without. */
+  /** Rate of the link, bits a second of counted bytes. wfq cannot do without; sfq keeps its delay bound by it. */
   readonly linkBps?: number;
   /** Weight of each tenant in a hierarchy, by its number. @defaultValue 1 each */
   readonly tenantWeights?: Readonly<Record<number, number>>;
@@ -103,7 +103,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'L_i/w_i + L_j/w_j',
     delay: 'expected arrival + (sum over others of L_j + l) / r',
     weighted: true,
-    make: () => new StartTimeFairQueueing(),
+    make: (options) => new StartTimeFairQueueing(pick(options, 'linkBps')),
   },
   {
     name: 'scfq',
@@ -147,8 +147,8 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     meaning: 'quick fair queueing: WF2Q+ in groups and bitmaps, no heap',
     paper: 'Checconi, Rizzo and Valente 2013',
     complexity: 'O(1)',
-    fairness: '4 (sigma_i + sigma_j) + 2 L_max/W; worst-case index 3 sigma_i w_i/W + 2 L_max w_i/W',
-    delay: 'Q/r_i + 3 sigma_i W/r + L_max/r',
+    fairness: '4 (sigma_i + sigma_j) + 2 L_max/W; worst-case index 3 sigma_i w_i + 2 L_max w_i/W',
+    delay: 'Q/r_i + (3 sigma_i W + 2 L_max)/r',
     weighted: true,
     make: (options) => new QuickFairQueueing(pick(options, 'maxFrameBytes')),
   },

@@ -22,10 +22,10 @@ const ALL_GROUPS = 0x7fffffff;
  *
  * - Complexity: O(1) a decision, whatever the number of contexts; no loop over them or over groups. (A
  *   withdrawal, which is a fault, files the 31 groups anew.)
- * - Fairness: worst-case fair index 3 sigma_i w_i/W + 2 L_max w_i/W bytes (theorem 6). Pairwise,
+ * - Fairness: worst-case fair index 3 sigma_i w_i + 2 L_max w_i/W bytes (section IV there). Pairwise,
  *   |S_i/w_i - S_j/w_j| <= 4 (sigma_i + sigma_j) + 2 L_max/W, since a waiting frame starts no later than
  *   V + 2 sigma_i and no earlier than V - 2 sigma_i - L_max/W.
- * - Delay: that of WF2Q+ with L_i/w_i replaced by 3 sigma_i: a constant more, not a function of n.
+ * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + (3 sigma_i W + 2 L_max)/r.
  *
  * Tags are exact before they are rounded to slots (the published code truncates 1/w instead, which bends the
  * shares); see TagTable for that and for overflow.
@@ -79,21 +79,25 @@ export class QuickFairQueueing implements Discipline {
   activate(context: number, headBytes: number): void {
     this.#requireFrame(context, headBytes);
     if (!this.#roster.activate(context, headBytes)) return;
-    const before = this.#tags.clockWhole;
-    this.#tags.begin(context, headBytes);
+    this.#tags.beginBelow(context, headBytes);
     const group = this.#groupOf[context] ?? 0;
     if (this.#groups.insert(group, context, this.#tags.startWhole(context))) this.#file(group);
-    this.#advance(before);
   }
 
   select(): number {
-    return this.#ready === 0 ? NOBODY : this.#groups.first(lowest(this.#ready));
+    if (this.#ready !== 0) return this.#groups.first(lowest(this.#ready));
+    // With nobody ready V jumps to the smallest start, when that frame goes; starts of groups that are early are
+    // the next multiples of their slots, so it is in the group with the smallest slot.
+    return this.#early === 0 ? NOBODY : this.#groups.first(lowest(this.#early));
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
     if (nextHeadBytes > 0) this.#requireFrame(context, nextHeadBytes);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     const group = this.#groupOf[context] ?? 0;
+    // Its own slot, not its group's: the group may have got an earlier one since it was chosen.
+    const slotStart = Math.floor(this.#tags.startWhole(context) / 2 ** group) * 2 ** group;
+    if (slotStart > this.#tags.clockWhole) this.#jump(slotStart);
     let before = this.#tags.clockWhole;
     this.#tags.advanceClock(bytes, this.#weights.sum);
     before -= this.#followRebase();
@@ -116,7 +120,6 @@ export class QuickFairQueueing implements Discipline {
     this.#tags.cancel(context);
     this.#groups.remove(this.#groupOf[context] ?? 0, context);
     this.#fileAll();
-    this.#advance(this.#tags.clockWhole);
     this.#weights.expire();
   }
 
@@ -142,8 +145,8 @@ export class QuickFairQueueing implements Discipline {
     if (filed.some((bits, state) => bits !== byDefinition[state])) {
       throw new Error(`qfq: groups are filed as ${filed.join(' ')}, by definition ${byDefinition.join(' ')}`);
     }
-    if (this.#ready === 0 && this.#roster.backlogged > 0)
-      throw new Error('qfq: contexts wait, no group is ready');
+    if (this.select() === NOBODY && this.#roster.backlogged > 0)
+      throw new Error('qfq: contexts wait, all are blocked');
   }
 
   #requireFrame(context: number, bytes: number): void {
@@ -208,17 +211,34 @@ export class QuickFairQueueing implements Discipline {
     this.#earlyBlocked &= ~below;
   }
 
-  /** V has moved on from `from`, or has to move: files what became eligible. */
-  #advance(from: number): void {
-    let before = from;
-    const early = this.#early | this.#earlyBlocked;
-    if (early === 0) return;
-    if (this.#ready === 0) {
-      // Starts of those that are early are the next multiples of their slots, so the smallest slot is next.
-      const start = this.#groups.start(lowest(early));
-      if (start > this.#tags.clockWhole) this.#tags.setClockToWhole(start);
-      before -= this.#followRebase();
+  /** Nobody was ready when a context was chosen: V moves on to the start of its group. */
+  #jump(start: number): void {
+    let before = this.#tags.clockWhole;
+    let late = this.#ready | this.#blocked;
+    this.#tags.setClockToWhole(start);
+    before -= this.#followRebase();
+    this.#advance(before);
+    if (late === 0) return;
+    // Groups that are eligible now became so between the choice and the news of the service: after the jump.
+    for (; late !== 0; late &= late - 1) this.#restartLate(lowest(late));
+    this.#fileAll();
+  }
+
+  #restartLate(group: number): void {
+    for (
+      let next = this.#groups.first(group);
+      this.#tags.hasStartedBefore(next);
+      next = this.#groups.first(group)
+    ) {
+      this.#groups.remove(group, next);
+      this.#tags.cancel(next);
+      this.#tags.begin(next, this.#roster.headBytes(next));
+      this.#groups.insert(group, next, this.#tags.startWhole(next));
     }
+  }
+
+  /** V has moved on from `before`: files what became eligible. */
+  #advance(before: number): void {
     const crossed = crossedGroups(before, this.#tags.clockWhole);
     this.#ready |= this.#early & crossed;
     this.#early &= ~crossed;

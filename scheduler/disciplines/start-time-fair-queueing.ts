@@ -1,19 +1,27 @@
 import type { BoundParty, Discipline, Share } from '../discipline.js';
+import { SerialLine } from '../serial-line.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { TagTable, type TagTableOptions } from './tag-table.js';
 import { requireTagWeight } from './weights.js';
 
+/** How a StartTimeFairQueueing is put together. */
+export interface StartTimeFairQueueingOptions extends TagTableOptions {
+  /** Rate of the link, bits a second of counted bytes. Without it the link counts as idle once the last frame is granted. */
+  readonly linkBps?: number;
+}
+
 /**
  * Start-time fair queueing: P. Goyal, H. Vin and H. Cheng, "Start-Time Fair Queueing: A Scheduling Algorithm
  * for Integrated Services Packet Switching Networks", SIGCOMM 1996. The frame with the smallest start tag
- * goes; V is the start tag of the frame in service, and the largest finish tag once nobody waits.
+ * goes; V is the start tag of the frame in service, and the largest finish tag once the link is idle.
  *
  * - Complexity: O(log n) a decision.
  * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j, whatever the rate of the
  *   link does meanwhile (theorem 1). No packet scheduler can promise less than half of that.
  * - Delay: a frame of l bytes leaves by its expected arrival time + (sum over others of L_n + l) / C, if the
- *   weights are rates that C can carry (theorem 4).
+ *   weights are rates that C can carry (theorem 4). Needs `linkBps`, by which it knows when the link is idle;
+ *   without it a frame that comes while the last one is on the link may wait for one more of each other.
  *
  * Tags are exact; see TagTable for that and for overflow.
  */
@@ -24,10 +32,13 @@ export class StartTimeFairQueueing implements Discipline {
   readonly #waiting: ContextHeap;
   /** Sum of the weights of those that take part. */
   #weights = 0;
-  /** The context with the largest finish tag so far, which V jumps to when nobody waits. */
+  /** The context with the largest finish tag that was served, which V jumps to when the link falls idle. */
   #latest = 0;
+  /** Frames granted so far, on the link, to know when it is idle. */
+  readonly #line: SerialLine | undefined;
 
-  constructor(options: TagTableOptions = {}) {
+  constructor(options: StartTimeFairQueueingOptions = {}) {
+    this.#line = options.linkBps === undefined ? undefined : new SerialLine(options.linkBps);
     this.#tags = new TagTable(options);
     this.#waiting = new ContextHeap((i, j) => this.#tags.startsBefore(i, j));
   }
@@ -45,8 +56,9 @@ export class StartTimeFairQueueing implements Discipline {
     this.#weights -= this.#tags.weight(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: number, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
+    if (this.#waiting.size === 0 && nowNs >= (this.#line?.freeAtNs ?? 0)) this.#endBusyPeriod();
     this.#tags.begin(context, headBytes);
     this.#waiting.push(context);
   }
@@ -55,8 +67,9 @@ export class StartTimeFairQueueing implements Discipline {
     return this.#waiting.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
+    this.#line?.carry(bytes, nowNs);
     this.#tags.setClockToStart(context);
     this.#restartEarlier();
     if (this.#tags.finishesBefore(this.#latest, context)) this.#latest = context;
@@ -66,8 +79,6 @@ export class StartTimeFairQueueing implements Discipline {
       return;
     }
     this.#waiting.remove(context);
-    if (this.#waiting.size === 0 && !this.#tags.hasFinished(this.#latest))
-      this.#tags.setClockToFinish(this.#latest);
   }
 
   withdraw(context: number): void {
@@ -91,6 +102,11 @@ export class StartTimeFairQueueing implements Discipline {
         `sfq: context ${next} starts at ${this.#tags.start(next)}, before V = ${this.#tags.clock}`,
       );
     }
+  }
+
+  /** Nobody waits and the link is idle: V becomes the largest finish tag. */
+  #endBusyPeriod(): void {
+    if (!this.#tags.hasFinished(this.#latest)) this.#tags.setClockToFinish(this.#latest);
   }
 
   /** Whoever became backlogged between the choice and the news of the service has arrived during the service. */

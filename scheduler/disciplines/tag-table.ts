@@ -35,6 +35,10 @@ export class TagTable {
   #clockWhole = 0;
   #clockPart = 0;
   #clockWeight = 1;
+  /** V as it was when it was marked. */
+  #markWhole = 0;
+  #markPart = 0;
+  #markWeight = 1;
   #rebased = 0;
 
   constructor({ unitsPerByte = 256, rebaseAboveUnits = 2 ** 52 }: TagTableOptions = {}) {
@@ -121,14 +125,31 @@ export class TagTable {
     this.follow(context, bytes);
   }
 
-  /** The same with V rounded down, for a clock that is itself a finish tag. */
+  /** The same with V rounded down: for disciplines in which a newcomer must not start after V. */
   beginBelow(context: number, bytes: number): void {
-    if (this.hasFinished(context)) {
-      const weight = this.weight(context);
-      const part = Math.floor((this.#clockPart * weight) / this.#clockWeight);
-      this.#setFinish(context, this.#clockWhole, part, weight);
+    if (this.hasFinished(context))
+      this.#finishBelow(context, this.#clockWhole, this.#clockPart, this.#clockWeight);
+    this.follow(context, bytes);
+  }
+
+  /** The same with V as it was when it was marked. */
+  beginAtMark(context: number, bytes: number): void {
+    const difference = this.finishWhole(context) - this.#markWhole;
+    const part = this.#finishPart[context] ?? 0;
+    if (
+      difference < 0 ||
+      (difference === 0 && part * this.#markWeight <= this.#markPart * this.weight(context))
+    ) {
+      this.#finishBelow(context, this.#markWhole, this.#markPart, this.#markWeight);
     }
     this.follow(context, bytes);
+  }
+
+  /** Remembers V. */
+  markClock(): void {
+    this.#markWhole = this.#clockWhole;
+    this.#markPart = this.#clockPart;
+    this.#markWeight = this.#clockWeight;
   }
 
   /** The next frame of a backlogged context: start = finish, finish = start + bytes / weight. */
@@ -250,6 +271,11 @@ export class TagTable {
     if (whole > this.#rebaseAbove) this.#rebase();
   }
 
+  #finishBelow(context: number, whole: number, part: number, partWeight: number): void {
+    const weight = this.weight(context);
+    this.#setFinish(context, whole, Math.floor((part * weight) / partWeight), weight);
+  }
+
   #setFinish(context: number, whole: number, part: number, weight: number): void {
     const carry = part >= weight ? 1 : 0;
     this.#finishWhole[context] = whole + carry;
@@ -272,6 +298,7 @@ export class TagTable {
     // A power of two, so that whoever rounds tags to powers of two (QFQ) finds them where they were.
     const base = 2 ** Math.floor(Math.log2(this.#rebaseAbove / 2));
     this.#clockWhole -= base;
+    this.#markWhole -= base;
     this.#rebased += base;
     lower(this.#startWhole, this.#startPart, base);
     lower(this.#finishWhole, this.#finishPart, base);

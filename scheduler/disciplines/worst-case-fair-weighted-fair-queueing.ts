@@ -30,7 +30,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   readonly #weights: ReservedWeight;
   /** Waiting frames that the fluid system has begun, by finish tag. */
   readonly #eligible: ContextHeap;
-  /** Waiting frames that it has not begun, by start tag. */
+  /** Waiting frames that it has not begun, by start tag, equal ones by finish tag. */
   readonly #early: ContextHeap;
 
   /** @param options `maxFrameBytes` (default 9018) enters the bound and nothing else. */
@@ -39,7 +39,11 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#tags = new TagTable(options);
     this.#weights = new ReservedWeight('wf2q+', this.#tags);
     this.#eligible = new ContextHeap((i, j) => this.#tags.finishesBefore(i, j));
-    this.#early = new ContextHeap((i, j) => this.#tags.startsBefore(i, j));
+    this.#early = new ContextHeap((i, j) =>
+      this.#tags.startsBefore(i, j)
+        ? true
+        : !this.#tags.startsBefore(j, i) && this.#tags.finishesBefore(i, j),
+    );
   }
 
   join(context: number, share: Share): void {
@@ -56,18 +60,24 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
 
   activate(context: number, headBytes: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
-    this.#tags.begin(context, headBytes);
+    // V as it was when the frame that is on the link began: V moves a whole frame at a time here, and a newcomer
+    // must not start behind work that is still to be done.
+    this.#tags.beginAtMark(context, headBytes);
     this.#early.push(context);
     this.#settle();
   }
 
   select(): number {
-    return this.#eligible.top;
+    // With nobody eligible V would jump to the smallest start tag, and that frame would go. The jump waits until
+    // it does go: a frame that comes while the link is busy with the last one must not start behind the jump.
+    return this.#eligible.size > 0 ? this.#eligible.top : this.#early.top;
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
+    if (this.#early.has(context)) this.#jump(context);
     this.#eligible.remove(context);
+    this.#tags.markClock();
     this.#tags.advanceClock(bytes, this.#weights.sum);
     if (more) {
       this.#tags.follow(context, nextHeadBytes);
@@ -96,18 +106,31 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     if (this.#eligible.size + this.#early.size !== this.#roster.backlogged) {
       throw new Error('wf2q+: heaps and roster differ');
     }
-    if (this.#eligible.size === 0 && this.#early.size > 0)
-      throw new Error('wf2q+: frames wait, none is eligible');
     if (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
       throw new Error(`wf2q+: context ${this.#early.top} is eligible and not filed so`);
     }
   }
 
-  /** V catches up with whoever waits, and what V has reached becomes eligible. */
+  /** Nobody was eligible when `context` was chosen: V jumps to its start. */
+  #jump(context: number): void {
+    this.#tags.setClockToStart(context);
+    // Whoever stands before it now came between the choice and the news of the service, hence after the jump.
+    while (this.#eligible.size > 0) this.#restart(this.#eligible);
+    while (this.#tags.hasStartedBefore(this.#early.top)) this.#restart(this.#early);
+    this.#settle();
+  }
+
+  #restart(from: ContextHeap): void {
+    const context = from.top;
+    from.remove(context);
+    this.#tags.cancel(context);
+    // Rounded up, or it would stand before V again.
+    this.#tags.begin(context, this.#roster.headBytes(context));
+    this.#early.push(context);
+  }
+
+  /** What V has reached becomes eligible. */
   #settle(): void {
-    if (this.#eligible.size === 0 && this.#early.size > 0 && !this.#tags.hasStarted(this.#early.top)) {
-      this.#tags.setClockToStart(this.#early.top);
-    }
     while (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
       const context = this.#early.top;
       this.#early.remove(context);

@@ -168,12 +168,14 @@ export interface ScriptOptions {
   readonly maxCommands?: number;
   /** Whether contexts join, leave and lose their backlog on the way. @defaultValue true */
   readonly churn?: boolean;
+  /** Whether frames arrive between a choice and the news of its service. @defaultValue true */
+  readonly reentry?: boolean;
 }
 
 /** Scripts for contexts with these shares, which have joined in this order. */
 export function linkCommands(
   shares: readonly Share[],
-  { maxCommands = 60, churn = true }: ScriptOptions = {},
+  { maxCommands = 60, churn = true, reentry = true }: ScriptOptions = {},
 ): fc.Arbitrary<Iterable<LinkCommand>> {
   const context = fc.nat({ max: shares.length - 1 });
   const arrive = fc.tuple(context, burst()).map(([who, frames]) => new Arrive(who, frames));
@@ -183,17 +185,17 @@ export function linkCommands(
     arrive,
     arrive,
     fc.integer({ min: 1, max: 60 }).map((frames) => new Serve(frames)),
-    fc.tuple(context, frameBytes()).map(([who, bytes]) => new ServeWhileArriving(who, bytes)),
     fc.integer({ min: 0, max: 400_000 }).map((durationNs) => new Pass(durationNs)),
     context.map((who) => new Needless(who)),
+  ];
+  const reentrant = [
+    fc.tuple(context, frameBytes()).map(([who, bytes]) => new ServeWhileArriving(who, bytes)),
   ];
   const coming = [
     context.map((who) => new Withdraw(who)),
     context.map((who) => new JoinOrLeave(who, shares[who] ?? { weight: 1 })),
   ];
+  const kinds = [...steady, ...(reentry ? reentrant : []), ...(churn ? coming : [])];
   // fast-check keeps scripts short unless told otherwise, and short ones never share a link for long.
-  return fc.commands<VirtualLink, VirtualLink>(churn ? [...steady, ...coming] : steady, {
-    maxCommands,
-    size: 'max',
-  });
+  return fc.commands<VirtualLink, VirtualLink>(kinds, { maxCommands, size: 'max' });
 }
