@@ -28,6 +28,20 @@ export const COSTS = {
   pinPage: cost(110, 'page: reference count up', 'split of CDNA table 4', 'D'),
   unpinPage: cost(110, 'page: reference count down, lazily', 'split of CDNA table 4', 'D'),
   writeDescriptor: cost(120, 'descriptor written to the ring', 'split of CDNA table 4', 'D'),
+  mapPage: cost(
+    588,
+    'page: entry written to a translation table',
+    'rIOMMU, ASPLOS 2015: table part of a map',
+    'M+',
+  ),
+  unmapPage: cost(438, 'page: entry cleared', 'rIOMMU, ASPLOS 2015: table part of an unmap', 'M+'),
+  iovaAllocate: cost(
+    400,
+    'range of I/O virtual addresses given and taken back, with per-size caches',
+    'assumed',
+    'assumed',
+  ),
+  queueInvalidation: cost(250, 'descriptor put into an invalidation queue', 'assumed', 'assumed'),
   doorbell: cost(250, 'mailbox write (uncached posted write)', 'assumed', 'assumed'),
   registerRead: cost(1_900, 'register read (waits for the link)', 'assumed', 'assumed'),
   interrupt: cost(2_400, 'physical interrupt taken by the hypervisor', 'assumed', 'assumed'),
@@ -39,6 +53,8 @@ export const COSTS = {
   reclaimPacket: cost(350, 'transmit buffer reclaimed', 'assumed', 'assumed'),
   refillBuffer: cost(300, 'receive buffer made ready', 'assumed', 'assumed'),
   copyByte: cost(0.5, 'byte copied by a CPU', 'assumed', 'assumed'),
+  configAccess: cost(1_200, 'PCI configuration access (two port cycles)', 'assumed', 'assumed'),
+  tableWord: cost(20, 'word of a protection table changed', 'assumed', 'assumed'),
   contextSwitch: cost(3_500, 'change of domain on a core', 'assumed', 'assumed'),
 } as const satisfies Record<string, CostParameter>;
 

@@ -1,0 +1,237 @@
+import type { AccessGate } from '../../bus/access-gate.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import type { DomainId, FrameKind } from '../../memory/frame-table.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { ContextPort } from '../context-port.js';
+import type { GuestPort, PortOptions } from '../guest-port.js';
+import type { Protection, ProtectionCounters } from '../protection.js';
+import { UnmannedPorts } from '../unmanned-ports.js';
+import { ExclusionDriver } from './exclusion-driver.js';
+import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit, type ExclusionUnitOptions } from './exclusion-unit.js';
+import { ExclusionVector } from './exclusion-vector.js';
+import type { MapEntry } from './registers.js';
+
+export type DeviceExclusionOptions = Partial<ExclusionUnitOptions>;
+
+/** The domain of every device that no map names: here the NIC's own transfers (its interrupt vectors). */
+const UNASSIGNED = 0;
+
+/**
+ * AMD's Device Exclusion Vector used as far as it goes for guests with contexts of their own.
+ *
+ * Guests write physical addresses into their own rings; nobody looks at set-up. At the access gate, each
+ * protection domain's vector permits what belongs to the guests of that domain and excludes everything else:
+ * the hypervisor, the tables, other domains' guests, and memory that is nobody's.
+ *
+ * The limits are the unit's, and are left to show:
+ * - it knows devices by bus and unit, so eight contexts (functions) of the card are one device to it;
+ * - domain 0 is for unassigned devices, so with the 4 domains of first parts 3 remain: up to three guests are
+ *   kept from each other, a fourth shares with one of them, and those two reach each other's memory;
+ * - all memory of a guest is open to its device, always: nothing is kept from the guest's own mistakes.
+ *
+ * A denied write is dropped, a denied read gives ones, the device sees a master abort and stops that context.
+ */
+export class DeviceExclusion implements Protection {
+  readonly name = 'dev';
+  readonly #options: ExclusionUnitOptions;
+  readonly #tables: { memory: { readU32(address: number): number } | undefined } = { memory: undefined };
+  readonly unit: ExclusionUnit;
+  readonly #vectors: ExclusionVector[] = [];
+  readonly #guests = new Map<DomainId, { domain: number; ports: number }>();
+  readonly #domainOfContext: number[] = [];
+  #parts: HostParts | undefined;
+  #driver: ExclusionDriver | undefined;
+  #ports: UnmannedPorts | undefined;
+  #bitsChanged = 0;
+  #errorsRead = 0;
+  #mostSharing = 0;
+
+  constructor(options: DeviceExclusionOptions = {}) {
+    this.#options = { ...DEFAULT_EXCLUSION_UNIT, ...options };
+    const tables = this.#tables;
+    this.unit = new ExclusionUnit(
+      { readU32: (address) => tables.memory?.readU32(address) ?? 0xffffffff },
+      this.#options,
+      () => this.#onMachineCheck(),
+    );
+  }
+
+  get gate(): AccessGate {
+    return this.unit;
+  }
+
+  install(host: HostParts): void {
+    this.#parts = host;
+    this.#tables.memory = host.memory;
+    const driver = new ExclusionDriver(this.unit, host.processor, host.hypervisor.party);
+    this.#driver = driver;
+    this.#ports = new UnmannedPorts(host, (port) => this.#onClosed(port));
+    const { domains, maps } = driver.capability();
+    const size = ExclusionVector.sizeFor(host.memory.bytes);
+    for (let domain = 0; domain < domains; domain += 1) {
+      const base = host.hypervisor.allocateOwn('io-table', ExclusionVector.bytes(size));
+      const vector = new ExclusionVector(host.memory, base, size);
+      this.#vectors.push(vector);
+      driver.setVector(domain, vector);
+    }
+    this.#assignUnits(host, driver, domains, maps);
+    host.hypervisor.attachVectorRing((physical, bytes) => {
+      for (let at = physical; at < physical + bytes; at += FRAME_BYTES)
+        this.#vectors[UNASSIGNED]?.permit(Math.floor(at / FRAME_BYTES));
+      return physical;
+    });
+    driver.enable();
+    driver.invalidate();
+    host.frames.observe({
+      given: (frames, owner, kind) => this.#given(frames, owner, kind),
+      taken: (frames, owner) => this.#taken(frames, owner),
+    });
+  }
+
+  openPort(domain: Domain, options: PortOptions): GuestPort {
+    if (this.#ports === undefined) throw new Error('the exclusion vector is not installed');
+    const known = this.#guests.get(domain.id);
+    const guest = known ?? { domain: this.#leastShared(), ports: 0 };
+    if (known === undefined) {
+      this.#guests.set(domain.id, guest);
+      this.#given([...domain.ownedFrames], domain.id, 'guest');
+    }
+    guest.ports += 1;
+    try {
+      const port = this.#ports.open(
+        domain,
+        options,
+        (context) => this.#domainOfContext[context] === guest.domain,
+      );
+      this.#mostSharing = Math.max(this.#mostSharing, this.guestsSharing);
+      return port;
+    } catch (error) {
+      this.#dropPort(domain);
+      throw error;
+    }
+  }
+
+  closePort(port: GuestPort): void {
+    this.#parts?.hypervisor.revokeContext(port.context);
+  }
+
+  /** Guests that are in a protection domain with another one now: they reach each other's memory. */
+  get guestsSharing(): number {
+    const members = new Map<number, number>();
+    for (const { domain } of this.#guests.values()) members.set(domain, (members.get(domain) ?? 0) + 1);
+    return [...members.values()].reduce((sum, count) => sum + (count > 1 ? count : 0), 0);
+  }
+
+  counters(): ProtectionCounters {
+    return {
+      accepted: this.#ports?.accepted ?? 0,
+      refused: 0,
+      checked: this.unit.checks,
+      denied: this.unit.denials,
+      details: {
+        tableWalks: this.unit.walks,
+        cacheInvalidations: this.unit.invalidations,
+        exclusionBitsChanged: this.#bitsChanged,
+        errorsRead: this.#errorsRead,
+        errorsLost: this.unit.errorsLost,
+        mostGuestsSharingADomain: this.#mostSharing,
+      },
+    };
+  }
+
+  checkInvariants(): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    this.#ports?.checkInvariants();
+    for (const domain of parts.hypervisor.domains) {
+      const own = this.#guests.get(domain.id)?.domain;
+      for (const frame of domain.ownedFrames)
+        for (const [number, vector] of this.#vectors.entries())
+          if (vector.excludes(frame) === (number === own))
+            throw new Error(`frame ${frame} of ${domain.name}: its bit for domain ${number} is wrong`);
+    }
+  }
+
+  /** Units of the card get the domains past 0 in turn, for as many as there are maps. */
+  #assignUnits(host: HostParts, driver: ExclusionDriver, domains: number, maps: number): void {
+    const units = [...new Set(host.nic.contexts.map((context) => context.requesterId >>> 3))];
+    const domainOf = new Map<number, number>();
+    let index = 0;
+    for (let at = 0; at < units.length && index < maps; index += 1) {
+      const first = units[at] ?? 0;
+      const second = units[at + 1];
+      const pair = second !== undefined && second >>> 5 === first >>> 5;
+      domainOf.set(first, 1 + (at % (domains - 1)));
+      if (pair) domainOf.set(second, 1 + ((at + 1) % (domains - 1)));
+      const entry: MapEntry = { bus: first >>> 5, unit0: first & 31, domain0: domainOf.get(first) ?? 0 };
+      driver.setMap(
+        index,
+        pair ? { ...entry, unit1: second & 31, domain1: domainOf.get(second) ?? 0 } : entry,
+      );
+      at += pair ? 2 : 1;
+    }
+    for (const context of host.nic.contexts)
+      this.#domainOfContext.push(domainOf.get(context.requesterId >>> 3) ?? UNASSIGNED);
+  }
+
+  /** The protection domain with the fewest guests that still has a free context. */
+  #leastShared(): number {
+    const guests = new Array<number>(this.#options.domains).fill(0);
+    for (const { domain } of this.#guests.values()) guests[domain] = (guests[domain] ?? 0) + 1;
+    let best = 1;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const context of this.#parts?.nic.contexts ?? []) {
+      const domain = this.#domainOfContext[context.index] ?? UNASSIGNED;
+      if (domain === UNASSIGNED || context.state !== 'free' || (guests[domain] ?? 0) >= fewest) continue;
+      best = domain;
+      fewest = guests[domain] ?? 0;
+    }
+    return best;
+  }
+
+  #given(frames: readonly number[], owner: DomainId, kind: FrameKind): void {
+    const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
+    if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
+    for (const frame of frames) vector.permit(frame);
+    this.#changed(frames.length);
+  }
+
+  #taken(frames: readonly number[], owner: DomainId): void {
+    const guest = this.#guests.get(owner);
+    const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
+    if (vector === undefined) return;
+    for (const frame of frames) vector.exclude(frame);
+    this.#changed(frames.length);
+  }
+
+  #changed(bits: number): void {
+    if (bits === 0) return;
+    this.#bitsChanged += bits;
+    const parts = this.#parts;
+    parts?.processor.chargeParty(parts.hypervisor.party, 'tableWord', bits);
+    this.#driver?.invalidate();
+  }
+
+  #onClosed(port: ContextPort): void {
+    this.#dropPort(port.domain);
+  }
+
+  #dropPort(domain: Domain): void {
+    const guest = this.#guests.get(domain.id);
+    if (guest === undefined) return;
+    guest.ports -= 1;
+    if (guest.ports > 0) return;
+    this.#taken([...domain.ownedFrames], domain.id);
+    this.#guests.delete(domain.id);
+  }
+
+  #onMachineCheck(): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.processor.post(parts.hypervisor.party, () => {
+      parts.processor.charge('interrupt');
+      if (this.#driver?.takeError() !== undefined) this.#errorsRead += 1;
+    });
+  }
+}

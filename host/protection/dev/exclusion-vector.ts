@@ -1,0 +1,52 @@
+import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+
+/** What one table covers at size 0, bytes. */
+const LEAST_COVERAGE = 2 ** 32;
+
+/**
+ * One exclusion vector in memory: a bit a 4 KB page, set = neither read nor write. Byte is frame / 8, bit is
+ * frame mod 8. 4 GB take 128 KB.
+ */
+export class ExclusionVector {
+  /** Physical address of the table, a multiple of 4 KB. */
+  readonly base: number;
+  /** The table covers 4 GB x 2^size. */
+  readonly size: number;
+  readonly #memory: PhysicalMemory;
+
+  /** Every page is excluded at first, also those that are not there. */
+  constructor(memory: PhysicalMemory, base: number, size: number) {
+    this.#memory = memory;
+    this.base = base;
+    this.size = size;
+    memory.fill(base, ExclusionVector.bytes(size), 0xff);
+  }
+
+  /** Bytes of a table of a size. */
+  static bytes(size: number): number {
+    return (LEAST_COVERAGE * 2 ** size) / FRAME_BYTES / 8;
+  }
+
+  /** Smallest size that covers that much memory. */
+  static sizeFor(memoryBytes: number): number {
+    return Math.max(0, Math.ceil(Math.log2(memoryBytes / LEAST_COVERAGE)));
+  }
+
+  exclude(frame: number): void {
+    const address = this.#wordOf(frame);
+    this.#memory.writeU32(address, this.#memory.readU32(address) | (1 << (frame & 31)));
+  }
+
+  permit(frame: number): void {
+    const address = this.#wordOf(frame);
+    this.#memory.writeU32(address, this.#memory.readU32(address) & ~(1 << (frame & 31)));
+  }
+
+  excludes(frame: number): boolean {
+    return ((this.#memory.readU32(this.#wordOf(frame)) >>> (frame & 31)) & 1) === 1;
+  }
+
+  #wordOf(frame: number): number {
+    return this.base + Math.floor(frame / 32) * 4;
+  }
+}

@@ -1,0 +1,65 @@
+import type { HostParts } from '../host-parts.js';
+import type { Domain } from '../hypervisor/domain.js';
+import { ContextPort } from './context-port.js';
+import type { PortOptions } from './guest-port.js';
+import { UnmannedGate } from './unmanned-gate.js';
+
+/**
+ * Ports for approaches that leave the set-up gate open: each guest has a context, keeps its rings in its own
+ * memory and writes physical addresses into them. What becomes of those addresses is the access gate's affair.
+ */
+export class UnmannedPorts {
+  readonly #parts: HostParts;
+  readonly #ports = new Map<number, ContextPort>();
+  #closedAccepted = 0;
+
+  /** @param onClosed told when a port is gone and its rings are given back. */
+  constructor(parts: HostParts, onClosed: (port: ContextPort) => void = () => {}) {
+    this.#parts = parts;
+    parts.hypervisor.onRevoked((context) => {
+      const port = this.#ports.get(context);
+      if (port === undefined) return;
+      this.#ports.delete(context);
+      this.#closedAccepted += port.transmit.accepted + port.receive.accepted;
+      port.markClosed();
+      port.freeRings();
+      onClosed(port);
+    });
+  }
+
+  /** @throws RangeError for options that no port can have, or when no context that will do is free. */
+  open(domain: Domain, options: PortOptions, eligible?: (context: number) => boolean): ContextPort {
+    const gate = new UnmannedGate(domain);
+    const port = new ContextPort({
+      parts: this.#parts,
+      domain,
+      options,
+      transmitGate: gate,
+      receiveGate: gate,
+      hypervisorRings: false,
+      busAddressOf: (physical) => physical,
+      ...(eligible === undefined ? {} : { eligible }),
+    });
+    this.#ports.set(port.context, port);
+    return port;
+  }
+
+  /** The ports that are open. */
+  get ports(): Iterable<ContextPort> {
+    return this.#ports.values();
+  }
+
+  /** Buffers accepted since the start: all that there was room for. */
+  get accepted(): number {
+    let accepted = this.#closedAccepted;
+    for (const port of this.#ports.values()) accepted += port.transmit.accepted + port.receive.accepted;
+    return accepted;
+  }
+
+  checkInvariants(): void {
+    for (const port of this.#ports.values()) {
+      port.transmit.checkInvariants();
+      port.receive.checkInvariants();
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { DeviceExclusion } from '../../../../host/protection/dev/device-exclusion.js';
+import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
+
+/** `thief` asks its device to send a page of `victim`; returns whether the bytes left. */
+function steals(machine: Machine, thief: TestGuest, victim: TestGuest): boolean {
+  const page = victim.page();
+  const secret = frame(STRANGER, macOf(99), 200, 42);
+  victim.store(page, secret);
+  const before = machine.wire.frames.length;
+  thief.post({ address: page, length: 200 });
+  machine.run();
+  return machine.wire.frames.slice(before).some((sent) => Buffer.compare(sent.bytes, secret) === 0);
+}
+
+function guests(machine: Machine, count: number): TestGuest[] {
+  const made = Array.from({ length: count }, (_, index) => machine.guest(index + 1));
+  machine.run();
+  return made;
+}
+
+describe('guests behind exclusion vectors', () => {
+  it('each get a unit and a domain of their own while there are some: three with four domains', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const made = guests(machine, 3);
+    expect(made.map((guest) => guest.port.context)).toEqual([0, 8, 16]);
+    expect(protection.guestsSharing).toBe(0);
+    for (const thief of made) {
+      const victim = made[(made.indexOf(thief) + 1) % 3];
+      if (victim !== undefined) expect(steals(machine, thief, victim)).toBe(false);
+    }
+    expect(machine.host.hypervisor.faultLog.map((fault) => fault.reason)).toEqual(
+      new Array(3).fill('payload-abort'),
+    );
+    expect(protection.counters().denied).toBe(3);
+  });
+
+  it('share a domain from the fourth on, and those two reach each other: a finding, not a surprise', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const [one, two, three, four] = guests(machine, 4);
+    if (one === undefined || two === undefined || three === undefined || four === undefined)
+      throw new Error('four');
+    expect(protection.guestsSharing).toBe(2);
+    expect(protection.counters().details.mostGuestsSharingADomain).toBe(2);
+    expect(steals(machine, four, one)).toBe(true);
+    expect(steals(machine, one, four)).toBe(true);
+    expect(steals(machine, four, two)).toBe(false);
+    expect(steals(machine, two, one)).toBe(false);
+  });
+
+  it('are all one device to a card with eight contexts or fewer, however many domains there are', () => {
+    const protection = new DeviceExclusion({ domains: 16 });
+    const machine = new Machine(protection, { nic: { contexts: 8 } });
+    const [one, two] = guests(machine, 2);
+    if (one === undefined || two === undefined) throw new Error('two');
+    expect(protection.guestsSharing).toBe(2);
+    expect(steals(machine, one, two)).toBe(true);
+  });
+
+  it('are more with more domains', () => {
+    const protection = new DeviceExclusion({ domains: 9 });
+    const machine = new Machine(protection, { nic: { contexts: 64 } });
+    const made = guests(machine, 8);
+    expect(protection.guestsSharing).toBe(0);
+    expect(new Set(made.map((guest) => guest.port.context >> 3)).size).toBe(8);
+  });
+
+  it('cannot reach the hypervisor, its tables or its vector ring', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const { frames, memory } = machine.host;
+    let turn = 0;
+    for (let at = 0; at < frames.frames; at += 1) {
+      if (frames.owner(at) !== 0) continue;
+      turn += 1;
+      // One of each run of the hypervisor's frames, and each run's ends.
+      if (frames.owner(at - 1) === 0 && frames.owner(at + 1) === 0 && turn % 16 !== 0) continue;
+      const guest = machine.guest(1);
+      machine.run(10_000);
+      guest.postReceive({ address: at * PAGE, length: 2048 });
+      machine.run(20_000);
+      machine.arrive(frame(macOf(1), STRANGER, 1000));
+      machine.run(20_000);
+      expect(machine.host.hypervisor.faultLog.at(-1)?.reason).toBe('payload-abort');
+      expect(machine.peek(at * PAGE, 64)).not.toEqual(frame(macOf(1), STRANGER, 1000).subarray(0, 64));
+      machine.host.protection.closePort(guest.port);
+    }
+    expect(turn).toBeGreaterThan(100);
+    expect(memory.bytes).toBe(64 * 2 ** 20);
+  });
+
+  it('lose the reach of a page at the moment when they give it back', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const [guest] = guests(machine, 1);
+    if (guest === undefined) throw new Error('one');
+    const page = guest.page();
+    guest.postReceive({ address: page, length: 2048 });
+    machine.run();
+    expect(guest.domain.release(page / PAGE)).toBe('freed');
+    machine.arrive(frame(macOf(1), STRANGER, 1500));
+    machine.run();
+    expect(machine.peek(page, PAGE).every((byte) => byte === 0)).toBe(true);
+    expect(machine.host.hypervisor.faultLog).toMatchObject([{ reason: 'payload-abort' }]);
+  });
+
+  it('reach pages that came after the port was opened, and those that they had before', () => {
+    const machine = new Machine(new DeviceExclusion());
+    const domain = machine.host.createGuest('guest', 1);
+    const early = (domain.allocate(1)[0] ?? 0) * PAGE;
+    const guest = machine.guest(2);
+    machine.host.protection.openPort(domain, {
+      mac: macOf(3),
+      weight: 1,
+      transmitSlots: 8,
+      receiveSlots: 8,
+      antiSpoofing: false,
+      promiscuous: false,
+    });
+    const payload = frame(STRANGER, macOf(2));
+    guest.send(payload);
+    machine.run();
+    expect(machine.wire.frames.map((sent) => sent.bytes)).toEqual([payload]);
+    expect(early).toBeGreaterThan(0);
+    machine.host.checkInvariants();
+  });
+
+  it('make the hypervisor read each error, and count those that overran', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const made = guests(machine, 3);
+    for (const guest of made) guest.post({ address: 0, length: 64 });
+    machine.run();
+    const { errorsRead = 0, errorsLost = 0 } = protection.counters().details;
+    expect(errorsRead + errorsLost).toBe(3);
+    expect(errorsRead).toBeGreaterThan(0);
+  });
+
+  it('pay for tables: every change of ownership is an invalidation, charged to the hypervisor', () => {
+    const protection = new DeviceExclusion();
+    const machine = new Machine(protection);
+    const [guest] = guests(machine, 1);
+    if (guest === undefined) throw new Error('one');
+    const { processor, hypervisor } = machine.host;
+    const before = processor.cyclesOf(hypervisor.party);
+    const invalidations = protection.unit.invalidations;
+    guest.domain.allocate(10);
+    expect(protection.unit.invalidations).toBe(invalidations + 1);
+    // The write of bit 4 and one look at whether it is clear, two configuration accesses each.
+    const { costs } = processor;
+    expect(processor.cyclesOf(hypervisor.party) - before).toBe(10 * costs.tableWord + 4 * costs.configAccess);
+  });
+});
