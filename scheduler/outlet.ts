@@ -8,7 +8,7 @@ export { ReentryError } from './errors.js';
  * Where a room offers what happens in it: an Observable that only its owner can feed.
  *
  * Unlike a Subject it refuses a `next` from inside one of its own observers, because later observers would
- * see the two values in the wrong order (RxJS keeps that as intended; see docs/architecture.md). The cause
+ * see the two values in the wrong order (RxJS keeps that as intended; see docs/virtual-time.md). The cause
  * of the next event belongs in the kernel's queue, at delay zero if need be. The refusal surfaces as an
  * exception from the kernel's `run`, with the name of the outlet.
  *
