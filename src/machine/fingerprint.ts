@@ -31,10 +31,12 @@ export class Fingerprint {
     this.#mix(atNs % 0x100000000);
     this.#mix((atNs / 0x100000000) | 0);
     this.#mix(detail % 0x100000000);
+    this.#mix((detail / 0x100000000) | 0);
   }
 
-  /** Takes in bytes, four at a time and the rest one by one. */
+  /** Takes in bytes: how many, then four at a time and the rest one by one. */
   addBytes(bytes: Uint8Array, offset: number, length: number): void {
+    this.#mix(length);
     const whole = length - (length % 4);
     for (let at = offset; at < offset + whole; at += 4) {
       this.#mix(

@@ -109,6 +109,7 @@ export class Machine {
   checkInvariants(): void {
     this.kernel.checkInvariants();
     this.host.checkInvariants();
+    this.partner.checkInvariants();
     for (const guest of this.guests) guest.driver.checkInvariants();
   }
 
@@ -170,7 +171,7 @@ export class Machine {
         if (target === undefined) this.partner.addResponder(farEnd, answer);
         else listen(target, answer);
       }
-      if (transmit !== undefined) guest.driver.attach(transmit);
+      if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
       if (receive !== undefined) this.partner.attach(receive);
       const inbound = guest.spec.receive;
       if (inbound === undefined) continue;
@@ -179,9 +180,20 @@ export class Machine {
           `${guest.name}.receive.kind is "${inbound.kind}", expected a kind that only sends (greedy, constant, poisson, on-off, pareto)`,
         );
       }
+      if ('to' in inbound && inbound.to !== undefined) {
+        throw new ScenarioError(
+          `${guest.name}.receive.to is "${inbound.to}", expected none: what is received is for ${guest.name}`,
+        );
+      }
       const inboundId = index + INBOUND_IDS;
-      const source = build(inbound, `${guest.name}.inbound`, inboundId, farEnd, guest.mac).transmit;
-      if (source !== undefined) this.partner.attach(source);
+      const { transmit: source, startNs } = build(
+        inbound,
+        `${guest.name}.inbound`,
+        inboundId,
+        farEnd,
+        guest.mac,
+      );
+      if (source !== undefined) this.#startAt(startNs, () => this.partner.attach(source));
     }
     for (const [guest, list] of handlers) {
       guest.driver.onReceive((bytes, offset, length) => {
@@ -192,6 +204,12 @@ export class Machine {
         return undefined;
       });
     }
+  }
+
+  /** Attaches a source now, or later if it cannot wait by itself. */
+  #startAt(startNs: number | undefined, attach: () => void): void {
+    if (startNs === undefined || startNs === 0) attach();
+    else this.kernel.scheduleAt(startNs, this.kernel.register('machine.start', attach));
   }
 
   #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | undefined {

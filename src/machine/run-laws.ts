@@ -1,5 +1,6 @@
+import { DROP_REASONS, type DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
-import type { Machine } from './machine.js';
+import type { GuestRun, Machine } from './machine.js';
 import type { LawResult } from './run-result.js';
 
 /** Holds a machine at the end of its run to the laws of the house. */
@@ -14,14 +15,35 @@ export function checkLaws(
   const laws: LawResult[] = [];
   const law = (name: string, held: boolean, detail: string) => laws.push({ law: name, held, detail });
 
-  const posted = machine.guests.reduce((sum, guest) => sum + guest.driver.framesPosted, 0);
+  const sum = (of: (guest: GuestRun) => number) =>
+    machine.guests.reduce((total, guest) => total + of(guest), 0);
+  const drops = (reasons: readonly DropReason[]) =>
+    reasons.reduce((total, reason) => total + counters.dropRow(reason).reduce((a, b) => a + b, 0), 0);
+
   const sent = counters.total('framesTransmitted');
   law(
     'wire-conservation',
     framesFromNic + counters.total('framesSwitched') >= sent && framesFromNic <= sent,
     `${sent} frames transmitted, ${framesFromNic} seen at the far end, ${counters.total('framesSwitched')} switched inside`,
   );
-  law('transmit-conservation', sent <= posted, `${posted} frames handed to the card, ${sent} transmitted`);
+  const posted = sum(({ driver }) => driver.framesPosted);
+  // In a ring still, given up when its port was closed, or dropped by the card: each is counted somewhere.
+  const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']);
+  const dropped = drops(['source-mac-spoofed', 'dma-abort', 'context-stopped']);
+  law(
+    'transmit-conservation',
+    sent <= posted && posted <= sent + held + dropped,
+    `${posted} frames handed to the card, ${sent} transmitted, ${dropped} dropped, ${held} in rings`,
+  );
+  const { receive: inside, switching } = host.nic.framesInside;
+  const arrived = partner.framesToNic + counters.total('framesSwitched') - switching;
+  // A frame for several contexts has an outcome for each of them, so there may be more, never fewer.
+  const outcomes = counters.total('framesReceived') + inside + drops(DROP_REASONS);
+  law(
+    'receive-conservation',
+    outcomes >= arrived,
+    `${arrived} frames arrived, ${outcomes} received, dropped by name, or inside`,
+  );
   const offered = partner.framesOffered;
   const accounted = partner.framesToNic + partner.droppedFull + partner.framesWaiting;
   law(

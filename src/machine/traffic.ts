@@ -32,6 +32,8 @@ export interface Stations {
 /** What a traffic specification becomes: frames that leave, frames that come back, and who answers. */
 export interface BuiltTraffic {
   readonly transmit?: TrafficSource;
+  /** When `transmit` begins, ns, if it does not see to that itself. */
+  readonly startNs?: number;
   /** Replay: what the far end says in the same conversation. */
   readonly receive?: TrafficSource;
   /** What the sender does with frames that it receives. */
@@ -71,7 +73,10 @@ export function buildTraffic(
     case 'none':
       return {};
     case 'greedy':
-      return { transmit: greedy({ ...identity, sizes: sizesOf(name, spec.frameBytes, seed) }) };
+      return {
+        transmit: greedy({ ...identity, sizes: sizesOf(name, spec.frameBytes, seed) }),
+        startNs: spec.startNs,
+      };
     case 'replay': {
       const capture = captures.get(resolve(directory, spec.capture));
       if (capture === undefined) throw new Error(`capture ${spec.capture} was not read`);
@@ -148,9 +153,12 @@ function burst(spec: { peakWireRateBps: number; meanOnNs: number; meanOffNs: num
   return { peakWireRateBps: spec.peakWireRateBps, meanOnNs: spec.meanOnNs, meanOffNs: spec.meanOffNs };
 }
 
+const SIZE_SEED = 0x5bd1e995;
+
 type SizeSpec = Extract<TrafficSpec, { kind: 'greedy' }>['frameBytes'];
 
 function sizesOf(name: string, spec: SizeSpec, seed: number): FrameSizes {
   if (typeof spec === 'number') return fixedSize(name, spec);
-  return mixedSizes(name, spec === 'imix' ? IMIX : spec, seed);
+  // Of their own draws: from those of the gaps, large frames would come at long ones.
+  return mixedSizes(name, spec === 'imix' ? IMIX : spec, (seed ^ SIZE_SEED) >>> 0);
 }
