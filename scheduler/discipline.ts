@@ -81,6 +81,8 @@ export interface Discipline {
 /** A refused parameter of a discipline, in one voice. */
 export function requireWeight(discipline: string, context: number, weight: number): void {
   if (!Number.isInteger(weight) || weight < 1) {
-    throw new RangeError(`${discipline}: weight of context ${context} is ${weight}, expected a whole number >= 1`);
+    throw new RangeError(
+      `${discipline}: weight of context ${context} is ${weight}, expected a whole number >= 1`,
+    );
   }
 }
