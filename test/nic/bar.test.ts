@@ -73,9 +73,9 @@ describe('the BAR', () => {
         const before = snapshot(card, contexts);
         expect(card.nic.read(at, bytes)).toBe([1, 2].includes(bytes) ? ones(bytes) : ONES);
         expect(card.nic.write(at, bytes, value)).toBe(false);
-        expect(snapshot(card, contexts)).toEqual(before);
+        expect(snapshot(card, contexts)).toBe(before);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -161,10 +161,12 @@ describe('the BAR', () => {
         expect(card.nic.read(at & ~3, 4)).toBe(whole);
         expect(card.nic.read(at, 1)).toBe(model[at]);
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
     new Guest(card, 0);
-    for (let within = SHARED_MEMORY; within < PAGE; within += 4) expect(card.nic.read(within, 4)).toBe(0);
+    let left = 0;
+    for (let within = SHARED_MEMORY; within < PAGE; within += 4) left += card.nic.read(within, 4);
+    expect(left).toBe(0);
   });
 
   it('shows a guest its address, its rings and its state', () => {
@@ -204,10 +206,10 @@ describe('the BAR', () => {
   });
 });
 
-function snapshot(card: Card, contexts: number): number[] {
+function snapshot(card: Card, contexts: number): string {
   const values: number[] = [];
   for (let page = 0; page < contexts; page += 1)
     for (const { offset } of MAILBOX_REGISTERS) values.push(card.nic.read(page * PAGE + offset, 4));
   for (const { offset } of MANAGEMENT_REGISTERS) values.push(card.query(offset));
-  return values;
+  return values.join(' ');
 }

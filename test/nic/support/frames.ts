@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 export const BROADCAST = 0xffff_ffff_ffff;
 
 /** The station address of context c in these tests: locally administered, so no group. */
@@ -31,4 +33,11 @@ function writeMac(bytes: Uint8Array, offset: number, mac: number): void {
   for (let index = 0; index < 6; index += 1) {
     if (offset + index < bytes.length) bytes[offset + index] = Math.floor(mac / 256 ** (5 - index)) % 256;
   }
+}
+
+/** A frame in a few words: quick to compare, and short when it differs. */
+export function gist(bytes: Uint8Array | undefined): string {
+  if (bytes === undefined) return 'nothing';
+  const hash = createHash('sha1').update(bytes).digest('hex').slice(0, 16);
+  return `${bytes.length} bytes ${hash}`;
 }

@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DMA_ABORTED, DMA_CANCELLED, DMA_OK, DmaEngine, type DmaStatus } from '../../nic/dma-engine.js';
+import { DEFAULT_PCIE, PcieLink } from '../../nic/pcie-link.js';
+import { EventKernel } from '../../scheduler/event-kernel.js';
+import { type Access, FlatHost } from './support/flat-host.js';
+import { gist } from './support/frames.js';
+
+interface Told {
+  readonly cookie: number;
+  readonly status: DmaStatus;
+  readonly atNs: number;
+}
+
+class Bench {
+  readonly kernel = new EventKernel();
+  readonly host = new FlatHost(this.kernel, 1 << 16);
+  readonly link = new PcieLink();
+  readonly engine: DmaEngine;
+  readonly told: Told[] = [];
+  readonly client: number;
+  onTold: (told: Told) => void = () => {};
+
+  constructor(maxInFlight = 4, contexts = 4) {
+    this.engine = new DmaEngine(this.kernel, this.link, this.host, contexts, { maxInFlight });
+    this.client = this.engine.register((cookie, status) => {
+      const told = { cookie, status, atNs: this.kernel.nowNs };
+      this.told.push(told);
+      this.onTold(told);
+    });
+  }
+
+  write(cookie: number, context: number, address: number, bytes: Uint8Array): void {
+    this.engine.write(this.client, cookie, context, 0x100 + context, address, bytes.length, bytes, 0);
+  }
+
+  read(cookie: number, context: number, address: number, into: Uint8Array): void {
+    this.engine.read(this.client, cookie, context, 0x100 + context, address, into.length, into, 0);
+  }
+}
+
+describe('the DMA engine', () => {
+  it('reads: request up, gate and memory, completion down', () => {
+    const bench = new Bench();
+    bench.host.bytes.set([1, 2, 3, 4], 0x100);
+    bench.host.takesNs = () => 90;
+    const into = new Uint8Array(64);
+    bench.read(7, 0, 0x100, into);
+    bench.kernel.drain();
+    const requestNs = bench.link.upstream.durationNs(DEFAULT_PCIE.requestHeaderBytes);
+    const completionNs = bench.link.downstream.durationNs(64 + DEFAULT_PCIE.completionHeaderBytes);
+    const atNs = requestNs + completionNs + 90 + 2 * DEFAULT_PCIE.propagationNs;
+    expect(bench.told).toEqual([{ cookie: 7, status: DMA_OK, atNs }]);
+    expect([...into.subarray(0, 4)]).toEqual([1, 2, 3, 4]);
+    expect(bench.host.log).toMatchObject([{ atNs: requestNs + DEFAULT_PCIE.propagationNs, write: false }]);
+  });
+
+  it('writes: packets up, gate and memory; the bytes land when they arrive', () => {
+    const bench = new Bench();
+    bench.host.takesNs = () => 90;
+    bench.write(8, 1, 0x200, Uint8Array.of(9, 8, 7));
+    bench.kernel.drain();
+    const upNs = bench.link.upstream.durationNs(3 + DEFAULT_PCIE.requestHeaderBytes);
+    expect(bench.host.log).toMatchObject([{ atNs: upNs + DEFAULT_PCIE.propagationNs, requesterId: 0x101 }]);
+    expect(bench.told).toEqual([{ cookie: 8, status: DMA_OK, atNs: upNs + DEFAULT_PCIE.propagationNs + 90 }]);
+    expect([...bench.host.bytes.subarray(0x200, 0x203)]).toEqual([9, 8, 7]);
+  });
+
+  it('splits at 4 KB, and waits for the slowest piece', () => {
+    const bench = new Bench();
+    bench.host.takesNs = (access) => (access.address === 0x2000 ? 500 : 10);
+    const bytes = Uint8Array.from({ length: 9000 }, (_, index) => index);
+    bench.write(0, 0, 0x1f00, bytes);
+    bench.kernel.drain();
+    expect(bench.host.log.map(({ address, length }) => [address, length])).toEqual([
+      [0x1f00, 0x100],
+      [0x2000, 0x1000],
+      [0x3000, 0x1000],
+      [0x4000, 9000 - 0x2100],
+    ]);
+    expect(gist(bench.host.bytes.subarray(0x1f00, 0x1f00 + 9000))).toBe(gist(bytes));
+    expect(bench.told[0]?.atNs).toBe((bench.host.log[0]?.atNs ?? 0) + 500);
+  });
+
+  it('tells of an abort; pieces behind the refused one are not touched', () => {
+    const bench = new Bench();
+    bench.host.refuses = (access) => access.address === 0x2000;
+    bench.write(0, 0, 0x1ffe, Uint8Array.of(1, 2, 3, 4));
+    bench.kernel.drain();
+    expect(bench.told).toMatchObject([{ status: DMA_ABORTED }]);
+    expect([...bench.host.bytes.subarray(0x1ffe, 0x2002)]).toEqual([1, 2, 0, 0]);
+    bench.read(1, 0, 0x2000, new Uint8Array(4));
+    bench.kernel.drain();
+    expect(bench.told[1]).toMatchObject({ cookie: 1, status: DMA_ABORTED });
+  });
+
+  it('keeps no more in flight than it may, each way, and forgets none that waits', () => {
+    const bench = new Bench(3);
+    let inFlight = 0;
+    let most = 0;
+    bench.host.takesNs = () => {
+      inFlight += 1;
+      most = Math.max(most, inFlight);
+      return 10_000;
+    };
+    bench.onTold = () => {
+      inFlight -= 1;
+      bench.engine.checkInvariants();
+    };
+    for (let cookie = 0; cookie < 50; cookie += 1) bench.read(cookie, 0, 0x100, new Uint8Array(16));
+    expect(bench.engine.outstanding).toBe(50);
+    expect(bench.engine.backpressured).toBe(47);
+    bench.kernel.drain();
+    expect(most).toBe(3);
+    expect(bench.told.map((told) => told.cookie)).toEqual(Array.from({ length: 50 }, (_, index) => index));
+    expect(bench.engine.outstanding).toBe(0);
+    expect(bench.engine.peakWaiting).toBe(47);
+  });
+
+  it('does not let reads hold up writes', () => {
+    const bench = new Bench(1);
+    bench.host.takesNs = (access) => (access.write ? 0 : 1_000_000);
+    bench.read(1, 0, 0x100, new Uint8Array(4));
+    bench.write(2, 0, 0x200, Uint8Array.of(1));
+    bench.kernel.drain();
+    expect(bench.told.map((told) => told.cookie)).toEqual([2, 1]);
+  });
+
+  it('retries what was back-pressured: every transfer ends once, writes reach memory in order, none of a stopped context does', () => {
+    const transfer = fc.record({
+      kind: fc.constantFrom('read', 'write', 'write', 'stop'),
+      context: fc.integer({ min: -1, max: 3 }),
+      length: fc.integer({ min: 1, max: 6000 }),
+      gapNs: fc.constantFrom(0, 0, 0, 50, 400, 3000),
+      takesNs: fc.constantFrom(0, 0, 100, 5000),
+      refused: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(transfer, { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 1, max: 6 }),
+        (transfers, maxInFlight) => {
+          const bench = new Bench(maxInFlight);
+          const { kernel, host, engine } = bench;
+          const stopsAtNs = new Map<number, number>();
+          const submitted: number[] = [];
+          const begun: number[] = [];
+          // An address says which transfer it belongs to: 64 KB apart, beyond the memory of the bench.
+          const plan = (access: Access) => transfers[Math.floor(access.address / 65_536) - 1];
+          host.takesNs = (access) => plan(access)?.takesNs ?? 0;
+          host.read = (requesterId, address, length) => touch(requesterId, address, length, false);
+          host.write = (requesterId, address, length) => touch(requesterId, address, length, true);
+          const touch = (requesterId: number, address: number, length: number, write: boolean): number => {
+            const access = { requesterId, address, length, write, atNs: kernel.nowNs };
+            const index = Math.floor(address / 65_536) - 1;
+            const what = transfers[index];
+            if (write && begun.at(-1) !== index) begun.push(index);
+            expect(kernel.nowNs).toBeLessThanOrEqual(stopsAtNs.get(index) ?? Number.POSITIVE_INFINITY);
+            return what?.refused ? -1 : host.takesNs(access);
+          };
+          transfers.forEach((what, index) => {
+            kernel.run(kernel.nowNs + what.gapNs);
+            engine.checkInvariants();
+            if (what.kind === 'stop') {
+              if (what.context < 0) return;
+              engine.stop(what.context);
+              for (const other of submitted) {
+                if (transfers[other]?.context === what.context && !stopsAtNs.has(other))
+                  stopsAtNs.set(other, kernel.nowNs);
+              }
+              return;
+            }
+            submitted.push(index);
+            const buffer = new Uint8Array(what.length);
+            const address = (index + 1) * 65_536 + 4000;
+            if (what.kind === 'read') bench.read(index, what.context, address, buffer);
+            else bench.write(index, what.context, address, buffer);
+          });
+          kernel.drain();
+          engine.checkInvariants();
+          expect(engine.outstanding).toBe(0);
+          expect(bench.told.map((told) => told.cookie).sort((a, b) => a - b)).toEqual(submitted);
+          expect(begun).toEqual([...begun].sort((a, b) => a - b));
+          for (const { cookie, status, atNs } of bench.told) {
+            const stopNs = stopsAtNs.get(cookie);
+            if (stopNs === undefined) expect(status).toBe(transfers[cookie]?.refused ? DMA_ABORTED : DMA_OK);
+            else if (atNs > stopNs) expect(status).toBe(DMA_CANCELLED);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('takes no time of the link for transfers that were stopped while they waited', () => {
+    const bench = new Bench(1);
+    for (let cookie = 0; cookie < 20; cookie += 1) bench.write(cookie, 1, 0x100, new Uint8Array(4096));
+    bench.write(20, 2, 0x200, Uint8Array.of(5));
+    bench.engine.stop(1);
+    bench.kernel.drain();
+    expect(bench.told.slice(0, 20).every((told) => told.status === DMA_CANCELLED)).toBe(true);
+    expect(bench.told[20]).toMatchObject({ cookie: 20, status: DMA_OK });
+    expect(bench.link.upstream.carriedBytes).toBe(4096 + 16 * 24 + 1 + 24);
+  });
+
+  it.each([0, 65_537, 1.5, Number.NaN])('is not built for %d transfers in flight', (maxInFlight) => {
+    expect(() => new Bench(maxInFlight)).toThrow(
+      new RangeError(`dma.maxInFlight is ${maxInFlight}, expected a whole number from 1 to 65,536`),
+    );
+  });
+});
