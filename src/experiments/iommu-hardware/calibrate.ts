@@ -49,7 +49,7 @@ export function calibrate(data: HardwareData, seed: number, progress?: (step: st
   }
   const fittedSizeBytes = Math.min(...on.map(({ sizeBytes }) => sizeBytes));
   const fitted = on.filter(({ sizeBytes }) => sizeBytes === fittedSizeBytes);
-  const lossy = fitted.filter((row) => row.tps < LOSS_SHARE * limits.tps(row));
+  const lossy = rowsPastTheKnee(limits, fitted);
   const base: MachineParameters = {
     machine: data.machine,
     limits,
@@ -89,8 +89,9 @@ export function calibrate(data: HardwareData, seed: number, progress?: (step: st
   const middle = coarse.parameters.iotlbEntries;
   walk = { read: coarse.parameters.readWalkNs, write: coarse.parameters.writeWalkNs };
   const step = Math.max(1, Math.round(middle / 24));
-  const around = [middle - step, middle, middle + step].filter((entries) => entries >= 1);
-  return best(around.map((entries) => attempt(entries, FINE)));
+  const around = new Set([middle - step, middle, middle + step].filter((entries) => entries >= 1));
+  if (Math.abs(base.iotlbEntries - middle) <= 4 * step) around.add(base.iotlbEntries);
+  return best([...around].map((entries) => attempt(entries, FINE)));
 }
 
 /** A rate to come near, at one point. */
@@ -135,6 +136,23 @@ function spread<T>(list: readonly T[], most: number): T[] {
   });
 }
 
+/**
+ * The rows of each operation and cache state from the window on past which all of them lose. One slow row among small
+ * windows is no knee: nothing there misses.
+ */
+function rowsPastTheKnee(limits: EngineLimits, fitted: readonly HardwareRow[]): HardwareRow[] {
+  const groups = new Map<string, HardwareRow[]>();
+  for (const row of fitted) {
+    const key = `${row.op} ${row.cache}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const wideFirst = group.toSorted((a, b) => b.windowBytes - a.windowBytes);
+    const knee = wideFirst.findIndex((row) => row.tps >= LOSS_SHARE * limits.tps(row));
+    return knee < 0 ? wideFirst : wideFirst.slice(0, knee);
+  });
+}
+
 /** Pages of the widest window below the first that loses: the IOTLB holds about as many. */
 function widestLosslessPages(fitted: readonly HardwareRow[], lossy: readonly HardwareRow[]): number {
   const firstLoss = Math.min(...lossy.map(({ windowBytes }) => windowBytes));
@@ -149,7 +167,8 @@ function ladder(losslessPages: number, lossy: readonly HardwareRow[]): number[] 
   const most = Math.min(firstLoss, MOST_ENTRIES);
   const least = losslessPages * 0.85;
   const factor = Math.max(RUNG, (most / least) ** (1 / (MOST_RUNGS - 1)));
-  const rungs = new Set<number>();
+  // The widest window without loss is a rung itself: as many entries as it has pages is the first thing to expect.
+  const rungs = new Set<number>([losslessPages]);
   for (let entries = least; entries <= most; entries *= factor) rungs.add(Math.max(1, Math.round(entries)));
   return [...rungs];
 }

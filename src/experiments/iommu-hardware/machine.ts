@@ -25,9 +25,13 @@ export interface MachineParameters {
   readonly writeWalkNs: number;
 }
 
+/** Where no read was measured, ns: about what the machines of the data set take. */
+const TYPICAL_READ_NS = 525;
+
 /** From a read's request to its data, without an IOMMU and unloaded, ns: Little's law on the smallest reads. */
 export function readLatencyNs(limits: EngineLimits, cache: string, windowBytes: number): number {
-  const sizeBytes = limits.sizes('read')[0] ?? 64;
+  const [sizeBytes] = limits.sizes('read');
+  if (sizeBytes === undefined) return TYPICAL_READ_NS;
   return (READS_IN_FLIGHT / limits.tps({ op: 'read', sizeBytes, cache, windowBytes })) * 1e9;
 }
 

@@ -6,8 +6,8 @@ import { readsInFlight, SPARE_READS, WALKERS, WRITES_IN_FLIGHT } from './machine
 import { type HardwareData, HardwareDataError, type HardwareRow, parseHardwareRows } from './rows.js';
 
 /** Transactions of a point. Where pages miss, the rate varies with luck; elsewhere it does not. */
-const TRANSACTIONS_WITH_MISSES = 16_000;
-const TRANSACTIONS_WITHOUT = 4_000;
+const TRANSACTIONS_WITH_MISSES = 14_000;
+const TRANSACTIONS_WITHOUT = 2_500;
 const PAGE_BYTES = 4096;
 
 export const DATA_ORIGIN =
