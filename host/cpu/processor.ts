@@ -174,6 +174,18 @@ export class Processor {
     if (this.#current >= 0) this.#elapsedCycles += cycles;
   }
 
+  /** A party waits with the core in its hands (polls a status word) for so many ns. */
+  spin(party: number, waitNs: number): void {
+    const cycles = waitNs / this.#nsPerCycle;
+    this.#cycles[party] = (this.#cycles[party] ?? 0) + cycles;
+    if (this.#current >= 0) this.#elapsedCycles += cycles;
+  }
+
+  /** Forgets what has been charged: set-up is over, what follows is the run. */
+  startAccounts(): void {
+    this.#cycles.fill(0);
+  }
+
   /** The party whose work runs now, or -1. */
   get running(): number {
     return this.#current;

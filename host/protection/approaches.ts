@@ -1,4 +1,7 @@
 import { Cdna } from './cdna/cdna.js';
+import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
+import { Iommu } from './iommu/iommu.js';
+import { STRATEGIES } from './iommu/strategies/index.js';
 import { PlainDma } from './none/plain-dma.js';
 import type { Protection } from './protection.js';
 
@@ -18,6 +21,16 @@ export const APPROACHES: readonly Approach[] = [
     name: 'cdna',
     meaning: 'the hypervisor checks, pins and writes each descriptor; the card checks sequence numbers',
     make: () => new Cdna(),
+  },
+  ...STRATEGIES.map(({ name, meaning }) => ({
+    name: `iommu:${name}`,
+    meaning: `IOMMU; ${meaning}`,
+    make: () => new Iommu({ strategy: name }),
+  })),
+  {
+    name: 'cdna+iommu',
+    meaning: 'both gates: the hypervisor checks each descriptor, the IOMMU each access',
+    make: () => new CdnaIommu(),
   },
 ];
 

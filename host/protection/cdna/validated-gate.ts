@@ -3,6 +3,7 @@ import type { HostParts } from '../../host-parts.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
+import { type PageReferences, PinnedPages } from './page-references.js';
 
 /**
  * CDNA's set-up gate for one queue (Willmann et al., HPCA 2007, section 3.3): one hypercall hands over a
@@ -17,6 +18,7 @@ export class ValidatedGate implements SetupGate {
   readonly writer: number;
   readonly #parts: HostParts;
   readonly #timeoutNs: number;
+  readonly #references: PageReferences;
   // Descriptors below this index hold no references any more.
   #unpinned = 0;
   #timerArmed = false;
@@ -25,8 +27,9 @@ export class ValidatedGate implements SetupGate {
   #queue: ContextQueue | undefined;
   #timeouts = 0;
 
-  constructor(parts: HostParts, timeoutNs: number) {
+  constructor(parts: HostParts, timeoutNs: number, references: PageReferences = new PinnedPages(parts)) {
     this.#parts = parts;
+    this.#references = references;
     this.writer = parts.hypervisor.party;
     this.#timeoutNs = timeoutNs;
     this.#onTimeout = parts.kernel.register('host.cdna.release', () =>
@@ -54,7 +57,7 @@ export class ValidatedGate implements SetupGate {
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = batch.addresses[index] ?? 0;
-      this.#eachFrame(address, batch.lengths[index] ?? 0, PIN, this.#parts);
+      this.#takePages(address, batch.lengths[index] ?? 0);
       queue.busAddresses[index] = address;
     }
     if (admitted > 0) this.#armTimer();
@@ -120,24 +123,24 @@ export class ValidatedGate implements SetupGate {
   }
 
   #releaseUpTo(queue: ContextQueue, index: number): void {
+    if (this.#unpinned === index) return;
     while (this.#unpinned !== index) {
-      this.#eachFrame(
-        queue.postedAddress(this.#unpinned),
-        queue.postedLength(this.#unpinned),
-        UNPIN,
-        this.#parts,
-      );
+      this.#dropPages(queue.postedAddress(this.#unpinned), queue.postedLength(this.#unpinned));
       this.#unpinned = (this.#unpinned + 1) >>> 0;
     }
+    this.#references.settle();
   }
 
-  #eachFrame(address: number, length: number, action: typeof PIN | typeof UNPIN, parts: HostParts): void {
+  #takePages(address: number, length: number): void {
     const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
-      parts.processor.chargeParty(this.writer, action === PIN ? 'pinPage' : 'unpinPage');
-      if (action === PIN) parts.frames.pin(frame);
-      else parts.frames.unpin(frame);
-    }
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
+      this.#references.take(frame);
+  }
+
+  #dropPages(address: number, length: number): void {
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
+      this.#references.drop(frame);
   }
 
   #armTimer(): void {
@@ -163,6 +166,4 @@ function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): nu
   return whole;
 }
 
-const PIN = 1;
-const UNPIN = 2;
 const MAX_BUFFER_BYTES = 16_384;

@@ -1,0 +1,27 @@
+import type { ContextPort } from '../context-port.js';
+import type { SetupGate } from '../context-queue.js';
+import type { GuestSpace } from './guest-space.js';
+
+/**
+ * When a guest's buffers are mapped and unmapped: the question that the literature on IOMMUs is about
+ * (Ben-Yehuda et al., OLS 2007; Willmann, Rixner and Cox, USENIX ATC 2008). A strategy is the set-up gate of a
+ * guest's two queues.
+ */
+export interface MappingStrategy {
+  readonly transmit: SetupGate;
+  readonly receive: SetupGate;
+  /** The context is open and the space is attached. */
+  opened(port: ContextPort): void;
+  /** The context is gone: give up everything. Nothing of it reaches memory any more. */
+  closed(): void;
+  /**
+   * The hypervisor wants this frame back (balloon). True if the strategy holds it no longer, or will not when the
+   * unit has invalidated; false if the device needs it, or the strategy cannot give it.
+   */
+  relinquish(frame: number): boolean;
+  /** Things worth counting, by name. */
+  counters(): Readonly<Record<string, number>>;
+}
+
+/** Makes the strategy of one guest. */
+export type StrategyMaker = (space: GuestSpace) => MappingStrategy;

@@ -1,0 +1,76 @@
+import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import type { ContextQueue, SetupGate } from '../../context-queue.js';
+import type { BufferBatch } from '../../guest-port.js';
+import type { GuestSpace } from '../guest-space.js';
+import { wholeFrames } from './per-transfer.js';
+
+/** A strategy that maps pages at their own addresses and shares the mapping between buffers. */
+export interface PageKeeper {
+  /** Whether the page is mapped. */
+  isMapped(frame: number): boolean;
+  /** The page is used by one more buffer; maps it if it is not. */
+  use(frame: number): void;
+  /** One buffer less uses it. */
+  unuse(frame: number): void;
+  /** A batch of `unuse` has ended. */
+  settle(): void;
+}
+
+/**
+ * The set-up gate of strategies that reuse mappings: a hypercall is made only when a batch names a page that
+ * is not mapped yet, and then every such page must belong to the caller.
+ */
+export class IdentityGate implements SetupGate {
+  readonly writer: number;
+  readonly #space: GuestSpace;
+  readonly #keeper: PageKeeper;
+
+  constructor(space: GuestSpace, keeper: PageKeeper) {
+    this.#space = space;
+    this.#keeper = keeper;
+    this.writer = space.domain.party;
+  }
+
+  admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
+    const space = this.#space;
+    let entered = false;
+    let valid = 0;
+    for (; valid < count; valid += 1) {
+      const address = batch.addresses[valid] ?? 0;
+      const length = batch.lengths[valid] ?? 0;
+      if (length > 0 && this.#allMapped(address, length)) continue;
+      if (!entered) space.enter();
+      entered = true;
+      const refusal = space.refusalFor(address, length);
+      if (refusal === undefined) continue;
+      queue.refuse(refusal, address, length);
+      break;
+    }
+    const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
+    for (let index = 0; index < admitted; index += 1) {
+      const address = batch.addresses[index] ?? 0;
+      const last = Math.floor((address + (batch.lengths[index] ?? 0) - 1) / FRAME_BYTES);
+      for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) this.#keeper.use(frame);
+      queue.busAddresses[index] = address;
+    }
+    return admitted;
+  }
+
+  finish(queue: ContextQueue, from: number, to: number): void {
+    for (let index = from; index !== to; index = (index + 1) >>> 0) {
+      const address = queue.postedAddress(index);
+      const last = Math.floor((address + queue.postedLength(index) - 1) / FRAME_BYTES);
+      for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
+        this.#keeper.unuse(frame);
+    }
+    this.#keeper.settle();
+  }
+
+  #allMapped(address: number, length: number): boolean {
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+      if (!this.#keeper.isMapped(frame)) return false;
+    }
+    return true;
+  }
+}

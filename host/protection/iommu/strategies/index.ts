@@ -1,0 +1,72 @@
+import type { StrategyMaker } from '../mapping-strategy.js';
+import { Contiguous } from './contiguous.js';
+import { Deferred, type DeferredOptions } from './deferred.js';
+import { DirectMap } from './direct-map.js';
+import { Persistent, type PersistentOptions } from './persistent.js';
+import { ShadowCopy } from './shadow-copy.js';
+import { Shared } from './shared.js';
+import { SingleUse } from './single-use.js';
+
+/** What strategies may be told; each takes what it understands. */
+export type StrategyOptions = Partial<DeferredOptions & PersistentOptions>;
+
+/** One mapping strategy as a list shows it. */
+export interface StrategyEntry {
+  readonly name: string;
+  /** One line. */
+  readonly meaning: string;
+  readonly make: (options: StrategyOptions) => StrategyMaker;
+}
+
+/** Every mapping strategy, in the order in which the literature came to them. */
+export const STRATEGIES: readonly StrategyEntry[] = [
+  {
+    name: 'direct-map',
+    meaning: 'all of the guest, from start to end',
+    make: () => (space) => new DirectMap(space),
+  },
+  {
+    name: 'single-use',
+    meaning: 'each buffer for its transfer, invalidated before it is used again',
+    make: () => (space) => new SingleUse(space),
+  },
+  {
+    name: 'shared',
+    meaning: 'a page while any transfer uses it',
+    make: () => (space) => new Shared(space),
+  },
+  {
+    name: 'persistent',
+    meaning: 'a page from its first use until it is wanted back',
+    make: (options) => (space) => new Persistent(space, { quotaPages: options.quotaPages ?? 8192 }),
+  },
+  {
+    name: 'deferred',
+    meaning: 'unmapped at once, invalidated later, many together',
+    make: (options) => (space) =>
+      new Deferred(space, {
+        queueEntries: options.queueEntries ?? 256,
+        timeoutNs: options.timeoutNs ?? 10_000_000,
+      }),
+  },
+  {
+    name: 'shadow-copy',
+    meaning: 'a pool mapped for good, and a copy of every frame',
+    make: () => (space) => new ShadowCopy(space),
+  },
+  {
+    name: 'contiguous',
+    meaning: 'ranges of 64 pages, one invalidation each, walk caches kept',
+    make: () => (space) => new Contiguous(space),
+  },
+];
+
+/** The entry of a strategy. @throws RangeError, with the names there are, for any other name. */
+export function strategyEntry(name: string): StrategyEntry {
+  const entry = STRATEGIES.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
+    const known = STRATEGIES.map((candidate) => candidate.name).join(', ');
+    throw new RangeError(`iommu strategy is "${name}", expected one of: ${known}`);
+  }
+  return entry;
+}

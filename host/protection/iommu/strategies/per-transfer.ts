@@ -1,0 +1,98 @@
+import { FLAG_END_OF_PACKET } from '../../../../nic/descriptor.js';
+import { READ, WRITE } from '../../../iommu/radix-table.js';
+import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import type { ContextQueue, SetupGate } from '../../context-queue.js';
+import type { BufferBatch } from '../../guest-port.js';
+import { type GuestSpace, pagesOf } from '../guest-space.js';
+
+/** What happens to the pages of a buffer whose transfer is over, once they are out of the tables. */
+export interface Teardown {
+  /** The batch of unmaps has begun: one hypercall. */
+  begin(): void;
+  /** These pages are out of the tables; make sure that no cache knows them, then call `release`. */
+  retire(iova: number, pages: number, firstFrame: number): void;
+  /** The batch is complete. */
+  end(): void;
+}
+
+/** How the pages of a buffer get their I/O virtual addresses. */
+export interface Placement {
+  /** A range for `pages` pages, or -1. */
+  place(pages: number): number;
+}
+
+/**
+ * The set-up gate of strategies that map a buffer for each transfer and unmap it when the transfer is over.
+ * One hypercall maps a batch: every page must belong to the caller. Transmit buffers may only be read by the device,
+ * receive buffers only written (Linux, dma_info_to_prot).
+ */
+export class PerTransferGate implements SetupGate {
+  /** The guest writes its own descriptors: what it may put there is what it was given mappings for. */
+  readonly writer: number;
+  readonly #space: GuestSpace;
+  readonly #placement: Placement;
+  readonly #teardown: Teardown;
+
+  constructor(space: GuestSpace, placement: Placement, teardown: Teardown) {
+    this.#space = space;
+    this.writer = space.domain.party;
+    this.#placement = placement;
+    this.#teardown = teardown;
+  }
+
+  admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
+    const space = this.#space;
+    space.enter();
+    let valid = 0;
+    for (; valid < count; valid += 1) {
+      const address = batch.addresses[valid] ?? 0;
+      const length = batch.lengths[valid] ?? 0;
+      const refusal = space.refusalFor(address, length);
+      if (refusal === undefined) continue;
+      queue.refuse(refusal, address, length);
+      break;
+    }
+    const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
+    for (let index = 0; index < admitted; index += 1) {
+      queue.busAddresses[index] = this.#map(queue, batch.addresses[index] ?? 0, batch.lengths[index] ?? 0);
+    }
+    return admitted;
+  }
+
+  finish(queue: ContextQueue, from: number, to: number): void {
+    if (from === to) return;
+    this.#space.enter();
+    this.#teardown.begin();
+    for (let index = from; index !== to; index = (index + 1) >>> 0) this.#unmap(queue, index);
+    this.#teardown.end();
+  }
+
+  #map(queue: ContextQueue, address: number, length: number): number {
+    const pages = pagesOf(address, length);
+    this.#space.parts.processor.chargeParty(this.#space.parts.hypervisor.party, 'iovaAllocate');
+    const base = this.#placement.place(pages);
+    // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
+    if (base < 0) throw new Error(`no I/O virtual address left for ${pages} pages`);
+    const first = Math.floor(address / FRAME_BYTES);
+    const permissions = queue.direction === 'transmit' ? READ : WRITE;
+    for (let page = 0; page < pages; page += 1) {
+      this.#space.map(base + page * FRAME_BYTES, first + page, permissions);
+    }
+    return base + (address % FRAME_BYTES);
+  }
+
+  #unmap(queue: ContextQueue, index: number): void {
+    const bus = queue.postedBusAddress(index);
+    const address = queue.postedAddress(index);
+    const pages = pagesOf(address, queue.postedLength(index));
+    this.#teardown.retire(bus - (bus % FRAME_BYTES), pages, Math.floor(address / FRAME_BYTES));
+  }
+}
+
+/** How many of the first `count` buffers belong to frames that are all among them. */
+export function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): number {
+  if (queue.direction === 'receive') return count;
+  let whole = count;
+  while (whole > 0 && ((batch.flags[whole - 1] ?? 0) & FLAG_END_OF_PACKET) === 0) whole -= 1;
+  return whole;
+}

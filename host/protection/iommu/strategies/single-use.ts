@@ -1,0 +1,66 @@
+import type { ContextPort } from '../../context-port.js';
+import type { GuestSpace } from '../guest-space.js';
+import type { MappingStrategy } from '../mapping-strategy.js';
+import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
+
+/**
+ * Single use: a mapping for each buffer, made when it is posted and taken away when it is done, with an
+ * invalidation that is waited for, even if the page is mapped for something else already (Willmann et al., ATC 2008;
+ * Linux's strict mode). What the device reaches is what is in flight, and it costs the most.
+ */
+export class SingleUse implements MappingStrategy, Placement, Teardown {
+  readonly transmit: PerTransferGate;
+  readonly receive: PerTransferGate;
+  readonly #space: GuestSpace;
+  #port: ContextPort | undefined;
+  #inFlight = 0;
+
+  constructor(space: GuestSpace) {
+    this.#space = space;
+    this.transmit = new PerTransferGate(space, this, this);
+    this.receive = new PerTransferGate(space, this, this);
+  }
+
+  opened(port: ContextPort): void {
+    this.#port = port;
+  }
+
+  place(pages: number): number {
+    return this.#space.iovas.allocate(pages);
+  }
+
+  begin(): void {}
+
+  retire(iova: number, pages: number, firstFrame: number): void {
+    const space = this.#space;
+    space.clear(iova, pages);
+    this.#inFlight += 1;
+    // Linux drops the walk caches with every strict unmap, whether a table page was freed or not.
+    space.invalidate(iova, pages, false, () => {
+      this.#inFlight -= 1;
+      space.unpin(firstFrame, pages);
+      space.iovas.free(iova, pages);
+    });
+  }
+
+  end(): void {
+    this.#space.driver.waitCharged();
+  }
+
+  closed(): void {
+    const port = this.#port;
+    if (port === undefined) return;
+    for (const queue of [port.transmit, port.receive]) {
+      const gate = queue === port.transmit ? this.transmit : this.receive;
+      gate.finish(queue, queue.finished, queue.producer);
+    }
+  }
+
+  relinquish(frame: number): boolean {
+    return this.#space.parts.frames.count(frame) === 0;
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { invalidationsInFlight: this.#inFlight };
+  }
+}

@@ -1,0 +1,29 @@
+import type { Hypervisor } from '../../hypervisor/hypervisor.js';
+import type { FrameAllocator } from '../../iommu/radix-table.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+
+/** Frames for translation tables: the hypervisor's own, kept for the next table when one is given back. */
+export class TableFrames implements FrameAllocator {
+  readonly #hypervisor: Hypervisor;
+  readonly #free: number[] = [];
+  #used = 0;
+
+  constructor(hypervisor: Hypervisor) {
+    this.#hypervisor = hypervisor;
+  }
+
+  /** Frames in use. */
+  get used(): number {
+    return this.#used;
+  }
+
+  allocate(): number {
+    this.#used += 1;
+    return this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', FRAME_BYTES);
+  }
+
+  release(address: number): void {
+    this.#used -= 1;
+    this.#free.push(address);
+  }
+}
