@@ -1,0 +1,182 @@
+import { WalkResult } from '../../../../host/iommu/table-walker.js';
+import type { MapWalker } from './map-walker.js';
+import { NaiveCache } from './naive-cache.js';
+
+/** What the reference needs to know of the hardware; caches are lru, walkers own pages. */
+export interface NaiveParameters {
+  readonly entries: number;
+  readonly ways: number;
+  readonly walkCacheEntries: number;
+  readonly contextEntries: number;
+  readonly walkers: number;
+  readonly lookupNs: number;
+  readonly overheadNs: number;
+  readonly readNs: number;
+}
+
+interface Walk {
+  readonly endNs: number;
+  readonly requester: number;
+  readonly domain: number;
+  readonly iova: number;
+  readonly first: number;
+  readonly pageBits: number;
+  readonly physical: number;
+  readonly permissions: string;
+  readonly pointers: number[];
+  fillsContext: boolean;
+  fillsPointers: boolean;
+  fillsPage: boolean;
+}
+
+export interface Answer {
+  readonly physical: number;
+  readonly delayNs: number;
+  readonly how: 'hit' | 'shared' | 'walk';
+}
+
+/** The reference: caches as lists, walks as objects, everything searched from the front. */
+export class NaiveUnit {
+  readonly #of: NaiveParameters;
+  readonly #walker: MapWalker;
+  readonly #pages: NaiveCache;
+  readonly #pointers: NaiveCache[];
+  readonly #contexts: NaiveCache;
+  readonly #held = new Map<string, { physical: number; permissions: string }>();
+  readonly #domains = new Map<number, number>();
+  readonly #freeAtNs: number[];
+  #walks: Walk[] = [];
+
+  constructor(walker: MapWalker, of: NaiveParameters) {
+    this.#of = of;
+    this.#walker = walker;
+    this.#pages = new NaiveCache(of.entries, of.ways, 'lru');
+    this.#pointers = [0, 1, 2, 3, 4].map(
+      () => new NaiveCache(of.walkCacheEntries, of.walkCacheEntries, 'lru'),
+    );
+    this.#contexts = new NaiveCache(of.contextEntries, of.contextEntries, 'lru');
+    this.#freeAtNs = new Array<number>(of.walkers).fill(0);
+  }
+
+  translate(requester: number, iova: number, write: boolean, nowNs: number): Answer {
+    this.#settle(nowNs);
+    const { lookupNs, overheadNs, readNs, walkers } = this.#of;
+    const needed = write ? 'w' : 'r';
+    const known = this.#contexts.has(0, 0, requester) ? (this.#domains.get(requester) ?? -1) : -1;
+    if (known >= 0) {
+      const held = this.#lookUp(known, iova);
+      if (held?.permissions.includes(needed)) return { physical: held.at, delayNs: lookupNs, how: 'hit' };
+    }
+    const shared = this.#walks.find(
+      (walk) =>
+        walk.fillsPage &&
+        walk.permissions.includes(needed) &&
+        (known >= 0 ? walk.domain === known : walk.requester === requester) &&
+        iova >= walk.first &&
+        iova < walk.first + 2 ** walk.pageBits,
+    );
+    if (shared !== undefined) {
+      const delayNs = Math.max(lookupNs, shared.endNs - nowNs);
+      return { physical: shared.physical + iova - shared.first, delayNs, how: 'shared' };
+    }
+    const found = new WalkResult();
+    this.#walker.walk(requester, iova, write, found);
+    let reads = known >= 0 ? 0 : found.contextReads;
+    const held = known < 0 && found.levels > 0 ? this.#lookUp(found.domainId, iova) : undefined;
+    const usable = held?.permissions.includes(needed) === true;
+    const pointers: number[] = [];
+    if (!usable) {
+      const levels = [...found.tableLevel.slice(0, found.levels)];
+      const above = levels.slice(0, -1);
+      const cached = above.findLast((level) =>
+        this.#pointer(level).has(found.domainId, 3 + 9 * level, pageOf(iova, level)),
+      );
+      const left = cached === undefined ? levels : levels.filter((level) => level < cached);
+      reads += left.length;
+      pointers.push(...left.slice(0, -1));
+    }
+    const walker = Math.floor(iova / 4096) % walkers;
+    const startNs = Math.max(nowNs + lookupNs, this.#freeAtNs[walker] ?? 0);
+    const endNs = startNs + overheadNs + reads * readNs;
+    this.#freeAtNs[walker] = endNs;
+    const span = 2 ** (found.ok ? found.pageBits : 12);
+    const first = iova - (iova % span);
+    this.#walks.push({
+      endNs,
+      requester,
+      domain: found.domainId,
+      iova,
+      first,
+      pageBits: Math.log2(span),
+      physical: found.physical,
+      permissions: (found.read ? 'r' : '') + (found.write ? 'w' : ''),
+      pointers,
+      fillsContext: found.levels > 0,
+      fillsPointers: pointers.length > 0,
+      fillsPage: found.ok && !usable,
+    });
+    // Walks that end together do so in the order in which they began: sort is stable.
+    this.#walks.sort((a, b) => a.endNs - b.endNs);
+    const walked = found.ok ? found.physical + iova - first : -1;
+    return { physical: usable && held !== undefined ? held.at : walked, delayNs: endNs - nowNs, how: 'walk' };
+  }
+
+  /** Drops what a range of a domain has (domain -1: everything). */
+  invalidate(domain: number, from: number, to: number, leafOnly: boolean): void {
+    const named = (of: number, bits: number, page: number) =>
+      domain < 0 || (of === domain && page * 2 ** bits < to && (page + 1) * 2 ** bits > from);
+    this.#pages.drop(named);
+    if (!leafOnly) for (const pointers of this.#pointers) pointers.drop(named);
+    for (const walk of this.#walks) {
+      if (!named(walk.domain, walk.pageBits, walk.first / 2 ** walk.pageBits)) continue;
+      walk.fillsPage = false;
+      if (!leafOnly) walk.fillsPointers = false;
+    }
+  }
+
+  invalidateContext(requester: number): void {
+    this.#contexts.drop((_domain, _bits, of) => of === requester);
+    for (const walk of this.#walks) walk.fillsContext = false;
+  }
+
+  #settle(nowNs: number): void {
+    for (const walk of this.#walks.filter(({ endNs }) => endNs <= nowNs)) {
+      if (walk.fillsContext) {
+        this.#contexts.add(0, 0, walk.requester);
+        this.#domains.set(walk.requester, walk.domain);
+      }
+      if (walk.fillsPointers) {
+        for (const level of walk.pointers)
+          this.#pointer(level).add(walk.domain, 3 + 9 * level, pageOf(walk.iova, level));
+      }
+      if (walk.fillsPage) {
+        const page = walk.first / 2 ** walk.pageBits;
+        this.#pages.add(walk.domain, walk.pageBits, page);
+        const { physical, permissions } = walk;
+        this.#held.set(`${walk.domain}/${walk.pageBits}/${page}`, { physical, permissions });
+      }
+    }
+    this.#walks = this.#walks.filter(({ endNs }) => endNs > nowNs);
+  }
+
+  #lookUp(domain: number, iova: number): { at: number; permissions: string } | undefined {
+    for (const bits of [12, 21]) {
+      const page = Math.floor(iova / 2 ** bits);
+      const held = this.#held.get(`${domain}/${bits}/${page}`);
+      if (held !== undefined && this.#pages.has(domain, bits, page)) {
+        return { at: held.physical + (iova % 2 ** bits), permissions: held.permissions };
+      }
+    }
+    return undefined;
+  }
+
+  #pointer(level: number): NaiveCache {
+    const cache = this.#pointers[level];
+    if (cache === undefined) throw new Error(`no level ${level}`);
+    return cache;
+  }
+}
+
+function pageOf(iova: number, level: number): number {
+  return Math.floor(iova / 2 ** (3 + 9 * level));
+}
