@@ -1,0 +1,87 @@
+import { fixedSize, greedy, LinkPartner, NicDriver } from 'cdna-nic/guests';
+import { DEFAULT_PCIE } from 'cdna-nic/nic';
+import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
+import { Host } from '../host/host.js';
+import { makeProtection } from '../host/protection/approaches.js';
+
+/** What a row of the end-to-end table is about. */
+export interface GreedyMachineOptions {
+  readonly protection: string;
+  readonly contexts: number;
+  readonly frameBytes: number;
+}
+
+const RATE_BPS = 100_000_000_000;
+const STEP_NS = 100_000;
+const CORES = 16;
+const FIRST_MAC = 0x020000000001;
+const FAR_END_MAC = 0x020000010001;
+
+/**
+ * Guests that send as fast as their rings allow, on a card and a link that keep up: every byte goes from guest
+ * memory through ring, gates, bus and FIFO to the wire. Nobody watches a stream, nothing is recorded.
+ */
+export class GreedyMachine {
+  readonly kernel = new EventKernel();
+  readonly host: Host;
+  readonly #partner: LinkPartner;
+  readonly drivers: readonly NicDriver[];
+
+  constructor({ protection, contexts, frameBytes }: GreedyMachineOptions) {
+    const { kernel } = this;
+    this.#partner = new LinkPartner(kernel, {
+      rateBps: RATE_BPS,
+      propagationNs: 500,
+      queueBytes: 65_536,
+      reflect: false,
+    });
+    this.host = new Host({
+      kernel,
+      protection: makeProtection(protection),
+      wire: this.#partner,
+      transmitDiscipline: makeDiscipline('drr'),
+      receiveDiscipline: makeDiscipline('drr'),
+      nic: { contexts, rateBps: RATE_BPS, pcie: { ...DEFAULT_PCIE, generation: 5, lanes: 16 } },
+      host: { cores: CORES, memoryBytes: 16 * 2 ** 30 },
+    });
+    this.#partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
+    this.drivers = Array.from({ length: contexts }, (_, index) => {
+      const domain = this.host.createGuest(`guest${index}`, index);
+      const mac = FIRST_MAC + index;
+      const port = this.host.openPort(domain, {
+        mac,
+        weight: 1,
+        transmitSlots: 64,
+        receiveSlots: 16,
+        antiSpoofing: true,
+        promiscuous: false,
+        coalesceFrames: 16,
+        coalesceNs: 50_000,
+      });
+      const driver = new NicDriver(this.host, domain, port);
+      const name = domain.name;
+      driver.attach(
+        greedy({
+          name,
+          sourceId: index,
+          source: mac,
+          destination: FAR_END_MAC,
+          sizes: fixedSize(name, frameBytes),
+        }),
+      );
+      return driver;
+    });
+  }
+
+  /** Frames that the far end has got. */
+  get delivered(): number {
+    return this.#partner.framesFromNic;
+  }
+
+  /** Runs until so many more frames were delivered; returns how many it really were. */
+  deliver(frames: number): number {
+    const before = this.delivered;
+    while (this.delivered < before + frames) this.kernel.run(this.kernel.nowNs + STEP_NS);
+    return this.delivered - before;
+  }
+}
