@@ -19,11 +19,17 @@ export function report(request: RunRequest, execution: Execution, io: CliIo, tex
   return broken.length > 0 ? 1 : 0;
 }
 
+/** So many files are named; of more, the first. */
+const NAMED_FILES = 3;
+
 /** A line a kind of file. */
 function fileLines(files: readonly WrittenFile[]): string[] {
   const kinds = [...new Set(files.map(({ kind }) => kind))];
   return kinds.map((kind) => {
     const paths = files.filter((file) => file.kind === kind).map(({ path }) => path);
-    return `wrote ${kind}: ${paths.join(' ')}`;
+    const [first = ''] = paths;
+    const named =
+      paths.length > NAMED_FILES ? `${first} and ${paths.length - 1} more beside it` : paths.join(' ');
+    return `wrote ${kind}: ${named}`;
   });
 }

@@ -2,6 +2,7 @@ import { APPROACHES, makeProtection } from '../../host/protection/approaches.js'
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
+import { RUN_DEFAULTS } from '../simulate.js';
 import { UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
@@ -24,15 +25,10 @@ export interface RunRequest {
   readonly snapBytes: number | undefined;
 }
 
-/** What a scenario does not say. */
-export const RUN_DEFAULTS = {
-  protection: 'cdna',
-  discipline: 'drr',
-  seed: 1,
-  durationNs: 200_000_000,
-  traceNs: 5_000_000,
-  outSnapBytes: 128,
-} as const;
+/** How much of a run a timeline shows unless told otherwise, ns. */
+const TRACE_NS = 5_000_000;
+/** Bytes of each frame that the captures of --out keep: every header, and files that are a tenth of the traffic. */
+const OUT_SNAP_BYTES = 128;
 
 /** Puts options, scenario and defaults together, in this order of precedence. @throws UsageError, ScenarioError */
 export async function readRequest(
@@ -58,9 +54,8 @@ export async function readRequest(
     out,
     pcapng: text(options.pcapng),
     trace: text(options.trace),
-    traceNs:
-      traceDuration === undefined ? RUN_DEFAULTS.traceNs : parseDuration('--trace-duration', traceDuration),
-    snapBytes: snapBytes ?? (out === undefined ? undefined : RUN_DEFAULTS.outSnapBytes),
+    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
+    snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
   };
   const loaded =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);

@@ -1,6 +1,7 @@
 import type { Protection } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
+import type { Discipline } from '../../scheduler/discipline.js';
 import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
@@ -21,7 +22,8 @@ export interface RunSettings {
   readonly directory: string;
   readonly captures: CaptureShelf;
   readonly protection: Protection;
-  readonly discipline: string;
+  /** A name of the catalogue, or whatever makes a discipline: one for transmit and one for receive. */
+  readonly discipline: string | DisciplineMaker;
   readonly seed: number;
   readonly durationNs: number;
   /** Looks at the machine before it runs: writers of captures and traces subscribe here. */
@@ -29,6 +31,9 @@ export interface RunSettings {
   /** Told how far the run is, from 0 to 1. */
   readonly progress?: (fraction: number) => void;
 }
+
+/** Makes a fresh discipline from what a scenario says. */
+export type DisciplineMaker = (options: DisciplineOptions) => Discipline;
 
 /** Steps of a run, each short enough that a key press is answered between two of them. */
 const STEPS = 50;
@@ -42,7 +47,10 @@ const FINGERPRINT_BYTES = 64;
  */
 export function runScenario(settings: RunSettings): RunResult {
   const run = new Run(settings);
-  while (!run.done) settings.progress?.(run.advance());
+  while (!run.done) {
+    const fraction = run.advance();
+    settings.progress?.(fraction);
+  }
   return run.result();
 }
 
@@ -66,9 +74,11 @@ export class Run {
     this.#settings = settings;
     const { discipline, scenario, directory, captures, seed, protection } = settings;
     const options = disciplineOptions(scenario);
+    const make = () =>
+      typeof discipline === 'string' ? makeDiscipline(discipline, options) : discipline(options);
     [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
-      const transmit = new FairnessMeter(makeDiscipline(discipline, options));
-      const receive = new FairnessMeter(makeDiscipline(discipline, options));
+      const transmit = new FairnessMeter(make());
+      const receive = new FairnessMeter(make());
       const machine = new Machine({
         scenario,
         directory,
@@ -107,7 +117,7 @@ export class Run {
     if (!this.done) throw new Error('the run has not ended');
     const { machine } = this;
     const { host, guests } = machine;
-    const { durationNs, discipline, seed } = this.#settings;
+    const { durationNs, seed } = this.#settings;
     const counters = host.nic.counters;
     const bytesTransmitted = counters.total('bytesTransmitted');
     const bytesReceived = counters.total('bytesReceived');
@@ -122,7 +132,7 @@ export class Run {
     const receive = this.#receiveMeter.report();
     return {
       protection: host.protection.name,
-      discipline,
+      discipline: this.#transmitMeter.name,
       fingerprint: this.#fingerprint.toString(),
       seed,
       durationNs,

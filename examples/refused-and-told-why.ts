@@ -1,0 +1,47 @@
+// A guest hands its card a buffer that belongs to another guest. Under CDNA the hypervisor looks first, refuses, and
+// says why. Under plain DMA nobody looks, and the other guest's bytes go out on the wire.
+import { makeProtection } from 'cdna-nic';
+import { BufferBatch, FRAME_BYTES, Host } from 'cdna-nic/host';
+import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';
+import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
+
+const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and for nobody else.');
+
+for (const approach of ['none', 'cdna', 'iommu:single-use']) {
+  const kernel = new EventKernel();
+  const wire: string[] = [];
+  const host = new Host({
+    kernel,
+    protection: makeProtection(approach),
+    wire: {
+      transmitted: (bytes, offset, length) =>
+        wire.push(new TextDecoder().decode(bytes.slice(offset, offset + length))),
+    },
+    transmitDiscipline: makeDiscipline('drr'),
+    receiveDiscipline: makeDiscipline('drr'),
+  });
+  const victim = host.createGuest('victim', 0);
+  const page = (victim.allocate(1)[0] ?? 0) * FRAME_BYTES;
+  victim.write(page, SECRET.length, SECRET, 0);
+
+  const curious = host.createGuest('curious', 1);
+  const port = host.openPort(curious, {
+    mac: 0x020000000001,
+    weight: 1,
+    transmitSlots: 64,
+    receiveSlots: 64,
+    antiSpoofing: false,
+    promiscuous: false,
+  });
+  const batch = new BufferBatch(1);
+  batch.add(page, SECRET.length, FLAG_END_OF_PACKET);
+  const accepted = port.transmit.post(batch);
+  port.transmit.ring();
+  kernel.run(1_000_000);
+
+  const why = port.transmit.refusal?.refusal ?? 'nothing';
+  console.log(`${approach}: ${accepted} accepted, refused for: ${why}`);
+  for (const fault of host.hypervisor.faultLog)
+    console.log(`  hypervisor's log: ${fault.domain}, caught by ${fault.caughtBy}, ${fault.reason}`);
+  console.log(wire.length === 0 ? '  nothing on the wire' : `  on the wire: ${wire[0]}`);
+}

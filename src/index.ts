@@ -1,0 +1,45 @@
+// What is on the ground floor of the package: scenarios, runs, and what is written about them. The floors below
+// have doors of their own: cdna-nic/scheduler, cdna-nic/nic, cdna-nic/host, cdna-nic/guests.
+
+export { APPROACHES, type Approach, makeProtection } from '../host/protection/approaches.js';
+export type { Protection, ProtectionCounters } from '../host/protection/protection.js';
+export { FairnessMeter, type FairnessReport, jainIndex } from './machine/fairness-meter.js';
+export type { LatencySummary } from './machine/latency.js';
+export { type GuestRun, Machine, type MachineAssembly } from './machine/machine.js';
+export {
+  type DisciplineMaker,
+  type GuestResult,
+  type LawResult,
+  Run,
+  type RunResult,
+  type RunSettings,
+  runScenario,
+} from './machine/run.js';
+export { type CaptureShelf, readCaptures } from './machine/traffic.js';
+export { AtomicFile, OutputFileError } from './report/atomic-file.js';
+export { comparisonText } from './report/comparison-text.js';
+export {
+  type CapturedInterface,
+  type InterfaceStatistics,
+  type PacketNotes,
+  PcapngWriter,
+} from './report/pcapng-writer.js';
+export { RunCapture } from './report/run-capture.js';
+export { formatRunDocument, type RunDocument } from './report/run-document.js';
+export type { RunHeading } from './report/run-heading.js';
+export { runText } from './report/run-text.js';
+export { RunTrace } from './report/run-trace.js';
+export { type TraceArguments, TraceWriter } from './report/trace-writer.js';
+export { bundledScenario } from './scenario/bundled.js';
+export { scenarioJsonSchema } from './scenario/json-schema.js';
+export { checkScenario, type LoadedScenario, loadScenario } from './scenario/load.js';
+export { ScenarioError } from './scenario/scenario-error.js';
+export {
+  defineScenario,
+  type GuestSpec,
+  type Scenario,
+  type ScenarioInput,
+  scenarioSchema,
+  type TrafficSpec,
+} from './scenario/schema.js';
+export { RUN_DEFAULTS, type SimulateOptions, simulate } from './simulate.js';
