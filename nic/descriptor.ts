@@ -1,26 +1,47 @@
-/**
- * A descriptor, 16 bytes, little-endian:
- *
- * | bytes | field    | meaning                                                        |
- * |-------|----------|----------------------------------------------------------------|
- * | 0-7   | address  | bus address of the buffer                                      |
- * | 8-9   | length   | bytes of the buffer; on receive the NIC writes back those used |
- * | 10-11 | flags    | see below                                                      |
- * | 12-15 | sequence | strictly increasing modulo N (CDNA, HPCA 2007)                 |
- */
+/** A descriptor: 16 bytes, little-endian. */
 export const DESCRIPTOR_BYTES = 16;
 
-/** Last descriptor of a frame. On receive set by the NIC. */
+/** Its layout. */
+export const DESCRIPTOR_FIELDS = [
+  { name: 'address', offset: 0, bytes: 8, meaning: 'Bus address of the buffer' },
+  {
+    name: 'length',
+    offset: 8,
+    bytes: 2,
+    meaning: 'Bytes of the buffer, 1 to 16,384; on receive the NIC writes back how many it used',
+  },
+  { name: 'flags', offset: 10, bytes: 2, meaning: 'See below' },
+  {
+    name: 'sequence',
+    offset: 12,
+    bytes: 4,
+    meaning: 'One more than that of the descriptor before, modulo N',
+  },
+] as const;
+
+/** Last descriptor of a frame. */
 export const FLAG_END_OF_PACKET = 1 << 0;
 /** Ask for an interrupt at once when this one completes, whatever the coalescing says. */
 export const FLAG_INTERRUPT = 1 << 1;
 /** Set by the NIC on a receive descriptor that it has filled. */
 export const FLAG_DONE = 1 << 2;
 
-/**
- * Where a descriptor stands, in the order in which it gets there. Each one ends in exactly one of the last
- * three. `buffered` is for transmit only: the frame is in the FIFO and waits for the wire.
- */
+/** The flags as the datasheet lists them. */
+export const DESCRIPTOR_FLAGS = [
+  {
+    name: 'END_OF_PACKET',
+    mask: FLAG_END_OF_PACKET,
+    meaning: 'Last descriptor of a frame; on receive set by the NIC',
+  },
+  {
+    name: 'INTERRUPT',
+    mask: FLAG_INTERRUPT,
+    meaning: 'Interrupt at once when this one completes, whatever the coalescing says',
+  },
+  { name: 'DONE', mask: FLAG_DONE, meaning: 'Set by the NIC on a receive descriptor that it has filled' },
+] as const;
+
+/** Where a descriptor stands, in the order in which it gets there. Each one ends in exactly one of the last three. */
 export const DESCRIPTOR_STATES = [
   'posted',
   'fetched',

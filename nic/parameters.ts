@@ -50,31 +50,90 @@ export const DEFAULT_NIC: NicParameters = {
   pcie: DEFAULT_PCIE,
 };
 
+/** One parameter as the datasheet lists it; all of them are whole numbers. */
+export interface NicParameterDefinition {
+  readonly name: Exclude<keyof NicParameters, 'pcie'>;
+  readonly least: number;
+  readonly most: number;
+  readonly unit: string;
+  readonly meaning: string;
+  /** Where the default comes from. */
+  readonly source: string;
+}
+
+const parameter = (
+  name: NicParameterDefinition['name'],
+  least: number,
+  most: number,
+  unit: string,
+  meaning: string,
+  source: string,
+): NicParameterDefinition => ({ name, least, most, unit, meaning, source });
+
+/** Every number that describes the card, with its range and where its default comes from. */
+export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
+  parameter('contexts', 1, 4096, 'contexts', 'Register contexts', 'RiceNIC has 32'),
+  parameter('rateBps', 1e9, 4e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
+  parameter(
+    'transmitFifoBytes',
+    MAX_FRAME_BYTES,
+    2 ** 24,
+    'bytes',
+    'Transmit FIFO: what is granted and not sent',
+    'chosen',
+  ),
+  parameter(
+    'receiveShareBytes',
+    MAX_FRAME_BYTES,
+    2 ** 24,
+    'bytes',
+    'Receive buffer that one context may fill',
+    'RiceNIC: 128 KB a context',
+  ),
+  parameter(
+    'receiveDmaBytes',
+    MAX_FRAME_BYTES,
+    2 ** 24,
+    'bytes',
+    'Received frames on their way to memory at once',
+    'chosen',
+  ),
+  parameter(
+    'descriptorCacheSlots',
+    4,
+    1024,
+    'descriptors',
+    'Kept on the card, a ring; a power of two, and the longest chain',
+    'chosen',
+  ),
+  parameter('descriptorBatch', 1, 1024, 'descriptors', 'Fetched by one transfer, at most', 'chosen'),
+  parameter('dmaInFlight', 1, 65_536, 'transfers', 'In flight at once, reads and writes each', 'chosen'),
+  parameter('decodeNs', 0, 1e9, 'ns', 'From a mailbox write to its having been decoded', 'chosen'),
+  parameter('interruptGapNs', 0, 1e9, 'ns', 'Least time between two physical interrupts', 'chosen'),
+  parameter('switchNs', 0, 1e9, 'ns', 'From one context to another inside the card', 'chosen'),
+  parameter('requesterBase', 0, 0xffff, 'ID', 'Requester ID of context 0; context c has c more', 'bus 1'),
+  parameter(
+    'managementRequesterId',
+    0,
+    0xffff,
+    'ID',
+    "Requester ID of the card's own transfers",
+    'bus 0, device 31',
+  ),
+];
+
 /** Refuses a card that cannot be built. @throws RangeError naming the field, the value and what was expected. */
 export function validateNicParameters(nic: NicParameters): void {
-  range('contexts', nic.contexts, 1, 4096);
-  range('rateBps', nic.rateBps, 1e9, 4e11);
-  range('transmitFifoBytes', nic.transmitFifoBytes, MAX_FRAME_BYTES, 2 ** 24);
-  range('receiveShareBytes', nic.receiveShareBytes, MAX_FRAME_BYTES, 2 ** 24);
-  range('receiveDmaBytes', nic.receiveDmaBytes, MAX_FRAME_BYTES, 2 ** 24);
-  range('descriptorCacheSlots', nic.descriptorCacheSlots, 4, 1024);
-  if ((nic.descriptorCacheSlots & (nic.descriptorCacheSlots - 1)) !== 0) {
-    refuse('descriptorCacheSlots', nic.descriptorCacheSlots, 'a power of two');
+  for (const { name, least, most } of NIC_PARAMETERS) range(name, nic[name], least, most);
+  const { contexts, descriptorCacheSlots, managementRequesterId, requesterBase } = nic;
+  if ((descriptorCacheSlots & (descriptorCacheSlots - 1)) !== 0) {
+    refuse('descriptorCacheSlots', descriptorCacheSlots, 'a power of two');
   }
-  range('descriptorBatch', nic.descriptorBatch, 1, nic.descriptorCacheSlots);
-  range('dmaInFlight', nic.dmaInFlight, 1, 65_536);
-  range('decodeNs', nic.decodeNs, 0, 1e9);
-  range('interruptGapNs', nic.interruptGapNs, 0, 1e9);
-  range('switchNs', nic.switchNs, 0, 1e9);
-  range('requesterBase', nic.requesterBase, 0, 0xffff - nic.contexts + 1);
-  range('managementRequesterId', nic.managementRequesterId, 0, 0xffff);
-  const asContext = nic.managementRequesterId - nic.requesterBase;
-  if (asContext >= 0 && asContext < nic.contexts) {
-    refuse(
-      'managementRequesterId',
-      nic.managementRequesterId,
-      `an ID that is not that of context ${asContext}`,
-    );
+  range('descriptorBatch', nic.descriptorBatch, 1, descriptorCacheSlots);
+  range('requesterBase', requesterBase, 0, 0xffff - contexts + 1);
+  const asContext = managementRequesterId - requesterBase;
+  if (asContext >= 0 && asContext < contexts) {
+    refuse('managementRequesterId', managementRequesterId, `an ID that is not that of context ${asContext}`);
   }
 }
 

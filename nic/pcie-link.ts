@@ -38,6 +38,49 @@ export const DEFAULT_PCIE: PcieParameters = {
   propagationNs: 150,
 };
 
+/** The parameters of the link as the datasheet lists them: what is expected, the unit, the meaning. */
+export const PCIE_PARAMETERS: Readonly<
+  Record<keyof PcieParameters, { readonly expected: string; readonly unit: string; readonly meaning: string }>
+> = {
+  generation: { expected: '1 to 5', unit: '', meaning: '2.5, 5, 8, 16 or 32 GT/s a lane' },
+  lanes: { expected: '1, 2, 4, 8 or 16', unit: 'lanes', meaning: 'Width of the link' },
+  maxPayloadBytes: {
+    expected: 'a power of two from 128 to 4096',
+    unit: 'bytes',
+    meaning: 'Largest payload of a write or a completion (MPS)',
+  },
+  maxReadRequestBytes: {
+    expected: 'a power of two from 128 to 4096',
+    unit: 'bytes',
+    meaning: 'Largest read request (MRRS)',
+  },
+  readCompletionBoundaryBytes: {
+    expected: '64 or 128',
+    unit: 'bytes',
+    meaning: 'Completions of one request part only at multiples of this (RCB)',
+  },
+  requestHeaderBytes: {
+    expected: 'a whole number from 0 to 1,000,000',
+    unit: 'bytes',
+    meaning: 'A write or read request besides its payload: framing, sequence, 64-bit header, LCRC',
+  },
+  completionHeaderBytes: {
+    expected: 'a whole number from 0 to 1,000,000',
+    unit: 'bytes',
+    meaning: 'A completion besides its data',
+  },
+  dataLinkEfficiency: {
+    expected: 'above 0, at most 1',
+    unit: '',
+    meaning: 'Share of the rate that flow control and acknowledgements leave',
+  },
+  propagationNs: {
+    expected: 'a whole number from 0 to 1,000,000',
+    unit: 'ns',
+    meaning: 'One way through the link and the root complex',
+  },
+};
+
 const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
 const LANES = [1, 2, 4, 8, 16];
 /** What no memory request may cross (PCI Express base specification, section 2.2.7). */
@@ -130,30 +173,26 @@ export class PcieLink {
 }
 
 function validate(parameters: PcieParameters): void {
-  const { generation, lanes, maxPayloadBytes, maxReadRequestBytes, readCompletionBoundaryBytes } = parameters;
-  if (TRANSFERS_PER_LANE[generation] === undefined) refuse('generation', generation, '1 to 5');
-  if (!LANES.includes(lanes)) refuse('lanes', lanes, '1, 2, 4, 8 or 16');
-  for (const [field, value] of Object.entries({ maxPayloadBytes, maxReadRequestBytes })) {
-    if (!isPowerOfTwo(value) || value < 128 || value > 4096)
-      refuse(field, value, 'a power of two from 128 to 4096');
-  }
-  if (readCompletionBoundaryBytes !== 64 && readCompletionBoundaryBytes !== 128) {
-    refuse('readCompletionBoundaryBytes', readCompletionBoundaryBytes, '64 or 128');
-  }
-  for (const field of ['requestHeaderBytes', 'completionHeaderBytes', 'propagationNs'] as const) {
+  const isCount = (value: number) => Number.isInteger(value) && value >= 0 && value <= 1e6;
+  const isSize = (value: number) => isPowerOfTwo(value) && value >= 128 && value <= 4096;
+  const accepts: Record<keyof PcieParameters, (value: number) => boolean> = {
+    generation: (value) => TRANSFERS_PER_LANE[value as PcieParameters['generation']] !== undefined,
+    lanes: (value) => LANES.includes(value),
+    maxPayloadBytes: isSize,
+    maxReadRequestBytes: isSize,
+    readCompletionBoundaryBytes: (value) => value === 64 || value === 128,
+    requestHeaderBytes: isCount,
+    completionHeaderBytes: isCount,
+    dataLinkEfficiency: (value) => value > 0 && value <= 1,
+    propagationNs: isCount,
+  };
+  for (const field of Object.keys(accepts) as (keyof PcieParameters)[]) {
     const value = parameters[field];
-    if (!Number.isInteger(value) || value < 0 || value > 1e6)
-      refuse(field, value, 'a whole number from 0 to 1,000,000');
+    if (accepts[field](value)) continue;
+    throw new RangeError(`pcie.${field} is ${value}, expected ${PCIE_PARAMETERS[field].expected}`);
   }
-  const { dataLinkEfficiency } = parameters;
-  if (!(dataLinkEfficiency > 0 && dataLinkEfficiency <= 1))
-    refuse('dataLinkEfficiency', dataLinkEfficiency, 'above 0, at most 1');
 }
 
 function isPowerOfTwo(value: number): boolean {
   return Number.isInteger(value) && value > 0 && (value & (value - 1)) === 0;
-}
-
-function refuse(field: string, value: unknown, expected: string): never {
-  throw new RangeError(`pcie.${field} is ${String(value)}, expected ${expected}`);
 }

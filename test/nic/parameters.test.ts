@@ -22,7 +22,7 @@ describe('a card', () => {
     ['descriptorCacheSlots', 2, 'a whole number from 4 to 1024'],
     ['descriptorCacheSlots', 48, 'a power of two'],
     ['descriptorBatch', 65, 'a whole number from 1 to 64'],
-    ['descriptorBatch', 0, 'a whole number from 1 to 64'],
+    ['descriptorBatch', 0, 'a whole number from 1 to 1024'],
     ['dmaInFlight', 0, 'a whole number from 1 to 65536'],
     ['decodeNs', -1, 'a whole number from 0 to 1000000000'],
     ['interruptGapNs', Number.POSITIVE_INFINITY, 'a whole number from 0 to 1000000000'],

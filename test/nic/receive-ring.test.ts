@@ -61,6 +61,19 @@ describe('a receive ring', () => {
     );
   });
 
+  it('writes descriptors back to where they belong when a frame lies across the end of the ring', () => {
+    const card = new Card();
+    const guest = new Guest(card, 0, { slotsLog2: 4 });
+    for (let lap = 0; lap < 12; lap += 1) {
+      guest.offer(5, 100);
+      card.settle();
+      const frames = [250, 150].map((length) => frame(length, guest.mac, undefined, lap));
+      for (const bytes of frames) card.arrive(bytes);
+      card.settle();
+      expect(guest.collect().map(gist)).toEqual(frames.map(gist));
+    }
+  });
+
   it('passes 2^32 without a stumble', () => {
     const card = new Card();
     const guest = new Guest(card, 0);

@@ -138,6 +138,17 @@ describe('a transmit ring', () => {
     expect(card.sent).toHaveLength(posted);
   });
 
+  it('faults when it is given more than fits behind what is not finished yet', () => {
+    const card = new Card();
+    const guest = new Guest(card, 0);
+    for (let index = 0; index < 10; index += 1) guest.describeTransmit(guest.txBuffers, 10, 0);
+    guest.ring();
+    card.settle();
+    guest.ring(17);
+    card.settle();
+    expect(guest.peek(FAULT)).toBe(PRODUCER_OUT_OF_RANGE);
+  });
+
   it('takes a doorbell that says nothing new, and the last of several before they are decoded', () => {
     const card = new Card();
     const guest = new Guest(card, 0);
