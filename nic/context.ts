@@ -45,6 +45,11 @@ export class Context {
     this.receive = new DescriptorRing(cacheSlots);
   }
 
+  /** N - 1: what is left of a sequence number modulo N, as bits. */
+  get sequenceMask(): number {
+    return 0xffffffff >>> (32 - this.sequenceModulusLog2);
+  }
+
   /** N: sequence numbers run modulo this. */
   get sequenceModulus(): number {
     return 2 ** this.sequenceModulusLog2;

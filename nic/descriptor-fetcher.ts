@@ -153,7 +153,7 @@ export class DescriptorFetcher {
         this.#client.fault(context, direction, 'sequence-break', ring.fetched);
         return false;
       }
-      ring.expectedSequence = (ring.expectedSequence + 1) % context.sequenceModulus;
+      ring.expectedSequence = ((ring.expectedSequence + 1) & context.sequenceMask) >>> 0;
     }
     const length = readU16(bytes, at + 8);
     if (length === 0 || length > MAX_BUFFER_BYTES) {

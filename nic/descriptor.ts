@@ -72,8 +72,9 @@ export function encodeDescriptor(
   flags: number,
   sequence: number,
 ): void {
-  writeU32(target, offset, address % 0x100000000);
-  writeU32(target, offset + 4, Math.floor(address / 0x100000000));
+  const high = Math.floor(address / 0x100000000);
+  writeU32(target, offset, address - high * 0x100000000);
+  writeU32(target, offset + 4, high);
   target[offset + 8] = length;
   target[offset + 9] = length >>> 8;
   target[offset + 10] = flags;

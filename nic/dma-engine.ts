@@ -1,6 +1,6 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { ABORT, type HostPort } from './host-port.js';
-import type { PcieLink } from './pcie-link.js';
+import { type PcieLink, placeInPage } from './pcie-link.js';
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -257,7 +257,7 @@ export class DmaEngine {
     let left = this.#length[slot] ?? 0;
     let delayNs = 0;
     while (left > 0) {
-      const inPage = PAGE_BYTES - (address % PAGE_BYTES);
+      const inPage = PAGE_BYTES - placeInPage(address);
       const piece = Math.min(left, inPage);
       const takesNs = isRead
         ? this.#port.read(requesterId, address, piece, buffer, offset)

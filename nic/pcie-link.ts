@@ -110,7 +110,7 @@ export class PcieLink {
   /** Read requests that `length` bytes at `address` take: a request ends at an MRRS boundary or before. */
   readRequests(address: number, length: number): number {
     const unit = this.parameters.maxReadRequestBytes;
-    return Math.ceil(((address % unit) + length) / unit);
+    return Math.ceil(((placeInPage(address) & (unit - 1)) + length) / unit);
   }
 
   /**
@@ -120,12 +120,12 @@ export class PcieLink {
   completions(address: number, length: number): number {
     const { maxPayloadBytes, readCompletionBoundaryBytes, maxReadRequestBytes } = this.parameters;
     let count = 0;
-    let at = address % maxReadRequestBytes;
+    let at = placeInPage(address) & (maxReadRequestBytes - 1);
     let left = length;
     while (left > 0) {
       const asked = Math.min(left, maxReadRequestBytes - at);
       // Only the first completion can begin off the boundary, and it pays for that if there are more.
-      const lost = asked <= maxPayloadBytes ? 0 : at % readCompletionBoundaryBytes;
+      const lost = asked <= maxPayloadBytes ? 0 : at & (readCompletionBoundaryBytes - 1);
       count += Math.ceil((lost + asked) / maxPayloadBytes);
       left -= asked;
       at = 0;
@@ -136,7 +136,7 @@ export class PcieLink {
   /** Write packets that `length` bytes at `address` take: none is longer than MPS or crosses a 4 KB boundary. */
   writes(address: number, length: number): number {
     const { maxPayloadBytes } = this.parameters;
-    const first = Math.min(length, PAGE_BYTES - (address % PAGE_BYTES));
+    const first = Math.min(length, PAGE_BYTES - placeInPage(address));
     const rest = length - first;
     const whole = Math.floor(rest / PAGE_BYTES);
     return (
@@ -170,6 +170,14 @@ export class PcieLink {
     const bytes = this.writes(address, length) * this.parameters.requestHeaderBytes + length;
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
+}
+
+/**
+ * Where in its 4 KB page an address lies. The remainder operator would call a library for addresses beyond 2^31;
+ * this is a multiplication and two subtractions.
+ */
+export function placeInPage(address: number): number {
+  return address - Math.floor(address / PAGE_BYTES) * PAGE_BYTES;
 }
 
 function validate(parameters: PcieParameters): void {

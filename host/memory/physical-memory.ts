@@ -3,6 +3,32 @@ export const FRAME_BYTES = 4096;
 
 /** Host memory is given out in pieces of this size when first written, bytes: 16 frames. */
 const CHUNK_BYTES = 65_536;
+const CHUNK_MASK = CHUNK_BYTES - 1;
+
+/** Buffers start at multiples of this, as a rule; each such place remembers the last view of it. */
+const VIEW_BYTES = 2048;
+const VIEWS_PER_CHUNK = CHUNK_BYTES / VIEW_BYTES;
+
+/** A piece of backing, as bytes and as words, with the views of it that were used last. */
+class Chunk {
+  readonly bytes = new Uint8Array(CHUNK_BYTES);
+  readonly words = new Uint32Array(this.bytes.buffer);
+  readonly #views = new Array<Uint8Array | undefined>(VIEWS_PER_CHUNK).fill(undefined);
+
+  /** A view of `length` bytes at `offset`. The same buffers are used again and again, so it mostly is there already. */
+  view(offset: number, length: number): Uint8Array {
+    const place = (offset / VIEW_BYTES) | 0;
+    const known = this.#views[place];
+    if (known !== undefined && known.byteOffset === offset && known.length === length) return known;
+    const fresh = this.bytes.subarray(offset, offset + length);
+    this.#views[place] = fresh;
+    return fresh;
+  }
+}
+
+if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
+  throw new Error('this emulator needs a little-endian machine: its memory is read as bytes and as words');
+}
 
 /**
  * The machine's RAM: little-endian bytes at physical addresses. Nothing here knows who owns what; the
@@ -12,7 +38,7 @@ const CHUNK_BYTES = 65_536;
 export class PhysicalMemory {
   /** Size in frames. */
   readonly frames: number;
-  readonly #chunks: (Uint8Array | undefined)[];
+  readonly #chunks: (Chunk | undefined)[];
   #touched = 0;
 
   /** @param frames size in 4 KB frames, 1 to 2^26 (256 GB). */
@@ -21,7 +47,7 @@ export class PhysicalMemory {
       throw new RangeError(`memory.frames is ${frames}, expected a whole number from 1 to ${2 ** 26}`);
     }
     this.frames = frames;
-    this.#chunks = new Array<Uint8Array | undefined>(Math.ceil((frames * FRAME_BYTES) / CHUNK_BYTES)).fill(
+    this.#chunks = new Array<Chunk | undefined>(Math.ceil((frames * FRAME_BYTES) / CHUNK_BYTES)).fill(
       undefined,
     );
   }
@@ -44,93 +70,88 @@ export class PhysicalMemory {
   /** Copies out. The range must be RAM. */
   read(address: number, length: number, target: Uint8Array, targetOffset: number): void {
     this.#require(address, length);
-    let at = address;
+    let number = Math.floor(address / CHUNK_BYTES);
+    let within = address - number * CHUNK_BYTES;
     let to = targetOffset;
     let left = length;
     while (left > 0) {
-      const within = at % CHUNK_BYTES;
       const piece = Math.min(left, CHUNK_BYTES - within);
-      const chunk = this.#chunks[(at - within) / CHUNK_BYTES];
+      const chunk = this.#chunks[number];
       if (chunk === undefined) target.fill(0, to, to + piece);
-      else copyBytes(chunk, within, target, to, piece);
-      at += piece;
+      else if (piece <= SHORT_BYTES) copyShort(chunk.bytes, within, target, to, piece);
+      else target.set(chunk.view(within, piece), to);
       to += piece;
       left -= piece;
+      number += 1;
+      within = 0;
     }
   }
 
   /** Copies in. The range must be RAM. */
   write(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
     this.#require(address, length);
-    let at = address;
+    let number = Math.floor(address / CHUNK_BYTES);
+    let within = address - number * CHUNK_BYTES;
     let from = sourceOffset;
     let left = length;
     while (left > 0) {
-      const within = at % CHUNK_BYTES;
       const piece = Math.min(left, CHUNK_BYTES - within);
-      copyBytes(source, from, this.#chunk((at - within) / CHUNK_BYTES), within, piece);
-      at += piece;
+      const chunk = this.#chunk(number);
+      if (piece <= SHORT_BYTES) copyShort(source, from, chunk.bytes, within, piece);
+      else if (piece === source.length) chunk.bytes.set(source, within);
+      else chunk.bytes.set(source.subarray(from, from + piece), within);
       from += piece;
       left -= piece;
+      number += 1;
+      within = 0;
     }
   }
 
   /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: number, toAddress: number, length: number): void {
     this.#require(fromAddress, length);
-    let from = fromAddress;
+    let number = Math.floor(fromAddress / CHUNK_BYTES);
+    let within = fromAddress - number * CHUNK_BYTES;
     let to = toAddress;
     let left = length;
     while (left > 0) {
-      const within = from % CHUNK_BYTES;
       const piece = Math.min(left, CHUNK_BYTES - within);
-      const chunk = this.#chunks[(from - within) / CHUNK_BYTES];
+      const chunk = this.#chunks[number];
       if (chunk === undefined) this.fill(to, piece, 0);
-      else this.write(to, piece, chunk, within);
-      from += piece;
+      else this.write(to, piece, chunk.view(within, piece), 0);
       to += piece;
       left -= piece;
+      number += 1;
+      within = 0;
     }
   }
 
   fill(address: number, length: number, value: number): void {
     this.#require(address, length);
-    let at = address;
+    let number = Math.floor(address / CHUNK_BYTES);
+    let within = address - number * CHUNK_BYTES;
     let left = length;
     while (left > 0) {
-      const within = at % CHUNK_BYTES;
       const piece = Math.min(left, CHUNK_BYTES - within);
-      const number = (at - within) / CHUNK_BYTES;
       if (value !== 0 || this.#chunks[number] !== undefined)
-        this.#chunk(number).fill(value, within, within + piece);
-      at += piece;
+        this.#chunk(number).bytes.fill(value, within, within + piece);
       left -= piece;
+      number += 1;
+      within = 0;
     }
   }
 
   /** The 32-bit word at an address that is a multiple of 4. */
   readU32(address: number): number {
     this.#require(address, 4);
-    const within = address % CHUNK_BYTES;
-    const chunk = this.#chunks[(address - within) / CHUNK_BYTES];
-    if (chunk === undefined) return 0;
-    return (
-      ((chunk[within] ?? 0) |
-        ((chunk[within + 1] ?? 0) << 8) |
-        ((chunk[within + 2] ?? 0) << 16) |
-        ((chunk[within + 3] ?? 0) << 24)) >>>
-      0
-    );
+    const number = Math.floor(address / CHUNK_BYTES);
+    return this.#chunks[number]?.words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] ?? 0;
   }
 
   writeU32(address: number, value: number): void {
     this.#require(address, 4);
-    const within = address % CHUNK_BYTES;
-    const chunk = this.#chunk((address - within) / CHUNK_BYTES);
-    chunk[within] = value;
-    chunk[within + 1] = value >>> 8;
-    chunk[within + 2] = value >>> 16;
-    chunk[within + 3] = value >>> 24;
+    const number = Math.floor(address / CHUNK_BYTES);
+    this.#chunk(number).words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] = value;
   }
 
   readU64(address: number): bigint {
@@ -142,10 +163,10 @@ export class PhysicalMemory {
     this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
   }
 
-  #chunk(number: number): Uint8Array {
+  #chunk(number: number): Chunk {
     let chunk = this.#chunks[number];
     if (chunk === undefined) {
-      chunk = new Uint8Array(CHUNK_BYTES);
+      chunk = new Chunk();
       this.#chunks[number] = chunk;
       this.#touched += 1;
     }
@@ -161,17 +182,15 @@ export class PhysicalMemory {
   }
 }
 
-/** Copies short runs by hand: below about a cache line a native call costs more than the bytes. */
-function copyBytes(
+/** Below about a cache line a native call costs more than the bytes. */
+const SHORT_BYTES = 64;
+
+function copyShort(
   from: Uint8Array,
   fromOffset: number,
   to: Uint8Array,
   toOffset: number,
   length: number,
 ): void {
-  if (length <= 64) {
-    for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
-    return;
-  }
-  to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
+  for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
 }

@@ -82,7 +82,8 @@ export class ContextQueue implements PortQueue {
   /** The context is gone: nothing more is accepted, nothing more will be finished. */
   unbind(): void {
     this.#context = -1;
-    this.#finalConsumer = this.consumerInMemory();
+    // What was sent is sent; what was received and not taken is gone with the ring.
+    this.#finalConsumer = this.direction === 'transmit' ? this.consumerInMemory() : this.#finished;
   }
 
   get context(): number {
@@ -183,11 +184,13 @@ export class ContextQueue implements PortQueue {
   }
 
   completedLength(index: number): number {
+    if (this.#context < 0) return 0;
     this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
     return readU16(this.#scratch, 8);
   }
 
   completedFlags(index: number): number {
+    if (this.#context < 0) return 0;
     this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
     return readU16(this.#scratch, 10);
   }
@@ -218,7 +221,7 @@ export class ContextQueue implements PortQueue {
     this.#lengths[slot] = length;
     this.#bus[slot] = busAddress;
     encodeDescriptor(this.#scratch, 0, busAddress, length, flags, this.#sequence);
-    this.#sequence = (this.#sequence + 1) % this.#sequenceModulus;
+    this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#parts.memory.write(this.#slotAddress(this.#producer), DESCRIPTOR_BYTES, this.#scratch, 0);
     this.#producer = (this.#producer + 1) >>> 0;
   }
