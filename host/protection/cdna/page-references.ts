@@ -6,7 +6,7 @@ export interface PageReferences {
   take(frame: number): void;
   /** One less. */
   drop(frame: number): void;
-  /** A series of `drop` has ended. */
+  /** A series of `take` or `drop` has ended. */
   settle(): void;
 }
 
@@ -14,6 +14,8 @@ export interface PageReferences {
 export class PinnedPages implements PageReferences {
   readonly #parts: HostParts;
   readonly #payer: number;
+  #taken = 0;
+  #dropped = 0;
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -21,14 +23,21 @@ export class PinnedPages implements PageReferences {
   }
 
   take(frame: number): void {
-    this.#parts.processor.chargeParty(this.#payer, 'pinPage');
+    this.#taken += 1;
     this.#parts.frames.pin(frame);
   }
 
   drop(frame: number): void {
-    this.#parts.processor.chargeParty(this.#payer, 'unpinPage');
+    this.#dropped += 1;
     this.#parts.frames.unpin(frame);
   }
 
-  settle(): void {}
+  /** Charges the pages of the series together: one look-up of a price for many. */
+  settle(): void {
+    const { processor } = this.#parts;
+    if (this.#taken > 0) processor.chargeParty(this.#payer, 'pinPage', this.#taken);
+    if (this.#dropped > 0) processor.chargeParty(this.#payer, 'unpinPage', this.#dropped);
+    this.#taken = 0;
+    this.#dropped = 0;
+  }
 }

@@ -21,6 +21,8 @@ export class ValidatedGate implements SetupGate {
   readonly #references: PageReferences;
   // Descriptors below this index hold no references any more.
   #unpinned = 0;
+  // Pages that the validation of one batch has looked at: charged together.
+  #pagesLookedAt = 0;
   #timerArmed = false;
   readonly #onTimeout: number;
   readonly #releaseWork = () => this.#timeout();
@@ -50,7 +52,9 @@ export class ValidatedGate implements SetupGate {
     // be overwritten nor lose its references.
     const most = Math.min(count, queue.slots - this.held);
     let valid = 0;
+    this.#pagesLookedAt = 0;
     while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
+    this.#parts.processor.chargeParty(this.writer, 'validatePage', this.#pagesLookedAt);
     // The refusal may have cost the guest its context; nobody would drop references taken after that.
     if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
@@ -60,7 +64,9 @@ export class ValidatedGate implements SetupGate {
       this.#takePages(address, batch.lengths[index] ?? 0);
       queue.busAddresses[index] = address;
     }
-    if (admitted > 0) this.#armTimer();
+    if (admitted === 0) return 0;
+    this.#references.settle();
+    this.#armTimer();
     return admitted;
   }
 
@@ -99,7 +105,7 @@ export class ValidatedGate implements SetupGate {
   }
 
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
-    const { frames, processor } = this.#parts;
+    const { frames } = this.#parts;
     const address = batch.addresses[index] ?? 0;
     const length = batch.lengths[index] ?? 0;
     if (!Number.isInteger(address)) {
@@ -112,7 +118,7 @@ export class ValidatedGate implements SetupGate {
     }
     const last = Math.floor((address + length - 1) / FRAME_BYTES);
     for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
-      processor.chargeParty(this.writer, 'validatePage');
+      this.#pagesLookedAt += 1;
       const refusal = frames.refusalFor(queue.domain.id, frame);
       if (refusal !== undefined) {
         queue.refuse(refusal, address, length);
