@@ -1,4 +1,3 @@
-import type { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import type { Outlet } from '../scheduler/outlet.js';
 import type { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
@@ -13,7 +12,6 @@ export interface FlowParts {
   readonly transmit: TransmitPath;
   readonly receive: ReceivePath;
   readonly completions: Completions;
-  readonly transmitScheduler: DmaScheduler;
   readonly transmitDoorbells: Outlet<number>;
   readonly receiveDoorbells: Outlet<number>;
   readonly outlets: NicOutlets;
@@ -43,10 +41,10 @@ export class FrameFlow {
       this.#ringReceive(context);
       return;
     }
-    const { transmit, transmitScheduler, transmitDoorbells } = this.#parts;
+    const { transmit, transmitDoorbells } = this.#parts;
     const waited = transmit.headBytes(context.index) > 0;
     if (!transmit.refreshHead(context)) return;
-    transmit.eachFrame(context, first, count, (bytes) => transmitScheduler.arrived(context.index, bytes));
+    transmit.noteArrivals(context, first, count);
     if (!waited) transmitDoorbells.next(context.index);
   }
 

@@ -1,3 +1,4 @@
+export { STATUS_BLOCK_BYTES } from './completions.js';
 export { CONTEXT_STATES, Context, type ContextState, type Direction } from './context.js';
 export {
   COUNTERS,
@@ -8,6 +9,8 @@ export {
   FAULT_REASONS,
   type FaultReason,
 } from './counters.js';
+export { datasheet } from './datasheet.js';
+export { GROUPS_PER_CONTEXT, isGroup, readMac } from './demultiplexer.js';
 export * from './descriptor.js';
 export { DescriptorRing } from './descriptor-ring.js';
 export {
@@ -22,7 +25,7 @@ export { EventVector, MAILBOXES } from './event-vector.js';
 export { ABORT, type HostPort, type NicInstruments, type WirePort } from './host-port.js';
 export { VECTOR_RING_HEADER_BYTES } from './interrupt-vectors.js';
 export { Nic, type NicAttachments } from './nic.js';
-export { DEFAULT_NIC, type NicParameters, validateNicParameters } from './parameters.js';
-export { DEFAULT_PCIE, PcieLink, type PcieParameters } from './pcie-link.js';
+export { DEFAULT_NIC, NIC_PARAMETERS, type NicParameters, validateNicParameters } from './parameters.js';
+export { DEFAULT_PCIE, PCIE_PARAMETERS, PcieLink, type PcieParameters } from './pcie-link.js';
 export * from './registers.js';
 export type * from './streams.js';

@@ -187,7 +187,6 @@ export class Nic {
       transmit: this.#transmit,
       receive: this.#receive,
       completions: this.#completions,
-      transmitScheduler: this.transmitScheduler,
       transmitDoorbells,
       receiveDoorbells,
       outlets: this.#outlets,
@@ -303,6 +302,7 @@ export class Nic {
         completed: (context, descriptors, urgent) =>
           this.#flow.completed(context, 'transmit', descriptors, urgent),
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
+        arrived: (context, bytes) => this.transmitScheduler.arrived(context.index, bytes),
         took: (context) => this.#fetcher.consider(context, 'transmit'),
       },
       this.#outlets,

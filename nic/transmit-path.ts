@@ -38,6 +38,8 @@ export interface TransmitClient {
   /** `descriptors` of them are finished, whether their frame went or was dropped. */
   completed(context: Context, descriptors: number, urgent: boolean): void;
   fault(context: Context, reason: FaultReason, detail: number): void;
+  /** A whole frame of `bytes` (padded) has joined the context's queue. */
+  arrived(context: Context, bytes: number): void;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
 }
@@ -149,14 +151,14 @@ export class TransmitPath {
     return bytes;
   }
 
-  /** Calls `whole` with the bytes of each frame that the `count` descriptors from `first` on complete. */
-  eachFrame(context: Context, first: number, count: number, whole: (bytes: number) => void): void {
+  /** Tells of each frame that the `count` descriptors from index `first` on complete. */
+  noteArrivals(context: Context, first: number, count: number): void {
     const ring = context.transmit;
     let bytes = this.#tailBytes[context.index] ?? 0;
     for (let index = 0; index < count; index += 1) {
       bytes += ring.length(first + index);
       if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
-      whole(Math.max(bytes, PADDED_FRAME_BYTES));
+      this.#client.arrived(context, Math.max(bytes, PADDED_FRAME_BYTES));
       bytes = 0;
     }
     this.#tailBytes[context.index] = bytes;

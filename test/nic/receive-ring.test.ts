@@ -207,6 +207,7 @@ describe('a frame without a place to go', () => {
     card.settle();
     card.arrive(frame(60, guest.mac));
     card.arrive(frame(60, guest.mac));
+    expect(card.drops).toHaveLength(2);
     card.settle();
     expect(card.nic.counters.dropsOf(1)).toEqual({ 'no-receive-buffer': 2 });
     expect(guest.peek(STATUS)).toBe(OPENED);

@@ -1,6 +1,7 @@
 import { Nic } from '../../../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../../../nic/parameters.js';
 import type { CompletionEvent, DescriptorEvent, DropEvent, FaultEvent } from '../../../nic/streams.js';
+import type { Discipline } from '../../../scheduler/discipline.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { FlatHost } from './flat-host.js';
@@ -43,7 +44,11 @@ export class Card {
   readonly management: number;
   #vectorConsumer = 0;
 
-  constructor(parameters: Partial<NicParameters> = {}, memoryBytes = 1 << 20) {
+  constructor(
+    parameters: Partial<NicParameters> = {},
+    memoryBytes = 1 << 20,
+    disciplines: { readonly transmit?: Discipline; readonly receive?: Discipline } = {},
+  ) {
     this.host = new FlatHost(this.kernel, memoryBytes);
     this.nic = new Nic(
       this.kernel,
@@ -61,8 +66,8 @@ export class Card {
             });
           },
         },
-        transmitDiscipline: makeDiscipline('drr'),
-        receiveDiscipline: makeDiscipline('drr'),
+        transmitDiscipline: disciplines.transmit ?? makeDiscipline('drr'),
+        receiveDiscipline: disciplines.receive ?? makeDiscipline('drr'),
       },
     );
     this.management = this.nic.contexts.length * PAGE;
