@@ -82,31 +82,36 @@ export function reproduceIommuHardware(options: IommuHardwareOptions): IommuHard
   const emulation = new Emulation(seed);
   const points = data.rows.map((row, index): PointResult => {
     progress?.(index / data.rows.length, `${row.op} ${row.sizeBytes} B, IOMMU ${row.iommu}`);
-    return emulate(emulation, calibration, row);
+    return emulatePoint(emulation, calibration, row);
   });
-  const { parameters } = calibration;
   const on = points.filter(({ iommu }) => iommu === 'on');
   return {
     experiment: 'iommu-hardware',
     origin: DATA_ORIGIN,
     machine: data.machine,
     seed,
-    parameters: {
-      iotlb_entries: parameters.iotlbEntries,
-      read_walk_ns: parameters.readWalkNs,
-      write_walk_ns: parameters.writeWalkNs,
-      walkers: WALKERS,
-      reads_in_flight: Object.fromEntries(
-        parameters.limits.sizes('read').map((size) => [`${size}`, readsInFlight(parameters.limits, size)]),
-      ),
-      spare_reads: SPARE_READS,
-      writes_in_flight: WRITES_IN_FLIGHT,
-      fitted_to_size_bytes: calibration.fittedSizeBytes,
-      fitted_error: rounded(calibration.fittedError),
-    },
+    parameters: describeParameters(calibration),
     points,
     summary: summarize(on),
     predicted: summarize(on.filter(({ fitted }) => !fitted)),
+  };
+}
+
+/** What was found and what was given, as the result shows it. */
+export function describeParameters(calibration: Calibration): IommuHardwareResult['parameters'] {
+  const { parameters } = calibration;
+  return {
+    iotlb_entries: parameters.iotlbEntries,
+    read_walk_ns: parameters.readWalkNs,
+    write_walk_ns: parameters.writeWalkNs,
+    walkers: WALKERS,
+    reads_in_flight: Object.fromEntries(
+      parameters.limits.sizes('read').map((size) => [`${size}`, readsInFlight(parameters.limits, size)]),
+    ),
+    spare_reads: SPARE_READS,
+    writes_in_flight: WRITES_IN_FLIGHT,
+    fitted_to_size_bytes: calibration.fittedSizeBytes,
+    fitted_error: rounded(calibration.fittedError),
   };
 }
 
@@ -117,7 +122,8 @@ export function summarize(points: readonly PointResult[]): ErrorSummary {
   return { rows: errors.length, medianAbsError: rank(0.5), p95AbsError: rank(0.95), maxAbsError: rank(1) };
 }
 
-function emulate(
+/** One row on the calibrated machine. It depends on the row and the seed alone, not on the rows before it. */
+export function emulatePoint(
   emulation: Emulation,
   { parameters, fittedSizeBytes }: Calibration,
   row: HardwareRow,
@@ -150,6 +156,7 @@ function readData(path: string | undefined): HardwareData {
   return parseHardwareRows(text, basename(path));
 }
 
+/** To five places; adding zero makes a minus zero, which JSON cannot carry, a zero. */
 function rounded(value: number): number {
-  return Math.round(value * 1e5) / 1e5;
+  return Math.round(value * 1e5) / 1e5 + 0;
 }
