@@ -34,8 +34,8 @@ interface Member {
  *
  * - work conservation: somebody is chosen whenever somebody waits, or it is said when to ask again;
  * - only who waits is chosen (frames of one context cannot change places: a discipline names no frames);
- * - asking `select` once more, and activating who is active, changes nothing that follows. The twin, which is
- *   spared those calls, has to make the same grants;
+ * - asking `select` again at once, and activating who is active, changes nothing that follows. The twin, which
+ *   is spared those calls, has to make the same grants;
  * - `checkInvariants` after every step.
  */
 export class VirtualLink {
@@ -125,9 +125,17 @@ export class VirtualLink {
     this.#checkInvariants();
   }
 
-  /** Asks who would be next and does not act on the answer. */
+  /** Asks who would be next, twice, and does not act on the answer: there may be no room for the frame yet. */
   ask(): void {
-    if (this.#line.freeAtNs <= this.#nowNs) this.#subject.select(this.#nowNs);
+    if (this.#line.freeAtNs > this.#nowNs) return;
+    const first = this.#agree();
+    const second = this.#subject.select(this.#nowNs);
+    if (first !== second) {
+      this.broken(
+        'needless calls change nothing',
+        `context ${first} is chosen at ${this.#nowNs} ns, and then ${second}`,
+      );
+    }
   }
 
   /**

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { checkDiscipline, LawBroken } from '../../../scheduler/laws/index.js';
+import { type ClockFlaw, MutantRoundRobin, MutantStartTime, type RoundFlaw } from './mutants.js';
+
+function lawBrokenBy(check: () => unknown): string {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof LawBroken) return error.law;
+    throw error;
+  }
+  return 'no law';
+}
+
+const sharing = ['shares follow weights', 'an idle context gains nothing', 'nobody starves'];
+
+describe('a flawed round robin is caught', () => {
+  it('and a flawless one of the same make is not', () => {
+    expect(checkDiscipline(() => new MutantRoundRobin('none')).gapChecks).toBeGreaterThan(1000);
+  });
+
+  const flaws: [RoundFlaw, string[]][] = [
+    ['deficit kept while idle', sharing],
+    ['weight in eight bits', sharing],
+    ['wrap-around skips the first context', sharing],
+    ['a second doorbell is a second place', ['needless calls change nothing', ...sharing]],
+    ['asking grants a quantum', ['needless calls change nothing', ...sharing]],
+    ['frames counted as equal', sharing],
+  ];
+  it.each(flaws)('%s', (flaw, laws) => {
+    expect(laws).toContain(lawBrokenBy(() => checkDiscipline(() => new MutantRoundRobin(flaw))));
+  });
+});
+
+describe('a flawed virtual clock is caught', () => {
+  it('and a flawless one of the same make is not', () => {
+    expect(checkDiscipline(() => new MutantStartTime('none')).gapChecks).toBeGreaterThan(1000);
+  });
+
+  const flaws: [ClockFlaw, string[]][] = [
+    ['idling earns credit', sharing],
+    ['idling costs what it would have sent', sharing],
+    ['inverse weight cut to 8 bits', sharing],
+    ['clock of the slowest', sharing],
+  ];
+  it.each(flaws)('%s', (flaw, laws) => {
+    expect(laws).toContain(lawBrokenBy(() => checkDiscipline(() => new MutantStartTime(flaw))));
+  });
+});

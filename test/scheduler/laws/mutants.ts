@@ -1,0 +1,190 @@
+import { type BoundParty, type Discipline, NOBODY, type Share } from '../../../scheduler/discipline.js';
+
+/** What is wrong with a round robin. Each has been shipped by somebody. */
+export type RoundFlaw =
+  | 'none'
+  | 'deficit kept while idle'
+  | 'weight in eight bits'
+  | 'wrap-around skips the first context'
+  | 'a second doorbell is a second place'
+  | 'asking grants a quantum'
+  | 'frames counted as equal';
+
+/** Deficit round robin as a textbook writes it, with arrays and without care, and one flaw at most. */
+export class MutantRoundRobin implements Discipline {
+  readonly name: string;
+  readonly #flaw: RoundFlaw;
+  readonly #quantum = new Map<number, number>();
+  readonly #deficit = new Map<number, number>();
+  readonly #head = new Map<number, number>();
+  #round: number[] = [];
+  #visitOpen = false;
+
+  constructor(flaw: RoundFlaw) {
+    this.name = `mutant drr (${flaw})`;
+    this.#flaw = flaw;
+  }
+
+  join(context: number, share: Share): void {
+    const weight = this.#flaw === 'weight in eight bits' ? Math.max(1, share.weight & 0xff) : share.weight;
+    this.#quantum.set(context, weight * 1514);
+    this.#deficit.set(context, 0);
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+  }
+
+  activate(context: number, headBytes: number): void {
+    const waits = this.#head.has(context);
+    if (waits && this.#flaw !== 'a second doorbell is a second place') return;
+    this.#head.set(context, headBytes);
+    this.#round.push(context);
+  }
+
+  select(): number {
+    for (;;) {
+      const context = this.#round[0];
+      if (context === undefined) return NOBODY;
+      const deficit = this.#deficit.get(context) ?? 0;
+      const granted =
+        !this.#visitOpen || this.#flaw === 'asking grants a quantum' ? (this.#quantum.get(context) ?? 0) : 0;
+      this.#deficit.set(context, deficit + granted);
+      this.#visitOpen = true;
+      if (this.#cost(this.#head.get(context) ?? 0) <= deficit + granted) return context;
+      this.#nextVisit();
+    }
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number): void {
+    this.#deficit.set(context, (this.#deficit.get(context) ?? 0) - this.#cost(bytes));
+    if (nextHeadBytes > 0) this.#head.set(context, nextHeadBytes);
+    else this.withdraw(context);
+  }
+
+  withdraw(context: number): void {
+    this.#head.delete(context);
+    if (this.#flaw !== 'deficit kept while idle') this.#deficit.set(context, 0);
+    if (this.#round[0] === context) this.#visitOpen = false;
+    this.#round = this.#round.filter((other) => other !== context);
+  }
+
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return 1514 + (i.maxFrameBytes - 1) / i.weight + (j.maxFrameBytes - 1) / j.weight;
+  }
+
+  checkInvariants(): void {
+    // None: a mutant is to be caught by what it does.
+  }
+
+  #cost(bytes: number): number {
+    return this.#flaw === 'frames counted as equal' ? Math.min(bytes, 1514) : bytes;
+  }
+
+  #nextVisit(): void {
+    this.#visitOpen = false;
+    const [first, ...rest] = this.#round;
+    if (first === undefined) return;
+    this.#round = [...rest, first];
+    // The lowest number comes after the highest, and is passed over where the round wraps.
+    const next = this.#round[0];
+    if (this.#flaw === 'wrap-around skips the first context' && this.#round.length > 1 && next === 0) {
+      this.#round = [...this.#round.slice(1), 0];
+    }
+  }
+}
+
+/** What is wrong with a virtual clock. */
+export type ClockFlaw =
+  | 'none'
+  | 'idling earns credit'
+  | 'idling costs what it would have sent'
+  | 'inverse weight cut to 8 bits'
+  | 'clock of the slowest';
+
+/** Start-time fair queueing with numbers for tags, and one flaw at most. */
+export class MutantStartTime implements Discipline {
+  readonly name: string;
+  readonly #flaw: ClockFlaw;
+  readonly #weight = new Map<number, number>();
+  readonly #start = new Map<number, number>();
+  readonly #finish = new Map<number, number>();
+  readonly #waiting = new Set<number>();
+  #clock = 0;
+
+  constructor(flaw: ClockFlaw) {
+    this.name = `mutant sfq (${flaw})`;
+    this.#flaw = flaw;
+  }
+
+  join(context: number, share: Share): void {
+    this.#weight.set(context, share.weight);
+    // What it finished with outlives leaving, as in the original.
+    if (!this.#finish.has(context)) this.#finish.set(context, 0);
+  }
+
+  leave(context: number): void {
+    this.withdraw(context);
+  }
+
+  activate(context: number, headBytes: number): void {
+    if (this.#waiting.has(context)) return;
+    const finish = this.#finish.get(context) ?? 0;
+    const start = this.#flaw === 'idling earns credit' ? finish : Math.max(finish, this.#clock);
+    this.#waiting.add(context);
+    this.#tag(context, this.#flaw === 'idling costs what it would have sent' ? 2 * start : start, headBytes);
+  }
+
+  select(): number {
+    let best = NOBODY;
+    for (const context of this.#waiting) {
+      if (best === NOBODY || this.#before(context, best)) best = context;
+    }
+    return best;
+  }
+
+  served(context: number, _bytes: number, nextHeadBytes: number): void {
+    const start = this.#start.get(context) ?? 0;
+    this.#clock = this.#flaw === 'clock of the slowest' ? 0 : start;
+    // Arrived during this service, whatever the order of the calls.
+    for (const other of this.#waiting) {
+      if ((this.#start.get(other) ?? 0) < start && this.#flaw === 'none') {
+        this.#tag(
+          other,
+          start,
+          ((this.#finish.get(other) ?? 0) - (this.#start.get(other) ?? 0)) * (this.#weight.get(other) ?? 1),
+        );
+      }
+    }
+    if (nextHeadBytes > 0) this.#tag(context, this.#finish.get(context) ?? 0, nextHeadBytes);
+    else this.#waiting.delete(context);
+  }
+
+  withdraw(context: number): void {
+    if (!this.#waiting.delete(context)) return;
+    this.#finish.set(context, this.#start.get(context) ?? 0);
+  }
+
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + 1e-3;
+  }
+
+  checkInvariants(): void {
+    // None: a mutant is to be caught by what it does.
+  }
+
+  #before(i: number, j: number): boolean {
+    const [left, right] = [this.#start.get(i) ?? 0, this.#start.get(j) ?? 0];
+    return left < right || (left === right && i < j);
+  }
+
+  #tag(context: number, start: number, bytes: number): void {
+    const weight = this.#weight.get(context) ?? 1;
+    const step =
+      this.#flaw === 'inverse weight cut to 8 bits'
+        ? (bytes * Math.max(1, Math.floor(256 / weight))) / 256
+        : bytes / weight;
+    this.#start.set(context, start);
+    this.#finish.set(context, start + step);
+  }
+}
