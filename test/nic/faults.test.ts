@@ -4,6 +4,8 @@ import type { Access } from './support/flat-host.js';
 import { frame } from './support/frames.js';
 import { Guest } from './support/guest.js';
 import {
+  COALESCE_FRAMES,
+  COALESCE_NS,
   FAULT,
   FAULTED,
   M_FAULT_CONTEXT,
@@ -146,6 +148,27 @@ describe('revocation while transfers are in flight', () => {
       expect(memory.every((byte) => byte === 0xcc)).toBe(true);
       expect(other.txConsumer).toBe(5);
       expect(card.nic.framesInside).toEqual({ transmit: 0, receive: 0, switching: 0 });
+    }
+  });
+
+  it('leaves no write-back and no timer of the last owner to the next one', () => {
+    for (const stopped of ['write-back under way', 'timer running']) {
+      const card = new Card();
+      const first = new Guest(card, 0);
+      first.mailbox(COALESCE_FRAMES, stopped === 'timer running' ? 100 : 1);
+      first.mailbox(COALESCE_NS, 90_000_000);
+      card.host.takesNs = (access) => (access.address === first.statusBlock ? 50_000_000 : 0);
+      first.send(frame(60));
+      card.run(1_000_000);
+      card.command(0, REVOKE);
+      card.host.takesNs = () => 0;
+      const second = new Guest(card, 0);
+      second.mailbox(COALESCE_NS, 5_000);
+      second.send(frame(60));
+      card.run(20_000);
+      expect(second.txConsumer, stopped).toBe(1);
+      card.settle();
+      expect(card.completions).toHaveLength(1);
     }
   });
 
