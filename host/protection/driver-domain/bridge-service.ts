@@ -1,0 +1,261 @@
+import { readMac } from '../../../nic/demultiplexer.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import type { BackEnd } from './back-end.js';
+import { Bridge } from './bridge.js';
+import { FrameParts, NO_FRAME } from './frame-parts.js';
+import type { GrantOperations } from './grant-operations.js';
+import type { PhysicalPort, SentListener } from './physical-port.js';
+
+/** Why the driver domain gave a frame (or a copy of it for one destination) up. */
+export const BRIDGE_DROPS = [
+  'no-receive-buffer',
+  'unknown-destination',
+  'source-mac-spoofed',
+  'bad-grant',
+  'bad-frame',
+  'port-closed',
+  'no-device',
+] as const;
+export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
+
+/** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
+const MAX_PIECES = 48;
+/** Nobody waits to hear that this frame has left. */
+const NOBODY = -1;
+
+/** What the service works with. */
+export interface BridgeServicePlan {
+  readonly host: HostParts;
+  readonly domain: Domain;
+  readonly grants: GrantOperations;
+  readonly device: PhysicalPort;
+  readonly transfer: 'copy' | 'flip';
+  /** Frames each way that one unit of work handles. */
+  readonly budget: number;
+}
+
+/**
+ * What the driver domain does all day, on its own CPU time: takes frames from the NIC and from guests in turn,
+ * bridges them, and hands them on. One unit of work stays within a budget; while there is more to do the NIC's
+ * interrupts stay masked.
+ *
+ * Every frame is accounted for: what came (and each further copy of it) went to the wire, to a guest, or was
+ * dropped for a reason.
+ */
+export class BridgeService implements SentListener {
+  readonly bridge = new Bridge();
+  readonly #plan: BridgeServicePlan;
+  readonly #backEnds = new Map<number, BackEnd>();
+  readonly #round: BackEnd[] = [];
+  readonly #frame = new FrameParts(MAX_PIECES);
+  readonly #head = new Uint8Array(12);
+  readonly #targets: BackEnd[] = [];
+  readonly #work = () => this.#service();
+  readonly #takeReceived = (frame: FrameParts) => this.#fromDevice(frame);
+  readonly #drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [reason, 0])) as Record<
+    BridgeDrop,
+    number
+  >;
+  #scheduled = false;
+  #masked = false;
+  #fromGuests = 0;
+  #fromWire = 0;
+  #toWire = 0;
+  #toGuests = 0;
+  #furtherCopies = 0;
+
+  constructor(plan: BridgeServicePlan) {
+    this.#plan = plan;
+    plan.device.port.onInterrupt(() => {
+      plan.host.processor.charge('guestInterrupt');
+      this.#masked = true;
+      plan.device.port.maskInterrupts(true);
+      this.wake();
+    });
+  }
+
+  /** Frames given up, by reason. */
+  get drops(): Readonly<Record<BridgeDrop, number>> {
+    return this.#drops;
+  }
+
+  /** Frames by where they came from and went to. */
+  get counters(): Readonly<
+    Record<'framesFromGuests' | 'framesFromWire' | 'framesToWire' | 'framesToGuests', number>
+  > {
+    return {
+      framesFromGuests: this.#fromGuests,
+      framesFromWire: this.#fromWire,
+      framesToWire: this.#toWire,
+      framesToGuests: this.#toGuests,
+    };
+  }
+
+  /** The guests that are connected. */
+  get backEnds(): Iterable<BackEnd> {
+    return this.#backEnds.values();
+  }
+
+  connect(backEnd: BackEnd): void {
+    this.#backEnds.set(backEnd.front.context, backEnd);
+    this.bridge.add(backEnd);
+  }
+
+  /** Nothing is taken from this guest or given to it any more. */
+  disconnect(context: number): BackEnd | undefined {
+    const backEnd = this.#backEnds.get(context);
+    if (backEnd === undefined) return undefined;
+    this.#backEnds.delete(context);
+    this.bridge.remove(backEnd);
+    const at = this.#round.indexOf(backEnd);
+    if (at >= 0) this.#round.splice(at, 1);
+    return backEnd;
+  }
+
+  /** A guest has sent an event: it has its turn. */
+  onGuestEvent(backEnd: BackEnd): void {
+    this.#plan.host.processor.charge('guestInterrupt');
+    this.#enqueue(backEnd);
+    this.wake();
+  }
+
+  /** There is something to do. */
+  wake(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#plan.host.processor.post(this.#plan.domain.party, this.#work);
+  }
+
+  sent(front: number, firstRequest: number, requests: number): void {
+    this.#backEnds.get(front)?.complete(firstRequest, requests);
+  }
+
+  done(frame: number): void {
+    this.#plan.grants.unmap(frame);
+  }
+
+  checkInvariants(): void {
+    const drops = BRIDGE_DROPS.reduce((sum, reason) => sum + this.#drops[reason], 0);
+    const came = this.#fromGuests + this.#fromWire + this.#furtherCopies;
+    const went = this.#toWire + this.#toGuests + drops;
+    if (came !== went) throw new Error(`${came} frames came to the bridge, ${went} left it or were dropped`);
+  }
+
+  #enqueue(backEnd: BackEnd): void {
+    if (backEnd.queued || backEnd.closed) return;
+    backEnd.queued = true;
+    this.#round.push(backEnd);
+  }
+
+  #service(): void {
+    const { grants, device, budget } = this.#plan;
+    this.#scheduled = false;
+    grants.beginBatch();
+    device.reclaim(this);
+    const received = device.receive(budget, this.#frame, this.#takeReceived);
+    const more = this.#serveGuests();
+    device.flush();
+    for (const backEnd of this.#backEnds.values()) backEnd.tellGuest();
+    if (received === budget || more) {
+      this.wake();
+    } else if (this.#masked) {
+      this.#masked = false;
+      device.port.maskInterrupts(false);
+    }
+  }
+
+  /** Takes a frame of each guest in turn; true if the budget ended it. What the NIC has no room for waits for it. */
+  #serveGuests(): boolean {
+    const { device, budget } = this.#plan;
+    for (let count = 0; count < budget; count += 1) {
+      if (device.room < MAX_PIECES) return false;
+      const backEnd = this.#round.shift();
+      if (backEnd === undefined) return false;
+      backEnd.queued = false;
+      if (this.#serveOne(backEnd) && backEnd.hasRequests) this.#enqueue(backEnd);
+      else backEnd.sleep();
+    }
+    return this.#round.length > 0;
+  }
+
+  /** Takes one frame; false if there was none (or only the beginning of one). */
+  #serveOne(backEnd: BackEnd): boolean {
+    const { host, device, transfer } = this.#plan;
+    const frame = this.#frame;
+    const copied = transfer === 'copy';
+    const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
+    if (found === 'nothing') return false;
+    host.processor.charge('backEndTransmit');
+    this.#fromGuests += 1;
+    let waits = false;
+    if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
+    else this.#drop(found);
+    // What was copied is the driver domain's own now; what was mapped is answered when it has left.
+    if (!waits) backEnd.complete(backEnd.firstRequest, backEnd.requests);
+    return true;
+  }
+
+  /** Bridges a frame of a guest; true if it goes to the wire. */
+  #fromGuest(backEnd: BackEnd, frame: FrameParts): boolean {
+    frame.readHead(this.#plan.host.memory, this.#head);
+    const destination = readMac(this.#head, 0);
+    let copies = 0;
+    let sent = false;
+    if (backEnd.front.options.antiSpoofing && readMac(this.#head, 6) !== backEnd.mac) {
+      this.#drop('source-mac-spoofed');
+      copies = 1;
+    } else {
+      copies = this.#deliverAll(destination, backEnd, frame, false);
+      if (this.bridge.leaves(destination)) {
+        copies += 1;
+        sent = this.#toDevice(backEnd, frame);
+      }
+      if (copies === 0) this.#drop('unknown-destination');
+    }
+    this.#furtherCopies += Math.max(0, copies - 1);
+    if (!sent)
+      for (let piece = 0; piece < frame.count; piece += 1)
+        if (frame.mapped[piece] !== NO_FRAME) this.#plan.grants.unmap(frame.mapped[piece] ?? 0);
+    return sent;
+  }
+
+  #fromDevice(frame: FrameParts): void {
+    this.#plan.host.processor.charge('backEndReceive');
+    this.#fromWire += 1;
+    frame.readHead(this.#plan.host.memory, this.#head);
+    const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, this.#plan.transfer === 'flip');
+    if (copies === 0) this.#drop('unknown-destination');
+    this.#furtherCopies += Math.max(0, copies - 1);
+  }
+
+  /** Gives a frame to every guest that it is for; a page can be flipped to one alone. Returns how many there were. */
+  #deliverAll(mac: number, from: BackEnd | undefined, frame: FrameParts, flip: boolean): number {
+    const targets = this.#targets;
+    targets.length = 0;
+    // A list of its own: a guest that loses its port over this frame leaves the bridge meanwhile.
+    for (const target of this.bridge.destinations(mac, from)) targets.push(target);
+    for (let index = 0; index < targets.length; index += 1) {
+      const outcome = targets[index]?.deliver(frame, flip && targets.length === 1) ?? 'port-closed';
+      if (outcome === 'delivered') this.#toGuests += 1;
+      else this.#drop(outcome);
+    }
+    return targets.length;
+  }
+
+  #toDevice(backEnd: BackEnd, frame: FrameParts): boolean {
+    const { device, transfer } = this.#plan;
+    if (!device.isOpen) {
+      this.#drop('no-device');
+      return false;
+    }
+    const waits = transfer === 'flip' ? backEnd.front.context : NOBODY;
+    device.send(frame, waits, backEnd.firstRequest, backEnd.requests);
+    this.#toWire += 1;
+    return true;
+  }
+
+  #drop(reason: BridgeDrop): void {
+    this.#drops[reason] += 1;
+  }
+}

@@ -1,0 +1,47 @@
+import { isGroup } from '../../../nic/demultiplexer.js';
+import type { BackEnd } from './back-end.js';
+
+/** Ethernet's largest address: everybody. */
+const BROADCAST = 0xffffffffffff;
+
+/** Says which guests a frame is for, and whether the wire gets it: by address, as a software bridge does. */
+export class Bridge {
+  readonly #byMac = new Map<number, BackEnd>();
+  readonly #ports: BackEnd[] = [];
+  readonly #found: BackEnd[] = [];
+
+  /** Ports in the order in which they came. */
+  get ports(): readonly BackEnd[] {
+    return this.#ports;
+  }
+
+  has(mac: number): boolean {
+    return this.#byMac.has(mac);
+  }
+
+  add(port: BackEnd): void {
+    this.#byMac.set(port.mac, port);
+    this.#ports.push(port);
+  }
+
+  remove(port: BackEnd): void {
+    this.#byMac.delete(port.mac);
+    this.#ports.splice(this.#ports.indexOf(port), 1);
+  }
+
+  /** Whether a frame that a guest sends to `mac` goes out: to anybody but a station behind the bridge. */
+  leaves(mac: number): boolean {
+    return isGroup(mac) || !this.#byMac.has(mac);
+  }
+
+  /** The guests that a frame to `mac` is for, but `from`. The list is reused by the next call. */
+  destinations(mac: number, from: BackEnd | undefined): readonly BackEnd[] {
+    const found = this.#found;
+    found.length = 0;
+    // Group membership is not kept here: a group's frames go to all, as a bridge without snooping sends them.
+    const all = mac === BROADCAST || isGroup(mac);
+    for (const port of this.#ports)
+      if (port !== from && (all || port.mac === mac || port.promiscuous)) found.push(port);
+    return found;
+  }
+}

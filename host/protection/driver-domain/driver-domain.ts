@@ -1,0 +1,185 @@
+import { OpenGate } from '../../bus/access-gate.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import type { EventChannel } from '../../hypervisor/event-channel.js';
+import type { GuestPort, PortOptions } from '../guest-port.js';
+import type { Protection, ProtectionCounters } from '../protection.js';
+import { BackEnd } from './back-end.js';
+import { BRIDGE_DROPS, type BridgeDrop, BridgeService } from './bridge-service.js';
+import { FrontEnd } from './front-end.js';
+import { GrantOperations } from './grant-operations.js';
+import { PhysicalPort } from './physical-port.js';
+
+export interface DriverDomainOptions {
+  /**
+   * `copy`: the hypervisor copies every frame in and out of guests. `flip`: sent frames are mapped where they
+   * lie, received pages change hands where the guest posted whole pages. @defaultValue 'copy'
+   */
+  readonly transfer?: 'copy' | 'flip';
+  /** Core that the driver domain runs on. @defaultValue 0 */
+  readonly core?: number;
+  /** Slots of its own rings, a power of two, 128 to 4,096. @defaultValue 256 */
+  readonly slots?: number;
+  /** Frames each way that one unit of work handles. @defaultValue 64 */
+  readonly budget?: number;
+  /** Station address of the driver domain itself. @defaultValue 02:ff:00:00:00:01 */
+  readonly mac?: number;
+}
+
+/** A running driver domain, and what it is made of. */
+interface Running {
+  readonly host: HostParts;
+  readonly domain: Domain;
+  readonly grants: GrantOperations;
+  readonly device: PhysicalPort;
+  readonly service: BridgeService;
+}
+
+/**
+ * The fake device: guests see a paravirtual front end, and a driver domain has the NIC's only context, bridges
+ * by station address, and moves the frames between its memory and the guests' by grants that the hypervisor
+ * checks (Xen's split drivers; the baseline of the CDNA paper).
+ *
+ * Guests share no part of the card, so there is nothing to protect at either gate; the price is the driver
+ * domain's time, and trust in it. Guests take turns, a frame each; weights are not looked at. A page that is
+ * mapped for sending when its port closes stays pinned until the NIC has read it.
+ */
+export class DriverDomain implements Protection {
+  readonly name = 'driver-domain';
+  readonly gate = new OpenGate();
+  readonly #options: Required<DriverDomainOptions>;
+  #running: Running | undefined;
+  #closedAccepted = 0;
+  #closedRefused = 0;
+
+  /** @throws RangeError for options that no driver domain can have. */
+  constructor(options: DriverDomainOptions = {}) {
+    this.#options = {
+      transfer: 'copy',
+      core: 0,
+      slots: 256,
+      budget: 64,
+      mac: 0x02_ff_00_00_00_01,
+      ...options,
+    };
+    const { transfer, core, slots, budget } = this.#options;
+    if (transfer !== 'copy' && transfer !== 'flip')
+      throw new RangeError(`driver-domain.transfer is ${transfer}, expected copy or flip`);
+    requireRange('core', core, 0, 1023);
+    requireRange('slots', slots, 128, 4096);
+    if ((slots & (slots - 1)) !== 0)
+      throw new RangeError(`driver-domain.slots is ${slots}, expected a power of two`);
+    requireRange('budget', budget, 1, 4096);
+  }
+
+  /** The driver domain; undefined before `install`. */
+  get domain(): Domain | undefined {
+    return this.#running?.domain;
+  }
+
+  /** Frames that the bridge gave up, by reason. */
+  get drops(): Readonly<Record<BridgeDrop, number>> {
+    return this.#installed().service.drops;
+  }
+
+  install(host: HostParts): void {
+    host.hypervisor.attachVectorRing((physical) => physical);
+    const { transfer, core, slots, budget, mac } = this.#options;
+    const domain = host.hypervisor.createDomain('driver domain', 'driver-domain', core);
+    const grants = new GrantOperations(host, domain);
+    const device = new PhysicalPort(host, domain, mac, slots, transfer === 'copy');
+    const service = new BridgeService({ host, domain, grants, device, transfer, budget });
+    this.#running = { host, domain, grants, device, service };
+    host.hypervisor.onRevoked((context) => {
+      if (context !== device.port.context) return;
+      device.port.markClosed();
+      device.port.freeRings();
+      service.wake();
+    });
+  }
+
+  openPort(domain: Domain, options: PortOptions): GuestPort {
+    const { host, domain: self, grants, service } = this.#installed();
+    if (service.bridge.has(options.mac) || options.mac === this.#options.mac)
+      throw new RangeError(
+        `${domain.name}: port.mac ${macText(options.mac)} is taken, expected one of its own`,
+      );
+    const line: { events?: EventChannel } = {};
+    const front: FrontEnd = new FrontEnd(host, domain, options, {
+      grantee: self.id,
+      notify: () => {
+        host.hypervisor.enterHypercall();
+        if (line.events !== undefined) host.hypervisor.notify(line.events);
+      },
+      onRevoked: () => {
+        line.events?.close();
+        this.#forget(front);
+      },
+    });
+    const backEnd = new BackEnd(host, front, grants);
+    line.events = host.hypervisor.openChannel(self, () => service.onGuestEvent(backEnd));
+    service.connect(backEnd);
+    return front;
+  }
+
+  closePort(port: GuestPort): void {
+    this.#running?.host.hypervisor.revokeContext(port.context);
+  }
+
+  counters(): ProtectionCounters {
+    const { service, grants } = this.#installed();
+    let accepted = this.#closedAccepted;
+    let refused = this.#closedRefused;
+    for (const { front, refused: atBackEnd } of service.backEnds) {
+      accepted += front.transmit.accepted + front.receive.accepted;
+      refused += front.transmit.refused + front.receive.refused + atBackEnd;
+    }
+    const drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [`drop:${reason}`, service.drops[reason]]));
+    return {
+      accepted,
+      refused,
+      checked: 0,
+      denied: 0,
+      details: { ...service.counters, ...grants.counters, ...drops },
+    };
+  }
+
+  checkInvariants(): void {
+    if (this.#running === undefined) return;
+    const { service, host, device } = this.#running;
+    service.checkInvariants();
+    let pinned = device.mappedInFlight;
+    for (const backEnd of service.backEnds) {
+      pinned += backEnd.pinnedFrames;
+      backEnd.front.checkInvariants();
+    }
+    const { pinsTaken, pinsReleased } = host.frames;
+    if (pinsTaken - pinsReleased !== pinned)
+      throw new Error(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
+  }
+
+  #installed(): Running {
+    if (this.#running === undefined) throw new Error('the driver domain is not installed');
+    return this.#running;
+  }
+
+  #forget(front: FrontEnd): void {
+    const backEnd = this.#installed().service.disconnect(front.context);
+    this.#closedAccepted += front.transmit.accepted + front.receive.accepted;
+    this.#closedRefused += front.transmit.refused + front.receive.refused + (backEnd?.refused ?? 0);
+    front.close();
+    backEnd?.close();
+  }
+}
+
+function requireRange(field: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new RangeError(
+      `driver-domain.${field} is ${value}, expected a whole number from ${least} to ${most}`,
+    );
+}
+
+function macText(mac: number): string {
+  const digits = mac.toString(16).padStart(12, '0');
+  return [0, 2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(':');
+}

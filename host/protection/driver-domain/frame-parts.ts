@@ -1,0 +1,70 @@
+import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+
+/** No page is mapped for this piece, or no page has taken its place. */
+export const NO_FRAME = -1;
+
+/** A frame as it lies in memory: pieces, none of them across a page. Reused from frame to frame. */
+export class FrameParts {
+  readonly addresses: Float64Array;
+  readonly lengths: Uint32Array;
+  /** A guest's frame that is mapped for the piece, or NO_FRAME. */
+  readonly mapped: Int32Array;
+  /** The frame that came in exchange when the piece's own was flipped away, or NO_FRAME. */
+  readonly exchanged: Int32Array;
+  count = 0;
+  /** Bytes of all pieces. */
+  total = 0;
+
+  constructor(capacity: number) {
+    this.addresses = new Float64Array(capacity);
+    this.lengths = new Uint32Array(capacity);
+    this.mapped = new Int32Array(capacity);
+    this.exchanged = new Int32Array(capacity);
+  }
+
+  get full(): boolean {
+    return this.count === this.addresses.length;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.total = 0;
+  }
+
+  add(address: number, length: number, mapped: number = NO_FRAME): void {
+    if (this.full) throw new Error('a frame in more pieces than anybody allowed');
+    this.addresses[this.count] = address;
+    this.lengths[this.count] = length;
+    this.mapped[this.count] = mapped;
+    this.exchanged[this.count] = NO_FRAME;
+    this.count += 1;
+    this.total += length;
+  }
+
+  /** Adds bytes that lie right behind the last ones; a new piece begins where a page does. */
+  extend(address: number, length: number): void {
+    let at = address;
+    let left = length;
+    while (left > 0) {
+      const piece = Math.min(left, FRAME_BYTES - (at % FRAME_BYTES));
+      if (this.count === 0 || at % FRAME_BYTES === 0) {
+        this.add(at, piece);
+      } else {
+        this.lengths[this.count - 1] = (this.lengths[this.count - 1] ?? 0) + piece;
+        this.total += piece;
+      }
+      at += piece;
+      left -= piece;
+    }
+  }
+
+  /** The first bytes of the frame, as many as `target` takes. */
+  readHead(memory: PhysicalMemory, target: Uint8Array): void {
+    let at = 0;
+    for (let index = 0; index < this.count && at < target.length; index += 1) {
+      const piece = Math.min(this.lengths[index] ?? 0, target.length - at);
+      memory.read(this.addresses[index] ?? 0, piece, target, at);
+      at += piece;
+    }
+  }
+}

@@ -1,0 +1,199 @@
+import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import type { DomainId } from '../../memory/frame-table.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { requireSlots } from '../context-queue.js';
+import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from '../guest-port.js';
+import type { GrantTable } from './grant-table.js';
+import { SharedRing, sharedRingBytes } from './shared-ring.js';
+
+/** Pages that one buffer may touch, and so references of a slot. */
+export const PAGES_PER_SLOT = Math.ceil((MAX_FRAME_BYTES - 1) / FRAME_BYTES) + 1;
+/** Frame numbers have 32 bits in a grant. */
+const ADDRESS_LIMIT = 2 ** 32 * FRAME_BYTES;
+const MAX_BUFFER_BYTES = (PAGES_PER_SLOT - 1) * FRAME_BYTES;
+
+/** What a front queue needs from its front end. */
+export interface FrontQueuePlan {
+  readonly direction: 'transmit' | 'receive';
+  readonly slots: number;
+  readonly domain: Domain;
+  readonly grants: GrantTable;
+  /** First of its references in the table. */
+  readonly firstReference: number;
+  /** Whom buffers are granted to. */
+  readonly grantee: DomainId;
+  /** Sends the back end an event. */
+  readonly notify: () => void;
+}
+
+/**
+ * One direction of a front end, and the guest's code: it grants the pages of each buffer, writes requests into
+ * the shared ring and reads responses from it. It checks nothing that it does not need itself; what is wrong
+ * with a request is found at the other end, and comes back as an empty response and a fault.
+ */
+export class FrontQueue implements PortQueue {
+  readonly slots: number;
+  readonly shared: SharedRing;
+  readonly plan: FrontQueuePlan;
+  readonly #parts: HostParts;
+  readonly #ringFrames: readonly number[];
+  readonly #pages: Uint8Array;
+  #producer = 0;
+  #finished = 0;
+  #consumerRead = 0;
+  #refusal: SetupFault | undefined;
+  #accepted = 0;
+  #refused = 0;
+  #finalConsumer = 0;
+  #closed = false;
+
+  /** @throws RangeError for slots that no port can have, or when the guest has no memory left. */
+  constructor(parts: HostParts, plan: FrontQueuePlan) {
+    requireSlots(plan.direction, plan.slots);
+    this.#parts = parts;
+    this.plan = plan;
+    this.slots = plan.slots;
+    this.#ringFrames = plan.domain.allocate(sharedRingBytes(plan.slots) / FRAME_BYTES, true);
+    this.shared = new SharedRing(parts.memory, (this.#ringFrames[0] ?? 0) * FRAME_BYTES, plan.slots);
+    this.shared.reset();
+    this.#pages = new Uint8Array(plan.slots);
+  }
+
+  get producer(): number {
+    return this.#producer;
+  }
+
+  get refusal(): SetupFault | undefined {
+    return this.#refusal;
+  }
+
+  /** Buffers put into the ring, and those that the guest's own code turned away. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** One past the last response that the driver has looked at. */
+  get consumerRead(): number {
+    return this.#consumerRead;
+  }
+
+  /** Frames of its shared ring. */
+  get ringFrames(): readonly number[] {
+    return this.#ringFrames;
+  }
+
+  post(batch: BufferBatch): number {
+    this.#refusal = undefined;
+    const room = this.slots - ((this.#producer - this.#finished) >>> 0);
+    const count = Math.min(batch.count, room);
+    for (let index = 0; index < count; index += 1) {
+      const address = batch.addresses[index] ?? 0;
+      const length = batch.lengths[index] ?? 0;
+      const refusal = this.#unspeakable(address, length);
+      if (refusal !== undefined) {
+        this.#refuse(refusal, address, length);
+        return index;
+      }
+      this.#request(address, length, batch.flags[index] ?? 0);
+    }
+    return count;
+  }
+
+  ring(): void {
+    if (!this.#closed && this.shared.pushRequests(this.#producer)) this.plan.notify();
+  }
+
+  consumer(): number {
+    if (this.#closed) return this.#finalConsumer;
+    this.#consumerRead = this.shared.responseProducer;
+    return this.#consumerRead;
+  }
+
+  completedLength(index: number): number {
+    return this.#closed ? 0 : this.shared.length(index);
+  }
+
+  completedFlags(index: number): number {
+    return this.#closed ? 0 : this.shared.flags(index);
+  }
+
+  completedAddress(index: number): number {
+    return this.#closed ? 0 : this.shared.word(index) * FRAME_BYTES + this.shared.offset(index);
+  }
+
+  finish(consumer: number): void {
+    const count = (consumer - this.#finished) >>> 0;
+    if (this.#closed || count === 0 || count > (this.#producer - this.#finished) >>> 0) return;
+    for (; this.#finished !== consumer; this.#finished = (this.#finished + 1) >>> 0) {
+      const pages = this.#pages[this.#finished & (this.slots - 1)] ?? 0;
+      const first = this.#referenceOf(this.#finished);
+      for (let page = 0; page < pages; page += 1) this.plan.grants.revoke(first + page);
+      this.#parts.processor.chargeParty(this.plan.domain.party, 'grantEntry', pages);
+    }
+  }
+
+  /** Asks for an event when about half of what is outstanding is done (transmit), or with the next frame (receive). */
+  askForEvent(from: number): void {
+    const outstanding = this.plan.direction === 'transmit' ? (this.#producer - from) >>> 0 : 0;
+    this.shared.responseEvent = (from + (outstanding >>> 1) + 1) >>> 0;
+  }
+
+  /** The port is gone: nothing is accepted, nothing more will be finished, and the ring's memory goes back. */
+  close(): void {
+    // What was sent is sent; what was received and not taken is gone with the ring.
+    this.#finalConsumer = this.plan.direction === 'transmit' ? this.shared.responseProducer : this.#finished;
+    this.#closed = true;
+    for (const frame of this.#ringFrames) this.plan.domain.release(frame);
+  }
+
+  checkInvariants(): void {
+    if ((this.#producer - this.#finished) >>> 0 > this.slots)
+      throw new Error('a front queue holds more than its slots');
+  }
+
+  /** What cannot be put into a request at all. */
+  #unspeakable(address: number, length: number): SetupRefusal | undefined {
+    if (this.#closed) return 'port-closed';
+    if (!Number.isInteger(address) || address < 0 || address >= ADDRESS_LIMIT) return 'not-ram';
+    return length === 0 || length > MAX_BUFFER_BYTES ? 'bad-length' : undefined;
+  }
+
+  #refuse(refusal: SetupRefusal, address: number, length: number): void {
+    this.#refused += 1;
+    const { domain, direction } = this.plan;
+    this.#refusal = {
+      domain: domain.id,
+      direction,
+      refusal,
+      address,
+      length,
+      atNs: this.#parts.kernel.nowNs,
+    };
+  }
+
+  #request(address: number, length: number, flags: number): void {
+    const index = this.#producer;
+    const offset = address % FRAME_BYTES;
+    const frame = (address - offset) / FRAME_BYTES;
+    const pages = Math.ceil((offset + length) / FRAME_BYTES);
+    const first = this.#referenceOf(index);
+    const { grants, grantee, direction, domain } = this.plan;
+    for (let page = 0; page < pages; page += 1)
+      grants.grant(first + page, grantee, frame + page, direction === 'transmit');
+    this.#parts.processor.chargeParty(domain.party, 'grantEntry', pages);
+    this.shared.put(index, first, offset, flags, length);
+    this.#pages[index & (this.slots - 1)] = pages;
+    this.#producer = (index + 1) >>> 0;
+    this.#accepted += 1;
+  }
+
+  #referenceOf(index: number): number {
+    return this.plan.firstReference + (index & (this.slots - 1)) * PAGES_PER_SLOT;
+  }
+}

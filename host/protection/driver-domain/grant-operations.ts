@@ -1,0 +1,149 @@
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { SetupRefusal } from '../guest-port.js';
+import { GRANT_PERMIT, GRANT_READ_ONLY, type GrantTable } from './grant-table.js';
+
+/**
+ * What the hypervisor does for a driver domain with references that guests have granted it: copy, map, flip.
+ * Each use is checked anew: the entry permits it, to this domain, in this direction, and the frame belongs to
+ * the guest and is guest memory. A refusal is a value; `refusal` says why.
+ *
+ * Calls within one batch share a hypercall, as a back end that handles many packets at once does.
+ */
+export class GrantOperations {
+  readonly #parts: HostParts;
+  readonly #user: Domain;
+  readonly #payer: number;
+  #entered = false;
+  #refusal: SetupRefusal = 'bad-grant';
+  #copies = 0;
+  #copiedBytes = 0;
+  #maps = 0;
+  #unmaps = 0;
+  #flips = 0;
+
+  /** @param user the driver domain, on whose behalf everything is done. */
+  constructor(parts: HostParts, user: Domain) {
+    this.#parts = parts;
+    this.#user = user;
+    this.#payer = parts.hypervisor.party;
+  }
+
+  /** Why the last operation was refused. */
+  get refusal(): SetupRefusal {
+    return this.#refusal;
+  }
+
+  get counters(): Readonly<
+    Record<'grantCopies' | 'bytesCopied' | 'grantMaps' | 'grantUnmaps' | 'pageFlips', number>
+  > {
+    return {
+      grantCopies: this.#copies,
+      bytesCopied: this.#copiedBytes,
+      grantMaps: this.#maps,
+      grantUnmaps: this.#unmaps,
+      pageFlips: this.#flips,
+    };
+  }
+
+  /** What follows is one hypercall, until the next batch begins. */
+  beginBatch(): void {
+    this.#entered = false;
+  }
+
+  /** Looks whether a reference may be used; the frame, or -1. Free: the operations that do it pay. */
+  validate(table: GrantTable, reference: number, write: boolean): number {
+    const flags = table.flags(reference);
+    if ((flags & GRANT_PERMIT) === 0 || table.grantee(reference) !== this.#user.id)
+      return this.#refuse('bad-grant');
+    if (write && (flags & GRANT_READ_ONLY) !== 0) return this.#refuse('bad-grant');
+    const frame = table.frame(reference);
+    const refusal = this.#parts.frames.refusalFor(table.domain.id, frame);
+    return refusal === undefined ? frame : this.#refuse(refusal);
+  }
+
+  /** Copies from a granted page to the driver domain. False when refused. */
+  copyOut(table: GrantTable, reference: number, offset: number, length: number, target: number): boolean {
+    const frame = this.#enter(table, reference, false);
+    if (frame < 0) return false;
+    this.#parts.memory.copy(frame * FRAME_BYTES + offset, target, length);
+    this.#chargeCopy(length);
+    return true;
+  }
+
+  /** Copies from memory of the driver domain to a granted page. False when refused. */
+  copyIn(table: GrantTable, reference: number, offset: number, length: number, source: number): boolean {
+    const frame = this.#enter(table, reference, true);
+    if (frame < 0) return false;
+    this.#parts.memory.copy(source, frame * FRAME_BYTES + offset, length);
+    this.#chargeCopy(length);
+    return true;
+  }
+
+  /** Maps a granted page into the driver domain, which pins it. The frame, or -1. */
+  map(table: GrantTable, reference: number, write: boolean): number {
+    const frame = this.#enter(table, reference, write);
+    if (frame < 0) return -1;
+    this.#parts.processor.chargeParty(this.#payer, 'grantMap');
+    this.#parts.frames.pin(frame);
+    this.#maps += 1;
+    return frame;
+  }
+
+  /** Ends a mapping. */
+  unmap(frame: number): void {
+    this.#call();
+    this.#parts.processor.chargeParty(this.#payer, 'grantUnmap');
+    this.#parts.frames.unpin(frame);
+    this.#unmaps += 1;
+  }
+
+  /**
+   * Gives a page of the driver domain to the guest, in exchange for the granted one. The granted frame, or -1
+   * when refused (or pinned: then nothing has changed, and `refusal` is `pinned`).
+   */
+  flip(table: GrantTable, reference: number, given: number): number {
+    const taken = this.#enter(table, reference, true);
+    if (taken < 0) return -1;
+    const { frames, processor } = this.#parts;
+    const guest = table.domain;
+    if (frames.count(taken) > 0 || frames.count(given) > 0) return this.#refuse('pinned');
+    for (const outcome of [
+      frames.transfer(guest.id, this.#user.id, taken),
+      frames.transfer(this.#user.id, guest.id, given),
+    ])
+      if (!outcome.ok) throw new Error(`frame ${outcome.frame} cannot be flipped: ${outcome.refusal}`);
+    guest.forget(taken);
+    this.#user.adopt(taken);
+    this.#user.forget(given);
+    guest.adopt(given);
+    processor.chargeParty(this.#payer, 'flipPage', 2);
+    this.#flips += 1;
+    return taken;
+  }
+
+  #enter(table: GrantTable, reference: number, write: boolean): number {
+    this.#call();
+    this.#parts.processor.chargeParty(this.#payer, 'validatePage');
+    return this.validate(table, reference, write);
+  }
+
+  #call(): void {
+    if (this.#entered) return;
+    this.#entered = true;
+    this.#parts.hypervisor.enterHypercall();
+  }
+
+  #chargeCopy(length: number): void {
+    this.#copies += 1;
+    this.#copiedBytes += length;
+    this.#parts.processor.chargeParty(this.#payer, 'grantCopy');
+    this.#parts.processor.chargeParty(this.#payer, 'copyByte', length);
+  }
+
+  #refuse(refusal: SetupRefusal): -1 {
+    this.#refusal = refusal;
+    return -1;
+  }
+}

@@ -1,0 +1,71 @@
+import type { Domain } from '../../hypervisor/domain.js';
+import type { DomainId } from '../../memory/frame-table.js';
+import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+
+/** An entry, little-endian, as version 1 of Xen's grant tables: flags (2), domain (2), frame (4). */
+export const GRANT_ENTRY_BYTES = 8;
+/** Flags: 1 permit access, 4 read-only. */
+export const GRANT_PERMIT = 1;
+export const GRANT_READ_ONLY = 4;
+
+/**
+ * What a guest lets others reach: a table in the guest's own memory, written by the guest. So nothing in it is
+ * to be believed: the hypervisor looks at an entry whenever somebody uses it, and at who owns the frame that
+ * it names.
+ */
+export class GrantTable {
+  readonly domain: Domain;
+  readonly entries: number;
+  /** Physical address of entry 0. */
+  readonly base: number;
+  readonly #memory: PhysicalMemory;
+  /** Frames that hold it. */
+  readonly frames: readonly number[];
+
+  /** Takes memory of the guest. @throws RangeError when there is none. */
+  constructor(memory: PhysicalMemory, domain: Domain, entries: number) {
+    this.#memory = memory;
+    this.domain = domain;
+    this.entries = entries;
+    this.frames = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / FRAME_BYTES), true);
+    this.base = (this.frames[0] ?? 0) * FRAME_BYTES;
+  }
+
+  /** The guest lets `to` reach a frame under this reference. */
+  grant(reference: number, to: DomainId, frame: number, readOnly: boolean): void {
+    this.#memory.writeU32(this.#at(reference) + 4, frame);
+    this.#memory.writeU32(this.#at(reference), GRANT_PERMIT | (readOnly ? GRANT_READ_ONLY : 0) | (to << 16));
+  }
+
+  /** The guest takes it back. */
+  revoke(reference: number): void {
+    this.#memory.writeU32(this.#at(reference), 0);
+  }
+
+  /** Flags of an entry; 0 for a reference that is not in the table. */
+  flags(reference: number): number {
+    return this.#holds(reference) ? this.#memory.readU32(this.#at(reference)) & 0xffff : 0;
+  }
+
+  /** The domain that an entry is for. */
+  grantee(reference: number): DomainId {
+    return this.#memory.readU32(this.#at(reference)) >>> 16;
+  }
+
+  frame(reference: number): number {
+    return this.#memory.readU32(this.#at(reference) + 4);
+  }
+
+  /** Gives its memory back. */
+  free(): void {
+    for (const frame of this.frames) this.domain.release(frame);
+  }
+
+  #holds(reference: number): boolean {
+    return reference >= 0 && reference < this.entries;
+  }
+
+  #at(reference: number): number {
+    return this.base + reference * GRANT_ENTRY_BYTES;
+  }
+}

@@ -1,0 +1,190 @@
+import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { ContextPort } from '../context-port.js';
+import { BufferBatch } from '../guest-port.js';
+import { UnmannedGate } from '../unmanned-gate.js';
+import { type FrameParts, NO_FRAME } from './frame-parts.js';
+
+const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / FRAME_BYTES) * FRAME_BYTES;
+/** Nobody waits for this slot's completion. */
+const NOBODY = -1;
+
+/** Told what has become of sent frames. */
+export interface SentListener {
+  /** A frame of a front end whose requests wait for their answer has left. */
+  sent(front: number, firstRequest: number, requests: number): void;
+  /** The NIC is done with a mapped page. */
+  done(frame: number): void;
+}
+
+/** The driver domain's own driver of the NIC: the only context of it that anybody has. */
+export class PhysicalPort {
+  readonly port: ContextPort;
+  readonly slots: number;
+  readonly #parts: HostParts;
+  readonly #staging: readonly number[];
+  readonly #receivePages: number[];
+  readonly #batch: BufferBatch;
+  // What to do when a transmit slot is done: unmap a page, answer a frame's requests.
+  readonly #mapped: Int32Array;
+  readonly #front: Int32Array;
+  readonly #request: Uint32Array;
+  readonly #requests: Uint32Array;
+  #reclaimed = 0;
+  #received = 0;
+  #rang = 0;
+  #mappedInFlight = 0;
+
+  /** @param staged whether frames are copied before they are sent: then each slot has a buffer of its own. */
+  constructor(parts: HostParts, domain: Domain, mac: number, slots: number, staged: boolean) {
+    this.#parts = parts;
+    this.slots = slots;
+    const gate = new UnmannedGate(domain);
+    this.port = new ContextPort({
+      parts,
+      domain,
+      options: {
+        mac,
+        weight: 1,
+        transmitSlots: slots,
+        receiveSlots: slots,
+        antiSpoofing: false,
+        promiscuous: true,
+      },
+      transmitGate: gate,
+      receiveGate: gate,
+      hypervisorRings: false,
+      busAddressOf: (physical) => physical,
+    });
+    const buffers = staged ? slots : 0;
+    this.#staging = Array.from(
+      { length: buffers },
+      () => (domain.allocate(STAGING_BYTES / FRAME_BYTES, true)[0] ?? 0) * FRAME_BYTES,
+    );
+    this.#receivePages = domain.allocate(slots);
+    this.#batch = new BufferBatch(slots);
+    this.#mapped = new Int32Array(slots).fill(NO_FRAME);
+    this.#front = new Int32Array(slots).fill(NOBODY);
+    this.#request = new Uint32Array(slots);
+    this.#requests = new Uint32Array(slots);
+    this.#refill();
+  }
+
+  get isOpen(): boolean {
+    return this.port.isOpen;
+  }
+
+  /** Descriptors that can be posted now. */
+  get room(): number {
+    return this.slots - ((this.port.transmit.producer - this.#reclaimed) >>> 0);
+  }
+
+  /** Guests' pages that the NIC may still read. */
+  get mappedInFlight(): number {
+    return this.#mappedInFlight;
+  }
+
+  /** Where the next frame may be put together. */
+  get stagingAddress(): number {
+    return this.#staging[this.port.transmit.producer & (this.slots - 1)] ?? 0;
+  }
+
+  /** Sends a frame. `front` (or -1) is told of its requests when it has left; mapped pages are handed back then. */
+  send(frame: FrameParts, front: number, firstRequest: number, requests: number): void {
+    const mask = this.slots - 1;
+    const first = this.port.transmit.producer;
+    this.#batch.clear();
+    for (let piece = 0; piece < frame.count; piece += 1) {
+      const last = piece + 1 === frame.count;
+      this.#batch.add(frame.addresses[piece] ?? 0, frame.lengths[piece] ?? 0, last ? FLAG_END_OF_PACKET : 0);
+      this.#front[(first + piece) & mask] = NOBODY;
+      this.#mapped[(first + piece) & mask] = frame.mapped[piece] ?? NO_FRAME;
+      if (frame.mapped[piece] !== NO_FRAME) this.#mappedInFlight += 1;
+    }
+    const end = (first + frame.count - 1) & mask;
+    this.#front[end] = front;
+    this.#request[end] = firstRequest;
+    this.#requests[end] = requests;
+    if (this.port.transmit.post(this.#batch) !== frame.count)
+      throw new Error('the driver domain sent a frame for which its ring has no room');
+  }
+
+  /** Rings for what was sent since the last time. */
+  flush(): void {
+    const { transmit } = this.port;
+    if (this.#rang === transmit.producer) return;
+    this.#rang = transmit.producer;
+    transmit.ring();
+  }
+
+  /** Takes back slots that the NIC is done with; all of them when the context is gone. */
+  reclaim(listener: SentListener): void {
+    const { transmit } = this.port;
+    const until = this.isOpen ? transmit.consumer() : transmit.producer;
+    const mask = this.slots - 1;
+    let frames = 0;
+    for (; this.#reclaimed !== until; this.#reclaimed = (this.#reclaimed + 1) >>> 0) {
+      const slot = this.#reclaimed & mask;
+      const mapped = this.#mapped[slot] ?? NO_FRAME;
+      if (mapped !== NO_FRAME) {
+        this.#mapped[slot] = NO_FRAME;
+        this.#mappedInFlight -= 1;
+        listener.done(mapped);
+      }
+      const front = this.#front[slot] ?? NOBODY;
+      if (front === NOBODY) continue;
+      this.#front[slot] = NOBODY;
+      frames += 1;
+      listener.sent(front, this.#request[slot] ?? 0, this.#requests[slot] ?? 0);
+    }
+    this.#parts.processor.charge('reclaimPacket', frames);
+    transmit.finish(until);
+  }
+
+  /**
+   * Hands over up to `budget` received frames. A piece for which `exchanged` names a frame afterwards has gone,
+   * and that frame is in its place. Returns how many there were.
+   */
+  receive(budget: number, parts: FrameParts, take: (frame: FrameParts) => void): number {
+    const { receive } = this.port;
+    const mask = this.slots - 1;
+    const consumer = receive.consumer();
+    let frames = 0;
+    while (frames < budget && this.#received !== consumer) {
+      parts.clear();
+      const first = this.#received;
+      for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
+        if (this.#received === consumer) throw new Error('the NIC reported half a frame');
+        const page = this.#receivePages[this.#received & mask] ?? 0;
+        parts.add(page * FRAME_BYTES, receive.completedLength(this.#received));
+        flags = receive.completedFlags(this.#received);
+        this.#received = (this.#received + 1) >>> 0;
+      }
+      take(parts);
+      frames += 1;
+      for (let piece = 0; piece < parts.count; piece += 1) {
+        const exchanged = parts.exchanged[piece] ?? NO_FRAME;
+        if (exchanged !== NO_FRAME) this.#receivePages[(first + piece) & mask] = exchanged;
+      }
+    }
+    if (frames > 0 && this.isOpen) this.#refill();
+    return frames;
+  }
+
+  /** Every receive slot has its page; those that are free are posted again. */
+  #refill(): void {
+    const { receive } = this.port;
+    receive.finish(this.#received);
+    const free = this.slots - ((receive.producer - this.#received) >>> 0);
+    this.#batch.clear();
+    for (let step = 0; step < free; step += 1) {
+      const page = this.#receivePages[(receive.producer + step) & (this.slots - 1)] ?? 0;
+      this.#batch.add(page * FRAME_BYTES, FRAME_BYTES, 0);
+    }
+    this.#parts.processor.charge('refillBuffer', free);
+    receive.post(this.#batch);
+    receive.ring();
+  }
+}

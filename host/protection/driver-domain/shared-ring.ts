@@ -1,0 +1,123 @@
+import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+
+/** Bytes before the first slot: request producer, request event, response producer, response event. */
+const HEADER_BYTES = 64;
+const REQUEST_PRODUCER = 0;
+const REQUEST_EVENT = 4;
+const RESPONSE_PRODUCER = 8;
+const RESPONSE_EVENT = 12;
+
+/**
+ * A slot, 16 bytes, little-endian. The response overwrites the request.
+ *
+ * | bytes | request                         | response                                     |
+ * |-------|---------------------------------|----------------------------------------------|
+ * | 0-3   | first grant reference           | frame that holds the bytes (it may be flipped) |
+ * | 4-5   | offset in its page              | offset in that frame                         |
+ * | 6-7   | flags, as in a descriptor       | flags, as in a descriptor                    |
+ * | 8-11  | bytes; further pages follow in further references | bytes used; 0 for a request that was refused |
+ */
+const SLOT_BYTES = 16;
+
+/** Bytes of a ring with so many slots, whole pages. */
+export function sharedRingBytes(slots: number): number {
+  return Math.ceil((HEADER_BYTES + slots * SLOT_BYTES) / FRAME_BYTES) * FRAME_BYTES;
+}
+
+/**
+ * A ring of requests and responses in a page that two domains share (the layout follows Xen's ring.h). Indices
+ * run freely modulo 2^32. Either side asks to be told by setting an event index: whoever moves its producer
+ * over it sends an event, and none otherwise.
+ *
+ * What the other side has written is read as it is, and may be anything.
+ */
+export class SharedRing {
+  readonly base: number;
+  readonly slots: number;
+  readonly #memory: PhysicalMemory;
+
+  constructor(memory: PhysicalMemory, base: number, slots: number) {
+    this.#memory = memory;
+    this.base = base;
+    this.slots = slots;
+  }
+
+  /** As both sides expect it at first: told of the first request and the first response. */
+  reset(): void {
+    this.#memory.fill(this.base, sharedRingBytes(this.slots), 0);
+    this.requestEvent = 1;
+    this.responseEvent = 1;
+  }
+
+  get requestProducer(): number {
+    return this.#memory.readU32(this.base + REQUEST_PRODUCER);
+  }
+
+  get requestEvent(): number {
+    return this.#memory.readU32(this.base + REQUEST_EVENT);
+  }
+
+  set requestEvent(value: number) {
+    this.#memory.writeU32(this.base + REQUEST_EVENT, value);
+  }
+
+  get responseProducer(): number {
+    return this.#memory.readU32(this.base + RESPONSE_PRODUCER);
+  }
+
+  get responseEvent(): number {
+    return this.#memory.readU32(this.base + RESPONSE_EVENT);
+  }
+
+  set responseEvent(value: number) {
+    this.#memory.writeU32(this.base + RESPONSE_EVENT, value);
+  }
+
+  /** Publishes requests up to `producer`; true if the back end wants to be told. */
+  pushRequests(producer: number): boolean {
+    const before = this.requestProducer;
+    this.#memory.writeU32(this.base + REQUEST_PRODUCER, producer);
+    return crosses(before, producer, this.requestEvent);
+  }
+
+  /** Publishes responses up to `producer`; true if the front end wants to be told. */
+  pushResponses(producer: number): boolean {
+    const before = this.responseProducer;
+    this.#memory.writeU32(this.base + RESPONSE_PRODUCER, producer);
+    return crosses(before, producer, this.responseEvent);
+  }
+
+  /** Writes a slot: a request, or the response in its place. */
+  put(index: number, word: number, offset: number, flags: number, length: number): void {
+    const at = this.#at(index);
+    this.#memory.writeU32(at, word);
+    this.#memory.writeU32(at + 4, (offset & 0xffff) | (flags << 16));
+    this.#memory.writeU32(at + 8, length);
+  }
+
+  /** Request: its first grant reference. Response: its frame. */
+  word(index: number): number {
+    return this.#memory.readU32(this.#at(index));
+  }
+
+  offset(index: number): number {
+    return this.#memory.readU32(this.#at(index) + 4) & 0xffff;
+  }
+
+  flags(index: number): number {
+    return this.#memory.readU32(this.#at(index) + 4) >>> 16;
+  }
+
+  length(index: number): number {
+    return this.#memory.readU32(this.#at(index) + 8);
+  }
+
+  #at(index: number): number {
+    return this.base + HEADER_BYTES + (index & (this.slots - 1)) * SLOT_BYTES;
+  }
+}
+
+/** Whether a producer that goes from `before` to `after` passes `event`. */
+function crosses(before: number, after: number, event: number): boolean {
+  return (after - event) >>> 0 < (after - before) >>> 0;
+}
