@@ -103,6 +103,18 @@ export class ContextPages {
     return true;
   }
 
+  checkInvariants(): void {
+    for (const context of this.#contexts) {
+      if (context.state !== 'open') continue;
+      const shown = (mailbox: number) => this.mailbox(context.index, mailbox);
+      const agrees =
+        shown(MAILBOX.COALESCE_FRAMES) === context.coalesceFrames &&
+        shown(MAILBOX.COALESCE_NS) === context.coalesceNs &&
+        (shown(MAILBOX.INTERRUPT_MASK) & 1) === (context.interruptsMasked ? 1 : 0);
+      if (!agrees) throw new Error(`the mailboxes of context ${context.index} do not say how it is set`);
+    }
+  }
+
   #apply(context: Context, mailbox: number, value: number): boolean {
     switch (mailbox) {
       case MAILBOX.INTERRUPT_MASK:

@@ -46,4 +46,13 @@ export class FrameFifo {
       this.#tail = 0;
     }
   }
+
+  checkInvariants(): void {
+    const size = this.bytes.length;
+    const between = this.#tail < this.#head ? this.#head - this.#tail : size - this.#tail + this.#head;
+    if (this.#used !== 0 && this.#used !== between)
+      throw new Error(`a frame FIFO counts ${this.#used} bytes, ${between} lie in it`);
+    if (this.#used < 0 || this.#used > size)
+      throw new Error(`a frame FIFO of ${size} bytes holds ${this.#used}`);
+  }
 }

@@ -95,6 +95,15 @@ export class ManagementPage {
     return true;
   }
 
+  checkInvariants(): void {
+    const reported = new Set(this.#faults.map((fault) => fault.context));
+    if (reported.size !== this.#faults.length) throw new Error('a context has two faults in the queue');
+    for (const { context, reason } of this.#faults) {
+      if (this.#contexts[context]?.faultReason !== reason)
+        throw new Error(`the fault queue holds ${reason} of context ${context}, which has not faulted so`);
+    }
+  }
+
   /** The effect of a write; false if the value is refused. */
   #apply(name: ManagementName, value: number): boolean {
     switch (name) {

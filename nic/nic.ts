@@ -270,23 +270,17 @@ export class Nic {
 
   /** Throws when a part is not in the state that it should be in. */
   checkInvariants(): void {
-    const parts = [
-      this.dma,
-      this.#firmware,
-      this.#demultiplexer,
-      this.#fetcher,
-      this.#transmit,
-      this.#receive,
-    ];
-    for (const part of [...parts, this.#completions, this.#vectors]) part.checkInvariants();
+    const { dma, transmitScheduler, receiveScheduler } = this;
+    const registers = [this.#pages, this.#management, this.#firmware];
+    const paths = [this.#demultiplexer, this.#fetcher, this.#transmit, this.#receive];
+    const others = [dma, this.#completions, this.#vectors, transmitScheduler, receiveScheduler];
+    for (const part of [...registers, ...paths, ...others]) part.checkInvariants();
     for (const context of this.contexts) context.checkInvariants();
     this.#ledger.checkInvariants(this.framesInside);
-    this.transmitScheduler.checkInvariants();
-    this.receiveScheduler.checkInvariants();
     const { transmitFifoBytes, receiveDmaBytes } = this.parameters;
-    if (this.transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
+    if (transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
       throw new Error('room in the transmit FIFO is lost');
-    if (this.receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
+    if (receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
       throw new Error('room for received frames is lost');
   }
 

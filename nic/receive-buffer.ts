@@ -52,6 +52,20 @@ export class ReceiveBuffer {
     this.#used -= 1;
   }
 
+  checkInvariants(): void {
+    let blocks = 0;
+    let free = 0;
+    this.#slabs.forEach((slabs, size) => {
+      const count = this.#freeCount[size] ?? 0;
+      blocks += slabs.length * SLAB_BLOCKS;
+      free += count;
+      if (new Set(this.#free[size]?.subarray(0, count)).size !== count)
+        throw new Error('a receive block is free twice');
+    });
+    if (blocks - free !== this.#used)
+      throw new Error(`${this.#used} receive blocks counted, ${blocks - free} used`);
+  }
+
   #addSlab(size: number): void {
     const slabs = this.#slabs[size];
     if (slabs === undefined) throw new Error(`no block class ${size}`);

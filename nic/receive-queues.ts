@@ -117,6 +117,7 @@ export class ReceiveQueues {
 
   checkInvariants(): void {
     this.slots.checkInvariants();
+    this.#buffer.checkInvariants();
     for (let context = 0; context < this.#head.length; context += 1) {
       let held = 0;
       let waiting = 0;

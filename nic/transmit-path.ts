@@ -240,6 +240,7 @@ export class TransmitPath {
   }
 
   checkInvariants(): void {
+    this.#fifo.checkInvariants();
     if (this.inFlightBytes > this.#fifo.usedBytes)
       throw new Error('the transmit FIFO holds fewer bytes than its frames');
     const loaded = this.#count > 0 && this.#pendingReads[this.#first] === 0;

@@ -37,6 +37,7 @@ describe('the transmit FIFO', () => {
               inside.shift();
               held -= first.length;
             }
+            fifo.checkInvariants();
             expect(fifo.usedBytes).toBeGreaterThanOrEqual(held);
           });
         },
@@ -77,6 +78,7 @@ describe('the receive buffer', () => {
             buffer.bytes(block).fill(mark, buffer.offset(block), buffer.offset(block) + one.length);
             held.push({ block, length: one.length, mark });
           }
+          buffer.checkInvariants();
           expect(buffer.used).toBe(held.length);
         });
       }),
