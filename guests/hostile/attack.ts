@@ -1,0 +1,43 @@
+import type { Scene } from './scene.js';
+
+/** Who turns on the others: a guest with its driver, or the card. */
+export type Attacker = 'guest' | 'card';
+
+/** What suffers if nothing stops it. */
+export type Target = 'another guest' | 'the hypervisor' | 'the same guest' | 'service' | 'identity';
+
+/** How the machine differs from the usual one. */
+export interface StageOptions {
+  /** @defaultValue 'drr' */
+  readonly discipline?: string;
+  /** Frames between contexts stay inside the card. @defaultValue false */
+  readonly switching?: boolean;
+}
+
+/** A script cannot be played: there is nothing of the kind that it attacks. */
+export interface NotApplicable {
+  readonly notApplicable: string;
+}
+
+/** An attack as a script against what every guest is given, or, for the card, against the bus. */
+export interface Attack {
+  /** As the command line spells it. */
+  readonly name: string;
+  /** What is done, in one sentence. */
+  readonly meaning: string;
+  readonly by: Attacker;
+  readonly target: Target;
+  readonly stage?: StageOptions;
+  /**
+   * Plays it. Time goes on only when the script says so; what is still under way when it returns gets time to end.
+   */
+  readonly play: (scene: Scene) => NotApplicable | undefined;
+}
+
+/** Makes a script of a function that can always be played. */
+export function always(script: (scene: Scene) => void): Attack['play'] {
+  return (scene) => {
+    script(scene);
+    return undefined;
+  };
+}

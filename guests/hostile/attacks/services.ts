@@ -1,0 +1,159 @@
+import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
+import { MAILBOX } from '../../../nic/registers.js';
+import { fixedSize } from '../../traffic/frame-sizes.js';
+import { constantRate, greedy } from '../../traffic/generated-sources.js';
+import { type Attack, always } from '../attack.js';
+import { headerBytes } from '../hostile-guest.js';
+import { DROP_MAC, type Scene } from '../scene.js';
+
+const STORM_NS = 10_000_000;
+const BROADCAST = 0xffffffffffff;
+const ATTACKER_SOURCE = 7;
+/** Doorbells that one unit of the attacker's work rings. */
+const DOORBELLS_AT_ONCE = 32;
+
+/** Repeats work on the attacker's own CPU time for as long as the storm lasts. */
+function storm(scene: Scene, work: () => void): void {
+  const { kernel, processor } = scene.host;
+  const { party } = scene.attacker.domain;
+  const untilNs = kernel.nowNs + STORM_NS;
+  const again = () => {
+    work();
+    if (kernel.nowNs < untilNs) processor.post(party, again);
+  };
+  processor.post(party, again);
+  scene.run(STORM_NS);
+}
+
+function hog(scene: Scene): void {
+  const source = greedy({
+    name: 'attacker',
+    sourceId: ATTACKER_SOURCE,
+    source: scene.attacker.port.mac,
+    destination: DROP_MAC,
+    sizes: fixedSize('attacker', 9018),
+  });
+  scene.attacker.drive({ refillBatch: 8 }).attach(source);
+}
+
+const HOGGING = 'guest' as const;
+
+/** Attacks on what guests share: the wire, the card's attention, the CPU, and names. */
+export const SERVICE_ATTACKS: readonly Attack[] = [
+  {
+    name: 'doorbell-storm',
+    meaning: 'the doorbell is rung without end, with nothing behind it',
+    by: 'guest',
+    target: 'service',
+    play: always((scene) => {
+      const { attacker } = scene;
+      const { producer } = attacker.port.transmit;
+      storm(scene, () => {
+        for (let ring = 0; ring < DOORBELLS_AT_ONCE; ring += 1) attacker.doorbell('transmit', producer);
+      });
+    }),
+  },
+  {
+    name: 'interrupt-storm',
+    meaning: 'small frames, each of which asks for an interrupt at once, with coalescing turned off',
+    by: 'guest',
+    target: 'service',
+    play: always((scene) => {
+      const { attacker, host } = scene;
+      if (attacker.port.context < host.nic.contexts.length) {
+        attacker.poke(attacker.port.context, MAILBOX.COALESCE_FRAMES * 4, 1);
+        attacker.poke(attacker.port.context, MAILBOX.COALESCE_NS * 4, 0);
+      }
+      const source = constantRate({
+        name: 'attacker',
+        kernel: host.kernel,
+        sourceId: ATTACKER_SOURCE,
+        source: attacker.port.mac,
+        destination: DROP_MAC,
+        sizes: fixedSize('attacker', 60),
+        wireRateBps: 100e6,
+      });
+      attacker.drive({ refillBatch: 8 }).attach(source);
+      scene.run(STORM_NS);
+    }),
+  },
+  {
+    name: 'jumbo-hog',
+    meaning:
+      'frames of 9,018 bytes without a pause, while the card shares the wire out by deficit round robin',
+    by: HOGGING,
+    target: 'service',
+    play: always(hog),
+  },
+  {
+    name: 'jumbo-hog-prr',
+    meaning: 'the same, on a card that shares the wire out frame by frame',
+    by: HOGGING,
+    target: 'service',
+    stage: { discipline: 'prr' },
+    play: always(hog),
+  },
+  {
+    name: 'jumbo-hog-fifo',
+    meaning: 'the same, on a card that serves a ring until it is empty',
+    by: HOGGING,
+    target: 'service',
+    stage: { discipline: 'fifo' },
+    play: always(hog),
+  },
+  {
+    name: 'mac-spoofing',
+    meaning: 'frames that claim to come from the victim',
+    by: 'guest',
+    target: 'identity',
+    play: always((scene) => {
+      const { attacker, victim } = scene;
+      const header = attacker.header(DROP_MAC, victim.port.mac);
+      for (let frame = 0; frame < 8; frame += 1) {
+        if (attacker.ask('transmit', [{ ...header, flags: FLAG_END_OF_PACKET }]))
+          attacker.port.transmit.ring();
+        scene.run(20_000);
+      }
+    }),
+  },
+  {
+    name: 'payload-after-check',
+    meaning:
+      'the source address of a frame is rewritten in the buffer, at any moment between hand-over and wire',
+    by: 'guest',
+    target: 'identity',
+    play: always((scene) => {
+      const { attacker, victim } = scene;
+      const forged = headerBytes(DROP_MAC, victim.port.mac);
+      const queue = attacker.port.transmit;
+      for (let delayNs = 0; delayNs < 12_000; delayNs += 200) {
+        const header = attacker.header(DROP_MAC);
+        if (attacker.ask('transmit', [{ ...header, flags: FLAG_END_OF_PACKET }])) queue.ring();
+        scene.run(delayNs);
+        attacker.store(header.address, forged);
+        scene.run(30_000);
+        queue.finish(queue.consumer());
+      }
+    }),
+  },
+  {
+    name: 'broadcast-flood',
+    meaning: 'small broadcast frames at a fifth of the wire, which the card hands to every other guest',
+    by: 'guest',
+    target: 'service',
+    stage: { switching: true },
+    play: always((scene) => {
+      const source = constantRate({
+        name: 'attacker',
+        kernel: scene.host.kernel,
+        sourceId: ATTACKER_SOURCE,
+        source: scene.attacker.port.mac,
+        destination: BROADCAST,
+        sizes: fixedSize('attacker', 60),
+        wireRateBps: 200e6,
+      });
+      scene.attacker.drive({ refillBatch: 8 }).attach(source);
+      scene.run(STORM_NS);
+    }),
+  },
+];

@@ -1,0 +1,54 @@
+import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { CdnaIommu } from '../../host/protection/cdna-iommu/cdna-iommu.js';
+import { ContextPort } from '../../host/protection/context-port.js';
+import { Iommu } from '../../host/protection/iommu/iommu.js';
+import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
+import { NoDma } from '../../host/protection/nodma/no-dma.js';
+import { MANAGEMENT } from '../../nic/registers.js';
+import type { Scene } from './scene.js';
+
+/** Something in memory that protection itself rests on. */
+export interface Structure {
+  readonly label: string;
+  readonly address: number;
+}
+
+/** The tables that an approach keeps in memory to decide by: translation tables, exclusion vectors, descriptor rings. */
+export function decidingTables(scene: Scene): Structure[] {
+  const { protection } = scene.host;
+  if (protection instanceof NoDma) return [{ label: 'NoDMA table', address: protection.measured.table.base }];
+  const label = iommuOf(scene) === undefined ? 'exclusion vector' : 'root table of the IOMMU';
+  const tables = scene.hypervisorFrames('io-table').map((frame) => ({ label, address: frame * FRAME_BYTES }));
+  const { port } = scene.victim;
+  const first = tables.slice(0, 1);
+  if (
+    port instanceof ContextPort &&
+    scene.host.frames.kind(port.ringMemory.address / FRAME_BYTES) !== 'guest'
+  )
+    first.push({ label: 'descriptor ring that the hypervisor writes', address: port.ringMemory.address });
+  return first;
+}
+
+/** Where the invalidation queue lies; undefined for an approach without one. */
+export function invalidationQueue(scene: Scene): Structure | undefined {
+  const driver = iommuOf(scene)?.driver;
+  if (!(driver instanceof VtdDriver)) return undefined;
+  const address = Number(driver.unit.registers.read64(IQA));
+  return { label: 'invalidation queue', address: address - (address % FRAME_BYTES) };
+}
+
+/** The ring into which the card writes its interrupt vectors, in memory of the hypervisor. */
+export function vectorRing({ host: { window } }: Scene): Structure {
+  const register = (name: 'VECTOR_RING_LOW' | 'VECTOR_RING_HIGH') =>
+    window.readNow(window.managementPage, MANAGEMENT[name]);
+  const address = register('VECTOR_RING_HIGH') * 2 ** 32 + register('VECTOR_RING_LOW');
+  return { label: 'interrupt vector ring', address };
+}
+
+/** VT-d: invalidation queue address register. */
+const IQA = 0x90;
+
+function iommuOf({ host: { protection } }: Scene): Iommu | undefined {
+  if (protection instanceof CdnaIommu) return protection.iommu;
+  return protection instanceof Iommu ? protection : undefined;
+}

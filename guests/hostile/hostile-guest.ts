@@ -1,0 +1,149 @@
+import type { HostParts } from '../../host/host-parts.js';
+import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
+import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
+import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
+import { type DriverOptions, NicDriver } from '../nic-driver.js';
+import { ETHERTYPE_EXPERIMENTAL } from '../traffic/frame-format.js';
+import { writeMac } from '../traffic/mac-address.js';
+import { type NamedBuffer, type RawRing, rawRingOf, type Way } from './raw-ring.js';
+
+/** What the machine kept from a hostile guest before any device heard of it. */
+export interface StoppedEarly {
+  /** Buffers that the set-up gate turned down, by reason. */
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Stores and register accesses that ended in a page fault. */
+  readonly pageFaults: number;
+  /** Pages that it gave back and that nobody got, since they were pinned. */
+  readonly withheldPages: number;
+}
+
+/** Header of a frame that carries stolen bytes: padded, so that it is a frame by itself. */
+const HEADER_BYTES = 64;
+
+/**
+ * A guest whose driver keeps to no rule. It has what every guest has: a port, a page of registers, its own
+ * memory. It asks where asking helps, and writes what it was refused into the ring itself where the ring is its own.
+ */
+export class HostileGuest {
+  readonly domain: Domain;
+  readonly port: GuestPort;
+  readonly raw: RawRing;
+  readonly #parts: HostParts;
+  readonly #batch = new BufferBatch(64);
+  readonly #refusals: Record<string, number> = {};
+  #headerPage: number | undefined;
+  #pageFaults = 0;
+  #withheld = 0;
+
+  constructor(parts: HostParts, domain: Domain, port: GuestPort) {
+    this.#parts = parts;
+    this.domain = domain;
+    this.port = port;
+    this.raw = rawRingOf(parts, domain, port);
+  }
+
+  get stopped(): StoppedEarly {
+    return { refusals: this.#refusals, pageFaults: this.#pageFaults, withheldPages: this.#withheld };
+  }
+
+  /** A page of its own, physical address. */
+  page(): number {
+    return (this.domain.allocate(1)[0] ?? 0) * FRAME_BYTES;
+  }
+
+  /** A frame header in memory of its own: to `destination`, from itself or whom it claims to be. */
+  header(destination: number, source = this.port.mac): NamedBuffer {
+    this.#headerPage ??= this.page();
+    this.domain.write(this.#headerPage, HEADER_BYTES, headerBytes(destination, source), 0);
+    return { address: this.#headerPage, length: HEADER_BYTES, flags: 0 };
+  }
+
+  /** CPU store of its own. */
+  store(address: number, bytes: Uint8Array): CpuAccess {
+    return this.#minded(this.domain.write(address, bytes.length, bytes, 0));
+  }
+
+  /** Hands buffers over as a driver should. True if all were accepted; the doorbell is not rung. */
+  ask(way: Way, buffers: readonly NamedBuffer[]): boolean {
+    const batch = this.#batch;
+    batch.clear();
+    for (const { address, length, flags } of buffers) batch.add(address, length, flags);
+    const queue = this.port[way];
+    const accepted = queue.post(batch);
+    const refusal = queue.refusal?.refusal;
+    if (refusal !== undefined) this.#refusals[refusal] = (this.#refusals[refusal] ?? 0) + 1;
+    return accepted === buffers.length;
+  }
+
+  /** Writes an entry of the ring itself. */
+  forge(way: Way, index: number, buffer: NamedBuffer): boolean {
+    return this.#minded(this.raw.store(way, index >>> 0, buffer)) === 'done';
+  }
+
+  /** Rings for entries up to `producer`, posted or not. */
+  doorbell(way: Way, producer: number): void {
+    if (!this.raw.doorbell(way, producer >>> 0)) this.#pageFaults += 1;
+  }
+
+  /** Writes a register, of its own page or another. */
+  poke(page: number, offset: number, value: number, width = 4): boolean {
+    const done = this.#parts.window.write(this.domain.id, page, offset, value, width) === 'done';
+    if (!done) this.#pageFaults += 1;
+    return done;
+  }
+
+  /** Gives a page back to the hypervisor. */
+  release(address: number): 'freed' | 'pending' | 'refused' {
+    const outcome = this.domain.release(address / FRAME_BYTES);
+    if (outcome === 'pending') this.#withheld += 1;
+    return outcome;
+  }
+
+  /** Has foreign bytes sent behind a header of its own: through the gate if it lets them, past it if not. */
+  exfiltrate(destination: number, target: NamedBuffer): void {
+    const header = this.header(destination);
+    const queue = this.port.transmit;
+    if (this.ask('transmit', [header, target])) {
+      queue.ring();
+      return;
+    }
+    // What is its own it may have set up; the foreign part follows without asking.
+    if (!this.ask('transmit', [{ ...header, flags: FLAG_END_OF_PACKET }])) return;
+    const first = (queue.producer - 1) >>> 0;
+    const bus = this.raw.busAddress('transmit', first, header.address);
+    if (!this.forge('transmit', first, { ...header, address: bus })) return;
+    if (this.forge('transmit', first + 1, target)) this.doorbell('transmit', first + 2);
+  }
+
+  /** Has the next received frame put into foreign memory, likewise. */
+  invade(target: NamedBuffer): void {
+    const queue = this.port.receive;
+    if (this.ask('receive', [target])) {
+      queue.ring();
+      return;
+    }
+    const next = queue.producer;
+    if (this.forge('receive', next, target)) this.doorbell('receive', next + 1);
+  }
+
+  /** Runs an ordinary driver on the port, for attacks that are made of traffic. */
+  drive(options: Partial<DriverOptions> = {}): NicDriver {
+    return new NicDriver(this.#parts, this.domain, this.port, options);
+  }
+
+  #minded(outcome: CpuAccess): CpuAccess {
+    if (outcome === 'page-fault') this.#pageFaults += 1;
+    return outcome;
+  }
+}
+
+/** The first bytes of a frame. */
+export function headerBytes(destination: number, source: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  writeMac(bytes, 0, destination);
+  writeMac(bytes, 6, source);
+  bytes[12] = ETHERTYPE_EXPERIMENTAL >>> 8;
+  bytes[13] = ETHERTYPE_EXPERIMENTAL & 0xff;
+  return bytes;
+}

@@ -1,0 +1,116 @@
+import type { HostParts } from '../../host/host-parts.js';
+import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
+import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { ContextPort } from '../../host/protection/context-port.js';
+import { FrontEnd } from '../../host/protection/driver-domain/front-end.js';
+import { PAGES_PER_SLOT } from '../../host/protection/driver-domain/front-queue.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import { DESCRIPTOR_BYTES, encodeDescriptor } from '../../nic/descriptor.js';
+import { MAILBOX } from '../../nic/registers.js';
+
+export type Way = 'transmit' | 'receive';
+
+/** A buffer as a driver names it to its device. */
+export interface NamedBuffer {
+  readonly address: number;
+  readonly length: number;
+  readonly flags: number;
+}
+
+/**
+ * The memory behind a port's queues, for a driver that does not ask: every store is one that the guest's own CPU can
+ * make, through its MMU, and every doorbell goes through the register window.
+ */
+export interface RawRing {
+  /** Physical address at which the ring of a direction begins. */
+  address(way: Way): number;
+  /** Overwrites the entry of an index. The address is what the device will be told. */
+  store(way: Way, index: number, buffer: NamedBuffer): CpuAccess;
+  /** Tells the device that entries up to `producer` are there. False when the guest cannot reach a doorbell. */
+  doorbell(way: Way, producer: number): boolean;
+  /** The address by which the device knows the buffer that was posted under an index. */
+  busAddress(way: Way, index: number, address: number): number;
+}
+
+/** What a guest finds behind its port. @throws RangeError for a port of a kind that nobody knows how to attack. */
+export function rawRingOf(parts: HostParts, domain: Domain, port: GuestPort): RawRing {
+  if (port instanceof ContextPort) return new DescriptorRings(parts, domain, port);
+  if (port instanceof FrontEnd) return new RequestRings(domain, port);
+  throw new RangeError(`${domain.name}: the port is of an unknown kind`);
+}
+
+/** The rings of a context of the card, wherever they lie: under CDNA the store is the hypervisor's to make. */
+class DescriptorRings implements RawRing {
+  readonly #parts: HostParts;
+  readonly #domain: Domain;
+  readonly #port: ContextPort;
+  readonly #scratch = new Uint8Array(DESCRIPTOR_BYTES);
+
+  constructor(parts: HostParts, domain: Domain, port: ContextPort) {
+    this.#parts = parts;
+    this.#domain = domain;
+    this.#port = port;
+  }
+
+  address(way: Way): number {
+    return this.#port[way].ringAddress;
+  }
+
+  store(way: Way, index: number, { address, length, flags }: NamedBuffer): CpuAccess {
+    const queue = this.#port[way];
+    // The best guess of what CDNA's card expects: queues count their descriptors from 1.
+    encodeDescriptor(this.#scratch, 0, address, length, flags, (index + 1) >>> 0);
+    const slot = queue.ringAddress + (index & (queue.slots - 1)) * DESCRIPTOR_BYTES;
+    return this.#domain.write(slot, DESCRIPTOR_BYTES, this.#scratch, 0);
+  }
+
+  doorbell(way: Way, producer: number): boolean {
+    const mailbox = way === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
+    const { window } = this.#parts;
+    return window.write(this.#domain.id, this.#port.context, mailbox * 4, producer) === 'done';
+  }
+
+  busAddress(way: Way, index: number): number {
+    return this.#port[way].postedBusAddress(index);
+  }
+}
+
+/** The rings that a paravirtual front end shares with its back end, and the guest's grant table. */
+class RequestRings implements RawRing {
+  readonly #domain: Domain;
+  readonly #front: FrontEnd;
+
+  constructor(domain: Domain, front: FrontEnd) {
+    this.#domain = domain;
+    this.#front = front;
+  }
+
+  address(way: Way): number {
+    return this.#front[way].shared.base;
+  }
+
+  store(way: Way, index: number, { address, length, flags }: NamedBuffer): CpuAccess {
+    const { shared, plan } = this.#front[way];
+    const probe = new Uint8Array(1);
+    if (this.#domain.read(shared.base, 1, probe, 0) !== 'done') return 'page-fault';
+    const offset = address % FRAME_BYTES;
+    const first = plan.firstReference + (index & (shared.slots - 1)) * PAGES_PER_SLOT;
+    const pages = Math.min(PAGES_PER_SLOT, Math.ceil((offset + length) / FRAME_BYTES));
+    const frame = Math.floor(address / FRAME_BYTES) % 2 ** 32;
+    for (let page = 0; page < pages; page += 1)
+      plan.grants.grant(first + page, plan.grantee, frame + page, way === 'transmit');
+    shared.put(index, first, offset, flags, length);
+    return 'done';
+  }
+
+  doorbell(way: Way, producer: number): boolean {
+    const { shared, plan } = this.#front[way];
+    shared.pushRequests(producer);
+    plan.notify();
+    return true;
+  }
+
+  busAddress(_way: Way, _index: number, address: number): number {
+    return address;
+  }
+}

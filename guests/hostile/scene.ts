@@ -1,0 +1,179 @@
+import type { HostParts } from '../../host/host-parts.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
+import type { FrameKind } from '../../host/memory/frame-table.js';
+import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import type { Protection } from '../../host/protection/protection.js';
+import type { LinkPartner } from '../link-partner.js';
+import type { NicDriver } from '../nic-driver.js';
+import { FrameVerifier } from '../traffic/frame-verifier.js';
+import { HostileGuest, headerBytes } from './hostile-guest.js';
+import { RogueDevice } from './rogue-device.js';
+import { ControlStructure, contains, Secret, type Stake, tagged, tagOf } from './stakes.js';
+
+/** Somebody who works honestly and is not to suffer. */
+export interface Victim {
+  readonly domain: Domain;
+  readonly port: GuestPort;
+  readonly driver: NicDriver;
+  /** Source id of the frames that it sends. */
+  readonly sourceId: number;
+}
+
+/** What a scene is set in. */
+export interface SceneParts {
+  readonly host: HostParts & { readonly protection: Protection };
+  readonly partner: LinkPartner;
+  readonly attackerDomain: Domain;
+  readonly attackerPort: GuestPort;
+  readonly victim: Victim;
+  readonly seed: number;
+}
+
+/** The station that stolen bytes are sent to. */
+export const DROP_MAC = 0x020000020001;
+/** Number of the attacker's mark; secrets are numbered from 0. */
+const MARK = 1_000_000;
+const INVASION_BYTES = 512;
+
+/**
+ * A small machine as an attacker finds it: a hostile guest, a victim with steady traffic, the far end of the cable,
+ * and the card itself for when it is the card that turns. Here attacks plant what they are after; what has become of
+ * it is looked at afterwards.
+ */
+export class Scene {
+  readonly host: SceneParts['host'];
+  readonly partner: LinkPartner;
+  readonly attacker: HostileGuest;
+  readonly victim: Victim;
+  readonly rogue: RogueDevice;
+  /** Sixteen bytes that everything carries which the attacker writes into other people's memory. */
+  readonly mark: Uint8Array;
+  readonly stakes: Stake[] = [];
+  /** What the script saw on its way, for the reader. */
+  readonly notes: string[] = [];
+  readonly #seed: number;
+  #secrets = 0;
+
+  constructor(parts: SceneParts) {
+    this.host = parts.host;
+    this.partner = parts.partner;
+    this.victim = parts.victim;
+    this.#seed = parts.seed;
+    this.mark = tagOf(parts.seed, MARK);
+    this.attacker = new HostileGuest(parts.host, parts.attackerDomain, parts.attackerPort);
+    this.rogue = new RogueDevice(parts.host);
+  }
+
+  /** Lets so much time pass, ns. */
+  run(ns: number): void {
+    this.host.kernel.run(this.host.kernel.nowNs + ns);
+  }
+
+  note(text: string): void {
+    this.notes.push(text);
+  }
+
+  /** A page of a domain with a secret in it that is used for nothing else; returns what is at stake. */
+  plant(domain: Domain, label: string): Secret {
+    return this.#secretAt((domain.allocate(1)[0] ?? 0) * FRAME_BYTES, FRAME_BYTES, label);
+  }
+
+  /** A secret in a part of somebody's page. */
+  plantAt(address: number, bytes: number, label: string): Secret {
+    return this.#secretAt(address, bytes, label);
+  }
+
+  /** A page of the hypervisor's own with a secret in it. */
+  plantInHypervisor(label: string): Secret {
+    return this.#secretAt(this.host.hypervisor.allocateOwn('hypervisor', FRAME_BYTES), FRAME_BYTES, label);
+  }
+
+  /** Puts a structure under watch that its owner goes on using. */
+  watch(label: string, address: number): ControlStructure {
+    const structure = new ControlStructure(label, address, this.mark);
+    this.stakes.push(structure);
+    return structure;
+  }
+
+  /**
+   * A page that the attacker gives up goes to the victim, who keeps a secret there; undefined when nobody gets it, since
+   * somebody still holds a reference.
+   */
+  handOver(address: number): Secret | undefined {
+    if (this.attacker.release(address) !== 'freed') return undefined;
+    // The frame that came back last is given out first; a machine that does otherwise is not this one.
+    const [frame] = this.victim.domain.allocate(1);
+    if (frame !== address / FRAME_BYTES) throw new Error(`frame ${address / FRAME_BYTES} went elsewhere`);
+    return this.#secretAt(address, FRAME_BYTES, 'page that the attacker gave up and the victim got');
+  }
+
+  /** A page of the attacker's whose next page in memory is the victim's, with a secret in it. */
+  neighbours(): { readonly own: number; readonly foreign: Secret } {
+    for (let attempt = 0; attempt < 16; attempt += 1) {
+      const own = this.attacker.page();
+      const [frame] = this.victim.domain.allocate(1);
+      if (frame !== own / FRAME_BYTES + 1) continue;
+      return { own, foreign: this.#secretAt(own + FRAME_BYTES, FRAME_BYTES, 'page of the victim') };
+    }
+    throw new Error('no two neighbouring frames could be had');
+  }
+
+  /** The far end sends a frame full of the attacker's mark to a station. */
+  sendMarked(mac: number, bytes = INVASION_BYTES): void {
+    const frame = tagged(this.mark, bytes);
+    frame.set(headerBytes(mac, DROP_MAC).subarray(0, 16), 0);
+    this.partner.send(frame, 0, frame.length);
+  }
+
+  /** Bytes that carry the mark from end to end. */
+  marked(bytes: number): Uint8Array {
+    return tagged(this.mark, bytes);
+  }
+
+  /** Requester ID of the context that works for a port: its own, or the driver domain's. */
+  requesterOf(port: GuestPort): number {
+    const { contexts } = this.host.nic;
+    const own = contexts[port.context] ?? contexts.find(({ state }) => state === 'open');
+    if (own === undefined) throw new Error('the card has no open context');
+    return own.requesterId;
+  }
+
+  /** Frames of a kind that the hypervisor has, lowest first. */
+  hypervisorFrames(kind: FrameKind): number[] {
+    const { frames } = this.host;
+    const found: number[] = [];
+    for (let frame = 0; frame < frames.frames; frame += 1) {
+      if (frames.owner(frame) === HYPERVISOR && frames.kind(frame) === kind) found.push(frame);
+    }
+    return found;
+  }
+
+  /** Looks at everything that is at stake. */
+  look(): void {
+    for (const stake of this.stakes) stake.look(this.host.memory);
+  }
+
+  /** Secrets among what the device has read without being asked, and frames of the victim that it was sending. */
+  get loot(): readonly string[] {
+    const found = new Set<string>();
+    const verifier = new FrameVerifier();
+    for (const bytes of this.rogue.loot) {
+      for (const { label, tag } of this.stakes)
+        if (tag !== undefined && contains(bytes, tag)) found.add(label);
+      const isFrame = verifier.verify(bytes, 0, bytes.length) === 'good';
+      if (isFrame && verifier.sourceId === this.victim.sourceId)
+        found.add('frame that the victim was sending');
+    }
+    return [...found];
+  }
+
+  #secretAt(address: number, bytes: number, label: string): Secret {
+    const tag = tagOf(this.#seed, this.#secrets);
+    this.#secrets += 1;
+    const secret = new Secret(this.host.memory, label, address, bytes, tag);
+    this.stakes.push(secret);
+    return secret;
+  }
+}

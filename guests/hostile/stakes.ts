@@ -1,0 +1,99 @@
+import { FRAME_BYTES, type PhysicalMemory } from '../../host/memory/physical-memory.js';
+import { mix32 } from '../traffic/mix32.js';
+
+const TAG_BYTES = 16;
+
+/** Sixteen bytes that nothing else in a run contains, from a seed and a number. */
+export function tagOf(seed: number, number: number): Uint8Array {
+  const tag = new Uint8Array(TAG_BYTES);
+  for (let at = 0; at < TAG_BYTES; at += 4) {
+    const word = mix32((seed ^ Math.imul(number + 1, 0x9e3779b1) ^ Math.imul(at + 1, 0x85ebca6b)) >>> 0);
+    for (let byte = 0; byte < 4; byte += 1) tag[at + byte] = word >>> (8 * byte);
+  }
+  return tag;
+}
+
+/** Bytes filled with a tag from end to end, so that any 32 of them give it away. */
+export function tagged(tag: Uint8Array, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => tag[at % TAG_BYTES] ?? 0);
+}
+
+/** Whether bytes contain a tag. */
+export function contains(bytes: Uint8Array, tag: Uint8Array): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(Buffer.from(tag));
+}
+
+/** Something that an attack is after: it has been changed, it has been seen outside, or it is as it was. */
+export interface Stake {
+  /** Whose it is and what, e.g. `page of victim`. */
+  readonly label: string;
+  readonly address: number;
+  readonly bytes: number;
+  /** Looks at memory now; what has happened once stays happened. */
+  look(memory: PhysicalMemory): void;
+  /** Bytes that are not what they were. */
+  readonly changedBytes: number;
+  /** What gives it away outside; undefined where only its integrity counts. */
+  readonly tag: Uint8Array | undefined;
+}
+
+/** A piece of memory with a secret in it that nobody touches but its owner. */
+export class Secret implements Stake {
+  readonly label: string;
+  readonly address: number;
+  readonly bytes: number;
+  readonly tag: Uint8Array;
+  readonly #planted: Uint8Array;
+  #changed = 0;
+
+  /** Plants it. */
+  constructor(memory: PhysicalMemory, label: string, address: number, bytes: number, tag: Uint8Array) {
+    this.label = label;
+    this.address = address;
+    this.bytes = bytes;
+    this.tag = tag;
+    this.#planted = tagged(tag, bytes);
+    memory.write(address, bytes, this.#planted, 0);
+  }
+
+  get changedBytes(): number {
+    return this.#changed;
+  }
+
+  look(memory: PhysicalMemory): void {
+    const now = new Uint8Array(this.bytes);
+    memory.read(this.address, this.bytes, now, 0);
+    const differing = now.reduce((sum, byte, at) => sum + (byte === this.#planted[at] ? 0 : 1), 0);
+    this.#changed = Math.max(this.#changed, differing);
+  }
+}
+
+/** A structure that its owner goes on writing to: it counts as changed where the attacker's own mark stands in it. */
+export class ControlStructure implements Stake {
+  readonly label: string;
+  readonly address: number;
+  readonly bytes = FRAME_BYTES;
+  readonly tag = undefined;
+  readonly #mark: Uint8Array;
+  #changed = 0;
+
+  constructor(label: string, address: number, mark: Uint8Array) {
+    this.label = label;
+    this.address = address;
+    this.#mark = mark;
+  }
+
+  get changedBytes(): number {
+    return this.#changed;
+  }
+
+  look(memory: PhysicalMemory): void {
+    const now = Buffer.alloc(this.bytes);
+    memory.read(this.address, this.bytes, now, 0);
+    let marked = 0;
+    for (let at = now.indexOf(this.#mark); at >= 0; at = now.indexOf(this.#mark, at + TAG_BYTES)) {
+      marked += TAG_BYTES;
+    }
+    this.#changed = Math.max(this.#changed, marked);
+  }
+}

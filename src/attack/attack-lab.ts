@@ -1,0 +1,236 @@
+import {
+  type Attack,
+  contains,
+  DROP_MAC,
+  Scene,
+  type StageOptions,
+  VICTIM_FRAME_BYTES,
+} from '../../guests/hostile/index.js';
+import { LinkPartner } from '../../guests/link-partner.js';
+import { NicDriver } from '../../guests/nic-driver.js';
+import { constantRate } from '../../guests/traffic/generated-sources.js';
+import { FrameVerifier, fixedSize, readMac } from '../../guests/traffic/index.js';
+import { Host } from '../../host/host.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import type { Protection } from '../../host/protection/protection.js';
+import { MANAGEMENT } from '../../nic/registers.js';
+import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { EventKernel } from '../../scheduler/event-kernel.js';
+import type { Observation, Service } from './observation.js';
+
+const RATE_BPS = 1e9;
+const MEMORY_BYTES = 64 * 2 ** 20;
+const CONTEXTS = 32;
+const ATTACKER_MAC = 0x020000000001;
+const VICTIM_MAC = 0x020000000002;
+const FAR_MAC = 0x020000010002;
+/** Source ids of the victim's traffic, out and in. */
+const OUTBOUND = 1;
+const INBOUND = 2;
+/** The victim's load each way: less than its share of the wire, so that it is owed all of it. */
+const VICTIM_WIRE_RATE_BPS = 200e6;
+/** Traffic runs for so long before the script begins, and so long in all, ns. */
+const WARM_UP_NS = 1_000_000;
+const TOTAL_NS = 20_000_000;
+
+/**
+ * A machine of two guests on one port of 1 Gb/s: an attacker, and a victim that sends and receives 200 Mb/s of
+ * frames of which every byte is checked, on the wire and in its memory.
+ */
+export class AttackLab {
+  readonly host: Host;
+  readonly scene: Scene;
+  readonly #kernel = new EventKernel();
+  readonly #attacker: Domain;
+  readonly #victim: Domain;
+  readonly #verifier = new FrameVerifier();
+  readonly #leaks = new Map<string, number>();
+  readonly #cardFaults: Record<string, number> = {};
+  readonly #cardDrops: Record<string, number> = {};
+  readonly #silence = { sent: new Silence(), received: new Silence() };
+  #sent = 0;
+  #received = 0;
+  #damaged = 0;
+  #impostors = 0;
+  #aborts = 0;
+
+  constructor(protection: Protection, stage: StageOptions, seed: number) {
+    const discipline = stage.discipline ?? 'drr';
+    const partner = new LinkPartner(this.#kernel, {
+      rateBps: RATE_BPS,
+      propagationNs: 500,
+      queueBytes: 2 ** 20,
+      reflect: true,
+    });
+    this.host = new Host({
+      kernel: this.#kernel,
+      protection,
+      wire: {
+        transmitted: (bytes, offset, length, context) => {
+          this.#onWire(bytes, offset, length, context);
+          partner.transmitted(bytes, offset, length);
+        },
+      },
+      transmitDiscipline: makeDiscipline(discipline),
+      receiveDiscipline: makeDiscipline(discipline),
+      host: { memoryBytes: MEMORY_BYTES },
+      nic: { contexts: CONTEXTS, rateBps: RATE_BPS },
+    });
+    const { host } = this;
+    partner.connect((bytes, offset, length) => host.nic.receive(bytes, offset, length));
+    if (stage.switching === true) host.window.writeNow(host.window.managementPage, MANAGEMENT.SWITCHING, 1);
+    this.#attacker = host.createGuest('attacker', 1);
+    this.#victim = host.createGuest('victim', 0);
+    const attackerPort = this.#open(this.#attacker, ATTACKER_MAC, 32);
+    const victimPort = this.#open(this.#victim, VICTIM_MAC, 64);
+    for (const { mac } of [attackerPort, victimPort]) partner.addStation(mac);
+    const driver = new NicDriver(host, this.#victim, victimPort);
+    driver.onReceive((bytes, offset, length) => this.#onReceived(bytes, offset, length));
+    const common = { kernel: this.#kernel, wireRateBps: VICTIM_WIRE_RATE_BPS };
+    driver.attach(
+      constantRate({
+        ...common,
+        name: 'victim',
+        sourceId: OUTBOUND,
+        source: VICTIM_MAC,
+        destination: FAR_MAC,
+        sizes: fixedSize('victim', VICTIM_FRAME_BYTES),
+      }),
+    );
+    partner.attach(
+      constantRate({
+        ...common,
+        name: 'far end',
+        sourceId: INBOUND,
+        source: FAR_MAC,
+        destination: VICTIM_MAC,
+        sizes: fixedSize('far end', VICTIM_FRAME_BYTES),
+      }),
+    );
+    this.scene = new Scene({
+      host,
+      partner,
+      attackerDomain: this.#attacker,
+      attackerPort,
+      victim: { domain: this.#victim, port: victimPort, driver, sourceId: OUTBOUND },
+      seed,
+    });
+    host.bus.denied$.subscribe(() => {
+      this.#aborts += 1;
+    });
+    host.nic.streams.faults$.subscribe(({ reason }) => count(this.#cardFaults, reason));
+    host.nic.streams.drops$.subscribe(({ context, reason }) => {
+      if (context === attackerPort.context) count(this.#cardDrops, reason);
+    });
+  }
+
+  /** Plays a script, or nothing, and says what came of it. */
+  play(attack: Attack | undefined): Observation | { readonly notApplicable: string } {
+    this.#kernel.run(WARM_UP_NS);
+    const outcome = attack?.play(this.scene);
+    if (outcome !== undefined) return outcome;
+    this.#kernel.run(Math.max(TOTAL_NS, this.#kernel.nowNs));
+    if (this.#kernel.nowNs !== TOTAL_NS) throw new Error(`${attack?.name} took ${this.#kernel.nowNs} ns`);
+    this.scene.look();
+    this.host.checkInvariants();
+    this.scene.victim.driver.checkInvariants();
+    return this.#observe();
+  }
+
+  #open(domain: Domain, mac: number, slots: number): GuestPort {
+    return this.host.openPort(domain, {
+      mac,
+      weight: 1,
+      transmitSlots: slots,
+      receiveSlots: slots,
+      antiSpoofing: true,
+      promiscuous: false,
+    });
+  }
+
+  #onWire(bytes: Uint8Array, offset: number, length: number, context: number): void {
+    const frame = bytes.subarray(offset, offset + length);
+    const verdict = this.#verifier.verify(bytes, offset, length);
+    const fromVictim = readMac(bytes, offset + 6) === VICTIM_MAC;
+    if (fromVictim && verdict === 'good' && this.#verifier.sourceId === OUTBOUND) {
+      this.#sent += 1;
+      this.#silence.sent.heard(this.#kernel.nowNs);
+    } else if (fromVictim && readMac(bytes, offset) === DROP_MAC) {
+      this.#impostors += 1;
+    } else if (fromVictim || context === this.scene.victim.port.context) {
+      this.#damaged += 1;
+    }
+    for (const { label, tag } of this.scene.stakes) {
+      if (tag !== undefined && contains(frame, tag))
+        this.#leaks.set(label, (this.#leaks.get(label) ?? 0) + 1);
+    }
+  }
+
+  #onReceived(bytes: Uint8Array, offset: number, length: number): undefined {
+    const verdict = this.#verifier.verify(bytes, offset, length);
+    if (verdict === 'good' && this.#verifier.sourceId === INBOUND) {
+      this.#received += 1;
+      this.#silence.received.heard(this.#kernel.nowNs);
+    } else if (verdict === 'damaged' || readMac(bytes, offset + 6) === FAR_MAC) {
+      this.#damaged += 1;
+    }
+    return undefined;
+  }
+
+  #observe(): Observation {
+    const { attacker, stakes, loot, notes } = this.scene;
+    const setUpRefusals: Record<string, number> = { ...attacker.stopped.refusals };
+    for (const { domain, caughtBy, reason } of this.host.hypervisor.faultLog) {
+      // What the port itself refused has been counted where it was asked.
+      if (caughtBy === 'set-up' && domain === this.#attacker.name && setUpRefusals[reason] === undefined)
+        setUpRefusals[reason] = 1;
+    }
+    const service: Service = {
+      sent: this.#sent,
+      received: this.#received,
+      longestSilenceNs: Math.max(
+        this.#silence.sent.longest(this.#kernel.nowNs),
+        this.#silence.received.longest(this.#kernel.nowNs),
+      ),
+    };
+    return {
+      changed: stakes
+        .filter(({ changedBytes }) => changedBytes > 0)
+        .map(({ label, changedBytes }) => ({ what: label, bytes: changedBytes })),
+      leaked: [
+        ...[...this.#leaks].map(([what, frames]) => ({ what, to: 'wire' as const, frames })),
+        ...loot.map((what) => ({ what, to: 'card' as const, frames: 1 })),
+      ],
+      damagedFrames: this.#damaged,
+      impostorFrames: this.#impostors,
+      setUpRefusals,
+      pageFaults: attacker.stopped.pageFaults,
+      withheldPages: attacker.stopped.withheldPages,
+      deniedAccesses: this.#aborts,
+      cardFaults: this.#cardFaults,
+      cardDrops: this.#cardDrops,
+      service,
+      notes,
+    };
+  }
+}
+
+/** The longest time between two events of a kind. */
+class Silence {
+  #lastNs = 0;
+  #longestNs = 0;
+
+  heard(nowNs: number): void {
+    this.#longestNs = Math.max(this.#longestNs, nowNs - this.#lastNs);
+    this.#lastNs = nowNs;
+  }
+
+  longest(nowNs: number): number {
+    return Math.max(this.#longestNs, nowNs - this.#lastNs);
+  }
+}
+
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}

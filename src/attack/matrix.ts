@@ -1,0 +1,50 @@
+import { ATTACKS, type Attack, type StageOptions } from '../../guests/hostile/index.js';
+import { APPROACHES, type Approach } from '../../host/protection/approaches.js';
+import { AttackLab } from './attack-lab.js';
+import type { Service } from './observation.js';
+import { type Evidence, judge, notApplicable, type Verdict } from './verdict.js';
+
+/** One attack on one approach, and what came of it. */
+export interface Cell {
+  readonly attack: string;
+  readonly approach: string;
+  readonly verdict: Verdict;
+  readonly evidence: Evidence;
+}
+
+/** What is attacked with what. */
+export interface MatrixRequest {
+  readonly attacks: readonly Attack[];
+  readonly approaches: readonly Approach[];
+  readonly seed: number;
+}
+
+/** Everything that there is. */
+export const WHOLE_MATRIX: MatrixRequest = { attacks: ATTACKS, approaches: APPROACHES, seed: 1 };
+
+/**
+ * Plays every attack on every approach, a fresh machine each, a cell at a time, so that whoever drives it can draw
+ * progress or give up. Same request, same cells.
+ */
+export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Generator<Cell> {
+  for (const approach of approaches) {
+    const quiet = new Map<string, Service>();
+    for (const attack of attacks) {
+      const stage = attack.stage ?? {};
+      const key = JSON.stringify(stage);
+      const known = quiet.get(key) ?? leftAlone(approach, stage, seed);
+      quiet.set(key, known);
+      const outcome = new AttackLab(approach.make(), stage, seed).play(attack);
+      const judgement =
+        'notApplicable' in outcome ? notApplicable(outcome.notApplicable) : judge(outcome, known);
+      yield { attack: attack.name, approach: approach.name, ...judgement };
+    }
+  }
+}
+
+/** The service of the same machine in which nobody attacks. */
+function leftAlone(approach: Approach, stage: StageOptions, seed: number): Service {
+  const outcome = new AttackLab(approach.make(), stage, seed).play(undefined);
+  if ('notApplicable' in outcome) throw new Error('a run without an attack has nothing that may be missing');
+  return outcome.service;
+}
