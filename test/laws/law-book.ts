@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+interface Entry {
+  readonly wanted: number;
+  runs: number;
+  substantial: number;
+}
+
+/**
+ * Laws as properties, and a count of what was really run: a fairness test that never runs, or one whose
+ * scenarios never share a wire, passes for ever and says nothing.
+ */
+export class LawBook {
+  readonly #name: string;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /**
+   * A law over random runs. The predicate calls `substance` once it has seen what the law is about (two
+   * contexts backlogged together, a fault, ...); at least half of the runs must.
+   */
+  law<T>(
+    name: string,
+    arbitrary: fc.Arbitrary<T>,
+    numRuns: number,
+    predicate: (value: T, substance: () => void) => void,
+  ): void {
+    const entry: Entry = { wanted: numRuns, runs: 0, substantial: 0 };
+    this.#entries.set(name, entry);
+    test(name, () => {
+      fc.assert(
+        fc.property(arbitrary, (value) => {
+          let seen = false;
+          predicate(value, () => {
+            seen = true;
+          });
+          entry.runs += 1;
+          if (seen) entry.substantial += 1;
+        }),
+        // A counterexample is shrunk for as long as there is time, and told all the same.
+        { numRuns, interruptAfterTimeLimit: 45_000 },
+      );
+    });
+  }
+
+  /** Comes last: each law has run as often as it should, and on runs that could have broken it. */
+  close(): void {
+    test(`the laws of ${this.#name} have been put to the test`, () => {
+      this.check();
+      const runs = [...this.#entries.values()].reduce((sum, entry) => sum + entry.runs, 0);
+      process.stdout.write(`laws of ${this.#name}: ${this.#entries.size} properties, ${runs} runs\n`);
+    });
+  }
+
+  /** @throws when a law did not run, or only on runs that say nothing. */
+  check(): void {
+    expect(this.#entries.size, `laws of ${this.#name}`).toBeGreaterThan(0);
+    for (const [name, { wanted, runs, substantial }] of this.#entries) {
+      expect(runs, `runs of "${name}"`).toBeGreaterThanOrEqual(wanted);
+      expect(substantial, `runs of "${name}" that could have broken it`).toBeGreaterThanOrEqual(wanted / 2);
+    }
+  }
+}
