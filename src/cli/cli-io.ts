@@ -28,6 +28,7 @@ const ERRORS_FOR_USERS: ReadonlySet<string> = new Set([
   'TrafficError',
   'OutputFileError',
   'DumpError',
+  'HardwareDataError',
 ]);
 
 /** Whether an error is the user's to mend: shown without a stack. */

@@ -1,5 +1,6 @@
 import { compareCommand } from './compare.js';
 import type { CommandEntry } from './entry.js';
+import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { tablesCommand } from './tables.js';
@@ -7,4 +8,10 @@ import { tablesCommand } from './tables.js';
 export type { CommandEntry } from './entry.js';
 
 /** What the command line can do, in the order of the help text. A new command is a file here and a line below. */
-export const COMMANDS: readonly CommandEntry[] = [compareCommand, runCommand, tablesCommand, schemaCommand];
+export const COMMANDS: readonly CommandEntry[] = [
+  compareCommand,
+  runCommand,
+  tablesCommand,
+  reproduceCommand,
+  schemaCommand,
+];

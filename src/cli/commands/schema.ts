@@ -3,11 +3,19 @@ import type { CommandEntry } from './entry.js';
 export const schemaCommand: CommandEntry = {
   usage: 'schema',
   summary: 'print the JSON Schema of a scenario, for editors',
-  options: [],
+  options: [['--out <file>', 'write it into a file instead']],
   load: async () => {
     const { scenarioJsonSchema } = await import('../../scenario/json-schema.js');
-    return async (_args, _options, io) => {
-      io.out(scenarioJsonSchema());
+    const { AtomicFile } = await import('../../report/atomic-file.js');
+    return async (_args, { out }, io) => {
+      if (typeof out !== 'string') {
+        io.out(scenarioJsonSchema());
+        return 0;
+      }
+      const file = new AtomicFile(out);
+      file.text(scenarioJsonSchema());
+      file.commit();
+      io.out(`wrote ${out}\n`);
       return 0;
     };
   },

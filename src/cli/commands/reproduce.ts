@@ -1,0 +1,14 @@
+import type { CommandEntry } from './entry.js';
+
+export const reproduceCommand: CommandEntry = {
+  usage: 'reproduce <name>',
+  summary:
+    'repeat an experiment of the field and show it beside the published figures (iommu-hardware, or all)',
+  options: [
+    ['--data <file>', 'measurements of a machine of your own (CSV), for iommu-hardware'],
+    ['--seed <number>', 'seed of everything random (default: 1, that of the stored results)'],
+    ['--out <dir>', 'also write the result of each as NAME.json to this folder'],
+    ['--json', 'one JSON document on stdout, nothing else'],
+  ],
+  load: async () => (await import('../reproduce-action.js')).reproduceAction,
+};

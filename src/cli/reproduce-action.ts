@@ -1,0 +1,81 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXPERIMENTS, type Experiment, type ExperimentOutcome } from '../experiments/index.js';
+import { AtomicFile } from '../report/atomic-file.js';
+import { type CliIo, UsageError } from './cli-io.js';
+import type { CommandAction, GivenOptions } from './commands/entry.js';
+import { ProgressLine } from './progress.js';
+
+/** Runs one experiment, or all of them. */
+export const reproduceAction: CommandAction = async ([name = ''], options, io) => {
+  const experiments = chosen(name);
+  const dataPath = text(options, 'data');
+  if (dataPath !== undefined && (name === 'all' || experiments[0]?.takesData !== true)) {
+    throw new UsageError(
+      `--data is "${dataPath}", but ${name} takes no data; expected iommu-hardware with it`,
+    );
+  }
+  const seed = readSeed(text(options, 'seed'));
+  const outcomes: { experiment: Experiment; outcome: ExperimentOutcome }[] = [];
+  const line = new ProgressLine(io);
+  try {
+    for (const experiment of experiments) {
+      const progress = (fraction: number, step: string) =>
+        line.show(`${experiment.name} ${Math.round(fraction * 100)} % ${step}`);
+      outcomes.push({ experiment, outcome: await experiment.run({ dataPath, seed, progress }) });
+    }
+  } finally {
+    line.clear();
+  }
+  const out = text(options, 'out');
+  const written =
+    out === undefined ? [] : outcomes.map(({ experiment, outcome }) => write(out, experiment, outcome));
+  if (options['json'] === true) {
+    const documents = outcomes.map(({ outcome }) => outcome.document);
+    io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
+  } else {
+    for (const { outcome } of outcomes) io.out(`${outcome.text}\n\n`);
+    for (const { experiment, outcome } of outcomes) {
+      if (!outcome.asStored) io.out(`${experiment.name}: not what the stored result says\n`);
+    }
+    for (const path of written) io.out(`wrote ${path}\n`);
+    io.out(`again: ${again(io, name, dataPath, seed)}\n`);
+  }
+  return outcomes.every(({ outcome }) => outcome.asStored) ? 0 : 1;
+};
+
+function chosen(name: string): readonly Experiment[] {
+  if (name === 'all') return EXPERIMENTS;
+  const found = EXPERIMENTS.filter((experiment) => experiment.name === name);
+  if (found.length > 0) return found;
+  const names = EXPERIMENTS.map((experiment) => experiment.name).join(', ');
+  throw new UsageError(`experiment is "${name}", expected one of: ${names}, all`);
+}
+
+function text(options: GivenOptions, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function readSeed(given: string | undefined): number {
+  if (given === undefined) return 1;
+  const seed = Number(given);
+  if (!/^\d+$/u.test(given) || seed > 2 ** 31 - 1) {
+    throw new UsageError(`--seed is "${given}", expected a whole number from 0 to ${2 ** 31 - 1}`);
+  }
+  return seed;
+}
+
+function write(folder: string, experiment: Experiment, outcome: ExperimentOutcome): string {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `${experiment.name}.json`);
+  const file = new AtomicFile(path);
+  file.text(`${JSON.stringify(outcome.document, null, 2)}\n`);
+  file.commit();
+  return path;
+}
+
+function again(io: CliIo, name: string, dataPath: string | undefined, seed: number): string {
+  const data = dataPath === undefined ? '' : ` --data ${dataPath}`;
+  return `${io.program} reproduce ${name}${data} --seed ${seed}`;
+}

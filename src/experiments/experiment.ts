@@ -1,0 +1,27 @@
+/** How an experiment is asked for. */
+export interface ExperimentRequest {
+  /** A file of the user's own, for experiments that compare with data. */
+  readonly dataPath: string | undefined;
+  readonly seed: number;
+  /** Told how far it is, 0 to 1, and what it is doing. */
+  readonly progress: (fraction: number, step: string) => void;
+}
+
+/** What an experiment found, for people and for programs. */
+export interface ExperimentOutcome {
+  readonly text: string;
+  /** A plain object; keys carry units. */
+  readonly document: object;
+  /** False when a stored result was to be repeated and was not. */
+  readonly asStored: boolean;
+}
+
+/** A question that can be put again with one command. */
+export interface Experiment {
+  readonly name: string;
+  /** One line. */
+  readonly question: string;
+  /** Whether `--data` means anything to it. */
+  readonly takesData: boolean;
+  run(request: ExperimentRequest): Promise<ExperimentOutcome>;
+}
