@@ -10,9 +10,11 @@ import { Processor } from './cpu/processor.js';
 import type { HostParts } from './host-parts.js';
 import type { Domain } from './hypervisor/domain.js';
 import { type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
+import { INTERRUPT_WINDOW_END, INTERRUPT_WINDOW_START } from './iommu/table-walker.js';
 import { FrameTable } from './memory/frame-table.js';
 import { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 import type { GuestPort, PortOptions } from './protection/guest-port.js';
+import type { PortTraffic } from './protection/intermediary.js';
 import type { Protection } from './protection/protection.js';
 
 /** The machine around the card. */
@@ -66,10 +68,15 @@ export class Host implements HostParts {
   constructor(assembly: HostAssembly) {
     const parameters: HostParameters = { ...DEFAULT_HOST, ...assembly.host };
     const { kernel } = assembly;
+    const { intermediary } = assembly.protection;
+    const instruments =
+      intermediary === undefined ? assembly.instruments : intermediary.instruments(assembly.instruments);
     this.kernel = kernel;
     this.protection = assembly.protection;
     this.memory = new PhysicalMemory(parameters.memoryBytes / FRAME_BYTES);
     this.frames = new FrameTable(this.memory);
+    // As on a PC there is no RAM under the addresses that mean interrupts: no IOMMU lets a device write there.
+    this.frames.withhold(INTERRUPT_WINDOW_START / FRAME_BYTES, INTERRUPT_WINDOW_END / FRAME_BYTES);
     // Frame 0 is nobody's: a zero address in a descriptor is a mistake, and should look like one.
     this.frames.allocate(0, 'hypervisor', 1);
     this.processor = new Processor(kernel, {
@@ -85,10 +92,10 @@ export class Host implements HostParts {
       { ...DEFAULT_NIC, ...assembly.nic },
       {
         port: this.bus,
-        wire: assembly.wire,
+        wire: intermediary?.wire(assembly.wire) ?? assembly.wire,
         transmitDiscipline: assembly.transmitDiscipline,
         receiveDiscipline: assembly.receiveDiscipline,
-        ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
+        ...(instruments === undefined ? {} : { instruments }),
       },
     );
     this.window = new RegisterWindow(kernel, this.processor, this.nic);
@@ -104,13 +111,27 @@ export class Host implements HostParts {
     assembly.protection.install(this);
   }
 
-  /** Creates a guest with `memoryBytes` of RAM promised to it; frames are given when it asks for them. */
+  /** Creates a guest on a core; frames are given when it asks for them. */
   createGuest(name: string, core: number): Domain {
     return this.hypervisor.createDomain(name, 'guest', core);
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
     return this.protection.openPort(domain, options);
+  }
+
+  /** What a port has sent and received: as the card counts it, or as whoever stands before the card does. */
+  trafficOf(port: GuestPort): PortTraffic {
+    const { intermediary } = this.protection;
+    if (intermediary !== undefined) return intermediary.traffic(port);
+    const { counters } = this.nic;
+    return {
+      framesTransmitted: counters.get('framesTransmitted', port.context),
+      bytesTransmitted: counters.get('bytesTransmitted', port.context),
+      framesReceived: counters.get('framesReceived', port.context),
+      bytesReceived: counters.get('bytesReceived', port.context),
+      drops: counters.dropsOf(port.context),
+    };
   }
 
   checkInvariants(): void {

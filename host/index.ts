@@ -29,7 +29,10 @@ export {
   NO_OWNER,
 } from './memory/frame-table.js';
 export { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+export { APPROACHES, type Approach, type Claims, makeProtection } from './protection/approaches.js';
 export { Cdna, type CdnaOptions } from './protection/cdna/cdna.js';
+export { DeviceExclusion, type DeviceExclusionOptions } from './protection/dev/device-exclusion.js';
+export { DriverDomain, type DriverDomainOptions } from './protection/driver-domain/driver-domain.js';
 export {
   BufferBatch,
   type GuestPort,
@@ -38,5 +41,7 @@ export {
   type SetupFault,
   type SetupRefusal,
 } from './protection/guest-port.js';
+export type { Intermediary, PortTraffic } from './protection/intermediary.js';
+export { NoDma, type NoDmaOptions } from './protection/nodma/no-dma.js';
 export { PlainDma } from './protection/none/plain-dma.js';
 export type { Protection, ProtectionCounters } from './protection/protection.js';

@@ -1,35 +1,101 @@
 import { Cdna } from './cdna/cdna.js';
 import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
+import { DeviceExclusion } from './dev/device-exclusion.js';
+import { DriverDomain } from './driver-domain/driver-domain.js';
 import { Iommu } from './iommu/iommu.js';
 import { STRATEGIES } from './iommu/strategies/index.js';
+import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
 import type { Protection } from './protection.js';
+
+/** What an approach promises to keep a guest's card from. A promise is held to by the specs; a fault is a finding. */
+export interface Claims {
+  /** The hypervisor's memory, whatever a guest asks for. */
+  readonly hypervisor: boolean;
+  /** Other guests' memory. */
+  readonly interGuest: boolean;
+  /** For how many guests that holds, where it does not hold for all. */
+  readonly separates?: number;
+  /** The guest's own memory outside of the buffers that are in use. */
+  readonly ownMistakes: boolean;
+  /** What a faulty card does of its own accord. */
+  readonly device: boolean;
+}
 
 /** A way to man the two gates, as a list shows it. */
 export interface Approach {
   /** As the command line spells it. */
   readonly name: string;
+  /** As a heading shows it. */
+  readonly title: string;
   /** One line. */
   readonly meaning: string;
+  readonly claims: Claims;
   readonly make: () => Protection;
 }
 
+const NOTHING: Claims = { hypervisor: false, interGuest: false, ownMistakes: false, device: false };
+const EVERYTHING: Claims = { hypervisor: true, interGuest: true, ownMistakes: true, device: true };
+
+/** What the mapping strategies promise (Willmann et al., USENIX ATC 2008; Linux's lazy mode for `deferred`). */
+const STRATEGY_CLAIMS: Readonly<Record<string, Claims>> = {
+  'direct-map': { ...EVERYTHING, ownMistakes: false },
+  persistent: { ...EVERYTHING, ownMistakes: false },
+  // Until the flush a page can have its next owner while the unit still remembers the last one's mapping.
+  deferred: { ...EVERYTHING, interGuest: false, ownMistakes: false },
+};
+
 /** Every approach, in the order in which a comparison shows them. */
 export const APPROACHES: readonly Approach[] = [
-  { name: 'none', meaning: 'plain DMA: both gates stand open', make: () => new PlainDma() },
+  {
+    name: 'none',
+    title: 'plain DMA',
+    meaning: 'plain DMA: both gates stand open',
+    claims: NOTHING,
+    make: () => new PlainDma(),
+  },
+  {
+    name: 'dev',
+    title: 'exclusion vector',
+    meaning: "AMD's DEV: a bit a page and protection domain, no translation; few domains, and no functions",
+    claims: { hypervisor: true, interGuest: true, separates: 3, ownMistakes: false, device: true },
+    make: () => new DeviceExclusion(),
+  },
+  {
+    name: 'nodma',
+    title: 'NoDMA, PMR, DPR',
+    meaning:
+      "Intel's NoDMA table and protected ranges: the hypervisor is closed to every device, guests to none",
+    claims: { ...NOTHING, hypervisor: true },
+    make: () => new NoDma(),
+  },
+  {
+    name: 'driver-domain',
+    title: 'driver domain',
+    meaning: 'a fake device: a domain of its own has the card, bridges, and copies frames through grants',
+    // Its own card can do whatever it likes, and the guest's buffers are all that it is ever told of.
+    claims: { ...EVERYTHING, device: false },
+    make: () => new DriverDomain(),
+  },
   {
     name: 'cdna',
+    title: 'CDNA',
     meaning: 'the hypervisor checks, pins and writes each descriptor; the card checks sequence numbers',
+    claims: { hypervisor: true, interGuest: true, ownMistakes: false, device: false },
     make: () => new Cdna(),
   },
   ...STRATEGIES.map(({ name, meaning }) => ({
     name: `iommu:${name}`,
+    title: `IOMMU, ${name}`,
     meaning: `IOMMU; ${meaning}`,
+    claims: STRATEGY_CLAIMS[name] ?? EVERYTHING,
     make: () => new Iommu({ strategy: name }),
   })),
   {
     name: 'cdna+iommu',
+    title: 'CDNA and IOMMU',
     meaning: 'both gates: the hypervisor checks each descriptor, the IOMMU each access',
+    claims: EVERYTHING,
     make: () => new CdnaIommu(),
   },
 ];

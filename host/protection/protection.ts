@@ -2,6 +2,7 @@ import type { AccessGate } from '../bus/access-gate.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
+import type { Intermediary } from './intermediary.js';
 
 /** What an approach counts, by the same names for all; docs/scenarios.md explains each. */
 export interface ProtectionCounters {
@@ -24,6 +25,9 @@ export interface Protection {
   readonly name: string;
   /** What the bus asks at each access of the device. */
   readonly gate: AccessGate;
+
+  /** Set by an approach that puts somebody between the guests and the card. */
+  readonly intermediary?: Intermediary;
 
   /** The machine is put together: set up tables, domains and whatever else the approach needs. */
   install(host: HostParts): void;

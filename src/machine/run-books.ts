@@ -6,12 +6,12 @@ import { maxMinFair } from './max-min-fair.js';
 
 /** How much of its weighted max-min fair due each guest got; NaN for one that asked for nothing. */
 export function fairDue(machine: Machine): number[] {
-  const { counters } = machine.host.nic;
-  const got = machine.guests.map((guest) => counters.get('bytesTransmitted', guest.port.context));
+  const traffic = machine.guests.map((guest) => machine.host.trafficOf(guest.port));
+  const got = traffic.map(({ bytesTransmitted }) => bytesTransmitted);
   // Whoever still has frames waiting, or lost some, wanted more than it got.
   const demands = machine.guests.map((guest, index) => {
     const unmet = guest.driver.framesQueued > 0 || guest.driver.drops['ring-full'] > 0;
-    const frames = counters.get('framesTransmitted', guest.port.context);
+    const frames = traffic[index]?.framesTransmitted ?? 0;
     if (!unmet || frames === 0) return got[index] ?? 0;
     if (guest.spec.traffic.kind === 'greedy') return Number.POSITIVE_INFINITY;
     return ((got[index] ?? 0) * guest.driver.framesOffered) / frames;
@@ -36,6 +36,9 @@ export function dropsOf(machine: Machine): Record<string, number> {
   for (const reason of DRIVER_DROPS) {
     const count = machine.guests.reduce((sum, guest) => sum + guest.driver.drops[reason], 0);
     if (count > 0) drops[`driver-${reason}`] = count;
+  }
+  for (const [reason, count] of Object.entries(machine.host.protection.intermediary?.drops ?? {})) {
+    if (count > 0) drops[`between-${reason}`] = count;
   }
   if (machine.partner.droppedFull > 0) drops['far-end-queue-full'] = machine.partner.droppedFull;
   return drops;

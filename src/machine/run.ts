@@ -176,19 +176,19 @@ export class Run {
   }
 
   #guestResult(guest: GuestRun, fairShareGot: number): GuestResult {
-    const { processor, nic } = this.machine.host;
+    const { processor } = this.machine.host;
     const { context } = guest.port;
-    const bytesTransmitted = nic.counters.get('bytesTransmitted', context);
-    const bytesReceived = nic.counters.get('bytesReceived', context);
+    const traffic = this.machine.host.trafficOf(guest.port);
+    const { bytesTransmitted, bytesReceived } = traffic;
     const { client } = guest;
     return {
       name: guest.name,
       context,
       weight: guest.spec.weight,
       framesOffered: guest.driver.framesOffered,
-      framesTransmitted: nic.counters.get('framesTransmitted', context),
+      framesTransmitted: traffic.framesTransmitted,
       bytesTransmitted,
-      framesReceived: nic.counters.get('framesReceived', context),
+      framesReceived: traffic.framesReceived,
       bytesReceived,
       transmitGoodputBps: this.#bps(bytesTransmitted),
       receiveGoodputBps: this.#bps(bytesReceived),
@@ -199,7 +199,7 @@ export class Run {
       latencyNs: this.#guestLatency[context]?.summary(),
       fairShareGot,
       cpuNs: Math.round(processor.nsOf(guest.domain.party)),
-      drops: { ...nic.counters.dropsOf(context), ...nonZero(guest.driver.drops) },
+      drops: { ...traffic.drops, ...nonZero(guest.driver.drops) },
       requests:
         client === undefined
           ? undefined

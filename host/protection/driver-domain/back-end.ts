@@ -65,6 +65,11 @@ export class BackEnd implements BackEndFaults {
     return this.#transmit.count;
   }
 
+  /** Request in which the last delivered frame ends. */
+  get lastDelivered(): number {
+    return this.#receive.lastAnswered;
+  }
+
   /** Whether there are requests to look at. */
   get hasRequests(): boolean {
     return !this.#closed && this.#transmit.hasRequests;

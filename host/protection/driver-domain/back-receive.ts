@@ -42,6 +42,11 @@ export class BackReceive {
     this.#faults = faults;
   }
 
+  /** Index of the last request that was answered. */
+  get lastAnswered(): number {
+    return (this.#consumer - 1) >>> 0;
+  }
+
   /** Whether responses have been written since the last question that the guest wants to be told of. */
   takeTell(): boolean {
     const tell = this.#tell;

@@ -6,18 +6,7 @@ import { Bridge } from './bridge.js';
 import { FrameParts, NO_FRAME } from './frame-parts.js';
 import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
-
-/** Why the driver domain gave a frame (or a copy of it for one destination) up. */
-export const BRIDGE_DROPS = [
-  'no-receive-buffer',
-  'unknown-destination',
-  'source-mac-spoofed',
-  'bad-grant',
-  'bad-frame',
-  'port-closed',
-  'no-device',
-] as const;
-export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
+import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.js';
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
@@ -30,6 +19,7 @@ export interface BridgeServicePlan {
   readonly domain: Domain;
   readonly grants: GrantOperations;
   readonly device: PhysicalPort;
+  readonly ledger: TrafficLedger;
   readonly transfer: 'copy' | 'flip';
   /** Frames each way that one unit of work handles. */
   readonly budget: number;
@@ -53,13 +43,8 @@ export class BridgeService implements SentListener {
   readonly #targets: BackEnd[] = [];
   readonly #work = () => this.#service();
   readonly #takeReceived = (frame: FrameParts) => this.#fromDevice(frame);
-  readonly #drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [reason, 0])) as Record<
-    BridgeDrop,
-    number
-  >;
   #scheduled = false;
   #masked = false;
-  #fromGuests = 0;
   #fromWire = 0;
   #toWire = 0;
   #toGuests = 0;
@@ -75,17 +60,12 @@ export class BridgeService implements SentListener {
     });
   }
 
-  /** Frames given up, by reason. */
-  get drops(): Readonly<Record<BridgeDrop, number>> {
-    return this.#drops;
-  }
-
   /** Frames by where they came from and went to. */
   get counters(): Readonly<
     Record<'framesFromGuests' | 'framesFromWire' | 'framesToWire' | 'framesToGuests', number>
   > {
     return {
-      framesFromGuests: this.#fromGuests,
+      framesFromGuests: this.#plan.ledger.framesTaken,
       framesFromWire: this.#fromWire,
       framesToWire: this.#toWire,
       framesToGuests: this.#toGuests,
@@ -136,9 +116,9 @@ export class BridgeService implements SentListener {
   }
 
   checkInvariants(): void {
-    const drops = BRIDGE_DROPS.reduce((sum, reason) => sum + this.#drops[reason], 0);
-    const came = this.#fromGuests + this.#fromWire + this.#furtherCopies;
-    const went = this.#toWire + this.#toGuests + drops;
+    const { ledger } = this.#plan;
+    const came = ledger.framesTaken + this.#fromWire + this.#furtherCopies;
+    const went = this.#toWire + this.#toGuests + ledger.dropped;
     if (came !== went) throw new Error(`${came} frames came to the bridge, ${went} left it or were dropped`);
   }
 
@@ -187,10 +167,10 @@ export class BridgeService implements SentListener {
     const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
     if (found === 'nothing') return false;
     host.processor.charge('backEndTransmit');
-    this.#fromGuests += 1;
+    this.#plan.ledger.took();
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
-    else this.#drop(found);
+    else this.#drop(found, backEnd.front.context);
     // What was copied is the driver domain's own now; what was mapped is answered when it has left.
     if (!waits) backEnd.complete(backEnd.firstRequest, backEnd.requests);
     return true;
@@ -203,15 +183,17 @@ export class BridgeService implements SentListener {
     let copies = 0;
     let sent = false;
     if (backEnd.front.options.antiSpoofing && readMac(this.#head, 6) !== backEnd.mac) {
-      this.#drop('source-mac-spoofed');
+      this.#drop('source-mac-spoofed', backEnd.front.context);
       copies = 1;
     } else {
-      copies = this.#deliverAll(destination, backEnd, frame, false);
+      copies = this.#deliverAll(destination, backEnd, frame, undefined);
       if (this.bridge.leaves(destination)) {
         copies += 1;
         sent = this.#toDevice(backEnd, frame);
       }
-      if (copies === 0) this.#drop('unknown-destination');
+      if (copies === 0) this.#drop('unknown-destination', backEnd.front.context);
+      else if (!this.bridge.leaves(destination))
+        this.#plan.ledger.bridged(backEnd.front.context, frame.total);
     }
     this.#furtherCopies += Math.max(0, copies - 1);
     if (!sent)
@@ -224,21 +206,35 @@ export class BridgeService implements SentListener {
     this.#plan.host.processor.charge('backEndReceive');
     this.#fromWire += 1;
     frame.readHead(this.#plan.host.memory, this.#head);
-    const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, this.#plan.transfer === 'flip');
-    if (copies === 0) this.#drop('unknown-destination');
+    const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
+    const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, arrivedNs);
+    if (copies === 0) this.#drop('unknown-destination', NO_PORT);
     this.#furtherCopies += Math.max(0, copies - 1);
   }
 
-  /** Gives a frame to every guest that it is for; a page can be flipped to one alone. Returns how many there were. */
-  #deliverAll(mac: number, from: BackEnd | undefined, frame: FrameParts, flip: boolean): number {
+  /**
+   * Gives a frame to every guest that it is for; returns how many there were. One that came from the wire and is
+   * for a single guest may be flipped.
+   */
+  #deliverAll(
+    mac: number,
+    from: BackEnd | undefined,
+    frame: FrameParts,
+    arrivedNs: number | undefined,
+  ): number {
     const targets = this.#targets;
     targets.length = 0;
     // A list of its own: a guest that loses its port over this frame leaves the bridge meanwhile.
     for (const target of this.bridge.destinations(mac, from)) targets.push(target);
-    for (let index = 0; index < targets.length; index += 1) {
-      const outcome = targets[index]?.deliver(frame, flip && targets.length === 1) ?? 'port-closed';
-      if (outcome === 'delivered') this.#toGuests += 1;
-      else this.#drop(outcome);
+    const flip = this.#plan.transfer === 'flip' && arrivedNs !== undefined && targets.length === 1;
+    for (const target of targets) {
+      const outcome = target.deliver(frame, flip);
+      if (outcome === 'delivered') {
+        this.#toGuests += 1;
+        this.#plan.ledger.delivered(target.front.context, target.lastDelivered, frame.total, arrivedNs);
+      } else {
+        this.#drop(outcome, target.front.context);
+      }
     }
     return targets.length;
   }
@@ -246,16 +242,18 @@ export class BridgeService implements SentListener {
   #toDevice(backEnd: BackEnd, frame: FrameParts): boolean {
     const { device, transfer } = this.#plan;
     if (!device.isOpen) {
-      this.#drop('no-device');
+      this.#drop('no-device', backEnd.front.context);
       return false;
     }
     const waits = transfer === 'flip' ? backEnd.front.context : NOBODY;
-    device.send(frame, waits, backEnd.firstRequest, backEnd.requests);
+    const { firstRequest, requests } = backEnd;
+    const last = device.send(frame, waits, firstRequest, requests);
+    this.#plan.ledger.sends(last, backEnd.front.context, (firstRequest + requests - 1) >>> 0);
     this.#toWire += 1;
     return true;
   }
 
-  #drop(reason: BridgeDrop): void {
-    this.#drops[reason] += 1;
+  #drop(reason: BridgeDrop, port: number): void {
+    this.#plan.ledger.drop(reason, port);
   }
 }

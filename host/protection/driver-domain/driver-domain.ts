@@ -5,10 +5,11 @@ import type { EventChannel } from '../../hypervisor/event-channel.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
 import { BackEnd } from './back-end.js';
-import { BRIDGE_DROPS, type BridgeDrop, BridgeService } from './bridge-service.js';
+import { BridgeService } from './bridge-service.js';
 import { FrontEnd } from './front-end.js';
 import { GrantOperations } from './grant-operations.js';
 import { PhysicalPort } from './physical-port.js';
+import { BRIDGE_DROPS, type BridgeDrop, TrafficLedger } from './traffic-ledger.js';
 
 export interface DriverDomainOptions {
   /**
@@ -47,6 +48,7 @@ interface Running {
 export class DriverDomain implements Protection {
   readonly name = 'driver-domain';
   readonly gate = new OpenGate();
+  readonly intermediary: TrafficLedger;
   readonly #options: Required<DriverDomainOptions>;
   #running: Running | undefined;
   #closedAccepted = 0;
@@ -70,6 +72,7 @@ export class DriverDomain implements Protection {
     if ((slots & (slots - 1)) !== 0)
       throw new RangeError(`driver-domain.slots is ${slots}, expected a power of two`);
     requireRange('budget', budget, 1, 4096);
+    this.intermediary = new TrafficLedger(slots);
   }
 
   /** The driver domain; undefined before `install`. */
@@ -79,7 +82,7 @@ export class DriverDomain implements Protection {
 
   /** Frames that the bridge gave up, by reason. */
   get drops(): Readonly<Record<BridgeDrop, number>> {
-    return this.#installed().service.drops;
+    return this.intermediary.drops;
   }
 
   install(host: HostParts): void {
@@ -88,7 +91,16 @@ export class DriverDomain implements Protection {
     const domain = host.hypervisor.createDomain('driver domain', 'driver-domain', core);
     const grants = new GrantOperations(host, domain);
     const device = new PhysicalPort(host, domain, mac, slots, transfer === 'copy');
-    const service = new BridgeService({ host, domain, grants, device, transfer, budget });
+    const service = new BridgeService({
+      host,
+      domain,
+      grants,
+      device,
+      transfer,
+      budget,
+      ledger: this.intermediary,
+    });
+    this.intermediary.attach(host.kernel, host.processor);
     this.#running = { host, domain, grants, device, service };
     host.hypervisor.onRevoked((context) => {
       if (context !== device.port.context) return;
@@ -134,7 +146,9 @@ export class DriverDomain implements Protection {
       accepted += front.transmit.accepted + front.receive.accepted;
       refused += front.transmit.refused + front.receive.refused + atBackEnd;
     }
-    const drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [`drop:${reason}`, service.drops[reason]]));
+    const drops = Object.fromEntries(
+      BRIDGE_DROPS.map((reason) => [`drop:${reason}`, this.intermediary.drops[reason]]),
+    );
     return {
       accepted,
       refused,

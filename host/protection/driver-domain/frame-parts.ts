@@ -12,6 +12,8 @@ export class FrameParts {
   /** The frame that came in exchange when the piece's own was flipped away, or NO_FRAME. */
   readonly exchanged: Int32Array;
   count = 0;
+  /** Received: index of its last descriptor in the card's ring. */
+  lastIndex = 0;
   /** Bytes of all pieces. */
   total = 0;
 

@@ -91,8 +91,11 @@ export class PhysicalPort {
     return this.#staging[this.port.transmit.producer & (this.slots - 1)] ?? 0;
   }
 
-  /** Sends a frame. `front` (or -1) is told of its requests when it has left; mapped pages are handed back then. */
-  send(frame: FrameParts, front: number, firstRequest: number, requests: number): void {
+  /**
+   * Sends a frame. `front` (or -1) is told of its requests when it has left; mapped pages are handed back then.
+   * Returns the index of its last descriptor.
+   */
+  send(frame: FrameParts, front: number, firstRequest: number, requests: number): number {
     const mask = this.slots - 1;
     const first = this.port.transmit.producer;
     this.#batch.clear();
@@ -109,6 +112,7 @@ export class PhysicalPort {
     this.#requests[end] = requests;
     if (this.port.transmit.post(this.#batch) !== frame.count)
       throw new Error('the driver domain sent a frame for which its ring has no room');
+    return (first + frame.count - 1) >>> 0;
   }
 
   /** Rings for what was sent since the last time. */
@@ -162,6 +166,7 @@ export class PhysicalPort {
         flags = receive.completedFlags(this.#received);
         this.#received = (this.#received + 1) >>> 0;
       }
+      parts.lastIndex = (this.#received - 1) >>> 0;
       take(parts);
       frames += 1;
       for (let piece = 0; piece < parts.count; piece += 1) {

@@ -36,7 +36,9 @@ function bench(transfer: 'copy' | 'flip', faultPolicy: FaultPolicy = 'log') {
 function unharmed(machine: Machine, victim: TestGuest, page: number): void {
   expect(machine.peek(page, SECRET.length)).toEqual(SECRET);
   for (const sent of machine.wire.frames)
-    expect(Buffer.from(sent.bytes).includes(SECRET.subarray(14, 80)), 'a secret went out').toBe(false);
+    expect(Buffer.from(sent.bytes).includes(Buffer.from(SECRET.subarray(14, 80))), 'a secret went out').toBe(
+      false,
+    );
   const seen = machine.wire.frames.length;
   victim.send(frame(STRANGER, macOf(2), 90, 5));
   machine.run(2_000_000);

@@ -1,0 +1,163 @@
+import { PADDED_FRAME_BYTES } from '../../../nic/descriptor.js';
+import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
+import type { EventKernel } from '../../../scheduler/event-kernel.js';
+import type { Processor } from '../../cpu/processor.js';
+import type { GuestPort } from '../guest-port.js';
+import type { Intermediary, PortTraffic } from '../intermediary.js';
+
+/** Why the driver domain gave a frame (or a copy of it for one destination) up. */
+export const BRIDGE_DROPS = [
+  'no-receive-buffer',
+  'unknown-destination',
+  'source-mac-spoofed',
+  'bad-grant',
+  'bad-frame',
+  'port-closed',
+  'no-device',
+] as const;
+export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
+
+/** Nobody behind the bridge. */
+export const NO_PORT = -1;
+
+interface Account {
+  framesTransmitted: number;
+  bytesTransmitted: number;
+  framesReceived: number;
+  bytesReceived: number;
+  readonly drops: Map<BridgeDrop, number>;
+}
+
+/**
+ * Whose each frame is that goes through the driver domain: who sent what lies in a slot of the card's transmit
+ * ring, when what lies in a slot of its receive ring arrived, and what each guest has had in all.
+ */
+export class TrafficLedger implements Intermediary {
+  readonly #mask: number;
+  readonly #port: Int32Array;
+  readonly #index: Uint32Array;
+  readonly #arrivedNs: Float64Array;
+  readonly #accounts = new Map<number, Account>();
+  readonly #drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [reason, 0])) as Record<
+    BridgeDrop,
+    number
+  >;
+  #clock: { kernel: EventKernel; processor: Processor } | undefined;
+  #to: NicInstruments | undefined;
+  #taken = 0;
+  #departed = 0;
+
+  /** @param slots of the card's rings. */
+  constructor(slots: number) {
+    this.#mask = slots - 1;
+    this.#port = new Int32Array(slots).fill(NO_PORT);
+    this.#index = new Uint32Array(slots);
+    this.#arrivedNs = new Float64Array(slots);
+  }
+
+  /** The machine that it keeps books of. */
+  attach(kernel: EventKernel, processor: Processor): void {
+    this.#clock = { kernel, processor };
+  }
+
+  wire(far: WirePort): WirePort {
+    return {
+      transmitted: (bytes, offset, length, _context, index, startNs, endNs) => {
+        const slot = index & this.#mask;
+        const port = this.#port[slot] ?? NO_PORT;
+        const account = this.#account(port);
+        account.framesTransmitted += 1;
+        account.bytesTransmitted += length;
+        this.#departed += 1;
+        far.transmitted(bytes, offset, length, port, this.#index[slot] ?? 0, startNs, endNs);
+      },
+    };
+  }
+
+  instruments(to: NicInstruments | undefined): NicInstruments {
+    this.#to = to;
+    return {
+      received: (_context, lastIndex, _length, arrivedNs) => {
+        this.#arrivedNs[lastIndex & this.#mask] = arrivedNs;
+      },
+    };
+  }
+
+  traffic(port: GuestPort): PortTraffic {
+    const { drops, ...counts } = this.#account(port.context);
+    return { ...counts, drops: Object.fromEntries(drops) };
+  }
+
+  get framesBetween(): number {
+    return this.#taken - this.#departed;
+  }
+
+  get drops(): Readonly<Record<BridgeDrop, number>> {
+    return this.#drops;
+  }
+
+  get framesTaken(): number {
+    return this.#taken;
+  }
+
+  /** Frames given up in all. */
+  get dropped(): number {
+    return BRIDGE_DROPS.reduce((sum, reason) => sum + this.#drops[reason], 0);
+  }
+
+  /** When the frame whose last buffer is this one of the card's receive ring came in from the wire, ns. */
+  arrivedNs(index: number): number {
+    return this.#arrivedNs[index & this.#mask] ?? 0;
+  }
+
+  /** A frame was taken out of a guest. */
+  took(): void {
+    this.#taken += 1;
+  }
+
+  /** Its last descriptor in the card's ring is this one; its last request in the guest's is that one. */
+  sends(descriptor: number, port: number, request: number): void {
+    this.#port[descriptor & this.#mask] = port;
+    this.#index[descriptor & this.#mask] = request;
+  }
+
+  /** It went to other guests and not to the wire. */
+  bridged(port: number, length: number): void {
+    const account = this.#account(port);
+    account.framesTransmitted += 1;
+    account.bytesTransmitted += Math.max(length, PADDED_FRAME_BYTES);
+  }
+
+  /** A frame is complete in a guest's memory. @param arrivedNs when it came in; undefined if from another guest. */
+  delivered(port: number, request: number, length: number, arrivedNs: number | undefined): void {
+    const account = this.#account(port);
+    account.framesReceived += 1;
+    account.bytesReceived += Math.max(length, PADDED_FRAME_BYTES);
+    if (this.#to === undefined || this.#clock === undefined) return;
+    const nowNs = this.#clock.kernel.nowNs + this.#clock.processor.elapsedNs;
+    this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
+  }
+
+  /** A frame was given up; `port` is whose it was or was to be, or NO_PORT. */
+  drop(reason: BridgeDrop, port: number): void {
+    this.#drops[reason] += 1;
+    if (port === NO_PORT) return;
+    const { drops } = this.#account(port);
+    drops.set(reason, (drops.get(reason) ?? 0) + 1);
+  }
+
+  #account(port: number): Account {
+    let account = this.#accounts.get(port);
+    if (account === undefined) {
+      account = {
+        framesTransmitted: 0,
+        bytesTransmitted: 0,
+        framesReceived: 0,
+        bytesReceived: 0,
+        drops: new Map(),
+      };
+      this.#accounts.set(port, account);
+    }
+    return account;
+  }
+}
