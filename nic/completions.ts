@@ -89,11 +89,6 @@ export class Completions {
     this.#untold[index] = 0;
   }
 
-  /** Completed frames whose indices are not on their way yet. */
-  pendingOf(context: number): number {
-    return this.#pending[context] ?? 0;
-  }
-
   checkInvariants(): void {
     for (let index = 0; index < this.#pending.length; index += 1) {
       const onItsWay = this.#writing[index] === 1 || (this.#timers[index] ?? -1) >= 0;

@@ -74,11 +74,6 @@ export class ReceivePath {
     return this.#inFlightBytes;
   }
 
-  /** Bytes of the receive buffer that a context holds. */
-  heldBytes(context: number): number {
-    return this.#queues.heldBytes(context);
-  }
-
   /**
    * Bytes of the frame that a grant would write for this context, or 0. A frame whose descriptors are posted
    * but not on the card yet is not ready; the fetch that brings them rings again.
