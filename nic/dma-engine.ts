@@ -65,6 +65,7 @@ export class DmaEngine {
   #waiting = 0;
   #peakWaiting = 0;
   #backpressured = 0;
+  #transfers = 0;
 
   /** @param contexts highest context number + 1; context -1 (the NIC's own transfers) is never stopped. */
   constructor(
@@ -103,6 +104,11 @@ export class DmaEngine {
   /** Transfers that had to wait for a free tag, since the start. */
   get backpressured(): number {
     return this.#backpressured;
+  }
+
+  /** Transfers accepted since the start. */
+  get transfers(): number {
+    return this.#transfers;
   }
 
   /** Most transfers that ever waited at once. */
@@ -182,6 +188,7 @@ export class DmaEngine {
     this.#bufferOffset[slot] = bufferOffset;
     this.#buffer[slot] = buffer;
     this.#next[slot] = -1;
+    this.#transfers += 1;
     if ((this.#inFlight[kind] ?? 0) < this.#maxInFlight) {
       this.#start(kind, slot);
       return;
