@@ -1,5 +1,9 @@
 import type { DomainId, FrameTable } from '../memory/frame-table.js';
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
+import { OwnedFrames } from './owned-frames.js';
+
+/** Frames of a large page, 2 MB. */
+const LARGE_PAGE_FRAMES = 512;
 
 export type DomainKind = 'hypervisor' | 'driver-domain' | 'guest';
 export type DomainState = 'running' | 'killed';
@@ -20,7 +24,7 @@ export class Domain {
   state: DomainState = 'running';
   readonly #memory: PhysicalMemory;
   readonly #frames: FrameTable;
-  readonly #owned: Set<number> = new Set();
+  readonly #owned: OwnedFrames;
 
   constructor(
     id: DomainId,
@@ -36,22 +40,59 @@ export class Domain {
     this.party = party;
     this.#memory = memory;
     this.#frames = frames;
+    this.#owned = new OwnedFrames(frames, id);
   }
 
-  /** Frames that it was given and has not released. */
-  get ownedFrames(): ReadonlySet<number> {
+  /** Frames that are its own: given to it, used or not, and not released. */
+  get ownedFrames(): OwnedFrames {
     return this.#owned;
   }
 
-  /** Asks for guest memory. @throws Error when the machine has none left: the scenario is too large for it. */
+  /**
+   * Gives the guest its RAM, all of it and for good, as a hypervisor does when it starts a guest: one piece, at a
+   * multiple of 2 MB if it is as large. What it uses is drawn from there.
+   * @throws RangeError when the machine has not as much left: the scenario is too large for it.
+   */
+  reserve(frameCount: number): void {
+    const align = frameCount % LARGE_PAGE_FRAMES === 0 ? LARGE_PAGE_FRAMES : 1;
+    const outcome = this.#frames.allocate(this.id, 'guest', frameCount, true, align);
+    if (!outcome.ok) {
+      throw new RangeError(
+        `${this.name}: ${frameCount} frames of RAM wanted, ${this.#frames.freeFrames} free; expected a larger memory.megabytes`,
+      );
+    }
+    this.#owned.reserve(outcome.value[0] ?? 0, frameCount);
+  }
+
+  /** Frames of its RAM that it has not used for anything yet. */
+  get unusedFrames(): number {
+    return this.#owned.unused;
+  }
+
+  /** A frame of its RAM that it has not used for anything, the last one there is; undefined when there is none. */
+  get lastUnusedFrame(): number | undefined {
+    return this.#owned.lastUnused;
+  }
+
+  /**
+   * Takes guest memory into use: of its RAM if it has been given some, else of what the machine has left.
+   * @throws RangeError when there is not as much: the scenario is too large for it.
+   */
   allocate(frameCount: number, contiguous = false): number[] {
+    if (this.#owned.reserved) {
+      const frames = this.#owned.use(frameCount, contiguous);
+      if (frames !== undefined) return frames;
+      throw new RangeError(
+        `${this.name}: ${frameCount} frames wanted, ${this.#owned.unused} of its RAM unused; expected a larger memoryMegabytes`,
+      );
+    }
     const outcome = this.#frames.allocate(this.id, 'guest', frameCount, contiguous);
     if (!outcome.ok) {
       throw new RangeError(
         `${this.name}: ${frameCount} frames wanted, ${this.#frames.freeFrames} free; expected a larger memory.megabytes`,
       );
     }
-    for (const frame of outcome.value) this.#owned.add(frame);
+    for (const frame of outcome.value) this.#owned.adopt(frame);
     return outcome.value;
   }
 
@@ -59,17 +100,17 @@ export class Domain {
   release(frame: number): 'freed' | 'pending' | 'refused' {
     const outcome = this.#frames.release(this.id, frame);
     if (!outcome.ok) return 'refused';
-    this.#owned.delete(frame);
+    this.#owned.forget(frame);
     return outcome.value;
   }
 
   /** A frame came or went by transfer. */
   adopt(frame: number): void {
-    this.#owned.add(frame);
+    this.#owned.adopt(frame);
   }
 
   forget(frame: number): void {
-    this.#owned.delete(frame);
+    this.#owned.forget(frame);
   }
 
   /** CPU store by the domain. */

@@ -39,6 +39,7 @@ export class FrameTable {
   // Free frames below the mark that have come back; all from the mark on are free and untouched.
   readonly #returned: number[] = [];
   #mark = 0;
+  readonly #withheld = { first: 0, end: 0 };
   readonly #observers: OwnershipObserver[] = [];
   readonly #one: [number] = [0];
   #pinned = 0;
@@ -68,7 +69,9 @@ export class FrameTable {
   }
 
   get freeFrames(): number {
-    return this.#returned.length + this.frames - this.#mark;
+    const { first, end } = this.#withheld;
+    const ahead = this.#mark <= first ? end - first : 0;
+    return this.#returned.length + this.frames - this.#mark - ahead;
   }
 
   owner(frame: number): DomainId {
@@ -93,9 +96,29 @@ export class FrameTable {
     this.#observers.push(observer);
   }
 
-  /** Gives `count` frames, in one piece if `contiguous`, zeroed. Returns the frame numbers. */
-  allocate(domain: DomainId, kind: FrameKind, count: number, contiguous = false): FrameOutcome<number[]> {
-    const frames = contiguous ? this.#takePiece(count) : this.#takeAny(count);
+  /**
+   * Frames from `first` to before `end` are never given to anybody: their addresses are not for memory. To be called
+   * before any frame behind `first` is given.
+   */
+  withhold(first: number, end: number): void {
+    if (this.#mark > first) throw new Error(`frames from ${first} are withheld too late`);
+    this.#withheld.first = Math.min(first, this.frames);
+    this.#withheld.end = Math.min(end, this.frames);
+  }
+
+  /**
+   * Gives `count` frames, in one piece if `contiguous`, zeroed. Returns the frame numbers.
+   *
+   * @param align the first of a piece is a multiple of this, if untouched memory allows
+   */
+  allocate(
+    domain: DomainId,
+    kind: FrameKind,
+    count: number,
+    contiguous = false,
+    align = 1,
+  ): FrameOutcome<number[]> {
+    const frames = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
     if (frames === undefined) return { ok: false, refusal: 'out-of-memory', frame: this.#mark };
     for (const frame of frames) {
       this.#owner[frame] = domain;
@@ -211,16 +234,33 @@ export class FrameTable {
   #takeAny(count: number): number[] | undefined {
     if (this.freeFrames < count) return undefined;
     const frames: number[] = [];
-    while (frames.length < count) frames.push(this.#returned.pop() ?? this.#mark++);
+    while (frames.length < count) {
+      const returned = this.#returned.pop();
+      if (returned === undefined) this.#stepOver();
+      frames.push(returned ?? this.#mark++);
+    }
     return frames;
   }
 
+  /** The mark does not stand on what is withheld. */
+  #stepOver(): void {
+    const { first, end } = this.#withheld;
+    if (this.#mark >= first && this.#mark < end) this.#mark = end;
+  }
+
   /** Frames that follow each other: untouched ones, and once those are used up, ones that have come back. */
-  #takePiece(count: number): number[] | undefined {
-    const numbered = (first: number) => Array.from({ length: count }, (_, index) => first + index);
-    if (this.frames - this.#mark >= count) {
-      this.#mark += count;
-      return numbered(this.#mark - count);
+  #takePiece(count: number, align: number): number[] | undefined {
+    const numbered = (first: number) => {
+      const frames = new Array<number>(count);
+      for (let index = 0; index < count; index += 1) frames[index] = first + index;
+      return frames;
+    };
+    const first = this.#untouchedPiece(count, align) ?? this.#untouchedPiece(count, 1);
+    if (first !== undefined) {
+      // What is skipped is as good as what has come back.
+      for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
+      this.#mark = first + count;
+      return numbered(first);
     }
     const sorted = [...this.#returned].sort((left, right) => left - right);
     let run = 0;
@@ -233,6 +273,14 @@ export class FrameTable {
       return numbered(first);
     }
     return undefined;
+  }
+
+  /** Where a piece of untouched memory begins that holds `count` frames, or undefined. */
+  #untouchedPiece(count: number, align: number): number | undefined {
+    const { first, end } = this.#withheld;
+    let at = Math.ceil(this.#mark / align) * align;
+    if (at < end && at + count > first) at = Math.ceil(end / align) * align;
+    return at + count <= this.frames ? at : undefined;
   }
 
   #tellGiven(frame: number): void {

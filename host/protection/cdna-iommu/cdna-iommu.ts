@@ -8,6 +8,7 @@ import type { GuestSpace } from '../iommu/guest-space.js';
 import { Iommu, type IommuOptions } from '../iommu/iommu.js';
 import type { MappingStrategy } from '../iommu/mapping-strategy.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
+import type { Reclaiming } from '../reclaiming.js';
 import { MappedReferences } from './mapped-references.js';
 
 const DEFAULT_RELEASE_TIMEOUT_NS = 10_000_000;
@@ -17,7 +18,7 @@ const DEFAULT_RELEASE_TIMEOUT_NS = 10_000_000;
  * its pages into the context's translation tables. The set-up gate answers for the guest's mistakes, the access gate
  * for the device's: a card that errs, or lies, reaches only what is in flight for the context it claims to be.
  */
-export class CdnaIommu implements Protection {
+export class CdnaIommu implements Protection, Reclaiming {
   readonly name = 'cdna+iommu';
   readonly #iommu: Iommu;
 
@@ -55,6 +56,10 @@ export class CdnaIommu implements Protection {
 
   closePort(port: GuestPort): void {
     this.#iommu.closePort(port);
+  }
+
+  relinquish(domain: Domain, frame: number): boolean {
+    return this.#iommu.relinquish(domain, frame);
   }
 
   counters(): ProtectionCounters {

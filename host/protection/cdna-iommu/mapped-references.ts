@@ -43,8 +43,7 @@ export class MappedReferences implements PageReferences {
     if (this.#leaving.length === 0) return;
     const frames = this.#leaving;
     this.#leaving = [];
-    this.#space.counters.flushes += 1;
-    this.#space.driver.invalidateDomain(this.#space.domainId, () => {
+    this.#space.invalidateAll(() => {
       for (const frame of frames) this.#space.unpin(frame, 1);
     });
   }

@@ -1,19 +1,21 @@
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { type RadixTable, READ, WRITE } from '../../iommu/radix-table.js';
+import { READ, WRITE } from '../../iommu/radix-table.js';
 import type { FrameRefusal } from '../../memory/frame-table.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { AddressSpace } from './address-space.js';
 import type { IommuDriver } from './iommu-driver.js';
-import { IovaAllocator } from './iova-allocator.js';
-
-/** Where allocated I/O virtual addresses lie: above every physical address, within 48 bits. */
-const IOVA_BASE = 2 ** 40;
-const IOVA_END = 2 ** 47;
 
 /** Both directions: a buffer may be read and written. */
 export const READ_WRITE = READ | WRITE;
 
-/** What the books of a guest's I/O address space say. */
+/** Longest buffer that is mapped in one piece, bytes. */
+export const MAX_BUFFER_BYTES = 16_384;
+
+/** Pages of a large page, 2 MB. */
+const LARGE_PAGES = 512;
+
+/** What the books of a guest's I/O address space say, in pages of 4 KB. */
 export interface SpaceCounters {
   mapped: number;
   unmapped: number;
@@ -21,27 +23,26 @@ export interface SpaceCounters {
 }
 
 /**
- * One guest's I/O address space: its translation tables, the addresses that are given out, and the references
- * that keep mapped frames from being given away. A page that is mapped is pinned; it is unpinned when the
- * unit has reported that no cache knows it any more, and not before.
+ * One guest's share of an I/O address space: what is mapped for it, and the references that keep mapped frames from
+ * being given away. A frame is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
+ * it any more (a strategy that unpins earlier says so, and why).
  */
 export class GuestSpace {
   readonly domain: Domain;
-  readonly domainId: number;
-  readonly tables: RadixTable;
-  readonly iovas = new IovaAllocator(IOVA_BASE, IOVA_END);
   readonly counters: SpaceCounters = { mapped: 0, unmapped: 0, flushes: 0 };
   readonly parts: HostParts;
   readonly driver: IommuDriver;
+  readonly address: AddressSpace;
   readonly #payer: number;
+  readonly #atEnd: (() => void)[] = [];
   #pinned = 0;
+  #rings: { readonly iova: number; readonly frame: number; readonly pages: number } | undefined;
 
-  constructor(parts: HostParts, driver: IommuDriver, domain: Domain, domainId: number, tables: RadixTable) {
+  constructor(parts: HostParts, driver: IommuDriver, domain: Domain, address: AddressSpace) {
     this.parts = parts;
     this.driver = driver;
     this.domain = domain;
-    this.domainId = domainId;
-    this.tables = tables;
+    this.address = address;
     this.#payer = parts.hypervisor.party;
   }
 
@@ -57,7 +58,8 @@ export class GuestSpace {
 
   /** Why the guest may not have these bytes mapped; undefined when it may. Charges the look at each page. */
   refusalFor(address: number, length: number): FrameRefusal | 'bad-length' | undefined {
-    if (length === 0 || length > MAX_BUFFER_BYTES) return 'bad-length';
+    const malformed = malformedBuffer(address, length);
+    if (malformed !== undefined) return malformed;
     const last = Math.floor((address + length - 1) / FRAME_BYTES);
     for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
       this.parts.processor.chargeParty(this.#payer, 'validatePage');
@@ -69,21 +71,29 @@ export class GuestSpace {
 
   /** Maps one page and pins its frame. Throws when it is mapped: the strategies keep count. */
   map(iova: number, frame: number, permissions: number): void {
-    const outcome = this.tables.map(iova, frame * FRAME_BYTES, 12, permissions);
-    if (outcome !== 'mapped') throw new Error(`mapping of 0x${iova.toString(16)}: ${outcome}`);
-    this.parts.frames.pin(frame);
-    this.#pinned += 1;
-    this.counters.mapped += 1;
-    this.parts.processor.chargeParty(this.#payer, 'mapPage');
-    this.parts.processor.chargeParty(this.#payer, 'pinPage');
+    this.#write(iova, frame, 1, permissions);
   }
 
-  /** Takes `pages` pages out of the tables. Caches may still know them; frames stay pinned until `unpin`. */
-  clear(iova: number, pages: number): number {
-    const freed = this.tables.unmap(iova, pages * FRAME_BYTES);
-    this.counters.unmapped += pages;
-    this.parts.processor.chargeParty(this.#payer, 'unmapPage', pages);
-    return freed;
+  /** Maps frames that follow each other, in large pages where both addresses are aligned for one. */
+  mapRange(iova: number, firstFrame: number, pages: number, permissions: number): void {
+    this.#byUnit(iova, firstFrame, pages, (at, frame, unit) => this.#write(at, frame, unit, permissions));
+  }
+
+  /** Takes pages that `map` mapped out of the tables. Caches may still know them, so frames stay pinned until `unpin`. */
+  clear(iova: number, pages: number): void {
+    if (this.address.tables.unmap(iova, pages * FRAME_BYTES) > 0) {
+      // Caches may point at a table that was given back; only ranges that no unmap here has could do that.
+      throw new Error(`unmapping ${pages} pages at 0x${iova.toString(16)} gave a table page back`);
+    }
+    this.#countUnmapped(pages, pages);
+  }
+
+  /** Takes out what one `mapRange` with the same arguments mapped. */
+  clearRange(iova: number, firstFrame: number, pages: number): void {
+    this.#byUnit(iova, firstFrame, pages, (at, _frame, unit) => {
+      this.address.tables.unmap(at, unit * FRAME_BYTES);
+      this.#countUnmapped(unit, 1);
+    });
   }
 
   /** No cache knows these frames any more. */
@@ -93,15 +103,107 @@ export class GuestSpace {
     this.parts.processor.chargeParty(this.#payer, 'unpinPage', pages);
   }
 
-  /** Asks for the invalidation of a range and waits for it, on the hypervisor's time; `done` runs when it is true. */
+  /** Asks for the invalidation of a range; `done` runs when the unit reports it. */
   invalidate(iova: number, pages: number, leafOnly: boolean, done: () => void): void {
     this.counters.flushes += 1;
-    this.driver.invalidateRange(this.domainId, iova, pages, leafOnly, done);
+    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done);
+  }
+
+  /** Likewise for everything of the domain. */
+  invalidateAll(done: () => void): void {
+    this.counters.flushes += 1;
+    this.driver.invalidateDomain(this.address.domainId, done);
+  }
+
+  /** A batch of maps has ended. In caching mode the unit may remember that there was nothing, and must be told. */
+  announce(): void {
+    if (!this.driver.cachingMode) return;
+    this.invalidateAll(() => {});
+    this.driver.waitCharged();
+  }
+
+  /**
+   * Maps rings and status block for as long as the port is open, and pins them: the device writes there unasked.
+   * They get addresses of their own, so that a guest that names its ring as a buffer collides with nothing.
+   * Returns the address for the device.
+   */
+  mapRings(physical: number, bytes: number): number {
+    const frame = physical / FRAME_BYTES;
+    const pages = bytes / FRAME_BYTES;
+    const iova = this.address.iovas.allocate(pages);
+    if (iova < 0) throw new Error('no I/O virtual address left for rings');
+    for (let page = 0; page < pages; page += 1) this.map(iova + page * FRAME_BYTES, frame + page, READ_WRITE);
+    this.#rings = { iova, frame, pages };
+    this.announce();
+    return iova;
+  }
+
+  /** The port is going: what it has is out of the tables, and will be out of the caches when `gone` is called. */
+  unmapRings(): void {
+    const rings = this.#rings;
+    if (rings === undefined) return;
+    this.#rings = undefined;
+    for (let page = 0; page < rings.pages; page += 1) this.clear(rings.iova + page * FRAME_BYTES, 1);
+    this.whenGone(() => {
+      this.unpin(rings.frame, rings.pages);
+      this.address.iovas.free(rings.iova, rings.pages);
+    });
+  }
+
+  /** Something to do when nothing of the space is known to the unit any more. */
+  whenGone(action: () => void): void {
+    this.#atEnd.push(action);
+  }
+
+  /** The unit has reported the last invalidation of the space. */
+  gone(): void {
+    for (const action of this.#atEnd.splice(0)) action();
+    if (this.#pinned !== 0) throw new Error(`a space that is gone still has ${this.#pinned} references`);
+  }
+
+  checkInvariants(): void {
+    if (this.#pinned < 0) throw new Error('a space has given up more references than it took');
+  }
+
+  #write(iova: number, frame: number, pages: number, permissions: number): void {
+    const pageBits = pages === LARGE_PAGES ? 21 : 12;
+    const outcome = this.address.tables.map(iova, frame * FRAME_BYTES, pageBits, permissions);
+    if (outcome !== 'mapped') throw new Error(`mapping of 0x${iova.toString(16)}: ${outcome}`);
+    for (let page = 0; page < pages; page += 1) this.parts.frames.pin(frame + page);
+    this.#pinned += pages;
+    this.counters.mapped += pages;
+    this.parts.processor.chargeParty(this.#payer, 'mapPage');
+    this.parts.processor.chargeParty(this.#payer, 'pinPage', pages);
+  }
+
+  /** @param entries table entries that were cleared */
+  #countUnmapped(pages: number, entries: number): void {
+    this.counters.unmapped += pages;
+    this.parts.processor.chargeParty(this.#payer, 'unmapPage', entries);
+  }
+
+  #byUnit(
+    iova: number,
+    firstFrame: number,
+    pages: number,
+    each: (iova: number, frame: number, pages: number) => void,
+  ): void {
+    const alike = (iova / FRAME_BYTES - firstFrame) % LARGE_PAGES === 0;
+    for (let page = 0; page < pages; ) {
+      const large = alike && (firstFrame + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
+      const unit = large ? LARGE_PAGES : 1;
+      each(iova + page * FRAME_BYTES, firstFrame + page, unit);
+      page += unit;
+    }
   }
 }
 
-/** Longest buffer that is mapped in one piece, bytes. */
-export const MAX_BUFFER_BYTES = 16_384;
+/** Why no buffer can look like this, wherever it lies; undefined when it can. */
+export function malformedBuffer(address: number, length: number): 'not-ram' | 'bad-length' | undefined {
+  if (!Number.isSafeInteger(address) || address < 0) return 'not-ram';
+  if (!(length > 0 && length <= MAX_BUFFER_BYTES)) return 'bad-length';
+  return undefined;
+}
 
 /** Pages that `length` bytes at `address` touch. */
 export function pagesOf(address: number, length: number): number {

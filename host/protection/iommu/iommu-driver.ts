@@ -1,26 +1,58 @@
 import type { AccessGate } from '../../bus/access-gate.js';
-import type { FrameAllocator, RadixTable } from '../../iommu/radix-table.js';
+import type { QueueTiming } from '../../iommu/queue-timing.js';
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { TimingParameters } from '../../iommu/timing/parameters.js';
+
+/** Whose unit it is. */
+export const IOMMU_VENDORS = ['vtd', 'amdvi'] as const;
+export type IommuVendor = (typeof IOMMU_VENDORS)[number];
+
+/** What a driver is started with, whichever the vendor. */
+export interface IommuDriverOptions {
+  /** Seed of the replacement in the unit's caches. */
+  readonly seed: number;
+  readonly timing: Partial<TimingParameters>;
+  readonly queueTiming: Partial<QueueTiming>;
+  /** The one requester ID that the whole card has, if it has only one. */
+  readonly sharedRequester: number | undefined;
+  /** Requester ID of the card's own transfers. */
+  readonly managementRequester: number;
+  /** VT-d CAP.CM: absent entries may be cached, so whoever maps must invalidate. AMD-Vi has no such mode that is used here. */
+  readonly cachingMode: boolean;
+}
 
 /** A fault that the unit has logged and the hypervisor has read. */
 export interface IommuFault {
   readonly requesterId: number;
+  /** First byte of the page (VT-d), or the address itself (AMD-Vi). */
   readonly address: number;
+  readonly write: boolean;
+  /** Fault reason (VT-d) or event code (AMD-Vi). */
   readonly reason: number;
+  /** In words. */
+  readonly text: string;
+  /** When the hypervisor read it, ns. */
+  readonly readAtNs: number;
 }
+
+/** A storm of faults must not become a storm of memory. */
+export const FAULTS_KEPT = 1000;
 
 /** What the caches and walkers of a unit have done, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
 
 /**
  * The hypervisor's driver for an IOMMU of one vendor: puts tables where the unit will read them, programs its
- * registers and fills its queue. Times that the CPU waits are charged to the hypervisor.
+ * registers, fills its queue and reads its fault log. Times that the CPU waits are charged to the hypervisor.
  */
 export interface IommuDriver {
-  readonly vendor: 'vtd' | 'amdvi';
+  readonly vendor: IommuVendor;
   readonly gate: AccessGate;
-  /** Frames for tables: the hypervisor's own, out of any guest's reach. */
-  readonly tableFrames: FrameAllocator;
-  /** Empty tables for a new domain. */
+  /** Whoever maps must tell the unit too. */
+  readonly cachingMode: boolean;
+  /** Faults that were read from the log: the first thousand. */
+  readonly faults: readonly IommuFault[];
+  /** Empty tables for a new domain. @throws RangeError when the machine has no frame left. */
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
   attach(requesterId: number, domainId: number, tables: RadixTable): void;

@@ -5,29 +5,33 @@ import { STOPPED, type TranslationTiming } from '../../iommu/timing/translation-
 /** Told of every access that was stopped, to log it as the vendor's unit does. */
 export type FaultSink = (requesterId: number, address: number, write: boolean, walk: WalkResult) => void;
 
+/** Physical memory that no device reaches, whatever the tables say (VT-d's protected regions). */
+export interface ClosedRegions {
+  blocks(physical: number, length: number): boolean;
+}
+
+export interface IommuGateParts {
+  readonly timing: TranslationTiming;
+  readonly onFault: FaultSink;
+  readonly managementRequester: number;
+  readonly sharedRequester: number | undefined;
+  readonly regions?: ClosedRegions;
+}
+
 /**
  * The IOMMU as the access gate: every access of the device is looked up by its requester ID and translated.
  * With `sharedRequester` all contexts are one device to it, as those of a card without requester IDs of its
  * own for each are: then nothing can tell the guests apart.
  */
 export class IommuGate implements AccessGate {
+  readonly #parts: IommuGateParts;
   readonly #timing: TranslationTiming;
-  readonly #onFault: FaultSink;
-  readonly #sharedRequester: number | undefined;
-  readonly #managementRequester: number;
   #checked = 0;
   #denied = 0;
 
-  constructor(
-    timing: TranslationTiming,
-    onFault: FaultSink,
-    managementRequester: number,
-    sharedRequester: number | undefined,
-  ) {
-    this.#timing = timing;
-    this.#onFault = onFault;
-    this.#managementRequester = managementRequester;
-    this.#sharedRequester = sharedRequester;
+  constructor(parts: IommuGateParts) {
+    this.#parts = parts;
+    this.#timing = parts.timing;
   }
 
   get delayNs(): number {
@@ -42,16 +46,20 @@ export class IommuGate implements AccessGate {
     return this.#denied;
   }
 
-  check(requesterId: number, address: number, _length: number, write: boolean, nowNs: number): number {
+  check(requesterId: number, address: number, length: number, write: boolean, nowNs: number): number {
+    const { sharedRequester, managementRequester, regions, onFault } = this.#parts;
     this.#checked += 1;
     const id =
-      this.#sharedRequester === undefined || requesterId === this.#managementRequester
-        ? requesterId
-        : this.#sharedRequester;
+      sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
     const physical = this.#timing.translate(id, address, write, nowNs);
-    if (physical !== STOPPED) return physical;
+    if (physical === STOPPED) {
+      this.#denied += 1;
+      onFault(id, address, write, this.#timing.fault);
+      return DENIED;
+    }
+    // The regions are looked at behind the translation, and what they block is in no log.
+    if (regions === undefined || !regions.blocks(physical, length)) return physical;
     this.#denied += 1;
-    this.#onFault(id, address, write, this.#timing.fault);
     return DENIED;
   }
 }

@@ -2,14 +2,22 @@ import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
-import { type RadixTable, READ, WRITE } from '../../iommu/radix-table.js';
+import { WRITE } from '../../iommu/radix-table.js';
 import type { TimingParameters } from '../../iommu/timing/parameters.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
+import type { Reclaiming } from '../reclaiming.js';
+import { AddressSpace, DomainNumbers } from './address-space.js';
+import { AmdviDriver } from './amdvi-driver.js';
 import { GuestSpace } from './guest-space.js';
-import type { IommuDriver } from './iommu-driver.js';
+import {
+  IOMMU_VENDORS,
+  type IommuDriver,
+  type IommuDriverOptions,
+  type IommuVendor,
+} from './iommu-driver.js';
 import type { MappingStrategy, StrategyMaker } from './mapping-strategy.js';
 import { type StrategyOptions, strategyEntry } from './strategies/index.js';
 import { VtdDriver } from './vtd-driver.js';
@@ -26,18 +34,23 @@ export interface IommuOptions {
   /** Name of the mapping strategy, or one of one's own. */
   readonly strategy: string | OwnStrategy;
   readonly strategyOptions?: StrategyOptions;
+  /** Whose unit: tables, registers, queue and log of Intel VT-d or AMD-Vi. @defaultValue 'vtd' */
+  readonly vendor?: IommuVendor;
   readonly timing?: Partial<TimingParameters>;
   readonly queueTiming?: Partial<QueueTiming>;
   /** Seed of the replacement in the unit's caches. @defaultValue 1 */
   readonly seed?: number;
   /** The whole card has one requester ID, as cards without one for each context have. @defaultValue false */
   readonly oneRequesterId?: boolean;
+  /** VT-d only: the unit may remember that there is no mapping, as virtual units do (CAP.CM). @defaultValue false */
+  readonly cachingMode?: boolean;
 }
 
 /** Domain number of the card's own transfers (interrupt vectors). */
 const CARD_DOMAIN = 1;
-/** Domain numbers of contexts begin here. */
+/** Domain numbers of guests begin here and have 16 bits. */
 const FIRST_GUEST_DOMAIN = 2;
+const DOMAIN_LIMIT = 2 ** 16;
 
 /** A guest's port with what the IOMMU keeps for it. */
 export interface IommuPort {
@@ -49,17 +62,23 @@ export interface IommuPort {
 /**
  * The IOMMU: mans the access gate. Each context of the card is a device of its own to the unit, with tables of its
  * own; guests write their own descriptors, and the strategy decides when their pages are in the tables.
+ *
+ * A port that closes leaves things behind that the unit's caches still know. Its context, its domain number, its
+ * tables and its frames are free again when the unit has reported the last invalidation, and not before.
  */
-export class Iommu implements Protection {
+export class Iommu implements Protection, Reclaiming {
   readonly name: string;
   readonly gate: AccessGate;
   readonly #options: IommuOptions;
   readonly #makeStrategy: StrategyMaker;
   readonly #hypervisorRings: boolean;
   readonly #open = new Map<number, IommuPort>();
+  readonly #domains = new DomainNumbers(FIRST_GUEST_DOMAIN, DOMAIN_LIMIT);
+  // Contexts whose last owner the unit may still remember.
+  readonly #leaving = new Set<number>();
   #parts: HostParts | undefined;
   #driver: IommuDriver | undefined;
-  #sharedTables: RadixTable | undefined;
+  #shared: AddressSpace | undefined;
   #closedAccepted = 0;
   #closedRefused = 0;
   readonly #closedCounts: Record<string, number> = {};
@@ -67,15 +86,22 @@ export class Iommu implements Protection {
   /** @throws RangeError for a strategy or parameter that does not exist. */
   constructor(options: IommuOptions) {
     this.#options = options;
-    if (typeof options.strategy === 'string') {
-      const entry = strategyEntry(options.strategy);
+    const { vendor, strategy } = options;
+    if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
+      throw new RangeError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
+    }
+    if (vendor === 'amdvi' && options.cachingMode === true) {
+      throw new RangeError('iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries');
+    }
+    if (typeof strategy === 'string') {
+      const entry = strategyEntry(strategy);
       this.name = `iommu:${entry.name}`;
       this.#makeStrategy = entry.make(options.strategyOptions ?? {});
       this.#hypervisorRings = false;
     } else {
-      this.name = options.strategy.name;
-      this.#makeStrategy = options.strategy.make;
-      this.#hypervisorRings = options.strategy.hypervisorRings;
+      this.name = strategy.name;
+      this.#makeStrategy = strategy.make;
+      this.#hypervisorRings = strategy.hypervisorRings;
     }
     // The bus is built before the unit can be: it asks this gate, which asks the unit once it is there.
     this.gate = new LateGate(() => this.#driver?.gate);
@@ -90,13 +116,16 @@ export class Iommu implements Protection {
   install(host: HostParts): void {
     this.#parts = host;
     const { requesterBase, managementRequesterId } = host.nic.parameters;
-    const driver = new VtdDriver(host, {
+    const options: IommuDriverOptions = {
       seed: this.#options.seed ?? 1,
       timing: this.#options.timing ?? {},
       queueTiming: this.#options.queueTiming ?? {},
       managementRequester: managementRequesterId,
       sharedRequester: this.#options.oneRequesterId === true ? requesterBase : undefined,
-    });
+      cachingMode: this.#options.cachingMode ?? false,
+    };
+    const driver =
+      this.#options.vendor === 'amdvi' ? new AmdviDriver(host, options) : new VtdDriver(host, options);
     this.#driver = driver;
     const cardTables = driver.createTables();
     host.hypervisor.attachVectorRing((physical, bytes) => {
@@ -111,32 +140,35 @@ export class Iommu implements Protection {
     return this.open(domain, options).port;
   }
 
-  /** Opens a port and says what the IOMMU keeps for it. */
+  /** Opens a port and says what the IOMMU keeps for it. @throws RangeError for options that no port can have. */
   open(domain: Domain, options: PortOptions): IommuPort {
     const parts = this.#parts;
     if (parts === undefined) throw new Error('the IOMMU is not installed');
-    const driver = this.driver;
-    const context = parts.nic.contexts.findIndex((candidate) => candidate.state === 'free');
-    const shared = this.#options.oneRequesterId === true;
-    const domainId = FIRST_GUEST_DOMAIN + (shared ? 0 : Math.max(0, context));
-    if (shared) this.#sharedTables ??= driver.createTables();
-    const tables = this.#sharedTables ?? driver.createTables();
-    const space = new GuestSpace(parts, driver, domain, domainId, tables);
+    const address = this.#addressSpace();
+    const space = new GuestSpace(parts, this.driver, domain, address);
     const strategy = this.#makeStrategy(space);
-    const port = new ContextPort({
-      parts,
-      domain,
-      options,
-      transmitGate: strategy.transmit,
-      receiveGate: strategy.receive,
-      hypervisorRings: this.#hypervisorRings,
-      busAddressOf: (physical, bytes) => this.#mapRings(space, physical, bytes),
-    });
-    driver.attach(this.#requesterOf(parts, port.context), domainId, tables);
-    strategy.opened(port);
-    const entry = { port, space, strategy };
-    this.#open.set(port.context, entry);
-    return entry;
+    try {
+      const port = new ContextPort({
+        parts,
+        domain,
+        options,
+        transmitGate: strategy.transmit,
+        receiveGate: strategy.receive,
+        hypervisorRings: this.#hypervisorRings,
+        eligible: (context) => !this.#leaving.has(context),
+        busAddressOf: (physical, bytes) => space.mapRings(physical, bytes),
+      });
+      const entry = { port, space, strategy };
+      this.#open.set(port.context, entry);
+      if (this.#shared === undefined) {
+        this.driver.attach(this.#requesterOf(parts, port.context), address.domainId, address.tables);
+      }
+      strategy.opened(port);
+      return entry;
+    } catch (error) {
+      this.#abandon(space, strategy);
+      throw error;
+    }
   }
 
   closePort(port: GuestPort): void {
@@ -146,6 +178,13 @@ export class Iommu implements Protection {
   /** The strategies of the open ports, by context. */
   get ports(): ReadonlyMap<number, IommuPort> {
     return this.#open;
+  }
+
+  relinquish(domain: Domain, frame: number): boolean {
+    for (const { space, strategy } of this.#open.values()) {
+      if (space.domain === domain && !strategy.relinquish(frame)) return false;
+    }
+    return true;
   }
 
   counters(): ProtectionCounters {
@@ -163,23 +202,26 @@ export class Iommu implements Protection {
 
   checkInvariants(): void {
     this.driver.checkInvariants();
-    for (const { port } of this.#open.values()) {
+    for (const { port, space } of this.#open.values()) {
       port.transmit.checkInvariants();
       port.receive.checkInvariants();
+      space.checkInvariants();
     }
+  }
+
+  /** Tables of its own for a port, or those of the whole card if the unit cannot tell its contexts apart. */
+  #addressSpace(): AddressSpace {
+    if (this.#options.oneRequesterId !== true) return new AddressSpace(this.driver, this.#domains.take());
+    if (this.#shared === undefined) {
+      this.#shared = new AddressSpace(this.driver, this.#domains.take());
+      const requester = this.#parts?.nic.parameters.requesterBase ?? 0;
+      this.driver.attach(requester, this.#shared.domainId, this.#shared.tables);
+    }
+    return this.#shared;
   }
 
   #requesterOf(parts: HostParts, context: number): number {
-    if (this.#options.oneRequesterId === true) return parts.nic.parameters.requesterBase;
     return parts.nic.contexts[context]?.requesterId ?? 0;
-  }
-
-  /** Rings and status block are mapped at their own addresses while the port is open. */
-  #mapRings(space: GuestSpace, physical: number, bytes: number): number {
-    for (let at = physical; at < physical + bytes; at += FRAME_BYTES) {
-      if (space.tables.find(at) === undefined) space.tables.map(at, at, 12, READ | WRITE);
-    }
-    return physical;
   }
 
   #forget(context: number): void {
@@ -191,12 +233,40 @@ export class Iommu implements Protection {
     this.#closedAccepted += port.transmit.accepted + port.receive.accepted;
     this.#closedRefused += port.transmit.refused + port.receive.refused;
     strategy.closed();
+    space.unmapRings();
     addCounts(this.#closedCounts, entry);
     port.markClosed();
-    if (this.#options.oneRequesterId !== true) {
-      this.driver.detach(this.#requesterOf(parts, context), space.domainId, () => space.tables.destroy());
-    }
+    // They are pinned, so nobody gets them before the unit has forgotten them.
     port.freeRings();
+    this.#leaving.add(context);
+    const done = () => {
+      this.#leaving.delete(context);
+      this.#release(space);
+    };
+    const { domainId } = space.address;
+    if (this.#shared === undefined) this.driver.detach(this.#requesterOf(parts, context), domainId, done);
+    else this.driver.invalidateDomain(domainId, done);
+  }
+
+  /** A port that was not opened after all: no device has ever been attached to what was set up for it. */
+  #abandon(space: GuestSpace, strategy: MappingStrategy): void {
+    for (const [context, entry] of this.#open) {
+      if (entry.space !== space) continue;
+      this.#parts?.hypervisor.revokeContext(context);
+      return;
+    }
+    strategy.closed();
+    space.unmapRings();
+    if (this.#shared === undefined) this.#release(space);
+    else this.driver.invalidateDomain(space.address.domainId, () => this.#release(space));
+  }
+
+  /** No cache knows anything of the space. */
+  #release(space: GuestSpace): void {
+    space.gone();
+    if (space.address === this.#shared) return;
+    space.address.tables.destroy();
+    this.#domains.giveBack(space.address.domainId);
   }
 }
 

@@ -10,9 +10,12 @@ import type { GuestSpace } from './guest-space.js';
 export interface MappingStrategy {
   readonly transmit: SetupGate;
   readonly receive: SetupGate;
-  /** The context is open and the space is attached. */
+  /** The context is open and the space is attached. @throws RangeError when there is no memory for what it needs. */
   opened(port: ContextPort): void;
-  /** The context is gone: give up everything. Nothing of it reaches memory any more. */
+  /**
+   * The port is going: take everything out of the tables, and hand what must wait until no cache knows it to
+   * `GuestSpace.whenGone`. Nothing that the driver says afterwards has an effect.
+   */
   closed(): void;
   /**
    * The hypervisor wants this frame back (balloon). True if the strategy holds it no longer, or will not when the

@@ -1,45 +1,44 @@
 import type { HostParts } from '../../host-parts.js';
-import type { QueueTiming } from '../../iommu/queue-timing.js';
-import { QUEUE_TIMING } from '../../iommu/queue-timing.js';
+import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
-import type { TimingParameters } from '../../iommu/timing/parameters.js';
 import { TranslationTiming } from '../../iommu/timing/translation-timing.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
+import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
 import {
   DESCRIPTOR_BYTES,
   type InvalidationDescriptor,
   writeDescriptor,
 } from '../../iommu/vtd/invalidation-descriptors.js';
-import { GCMD } from '../../iommu/vtd/registers.js';
+import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
 import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
-import type { IommuCounters, IommuDriver } from './iommu-driver.js';
+import { FaultShelf } from './fault-shelf.js';
+import type { IommuCounters, IommuDriver, IommuDriverOptions, IommuFault } from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
 import { TableFrames } from './table-frames.js';
+import { UnitQueue } from './unit-queue.js';
 
-/** Register offsets of VT-d (formats of the vendor's specification), as a driver knows them. */
+/** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
 const GCMD_OFFSET = 0x18;
+const FSTS_OFFSET = 0x34;
+const FECTL = 0x38;
+const IQH = 0x80;
 const IQT = 0x88;
 const IQA = 0x90;
 const ICS = 0x9c;
 const IECTL = 0xa0;
+/** Top word of a fault recording register: F and T. */
+const FAULT_VALID = 0x8000_0000;
+const FAULT_READ = 0x4000_0000;
 
 /** log2 of the queue's slots beyond 256: QS of IQA. */
 const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
 /** Levels of second-level tables, and the AW field that says so. */
 const LEVELS = 4;
-
-export interface VtdDriverOptions {
-  readonly seed: number;
-  readonly timing: Partial<TimingParameters>;
-  readonly queueTiming: Partial<QueueTiming>;
-  readonly sharedRequester: number | undefined;
-  readonly managementRequester: number;
-}
 
 /** The hypervisor's driver for a VT-d unit in legacy mode with queued invalidation. */
 export class VtdDriver implements IommuDriver {
@@ -48,27 +47,20 @@ export class VtdDriver implements IommuDriver {
   readonly timing: TranslationTiming;
   readonly gate: IommuGate;
   readonly tableFrames: TableFrames;
+  readonly cachingMode: boolean;
   readonly #parts: HostParts;
   readonly #contexts: ContextTables;
-  readonly #queue: number;
-  readonly #status: number;
-  readonly #timingNs: {
-    readonly fetch: number;
-    readonly status: number;
-    readonly page: number;
-    readonly domain: number;
-  };
-  readonly #waits: { readonly number: number; readonly done: () => void }[] = [];
-  #tail = 0;
-  #waitNumber = 0;
+  readonly #queue: UnitQueue<InvalidationDescriptor>;
+  readonly #queueBase: number;
+  readonly #shelf: FaultShelf;
   #invalidations = 0;
-  /** When the unit will have worked off everything that is in its queue, ns. */
-  #idleAtNs = 0;
 
-  constructor(parts: HostParts, options: VtdDriverOptions) {
+  constructor(parts: HostParts, options: IommuDriverOptions) {
     this.#parts = parts;
     const { hypervisor, memory, kernel } = parts;
+    this.cachingMode = options.cachingMode;
     this.tableFrames = new TableFrames(hypervisor);
+    this.#shelf = new FaultShelf(parts, () => this.#readFaults());
     let unit: RemappingUnit | undefined;
     const walker: TableWalker = { walk: (id, iova, write, out) => unit?.walk(id, iova, write, out) };
     this.timing = new TranslationTiming(walker, options.seed, options.timing);
@@ -77,27 +69,41 @@ export class VtdDriver implements IommuDriver {
       memory,
       reachable: (address) => memory.contains(address, FRAME_BYTES),
       sink: this.timing,
-      interrupts: { raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : undefined) },
+      interrupts: {
+        raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#shelf.onInterrupt()),
+      },
+      capabilities: { cachingMode: options.cachingMode },
       timing: options.queueTiming,
     });
     this.unit = unit;
-    this.gate = new IommuGate(
-      this.timing,
-      (id, address, write, walk) => unit.recordFault(id, address, write, walk),
-      options.managementRequester,
-      options.sharedRequester,
-    );
+    this.gate = new IommuGate({
+      timing: this.timing,
+      onFault: (id, address, write, walk) => unit.recordFault(id, address, write, walk),
+      managementRequester: options.managementRequester,
+      sharedRequester: options.sharedRequester,
+      regions: unit.protectedRegions,
+    });
     this.#contexts = new ContextTables(memory, this.tableFrames);
-    this.#queue = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * DESCRIPTOR_BYTES);
-    this.#status = hypervisor.allocateOwn('io-table', 4);
-    const queueNs = (name: keyof QueueTiming) => options.queueTiming[name] ?? QUEUE_TIMING[name].value;
-    this.#timingNs = {
-      fetch: queueNs('descriptorFetchNs'),
-      status: queueNs('statusWriteNs'),
-      page: this.timing.parameters.pageInvalidationNs,
-      domain: this.timing.parameters.domainInvalidationNs,
-    };
+    this.#queueBase = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * DESCRIPTOR_BYTES);
+    const statusAddress = hypervisor.allocateOwn('io-table', 4);
+    const { descriptorFetchNs, statusWriteNs } = queueTiming(options.queueTiming);
+    this.#queue = new UnitQueue(parts, {
+      base: this.#queueBase,
+      slotBytes: DESCRIPTOR_BYTES,
+      slots: QUEUE_SLOTS,
+      statusWord: statusAddress,
+      fetchNs: descriptorFetchNs,
+      statusNs: statusWriteNs,
+      write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
+      head: () => unit.registers.read32(IQH),
+      moveTail: (offset) => unit.registers.write64(IQT, BigInt(offset)),
+      wait: (statusData) => ({ type: 'wait', statusAddress, statusData, interrupt: true, fence: true }),
+    });
     this.#program();
+  }
+
+  get faults(): readonly IommuFault[] {
+    return this.#shelf.faults;
   }
 
   get checked(): number {
@@ -122,15 +128,14 @@ export class VtdDriver implements IommuDriver {
       domainId,
     });
     if (!written) throw new RangeError('no frame left for a context table; expected a larger memory');
-    this.#submit({ type: 'context', granularity: 'device', domainId, requesterId }, this.#timingNs.domain);
-    this.#wait(() => {});
+    this.#invalidateContext(requesterId, domainId);
+    this.#queue.wait(() => {});
   }
 
   detach(requesterId: number, domainId: number, done: () => void): void {
     this.#contexts.clear(requesterId);
-    this.#submit({ type: 'context', granularity: 'device', domainId, requesterId }, this.#timingNs.domain);
-    this.#submit({ type: 'iotlb', granularity: 'domain', domainId }, this.#timingNs.domain);
-    this.#wait(done);
+    this.#invalidateContext(requesterId, domainId);
+    this.invalidateDomain(domainId, done);
   }
 
   invalidateRange(domainId: number, iova: number, pages: number, leafOnly: boolean, done: () => void): void {
@@ -138,30 +143,26 @@ export class VtdDriver implements IommuDriver {
     const addressMask = Math.ceil(Math.log2(pages));
     const bytes = 2 ** addressMask * FRAME_BYTES;
     const first = iova - (iova % bytes);
-    this.#submit(
-      { type: 'iotlb', granularity: 'page', domainId, address: first, addressMask, leafOnly },
-      this.#timingNs.page,
-    );
-    if (iova + pages * FRAME_BYTES > first + bytes) {
-      this.#submit(
-        { type: 'iotlb', granularity: 'page', domainId, address: first + bytes, addressMask, leafOnly },
-        this.#timingNs.page,
+    const takesNs = this.timing.parameters.pageInvalidationNs;
+    for (let address = first; address < iova + pages * FRAME_BYTES; address += bytes) {
+      this.#queue.submit(
+        { type: 'iotlb', granularity: 'page', domainId, address, addressMask, leafOnly },
+        takesNs,
       );
     }
     this.#invalidations += 1;
-    this.#wait(done);
+    this.#queue.wait(done);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {
-    this.#submit({ type: 'iotlb', granularity: 'domain', domainId }, this.#timingNs.domain);
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit({ type: 'iotlb', granularity: 'domain', domainId }, takesNs);
     this.#invalidations += 1;
-    this.#wait(done);
+    this.#queue.wait(done);
   }
 
   waitCharged(): void {
-    const { processor, kernel, hypervisor } = this.#parts;
-    const hereNs = kernel.nowNs + processor.elapsedNs;
-    if (this.#idleAtNs > hereNs) processor.spin(hypervisor.party, this.#idleAtNs - hereNs);
+    this.#queue.spin();
   }
 
   counters(): IommuCounters {
@@ -180,6 +181,7 @@ export class VtdDriver implements IommuDriver {
       faultsRecorded: recorded,
       faultsCompressed: compressed,
       faultsDropped: dropped,
+      faultsRead: this.#shelf.read,
       tablePages: this.tableFrames.used,
     };
   }
@@ -187,8 +189,7 @@ export class VtdDriver implements IommuDriver {
   checkInvariants(): void {
     this.timing.checkInvariants();
     this.unit.checkInvariants();
-    if (this.unit.queue.busy === false && this.#waits.length > 0)
-      throw new Error('a wait was never reported');
+    this.#queue.checkInvariants(this.unit.queue.busy);
   }
 
   #program(): void {
@@ -196,45 +197,41 @@ export class VtdDriver implements IommuDriver {
     const write64 = (offset: number, address: number) => registers.write64(offset, BigInt(address));
     write64(RTADDR, this.#contexts.rootTable);
     registers.write32(GCMD_OFFSET, GCMD.SRTP >>> 0);
-    write64(IQA, this.#queue + QUEUE_SIZE);
+    write64(IQA, this.#queueBase + QUEUE_SIZE);
     registers.write32(IECTL, 0);
+    registers.write32(FECTL, 0);
     registers.write32(GCMD_OFFSET, GCMD.QIE >>> 0);
     registers.write32(GCMD_OFFSET, (GCMD.QIE | GCMD.TE) >>> 0);
   }
 
-  /** Puts a descriptor into the queue and moves the tail; `takesNs` is what the unit will need for it. */
-  #submit(descriptor: InvalidationDescriptor, takesNs: number): void {
-    const { memory, kernel, processor, hypervisor } = this.#parts;
-    writeDescriptor(memory, this.#queue + this.#tail, descriptor);
-    this.#tail = (this.#tail + DESCRIPTOR_BYTES) % (QUEUE_SLOTS * DESCRIPTOR_BYTES);
-    if (this.#tail === this.unit.registers.low('IQH')) throw new Error('the invalidation queue overran');
-    processor.chargeParty(hypervisor.party, 'queueInvalidation');
-    const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
-    this.#idleAtNs = startNs + this.#timingNs.fetch + takesNs;
-    this.unit.registers.write64(IQT, BigInt(this.#tail));
-  }
-
-  /** A wait descriptor: the unit writes its number to the status word and interrupts when it gets there. */
-  #wait(done: () => void): void {
-    this.#waitNumber = (this.#waitNumber + 1) >>> 0;
-    this.#waits.push({ number: this.#waitNumber, done });
-    this.#submit(
-      {
-        type: 'wait',
-        statusAddress: this.#status,
-        statusData: this.#waitNumber,
-        interrupt: true,
-        fence: true,
-      },
-      this.#timingNs.status,
-    );
+  #invalidateContext(requesterId: number, domainId: number): void {
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit({ type: 'context', granularity: 'device', domainId, requesterId }, takesNs);
   }
 
   #onWaitDone(): void {
     this.unit.registers.write32(ICS, 1);
-    const reached = this.#parts.memory.readU32(this.#status);
-    while (this.#waits.length > 0 && ((reached - (this.#waits[0]?.number ?? 0)) | 0) >= 0) {
-      this.#waits.shift()?.done();
+    this.#queue.onReported();
+  }
+
+  /** Takes every record that waits, and clears it, as Linux does in its fault handler (dmar_fault). */
+  #readFaults(): void {
+    const { registers, capabilities } = this.unit;
+    for (let index = 0; index < capabilities.faultRecords; index += 1) {
+      const at = capabilities.faultRecordOffset + index * 16;
+      const top = registers.read32(at + 12);
+      if ((top & FAULT_VALID) === 0) continue;
+      const reason = top & 0xff;
+      const fault = {
+        requesterId: registers.read32(at + 8) & 0xffff,
+        address: registers.read32(at) + registers.read32(at + 4) * 2 ** 32,
+        write: (top & FAULT_READ) === 0,
+        reason,
+        text: vtdFaultText(reason),
+      };
+      this.#shelf.add(fault, 4);
+      registers.write32(at + 12, FAULT_VALID);
     }
+    registers.write32(FSTS_OFFSET, FSTS.PFO);
   }
 }

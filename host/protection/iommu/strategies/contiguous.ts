@@ -10,7 +10,9 @@ const CHUNK_PAGES = 64;
 /** A contiguous range of addresses that buffers are mapped into one behind the other. */
 interface Chunk {
   readonly base: number;
+  /** Pages that buffers were mapped to. */
   placed: number;
+  /** Pages of buffers that are done, and at the end those that no buffer fitted into. */
   retired: number;
   /** First frame and pages of what was retired, in pairs. */
   readonly frames: number[];
@@ -20,7 +22,7 @@ interface Chunk {
  * Contiguous (Fast & Safe; Rubin et al., SOSP 2024): buffers get consecutive addresses in ranges of 64 pages, one
  * for each direction; when all of a range is done it is invalidated with one descriptor that leaves the walk caches
  * alone, since no table page was freed. As safe as single use once a range is done, at a fraction of
- * the invalidations, and walks read one table page instead of four.
+ * the invalidations, and walks read one table page instead of four. Until then buffers that are done stay mapped.
  */
 export class Contiguous implements MappingStrategy {
   readonly transmit: PerTransferGate;
@@ -41,11 +43,10 @@ export class Contiguous implements MappingStrategy {
   }
 
   closed(): void {
-    const port = this.#port;
-    if (port === undefined) return;
-    this.transmit.finish(port.transmit, port.transmit.finished, port.transmit.producer);
-    this.receive.finish(port.receive, port.receive.finished, port.receive.producer);
-    for (const side of this.#sides) side.closeAll();
+    if (this.#port === undefined) return;
+    this.transmit.close(this.#port.transmit);
+    this.receive.close(this.#port.receive);
+    for (const side of this.#sides) side.close();
   }
 
   relinquish(frame: number): boolean {
@@ -53,7 +54,11 @@ export class Contiguous implements MappingStrategy {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { rangeInvalidations: this.#sides[0].invalidations + this.#sides[1].invalidations };
+    const [transmit, receive] = this.#sides;
+    return {
+      rangeInvalidations: transmit.invalidations + receive.invalidations,
+      pagesDoneButMapped: transmit.pagesDoneButMapped + receive.pagesDoneButMapped,
+    };
   }
 }
 
@@ -62,19 +67,27 @@ class ChunkedRange implements Placement, Teardown {
   readonly #space: GuestSpace;
   readonly #live = new Map<number, Chunk>();
   #current: Chunk | undefined;
+  #asked = false;
   invalidations = 0;
 
   constructor(space: GuestSpace) {
     this.#space = space;
   }
 
+  /** Pages whose transfer is over and that wait for the rest of their range. */
+  get pagesDoneButMapped(): number {
+    let pages = 0;
+    for (const chunk of this.#live.values()) pages += Math.min(chunk.retired, chunk.placed);
+    return pages;
+  }
+
   place(pages: number): number {
     if (pages > CHUNK_PAGES) return -1;
     let chunk = this.#current;
     if (chunk === undefined || chunk.placed + pages > CHUNK_PAGES) {
-      // The rest of a range that a buffer did not fit counts as done.
-      if (chunk !== undefined) this.#skip(chunk, CHUNK_PAGES - chunk.placed);
-      const base = this.#space.iovas.allocate(CHUNK_PAGES);
+      // The rest of a range that a buffer did not fit into counts as done.
+      if (chunk !== undefined) this.#countDone(chunk, CHUNK_PAGES - chunk.placed);
+      const base = this.#space.address.iovas.allocate(CHUNK_PAGES);
       if (base < 0) return -1;
       chunk = { base, placed: 0, retired: 0, frames: [] };
       this.#live.set(base, chunk);
@@ -85,43 +98,56 @@ class ChunkedRange implements Placement, Teardown {
     return iova;
   }
 
-  begin(): void {}
-
   retire(iova: number, pages: number, firstFrame: number): void {
-    const base = iova - (iova % (CHUNK_PAGES * FRAME_BYTES));
-    const chunk = this.#live.get(base);
-    if (chunk === undefined) throw new Error(`no range at 0x${base.toString(16)}`);
+    const chunk = this.#chunkOf(iova);
     chunk.frames.push(firstFrame, pages);
-    chunk.retired += pages;
-    if (chunk.retired === CHUNK_PAGES) this.#finish(chunk);
+    this.#countDone(chunk, pages);
   }
 
-  end(): void {
+  settle(): void {
+    if (!this.#asked) return;
+    this.#asked = false;
     this.#space.driver.waitCharged();
   }
 
-  closeAll(): void {
+  abandon(iova: number, pages: number, firstFrame: number): void {
+    this.#chunkOf(iova).frames.push(firstFrame, pages);
+  }
+
+  /** Everything is abandoned or was retired: takes all ranges out. */
+  close(): void {
+    const space = this.#space;
+    for (const chunk of this.#live.values()) {
+      if (chunk.placed > 0) space.clear(chunk.base, chunk.placed);
+      space.whenGone(() => this.#release(chunk));
+    }
+    this.#live.clear();
     this.#current = undefined;
-    for (const chunk of this.#live.values()) this.#finish(chunk);
   }
 
-  #skip(chunk: Chunk, pages: number): void {
+  #chunkOf(iova: number): Chunk {
+    const base = iova - (iova % (CHUNK_PAGES * FRAME_BYTES));
+    const chunk = this.#live.get(base);
+    if (chunk === undefined) throw new Error(`no range at 0x${base.toString(16)}`);
+    return chunk;
+  }
+
+  #countDone(chunk: Chunk, pages: number): void {
     chunk.retired += pages;
-    if (chunk.retired === CHUNK_PAGES) this.#finish(chunk);
-  }
-
-  #finish(chunk: Chunk): void {
+    if (chunk.retired < CHUNK_PAGES) return;
     const space = this.#space;
     this.#live.delete(chunk.base);
     if (this.#current === chunk) this.#current = undefined;
-    if (chunk.placed === 0) return;
     space.clear(chunk.base, chunk.placed);
     this.invalidations += 1;
-    space.invalidate(chunk.base, CHUNK_PAGES, true, () => {
-      for (let at = 0; at < chunk.frames.length; at += 2) {
-        space.unpin(chunk.frames[at] ?? 0, chunk.frames[at + 1] ?? 0);
-      }
-      space.iovas.free(chunk.base, CHUNK_PAGES);
-    });
+    this.#asked = true;
+    space.invalidate(chunk.base, CHUNK_PAGES, true, () => this.#release(chunk));
+  }
+
+  #release(chunk: Chunk): void {
+    for (let at = 0; at < chunk.frames.length; at += 2) {
+      this.#space.unpin(chunk.frames[at] ?? 0, chunk.frames[at + 1] ?? 0);
+    }
+    this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }
 }

@@ -8,6 +8,11 @@ export interface DeferredOptions {
   readonly queueEntries: number;
   /** Longest wait, ns. @defaultValue 10 ms (Linux, IOVA_DEFAULT_FQ_TIMEOUT) */
   readonly timeoutNs: number;
+  /**
+   * The frame's reference stays until the flush, so that it cannot have another owner inside the window. Linux gives
+   * no such promise: the page is free when it is unmapped. @defaultValue false
+   */
+  readonly pinUntilFlush: boolean;
 }
 
 interface Waiting {
@@ -19,10 +24,7 @@ interface Waiting {
 /**
  * Deferred (Linux's lazy mode): an unmap takes the page out of the tables and queues the rest; when the queue is full
  * or its oldest entry is 10 ms old, one invalidation covers all of it. Cheap, and until then the device still
- * reaches what its caches remember: the stale window.
- *
- * With `pinUntilFlush` off the frame's reference goes with the unmap, as in an operating system that frees the page
- * at once; then a frame can be given away inside the window. That is what makes the mode unsafe, and it is the default.
+ * reaches what its caches remember: the stale window. A frame can be given away inside it.
  */
 export class Deferred implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
@@ -30,6 +32,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   readonly #space: GuestSpace;
   readonly #options: DeferredOptions;
   readonly #onTimer: number;
+  readonly #timerWork: () => void;
   #queue: Waiting[] = [];
   #timer: number | undefined;
   #port: ContextPort | undefined;
@@ -39,10 +42,15 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   constructor(space: GuestSpace, options: DeferredOptions) {
     this.#space = space;
     this.#options = options;
-    this.#onTimer = space.parts.kernel.register('host.iommu.deferred', () => {
-      this.#timer = undefined;
+    const { kernel, processor, hypervisor } = space.parts;
+    this.#timerWork = () => {
+      if (this.#queue.length === 0) return;
       this.#timerFlushes += 1;
       this.#flush();
+    };
+    this.#onTimer = kernel.register('host.iommu.deferred', () => {
+      this.#timer = undefined;
+      processor.post(hypervisor.party, this.#timerWork);
     });
     this.transmit = new PerTransferGate(space, this, this);
     this.receive = new PerTransferGate(space, this, this);
@@ -53,29 +61,36 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   }
 
   place(pages: number): number {
-    return this.#space.iovas.allocate(pages);
+    return this.#space.address.iovas.allocate(pages);
   }
-
-  begin(): void {}
 
   retire(iova: number, pages: number, firstFrame: number): void {
     const space = this.#space;
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
-    space.unpin(firstFrame, pages);
+    if (!this.#options.pinUntilFlush) space.unpin(firstFrame, pages);
     this.#queue.push({ iova, pages, firstFrame });
     if (this.#queue.length >= this.#options.queueEntries) this.#flush();
     else this.#timer ??= space.parts.kernel.schedule(this.#options.timeoutNs, this.#onTimer);
   }
 
-  end(): void {}
+  settle(): void {}
+
+  abandon(iova: number, pages: number, firstFrame: number): void {
+    const space = this.#space;
+    space.clear(iova, pages);
+    space.whenGone(() => {
+      space.unpin(firstFrame, pages);
+      space.address.iovas.free(iova, pages);
+    });
+  }
 
   closed(): void {
-    const port = this.#port;
-    if (port === undefined) return;
-    this.transmit.finish(port.transmit, port.transmit.finished, port.transmit.producer);
-    this.receive.finish(port.receive, port.receive.finished, port.receive.producer);
-    if (this.#queue.length > 0) this.#flush();
+    if (this.#port === undefined) return;
+    this.transmit.close(this.#port.transmit);
+    this.receive.close(this.#port.receive);
+    const batch = this.#takeQueue();
+    this.#space.whenGone(() => this.#release(batch));
   }
 
   relinquish(frame: number): boolean {
@@ -91,17 +106,24 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   }
 
   #flush(): void {
-    const space = this.#space;
-    if (this.#timer !== undefined) space.parts.kernel.cancel(this.#timer);
+    const batch = this.#takeQueue();
+    this.#flushes += 1;
+    this.#space.invalidateAll(() => this.#release(batch));
+    this.#space.driver.waitCharged();
+  }
+
+  #takeQueue(): readonly Waiting[] {
+    if (this.#timer !== undefined) this.#space.parts.kernel.cancel(this.#timer);
     this.#timer = undefined;
     const batch = this.#queue;
-    if (batch.length === 0) return;
     this.#queue = [];
-    this.#flushes += 1;
-    space.counters.flushes += 1;
-    space.driver.invalidateDomain(space.domainId, () => {
-      for (const { iova, pages } of batch) space.iovas.free(iova, pages);
-    });
-    space.driver.waitCharged();
+    return batch;
+  }
+
+  #release(batch: readonly Waiting[]): void {
+    for (const { iova, pages, firstFrame } of batch) {
+      this.#space.address.iovas.free(iova, pages);
+      if (this.#options.pinUntilFlush) this.#space.unpin(firstFrame, pages);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
-import type { GuestSpace } from '../guest-space.js';
+import { type GuestSpace, malformedBuffer } from '../guest-space.js';
 import { wholeFrames } from './per-transfer.js';
 
 /** A strategy that maps pages at their own addresses and shares the mapping between buffers. */
@@ -18,12 +18,14 @@ export interface PageKeeper {
 
 /**
  * The set-up gate of strategies that reuse mappings: a hypercall is made only when a batch names a page that
- * is not mapped yet, and then every such page must belong to the caller.
+ * is not mapped yet, and then every such page must belong to the caller. Pages are mapped for both directions, since
+ * a mapping outlives the buffer that it was made for.
  */
 export class IdentityGate implements SetupGate {
   readonly writer: number;
   readonly #space: GuestSpace;
   readonly #keeper: PageKeeper;
+  #closed = false;
 
   constructor(space: GuestSpace, keeper: PageKeeper) {
     this.#space = space;
@@ -38,7 +40,7 @@ export class IdentityGate implements SetupGate {
     for (; valid < count; valid += 1) {
       const address = batch.addresses[valid] ?? 0;
       const length = batch.lengths[valid] ?? 0;
-      if (length > 0 && this.#allMapped(address, length)) continue;
+      if (malformedBuffer(address, length) === undefined && this.#allMapped(address, length)) continue;
       if (!entered) space.enter();
       entered = true;
       const refusal = space.refusalFor(address, length);
@@ -46,6 +48,8 @@ export class IdentityGate implements SetupGate {
       queue.refuse(refusal, address, length);
       break;
     }
+    // The refusal may have cost the guest its context: what is mapped after that nobody would unmap.
+    if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = batch.addresses[index] ?? 0;
@@ -53,10 +57,12 @@ export class IdentityGate implements SetupGate {
       for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) this.#keeper.use(frame);
       queue.busAddresses[index] = address;
     }
+    if (entered && admitted > 0) space.announce();
     return admitted;
   }
 
   finish(queue: ContextQueue, from: number, to: number): void {
+    if (this.#closed) return;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
       const last = Math.floor((address + queue.postedLength(index) - 1) / FRAME_BYTES);
@@ -64,6 +70,11 @@ export class IdentityGate implements SetupGate {
         this.#keeper.unuse(frame);
     }
     this.#keeper.settle();
+  }
+
+  /** The port is going: nothing that the driver says has an effect any more. */
+  close(): void {
+    this.#closed = true;
   }
 
   #allMapped(address: number, length: number): boolean {

@@ -38,16 +38,22 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   {
     name: 'persistent',
     meaning: 'a page from its first use until it is wanted back',
-    make: (options) => (space) => new Persistent(space, { quotaPages: options.quotaPages ?? 8192 }),
+    make: (options) => {
+      const quotaPages = atLeastOne('quotaPages', options.quotaPages ?? 8192);
+      return (space) => new Persistent(space, { quotaPages });
+    },
   },
   {
     name: 'deferred',
     meaning: 'unmapped at once, invalidated later, many together',
-    make: (options) => (space) =>
-      new Deferred(space, {
-        queueEntries: options.queueEntries ?? 256,
-        timeoutNs: options.timeoutNs ?? 10_000_000,
-      }),
+    make: (options) => {
+      const all = {
+        queueEntries: atLeastOne('queueEntries', options.queueEntries ?? 256),
+        timeoutNs: atLeastOne('timeoutNs', options.timeoutNs ?? 10_000_000),
+        pinUntilFlush: options.pinUntilFlush ?? false,
+      };
+      return (space) => new Deferred(space, all);
+    },
   },
   {
     name: 'shadow-copy',
@@ -69,4 +75,9 @@ export function strategyEntry(name: string): StrategyEntry {
     throw new RangeError(`iommu strategy is "${name}", expected one of: ${known}`);
   }
   return entry;
+}
+
+function atLeastOne(field: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new RangeError(`iommu.${field} is ${value}, expected a whole number >= 1`);
 }

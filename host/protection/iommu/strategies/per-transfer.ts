@@ -5,14 +5,14 @@ import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 
-/** What happens to the pages of a buffer whose transfer is over, once they are out of the tables. */
+/** What happens to the pages of a buffer whose transfer is over. */
 export interface Teardown {
-  /** The batch of unmaps has begun: one hypercall. */
-  begin(): void;
-  /** These pages are out of the tables; make sure that no cache knows them, then call `release`. */
+  /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
   retire(iova: number, pages: number, firstFrame: number): void;
-  /** The batch is complete. */
-  end(): void;
+  /** A batch of `retire` is complete. */
+  settle(): void;
+  /** The port is going: take them out of the tables; the space says when no cache knows them any more. */
+  abandon(iova: number, pages: number, firstFrame: number): void;
 }
 
 /** How the pages of a buffer get their I/O virtual addresses. */
@@ -32,6 +32,7 @@ export class PerTransferGate implements SetupGate {
   readonly #space: GuestSpace;
   readonly #placement: Placement;
   readonly #teardown: Teardown;
+  #closed = false;
 
   constructor(space: GuestSpace, placement: Placement, teardown: Teardown) {
     this.#space = space;
@@ -52,19 +53,34 @@ export class PerTransferGate implements SetupGate {
       queue.refuse(refusal, address, length);
       break;
     }
+    // The refusal may have cost the guest its context: what is mapped after that nobody would unmap.
+    if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       queue.busAddresses[index] = this.#map(queue, batch.addresses[index] ?? 0, batch.lengths[index] ?? 0);
     }
+    if (admitted > 0) space.announce();
     return admitted;
   }
 
   finish(queue: ContextQueue, from: number, to: number): void {
-    if (from === to) return;
+    if (this.#closed || from === to) return;
     this.#space.enter();
-    this.#teardown.begin();
-    for (let index = from; index !== to; index = (index + 1) >>> 0) this.#unmap(queue, index);
-    this.#teardown.end();
+    for (let index = from; index !== to; index = (index + 1) >>> 0) {
+      const { iova, pages, frame } = mappingOf(queue, index);
+      this.#teardown.retire(iova, pages, frame);
+    }
+    this.#teardown.settle();
+  }
+
+  /** The port is going: all that is posted and not finished is taken out, and nothing more is listened to. */
+  close(queue: ContextQueue): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (let index = queue.finished; index !== queue.producer; index = (index + 1) >>> 0) {
+      const { iova, pages, frame } = mappingOf(queue, index);
+      this.#teardown.abandon(iova, pages, frame);
+    }
   }
 
   #map(queue: ContextQueue, address: number, length: number): number {
@@ -80,13 +96,17 @@ export class PerTransferGate implements SetupGate {
     }
     return base + (address % FRAME_BYTES);
   }
+}
 
-  #unmap(queue: ContextQueue, index: number): void {
-    const bus = queue.postedBusAddress(index);
-    const address = queue.postedAddress(index);
-    const pages = pagesOf(address, queue.postedLength(index));
-    this.#teardown.retire(bus - (bus % FRAME_BYTES), pages, Math.floor(address / FRAME_BYTES));
-  }
+/** The mapping that a posted buffer has. */
+function mappingOf(queue: ContextQueue, index: number): { iova: number; pages: number; frame: number } {
+  const bus = queue.postedBusAddress(index);
+  const address = queue.postedAddress(index);
+  return {
+    iova: bus - (bus % FRAME_BYTES),
+    pages: pagesOf(address, queue.postedLength(index)),
+    frame: Math.floor(address / FRAME_BYTES),
+  };
 }
 
 /** How many of the first `count` buffers belong to frames that are all among them. */

@@ -13,6 +13,9 @@ export interface PersistentOptions {
  * first used for I/O and stays so. Only a page that is wanted back, or that must make room within the quota, is
  * unmapped: the least recently used one that no transfer needs. In steady state nothing is left to do, and the device
  * reaches every page that was ever used for I/O.
+ *
+ * When every mapped page is in use a transfer is not held up for the quota; what is too much is unmapped as soon as it
+ * is idle, so a guest has at most the quota mapped, or what is in flight.
  */
 export class Persistent implements MappingStrategy, PageKeeper {
   readonly transmit: IdentityGate;
@@ -41,32 +44,44 @@ export class Persistent implements MappingStrategy, PageKeeper {
   use(frame: number): void {
     const uses = this.#mapped.get(frame);
     if (uses === undefined) {
-      if (this.#mapped.size >= this.#quota) this.#evictOne();
+      this.#evictTo(this.#quota - 1);
+      if (this.#mapped.size >= this.#quota) this.#overQuota += 1;
       this.#space.map(frame * FRAME_BYTES, frame, READ_WRITE);
     } else {
       this.#reused += 1;
-      if (this.#mapped.size * 2 > this.#quota) this.#mapped.delete(frame);
+      // To the end: the map keeps the order in which pages were last used.
+      this.#mapped.delete(frame);
     }
     this.#mapped.set(frame, (uses ?? 0) + 1);
   }
 
   unuse(frame: number): void {
-    const uses = this.#mapped.get(frame);
-    if (uses !== undefined && uses > 0) this.#mapped.set(frame, uses - 1);
+    const uses = this.#mapped.get(frame) ?? 0;
+    if (uses === 0) throw new Error(`frame ${frame} is used by fewer buffers than finished`);
+    this.#mapped.set(frame, uses - 1);
   }
 
-  settle(): void {}
+  settle(): void {
+    if (this.#mapped.size > this.#quota) this.#evictTo(this.#quota);
+  }
 
   closed(): void {
-    for (const frame of [...this.#mapped.keys()]) this.#unmap(frame);
+    this.transmit.close();
+    this.receive.close();
+    const space = this.#space;
+    for (const frame of this.#mapped.keys()) {
+      space.clear(frame * FRAME_BYTES, 1);
+      space.whenGone(() => space.unpin(frame, 1));
+    }
+    this.#mapped.clear();
   }
 
   relinquish(frame: number): boolean {
     const uses = this.#mapped.get(frame);
-    if (uses === undefined) return true;
+    if (uses === undefined) return this.#space.parts.frames.count(frame) === 0;
     if (uses > 0) return false;
-    this.#unmap(frame);
-    this.#evicted += 1;
+    this.#evict(frame);
+    this.#space.driver.waitCharged();
     return true;
   }
 
@@ -79,21 +94,21 @@ export class Persistent implements MappingStrategy, PageKeeper {
     };
   }
 
-  #evictOne(): void {
+  /** Unmaps idle pages, least recently used first, until no more than `pages` are mapped or none is idle. */
+  #evictTo(pages: number): void {
+    if (this.#mapped.size <= pages) return;
     for (const [frame, uses] of this.#mapped) {
       if (uses > 0) continue;
-      this.#unmap(frame);
-      this.#evicted += 1;
-      return;
+      this.#evict(frame);
+      if (this.#mapped.size <= pages) break;
     }
-    // Everything is in use: the transfer goes first, the quota is made good when something is free.
-    this.#overQuota += 1;
+    this.#space.driver.waitCharged();
   }
 
-  #unmap(frame: number): void {
+  #evict(frame: number): void {
     this.#mapped.delete(frame);
+    this.#evicted += 1;
     this.#space.clear(frame * FRAME_BYTES, 1);
     this.#space.invalidate(frame * FRAME_BYTES, 1, false, () => this.#space.unpin(frame, 1));
-    this.#space.driver.waitCharged();
   }
 }

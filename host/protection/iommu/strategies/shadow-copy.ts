@@ -1,96 +1,104 @@
+import { READ, WRITE } from '../../../iommu/radix-table.js';
+import type { FrameRefusal } from '../../../memory/frame-table.js';
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
-import { type GuestSpace, MAX_BUFFER_BYTES, READ_WRITE } from '../guest-space.js';
+import { type GuestSpace, malformedBuffer } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { wholeFrames } from './per-transfer.js';
-
-/** Bytes of the shadow of one buffer. */
-const SHADOW_BYTES = FRAME_BYTES;
 
 /**
  * Shadow copy (Markuze, Morrison and Tsafrir, ASPLOS 2016): the device only ever sees a pool of shadow buffers that
  * is mapped for good; frames are copied in before they are sent and out after they came. No invalidation is ever
  * needed, there is no stale window, and what shares a page with a buffer is out of reach. The price is the copy.
+ *
+ * The pool is the hypervisor's memory, mapped into the guest, which copies on its own time: no hypercall a batch.
  */
 export class ShadowCopy implements MappingStrategy {
   readonly transmit: ShadowGate;
   readonly receive: ShadowGate;
   readonly #space: GuestSpace;
-  readonly #pages: { address: number; pages: number }[] = [];
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.transmit = new ShadowGate(space, this);
-    this.receive = new ShadowGate(space, this);
+    this.transmit = new ShadowGate(space, READ);
+    this.receive = new ShadowGate(space, WRITE);
   }
 
-  opened(_port: ContextPort): void {}
-
-  /** A pool of `slots` shadows, mapped at its own addresses, the hypervisor's own memory. */
-  pool(slots: number): number {
-    const { hypervisor } = this.#space.parts;
-    const pages = (slots * SHADOW_BYTES) / FRAME_BYTES;
-    const address = hypervisor.allocateOwn('shadow', slots * SHADOW_BYTES);
-    for (let page = 0; page < pages; page += 1) {
-      this.#space.map(address + page * FRAME_BYTES, address / FRAME_BYTES + page, READ_WRITE);
-    }
-    this.#pages.push({ address, pages });
-    return address;
+  opened(port: ContextPort): void {
+    this.transmit.fill(port.transmit);
+    this.receive.fill(port.receive);
+    this.#space.announce();
   }
 
   closed(): void {
-    for (const { address, pages } of this.#pages) {
-      this.#space.clear(address, pages);
-      this.#space.unpin(address / FRAME_BYTES, pages);
-      this.#space.parts.hypervisor.freeOwn(address, pages * FRAME_BYTES);
-    }
-    this.#pages.length = 0;
+    this.transmit.close();
+    this.receive.close();
   }
 
-  relinquish(): boolean {
-    // No guest page is ever given to the device.
-    return true;
+  relinquish(frame: number): boolean {
+    // No guest page is ever given to the device, but for those of its rings.
+    return this.#space.parts.frames.count(frame) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {
     return {
-      shadowPages: this.#pages.reduce((sum, { pages }) => sum + pages, 0),
+      shadowPages: this.transmit.pages + this.receive.pages,
       copiedBytes: this.transmit.copiedBytes + this.receive.copiedBytes,
     };
   }
 }
 
-/** One direction: slot i of the ring has shadow i. */
+/** Memory of one or more shadows, in one piece. */
+interface Pool {
+  readonly address: number;
+  readonly pages: number;
+}
+
+/** One direction: slot i of the ring has shadow i, of a page; a longer buffer gets a longer one when it first comes. */
 class ShadowGate implements SetupGate {
   readonly writer: number;
   readonly #space: GuestSpace;
-  readonly #owner: ShadowCopy;
-  #base = -1;
+  readonly #permissions: number;
+  readonly #pools: Pool[] = [];
+  #shadows = new Float64Array(0);
+  #bytes = new Uint32Array(0);
+  #closed = false;
   copiedBytes = 0;
 
-  constructor(space: GuestSpace, owner: ShadowCopy) {
+  constructor(space: GuestSpace, permissions: number) {
     this.#space = space;
-    this.#owner = owner;
+    this.#permissions = permissions;
     this.writer = space.domain.party;
   }
 
+  get pages(): number {
+    return this.#pools.reduce((sum, { pages }) => sum + pages, 0);
+  }
+
+  /** A page for each slot. @throws RangeError when the machine has no memory left. */
+  fill(queue: ContextQueue): void {
+    const address = this.#pool(queue.slots);
+    this.#shadows = Float64Array.from({ length: queue.slots }, (_, slot) => address + slot * FRAME_BYTES);
+    this.#bytes = new Uint32Array(queue.slots).fill(FRAME_BYTES);
+  }
+
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
-    if (this.#base < 0) this.#base = this.#owner.pool(queue.slots);
     let valid = 0;
     for (; valid < count; valid += 1) {
       const address = batch.addresses[valid] ?? 0;
       const length = batch.lengths[valid] ?? 0;
-      const refusal = length > SHADOW_BYTES ? 'bad-length' : this.#space.refusalFor(address, length);
+      const refusal = this.#refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
       break;
     }
+    if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const shadow = this.#shadow(queue, queue.producer + index);
       const length = batch.lengths[index] ?? 0;
+      const shadow = this.#shadow(queue, (queue.producer + index) >>> 0, length);
       if (queue.direction === 'transmit') this.#copy(batch.addresses[index] ?? 0, shadow, length);
       queue.busAddresses[index] = shadow;
     }
@@ -98,15 +106,57 @@ class ShadowGate implements SetupGate {
   }
 
   finish(queue: ContextQueue, from: number, to: number): void {
-    if (queue.direction === 'transmit') return;
+    if (this.#closed || queue.direction === 'transmit') return;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      const length = Math.min(queue.completedLength(index), queue.postedLength(index), MAX_BUFFER_BYTES);
-      this.#copy(this.#shadow(queue, index), queue.postedAddress(index), length);
+      const length = Math.min(queue.completedLength(index), queue.postedLength(index));
+      const address = queue.postedAddress(index);
+      // The page may have been given away while the frame was on its way; then the copy faults, and is not made.
+      if (this.#refusalFor(address, length) !== undefined) continue;
+      this.#copy(queue.postedBusAddress(index), address, length);
     }
   }
 
-  #shadow(queue: ContextQueue, index: number): number {
-    return this.#base + (index & (queue.slots - 1)) * SHADOW_BYTES;
+  /** The port is going: the pool goes back when no cache knows it. */
+  close(): void {
+    this.#closed = true;
+    const { parts } = this.#space;
+    for (const { address, pages } of this.#pools) {
+      for (let page = 0; page < pages; page += 1) this.#space.clear(address + page * FRAME_BYTES, 1);
+      this.#space.whenGone(() => {
+        this.#space.unpin(address / FRAME_BYTES, pages);
+        parts.hypervisor.freeOwn(address, pages * FRAME_BYTES);
+      });
+    }
+    this.#pools.length = 0;
+  }
+
+  /** What the copying CPU finds: it can only read and write pages of its own domain. */
+  #refusalFor(address: number, length: number): FrameRefusal | 'bad-length' | undefined {
+    const malformed = malformedBuffer(address, length);
+    if (malformed !== undefined) return malformed;
+    return this.#space.parts.frames.firstForeign(this.#space.domain.id, address, length)?.refusal;
+  }
+
+  #shadow(queue: ContextQueue, index: number, length: number): number {
+    const slot = index & (queue.slots - 1);
+    if (length > (this.#bytes[slot] ?? 0)) {
+      const pages = Math.ceil(length / FRAME_BYTES);
+      this.#space.enter();
+      this.#shadows[slot] = this.#pool(pages);
+      this.#bytes[slot] = pages * FRAME_BYTES;
+      this.#space.announce();
+    }
+    return this.#shadows[slot] ?? 0;
+  }
+
+  /** Memory of the hypervisor, mapped at its own addresses until the port is closed. */
+  #pool(pages: number): number {
+    const address = this.#space.parts.hypervisor.allocateOwn('shadow', pages * FRAME_BYTES);
+    const frame = address / FRAME_BYTES;
+    for (let page = 0; page < pages; page += 1)
+      this.#space.map(address + page * FRAME_BYTES, frame + page, this.#permissions);
+    this.#pools.push({ address, pages });
+    return address;
   }
 
   #copy(from: number, to: number, length: number): void {

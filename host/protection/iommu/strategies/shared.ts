@@ -1,5 +1,4 @@
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
-import type { ContextPort } from '../../context-port.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { IdentityGate, type PageKeeper } from './identity-gate.js';
@@ -14,12 +13,8 @@ export class Shared implements MappingStrategy, PageKeeper {
   readonly receive: IdentityGate;
   readonly #space: GuestSpace;
   readonly #uses = new Map<number, number>();
-  // Out of the tables, and the invalidation is not reported yet.
-  readonly #leaving = new Set<number>();
-  #port: ContextPort | undefined;
   #reused = 0;
   #asked = false;
-  #entered = false;
 
   constructor(space: GuestSpace) {
     this.#space = space;
@@ -27,9 +22,7 @@ export class Shared implements MappingStrategy, PageKeeper {
     this.receive = new IdentityGate(space, this);
   }
 
-  opened(port: ContextPort): void {
-    this.#port = port;
-  }
+  opened(): void {}
 
   isMapped(frame: number): boolean {
     return this.#uses.has(frame);
@@ -44,38 +37,38 @@ export class Shared implements MappingStrategy, PageKeeper {
 
   unuse(frame: number): void {
     const uses = this.#uses.get(frame) ?? 0;
+    if (uses === 0) throw new Error(`frame ${frame} is used by fewer buffers than finished`);
     if (uses > 1) {
       this.#uses.set(frame, uses - 1);
       return;
     }
     this.#uses.delete(frame);
-    if (!this.#entered) this.#space.enter();
-    this.#entered = true;
+    // One hypercall for all pages of a batch.
+    if (!this.#asked) this.#space.enter();
     this.#asked = true;
     this.#space.clear(frame * FRAME_BYTES, 1);
-    this.#leaving.add(frame);
-    this.#space.invalidate(frame * FRAME_BYTES, 1, false, () => {
-      this.#leaving.delete(frame);
-      this.#space.unpin(frame, 1);
-    });
+    this.#space.invalidate(frame * FRAME_BYTES, 1, false, () => this.#space.unpin(frame, 1));
   }
 
   settle(): void {
-    this.#entered = false;
     if (!this.#asked) return;
     this.#asked = false;
     this.#space.driver.waitCharged();
   }
 
   closed(): void {
-    const port = this.#port;
-    if (port === undefined) return;
-    this.transmit.finish(port.transmit, port.transmit.finished, port.transmit.producer);
-    this.receive.finish(port.receive, port.receive.finished, port.receive.producer);
+    this.transmit.close();
+    this.receive.close();
+    const space = this.#space;
+    for (const frame of this.#uses.keys()) {
+      space.clear(frame * FRAME_BYTES, 1);
+      space.whenGone(() => space.unpin(frame, 1));
+    }
+    this.#uses.clear();
   }
 
   relinquish(frame: number): boolean {
-    return !this.#uses.has(frame) && !this.#leaving.has(frame);
+    return this.#space.parts.frames.count(frame) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -13,7 +13,7 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
   readonly receive: PerTransferGate;
   readonly #space: GuestSpace;
   #port: ContextPort | undefined;
-  #inFlight = 0;
+  #leaving = 0;
 
   constructor(space: GuestSpace) {
     this.#space = space;
@@ -26,34 +26,38 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
   }
 
   place(pages: number): number {
-    return this.#space.iovas.allocate(pages);
+    return this.#space.address.iovas.allocate(pages);
   }
-
-  begin(): void {}
 
   retire(iova: number, pages: number, firstFrame: number): void {
     const space = this.#space;
     space.clear(iova, pages);
-    this.#inFlight += 1;
+    this.#leaving += 1;
     // Linux drops the walk caches with every strict unmap, whether a table page was freed or not.
     space.invalidate(iova, pages, false, () => {
-      this.#inFlight -= 1;
+      this.#leaving -= 1;
       space.unpin(firstFrame, pages);
-      space.iovas.free(iova, pages);
+      space.address.iovas.free(iova, pages);
     });
   }
 
-  end(): void {
+  settle(): void {
     this.#space.driver.waitCharged();
   }
 
+  abandon(iova: number, pages: number, firstFrame: number): void {
+    const space = this.#space;
+    space.clear(iova, pages);
+    space.whenGone(() => {
+      space.unpin(firstFrame, pages);
+      space.address.iovas.free(iova, pages);
+    });
+  }
+
   closed(): void {
-    const port = this.#port;
-    if (port === undefined) return;
-    for (const queue of [port.transmit, port.receive]) {
-      const gate = queue === port.transmit ? this.transmit : this.receive;
-      gate.finish(queue, queue.finished, queue.producer);
-    }
+    if (this.#port === undefined) return;
+    this.transmit.close(this.#port.transmit);
+    this.receive.close(this.#port.receive);
   }
 
   relinquish(frame: number): boolean {
@@ -61,6 +65,6 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { invalidationsInFlight: this.#inFlight };
+    return { invalidationsUnderWay: this.#leaving };
   }
 }

@@ -1,0 +1,46 @@
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { IommuDriver } from './iommu-driver.js';
+import { IovaAllocator } from './iova-allocator.js';
+
+/** Where allocated I/O virtual addresses lie: above every physical address, within 48 bits. */
+const IOVA_BASE = 2 ** 40;
+const IOVA_END = 2 ** 47;
+
+/**
+ * What the unit knows as one domain: its number, its tables, and the addresses in it that are free. It belongs to one
+ * port; where the whole card has one requester ID, all ports have to share one.
+ */
+export class AddressSpace {
+  readonly domainId: number;
+  readonly tables: RadixTable;
+  readonly iovas = new IovaAllocator(IOVA_BASE, IOVA_END);
+
+  constructor(driver: IommuDriver, domainId: number) {
+    this.domainId = domainId;
+    this.tables = driver.createTables();
+  }
+}
+
+/** Domain numbers: one is given out again only when no cache knows anything of it. */
+export class DomainNumbers {
+  readonly #limit: number;
+  readonly #free: number[] = [];
+  #next: number;
+
+  /** @param first number to give; @param limit one past the last. */
+  constructor(first: number, limit: number) {
+    this.#next = first;
+    this.#limit = limit;
+  }
+
+  /** @throws RangeError when all are taken. */
+  take(): number {
+    const number = this.#free.pop() ?? this.#next++;
+    if (number >= this.#limit) throw new RangeError(`all ${this.#limit} domain IDs of the IOMMU are taken`);
+    return number;
+  }
+
+  giveBack(number: number): void {
+    this.#free.push(number);
+  }
+}

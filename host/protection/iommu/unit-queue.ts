@@ -1,0 +1,108 @@
+import type { HostParts } from '../../host-parts.js';
+
+/** How a vendor's queue looks to the software that fills it. */
+export interface QueueFormat<Command> {
+  /** Physical address of the ring. */
+  readonly base: number;
+  readonly slotBytes: number;
+  readonly slots: number;
+  /** Physical address of the word that waits are reported in. */
+  readonly statusWord: number;
+  /** What a slot takes besides the command itself, and what the report of a wait takes, ns. */
+  readonly fetchNs: number;
+  readonly statusNs: number;
+  write(at: number, command: Command): void;
+  /** Offset of the command that the unit works on. */
+  head(): number;
+  /** Tells the unit of everything up to here. */
+  moveTail(offset: number): void;
+  /** The command that writes `number` to the status word and interrupts. */
+  wait(number: number): Command;
+}
+
+/**
+ * The software side of an invalidation queue (VT-d) or command buffer (AMD-Vi). A command is written to the ring
+ * and the tail moved; a wait behind it is reported when the unit has come that far, in order. What finds the ring full
+ * waits here, and goes in as waits are reported: a guest that goes away may leave more behind than a ring holds.
+ */
+export class UnitQueue<Command> {
+  readonly #parts: HostParts;
+  readonly #format: QueueFormat<Command>;
+  readonly #bytes: number;
+  readonly #waits: { readonly number: number; readonly done: () => void }[] = [];
+  #backlog: Command[] = [];
+  #tail = 0;
+  #waitNumber = 0;
+  /** When the unit will have worked off everything that was asked for, ns. */
+  #idleAtNs = 0;
+
+  constructor(parts: HostParts, format: QueueFormat<Command>) {
+    this.#parts = parts;
+    this.#format = format;
+    this.#bytes = format.slots * format.slotBytes;
+  }
+
+  /** Waits that the unit has not reported. */
+  get waiting(): number {
+    return this.#waits.length;
+  }
+
+  /** Hands a command over; `takesNs` is what the unit will need for it. Charges the hypervisor. */
+  submit(command: Command, takesNs: number): void {
+    const { kernel, processor, hypervisor } = this.#parts;
+    processor.chargeParty(hypervisor.party, 'queueInvalidation');
+    const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
+    this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
+    this.#backlog.push(command);
+    this.#feed();
+  }
+
+  /** `done` runs when the unit has finished everything submitted so far. */
+  wait(done: () => void): void {
+    this.#waitNumber = (this.#waitNumber + 1) >>> 0;
+    this.#waits.push({ number: this.#waitNumber, done });
+    this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
+  }
+
+  /** The CPU polls until the unit has finished everything; charges the hypervisor. */
+  spin(): void {
+    const { processor, kernel, hypervisor } = this.#parts;
+    const hereNs = kernel.nowNs + processor.elapsedNs;
+    if (this.#idleAtNs > hereNs) processor.spin(hypervisor.party, this.#idleAtNs - hereNs);
+  }
+
+  /** The unit has interrupted: reports every wait that the status word has reached. */
+  onReported(): void {
+    const reached = this.#parts.memory.readU32(this.#format.statusWord);
+    while (this.#waits.length > 0 && ((reached - (this.#waits[0]?.number ?? 0)) | 0) >= 0) {
+      this.#waits.shift()?.done();
+    }
+    this.#feed();
+  }
+
+  /** Throws when waits are open that a unit at rest will never report. */
+  checkInvariants(unitIsBusy: boolean): void {
+    if (!unitIsBusy && this.#waits.length > 0) {
+      throw new Error(`${this.#waits.length} waits will never be reported`);
+    }
+    if (this.#backlog.length > 0 && this.#waits.length === 0)
+      throw new Error('commands wait for room that nobody will tell of');
+  }
+
+  #feed(): void {
+    if (this.#backlog.length === 0) return;
+    const { base, slotBytes } = this.#format;
+    const head = this.#format.head();
+    let fed = 0;
+    for (const command of this.#backlog) {
+      const next = (this.#tail + slotBytes) % this.#bytes;
+      if (next === head) break;
+      this.#format.write(base + this.#tail, command);
+      this.#tail = next;
+      fed += 1;
+    }
+    if (fed === 0) return;
+    this.#backlog = fed === this.#backlog.length ? [] : this.#backlog.slice(fed);
+    this.#format.moveTail(this.#tail);
+  }
+}
