@@ -58,7 +58,7 @@ export class Domain {
     const outcome = this.#frames.allocate(this.id, 'guest', frameCount, true, align);
     if (!outcome.ok) {
       throw new RangeError(
-        `${this.name}: ${frameCount} frames of RAM wanted, ${this.#frames.freeFrames} free; expected a larger memory.megabytes`,
+        `${this.name}: ${frameCount} frames of RAM wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes, or less for the guests`,
       );
     }
     this.#owned.reserve(outcome.value[0] ?? 0, frameCount);

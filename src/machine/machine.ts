@@ -96,8 +96,16 @@ export class Machine {
     if (switching === true) {
       this.host.window.writeNow(this.host.window.managementPage, MANAGEMENT.SWITCHING, 1);
     }
-    this.guests = specs.map(({ name, spec }, index) => this.#createGuest(name, spec, index));
+    // All guests get their RAM before any has a ring, so that their pieces lie one behind the other.
+    const domains = specs.map(({ name, spec }, index) => {
+      const domain = this.host.createGuest(name, spec.core ?? index);
+      domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
+      return domain;
+    });
+    this.guests = domains.map((domain, index) => this.#createGuest(domain, specs, index));
     this.#connectTraffic(assembly);
+    // What it took to start is not what it costs to run.
+    this.host.processor.startAccounts();
   }
 
   /** Runs to a moment of virtual time, ns. */
@@ -113,9 +121,11 @@ export class Machine {
     for (const guest of this.guests) guest.driver.checkInvariants();
   }
 
-  #createGuest(name: string, spec: GuestSpec, index: number): GuestRun {
+  #createGuest(domain: Domain, specs: readonly { name: string; spec: GuestSpec }[], index: number): GuestRun {
+    const entry = specs[index];
+    if (entry === undefined) throw new Error(`there is no guest ${index}`);
+    const { name, spec } = entry;
     const mac = GUEST_MAC + index;
-    const domain = this.host.createGuest(name, spec.core ?? index);
     const port = this.host.openPort(domain, {
       mac,
       weight: spec.weight,
@@ -224,6 +234,9 @@ export class Machine {
     return target;
   }
 }
+
+/** Frames of 4 KB in a megabyte. */
+const FRAMES_PER_MEGABYTE = 256;
 
 /** Sources of what the far end sends have ids above those of guests and below those of responders. */
 const INBOUND_IDS = 0x8000;

@@ -11,12 +11,21 @@ const laws = new LawBook('conservation');
 const sizes = [14, 60, 1514, 2048, 2049, 4097, 9018].map((bytes) => ({ bytes, count: 1 }));
 const EVERY_SIZE = checkScenario({
   guests: [
-    { traffic: { kind: 'greedy', frameBytes: sizes }, receive: { kind: 'greedy', frameBytes: sizes } },
+    {
+      traffic: { kind: 'greedy', frameBytes: sizes },
+      receive: { kind: 'greedy', frameBytes: sizes },
+      memoryMegabytes: 8,
+    },
     {
       traffic: { kind: 'greedy', frameBytes: 60, to: 'guest0' },
       receive: { kind: 'greedy', frameBytes: 9018 },
+      memoryMegabytes: 8,
     },
-    { traffic: { kind: 'poisson', wireRateBps: 5e8, frameBytes: sizes }, bufferBytes: 4096 },
+    {
+      traffic: { kind: 'poisson', wireRateBps: 5e8, frameBytes: sizes },
+      bufferBytes: 4096,
+      memoryMegabytes: 8,
+    },
   ],
   host: { memoryMegabytes: 64, cores: 4 },
 });
