@@ -12,6 +12,8 @@ export interface StageOptions {
   readonly discipline?: string;
   /** Frames between contexts stay inside the card. @defaultValue false */
   readonly switching?: boolean;
+  /** Guests with an open port that do nothing, between attacker and victim. @defaultValue 0 */
+  readonly bystanders?: number;
 }
 
 /** A script cannot be played: there is nothing of the kind that it attacks. */

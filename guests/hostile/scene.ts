@@ -1,7 +1,7 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
-import type { FrameKind } from '../../host/memory/frame-table.js';
+import { type FrameKind, NO_OWNER } from '../../host/memory/frame-table.js';
 import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
@@ -36,6 +36,9 @@ export const DROP_MAC = 0x020000020001;
 /** Number of the attacker's mark; secrets are numbered from 0. */
 const MARK = 1_000_000;
 const INVASION_BYTES = 512;
+const PATIENCE_STEP_NS = 1_000;
+/** Free pages that may be given out before the one that an attack is about. */
+const MOST_PAGES_BEFORE = 1_000;
 
 /**
  * A small machine as an attacker finds it: a hostile guest, a victim with steady traffic, the far end of the cable,
@@ -98,15 +101,29 @@ export class Scene {
   }
 
   /**
-   * A page that the attacker gives up goes to the victim, who keeps a secret there; undefined when nobody gets it, since
-   * somebody still holds a reference.
+   * A page that the attacker gives up goes to the victim, who keeps a secret there, as soon as nothing references it any
+   * more. False when that takes longer than `patienceNs`.
    */
-  handOver(address: number): Secret | undefined {
-    if (this.attacker.release(address) !== 'freed') return undefined;
-    // The frame that came back last is given out first; a machine that does otherwise is not this one.
-    const [frame] = this.victim.domain.allocate(1);
-    if (frame !== address / FRAME_BYTES) throw new Error(`frame ${address / FRAME_BYTES} went elsewhere`);
-    return this.#secretAt(address, FRAME_BYTES, 'page that the attacker gave up and the victim got');
+  handOver(address: number, patienceNs: number): boolean {
+    const { frames, kernel } = this.host;
+    const frame = address / FRAME_BYTES;
+    const untilNs = kernel.nowNs + patienceNs;
+    this.attacker.release(address);
+    while (frames.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
+    if (frames.owner(frame) !== NO_OWNER) {
+      this.note('nobody got the page: it was still referenced');
+      return false;
+    }
+    // What came back last is given out first; a ring that came back later stands before this page.
+    let taken = 0;
+    while (frames.owner(frame) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
+      this.victim.domain.allocate(1);
+      taken += 1;
+    }
+    if (frames.owner(frame) !== this.victim.domain.id) throw new Error(`frame ${frame} went elsewhere`);
+    this.note('the victim got the page');
+    this.#secretAt(address, FRAME_BYTES, 'page that the attacker gave up and the victim got');
+    return true;
   }
 
   /** A page of the attacker's whose next page in memory is the victim's, with a secret in it. */

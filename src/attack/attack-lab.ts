@@ -24,6 +24,7 @@ const MEMORY_BYTES = 64 * 2 ** 20;
 const CONTEXTS = 32;
 const ATTACKER_MAC = 0x020000000001;
 const VICTIM_MAC = 0x020000000002;
+const BYSTANDER_MAC = 0x020000000010;
 const FAR_MAC = 0x020000010002;
 /** Source ids of the victim's traffic, out and in. */
 const OUTBOUND = 1;
@@ -33,6 +34,8 @@ const VICTIM_WIRE_RATE_BPS = 200e6;
 /** Traffic runs for so long before the script begins, and so long in all, ns. */
 const WARM_UP_NS = 1_000_000;
 const TOTAL_NS = 20_000_000;
+/** Before the names of drop counters of an approach. */
+const DROP_PREFIX = 'drop:';
 
 /**
  * A machine of two guests on one port of 1 Gb/s: an attacker, and a victim that sends and receives 200 Mb/s of
@@ -83,6 +86,9 @@ export class AttackLab {
     this.#attacker = host.createGuest('attacker', 1);
     this.#victim = host.createGuest('victim', 0);
     const attackerPort = this.#open(this.#attacker, ATTACKER_MAC, 32);
+    for (let bystander = 0; bystander < (stage.bystanders ?? 0); bystander += 1) {
+      this.#open(host.createGuest(`bystander${bystander}`, bystander), BYSTANDER_MAC + bystander, 32);
+    }
     const victimPort = this.#open(this.#victim, VICTIM_MAC, 64);
     for (const { mac } of [attackerPort, victimPort]) partner.addStation(mac);
     const driver = new NicDriver(host, this.#victim, victimPort);
@@ -123,6 +129,15 @@ export class AttackLab {
     host.nic.streams.drops$.subscribe(({ context, reason }) => {
       if (context === attackerPort.context) count(this.#cardDrops, reason);
     });
+  }
+
+  /** Drops that an approach makes itself, in a bridge of its own: by the names under which it counts them. */
+  #approachDrops(): Record<string, number> {
+    const { details } = this.host.protection.counters();
+    const drops = Object.entries(details).filter(
+      ([name, frames]) => name.startsWith(DROP_PREFIX) && frames > 0,
+    );
+    return Object.fromEntries(drops.map(([name, frames]) => [name.slice(DROP_PREFIX.length), frames]));
   }
 
   /** Plays a script, or nothing, and says what came of it. */
@@ -209,7 +224,7 @@ export class AttackLab {
       withheldPages: attacker.stopped.withheldPages,
       deniedAccesses: this.#aborts,
       cardFaults: this.#cardFaults,
-      cardDrops: this.#cardDrops,
+      drops: { ...this.#approachDrops(), ...this.#cardDrops },
       service,
       notes,
     };

@@ -32,8 +32,8 @@ export interface Observation {
   readonly deniedAccesses: number;
   /** Faults by which the card stopped a context, by reason. */
   readonly cardFaults: Readonly<Record<string, number>>;
-  /** Frames of the attacker that the card gave up, by reason. */
-  readonly cardDrops: Readonly<Record<string, number>>;
+  /** Frames that the card gave up for the attacker, or the bridge of a driver domain for anybody, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
   readonly service: Service;
   readonly notes: readonly string[];
 }

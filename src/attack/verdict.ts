@@ -83,10 +83,10 @@ function stoppedAtSetUp(facts: Observation): string | undefined {
 function containment(facts: Observation, servedShare: number): string {
   const parts: string[] = [];
   const faults = Object.keys(facts.cardFaults);
-  const drops = Object.entries(facts.cardDrops);
+  const drops = Object.entries(facts.drops);
   if (faults.length > 0) parts.push(`the card stopped the attacker’s context (${faults.join(', ')})`);
   if (drops.length > 0)
-    parts.push(`the card dropped ${drops.map(([reason, frames]) => `${frames} ${reason}`).join(', ')}`);
+    parts.push(`frames were dropped (${drops.map(([reason, frames]) => `${frames} ${reason}`).join(', ')})`);
   if (parts.length === 0) parts.push('nothing stood in the way and nothing of the others was touched');
   return `${capital(parts.join('; '))}; the victim was served ${percent(servedShare)}.`;
 }

@@ -1,8 +1,10 @@
 import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
 import { decidingTables, invalidationQueue, vectorRing } from '../control-structures.js';
-import { rawRingOf } from '../raw-ring.js';
-import type { Scene } from '../scene.js';
+import { headerBytes } from '../hostile-guest.js';
+import { rawRingOf, type Way } from '../raw-ring.js';
+import { DROP_MAC, type Scene } from '../scene.js';
 
 const LOOK_BYTES = 512;
 const SETTLE_NS = 100_000;
@@ -12,18 +14,20 @@ const WATCH_STEP_NS = 1_000;
 const WATCH_STEPS = 1_000;
 
 /**
- * A page of an honest guest with a receive buffer in its first half and something private in the second. Returns the
- * address by which the card knows the buffer. The honest guest here is the attacker's domain: it is the card that turns.
+ * A page of an honest guest with a buffer in its first half and something private in the second. Returns the address by
+ * which the card knows the buffer. The honest guest here is the attacker's domain: it is the card that turns.
  */
-function halfBuffer(scene: Scene): number {
+function halfBuffer(scene: Scene, way: Way): number {
   const { attacker } = scene;
   const page = attacker.page();
-  scene.plantAt(page + HALF, HALF, 'private half of a page with a receive buffer');
-  const queue = attacker.port.receive;
-  attacker.ask('receive', [{ address: page, length: HALF, flags: 0 }]);
+  scene.plantAt(page + HALF, HALF, 'private half of a page with a buffer in the other');
+  const flags = way === 'transmit' ? FLAG_END_OF_PACKET : 0;
+  const queue = attacker.port[way];
+  attacker.store(page, headerBytes(DROP_MAC, attacker.port.mac));
+  attacker.ask(way, [{ address: page, length: HALF, flags }]);
   queue.ring();
   scene.run(SETTLE_NS);
-  return attacker.raw.busAddress('receive', queue.producer - 1, page);
+  return attacker.raw.busAddress(way, queue.producer - 1, page);
 }
 
 /** Waits until the victim has a frame on its way; returns the address by which the card knows its buffer, or -1. */
@@ -104,7 +108,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
     target: 'the same guest',
     play: always((scene) => {
       const requester = scene.requesterOf(scene.attacker.port);
-      scene.rogue.read(requester, halfBuffer(scene) + HALF, HALF);
+      scene.rogue.read(requester, halfBuffer(scene, 'transmit') + HALF, HALF);
       scene.run(SETTLE_NS);
     }),
   },
@@ -115,7 +119,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
     target: 'the same guest',
     play: always((scene) => {
       const requester = scene.requesterOf(scene.attacker.port);
-      scene.rogue.write(requester, halfBuffer(scene), scene.marked(FRAME_BYTES));
+      scene.rogue.write(requester, halfBuffer(scene, 'receive'), scene.marked(FRAME_BYTES));
       scene.run(SETTLE_NS);
       const queue = scene.attacker.port.receive;
       scene.sendMarked(scene.attacker.port.mac);
@@ -140,10 +144,8 @@ export const CARD_ATTACKS: readonly Attack[] = [
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);
       host.protection.closePort(attacker.port);
-      const got = scene.handOver(page) !== undefined;
-      scene.note(got ? 'the victim got the page' : 'nobody got the page: it was still referenced');
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
-      scene.run(SETTLE_NS);
+      scene.handOver(page, SETTLE_NS);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);
     }),

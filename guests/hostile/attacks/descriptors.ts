@@ -41,6 +41,17 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
     }),
   },
   {
+    name: 'foreign-page-crowd',
+    meaning: 'the same on a machine with two more guests, more than some chipsets can keep apart',
+    by: 'guest',
+    target: 'another guest',
+    stage: { bystanders: 2 },
+    play: always((scene) => {
+      const secret = scene.plant(scene.victim.domain, 'page of the victim');
+      scene.attacker.exfiltrate(DROP_MAC, last(secret.address, STOLEN_BYTES));
+    }),
+  },
+  {
     name: 'foreign-page-write',
     meaning: 'a receive descriptor names a page of the victim, to have it overwritten',
     by: 'guest',

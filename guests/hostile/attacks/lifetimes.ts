@@ -1,9 +1,14 @@
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
+import type { NamedBuffer } from '../raw-ring.js';
 import { DROP_MAC, type Scene } from '../scene.js';
 
 const STOLEN_BYTES = 512;
 const SENT_NS = 1_000_000;
+const SENT_STEP_NS = 2_000;
+const SENT_STEPS = 200;
+/** Longer than an invalidation that is waited for, far shorter than one that is put off. */
+const AT_ONCE_NS = 20_000;
 /** Longer than CDNA's lazy release and Linux's deferred invalidation wait, both 10 ms. */
 const EVERYTHING_SETTLED_NS = 12_000_000;
 
@@ -26,8 +31,40 @@ function replay({ attacker }: Scene): void {
   attacker.doorbell('transmit', attacker.port.transmit.producer + 2);
 }
 
-function describe(scene: Scene, handed: boolean): void {
-  scene.note(handed ? 'the victim got the page' : 'nobody got the page: it was still referenced');
+/** A frame that was sent, and by which addresses the device knew its two buffers. */
+interface SentOnce {
+  readonly page: number;
+  readonly header: NamedBuffer;
+  readonly body: NamedBuffer;
+}
+
+/** Sends one frame from a page, honestly, and gives its buffers up as soon as it is gone. */
+function sendOnce(scene: Scene): SentOnce {
+  const { attacker } = scene;
+  const page = attacker.page();
+  const header = attacker.header(DROP_MAC);
+  const body = { address: page, length: STOLEN_BYTES, flags: FLAG_END_OF_PACKET };
+  const queue = attacker.port.transmit;
+  if (attacker.ask('transmit', [header, body])) queue.ring();
+  for (let step = 0; step < SENT_STEPS && queue.consumer() !== queue.producer; step += 1)
+    scene.run(SENT_STEP_NS);
+  const bus = (back: number, { address }: NamedBuffer) =>
+    attacker.raw.busAddress('transmit', (queue.producer - back) >>> 0, address);
+  const sent = {
+    page,
+    header: { ...header, address: bus(2, header) },
+    body: { ...body, address: bus(1, body) },
+  };
+  queue.finish(queue.consumer());
+  return sent;
+}
+
+/** Has the device go to the same addresses once more, without asking anybody. */
+function goBack({ attacker }: Scene, { header, body }: SentOnce): void {
+  const next = attacker.port.transmit.producer;
+  attacker.forge('transmit', next, header);
+  attacker.forge('transmit', next + 1, body);
+  attacker.doorbell('transmit', next + 2);
 }
 
 /** Attacks by when a page is whose. */
@@ -41,7 +78,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
     play: always((scene) => {
       const page = sendLap(scene);
       scene.run(EVERYTHING_SETTLED_NS);
-      describe(scene, scene.handOver(page) !== undefined);
+      scene.handOver(page, AT_ONCE_NS);
       replay(scene);
     }),
   },
@@ -51,9 +88,9 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
-      const page = sendLap(scene);
-      describe(scene, scene.handOver(page) !== undefined);
-      replay(scene);
+      const sent = sendOnce(scene);
+      scene.handOver(sent.page, AT_ONCE_NS);
+      goBack(scene, sent);
     }),
   },
   {
@@ -63,9 +100,11 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
     by: 'guest',
     target: 'the same guest',
     play: always((scene) => {
-      const page = sendLap(scene);
-      scene.plantAt(page, STOLEN_BYTES, 'page that was a buffer of the attacker');
-      replay(scene);
+      const sent = sendOnce(scene);
+      scene.plantAt(sent.page, STOLEN_BYTES, 'page that was a buffer of the attacker');
+      // What is invalidated by then is gone; what is not will be used.
+      scene.run(AT_ONCE_NS);
+      goBack(scene, sent);
     }),
   },
   {
@@ -83,7 +122,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
       if (attacker.ask('transmit', frames)) queue.ring();
       // The first of them are on their way.
       scene.run(20_000);
-      describe(scene, scene.handOver(page) !== undefined);
+      scene.handOver(page, SENT_NS);
     }),
   },
   {
@@ -97,7 +136,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
       const queue = attacker.port.receive;
       if (attacker.ask('receive', [{ address: page, length: 2048, flags: 0 }])) queue.ring();
       scene.run(20_000);
-      describe(scene, scene.handOver(page) !== undefined);
+      scene.handOver(page, AT_ONCE_NS);
       scene.sendMarked(attacker.port.mac);
       scene.run(SENT_NS);
       // What an approach does when the driver takes the frame, it does now.

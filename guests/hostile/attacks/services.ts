@@ -36,8 +36,6 @@ function hog(scene: Scene): void {
   scene.attacker.drive({ refillBatch: 8 }).attach(source);
 }
 
-const HOGGING = 'guest' as const;
-
 /** Attacks on what guests share: the wire, the card's attention, the CPU, and names. */
 export const SERVICE_ATTACKS: readonly Attack[] = [
   {
@@ -81,14 +79,14 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
     name: 'jumbo-hog',
     meaning:
       'frames of 9,018 bytes without a pause, while the card shares the wire out by deficit round robin',
-    by: HOGGING,
+    by: 'guest',
     target: 'service',
     play: always(hog),
   },
   {
     name: 'jumbo-hog-prr',
     meaning: 'the same, on a card that shares the wire out frame by frame',
-    by: HOGGING,
+    by: 'guest',
     target: 'service',
     stage: { discipline: 'prr' },
     play: always(hog),
@@ -96,7 +94,7 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
   {
     name: 'jumbo-hog-fifo',
     meaning: 'the same, on a card that serves a ring until it is empty',
-    by: HOGGING,
+    by: 'guest',
     target: 'service',
     stage: { discipline: 'fifo' },
     play: always(hog),
@@ -153,7 +151,6 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
         wireRateBps: 200e6,
       });
       scene.attacker.drive({ refillBatch: 8 }).attach(source);
-      scene.run(STORM_NS);
     }),
   },
 ];

@@ -1,3 +1,4 @@
+import { attackCommand } from './attack.js';
 import { compareCommand } from './compare.js';
 import type { CommandEntry } from './entry.js';
 import { reproduceCommand } from './reproduce.js';
@@ -11,6 +12,7 @@ export type { CommandEntry } from './entry.js';
 export const COMMANDS: readonly CommandEntry[] = [
   compareCommand,
   runCommand,
+  attackCommand,
   tablesCommand,
   reproduceCommand,
   schemaCommand,

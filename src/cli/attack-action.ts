@@ -1,0 +1,77 @@
+import { ATTACKS } from '../../guests/hostile/index.js';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { attackDocument } from '../attack/attack-document.js';
+import { compareCell } from '../attack/expectations.js';
+import { type Cell, playMatrix } from '../attack/matrix.js';
+import { explainText, matrixText } from '../attack/matrix-text.js';
+import { UsageError } from './cli-io.js';
+import type { CommandAction } from './commands/entry.js';
+import { Interruption } from './interruption.js';
+import { ProgressLine } from './progress.js';
+
+/** `cdna-nic attack`: who gets through what. */
+export const attackAction: CommandAction = async (_args, options, io) => {
+  const explained = text(options.explain)?.split(',');
+  if (explained !== undefined && explained.length > 2)
+    throw new UsageError(`--explain is "${explained.join(',')}", expected ATTACK or ATTACK,APPROACH`);
+  const attacks = choose('--attacks', ATTACKS, explained?.[0] ?? text(options.attacks));
+  const approaches = choose('--protection', APPROACHES, explained?.[1] ?? text(options.protection));
+  const seed = readSeed(text(options.seed));
+  const total = attacks.length * approaches.length;
+  const progress = new ProgressLine(io);
+  const interruption = new Interruption();
+  interruption.listen();
+  const cells: Cell[] = [];
+  try {
+    for (const cell of playMatrix({ attacks, approaches, seed })) {
+      cells.push(cell);
+      progress.show(`${cells.length}/${total} ${cell.approach}: ${cell.attack}`);
+      await interruption.breathe();
+    }
+  } finally {
+    progress.clear();
+    interruption.close();
+  }
+  const [attack] = attacks;
+  if (options.json === true) io.out(attackDocument(seed, cells));
+  else if (explained !== undefined && attack !== undefined) io.out(explainText(attack, cells));
+  else io.out(matrixText(attacks, approaches, cells));
+  const unexplained = cells
+    .map(compareCell)
+    .filter((cell) => cell?.asExpected === false && cell.explainedBy === undefined);
+  for (const cell of unexplained) {
+    if (cell !== undefined)
+      io.err(
+        `${cell.attack} on ${cell.approach}: expected that it ${cell.expected}, and nothing explains the difference\n`,
+      );
+  }
+  return unexplained.length === 0 ? 0 : 1;
+};
+
+function text(option: string | boolean | undefined): string | undefined {
+  return typeof option === 'string' ? option : undefined;
+}
+
+/** The entries with the names of a list, in their own order. @throws UsageError for a name that does not exist. */
+function choose<T extends { readonly name: string }>(
+  option: string,
+  all: readonly T[],
+  names: string | undefined,
+): readonly T[] {
+  if (names === undefined) return all;
+  const wanted = new Set(names.split(','));
+  for (const name of wanted) {
+    if (!all.some((entry) => entry.name === name))
+      throw new UsageError(
+        `${option} has "${name}", expected one of: ${all.map((entry) => entry.name).join(', ')}`,
+      );
+  }
+  return all.filter(({ name }) => wanted.has(name));
+}
+
+function readSeed(given: string | undefined): number {
+  if (given === undefined) return 1;
+  const seed = Number(given);
+  if (/^\d+$/u.test(given) && seed < 2 ** 32) return seed;
+  throw new UsageError(`--seed is "${given}", expected a whole number from 0 to 4,294,967,295`);
+}
