@@ -116,6 +116,8 @@ export class TransmitRing {
     let posted = false;
     let refusal: SetupRefusal | undefined;
     while (queue.producer !== this.#written && refusal === undefined) {
+      // Somebody else used the port: whatever was posted there, it is none of these frames.
+      if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
       const accepted = queue.post(batch);

@@ -7,6 +7,8 @@ import type { Plan } from '../arbitraries/scenarios.js';
 /** A frame as it came out of the port: what a capture on the cable would have. */
 export interface WireFrame {
   readonly source: number;
+  /** Whose descriptor it was, which a capture would not tell. */
+  readonly context: number;
   readonly bytes: number;
   readonly endNs: number;
   readonly verdict: 'good' | 'damaged' | 'foreign';
@@ -21,6 +23,8 @@ export class LawMachine {
   arrived = 0;
   /** Called before each frame is noted. */
   onWire: ((source: number, bytes: number) => void) | undefined;
+  /** Called with what the verifier found out about a frame. */
+  onFrame: ((verifier: FrameVerifier, verdict: WireFrame['verdict']) => void) | undefined;
 
   constructor(plan: Plan) {
     this.plan = plan;
@@ -39,10 +43,12 @@ export class LawMachine {
       transmitDiscipline: makeDiscipline(discipline, options),
       receiveDiscipline: makeDiscipline(discipline, options),
       wireTap: {
-        transmitted: (bytes, offset, length, _context, _index, _startNs, endNs) => {
+        transmitted: (bytes, offset, length, context, _index, _startNs, endNs) => {
           const source = readMac(bytes, offset + 6);
           this.onWire?.(source, length);
-          this.wire.push({ source, bytes: length, endNs, verdict: verifier.verify(bytes, offset, length) });
+          const verdict = verifier.verify(bytes, offset, length);
+          this.onFrame?.(verifier, verdict);
+          this.wire.push({ source, context, bytes: length, endNs, verdict });
         },
       },
     });
