@@ -6,15 +6,15 @@ import { capacityFor, widened } from './widened.js';
  * of the middle. O(log n) for every change, nothing allocated. Equal keys go by the lower context number.
  */
 export class ContextHeap {
-  readonly #before: (left: number, right: number) => boolean;
+  readonly #compare: (left: number, right: number) => number;
   #heap: Int32Array = new Int32Array(64);
   /** Place of each context in the heap, or -1. */
   #place: Int32Array = new Int32Array(64).fill(-1);
   #size = 0;
 
-  /** @param isBefore whether the key of one context is strictly smaller than that of another. */
-  constructor(isBefore: (left: number, right: number) => boolean) {
-    this.#before = (left, right) => isBefore(left, right) || (left < right && !isBefore(right, left));
+  /** @param compare below 0 if the key of the first context is smaller than that of the second, 0 if they are equal. */
+  constructor(compare: (left: number, right: number) => number) {
+    this.#compare = compare;
   }
 
   /** The context with the smallest key, or NOBODY. */
@@ -65,6 +65,11 @@ export class ContextHeap {
         throw new Error(`context ${context} is before the one above it`);
       }
     }
+  }
+
+  #before(left: number, right: number): boolean {
+    const order = this.#compare(left, right);
+    return order < 0 || (order === 0 && left < right);
   }
 
   #settle(hole: number, context: number): void {

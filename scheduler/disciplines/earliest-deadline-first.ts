@@ -30,7 +30,9 @@ export class EarliestDeadlineFirst implements Discipline {
   constructor() {
     this.#waiting = new ContextHeap((i, j) => {
       const [left = 0, right = 0] = [this.#deadline[i], this.#deadline[j]];
-      return left === right ? (this.#arrival[i] ?? 0) < (this.#arrival[j] ?? 0) : left < right;
+      // Not a difference: Infinity less Infinity is no number.
+      if (left !== right) return left < right ? -1 : 1;
+      return (this.#arrival[i] ?? 0) - (this.#arrival[j] ?? 0);
     });
   }
 

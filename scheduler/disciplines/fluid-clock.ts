@@ -23,7 +23,7 @@ export class FluidClock {
   constructor(tags: TagTable, linkBps: number) {
     this.#tags = tags;
     this.#unitsPerNs = (linkBps / 8e9) * tags.unitsPerByte;
-    this.#backlogged = new ContextHeap((i, j) => tags.finishesBefore(i, j));
+    this.#backlogged = new ContextHeap((i, j) => tags.compareFinishes(i, j));
   }
 
   /** Contexts that the fluid system has not finished. */

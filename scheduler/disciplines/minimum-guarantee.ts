@@ -33,8 +33,8 @@ export class MinimumGuarantee implements Discipline {
     this.name = `minimum:${inner.name}`;
     this.#inner = inner;
     this.#roster = new Roster(this.name);
-    this.#due = new ContextHeap((i, j) => (this.#deadline[i] ?? 0) < (this.#deadline[j] ?? 0));
-    this.#content = new ContextHeap((i, j) => (this.#dueAt[i] ?? 0) < (this.#dueAt[j] ?? 0));
+    this.#due = new ContextHeap((i, j) => (this.#deadline[i] ?? 0) - (this.#deadline[j] ?? 0));
+    this.#content = new ContextHeap((i, j) => (this.#dueAt[i] ?? 0) - (this.#dueAt[j] ?? 0));
   }
 
   join(context: number, share: Share): void {

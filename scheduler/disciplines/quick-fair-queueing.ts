@@ -1,4 +1,5 @@
 import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
 import { ReservedWeight } from './reserved-weight.js';
 import { Roster } from './roster.js';
@@ -37,6 +38,8 @@ export class QuickFairQueueing implements Discipline {
   readonly #tags: TagTable;
   readonly #weights: ReservedWeight;
   readonly #groups = new GroupSlots();
+  /** Used within a call, to start contexts anew. */
+  readonly #late = new ContextList();
   #groupOf: Uint8Array = new Uint8Array(64);
   /** Groups by state, a bit each. */
   #ready = 0;
@@ -211,29 +214,34 @@ export class QuickFairQueueing implements Discipline {
     this.#earlyBlocked &= ~below;
   }
 
-  /** Nobody was ready when a context was chosen: V moves on to the start of its group. */
+  /** Nobody was ready when a context was chosen: V moves on to the start of its slot. */
   #jump(start: number): void {
-    let before = this.#tags.clockWhole;
+    // Whoever is ready now, or starts earlier, came between the choice and the news of the service: after the jump.
     let late = this.#ready | this.#blocked;
+    if (late !== 0 || this.#groups.start(lowest(this.#early)) < start)
+      late |= this.#early | this.#earlyBlocked;
+    let before = this.#tags.clockWhole;
     this.#tags.setClockToWhole(start);
     before -= this.#followRebase();
     this.#advance(before);
     if (late === 0) return;
-    // Groups that are eligible now became so between the choice and the news of the service: after the jump.
-    for (; late !== 0; late &= late - 1) this.#restartLate(lowest(late));
+    for (; late !== 0; late &= late - 1) this.#takeLate(lowest(late));
+    while (this.#late.size > 0) {
+      const context = this.#late.front;
+      this.#late.remove(context);
+      this.#tags.cancel(context);
+      this.#tags.begin(context, this.#roster.headBytes(context));
+      this.#groups.insert(this.#groupOf[context] ?? 0, context, this.#tags.startWhole(context));
+    }
     this.#fileAll();
   }
 
-  #restartLate(group: number): void {
-    for (
-      let next = this.#groups.first(group);
-      this.#tags.hasStartedBefore(next);
-      next = this.#groups.first(group)
-    ) {
+  /** Takes out of a group whoever starts before V. All of them, or the slots would not reach from one to the next. */
+  #takeLate(group: number): void {
+    for (let next = this.#groups.first(group); next !== NOBODY; next = this.#groups.first(group)) {
+      if (!this.#tags.hasStartedBefore(next)) return;
       this.#groups.remove(group, next);
-      this.#tags.cancel(next);
-      this.#tags.begin(next, this.#roster.headBytes(next));
-      this.#groups.insert(group, next, this.#tags.startWhole(next));
+      this.#late.pushBack(next);
     }
   }
 

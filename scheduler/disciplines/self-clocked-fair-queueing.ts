@@ -27,7 +27,7 @@ export class SelfClockedFairQueueing implements Discipline {
 
   constructor(options: TagTableOptions = {}) {
     this.#tags = new TagTable(options);
-    this.#waiting = new ContextHeap((i, j) => this.#tags.finishesBefore(i, j));
+    this.#waiting = new ContextHeap((i, j) => this.#tags.compareFinishes(i, j));
   }
 
   join(context: number, share: Share): void {

@@ -40,7 +40,7 @@ export class StartTimeFairQueueing implements Discipline {
   constructor(options: StartTimeFairQueueingOptions = {}) {
     this.#line = options.linkBps === undefined ? undefined : new SerialLine(options.linkBps);
     this.#tags = new TagTable(options);
-    this.#waiting = new ContextHeap((i, j) => this.#tags.startsBefore(i, j));
+    this.#waiting = new ContextHeap((i, j) => this.#tags.compareStarts(i, j));
   }
 
   join(context: number, share: Share): void {
@@ -72,7 +72,7 @@ export class StartTimeFairQueueing implements Discipline {
     this.#line?.carry(bytes, nowNs);
     this.#tags.setClockToStart(context);
     this.#restartEarlier();
-    if (this.#tags.finishesBefore(this.#latest, context)) this.#latest = context;
+    if (this.#tags.compareFinishes(this.#latest, context) < 0) this.#latest = context;
     if (more) {
       this.#tags.follow(context, nextHeadBytes);
       this.#waiting.changed(context);

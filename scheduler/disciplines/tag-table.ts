@@ -190,16 +190,18 @@ export class TagTable {
     this.#startAtFinish(context);
   }
 
-  startsBefore(i: number, j: number): boolean {
+  /** Below, at or above 0 as the start tag of i is before, at or after that of j. */
+  compareStarts(i: number, j: number): number {
     const difference = this.startWhole(i) - this.startWhole(j);
-    if (difference !== 0) return difference < 0;
-    return (this.#startPart[i] ?? 0) * this.weight(j) < (this.#startPart[j] ?? 0) * this.weight(i);
+    if (difference !== 0) return difference;
+    return this.startPart(i) * this.weight(j) - this.startPart(j) * this.weight(i);
   }
 
-  finishesBefore(i: number, j: number): boolean {
-    const difference = (this.#finishWhole[i] ?? 0) - (this.#finishWhole[j] ?? 0);
-    if (difference !== 0) return difference < 0;
-    return (this.#finishPart[i] ?? 0) * this.weight(j) < (this.#finishPart[j] ?? 0) * this.weight(i);
+  /** The same for finish tags. */
+  compareFinishes(i: number, j: number): number {
+    const difference = this.finishWhole(i) - this.finishWhole(j);
+    if (difference !== 0) return difference;
+    return (this.#finishPart[i] ?? 0) * this.weight(j) - (this.#finishPart[j] ?? 0) * this.weight(i);
   }
 
   /** start <= V */

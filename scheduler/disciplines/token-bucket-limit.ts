@@ -34,7 +34,7 @@ export class TokenBucketLimit implements Discipline {
     this.name = `limited:${inner.name}`;
     this.#inner = inner;
     this.#roster = new Roster(this.name);
-    this.#withheld = new ContextHeap((i, j) => (this.#eligible[i] ?? 0) < (this.#eligible[j] ?? 0));
+    this.#withheld = new ContextHeap((i, j) => (this.#eligible[i] ?? 0) - (this.#eligible[j] ?? 0));
   }
 
   join(context: number, share: Share): void {

@@ -57,7 +57,7 @@ export class WeightedFairQueueing implements Discipline {
     }
     this.#maxFrameBytes = requireMaxFrame('wfq', maxFrameBytes);
     this.#fluid = new FluidClock(this.#arrivals, linkBps);
-    this.#waiting = new ContextHeap((i, j) => this.#heads.finishesBefore(i, j));
+    this.#waiting = new ContextHeap((i, j) => this.#heads.compareFinishes(i, j));
   }
 
   join(context: number, share: Share): void {

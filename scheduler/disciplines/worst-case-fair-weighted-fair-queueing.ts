@@ -38,11 +38,9 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#maxFrameBytes = requireMaxFrame('wf2q+', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
     this.#tags = new TagTable(options);
     this.#weights = new ReservedWeight('wf2q+', this.#tags);
-    this.#eligible = new ContextHeap((i, j) => this.#tags.finishesBefore(i, j));
-    this.#early = new ContextHeap((i, j) =>
-      this.#tags.startsBefore(i, j)
-        ? true
-        : !this.#tags.startsBefore(j, i) && this.#tags.finishesBefore(i, j),
+    this.#eligible = new ContextHeap((i, j) => this.#tags.compareFinishes(i, j));
+    this.#early = new ContextHeap(
+      (i, j) => this.#tags.compareStarts(i, j) || this.#tags.compareFinishes(i, j),
     );
   }
 
@@ -50,6 +48,8 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#weights.require(context, share.weight);
     this.#roster.join(context);
     this.#weights.join(context, share.weight, this.#roster.capacity);
+    // It had no share of the frame on the link, which V has been moved on for by the old sum of weights.
+    this.#tags.markClock();
   }
 
   leave(context: number): void {

@@ -43,7 +43,7 @@ export interface CheckReport {
 /**
  * Plays random scripts (arrivals of 60 to 9,018 bytes, weights of every awkward kind, joins, leaves,
  * withdrawals, idle times, needless doorbells) on a virtual link against a discipline, and holds it to the
- * laws: work conservation, nobody starves, shares follow weights within the bound, an idle context gains
+ * laws: no call throws, work conservation, nobody starves, shares follow weights within the bound, an idle context gains
  * nothing, needless calls change nothing, and its own `checkInvariants` after every step.
  *
  * @param makeDiscipline a fresh, empty discipline at each call.
@@ -69,9 +69,14 @@ export function checkDiscipline(makeDiscipline: () => Discipline, options: Check
         watchers: [gapLaw, starvationLaw],
         ...(options.linkBps === undefined ? {} : { linkBps: options.linkBps }),
       });
-      for (const [context, share] of list.entries()) link.join(context, share);
-      fc.modelRun(() => ({ model: link, real: link }), commands);
-      while (link.serve());
+      try {
+        for (const [context, share] of list.entries()) link.join(context, share);
+        fc.modelRun(() => ({ model: link, real: link }), commands);
+        while (link.serve());
+      } catch (error) {
+        if (error instanceof LawBroken) throw error;
+        link.broken('no call throws', error instanceof Error ? error.message : `${error}`);
+      }
       tally.runs += 1;
       tally.grants += link.timeline.grants;
       tally.gapChecks += gapLaw.checks;

@@ -50,6 +50,35 @@ export class Serve implements LinkCommand {
   }
 }
 
+/** A context sends single frames and is idle between them, while the others go on: what savings are made of. */
+export class ComeAndGo implements LinkCommand {
+  readonly context: number;
+  readonly bytes: number;
+  readonly times: number;
+
+  constructor(context: number, bytes: number, times: number) {
+    this.context = context;
+    this.bytes = bytes;
+    this.times = times;
+  }
+
+  check(link: Readonly<VirtualLink>): boolean {
+    return link.isMember(this.context);
+  }
+
+  run(_model: VirtualLink, link: VirtualLink): void {
+    for (let time = 0; time < this.times; time += 1) {
+      link.arrive(this.context, this.bytes);
+      // Not for ever: the discipline may starve it, and others are to find that out.
+      for (let count = 0; count < 50 && link.isBacklogged(this.context); count += 1) link.serve();
+    }
+  }
+
+  toString(): string {
+    return `ComeAndGo(${this.context}: ${this.times} x ${this.bytes})`;
+  }
+}
+
 /** A frame arrives between the choice and the news of the service, as from inside a completion callback. */
 export class ServeWhileArriving implements LinkCommand {
   readonly context: number;
@@ -180,11 +209,14 @@ export function linkCommands(
   const context = fc.nat({ max: shares.length - 1 });
   const arrive = fc.tuple(context, burst()).map(([who, frames]) => new Arrive(who, frames));
   const steady = [
-    // Three of ten: a link that is mostly backlogged shows more than one that mostly idles.
+    // Three of eleven: a link that is mostly backlogged shows more than one that mostly idles.
     arrive,
     arrive,
     arrive,
     fc.integer({ min: 1, max: 60 }).map((frames) => new Serve(frames)),
+    fc
+      .tuple(context, frameBytes(), fc.integer({ min: 2, max: 12 }))
+      .map(([who, bytes, times]) => new ComeAndGo(who, bytes, times)),
     fc.integer({ min: 0, max: 400_000 }).map((durationNs) => new Pass(durationNs)),
     context.map((who) => new Needless(who)),
   ];

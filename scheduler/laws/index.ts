@@ -10,6 +10,7 @@ export {
 export { type CheckOptions, type CheckReport, checkDiscipline } from './check-discipline.js';
 export {
   Arrive,
+  ComeAndGo,
   JoinOrLeave,
   type LinkCommand,
   linkCommands,

@@ -18,7 +18,7 @@ describe('a heap of contexts', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const keys = new Map<number, number>();
-        const heap = new ContextHeap((i, j) => (keys.get(i) ?? 0) < (keys.get(j) ?? 0));
+        const heap = new ContextHeap((i, j) => (keys.get(i) ?? 0) - (keys.get(j) ?? 0));
         const model = new Set<number>();
         for (const { op, context, key } of list) {
           if (op === 'push' && !model.has(context)) {
@@ -41,7 +41,7 @@ describe('a heap of contexts', () => {
   });
 
   it('refuses a context twice, and one that it has not', () => {
-    const heap = new ContextHeap(() => false);
+    const heap = new ContextHeap(() => 0);
     heap.push(3);
     expect(() => heap.push(3)).toThrow('context 3 is in the heap already');
     expect(() => heap.remove(4)).toThrow('context 4 is not in the heap');

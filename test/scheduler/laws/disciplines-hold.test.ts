@@ -44,11 +44,11 @@ describe('the laws hold for compositions, with limits, minimums, deadlines, prio
   ])('%s', (name) => {
     const report = checkDiscipline(() => makeDiscipline(name, { linkBps: LINK_BPS }), {
       linkBps: LINK_BPS,
-      numRuns: 100,
+      numRuns: 60,
       shares: fullShares,
       // Limits and tenants bend shares by intention; what they promise instead is held to in their own tests.
       bound: () => Number.POSITIVE_INFINITY,
     });
-    expect(report.grants).toBeGreaterThan(5_000);
+    expect(report.grants).toBeGreaterThan(3_000);
   });
 });

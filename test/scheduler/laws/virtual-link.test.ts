@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { type Discipline, NOBODY } from '../../../scheduler/discipline.js';
+import { DeficitRoundRobin, PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
+import { checkDiscipline, LawBroken, VirtualLink } from '../../../scheduler/laws/index.js';
+
+/** Packet round robin with one method of another. */
+function altered(change: (discipline: Discipline) => Partial<Discipline>): Discipline {
+  const discipline = new PacketRoundRobin();
+  return new Proxy(discipline, {
+    get: (target, key) => {
+      const replaced = Reflect.get(change(discipline), key);
+      if (replaced !== undefined) return replaced;
+      const own = Reflect.get(target, key);
+      return typeof own === 'function' ? own.bind(target) : own;
+    },
+  });
+}
+
+function twoWaiting(discipline: Discipline): VirtualLink {
+  const link = new VirtualLink(discipline);
+  link.join(0, { weight: 1 });
+  link.join(1, { weight: 1 });
+  link.arrive(0, 1514);
+  return link;
+}
+
+describe('a virtual link', () => {
+  it('takes frames back to back, at the rate of the link', () => {
+    const link = twoWaiting(new PacketRoundRobin());
+    link.arrive(1, 60);
+    expect(link.serve()).toBe(true);
+    expect(link.nowNs).toBe(0);
+    expect(link.serve()).toBe(true);
+    expect(link.nowNs).toBe(1514 * 8);
+    expect(link.serve()).toBe(false);
+  });
+
+  it('stands idle while time passes and nobody waits', () => {
+    const link = twoWaiting(new PacketRoundRobin());
+    link.pass(1_000_000);
+    expect(link.nowNs).toBe(1_000_000);
+    expect(link.backlogged).toBe(0);
+  });
+
+  it('tells the story of what has happened', () => {
+    const link = twoWaiting(new PacketRoundRobin());
+    link.arrive(1, 60);
+    link.arrive(1, 64);
+    link.ringAgain(1);
+    link.serve();
+    link.withdraw(1);
+    link.leave(0);
+    expect(link.timeline.print().split('\n')).toEqual([
+      '+n: a frame of n bytes arrives, > n: it is granted',
+      '          ns  context 0   context 1',
+      '           0  joins w=1',
+      '           0              joins w=1',
+      '           0  +1514',
+      '           0              +60 +64',
+      '           0              rings again',
+      '           0  > 1514',
+      '           0              withdrawn',
+      '           0  leaves',
+    ]);
+  });
+
+  it('shows the end of a long story', () => {
+    const link = twoWaiting(new PacketRoundRobin());
+    for (let frame = 0; frame < 30; frame += 1) {
+      link.arrive(1, 60);
+      link.serve();
+    }
+    const lines = link.timeline.print(10).split('\n');
+    expect(lines).toHaveLength(13);
+    expect(lines[2]).toMatch(/^\.\.\. \d+ earlier lines$/);
+  });
+
+  const broken: [string, string, () => Discipline][] = [
+    ['work conservation', 'nobody is chosen', () => altered(() => ({ select: () => NOBODY }))],
+    ['only who waits is chosen', 'context 1 has nothing', () => altered(() => ({ select: () => 1 }))],
+    [
+      'says when to ask again',
+      'next time 0 ns',
+      () => altered(() => ({ select: () => NOBODY, nextEligibleNs: (nowNs) => nowNs })),
+    ],
+    [
+      'says when to ask again',
+      '5 ns was promised',
+      () => altered(() => ({ select: () => NOBODY, nextEligibleNs: (nowNs) => nowNs + 5 })),
+    ],
+  ];
+  it.each(broken)('holds a discipline to "%s": %s', (law, message, make) => {
+    try {
+      twoWaiting(make()).serve();
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toBeInstanceOf(LawBroken);
+      expect((error as LawBroken).law).toBe(law);
+      expect((error as LawBroken).message).toContain(message);
+    }
+  });
+
+  it('passes on what checkInvariants says', () => {
+    const make = () =>
+      altered(() => ({
+        checkInvariants: () => {
+          throw new Error('the heap is upside down');
+        },
+      }));
+    expect(() => twoWaiting(make())).toThrow('breaks "invariants": the heap is upside down');
+  });
+});
+
+describe('checkDiscipline', () => {
+  it('looks at the same scripts again for the same seed', () => {
+    const check = () => checkDiscipline(() => new DeficitRoundRobin(), { seed: 42, numRuns: 20 });
+    expect(check()).toEqual(check());
+    expect(check().seed).toBe(42);
+  });
+
+  it('holds a discipline to a bound of your own', () => {
+    expect(() => checkDiscipline(() => new DeficitRoundRobin(), { bound: () => 1514 })).toThrow(LawBroken);
+  });
+
+  it('tells the story of an error that a discipline throws', () => {
+    const make = () =>
+      altered(() => ({
+        served: () => {
+          throw new TypeError('not today');
+        },
+      }));
+    expect(() => checkDiscipline(make, { numRuns: 5 })).toThrow(
+      /breaks "no call throws": not today\n.*\n +ns {2}context 0/,
+    );
+  });
+});
