@@ -126,7 +126,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
   laws.law(
     'drr: no two guests are ever further apart than a quantum and a frame each',
     contests(fc.constant('drr')),
-    40,
+    30,
     (contest, substance) => {
       const { senders, quantumBytes } = contest;
       const round = senders.reduce((sum, { weight }) => sum + weight * quantumBytes, 0);
@@ -150,7 +150,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
   laws.law(
     'every discipline that promises a bound keeps it',
     contests(fc.constantFrom(...bounded), 8),
-    40,
+    30,
     (contest, substance) => {
       const { senders, quantumBytes, discipline } = contest;
       const { frames, always } = contested(contest, 300_000);
