@@ -1,7 +1,9 @@
+import { TrafficError } from '../../guests/traffic/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
 import type { CliIo } from './cli-io.js';
 import { Interruption } from './interruption.js';
 import { ProgressLine } from './progress.js';
@@ -32,18 +34,22 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
     const results: RunResult[] = [];
     for (const [index, approach] of approaches.entries()) {
       let finish = () => {};
-      const run = new Run({
-        scenario,
-        directory,
-        captures,
-        protection: makeProtection(approach),
-        discipline,
-        seed,
-        durationNs,
-        prepare: (machine) => {
-          finish = outputs.watch(approach, machine);
-        },
-      });
+      const run = inScenario(
+        loaded.source,
+        () =>
+          new Run({
+            scenario,
+            directory,
+            captures,
+            protection: makeProtection(approach),
+            discipline,
+            seed,
+            durationNs,
+            prepare: (machine) => {
+              finish = outputs.watch(approach, machine);
+            },
+          }),
+      );
       while (!run.done) {
         const fraction = run.advance();
         progress.show(`${index + 1}/${approaches.length} ${approach} ${Math.round(fraction * 100)} %`);
@@ -69,5 +75,15 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   } finally {
     progress.clear();
     interruption.close();
+  }
+}
+
+/** What a machine refuses to be built from stands in the scenario's file: the message says so. */
+function inScenario<T>(source: string, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof ScenarioError || error instanceof TrafficError)) throw error;
+    throw new ScenarioError(`${source}: ${error.message}`);
   }
 }

@@ -101,10 +101,14 @@ export class RunOutputs {
       missing.push(folder);
     }
     try {
-      mkdirSync(path, { recursive: true });
+      // One by one: so that they can be taken away again.
+      for (const folder of missing.reverse()) {
+        mkdirSync(folder);
+        this.#madeFolders.push(folder);
+      }
     } catch (error) {
+      this.abort();
       throw new OutputFileError(path, error instanceof Error ? error.message : String(error));
     }
-    this.#madeFolders.push(...missing.reverse());
   }
 }

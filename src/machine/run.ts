@@ -9,6 +9,7 @@ import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
 import { LatencyRecorder } from './latency.js';
 import { type GuestRun, Machine } from './machine.js';
+import { balloonResult } from './run-balloon.js';
 import { dropsOf, fairDue, faultsOf, nonZero } from './run-books.js';
 import { checkLaws } from './run-laws.js';
 import type { GuestResult, RunResult } from './run-result.js';
@@ -35,8 +36,10 @@ export interface RunSettings {
 /** Makes a fresh discipline from what a scenario says. */
 export type DisciplineMaker = (options: DisciplineOptions) => Discipline;
 
-/** Steps of a run, each short enough that a key press is answered between two of them. */
-const STEPS = 50;
+/** A run is at least so many steps, */
+const LEAST_STEPS = 50;
+/** and a step is at most so long, ns: short enough that a key press is answered between two of them. */
+const LONGEST_STEP_NS = 2_000_000;
 
 /** A frame's head goes into the fingerprint; its middle would cost more than it would tell. */
 const FINGERPRINT_BYTES = 64;
@@ -67,11 +70,14 @@ export class Run {
   readonly #guestLatency: LatencyRecorder[] = [];
   readonly #transmitted = new TimeSpan();
   readonly #received = new TimeSpan();
+  readonly #pinned: { readonly atNs: number; readonly frames: number }[] = [];
+  readonly #steps: number;
   #step = 0;
 
   /** Puts the machine together. @throws ScenarioError when the scenario asks for what cannot be. */
   constructor(settings: RunSettings) {
     this.#settings = settings;
+    this.#steps = Math.max(LEAST_STEPS, Math.ceil(settings.durationNs / LONGEST_STEP_NS));
     const { discipline, scenario, directory, captures, seed, protection } = settings;
     const options = disciplineOptions(scenario);
     const make = () =>
@@ -101,15 +107,17 @@ export class Run {
   }
 
   get done(): boolean {
-    return this.#step === STEPS;
+    return this.#step === this.#steps;
   }
 
   /** Runs a part of the way. Returns how far the run is, from 0 to 1. */
   advance(): number {
     if (this.done) throw new Error('the run has ended');
     this.#step += 1;
-    this.machine.run(Math.floor((this.#settings.durationNs * this.#step) / STEPS));
-    return this.#step / STEPS;
+    this.#samplePinned();
+    this.machine.run(Math.floor((this.#settings.durationNs * this.#step) / this.#steps));
+    if (this.done) this.#samplePinned();
+    return this.#step / this.#steps;
   }
 
   /** What the run found; call when it is done. */
@@ -157,6 +165,11 @@ export class Run {
         released: host.frames.pinsReleased,
         held: host.frames.pinnedFrames,
       },
+      memory: {
+        mostPinnedFrames: this.#pinned.reduce((most, { frames }) => Math.max(most, frames), 0),
+        pinnedFrames: this.#pinned,
+        balloon: balloonResult(machine.balloon),
+      },
       interrupts: { physical: host.nic.interruptsRaised, virtual: host.hypervisor.virtualInterrupts },
       drops: dropsOf(machine),
       faults: faultsOf(host.hypervisor.faultLog),
@@ -173,6 +186,11 @@ export class Run {
       guests: guests.map((guest, index) => this.#guestResult(guest, due[index] ?? Number.NaN)),
       laws: checkLaws(machine, transmit, receive, machine.partner.framesFromNic),
     };
+  }
+
+  #samplePinned(): void {
+    const { host, kernel } = this.machine;
+    this.#pinned.push({ atNs: kernel.nowNs, frames: host.frames.pinnedFrames });
   }
 
   #guestResult(guest: GuestRun, fairShareGot: number): GuestResult {

@@ -49,14 +49,25 @@ async function importModule(path: string, file: string): Promise<unknown> {
   try {
     module = (await tsImport(pathToFileURL(file).href, import.meta.url)) as { default?: unknown };
   } catch (error) {
-    throw new ScenarioError(`${path}: cannot be loaded (${reasonOf(error)})`);
+    const reason = reasonOf(error);
+    const hint = /Cannot find (module|package) 'cdna-nic/u.test(reason)
+      ? '; expected cdna-nic to be installed where the scenario lies, or a scenario without that import'
+      : '';
+    throw new ScenarioError(`${path}: cannot be loaded (${reason})${hint}`);
   }
-  if (module.default === undefined) {
+  const scenario = insideOf(module.default);
+  if (scenario === undefined) {
     throw new ScenarioError(
       `${path}: has no default export, expected "export default defineScenario({ ... })"`,
     );
   }
-  return module.default;
+  return scenario;
+}
+
+/** In a folder without "type": "module" a .ts file is CommonJS, and its default export arrives wrapped once more. */
+function insideOf(exported: unknown): unknown {
+  if (typeof exported !== 'object' || exported === null || !('__esModule' in exported)) return exported;
+  return (exported as { default?: unknown }).default;
 }
 
 function reasonOf(error: unknown): string {

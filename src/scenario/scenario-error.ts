@@ -20,10 +20,16 @@ function linesOf(input: unknown, issue: z.core.$ZodIssue, prefix: readonly Prope
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // Each alternative has reasons of its own; together they say what would do.
+    const alternatives = issue.errors.flat().map((inner) => expectation(inner).replace(/^expected:? /u, ''));
+    return `expected ${[...new Set(alternatives)].join(', or ')}`;
+  }
   const message = issue.message
-    .replace(/^Invalid (input|option|key|discriminator value):? ?/u, '')
-    .replace(/^Too (small|big): ?/u, '');
-  return message.startsWith('expected') ? message : `expected: ${message}`;
+    .replace(/^Invalid (input|option|key|discriminator value)[:.]? ?/u, '')
+    .replace(/^Too (small|big): ?/u, '')
+    .replace(/, received .*$/u, '');
+  return /^expected/iu.test(message) ? `e${message.slice(1)}` : `expected: ${message}`;
 }
 
 function fieldName(path: readonly PropertyKey[]): string {

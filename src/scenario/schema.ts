@@ -158,6 +158,23 @@ export const hostSchema = z.strictObject({
   faultPolicy: z.enum(['log', 'revoke', 'kill']).optional(),
 });
 
+/** Memory that is taken back from guests while traffic runs. */
+export const balloonSchema = z.strictObject({
+  frames: z
+    .int()
+    .min(1)
+    .max(2 ** 26)
+    .describe('Frames of 4 KB that are wanted, of all guests together'),
+  everyNs: durationNs.default(100_000).describe('One request every so many ns, of a guest by chance'),
+  startNs: z.int().min(0).max(3_600_000_000_000).default(0),
+  bufferPercent: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(25)
+    .describe('Requests out of 100 that are for a page with buffers in it; the others for unused pages'),
+});
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -176,6 +193,9 @@ export const scenarioSchema = z.strictObject({
       reflect: z.boolean().optional().describe('The far end sends frames for other guests back'),
     })
     .optional(),
+  balloon: balloonSchema
+    .optional()
+    .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),
   protection: z.string().optional().describe('Approach of `run`; `compare` runs several'),
   discipline: z.string().optional().describe('Transmit and receive DMA scheduler'),
   quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),

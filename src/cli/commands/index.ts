@@ -1,6 +1,7 @@
 import { attackCommand } from './attack.js';
 import { compareCommand } from './compare.js';
 import type { CommandEntry } from './entry.js';
+import { fairnessCommand } from './fairness.js';
 import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
@@ -15,5 +16,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   attackCommand,
   tablesCommand,
   reproduceCommand,
+  fairnessCommand,
   schemaCommand,
 ];

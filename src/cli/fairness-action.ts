@@ -1,0 +1,175 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Capture, readCapture } from '../../guests/capture/index.js';
+import { fairnessDocument } from '../fairness/fairness-document.js';
+import { delaysPlot, sharesPlot } from '../fairness/fairness-plots.js';
+import {
+  ALL_DISCIPLINES,
+  ALL_WORKLOADS,
+  FairnessStudy,
+  type StudySettings,
+  type WorkloadFinding,
+} from '../fairness/fairness-study.js';
+import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
+import { AtomicFile, OutputFileError } from '../report/atomic-file.js';
+import { plotSvg } from '../report/plot.js';
+import { packageFolder } from '../scenario/bundled.js';
+import { type CliIo, UsageError } from './cli-io.js';
+import type { CommandAction, GivenOptions } from './commands/entry.js';
+import { formatDuration, parseDuration } from './duration.js';
+import { Interruption } from './interruption.js';
+import { ProgressLine } from './progress.js';
+
+const LINK_BPS = 1_000_000_000;
+const DEFAULT_CONTEXTS = 16;
+const DEFAULT_DURATION_NS = 50_000_000;
+/** Below this a window holds hardly a frame of each, above it the delays fill memory. */
+const DURATIONS_NS = [1_000_000, 1_000_000_000] as const;
+const BUNDLED_CAPTURES = ['web.pcapng', 'bulk.pcap', 'voice.pcap'];
+
+/** Runs the study of fairness and shows it. */
+export const fairnessAction: CommandAction = async (_args, options, io) => {
+  const settings = settingsOf(options);
+  const study = usable(() => new FairnessStudy(settings));
+  const findings = await carryOut(study, io);
+  const repeat = repeatLine(settings, options, io.program);
+  const document = fairnessDocument(settings, findings, repeat);
+  const out = text(options, 'out');
+  const written = out === undefined ? [] : await writeAll(out, document, findings);
+  if (options['json'] === true) {
+    io.out(document);
+  } else {
+    for (const finding of findings) io.out(`${fairnessText(finding)}\n`);
+    io.out(`${FAIRNESS_LEGEND}\n\n`);
+    for (const path of written) io.out(`wrote ${path}\n`);
+    io.out(`again: ${repeat}\n`);
+  }
+  return findings.some(({ findings: rows }) => rows.some(({ broken }) => broken > 0)) ? 1 : 0;
+};
+
+async function carryOut(study: FairnessStudy, io: CliIo): Promise<WorkloadFinding[]> {
+  const interruption = new Interruption();
+  const line = new ProgressLine(io);
+  interruption.listen();
+  try {
+    const steps = study.run();
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      line.show(`fairness ${Math.round(step.value.fraction * 100)} % ${step.value.step}`);
+      await interruption.breathe();
+    }
+  } finally {
+    line.clear();
+    interruption.close();
+  }
+}
+
+function settingsOf(options: GivenOptions): StudySettings {
+  const workloads = names(options, 'workloads', ALL_WORKLOADS);
+  const duration = text(options, 'duration');
+  const durationNs = duration === undefined ? DEFAULT_DURATION_NS : parseDuration('--duration', duration);
+  const [least, most] = DURATIONS_NS;
+  if (durationNs < least || durationNs > most) {
+    throw new UsageError(
+      `--duration is "${duration}", expected ${formatDuration(least)} to ${formatDuration(most)}`,
+    );
+  }
+  return {
+    contexts: wholeNumber(options, 'contexts', DEFAULT_CONTEXTS, 2, 256),
+    disciplines: names(options, 'disciplines', ALL_DISCIPLINES),
+    workloads,
+    seed: wholeNumber(options, 'seed', 1, 0, 2 ** 31 - 1),
+    durationNs,
+    linkBps: LINK_BPS,
+    captures: workloads.includes('replay') ? capturesOf(options) : [],
+    // What a decision costs is a question about this host, so it is this host's clock that answers it.
+    hostClockNs: () => process.hrtime.bigint(),
+  };
+}
+
+function capturesOf(options: GivenOptions): Capture[] {
+  const given = text(options, 'captures');
+  const paths =
+    given?.split(',') ?? BUNDLED_CAPTURES.map((name) => join(packageFolder(), 'captures', name));
+  return paths.map((path) => {
+    const capture = readCapture(path);
+    const times = new Set(capture.frames.map(({ timeNs }) => timeNs));
+    if (times.size < 2) {
+      throw new UsageError(
+        `--captures: ${path} has frames at ${times.size} times, expected at least 2 to play at a rate`,
+      );
+    }
+    return capture;
+  });
+}
+
+function names(options: GivenOptions, option: string, all: readonly string[]): readonly string[] {
+  const given = text(options, option);
+  if (given === undefined) return all;
+  const list = given.split(',').map((name) => name.trim());
+  const twice = list.find((name, index) => list.indexOf(name) !== index);
+  if (twice !== undefined) throw new UsageError(`--${option} names "${twice}" twice, expected each once`);
+  return list;
+}
+
+function wholeNumber(options: GivenOptions, option: string, absent: number, least: number, most: number): number {
+  const given = text(options, option);
+  if (given === undefined) return absent;
+  const value = Number(given);
+  if (!/^\d+$/u.test(given) || value < least || value > most) {
+    throw new UsageError(`--${option} is "${given}", expected a whole number from ${least} to ${most}`);
+  }
+  return value;
+}
+
+/** What the study refuses by name was typed on the command line. */
+function usable<T>(build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+async function writeAll(
+  folder: string,
+  document: string,
+  findings: readonly WorkloadFinding[],
+): Promise<string[]> {
+  const texts: [name: string, text: string][] = [['fairness.json', document]];
+  for (const finding of findings) {
+    const { name } = finding.workload;
+    texts.push([`fairness-shares-${name}.svg`, await plotSvg(sharesPlot(finding))]);
+    texts.push([`fairness-delays-${name}.svg`, await plotSvg(delaysPlot(finding))]);
+  }
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new OutputFileError(folder, cause instanceof Error ? cause.message : String(cause));
+  }
+  return texts.map(([name, content]) => {
+    const path = join(folder, name);
+    const file = new AtomicFile(path);
+    file.text(content);
+    file.commit();
+    return path;
+  });
+}
+
+function repeatLine(settings: StudySettings, options: GivenOptions, program: string): string {
+  const { contexts, disciplines, workloads, seed, durationNs } = settings;
+  const parts = [program, 'fairness', `--contexts ${contexts}`];
+  if (disciplines !== ALL_DISCIPLINES) parts.push(`--disciplines ${disciplines.join(',')}`);
+  if (workloads !== ALL_WORKLOADS) parts.push(`--workloads ${workloads.join(',')}`);
+  const captures = text(options, 'captures');
+  if (captures !== undefined) parts.push(`--captures ${captures}`);
+  parts.push(`--seed ${seed}`, `--duration ${formatDuration(durationNs)}`);
+  return parts.join(' ');
+}
+
+function text(options: GivenOptions, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,137 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import { COMPOSITIONS, DISCIPLINES } from '../../../scheduler/disciplines/index.js';
+import { scratchFolder } from '../report/scratch-folder.js';
+import { invoke } from './invoke.js';
+
+const scratch = scratchFolder();
+
+/** Two guests whose traffic follows the seed. */
+const RANDOM = scratch.path('random.json');
+const poisson = { kind: 'poisson', wireRateBps: 400_000_000, frameBytes: 'imix' };
+writeFileSync(RANDOM, JSON.stringify({ guests: [{ traffic: poisson }, { traffic: poisson, weight: 3 }] }));
+
+interface Document {
+  readonly seed: number;
+  readonly scenario: { readonly guests: unknown[] };
+  readonly repeat: string;
+  readonly runs: readonly {
+    readonly protection: string;
+    readonly discipline: string;
+    readonly fingerprint: string;
+    readonly framesTransmitted: number;
+    readonly guests: readonly { readonly name: string; readonly framesTransmitted: number }[];
+  }[];
+}
+
+test('without arguments: the bundled scenario under every approach, a row each in lines that fit', async () => {
+  const { code, out, err } = await invoke('compare', '--duration', '4ms');
+  expect(err).toBe('');
+  expect(code).toBe(0);
+  const lines = out.split('\n');
+  for (const { name } of APPROACHES) {
+    expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(3);
+  }
+  const table = lines.filter((line) => !line.startsWith('again: '));
+  expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);
+  expect(lines.at(-2)).toBe(
+    'again: cdna-nic compare --protection all --discipline drr --seed 1 --duration 4ms',
+  );
+});
+
+test('--json is one document, and the same call gives the same bytes', async () => {
+  const call = ['compare', RANDOM, '--json', '--duration', '5ms', '--protection', 'none,cdna', '--seed', '9'];
+  const first = await invoke(...call);
+  const second = await invoke(...call);
+  expect(first.code).toBe(0);
+  expect(second.out).toBe(first.out);
+  const document = JSON.parse(first.out) as Document;
+  expect(document.seed).toBe(9);
+  expect(document.scenario.guests).toHaveLength(2);
+  expect(document.runs.map(({ protection, discipline }) => [protection, discipline])).toEqual([
+    ['none', 'drr'],
+    ['cdna', 'drr'],
+  ]);
+  for (const run of document.runs) {
+    expect(run.fingerprint).toMatch(/^[0-9a-f]{16}$/u);
+    expect(run.framesTransmitted).toBeGreaterThan(100);
+    expect(run.guests.reduce((sum, guest) => sum + guest.framesTransmitted, 0)).toBe(run.framesTransmitted);
+  }
+});
+
+test('another seed is another run; an approach more does not change the others', async () => {
+  const runs = async (...more: string[]) => {
+    const { out } = await invoke('compare', RANDOM, '--json', '--duration', '5ms', ...more);
+    return (JSON.parse(out) as Document).runs;
+  };
+  const [alone] = await runs('--protection', 'cdna', '--seed', '1');
+  const [, beside] = await runs('--protection', 'none,cdna', '--seed', '1');
+  const [other] = await runs('--protection', 'cdna', '--seed', '2');
+  expect(beside?.fingerprint).toBe(alone?.fingerprint);
+  expect(other?.fingerprint).not.toBe(alone?.fingerprint);
+});
+
+test('the line that repeats a run repeats it, also from a path with blanks', async () => {
+  const path = scratch.path('two words.json');
+  writeFileSync(path, readFileSync(RANDOM));
+  const { out } = await invoke('run', path, '--duration', '1500us', '--seed', '3', '--json');
+  const document = JSON.parse(out) as Document;
+  const words = document.repeat.match(/'[^']*'|\S+/gu)?.map((word) => word.replaceAll("'", '')) ?? [];
+  expect(words.slice(0, 3)).toEqual(['cdna-nic', 'run', path]);
+  const again = await invoke(...words.slice(1), '--json');
+  expect(again.out).toBe(out);
+});
+
+const single = DISCIPLINES.map(({ name }) => name);
+const composed = COMPOSITIONS.map(({ form }) => form.replace('a', 'drr').replace('b', 'prr'));
+test.for([...single, ...composed])('--discipline %s runs', async (discipline) => {
+  const { code, out } = await invoke(
+    'run',
+    RANDOM,
+    '--discipline',
+    discipline,
+    '--duration',
+    '3ms',
+    '--json',
+  );
+  expect(code).toBe(0);
+  expect((JSON.parse(out) as Document).runs.map((run) => run.discipline)).toEqual([discipline]);
+});
+
+test('files are named after the approaches, and there is nothing else', async () => {
+  const folder = scratch.path('made/for/this');
+  const { code, out } = await invoke(
+    ...['compare', RANDOM, '--duration', '1ms', '--protection', 'none,iommu:single-use,cdna+iommu'],
+    ...['--out', folder, '--pcapng', scratch.path('all.pcapng'), '--trace', scratch.path('all.json')],
+  );
+  expect(code).toBe(0);
+  for (const name of ['none', 'iommu-single-use', 'cdna-iommu']) {
+    for (const file of [`made/for/this/${name}.pcapng`, `made/for/this/${name}.trace.json`]) {
+      expect(existsSync(scratch.path(file)), file).toBe(true);
+    }
+    expect(scratch.list()).toContain(`all.${name}.pcapng`);
+    expect(scratch.list()).toContain(`all.${name}.json`);
+  }
+  expect(scratch.list().filter((name) => name.includes('partial'))).toEqual([]);
+  expect(out).toContain(`wrote report (JSON): ${folder}/compare.json`);
+  const { runs } = JSON.parse(readFileSync(`${folder}/compare.json`, 'utf8')) as Document;
+  expect(runs).toHaveLength(3);
+});
+
+test('a single approach keeps the name that was given', async () => {
+  const path = scratch.path('just-this.pcapng');
+  await invoke('run', RANDOM, '--duration', '1ms', '--pcapng', path);
+  expect(existsSync(path)).toBe(true);
+});
+
+test('progress is for terminals', async () => {
+  const { runCli } = await import('../../../src/cli/program.js');
+  let err = '';
+  const io = { out: () => {}, err: (text: string) => void (err += text), columns: 40, program: 'cdna-nic' };
+  await runCli(['run', RANDOM, '--duration', '1ms'], { ...io, errIsTerminal: false });
+  expect(err).toBe('');
+  await runCli(['run', RANDOM, '--duration', '1ms'], { ...io, errIsTerminal: true });
+  expect(err).toContain('cdna 100 %');
+  expect(err.endsWith('\r\u001b[K')).toBe(true);
+});

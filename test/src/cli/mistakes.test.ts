@@ -1,0 +1,126 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { scratchFolder } from '../report/scratch-folder.js';
+import { invoke } from './invoke.js';
+
+const scratch = scratchFolder();
+const BULK = new URL('../../../captures/bulk.pcap', import.meta.url);
+writeFileSync(scratch.path('bulk.pcap'), readFileSync(BULK));
+writeFileSync(scratch.path('cut.pcap'), readFileSync(BULK).subarray(0, 5000));
+writeFileSync(scratch.path('text.pcap'), 'this is no capture at all, it is a letter');
+
+const guest = (fields: object) => ({ guests: [fields] });
+const greedy = (fields: object) => guest({ traffic: { kind: 'greedy', ...fields } });
+const replay = (fields: object) => guest({ traffic: { kind: 'replay', ...fields } });
+
+/** A scenario with one mistake, and what is said about it: field, value, what was expected. */
+const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
+  ['no guests', { guests: [] }, /guests is \[\], expected array to have >=1 items/u],
+  ['not an object', [], /the scenario is \[\], expected object/u],
+  ['an unknown key', guest({ trafic: {} }), /guests\[0\]\.trafic is not a field/u],
+  ['an unknown key deep inside', greedy({ size: 5 }), /guests\[0\]\.traffic\.size is not a field/u],
+  ['an unknown kind', guest({ traffic: { kind: 'greedi' } }), /kind is "greedi", expected 'greedy' \| /u],
+  ['a wrong type', greedy({ frameBytes: true }), /frameBytes is true, expected number, or array, or "imix"/u],
+  ['a frame too long', greedy({ frameBytes: 9019 }), /frameBytes is 9019, expected .*<=9018/u],
+  ['no power of two', guest({ transmitSlots: 100 }), /transmitSlots is 100, expected a power of two/u],
+  ['a missing field', guest({ traffic: { kind: 'poisson' } }), /wireRateBps is missing, expected number/u],
+  ['a negative duration', { guests: [{}], durationNs: -5 }, /durationNs is -5, expected number to be >=1/u],
+  [
+    'an unknown approach',
+    { guests: [{}], protection: 'iomu' },
+    /protection is "iomu", expected one of: none/u,
+  ],
+  ['an unknown scheduler', { guests: [{}], discipline: 'rr' }, /discipline is "rr", expected one of: fifo/u],
+  [
+    'a card too slow',
+    { guests: [{}], nic: { rateBps: 5 } },
+    /nic\.rateBps is 5, expected a whole number from/u,
+  ],
+  [
+    'a bus of the future',
+    { guests: [{}], nic: { pcie: { generation: 9 } } },
+    /generation is 9, expected 1, or/u,
+  ],
+  ['an unknown cost', { guests: [{}], host: { costs: { syscall: 5 } } }, /costs\.syscall is not a cost/u],
+  ['too few contexts', { guests: [{ count: 9 }], nic: { contexts: 3 } }, /all 3 contexts are taken/u],
+  ['nobody of that name', greedy({ to: 'b' }), /traffic\.to is "b", expected the name of a guest: guest0/u],
+  ['one name twice', { guests: [{ name: 'a' }, { name: 'a' }] }, /two are named "a"/u],
+  ['no such capture', replay({ capture: 'no.pcap' }), /no\.pcap: .*no such file/u],
+  [
+    'a capture cut short',
+    replay({ capture: 'cut.pcap' }),
+    /cut\.pcap: byte 4892, packet 22: captured length/u,
+  ],
+  ['no capture at all', replay({ capture: 'text.pcap' }), /text\.pcap: byte 0: .*expected/u],
+  ['no address', replay({ capture: 'bulk.pcap', local: 'zz' }), /address is "zz", expected six bytes/u],
+  ['a stranger', replay({ capture: 'bulk.pcap', local: '02:00:00:00:00:01' }), /expected a station of bulk/u],
+];
+
+test.for(SCENARIOS)('%s', async ([, scenario, said]) => {
+  const path = scratch.path('mistake.json');
+  writeFileSync(path, JSON.stringify(scenario));
+  const { code, out, err } = await invoke('run', path, '--duration', '1ms');
+  expect(err).toMatch(said);
+  expect([code, out]).toEqual([2, '']);
+  expect(err.trimEnd().split('\n')).toHaveLength(1);
+  expect(err).not.toMatch(/\n\s+at /u);
+});
+
+const OPTIONS: [string[], RegExp][] = [
+  [['--duration', '5'], /^--duration is "5", expected a time .* with its unit/u],
+  [['--duration', '-5ms'], /^--duration is "-5ms", expected a time above 0/u],
+  [['--duration', '0ms'], /^--duration is "0ms", expected a time above 0/u],
+  [['--duration', '2h'], /^--duration is "2h"/u],
+  [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 2147483647/u],
+  [['--seed', '-1'], /^--seed is "-1"/u],
+  [['--snap', '3'], /^--snap is "3", expected a whole number from 14/u],
+  [['--protection', 'iommu'], /^--protection is "iommu", expected one of: none, /u],
+  [
+    ['--protection', 'none,cdna'],
+    /^--protection is "none,cdna", expected one approach; compare runs several/u,
+  ],
+  [['--discipline', 'limited:rr'], /^--discipline is "rr".*expected one of: fifo/u],
+  [['--trace-duration', 'long'], /^--trace-duration is "long"/u],
+  [['--out', '/dev/null/here'], /^\/dev\/null\/here: cannot be written/u],
+  [['--pcapng', '/no/such/folder/x.pcapng'], /^\/no\/such\/folder\/x\.pcapng: cannot be written/u],
+  [['--trace', '/dev/null'], /^\/dev\/null: cannot be written: it is there and not a regular file/u],
+];
+
+test.for(OPTIONS)('%j', async ([options, said]) => {
+  const { code, out, err } = await invoke('run', '--duration', '1ms', ...options);
+  expect(err).toMatch(said);
+  expect([code, out]).toEqual([2, '']);
+  expect(err.trimEnd().split('\n')).toHaveLength(1);
+});
+
+test('what commander refuses is usage too', async () => {
+  expect((await invoke('run', '--bogus')).code).toBe(2);
+  expect((await invoke('walk')).code).toBe(2);
+  expect((await invoke('run', 'one.json', 'two.json')).code).toBe(2);
+  expect((await invoke('compare', '--protection', 'none,none')).err).toMatch(/names "none" twice/u);
+});
+
+test('a scenario that is no JSON, is not there, or exports nothing', async () => {
+  writeFileSync(scratch.path('bad.json'), '{"guests": [');
+  expect(await invoke('run', scratch.path('bad.json'))).toMatchObject({ code: 2, out: '' });
+  expect((await invoke('run', scratch.path('bad.json'))).err).toMatch(/bad\.json: is not JSON/u);
+  expect((await invoke('run', scratch.path('nowhere.json'))).err).toMatch(/nowhere\.json: .*no such file/u);
+});
+
+test('a call that fails halfway leaves no file and no folder', async () => {
+  const folder = scratch.path('made/for/nothing');
+  const answer = await invoke(
+    ...['run', '--duration', '1ms', '--out', folder, '--pcapng', scratch.path('gone.pcapng')],
+    ...['--trace', '/no/such/folder/x.json'],
+  );
+  expect(answer.code).toBe(2);
+  expect(existsSync(scratch.path('made'))).toBe(false);
+  expect(scratch.list().filter((name) => name.includes('gone'))).toEqual([]);
+});
+
+test('help is no mistake', async () => {
+  const { code, out } = await invoke('compare', '--help');
+  expect(code).toBe(0);
+  expect(out).toContain('--protection <names>');
+  expect((await invoke('--help')).out).toContain('compare [options] [scenario]');
+});

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { scratchFolder } from '../report/scratch-folder.js';
+
+// The program as a shell starts it: signals, pipes, and scenarios that are modules need a process of their own.
+const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+const scratch = scratchFolder();
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(args: readonly string[], cwd = REPOSITORY): { child: ChildProcess; ended: Promise<Ended> } {
+  const main = `${REPOSITORY}/src/cli/main.ts`;
+  const loader = `${REPOSITORY}/node_modules/tsx/dist/loader.mjs`;
+  const child = spawn(process.execPath, ['--import', loader, main, ...args], { cwd });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+  return { child, ended };
+}
+
+test.for(['SIGINT', 'SIGTERM'] as const)('%s in the middle of a run leaves nothing', async (signal) => {
+  const folder = scratch.path(`out-${signal}`);
+  mkdirSync(folder);
+  const { child, ended } = start(['run', '--duration', '3600s', '--out', folder]);
+  // A file that grows under another name: the run is on.
+  while (readdirSync(folder).length === 0 && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill(signal);
+  const { code, out, err } = await ended;
+  expect(err).toBe(`stopped by ${signal}; nothing was written\n`);
+  expect([code, out]).toEqual([signal === 'SIGINT' ? 130 : 143, '']);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a reader that closes the pipe early is no reason to complain', async () => {
+  const { child, ended } = start(['run', '--duration', '1ms', '--json']);
+  child.stdout?.destroy();
+  const { err } = await ended;
+  expect(err).not.toContain('EPIPE');
+  expect(err).not.toMatch(/\n\s+at /u);
+});
+
+test('a scenario in TypeScript that imports defineScenario from the package', async () => {
+  const path = `${REPOSITORY}/examples/scenarios/imix-and-requests.ts`;
+  const { code, out, err } = await start(['run', path, '--duration', '3ms']).ended;
+  expect(err).toBe('');
+  expect(code).toBe(0);
+  expect(out).toContain('imix');
+  expect(out).toContain('laws         ');
+});
+
+test('paths in a scenario start where its file lies, wherever the program runs', async () => {
+  mkdirSync(scratch.path('deep'));
+  const scenario = { guests: [{ traffic: { kind: 'replay', capture: '../bulk.pcap' } }] };
+  writeFileSync(scratch.path('deep/one-line.json'), JSON.stringify(scenario));
+  writeFileSync(scratch.path('bulk.pcap'), readFileSync(`${REPOSITORY}/captures/bulk.pcap`));
+  const { code, out } = await start([
+    'run',
+    scratch.path('deep/one-line.json'),
+    '--json',
+    '--duration',
+    '15ms',
+  ]).ended;
+  expect(code).toBe(0);
+  // The guest's side of the capture: every frame of it went out, tshark counts 542 from that station.
+  const { runs } = JSON.parse(out) as { runs: { guests: { framesOffered: number }[] }[] };
+  expect(runs[0]?.guests[0]?.framesOffered).toBe(BULK_FRAMES_OF_THE_GUEST);
+});
+
+/** `tshark -r captures/bulk.pcap -Y 'eth.src == 62:46:22:9e:59:cf' | wc -l` */
+const BULK_FRAMES_OF_THE_GUEST = 542;
