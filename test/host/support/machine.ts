@@ -63,8 +63,7 @@ export class Machine {
   /** A guest with an open port; MACs and cores by number. */
   guest(number: number, options: Partial<PortOptions> = {}): TestGuest {
     const domain = this.host.createGuest(`guest ${number}`, number);
-    const port = this.host.openPort(domain, { ...PORT, mac: macOf(number), ...options });
-    return new TestGuest(this, domain, port);
+    return new TestGuest(this, domain, { ...PORT, mac: macOf(number), ...options });
   }
 
   /** Lets time pass, and looks at every invariant then. */
@@ -113,16 +112,24 @@ export class TestGuest {
   readonly port: GuestPort;
   interrupts = 0;
   readonly #machine: Machine;
+  readonly #options: PortOptions;
   readonly #batch = new BufferBatch(64);
   #taken = 0;
 
-  constructor(machine: Machine, domain: Domain, port: GuestPort) {
+  constructor(machine: Machine, domain: Domain, options: PortOptions) {
     this.#machine = machine;
+    this.#options = options;
     this.domain = domain;
-    this.port = port;
-    port.onInterrupt(() => {
+    this.port = machine.host.openPort(domain, options);
+    this.port.onInterrupt(() => {
       this.interrupts += 1;
     });
+  }
+
+  /** Closes its port and opens a new one. */
+  reopen(): TestGuest {
+    this.#machine.host.protection.closePort(this.port);
+    return new TestGuest(this.#machine, this.domain, this.#options);
   }
 
   /** Address of a fresh page of its own. */
@@ -168,12 +175,14 @@ export class TestGuest {
     this.port.transmit.finish(this.port.transmit.consumer());
   }
 
-  /** Takes the frames that have come in. */
+  /** Takes the frames that have come in. The buffers are taken back first: until then their bytes need not be there. */
   receive(): Uint8Array[] {
     const queue = this.port.receive;
     const frames: Uint8Array[] = [];
     let parts: number[] = [];
-    for (; this.#taken !== queue.consumer(); this.#taken = (this.#taken + 1) >>> 0) {
+    const end = queue.consumer();
+    queue.finish(end);
+    for (; this.#taken !== end; this.#taken = (this.#taken + 1) >>> 0) {
       const flags = queue.completedFlags(this.#taken);
       if ((flags & FLAG_DONE) === 0) throw new Error('a receive buffer is finished without saying so');
       const length = queue.completedLength(this.#taken);
@@ -182,7 +191,6 @@ export class TestGuest {
       frames.push(Uint8Array.from(parts));
       parts = [];
     }
-    queue.finish(this.#taken);
     return frames;
   }
 
