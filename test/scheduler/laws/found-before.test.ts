@@ -19,11 +19,8 @@ import {
 } from '../../../scheduler/laws/index.js';
 
 /** Plays one script, made small by an earlier run of the laws, and serves what is left. Returns who was served. */
-function play(
-  discipline: Discipline,
-  weights: readonly number[],
-  script: readonly LinkCommand[],
-): VirtualLink {
+function play(discipline: Discipline, weights: readonly number[], script: readonly LinkCommand[]): number[] {
+  const order: number[] = [];
   const law: GapLaw = new GapLaw(
     (i, j) => discipline.gapBoundBytes(i, j),
     (name, message) => link.broken(name, message),
@@ -40,16 +37,16 @@ function play(
 /** Scripts that once broke a law. Each was found by `checkDiscipline` and is kept for good. */
 describe('found before', () => {
   it('SFQ: a frame that comes between the choice and the news of the service starts with the service', () => {
-    const link = play(
+    const order = play(
       new StartTimeFairQueueing(),
       [2, 2],
       [new Arrive(1, [60, 60, 60, 60, 60]), new Serve(1), new ServeWhileArriving(0, 60)],
     );
-    expect(link.backlogged).toBe(0);
+    expect(order).toEqual([1, 1, 0, 1, 1, 1]);
   });
 
   it('WF2Q+: nobody starts behind a jump of V that was made for another', () => {
-    const link = play(
+    const order = play(
       new WorstCaseFairWeightedFairQueueing(),
       [1000, 1000, 1000, 1],
       [
@@ -61,7 +58,7 @@ describe('found before', () => {
       ],
     );
     // Context 0 came with context 1 and has the same weight: they take turns, it does not wait for 27,252 bytes.
-    expect(order.slice(0, 4)).toEqual([3, 3, 1, 0]);
+    expect(order.slice(0, 4)).toEqual([3, 3, 0, 1]);
   });
 
   it('WF2Q+: who joins while a frame is on the link starts after what V has moved on for it', () => {
@@ -85,7 +82,7 @@ describe('found before', () => {
   });
 
   it('QFQ: a group that is early keeps its slots when V jumps over it', () => {
-    const link = play(
+    const order = play(
       new QuickFairQueueing(),
       [255, 300, 300, 3],
       [
@@ -95,7 +92,7 @@ describe('found before', () => {
         new Arrive(1, Array<number>(10).fill(60)),
       ],
     );
-    expect(link.backlogged).toBe(0);
+    expect(order).toHaveLength(25);
   });
 
   it('QFQ below QFQ: an offer that stands is served as it was chosen, however many came since', () => {
