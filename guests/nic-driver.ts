@@ -144,6 +144,11 @@ export class NicDriver {
     return this.#receive.buffer(index);
   }
 
+  /** Frames with buffers in them, in flight or not, but for those with data that is still to be handed to the device. */
+  get bufferFrames(): number[] {
+    return [...this.#transmit.idleFrames, ...this.#receive.bufferFrames];
+  }
+
   /** What to do with received frames. */
   onReceive(handler: ReceiveHandler | undefined): void {
     this.#handler = handler;

@@ -2,7 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
-import { allocateBuffers, type BufferBytes, longestChain } from './ring-buffers.js';
+import { allocateBuffers, type BufferBytes, framesOf, longestChain, replaceLost } from './ring-buffers.js';
 
 /** Somebody who looks at a received frame. `bytes` is borrowed. */
 export type FrameReader = (bytes: Uint8Array, length: number) => void;
@@ -24,6 +24,8 @@ export class ReceiveRing {
   #received = 0;
   #frames = 0;
   #bytes = 0;
+  // How many pages the guest had given back when all buffers were last known to be good.
+  #releasedThen: number;
 
   /**
    * @param postBatch most descriptors in one call through the set-up gate.
@@ -44,6 +46,7 @@ export class ReceiveRing {
     this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
     this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
     // However many wait to be handed back, those left must hold the longest frame, or none would ever come again.
+    this.#releasedThen = domain.released;
     this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
   }
 
@@ -109,6 +112,7 @@ export class ReceiveRing {
     const batch = this.#batch;
     let free = queue.slots - ((queue.producer - this.#received) >>> 0);
     if (free < this.#refillLeast) return;
+    if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const before = queue.producer;
     while (free > 0) {
       batch.clear();
@@ -125,10 +129,22 @@ export class ReceiveRing {
     if (queue.producer !== before) queue.ring();
   }
 
+  /** Frames that buffers lie in, whether the device may fill them or not. */
+  get bufferFrames(): Set<number> {
+    return framesOf(this.#buffers, () => false);
+  }
+
   checkInvariants(): void {
     const posted = (this.#queue.producer - this.#received) >>> 0;
     if (posted > this.#queue.slots) {
       throw new Error(`${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`);
     }
+  }
+
+  #replaceLost(): void {
+    const { slots, producer } = this.#queue;
+    const posted = (producer - this.#received) >>> 0;
+    const inUse = (slot: number) => ((slot - this.#received) & (slots - 1)) < posted;
+    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
   }
 }

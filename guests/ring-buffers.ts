@@ -22,3 +22,39 @@ export function allocateBuffers(domain: Domain, slots: number, bufferBytes: Buff
     (_, slot) => (frames[Math.floor(slot / perPage)] ?? 0) * FRAME_BYTES + (slot % perPage) * bufferBytes,
   );
 }
+
+/**
+ * Puts fresh pages in the place of buffers whose page the guest has given back (to a balloon), but for those of slots
+ * that the device may still be using. Returns whether every buffer is good again.
+ */
+export function replaceLost(
+  domain: Domain,
+  buffers: Float64Array,
+  inUse: (slot: number) => boolean,
+): boolean {
+  const fresh = new Map<number, number>();
+  let good = true;
+  for (const [slot, address] of buffers.entries()) {
+    const frame = Math.floor(address / FRAME_BYTES);
+    if (domain.ownedFrames.has(frame)) continue;
+    if (inUse(slot) || (!fresh.has(frame) && domain.unusedFrames === 0)) {
+      good = false;
+      continue;
+    }
+    const page = fresh.get(frame) ?? domain.allocate(1)[0] ?? 0;
+    fresh.set(frame, page);
+    buffers[slot] = page * FRAME_BYTES + (address % FRAME_BYTES);
+  }
+  return good;
+}
+
+/** Frames that buffers lie in, each once, but for buffers of slots that `keep` names. */
+export function framesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<number> {
+  const frames = new Set<number>();
+  const kept = new Set<number>();
+  for (const [slot, address] of buffers.entries()) {
+    (keep(slot) ? kept : frames).add(Math.floor(address / FRAME_BYTES));
+  }
+  for (const frame of kept) frames.delete(frame);
+  return frames;
+}

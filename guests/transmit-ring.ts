@@ -2,7 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
-import { allocateBuffers, type BufferBytes, longestChain } from './ring-buffers.js';
+import { allocateBuffers, type BufferBytes, framesOf, longestChain, replaceLost } from './ring-buffers.js';
 
 /** What became of a frame that was to be stored. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -29,6 +29,8 @@ export class TransmitRing {
   #reclaimed = 0;
   #framesPosted = 0;
   #framesSent = 0;
+  // How many pages the guest had given back when all buffers were last known to be good.
+  #releasedThen: number;
 
   /** @param postBatch most descriptors in one call through the set-up gate; the longest frame fits in any case. */
   constructor(
@@ -48,6 +50,7 @@ export class TransmitRing {
     this.#flags = new Uint16Array(queue.slots);
     this.#createdNs = new Float64Array(queue.slots);
     this.#mask = queue.slots - 1;
+    this.#releasedThen = domain.released;
   }
 
   /** Slots that a frame can be written to. */
@@ -93,6 +96,7 @@ export class TransmitRing {
     const buffers = Math.ceil(length / this.#bufferBytes);
     if (buffers > this.#queue.slots) return 'bad-size';
     if (buffers > this.free) return 'ring-full';
+    if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const first = this.#written;
     for (let at = 0; at < length; at += this.#bufferBytes) {
       const slot = this.#written & this.#mask;
@@ -160,6 +164,11 @@ export class TransmitRing {
     this.#reclaimed = consumer;
   }
 
+  /** Frames that hold nothing which is still to be sent. */
+  get idleFrames(): Set<number> {
+    return framesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
+  }
+
   checkInvariants(): void {
     const held = (this.#written - this.#reclaimed) >>> 0;
     const posted = (this.#queue.producer - this.#reclaimed) >>> 0;
@@ -184,6 +193,16 @@ export class TransmitRing {
     // A call ends with a frame: were the next call refused, half a frame would be left in the ring for ever.
     batch.count = whole;
     return frames;
+  }
+
+  #replaceLost(): void {
+    const inUse = (slot: number) => this.#isBetween(slot, this.#reclaimed, this.#written);
+    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
+  }
+
+  /** Whether a slot is one of those from an index to before another. */
+  #isBetween(slot: number, from: number, to: number): boolean {
+    return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 
   #framesBetween(from: number, to: number): number {

@@ -25,6 +25,7 @@ export class Domain {
   readonly #memory: PhysicalMemory;
   readonly #frames: FrameTable;
   readonly #owned: OwnedFrames;
+  #released = 0;
 
   constructor(
     id: DomainId,
@@ -64,6 +65,11 @@ export class Domain {
     this.#owned.reserve(outcome.value[0] ?? 0, frameCount);
   }
 
+  /** Frames that it has given back since the start: who keeps addresses looks whether they are still good. */
+  get released(): number {
+    return this.#released;
+  }
+
   /** Frames of its RAM that it has not used for anything yet. */
   get unusedFrames(): number {
     return this.#owned.unused;
@@ -101,6 +107,7 @@ export class Domain {
     const outcome = this.#frames.release(this.id, frame);
     if (!outcome.ok) return 'refused';
     this.#owned.forget(frame);
+    this.#released += 1;
     return outcome.value;
   }
 

@@ -251,6 +251,9 @@ export class Hypervisor {
     const words = this.#card.vectorBytes / 4;
     const producer = this.#memory.readU32(this.#vectorRing);
     const contexts = this.#nic.contexts.length;
+    // Where a device reaches this ring that should not, its index may say anything; no more than the slots are there.
+    const most = 2 ** VECTOR_RING_LOG2;
+    if ((producer - this.#vectorConsumer) >>> 0 > most) this.#vectorConsumer = (producer - most) >>> 0;
     while (this.#vectorConsumer !== producer) {
       const slot = this.#vectorConsumer & (2 ** VECTOR_RING_LOG2 - 1);
       const address = this.#vectorRing + VECTOR_RING_HEADER_BYTES + slot * words * 4;

@@ -14,6 +14,8 @@ export class OwnedFrames implements Iterable<number> {
   // Frames of the piece from here on have not been used for anything.
   #mark = 0;
   #unused = 0;
+  // One past the last of them; what lies behind it is gone or was never there.
+  #top = 0;
   #ofPiece = 0;
 
   constructor(frames: FrameTable, domain: DomainId) {
@@ -37,10 +39,8 @@ export class OwnedFrames implements Iterable<number> {
 
   /** The last of them. */
   get lastUnused(): number | undefined {
-    for (let frame = this.#end - 1; frame >= this.#mark && this.#unused > 0; frame -= 1) {
-      if (this.#isOwned(frame)) return frame;
-    }
-    return undefined;
+    while (this.#top > this.#mark && !this.#isOwned(this.#top - 1)) this.#top -= 1;
+    return this.#top > this.#mark ? this.#top - 1 : undefined;
   }
 
   has(frame: number): boolean {
@@ -58,6 +58,7 @@ export class OwnedFrames implements Iterable<number> {
     this.#first = first;
     this.#mark = first;
     this.#end = first + count;
+    this.#top = this.#end;
     this.#unused = count;
     this.#ofPiece = count;
   }
@@ -81,8 +82,14 @@ export class OwnedFrames implements Iterable<number> {
 
   /** A frame came by itself. */
   adopt(frame: number): void {
-    if (this.#inPiece(frame)) this.#ofPiece += 1;
-    else this.#single.add(frame);
+    if (!this.#inPiece(frame)) {
+      this.#single.add(frame);
+      return;
+    }
+    this.#ofPiece += 1;
+    if (frame < this.#mark) return;
+    this.#unused += 1;
+    this.#top = Math.max(this.#top, frame + 1);
   }
 
   /** A frame went: released, or given to another domain. */

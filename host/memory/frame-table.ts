@@ -128,6 +128,17 @@ export class FrameTable {
     return { ok: true, value: frames };
   }
 
+  /** Gives one particular frame, which must have come back from somebody. */
+  claim(domain: DomainId, kind: FrameKind, frame: number): FrameOutcome<undefined> {
+    const at = this.#returned.lastIndexOf(frame);
+    if (at < 0) return { ok: false, refusal: 'not-owner', frame };
+    this.#returned.splice(at, 1);
+    this.#owner[frame] = domain;
+    this.#kind[frame] = FRAME_KINDS.indexOf(kind);
+    this.#tellGiven(frame);
+    return { ok: true, value: undefined };
+  }
+
   /**
    * Whether a domain may have `length` bytes at `address` used for DMA: every page is RAM, is its own, holds
    * guest data and is not being released. Returns the first frame that is not, or undefined.

@@ -1,6 +1,7 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
 import { NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
 import type { RequestClient } from '../../guests/traffic/index.js';
+import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
@@ -50,6 +51,8 @@ export class Machine {
   readonly host: Host;
   readonly partner: LinkPartner;
   readonly guests: readonly GuestRun[];
+  /** Takes memory back, if the scenario asks for it. */
+  readonly balloon: Balloon | undefined;
 
   /** @throws ScenarioError, RangeError, TrafficError: the scenario asks for what cannot be. */
   constructor(assembly: MachineAssembly) {
@@ -104,6 +107,7 @@ export class Machine {
     });
     this.guests = domains.map((domain, index) => this.#createGuest(domain, specs, index));
     this.#connectTraffic(assembly);
+    this.balloon = this.#createBalloon(assembly);
     // What it took to start is not what it costs to run.
     this.host.processor.startAccounts();
   }
@@ -119,6 +123,16 @@ export class Machine {
     this.host.checkInvariants();
     this.partner.checkInvariants();
     for (const guest of this.guests) guest.driver.checkInvariants();
+    this.balloon?.checkInvariants();
+  }
+
+  #createBalloon({ scenario, protection, seed }: MachineAssembly): Balloon | undefined {
+    if (scenario.balloon === undefined) return undefined;
+    const guests = this.guests.map(({ domain, driver }) => ({
+      domain,
+      bufferFrames: () => driver.bufferFrames,
+    }));
+    return new Balloon(this.host, protection, guests, { ...scenario.balloon, seed });
   }
 
   #createGuest(domain: Domain, specs: readonly { name: string; spec: GuestSpec }[], index: number): GuestRun {

@@ -1,3 +1,4 @@
+import type { LateAccess } from '../../host/balloon/new-owner.js';
 import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import type { FairnessReport } from './fairness-meter.js';
@@ -26,6 +27,24 @@ export interface GuestResult {
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;
   readonly requests: { readonly sent: number; readonly answered: number; readonly lost: number } | undefined;
+}
+
+/** Memory that was taken back from guests while the run went on. */
+export interface ReclaimResult {
+  /** Frames that a guest was asked for; each was reclaimed, is waiting, or was refused. */
+  readonly asked: number;
+  readonly reclaimed: number;
+  readonly waiting: number;
+  readonly refused: number;
+  /** From the request to the free frame. */
+  readonly reclaimNs: LatencySummary | undefined;
+  /** Device accesses to frames after they were given to somebody else: leaks and corruption. */
+  readonly lateReads: number;
+  readonly lateWrites: number;
+  /** Frames of the new owner whose bytes are not what it wrote. */
+  readonly damagedFrames: number;
+  /** The first thousand late accesses. */
+  readonly proofs: readonly LateAccess[];
 }
 
 /** A law of the house, and whether the run kept it. */
@@ -67,6 +86,12 @@ export interface RunResult {
   readonly receiveFairness: FairnessReport;
   readonly hypercalls: number;
   readonly pins: { readonly taken: number; readonly released: number; readonly held: number };
+  /** Frames that no one else can be given, over time; and what the balloon did, if there was one. */
+  readonly memory: {
+    readonly mostPinnedFrames: number;
+    readonly pinnedFrames: readonly { readonly atNs: number; readonly frames: number }[];
+    readonly balloon: ReclaimResult | undefined;
+  };
   readonly interrupts: { readonly physical: number; readonly virtual: number };
   readonly drops: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;

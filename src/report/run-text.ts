@@ -49,6 +49,7 @@ export function runText(heading: RunHeading, run: RunResult): string {
       'hypercalls',
       `${whole(run.hypercalls)}, pins ${whole(run.pins.taken)} taken, ${whole(run.pins.held)} held`,
     ],
+    ...balloonFacts(run),
     ['interrupts', `${whole(run.interrupts.physical)} physical, ${whole(run.interrupts.virtual)} virtual`],
     ['drops', counts(run.drops)],
     ['faults', counts(run.faults)],
@@ -63,4 +64,34 @@ export function runText(heading: RunHeading, run: RunResult): string {
     '',
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
   ].join('\n');
+}
+
+/** What became of the memory that was asked back, if any was. */
+function balloonFacts({ memory }: RunResult): [string, string][] {
+  const { balloon } = memory;
+  if (balloon === undefined) return [];
+  const time = balloon.reclaimNs;
+  const late = balloon.lateReads + balloon.lateWrites;
+  return [
+    [
+      'balloon',
+      `${whole(balloon.asked)} frames asked for: ${whole(balloon.reclaimed)} reclaimed, ${whole(balloon.waiting)} waiting, ${whole(balloon.refused)} refused`,
+    ],
+    [
+      'reclaim time',
+      time === undefined
+        ? 'nothing was reclaimed'
+        : `p50 ${microseconds(time.p50Ns)} us, p99 ${microseconds(time.p99Ns)} us, longest ${microseconds(time.maxNs)} us`,
+    ],
+    [
+      'pinned',
+      `${whole(memory.mostPinnedFrames)} frames at most, ${whole(memory.pinnedFrames.at(-1)?.frames ?? 0)} at the end`,
+    ],
+    [
+      'given away',
+      late === 0
+        ? 'no device reached a frame of its new owner'
+        : `${whole(late)} device accesses to frames of their new owner, ${whole(balloon.damagedFrames)} frames damaged`,
+    ],
+  ];
 }

@@ -1,0 +1,194 @@
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import type { HostParts } from '../host-parts.js';
+import type { Domain } from '../hypervisor/domain.js';
+import type { DomainId, OwnershipObserver } from '../memory/frame-table.js';
+import type { Protection } from '../protection/protection.js';
+import { relinquish } from '../protection/reclaiming.js';
+import { NewOwner } from './new-owner.js';
+
+/** How memory is asked back. */
+export interface BalloonParameters {
+  /** Frames that are wanted, of all guests together. */
+  readonly frames: number;
+  /** One request every so many ns, of a guest by chance. */
+  readonly everyNs: number;
+  /** First request, ns. */
+  readonly startNs: number;
+  /** Requests out of 100 that are for a page with buffers in it; the others are for pages that the guest never used. */
+  readonly bufferPercent: number;
+  readonly seed: number;
+}
+
+/** A guest as the balloon sees it. */
+export interface BalloonGuest {
+  readonly domain: Domain;
+  /** Frames in which its driver has buffers now, finished with or not. */
+  bufferFrames(): readonly number[];
+}
+
+/** What came of the requests. */
+export interface BalloonReport {
+  /** Frames that a guest was asked for; each is reclaimed, waiting, or refused. */
+  readonly asked: number;
+  readonly reclaimed: number;
+  /** Given up, and kept by references until the device is done or the unit has forgotten them. */
+  readonly waiting: number;
+  readonly refused: number;
+  /** From request to free frame, ns, in the order in which they became free. */
+  readonly reclaimNs: readonly number[];
+}
+
+interface LeavingFrame {
+  readonly guest: string;
+  readonly askedNs: number;
+  /** When it was free, by the clock of whoever freed it. */
+  freedNs: number;
+}
+
+/**
+ * The hypervisor takes memory back from guests while traffic runs. A request runs on the guest's CPU time and ends
+ * in a hypercall; the approach is asked whether it can do without the frame (see `relinquish`), and then the frame is
+ * released. As soon as it is free the new owner has it, and watches whether any device still reaches it.
+ */
+export class Balloon implements OwnershipObserver {
+  readonly newOwner: NewOwner;
+  readonly #parts: HostParts;
+  readonly #protection: Protection;
+  readonly #guests: readonly BalloonGuest[];
+  readonly #parameters: BalloonParameters;
+  readonly #random: RandomGenerator;
+  readonly #onTick: number;
+  readonly #onFree: number;
+  readonly #work: (guest: number) => void;
+  // When each guest was asked, ns; -1 when it has answered.
+  readonly #askedNs: number[];
+  // Frames that were given up and that the new owner has not yet.
+  readonly #leaving = new Map<number, LeavingFrame>();
+  readonly #reclaimNs: number[] = [];
+  #asked = 0;
+  #refused = 0;
+
+  /** @throws RangeError for parameters that make no sense. */
+  constructor(
+    parts: HostParts,
+    protection: Protection,
+    guests: readonly BalloonGuest[],
+    parameters: BalloonParameters,
+  ) {
+    assertParameters(parameters);
+    const { kernel } = parts;
+    this.#parts = parts;
+    this.#protection = protection;
+    this.#guests = guests;
+    this.#parameters = parameters;
+    this.#random = xoroshiro128plus(parameters.seed);
+    this.#askedNs = guests.map(() => -1);
+    this.newOwner = new NewOwner(parts);
+    this.#onTick = kernel.register('host.balloon', () => this.#tick());
+    this.#onFree = kernel.register('host.balloon', (frame) => this.#take(frame));
+    this.#work = (guest) => this.#answer(guest);
+    parts.frames.observe(this);
+    kernel.schedule(parameters.startNs, this.#onTick);
+  }
+
+  report(): BalloonReport {
+    const reclaimed = this.#reclaimNs.length;
+    const waiting = this.#leaving.size;
+    return {
+      asked: this.#asked,
+      reclaimed,
+      waiting,
+      refused: this.#refused,
+      reclaimNs: this.#reclaimNs,
+    };
+  }
+
+  given(): void {
+    // Who gets frames is not of interest, but for the new owner, and that is its own affair.
+  }
+
+  taken(frames: readonly number[], _domain: DomainId): void {
+    const { kernel, processor } = this.#parts;
+    for (const frame of frames) {
+      const entry = this.#leaving.get(frame);
+      if (entry === undefined) continue;
+      entry.freedNs = kernel.nowNs + processor.elapsedNs;
+      // The table is in the middle of a change: the frame is taken when it has finished.
+      kernel.schedule(0, this.#onFree, frame);
+    }
+  }
+
+  checkInvariants(): void {
+    const { asked, reclaimed, waiting, refused } = this.report();
+    if (asked !== reclaimed + waiting + refused) {
+      throw new Error(`${asked} frames asked for, ${reclaimed} + ${waiting} + ${refused} accounted for`);
+    }
+    if (this.newOwner.frames > reclaimed) throw new Error('the new owner has frames that nobody gave up');
+  }
+
+  #tick(): void {
+    const { processor, kernel } = this.#parts;
+    const { frames, everyNs } = this.#parameters;
+    if (this.#reclaimNs.length + this.#leaving.size >= frames) return;
+    kernel.schedule(everyNs, this.#onTick);
+    if (this.#guests.length === 0) return;
+    const guest = uniformInt(this.#random, 0, this.#guests.length - 1);
+    const domain = this.#guests[guest]?.domain;
+    if (domain === undefined || domain.state === 'killed' || this.#askedNs[guest] !== -1) return;
+    this.#askedNs[guest] = kernel.nowNs;
+    processor.post(domain.party, this.#work, guest);
+  }
+
+  /** The guest's balloon driver: picks a frame and gives it up, if it can be. */
+  #answer(number: number): void {
+    const guest = this.#guests[number];
+    const askedNs = this.#askedNs[number] ?? -1;
+    this.#askedNs[number] = -1;
+    if (guest === undefined) throw new Error(`guest ${number} does not exist`);
+    const frame = this.#pick(guest);
+    if (frame === undefined) return;
+    const { hypervisor, frames } = this.#parts;
+    const { domain } = guest;
+    hypervisor.enterHypercall();
+    this.#asked += 1;
+    if (!relinquish(this.#protection, frames, domain, frame)) {
+      this.#refused += 1;
+      return;
+    }
+    this.#leaving.set(frame, { guest: domain.name, askedNs, freedNs: askedNs });
+    if (domain.release(frame) !== 'refused') return;
+    this.#leaving.delete(frame);
+    this.#refused += 1;
+  }
+
+  #pick({ domain, bufferFrames }: BalloonGuest): number | undefined {
+    const wantsBuffer = uniformInt(this.#random, 0, 99) < this.#parameters.bufferPercent;
+    const buffers = wantsBuffer ? bufferFrames() : [];
+    if (buffers.length === 0) return domain.lastUnusedFrame;
+    return buffers[uniformInt(this.#random, 0, buffers.length - 1)];
+  }
+
+  #take(frame: number): void {
+    const entry = this.#leaving.get(frame);
+    if (entry === undefined) return;
+    this.#leaving.delete(frame);
+    // If somebody else was given it in this instant it is reclaimed all the same, but not ours to watch.
+    this.newOwner.take(frame, entry.guest);
+    this.#reclaimNs.push(entry.freedNs - entry.askedNs);
+  }
+}
+
+function assertParameters(parameters: BalloonParameters): void {
+  const whole = (name: keyof BalloonParameters, low: number, high: number) => {
+    const value = parameters[name];
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new RangeError(`balloon.${name} is ${value}, expected a whole number from ${low} to ${high}`);
+    }
+  };
+  whole('frames', 1, 2 ** 26);
+  whole('everyNs', 1, 1e12);
+  whole('startNs', 0, 1e15);
+  whole('bufferPercent', 0, 100);
+}
