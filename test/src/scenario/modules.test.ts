@@ -43,11 +43,3 @@ test('a module that exports nothing, does not parse, throws, or is wrong', async
   );
   expect(await said('wrong.mjs', 'export default { guests: 3 };')).toBe('FILE: guests is 3, expected array');
 });
-
-test('an import of the package that is not installed there is missed with a hint', async () => {
-  const text = `import { defineScenario } from 'cdna-nic';\nexport default defineScenario({ guests: [{}] });\n`;
-  writeFileSync(scratch.path('with-import.cts'), text);
-  expect(await refusal(scratch.path('with-import.cts'))).toMatch(
-    /expected cdna-nic to be installed where the scenario lies/u,
-  );
-});

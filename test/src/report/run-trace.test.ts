@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { FrameEvent, InterruptEvent } from '../../../nic/index.js';
+import { simulate } from '../../../src/index.js';
+import { RunTrace } from '../../../src/report/run-trace.js';
+import { scratchFolder } from './scratch-folder.js';
+
+const scratch = scratchFolder();
+const END_NS = 1_000_000;
+
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly ts?: number;
+  readonly dur?: number;
+  readonly pid: number;
+  readonly tid?: number;
+  readonly id?: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+}
+
+const frames: FrameEvent[] = [];
+const interrupts: InterruptEvent[] = [];
+const path = scratch.path('run.trace.json');
+let trace: RunTrace | undefined;
+await simulate(
+  {
+    guests: [
+      { name: 'talker', traffic: { kind: 'request', outstanding: 4 } },
+      { name: 'sender', traffic: { kind: 'greedy', frameBytes: 1514 } },
+    ],
+  },
+  {
+    durationNs: 2 * END_NS,
+    prepare: (machine) => {
+      trace = new RunTrace(path, machine, END_NS, { seed: 1 });
+      machine.host.nic.streams.frames$.subscribe((frame) => frames.push(frame));
+      machine.host.nic.streams.interrupts$.subscribe((interrupt) => interrupts.push(interrupt));
+    },
+  },
+);
+trace?.finish();
+trace?.close();
+const { traceEvents } = JSON.parse(readFileSync(path, 'utf8')) as { traceEvents: TraceEvent[] };
+const nameOf = (kind: string, { pid, tid }: TraceEvent) =>
+  traceEvents.find(
+    (other) => other.name === kind && other.pid === pid && (tid === undefined || other.tid === tid),
+  )?.args?.['name'];
+const onTrack = (track: string) =>
+  traceEvents.filter(
+    (event) => event.ph !== 'M' && event.ph !== 'C' && nameOf('thread_name', event) === track,
+  );
+
+test('the card and each context are groups of tracks of their own', () => {
+  const groups = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args?.['name']);
+  expect(groups).toEqual(['card', 'context 0: talker', 'context 1: sender']);
+});
+
+test('the wire shows every frame that left in time, from its first bit to its last', () => {
+  const sent = frames.filter(({ direction, endNs }) => direction === 'transmit' && endNs <= END_NS);
+  expect(sent.length).toBeGreaterThan(50);
+  expect(onTrack('wire, out').map(({ name, ts, dur }) => [name, ts, dur])).toEqual(
+    sent.map(({ context, startNs, endNs }) => [
+      context === 0 ? 'talker' : 'sender',
+      startNs / 1000,
+      (endNs - startNs) / 1000,
+    ]),
+  );
+});
+
+test('interrupts are there, and nothing after the end', () => {
+  const raised = interrupts.filter(({ atNs }) => atNs <= END_NS);
+  expect(onTrack('interrupts').map(({ ts }) => ts)).toEqual(raised.map(({ atNs }) => atNs / 1000));
+  expect(Math.max(...traceEvents.map(({ ts }) => ts ?? 0))).toBeLessThanOrEqual(END_NS / 1000);
+});
+
+test('a descriptor goes through its states one after the other: none overlap, none is left out', () => {
+  const order = ['posted', 'fetched', 'granted', 'transferring', 'buffered'];
+  const lives = new Map<string, string[]>();
+  const open = new Map<string, string>();
+  for (const event of onTrack('transmit descriptors')) {
+    const id = event.id ?? '';
+    if (event.ph === 'b') {
+      expect(open.has(id), `${id} is ${open.get(id)} when ${event.name} begins`).toBe(false);
+      open.set(id, event.name);
+      lives.set(id, [...(lives.get(id) ?? []), event.name]);
+    }
+    if (event.ph === 'e') {
+      expect(open.get(id)).toBe(event.name);
+      open.delete(id);
+    }
+  }
+  const completed = onTrack('transmit descriptors').filter(({ name }) => name === 'completed').length;
+  expect(completed).toBeGreaterThan(50);
+  const whole = [...lives.values()].filter((states) => states.length >= order.length);
+  expect(whole.length).toBeGreaterThan(50);
+  for (const states of whole) expect(states.slice(0, order.length)).toEqual(order);
+});
+
+test('grants, doorbells and the room that grants leave are on it', () => {
+  expect(onTrack('grants').length).toBeGreaterThan(50);
+  expect(onTrack('doorbells').length).toBeGreaterThan(5);
+  expect(traceEvents.filter(({ ph }) => ph === 'C').length).toBeGreaterThan(50);
+});
