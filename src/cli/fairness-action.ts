@@ -90,8 +90,7 @@ function settingsOf(options: GivenOptions): StudySettings {
 
 function capturesOf(options: GivenOptions): Capture[] {
   const given = text(options, 'captures');
-  const paths =
-    given?.split(',') ?? BUNDLED_CAPTURES.map((name) => join(packageFolder(), 'captures', name));
+  const paths = given?.split(',') ?? BUNDLED_CAPTURES.map((name) => join(packageFolder(), 'captures', name));
   return paths.map((path) => {
     const capture = readCapture(path);
     const times = new Set(capture.frames.map(({ timeNs }) => timeNs));
@@ -113,7 +112,13 @@ function names(options: GivenOptions, option: string, all: readonly string[]): r
   return list;
 }
 
-function wholeNumber(options: GivenOptions, option: string, absent: number, least: number, most: number): number {
+function wholeNumber(
+  options: GivenOptions,
+  option: string,
+  absent: number,
+  least: number,
+  most: number,
+): number {
   const given = text(options, option);
   if (given === undefined) return absent;
   const value = Number(given);

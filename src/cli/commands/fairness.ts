@@ -2,9 +2,13 @@ import type { CommandEntry } from './entry.js';
 
 export const fairnessCommand: CommandEntry = {
   usage: 'fairness',
-  summary: 'put the DMA schedulers before the same workloads and show shares, gaps against bounds, and delays',
+  summary:
+    'put the DMA schedulers before the same workloads and show shares, gaps against bounds, and delays',
   options: [
-    ['--contexts <number>', 'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 by turns (default: 16)'],
+    [
+      '--contexts <number>',
+      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 by turns (default: 16)',
+    ],
     ['--disciplines <names>', 'with commas between them; also a/b, limited:a, minimum:a (default: all)'],
     ['--workloads <names>', 'greedy, mixed, bursty, churn, replay (default: all)'],
     ['--captures <files>', 'captures for replay, with commas between them (default: those of the package)'],

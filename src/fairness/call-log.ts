@@ -1,0 +1,120 @@
+import type { BoundParty, Discipline, Share } from '../../scheduler/discipline.js';
+
+const JOIN = 0;
+const LEAVE = 1;
+const ARRIVED = 2;
+const ACTIVATE = 3;
+const SELECT = 4;
+const SERVED = 5;
+const WITHDRAW = 6;
+
+/** Numbers that a call takes in the log: which, context, bytes, bytes of the next head, time. */
+const FIELDS = 5;
+
+/**
+ * A discipline that notes every call on its way to another one, so that the same calls can be played to a fresh
+ * one with nothing else around them: that is how the cost of a decision is measured.
+ */
+export class CallLog implements Discipline {
+  readonly name: string;
+  readonly nextEligibleNs?: (nowNs: number) => number;
+  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly #inner: Discipline;
+  readonly #calls: number[] = [];
+  readonly #shares: Share[] = [];
+  #decisions = 0;
+
+  constructor(inner: Discipline) {
+    this.#inner = inner;
+    this.name = inner.name;
+    if (inner.nextEligibleNs !== undefined)
+      this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY;
+    if (inner.arrived !== undefined) {
+      this.arrived = (context, bytes, nowNs) => {
+        this.#note(ARRIVED, context, bytes, 0, nowNs);
+        inner.arrived?.(context, bytes, nowNs);
+      };
+    }
+  }
+
+  /** Frames that were served. */
+  get decisions(): number {
+    return this.#decisions;
+  }
+
+  join(context: number, share: Share): void {
+    this.#note(JOIN, context, this.#shares.length, 0, 0);
+    this.#shares.push(share);
+    this.#inner.join(context, share);
+  }
+
+  leave(context: number): void {
+    this.#note(LEAVE, context, 0, 0, 0);
+    this.#inner.leave(context);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    this.#note(ACTIVATE, context, headBytes, 0, nowNs);
+    this.#inner.activate(context, headBytes, nowNs);
+  }
+
+  select(nowNs: number): number {
+    this.#note(SELECT, 0, 0, 0, nowNs);
+    return this.#inner.select(nowNs);
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    this.#decisions += 1;
+    this.#note(SERVED, context, bytes, nextHeadBytes, nowNs);
+    this.#inner.served(context, bytes, nextHeadBytes, nowNs);
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    this.#note(WITHDRAW, context, 0, 0, nowNs);
+    this.#inner.withdraw(context, nowNs);
+  }
+
+  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    return this.#inner.gapBoundBytes(i, j);
+  }
+
+  checkInvariants(): void {
+    this.#inner.checkInvariants();
+  }
+
+  /** Plays every call to a fresh discipline of the same kind, which chooses as the first one did. */
+  play(fresh: Discipline): void {
+    const calls = this.#calls;
+    for (let at = 0; at < calls.length; at += FIELDS) {
+      const context = calls[at + 1] ?? 0;
+      const bytes = calls[at + 2] ?? 0;
+      const nowNs = calls[at + 4] ?? 0;
+      switch (calls[at]) {
+        case SELECT:
+          fresh.select(nowNs);
+          break;
+        case SERVED:
+          fresh.served(context, bytes, calls[at + 3] ?? 0, nowNs);
+          break;
+        case ACTIVATE:
+          fresh.activate(context, bytes, nowNs);
+          break;
+        case ARRIVED:
+          fresh.arrived?.(context, bytes, nowNs);
+          break;
+        case WITHDRAW:
+          fresh.withdraw(context, nowNs);
+          break;
+        case LEAVE:
+          fresh.leave(context);
+          break;
+        default:
+          fresh.join(context, this.#shares[bytes] ?? { weight: 1 });
+      }
+    }
+  }
+
+  #note(call: number, context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    this.#calls.push(call, context, bytes, nextHeadBytes, nowNs);
+  }
+}

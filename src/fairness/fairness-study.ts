@@ -1,0 +1,207 @@
+import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
+import { CallLog } from './call-log.js';
+import { Contest } from './contest.js';
+import { fluidDue } from './fluid-due.js';
+import { classOf, tenantWeights, WEIGHT_CLASSES, type Workload } from './workload.js';
+import { WORKLOADS, type WorkloadSettings } from './workloads.js';
+
+/** What is compared, and under what. */
+export interface StudySettings extends WorkloadSettings {
+  /** Names as `makeDiscipline` takes them. */
+  readonly disciplines: readonly string[];
+  /** Names of `WORKLOADS`. */
+  readonly workloads: readonly string[];
+  /** A clock of the host, ns; decisions are timed by it. Nothing else depends on it. */
+  readonly hostClockNs: () => bigint;
+}
+
+/** Windows into which a run is divided, for shares over time. */
+export const WINDOWS = 50;
+
+/** Waiting of the frames of one class: from when a frame joins its queue to when its last bit has left. */
+export interface ClassDelay {
+  readonly weight: number;
+  readonly frames: number;
+  /** Undefined when no frame left. */
+  readonly p50Ns: number | undefined;
+  readonly p99Ns: number | undefined;
+}
+
+/** One discipline under one workload. */
+export interface DisciplineFinding {
+  readonly discipline: string;
+  /** Jain's index of what each context got of its due, over the whole run. */
+  readonly jainIndex: number;
+  /** The same in each window, and the mean of it: says whether it was fair at every moment. */
+  readonly windowJainIndex: number;
+  /** Largest |S_i/w_i - S_j/w_j| while both were backlogged, bytes a unit of weight; and of whom. */
+  readonly largestGapBytes: number;
+  readonly pair: readonly [number, number] | null;
+  /** What the discipline promises that pair; null where it promises nothing. */
+  readonly boundBytes: number | null;
+  /** Pairs that broke their bound. */
+  readonly broken: number;
+  readonly delays: readonly ClassDelay[];
+  /** What each class got of its due. */
+  readonly gotOfDue: readonly number[];
+}
+
+/** What a plot shows and a table does not. */
+export interface FindingCurves {
+  /** Bytes that left, a row a window, a column a context. */
+  readonly sentBytes: readonly Float64Array[];
+  /** Delays at the percentiles 0, 1, ... 100, ns, a row a class. */
+  readonly delayPercentilesNs: readonly (readonly number[])[];
+  /** Calls of the discipline a frame, all together, ns on this host. */
+  readonly decisionNs: number;
+}
+
+/** All disciplines under one workload. */
+export interface WorkloadFinding {
+  readonly workload: Workload;
+  readonly dueBytes: readonly Float64Array[];
+  readonly findings: readonly (DisciplineFinding & FindingCurves)[];
+}
+
+/**
+ * Puts disciplines before workloads, one at a time.
+ * @throws RangeError for a name that does not exist.
+ */
+export class FairnessStudy {
+  readonly #settings: StudySettings;
+
+  constructor(settings: StudySettings) {
+    this.#settings = settings;
+    for (const name of settings.disciplines) this.#make(name);
+    for (const name of settings.workloads) entryOf(name);
+  }
+
+  /** Yields after each discipline, with the fraction that is done, and returns everything. */
+  *run(): Generator<{ readonly fraction: number; readonly step: string }, WorkloadFinding[]> {
+    const { workloads, disciplines, linkBps, durationNs } = this.#settings;
+    const results: WorkloadFinding[] = [];
+    for (const [index, name] of workloads.entries()) {
+      const { meaning, make } = entryOf(name);
+      const workload: Workload = { name, meaning, linkBps, durationNs, ...make(this.#settings) };
+      const dueBytes = fluidDue(workload, WINDOWS);
+      const findings: (DisciplineFinding & FindingCurves)[] = [];
+      for (const [turn, discipline] of disciplines.entries()) {
+        yield {
+          fraction: (index + turn / disciplines.length) / workloads.length,
+          step: `${name}, ${discipline}`,
+        };
+        findings.push(this.#find(workload, dueBytes, discipline));
+      }
+      results.push({ workload, dueBytes, findings });
+    }
+    return results;
+  }
+
+  #find(
+    workload: Workload,
+    dueBytes: readonly Float64Array[],
+    name: string,
+  ): DisciplineFinding & FindingCurves {
+    const contexts = workload.contenders.length;
+    const meter = new FairnessMeter(this.#make(name));
+    const log = new CallLog(meter);
+    const sentBytes = Array.from({ length: WINDOWS }, () => new Float64Array(contexts));
+    const waits: number[][] = WEIGHT_CLASSES.map(() => []);
+    const contest = new Contest(workload, log, (context, bytes, waitedNs, endNs) => {
+      const window = Math.min(WINDOWS - 1, Math.floor((endNs * WINDOWS) / workload.durationNs));
+      const row = sentBytes[window];
+      if (row !== undefined) row[context] = (row[context] ?? 0) + bytes;
+      waits[classOf(context)]?.push(waitedNs);
+    });
+    contest.run();
+    for (const list of waits) list.sort((one, other) => one - other);
+    const { largestGapBytes, pair, boundBytes, broken } = meter.report();
+    const windowIndices = sentBytes.map((row, window) => jainOf(row, dueBytes[window] ?? new Float64Array()));
+    const sent = columnSums(sentBytes, contexts);
+    const due = columnSums(dueBytes, contexts);
+    return {
+      discipline: name,
+      jainIndex: jainOf(sent, due),
+      windowJainIndex: windowIndices.reduce((sum, index) => sum + index, 0) / WINDOWS,
+      largestGapBytes,
+      pair: pair ?? null,
+      boundBytes: boundBytes ?? null,
+      broken,
+      delays: WEIGHT_CLASSES.map((weight, index) => ({
+        weight,
+        frames: waits[index]?.length ?? 0,
+        p50Ns: percentile(waits[index], 50),
+        p99Ns: percentile(waits[index], 99),
+      })).slice(0, contexts),
+      gotOfDue: gotOfDue(sent, due).slice(0, contexts),
+      sentBytes,
+      delayPercentilesNs: waits.map((list) =>
+        list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => percentile(list, index) ?? 0),
+      ),
+      decisionNs: this.#timeDecisions(log, name),
+    };
+  }
+
+  /** The best of a few plays: what disturbs a host only ever adds time. */
+  #timeDecisions(log: CallLog, name: string): number {
+    const { hostClockNs } = this.#settings;
+    let best = Number.POSITIVE_INFINITY;
+    for (let play = 0; play < PLAYS; play += 1) {
+      const fresh = this.#make(name);
+      const beginNs = hostClockNs();
+      log.play(fresh);
+      best = Math.min(best, Number(hostClockNs() - beginNs));
+    }
+    return best / Math.max(1, log.decisions);
+  }
+
+  #make(name: string) {
+    const { contexts, linkBps } = this.#settings;
+    return makeDiscipline(name, { linkBps, tenantWeights: tenantWeights(contexts) });
+  }
+}
+
+/** Names of all disciplines that stand by themselves. */
+export const ALL_DISCIPLINES: readonly string[] = DISCIPLINES.map(({ name }) => name);
+/** Names of all workloads. */
+export const ALL_WORKLOADS: readonly string[] = WORKLOADS.map(({ name }) => name);
+
+const PLAYS = 3;
+
+function entryOf(name: string) {
+  const entry = WORKLOADS.find((candidate) => candidate.name === name);
+  if (entry !== undefined) return entry;
+  throw new RangeError(`workload is "${name}", expected one of: ${ALL_WORKLOADS.join(', ')}`);
+}
+
+/** Of those who were due anything. */
+function jainOf(sent: Float64Array, due: Float64Array): number {
+  const shares: number[] = [];
+  for (const [context, bytes] of due.entries()) if (bytes > 0) shares.push((sent[context] ?? 0) / bytes);
+  return jainIndex(shares);
+}
+
+function columnSums(rows: readonly Float64Array[], columns: number): Float64Array {
+  const sums = new Float64Array(columns);
+  for (const row of rows)
+    for (const [column, value] of row.entries()) sums[column] = (sums[column] ?? 0) + value;
+  return sums;
+}
+
+function gotOfDue(sent: Float64Array, due: Float64Array): number[] {
+  const got = WEIGHT_CLASSES.map(() => 0);
+  const owed = WEIGHT_CLASSES.map(() => 0);
+  for (const [context, bytes] of due.entries()) {
+    const index = classOf(context);
+    owed[index] = (owed[index] ?? 0) + bytes;
+    got[index] = (got[index] ?? 0) + (sent[context] ?? 0);
+  }
+  return got.map((bytes, index) => ((owed[index] ?? 0) > 0 ? bytes / (owed[index] ?? 1) : 1));
+}
+
+/** Nearest rank of a sorted list. */
+function percentile(sorted: readonly number[] | undefined, percent: number): number | undefined {
+  if (sorted === undefined || sorted.length === 0) return undefined;
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
+}

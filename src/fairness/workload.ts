@@ -1,0 +1,71 @@
+import type { Share } from '../../scheduler/discipline.js';
+
+/** Who takes part in a contest for a link. */
+export interface Contender {
+  readonly share: Share;
+  /** Its frames have these sizes by turns, bytes as in a capture. */
+  readonly frameBytes: readonly number[];
+}
+
+/**
+ * - `join`, `leave`: the context takes part, or no longer; what waits is lost with it.
+ * - `begin`, `end`: it wants to send as much as it may, or no longer; what waits at the end is withdrawn.
+ * - `arrive`: one frame of `bytes` joins its queue.
+ */
+export type WorkloadEventKind = 'join' | 'leave' | 'begin' | 'end' | 'arrive';
+
+/** Something that happens to one context, whatever the discipline decides. */
+export interface WorkloadEvent {
+  readonly atNs: number;
+  readonly kind: WorkloadEventKind;
+  readonly context: number;
+  /** Of the frame that arrives; 0 for the other kinds. */
+  readonly bytes: number;
+}
+
+/** What every discipline is put before, frame for frame alike. */
+export interface Workload {
+  readonly name: string;
+  /** One line. */
+  readonly meaning: string;
+  readonly contenders: readonly Contender[];
+  /** In the order of time. */
+  readonly events: readonly WorkloadEvent[];
+  readonly linkBps: number;
+  readonly durationNs: number;
+}
+
+/** Contexts have these weights by turns; those of one weight are a class. */
+export const WEIGHT_CLASSES = [1, 2, 4, 8] as const;
+
+/** Class of a context. */
+export function classOf(context: number): number {
+  return context % WEIGHT_CLASSES.length;
+}
+
+/**
+ * What a context of a class is entitled to, said in every way that a discipline may ask for: by weight, by priority
+ * (the heaviest first), by deadline (the heavier the sooner), and by tenant (a class is a tenant).
+ */
+export function shareOf(context: number): Share {
+  const index = classOf(context);
+  const weight = WEIGHT_CLASSES[index] ?? 1;
+  return {
+    weight,
+    priority: WEIGHT_CLASSES.length - 1 - index,
+    deadlineNs: LONGEST_DEADLINE_NS / weight,
+    tenant: index,
+  };
+}
+
+/** Weights of the tenants under which a hierarchy owes each context what a flat discipline owes it. */
+export function tenantWeights(contexts: number): Record<number, number> {
+  const weights: Record<number, number> = {};
+  for (let context = 0; context < contexts; context += 1) {
+    const { tenant = 0, weight } = shareOf(context);
+    weights[tenant] = (weights[tenant] ?? 0) + weight;
+  }
+  return weights;
+}
+
+const LONGEST_DEADLINE_NS = 8_000_000;
