@@ -206,7 +206,7 @@ describe('the frame table', () => {
         });
         fc.modelRun(() => ({ model: new Paper(), real: { table, memory, heard } }), script);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

@@ -103,7 +103,7 @@ export function protectionSpecs(title: string, make: () => Protection, claims: C
     });
 
     it('stops everything of a port when it is closed, whenever that is', () => {
-      for (let ns = 0; ns < 60_000; ns += 2500) {
+      for (let ns = 0; ns < 60_000; ns += 4700) {
         const machine = new Machine(make());
         const [guest, other] = [machine.guest(1), machine.guest(2)];
         machine.run();
@@ -207,7 +207,7 @@ export function protectionSpecs(title: string, make: () => Protection, claims: C
           at.machine.run(SETTLE_NS);
           expect(at.stolen()).toEqual({ leaked: [], changed: [] });
         }),
-        { numRuns: 25 },
+        { numRuns: 15 },
       );
     });
   });

@@ -228,7 +228,7 @@ for (const transfer of ['copy', 'flip'] as const) {
           }
           unharmed(machine, victim, page);
         }),
-        { numRuns: 40 },
+        { numRuns: 25 },
       );
     });
   });
