@@ -14,6 +14,8 @@ export interface StageOptions {
   readonly switching?: boolean;
   /** Guests with an open port that do nothing, between attacker and victim. @defaultValue 0 */
   readonly bystanders?: number;
+  /** How long the run is in all, ns. @defaultValue 8 ms */
+  readonly lastsNs?: number;
 }
 
 /** A script cannot be played: there is nothing of the kind that it attacks. */

@@ -1,6 +1,6 @@
 import type { Cell } from './matrix.js';
 
-/** How sure a source is; docs/published-results.md explains the marks. */
+/** How sure a source is: confirmed, second hand, derived, remembered and consistent, remembered. */
 export type Mark = 'S' | 'S2' | 'D' | 'M+' | 'M';
 
 /** What is known, or follows, about one attack before anything is run. */
@@ -116,7 +116,13 @@ export const EXPECTATIONS: readonly Expectation[] = [
   row('jumbo-hog-fifo', EVERYWHERE, 'a ring that is never empty is never left', QUEUES, 'D'),
   row('mac-spoofing', [], 'the card (or the bridge) compares the source address', CARD, 'D'),
   row('payload-after-check', [], 'it compares the bytes that it is about to send', CARD, 'D'),
-  row('broadcast-flood', [], 'a fifth of the wire in small frames can be received', CARD, 'D'),
+  row(
+    'broadcast-flood',
+    EVERYWHERE,
+    'frames that are for everybody take everybody’s time; who may reach memory is another question',
+    'Mogul, Ramakrishnan, ACM TOCS 1997: receive livelock',
+    'M',
+  ),
   row('card-foreign-guest', UNTRANSLATED, 'only an access gate stops a card that errs', ATC, 'M'),
   row(
     'card-unasked',
@@ -162,8 +168,8 @@ export const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     attack: 'broadcast-flood',
-    approaches: ['iommu:single-use', 'iommu:shared', 'iommu:deferred', 'iommu:contiguous'],
-    heading: 'A flood that costs an unmap a frame',
+    approaches: ['driver-domain'],
+    heading: 'A flood that the bridge has no time for',
   },
 ];
 

@@ -32,15 +32,16 @@ export function matrixText(
 ): string {
   const heads = approaches.map(({ name }) => headLines(name));
   const height = Math.max(...heads.map(({ length }) => length));
-  const lines: string[] = [];
+  // What comes before a colon is common to several: it stands on top, the rest on the rule, as short as it is.
+  const lines = [
+    rowText(
+      '',
+      approaches.map(({ name }) => (name.includes(':') ? name.slice(0, name.indexOf(':')) : '')),
+    ),
+  ];
   for (let line = 0; line < height; line += 1) {
-    // Heads stand on the rule, as short as they are.
-    lines.push(
-      rowText(
-        '',
-        heads.map((head) => head[line - (height - head.length)] ?? ''),
-      ),
-    );
+    const words = heads.map((head) => head[line - (height - head.length)] ?? '');
+    lines.push(rowText('', words));
   }
   lines.push('-'.repeat(NAME_WIDTH + CELL_WIDTH * approaches.length));
   const of = new Map(cells.map((cell) => [`${cell.attack} ${cell.approach}`, cell]));
@@ -79,7 +80,8 @@ function cellText(cell: Cell | undefined): string {
 /** A name a part a line, each cut to the width of a column. */
 function headLines(name: string): string[] {
   return name
-    .split(/[-:]|(?<=\+)/u)
+    .slice(name.indexOf(':') + 1)
+    .split(/-|(?<=\+)/u)
     .map((part) => (part.length > HEAD_WIDTH ? `${part.slice(0, HEAD_WIDTH - 1)}.` : part));
 }
 

@@ -14,8 +14,16 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   const explained = text(options.explain)?.split(',');
   if (explained !== undefined && explained.length > 2)
     throw new UsageError(`--explain is "${explained.join(',')}", expected ATTACK or ATTACK,APPROACH`);
-  const attacks = choose('--attacks', ATTACKS, explained?.[0] ?? text(options.attacks));
-  const approaches = choose('--protection', APPROACHES, explained?.[1] ?? text(options.protection));
+  const attacks = choose(
+    explained?.[0] === undefined ? '--attacks' : '--explain',
+    ATTACKS,
+    explained?.[0] ?? text(options.attacks),
+  );
+  const approaches = choose(
+    explained?.[1] === undefined ? '--protection' : '--explain',
+    APPROACHES,
+    explained?.[1] ?? text(options.protection),
+  );
   const seed = readSeed(text(options.seed));
   const total = attacks.length * approaches.length;
   const progress = new ProgressLine(io);

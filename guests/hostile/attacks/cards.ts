@@ -183,9 +183,13 @@ export const CARD_ATTACKS: readonly Attack[] = [
     play: always((scene) => {
       const { label, address } = vectorRing(scene);
       scene.watch(label, address);
-      scene.rogue.write(scene.requesterOf(scene.attacker.port), address, scene.marked(64));
-      scene.run(SETTLE_NS);
+      const requester = scene.requesterOf(scene.attacker.port);
+      scene.rogue.write(requester, address, scene.marked(64));
+      scene.run(WATCH_STEP_NS);
       scene.look();
+      // Whoever is interrupted now finds a producer index that nobody wrote in earnest.
+      scene.host.bus.raise();
+      scene.run(SETTLE_NS);
     }),
   },
 ];

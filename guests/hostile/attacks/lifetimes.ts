@@ -75,6 +75,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
       'the producer index goes past the last entry, into old ones whose page has long been the victim’s',
     by: 'guest',
     target: 'another guest',
+    stage: { lastsNs: 15_000_000 },
     play: always((scene) => {
       const page = sendLap(scene);
       scene.run(EVERYTHING_SETTLED_NS);

@@ -6,7 +6,7 @@ import { type Attack, always } from '../attack.js';
 import { headerBytes } from '../hostile-guest.js';
 import { DROP_MAC, type Scene } from '../scene.js';
 
-const STORM_NS = 10_000_000;
+const STORM_NS = 6_000_000;
 const BROADCAST = 0xffffffffffff;
 const ATTACKER_SOURCE = 7;
 /** Doorbells that one unit of the attacker's work rings. */
@@ -136,7 +136,7 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'broadcast-flood',
-    meaning: 'small broadcast frames at a fifth of the wire, which the card hands to every other guest',
+    meaning: 'small broadcast frames at two fifths of the wire, which the card hands to every other guest',
     by: 'guest',
     target: 'service',
     stage: { switching: true },
@@ -148,7 +148,7 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
         source: scene.attacker.port.mac,
         destination: BROADCAST,
         sizes: fixedSize('attacker', 60),
-        wireRateBps: 200e6,
+        wireRateBps: 400e6,
       });
       scene.attacker.drive({ refillBatch: 8 }).attach(source);
     }),

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ATTACKS } from '../../../guests/hostile/index.js';
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import { attackDocument } from '../../../src/attack/attack-document.js';
+import { compareCell, EXPECTATIONS, EXPLANATIONS } from '../../../src/attack/expectations.js';
+import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
+import { matrixText } from '../../../src/attack/matrix-text.js';
+
+const THREATS = readFileSync(new URL('../../../docs/threats.md', import.meta.url), 'utf8');
+const approachNames = APPROACHES.map(({ name }) => name);
+const attackNames = ATTACKS.map(({ name }) => name);
+
+describe('the whole matrix', () => {
+  let cells: Cell[] = [];
+  const verdictOf = (attack: string, approach: string) =>
+    cells.find((cell) => cell.attack === attack && cell.approach === approach)?.verdict;
+
+  beforeAll(() => {
+    cells = [...playMatrix(WHOLE_MATRIX)];
+  }, 120_000);
+
+  it('has a cell for each attack on each approach, and few of them do not apply', () => {
+    expect(ATTACKS.length).toBeGreaterThanOrEqual(18);
+    expect(cells).toHaveLength(ATTACKS.length * APPROACHES.length);
+    const without = cells.filter(({ verdict }) => verdict === 'not-applicable');
+    expect(without.length * 50).toBeLessThan(cells.length);
+  });
+
+  it('differs from what the literature expects only where docs/threats.md explains it', () => {
+    const unexplained = cells
+      .map(compareCell)
+      .filter((comparison) => comparison?.asExpected === false && comparison.explainedBy === undefined);
+    expect(unexplained).toEqual([]);
+  });
+
+  it('needs every explanation that there is', () => {
+    for (const { attack, approaches } of EXPLANATIONS) {
+      for (const approach of approaches) {
+        const cell = cells.find(
+          (candidate) => candidate.attack === attack && candidate.approach === approach,
+        );
+        expect(
+          cell === undefined ? undefined : compareCell(cell)?.asExpected,
+          `${attack} on ${approach}`,
+        ).toBe(false);
+      }
+    }
+  });
+
+  it('has no guest in another guest’s memory or name, or in the hypervisor, under what claims to keep it out', () => {
+    const unclaimed = new Set(['none', 'nodma']);
+    const known = ['foreign-page-crowd on dev', 'use-after-unmap on iommu:deferred'];
+    const broken = cells.filter(({ attack, approach, verdict }) => {
+      const { by, target } = ATTACKS.find(({ name }) => name === attack) ?? {};
+      const between = target === 'another guest' || target === 'the hypervisor' || target === 'identity';
+      return by === 'guest' && between && verdict === 'succeeded' && !unclaimed.has(approach);
+    });
+    expect(broken.map(({ attack, approach }) => `${attack} on ${approach}`).sort()).toEqual(known);
+  });
+
+  it('tells the two gates apart: each stops what the other lets through', () => {
+    expect(verdictOf('foreign-page-read', 'none')).toBe('succeeded');
+    expect(verdictOf('foreign-page-read', 'cdna')).toBe('blocked-at-set-up');
+    expect(verdictOf('foreign-page-read', 'iommu:single-use')).toBe('blocked-at-access');
+    expect(verdictOf('card-foreign-guest', 'cdna')).toBe('succeeded');
+    expect(verdictOf('card-foreign-guest', 'cdna+iommu')).toBe('blocked-at-access');
+  });
+
+  it('fits 100 columns, a row an attack', () => {
+    const lines = matrixText(ATTACKS, APPROACHES, cells).split('\n');
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
+    for (const name of attackNames)
+      expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(1);
+  });
+});
+
+describe('a part of the matrix', () => {
+  const part = {
+    attacks: ATTACKS.filter(({ name }) =>
+      ['foreign-page-write', 'use-after-unmap', 'card-borrowed-id'].includes(name),
+    ),
+    approaches: APPROACHES.filter(({ name }) => ['none', 'cdna', 'iommu:deferred'].includes(name)),
+  };
+
+  it('is the same document every time, and the same verdicts with another seed', () => {
+    const play = (seed: number) => attackDocument(seed, [...playMatrix({ ...part, seed })]);
+    const first = play(1);
+    expect(play(1)).toBe(first);
+    const verdicts = (document: string) =>
+      (JSON.parse(document) as { cells: { verdict: string }[] }).cells.map(({ verdict }) => verdict);
+    expect(verdicts(play(77))).toEqual(verdicts(first));
+  }, 60_000);
+});
+
+describe('the table of expectations', () => {
+  it('has one row an attack and names nothing that does not exist', () => {
+    expect(EXPECTATIONS.map(({ attack }) => attack)).toEqual(attackNames);
+    for (const { succeedsOn } of EXPECTATIONS)
+      for (const name of succeedsOn) expect(approachNames).toContain(name);
+  });
+
+  it('has its explanations, and every attack, in docs/threats.md', () => {
+    for (const { heading } of EXPLANATIONS) expect(THREATS).toContain(`### ${heading}\n`);
+    for (const name of attackNames) expect(THREATS).toContain(`\`${name}\``);
+  });
+});
