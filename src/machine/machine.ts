@@ -66,8 +66,12 @@ export class Machine {
     );
     const rateBps = nic.rateBps ?? DEFAULT_NIC.rateBps;
     const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
-    const memoryBytes =
-      memoryMegabytes === undefined ? guestBytes + 512 * 2 ** 20 : memoryMegabytes * 2 ** 20;
+    // A page a slot for shadows of buffers, and what tables and rings of a guest take.
+    const ownBytes = specs.reduce(
+      (sum, { spec }) => sum + (spec.transmitSlots + spec.receiveSlots) * 4096 + 2 ** 18,
+      512 * 2 ** 20,
+    );
+    const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
 
     this.partner = new LinkPartner(this.kernel, {
       ...DEFAULT_LINK,
