@@ -1,7 +1,8 @@
 import type { Experiment } from './experiment.js';
 import { iommuHardware } from './iommu-hardware/experiment.js';
+import { walkCost } from './walk-cost/experiment.js';
 
 export type { Experiment, ExperimentOutcome, ExperimentRequest } from './experiment.js';
 
 /** Every experiment that `reproduce` knows, in the order in which `reproduce all` runs them. */
-export const EXPERIMENTS: readonly Experiment[] = [iommuHardware];
+export const EXPERIMENTS: readonly Experiment[] = [iommuHardware, walkCost];
