@@ -27,7 +27,7 @@ export function requireQuantum(discipline: string, quantumBytes: number): number
  * - Complexity: O(1) a decision when quantumBytes >= the largest frame, since each visit then sends. With a
  *   smaller quantum a decision may pass over everybody L_max / quantumBytes times.
  * - Fairness: between any two instants at which both have been backlogged throughout,
- *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j  (theorem 4.2 of the paper, with the
+ *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j  (the theorem of the paper, with the
  *   sharp deficit bound L - 1; the deficit is a whole number below the head that it could not cover).
  * - Delay: a latency-rate server with latency ((F - Q_i)(1 + (L_i - 1)/Q_i) + sum over others of (L_j - 1)) / r
  *   to the first bit, L_i / r more to the last.

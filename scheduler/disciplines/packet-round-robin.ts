@@ -9,7 +9,7 @@ import { Roster } from './roster.js';
  * - Complexity: O(1) a decision.
  * - Fairness: two backlogged contexts differ by at most one frame. In bytes it promises nothing: a context
  *   that sends 9,018-byte frames gets 150 times the bytes of one that sends 60-byte frames.
- * - Delay: a frame at the head waits for at most one frame of each other context, (N-1) L_max / r.
+ * - Delay: a frame at the head waits for at most one frame of each other context and the one under way, N L_max / r.
  */
 export class PacketRoundRobin implements Discipline {
   readonly name: string = 'prr';

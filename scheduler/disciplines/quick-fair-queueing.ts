@@ -23,7 +23,7 @@ const ALL_GROUPS = 0x7fffffff;
  *
  * - Complexity: O(1) a decision, whatever the number of contexts; no loop over them or over groups. (A
  *   withdrawal, which is a fault, files the 31 groups anew.)
- * - Fairness: worst-case fair index 3 sigma_i w_i + 2 L_max w_i/W bytes (section IV there). Pairwise,
+ * - Fairness: worst-case fair index 3 sigma_i w_i + 2 L_max w_i/W bytes. Pairwise,
  *   |S_i/w_i - S_j/w_j| <= 4 (sigma_i + sigma_j) + 2 L_max/W, since a waiting frame starts no later than
  *   V + 2 sigma_i and no earlier than V - 2 sigma_i - L_max/W.
  * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + (3 sigma_i W + 2 L_max)/r.

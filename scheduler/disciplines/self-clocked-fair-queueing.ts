@@ -10,7 +10,7 @@ import { requireTagWeight } from './weights.js';
  * frame in service: the queue is its own clock, and no reference system has to be followed.
  *
  * - Complexity: O(log n) a decision.
- * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j (theorem 1).
+ * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j.
  * - Delay: a latency-rate server with latency L_i/r_i + (N-1) L_max/r (D. Stiliadis and A. Varma,
  *   "Latency-Rate Servers", IEEE/ACM ToN 6(5), 1998): it grows with the number of contexts.
  *

@@ -18,9 +18,9 @@ export interface StartTimeFairQueueingOptions extends TagTableOptions {
  *
  * - Complexity: O(log n) a decision.
  * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j, whatever the rate of the
- *   link does meanwhile (theorem 1). No packet scheduler can promise less than half of that.
+ *   link does meanwhile. No packet scheduler can promise less than half of that.
  * - Delay: a frame of l bytes leaves by its expected arrival time + (sum over others of L_n + l) / C, if the
- *   weights are rates that C can carry (theorem 4). Needs `linkBps`, by which it knows when the link is idle;
+ *   weights are rates that C can carry. Needs `linkBps`, by which it knows when the link is idle;
  *   without it a frame that comes while the last one is on the link may wait for one more of each other.
  *
  * Tags are exact; see TagTable for that and for overflow.

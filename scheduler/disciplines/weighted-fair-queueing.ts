@@ -25,10 +25,10 @@ const RESTART_ABOVE_UNITS = 2 ** 40;
  * - Complexity: O(log n) a frame, amortised: one that arrives may end the service of others in the fluid system.
  * - Fairness: with C_i = min((N-1) L_max/w_i, L_max / smallest weight), while both are backlogged
  *   |S_i/w_i - S_j/w_j| <= max(C_j + L_max/w_i + L_j/w_j, C_i + L_max/w_j + L_i/w_i) (D. Stiliadis and A. Varma,
- *   "Latency-Rate Servers", 1998, table I). It may run far ahead of the fluid system: 10 frames of a context of
+ *   "Latency-Rate Servers", IEEE/ACM ToN 6(5), 1998). It may run far ahead of the fluid system: 10 frames of a context of
  *   weight 10 go before any of ten others of weight 1, which is what WF2Q was made against.
- * - Delay: a frame leaves no later than L_max / r after the fluid system has finished it (Parekh and Gallager,
- *   theorem 1), hence a latency of L_i/r_i + L_max/r.
+ * - Delay: a frame leaves no later than L_max / r after the fluid system has finished it (Parekh and
+ *   Gallager), hence a latency of L_i/r_i + L_max/r.
  *
  * It has to be told of every frame as it arrives (`arrived`). A caller that tells only of heads of line gets
  * frames that arrive when they reach the head, which is fair but no longer bounded by the fluid system.

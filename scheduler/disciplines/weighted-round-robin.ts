@@ -11,7 +11,8 @@ import { widened } from './widened.js';
  * - Complexity: O(1) a decision.
  * - Fairness: in frames, two backlogged contexts differ by at most one frame a unit of weight. In bytes it
  *   promises nothing unless all frames have one size L: then |S_i/w_i - S_j/w_j| <= L.
- * - Delay: a frame at the head waits for at most the visits of the others, sum over j of w_j L_j / r.
+ * - Delay: a frame at the head waits for at most the visits of the others and the frame under way,
+ *   (sum over j of w_j L_j + L_max) / r.
  */
 export class WeightedRoundRobin implements Discipline {
   readonly name: string = 'wrr';

@@ -33,9 +33,13 @@ export class Timeline {
 
   /** The last `maxLines` lines. Arrivals of one context at one instant share a line. */
   print(maxLines = 48): string {
-    const contexts = [...new Set(this.#entries.map((entry) => entry.context))].sort((a, b) => a - b);
+    // One that joins and does nothing else is no part of the story.
+    const active = this.#entries.filter((entry) => entry.event !== 'join');
+    const told = active.length > 0 ? active : this.#entries;
+    const contexts = [...new Set(told.map((entry) => entry.context))].sort((a, b) => a - b);
     const rows: { atNs: number; context: number; event: LinkEvent; text: string }[] = [];
     for (const { atNs, event, context, value } of this.#entries) {
+      if (!contexts.includes(context)) continue;
       const last = rows.at(-1);
       const text = MARKS[event] + (value > 0 ? `${value}` : '');
       if (event === 'arrive' && last?.event === 'arrive' && last.atNs === atNs && last.context === context) {

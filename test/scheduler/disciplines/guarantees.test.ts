@@ -172,10 +172,10 @@ describe('delay at a reserved rate r_i = r w_i/W', () => {
       bound: (contexts: number, bytes: number) => ((contexts - 1) * LARGEST + bytes) * NS_A_BYTE,
     },
     {
-      name: 'SCFQ: expected arrival + l/r_i + (N-1) L_max/r, and the frame under way',
+      name: 'SCFQ: expected arrival + l/r_i + (N-1) L_max/r',
       make: () => new SelfClockedFairQueueing(),
       bound: (contexts: number, bytes: number, nsAByte: number) =>
-        bytes * nsAByte + contexts * LARGEST * NS_A_BYTE,
+        bytes * nsAByte + (contexts - 1) * LARGEST * NS_A_BYTE,
     },
   ];
   it.each(cases)('$name', ({ make, bound }) => {

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { COMPOSITIONS, DISCIPLINES } from '../../../scheduler/disciplines/index.js';
+
+const page = readFileSync(new URL('../../../docs/scheduling.md', import.meta.url), 'utf8');
+
+describe('docs/scheduling.md', () => {
+  it.each(DISCIPLINES.map((entry) => [entry.name, entry] as const))(
+    'has the row of %s as the list has it',
+    (_name, entry) => {
+      const cells = [
+        `\`${entry.name}\``,
+        entry.meaning,
+        entry.paper,
+        entry.complexity,
+        entry.fairness,
+        entry.delay,
+      ];
+      expect(page).toContain(`| ${cells.join(' | ')} |`);
+    },
+  );
+
+  it('has every way to put them together', () => {
+    for (const { form, meaning } of COMPOSITIONS) expect(page).toContain(`| \`${form}\` | ${meaning} |`);
+  });
+});
