@@ -1,0 +1,204 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { frame, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
+import { IommuLab, SETTLE_NS, VENDORS } from './lab.js';
+
+const SLOTS = 16;
+const QUEUE_ENTRIES = 8;
+const CHUNK = 64;
+
+/** A buffer that the device was told of: a page of the guest at an address of the device's. */
+interface Buffer {
+  readonly direction: 'transmit' | 'receive';
+  readonly bus: number;
+  readonly frame: number;
+  /** Its number among the buffers of its direction. */
+  readonly sequence: number;
+  done: boolean;
+}
+
+/**
+ * What may be reached according to the papers, kept as a list of buffers and nothing else. A strategy's rule says
+ * for each buffer that there ever was whether the device still has it.
+ */
+class Paper {
+  readonly buffers: Buffer[] = [];
+  /** Buffers retired since the last flush (deferred). */
+  unflushed = new Set<Buffer>();
+  readonly #posted = { transmit: 0, receive: 0 };
+  readonly #finished = { transmit: 0, receive: 0 };
+
+  post(direction: Buffer['direction'], bus: number, at: number): void {
+    // An address that is used again belongs to the new buffer.
+    const before = this.buffers.findIndex((buffer) => buffer.bus === bus && buffer.done);
+    if (before >= 0 && bus >= 2 ** 40) this.buffers.splice(before, 1);
+    this.buffers.push({ direction, bus, frame: at, sequence: this.#posted[direction], done: false });
+    this.#posted[direction] += 1;
+  }
+
+  finish(direction: Buffer['direction'], upTo: number): void {
+    for (const buffer of this.buffers) {
+      if (buffer.direction !== direction || buffer.done || buffer.sequence >= upTo) continue;
+      buffer.done = true;
+      this.unflushed.add(buffer);
+      if (this.unflushed.size === QUEUE_ENTRIES) this.unflushed = new Set();
+    }
+    this.#finished[direction] = upTo;
+  }
+
+  /** All buffers of the range of 64 that this one is in are done. */
+  rangeDone({ direction, sequence }: Buffer): boolean {
+    return this.#finished[direction] >= (Math.floor(sequence / CHUNK) + 1) * CHUNK;
+  }
+}
+
+type Rule = (paper: Paper, buffer: Buffer) => boolean;
+
+/** The rules, in the words of Willmann et al. (2008), Linux, and Rubin et al. (2024). */
+const RULES: Readonly<Record<string, { readonly rule: Rule; readonly oneWay: boolean }>> = {
+  'single-use': { rule: (_, { done }) => !done, oneWay: true },
+  shared: {
+    rule: ({ buffers }, { frame: at }) => buffers.some((other) => other.frame === at && !other.done),
+    oneWay: false,
+  },
+  persistent: { rule: () => true, oneWay: false },
+  'direct-map': { rule: () => true, oneWay: false },
+  deferred: { rule: ({ unflushed }, buffer) => !buffer.done || unflushed.has(buffer), oneWay: true },
+  contiguous: { rule: (paper, buffer) => !paper.rangeDone(buffer), oneWay: true },
+};
+
+type Step =
+  | {
+      readonly kind: 'send' | 'offer';
+      readonly count: number;
+      readonly page: number;
+      readonly offset: number;
+    }
+  | { readonly kind: 'reclaim' | 'arrive' | 'wait' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('send' as const, 'offer' as const),
+      count: fc.integer({ min: 1, max: 8 }),
+      page: fc.nat(5),
+      offset: fc.nat(PAGE - 256),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('reclaim' as const, 'arrive' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
+);
+
+/** A driver that does one step, and a clerk who writes it down. */
+class Walk {
+  readonly lab: IommuLab;
+  readonly guest: TestGuest;
+  readonly paper = new Paper();
+  readonly pages: number[];
+  #sent = 0;
+  #offered = 0;
+  #received = 0;
+
+  constructor(lab: IommuLab) {
+    this.lab = lab;
+    this.guest = lab.guest(1, { transmitSlots: SLOTS, receiveSlots: SLOTS });
+    this.pages = Array.from({ length: 6 }, () => this.guest.page());
+  }
+
+  take(one: Step): void {
+    const { lab, guest, paper } = this;
+    if (one.kind === 'send' || one.kind === 'offer') {
+      for (let turn = 0; turn < one.count; turn += 1) {
+        const address = (this.pages[(one.page + turn) % this.pages.length] ?? 0) + one.offset;
+        if (one.kind === 'send') this.#send(address);
+        else this.#offer(address);
+      }
+    } else if (one.kind === 'reclaim') {
+      guest.reclaim();
+      paper.finish('transmit', guest.port.transmit.consumer());
+    } else if (one.kind === 'arrive') {
+      if (this.#received < this.#offered) {
+        lab.machine.arrive(frame(macOf(1), STRANGER, 80, this.#received));
+        lab.settle();
+        expect(guest.receive().length).toBe(1);
+        this.#received += 1;
+        paper.finish('receive', this.#received);
+      }
+    } else {
+      lab.settle(11_000_000);
+      paper.unflushed = new Set();
+    }
+    lab.settle();
+  }
+
+  #send(address: number): void {
+    this.guest.store(address, frame(STRANGER, macOf(1), 64, this.#sent));
+    if (this.guest.post({ address, length: 64 }) === 0) return;
+    this.paper.post('transmit', this.lab.busAddress(this.guest, 'transmit', this.#sent), address);
+    this.#sent += 1;
+    this.lab.settle();
+  }
+
+  #offer(address: number): void {
+    if (this.guest.postReceive({ address, length: 200 }) === 0) return;
+    this.paper.post('receive', this.lab.busAddress(this.guest, 'receive', this.#offered), address);
+    this.#offered += 1;
+  }
+}
+
+describe('what a device reaches, at every step of its driver', () => {
+  const cases = VENDORS.flatMap((vendor) => Object.keys(RULES).map((name) => ({ vendor, name })));
+  it.each(cases)('$name on $vendor: exactly what the strategy is known to leave open', ({ vendor, name }) => {
+    const { rule, oneWay } = RULES[name] ?? { rule: () => false, oneWay: false };
+    let reached = 0;
+    let stopped = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
+        const lab = IommuLab.with(name, vendor, { queueEntries: QUEUE_ENTRIES });
+        const walk = new Walk(lab);
+        for (const one of steps) {
+          walk.take(one);
+          for (const buffer of walk.paper.buffers) {
+            const writes = buffer.direction === 'receive';
+            const open = rule(walk.paper, buffer);
+            expect(lab.reach(walk.guest, buffer.bus, writes)).toBe(open ? buffer.frame : undefined);
+            // A transfer's mapping is for its direction alone (Linux, dma_info_to_prot).
+            if (oneWay) expect(lab.reach(walk.guest, buffer.bus, !writes)).toBeUndefined();
+            if (open) reached += 1;
+            else stopped += 1;
+          }
+          lab.settle();
+        }
+        lab.machine.host.protection.closePort(walk.guest.port);
+        lab.settle(SETTLE_NS);
+        expect(lab.machine.host.frames.pinnedFrames).toBe(0);
+      }),
+      { numRuns: 25 },
+    );
+    expect(reached).toBeGreaterThan(100);
+    if (name !== 'persistent' && name !== 'direct-map') expect(stopped).toBeGreaterThan(100);
+  });
+
+  it.each(VENDORS)('shadow-copy on %s: no page of the guest, ever', (vendor) => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 25 }), (steps) => {
+        const lab = IommuLab.with('shadow-copy', vendor);
+        const walk = new Walk(lab);
+        const { frames } = lab.machine.host;
+        for (const one of steps) {
+          walk.take(one);
+          for (const { bus, direction } of walk.paper.buffers) {
+            const physical = lab.reach(walk.guest, bus, direction === 'receive');
+            expect(frames.kind(Math.floor((physical ?? 0) / PAGE))).toBe('shadow');
+          }
+          for (const page of walk.pages) {
+            expect(lab.reach(walk.guest, page, false)).toBeUndefined();
+            expect(lab.reach(walk.guest, page, true)).toBeUndefined();
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
