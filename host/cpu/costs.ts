@@ -89,7 +89,7 @@ export function costTable(overrides: Partial<Record<CostName, number>> = {}): Re
     Object.entries(COSTS).map(([name, { cycles }]) => [name, cycles]),
   ) as Record<CostName, number>;
   for (const [name, cycles] of Object.entries(overrides)) {
-    if (!(name in table))
+    if (!Object.hasOwn(table, name))
       throw new RangeError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
     if (!Number.isFinite(cycles) || cycles < 0) {
       throw new RangeError(`costs.${name} is ${cycles}, expected cycles >= 0`);
