@@ -18,7 +18,7 @@ export interface Claims {
   readonly separates?: number;
   /** The guest's own memory outside of the buffers that are in use. */
   readonly ownMistakes: boolean;
-  /** What a faulty card does of its own accord. */
+  /** What is not the guest's, from a card that acts of its own accord in the guest's name. */
   readonly device: boolean;
 }
 
@@ -73,8 +73,8 @@ export const APPROACHES: readonly Approach[] = [
     name: 'driver-domain',
     title: 'driver domain',
     meaning: 'a fake device: a domain of its own has the card, bridges, and copies frames through grants',
-    // Its own card can do whatever it likes, and the guest's buffers are all that it is ever told of.
-    claims: { ...EVERYTHING, device: false },
+    // Grants are for pages that the guest names; the card itself is the driver domain's, and reaches everything.
+    claims: { hypervisor: true, interGuest: true, ownMistakes: false, device: false },
     make: () => new DriverDomain(),
   },
   {
@@ -95,7 +95,7 @@ export const APPROACHES: readonly Approach[] = [
     name: 'cdna+iommu',
     title: 'CDNA and IOMMU',
     meaning: 'both gates: the hypervisor checks each descriptor, the IOMMU each access',
-    claims: EVERYTHING,
+    claims: { ...EVERYTHING, ownMistakes: false },
     make: () => new CdnaIommu(),
   },
 ];
