@@ -1,3 +1,4 @@
+import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
 import type { RunResult } from '../machine/run-result.js';
 import { counts, decimal, megabits, microseconds, percent, whole } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
@@ -27,6 +28,8 @@ const COST: readonly Cell[] = [
   ['idle\n%', (run) => percent(run.cpu.idleFraction)],
   ['hyper-\ncalls', (run) => whole(run.hypercalls)],
   ['pins', (run) => whole(run.pins.taken)],
+  ['pinned\nMB', (run) => decimal((run.memory.mostPinnedFrames * FRAME_BYTES) / 1e6, 1)],
+  ['gate\nns', (run) => decimal(run.accessGate.meanDelayNs, 1)],
   ['inter-\nrupts', (run) => whole(run.interrupts.physical)],
   ['virtual\nirqs', (run) => whole(run.interrupts.virtual)],
 ];
@@ -38,7 +41,7 @@ const LOSSES: readonly Cell[] = [
 
 /**
  * Runs of one scenario side by side: what the guests got, what it cost, what was lost; a row an approach in each.
- * No line is longer than 80 columns while the reasons are few.
+ * No line is longer than 100 columns while the reasons are few.
  */
 export function comparisonText(heading: RunHeading, runs: readonly RunResult[]): string {
   const [first] = runs;
