@@ -173,10 +173,8 @@ interface Tune {
 
 function tuneOf(capture: Capture | undefined): Tune {
   const frames = capture?.frames ?? [];
-  const beginNs = frames.reduce(
-    (earliest, { timeNs }) => (timeNs >= earliest ? earliest : timeNs),
-    frames[0]?.timeNs ?? 0n,
-  );
+  let beginNs = frames[0]?.timeNs ?? 0n;
+  for (const { timeNs } of frames) if (timeNs < beginNs) beginNs = timeNs;
   const tune = frames.map(({ timeNs, originalLength, fcsBytes }) => ({
     atNs: Number(timeNs - beginNs),
     bytes: Math.min(9018, Math.max(60, originalLength - fcsBytes)),

@@ -35,7 +35,7 @@ export async function plotSvg({ title, description, spec }: Plot): Promise<strin
     const [head = ''] = /^<svg[^>]*>/u.exec(svg) ?? [];
     if (head === '') throw new Error('a plot that is no SVG');
     const labelled = head.replace(/>$/u, ' role="img">');
-    return `${labelled}<title>${escaped(title)}</title><desc>${escaped(description)}</desc>${svg.slice(head.length)}\n`;
+    return `${labelled}<title>${escaped(title)}</title><desc>${escaped(description)}</desc>${rounded(svg.slice(head.length))}\n`;
   } finally {
     view.finalize();
   }
@@ -43,4 +43,11 @@ export async function plotSvg({ title, description, spec }: Plot): Promise<strin
 
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** A hundredth of a pixel is not to be seen; the digits behind it would be most of the file. */
+function rounded(svg: string): string {
+  return svg.replaceAll(/ (?:d|transform|x|y|x2|y2)="[^"]*"/gu, (attribute) =>
+    attribute.replaceAll(/\d+\.\d{3,}/gu, (number) => `${Number(Number(number).toFixed(2))}`),
+  );
 }

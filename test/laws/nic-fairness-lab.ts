@@ -94,6 +94,8 @@ export interface LabPlan {
   readonly discipline: string | (() => Discipline);
   readonly seed: number;
   readonly durationNs: number;
+  /** What disciplines are told of the rate of their link. @defaultValue the rate of the wire */
+  readonly linkBps?: number;
   /** Done to the machine before it runs. */
   readonly prepare?: (machine: Machine) => void;
 }
@@ -111,10 +113,11 @@ export interface LabRun {
 const KEPT_BYTES = 16;
 
 /** Runs a plan, has the run written as pcapng, and reads that back with the parser of the replay sources. */
-export function runLab({ scenario, protection, discipline, seed, durationNs, prepare }: LabPlan): LabRun {
+export function runLab(plan: LabPlan): LabRun {
+  const { scenario, protection, discipline, seed, durationNs, prepare } = plan;
   const checked = checkScenario(scenario);
   const options = {
-    linkBps: checked.nic?.rateBps ?? 1e9,
+    linkBps: plan.linkBps ?? checked.nic?.rateBps ?? 1e9,
     ...(checked.quantumBytes === undefined ? {} : { quantumBytes: checked.quantumBytes }),
   };
   const make = () => (typeof discipline === 'string' ? makeDiscipline(discipline, options) : discipline());
