@@ -6,12 +6,13 @@ import { IommuLab, SETTLE_NS, VENDORS } from './lab.js';
 const SLOTS = 16;
 const QUEUE_ENTRIES = 8;
 const CHUNK = 64;
+const pageOf = (address: number) => Math.floor(address / PAGE);
 
-/** A buffer that the device was told of: a page of the guest at an address of the device's. */
+/** A buffer that the device was told of: bytes of the guest at an address of the device's. */
 interface Buffer {
   readonly direction: 'transmit' | 'receive';
   readonly bus: number;
-  readonly frame: number;
+  readonly address: number;
   /** Its number among the buffers of its direction. */
   readonly sequence: number;
   done: boolean;
@@ -23,26 +24,33 @@ interface Buffer {
  */
 class Paper {
   readonly buffers: Buffer[] = [];
-  /** Buffers retired since the last flush (deferred). */
-  unflushed = new Set<Buffer>();
+  /** Buffers that caches may still know (deferred), and how many wait for the flush. */
+  readonly stale = new Set<Buffer>();
+  waiting = 0;
   readonly #posted = { transmit: 0, receive: 0 };
   readonly #finished = { transmit: 0, receive: 0 };
 
-  post(direction: Buffer['direction'], bus: number, at: number): void {
-    // An address that is used again belongs to the new buffer.
-    const before = this.buffers.findIndex((buffer) => buffer.bus === bus && buffer.done);
+  post(direction: Buffer['direction'], bus: number, address: number): void {
+    // A page of addresses that is used again belongs to the new buffer.
+    const before = this.buffers.findIndex((buffer) => pageOf(buffer.bus) === pageOf(bus) && buffer.done);
     if (before >= 0 && bus >= 2 ** 40) this.buffers.splice(before, 1);
-    this.buffers.push({ direction, bus, frame: at, sequence: this.#posted[direction], done: false });
+    this.buffers.push({ direction, bus, address, sequence: this.#posted[direction], done: false });
     this.#posted[direction] += 1;
   }
 
   finish(direction: Buffer['direction'], upTo: number): void {
+    let flushed = false;
     for (const buffer of this.buffers) {
       if (buffer.direction !== direction || buffer.done || buffer.sequence >= upTo) continue;
       buffer.done = true;
-      this.unflushed.add(buffer);
-      if (this.unflushed.size === QUEUE_ENTRIES) this.unflushed = new Set();
+      this.stale.add(buffer);
+      this.waiting += 1;
+      if (this.waiting < QUEUE_ENTRIES) continue;
+      this.waiting = 0;
+      flushed = true;
     }
+    // The unit comes to a flush a moment after the batch, and clears what was unmapped behind it as well.
+    if (flushed) this.stale.clear();
     this.#finished[direction] = upTo;
   }
 
@@ -58,12 +66,13 @@ type Rule = (paper: Paper, buffer: Buffer) => boolean;
 const RULES: Readonly<Record<string, { readonly rule: Rule; readonly oneWay: boolean }>> = {
   'single-use': { rule: (_, { done }) => !done, oneWay: true },
   shared: {
-    rule: ({ buffers }, { frame: at }) => buffers.some((other) => other.frame === at && !other.done),
+    rule: ({ buffers }, { address }) =>
+      buffers.some((other) => pageOf(other.address) === pageOf(address) && !other.done),
     oneWay: false,
   },
   persistent: { rule: () => true, oneWay: false },
   'direct-map': { rule: () => true, oneWay: false },
-  deferred: { rule: ({ unflushed }, buffer) => !buffer.done || unflushed.has(buffer), oneWay: true },
+  deferred: { rule: ({ stale }, buffer) => !buffer.done || stale.has(buffer), oneWay: true },
   contiguous: { rule: (paper, buffer) => !paper.rangeDone(buffer), oneWay: true },
 };
 
@@ -89,6 +98,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('reclaim' as const, 'arrive' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
 );
+
+const anyWalk = fc.array(step, { minLength: 1, maxLength: 30 });
+/** Long enough to use ranges of 64 pages up, which others' mappings have no need of. */
+const longWalk = fc
+  .tuple(anyWalk, fc.integer({ min: 8, max: 20 }))
+  .map(([steps, rounds]): Step[] => [
+    ...steps.slice(0, 15),
+    ...Array.from({ length: rounds }, (_, page): Step[] => [
+      { kind: 'send', count: 8, page, offset: 0 },
+      { kind: 'reclaim' },
+    ]).flat(),
+  ]);
 
 /** A driver that does one step, and a clerk who writes it down. */
 class Walk {
@@ -127,7 +148,8 @@ class Walk {
       }
     } else {
       lab.settle(11_000_000);
-      paper.unflushed = new Set();
+      paper.stale.clear();
+      paper.waiting = 0;
     }
     lab.settle();
   }
@@ -154,7 +176,7 @@ describe('what a device reaches, at every step of its driver', () => {
     let reached = 0;
     let stopped = 0;
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
+      fc.property(name === 'contiguous' ? longWalk : anyWalk, (steps) => {
         const lab = IommuLab.with(name, vendor, { queueEntries: QUEUE_ENTRIES });
         const walk = new Walk(lab);
         for (const one of steps) {
@@ -162,7 +184,7 @@ describe('what a device reaches, at every step of its driver', () => {
           for (const buffer of walk.paper.buffers) {
             const writes = buffer.direction === 'receive';
             const open = rule(walk.paper, buffer);
-            expect(lab.reach(walk.guest, buffer.bus, writes)).toBe(open ? buffer.frame : undefined);
+            expect(lab.reach(walk.guest, buffer.bus, writes)).toBe(open ? buffer.address : undefined);
             // A transfer's mapping is for its direction alone (Linux, dma_info_to_prot).
             if (oneWay) expect(lab.reach(walk.guest, buffer.bus, !writes)).toBeUndefined();
             if (open) reached += 1;
@@ -174,10 +196,10 @@ describe('what a device reaches, at every step of its driver', () => {
         lab.settle(SETTLE_NS);
         expect(lab.machine.host.frames.pinnedFrames).toBe(0);
       }),
-      { numRuns: 25 },
+      { numRuns: name === 'contiguous' ? 5 : 15 },
     );
     expect(reached).toBeGreaterThan(100);
-    if (name !== 'persistent' && name !== 'direct-map') expect(stopped).toBeGreaterThan(100);
+    if (name !== 'persistent' && name !== 'direct-map') expect(stopped).toBeGreaterThan(50);
   });
 
   it.each(VENDORS)('shadow-copy on %s: no page of the guest, ever', (vendor) => {
@@ -198,7 +220,7 @@ describe('what a device reaches, at every step of its driver', () => {
           }
         }
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 });
