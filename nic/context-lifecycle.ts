@@ -1,3 +1,4 @@
+import type { Share } from '../scheduler/discipline.js';
 import type { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import type { Context, Direction } from './context.js';
@@ -23,6 +24,8 @@ export interface LifecycleParts {
   readonly schedulers: readonly DmaScheduler[];
   readonly keepers: readonly ContextKeeper[];
   readonly outlets: NicOutlets;
+  /** What a context is entitled to, as its schedulers are told. */
+  shareOf(context: Context): Share;
   /** Puts a fault where the hypervisor reads it. */
   reportFault(context: number, reason: FaultReason): void;
 }
@@ -49,7 +52,8 @@ export class ContextLifecycle {
       return 'mac-missing-or-taken';
     context.state = 'open';
     pages.reset(context.index);
-    for (const scheduler of schedulers) scheduler.join(context.index, { weight: context.weight });
+    const share = this.#parts.shareOf(context);
+    for (const scheduler of schedulers) scheduler.join(context.index, share);
     return 'done';
   }
 

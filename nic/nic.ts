@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Discipline } from '../scheduler/discipline.js';
+import type { Discipline, Entitlement } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { listen } from '../scheduler/listen.js';
@@ -36,6 +36,8 @@ export interface NicAttachments {
   readonly transmitDiscipline: Discipline;
   /** Decides whose received frame is written to memory next. */
   readonly receiveDiscipline: Discipline;
+  /** What a station is entitled to besides its weight, for disciplines that ask for more (limits, deadlines, tenants). */
+  readonly entitlementOf?: (mac: number) => Entitlement;
   readonly instruments?: NicInstruments;
 }
 
@@ -200,6 +202,7 @@ export class Nic {
       schedulers: [this.transmitScheduler, this.receiveScheduler],
       keepers: [this.#fetcher, this.#transmit, this.#completions, this.#receive],
       outlets: this.#outlets,
+      shareOf: ({ mac, weight }) => ({ ...attachments.entitlementOf?.(mac), weight }),
       reportFault: (context, reason) => this.#management.reportFault(context, reason),
     });
     this.grants$ = this.transmitScheduler.grants$;

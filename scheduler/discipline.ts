@@ -16,6 +16,9 @@ export interface Share {
   readonly minimumBps?: number;
 }
 
+/** A share without its weight, which the card has in a register. */
+export type Entitlement = Omit<Share, 'weight'>;
+
 /** One context as a fairness bound sees it. */
 export interface BoundParty {
   readonly weight: number;

@@ -1,4 +1,4 @@
-export type { BoundParty, Discipline, Share } from './discipline.js';
+export type { BoundParty, Discipline, Entitlement, Share } from './discipline.js';
 export { NOBODY, requireWeight } from './discipline.js';
 export type {
   DisciplineEntry,

@@ -28,6 +28,7 @@ export class TokenBucketLimit implements Discipline {
   /** Waiting contexts that the inner discipline does not know of, by the time from which their bucket is enough. */
   readonly #withheld: ContextHeap;
   #burst: Float64Array = new Float64Array(64);
+  #anyLimit = false;
   #eligible: Float64Array = new Float64Array(64);
 
   constructor(inner: Discipline) {
@@ -49,6 +50,7 @@ export class TokenBucketLimit implements Discipline {
     this.#eligible = widened(this.#eligible, this.#roster.capacity);
     this.#rate.setRate(`${this.name}: limitBps`, context, share.limitBps, this.#roster.capacity);
     this.#burst[context] = burst;
+    if (share.limitBps !== undefined) this.#anyLimit = true;
     this.#inner.join(context, share);
   }
 
@@ -93,9 +95,9 @@ export class TokenBucketLimit implements Discipline {
     return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Holds over intervals in which neither is withheld. */
+  /** A withheld context is backlogged and not served, so with a limit anywhere nothing is promised on the whole. */
   gapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#inner.gapBoundBytes(i, j);
+    return this.#anyLimit ? Number.POSITIVE_INFINITY : this.#inner.gapBoundBytes(i, j);
   }
 
   checkInvariants(): void {

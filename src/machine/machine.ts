@@ -7,7 +7,7 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
 import type { WirePort } from '../../nic/host-port.js';
-import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline } from '../../scheduler/discipline.js';
@@ -64,7 +64,6 @@ export class Machine {
       nic.contexts ?? DEFAULT_NIC.contexts,
       nic.contexts === undefined ? specs.length : 0,
     );
-    const rateBps = nic.rateBps ?? DEFAULT_NIC.rateBps;
     const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
     // A page a slot for shadows of buffers, and what tables and rings of a guest take.
     const ownBytes = specs.reduce(
@@ -73,10 +72,18 @@ export class Machine {
     );
     const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
 
+    const card: NicParameters = {
+      ...DEFAULT_NIC,
+      ...nic,
+      contexts,
+      pcie: { ...DEFAULT_PCIE, ...withoutUndefined(pcie ?? {}) },
+    };
+    // Before the cable is built, which would refuse the same rate under a name of its own.
+    validateNicParameters(card);
     this.partner = new LinkPartner(this.kernel, {
       ...DEFAULT_LINK,
       ...withoutUndefined(scenario.link ?? {}),
-      rateBps,
+      rateBps: card.rateBps,
     });
     const tap = assembly.wireTap;
     const partner = this.partner;
@@ -95,8 +102,9 @@ export class Machine {
       wire,
       transmitDiscipline: assembly.transmitDiscipline,
       receiveDiscipline: assembly.receiveDiscipline,
+      entitlementOf: (mac) => withoutUndefined(specs[mac - GUEST_MAC]?.spec.share ?? {}),
       ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
-      nic: { ...DEFAULT_NIC, ...nic, contexts, pcie: { ...DEFAULT_PCIE, ...withoutUndefined(pcie ?? {}) } },
+      nic: card,
       host: { ...DEFAULT_HOST, ...hostOptions, costs: costs ?? {}, memoryBytes },
     });
     this.partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));

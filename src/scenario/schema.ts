@@ -103,6 +103,22 @@ export const guestSchema = z.strictObject({
     .describe('What the guest sends (a replay also brings what it receives)'),
   receive: trafficSchema.optional().describe('What the far end sends to the guest besides'),
   weight: z.int().min(1).max(65_535).default(1),
+  share: z
+    .strictObject({
+      priority: z.int().min(0).max(255).optional().describe('Smaller goes first (priority)'),
+      deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
+      tenant: z.int().min(0).max(4095).optional().describe('Group in a hierarchy (a/b)'),
+      limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
+      burstBytes: z
+        .int()
+        .min(9018)
+        .max(2 ** 24)
+        .optional()
+        .describe('What may go at once under the limit'),
+      minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+    })
+    .optional()
+    .describe('What the guest is entitled to besides its weight, for disciplines that ask for it'),
   memoryMegabytes: z
     .int()
     .min(1)
