@@ -16,8 +16,8 @@ export {
   runScenario,
 } from './machine/run.js';
 export { type CaptureShelf, readCaptures } from './machine/traffic.js';
-export { AtomicFile, OutputFileError } from './report/atomic-file.js';
 export { comparisonText } from './report/comparison-text.js';
+export { OutputFileError } from './report/output-file-error.js';
 export {
   type CapturedInterface,
   type InterfaceStatistics,

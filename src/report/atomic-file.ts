@@ -1,16 +1,8 @@
 import { closeSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { OutputFileError } from './output-file-error.js';
 
-/** A file that cannot be written. The path is the user's, so the message says which and why. */
-export class OutputFileError extends Error {
-  override readonly name = 'OutputFileError';
-  readonly path: string;
-
-  constructor(path: string, reason: string) {
-    super(`${path}: cannot be written: ${reason}`);
-    this.path = path;
-  }
-}
+export { OutputFileError } from './output-file-error.js';
 
 const DEFAULT_BUFFER_BYTES = 1 << 20;
 /** UTF-8 takes at most three bytes for each unit of a JavaScript string. */

@@ -29,22 +29,33 @@ export class LawBook {
     numRuns: number,
     predicate: (value: T, substance: () => void) => void,
   ): void {
-    const entry: Entry = { wanted: numRuns, runs: 0, substantial: 0 };
-    this.#entries.set(name, entry);
+    this.note(name, numRuns);
     test(name, () => {
       fc.assert(
         fc.property(arbitrary, (value) => {
-          let seen = false;
+          let substantial = false;
           predicate(value, () => {
-            seen = true;
+            substantial = true;
           });
-          entry.runs += 1;
-          if (seen) entry.substantial += 1;
+          this.ran(name, substantial);
         }),
         // A counterexample is shrunk for as long as there is time, and told all the same.
         { numRuns, interruptAfterTimeLimit: 45_000 },
       );
     });
+  }
+
+  /** A law that is to run so often. */
+  note(name: string, wanted: number): void {
+    this.#entries.set(name, { wanted, runs: 0, substantial: 0 });
+  }
+
+  /** It has run once; `substantial` if it could have been broken. */
+  ran(name: string, substantial: boolean): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw new Error(`no law is called "${name}"`);
+    entry.runs += 1;
+    if (substantial) entry.substantial += 1;
   }
 
   /** Comes last: each law has run as often as it should, and on runs that could have broken it. */

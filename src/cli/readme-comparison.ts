@@ -1,0 +1,24 @@
+import { runCli } from './program.js';
+
+/** What README says its table was printed by. */
+const COMMAND = ['compare', '--duration', '50ms'];
+
+const BEGIN = '<!-- compare: npm run docs:readme -->';
+const END = '<!-- /compare -->';
+
+/** A README with the comparison as its command prints it now. @throws Error when the place for it is missing. */
+export async function withComparison(readme: string): Promise<string> {
+  const begin = readme.indexOf(BEGIN);
+  const end = readme.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} ... ${END}`);
+  let out = '';
+  const io = { err: () => {}, errIsTerminal: false, columns: 100, program: 'npx tsx src/cli/main.ts' };
+  const code = await runCli(COMMAND, {
+    ...io,
+    out: (text) => {
+      out += text;
+    },
+  });
+  if (code !== 0) throw new Error(`${COMMAND.join(' ')} ended with ${code}`);
+  return `${readme.slice(0, begin)}${BEGIN}\n\n\`\`\`text\n${out}\`\`\`\n\n${readme.slice(end)}`;
+}

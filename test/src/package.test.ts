@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+// What npm would publish, put into an empty project. Nothing is fetched: the tarball is unpacked where npm would unpack
+// it, and of our own node_modules only what package.json declares stands beside it.
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), 'package-'));
+const project = join(scratch, 'project');
+const installed = join(project, 'node_modules/cdna-nic');
+const manifest = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>;
+  exports: Record<string, string | { types: string; default: string }>;
+  bin: Record<string, string>;
+};
+
+function run(command: string, args: readonly string[], cwd = project): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${status}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+beforeAll(() => {
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', scratch], {
+      cwd: REPOSITORY,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).replace(/^[^[]*/u, ''),
+  ) as [{ filename: string }];
+  mkdirSync(installed, { recursive: true });
+  run('tar', ['-xzf', join(scratch, packed.filename), '--strip-components=1', '-C', installed]);
+  for (const name of [...Object.keys(manifest.dependencies), 'fast-check']) {
+    const link = join(project, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(REPOSITORY, 'node_modules', name), link);
+  }
+  writeFileSync(join(project, 'package.json'), '{ "type": "module", "private": true }');
+}, 180_000);
+
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+test('every door of package.json leads somewhere, with its types', async () => {
+  for (const [door, target] of Object.entries(manifest.exports)) {
+    const paths = typeof target === 'string' ? [target] : [target.types, target.default];
+    for (const path of paths) expect(existsSync(join(installed, path)), `${door}: ${path}`).toBe(true);
+  }
+});
+
+test('it holds what it needs and nothing that it does not', () => {
+  expect(readdirSync(installed).sort()).toEqual(
+    ['CHANGELOG.md', 'LICENSE', 'README.md', 'captures', 'dist', 'docs', 'package.json', 'scenarios'].sort(),
+  );
+  const dist = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' });
+  expect(dist.filter((path) => /\.test\.|^test/u.test(path))).toEqual([]);
+});
+
+test('the example of README type-checks and runs', () => {
+  const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+  const example = /<!-- example -->\n```ts\n(?<code>[\s\S]+?)```/u.exec(readme)?.groups?.['code'] ?? '';
+  expect(example).toContain("from 'cdna-nic'");
+  const options = {
+    module: 'nodenext',
+    target: 'es2022',
+    strict: true,
+    noEmit: true,
+    types: [],
+    lib: ['es2023', 'dom'],
+  };
+  // lib.dom only for console; skipLibCheck is off, so that our own declarations are checked as well.
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: options, files: ['example.ts', 'doors.ts'] }),
+  );
+  writeFileSync(join(project, 'example.ts'), example);
+  const doors = Object.keys(manifest.exports).filter((door) => !door.endsWith('.json'));
+  writeFileSync(
+    join(project, 'doors.ts'),
+    doors.map((door, index) => `export * as d${index} from '${door.replace('.', 'cdna-nic')}';`).join('\n'),
+  );
+  run(process.execPath, [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-p', project]);
+  const lines = run(process.execPath, ['--import', 'tsx', 'example.ts']).trimEnd().split('\n');
+  expect(lines).toHaveLength(3);
+  expect(lines[0]).toMatch(/^none: steady \d+ Mb\/s, short \d+ Mb\/s, 0 hypercalls$/u);
+  expect(lines[1]).toMatch(/^cdna: .*, [1-9]\d* hypercalls$/u);
+  const doorsOpen = `${doors.map((door) => `await import('${door.replace('.', 'cdna-nic')}');`).join('')}console.log('all');`;
+  expect(run(process.execPath, ['--input-type=module', '-e', doorsOpen])).toBe('all\n');
+});
+
+test('its program runs the bundled scenario, and one in TypeScript that imports the package', () => {
+  const program = join(installed, manifest.bin['cdna-nic'] ?? '');
+  const bundled = JSON.parse(run(process.execPath, [program, 'run', '--json', '--duration', '1ms'])) as {
+    scenario: { source: string };
+  };
+  expect(bundled.scenario.source).toBe('scenarios/four-guests.json');
+  const text = `import { defineScenario } from 'cdna-nic';\nexport default defineScenario({ guests: [{ name: 'mine' }] });\n`;
+  writeFileSync(join(project, 'mine.ts'), text);
+  expect(run(process.execPath, [program, 'run', 'mine.ts', '--duration', '1ms'])).toContain('mine');
+});
