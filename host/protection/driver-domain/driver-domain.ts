@@ -162,6 +162,7 @@ export class DriverDomain implements Protection {
     if (this.#running === undefined) return;
     const { service, host, device } = this.#running;
     service.checkInvariants();
+    device.checkInvariants();
     let pinned = device.mappedInFlight;
     for (const backEnd of service.backEnds) {
       pinned += backEnd.pinnedFrames;

@@ -178,6 +178,15 @@ export class PhysicalPort {
     return frames;
   }
 
+  /** Throws when a page that the NIC may write is not the driver domain's any more. */
+  checkInvariants(): void {
+    const { frames } = this.#parts;
+    for (const page of this.#receivePages) {
+      if (frames.owner(page) !== this.port.domain.id || frames.isReleasing(page))
+        throw new Error(`receive page ${page} belongs to domain ${frames.owner(page)}`);
+    }
+  }
+
   /** Every receive slot has its page; those that are free are posted again. */
   #refill(): void {
     const { receive } = this.port;

@@ -255,6 +255,23 @@ describe('a driver domain that flips pages', () => {
     expect(protection.counters().details.pageFlips).toBe(10);
   });
 
+  it('never lets the card write to a page that it has given away, however often pages go round', () => {
+    const machine = new Machine(new DriverDomain({ transfer: 'flip', slots: 128 }));
+    const guest = machine.guest(1);
+    machine.run();
+    const kept: { address: number; bytes: Uint8Array }[] = [];
+    for (let turn = 0; turn < 300; turn += 1) {
+      guest.postReceive({ address: guest.page(), length: PAGE });
+      const bytes = frame(macOf(1), STRANGER, 200, turn);
+      machine.arrive(bytes);
+      machine.run(60_000);
+      kept.push({ address: guest.port.receive.completedAddress(turn), bytes });
+      expect(guest.receive()).toEqual([bytes]);
+    }
+    expect(new Set(kept.map(({ address }) => address)).size).toBe(300);
+    for (const { address, bytes } of kept) expect(Buffer.compare(machine.peek(address, 200), bytes)).toBe(0);
+  });
+
   it('copies where no whole page was posted', () => {
     const protection = new DriverDomain({ transfer: 'flip' });
     const machine = new Machine(protection);
