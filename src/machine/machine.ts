@@ -102,6 +102,7 @@ export class Machine {
       wire,
       transmitDiscipline: assembly.transmitDiscipline,
       receiveDiscipline: assembly.receiveDiscipline,
+      entitlementOf: (mac) => withoutUndefined(specs[mac - GUEST_MAC]?.spec.share ?? {}),
       ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
       nic: card,
       host: { ...DEFAULT_HOST, ...hostOptions, costs: costs ?? {}, memoryBytes },
