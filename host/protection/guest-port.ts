@@ -35,7 +35,13 @@ export class BufferBatch {
 }
 
 /** Why the set-up gate turned a buffer away. */
-export type SetupRefusal = FrameRefusal | 'bad-length' | 'no-mapping-left' | 'bad-grant' | 'bad-ring' | 'port-closed';
+export type SetupRefusal =
+  | FrameRefusal
+  | 'bad-length'
+  | 'no-mapping-left'
+  | 'bad-grant'
+  | 'bad-ring'
+  | 'port-closed';
 
 /** A buffer that the set-up gate turned away: a guest's mistake, as a value. */
 export interface SetupFault {

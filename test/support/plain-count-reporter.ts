@@ -18,7 +18,9 @@ export default class PlainCountReporter implements Reporter {
     }
     process.on('exit', () => {
       process.stdout.write(`property seed ${propertySeed}\n`);
-      process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+      process.stdout.write(
+        `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+      );
     });
   }
 }
