@@ -6,6 +6,9 @@ import { WEIGHT_CLASSES } from './workload.js';
 const PANEL = { width: 220, height: 130 };
 const PANELS_A_ROW = 3;
 
+/** Lines of the logarithmic axis. */
+const DECADES_US = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+
 const WEIGHT_COLOUR = {
   field: 'weight',
   type: 'nominal' as const,
@@ -87,9 +90,15 @@ export function delaysPlot({ workload, findings }: WorkloadFinding): Plot {
     columns: PANELS_A_ROW,
     spec: {
       ...PANEL,
-      mark: { type: 'line', interpolate: 'step-after', strokeWidth: 1.4 },
+      mark: { type: 'line', strokeWidth: 1.4 },
       encoding: {
-        x: { field: 'us', type: 'quantitative', title: 'delay, us', scale: { type: 'log' } },
+        x: {
+          field: 'us',
+          type: 'quantitative',
+          title: 'delay, us',
+          scale: { type: 'log' },
+          axis: { values: DECADES_US, format: ',' },
+        },
         y: { field: 'percent', type: 'quantitative', title: 'frames, %' },
         order: { field: 'percent', type: 'quantitative' },
         color: WEIGHT_COLOUR,

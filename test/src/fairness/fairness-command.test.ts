@@ -104,6 +104,20 @@ describe('cdna-nic fairness', () => {
     }
   });
 
+  test('the pictures of docs/scheduling.md are what the command beside them makes', async () => {
+    const out = folder();
+    const options =
+      '--contexts 4 --disciplines fifo,prr,drr,scfq,wf2q+,qfq --workloads mixed,churn --duration 20ms';
+    expect((await fairness(...options.split(' '), '--out', out)).code).toBe(0);
+    const pictures = new URL('../../../docs/pictures/', import.meta.url);
+    for (const name of ['fairness-shares-mixed.svg', 'fairness-shares-churn.svg']) {
+      expect(
+        readFileSync(join(out, name), 'utf8') === readFileSync(new URL(name, pictures), 'utf8'),
+        name,
+      ).toBe(true);
+    }
+  });
+
   test.each([
     [['--disciplines', 'drr,best'], 'discipline is "best", expected one of: fifo, prr'],
     [['--disciplines', 'drr,drr'], '--disciplines names "drr" twice'],
