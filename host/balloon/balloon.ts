@@ -153,7 +153,8 @@ export class Balloon implements OwnershipObserver {
     const { domain } = guest;
     hypervisor.enterHypercall();
     this.#asked += 1;
-    if (!relinquish(this.#protection, frames, domain, frame)) {
+    // A page that is on its way already is not given twice.
+    if (this.#leaving.has(frame) || !relinquish(this.#protection, frames, domain, frame)) {
       this.#refused += 1;
       return;
     }
