@@ -33,8 +33,14 @@ export interface Judgement {
  * DMA was denied; the set-up gate if a request was refused, the MMU stopped a store, a pinned page was withheld, or
  * the card refused a descriptor that nobody had validated. `contained`: nobody stood in the way, or only the card
  * itself, and nobody but the attacker was the worse for it.
+ *
+ * @throws Error when the machine left alone did not serve the victim: then nothing can be said of its service
  */
 export function judge(facts: Observation, quiet: Service): Judgement {
+  if (!(quiet.sent > 0 && quiet.received > 0))
+    throw new Error(
+      `the victim left alone sent ${quiet.sent} and received ${quiet.received} frames, expected some of both`,
+    );
   const servedShare = Math.min(facts.service.sent / quiet.sent, facts.service.received / quiet.received);
   const evidence = (sentence: string) => ({ sentence, facts, servedShare });
   const harm = harmOf(facts, servedShare);

@@ -70,6 +70,17 @@ describe('a verdict', () => {
     expect(judge({ ...NOTHING, service: { ...QUIET, sent: 90 } }, QUIET).verdict).toBe('contained');
   });
 
+  it.each([
+    [0, 200],
+    [100, 0],
+    [0, 0],
+  ])('is not given where peace serves the victim nothing (%d sent, %d received)', (sent, received) => {
+    const quiet = { ...QUIET, sent, received };
+    expect(() => judge({ ...NOTHING, service: quiet }, quiet)).toThrow(
+      `sent ${sent} and received ${received} frames`,
+    );
+  });
+
   it('says in one sentence what it rests on', () => {
     const { evidence } = judge(
       { ...NOTHING, changed: [{ what: 'page of the victim', bytes: 1500 }], damagedFrames: 2 },
