@@ -98,6 +98,7 @@ export class Forwarding {
       this.#dropUndelivered('unknown-destination', length);
       return;
     }
+    this.#ledger.copied(destinations.length - 1);
     for (let index = 0; index < destinations.length; index += 1) {
       const context = destinations[index];
       if (context === undefined) continue;

@@ -4,11 +4,19 @@ import type { Counters, DropReason } from './counters.js';
 import type { NicInstruments } from './host-port.js';
 import type { NicOutlets } from './streams.js';
 
+/** What the counters of a card do not say about its frames. */
+export interface FrameTally {
+  /** Frames given up, on their way out and on their way in: the drop counters summed, but each way by itself. */
+  readonly framesDropped: Readonly<Record<Direction, number>>;
+  /** How many more frames the receive path took on than arrived: one frame for three contexts is two copies. */
+  readonly copies: number;
+}
+
 /**
  * Where every frame is written down: once when the card takes it on, once when it is done with it. What was
  * taken on and is not done is inside, and nothing vanishes.
  */
-export class FrameLedger {
+export class FrameLedger implements FrameTally {
   readonly #kernel: EventKernel;
   readonly #counters: Counters;
   readonly #outlets: NicOutlets;
@@ -20,6 +28,8 @@ export class FrameLedger {
   readonly #bytesReceived: Float64Array;
   readonly #takenOn = { transmit: 0, receive: 0 };
   readonly #done = { transmit: 0, receive: 0 };
+  readonly #dropped = { transmit: 0, receive: 0 };
+  #copies = 0;
 
   constructor(
     kernel: EventKernel,
@@ -37,6 +47,19 @@ export class FrameLedger {
     this.#bytesTransmitted = counters.row('bytesTransmitted');
     this.#framesReceived = counters.row('framesReceived');
     this.#bytesReceived = counters.row('bytesReceived');
+  }
+
+  get framesDropped(): Readonly<Record<Direction, number>> {
+    return this.#dropped;
+  }
+
+  get copies(): number {
+    return this.#copies;
+  }
+
+  /** An arrived frame is for so many contexts besides the first. */
+  copied(others: number): void {
+    this.#copies += others;
   }
 
   /** One more frame is the card's to deal with: granted, or arrived (once for each context that it is for). */
@@ -83,6 +106,7 @@ export class FrameLedger {
   /** A frame was given up. @param context -1 when it was for none. */
   dropped(context: number, direction: Direction, reason: DropReason, bytes: number): void {
     this.#done[direction] += 1;
+    this.#dropped[direction] += 1;
     const row = this.#counters.dropRow(reason);
     const cell = context >= 0 ? context : this.#contexts;
     row[cell] = (row[cell] ?? 0) + 1;

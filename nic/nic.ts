@@ -17,7 +17,7 @@ import { EventVector } from './event-vector.js';
 import { Firmware } from './firmware.js';
 import { Forwarding } from './forwarding.js';
 import { FrameFlow } from './frame-flow.js';
-import { FrameLedger } from './frame-ledger.js';
+import { FrameLedger, type FrameTally } from './frame-ledger.js';
 import type { HostPort, NicInstruments, WirePort } from './host-port.js';
 import { InterruptVectors } from './interrupt-vectors.js';
 import { ManagementPage } from './management-page.js';
@@ -232,6 +232,11 @@ export class Nic {
       receive: this.#receive.inFlight,
       switching: this.#forwarding.crossing,
     };
+  }
+
+  /** Frames given up, each way, and the copies made of arrived ones. */
+  get frameTally(): FrameTally {
+    return this.#ledger;
   }
 
   /** Register read of `width` bytes (1, 2 or 4) at an offset of the BAR. Anything undefined reads as ones. */

@@ -60,6 +60,13 @@ export class FrameTable {
     return this.#pinned;
   }
 
+  /** The counts of all frames, summed: looks at every frame that was ever given. */
+  get references(): number {
+    let references = 0;
+    for (let frame = 0; frame < this.#mark; frame += 1) references += this.#count[frame] ?? 0;
+    return references;
+  }
+
   get pinsTaken(): number {
     return this.#pinsTaken;
   }
@@ -227,18 +234,16 @@ export class FrameTable {
 
   checkInvariants(): void {
     let pinned = 0;
-    let references = 0;
     for (let frame = 0; frame < this.#mark; frame += 1) {
       const count = this.#count[frame] ?? 0;
       if (count > 0) pinned += 1;
-      references += count;
       if (this.#kind[frame] === 0 && (count > 0 || this.#owner[frame] !== NO_OWNER)) {
         throw new Error(`free frame ${frame} is owned or referenced`);
       }
       if (this.#releasing[frame] === 1 && count === 0) throw new Error(`frame ${frame} waits for nothing`);
     }
     if (pinned !== this.#pinned) throw new Error('pinned frames are miscounted');
-    if (this.#pinsTaken - this.#pinsReleased !== references)
+    if (this.#pinsTaken - this.#pinsReleased !== this.references)
       throw new Error('pins taken are not pins released plus in flight');
   }
 

@@ -1,4 +1,4 @@
-import { DROP_REASONS, type DropReason } from '../../nic/counters.js';
+import type { DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { GuestRun, Machine } from './machine.js';
 import type { LawResult } from './run-result.js';
@@ -39,12 +39,14 @@ export function checkLaws(
   );
   const { receive: inside, switching } = host.nic.framesInside;
   const arrived = partner.framesToNic + counters.total('framesSwitched') - switching;
-  // A frame for several contexts has an outcome for each of them, so there may be more, never fewer.
-  const outcomes = counters.total('framesReceived') + inside + drops(DROP_REASONS);
+  const { copies, framesDropped: givenUp } = host.nic.frameTally;
+  const received = counters.total('framesReceived');
   law(
     'receive-conservation',
-    outcomes >= arrived,
-    `${arrived} frames arrived, ${outcomes} received, dropped by name, or inside`,
+    // A frame for several contexts has an outcome for each of them.
+    arrived + copies === received + givenUp.receive + inside &&
+      givenUp.transmit + givenUp.receive === counters.totalDrops(),
+    `${arrived} frames arrived, ${copies} copied, ${received} received, ${givenUp.receive} dropped by name, ${inside} inside`,
   );
   const offered = partner.framesOffered;
   const accounted = partner.framesToNic + partner.droppedFull + partner.framesWaiting;
@@ -53,11 +55,12 @@ export function checkLaws(
     offered === accounted,
     `${offered} frames offered by the far end, ${accounted} accounted for`,
   );
+  const { references } = host.frames;
   const pinsBalance = host.frames.pinsTaken - host.frames.pinsReleased;
   law(
     'pins',
-    pinsBalance >= host.frames.pinnedFrames,
-    `${pinsBalance} references held on ${host.frames.pinnedFrames} frames`,
+    pinsBalance === references,
+    `${pinsBalance} references taken and not released, ${references} held on ${host.frames.pinnedFrames} frames`,
   );
   law('transmit-fairness', transmit.broken === 0, describeBound(transmit));
   law('receive-fairness', receive.broken === 0, describeBound(receive));
