@@ -20,6 +20,8 @@ export interface DisciplineOptions {
   readonly maxFrameBytes?: number;
   /** Rate of the link, bits a second of counted bytes. wfq cannot do without; sfq keeps its delay bound by it. */
   readonly linkBps?: number;
+  /** The link does not always carry `linkBps` of counted bytes: wfq then promises no bound. @defaultValue false */
+  readonly linkVaries?: boolean;
   /** Weight of each tenant in a hierarchy, by its number. @defaultValue 1 each */
   readonly tenantWeights?: Readonly<Record<number, number>>;
 }
@@ -128,7 +130,11 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
       if (options.linkBps === undefined) {
         throw new RangeError('wfq: linkBps is missing, expected the rate of the link in bits a second');
       }
-      return new WeightedFairQueueing({ linkBps: options.linkBps, ...pick(options, 'maxFrameBytes') });
+      return new WeightedFairQueueing({
+        linkBps: options.linkBps,
+        ...pick(options, 'maxFrameBytes'),
+        ...pick(options, 'linkVaries'),
+      });
     },
   },
   {

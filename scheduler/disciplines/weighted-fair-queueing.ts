@@ -12,6 +12,8 @@ export interface WeightedFairQueueingOptions {
   readonly linkBps: number;
   /** Largest frame; enters the bound and nothing else. @defaultValue 9018 */
   readonly maxFrameBytes?: number;
+  /** The link does not always carry `linkBps` of counted bytes; then no bound is promised. @defaultValue false */
+  readonly linkVaries?: boolean;
 }
 
 /** A clock beyond this many units starts at 0 again as soon as everybody is idle. */
@@ -40,6 +42,7 @@ export class WeightedFairQueueing implements Discipline {
   readonly name: string = 'wfq';
   readonly #maxFrameBytes: number;
   readonly #roster = new Roster('wfq');
+  readonly #linkVaries: boolean;
   /** Tags of the frame that arrived last, and V. */
   readonly #arrivals = new TagTable();
   /** Tags of the frame at the head. */
@@ -51,7 +54,12 @@ export class WeightedFairQueueing implements Discipline {
   #mostMembers = 0;
   #smallestWeight = Number.POSITIVE_INFINITY;
 
-  constructor({ linkBps, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES }: WeightedFairQueueingOptions) {
+  constructor({
+    linkBps,
+    maxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
+    linkVaries = false,
+  }: WeightedFairQueueingOptions) {
+    this.#linkVaries = linkVaries;
     if (!(linkBps >= 1 && linkBps <= 1e13)) {
       throw new RangeError(`wfq: linkBps is ${linkBps}, expected bits a second from 1 to 10^13`);
     }
@@ -117,6 +125,7 @@ export class WeightedFairQueueing implements Discipline {
   }
 
   gapBoundBytes(i: BoundParty, j: BoundParty): number {
+    if (this.#linkVaries) return Number.POSITIVE_INFINITY;
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
     const members = Math.max(2, this.#mostMembers);
     const ahead = (party: BoundParty) =>

@@ -295,6 +295,8 @@ class TimeSpan {
 function disciplineOptions(scenario: Scenario): DisciplineOptions {
   return {
     linkBps: scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
+    // A frame has 24 bytes more on the wire than are counted, so in counted bytes the rate is no constant.
+    linkVaries: true,
     ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
   };
 }
