@@ -17,9 +17,9 @@ export type WindowOutcome = 'done' | 'not-mapped';
  * that is all that keeps guests out of each other's contexts: an access to a page that is not mapped faults
  * in the MMU and never becomes a bus cycle.
  *
- * Writes are posted: they arrive after the link's latency, those of one domain in order. Reads wait for the
- * answer. Whoever unmaps a page waits until nothing of the old owner is under way (a read of the card flushes
- * posted writes), so what is still on the link then does not reach the next owner's context.
+ * Writes are posted: they arrive after the link's latency, those of one domain in order. Whoever unmaps a page
+ * would wait until nothing of the old owner is under way; here a posted write belongs to the mapping that it went
+ * through and is lost with it, so it does not reach the next owner's context.
  */
 export class RegisterWindow {
   readonly #kernel: EventKernel;
@@ -59,7 +59,7 @@ export class RegisterWindow {
     this.#remap(page, -1);
   }
 
-  /** Posts a write of `width` bytes (1, 2, 4 or 8) by a domain at an offset of a page. */
+  /** Posts a write of `width` bytes (1, 2 or 4) by a domain at an offset of a page. */
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
     if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
     this.#processor.charge('doorbell');
@@ -74,18 +74,26 @@ export class RegisterWindow {
     return 'done';
   }
 
-  /** Reads a register now; the time that it takes is charged. Undefined if the page is not mapped. */
+  /**
+   * Reads a register of `width` bytes (1, 2 or 4) as it is now; the time that it takes is charged. Undefined if the
+   * page is not mapped. Posted writes that are still under way are not pushed ahead of it, as PCI Express would:
+   * nothing here reads back what it has just written.
+   */
   read(domain: DomainId, page: number, offset: number, width = 4): number | undefined {
     if (!this.#reaches(domain, page, offset, width)) return undefined;
     this.#processor.charge('registerRead');
     return this.#nic.read(page * PAGE_BYTES + offset, width);
   }
 
-  /** The hypervisor's own access, at once: for set-up, before time has begun to matter. */
+  /**
+   * The hypervisor's own access of 4 bytes, at once and free of charge: whoever uses it while time runs charges
+   * for it, as CardControl does. False when the card refuses it.
+   */
   writeNow(page: number, offset: number, value: number): boolean {
     return this.#nic.write(page * PAGE_BYTES + offset, 4, value);
   }
 
+  /** As `writeNow`. */
   readNow(page: number, offset: number): number {
     return this.#nic.read(page * PAGE_BYTES + offset, 4);
   }

@@ -1,6 +1,7 @@
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
 import type { RegisterWindow } from '../bus/register-window.js';
+import type { Processor } from '../cpu/processor.js';
 
 /** What a context is opened with; addresses are bus addresses, as the device must use them. */
 export interface ContextSettings {
@@ -18,17 +19,24 @@ export interface ContextSettings {
   readonly eligible?: (context: number) => boolean;
 }
 
-/** The hypervisor's driver for the card's management page, which it alone maps. */
+/**
+ * The hypervisor's driver for the card's management page, which it alone maps. Its accesses take effect at once
+ * (the hypervisor waits for each), and each is charged to the hypervisor: `doorbell` for a write, `registerRead`
+ * for a read.
+ */
 export class CardControl {
+  /** Bytes of one interrupt vector; the card is asked once. */
+  readonly vectorBytes: number;
   readonly #window: RegisterWindow;
+  readonly #processor: Processor;
+  readonly #party: number;
 
-  constructor(window: RegisterWindow) {
+  /** @param party the hypervisor's number on the processor */
+  constructor(window: RegisterWindow, processor: Processor, party: number) {
     this.#window = window;
-  }
-
-  /** Bytes of one interrupt vector. */
-  get vectorBytes(): number {
-    return this.#window.readNow(this.#window.managementPage, MANAGEMENT.VECTOR_BYTES);
+    this.#processor = processor;
+    this.#party = party;
+    this.vectorBytes = this.#get('VECTOR_BYTES');
   }
 
   attachVectorRing(busAddress: number, entriesLog2: number): void {
@@ -39,7 +47,7 @@ export class CardControl {
   /** Allocates a context, sets it up and opens it. @throws RangeError, with the card's reason, when it refuses. */
   open(context: number, settings: ContextSettings, who: string): void {
     this.#set('SELECT', context);
-    this.#command('allocate', who);
+    this.#demand('allocate', who);
     this.#set('MAC_LOW', settings.mac % 0x100000000);
     this.#set('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
     this.#set('WEIGHT', settings.weight);
@@ -54,31 +62,42 @@ export class CardControl {
     this.#setAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
     this.#set('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
     try {
-      this.#command('open', who);
+      this.#demand('open', who);
     } catch (error) {
-      this.#command('revoke', who);
+      this.revoke(context);
       throw error;
     }
   }
 
-  /** Stops a context: what of it has not touched memory never will. */
+  /**
+   * Stops a context: what of it has not touched memory never will.
+   * @throws Error when the card refuses: then the hypervisor took it for one that was handed out.
+   */
   revoke(context: number): void {
     this.#set('SELECT', context);
-    this.#set('COMMAND', COMMANDS.indexOf('revoke'));
+    const status = this.#command('revoke');
+    if (status !== 'done') throw new Error(`the card refused to revoke context ${context}: ${status}`);
   }
 
   /** Takes the oldest unread fault, or undefined. */
   nextFault(): { readonly context: number; readonly reason: FaultReason } | undefined {
-    const page = this.#window.managementPage;
-    const context = this.#window.readNow(page, MANAGEMENT.FAULT_CONTEXT);
+    const context = this.#get('FAULT_CONTEXT');
     if (context === ALL_ONES) return undefined;
-    const reason = FAULT_REASONS[this.#window.readNow(page, MANAGEMENT.FAULT_REASON)] ?? 'none';
+    const reason = FAULT_REASONS[this.#get('FAULT_REASON')] ?? 'none';
     this.#set('FAULT_POP', 1);
     return { context, reason };
   }
 
+  #get(name: keyof typeof MANAGEMENT): number {
+    this.#processor.chargeParty(this.#party, 'registerRead');
+    return this.#window.readNow(this.#window.managementPage, MANAGEMENT[name]);
+  }
+
+  /** What the registers take is known here, so a refusal is our own mistake. */
   #set(name: keyof typeof MANAGEMENT, value: number): void {
-    this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value);
+    this.#processor.chargeParty(this.#party, 'doorbell');
+    if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))
+      throw new Error(`the card refused ${value} for its register ${name}`);
   }
 
   #setAddress(low: keyof typeof MANAGEMENT, high: keyof typeof MANAGEMENT, address: number): void {
@@ -86,10 +105,14 @@ export class CardControl {
     this.#set(high, Math.floor(address / 0x100000000));
   }
 
-  #command(command: (typeof COMMANDS)[number], who: string): void {
+  #command(command: (typeof COMMANDS)[number]): CommandStatus {
     this.#set('COMMAND', COMMANDS.indexOf(command));
-    const code = this.#window.readNow(this.#window.managementPage, MANAGEMENT.COMMAND_STATUS);
-    const status: CommandStatus = COMMAND_STATUSES[code] ?? 'unknown-command';
+    return COMMAND_STATUSES[this.#get('COMMAND_STATUS')] ?? 'unknown-command';
+  }
+
+  /** A command that the card may refuse because of what it was told of the context. */
+  #demand(command: (typeof COMMANDS)[number], who: string): void {
+    const status = this.#command(command);
     if (status !== 'done')
       throw new RangeError(`${who}: the card refused to ${command} a context: ${status}`);
   }

@@ -95,7 +95,7 @@ export class Domain {
     const outcome = this.#frames.allocate(this.id, 'guest', frameCount, contiguous);
     if (!outcome.ok) {
       throw new RangeError(
-        `${this.name}: ${frameCount} frames wanted, ${this.#frames.freeFrames} free; expected a larger memory.megabytes`,
+        `${this.name}: ${frameCount} frames wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes`,
       );
     }
     for (const frame of outcome.value) this.#owned.adopt(frame);

@@ -72,11 +72,11 @@ export class Hypervisor {
     this.#processor = parts.processor;
     this.#window = parts.window;
     this.#nic = parts.nic;
-    this.#card = new CardControl(parts.window);
     this.#policy = parts.policy;
     this.#faults = new FaultLog(parts.kernel);
     this.faults$ = this.#faults.faults$;
     this.party = parts.processor.addParty('hypervisor', 0, true);
+    this.#card = new CardControl(parts.window, parts.processor, this.party);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.party, parts.memory, parts.frames);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
@@ -123,7 +123,7 @@ export class Hypervisor {
       true,
     );
     if (!outcome.ok)
-      throw new RangeError('no memory left for the hypervisor; expected a larger memory.megabytes');
+      throw new RangeError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
     return (outcome.value[0] ?? 0) * FRAME_BYTES;
   }
 
@@ -285,7 +285,6 @@ export class Hypervisor {
 
   #onNicFaults(): void {
     for (let fault = this.#card.nextFault(); fault !== undefined; fault = this.#card.nextFault()) {
-      this.#processor.chargeParty(this.party, 'registerRead', 2);
       const domain = this.#contextDomain[fault.context];
       if (domain !== undefined) this.#deal(domain, fault.context, 'nic', fault.reason);
     }

@@ -261,7 +261,7 @@ describe('a domain', () => {
     const machine = new Machine(new PlainDma(), { host: { memoryBytes: 2 ** 18 } });
     const domain = machine.host.createGuest('greedy', 1);
     expect(() => domain.allocate(1000)).toThrow(
-      /greedy: 1000 frames wanted, \d+ free; expected a larger memory/,
+      /greedy: 1000 frames wanted, \d+ free; expected a larger host\.memoryMegabytes/,
     );
   });
 });
