@@ -141,23 +141,26 @@ export class PhysicalMemory {
     }
   }
 
-  /** The 32-bit word at an address that is a multiple of 4. */
+  /** The 32-bit word at an address that is a multiple of 4. @throws RangeError when it is none, or not RAM. */
   readU32(address: number): number {
-    this.#require(address, 4);
+    this.#requireWord(address);
     const number = Math.floor(address / CHUNK_BYTES);
     return this.#chunks[number]?.words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] ?? 0;
   }
 
+  /** As `readU32`. */
   writeU32(address: number, value: number): void {
-    this.#require(address, 4);
+    this.#requireWord(address);
     const number = Math.floor(address / CHUNK_BYTES);
     this.#chunk(number).words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] = value;
   }
 
+  /** Two words, the lower one first, at an address that is a multiple of 4. */
   readU64(address: number): bigint {
     return (BigInt(this.readU32(address + 4)) << 32n) | BigInt(this.readU32(address));
   }
 
+  /** As `readU64`. */
   writeU64(address: number, value: bigint): void {
     this.writeU32(address, Number(value & 0xffffffffn));
     this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
@@ -171,6 +174,12 @@ export class PhysicalMemory {
       this.#touched += 1;
     }
     return chunk;
+  }
+
+  #requireWord(address: number): void {
+    this.#require(address, 4);
+    if ((address & 3) !== 0)
+      throw new RangeError(`word at 0x${address.toString(16)}, expected an address that is a multiple of 4`);
   }
 
   #require(address: number, length: number): void {

@@ -55,6 +55,16 @@ describe('physical memory', () => {
     );
   });
 
+  it.each([1, 2, 3, 65_537, 4 * FRAME_BYTES + 6])('has no word at %d', (address) => {
+    const memory = new PhysicalMemory(FRAMES);
+    const message = 'expected an address that is a multiple of 4';
+    expect(() => memory.readU32(address)).toThrow(message);
+    expect(() => memory.writeU32(address, 1)).toThrow(message);
+    expect(() => memory.readU64(address)).toThrow(message);
+    expect(() => memory.writeU64(address, 1n)).toThrow(message);
+    expect(memory.touchedBytes).toBe(0);
+  });
+
   it('reads and writes 64-bit words little-endian', () => {
     const memory = new PhysicalMemory(1);
     memory.writeU64(8, 0x0123456789abcdefn);
