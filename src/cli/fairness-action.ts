@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Capture, readCapture } from '../../guests/capture/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import { fairnessDocument } from '../fairness/fairness-document.js';
 import { delaysPlot, sharesPlot } from '../fairness/fairness-plots.js';
 import {
@@ -36,7 +37,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const document = fairnessDocument(settings, findings, repeat);
   const out = text(options, 'out');
   const written = out === undefined ? [] : await writeAll(out, document, findings);
-  if (options['json'] === true) {
+  if (options.json === true) {
     io.out(document);
   } else {
     for (const finding of findings) io.out(`${fairnessText(finding)}\n`);
@@ -133,7 +134,7 @@ function usable<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message);
+    if (error instanceof ParameterError) throw new UsageError(error.message);
     throw error;
   }
 }

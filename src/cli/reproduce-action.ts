@@ -30,7 +30,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const out = text(options, 'out');
   const written =
     out === undefined ? [] : outcomes.map(({ experiment, outcome }) => write(out, experiment, outcome));
-  if (options['json'] === true) {
+  if (options.json === true) {
     const documents = outcomes.map(({ outcome }) => outcome.document);
     io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
   } else {

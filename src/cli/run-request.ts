@@ -1,5 +1,6 @@
 import { APPROACHES, makeProtection } from '../../host/protection/approaches.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
 import { RUN_DEFAULTS } from '../simulate.js';
@@ -95,7 +96,7 @@ function readApproaches(command: RunRequest['command'], text: string): string[] 
   return list;
 }
 
-/** @throws RangeError that says which names there are. */
+/** @throws ParameterError that says which names there are. */
 function readApproach(name: string): void {
   makeProtection(name);
 }
@@ -104,7 +105,7 @@ function refusedAs(prefix: string, check: () => unknown): void {
   try {
     check();
   } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(`${prefix}${error.message}`);
+    if (error instanceof ParameterError) throw new UsageError(`${prefix}${error.message}`);
     throw error;
   }
 }

@@ -26,7 +26,7 @@ test('they import from the package only, and at least four are under 60 lines', 
   expect(short.length).toBeGreaterThanOrEqual(4);
   for (const name of names) {
     const text = readFileSync(`${EXAMPLES}/${name}`, 'utf8');
-    const imports = [...text.matchAll(/from '(?<module>[^']+)'/gu)].map((match) => match.groups?.['module']);
+    const imports = [...text.matchAll(/from '(?<module>[^']+)'/gu)].map((match) => match.groups?.module);
     expect(imports.length, name).toBeGreaterThan(0);
     for (const module of imports) expect(module, name).toMatch(/^(cdna-nic(\/[a-z/]+)?|rxjs)$/u);
   }
@@ -42,9 +42,9 @@ test('two guests on one wire: rounds of frames favour long ones, rounds of bytes
     }),
   );
   // Whoever rang first has it all.
-  expect(table['fifo']?.short).toBe(0);
+  expect(table.fifo?.short).toBe(0);
   // Frame by frame: 1514 to 300.
-  expect((table['prr']?.long ?? 0) / (table['prr']?.short ?? 1)).toBeCloseTo(1514 / 300, 0);
+  expect((table.prr?.long ?? 0) / (table.prr?.short ?? 1)).toBeCloseTo(1514 / 300, 0);
   for (const fair of ['drr', 'wf2q+']) {
     const { long = 0, short = 0, gap = 0 } = table[fair] ?? {};
     expect(Math.abs(long - short) / long, fair).toBeLessThan(0.03);

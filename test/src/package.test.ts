@@ -86,7 +86,7 @@ test('it holds what it needs and nothing that it does not', () => {
 
 test('the example of README type-checks and runs', () => {
   const readme = readFileSync(join(installed, 'README.md'), 'utf8');
-  const example = /<!-- example -->\n```ts\n(?<code>[\s\S]+?)```/u.exec(readme)?.groups?.['code'] ?? '';
+  const example = /<!-- example -->\n```ts\n(?<code>[\s\S]+?)```/u.exec(readme)?.groups?.code ?? '';
   expect(example).toContain("from 'cdna-nic'");
   const options = {
     module: 'nodenext',

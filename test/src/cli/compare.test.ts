@@ -128,7 +128,14 @@ test('a single approach keeps the name that was given', async () => {
 test('progress is for terminals', async () => {
   const { runCli } = await import('../../../src/cli/program.js');
   let err = '';
-  const io = { out: () => {}, err: (text: string) => void (err += text), columns: 40, program: 'cdna-nic' };
+  const io = {
+    out: () => {},
+    err: (text: string) => {
+      err += text;
+    },
+    columns: 40,
+    program: 'cdna-nic',
+  };
   await runCli(['run', RANDOM, '--duration', '1ms'], { ...io, errIsTerminal: false });
   expect(err).toBe('');
   await runCli(['run', RANDOM, '--duration', '1ms'], { ...io, errIsTerminal: true });

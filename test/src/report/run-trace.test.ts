@@ -45,14 +45,14 @@ const { traceEvents } = JSON.parse(readFileSync(path, 'utf8')) as { traceEvents:
 const nameOf = (kind: string, { pid, tid }: TraceEvent) =>
   traceEvents.find(
     (other) => other.name === kind && other.pid === pid && (tid === undefined || other.tid === tid),
-  )?.args?.['name'];
+  )?.args?.name;
 const onTrack = (track: string) =>
   traceEvents.filter(
     (event) => event.ph !== 'M' && event.ph !== 'C' && nameOf('thread_name', event) === track,
   );
 
 test('the card and each context are groups of tracks of their own', () => {
-  const groups = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args?.['name']);
+  const groups = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args?.name);
   expect(groups).toEqual(['card', 'context 0: talker', 'context 1: sender']);
 });
 
