@@ -1,8 +1,13 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
+import type { QueueTiming } from '../../../host/iommu/queue-timing.js';
+import type { TimingParameters } from '../../../host/iommu/timing/parameters.js';
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
+import { Iommu } from '../../../host/protection/iommu/iommu.js';
+import type { Protection } from '../../../host/protection/protection.js';
+import type { NicParameters } from '../../../nic/parameters.js';
 import { rounded } from '../reference-figure.js';
 import { steadyRun } from '../steady-run.js';
 import type { Direction } from './published.js';
@@ -31,6 +36,13 @@ export interface TestbedParameters {
   readonly interruptGapNs: Readonly<Record<'cdna' | 'xen', Readonly<Record<Direction, number>>>>;
 }
 
+/** What differs from the machine that the experiment describes. */
+export interface TestbedChanges {
+  readonly nic?: Partial<NicParameters>;
+  readonly timing?: Partial<TimingParameters>;
+  readonly queueTiming?: Partial<QueueTiming>;
+}
+
 /** One run as the paper's tables show one. Shares are percent of the CPU. */
 export interface TestbedRow {
   readonly mbps: number;
@@ -49,6 +61,7 @@ export function runTestbed(
   guests: number,
   parameters: TestbedParameters,
   seed: number,
+  changes: TestbedChanges = {},
 ): TestbedRow {
   const random = xoroshiro128plus(seed);
   const windowNs = WINDOW_NS + guests * WINDOW_NS_A_GUEST;
@@ -73,10 +86,11 @@ export function runTestbed(
       nic: {
         rateBps: RATE_BPS,
         interruptGapNs: Math.round(parameters.interruptGapNs[isXen ? 'xen' : 'cdna'][direction]),
+        ...changes.nic,
       },
       host: { cores: 1, hertz: HERTZ, costs: { ...costTable(), ...parameters.costs } },
     },
-    protection: isXen ? new DriverDomain({ transfer: 'flip' }) : makeProtection(approach),
+    protection: protectionOf(approach, changes),
     seed,
     warmUpNs: WARM_UP_NS + guests * WARM_UP_NS_A_GUEST,
     windowNs,
@@ -95,6 +109,13 @@ export function runTestbed(
     physicalInterrupts: aSecond(window.physicalInterrupts),
     virtualInterrupts: aSecond(window.virtualInterrupts),
   };
+}
+
+function protectionOf(approach: string, { timing, queueTiming }: TestbedChanges): Protection {
+  if (approach === 'driver-domain') return new DriverDomain({ transfer: 'flip' });
+  if (timing === undefined && queueTiming === undefined) return makeProtection(approach);
+  const strategy = approach.replace('iommu:', '');
+  return new Iommu({ strategy, timing: timing ?? {}, queueTiming: queueTiming ?? {} });
 }
 
 /** Cycles that a share of the CPU comes to for each frame. */

@@ -1,8 +1,9 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { TIMING } from '../../../host/iommu/timing/parameters.js';
+import { TIMING, type TimingParameters } from '../../../host/iommu/timing/parameters.js';
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
+import type { NicParameters } from '../../../nic/parameters.js';
 import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
 import { steadyRun } from '../steady-run.js';
 import { modelBps, PAGE_BYTES, PAGE_NS, PUBLISHED, TABLE_READ_NS } from './published.js';
@@ -75,6 +76,12 @@ export interface WalkCostResult {
   readonly window_ns: number;
   readonly points: readonly WalkPoint[];
   readonly figures: readonly ComparedFigure[];
+}
+
+/** What differs from the machine that the experiment describes. */
+export interface WalkChanges {
+  readonly nic?: Partial<NicParameters>;
+  readonly timing?: Partial<TimingParameters>;
 }
 
 /** One run. */
@@ -196,7 +203,12 @@ function pointOf(
  * One machine that receives pages as fast as 100 Gb/s brings them. Only table reads may limit it: CPU work takes
  * (nearly) nothing, invalidations take no time, and the link to memory is wider than the wire.
  */
-function sample(strategy: WalkStrategy | undefined, setting: WalkSetting, seed: number): Sample {
+export function sample(
+  strategy: WalkStrategy | undefined,
+  setting: WalkSetting,
+  seed: number,
+  changes: WalkChanges = {},
+): Sample {
   const { flows, ringSlots, iotlbEntries } = setting;
   const random = xoroshiro128plus(seed);
   const { details, framesReceived, windowNs } = steadyRun({
@@ -212,10 +224,19 @@ function sample(strategy: WalkStrategy | undefined, setting: WalkSetting, seed: 
         coalesceNs: 5_000,
         memoryMegabytes: 32,
       })),
-      nic: { rateBps: LINE_BPS, contexts: 64, interruptGapNs: 0, pcie: { generation: 3, lanes: 16 } },
+      nic: {
+        rateBps: LINE_BPS,
+        contexts: 64,
+        interruptGapNs: 0,
+        pcie: { generation: 3, lanes: 16 },
+        ...changes.nic,
+      },
       host: { cores: flows, hertz: 1e11 },
     },
-    protection: strategy === undefined ? makeProtection('none') : oneWalker(strategy, iotlbEntries, seed),
+    protection:
+      strategy === undefined
+        ? makeProtection('none')
+        : oneWalker(strategy, iotlbEntries, seed, changes.timing),
     seed,
     warmUpNs: WARM_UP_NS,
     windowNs: WINDOW_NS,
@@ -231,7 +252,12 @@ function sample(strategy: WalkStrategy | undefined, setting: WalkSetting, seed: 
 }
 
 /** The paper's host: one requester, so one I/O address space for all flows, and one walk at a time. */
-function oneWalker(strategy: WalkStrategy, iotlbEntries: number, seed: number): Iommu {
+function oneWalker(
+  strategy: WalkStrategy,
+  iotlbEntries: number,
+  seed: number,
+  changes: Partial<TimingParameters> = {},
+): Iommu {
   return new Iommu({
     strategy,
     oneRequesterId: true,
@@ -245,6 +271,7 @@ function oneWalker(strategy: WalkStrategy, iotlbEntries: number, seed: number): 
       globalInvalidationNs: 0,
       domainInvalidationNs: 0,
       pageInvalidationNs: 0,
+      ...changes,
     },
     queueTiming: { descriptorFetchNs: 0, statusWriteNs: 0 },
   });

@@ -1,0 +1,113 @@
+import { HEADLINES } from './headlines.js';
+import { PARAMETERS } from './parameters.js';
+import type { Movement, Sensitivity } from './sensitivity.js';
+
+const GROUPS = ['CPU', 'IOMMU', 'invalidation queue', 'card', 'link'] as const;
+
+const INTRODUCTION = `# Calibration
+
+Every number that costs or saves time, where it comes from, how sure it is, and how much the headline figures move
+with it. This page is written by \`npm run docs:calibration\`.
+
+## Marks
+
+| Mark | Meaning |
+| --- | --- |
+| S | Confirmed in a public source, which is named |
+| S2 | Second hand: another text describes it |
+| D | Derived from other figures, or fitted to data |
+| M+ | From the literature as remembered; passes a check of its own, but not confirmed |
+| M | From the literature as remembered, not confirmed |
+| M- | Vague: shown, never expected |
+| assumed | Our choice |
+
+Where a number from a source is a split of a total, the total has the source's mark and the split is D.`;
+
+const READING = `To be read with it: Xen's rates are counted in polls of up to 64 frames, which are 2.6 % of what is received in the
+window, so smaller movements there show as none or as a whole step. \`unmapPage\` and \`queueInvalidation\` move nothing
+because the CPU waits for the unit anyway, and their time passes within that wait. The link of "strict, one walker" has 16
+lanes, its walk overhead is 65 ns and moves by the same factor, and it has one walker whatever \`walkers\` says.`;
+
+/** The tables of parameters: what needs no run. */
+export function parameterTables(): string {
+  return GROUPS.map((group) => {
+    const rows = PARAMETERS.filter((parameter) => parameter.group === group).map((parameter) => {
+      const { name, value, unit, meaning, source, certainty, found } = parameter;
+      const cells = [
+        `\`${name}\``,
+        `${value}`,
+        found === undefined ? '' : `${found}`,
+        unit,
+        meaning,
+        source,
+        certainty,
+      ];
+      return `| ${cells.join(' | ')} |`;
+    });
+    return [
+      `## Parameters: ${group}`,
+      '',
+      '| Name | Default | In cdna-2007 | Unit | Of what | Source | Sure |',
+      '| --- | ---: | ---: | --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n');
+  }).join('\n\n');
+}
+
+/** The whole page. */
+export function calibrationPage({ start, movements }: Sensitivity): string {
+  const moving = movements.filter((movement) => movement.figures.some((_, at) => moves(movement, start, at)));
+  const still = [
+    ...new Set(
+      movements.filter((one) => !moving.some(({ name }) => name === one.name)).map(({ name }) => name),
+    ),
+  ];
+  const unchanged = PARAMETERS.filter(({ steps }) => steps.length === 0).map(({ name }) => name);
+  const head = HEADLINES.map(({ name, unit }) => `${name} (${unit})`);
+  return `${[
+    INTRODUCTION,
+    parameterTables(),
+    '## How much the headlines move',
+    'Headlines: the machine of `src/experiments/cdna-2007` with one guest and the costs found there, and the machine of ' +
+      '`src/experiments/walk-cost` with 5 flows. One parameter at a time becomes 20 % less and 20 % more; where not every ' +
+      'value exists it becomes the next one. Shares move in points of the CPU, rates in percent. ' +
+      'Cells that move by less than 0.1 are empty.',
+    READING,
+    [
+      `| Parameter | From | To | ${head.join(' | ')} |`,
+      `| --- | ---: | ---: | ${head.map(() => '---:').join(' | ')} |`,
+      `| (as it is) | | | ${start.map((value) => value.toFixed(1)).join(' | ')} |`,
+      ...moving.map(
+        (movement) =>
+          `| \`${movement.name}\` | ${short(movement.from)} | ${short(movement.to)} | ` +
+          `${movement.figures.map((_, at) => (moves(movement, start, at) ? signed(moved(movement, start, at)) : '')).join(' | ')} |`,
+      ),
+    ].join('\n'),
+    `These move no headline by 0.1: ${list(still)}.`,
+    `Not changed, because they are counts or numbers without a cost, belong to the experiment, or follow another: ${list(unchanged)}. ` +
+      'The times of memory behind the bus (a read takes 120 ns, assumed) cannot be set by a scenario and were not changed.',
+  ].join('\n\n')}\n`;
+}
+
+/** Points for shares, percent for rates. */
+function moved({ figures }: Movement, start: readonly number[], at: number): number {
+  const before = start[at] ?? 0;
+  const after = figures[at] ?? 0;
+  return HEADLINES[at]?.unit === '% of CPU' ? after - before : 100 * (after / before - 1);
+}
+
+function moves(movement: Movement, start: readonly number[], at: number): boolean {
+  return Math.abs(moved(movement, start, at)) >= 0.1;
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(1)}`;
+}
+
+function short(value: number): string {
+  return `${Number(value.toFixed(2))}`;
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.map((name) => `\`${name}\``).join(', ');
+}
