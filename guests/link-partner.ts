@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
 import type { WirePort } from '../nic/host-port.js';
+import { ParameterError } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import type { ReceiveHandler } from './nic-driver.js';
@@ -64,12 +65,12 @@ export class LinkPartner implements WirePort {
       options.propagationNs < 0 ||
       options.propagationNs > 1e9
     ) {
-      throw new RangeError(
+      throw new ParameterError(
         `link.propagationNs is ${options.propagationNs}, expected a whole number from 0 to 10^9`,
       );
     }
     if (!Number.isInteger(options.queueBytes) || options.queueBytes < MAX_FRAME_BYTES) {
-      throw new RangeError(
+      throw new ParameterError(
         `link.queueBytes is ${options.queueBytes}, expected a whole number, at least ${MAX_FRAME_BYTES}`,
       );
     }
@@ -77,7 +78,7 @@ export class LinkPartner implements WirePort {
     const cableBytes = Math.ceil((options.rateBps / 8e9) * options.propagationNs);
     if (cableBytes > MAX_BYTES_ON_CABLE) {
       const most = Math.floor((MAX_BYTES_ON_CABLE * 8e9) / options.rateBps);
-      throw new RangeError(
+      throw new ParameterError(
         `link.propagationNs is ${options.propagationNs}, expected at most ${most} at ${options.rateBps} b/s`,
       );
     }

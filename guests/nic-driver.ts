@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
+import { ParameterError } from '../scheduler/errors.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
@@ -78,7 +79,7 @@ export class NicDriver {
   #framesOffered = 0;
   #closed = false;
 
-  /** Allocates buffers and posts all receive buffers. @throws RangeError when the machine has no memory left. */
+  /** Allocates buffers and posts all receive buffers. @throws ParameterError when the machine has no memory left. */
   constructor(parts: HostParts, domain: Domain, port: GuestPort, options: Partial<DriverOptions> = {}) {
     this.#parts = parts;
     this.domain = domain;
@@ -89,7 +90,7 @@ export class NicDriver {
     requireRange('driver.refillBatch', refillBatch, 1, port.receive.slots);
     requireRange('driver.postBatch', postBatch, 1, 4096);
     if (bufferBytes !== 2048 && bufferBytes !== 4096) {
-      throw new RangeError(`driver.bufferBytes is ${String(bufferBytes)}, expected 2048 or 4096`);
+      throw new ParameterError(`driver.bufferBytes is ${String(bufferBytes)}, expected 2048 or 4096`);
     }
     this.#transmit = new TransmitRing(parts, domain, port.transmit, bufferBytes, postBatch);
     this.#receive = new ReceiveRing(parts, domain, port.receive, bufferBytes, postBatch, refillBatch);
@@ -292,6 +293,6 @@ export class NicDriver {
 
 function requireRange(field: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(`${field} is ${value}, expected a whole number from ${least} to ${most}`);
+    throw new ParameterError(`${field} is ${value}, expected a whole number from ${least} to ${most}`);
   }
 }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../scheduler/errors.js';
 import { MAX_FRAME_BYTES } from './descriptor.js';
 import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
 
@@ -122,7 +123,7 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
   ),
 ];
 
-/** Refuses a card that cannot be built. @throws RangeError naming the field, the value and what was expected. */
+/** Refuses a card that cannot be built. @throws ParameterError naming the field, the value and what was expected. */
 export function validateNicParameters(nic: NicParameters): void {
   for (const { name, least, most } of NIC_PARAMETERS) range(name, nic[name], least, most);
   const { contexts, descriptorCacheSlots, managementRequesterId, requesterBase } = nic;
@@ -144,5 +145,5 @@ function range(field: string, value: number, least: number, most: number): void 
 }
 
 function refuse(field: string, value: number, expected: string): never {
-  throw new RangeError(`nic.${field} is ${value}, expected ${expected}`);
+  throw new ParameterError(`nic.${field} is ${value}, expected ${expected}`);
 }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
@@ -197,7 +198,7 @@ function validate(parameters: PcieParameters): void {
   for (const field of Object.keys(accepts) as (keyof PcieParameters)[]) {
     const value = parameters[field];
     if (accepts[field](value)) continue;
-    throw new RangeError(`pcie.${field} is ${value}, expected ${PCIE_PARAMETERS[field].expected}`);
+    throw new ParameterError(`pcie.${field} is ${value}, expected ${PCIE_PARAMETERS[field].expected}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { ParameterError } from './errors.js';
 /** What a context is entitled to. Disciplines read the fields that they understand and ignore the rest. */
 export interface Share {
   /** Relative weight, a whole number >= 1. @defaultValue 1 */
@@ -84,7 +85,7 @@ export interface Discipline {
 /** A refused parameter of a discipline, in one voice. */
 export function requireWeight(discipline: string, context: number, weight: number): void {
   if (!Number.isInteger(weight) || weight < 1) {
-    throw new RangeError(
+    throw new ParameterError(
       `${discipline}: weight of context ${context} is ${weight}, expected a whole number >= 1`,
     );
   }

@@ -1,5 +1,6 @@
 import type { Observable, Subscription } from 'rxjs';
 import { type Discipline, NOBODY, type Share } from './discipline.js';
+import { ParameterError } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { listen } from './listen.js';
 import { Outlet } from './outlet.js';
@@ -128,7 +129,7 @@ export class DmaScheduler {
   /** A context takes part from now on. @param context a whole number >= 0, small: tables are as long. */
   join(context: number, share: Share): void {
     if (!Number.isInteger(context) || context < 0) {
-      throw new RangeError(`context is ${context}, expected a whole number >= 0`);
+      throw new ParameterError(`context is ${context}, expected a whole number >= 0`);
     }
     if (context >= this.#state.length) {
       const wider = new Uint8Array(2 ** Math.ceil(Math.log2(context + 1)));

@@ -31,6 +31,7 @@ export {
 } from './disciplines/index.js';
 export type { DmaSchedulerOptions, Grant, HeadsOfLine } from './dma-scheduler.js';
 export { DmaScheduler } from './dma-scheduler.js';
+export { ParameterError } from './errors.js';
 export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
 export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
 export { listen } from './listen.js';

@@ -1,3 +1,4 @@
+import { ParameterError } from './errors.js';
 /**
  * A medium that carries bytes one after the other at a fixed rate: a wire, or one direction of a PCIe link.
  *
@@ -16,7 +17,9 @@ export class SerialLine {
   /** @param rateBps bits a second, a whole number from 1 to 10^13. */
   constructor(rateBps: number) {
     if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
-      throw new RangeError(`rateBps is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`);
+      throw new ParameterError(
+        `rateBps is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`,
+      );
     }
     const divisor = greatestCommonDivisor(8e9, rateBps);
     this.rateBps = rateBps;

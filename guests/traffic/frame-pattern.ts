@@ -1,4 +1,5 @@
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import {
   ETHERTYPE_EXPERIMENTAL,
   ETHERTYPE_OFFSET,
@@ -77,7 +78,7 @@ export class FramePattern {
     const known = this.#views.get(key);
     if (known !== undefined) return known;
     if (!(bytes <= this.#maxBytes)) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.#identity.name}: frame of ${bytes} bytes, expected at most ${this.#maxBytes}`,
       );
     }

@@ -1,6 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import { ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { DomainId, OwnershipObserver } from '../memory/frame-table.js';
@@ -70,7 +71,7 @@ export class Balloon implements OwnershipObserver {
   #asked = 0;
   #refused = 0;
 
-  /** @throws RangeError for parameters that make no sense. */
+  /** @throws ParameterError for parameters that make no sense. */
   constructor(
     parts: HostParts,
     protection: Protection,
@@ -185,7 +186,7 @@ function assertParameters(parameters: BalloonParameters): void {
   const whole = (name: keyof BalloonParameters, low: number, high: number) => {
     const value = parameters[name];
     if (!Number.isInteger(value) || value < low || value > high) {
-      throw new RangeError(`balloon.${name} is ${value}, expected a whole number from ${low} to ${high}`);
+      throw new ParameterError(`balloon.${name} is ${value}, expected a whole number from ${low} to ${high}`);
     }
   };
   whole('frames', 1, 2 ** 26);

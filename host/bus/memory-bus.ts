@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { ABORT, type HostPort } from '../../nic/host-port.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { Outlet } from '../../scheduler/outlet.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
@@ -58,7 +59,7 @@ export class MemoryBus implements HostPort {
     for (const field of ['readNs', 'writeNs'] as const) {
       const value = timings[field];
       if (!Number.isInteger(value) || value < 0 || value > 1e6) {
-        throw new RangeError(`memory.${field} is ${value}, expected a whole number from 0 to 1,000,000`);
+        throw new ParameterError(`memory.${field} is ${value}, expected a whole number from 0 to 1,000,000`);
       }
     }
     this.#kernel = kernel;

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 /** How sure a figure is, as docs/calibration.md explains. */
 export type Certainty = 'S' | 'S2' | 'D' | 'M+' | 'M' | 'M-' | 'assumed';
 
@@ -83,16 +84,16 @@ export const COSTS = {
 
 export type CostName = keyof typeof COSTS;
 
-/** The costs as plain cycles, with any that the user set otherwise. @throws RangeError for a negative or not finite one. */
+/** The costs as plain cycles, with any that the user set otherwise. @throws ParameterError for a negative or not finite one. */
 export function costTable(overrides: Partial<Record<CostName, number>> = {}): Record<CostName, number> {
   const table = Object.fromEntries(
     Object.entries(COSTS).map(([name, { cycles }]) => [name, cycles]),
   ) as Record<CostName, number>;
   for (const [name, cycles] of Object.entries(overrides)) {
     if (!Object.hasOwn(table, name))
-      throw new RangeError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
+      throw new ParameterError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
     if (!Number.isFinite(cycles) || cycles < 0) {
-      throw new RangeError(`costs.${name} is ${cycles}, expected cycles >= 0`);
+      throw new ParameterError(`costs.${name} is ${cycles}, expected cycles >= 0`);
     }
     table[name as CostName] = cycles;
   }

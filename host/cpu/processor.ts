@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import type { CostName } from './costs.js';
 
@@ -64,10 +65,10 @@ export class Processor {
 
   constructor(kernel: EventKernel, options: ProcessorOptions) {
     if (!Number.isInteger(options.cores) || options.cores < 1 || options.cores > 1024) {
-      throw new RangeError(`cpu.cores is ${options.cores}, expected a whole number from 1 to 1,024`);
+      throw new ParameterError(`cpu.cores is ${options.cores}, expected a whole number from 1 to 1,024`);
     }
     if (!(options.hertz >= 1e6 && options.hertz <= 1e11)) {
-      throw new RangeError(`cpu.hertz is ${options.hertz}, expected a clock from 10^6 to 10^11`);
+      throw new ParameterError(`cpu.hertz is ${options.hertz}, expected a clock from 10^6 to 10^11`);
     }
     this.#kernel = kernel;
     this.hertz = options.hertz;

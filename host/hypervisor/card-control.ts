@@ -1,5 +1,6 @@
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 
@@ -44,7 +45,7 @@ export class CardControl {
     this.#set('VECTOR_RING_SIZE', entriesLog2);
   }
 
-  /** Allocates a context, sets it up and opens it. @throws RangeError, with the card's reason, when it refuses. */
+  /** Allocates a context, sets it up and opens it. @throws ParameterError, with the card's reason, when it refuses. */
   open(context: number, settings: ContextSettings, who: string): void {
     this.#set('SELECT', context);
     this.#demand('allocate', who);
@@ -114,6 +115,6 @@ export class CardControl {
   #demand(command: (typeof COMMANDS)[number], who: string): void {
     const status = this.#command(command);
     if (status !== 'done')
-      throw new RangeError(`${who}: the card refused to ${command} a context: ${status}`);
+      throw new ParameterError(`${who}: the card refused to ${command} a context: ${status}`);
   }
 }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 import type { DomainId, FrameTable } from '../memory/frame-table.js';
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
 import { OwnedFrames } from './owned-frames.js';
@@ -52,13 +53,13 @@ export class Domain {
   /**
    * Gives the guest its RAM, all of it and for good, as a hypervisor does when it starts a guest: one piece, at a
    * multiple of 2 MB if it is as large. What it uses is drawn from there.
-   * @throws RangeError when the machine has not as much left: the scenario is too large for it.
+   * @throws ParameterError when the machine has not as much left: the scenario is too large for it.
    */
   reserve(frameCount: number): void {
     const align = frameCount % LARGE_PAGE_FRAMES === 0 ? LARGE_PAGE_FRAMES : 1;
     const outcome = this.#frames.allocate(this.id, 'guest', frameCount, true, align);
     if (!outcome.ok) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.name}: ${frameCount} frames of RAM wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes, or less for the guests`,
       );
     }
@@ -82,19 +83,19 @@ export class Domain {
 
   /**
    * Takes guest memory into use: of its RAM if it has been given some, else of what the machine has left.
-   * @throws RangeError when there is not as much: the scenario is too large for it.
+   * @throws ParameterError when there is not as much: the scenario is too large for it.
    */
   allocate(frameCount: number, contiguous = false): number[] {
     if (this.#owned.reserved) {
       const frames = this.#owned.use(frameCount, contiguous);
       if (frames !== undefined) return frames;
-      throw new RangeError(
+      throw new ParameterError(
         `${this.name}: ${frameCount} frames wanted, ${this.#owned.unused} of its RAM unused; expected a larger memoryMegabytes`,
       );
     }
     const outcome = this.#frames.allocate(this.id, 'guest', frameCount, contiguous);
     if (!outcome.ok) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.name}: ${frameCount} frames wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes`,
       );
     }

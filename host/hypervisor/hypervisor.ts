@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
@@ -123,7 +124,7 @@ export class Hypervisor {
       true,
     );
     if (!outcome.ok)
-      throw new RangeError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
+      throw new ParameterError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
     return (outcome.value[0] ?? 0) * FRAME_BYTES;
   }
 
@@ -152,14 +153,14 @@ export class Hypervisor {
 
   /**
    * Opens a free context for a domain and maps its page. Returns its number.
-   * @throws RangeError when the card has no context left or refuses the settings.
+   * @throws ParameterError when the card has no context left or refuses the settings.
    */
   openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): number {
     const context = this.#nic.contexts.findIndex(
       (candidate) => candidate.state === 'free' && settings.eligible?.(candidate.index) !== false,
     );
     if (context < 0) {
-      throw new RangeError(
+      throw new ParameterError(
         `${domain.name}: all ${this.#nic.contexts.length} contexts are taken; expected a larger nic.contexts`,
       );
     }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 import type { TimingParameter } from './timing/parameters.js';
 
 const FAST_AND_SAFE = 'Fast & Safe IO Memory Protection, SOSP 2024: a table read';
@@ -39,7 +40,7 @@ export type QueueTimingName = keyof typeof QUEUE_TIMING;
 /** As plain nanoseconds. */
 export type QueueTiming = Readonly<Record<QueueTimingName, number>>;
 
-/** The defaults with some changed. @throws RangeError naming the field, its value and what was expected */
+/** The defaults with some changed. @throws ParameterError naming the field, its value and what was expected */
 export function queueTiming(changes: Partial<QueueTiming> = {}): QueueTiming {
   const names = Object.keys(QUEUE_TIMING) as QueueTimingName[];
   const all = Object.fromEntries(
@@ -47,7 +48,7 @@ export function queueTiming(changes: Partial<QueueTiming> = {}): QueueTiming {
   ) as Record<QueueTimingName, number>;
   for (const name of names) {
     if (!Number.isInteger(all[name]) || all[name] < 0 || all[name] > 1e9) {
-      throw new RangeError(`iommu.${name} is ${all[name]}, expected whole nanoseconds from 0 to 10^9`);
+      throw new ParameterError(`iommu.${name} is ${all[name]}, expected whole nanoseconds from 0 to 10^9`);
     }
   }
   return all;

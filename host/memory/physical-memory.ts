@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 /** Bytes of a frame, and of every page in this house. */
 export const FRAME_BYTES = 4096;
 
@@ -44,7 +45,7 @@ export class PhysicalMemory {
   /** @param frames size in 4 KB frames, 1 to 2^26 (256 GB). */
   constructor(frames: number) {
     if (!Number.isInteger(frames) || frames < 1 || frames > 2 ** 26) {
-      throw new RangeError(`memory.frames is ${frames}, expected a whole number from 1 to ${2 ** 26}`);
+      throw new ParameterError(`memory.frames is ${frames}, expected a whole number from 1 to ${2 ** 26}`);
     }
     this.frames = frames;
     this.#chunks = new Array<Chunk | undefined>(Math.ceil((frames * FRAME_BYTES) / CHUNK_BYTES)).fill(

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../scheduler/errors.js';
 import { Cdna } from './cdna/cdna.js';
 import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
 import { DeviceExclusion } from './dev/device-exclusion.js';
@@ -100,12 +101,12 @@ export const APPROACHES: readonly Approach[] = [
   },
 ];
 
-/** Makes an approach by its name, fresh for one machine. @throws RangeError for a name that does not exist, with those that do. */
+/** Makes an approach by its name, fresh for one machine. @throws ParameterError for a name that does not exist, with those that do. */
 export function makeProtection(name: string): Protection {
   const approach = APPROACHES.find((candidate) => candidate.name === name);
   if (approach === undefined) {
     const names = APPROACHES.map((candidate) => candidate.name).join(', ');
-    throw new RangeError(`protection is "${name}", expected one of: ${names}`);
+    throw new ParameterError(`protection is "${name}", expected one of: ${names}`);
   }
   return approach.make();
 }

@@ -1,5 +1,6 @@
 import { DESCRIPTOR_BYTES, encodeDescriptor, readU16 } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
@@ -227,9 +228,9 @@ export class ContextQueue implements PortQueue {
   }
 }
 
-/** @throws RangeError for a ring that no port can have. */
+/** @throws ParameterError for a ring that no port can have. */
 export function requireSlots(direction: string, slots: number): void {
   if (!Number.isInteger(slots) || slots < 2 || slots > 32_768 || (slots & (slots - 1)) !== 0) {
-    throw new RangeError(`port.${direction}Slots is ${slots}, expected a power of two from 2 to 32,768`);
+    throw new ParameterError(`port.${direction}Slots is ${slots}, expected a power of two from 2 to 32,768`);
   }
 }

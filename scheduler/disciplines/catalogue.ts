@@ -1,4 +1,5 @@
 import type { Discipline } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { DeficitRoundRobin } from './deficit-round-robin.js';
 import { EarliestDeadlineFirst } from './earliest-deadline-first.js';
 import { FifoDrain } from './fifo-drain.js';
@@ -128,7 +129,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     weighted: true,
     make: (options) => {
       if (options.linkBps === undefined) {
-        throw new RangeError('wfq: linkBps is missing, expected the rate of the link in bits a second');
+        throw new ParameterError('wfq: linkBps is missing, expected the rate of the link in bits a second');
       }
       return new WeightedFairQueueing({
         linkBps: options.linkBps,

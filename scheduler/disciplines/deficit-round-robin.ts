@@ -1,4 +1,5 @@
 import { type BoundParty, type Discipline, NOBODY, requireWeight, type Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -6,10 +7,10 @@ import { widened } from './widened.js';
 /** What a quantum a weight of 1 is when nobody says otherwise: one untagged Ethernet frame, bytes. */
 export const DEFAULT_QUANTUM_BYTES = 1514;
 
-/** @throws RangeError unless the quantum is a whole number of bytes >= 1. */
+/** @throws ParameterError unless the quantum is a whole number of bytes >= 1. */
 export function requireQuantum(discipline: string, quantumBytes: number): number {
   if (!Number.isInteger(quantumBytes) || quantumBytes < 1 || quantumBytes > 2 ** 26) {
-    throw new RangeError(
+    throw new ParameterError(
       `${discipline}: quantumBytes is ${quantumBytes}, expected a whole number from 1 to ${2 ** 26}`,
     );
   }

@@ -1,4 +1,5 @@
 import type { Discipline, Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -39,7 +40,7 @@ export class EarliestDeadlineFirst implements Discipline {
   join(context: number, share: Share): void {
     const allowance = share.deadlineNs ?? Number.POSITIVE_INFINITY;
     if (!(allowance > 0)) {
-      throw new RangeError(`edf: deadlineNs of context ${context} is ${allowance}, expected more than 0`);
+      throw new ParameterError(`edf: deadlineNs of context ${context} is ${allowance}, expected more than 0`);
     }
     this.#roster.join(context);
     this.#allowance = widened(this.#allowance, this.#roster.capacity);

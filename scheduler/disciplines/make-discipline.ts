@@ -1,4 +1,5 @@
 import type { Discipline } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { DISCIPLINES, type DisciplineOptions } from './catalogue.js';
 import { MinimumGuarantee } from './minimum-guarantee.js';
 import { TokenBucketLimit } from './token-bucket-limit.js';
@@ -15,7 +16,7 @@ export const COMPOSITIONS: readonly { readonly form: string; readonly meaning: s
  * Makes a discipline by its name: one of the catalogue, two with a slash between for a hierarchy, and any
  * number of `limited:` and `minimum:` in front.
  *
- * @throws RangeError for a name that does not exist, with those that do.
+ * @throws ParameterError for a name that does not exist, with those that do.
  */
 export function makeDiscipline(name: string, options: DisciplineOptions = {}): Discipline {
   if (name.startsWith('limited:')) return new TokenBucketLimit(makeDiscipline(name.slice(8), options));
@@ -34,7 +35,7 @@ function makeSingle(name: string, whole: string, options: DisciplineOptions): Di
   const entry = DISCIPLINES.find((candidate) => candidate.name === name);
   if (entry !== undefined) return entry.make(options);
   const part = name === whole ? '' : ` (in "${whole}")`;
-  throw new RangeError(
+  throw new ParameterError(
     `discipline is "${name}"${part}, expected one of: ${DISCIPLINES.map((candidate) => candidate.name).join(', ')}; ` +
       `or ${COMPOSITIONS.map((composition) => composition.form).join(', ')}`,
   );

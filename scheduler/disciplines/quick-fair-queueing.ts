@@ -1,4 +1,5 @@
 import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
 import { ReservedWeight } from './reserved-weight.js';
@@ -59,7 +60,7 @@ export class QuickFairQueueing implements Discipline {
   join(context: number, share: Share): void {
     this.#weights.require(context, share.weight);
     if (share.weight > MAX_WEIGHT) {
-      throw new RangeError(
+      throw new ParameterError(
         `qfq: weight of context ${context} is ${share.weight}, expected at most ${MAX_WEIGHT}`,
       );
     }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../errors.js';
 import { widened } from './widened.js';
 
 /**
@@ -24,7 +25,7 @@ export class RateClock {
     this.#part[context] = 0;
     if (rateBps === undefined) return;
     if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
-      throw new RangeError(
+      throw new ParameterError(
         `${field} of context ${context} is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`,
       );
     }

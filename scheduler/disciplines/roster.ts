@@ -1,3 +1,4 @@
+import { ParameterError } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
 
 const ABSENT = 0;
@@ -53,7 +54,7 @@ export class Roster {
   /** @throws RangeError for a number that no context can have, Error for one that takes part already. */
   join(context: number): void {
     if (!Number.isInteger(context) || context < 0 || context >= MAX_CONTEXTS) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.#discipline}: context is ${context}, expected a whole number from 0 to ${MAX_CONTEXTS - 1}`,
       );
     }

@@ -1,4 +1,5 @@
 import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -27,7 +28,7 @@ export class StrictPriority implements Discipline {
   join(context: number, share: Share): void {
     const level = share.priority ?? 0;
     if (!Number.isInteger(level) || level < 0 || level >= PRIORITY_LEVELS) {
-      throw new RangeError(
+      throw new ParameterError(
         `priority: priority of context ${context} is ${level}, expected a whole number from 0 to ${PRIORITY_LEVELS - 1}`,
       );
     }

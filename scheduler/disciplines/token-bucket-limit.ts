@@ -1,4 +1,5 @@
 import type { BoundParty, Discipline, Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -41,7 +42,7 @@ export class TokenBucketLimit implements Discipline {
   join(context: number, share: Share): void {
     const burst = share.burstBytes ?? DEFAULT_MAX_FRAME_BYTES;
     if (!Number.isInteger(burst) || burst < 0 || burst > 2 ** 20) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.name}: burstBytes of context ${context} is ${burst}, expected a whole number from 0 to ${2 ** 20}`,
       );
     }

@@ -1,4 +1,5 @@
 import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -53,7 +54,7 @@ export class TwoLevel implements Discipline {
   join(context: number, share: Share): void {
     const tenant = share.tenant ?? 0;
     if (!Number.isInteger(tenant) || tenant < 0 || tenant >= 2 ** 20) {
-      throw new RangeError(
+      throw new ParameterError(
         `${this.name}: tenant of context ${context} is ${tenant}, expected a whole number >= 0`,
       );
     }

@@ -1,4 +1,5 @@
 import type { BoundParty, Discipline, Share } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { FluidClock } from './fluid-clock.js';
 import { FrameStamps } from './frame-stamps.js';
@@ -61,7 +62,7 @@ export class WeightedFairQueueing implements Discipline {
   }: WeightedFairQueueingOptions) {
     this.#linkVaries = linkVaries;
     if (!(linkBps >= 1 && linkBps <= 1e13)) {
-      throw new RangeError(`wfq: linkBps is ${linkBps}, expected bits a second from 1 to 10^13`);
+      throw new ParameterError(`wfq: linkBps is ${linkBps}, expected bits a second from 1 to 10^13`);
     }
     this.#maxFrameBytes = requireMaxFrame('wfq', maxFrameBytes);
     this.#fluid = new FluidClock(this.#arrivals, linkBps);

@@ -1,20 +1,21 @@
 import { requireWeight } from '../discipline.js';
+import { ParameterError } from '../errors.js';
 import { MAX_TAG_WEIGHT } from './tag-table.js';
 
-/** A weight that tags can carry. @throws RangeError if it is none, or if the sum would be too large. */
+/** A weight that tags can carry. @throws ParameterError if it is none, or if the sum would be too large. */
 export function requireTagWeight(discipline: string, context: number, weight: number, sum: number): void {
   requireWeight(discipline, context, weight);
   if (sum + weight > MAX_TAG_WEIGHT) {
-    throw new RangeError(
+    throw new ParameterError(
       `${discipline}: weight of context ${context} is ${weight}, which makes the sum of weights ${sum + weight}, expected at most ${MAX_TAG_WEIGHT}`,
     );
   }
 }
 
-/** @throws RangeError unless it is a whole number of bytes from 1 to 16384. */
+/** @throws ParameterError unless it is a whole number of bytes from 1 to 16384. */
 export function requireMaxFrame(discipline: string, maxFrameBytes: number): number {
   if (!Number.isInteger(maxFrameBytes) || maxFrameBytes < 1 || maxFrameBytes > 16384) {
-    throw new RangeError(
+    throw new ParameterError(
       `${discipline}: maxFrameBytes is ${maxFrameBytes}, expected a whole number from 1 to 16384`,
     );
   }

@@ -1,4 +1,5 @@
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
 import { CallLog } from './call-log.js';
 import { Contest } from './contest.js';
@@ -66,7 +67,7 @@ export interface WorkloadFinding {
 
 /**
  * Puts disciplines before workloads, one at a time.
- * @throws RangeError for a name that does not exist.
+ * @throws ParameterError for a name that does not exist.
  */
 export class FairnessStudy {
   readonly #settings: StudySettings;
@@ -176,7 +177,7 @@ const WARM_DECISIONS = 60_000;
 function entryOf(name: string) {
   const entry = WORKLOADS.find((candidate) => candidate.name === name);
   if (entry !== undefined) return entry;
-  throw new RangeError(`workload is "${name}", expected one of: ${ALL_WORKLOADS.join(', ')}`);
+  throw new ParameterError(`workload is "${name}", expected one of: ${ALL_WORKLOADS.join(', ')}`);
 }
 
 /** Of those who were due anything. */

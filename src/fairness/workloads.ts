@@ -1,5 +1,6 @@
 import type { Capture } from '../../guests/capture/index.js';
 import { RandomStream } from '../../guests/traffic/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import {
   type Contender,
   shareOf,
@@ -181,7 +182,7 @@ function tuneOf(capture: Capture | undefined): Tune {
   }));
   const lastNs = tune.reduce((most, { atNs }) => Math.max(most, atNs), 0);
   if (lastNs === 0)
-    throw new RangeError(`${capture?.name ?? 'replay'}: expected frames at two times or more`);
+    throw new ParameterError(`${capture?.name ?? 'replay'}: expected frames at two times or more`);
   const bytes = tune.reduce((sum, frame) => sum + frame.bytes, 0);
   return { frames: tune, bytes, lastsNs: lastNs * (1 + 1 / tune.length) };
 }

@@ -3,6 +3,7 @@ import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
@@ -306,7 +307,7 @@ function refusable<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof RangeError) throw new ScenarioError(error.message);
+    if (error instanceof ParameterError) throw new ScenarioError(error.message);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
@@ -47,7 +48,7 @@ export class AmdviUnit implements TableWalker {
   constructor(options: AmdviUnitOptions) {
     const { kernel, memory, sink, interrupts, maxMode = 6 } = options;
     if (!Number.isInteger(maxMode) || maxMode < 4 || maxMode > 6) {
-      throw new RangeError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
+      throw new ParameterError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
     }
     const reachable = options.reachable ?? (() => true);
     this.registers = new RegisterFile(amdviRegisters(maxMode), AMDVI_WINDOW_BYTES, (name) =>

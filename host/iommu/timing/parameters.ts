@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 /** How sure a figure is: S public source, S2 second hand, D derived, M+ to M- from memory, or assumed. */
 export type TimingCertainty = 'S' | 'S2' | 'D' | 'M+' | 'M' | 'M-' | 'assumed';
 
@@ -90,7 +91,7 @@ export const DEFAULT_TIMING: TimingParameters = {
   walkerAssignment: 'page',
 };
 
-/** The defaults with some changed. @throws RangeError naming the field, its value and what was expected */
+/** The defaults with some changed. @throws ParameterError naming the field, its value and what was expected */
 export function timingParameters(changes: Partial<TimingParameters> = {}): TimingParameters {
   const all = { ...DEFAULT_TIMING, ...changes };
   for (const name of Object.keys(TIMING) as TimingName[]) {
@@ -119,5 +120,5 @@ function wholeSets(cache: string, entries: number, ways: number): void {
 }
 
 function refuse(field: string, value: unknown, expected: string): never {
-  throw new RangeError(`iommu.${field} is ${String(value)}, expected ${expected}`);
+  throw new ParameterError(`iommu.${field} is ${String(value)}, expected ${expected}`);
 }

@@ -1,5 +1,6 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { Replacement } from './parameters.js';
 
 const NONE = -1;
@@ -32,7 +33,7 @@ export class TagStore {
   /** @param seed of the choice of victims, for replacement `random` */
   constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
     if (!(entries >= 1 && ways >= 1) || entries % ways !== 0) {
-      throw new RangeError(`cache of ${entries} entries in sets of ${ways}, expected whole sets`);
+      throw new ParameterError(`cache of ${entries} entries in sets of ${ways}, expected whole sets`);
     }
     this.entries = entries;
     this.ways = ways;

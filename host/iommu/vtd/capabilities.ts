@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 /** What a VT-d unit can do: the CAP and ECAP registers, as software reads them, in words. */
 export interface VtdCapabilities {
   /** Width of a physical address, bits, 33..52 (HAW). */
@@ -91,7 +92,7 @@ export function encodeEcap(capabilities: VtdCapabilities): bigint {
 /** Throws if the capabilities contradict themselves. They come from our own code, so this is a mistake of ours. */
 export function assertCapabilities(capabilities: VtdCapabilities): void {
   const refuse = (name: string, value: unknown, expected: string): never => {
-    throw new RangeError(`VT-d capability ${name} is ${value}, expected ${expected}`);
+    throw new ParameterError(`VT-d capability ${name} is ${value}, expected ${expected}`);
   };
   const whole = (name: keyof VtdCapabilities, low: number, high: number): void => {
     const value = capabilities[name];

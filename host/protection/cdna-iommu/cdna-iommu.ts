@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -25,7 +26,7 @@ export class CdnaIommu implements Protection, Reclaiming {
   constructor(options: CdnaOptions & Omit<IommuOptions, 'strategy'> = {}) {
     const timeoutNs = options.releaseTimeoutNs ?? DEFAULT_RELEASE_TIMEOUT_NS;
     if (!Number.isInteger(timeoutNs) || timeoutNs < 1) {
-      throw new RangeError(`cdna.releaseTimeoutNs is ${timeoutNs}, expected a whole number >= 1`);
+      throw new ParameterError(`cdna.releaseTimeoutNs is ${timeoutNs}, expected a whole number >= 1`);
     }
     this.#iommu = new Iommu({
       ...options,

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -34,7 +35,7 @@ export class Cdna implements Protection {
   constructor(options: CdnaOptions = {}) {
     this.#timeoutNs = options.releaseTimeoutNs ?? 10_000_000;
     if (!Number.isInteger(this.#timeoutNs) || this.#timeoutNs < 1) {
-      throw new RangeError(`cdna.releaseTimeoutNs is ${this.#timeoutNs}, expected a whole number >= 1`);
+      throw new ParameterError(`cdna.releaseTimeoutNs is ${this.#timeoutNs}, expected a whole number >= 1`);
     }
   }
 

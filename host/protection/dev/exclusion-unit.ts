@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import {
   BASE,
@@ -78,7 +79,7 @@ export class ExclusionUnit implements AccessGate {
     requireRange('dev.maps', options.maps, 1, 255);
     requireRange('dev.cacheLines', options.cacheLines, 1, 4096);
     if ((options.cacheLines & (options.cacheLines - 1)) !== 0)
-      throw new RangeError(`dev.cacheLines is ${options.cacheLines}, expected a power of two`);
+      throw new ParameterError(`dev.cacheLines is ${options.cacheLines}, expected a power of two`);
     requireRange('dev.walkNs', options.walkNs, 0, 1e6);
     this.#memory = memory;
     this.options = options;
@@ -255,5 +256,5 @@ export class ExclusionUnit implements AccessGate {
 
 function requireRange(field: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most)
-    throw new RangeError(`${field} is ${value}, expected a whole number from ${least} to ${most}`);
+    throw new ParameterError(`${field} is ${value}, expected a whole number from ${least} to ${most}`);
 }

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -54,7 +55,7 @@ export class DriverDomain implements Protection {
   #closedAccepted = 0;
   #closedRefused = 0;
 
-  /** @throws RangeError for options that no driver domain can have. */
+  /** @throws ParameterError for options that no driver domain can have. */
   constructor(options: DriverDomainOptions = {}) {
     this.#options = {
       transfer: 'copy',
@@ -66,11 +67,11 @@ export class DriverDomain implements Protection {
     };
     const { transfer, core, slots, budget } = this.#options;
     if (transfer !== 'copy' && transfer !== 'flip')
-      throw new RangeError(`driver-domain.transfer is ${transfer}, expected copy or flip`);
+      throw new ParameterError(`driver-domain.transfer is ${transfer}, expected copy or flip`);
     requireRange('core', core, 0, 1023);
     requireRange('slots', slots, 128, 4096);
     if ((slots & (slots - 1)) !== 0)
-      throw new RangeError(`driver-domain.slots is ${slots}, expected a power of two`);
+      throw new ParameterError(`driver-domain.slots is ${slots}, expected a power of two`);
     requireRange('budget', budget, 1, 4096);
     this.intermediary = new TrafficLedger(slots);
   }
@@ -113,7 +114,7 @@ export class DriverDomain implements Protection {
   openPort(domain: Domain, options: PortOptions): GuestPort {
     const { host, domain: self, grants, service } = this.#installed();
     if (service.bridge.has(options.mac) || options.mac === this.#options.mac)
-      throw new RangeError(
+      throw new ParameterError(
         `${domain.name}: port.mac ${macText(options.mac)} is taken, expected one of its own`,
       );
     const line: { events?: EventChannel } = {};
@@ -189,7 +190,7 @@ export class DriverDomain implements Protection {
 
 function requireRange(field: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most)
-    throw new RangeError(
+    throw new ParameterError(
       `driver-domain.${field} is ${value}, expected a whole number from ${least} to ${most}`,
     );
 }

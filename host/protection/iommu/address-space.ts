@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { IovaAllocator } from './iova-allocator.js';
@@ -33,10 +34,11 @@ export class DomainNumbers {
     this.#limit = limit;
   }
 
-  /** @throws RangeError when all are taken. */
+  /** @throws ParameterError when all are taken. */
   take(): number {
     const number = this.#free.pop() ?? this.#next++;
-    if (number >= this.#limit) throw new RangeError(`all ${this.#limit} domain IDs of the IOMMU are taken`);
+    if (number >= this.#limit)
+      throw new ParameterError(`all ${this.#limit} domain IDs of the IOMMU are taken`);
     return number;
   }
 

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -83,15 +84,17 @@ export class Iommu implements Protection, Reclaiming {
   #closedRefused = 0;
   readonly #closedCounts: Record<string, number> = {};
 
-  /** @throws RangeError for a strategy or parameter that does not exist. */
+  /** @throws ParameterError for a strategy or parameter that does not exist. */
   constructor(options: IommuOptions) {
     this.#options = options;
     const { vendor, strategy } = options;
     if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
-      throw new RangeError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
+      throw new ParameterError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
     }
     if (vendor === 'amdvi' && options.cachingMode === true) {
-      throw new RangeError('iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries');
+      throw new ParameterError(
+        'iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries',
+      );
     }
     if (typeof strategy === 'string') {
       const entry = strategyEntry(strategy);
@@ -140,7 +143,7 @@ export class Iommu implements Protection, Reclaiming {
     return this.open(domain, options).port;
   }
 
-  /** Opens a port and says what the IOMMU keeps for it. @throws RangeError for options that no port can have. */
+  /** Opens a port and says what the IOMMU keeps for it. @throws ParameterError for options that no port can have. */
   open(domain: Domain, options: PortOptions): IommuPort {
     const parts = this.#parts;
     if (parts === undefined) throw new Error('the IOMMU is not installed');

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -127,7 +128,7 @@ export class VtdDriver implements IommuDriver {
       addressWidth: LEVELS - 2,
       domainId,
     });
-    if (!written) throw new RangeError('no frame left for a context table; expected a larger memory');
+    if (!written) throw new ParameterError('no frame left for a context table; expected a larger memory');
     this.#invalidateContext(requesterId, domainId);
     this.#queue.wait(() => {});
   }

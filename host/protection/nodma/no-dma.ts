@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
@@ -44,7 +45,7 @@ export class NoDma implements Protection {
   constructor(options: NoDmaOptions = {}) {
     const megabytes = options.dprMegabytes ?? 1;
     if (!Number.isInteger(megabytes) || megabytes < 1 || megabytes > 255)
-      throw new RangeError(`nodma.dprMegabytes is ${megabytes}, expected a whole number from 1 to 255`);
+      throw new ParameterError(`nodma.dprMegabytes is ${megabytes}, expected a whole number from 1 to 255`);
     this.#dprBytes = megabytes * MEGABYTE;
     this.gate = new NoDmaChipset({
       readU32: (address) => this.#memory.source?.readU32(address) ?? 0xffffffff,

@@ -1,3 +1,4 @@
+import { ParameterError } from '../../../../scheduler/errors.js';
 import type { StrategyMaker } from '../mapping-strategy.js';
 import { Contiguous } from './contiguous.js';
 import { Deferred, type DeferredOptions } from './deferred.js';
@@ -67,17 +68,17 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   },
 ];
 
-/** The entry of a strategy. @throws RangeError, with the names there are, for any other name. */
+/** The entry of a strategy. @throws ParameterError, with the names there are, for any other name. */
 export function strategyEntry(name: string): StrategyEntry {
   const entry = STRATEGIES.find((candidate) => candidate.name === name);
   if (entry === undefined) {
     const known = STRATEGIES.map((candidate) => candidate.name).join(', ');
-    throw new RangeError(`iommu strategy is "${name}", expected one of: ${known}`);
+    throw new ParameterError(`iommu strategy is "${name}", expected one of: ${known}`);
   }
   return entry;
 }
 
 function atLeastOne(field: string, value: number): number {
   if (Number.isInteger(value) && value >= 1) return value;
-  throw new RangeError(`iommu.${field} is ${value}, expected a whole number >= 1`);
+  throw new ParameterError(`iommu.${field} is ${value}, expected a whole number >= 1`);
 }
