@@ -56,7 +56,7 @@ function planOf({ senders, quantumBytes, discipline, approach, seed }: Contest):
         core: 1 + (weight % 3),
       })),
       nic: { transmitFifoBytes: FIFO_BYTES, descriptorCacheSlots: 512, descriptorBatch: 64, rateBps: 1e9 },
-      host: { cores: 4, hertz: 1e11, memoryMegabytes: 64 },
+      host: { cores: 4, hertz: 1e11, memoryMegabytes: 192 },
       quantumBytes,
     }),
     approach,
