@@ -1,8 +1,8 @@
-import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import type { HostParts } from '../../host-parts.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
+import { malformedBuffer, wholeFrames } from '../posted-buffers.js';
 import { type PageReferences, PinnedPages } from './page-references.js';
 
 /**
@@ -108,12 +108,9 @@ export class ValidatedGate implements SetupGate {
     const { frames } = this.#parts;
     const address = batch.addresses[index] ?? 0;
     const length = batch.lengths[index] ?? 0;
-    if (!Number.isInteger(address)) {
-      queue.refuse('not-ram', address, length);
-      return false;
-    }
-    if (length === 0 || length > MAX_BUFFER_BYTES) {
-      queue.refuse('bad-length', address, length);
+    const malformed = malformedBuffer(address, length);
+    if (malformed !== undefined) {
+      queue.refuse(malformed, address, length);
       return false;
     }
     const last = Math.floor((address + length - 1) / FRAME_BYTES);
@@ -163,13 +160,3 @@ export class ValidatedGate implements SetupGate {
     if (this.held > 0 && (this.#queue?.context ?? -1) >= 0) this.#armTimer();
   }
 }
-
-/** How many of the first `count` buffers belong to frames that are all among them. */
-function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): number {
-  if (queue.direction === 'receive') return count;
-  let whole = count;
-  while (whole > 0 && ((batch.flags[whole - 1] ?? 0) & FLAG_END_OF_PACKET) === 0) whole -= 1;
-  return whole;
-}
-
-const MAX_BUFFER_BYTES = 16_384;

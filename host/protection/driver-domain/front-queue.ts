@@ -12,7 +12,8 @@ import { SharedRing, sharedRingBytes } from './shared-ring.js';
 export const PAGES_PER_SLOT = Math.ceil((MAX_FRAME_BYTES - 1) / FRAME_BYTES) + 1;
 /** Frame numbers have 32 bits in a grant. */
 const ADDRESS_LIMIT = 2 ** 32 * FRAME_BYTES;
-const MAX_BUFFER_BYTES = (PAGES_PER_SLOT - 1) * FRAME_BYTES;
+/** Longest buffer that a request can describe wherever in a page it starts, bytes. */
+const MAX_REQUEST_BYTES = (PAGES_PER_SLOT - 1) * FRAME_BYTES;
 
 /** What a front queue needs from its front end. */
 export interface FrontQueuePlan {
@@ -161,7 +162,7 @@ export class FrontQueue implements PortQueue {
   #unspeakable(address: number, length: number): SetupRefusal | undefined {
     if (this.#closed) return 'port-closed';
     if (!Number.isInteger(address) || address < 0 || address >= ADDRESS_LIMIT) return 'not-ram';
-    return length === 0 || length > MAX_BUFFER_BYTES ? 'bad-length' : undefined;
+    return length === 0 || length > MAX_REQUEST_BYTES ? 'bad-length' : undefined;
   }
 
   #refuse(refusal: SetupRefusal, address: number, length: number): void {

@@ -3,14 +3,12 @@ import type { Domain } from '../../hypervisor/domain.js';
 import { READ, WRITE } from '../../iommu/radix-table.js';
 import type { FrameRefusal } from '../../memory/frame-table.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';
 import type { IommuDriver } from './iommu-driver.js';
 
 /** Both directions: a buffer may be read and written. */
 export const READ_WRITE = READ | WRITE;
-
-/** Longest buffer that is mapped in one piece, bytes. */
-export const MAX_BUFFER_BYTES = 16_384;
 
 /** Pages of a large page, 2 MB. */
 const LARGE_PAGES = 512;
@@ -196,13 +194,6 @@ export class GuestSpace {
       page += unit;
     }
   }
-}
-
-/** Why no buffer can look like this, wherever it lies; undefined when it can. */
-export function malformedBuffer(address: number, length: number): 'not-ram' | 'bad-length' | undefined {
-  if (!Number.isSafeInteger(address) || address < 0) return 'not-ram';
-  if (!(length > 0 && length <= MAX_BUFFER_BYTES)) return 'bad-length';
-  return undefined;
 }
 
 /** Pages that `length` bytes at `address` touch. */

@@ -1,8 +1,8 @@
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
-import { type GuestSpace, malformedBuffer } from '../guest-space.js';
-import { wholeFrames } from './per-transfer.js';
+import { malformedBuffer, wholeFrames } from '../../posted-buffers.js';
+import type { GuestSpace } from '../guest-space.js';
 
 /** A strategy that maps pages at their own addresses and shares the mapping between buffers. */
 export interface PageKeeper {

@@ -1,8 +1,8 @@
-import { FLAG_END_OF_PACKET } from '../../../../nic/descriptor.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
+import { wholeFrames } from '../../posted-buffers.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 
 /** What happens to the pages of a buffer whose transfer is over. */
@@ -107,12 +107,4 @@ function mappingOf(queue: ContextQueue, index: number): { iova: number; pages: n
     pages: pagesOf(address, queue.postedLength(index)),
     frame: Math.floor(address / FRAME_BYTES),
   };
-}
-
-/** How many of the first `count` buffers belong to frames that are all among them. */
-export function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): number {
-  if (queue.direction === 'receive') return count;
-  let whole = count;
-  while (whole > 0 && ((batch.flags[whole - 1] ?? 0) & FLAG_END_OF_PACKET) === 0) whole -= 1;
-  return whole;
 }

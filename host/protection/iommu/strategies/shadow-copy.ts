@@ -4,9 +4,9 @@ import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
-import { type GuestSpace, malformedBuffer } from '../guest-space.js';
+import { malformedBuffer, wholeFrames } from '../../posted-buffers.js';
+import type { GuestSpace } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
-import { wholeFrames } from './per-transfer.js';
 
 /**
  * Shadow copy (Markuze, Morrison and Tsafrir, ASPLOS 2016): the device only ever sees a pool of shadow buffers that
