@@ -5,9 +5,11 @@ import { compareCell } from '../attack/expectations.js';
 import { type Cell, playMatrix } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import { UsageError } from './cli-io.js';
-import type { CommandAction } from './commands/entry.js';
+import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { Interruption } from './interruption.js';
+import { seedOf, text } from './options.js';
 import { ProgressLine } from './progress.js';
+import { commandLine } from './repeat-line.js';
 
 /** `cdna-nic attack`: who gets through what. */
 export const attackAction: CommandAction = async (_args, options, io) => {
@@ -24,7 +26,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
     APPROACHES,
     explained?.[1] ?? text(options.protection),
   );
-  const seed = readSeed(text(options.seed));
+  const seed = seedOf(options.seed);
   const total = attacks.length * approaches.length;
   const progress = new ProgressLine(io);
   const interruption = new Interruption();
@@ -44,6 +46,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   if (options.json === true) io.out(attackDocument(seed, cells));
   else if (explained !== undefined && attack !== undefined) io.out(explainText(attack, cells));
   else io.out(matrixText(attacks, approaches, cells));
+  if (options.json !== true) io.out(`\nagain: ${again(io.program, options, seed)}\n`);
   const unexplained = cells
     .map(compareCell)
     .filter((cell) => cell?.asExpected === false && cell.explainedBy === undefined);
@@ -55,10 +58,6 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   }
   return unexplained.length === 0 ? 0 : 1;
 };
-
-function text(option: string | boolean | undefined): string | undefined {
-  return typeof option === 'string' ? option : undefined;
-}
 
 /** The entries with the names of a list, in their own order. @throws UsageError for a name that does not exist. */
 function choose<T extends { readonly name: string }>(
@@ -77,9 +76,12 @@ function choose<T extends { readonly name: string }>(
   return all.filter(({ name }) => wanted.has(name));
 }
 
-function readSeed(given: string | undefined): number {
-  if (given === undefined) return 1;
-  const seed = Number(given);
-  if (/^\d+$/u.test(given) && seed < 2 ** 32) return seed;
-  throw new UsageError(`--seed is "${given}", expected a whole number from 0 to 4,294,967,295`);
+/** The command that plays the same again. */
+function again(program: string, options: GivenOptions, seed: number): string {
+  const words = [program, 'attack'];
+  for (const name of ['explain', 'attacks', 'protection']) {
+    const given = text(options[name]);
+    if (given !== undefined) words.push(`--${name}`, given);
+  }
+  return commandLine([...words, '--seed', String(seed)]);
 }

@@ -19,7 +19,9 @@ import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
 import { Interruption } from './interruption.js';
+import { seedOf, text, wholeNumber } from './options.js';
 import { ProgressLine } from './progress.js';
+import { commandLine } from './repeat-line.js';
 
 const LINK_BPS = 1_000_000_000;
 const DEFAULT_CONTEXTS = 16;
@@ -35,7 +37,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const findings = await carryOut(study, io);
   const repeat = repeatLine(settings, options, io.program);
   const document = fairnessDocument(settings, findings, repeat);
-  const out = text(options, 'out');
+  const out = text(options.out);
   const written = out === undefined ? [] : await writeAll(out, document, findings);
   if (options.json === true) {
     io.out(document);
@@ -68,7 +70,7 @@ async function carryOut(study: FairnessStudy, io: CliIo): Promise<WorkloadFindin
 
 function settingsOf(options: GivenOptions): StudySettings {
   const workloads = names(options, 'workloads', ALL_WORKLOADS);
-  const duration = text(options, 'duration');
+  const duration = text(options.duration);
   const durationNs = duration === undefined ? DEFAULT_DURATION_NS : parseDuration('--duration', duration);
   const [least, most] = DURATIONS_NS;
   if (durationNs < least || durationNs > most) {
@@ -77,10 +79,10 @@ function settingsOf(options: GivenOptions): StudySettings {
     );
   }
   return {
-    contexts: wholeNumber(options, 'contexts', DEFAULT_CONTEXTS, 2, 256),
+    contexts: wholeNumber('--contexts', text(options.contexts), 2, 256) ?? DEFAULT_CONTEXTS,
     disciplines: names(options, 'disciplines', ALL_DISCIPLINES),
     workloads,
-    seed: wholeNumber(options, 'seed', 1, 0, 2 ** 31 - 1),
+    seed: seedOf(options.seed),
     durationNs,
     linkBps: LINK_BPS,
     captures: workloads.includes('replay') ? capturesOf(options) : [],
@@ -90,7 +92,7 @@ function settingsOf(options: GivenOptions): StudySettings {
 }
 
 function capturesOf(options: GivenOptions): Capture[] {
-  const given = text(options, 'captures');
+  const given = text(options.captures);
   const paths = given?.split(',') ?? BUNDLED_CAPTURES.map((name) => join(packageFolder(), 'captures', name));
   return paths.map((path) => {
     const capture = readCapture(path);
@@ -105,28 +107,12 @@ function capturesOf(options: GivenOptions): Capture[] {
 }
 
 function names(options: GivenOptions, option: string, all: readonly string[]): readonly string[] {
-  const given = text(options, option);
+  const given = text(options[option]);
   if (given === undefined) return all;
   const list = given.split(',').map((name) => name.trim());
   const twice = list.find((name, index) => list.indexOf(name) !== index);
   if (twice !== undefined) throw new UsageError(`--${option} names "${twice}" twice, expected each once`);
   return list;
-}
-
-function wholeNumber(
-  options: GivenOptions,
-  option: string,
-  absent: number,
-  least: number,
-  most: number,
-): number {
-  const given = text(options, option);
-  if (given === undefined) return absent;
-  const value = Number(given);
-  if (!/^\d+$/u.test(given) || value < least || value > most) {
-    throw new UsageError(`--${option} is "${given}", expected a whole number from ${least} to ${most}`);
-  }
-  return value;
 }
 
 /** What the study refuses by name was typed on the command line. */
@@ -166,16 +152,11 @@ async function writeAll(
 
 function repeatLine(settings: StudySettings, options: GivenOptions, program: string): string {
   const { contexts, disciplines, workloads, seed, durationNs } = settings;
-  const parts = [program, 'fairness', `--contexts ${contexts}`];
-  if (disciplines !== ALL_DISCIPLINES) parts.push(`--disciplines ${disciplines.join(',')}`);
-  if (workloads !== ALL_WORKLOADS) parts.push(`--workloads ${workloads.join(',')}`);
-  const captures = text(options, 'captures');
-  if (captures !== undefined) parts.push(`--captures ${captures}`);
-  parts.push(`--seed ${seed}`, `--duration ${formatDuration(durationNs)}`);
-  return parts.join(' ');
-}
-
-function text(options: GivenOptions, name: string): string | undefined {
-  const value = options[name];
-  return typeof value === 'string' ? value : undefined;
+  const words = [program, 'fairness', '--contexts', String(contexts)];
+  if (disciplines !== ALL_DISCIPLINES) words.push('--disciplines', disciplines.join(','));
+  if (workloads !== ALL_WORKLOADS) words.push('--workloads', workloads.join(','));
+  const captures = text(options.captures);
+  if (captures !== undefined) words.push('--captures', captures);
+  words.push('--seed', String(seed), '--duration', formatDuration(durationNs));
+  return commandLine(words);
 }

@@ -17,7 +17,12 @@ export function repeatLine(request: RunRequest, program: string): string {
     '--duration',
     formatDuration(durationNs),
   ];
-  return `${program} ${words.map(quoted).join(' ')}`;
+  return commandLine([program, ...words]);
+}
+
+/** A command line that a POSIX shell takes apart into these words; the first, the program, is as it is. */
+export function commandLine([program = '', ...words]: readonly string[]): string {
+  return [program, ...words.map(quoted)].join(' ');
 }
 
 /** As a POSIX shell takes it. */

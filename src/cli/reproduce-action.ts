@@ -3,19 +3,21 @@ import { join } from 'node:path';
 import { EXPERIMENTS, type Experiment, type ExperimentOutcome } from '../experiments/index.js';
 import { AtomicFile } from '../report/atomic-file.js';
 import { type CliIo, UsageError } from './cli-io.js';
-import type { CommandAction, GivenOptions } from './commands/entry.js';
+import type { CommandAction } from './commands/entry.js';
+import { seedOf, text } from './options.js';
 import { ProgressLine } from './progress.js';
+import { commandLine } from './repeat-line.js';
 
 /** Runs one experiment, or all of them. */
 export const reproduceAction: CommandAction = async ([name = ''], options, io) => {
   const experiments = chosen(name);
-  const dataPath = text(options, 'data');
+  const dataPath = text(options.data);
   if (dataPath !== undefined && (name === 'all' || experiments[0]?.takesData !== true)) {
     throw new UsageError(
       `--data is "${dataPath}", but ${name} takes no data; expected iommu-hardware with it`,
     );
   }
-  const seed = readSeed(text(options, 'seed'));
+  const seed = seedOf(options.seed);
   const outcomes: { experiment: Experiment; outcome: ExperimentOutcome }[] = [];
   const line = new ProgressLine(io);
   try {
@@ -27,7 +29,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   } finally {
     line.clear();
   }
-  const out = text(options, 'out');
+  const out = text(options.out);
   const written =
     out === undefined ? [] : outcomes.map(({ experiment, outcome }) => write(out, experiment, outcome));
   if (options.json === true) {
@@ -52,20 +54,6 @@ function chosen(name: string): readonly Experiment[] {
   throw new UsageError(`experiment is "${name}", expected one of: ${names}, all`);
 }
 
-function text(options: GivenOptions, name: string): string | undefined {
-  const value = options[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function readSeed(given: string | undefined): number {
-  if (given === undefined) return 1;
-  const seed = Number(given);
-  if (!/^\d+$/u.test(given) || seed > 2 ** 31 - 1) {
-    throw new UsageError(`--seed is "${given}", expected a whole number from 0 to ${2 ** 31 - 1}`);
-  }
-  return seed;
-}
-
 function write(folder: string, experiment: Experiment, outcome: ExperimentOutcome): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${experiment.name}.json`);
@@ -76,6 +64,6 @@ function write(folder: string, experiment: Experiment, outcome: ExperimentOutcom
 }
 
 function again(io: CliIo, name: string, dataPath: string | undefined, seed: number): string {
-  const data = dataPath === undefined ? '' : ` --data ${dataPath}`;
-  return `${io.program} reproduce ${name}${data} --seed ${seed}`;
+  const data = dataPath === undefined ? [] : ['--data', dataPath];
+  return commandLine([io.program, 'reproduce', name, ...data, '--seed', String(seed)]);
 }

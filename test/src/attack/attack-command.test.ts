@@ -1,23 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { CliIo } from '../../../src/cli/cli-io.js';
-import { runCli } from '../../../src/cli/program.js';
+import { invoke } from '../cli/invoke.js';
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', ''];
-  const io: CliIo = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    errIsTerminal: false,
-    columns: 100,
-    program: 'cdna-nic',
-  };
-  const code = await runCli(['attack', ...args], io);
-  return { code, out, err };
-}
+const run = (...args: string[]) => invoke('attack', ...args);
 
 describe('cdna-nic attack', () => {
   it('prints a row an attack and a column an approach, and what the words mean', async () => {
@@ -28,6 +12,13 @@ describe('cdna-nic attack', () => {
     expect(lines.find((line) => line.startsWith('ring-base'))).toMatch(/ set +set$/u);
     for (const word of ['set', 'acc', 'own', 'HIT'])
       expect(lines.some((line) => line.startsWith(`${word}  `))).toBe(true);
+  });
+
+  it('says how to play the same again, so that a shell takes it', async () => {
+    const { out } = await run('--attacks', 'foreign-page-read', '--protection', 'none,cdna', '--seed', '7');
+    expect(out).toMatch(
+      /\nagain: cdna-nic attack --attacks foreign-page-read --protection none,cdna --seed 7\n$/u,
+    );
   });
 
   it('gives a JSON document with each cell, its evidence, and what was expected of it', async () => {
@@ -78,7 +69,7 @@ describe('cdna-nic attack', () => {
     [['--protection', 'nonsense'], '--protection has "nonsense", expected one of: none, '],
     [['--explain', 'a,b,c'], '--explain is "a,b,c", expected ATTACK or ATTACK,APPROACH'],
     [['--explain', 'nonsense'], '--explain has "nonsense", expected one of: foreign-page-read, '],
-    [['--seed', '-1'], '--seed is "-1", expected a whole number from 0 to 4,294,967,295'],
+    [['--seed', '-1'], '--seed is "-1", expected a whole number from 0 to 2147483647'],
   ])('says of %j what was expected', async (args, message) => {
     const { code, out, err } = await run(...args);
     expect(code).toBe(2);

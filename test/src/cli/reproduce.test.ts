@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli } from '../../../src/cli/program.js';
+import { invoke } from './invoke.js';
 
 /** A machine in eight rows: small, so that calibration and emulation are quick. */
 const ROWS = [4096, 4_194_304].flatMap((window) =>
@@ -13,29 +13,12 @@ const ROWS = [4096, 4_194_304].flatMap((window) =>
 );
 const CSV = `machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s\n${ROWS.join('\n')}\n`;
 
-async function call(...args: string[]) {
-  let out = '';
-  let err = '';
-  const code = await runCli(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    errIsTerminal: false,
-    columns: 100,
-    program: 'cdna-nic',
-  });
-  return { code, out, err };
-}
-
 describe('cdna-nic reproduce', () => {
   it('calibrates on a file of the user and prints one JSON document', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'reproduce-'));
     const file = join(folder, 'machine.csv');
     writeFileSync(file, CSV);
-    const { code, out, err } = await call(
+    const { code, out, err } = await invoke(
       'reproduce',
       'iommu-hardware',
       '--data',
@@ -61,7 +44,7 @@ describe('cdna-nic reproduce', () => {
     [['reproduce', 'iommu-hardware', '--data', '/nowhere.csv'], '/nowhere.csv'],
     [['reproduce', 'all', '--data', 'a.csv'], '--data is "a.csv"'],
   ])('refuses %j with one line', async (args, message) => {
-    const { code, out, err } = await call(...args);
+    const { code, out, err } = await invoke(...args);
     expect(code).toBe(2);
     expect(out).toBe('');
     expect(err).toContain(message);

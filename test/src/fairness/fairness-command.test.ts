@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { runCli } from '../../../src/cli/program.js';
+import { invoke } from '../cli/invoke.js';
 
 const folders: string[] = [];
 const folder = (): string => {
@@ -15,22 +15,7 @@ afterEach(() => {
   for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
 });
 
-async function fairness(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await runCli(['fairness', ...args], {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    errIsTerminal: false,
-    columns: 100,
-    program: 'cdna-nic',
-  });
-  return { code, out, err };
-}
+const fairness = (...args: string[]) => invoke('fairness', ...args);
 
 const SMALL = ['--contexts', '4', '--duration', '4ms', '--disciplines', 'fifo,drr'];
 
