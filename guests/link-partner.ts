@@ -85,8 +85,8 @@ export class LinkPartner implements WirePort {
     this.#kernel = kernel;
     this.#options = options;
     this.#fifo = new FrameFifo(options.queueBytes + cableBytes + MAX_FRAME_BYTES, MAX_FRAME_BYTES);
-    this.#left = kernel.register('guests.link', (offset, length) => this.#onLeft(offset, length));
-    this.#arrive = kernel.register('guests.link', (offset, length) => this.#onArrive(offset, length));
+    this.#left = kernel.register('guests.link.left', (offset, length) => this.#onLeft(offset, length));
+    this.#arrive = kernel.register('guests.link.arrived', (offset, length) => this.#onArrive(offset, length));
     this.#hear = kernel.register('guests.far-end', () => this.#onHear());
   }
 
@@ -206,7 +206,7 @@ export class LinkPartner implements WirePort {
     const destination = readMac(bytes, offset);
     if (!this.#responders.has(destination) && !this.#reflects(destination, bytes, offset)) return;
     this.#heard.push(bytes.slice(offset, offset + length));
-    this.#kernel.schedule(this.#options.propagationNs, this.#hear);
+    this.#kernel.post(this.#options.propagationNs, this.#hear);
   }
 
   #reflects(destination: number, bytes: Uint8Array, offset: number): boolean {

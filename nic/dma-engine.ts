@@ -85,8 +85,8 @@ export class DmaEngine {
     this.#port = port;
     this.#maxInFlight = options.maxInFlight;
     this.#epochs = new Int32Array(contexts);
-    this.#arrive = kernel.register('nic.dma', (slot) => this.#onArrive(slot));
-    this.#finish = kernel.register('nic.dma', (slot) => this.#onFinish(slot));
+    this.#arrive = kernel.register('nic.dma.arrived', (slot) => this.#onArrive(slot));
+    this.#finish = kernel.register('nic.dma.finished', (slot) => this.#onFinish(slot));
     this.#grow();
   }
 

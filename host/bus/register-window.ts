@@ -63,10 +63,8 @@ export class RegisterWindow {
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
     if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
     this.#processor.charge('doorbell');
-    const fromNs = this.#kernel.nowNs + this.#processor.elapsedNs;
-    const arrivesNs = fromNs + this.#nic.link.parameters.propagationNs;
-    this.#kernel.scheduleAt(
-      arrivesNs,
+    this.#kernel.post(
+      this.#processor.elapsedNs + this.#nic.link.parameters.propagationNs,
       this.#arrive,
       (page * PAGE_BYTES + offset) * WIDTH_FACTOR + width,
       (this.#mapping[page] ?? 0) * VALUES + (value >>> 0),

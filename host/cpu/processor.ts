@@ -143,7 +143,7 @@ export class Processor {
     if (wasEmpty) this.#makeReady(core, party);
     if (!core.busy) {
       core.busy = true;
-      this.#kernel.schedule(0, this.#done, entry.core);
+      this.#kernel.post(0, this.#done, entry.core);
     }
   }
 
@@ -265,7 +265,7 @@ export class Processor {
       this.#elapsedCycles = 0;
       core.busyNs += wholeNs;
       core.busyUntilNs = this.#kernel.nowNs + wholeNs;
-      this.#kernel.schedule(wholeNs, this.#done, coreNumber);
+      this.#kernel.post(wholeNs, this.#done, coreNumber);
     }
   }
 }
