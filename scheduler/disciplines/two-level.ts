@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type Discipline, NOBODY, type Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
@@ -146,11 +146,6 @@ export class TwoLevel implements Discipline {
 
   gapBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
-  }
-
-  /** The bound between two tenants, for their weights and the largest frames of their contexts. */
-  tenantGapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#outer.gapBoundBytes(i, j);
   }
 
   checkInvariants(): void {

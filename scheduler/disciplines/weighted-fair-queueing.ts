@@ -140,11 +140,6 @@ export class WeightedFairQueueing implements Discipline {
     );
   }
 
-  /** Contexts that the fluid system still serves. */
-  get fluidBacklogged(): number {
-    return this.#fluid.backlogged;
-  }
-
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();

@@ -103,11 +103,6 @@ export class TranslationTiming implements InvalidationSink {
     return this.#walkCaches.reads[level] ?? 0;
   }
 
-  /** Time that all walkers together have been, or are booked to be, at work, ns. */
-  get walkerBusyNs(): number {
-    return this.#pool.busyNs;
-  }
-
   /** Walks under way at `nowNs`, which is not before the last request. */
   walksUnderWay(nowNs: number): number {
     this.#settle(nowNs);

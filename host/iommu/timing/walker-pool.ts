@@ -8,7 +8,6 @@ export class WalkerPool {
   readonly walkers: number;
   readonly #assignment: WalkerAssignment;
   readonly #freeAtNs: Float64Array;
-  #busyNs = 0;
 
   constructor(walkers: number, assignment: WalkerAssignment) {
     this.walkers = walkers;
@@ -16,17 +15,11 @@ export class WalkerPool {
     this.#freeAtNs = new Float64Array(walkers);
   }
 
-  /** Time that the walkers have been (or are booked to be) at work, all together, ns. */
-  get busyNs(): number {
-    return this.#busyNs;
-  }
-
   /** Books a walk of a page (its 4 KB number); returns when it ends, ns. */
   book(page: number, fromNs: number, durationNs: number): number {
     const walker = this.#assignment === 'page' ? page % this.walkers : this.#firstFree();
     const startNs = Math.max(fromNs, this.#freeAtNs[walker] ?? 0);
     this.#freeAtNs[walker] = startNs + durationNs;
-    this.#busyNs += durationNs;
     return startNs + durationNs;
   }
 

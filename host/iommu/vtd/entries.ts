@@ -27,24 +27,8 @@ export interface ContextEntry {
   readonly domainId: number;
 }
 
-/** Second-level paging entry, 8 bytes. */
-export interface SecondLevelEntry {
-  /** R and W. Neither set: not present. */
-  readonly read: boolean;
-  readonly write: boolean;
-  /** PS: a page rather than a table, at levels 2 and 3. */
-  readonly pageSize: boolean;
-  /** SNP. */
-  readonly snoop: boolean;
-  /** TM. */
-  readonly transientMapping: boolean;
-  /** Physical address of the next table or of the page. */
-  readonly address: number;
-}
-
-export const ROOT_ENTRY_BYTES = 16;
-export const CONTEXT_ENTRY_BYTES = 16;
-export const SECOND_LEVEL_ENTRY_BYTES = 8;
+const ROOT_ENTRY_BYTES = 16;
+const CONTEXT_ENTRY_BYTES = 16;
 
 /** Bits of the low word of a second-level entry. */
 export const SL_READ = 1 << 0;
@@ -106,30 +90,4 @@ export function writeContextEntry(
   const flags =
     (entry.present ? 1 : 0) | (entry.faultProcessingDisable ? 2 : 0) | (entry.translationType << 2);
   memory.writeU32(at, ((entry.secondLevelTable % TWO_32) | flags) >>> 0);
-}
-
-/** Reads the second-level entry at physical address `at`. */
-export function readSecondLevelEntry(memory: TableMemory, at: number): SecondLevelEntry {
-  const low = memory.readU32(at);
-  const high = memory.readU32(at + 4);
-  return {
-    read: (low & SL_READ) !== 0,
-    write: (low & SL_WRITE) !== 0,
-    pageSize: (low & SL_PAGE_SIZE) !== 0,
-    snoop: (low & SL_SNOOP) !== 0,
-    transientMapping: (high & SL_HIGH_TRANSIENT) !== 0,
-    address: addressOf(low, high),
-  };
-}
-
-/** Writes the second-level entry at physical address `at`; the word with R and W goes last. */
-export function writeSecondLevelEntry(memory: TableMemory, at: number, entry: SecondLevelEntry): void {
-  const high = Math.floor(entry.address / TWO_32) | (entry.transientMapping ? SL_HIGH_TRANSIENT : 0);
-  const flags =
-    (entry.read ? SL_READ : 0) |
-    (entry.write ? SL_WRITE : 0) |
-    (entry.pageSize ? SL_PAGE_SIZE : 0) |
-    (entry.snoop ? SL_SNOOP : 0);
-  memory.writeU32(at + 4, high >>> 0);
-  memory.writeU32(at, ((entry.address % TWO_32) | flags) >>> 0);
 }
