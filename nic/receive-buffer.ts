@@ -11,6 +11,8 @@ export class ReceiveBuffer {
   readonly #slabs: Uint8Array[][] = [[], [], []];
   readonly #free: Int32Array[] = [new Int32Array(0), new Int32Array(0), new Int32Array(0)];
   readonly #freeCount = [0, 0, 0];
+  // The view of each block that was used last: blocks and lengths come again and again.
+  readonly #views: Uint8Array[][] = [[], [], []];
   #used = 0;
 
   /** Blocks in use. */
@@ -40,6 +42,18 @@ export class ReceiveBuffer {
   /** Where in that memory it begins. */
   offset(block: number): number {
     return ((block >> CLASS_BITS) % SLAB_BLOCKS) * (BLOCK_BYTES[(block & 3) as 0 | 1 | 2] ?? 0);
+  }
+
+  /** The first `length` bytes of a block, as a view that is made once for as long as the length stays the same. */
+  view(block: number, length: number): Uint8Array {
+    const views = this.#views[block & 3];
+    const number = block >> CLASS_BITS;
+    const known = views?.[number];
+    if (known !== undefined && known.length === length) return known;
+    const at = this.offset(block);
+    const fresh = this.bytes(block).subarray(at, at + length);
+    if (views !== undefined) views[number] = fresh;
+    return fresh;
   }
 
   release(block: number): void {

@@ -133,8 +133,9 @@ export class ReceivePath {
     slots.pending[slot] = chain + this.#writeBack.pieces(context, first, chain);
     this.#outlets.descriptor(index, 'receive', first, chain, 'granted');
 
-    const memory = this.#queues.bytes(slot);
-    let at = this.#queues.offset(slot);
+    // A frame that goes out in one piece is a whole array, of which nobody needs to make a view.
+    const memory = chain === 1 ? this.#queues.view(slot) : this.#queues.bytes(slot);
+    let at = chain === 1 ? 0 : this.#queues.offset(slot);
     let left = length;
     let urgent = 0;
     for (let step = 0; step < chain; step += 1) {

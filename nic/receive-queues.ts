@@ -1,3 +1,4 @@
+import { copyBytes } from './copy-bytes.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import { NONE, ReceiveSlots, WAITING } from './receive-slots.js';
 
@@ -52,12 +53,17 @@ export class ReceiveQueues {
     return this.#buffer.offset(this.slots.block[slot] ?? 0);
   }
 
+  /** The frame alone. The same view is given again for a block that holds as long a frame as before. */
+  view(slot: number): Uint8Array {
+    return this.#buffer.view(this.slots.block[slot] ?? 0, this.slots.length[slot] ?? 0);
+  }
+
   /** A copy of the frame waits from now on, behind the others of its context; returns its slot. */
   push(context: number, bytes: Uint8Array, offset: number, length: number): number {
     const { slots } = this;
     const slot = slots.take();
     const block = this.#buffer.allocate(length);
-    copy(bytes, offset, this.#buffer.bytes(block), this.#buffer.offset(block), length);
+    copyBytes(bytes, offset, this.#buffer.bytes(block), this.#buffer.offset(block), length);
     slots.context[slot] = context;
     slots.state[slot] = WAITING;
     slots.length[slot] = length;
@@ -132,13 +138,4 @@ export class ReceiveQueues {
     }
     if (this.#buffer.used !== this.slots.inUse) throw new Error('a receive block is lost');
   }
-}
-
-/** Copies short runs by hand: below about a cache line a native call costs more than the bytes. */
-function copy(from: Uint8Array, fromOffset: number, to: Uint8Array, toOffset: number, length: number): void {
-  if (length <= 64) {
-    for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
-    return;
-  }
-  to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
 }

@@ -1,3 +1,5 @@
+import { copyBytes, copyShort, SHORT_BYTES } from '../../nic/copy-bytes.js';
+
 import { ParameterError } from '../../scheduler/errors.js';
 /** Bytes of a frame, and of every page in this house. */
 export const FRAME_BYTES = 4096;
@@ -97,10 +99,7 @@ export class PhysicalMemory {
     let left = length;
     while (left > 0) {
       const piece = Math.min(left, CHUNK_BYTES - within);
-      const chunk = this.#chunk(number);
-      if (piece <= SHORT_BYTES) copyShort(source, from, chunk.bytes, within, piece);
-      else if (piece === source.length) chunk.bytes.set(source, within);
-      else chunk.bytes.set(source.subarray(from, from + piece), within);
+      copyBytes(source, from, this.#chunk(number).bytes, within, piece);
       from += piece;
       left -= piece;
       number += 1;
@@ -190,17 +189,4 @@ export class PhysicalMemory {
       );
     }
   }
-}
-
-/** Below about a cache line a native call costs more than the bytes. */
-const SHORT_BYTES = 64;
-
-function copyShort(
-  from: Uint8Array,
-  fromOffset: number,
-  to: Uint8Array,
-  toOffset: number,
-  length: number,
-): void {
-  for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? 0;
 }

@@ -86,6 +86,20 @@ describe('the receive buffer', () => {
     );
   });
 
+  it('shows a frame as a view of its block, the same one while the length is the same', () => {
+    const buffer = new ReceiveBuffer();
+    const blocks = [1500, 200, 1500, 9000].map((length) => ({ length, block: buffer.allocate(length) }));
+    for (const { length, block } of blocks) {
+      buffer.bytes(block).fill(7, buffer.offset(block), buffer.offset(block) + length);
+      const view = buffer.view(block, length);
+      expect(view.length).toBe(length);
+      expect(view.every((byte) => byte === 7)).toBe(true);
+      expect(buffer.view(block, length)).toBe(view);
+      expect(buffer.view(block, length - 1).length).toBe(length - 1);
+      view.fill(0);
+    }
+  });
+
   it('notices what cannot be', () => {
     const buffer = new ReceiveBuffer();
     expect(() => buffer.allocate(9217)).toThrow(new RangeError('frame of 9217 bytes, expected at most 9216'));
