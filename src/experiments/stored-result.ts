@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 
 /** Seed of the stored results. */
 export const STORED_SEED = 1;
@@ -7,5 +8,6 @@ export const STORED_SEED = 1;
 export function isAsStored(storedUrl: URL, seed: number, document: object): boolean {
   if (seed !== STORED_SEED) return true;
   const stored: unknown = JSON.parse(readFileSync(storedUrl, 'utf8'));
-  return JSON.stringify(document) === JSON.stringify(stored);
+  // Through JSON, so that what it cannot hold (undefined) is not a difference; the order of keys is none either.
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(document)), stored);
 }

@@ -32,10 +32,15 @@ export class LatencyRecorder {
     return {
       count: histogram.totalCount,
       meanNs: Math.round(histogram.mean),
-      p50Ns: histogram.getValueAtPercentile(50),
-      p99Ns: histogram.getValueAtPercentile(99),
-      p999Ns: histogram.getValueAtPercentile(99.9),
+      p50Ns: this.#percentile(50),
+      p99Ns: this.#percentile(99),
+      p999Ns: this.#percentile(99.9),
       maxNs: histogram.maxValue,
     };
+  }
+
+  /** The histogram answers with the end of a bucket, which may lie beyond the largest value that it was given. */
+  #percentile(percent: number): number {
+    return Math.min(this.#histogram.getValueAtPercentile(percent), this.#histogram.maxValue);
   }
 }

@@ -113,6 +113,11 @@ export class Machine {
     }
     // All guests get their RAM before any has a ring, so that their pieces lie one behind the other.
     const domains = specs.map(({ name, spec }, index) => {
+      if (spec.core !== undefined && spec.core >= this.host.processor.cores) {
+        throw new ScenarioError(
+          `${name}.core is ${spec.core}, expected a core from 0 to ${this.host.processor.cores - 1} (host.cores)`,
+        );
+      }
       const domain = this.host.createGuest(name, spec.core ?? index);
       domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
       return domain;

@@ -35,7 +35,7 @@ export function checkLaws(
   law(
     'transmit-conservation',
     sent <= posted && posted <= sent + held + dropped + between,
-    `${posted} frames handed to the card, ${sent} transmitted, ${dropped} dropped, ${held} in rings, ${between} between`,
+    `${posted} frames handed to the card, ${sent} transmitted, ${dropped} dropped, ${held} in rings (handed over or about to be), ${between} between`,
   );
   const { receive: inside, switching } = host.nic.framesInside;
   const arrived = partner.framesToNic + counters.total('framesSwitched') - switching;

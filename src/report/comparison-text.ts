@@ -14,10 +14,14 @@ const TRAFFIC: readonly Cell[] = [
   ['p99\nus', (run) => microseconds(run.latencyNs.transmit?.p99Ns)],
   ['p99.9\nus', (run) => microseconds(run.latencyNs.transmit?.p999Ns)],
   ["Jain's\nindex", (run) => decimal(run.fairness.jainIndex, 3)],
-  ['gap\nbytes', (run) => whole(run.fairness.largestGapBytes)],
+  ['gap\nbytes', (run) => (run.fairness.pair === undefined ? '-' : whole(run.fairness.largestGapBytes))],
   [
     'bound\nbytes',
-    (run) => (run.fairness.boundBytes === undefined ? 'none' : whole(run.fairness.boundBytes)),
+    (run) => {
+      // With no two contexts to compare there is no bound to show either.
+      if (run.fairness.pair === undefined) return '-';
+      return run.fairness.boundBytes === undefined ? 'none' : whole(run.fairness.boundBytes);
+    },
   ],
 ];
 

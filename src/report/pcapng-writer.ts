@@ -41,6 +41,8 @@ export interface CapturedInterface {
   readonly description?: string;
   /** Bits a second. */
   readonly speedBps?: number;
+  /** Bytes kept of a frame, at most. Default 262,144. */
+  readonly snapBytes?: number;
 }
 
 /** What is noted beside a packet. */
@@ -103,12 +105,12 @@ export class PcapngWriter {
   }
 
   /** Declares an interface and gives the number that its packets are written under. At any time before them. */
-  addInterface({ name, description, speedBps }: CapturedInterface): number {
+  addInterface({ name, description, speedBps, snapBytes = SNAP_BYTES }: CapturedInterface): number {
     const block = this.#block.begin(
       INTERFACE_DESCRIPTION_BLOCK,
       BLOCK_OVERHEAD_BYTES + 64 + 2 * MAX_TEXT_BYTES,
     );
-    block.u16(LINK_TYPE_ETHERNET).u16(0).u32(SNAP_BYTES);
+    block.u16(LINK_TYPE_ETHERNET).u16(0).u32(checkCount('snapBytes', snapBytes));
     block.textOption(IF_NAME, name, MAX_TEXT_BYTES);
     if (description !== undefined) block.textOption(IF_DESCRIPTION, description, MAX_TEXT_BYTES);
     if (speedBps !== undefined) block.u64Option(IF_SPEED, checkCount('speedBps', speedBps));

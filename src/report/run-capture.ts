@@ -33,6 +33,7 @@ export class RunCapture {
       name: 'no context',
       description: 'frames that were for no context',
       speedBps: nic.parameters.rateBps,
+      ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
     });
     this.#subscriptions.push(
       nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
@@ -95,6 +96,7 @@ export class RunCapture {
       name,
       description,
       speedBps: nic.parameters.rateBps,
+      ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
     });
     return this.#interfaceOf[context] ?? 0;
   }

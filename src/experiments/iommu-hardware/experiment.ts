@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { Experiment } from '../experiment.js';
-import { reproduceIommuHardware, SHIPPED_DATA, STORED_SEED } from './index.js';
+import { isAsStored } from '../stored-result.js';
+import { reproduceIommuHardware, SHIPPED_DATA } from './index.js';
 import { printIommuHardware } from './print.js';
 import type { IommuHardwareResult } from './reproduce.js';
 
@@ -24,14 +24,8 @@ export const iommuHardware: Experiment = {
       text: results.map(printIommuHardware).join('\n\n'),
       // One file, one result; the shipped ones together are a list.
       document: results.length === 1 ? first : { experiment: this.name, results },
-      asStored: dataPath !== undefined || isAsStored(results, seed),
+      asStored:
+        dataPath !== undefined || isAsStored(new URL('./result.json', import.meta.url), seed, results),
     };
   },
 };
-
-/** Whether this run gave what lies in result.json, which was made with one seed. */
-function isAsStored(results: readonly IommuHardwareResult[], seed: number): boolean {
-  if (seed !== STORED_SEED) return true;
-  const stored: unknown = JSON.parse(readFileSync(new URL('./result.json', import.meta.url), 'utf8'));
-  return JSON.stringify(results) === JSON.stringify(stored);
-}
