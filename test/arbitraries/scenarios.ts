@@ -162,7 +162,7 @@ export function plans(limits: PlanLimits = {}): fc.Arbitrary<Plan> {
     })
     .map(({ guests, cores, hertz, quantumBytes, approach, discipline, seed, durationNs, ...card }) => ({
       scenario: checkScenario({
-        guests: guests.map((one, index) => namedGuest(one, index, guests.length)),
+        guests: guests.map((one, index) => namedGuest(one, index, guests.length, cores)),
         ...card,
         host: { cores, hertz, memoryMegabytes: 64 },
         ...(quantumBytes === undefined ? {} : { quantumBytes }),
@@ -174,7 +174,7 @@ export function plans(limits: PlanLimits = {}): fc.Arbitrary<Plan> {
     }));
 }
 
-function namedGuest(one: GuestShape, index: number, count: number): GuestInput {
+function namedGuest(one: GuestShape, index: number, count: number, cores: number): GuestInput {
   const { traffic, to, receive, core, ...rest } = one;
   const target = to === undefined ? undefined : to % count;
   const addressed =
@@ -187,7 +187,7 @@ function namedGuest(one: GuestShape, index: number, count: number): GuestInput {
     traffic: addressed,
     ...rest,
     ...(receive === undefined ? {} : { receive }),
-    ...(core === undefined ? {} : { core }),
+    ...(core === undefined ? {} : { core: core % cores }),
   };
 }
 
