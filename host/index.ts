@@ -29,7 +29,13 @@ export {
   NO_OWNER,
 } from './memory/frame-table.js';
 export { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
-export { APPROACHES, type Approach, type Claims, makeProtection } from './protection/approaches.js';
+export {
+  APPROACHES,
+  type Approach,
+  type ApproachOptions,
+  type Claims,
+  makeProtection,
+} from './protection/approaches.js';
 export { Cdna, type CdnaOptions } from './protection/cdna/cdna.js';
 export { DeviceExclusion, type DeviceExclusionOptions } from './protection/dev/device-exclusion.js';
 export { DriverDomain, type DriverDomainOptions } from './protection/driver-domain/driver-domain.js';

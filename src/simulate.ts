@@ -1,6 +1,6 @@
-import { makeProtection } from '../host/protection/approaches.js';
 import type { Protection } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
+import { protectionOf } from './machine/protection.js';
 import { type DisciplineMaker, type RunResult, runScenario } from './machine/run.js';
 import { readCaptures } from './machine/traffic.js';
 import { checkScenario, loadScenario } from './scenario/load.js';
@@ -49,7 +49,7 @@ export async function simulate(
   return runScenario({
     ...loaded,
     captures: await readCaptures(specs, loaded.directory),
-    protection: typeof protection === 'string' ? makeProtection(protection) : protection,
+    protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
     discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
     durationNs: options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs,

@@ -3,7 +3,7 @@ import { Cdna } from './cdna/cdna.js';
 import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
 import { DeviceExclusion } from './dev/device-exclusion.js';
 import { DriverDomain } from './driver-domain/driver-domain.js';
-import { Iommu } from './iommu/iommu.js';
+import { Iommu, type IommuOptions } from './iommu/iommu.js';
 import { STRATEGIES } from './iommu/strategies/index.js';
 import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
@@ -32,8 +32,15 @@ export interface Approach {
   /** One line. */
   readonly meaning: string;
   readonly claims: Claims;
-  readonly make: () => Protection;
+  /** Fresh for one machine. An approach without an IOMMU has no use for the options. */
+  readonly make: (options?: ApproachOptions) => Protection;
 }
+
+/** What the approaches with an IOMMU may be told; one that does not know a field leaves it. */
+export type ApproachOptions = Pick<
+  IommuOptions,
+  'vendor' | 'oneRequesterId' | 'cachingMode' | 'timing' | 'strategyOptions'
+>;
 
 const NOTHING: Claims = { hypervisor: false, interGuest: false, ownMistakes: false, device: false };
 const EVERYTHING: Claims = { hypervisor: true, interGuest: true, ownMistakes: true, device: true };
@@ -90,23 +97,23 @@ export const APPROACHES: readonly Approach[] = [
     title: `IOMMU, ${name}`,
     meaning: `IOMMU; ${meaning}`,
     claims: STRATEGY_CLAIMS[name] ?? EVERYTHING,
-    make: () => new Iommu({ strategy: name }),
+    make: (options?: ApproachOptions) => new Iommu({ ...options, strategy: name }),
   })),
   {
     name: 'cdna+iommu',
     title: 'CDNA and IOMMU',
     meaning: 'both gates: the hypervisor checks each descriptor, the IOMMU each access',
     claims: { ...EVERYTHING, ownMistakes: false },
-    make: () => new CdnaIommu(),
+    make: (options) => new CdnaIommu(options),
   },
 ];
 
 /** Makes an approach by its name, fresh for one machine. @throws ParameterError for a name that does not exist, with those that do. */
-export function makeProtection(name: string): Protection {
+export function makeProtection(name: string, options: ApproachOptions = {}): Protection {
   const approach = APPROACHES.find((candidate) => candidate.name === name);
   if (approach === undefined) {
     const names = APPROACHES.map((candidate) => candidate.name).join(', ');
     throw new ParameterError(`protection is "${name}", expected one of: ${names}`);
   }
-  return approach.make();
+  return approach.make(options);
 }

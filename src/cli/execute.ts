@@ -1,5 +1,5 @@
 import { TrafficError } from '../../guests/traffic/index.js';
-import { makeProtection } from '../../host/protection/approaches.js';
+import { protectionOf } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
@@ -41,7 +41,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
             scenario,
             directory,
             captures,
-            protection: makeProtection(approach),
+            protection: protectionOf(approach, scenario),
             discipline,
             seed,
             durationNs,

@@ -191,6 +191,31 @@ export const balloonSchema = z.strictObject({
     .describe('Requests out of 100 that are for a page with buffers in it; the others for unused pages'),
 });
 
+/** What IOMMUs are like, for the approaches that have one. */
+export const iommuSchema = z.strictObject({
+  vendor: z.enum(['vtd', 'amdvi']).optional().describe('Whose tables, registers, queue and log'),
+  oneRequesterId: z.boolean().optional().describe('The whole card is one device to the IOMMU'),
+  cachingMode: z.boolean().optional().describe('VT-d: the unit may remember that there is no mapping'),
+  iotlbEntries: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .optional()
+    .describe('Translations that the IOTLB holds, any page anywhere'),
+  walkers: z.int().min(1).max(65_536).optional().describe('Walks under way at once'),
+  tableReadNs: z.int().min(0).max(1_000_000).optional().describe('A read of a table by the walker'),
+  pageInvalidationNs: z.int().min(0).max(1_000_000).optional().describe('An invalidation of a range'),
+  queueEntries: z.int().min(1).max(65_536).optional().describe('deferred: ranges that wait for one flush'),
+  timeoutNs: durationNs.optional().describe('deferred: longest wait for the flush'),
+  pinUntilFlush: z.boolean().optional().describe('deferred: a frame keeps its reference until the flush'),
+  quotaPages: z
+    .int()
+    .min(1)
+    .max(2 ** 24)
+    .optional()
+    .describe('persistent: pages that a guest may keep mapped'),
+});
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -209,6 +234,7 @@ export const scenarioSchema = z.strictObject({
       reflect: z.boolean().optional().describe('The far end sends frames for other guests back'),
     })
     .optional(),
+  iommu: iommuSchema.optional(),
   balloon: balloonSchema
     .optional()
     .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),

@@ -1,0 +1,35 @@
+import { type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
+import type { Protection } from '../../host/protection/protection.js';
+import type { Scenario } from '../scenario/schema.js';
+
+/** Makes the approach of a run, with what the scenario says of IOMMUs. @throws ParameterError */
+export function protectionOf(name: string, scenario: Scenario): Protection {
+  return makeProtection(name, approachOptions(scenario));
+}
+
+function approachOptions({ iommu = {} }: Scenario): ApproachOptions {
+  const {
+    vendor,
+    oneRequesterId,
+    cachingMode,
+    iotlbEntries,
+    walkers,
+    tableReadNs,
+    pageInvalidationNs,
+    ...rest
+  } = iommu;
+  // An IOTLB of another size is still fully associative, as the default is.
+  const iotlb = iotlbEntries === undefined ? {} : { iotlbEntries, iotlbWays: iotlbEntries };
+  return {
+    ...given({ vendor, oneRequesterId, cachingMode }),
+    timing: { ...iotlb, ...given({ walkers, tableReadNs, pageInvalidationNs }) },
+    strategyOptions: given(rest),
+  };
+}
+
+/** What was left out must not hide defaults. */
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
