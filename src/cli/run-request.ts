@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { APPROACHES, makeProtection } from '../../host/protection/approaches.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
@@ -58,6 +59,13 @@ export async function readRequest(
     traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
     snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
   };
+  if (
+    request.pcapng !== undefined &&
+    request.trace !== undefined &&
+    resolve(request.pcapng) === resolve(request.trace)
+  ) {
+    throw new UsageError(`--trace is "${request.trace}", the file of --pcapng too; expected a file for each`);
+  }
   const loaded =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
   const { scenario, source } = loaded;

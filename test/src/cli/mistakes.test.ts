@@ -73,6 +73,7 @@ const OPTIONS: [string[], RegExp][] = [
   [['--duration', '2h'], /^--duration is "2h"/u],
   [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 2147483647/u],
   [['--seed', '-1'], /^--seed is "-1"/u],
+  [['--pcapng', 'same', '--trace', './same'], /^--trace is "\.\/same", the file of --pcapng too/u],
   [['--snap', '3'], /^--snap is "3", expected a whole number from 14/u],
   [['--protection', 'iommu'], /^--protection is "iommu", expected one of: none, /u],
   [
