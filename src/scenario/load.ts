@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,13 +14,22 @@ export interface LoadedScenario {
   readonly source: string;
 }
 
+/** Endings of scenarios that are programs. */
+const MODULES = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
+
 /**
  * Loads a scenario: JSON, or a TypeScript or JavaScript module whose default export is one.
  * @throws ScenarioError that names the file and what is wrong with it.
  */
 export async function loadScenario(path: string): Promise<LoadedScenario> {
   const file = resolve(path);
-  const input = extname(file) === '.json' ? await readJson(path, file) : await importModule(path, file);
+  const extension = extname(file);
+  if (extension !== '.json' && !MODULES.includes(extension)) {
+    throw new ScenarioError(
+      `${path}: is not a scenario by its name, expected .json or one of ${MODULES.join(', ')}`,
+    );
+  }
+  const input = extension === '.json' ? await readJson(path, file) : await importModule(path, file);
   return { scenario: checkScenario(input, path), directory: dirname(file), source: path };
 }
 
@@ -45,6 +55,8 @@ async function readJson(path: string, file: string): Promise<unknown> {
 }
 
 async function importModule(path: string, file: string): Promise<unknown> {
+  if (!existsSync(file))
+    throw new ScenarioError(`${path}: cannot be read (no such file), expected a scenario file`);
   let module: { default?: unknown };
   try {
     module = (await tsImport(pathToFileURL(file).href, import.meta.url)) as { default?: unknown };

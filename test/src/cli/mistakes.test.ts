@@ -105,6 +105,8 @@ test('a scenario that is no JSON, is not there, or exports nothing', async () =>
   writeFileSync(scratch.path('bad.json'), '{"guests": [');
   expect(await invoke('run', scratch.path('bad.json'))).toMatchObject({ code: 2, out: '' });
   expect((await invoke('run', scratch.path('bad.json'))).err).toMatch(/bad\.json: is not JSON/u);
+  expect((await invoke('run', scratch.path('nowhere.ts'))).err).toMatch(/nowhere\.ts: .*no such file/u);
+  expect((await invoke('run', 'captures')).err).toMatch(/^captures: is not a scenario by its name/u);
   expect((await invoke('run', scratch.path('nowhere.json'))).err).toMatch(/nowhere\.json: .*no such file/u);
 });
 
