@@ -19,16 +19,17 @@ const cost = (cycles: number, per: string, source: string, certainty: Certainty)
 });
 
 /**
- * What operations cost on the CPU. The defaults describe the machine of the CDNA paper (one Opteron 250 at
- * 2.4 GHz): where the paper gives a total (its tables 2 to 4), the parts are our split of that total and are
- * marked D; where it gives none, they are assumed, and docs/calibration.md says how much results move with them.
+ * What operations cost on the CPU, for a core like that of the CDNA paper (one Opteron 250 at 2.4 GHz). Costs
+ * without a named source are assumed: orders of magnitude, derived from nothing. `reproduce cdna-2007` fits some
+ * of them to the paper's rows with one guest, and finds others; docs/calibration.md shows both side by side, and
+ * how much results move with each.
  */
 export const COSTS = {
-  hypercall: cost(1_100, 'hypercall, entry and exit', 'split of CDNA table 4', 'D'),
-  validatePage: cost(260, 'page of a descriptor: owner and kind looked up', 'split of CDNA table 4', 'D'),
-  pinPage: cost(110, 'page: reference count up', 'split of CDNA table 4', 'D'),
-  unpinPage: cost(110, 'page: reference count down, lazily', 'split of CDNA table 4', 'D'),
-  writeDescriptor: cost(120, 'descriptor written to the ring', 'split of CDNA table 4', 'D'),
+  hypercall: cost(1_100, 'hypercall, entry and exit', 'assumed', 'assumed'),
+  validatePage: cost(260, 'page of a descriptor: owner and kind looked up', 'assumed', 'assumed'),
+  pinPage: cost(110, 'page: reference count up', 'assumed', 'assumed'),
+  unpinPage: cost(110, 'page: reference count down, lazily', 'assumed', 'assumed'),
+  writeDescriptor: cost(120, 'descriptor written to the ring', 'assumed', 'assumed'),
   mapPage: cost(
     588,
     'page: entry written to a translation table',
@@ -49,32 +50,27 @@ export const COSTS = {
   vectorWord: cost(6, 'word of an interrupt vector scanned', 'assumed', 'assumed'),
   virtualInterrupt: cost(900, 'virtual interrupt posted to a domain', 'assumed', 'assumed'),
   guestInterrupt: cost(1_500, 'virtual interrupt taken by a guest driver', 'assumed', 'assumed'),
-  transmitPacket: cost(3_900, 'frame sent: stack and driver', 'CDNA table 2, guest OS row', 'D'),
-  receivePacket: cost(5_200, 'frame received: stack and driver', 'CDNA table 3, guest OS row', 'D'),
+  transmitPacket: cost(3_900, 'frame sent: stack and driver', 'assumed', 'assumed'),
+  receivePacket: cost(5_200, 'frame received: stack and driver', 'assumed', 'assumed'),
   reclaimPacket: cost(350, 'transmit buffer reclaimed', 'assumed', 'assumed'),
   refillBuffer: cost(300, 'receive buffer made ready', 'assumed', 'assumed'),
   copyByte: cost(0.5, 'byte copied by a CPU', 'assumed', 'assumed'),
   grantEntry: cost(60, 'grant table entry written or taken back by a guest', 'assumed', 'assumed'),
-  grantCopy: cost(
-    500,
-    'grant copied through, besides its bytes',
-    'split of CDNA tables 2 and 3, Xen rows',
-    'D',
-  ),
-  grantMap: cost(700, 'granted page mapped', 'split of CDNA table 2, Xen rows', 'D'),
-  grantUnmap: cost(900, 'granted page unmapped, with its TLB entry', 'split of CDNA table 2, Xen rows', 'D'),
-  flipPage: cost(1_800, 'page that changes its owner', 'split of CDNA table 3, Xen rows', 'D'),
+  grantCopy: cost(500, 'grant copied through, besides its bytes', 'assumed', 'assumed'),
+  grantMap: cost(700, 'granted page mapped', 'assumed', 'assumed'),
+  grantUnmap: cost(900, 'granted page unmapped, with its TLB entry', 'assumed', 'assumed'),
+  flipPage: cost(1_800, 'page that changes its owner', 'assumed', 'assumed'),
   backEndTransmit: cost(
     5_200,
     'frame of a guest taken, bridged and sent by the driver domain',
-    'split of CDNA table 2, Xen rows',
-    'D',
+    'assumed',
+    'assumed',
   ),
   backEndReceive: cost(
     7_800,
     'frame for a guest received, bridged and delivered by the driver domain',
-    'split of CDNA table 3, Xen rows',
-    'D',
+    'assumed',
+    'assumed',
   ),
   clearByte: cost(0.125, 'byte cleared before a page changes hands', 'assumed', 'assumed'),
   configAccess: cost(1_200, 'PCI configuration access (two port cycles)', 'assumed', 'assumed'),
