@@ -1,6 +1,7 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { ABORT, type HostPort } from './host-port.js';
 import { type PcieLink, placeInPage } from './pcie-link.js';
+import { PAGE_BYTES } from './registers.js';
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -20,7 +21,6 @@ export interface DmaEngineOptions {
 
 const READ = 0;
 const WRITE = 1;
-const PAGE_BYTES = 4096;
 
 /**
  * Moves bytes between the NIC and host memory over the PCIe link.

@@ -1,5 +1,6 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { PAGE_BYTES } from './registers.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
 export interface PcieParameters {
@@ -84,8 +85,6 @@ export const PCIE_PARAMETERS: Readonly<
 
 const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
 const LANES = [1, 2, 4, 8, 16];
-/** What no memory request may cross (PCI Express base specification, section 2.2.7). */
-const PAGE_BYTES = 4096;
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
@@ -134,7 +133,10 @@ export class PcieLink {
     return count;
   }
 
-  /** Write packets that `length` bytes at `address` take: none is longer than MPS or crosses a 4 KB boundary. */
+  /**
+   * Write packets that `length` bytes at `address` take: none is longer than MPS, or crosses a 4 KB boundary (PCI
+   * Express base specification, section 2.2.7).
+   */
   writes(address: number, length: number): number {
     const { maxPayloadBytes } = this.parameters;
     const first = Math.min(length, PAGE_BYTES - placeInPage(address));

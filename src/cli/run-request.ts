@@ -8,6 +8,7 @@ import { RUN_DEFAULTS } from '../simulate.js';
 import { UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
+import { text, wholeNumber } from './options.js';
 
 /** What to run: a scenario, under which approaches, and what to write about it. */
 export interface RunRequest {
@@ -43,8 +44,8 @@ export async function readRequest(
   const given = wanted === undefined ? undefined : readApproaches(command, wanted);
   const discipline = text(options.discipline);
   if (discipline !== undefined) refusedAs('--', () => makeDiscipline(discipline, { linkBps: 1e9 }));
-  const seed = number('--seed', text(options.seed), 0, 2 ** 31 - 1);
-  const snapBytes = number('--snap', text(options.snap), 14, 262_144);
+  const seed = wholeNumber('--seed', text(options.seed), 0, 2 ** 31 - 1);
+  const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const duration = text(options.duration);
   const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
   const traceDuration = text(options.traceDuration);
@@ -116,17 +117,4 @@ function refusedAs(prefix: string, check: () => unknown): void {
     if (error instanceof ParameterError) throw new UsageError(`${prefix}${error.message}`);
     throw error;
   }
-}
-
-function text(value: string | boolean | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function number(option: string, value: string | undefined, least: number, most: number): number | undefined {
-  if (value === undefined) return undefined;
-  const found = /^\d+$/u.test(value) ? Number(value) : Number.NaN;
-  if (!(found >= least && found <= most)) {
-    throw new UsageError(`${option} is "${value}", expected a whole number from ${least} to ${most}`);
-  }
-  return found;
 }

@@ -1,5 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import {
   BASE,
   CAPABILITY_ID,
@@ -38,7 +39,6 @@ export const DEFAULT_EXCLUSION_UNIT: ExclusionUnitOptions = {
 
 const LINE_BYTES = 64;
 const LINE_WORDS = LINE_BYTES / 4;
-const PAGE_BYTES = 4096;
 const REVISION = 1;
 
 /**
@@ -161,7 +161,7 @@ export class ExclusionUnit implements AccessGate {
     if ((low & BASE.VALID) === 0) return false;
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if (address >= coverage) return (low & BASE.PROTECT_BEYOND) !== 0;
-    const frame = Math.floor(address / PAGE_BYTES);
+    const frame = Math.floor(address / FRAME_BYTES);
     const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
     return this.#bit(domain, base, frame);
   }

@@ -1,4 +1,5 @@
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
+import { FRAME_BYTES } from '../../memory/physical-memory.js';
 
 /** What the chipset reads its table from. */
 export interface TableMemory {
@@ -37,7 +38,6 @@ export const TXT_STATUS = {
 export const PMR_ALIGNMENT = 2 ** 21;
 
 const MEGABYTE = 2 ** 20;
-const PAGE_BYTES = 4096;
 const FOUR_GIGABYTES = 2 ** 32;
 
 /**
@@ -180,7 +180,7 @@ export class NoDmaChipset implements AccessGate {
   }
 
   #inTable(address: number): boolean {
-    const frame = Math.floor(address / PAGE_BYTES);
+    const frame = Math.floor(address / FRAME_BYTES);
     if (!(frame >= 0 && frame < this.#tableBytes * 8)) return false;
     const word = this.#memory.readU32(this.#tableBase + Math.floor(frame / 32) * 4);
     return ((word >>> (frame & 31)) & 1) === 1;
