@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXPERIMENTS, type Experiment, type ExperimentOutcome } from '../experiments/index.js';
+import { Threads } from '../experiments/threads.js';
 import { AtomicFile } from '../report/atomic-file.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
@@ -18,17 +19,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     );
   }
   const seed = seedOf(options.seed);
-  const outcomes: { experiment: Experiment; outcome: ExperimentOutcome }[] = [];
-  const line = new ProgressLine(io);
-  try {
-    for (const experiment of experiments) {
-      const progress = (fraction: number, step: string) =>
-        line.show(`${experiment.name} ${Math.round(fraction * 100)} % ${step}`);
-      outcomes.push({ experiment, outcome: await experiment.run({ dataPath, seed, progress }) });
-    }
-  } finally {
-    line.clear();
-  }
+  const outcomes = await runAll(experiments, dataPath, seed, io);
   const out = text(options.out);
   const written =
     out === undefined ? [] : outcomes.map(({ experiment, outcome }) => write(out, experiment, outcome));
@@ -45,6 +36,40 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   }
   return outcomes.every(({ outcome }) => outcome.asStored) ? 0 : 1;
 };
+
+interface Finished {
+  readonly experiment: Experiment;
+  readonly outcome: ExperimentOutcome;
+}
+
+/** All at once: their tasks share the threads, and the line shows the one that moved last. */
+async function runAll(
+  experiments: readonly Experiment[],
+  dataPath: string | undefined,
+  seed: number,
+  io: CliIo,
+): Promise<Finished[]> {
+  const line = new ProgressLine(io);
+  const threads = new Threads();
+  const fractions = experiments.map(() => 0);
+  try {
+    return await Promise.all(
+      experiments.map(async (experiment, index) => {
+        const progress = (fraction: number, step: string) => {
+          fractions[index] = fraction;
+          const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
+          line.show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
+        };
+        const outcome = await experiment.run({ dataPath, seed, threads, progress });
+        progress(1, 'done');
+        return { experiment, outcome };
+      }),
+    );
+  } finally {
+    line.clear();
+    await threads.close();
+  }
+}
 
 function chosen(name: string): readonly Experiment[] {
   if (name === 'all') return EXPERIMENTS;

@@ -1,8 +1,13 @@
+import type { ReportFigure } from '../report/html/figure.js';
+import type { Threads } from './threads.js';
+
 /** How an experiment is asked for. */
 export interface ExperimentRequest {
   /** A file of the user's own, for experiments that compare with data. */
   readonly dataPath: string | undefined;
   readonly seed: number;
+  /** What computes. Of several experiments the tasks wait in one queue, so that no core is without work. */
+  readonly threads: Threads;
   /** Told how far it is, 0 to 1, and what it is doing. */
   readonly progress: (fraction: number, step: string) => void;
 }
@@ -12,6 +17,8 @@ export interface ExperimentOutcome {
   readonly text: string;
   /** A plain object; keys carry units. */
   readonly document: object;
+  /** What the report shows of it. */
+  readonly figures: readonly ReportFigure[];
   /** False when a stored result was to be repeated and was not. */
   readonly asStored: boolean;
 }

@@ -1,29 +1,31 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
-import { reproduceIommuHardware, SHIPPED_DATA } from './index.js';
+import { HardwareDataError, SHIPPED_DATA } from './index.js';
 import { printIommuHardware } from './print.js';
-import type { IommuHardwareResult } from './reproduce.js';
 
 /** Random DMA with the IOMMU off and on, beside machines that were measured. */
 export const iommuHardware: Experiment = {
   name: 'iommu-hardware',
   question: 'does the emulated IOMMU slow DMA down as real ones do?',
   takesData: true,
-  async run({ dataPath, seed, progress }) {
+  async run({ dataPath, seed, threads, progress }) {
     const files = dataPath === undefined ? SHIPPED_DATA : [dataPath];
-    const results: IommuHardwareResult[] = files.map((file, index) =>
-      reproduceIommuHardware({
-        dataPath: file,
-        seed,
-        progress: (done, step) => progress((index + done) / files.length, step),
-      }),
+    const outcomes = await threads.each(
+      'iommu-hardware/file',
+      files.map((file) => ({ dataPath: file, seed })),
+      (done) => progress(done / files.length, 'machines'),
     );
+    const results = outcomes.map((outcome) => {
+      if ('refused' in outcome) throw new HardwareDataError(outcome.refused);
+      return outcome.result;
+    });
     const [first] = results;
     if (first === undefined) throw new Error('an experiment without data');
     return {
       text: results.map(printIommuHardware).join('\n\n'),
       // One file, one result; the shipped ones together are a list.
       document: results.length === 1 ? first : { experiment: this.name, results },
+      figures: [],
       asStored:
         dataPath !== undefined || isAsStored(new URL('./result.json', import.meta.url), seed, results),
     };

@@ -92,15 +92,14 @@ export interface Sample {
   readonly busy: number;
 }
 
-/** Sweeps flows and ring sizes. Same seed, same result. */
-export function reproduceWalkCost(
-  seed: number,
-  progress?: (fraction: number, step: string) => void,
-): WalkCostResult {
-  const measured = SETTINGS.flatMap((setting, index) => {
-    progress?.(index / SETTINGS.length, `${setting.flows} flows, rings of ${setting.ringSlots}`);
-    return measureSetting(setting, seed);
-  });
+/** What was found in one place of the sweep. */
+export interface MeasuredSetting {
+  readonly points: readonly { readonly point: WalkPoint; readonly runs: readonly Sample[] }[];
+}
+
+/** Puts together what each of `SETTINGS` gave, in their order. */
+export function walkCostResult(seed: number, settings: readonly MeasuredSetting[]): WalkCostResult {
+  const measured = settings.flatMap(({ points }) => points);
   const strict = (flows: number, value: (run: Sample) => number): number[] => {
     const found = measured.find(
       ({ point }) => point.strategy === 'single-use' && point.flows === flows && point.ring_slots === 256,
@@ -151,19 +150,23 @@ export function reproduceWalkCost(
 }
 
 /** Both strategies in one place of the sweep, and what each run gave. */
-export function measureSetting(
-  setting: WalkSetting,
-  seed: number,
-): { readonly point: WalkPoint; readonly runs: readonly Sample[] }[] {
+export function measureSetting({
+  setting,
+  seed,
+}: {
+  readonly setting: WalkSetting;
+  readonly seed: number;
+}): MeasuredSetting {
   const each = (strategy: WalkStrategy | undefined) =>
     Array.from({ length: SEEDS }, (_, run) =>
       sample(strategy, setting, (seed ^ Math.imul(run + 1, 0x9e3779b1)) >>> 0),
     );
   const offGbps = mean(each(undefined).map(({ gbps }) => gbps));
-  return STRATEGIES.map((strategy) => {
+  const points = STRATEGIES.map((strategy) => {
     const runs = each(strategy);
     return { point: pointOf(strategy, setting, runs, offGbps), runs };
   });
+  return { points };
 }
 
 function pointOf(

@@ -53,7 +53,10 @@ describe('the stored sweep', () => {
 
 describe('a fresh run', () => {
   it('gives what is stored', () => {
-    const fresh = measureSetting({ flows: 1, ringSlots: 256, iotlbEntries: 64 }, stored.seed);
+    const fresh = measureSetting({
+      setting: { flows: 1, ringSlots: 256, iotlbEntries: 64 },
+      seed: stored.seed,
+    }).points;
     expect(JSON.parse(JSON.stringify(fresh.map(({ point }) => point)))).toEqual(
       stored.points.filter(({ flows, ring_slots }) => flows === 1 && ring_slots === 256),
     );
