@@ -60,7 +60,8 @@ async function runAll(
           const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
           line.show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
         };
-        const outcome = await experiment.run({ dataPath, seed, threads, progress });
+        const repeat = again(io, experiment.name, dataPath, seed);
+        const outcome = await experiment.run({ dataPath, seed, repeat, threads, progress });
         progress(1, 'done');
         return { experiment, outcome };
       }),

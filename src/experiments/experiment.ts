@@ -6,6 +6,8 @@ export interface ExperimentRequest {
   /** A file of the user's own, for experiments that compare with data. */
   readonly dataPath: string | undefined;
   readonly seed: number;
+  /** The command line that does it again: goes under every figure. */
+  readonly repeat: string;
   /** What computes. Of several experiments the tasks wait in one queue, so that no core is without work. */
   readonly threads: Threads;
   /** Told how far it is, 0 to 1, and what it is doing. */
