@@ -1,3 +1,4 @@
+import { offsetInPage, pageNumber, pageSize, pageStart } from './page-arithmetic.js';
 import { ADDRESS_LIMIT, type TableMemory } from './table-walker.js';
 
 /** Where a table builder gets its 4 KB frames. `allocate` gives a physical address, or -1 when there is none. */
@@ -39,6 +40,7 @@ export interface EntryFormat {
 }
 
 const ENTRIES = 512;
+const SMALL_PAGE_BITS = 12;
 
 /** Log2 of the bytes that one entry at `level` covers. */
 export function spanBits(level: number): number {
@@ -63,6 +65,8 @@ export class RadixTable {
   #tables = 1;
   #tablesFreed = 0;
   #bytesUnmapped = 0;
+  #locatedLevel = 0;
+  #locatedBits = 0;
 
   /** @throws Error if there is no frame for the top table. */
   constructor(memory: TableMemory, frames: FrameAllocator, format: EntryFormat) {
@@ -104,8 +108,8 @@ export class RadixTable {
     const leaf = this.#format.levelFor(pageBits);
     if (leaf === 0 || leaf > this.levels)
       throw new RangeError(`page of 2^${pageBits} bytes: no such size here`);
-    this.#assertRange(iova, 2 ** pageBits, 2 ** pageBits);
-    if (!(physical >= 0 && physical < 2 ** 52) || physical % 2 ** pageBits !== 0) {
+    this.#assertRange(iova, pageSize(pageBits), pageBits);
+    if (!(physical >= 0 && physical < 2 ** 52) || offsetInPage(physical, pageBits) !== 0) {
       throw new RangeError(
         `physical address is ${physical}, expected a multiple of 2^${pageBits} below 2^52`,
       );
@@ -139,11 +143,25 @@ export class RadixTable {
    * @throws RangeError if the range is not of whole pages, or would split a larger one
    */
   unmap(iova: number, bytes: number): number {
-    this.#assertRange(iova, bytes, 4096);
-    const first = this.find(iova);
-    const last = this.find(iova + bytes - 4096);
-    if (first !== undefined && first.iova < iova) throw new RangeError(`unmap at ${iova} splits a page`);
-    if (last !== undefined && last.iova + 2 ** last.pageBits > iova + bytes) {
+    this.#assertRange(iova, bytes, SMALL_PAGE_BITS);
+    const first = this.#locate(iova);
+    if (first >= 0 && pageStart(iova, this.#locatedBits) < iova) {
+      throw new RangeError(`unmap at ${iova} splits a page`);
+    }
+    if (
+      first >= 0 &&
+      pageSize(this.#locatedBits) === bytes &&
+      this.#locatedLevel * 9 + 3 === this.#locatedBits
+    ) {
+      // One page in one entry, as most are: it is found already.
+      this.#tablesFreed = 0;
+      this.#erase(first);
+      this.#bytesUnmapped = bytes;
+      return 0;
+    }
+    const lastPage = iova + bytes - pageSize(SMALL_PAGE_BITS);
+    const last = this.#locate(lastPage);
+    if (last >= 0 && pageStart(lastPage, this.#locatedBits) + pageSize(this.#locatedBits) > iova + bytes) {
       throw new RangeError(`unmap up to ${iova + bytes} splits a page`);
     }
     this.#tablesFreed = 0;
@@ -154,22 +172,17 @@ export class RadixTable {
 
   /** The translation that covers `iova`, or undefined. For set-up and tests: it allocates. */
   find(iova: number): Mapping | undefined {
-    if (!(iova >= 0 && iova < this.#limit)) return undefined;
-    let table = this.root;
-    for (let level = this.levels; level > 0; level -= 1) {
-      const at = this.#entry(table, level, iova);
-      const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
-      if (!this.#format.isPresent(low, high)) return undefined;
-      const address = this.#format.address(low, high, level);
-      if (this.#format.isPage(low, high, level)) {
-        const pageBits = this.#format.pageBits(low, high, level);
-        const permissions = this.#format.permissions(low, high);
-        return { iova: iova - (iova % 2 ** pageBits), physical: address, pageBits, permissions };
-      }
-      table = address;
-    }
-    return undefined;
+    const at = iova >= 0 && iova < this.#limit ? this.#locate(iova) : -1;
+    if (at < 0) return undefined;
+    const low = this.#memory.readU32(at);
+    const high = this.#memory.readU32(at + 4);
+    const pageBits = this.#locatedBits;
+    return {
+      iova: pageStart(iova, pageBits),
+      physical: this.#format.address(low, high, this.#locatedLevel),
+      pageBits,
+      permissions: this.#format.permissions(low, high),
+    };
   }
 
   /** Physical addresses of all table pages, top one first: no device may be able to write to them. */
@@ -202,17 +215,35 @@ export class RadixTable {
     if (new Set(found).size !== found.length) throw new Error('a table page is used twice');
   }
 
-  #assertRange(iova: number, bytes: number, unit: number): void {
-    const aligned = iova % unit === 0 && bytes % unit === 0;
+  #assertRange(iova: number, bytes: number, unitBits: number): void {
+    const aligned = offsetInPage(iova, unitBits) === 0 && offsetInPage(bytes, unitBits) === 0;
     if (!(iova >= 0 && bytes > 0 && iova + bytes <= this.#limit) || !aligned) {
       throw new RangeError(
-        `range of ${bytes} bytes at ${iova}, expected multiples of ${unit} below ${this.#limit}`,
+        `range of ${bytes} bytes at ${iova}, expected multiples of ${pageSize(unitBits)} below ${this.#limit}`,
       );
     }
   }
 
+  /** Where the entry lies that holds the page of `iova`, or -1; its level and the page's size are left in `#located...`. */
+  #locate(iova: number): number {
+    let table = this.root;
+    for (let level = this.levels; level > 0; level -= 1) {
+      const at = this.#entry(table, level, iova);
+      const low = this.#memory.readU32(at);
+      const high = this.#memory.readU32(at + 4);
+      if (!this.#format.isPresent(low, high)) return -1;
+      if (this.#format.isPage(low, high, level)) {
+        this.#locatedLevel = level;
+        this.#locatedBits = this.#format.pageBits(low, high, level);
+        return at;
+      }
+      table = this.#format.address(low, high, level);
+    }
+    return -1;
+  }
+
   #entry(table: number, level: number, iova: number): number {
-    return table + (Math.floor(iova / 2 ** spanBits(level)) % ENTRIES) * 8;
+    return table + (pageNumber(iova, spanBits(level)) & (ENTRIES - 1)) * 8;
   }
 
   #newTable(): number {
@@ -230,7 +261,7 @@ export class RadixTable {
     pageBits: number,
     permissions: number,
   ): MapOutcome {
-    const count = 2 ** (pageBits - spanBits(level));
+    const count = pageSize(pageBits - spanBits(level));
     for (let entry = at; entry < at + count * 8; entry += 8) {
       const low = this.#memory.readU32(entry);
       const high = this.#memory.readU32(entry + 4);
@@ -261,7 +292,7 @@ export class RadixTable {
   }
 
   #clear(table: number, level: number, base: number, start: number, end: number): void {
-    const span = 2 ** spanBits(level);
+    const span = pageSize(spanBits(level));
     const first = Math.max(0, Math.floor((start - base) / span));
     const last = Math.min(ENTRIES - 1, Math.floor((end - 1 - base) / span));
     for (let index = first; index <= last; index += 1) {
@@ -291,7 +322,7 @@ export class RadixTable {
       const low = this.#memory.readU32(at);
       const high = this.#memory.readU32(at + 4);
       if (!this.#format.isPresent(low, high)) continue;
-      if (this.#format.isPage(low, high, level)) this.#bytesUnmapped += 2 ** spanBits(level);
+      if (this.#format.isPage(low, high, level)) this.#bytesUnmapped += pageSize(spanBits(level));
       else this.#release(this.#format.address(low, high, level), level - 1);
     }
     this.#frames.release(table);

@@ -7,6 +7,8 @@ export const FRAME_BYTES = 4096;
 /** Host memory is given out in pieces of this size when first written, bytes: 16 frames. */
 const CHUNK_BYTES = 65_536;
 const CHUNK_MASK = CHUNK_BYTES - 1;
+/** A power of two, so that the product is exact. */
+const CHUNKS_A_BYTE = 1 / CHUNK_BYTES;
 
 /** Buffers start at multiples of this, as a rule; each such place remembers the last view of it. */
 const VIEW_BYTES = 2048;
@@ -41,6 +43,7 @@ if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
 export class PhysicalMemory {
   /** Size in frames. */
   readonly frames: number;
+  readonly #bytes: number;
   readonly #chunks: (Chunk | undefined)[];
   #touched = 0;
 
@@ -50,6 +53,7 @@ export class PhysicalMemory {
       throw new ParameterError(`memory.frames is ${frames}, expected a whole number from 1 to ${2 ** 26}`);
     }
     this.frames = frames;
+    this.#bytes = frames * FRAME_BYTES;
     this.#chunks = new Array<Chunk | undefined>(Math.ceil((frames * FRAME_BYTES) / CHUNK_BYTES)).fill(
       undefined,
     );
@@ -57,7 +61,7 @@ export class PhysicalMemory {
 
   /** Size in bytes. */
   get bytes(): number {
-    return this.frames * FRAME_BYTES;
+    return this.#bytes;
   }
 
   /** Bytes of backing that have been allocated. */
@@ -67,13 +71,13 @@ export class PhysicalMemory {
 
   /** Whether `length` bytes at `address` are RAM. */
   contains(address: number, length: number): boolean {
-    return address >= 0 && address + length <= this.bytes;
+    return address >= 0 && address + length <= this.#bytes;
   }
 
   /** Copies out. The range must be RAM. */
   read(address: number, length: number, target: Uint8Array, targetOffset: number): void {
     this.#require(address, length);
-    let number = Math.floor(address / CHUNK_BYTES);
+    let number = Math.floor(address * CHUNKS_A_BYTE);
     let within = address - number * CHUNK_BYTES;
     let to = targetOffset;
     let left = length;
@@ -93,7 +97,7 @@ export class PhysicalMemory {
   /** Copies in. The range must be RAM. */
   write(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
     this.#require(address, length);
-    let number = Math.floor(address / CHUNK_BYTES);
+    let number = Math.floor(address * CHUNKS_A_BYTE);
     let within = address - number * CHUNK_BYTES;
     let from = sourceOffset;
     let left = length;
@@ -110,7 +114,7 @@ export class PhysicalMemory {
   /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: number, toAddress: number, length: number): void {
     this.#require(fromAddress, length);
-    let number = Math.floor(fromAddress / CHUNK_BYTES);
+    let number = Math.floor(fromAddress * CHUNKS_A_BYTE);
     let within = fromAddress - number * CHUNK_BYTES;
     let to = toAddress;
     let left = length;
@@ -128,7 +132,7 @@ export class PhysicalMemory {
 
   fill(address: number, length: number, value: number): void {
     this.#require(address, length);
-    let number = Math.floor(address / CHUNK_BYTES);
+    let number = Math.floor(address * CHUNKS_A_BYTE);
     let within = address - number * CHUNK_BYTES;
     let left = length;
     while (left > 0) {
@@ -144,14 +148,17 @@ export class PhysicalMemory {
   /** The 32-bit word at an address that is a multiple of 4. @throws RangeError when it is none, or not RAM. */
   readU32(address: number): number {
     this.#requireWord(address);
-    const number = Math.floor(address / CHUNK_BYTES);
-    return this.#chunks[number]?.words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] ?? 0;
+    const number = Math.floor(address * CHUNKS_A_BYTE);
+    const chunk = this.#chunks[number];
+    return chunk === undefined
+      ? 0
+      : (chunk.words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] ?? 0);
   }
 
   /** As `readU32`. */
   writeU32(address: number, value: number): void {
     this.#requireWord(address);
-    const number = Math.floor(address / CHUNK_BYTES);
+    const number = Math.floor(address * CHUNKS_A_BYTE);
     this.#chunk(number).words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] = value;
   }
 
@@ -177,9 +184,9 @@ export class PhysicalMemory {
   }
 
   #requireWord(address: number): void {
-    this.#require(address, 4);
     if ((address & 3) !== 0)
       throw new RangeError(`word at 0x${address.toString(16)}, expected an address that is a multiple of 4`);
+    this.#require(address, 4);
   }
 
   #require(address: number, length: number): void {

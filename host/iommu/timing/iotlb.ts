@@ -1,3 +1,4 @@
+import { pageNumber } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
@@ -42,7 +43,7 @@ export class Iotlb {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
       const bits = this.#sizes[index] ?? 0;
       if (bits === 0) return -1;
-      const slot = this.#tags.find(domain, bits, Math.floor(iova / 2 ** bits));
+      const slot = this.#tags.find(domain, bits, pageNumber(iova, bits));
       if (slot >= 0) {
         this.#foundBits = bits;
         return slot;
@@ -71,7 +72,7 @@ export class Iotlb {
     write: boolean,
   ): void {
     this.#noteSize(pageBits);
-    const slot = this.#tags.insert(domain, pageBits, Math.floor(iova / 2 ** pageBits));
+    const slot = this.#tags.insert(domain, pageBits, pageNumber(iova, pageBits));
     this.#physical[slot] = physical;
     this.#permissions[slot] = (read ? READ : 0) | (write ? WRITE : 0);
   }

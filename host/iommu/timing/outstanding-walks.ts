@@ -1,3 +1,5 @@
+import { pageSize, pageStart } from '../page-arithmetic.js';
+
 const READ = 1;
 const WRITE = 2;
 /** What the end of a walk may put into the caches. */
@@ -41,6 +43,7 @@ export class OutstandingWalks {
   #permissions: Uint8Array;
   #fills: Uint8Array;
   #levelMask: Uint8Array;
+  #pageBits: Uint8Array;
   #passThrough: Uint8Array;
   readonly ended: EndedWalk = {
     requesterId: 0,
@@ -69,6 +72,7 @@ export class OutstandingWalks {
     this.#permissions = new Uint8Array(initialCapacity);
     this.#fills = new Uint8Array(initialCapacity);
     this.#levelMask = new Uint8Array(initialCapacity);
+    this.#pageBits = new Uint8Array(initialCapacity);
     this.#passThrough = new Uint8Array(initialCapacity);
   }
 
@@ -92,8 +96,9 @@ export class OutstandingWalks {
     }
     this.#order[at] = row;
     this.#count += 1;
-    const span = 2 ** walk.pageBits;
-    const from = walk.iova - (walk.iova % span);
+    const span = pageSize(walk.pageBits);
+    const from = pageStart(walk.iova, walk.pageBits);
+    this.#pageBits[row] = walk.pageBits;
     this.#endsAtNs[row] = endNs;
     this.#from[row] = from;
     this.#to[row] = from + span;
@@ -135,8 +140,9 @@ export class OutstandingWalks {
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
   takeEnded(): EndedWalk {
     const row = this.#order[0] ?? 0;
-    this.#order.copyWithin(0, 1, this.#count);
     this.#count -= 1;
+    // As many as there are walkers at the most: too few for a call of copyWithin to pay.
+    for (let index = 0; index < this.#count; index += 1) this.#order[index] = this.#order[index + 1] ?? 0;
     this.#order[this.#count] = row;
     const fills = this.#fills[row] ?? 0;
     const permissions = this.#permissions[row] ?? 0;
@@ -144,7 +150,7 @@ export class OutstandingWalks {
     ended.requesterId = this.#requester[row] ?? 0;
     ended.domainId = this.#domain[row] ?? 0;
     ended.iova = this.#iova[row] ?? 0;
-    ended.pageBits = Math.log2((this.#to[row] ?? 0) - (this.#from[row] ?? 0));
+    ended.pageBits = this.#pageBits[row] ?? 0;
     ended.physical = this.#physical[row] ?? 0;
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
@@ -207,6 +213,7 @@ export class OutstandingWalks {
     this.#permissions = wider(this.#permissions, new Uint8Array(capacity));
     this.#fills = wider(this.#fills, new Uint8Array(capacity));
     this.#levelMask = wider(this.#levelMask, new Uint8Array(capacity));
+    this.#pageBits = wider(this.#pageBits, new Uint8Array(capacity));
     this.#passThrough = wider(this.#passThrough, new Uint8Array(capacity));
   }
 }

@@ -1,9 +1,11 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { ParameterError } from '../../../scheduler/errors.js';
+import { pageNumber } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
 const NONE = -1;
+const MAX_PAGE_BITS = 64;
 
 /**
  * The tags of a set-associative cache: which slot holds (domain, page size, page number). What a slot is worth is
@@ -27,6 +29,8 @@ export class TagStore {
   readonly #next: Int32Array;
   readonly #heads: Int32Array;
   readonly #filledWays: Int32Array;
+  /** Tags held of each page size. */
+  readonly #ofSize = new Int32Array(MAX_PAGE_BITS + 1);
   #clock = 0;
   #size = 0;
 
@@ -56,22 +60,16 @@ export class TagStore {
 
   /** The slot of a tag, or -1. Under lru it counts as used. */
   find(domain: number, bits: number, page: number): number {
-    let slot = this.#heads[this.#bucket(domain, bits, page)] ?? NONE;
-    while (slot !== NONE) {
-      if (this.#page[slot] === page && this.#domain[slot] === domain && this.#bits[slot] === bits) {
-        if (this.#replacement === 'lru') this.#stamp[slot] = this.#tick();
-        return slot;
-      }
-      slot = this.#next[slot] ?? NONE;
-    }
-    return NONE;
+    const slot = this.#locate(domain, bits, page);
+    if (slot !== NONE && this.#replacement === 'lru') this.#stamp[slot] = this.#tick();
+    return slot;
   }
 
   /** Gives a tag a slot, at another's cost if its set is full, and says which. A tag that is there keeps its slot. */
   insert(domain: number, bits: number, page: number): number {
     const held = this.find(domain, bits, page);
     if (held !== NONE) return held;
-    const set = page % this.#sets;
+    const set = this.#setOf(page);
     const slot = this.#room(set);
     this.#domain[slot] = domain;
     this.#bits[slot] = bits;
@@ -81,6 +79,7 @@ export class TagStore {
     this.#next[slot] = this.#heads[bucket] ?? NONE;
     this.#heads[bucket] = slot;
     this.#filledWays[set] = (this.#filledWays[set] ?? 0) + 1;
+    this.#ofSize[bits] = (this.#ofSize[bits] ?? 0) + 1;
     this.#size += 1;
     return slot;
   }
@@ -93,7 +92,8 @@ export class TagStore {
   removeSlot(slot: number): void {
     if (!this.holds(slot)) return;
     const page = this.#page[slot] ?? 0;
-    const bucket = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
+    const bits = this.#bits[slot] ?? 0;
+    const bucket = this.#bucket(this.#domain[slot] ?? 0, bits, page);
     const after = this.#next[slot] ?? NONE;
     let at = this.#heads[bucket] ?? NONE;
     if (at === slot) {
@@ -103,7 +103,9 @@ export class TagStore {
       this.#next[at] = after;
     }
     this.#bits[slot] = NONE;
-    this.#filledWays[page % this.#sets] = (this.#filledWays[page % this.#sets] ?? 0) - 1;
+    const set = this.#setOf(page);
+    this.#filledWays[set] = (this.#filledWays[set] ?? 0) - 1;
+    this.#ofSize[bits] = (this.#ofSize[bits] ?? 0) - 1;
     this.#size -= 1;
   }
 
@@ -111,6 +113,7 @@ export class TagStore {
     this.#bits.fill(NONE);
     this.#heads.fill(NONE);
     this.#filledWays.fill(0);
+    this.#ofSize.fill(0);
     this.#size = 0;
   }
 
@@ -122,11 +125,22 @@ export class TagStore {
 
   /** Drops every tag of a domain whose page has a byte in [address, end). */
   removeRange(domain: number, address: number, end: number): void {
-    for (let slot = 0; this.#size > 0 && slot < this.entries; slot += 1) {
-      if (!this.holds(slot) || this.#domain[slot] !== domain) continue;
-      const span = 2 ** (this.#bits[slot] ?? 0);
-      const start = (this.#page[slot] ?? 0) * span;
-      if (start < end && start + span > address) this.removeSlot(slot);
+    let left = this.#size;
+    for (let bits = 0; left > 0; bits += 1) {
+      const held = this.#ofSize[bits] ?? 0;
+      if (held === 0) continue;
+      left -= held;
+      const first = pageNumber(address, bits);
+      const last = pageNumber(end - 1, bits);
+      // A few pages are looked up; when they are more than there are tags, each tag is looked at.
+      if (last - first < held) {
+        for (let page = first; page <= last; page += 1) {
+          const slot = this.#locate(domain, bits, page);
+          if (slot !== NONE) this.removeSlot(slot);
+        }
+      } else {
+        this.#scan(domain, bits, first, last);
+      }
     }
   }
 
@@ -141,14 +155,41 @@ export class TagStore {
         const page = this.#page[slot] ?? 0;
         const expected = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
         if (expected !== bucket) throw new Error(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
-        if (Math.floor(slot / this.ways) !== page % this.#sets)
+        if (Math.floor(slot / this.ways) !== this.#setOf(page))
           throw new Error(`slot ${slot} is in a wrong set`);
       }
     }
     if (chained !== this.#size) throw new Error(`${this.#size} tags counted, ${chained} chained`);
     let filled = 0;
     for (const count of this.#filledWays) filled += count;
+    let ofSizes = 0;
+    for (const count of this.#ofSize) ofSizes += count;
+    if (ofSizes !== this.#size) throw new Error(`${this.#size} tags counted, ${ofSizes} by page size`);
     if (filled !== this.#size) throw new Error(`${this.#size} tags counted, ${filled} in sets`);
+  }
+
+  #locate(domain: number, bits: number, page: number): number {
+    let slot = this.#heads[this.#bucket(domain, bits, page)] ?? NONE;
+    while (slot !== NONE) {
+      if (this.#page[slot] === page && this.#domain[slot] === domain && this.#bits[slot] === bits)
+        return slot;
+      slot = this.#next[slot] ?? NONE;
+    }
+    return NONE;
+  }
+
+  #scan(domain: number, bits: number, first: number, last: number): void {
+    for (let slot = 0; slot < this.entries; slot += 1) {
+      const page = this.#page[slot] ?? 0;
+      if (this.#bits[slot] !== bits || this.#domain[slot] !== domain) continue;
+      if (page >= first && page <= last) this.removeSlot(slot);
+    }
+  }
+
+  /** page modulo sets, exact: the quotient of whole numbers below 2^53 never rounds up to the next whole number. */
+  #setOf(page: number): number {
+    const sets = this.#sets;
+    return sets === 1 ? 0 : page - Math.floor(page / sets) * sets;
   }
 
   #tick(): number {
@@ -158,9 +199,9 @@ export class TagStore {
 
   #bucket(domain: number, bits: number, page: number): number {
     // The low half of the page number moves most; the rest must count, as ring buffers lie far apart.
-    const high = Math.floor(page / 2 ** 32);
+    const high = pageNumber(page, 32);
     const mixed = Math.imul((page | 0) ^ Math.imul(high, 0x9e3779b1) ^ (domain << 6) ^ bits, 0x85ebca6b);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % this.#heads.length;
+    return (mixed ^ (mixed >>> 15)) & (this.#heads.length - 1);
   }
 
   /** An empty slot of a set. */

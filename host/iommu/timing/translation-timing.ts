@@ -1,4 +1,5 @@
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
+import { offsetInPage, pageNumber } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
@@ -127,7 +128,7 @@ export class TranslationTiming implements InvalidationSink {
       if (slot >= 0 && this.#iotlb.permits(slot, write)) {
         counters.hits += 1;
         counters.waitedNs += this.#delayNs;
-        return this.#iotlb.physical(slot) + (iova % 2 ** this.#iotlb.foundBits);
+        return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
       }
     }
     const row = this.#outstanding.find(requesterId, domain, iova, write);
@@ -200,7 +201,9 @@ export class TranslationTiming implements InvalidationSink {
     this.counters.bypassed += 1;
     this.counters.waitedNs += this.#delayNs;
     this.#walker.walk(requesterId, iova, write, found);
-    return found.ok ? found.physical + (iova % 2 ** found.pageBits) : this.#stop(requesterId, iova, write);
+    return found.ok
+      ? found.physical + offsetInPage(iova, found.pageBits)
+      : this.#stop(requesterId, iova, write);
   }
 
   #stop(requesterId: number, iova: number, write: boolean): number {
@@ -221,7 +224,7 @@ export class TranslationTiming implements InvalidationSink {
     const tableReads = held ? 0 : this.#walkCaches.readsLeft(domain, iova, found);
     const walkNs = parameters.walkOverheadNs + (contextReads + tableReads) * parameters.tableReadNs;
     const lookedUpNs = nowNs + parameters.lookupNs;
-    const endNs = this.#pool.book(Math.floor(iova / 4096), lookedUpNs, walkNs);
+    const endNs = this.#pool.book(pageNumber(iova, 12), lookedUpNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
@@ -243,8 +246,10 @@ export class TranslationTiming implements InvalidationSink {
     booked.fillsPage = found.ok && !found.passThrough && !held;
     this.#outstanding.add(endNs, booked);
 
-    if (held) return this.#iotlb.physical(slot) + (iova % 2 ** this.#iotlb.foundBits);
-    return found.ok ? found.physical + (iova % 2 ** found.pageBits) : this.#stop(requesterId, iova, write);
+    if (held) return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+    return found.ok
+      ? found.physical + offsetInPage(iova, found.pageBits)
+      : this.#stop(requesterId, iova, write);
   }
 
   /** Lets the walks that have ended by `nowNs` into the caches. */

@@ -1,3 +1,4 @@
+import { pageNumber } from '../page-arithmetic.js';
 import { spanBits } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
 import type { Replacement } from './parameters.js';
@@ -49,7 +50,7 @@ export class WalkCaches {
     for (let level = 2; levelMask >>> level !== 0; level += 1) {
       if ((levelMask & (1 << level)) === 0) continue;
       const bits = spanBits(level);
-      this.#levels[level]?.insert(domain, bits, Math.floor(iova / 2 ** bits));
+      this.#levels[level]?.insert(domain, bits, pageNumber(iova, bits));
     }
   }
 
@@ -77,6 +78,6 @@ export class WalkCaches {
 
   #find(domain: number, iova: number, level: number): number {
     const bits = spanBits(level);
-    return this.#levels[level]?.find(domain, bits, Math.floor(iova / 2 ** bits)) ?? -1;
+    return this.#levels[level]?.find(domain, bits, pageNumber(iova, bits)) ?? -1;
   }
 }

@@ -17,7 +17,8 @@ export class WalkerPool {
 
   /** Books a walk of a page (its 4 KB number); returns when it ends, ns. */
   book(page: number, fromNs: number, durationNs: number): number {
-    const walker = this.#assignment === 'page' ? page % this.walkers : this.#firstFree();
+    const walker =
+      this.#assignment === 'page' ? page - Math.floor(page / this.walkers) * this.walkers : this.#firstFree();
     const startNs = Math.max(fromNs, this.#freeAtNs[walker] ?? 0);
     this.#freeAtNs[walker] = startNs + durationNs;
     return startNs + durationNs;
