@@ -5,31 +5,38 @@ import { EVENT_CONTROL, type VtdRegisterName } from './registers.js';
 /** One of a unit's two interrupts, with its mask, its pending bit and the message that software programmed. */
 export class EventMessage {
   readonly #registers: RegisterFile<VtdRegisterName>;
-  readonly #prefix: 'FE' | 'IE';
+  readonly #source: 'fault' | 'invalidation';
   readonly #interrupts: UnitInterrupts;
+  readonly #control: number;
+  readonly #data: number;
+  readonly #address: number;
+  readonly #upperAddress: number;
 
   constructor(registers: RegisterFile<VtdRegisterName>, prefix: 'FE' | 'IE', interrupts: UnitInterrupts) {
     this.#registers = registers;
-    this.#prefix = prefix;
+    this.#source = prefix === 'FE' ? 'fault' : 'invalidation';
     this.#interrupts = interrupts;
+    this.#control = registers.wordOf(`${prefix}CTL`);
+    this.#data = registers.wordOf(`${prefix}DATA`);
+    this.#address = registers.wordOf(`${prefix}ADDR`);
+    this.#upperAddress = registers.wordOf(`${prefix}UADDR`);
   }
 
   /** Sends the message, or keeps it pending while it is masked. */
   signal(): void {
-    const control = this.#registers.low(`${this.#prefix}CTL`);
+    const control = this.#registers.lowAt(this.#control);
     if ((control & EVENT_CONTROL.IM) !== 0) {
-      this.#registers.set(`${this.#prefix}CTL`, control | EVENT_CONTROL.IP);
+      this.#registers.setLowAt(this.#control, control | EVENT_CONTROL.IP);
       return;
     }
-    const upper = this.#registers.low(`${this.#prefix}UADDR`);
-    const address = this.#registers.low(`${this.#prefix}ADDR`) + upper * 2 ** 32;
-    const source = this.#prefix === 'FE' ? 'fault' : 'invalidation';
-    this.#interrupts.raise(source, address, this.#registers.low(`${this.#prefix}DATA`));
+    const upper = this.#registers.lowAt(this.#upperAddress);
+    const address = this.#registers.lowAt(this.#address) + upper * 2 ** 32;
+    this.#interrupts.raise(this.#source, address, this.#registers.lowAt(this.#data));
   }
 
   /** Software has written the control register: a message that was pending goes out when the mask is taken off. */
   onControlWrite(): void {
-    const control = this.#registers.low(`${this.#prefix}CTL`);
+    const control = this.#registers.lowAt(this.#control);
     if ((control & EVENT_CONTROL.IM) !== 0 || (control & EVENT_CONTROL.IP) === 0) return;
     this.withdraw();
     this.signal();
@@ -37,7 +44,7 @@ export class EventMessage {
 
   /** Software has dealt with the cause: nothing is pending any more. */
   withdraw(): void {
-    const control = this.#registers.low(`${this.#prefix}CTL`);
-    this.#registers.set(`${this.#prefix}CTL`, control & ~EVENT_CONTROL.IP);
+    const control = this.#registers.lowAt(this.#control);
+    this.#registers.setLowAt(this.#control, control & ~EVENT_CONTROL.IP);
   }
 }

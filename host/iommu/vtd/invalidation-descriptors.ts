@@ -13,22 +13,23 @@ export const WAIT = { INTERRUPT: 1 << 4, STATUS_WRITE: 1 << 5, FENCE: 1 << 6 } a
 export const CONTEXT_GRANULARITY = [undefined, 'global', 'domain', 'device'] as const;
 export const IOTLB_GRANULARITY = [undefined, 'global', 'domain', 'page'] as const;
 
-/** Reserved bits a type: first, second, third and fourth word. */
-const RESERVED: readonly (readonly [number, number, number, number] | undefined)[] = [
-  undefined,
-  [0x0000_ffc0, 0xfffc_0000, 0xffff_ffff, 0xffff_ffff],
-  [0x0000_ff00, 0xffff_ffff, 0x0000_0f80, 0],
-  [0xffe0_fff0, 0xffff_0000, 0x0000_0ffe, 0],
-  [0x07ff_ffe0, 0xffff_0000, 0xffff_ffff, 0xffff_ffff],
-  [0xffff_ff80, 0, 0x0000_0003, 0],
-];
+/** Reserved bits a type, four words each: of types 1 to 5. Type 0 and those beyond have no descriptor. */
+const RESERVED = Uint32Array.of(
+  ...[0, 0, 0, 0],
+  ...[0x0000_ffc0, 0xfffc_0000, 0xffff_ffff, 0xffff_ffff],
+  ...[0x0000_ff00, 0xffff_ffff, 0x0000_0f80, 0],
+  ...[0xffe0_fff0, 0xffff_0000, 0x0000_0ffe, 0],
+  ...[0x07ff_ffe0, 0xffff_0000, 0xffff_ffff, 0xffff_ffff],
+  ...[0xffff_ff80, 0, 0x0000_0003, 0],
+);
 
 /** True if a descriptor has a type that the unit knows and no reserved bit set. */
 export function isWellFormed(word0: number, word1: number, word2: number, word3: number): boolean {
-  const reserved = RESERVED[word0 & 0xf];
-  if (reserved === undefined) return false;
-  const [r0, r1, r2, r3] = reserved;
-  return ((word0 & r0) | (word1 & r1) | (word2 & r2) | (word3 & r3)) === 0;
+  const type = word0 & 0xf;
+  if (type < DESCRIPTOR.CONTEXT || type > DESCRIPTOR.WAIT) return false;
+  const at = type * 4;
+  const low = (word0 & (RESERVED[at] ?? 0)) | (word1 & (RESERVED[at + 1] ?? 0));
+  return (low | (word2 & (RESERVED[at + 2] ?? 0)) | (word3 & (RESERVED[at + 3] ?? 0))) === 0;
 }
 
 /** What host software puts into the queue. */
@@ -69,41 +70,54 @@ const TWO_32 = 2 ** 32;
 
 /** Writes a descriptor into a slot of the queue, as a driver does before it moves the tail. */
 export function writeDescriptor(memory: TableMemory, at: number, descriptor: InvalidationDescriptor): void {
-  const [word0, word1, word2, word3] = encode(descriptor);
-  memory.writeU32(at, word0 >>> 0);
-  memory.writeU32(at + 4, word1 >>> 0);
-  memory.writeU32(at + 8, word2 >>> 0);
-  memory.writeU32(at + 12, word3 >>> 0);
-}
-
-function encode(descriptor: InvalidationDescriptor): readonly [number, number, number, number] {
   switch (descriptor.type) {
     case 'context': {
       const { granularity, domainId = 0, requesterId = 0, functionMask = 0 } = descriptor;
       const code = CONTEXT_GRANULARITY.indexOf(granularity);
-      return [DESCRIPTOR.CONTEXT | (code << 4) | (domainId << 16), requesterId | (functionMask << 16), 0, 0];
+      const word0 = DESCRIPTOR.CONTEXT | (code << 4) | (domainId << 16);
+      writeWords(memory, at, word0, requesterId | (functionMask << 16), 0);
+      break;
     }
     case 'iotlb': {
       const { granularity, domainId = 0, address = 0, addressMask = 0, leafOnly = false } = descriptor;
       const code = IOTLB_GRANULARITY.indexOf(granularity);
-      const low = (address % TWO_32) | (leafOnly ? 1 << 6 : 0) | addressMask;
-      return [DESCRIPTOR.IOTLB | (code << 4) | (domainId << 16), 0, low, Math.floor(address / TWO_32)];
+      const word0 = DESCRIPTOR.IOTLB | (code << 4) | (domainId << 16);
+      writeWords(memory, at, word0, 0, address, (leafOnly ? 1 << 6 : 0) | addressMask);
+      break;
     }
     case 'device-tlb': {
       const { requesterId, address, all = false } = descriptor;
-      if (all) return [DESCRIPTOR.DEVICE_TLB, requesterId, 0xffff_f001, 0x7fff_ffff];
-      return [DESCRIPTOR.DEVICE_TLB, requesterId, address % TWO_32, Math.floor(address / TWO_32)];
+      if (all) writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, 0x7fff_ffff * TWO_32, 0xffff_f001);
+      else writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, address);
+      break;
     }
     case 'interrupt-entry':
-      return [DESCRIPTOR.INTERRUPT_ENTRY, 0, 0, 0];
+      writeWords(memory, at, DESCRIPTOR.INTERRUPT_ENTRY, 0, 0);
+      break;
     case 'wait': {
       const { statusAddress, statusData = 0, interrupt = false, fence = false } = descriptor;
       const flags =
         (statusAddress === undefined ? 0 : WAIT.STATUS_WRITE) |
         (interrupt ? WAIT.INTERRUPT : 0) |
         (fence ? WAIT.FENCE : 0);
-      const address = statusAddress ?? 0;
-      return [DESCRIPTOR.WAIT | flags, statusData, address % TWO_32, Math.floor(address / TWO_32)];
+      writeWords(memory, at, DESCRIPTOR.WAIT | flags, statusData, statusAddress ?? 0);
+      break;
     }
   }
+}
+
+/** Two words, then an address with flags in the bits that it leaves. */
+function writeWords(
+  memory: TableMemory,
+  at: number,
+  word0: number,
+  word1: number,
+  address: number,
+  flags = 0,
+): void {
+  const high = Math.floor(address / TWO_32);
+  memory.writeU32(at, word0 >>> 0);
+  memory.writeU32(at + 4, word1 >>> 0);
+  memory.writeU32(at + 8, ((address - high * TWO_32) | flags) >>> 0);
+  memory.writeU32(at + 12, high);
 }

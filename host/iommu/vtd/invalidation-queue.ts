@@ -40,6 +40,12 @@ export interface QueueParts {
  */
 export class InvalidationQueue {
   readonly #parts: QueueParts;
+  // Where its registers are.
+  readonly #iqh: number;
+  readonly #iqt: number;
+  readonly #iqa: number;
+  readonly #fsts: number;
+  readonly #ics: number;
   readonly #onFetched: HandlerId;
   readonly #onDone: HandlerId;
   #enabled = false;
@@ -56,6 +62,12 @@ export class InvalidationQueue {
 
   constructor(parts: QueueParts) {
     this.#parts = parts;
+    const { registers } = parts;
+    this.#iqh = registers.wordOf('IQH');
+    this.#iqt = registers.wordOf('IQT');
+    this.#iqa = registers.wordOf('IQA');
+    this.#fsts = registers.wordOf('FSTS');
+    this.#ics = registers.wordOf('ICS');
     this.#onFetched = parts.kernel.register('host.iommu.queue', () => this.#carryOut());
     this.#onDone = parts.kernel.register('host.iommu.queue', () => this.#finish());
   }
@@ -91,8 +103,8 @@ export class InvalidationQueue {
   kick(): void {
     const { registers, kernel, timing, faults } = this.#parts;
     if (!this.#enabled || this.#busy || this.#stopped()) return;
-    const tail = registers.low('IQT');
-    if (registers.low('IQH') === tail) return;
+    const tail = registers.lowAt(this.#iqt);
+    if (registers.lowAt(this.#iqh) === tail) return;
     if (tail >= this.#bytes()) {
       faults.reportQueueError(FSTS.IQE);
       return;
@@ -102,22 +114,22 @@ export class InvalidationQueue {
   }
 
   checkInvariants(): void {
-    const head = this.#parts.registers.low('IQH');
+    const head = this.#parts.registers.lowAt(this.#iqh);
     if (head % DESCRIPTOR_BYTES !== 0 || head >= this.#bytes()) throw new Error(`IQH is ${head}`);
     if (this.#busy && this.#stopped()) throw new Error('the queue works on although it has stopped');
   }
 
   #stopped(): boolean {
-    return (this.#parts.registers.low('FSTS') & (FSTS.IQE | FSTS.ITE)) !== 0;
+    return (this.#parts.registers.lowAt(this.#fsts) & (FSTS.IQE | FSTS.ITE)) !== 0;
   }
 
   #bytes(): number {
-    return 2 ** ((this.#parts.registers.low('IQA') & 7) + 8) * DESCRIPTOR_BYTES;
+    return (256 << (this.#parts.registers.lowAt(this.#iqa) & 7)) * DESCRIPTOR_BYTES;
   }
 
   #carryOut(): void {
     const { registers, memory, reachable, kernel } = this.#parts;
-    const at = registers.address('IQA') + registers.low('IQH');
+    const at = registers.address('IQA') + registers.lowAt(this.#iqh);
     const costNs = reachable(at - (at % 4096))
       ? this.#perform(
           memory.readU32(at),
@@ -180,12 +192,12 @@ export class InvalidationQueue {
     }
     if ((this.#waitFlags & WAIT.STATUS_WRITE) !== 0) memory.writeU32(this.#statusAddress, this.#statusData);
     // A further interrupt is only due once software has seen the last (IWC cleared).
-    if ((this.#waitFlags & WAIT.INTERRUPT) !== 0 && (registers.low('ICS') & ICS_IWC) === 0) {
-      registers.set('ICS', ICS_IWC);
+    if ((this.#waitFlags & WAIT.INTERRUPT) !== 0 && (registers.lowAt(this.#ics) & ICS_IWC) === 0) {
+      registers.setLowAt(this.#ics, ICS_IWC);
       event.signal();
     }
     this.#waitFlags = 0;
-    registers.set('IQH', (registers.low('IQH') + DESCRIPTOR_BYTES) % this.#bytes(), 0);
+    registers.setLowAt(this.#iqh, (registers.lowAt(this.#iqh) + DESCRIPTOR_BYTES) & (this.#bytes() - 1));
     this.#processed += 1;
     this.#busy = false;
     this.kick();

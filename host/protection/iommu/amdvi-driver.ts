@@ -12,8 +12,15 @@ import type { TableWalker } from '../../iommu/table-walker.js';
 import { TranslationTiming } from '../../iommu/timing/translation-timing.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import { FaultShelf } from './fault-shelf.js';
-import type { IommuCounters, IommuDriver, IommuDriverOptions, IommuFault } from './iommu-driver.js';
+import type {
+  IommuCounters,
+  IommuDriver,
+  IommuDriverOptions,
+  IommuFault,
+  WhenReported,
+} from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
+import { orderOf } from './page-order.js';
 import { TableFrames } from './table-frames.js';
 import { UnitQueue } from './unit-queue.js';
 
@@ -85,7 +92,7 @@ export class AmdviDriver implements IommuDriver {
     this.#eventBase = hypervisor.allocateOwn('io-table', RING_ENTRY_BYTES * 2 ** EVENTS_LOG2);
     const storeAddress = hypervisor.allocateOwn('io-table', 8);
     const { descriptorFetchNs, statusWriteNs } = queueTiming(options.queueTiming);
-    this.#queue = new UnitQueue(parts, {
+    this.#queue = new UnitQueue<AmdviCommand>(parts, {
       base: this.#commandBase,
       slotBytes: RING_ENTRY_BYTES,
       slots: 2 ** COMMANDS_LOG2,
@@ -94,7 +101,10 @@ export class AmdviDriver implements IommuDriver {
       statusNs: statusWriteNs,
       write: (at, command) => writeCommand(memory, at, command),
       head: () => unit.registers.read32(COMMAND_HEAD),
-      moveTail: (offset) => unit.registers.write64(COMMAND_TAIL, BigInt(offset)),
+      moveTail: (offset) => {
+        unit.registers.write32(COMMAND_TAIL, offset);
+        unit.registers.write32(COMMAND_TAIL + 4, 0);
+      },
       wait: (number) => ({
         type: 'completion-wait',
         storeAddress,
@@ -141,9 +151,16 @@ export class AmdviDriver implements IommuDriver {
     this.invalidateDomain(domainId, done);
   }
 
-  invalidateRange(domainId: number, iova: number, pages: number, leafOnly: boolean, done: () => void): void {
+  invalidateRange(
+    domainId: number,
+    iova: number,
+    pages: number,
+    leafOnly: boolean,
+    done: WhenReported,
+    frame = 0,
+  ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
-    const sizeBits = 12 + Math.ceil(Math.log2(pages));
+    const sizeBits = 12 + orderOf(pages);
     const bytes = 2 ** sizeBits;
     const takesNs = this.timing.parameters.pageInvalidationNs;
     for (let address = iova - (iova % bytes); address < iova + pages * FRAME_BYTES; address += bytes) {
@@ -153,7 +170,7 @@ export class AmdviDriver implements IommuDriver {
       );
     }
     this.#invalidations += 1;
-    this.#queue.wait(done);
+    this.#queue.wait(done, iova, pages, frame);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {

@@ -5,7 +5,7 @@ import type { FrameRefusal } from '../../memory/frame-table.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';
-import type { IommuDriver } from './iommu-driver.js';
+import type { IommuDriver, WhenReported } from './iommu-driver.js';
 
 /** Both directions: a buffer may be read and written. */
 export const READ_WRITE = READ | WRITE;
@@ -101,10 +101,10 @@ export class GuestSpace {
     this.parts.processor.chargeParty(this.#payer, 'unpinPage', pages);
   }
 
-  /** Asks for the invalidation of a range; `done` runs when the unit reports it. */
-  invalidate(iova: number, pages: number, leafOnly: boolean, done: () => void): void {
+  /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `frame`. */
+  invalidate(iova: number, pages: number, leafOnly: boolean, done: WhenReported, frame = 0): void {
     this.counters.flushes += 1;
-    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done);
+    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done, frame);
   }
 
   /** Likewise for everything of the domain. */

@@ -38,6 +38,12 @@ export interface IommuFault {
 /** A storm of faults must not become a storm of memory. */
 export const FAULTS_KEPT = 1000;
 
+/**
+ * Called when the unit has reported that it is finished, with the range that was asked for and a frame number that
+ * was given along. One function serves all waits of a kind, so a wait makes no closure.
+ */
+export type WhenReported = (iova: number, pages: number, frame: number) => void;
+
 /** What the caches and walkers of a unit have done, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
 
@@ -65,7 +71,14 @@ export interface IommuDriver {
    *
    * @param leafOnly true keeps the walk caches (VT-d IH, AMD-Vi PDE = 0)
    */
-  invalidateRange(domainId: number, iova: number, pages: number, leafOnly: boolean, done: () => void): void;
+  invalidateRange(
+    domainId: number,
+    iova: number,
+    pages: number,
+    leafOnly: boolean,
+    done: WhenReported,
+    frame?: number,
+  ): void;
   /** Likewise for everything of a domain. */
   invalidateDomain(domainId: number, done: () => void): void;
   /** The CPU waits until everything asked for so far is finished; charges the time. */

@@ -1,4 +1,6 @@
+import { pageSize } from '../../iommu/page-arithmetic.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { orderOf } from './page-order.js';
 
 /**
  * Gives out ranges of I/O virtual addresses to one guest. Sizes are rounded up to a power of two and come back
@@ -24,13 +26,13 @@ export class IovaAllocator {
 
   /** A range of at least `pages` pages, aligned to its size; -1 when there is none left. */
   allocate(pages: number): number {
-    const order = Math.ceil(Math.log2(pages));
+    const order = orderOf(pages);
     const reused = this.#free[order]?.pop();
     if (reused !== undefined) {
       this.#live += 1;
       return reused;
     }
-    const bytes = 2 ** order * FRAME_BYTES;
+    const bytes = pageSize(order) * FRAME_BYTES;
     const at = Math.ceil(this.#next / bytes) * bytes;
     if (at + bytes > this.#end) return -1;
     this.#next = at + bytes;
@@ -40,7 +42,7 @@ export class IovaAllocator {
 
   /** Takes a range of `pages` pages back. */
   free(iova: number, pages: number): void {
-    const order = Math.ceil(Math.log2(pages));
+    const order = orderOf(pages);
     let list = this.#free[order];
     if (list === undefined) {
       list = [];

@@ -1,4 +1,6 @@
 import type { HostParts } from '../../host-parts.js';
+import type { WhenReported } from './iommu-driver.js';
+import { OpenWaits } from './open-waits.js';
 
 /** How a vendor's queue looks to the software that fills it. */
 export interface QueueFormat<Command> {
@@ -16,7 +18,7 @@ export interface QueueFormat<Command> {
   head(): number;
   /** Tells the unit of everything up to here. */
   moveTail(offset: number): void;
-  /** The command that writes `number` to the status word and interrupts. */
+  /** The command that writes `number` to the status word and interrupts; used before the next one is asked for. */
   wait(number: number): Command;
 }
 
@@ -25,11 +27,11 @@ export interface QueueFormat<Command> {
  * and the tail moved; a wait behind it is reported when the unit has come that far, in order. What finds the ring full
  * waits here, and goes in as waits are reported: a guest that goes away may leave more behind than a ring holds.
  */
-export class UnitQueue<Command> {
+export class UnitQueue<Command extends object> {
   readonly #parts: HostParts;
   readonly #format: QueueFormat<Command>;
   readonly #bytes: number;
-  readonly #waits: { readonly number: number; readonly done: () => void }[] = [];
+  readonly #waits = new OpenWaits();
   #backlog: Command[] = [];
   #tail = 0;
   #waitNumber = 0;
@@ -44,23 +46,23 @@ export class UnitQueue<Command> {
 
   /** Waits that the unit has not reported. */
   get waiting(): number {
-    return this.#waits.length;
+    return this.#waits.count;
   }
 
-  /** Hands a command over; `takesNs` is what the unit will need for it. Charges the hypervisor. */
+  /** Hands a command over, which may be used again; `takesNs` is what the unit will need for it. Charges the hypervisor. */
   submit(command: Command, takesNs: number): void {
     const { kernel, processor, hypervisor } = this.#parts;
     processor.chargeParty(hypervisor.party, 'queueInvalidation');
     const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
     this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
-    this.#backlog.push(command);
-    this.#feed();
+    if (this.#backlog.length === 0 && this.#write(command)) this.#format.moveTail(this.#tail);
+    else this.#backlog.push({ ...command });
   }
 
-  /** `done` runs when the unit has finished everything submitted so far. */
-  wait(done: () => void): void {
+  /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */
+  wait(done: WhenReported, iova = 0, pages = 0, frame = 0): void {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
-    this.#waits.push({ number: this.#waitNumber, done });
+    this.#waits.push(this.#waitNumber, done, iova, pages, frame);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
   }
 
@@ -74,35 +76,39 @@ export class UnitQueue<Command> {
   /** The unit has interrupted: reports every wait that the status word has reached. */
   onReported(): void {
     const reached = this.#parts.memory.readU32(this.#format.statusWord);
-    while (this.#waits.length > 0 && ((reached - (this.#waits[0]?.number ?? 0)) | 0) >= 0) {
-      this.#waits.shift()?.done();
-    }
+    const waits = this.#waits;
+    while (waits.count > 0 && ((reached - waits.oldestNumber) | 0) >= 0) waits.reportOldest();
     this.#feed();
   }
 
   /** Throws when waits are open that a unit at rest will never report. */
   checkInvariants(unitIsBusy: boolean): void {
-    if (!unitIsBusy && this.#waits.length > 0) {
-      throw new Error(`${this.#waits.length} waits will never be reported`);
+    if (!unitIsBusy && this.waiting > 0) {
+      throw new Error(`${this.waiting} waits will never be reported`);
     }
-    if (this.#backlog.length > 0 && this.#waits.length === 0)
+    if (this.#backlog.length > 0 && this.waiting === 0)
       throw new Error('commands wait for room that nobody will tell of');
   }
 
   #feed(): void {
     if (this.#backlog.length === 0) return;
-    const { base, slotBytes } = this.#format;
-    const head = this.#format.head();
     let fed = 0;
     for (const command of this.#backlog) {
-      const next = (this.#tail + slotBytes) % this.#bytes;
-      if (next === head) break;
-      this.#format.write(base + this.#tail, command);
-      this.#tail = next;
+      if (!this.#write(command)) break;
       fed += 1;
     }
     if (fed === 0) return;
-    this.#backlog = fed === this.#backlog.length ? [] : this.#backlog.slice(fed);
+    this.#backlog = this.#backlog.slice(fed);
     this.#format.moveTail(this.#tail);
+  }
+
+  /** Writes a command to the ring; false when it is full. */
+  #write(command: Command): boolean {
+    const { base, slotBytes } = this.#format;
+    const next = this.#tail + slotBytes === this.#bytes ? 0 : this.#tail + slotBytes;
+    if (next === this.#format.head()) return false;
+    this.#format.write(base + this.#tail, command);
+    this.#tail = next;
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
+import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
@@ -16,8 +17,15 @@ import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import { FRAME_BYTES } from '../../memory/physical-memory.js';
 import { FaultShelf } from './fault-shelf.js';
-import type { IommuCounters, IommuDriver, IommuDriverOptions, IommuFault } from './iommu-driver.js';
+import type {
+  IommuCounters,
+  IommuDriver,
+  IommuDriverOptions,
+  IommuFault,
+  WhenReported,
+} from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
+import { orderOf } from './page-order.js';
 import { TableFrames } from './table-frames.js';
 import { UnitQueue } from './unit-queue.js';
 
@@ -38,6 +46,7 @@ const FAULT_READ = 0x4000_0000;
 /** log2 of the queue's slots beyond 256: QS of IQA. */
 const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
+const PAGE_BITS = 12;
 /** Levels of second-level tables, and the AW field that says so. */
 const LEVELS = 4;
 
@@ -54,6 +63,15 @@ export class VtdDriver implements IommuDriver {
   readonly #queue: UnitQueue<InvalidationDescriptor>;
   readonly #queueBase: number;
   readonly #shelf: FaultShelf;
+  /** Written to the queue and used again. */
+  readonly #rangeCommand = {
+    type: 'iotlb' as const,
+    granularity: 'page' as const,
+    domainId: 0,
+    address: 0,
+    addressMask: 0,
+    leafOnly: false,
+  };
   #invalidations = 0;
 
   constructor(parts: HostParts, options: IommuDriverOptions) {
@@ -88,7 +106,8 @@ export class VtdDriver implements IommuDriver {
     this.#queueBase = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * DESCRIPTOR_BYTES);
     const statusAddress = hypervisor.allocateOwn('io-table', 4);
     const { descriptorFetchNs, statusWriteNs } = queueTiming(options.queueTiming);
-    this.#queue = new UnitQueue(parts, {
+    const waitCommand = { type: 'wait' as const, statusAddress, statusData: 0, interrupt: true, fence: true };
+    this.#queue = new UnitQueue<InvalidationDescriptor>(parts, {
       base: this.#queueBase,
       slotBytes: DESCRIPTOR_BYTES,
       slots: QUEUE_SLOTS,
@@ -97,8 +116,14 @@ export class VtdDriver implements IommuDriver {
       statusNs: statusWriteNs,
       write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
       head: () => unit.registers.read32(IQH),
-      moveTail: (offset) => unit.registers.write64(IQT, BigInt(offset)),
-      wait: (statusData) => ({ type: 'wait', statusAddress, statusData, interrupt: true, fence: true }),
+      moveTail: (offset) => {
+        unit.registers.write32(IQT, offset);
+        unit.registers.write32(IQT + 4, 0);
+      },
+      wait: (statusData) => {
+        waitCommand.statusData = statusData;
+        return waitCommand;
+      },
     });
     this.#program();
   }
@@ -139,20 +164,28 @@ export class VtdDriver implements IommuDriver {
     this.invalidateDomain(domainId, done);
   }
 
-  invalidateRange(domainId: number, iova: number, pages: number, leafOnly: boolean, done: () => void): void {
+  invalidateRange(
+    domainId: number,
+    iova: number,
+    pages: number,
+    leafOnly: boolean,
+    done: WhenReported,
+    frame = 0,
+  ): void {
     // One descriptor covers an aligned power of two of pages; a range that is not one takes the next that is.
-    const addressMask = Math.ceil(Math.log2(pages));
-    const bytes = 2 ** addressMask * FRAME_BYTES;
-    const first = iova - (iova % bytes);
+    const command = this.#rangeCommand;
+    command.domainId = domainId;
+    command.addressMask = orderOf(pages);
+    command.leafOnly = leafOnly;
+    const bits = PAGE_BITS + command.addressMask;
+    const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = first; address < iova + pages * FRAME_BYTES; address += bytes) {
-      this.#queue.submit(
-        { type: 'iotlb', granularity: 'page', domainId, address, addressMask, leafOnly },
-        takesNs,
-      );
+    for (let address = pageStart(iova, bits); address < iova + pages * FRAME_BYTES; address += bytes) {
+      command.address = address;
+      this.#queue.submit(command, takesNs);
     }
     this.#invalidations += 1;
-    this.#queue.wait(done);
+    this.#queue.wait(done, iova, pages, frame);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {

@@ -1,9 +1,13 @@
+import { offsetInPage, pageNumber, pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
+
+/** Of a frame of memory, which is the page here. */
+const PAGE_BITS = 12;
 
 /** What happens to the pages of a buffer whose transfer is over. */
 export interface Teardown {
@@ -67,8 +71,9 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed || from === to) return;
     this.#space.enter();
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      const { iova, pages, frame } = mappingOf(queue, index);
-      this.#teardown.retire(iova, pages, frame);
+      const address = queue.postedAddress(index);
+      const pages = pagesOf(address, queue.postedLength(index));
+      this.#teardown.retire(mappedAt(queue, index), pages, pageNumber(address, PAGE_BITS));
     }
     this.#teardown.settle();
   }
@@ -78,8 +83,9 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return;
     this.#closed = true;
     for (let index = queue.finished; index !== queue.producer; index = (index + 1) >>> 0) {
-      const { iova, pages, frame } = mappingOf(queue, index);
-      this.#teardown.abandon(iova, pages, frame);
+      const address = queue.postedAddress(index);
+      const pages = pagesOf(address, queue.postedLength(index));
+      this.#teardown.abandon(mappedAt(queue, index), pages, pageNumber(address, PAGE_BITS));
     }
   }
 
@@ -89,22 +95,16 @@ export class PerTransferGate implements SetupGate {
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
     if (base < 0) throw new Error(`no I/O virtual address left for ${pages} pages`);
-    const first = Math.floor(address / FRAME_BYTES);
+    const first = pageNumber(address, PAGE_BITS);
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
     for (let page = 0; page < pages; page += 1) {
       this.#space.map(base + page * FRAME_BYTES, first + page, permissions);
     }
-    return base + (address % FRAME_BYTES);
+    return base + offsetInPage(address, PAGE_BITS);
   }
 }
 
-/** The mapping that a posted buffer has. */
-function mappingOf(queue: ContextQueue, index: number): { iova: number; pages: number; frame: number } {
-  const bus = queue.postedBusAddress(index);
-  const address = queue.postedAddress(index);
-  return {
-    iova: bus - (bus % FRAME_BYTES),
-    pages: pagesOf(address, queue.postedLength(index)),
-    frame: Math.floor(address / FRAME_BYTES),
-  };
+/** First byte of the pages that a posted buffer is mapped to. */
+function mappedAt(queue: ContextQueue, index: number): number {
+  return pageStart(queue.postedBusAddress(index), PAGE_BITS);
 }

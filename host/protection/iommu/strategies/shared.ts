@@ -1,5 +1,6 @@
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
+import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { IdentityGate, type PageKeeper } from './identity-gate.js';
 
@@ -12,12 +13,14 @@ export class Shared implements MappingStrategy, PageKeeper {
   readonly transmit: IdentityGate;
   readonly receive: IdentityGate;
   readonly #space: GuestSpace;
+  readonly #forgotten: WhenReported;
   readonly #uses = new Map<number, number>();
   #reused = 0;
   #asked = false;
 
   constructor(space: GuestSpace) {
     this.#space = space;
+    this.#forgotten = (_iova, pages, frame) => space.unpin(frame, pages);
     this.transmit = new IdentityGate(space, this);
     this.receive = new IdentityGate(space, this);
   }
@@ -47,7 +50,7 @@ export class Shared implements MappingStrategy, PageKeeper {
     if (!this.#asked) this.#space.enter();
     this.#asked = true;
     this.#space.clear(frame * FRAME_BYTES, 1);
-    this.#space.invalidate(frame * FRAME_BYTES, 1, false, () => this.#space.unpin(frame, 1));
+    this.#space.invalidate(frame * FRAME_BYTES, 1, false, this.#forgotten, frame);
   }
 
   settle(): void {

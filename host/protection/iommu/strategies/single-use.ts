@@ -1,5 +1,6 @@
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
+import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
@@ -12,11 +13,17 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
   readonly #space: GuestSpace;
+  readonly #forgotten: WhenReported;
   #port: ContextPort | undefined;
   #leaving = 0;
 
   constructor(space: GuestSpace) {
     this.#space = space;
+    this.#forgotten = (iova, pages, frame) => {
+      this.#leaving -= 1;
+      space.unpin(frame, pages);
+      space.address.iovas.free(iova, pages);
+    };
     this.transmit = new PerTransferGate(space, this, this);
     this.receive = new PerTransferGate(space, this, this);
   }
@@ -34,11 +41,7 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     space.clear(iova, pages);
     this.#leaving += 1;
     // Linux drops the walk caches with every strict unmap, whether a table page was freed or not.
-    space.invalidate(iova, pages, false, () => {
-      this.#leaving -= 1;
-      space.unpin(firstFrame, pages);
-      space.address.iovas.free(iova, pages);
-    });
+    space.invalidate(iova, pages, false, this.#forgotten, firstFrame);
   }
 
   settle(): void {
