@@ -68,6 +68,12 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       results,
     });
     outputs.document(document);
+    if (request.command === 'compare' && request.out !== undefined) {
+      progress.show('drawing the report');
+      // What draws is large: whoever wants no report does not wait for it.
+      const { comparePage } = await import('../report/compare/compare-page.js');
+      outputs.page(await comparePage(request, results, repeat));
+    }
     return { results, files: outputs.commit(), document, repeat };
   } catch (error) {
     outputs.abort();

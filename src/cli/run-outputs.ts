@@ -8,7 +8,7 @@ import type { RunRequest } from './run-request.js';
 
 /** A file that is there now. */
 export interface WrittenFile {
-  readonly kind: 'report (JSON)' | 'captures (Wireshark)' | 'timelines (ui.perfetto.dev)';
+  readonly kind: 'report (HTML)' | 'report (JSON)' | 'captures (Wireshark)' | 'timelines (ui.perfetto.dev)';
   readonly path: string;
 }
 
@@ -63,12 +63,12 @@ export class RunOutputs {
 
   /** Writes the document, if a folder was asked for. */
   document(text: string): void {
-    const { out, command } = this.#request;
-    if (out === undefined) return;
-    const file = new AtomicFile(join(out, `${command}.json`));
-    const writer = { close: () => file.commit(), abort: () => file.abort() };
-    this.#pending.unshift({ kind: 'report (JSON)', path: file.path, writer });
-    file.text(text);
+    this.#report('report (JSON)', 'json', text);
+  }
+
+  /** Writes the report for people, likewise. */
+  page(text: string): void {
+    this.#report('report (HTML)', 'html', text);
   }
 
   /** Puts every file in its place; paths are as the user would write them. */
@@ -86,6 +86,16 @@ export class RunOutputs {
         // Somebody else put something into it.
       }
     }
+  }
+
+  #report(kind: WrittenFile['kind'], extension: string, text: string): void {
+    const { out, command } = this.#request;
+    if (out === undefined) return;
+    const file = new AtomicFile(join(out, `${command}.${extension}`));
+    const writer = { close: () => file.commit(), abort: () => file.abort() };
+    // Before the captures, of which there may be many.
+    this.#pending.unshift({ kind, path: file.path, writer });
+    file.text(text);
   }
 
   /** With several approaches the name of each goes before the extension. */

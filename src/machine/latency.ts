@@ -10,6 +10,18 @@ export interface LatencySummary {
   readonly maxNs: number;
 }
 
+/** A point of a distribution: so many percent took at most so long. */
+export interface LatencyPoint {
+  readonly percent: number;
+  readonly ns: number;
+}
+
+/** Where a curve is looked at: evenly at first, then where the tail is. */
+const CURVE_PERCENTS = [
+  0, 1, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97.5, 98, 99, 99.25, 99.5, 99.75, 99.9,
+  99.95, 99.99, 100,
+];
+
 /** Records latencies, ns. */
 export class LatencyRecorder {
   readonly #histogram = hdr.build({
@@ -37,6 +49,12 @@ export class LatencyRecorder {
       p999Ns: this.#percentile(99.9),
       maxNs: histogram.maxValue,
     };
+  }
+
+  /** The whole distribution as a curve that never falls; empty when nothing was recorded. */
+  curve(): LatencyPoint[] {
+    if (this.#histogram.totalCount === 0) return [];
+    return CURVE_PERCENTS.map((percent) => ({ percent, ns: this.#percentile(percent) }));
   }
 
   /** The histogram answers with the end of a bucket, which may lie beyond the largest value that it was given. */

@@ -2,7 +2,7 @@ import type { LateAccess } from '../../host/balloon/new-owner.js';
 import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import type { FairnessReport } from './fairness-meter.js';
-import type { LatencySummary } from './latency.js';
+import type { LatencyPoint, LatencySummary } from './latency.js';
 
 /** What one guest had of it. */
 export interface GuestResult {
@@ -12,6 +12,8 @@ export interface GuestResult {
   readonly framesOffered: number;
   readonly framesTransmitted: number;
   readonly bytesTransmitted: number;
+  /** The same in each fiftieth of the run. */
+  readonly bytesTransmittedOverTime: readonly number[];
   readonly framesReceived: number;
   readonly bytesReceived: number;
   readonly transmitGoodputBps: number;
@@ -71,6 +73,11 @@ export interface RunResult {
   readonly latencyNs: {
     readonly transmit: LatencySummary | undefined;
     readonly receive: LatencySummary | undefined;
+  };
+  /** The distributions behind `latencyNs`; empty where there was no frame. */
+  readonly latencyCurves: {
+    readonly transmit: readonly LatencyPoint[];
+    readonly receive: readonly LatencyPoint[];
   };
   readonly cpu: {
     readonly cores: number;

@@ -14,6 +14,7 @@ import { balloonResult } from './run-balloon.js';
 import { dropsOf, fairDue, faultsOf, nonZero } from './run-books.js';
 import { checkLaws } from './run-laws.js';
 import type { GuestResult, RunResult } from './run-result.js';
+import { SentOverTime } from './sent-over-time.js';
 import type { CaptureShelf } from './traffic.js';
 
 export type { GuestResult, LawResult, RunResult } from './run-result.js';
@@ -69,6 +70,7 @@ export class Run {
   readonly #receiveMeter: FairnessMeter;
   readonly #guestOf: GuestRun[] = [];
   readonly #guestLatency: LatencyRecorder[] = [];
+  readonly #sentOverTime: SentOverTime;
   readonly #transmitted = new TimeSpan();
   readonly #received = new TimeSpan();
   readonly #pinned: { readonly atNs: number; readonly frames: number }[] = [];
@@ -78,6 +80,7 @@ export class Run {
   /** Puts the machine together. @throws ScenarioError when the scenario asks for what cannot be. */
   constructor(settings: RunSettings) {
     this.#settings = settings;
+    this.#sentOverTime = new SentOverTime(settings.durationNs);
     this.#steps = Math.max(LEAST_STEPS, Math.ceil(settings.durationNs / LONGEST_STEP_NS));
     const { discipline, scenario, directory, captures, seed, protection } = settings;
     const options = disciplineOptions(scenario);
@@ -102,6 +105,7 @@ export class Run {
     for (const guest of this.machine.guests) {
       this.#guestOf[guest.port.context] = guest;
       this.#guestLatency[guest.port.context] = new LatencyRecorder();
+      this.#sentOverTime.open(guest.port.context);
     }
     this.#trace();
     settings.prepare?.(this.machine);
@@ -153,6 +157,7 @@ export class Run {
       bytesReceived,
       wireBusyFraction: Math.min(1, host.nic.line.busyNs / durationNs),
       latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
+      latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
       cpu: {
         cores: host.processor.cores,
         idleFraction: Math.max(0, 1 - domains.reduce((sum, { fraction }) => sum + fraction, 0)),
@@ -207,6 +212,7 @@ export class Run {
       framesOffered: guest.driver.framesOffered,
       framesTransmitted: traffic.framesTransmitted,
       bytesTransmitted,
+      bytesTransmittedOverTime: this.#sentOverTime.of(context),
       framesReceived: traffic.framesReceived,
       bytesReceived,
       transmitGoodputBps: this.#bps(bytesTransmitted),
@@ -236,6 +242,7 @@ export class Run {
         this.#fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
         this.#fingerprint.addBytes(bytes, offset, Math.min(length, FINGERPRINT_BYTES));
         this.#transmitted.add(context, endNs);
+        this.#sentOverTime.add(context, length, endNs);
         const guest = this.#guestOf[context];
         if (guest === undefined) return;
         const latencyNs = endNs - guest.driver.createdNs(index);

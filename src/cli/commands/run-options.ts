@@ -16,7 +16,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
 
 /** How files are named, for the help of both. */
 export const FILE_NOTES = `With several approaches each has files of its own: --pcapng x.pcapng gives x.none.pcapng, x.cdna.pcapng and so
-on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), and for each approach
-NAME.pcapng and NAME.trace.json. Files appear when everything is done, whole, or not at all.
+on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, a report to look at,
+and for each approach NAME.pcapng and NAME.trace.json. Files appear when everything is done, whole, or not at all.
 
 Exit code: 0 fine, 1 a law of the house was broken in a run, 2 usage or input that cannot be used.`;

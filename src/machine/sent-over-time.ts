@@ -1,0 +1,31 @@
+/** Parts into which a run is divided to see how shares change. */
+export const SENT_WINDOWS = 50;
+
+/** Frame bytes that each context sent in each window of a run. */
+export class SentOverTime {
+  readonly #durationNs: number;
+  readonly #bytes: Float64Array[] = [];
+
+  constructor(durationNs: number) {
+    this.#durationNs = durationNs;
+  }
+
+  /** A context that may send. */
+  open(context: number): void {
+    this.#bytes[context] ??= new Float64Array(SENT_WINDOWS);
+  }
+
+  /** A frame whose last bit left at `endNs`; one of a context that was not opened is nobody's. */
+  add(context: number, bytes: number, endNs: number): void {
+    const windows = this.#bytes[context];
+    if (windows === undefined) return;
+    // What leaves in the last nanosecond belongs to the last window.
+    const window = Math.min(SENT_WINDOWS - 1, Math.floor((endNs * SENT_WINDOWS) / this.#durationNs));
+    windows[window] = (windows[window] ?? 0) + bytes;
+  }
+
+  /** Bytes a window, in the order of time. */
+  of(context: number): readonly number[] {
+    return Array.from(this.#bytes[context] ?? new Float64Array(SENT_WINDOWS));
+  }
+}

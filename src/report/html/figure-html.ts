@@ -1,0 +1,56 @@
+import type { FigureParameter, FigureTable, ReportFigure } from './figure.js';
+import { inlineSvg } from './inline-svg.js';
+import { html, type Markup } from './markup.js';
+
+/** A figure as a page shows it: one whose body is made already shows that in the place of its plain table. */
+export interface PageFigure extends ReportFigure {
+  readonly body?: Markup;
+}
+
+/** A figure: what it shows, the plot, how to have it again, its parameters, its numbers. */
+export async function figureHtml(figure: PageFigure): Promise<Markup> {
+  const { id, title, sentence, plot, table, repeat, parameters, body } = figure;
+  const plots =
+    plot === undefined
+      ? ''
+      : html`<div class="plot wide">${await inlineSvg(plot.wide, `${id}-wide`)}</div>
+<div class="plot narrow">${await inlineSvg(plot.narrow, `${id}-narrow`)}</div>`;
+  const numbers =
+    plot === undefined
+      ? tableHtml(title, table)
+      : html`<details><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
+  return html`<figure id="${id}">
+<figcaption><h3>${title}</h3><p>${sentence}</p></figcaption>
+${plots}
+${body ?? numbers}
+<div class="repeat"><span>Again:</span>${commandHtml(repeat)}</div>
+<details class="parameters"><summary>Parameters behind it</summary>${parametersHtml(parameters)}</details>
+</figure>
+`;
+}
+
+/** A command line to copy. */
+export function commandHtml(command: string): Markup {
+  return html`<pre><code>${command}</code></pre>`;
+}
+
+function parametersHtml(parameters: readonly FigureParameter[]): Markup {
+  return html`<dl>${parameters.map(({ name, value }) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
+/** A table in a box that scrolls by itself, also with the keyboard, so that the page never gets wider than the window. */
+export function tableHtml(label: string, { heads, rows }: FigureTable): Markup {
+  const isNumber = heads.map((_, column) => column > 0 && rows.every((row) => looksNumeric(row[column])));
+  const alignment = (column: number) => (isNumber[column] === true ? html` class="number"` : '');
+  const cell = (text: string, column: number) =>
+    column === 0 ? html`<th scope="row">${text}</th>` : html`<td${alignment(column)}>${text}</td>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table: ${label}"><table>
+<thead><tr>${heads.map((head, column) => html`<th scope="col"${alignment(column)}>${head}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
+</table></div>`;
+}
+
+/** Numbers stand right: with signs, separators, units of a letter or two, ranges in brackets; or a dash for none. */
+function looksNumeric(text: string | undefined): boolean {
+  return text === undefined || /^(?:[-+]?[\d.,]+(?: ?(?:%|[a-zA-Z]{1,4}))?(?: \([^)]*\))?|-|)$/u.test(text);
+}

@@ -1,0 +1,106 @@
+import { commandHtml, figureHtml, type PageFigure } from './figure-html.js';
+import { html, Markup } from './markup.js';
+import { STYLE } from './style.js';
+
+/** Figures that belong together. */
+export interface PageSection {
+  /** Unique in its page; lower case and dashes. */
+  readonly id: string;
+  readonly title: string;
+  /** Paragraphs before the figures. */
+  readonly text: readonly string[];
+  readonly figures: readonly PageFigure[];
+  /** Stands behind the figures. */
+  readonly more?: Markup;
+}
+
+/** A report: what was asked, what came of it, and the figures that show it. */
+export interface ReportPage {
+  /** Name of the command that writes it. */
+  readonly command: string;
+  readonly title: string;
+  readonly question: string;
+  /** What was run, in a line. */
+  readonly setting: string;
+  /** The answer, a paragraph each. */
+  readonly answer: readonly string[];
+  /** The command line that gives the same again. */
+  readonly repeat: string;
+  readonly seed: number;
+  readonly sections: readonly PageSection[];
+  /** Besides what every page has. */
+  readonly style?: string;
+  /** A page of wide tables takes what width there is. */
+  readonly broad?: boolean;
+}
+
+/**
+ * A report as one HTML file that needs nothing else: no network, no script, no font of its own. The same page gives
+ * the same text.
+ */
+export async function pageHtml(page: ReportPage): Promise<string> {
+  const {
+    command,
+    title,
+    question,
+    setting,
+    answer,
+    repeat,
+    seed,
+    sections,
+    style = '',
+    broad = false,
+  } = page;
+  const bodies: Markup[] = [];
+  for (const section of sections) bodies.push(await sectionHtml(section));
+  // The style is ours: it has neither tags nor text of anybody else in it.
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="${question}">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(STYLE + style)}</style>
+</head>
+<body>
+<a class="skip" href="#figures">Skip to the figures</a>
+<header${broad ? html` class="broad-header"` : ''}>
+<p class="kind">cdna-nic ${command}</p>
+<h1>${title}</h1>
+<p class="question">${question}</p>
+<p class="setting">${setting}</p>
+<section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
+<div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(repeat)}</div>
+<nav aria-labelledby="contents"><h2 id="contents">Contents</h2>
+<ul>${sections.map(contentsOf)}</ul></nav>
+</header>
+<main id="figures" tabindex="-1"${broad ? html` class="broad"` : ''}>
+${bodies}
+</main>
+<footer><p>Written by <code>cdna-nic ${command}</code>. All times are virtual; nothing here depends on when or where it was run.</p></footer>
+</body>
+</html>
+`.text;
+}
+
+function contentsOf({ id, title, figures }: PageSection): Markup {
+  const inner =
+    figures.length < 2
+      ? ''
+      : html`<ul>${figures.map((figure) => html`<li><a href="#${figure.id}">${figure.title}</a></li>`)}</ul>`;
+  return html`<li><a href="#${id}">${title}</a>${inner}</li>`;
+}
+
+async function sectionHtml({ id, title, text, figures, more }: PageSection): Promise<Markup> {
+  const drawn: Markup[] = [];
+  for (const figure of figures) drawn.push(await figureHtml(figure));
+  return html`<section aria-labelledby="${id}">
+<h2 id="${id}">${title}</h2>
+${text.map((paragraph) => html`<p>${paragraph}</p>`)}
+${drawn}${more ?? ''}
+</section>
+`;
+}
