@@ -19,8 +19,8 @@ import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import type { Observation, Service } from './observation.js';
 
-const RATE_BPS = 1e9;
-const MEMORY_BYTES = 64 * 2 ** 20;
+export const RATE_BPS = 1e9;
+export const MEMORY_BYTES = 64 * 2 ** 20;
 const CONTEXTS = 32;
 const ATTACKER_MAC = 0x020000000001;
 const VICTIM_MAC = 0x020000000002;
@@ -30,10 +30,10 @@ const FAR_MAC = 0x020000010002;
 const OUTBOUND = 1;
 const INBOUND = 2;
 /** The victim's load each way: less than its share of the wire, so that it is owed all of it. */
-const VICTIM_WIRE_RATE_BPS = 200e6;
+export const VICTIM_WIRE_RATE_BPS = 200e6;
 /** Traffic runs for so long before the script begins, and so long in all, ns. */
-const WARM_UP_NS = 1_000_000;
-const DEFAULT_TOTAL_NS = 8_000_000;
+export const WARM_UP_NS = 1_000_000;
+export const DEFAULT_TOTAL_NS = 8_000_000;
 /** Before the names of drop counters of an approach. */
 const DROP_PREFIX = 'drop:';
 

@@ -5,7 +5,7 @@ import type { Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
 
 /** How a cell is written; the legend says what each means. */
-const WORDS: Readonly<Record<Verdict, string>> = {
+export const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
   'not-applicable': '-',
   'blocked-at-set-up': 'set',
   'blocked-at-access': 'acc',
@@ -65,7 +65,15 @@ export function explainText(attack: Attack, cells: readonly Cell[]): string {
   return lines.join('\n');
 }
 
-function comparisonText({ expected, asExpected, because, source, mark, explainedBy }: Comparison): string {
+/** What was expected of a cell, why, and whether it came so. */
+export function comparisonText({
+  expected,
+  asExpected,
+  because,
+  source,
+  mark,
+  explainedBy,
+}: Comparison): string {
   const basis = `(${because}; [${mark}] ${source})`;
   if (asExpected) return `As expected ${basis}.`;
   const where = explainedBy === undefined ? 'unexplained' : `docs/threats.md, "${explainedBy}"`;
@@ -74,7 +82,7 @@ function comparisonText({ expected, asExpected, because, source, mark, explained
 
 function cellText(cell: Cell | undefined): string {
   if (cell === undefined) return '';
-  return WORDS[cell.verdict] + (compareCell(cell)?.asExpected === false ? '*' : '');
+  return VERDICT_WORDS[cell.verdict] + (compareCell(cell)?.asExpected === false ? '*' : '');
 }
 
 /** A name a part a line, each cut to the width of a column. */

@@ -2,8 +2,9 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/expectations.js';
-import { type Cell, playMatrix } from '../attack/matrix.js';
+import { type Cell, type MatrixRequest, playMatrix } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
+import { writeTogether } from '../report/output-files.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { Interruption } from './interruption.js';
@@ -43,10 +44,19 @@ export const attackAction: CommandAction = async (_args, options, io) => {
     interruption.close();
   }
   const [attack] = attacks;
-  if (options.json === true) io.out(attackDocument(seed, cells));
+  const document = attackDocument(seed, cells);
+  const repeat = again(io.program, options, seed);
+  const out = text(options.out);
+  const written =
+    out === undefined ? [] : await writeReport(out, { attacks, approaches, seed }, cells, document, repeat);
+  if (options.json === true) io.out(document);
   else if (explained !== undefined && attack !== undefined) io.out(explainText(attack, cells));
   else io.out(matrixText(attacks, approaches, cells));
-  if (options.json !== true) io.out(`\nagain: ${again(io.program, options, seed)}\n`);
+  if (options.json !== true) {
+    io.out('\n');
+    for (const path of written) io.out(`wrote ${path}\n`);
+    io.out(`again: ${repeat}\n`);
+  }
   const unexplained = cells
     .map(compareCell)
     .filter((cell) => cell?.asExpected === false && cell.explainedBy === undefined);
@@ -58,6 +68,21 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   }
   return unexplained.length === 0 ? 0 : 1;
 };
+
+/** The document and the report to look at. */
+async function writeReport(
+  folder: string,
+  request: MatrixRequest,
+  cells: readonly Cell[],
+  document: string,
+  repeat: string,
+): Promise<string[]> {
+  const { attackPage } = await import('../attack/attack-page.js');
+  return writeTogether(folder, [
+    { name: 'attack.json', text: document },
+    { name: 'attack.html', text: await attackPage(request, cells, repeat) },
+  ]);
+}
 
 /** The entries with the names of a list, in their own order. @throws UsageError for a name that does not exist. */
 function choose<T extends { readonly name: string }>(

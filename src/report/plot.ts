@@ -104,7 +104,7 @@ type Logger = NonNullable<NonNullable<Parameters<typeof compile>[1]>['logger']>;
 
 /** What Vega-Lite remarks is for whoever writes a specification, not for whoever asks for a report. */
 const SILENT: Logger = {
-  level: (() => SILENT) as Logger['level'],
+  level: (() => SILENT) as unknown as Logger['level'],
   error: () => SILENT,
   warn: () => SILENT,
   info: () => SILENT,

@@ -3,6 +3,7 @@ import type { ReportFigure } from '../html/figure.js';
 import { megabits, whole } from '../number-text.js';
 import { PLOT_COLOURS, PLOT_INK, type Plot } from '../plot.js';
 import { legendAbove } from '../plots/panels.js';
+import { rowLabels } from '../plots/stacked-bars.js';
 import { bothWidths, PLOT_PIXELS, type PlotWidth } from '../plots/width.js';
 import type { ComparedRuns } from './compared-runs.js';
 
@@ -46,6 +47,12 @@ function goodputPlot({ runs }: ComparedRuns, width: PlotWidth): Plot {
     },
   ]);
   const most = Math.max(0.1, ...values.map(({ mbps }) => mbps));
+  const names = runs.map(({ protection }) => protection);
+  const { left, stretch } = rowLabels(
+    names,
+    values.map(({ label }) => label),
+    width,
+  );
   const spec = {
     width: PLOT_PIXELS[width],
     height: { step: ROW_PIXELS, for: 'position' },
@@ -55,7 +62,7 @@ function goodputPlot({ runs }: ComparedRuns, width: PlotWidth): Plot {
       y: {
         field: 'name',
         type: 'nominal',
-        sort: runs.map(({ protection }) => protection),
+        sort: names,
         title: null,
         scale: { paddingInner: 0.25 },
         axis: { ticks: false, domain: false, labelPadding: 6, labelColor: PLOT_INK.text },
@@ -65,7 +72,7 @@ function goodputPlot({ runs }: ComparedRuns, width: PlotWidth): Plot {
         field: 'mbps',
         type: 'quantitative',
         title: 'goodput, Mb/s',
-        scale: { domain: [0, most * (width === 'wide' ? 1.1 : 1.3)], nice: false },
+        scale: { domain: [0, most * stretch], nice: false },
         axis: { tickCount: width === 'wide' ? 8 : 4 },
       },
     },
@@ -77,7 +84,7 @@ function goodputPlot({ runs }: ComparedRuns, width: PlotWidth): Plot {
             field: 'way',
             type: 'nominal',
             scale: { domain: DIRECTIONS, range: PLOT_COLOURS.slice(0, 2) },
-            legend: legendAbove(DIRECTIONS, width),
+            legend: legendAbove(DIRECTIONS, width, left),
           },
         },
       },

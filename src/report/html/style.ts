@@ -81,12 +81,12 @@ nav ul ul{columns:auto;margin:.1rem 0}
 nav h2{all:unset;display:block;font-weight:600;margin-top:1.2rem}
 figure{margin:1.6rem 0 3rem;container-type:inline-size}
 figcaption p{margin:0 0 .6rem}
-.plot{margin:.9rem 0}
+.plot{margin:.9rem 0;max-width:58rem}
 .plot svg{display:block;width:100%;height:auto;overflow:visible}
 .plot svg text{font-family:inherit}
 .wide{display:none}
 @container (min-width:${WIDE_PIXELS}px){.wide{display:block}.narrow{display:none}}
-.narrow{max-width:26rem}
+.plot.narrow{max-width:26rem}
 pre{background:var(--raised);border-radius:4px;padding:.55rem .75rem;margin:.5rem 0;overflow-x:auto;font-size:.82rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}
 pre.report{white-space:pre;overflow-wrap:normal}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}

@@ -46,13 +46,16 @@ export function panelsOf(field: string, order: readonly string[], { columns }: P
   };
 }
 
-/** A legend above the plot, in as many columns as fit. */
-export function legendAbove(labels: readonly string[], width: PlotWidth) {
+/**
+ * A legend above the plot, in as many columns as fit.
+ * @param leftPixels what stands left of the plot: labels of its axis
+ */
+export function legendAbove(labels: readonly string[], width: PlotWidth, leftPixels = AXIS_PIXELS) {
   const widest = Math.max(1, ...labels.map((label) => textWidth(label, LABEL_PIXELS))) + 34;
   return {
     orient: 'top' as const,
     title: null,
-    columns: Math.max(1, Math.min(labels.length, Math.floor((PLOT_PIXELS[width] - 10) / widest))),
+    columns: Math.max(1, Math.min(labels.length, Math.floor((PLOT_PIXELS[width] - leftPixels) / widest))),
     symbolSize: 110,
     labelLimit: PLOT_PIXELS[width] - 60,
   };

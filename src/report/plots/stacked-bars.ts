@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { PLOT_COLOURS, PLOT_INK, type Plot } from '../plot.js';
+import { textWidth } from '../text-width.js';
 import { legendAbove } from './panels.js';
 import { bothWidths, PLOT_PIXELS, type PlotWidth } from './width.js';
 
@@ -9,6 +10,8 @@ export interface StackedBars {
   readonly description: string;
   /** What a part is, in the order in which they stand in a bar. At most seven. */
   readonly parts: readonly string[];
+  /** Of the palette, one a part, as indices; in its order if they are not given. */
+  readonly colours?: readonly number[];
   readonly rows: readonly {
     readonly name: string;
     /** One a part. */
@@ -23,17 +26,23 @@ export interface StackedBars {
 }
 
 const ROW_PIXELS = 21;
-/** Room for what stands at the end of the longest bar, as a fraction of the axis. */
-const LABEL_ROOM: Readonly<Record<PlotWidth, number>> = { wide: 1.1, narrow: 1.28 };
+const FONT_PIXELS = 11;
 
 /** Parts are told apart by their hatching too, and by their order, which is that of the legend. */
 export function stackedBars(bars: StackedBars) {
   return bothWidths((width) => draw(bars, width));
 }
 
-function draw({ title, description, parts, rows, axis, most }: StackedBars, width: PlotWidth): Plot {
+function draw(bars: StackedBars, width: PlotWidth): Plot {
+  const { title, description, parts, rows, axis, most } = bars;
+  const colours = parts.map((_, index) => PLOT_COLOURS[bars.colours?.[index] ?? index]);
   const sums = rows.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
-  const end = (most ?? Math.max(1e-9, ...sums)) * LABEL_ROOM[width];
+  const { left, stretch } = rowLabels(
+    rows.map(({ name }) => name),
+    rows.map(({ label }) => label),
+    width,
+  );
+  const end = (most ?? Math.max(1e-9, ...sums)) * stretch;
   const values = rows.flatMap(({ name, values: own }) =>
     own.map((value, index) => ({ name, part: parts[index], index, value: rounded(value) })),
   );
@@ -67,8 +76,8 @@ function draw({ title, description, parts, rows, axis, most }: StackedBars, widt
             field: 'part',
             type: 'nominal',
             sort: null,
-            scale: { domain: parts, range: PLOT_COLOURS.slice(0, parts.length) },
-            legend: parts.length > 1 ? legendAbove(parts, width) : null,
+            scale: { domain: parts, range: colours },
+            legend: parts.length > 1 ? legendAbove(parts, width, left) : null,
           },
         },
       },
@@ -81,6 +90,22 @@ function draw({ title, description, parts, rows, axis, most }: StackedBars, widt
     config: { view: { stroke: null } },
   };
   return { title, description, spec: spec as TopLevelSpec, hatched: parts.length > 1 };
+}
+
+/**
+ * What texts around lying bars take: px left of the axis for their names, and how much longer than the longest bar
+ * the axis has to be so that what stands at its end is inside.
+ */
+export function rowLabels(
+  names: readonly string[],
+  ends: readonly string[],
+  width: PlotWidth,
+): { readonly left: number; readonly stretch: number } {
+  const widest = (texts: readonly string[]) =>
+    Math.max(0, ...texts.map((text) => textWidth(text, FONT_PIXELS)));
+  const left = widest(names) + 14;
+  const room = PLOT_PIXELS[width] - left;
+  return { left, stretch: room / Math.max(room / 3, room - widest(ends) - 10) };
 }
 
 function rounded(value: number): number {

@@ -1,0 +1,187 @@
+import type { Attack } from '../../guests/hostile/index.js';
+import type { Approach } from '../../host/protection/approaches.js';
+import type { FigureParameter } from '../report/html/figure.js';
+import type { PageFigure } from '../report/html/figure-html.js';
+import { pageHtml, type ReportPage } from '../report/html/page.js';
+import { stackedBars } from '../report/plots/stacked-bars.js';
+import { DEFAULT_TOTAL_NS, MEMORY_BYTES, RATE_BPS, VICTIM_WIRE_RATE_BPS, WARM_UP_NS } from './attack-lab.js';
+import { verdictText } from './evidence-html.js';
+import { compareCell } from './expectations.js';
+import type { Cell, MatrixRequest } from './matrix.js';
+import { MATRIX_STYLE, matrixHtml } from './matrix-html.js';
+import { SERVED, VERDICTS } from './verdict.js';
+
+/** The report of `attack` as one HTML file. */
+export async function attackPage(
+  request: MatrixRequest,
+  cells: readonly Cell[],
+  repeat: string,
+): Promise<string> {
+  return pageHtml(describeMatrix(request, cells, repeat));
+}
+
+/** What the report says and shows, before it is drawn. */
+export function describeMatrix(
+  { attacks, approaches, seed }: MatrixRequest,
+  cells: readonly Cell[],
+  repeat: string,
+): ReportPage {
+  const parameters = parametersOf(attacks, approaches, seed);
+  return {
+    command: 'attack',
+    title: 'Who gets through what',
+    question:
+      'Which attacks of guests and cards get through which way to protect memory, judged by what happened to bytes, frames and service?',
+    setting: `${attacks.length} attacks, ${approaches.length} approaches, seed ${seed}: ${cells.length} machines, each with an attacker and a victim.`,
+    answer: answerOf(attacks, approaches, cells),
+    repeat,
+    seed,
+    broad: true,
+    style: MATRIX_STYLE,
+    sections: [
+      {
+        id: 'overview',
+        title: 'At a glance',
+        text: [],
+        figures: [verdictsFigure(approaches, cells, repeat, parameters)],
+      },
+      {
+        id: 'matrix',
+        title: 'The matrix',
+        text: [],
+        figures: [matrixFigure({ attacks, approaches, seed }, cells, repeat, parameters)],
+      },
+    ],
+  };
+}
+
+/** Worst first, as the bars show them; with each its place in the palette. */
+const PARTS = VERDICTS.toReversed();
+const COLOURS = [3, 1, 0, 5, 6];
+
+function verdictsFigure(
+  approaches: readonly Approach[],
+  cells: readonly Cell[],
+  repeat: string,
+  parameters: readonly FigureParameter[],
+): PageFigure {
+  const rows = approaches.map(({ name }) => {
+    const own = cells.filter(({ approach }) => approach === name);
+    return { name, values: PARTS.map((part) => own.filter(({ verdict }) => verdict === part).length) };
+  });
+  return {
+    id: 'verdicts',
+    title: 'How attacks ended, by approach',
+    sentence:
+      'Each bar is all attacks against one approach, by how they ended; the figure behind it is how many got through.',
+    plot: stackedBars({
+      title: 'Verdicts by approach',
+      description: `Stacked bars, counts of attacks. Got through: ${rows.map(({ name, values }) => `${name} ${values[0]}`).join(', ')}.`,
+      parts: PARTS.map(verdictText),
+      colours: COLOURS,
+      rows: rows.map(({ name, values }) => ({ name, values, label: `${values[0]} through` })),
+      axis: 'attacks',
+    }),
+    table: {
+      heads: ['approach', ...PARTS.map(verdictText)],
+      rows: rows.map(({ name, values }) => [name, ...values.map(String)]),
+    },
+    repeat,
+    parameters,
+  };
+}
+
+function matrixFigure(
+  { attacks, approaches }: MatrixRequest,
+  cells: readonly Cell[],
+  repeat: string,
+  parameters: readonly FigureParameter[],
+): PageFigure {
+  const verdictOf = (attack: string, approach: string) =>
+    cells.find((cell) => cell.attack === attack && cell.approach === approach)?.verdict;
+  return {
+    id: 'attacks-and-approaches',
+    title: 'Every attack against every approach',
+    sentence:
+      'A row an attack, a column an approach: each verdict was computed from what happened in that machine.',
+    table: {
+      heads: ['attack', ...approaches.map(({ name }) => name)],
+      rows: attacks.map((attack) => [
+        attack.name,
+        ...approaches.map(({ name }) => verdictText(verdictOf(attack.name, name) ?? '')),
+      ]),
+    },
+    body: matrixHtml(attacks, approaches, cells),
+    repeat,
+    parameters,
+  };
+}
+
+function answerOf(
+  attacks: readonly Attack[],
+  approaches: readonly Approach[],
+  cells: readonly Cell[],
+): string[] {
+  const through = approaches
+    .map(({ name }) => ({
+      name,
+      count: cells.filter(({ approach, verdict }) => approach === name && verdict === 'succeeded').length,
+    }))
+    .toSorted((one, other) => one.count - other.count);
+  const fewest = through[0]?.count ?? 0;
+  const most = through.at(-1)?.count ?? 0;
+  const named = (count: number) =>
+    through
+      .filter((entry) => entry.count === count)
+      .map(({ name }) => name)
+      .join(', ');
+  const everywhere = attacks.filter((attack) => {
+    const own = cells.filter((cell) => cell.attack === attack.name && cell.verdict !== 'not-applicable');
+    return own.length > 0 && own.every(({ verdict }) => verdict === 'succeeded');
+  });
+  const compared = cells.map(compareCell).filter((comparison) => comparison !== undefined);
+  const odd = compared.filter(({ asExpected }) => !asExpected);
+  const unexplained = odd.filter(({ explainedBy }) => explainedBy === undefined);
+  const answer = [
+    fewest === most
+      ? `Of ${attacks.length} attacks ${most} get through everywhere.`
+      : `Most attacks get through under ${named(most)}: ${most} of ${attacks.length}. Fewest get through under ${named(fewest)}: ${fewest}.`,
+  ];
+  if (everywhere.length > 0 && approaches.length > 1)
+    answer.push(
+      `No approach here stops ${everywhere.map(({ name }) => name).join(', ')}; why that is to be expected stands behind their names in the matrix.`,
+    );
+  answer.push(
+    `${compared.length - odd.length} of ${compared.length} cells are as the literature leads one to expect; ` +
+      (odd.length === 0
+        ? 'none differs.'
+        : `${odd.length} differ, ${odd.length - unexplained.length} of them explained in docs/threats.md.`),
+  );
+  return answer;
+}
+
+function parametersOf(
+  attacks: readonly Attack[],
+  approaches: readonly Approach[],
+  seed: number,
+): FigureParameter[] {
+  return [
+    { name: 'attacks', value: attacks.map(({ name }) => name).join(', ') },
+    { name: 'approaches', value: approaches.map(({ name }) => name).join(', ') },
+    { name: 'seed', value: `${seed}, of what is planted` },
+    {
+      name: 'machine',
+      value: `two guests, ${MEMORY_BYTES / 2 ** 20} MB, one port of ${RATE_BPS / 1e9} Gb/s; a fresh one a cell`,
+    },
+    {
+      name: 'victim',
+      value: `sends and receives ${VICTIM_WIRE_RATE_BPS / 1e6} Mb/s of frames of which every byte is checked`,
+    },
+    {
+      name: 'virtual time',
+      value: `${DEFAULT_TOTAL_NS / 1e6} ms unless the attack needs longer, the script begins after ${WARM_UP_NS / 1e6} ms`,
+    },
+    { name: 'DMA scheduler', value: 'drr, unless the attack is on another' },
+    { name: 'served', value: `at least ${SERVED * 100} % of what the victim gets when nobody attacks` },
+  ];
+}
