@@ -1,8 +1,22 @@
 import type { Protection } from '../../host/protection/protection.js';
+import type { NicInstruments, WirePort } from '../../nic/host-port.js';
+import type { Discipline } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../machine/machine.js';
+import { dropsOf } from '../machine/run-books.js';
+import type { CaptureShelf } from '../machine/traffic.js';
 import { checkScenario } from '../scenario/load.js';
 import type { ScenarioInput } from '../scenario/schema.js';
+
+/** Somebody who looks at every frame of a steady run. */
+export interface SteadyWatch {
+  readonly wireTap: WirePort;
+  readonly instruments: NicInstruments;
+  /** The machine stands, nothing has run. */
+  attach(machine: Machine): void;
+  /** The warm-up is over: what is seen from now on counts. */
+  begin(): void;
+}
 
 /** A machine that runs long enough to be steady, and is then looked at for a while. */
 export interface SteadySettings {
@@ -13,12 +27,21 @@ export interface SteadySettings {
   readonly warmUpNs: number;
   /** Virtual time that is, ns. */
   readonly windowNs: number;
+  /** Captures that the scenario names, and where their relative paths start. */
+  readonly captures?: { readonly shelf: CaptureShelf; readonly directory: string };
+  readonly watch?: SteadyWatch;
+  /** @defaultValue deficit round robin */
+  readonly transmitDiscipline?: Discipline;
 }
 
 /** What a machine had counted at one moment. Differences of two of them are what happened in between. */
 export interface MachineCounts {
   readonly framesTransmitted: number;
   readonly framesReceived: number;
+  /** Frames given up, wherever. */
+  readonly framesDropped: number;
+  /** Descriptors that the set-up gate let through: each a DMA. */
+  readonly descriptors: number;
   readonly physicalInterrupts: number;
   readonly virtualInterrupts: number;
   readonly hypercalls: number;
@@ -36,21 +59,24 @@ export interface SteadyWindow extends MachineCounts {
   readonly windowNs: number;
 }
 
-/** Runs the warm-up and the window, with the default discipline (deficit round robin) both ways. */
+/** Runs the warm-up and the window, with the default discipline (deficit round robin) both ways where no other is given. */
 export function steadyRun(settings: SteadySettings): SteadyWindow {
-  const { seed, protection, warmUpNs, windowNs } = settings;
+  const { seed, protection, warmUpNs, windowNs, captures, watch } = settings;
   const scenario = checkScenario(settings.scenario);
   const options = scenario.nic?.rateBps === undefined ? {} : { linkBps: scenario.nic.rateBps };
   const machine = new Machine({
     scenario,
-    directory: '.',
-    captures: new Map(),
+    directory: captures?.directory ?? '.',
+    captures: captures?.shelf ?? new Map(),
     seed,
     protection,
-    transmitDiscipline: makeDiscipline('drr', options),
+    transmitDiscipline: settings.transmitDiscipline ?? makeDiscipline('drr', options),
     receiveDiscipline: makeDiscipline('drr', options),
+    ...(watch === undefined ? {} : { wireTap: watch.wireTap, instruments: watch.instruments }),
   });
+  watch?.attach(machine);
   machine.run(warmUpNs);
+  watch?.begin();
   const before = countsOf(machine);
   machine.run(warmUpNs + windowNs);
   machine.checkInvariants();
@@ -63,6 +89,8 @@ export function steadyRun(settings: SteadySettings): SteadyWindow {
     windowNs,
     framesTransmitted: after.framesTransmitted - before.framesTransmitted,
     framesReceived: after.framesReceived - before.framesReceived,
+    framesDropped: after.framesDropped - before.framesDropped,
+    descriptors: after.descriptors - before.descriptors,
     physicalInterrupts: after.physicalInterrupts - before.physicalInterrupts,
     virtualInterrupts: after.virtualInterrupts - before.virtualInterrupts,
     hypercalls: after.hypercalls - before.hypercalls,
@@ -73,7 +101,9 @@ export function steadyRun(settings: SteadySettings): SteadyWindow {
   };
 }
 
-function countsOf({ host, guests }: Machine): MachineCounts {
+function countsOf(machine: Machine): MachineCounts {
+  const { host, guests } = machine;
+  const { accepted, details } = host.protection.counters();
   const traffic = guests.map(({ port }) => host.trafficOf(port));
   const cpuNs = (kind: string) =>
     host.hypervisor.domains
@@ -82,12 +112,14 @@ function countsOf({ host, guests }: Machine): MachineCounts {
   return {
     framesTransmitted: traffic.reduce((sum, { framesTransmitted }) => sum + framesTransmitted, 0),
     framesReceived: traffic.reduce((sum, { framesReceived }) => sum + framesReceived, 0),
+    framesDropped: Object.values(dropsOf(machine)).reduce((sum, frames) => sum + frames, 0),
+    descriptors: accepted,
     physicalInterrupts: host.nic.interruptsRaised,
     virtualInterrupts: host.hypervisor.virtualInterrupts,
     hypercalls: host.hypervisor.hypercalls,
     hypervisorNs: cpuNs('hypervisor'),
     driverDomainNs: cpuNs('driver-domain'),
     guestsNs: cpuNs('guest'),
-    details: host.protection.counters().details,
+    details,
   };
 }

@@ -1,5 +1,8 @@
 import { reproduceCdna2007 } from './cdna-2007/reproduce.js';
 import { measureHardwareFile } from './iommu-hardware/measure-file.js';
+import { measureBalloon } from './price-of-safety/balloon.js';
+import { measureLoad, measurePrice } from './price-of-safety/measure.js';
+import { runScaling } from './scaling/reproduce.js';
 import { measureSetting } from './walk-cost/reproduce.js';
 
 /**
@@ -10,6 +13,10 @@ export const TASKS = {
   'iommu-hardware/file': measureHardwareFile,
   'walk-cost/setting': measureSetting,
   'cdna-2007/all': ({ seed }: { readonly seed: number }) => reproduceCdna2007(seed),
+  'price-of-safety/price': measurePrice,
+  'price-of-safety/load': measureLoad,
+  'price-of-safety/balloon': measureBalloon,
+  'scaling/machine': runScaling,
 } as const;
 
 type Tasks = typeof TASKS;

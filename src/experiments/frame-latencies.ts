@@ -1,0 +1,58 @@
+import type { NicInstruments, WirePort } from '../../nic/host-port.js';
+import type { GuestRun, Machine } from '../machine/machine.js';
+import type { SteadyWatch } from './steady-run.js';
+
+/** Times of frames and of requests in the window of a steady run, ns, one after the other. */
+export class FrameLatencies implements SteadyWatch {
+  /** From the driver's buffer to the last bit on the wire. */
+  readonly transmitNs: number[] = [];
+  /** From the last bit off the wire to guest memory. */
+  readonly receiveNs: number[] = [];
+  /** From request to response. */
+  readonly roundTripNs: number[] = [];
+  readonly wireTap: WirePort;
+  readonly instruments: NicInstruments;
+  readonly #guestOf: GuestRun[] = [];
+  #counts = false;
+
+  constructor() {
+    this.wireTap = {
+      transmitted: (_bytes, _offset, _length, context, index, _startNs, endNs) => {
+        const guest = this.#guestOf[context];
+        if (this.#counts && guest !== undefined) this.transmitNs.push(endNs - guest.driver.createdNs(index));
+      },
+    };
+    this.instruments = {
+      received: (_context, _index, _length, arrivedNs, nowNs) => {
+        if (this.#counts) this.receiveNs.push(nowNs - arrivedNs);
+      },
+    };
+  }
+
+  attach(machine: Machine): void {
+    for (const guest of machine.guests) {
+      this.#guestOf[guest.port.context] = guest;
+      guest.client?.roundTrips$.subscribe((ns) => {
+        if (this.#counts) this.roundTripNs.push(ns);
+      });
+    }
+  }
+
+  begin(): void {
+    this.#counts = true;
+  }
+}
+
+/**
+ * Values that so many percent of all do not exceed (nearest rank), in the order of `percents`.
+ * @param values at least one
+ */
+export function percentilesOf(values: readonly number[], percents: readonly number[]): number[] {
+  const sorted = Float64Array.from(values).sort();
+  return percents.map((percent) => {
+    const rank = Math.max(1, Math.ceil((percent / 100) * sorted.length));
+    const value = sorted[rank - 1];
+    if (value === undefined) throw new Error(`percentile ${percent} of ${sorted.length} values`);
+    return value;
+  });
+}

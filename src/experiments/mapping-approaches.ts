@@ -1,0 +1,53 @@
+import { makeProtection } from '../../host/protection/approaches.js';
+import { Iommu } from '../../host/protection/iommu/iommu.js';
+import type { Protection } from '../../host/protection/protection.js';
+
+/** Who decides when pages are mapped: no one, the strategies of an IOMMU, and CDNA, which needs none. */
+export interface MappingApproach {
+  /** As the command line has it, with a remark where it differs from that. */
+  readonly name: string;
+  /** As plots and tables show it. */
+  readonly title: string;
+  readonly hasIommu: boolean;
+}
+
+const strategy = (title: string): MappingApproach => ({ name: `iommu:${title}`, title, hasIommu: true });
+
+export const NONE: MappingApproach = { name: 'none', title: 'none', hasIommu: false };
+export const SOFTWARE: MappingApproach = { name: 'cdna', title: 'software (CDNA)', hasIommu: false };
+
+/** The strategies of USENIX ATC 2008 first, then those that came later. */
+export const IOMMU_STRATEGIES: readonly MappingApproach[] = [
+  'direct-map',
+  'single-use',
+  'shared',
+  'persistent',
+  'deferred',
+  'contiguous',
+  'shadow-copy',
+].map(strategy);
+
+/** Linux's lazy mode, but nobody else gets a frame before the flush: `pinUntilFlush`. */
+export const DEFERRED_PINNED: MappingApproach = {
+  name: 'iommu:deferred, pinUntilFlush',
+  title: 'deferred, pinned',
+  hasIommu: true,
+};
+
+export const MAPPING_APPROACHES: readonly MappingApproach[] = [NONE, ...IOMMU_STRATEGIES, SOFTWARE];
+
+/** Fresh for one machine. The seed is that of the replacement in the unit's caches. */
+export function protectionWith(name: string, seed: number): Protection {
+  if (name === DEFERRED_PINNED.name) {
+    return new Iommu({ strategy: 'deferred', seed, strategyOptions: { pinUntilFlush: true } });
+  }
+  if (!name.startsWith('iommu:')) return makeProtection(name);
+  return new Iommu({ strategy: name.slice('iommu:'.length), seed });
+}
+
+/** How plots and tables call an approach. */
+export function titleOf(name: string): string {
+  const found = [...MAPPING_APPROACHES, DEFERRED_PINNED].find((approach) => approach.name === name);
+  if (found === undefined) throw new Error(`approach ${name} is not in the list`);
+  return found.title;
+}

@@ -1,0 +1,170 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
+import { PLOT_COLOURS, type Plot } from '../../report/plot.js';
+import { panelGrid, panelsOf } from '../../report/plots/panels.js';
+import { bothWidths, type PlotWidth } from '../../report/plots/width.js';
+import { type DotRow, dotPanels } from '../approach-panels.js';
+import { titleOf } from '../mapping-approaches.js';
+import { spreadText } from '../several-seeds.js';
+import type { BalloonPoint } from './balloon.js';
+
+/** Below this the axis of pinned memory is linear, MB. */
+const LINEAR_MEGABYTES = 1;
+const DECADES_MEGABYTES = [0, 1, 3, 10, 30];
+/** Of the samples of pinned memory the table has one in so many. */
+const TABLE_STRIDE = 5;
+
+/** Memory held fast, over time. */
+export function pinnedFigure(
+  balloon: readonly BalloonPoint[],
+  repeat: string,
+  parameters: readonly FigureParameter[],
+): ReportFigure {
+  return {
+    id: 'price-pinned',
+    title: 'Pinned memory under the balloon',
+    sentence:
+      'Memory that is held fast while the balloon asks for it, over time; the axis is logarithmic from 1 MB up.',
+    plot: bothWidths((width) => pinnedPlot(balloon, width)),
+    table: {
+      heads: ['time, ms', ...balloon.map(({ approach }) => `${titleOf(approach)}, MB`)],
+      rows: (balloon[0]?.pinned_frames ?? []).flatMap((_, index) =>
+        index % TABLE_STRIDE === 0
+          ? [
+              [
+                ((index * (balloon[0]?.pinned_step_ns ?? 0)) / 1e6).toFixed(1),
+                ...balloon.map(({ pinned_frames }) => megabytes(pinned_frames[index] ?? 0).toFixed(2)),
+              ],
+            ]
+          : [],
+      ),
+    },
+    repeat,
+    parameters,
+  };
+}
+
+function pinnedPlot(balloon: readonly BalloonPoint[], width: PlotWidth): Plot {
+  const order = balloon.map(({ approach }) => titleOf(approach));
+  const grid = panelGrid(order.length, width);
+  const values = balloon.flatMap(({ approach, pinned_frames, pinned_step_ns }) =>
+    pinned_frames.map((frames, index) => ({
+      approach: titleOf(approach),
+      ms: Number(((index * pinned_step_ns) / 1e6).toPrecision(6)),
+      megabytes: Number(megabytes(frames).toFixed(3)),
+    })),
+  );
+  const most = Math.max(...values.map((value) => value.megabytes));
+  const spec = {
+    data: { values },
+    ...panelsOf('approach', order, grid),
+    spec: {
+      width: grid.width,
+      height: grid.height,
+      mark: { type: 'line', interpolate: 'step-after', color: PLOT_COLOURS[0], strokeWidth: 1.8 },
+      encoding: {
+        x: { field: 'ms', type: 'quantitative', title: 'time, ms', axis: { tickCount: 4, grid: false } },
+        y: {
+          field: 'megabytes',
+          type: 'quantitative',
+          title: 'pinned, MB',
+          scale: { type: 'symlog', constant: LINEAR_MEGABYTES, domain: [0, most * 1.3], nice: false },
+          axis: { values: DECADES_MEGABYTES, format: 'd' },
+        },
+      },
+    },
+  };
+  return {
+    title: 'Pinned memory over time, a panel an approach',
+    description: `Most at any time: ${balloon
+      .map(
+        ({ approach, most_pinned_frames }) =>
+          `${titleOf(approach)} ${megabytes(most_pinned_frames.most).toFixed(1)} MB`,
+      )
+      .join(', ')}.`,
+    spec: spec as TopLevelSpec,
+  };
+}
+
+/** Frames that came free, how soon, and who touched them afterwards. */
+export function balloonFigure(
+  balloon: readonly BalloonPoint[],
+  repeat: string,
+  parameters: readonly FigureParameter[],
+): ReportFigure {
+  const percentOf = (part: (point: BalloonPoint) => number, point: BalloonPoint) =>
+    (100 * part(point)) / Math.max(1, point.asked);
+  const rows: DotRow[] = balloon.flatMap((point) => {
+    const approach = titleOf(point.approach);
+    const { reclaimed, late_accesses: late, free_p99_us: p99 } = point;
+    const row = (panel: string, { mean, least, most }: typeof reclaimed, label: string): DotRow => ({
+      panel,
+      approach,
+      mean,
+      least,
+      most,
+      label,
+    });
+    const share = {
+      mean: percentOf(() => reclaimed.mean, point),
+      least: percentOf(() => reclaimed.least, point),
+      most: percentOf(() => reclaimed.most, point),
+    };
+    return [
+      row('reclaimed, % of asked', share, share.mean.toFixed(0)),
+      ...(p99 === undefined ? [] : [row('until free, p99, us', p99, p99.mean.toFixed(1))]),
+      row('late accesses', late, late.mean.toFixed(0)),
+    ];
+  });
+  return {
+    id: 'price-balloon',
+    title: 'What the balloon gets',
+    sentence:
+      "Frames that the balloon got of those it asked for, how long one took, and accesses of devices to frames that were no longer their guest's.",
+    plot: dotPanels(
+      {
+        title: 'What the balloon gets, and how late devices are',
+        description:
+          'Three panels: frames reclaimed in percent of those asked for; microseconds until a frame was free, 99th percentile; ' +
+          'accesses of devices to frames that their guest no longer had. A dot an approach.',
+        panels: ['reclaimed, % of asked', 'until free, p99, us', 'late accesses'],
+        approaches: balloon.map(({ approach }) => titleOf(approach)),
+        axis: null,
+        rows,
+        columns: 3,
+      },
+      undefined,
+    ),
+    table: {
+      heads: [
+        'approach',
+        'asked',
+        'reclaimed (range)',
+        'refused',
+        'p50 us',
+        'p99 us',
+        'most pinned, frames',
+        'late',
+        'damaged',
+      ],
+      rows: balloon.map((point) => [
+        titleOf(point.approach),
+        point.asked.toFixed(0),
+        spreadText(point.reclaimed, 0),
+        point.refused.toFixed(0),
+        point.free_p50_us === undefined ? '-' : spreadText(point.free_p50_us, 2),
+        point.free_p99_us === undefined ? '-' : spreadText(point.free_p99_us),
+        spreadText(point.most_pinned_frames, 0),
+        spreadText(point.late_accesses, 0),
+        point.damaged_frames.toFixed(0),
+      ]),
+    },
+    repeat,
+    parameters,
+  };
+}
+
+function megabytes(frames: number): number {
+  return (frames * FRAME_BYTES) / 1e6;
+}

@@ -1,0 +1,35 @@
+import type { Experiment } from '../experiment.js';
+import { isAsStored } from '../stored-result.js';
+import { priceOfSafetyFigures } from './figures.js';
+import { printPriceOfSafety } from './print.js';
+import { balloonTasks, loadTasks, priceOfSafetyResult, priceTasks } from './reproduce.js';
+
+/** What each mapping strategy costs in CPU time, and what it leaves of the memory. */
+export const priceOfSafety: Experiment = {
+  name: 'price-of-safety',
+  question: 'what does each way to map cost in CPU time and in memory, on the metal and under a hypervisor?',
+  takesData: false,
+  async run({ seed, repeat, threads, progress }) {
+    const prices = priceTasks(seed);
+    const loads = loadTasks(seed);
+    const balloons = balloonTasks(seed);
+    let done = 0;
+    const step = () => {
+      done += 1;
+      progress(done / (prices.length + loads.length + balloons.length), 'approaches');
+    };
+    const [measured, loaded, balloon] = await Promise.all([
+      threads.each('price-of-safety/price', prices, step),
+      threads.each('price-of-safety/load', loads, step),
+      threads.each('price-of-safety/balloon', balloons, step),
+    ]);
+    const result = priceOfSafetyResult(seed, measured, loaded, balloon);
+    const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
+    return {
+      text: printPriceOfSafety(result),
+      document: result,
+      figures: priceOfSafetyFigures(result, repeat),
+      asStored,
+    };
+  },
+};

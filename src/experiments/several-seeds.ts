@@ -1,0 +1,28 @@
+import { mean, rounded } from './reference-figure.js';
+
+/** What runs with several seeds gave. */
+export interface Spread {
+  readonly mean: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** @param values one a seed, at least one */
+export function spreadOf(values: readonly number[]): Spread {
+  return {
+    mean: rounded(mean(values)),
+    least: rounded(Math.min(...values)),
+    most: rounded(Math.max(...values)),
+  };
+}
+
+/** Does something with each of so many seeds that follow from one. Run n has the same seed everywhere. */
+export function withSeeds<T>(seed: number, count: number, once: (seed: number) => T): T[] {
+  return Array.from({ length: count }, (_, run) => once((seed ^ Math.imul(run + 1, 0x9e3779b1)) >>> 0));
+}
+
+/** `12.3 (12.1-12.5)`; the mean alone where all seeds gave the same. */
+export function spreadText({ mean: middle, least, most }: Spread, digits = 1): string {
+  const text = (value: number) => value.toFixed(digits);
+  return text(least) === text(most) ? text(middle) : `${text(middle)} (${text(least)}-${text(most)})`;
+}
