@@ -1,7 +1,7 @@
-/** Below about a cache line a native call costs more than the bytes. */
-export const SHORT_BYTES = 64;
+/** Below this a call into the engine costs more than the bytes (measured; a whole array is handed over as it is). */
+const SHORT_BYTES = 64;
 
-/** Copies byte by byte: for runs of at most SHORT_BYTES, which is also all that makes no view. */
+/** Copies byte by byte: for short runs; it makes no view. */
 export function copyShort(
   from: Uint8Array,
   fromOffset: number,
@@ -20,7 +20,7 @@ export function copyBytes(
   toOffset: number,
   length: number,
 ): void {
-  if (length <= SHORT_BYTES) copyShort(from, fromOffset, to, toOffset, length);
-  else if (length === from.length) to.set(from, toOffset);
+  if (length === from.length && length > 8) to.set(from, toOffset);
+  else if (length <= SHORT_BYTES) copyShort(from, fromOffset, to, toOffset, length);
   else to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
 }

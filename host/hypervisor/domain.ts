@@ -1,6 +1,6 @@
 import { ParameterError } from '../../scheduler/errors.js';
 import type { DomainId, FrameTable } from '../memory/frame-table.js';
-import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
+import type { PhysicalMemory } from '../memory/physical-memory.js';
 import { OwnedFrames } from './owned-frames.js';
 
 /** Frames of a large page, 2 MB. */
@@ -137,10 +137,6 @@ export class Domain {
 
   #mayTouch(address: number, length: number): boolean {
     if (!this.#memory.contains(address, length)) return false;
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
-      if (this.#frames.owner(frame) !== this.id || this.#frames.isReleasing(frame)) return false;
-    }
-    return true;
+    return this.#frames.holdsAll(this.id, address, length);
   }
 }

@@ -98,6 +98,15 @@ export class FrameTable {
     return this.#releasing[frame] === 1;
   }
 
+  /** Whether a domain has every page of `length` bytes at `address`, and none of them is being released. */
+  holdsAll(domain: DomainId, address: number, length: number): boolean {
+    const last = Math.floor((address + length - 1) / FRAME_BYTES);
+    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+      if (this.#owner[frame] !== domain || this.#releasing[frame] === 1) return false;
+    }
+    return true;
+  }
+
   /** Tells `observer` of every change of owner from now on. */
   observe(observer: OwnershipObserver): void {
     this.#observers.push(observer);

@@ -1,6 +1,7 @@
-import { copyBytes, copyShort, SHORT_BYTES } from '../../nic/copy-bytes.js';
-
+import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { ParameterError } from '../../scheduler/errors.js';
+import { WordWindows } from './word-windows.js';
+
 /** Bytes of a frame, and of every page in this house. */
 export const FRAME_BYTES = 4096;
 
@@ -9,6 +10,10 @@ const CHUNK_BYTES = 65_536;
 const CHUNK_MASK = CHUNK_BYTES - 1;
 /** A power of two, so that the product is exact. */
 const CHUNKS_A_BYTE = 1 / CHUNK_BYTES;
+
+/** Up to here a loop over words beats a view that has to be made, from here on a loop over bytes loses to both (measured). */
+const WORD_LOOP_BYTES = 512;
+const SHORT_BYTES = 16;
 
 /** Buffers start at multiples of this, as a rule; each such place remembers the last view of it. */
 const VIEW_BYTES = 2048;
@@ -45,6 +50,7 @@ export class PhysicalMemory {
   readonly frames: number;
   readonly #bytes: number;
   readonly #chunks: (Chunk | undefined)[];
+  readonly #windows = new WordWindows();
   #touched = 0;
 
   /** @param frames size in 4 KB frames, 1 to 2^26 (256 GB). */
@@ -85,8 +91,8 @@ export class PhysicalMemory {
       const piece = Math.min(left, CHUNK_BYTES - within);
       const chunk = this.#chunks[number];
       if (chunk === undefined) target.fill(0, to, to + piece);
-      else if (piece <= SHORT_BYTES) copyShort(chunk.bytes, within, target, to, piece);
-      else target.set(chunk.view(within, piece), to);
+      else if (piece > SHORT_BYTES && within % VIEW_BYTES === 0) target.set(chunk.view(within, piece), to);
+      else this.#readElsewhere(chunk, within, piece, target, to);
       to += piece;
       left -= piece;
       number += 1;
@@ -171,6 +177,23 @@ export class PhysicalMemory {
   writeU64(address: number, value: bigint): void {
     this.writeU32(address, Number(value & 0xffffffffn));
     this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
+  }
+
+  /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */
+  #readElsewhere(chunk: Chunk, within: number, length: number, target: Uint8Array, to: number): void {
+    if (length > WORD_LOOP_BYTES) {
+      target.set(chunk.view(within, length), to);
+      return;
+    }
+    if (length < SHORT_BYTES || ((within | to | length | target.byteOffset) & 3) !== 0) {
+      copyShort(chunk.bytes, within, target, to, length);
+      return;
+    }
+    const words = this.#windows.of(target);
+    const from = within >>> 2;
+    const at = to >>> 2;
+    const count = length >>> 2;
+    for (let word = 0; word < count; word += 1) words[at + word] = chunk.words[from + word] ?? 0;
   }
 
   #chunk(number: number): Chunk {

@@ -1,9 +1,11 @@
-import { DESCRIPTOR_BYTES, encodeDescriptor, readU16 } from '../../nic/descriptor.js';
+import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
+
+const TWO_32 = 2 ** 32;
 
 /** The set-up gate of one queue: what an approach does with buffers before the device hears of them. */
 export interface SetupGate {
@@ -47,7 +49,6 @@ export class ContextQueue implements PortQueue {
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
   readonly #bus: Float64Array;
-  readonly #scratch = new Uint8Array(DESCRIPTOR_BYTES);
   #context = -1;
   #producer = 0;
   #finished = 0;
@@ -186,14 +187,12 @@ export class ContextQueue implements PortQueue {
 
   completedLength(index: number): number {
     if (this.#context < 0) return 0;
-    this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
-    return readU16(this.#scratch, 8);
+    return this.#parts.memory.readU32(this.#slotAddress(index) + 8) & 0xffff;
   }
 
   completedFlags(index: number): number {
     if (this.#context < 0) return 0;
-    this.#parts.memory.read(this.#slotAddress(index), DESCRIPTOR_BYTES, this.#scratch, 0);
-    return readU16(this.#scratch, 10);
+    return this.#parts.memory.readU32(this.#slotAddress(index) + 8) >>> 16;
   }
 
   completedAddress(index: number): number {
@@ -221,9 +220,15 @@ export class ContextQueue implements PortQueue {
     this.#addresses[slot] = address;
     this.#lengths[slot] = length;
     this.#bus[slot] = busAddress;
-    encodeDescriptor(this.#scratch, 0, busAddress, length, flags, this.#sequence);
+    // The descriptor, as four words: address, its upper half, length and flags, sequence.
+    const { memory } = this.#parts;
+    const at = this.#ring + slot * DESCRIPTOR_BYTES;
+    const high = Math.floor(busAddress / TWO_32);
+    memory.writeU32(at, busAddress - high * TWO_32);
+    memory.writeU32(at + 4, high);
+    memory.writeU32(at + 8, ((length & 0xffff) | (flags << 16)) >>> 0);
+    memory.writeU32(at + 12, this.#sequence);
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
-    this.#parts.memory.write(this.#slotAddress(this.#producer), DESCRIPTOR_BYTES, this.#scratch, 0);
     this.#producer = (this.#producer + 1) >>> 0;
   }
 }

@@ -1,4 +1,4 @@
-import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
+import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import type { QueueTiming } from '../queue-timing.js';
 import type { RegisterFile } from '../register-file.js';
@@ -50,8 +50,8 @@ export class InvalidationQueue {
   readonly #onDone: HandlerId;
   #enabled = false;
   #busy = false;
-  /** The step that is under way, while busy. */
-  #step: EventHandle = 0;
+  /** Moves on when a step is abandoned: an event of an older number finds that it is not wanted any more. */
+  #epoch = 0;
   #processed = 0;
   /** False while a device-TLB invalidation runs into its timeout. */
   #answered = true;
@@ -68,8 +68,12 @@ export class InvalidationQueue {
     this.#iqa = registers.wordOf('IQA');
     this.#fsts = registers.wordOf('FSTS');
     this.#ics = registers.wordOf('ICS');
-    this.#onFetched = parts.kernel.register('host.iommu.queue', () => this.#carryOut());
-    this.#onDone = parts.kernel.register('host.iommu.queue', () => this.#finish());
+    this.#onFetched = parts.kernel.register('host.iommu.queue', (epoch) => {
+      if (epoch === this.#epoch) this.#carryOut();
+    });
+    this.#onDone = parts.kernel.register('host.iommu.queue', (epoch) => {
+      if (epoch === this.#epoch) this.#finish();
+    });
   }
 
   /** Descriptors that have been carried out. */
@@ -94,7 +98,7 @@ export class InvalidationQueue {
       this.#parts.registers.set('IQH', 0, 0);
       this.kick();
     } else if (this.#busy) {
-      this.#parts.kernel.cancel(this.#step);
+      this.#epoch += 1;
       this.#busy = false;
     }
   }
@@ -110,7 +114,7 @@ export class InvalidationQueue {
       return;
     }
     this.#busy = true;
-    this.#step = kernel.schedule(timing.descriptorFetchNs, this.#onFetched);
+    kernel.post(timing.descriptorFetchNs, this.#onFetched, this.#epoch);
   }
 
   checkInvariants(): void {
@@ -139,7 +143,7 @@ export class InvalidationQueue {
         )
       : BAD;
     if (costNs < 0) this.#stop(FSTS.IQE);
-    else this.#step = kernel.schedule(costNs, this.#onDone);
+    else kernel.post(costNs, this.#onDone, this.#epoch);
   }
 
   /** Carries out one descriptor; the ns that it takes, or BAD. */

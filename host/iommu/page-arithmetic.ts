@@ -1,0 +1,27 @@
+/**
+ * Page numbers and offsets of addresses up to 2^53 without a division: `2 ** bits` with a variable is a call into the
+ * C library, and so is `%` of numbers beyond 32 bits. A product with a power of two is exact.
+ */
+const MAX_BITS = 64;
+const SIZE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** bits);
+const INVERSE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** -bits);
+
+/** Bytes of a page of 2^bits. */
+export function pageSize(bits: number): number {
+  return SIZE[bits] ?? Number.NaN;
+}
+
+/** Number of the page of 2^bits bytes that holds `address`. */
+export function pageNumber(address: number, bits: number): number {
+  return Math.floor(address * (INVERSE[bits] ?? Number.NaN));
+}
+
+/** First byte of that page. */
+export function pageStart(address: number, bits: number): number {
+  return pageNumber(address, bits) * pageSize(bits);
+}
+
+/** Where in that page `address` lies. */
+export function offsetInPage(address: number, bits: number): number {
+  return address - pageStart(address, bits);
+}

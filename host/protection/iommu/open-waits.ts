@@ -1,0 +1,61 @@
+import type { WhenReported } from './iommu-driver.js';
+
+const INITIAL = 64;
+
+/**
+ * Waits that the unit has not reported, oldest first, each with whom to call and three numbers for it. A ring of
+ * arrays: a wait for each unmapped buffer leaves nothing to collect.
+ */
+export class OpenWaits {
+  readonly #done: WhenReported[] = [];
+  #number = new Uint32Array(INITIAL);
+  #iova = new Float64Array(INITIAL);
+  #pages = new Float64Array(INITIAL);
+  #frame = new Float64Array(INITIAL);
+  #head = 0;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What the unit writes when it comes to the oldest. */
+  get oldestNumber(): number {
+    return this.#number[this.#head] ?? 0;
+  }
+
+  push(number: number, done: WhenReported, iova: number, pages: number, frame: number): void {
+    if (this.#count === this.#number.length) this.#grow();
+    const at = (this.#head + this.#count) & (this.#number.length - 1);
+    this.#count += 1;
+    this.#done[at] = done;
+    this.#number[at] = number;
+    this.#iova[at] = iova;
+    this.#pages[at] = pages;
+    this.#frame[at] = frame;
+  }
+
+  /** Takes the oldest out and calls whoever waits. */
+  reportOldest(): void {
+    const at = this.#head;
+    this.#head = (at + 1) & (this.#number.length - 1);
+    this.#count -= 1;
+    this.#done[at]?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#frame[at] ?? 0);
+  }
+
+  #grow(): void {
+    const old = this.#number.length;
+    const order = Array.from({ length: old }, (_, index) => (this.#head + index) & (old - 1));
+    const done = order.map((at) => this.#done[at]);
+    const wider = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
+      for (const [index, at] of order.entries()) to[index] = from[at] ?? 0;
+      return to;
+    };
+    for (const [index, one] of done.entries()) if (one !== undefined) this.#done[index] = one;
+    this.#number = wider(this.#number, new Uint32Array(old * 2));
+    this.#iova = wider(this.#iova, new Float64Array(old * 2));
+    this.#pages = wider(this.#pages, new Float64Array(old * 2));
+    this.#frame = wider(this.#frame, new Float64Array(old * 2));
+    this.#head = 0;
+  }
+}
