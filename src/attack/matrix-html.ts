@@ -73,8 +73,8 @@ export const MATRIX_STYLE = `
 .verdict.not-applicable{color:var(--soft);font-weight:400;background:none}
 .matrix table{width:100%;min-width:70rem}
 .matrix th,.matrix td{padding:.12rem .15rem;border-bottom:1px solid var(--grid)}
-.matrix thead th{font-size:.76rem;text-align:center;width:5.4%}
-.matrix thead th:first-child{text-align:left;width:auto}
+.matrix thead th{font-size:.76rem;text-align:center}
+.matrix thead th:first-child{text-align:left;width:13rem}
 .matrix td{text-align:center;vertical-align:middle}
 .matrix th:first-child:not(.group){position:sticky;left:0;background:var(--paper);z-index:1;border-right:1px solid var(--line)}
 .matrix .group{text-align:left;font-size:.8rem;color:var(--soft);padding-top:.9rem;border-bottom:1px solid var(--rule)}

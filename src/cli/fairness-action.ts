@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Capture, readCapture } from '../../guests/capture/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { fairnessDocument } from '../fairness/fairness-document.js';
+import { fairnessPage } from '../fairness/fairness-page.js';
 import { delaysPlot, sharesPlot } from '../fairness/fairness-plots.js';
 import {
   ALL_DISCIPLINES,
@@ -12,7 +12,7 @@ import {
   type WorkloadFinding,
 } from '../fairness/fairness-study.js';
 import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
-import { AtomicFile, OutputFileError } from '../report/atomic-file.js';
+import { writeTogether } from '../report/output-files.js';
 import { plotSvg } from '../report/plot.js';
 import { packageFolder } from '../scenario/bundled.js';
 import { type CliIo, UsageError } from './cli-io.js';
@@ -38,7 +38,10 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const repeat = repeatLine(settings, options, io.program);
   const document = fairnessDocument(settings, findings, repeat);
   const out = text(options.out);
-  const written = out === undefined ? [] : await writeAll(out, document, findings);
+  const written =
+    out === undefined
+      ? []
+      : await writeAll(out, document, await fairnessPage(settings, findings, repeat), findings);
   if (options.json === true) {
     io.out(document);
   } else {
@@ -125,29 +128,23 @@ function usable<T>(build: () => T): T {
   }
 }
 
+/** The document, the report to look at, and its plots as files of their own. */
 async function writeAll(
   folder: string,
   document: string,
+  page: string,
   findings: readonly WorkloadFinding[],
 ): Promise<string[]> {
-  const texts: [name: string, text: string][] = [['fairness.json', document]];
+  const texts = [
+    { name: 'fairness.json', text: document },
+    { name: 'fairness.html', text: page },
+  ];
   for (const finding of findings) {
     const { name } = finding.workload;
-    texts.push([`fairness-shares-${name}.svg`, await plotSvg(sharesPlot(finding))]);
-    texts.push([`fairness-delays-${name}.svg`, await plotSvg(delaysPlot(finding))]);
+    texts.push({ name: `fairness-shares-${name}.svg`, text: await plotSvg(sharesPlot(finding)) });
+    texts.push({ name: `fairness-delays-${name}.svg`, text: await plotSvg(delaysPlot(finding)) });
   }
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    throw new OutputFileError(folder, cause instanceof Error ? cause.message : String(cause));
-  }
-  return texts.map(([name, content]) => {
-    const path = join(folder, name);
-    const file = new AtomicFile(path);
-    file.text(content);
-    file.commit();
-    return path;
-  });
+  return writeTogether(folder, texts);
 }
 
 function repeatLine(settings: StudySettings, options: GivenOptions, program: string): string {

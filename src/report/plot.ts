@@ -72,6 +72,11 @@ const CONFIG: Config = {
   title: { color: PLOT_INK.text, fontSize: 13 },
   text: { color: PLOT_INK.text, fontSize: 11 },
   view: { stroke: PLOT_INK.grid },
+  // Vega-Lite draws these faint, which costs them their contrast.
+  point: { opacity: 1 },
+  circle: { opacity: 1 },
+  square: { opacity: 1 },
+  tick: { opacity: 1 },
 };
 
 /** Draws a plot as an SVG document of its own, on white: the same text for the same plot, on every machine. */
@@ -135,9 +140,9 @@ async function draw({ spec }: Plot, around: object): Promise<DrawnPlot> {
   }
 }
 
-/** A hundredth of a pixel is not to be seen; the digits behind it would be most of the file. */
+/** A twentieth of a pixel is not to be seen; the digits behind it would be most of the file. */
 function rounded(svg: string): string {
   return svg.replaceAll(/ (?:d|transform|x|y|x2|y2)="[^"]*"/gu, (attribute) =>
-    attribute.replaceAll(/\d+\.\d{3,}/gu, (number) => `${Number(Number(number).toFixed(2))}`),
+    attribute.replaceAll(/\d+\.\d{2,}/gu, (number) => `${Number(Number(number).toFixed(1))}`),
   );
 }

@@ -14,7 +14,7 @@ export const fairnessCommand: CommandEntry = {
     ['--captures <files>', 'captures for replay, with commas between them (default: those of the package)'],
     ['--seed <number>', 'seed of everything random (default: 1)'],
     ['--duration <time>', 'virtual time of each run, with ns, us, ms or s (default: 50ms)'],
-    ['--out <dir>', 'write fairness.json, and plots of shares and delays as SVG, into DIR'],
+    ['--out <dir>', 'write fairness.json, fairness.html, a report to look at, and its plots as SVG into DIR'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],
   notes: `The link has 1 Gb/s of counted bytes. In the document everything but "hostDependent" is the same on every machine.

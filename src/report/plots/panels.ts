@@ -16,10 +16,13 @@ const AXIS_PIXELS = 52;
 const LABEL_PIXELS = 11;
 const MOST_PANEL_PIXELS = 330;
 
-/** A grid for so many panels. */
-export function panelGrid(panels: number, width: PlotWidth): PanelGrid {
+/**
+ * A grid for so many panels.
+ * @param leftPixels what stands left of them: title and labels of the axis
+ */
+export function panelGrid(panels: number, width: PlotWidth, leftPixels = AXIS_PIXELS): PanelGrid {
   const columns = Math.min(fullestRows(panels, COLUMNS[width]), Math.max(1, panels));
-  const room = PLOT_PIXELS[width] - AXIS_PIXELS - (columns - 1) * SPACING;
+  const room = PLOT_PIXELS[width] - leftPixels - (columns - 1) * SPACING;
   const each = Math.min(MOST_PANEL_PIXELS, Math.floor(room / columns));
   return { columns, width: each, height: Math.round(Math.min(170, Math.max(85, each * 0.68))) };
 }

@@ -79,7 +79,12 @@ describe('cdna-nic fairness', () => {
       expect(code).toBe(0);
     }
     const files = readdirSync(join(one, 'new')).sort();
-    expect(files).toEqual(['fairness-delays-mixed.svg', 'fairness-shares-mixed.svg', 'fairness.json']);
+    expect(files).toEqual([
+      'fairness-delays-mixed.svg',
+      'fairness-shares-mixed.svg',
+      'fairness.html',
+      'fairness.json',
+    ]);
     for (const file of files.filter((name) => name.endsWith('.svg'))) {
       const svg = readFileSync(join(one, 'new', file), 'utf8');
       expect(svg).toMatch(/^<svg [^>]*role="img"><title>mixed: [^<]+<\/title><desc>[^<]{20,}<\/desc>/u);

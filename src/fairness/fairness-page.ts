@@ -1,0 +1,91 @@
+import { idOf } from '../report/html/markup.js';
+import { pageHtml, type ReportPage } from '../report/html/page.js';
+import { boundsFigure, capital, delaysFigure, sharesFigure } from './fairness-figures.js';
+import { type StudySettings, WINDOWS, type WorkloadFinding } from './fairness-study.js';
+import { WEIGHT_CLASSES } from './workload.js';
+
+/** The report of `fairness` as one HTML file. What a decision costs on this host is not in it: it is never the same twice. */
+export async function fairnessPage(
+  settings: StudySettings,
+  findings: readonly WorkloadFinding[],
+  repeat: string,
+): Promise<string> {
+  return pageHtml(describeStudy(settings, findings, repeat));
+}
+
+/** What the report says and shows, before it is drawn. */
+export function describeStudy(
+  { contexts, disciplines, workloads, seed, durationNs, linkBps, captures }: StudySettings,
+  findings: readonly WorkloadFinding[],
+  repeat: string,
+): ReportPage {
+  const parameters = [
+    { name: 'contexts', value: `${contexts}, of weights ${WEIGHT_CLASSES.join(', ')} by turns` },
+    { name: 'disciplines', value: disciplines.join(', ') },
+    { name: 'workloads', value: workloads.join(', ') },
+    { name: 'link', value: `${linkBps / 1e9} Gb/s of counted bytes` },
+    { name: 'virtual time', value: `${durationNs / 1e6} ms a run, ${WINDOWS} windows, no warm-up is cut` },
+    { name: 'due', value: 'what a fluid link gives that is weighted max-min fair at every instant' },
+    { name: 'seed', value: `${seed}` },
+    ...(captures.length === 0 ? [] : [{ name: 'replayed', value: `${captures.length} captures by turns` }]),
+  ];
+  const origin = { repeat, parameters };
+  return {
+    command: 'fairness',
+    title: 'DMA schedulers before the same workloads',
+    question:
+      'How do disciplines share a link among contexts of different weights, how far apart do they let them drift, and how long do frames wait?',
+    setting: `${disciplines.length} disciplines, ${workloads.length} workloads, ${contexts} contexts, ${durationNs / 1e6} ms of virtual time each, seed ${seed}.`,
+    answer: answerOf(findings),
+    repeat,
+    seed,
+    sections: [
+      { id: 'gaps', title: 'Gaps and bounds', text: [], figures: [boundsFigure(findings, origin)] },
+      ...findings.map((finding) => ({
+        id: `workload-${idOf(finding.workload.name)}`,
+        title: capital(finding.workload.name),
+        text: [`${capital(finding.workload.meaning)}.`],
+        figures: [sharesFigure(finding, origin), delaysFigure(finding, origin)],
+      })),
+    ],
+  };
+}
+
+function answerOf(findings: readonly WorkloadFinding[]): string[] {
+  const rows = findings.flatMap(({ workload, findings: own }) =>
+    own.map((finding) => ({ workload: workload.name, finding })),
+  );
+  const bounded = rows.flatMap(({ workload, finding }) =>
+    finding.boundBytes === null || finding.boundBytes === 0
+      ? []
+      : [{ workload, finding, used: finding.largestGapBytes / finding.boundBytes }],
+  );
+  const broken = rows.filter(({ finding }) => finding.broken > 0);
+  const names = [...new Set(rows.map(({ finding }) => finding.discipline))];
+  const fairness = names
+    .map((name) => {
+      const own = rows.filter(({ finding }) => finding.discipline === name);
+      return { name, mean: own.reduce((sum, { finding }) => sum + finding.windowJainIndex, 0) / own.length };
+    })
+    .toSorted((one, other) => other.mean - one.mean);
+  const tightest = bounded.toSorted((one, other) => other.used - one.used)[0];
+  const answer: string[] = [];
+  if (broken.length > 0) {
+    const whose = broken.map(({ workload, finding }) => `${finding.discipline} under ${workload}`).join(', ');
+    answer.push(`Bounds were broken: ${whose}.`);
+  } else if (tightest !== undefined) {
+    answer.push(
+      `Every discipline that promises a bound kept it, in all ${bounded.length} runs with one; nearest came ${tightest.finding.discipline} under ${tightest.workload}, with ${(tightest.used * 100).toFixed(0)} % of its bound.`,
+    );
+  } else {
+    answer.push('None of the disciplines here promises a bound.');
+  }
+  const [best] = fairness;
+  const worst = fairness.at(-1);
+  if (best !== undefined && worst !== undefined && best !== worst) {
+    answer.push(
+      `At every moment fairest was ${best.name}: Jain’s index of what contexts got of their due is ${best.mean.toFixed(3)}, the mean over windows and workloads. Least fair was ${worst.name}, ${worst.mean.toFixed(3)}.`,
+    );
+  }
+  return answer;
+}
