@@ -9,6 +9,10 @@ export interface GreedyMachineOptions {
   readonly protection: string;
   readonly contexts: number;
   readonly frameBytes: number;
+  /** Slots of a guest's transmit ring. @defaultValue 64 */
+  readonly transmitSlots?: number;
+  /** Slots of a guest's receive ring. @defaultValue 16 */
+  readonly receiveSlots?: number;
 }
 
 const RATE_BPS = 100_000_000_000;
@@ -27,7 +31,8 @@ export class GreedyMachine {
   readonly #partner: LinkPartner;
   readonly drivers: readonly NicDriver[];
 
-  constructor({ protection, contexts, frameBytes }: GreedyMachineOptions) {
+  constructor(options: GreedyMachineOptions) {
+    const { protection, contexts, frameBytes, transmitSlots = 64, receiveSlots = 16 } = options;
     const { kernel } = this;
     this.#partner = new LinkPartner(kernel, {
       rateBps: RATE_BPS,
@@ -51,14 +56,14 @@ export class GreedyMachine {
       const port = this.host.openPort(domain, {
         mac,
         weight: 1,
-        transmitSlots: 64,
-        receiveSlots: 16,
+        transmitSlots,
+        receiveSlots,
         antiSpoofing: true,
         promiscuous: false,
         coalesceFrames: 16,
         coalesceNs: 50_000,
       });
-      const driver = new NicDriver(this.host, domain, port);
+      const driver = new NicDriver(this.host, domain, port, { refillBatch: Math.min(16, receiveSlots) });
       const name = domain.name;
       driver.attach(
         greedy({

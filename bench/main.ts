@@ -1,8 +1,7 @@
-import { arch, cpus, platform } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { Stopwatch } from './measure.js';
-import type { BenchContext, Row } from './section.js';
+import { progressLine, runBench } from './run.js';
+import type { Row } from './section.js';
 import { sections } from './sections/index.js';
 
 const usage = `usage: npm run bench -- [--json] [--quick] [--only NAME]...
@@ -13,23 +12,13 @@ const usage = `usage: npm run bench -- [--json] [--quick] [--only NAME]...
 `;
 
 const flags = readFlags();
-const progress = (text: string) => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-};
-
-const stopwatch = new Stopwatch(flags.quick);
-const context: BenchContext = { quick: flags.quick, stopwatch, progress };
-
-const results: { name: string; title: string; rows: readonly Row[] }[] = [];
-for (const section of sections) {
-  if (flags.only.length > 0 && !flags.only.includes(section.name)) continue;
-  progress(section.title);
-  results.push({ name: section.name, title: section.title, rows: await section.run(context) });
+const document = await runBench({ quick: flags.quick, only: flags.only, progress: progressLine });
+if (flags.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+else {
+  for (const { title, rows } of Object.values(document.sections)) {
+    if (rows.length > 0) process.stdout.write(`\n${title}\n${asTable(rows)}\n`);
+  }
 }
-progress('');
-
-if (flags.json) process.stdout.write(`${JSON.stringify(asDocument(), null, 2)}\n`);
-else for (const { title, rows } of results) process.stdout.write(`\n${title}\n${asTable(rows)}\n`);
 
 function readFlags() {
   try {
@@ -52,16 +41,6 @@ function readFlags() {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n${usage}`);
     process.exit(2);
   }
-}
-
-function asDocument() {
-  return {
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, platform: platform(), arch: arch() },
-    node: process.version,
-    quick: flags.quick,
-    floorNs: stopwatch.floorNs,
-    sections: Object.fromEntries(results.map(({ name, title, rows }) => [name, { title, rows }])),
-  };
 }
 
 function asTable(rows: readonly Row[]): string {

@@ -114,7 +114,8 @@ function once(run: Measured, operations: number): number {
   return (ownNs ?? hostNs() - start) / operations;
 }
 
-function median(values: readonly number[]): number {
+/** The middle one; of an even number the upper of the two. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }

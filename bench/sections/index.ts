@@ -1,7 +1,25 @@
 import type { Section } from '../section.js';
+import { allocation } from './allocation.js';
+import { decisions } from './decisions.js';
 import { endToEnd } from './end-to-end.js';
 import { floor } from './floor.js';
 import { kernel } from './kernel.js';
+import { memory } from './memory.js';
+import { programs } from './programs.js';
+import { recorded } from './recorded.js';
+import { rooms } from './rooms.js';
+import { streams } from './streams.js';
 
 /** Every section, in the order in which the bench runs them. The floor stands last, where it shows the drift. */
-export const sections: readonly Section[] = [kernel, endToEnd, floor];
+export const sections: readonly Section[] = [
+  kernel,
+  decisions,
+  endToEnd,
+  recorded,
+  streams,
+  rooms,
+  allocation,
+  memory,
+  programs,
+  floor,
+];

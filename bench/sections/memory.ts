@@ -1,0 +1,60 @@
+import { askOnce } from '../child.js';
+import { round } from '../measure.js';
+import type { Row, Section } from '../section.js';
+import type { MemoryAnswer, MemoryQuestion } from '../tasks/memory.js';
+
+const APPROACHES = ['none', 'cdna', 'iommu:single-use'] as const;
+/** Rings as short as they can be, so that nothing that belongs to a slot hides in the slope; and as elsewhere here. */
+const RINGS = [
+  { transmitSlots: 2, receiveSlots: 2 },
+  { transmitSlots: 64, receiveSlots: 16 },
+] as const;
+const BASE = 1;
+const FRAMES = 20_000;
+
+/**
+ * What a context costs: memory with so many contexts, less memory with one, over the difference, each in a fresh
+ * process after a collection. RAM of the emulated machine (rings, buffers, tables; backed in pieces of 64 KB) is
+ * counted apart: what is left, heap and typed arrays, is our own bookkeeping for card, host, port, driver and source.
+ */
+export const memory: Section = {
+  name: 'memory',
+  title: 'Memory a context, bytes: our own, and the emulated RAM that it touches',
+  async run({ quick, progress }) {
+    const rows: Row[] = [];
+    for (const protection of quick ? APPROACHES.slice(1, 2) : APPROACHES) {
+      for (const rings of RINGS) {
+        const ask = (contexts: number) => {
+          progress(`memory: ${protection}, ${contexts} contexts, rings of ${rings.transmitSlots}`);
+          const question: MemoryQuestion = {
+            machine: { protection, contexts, frameBytes: 1514, ...rings },
+            frames: FRAMES,
+          };
+          return askOnce<MemoryAnswer>('memory', question, ['--expose-gc']);
+        };
+        const base = await ask(BASE);
+        for (const contexts of quick ? [256] : [256, 1024, 4096]) {
+          const found = await ask(contexts);
+          const each = (of: (answer: MemoryAnswer) => number) =>
+            Math.round((of(found) - of(base)) / (contexts - BASE));
+          const ownBytes = each(ownOf);
+          rows.push({
+            protection,
+            contexts,
+            ...rings,
+            ownBytesPerContext: ownBytes,
+            heapBytesPerContext: each(({ heapBytes }) => heapBytes),
+            typedArrayBytesPerContext: each(({ bufferBytes, ramBytes }) => bufferBytes - ramBytes),
+            ramBytesPerContext: each(({ ramBytes }) => ramBytes),
+            peakMegabytes: round(found.peakBytes / 2 ** 20),
+          });
+        }
+      }
+    }
+    return rows;
+  },
+};
+
+function ownOf({ heapBytes, bufferBytes, ramBytes }: MemoryAnswer): number {
+  return heapBytes + bufferBytes - ramBytes;
+}
