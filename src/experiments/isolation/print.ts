@@ -1,0 +1,106 @@
+import { textTable } from '../reference-figure.js';
+import { type Spread, spreadText } from '../several-seeds.js';
+import { DISCIPLINE_PROMISES } from './expected.js';
+import { HOSTILITIES } from './hostilities.js';
+import { CORES } from './machine.js';
+import {
+  type IsolationCell,
+  type IsolationResult,
+  MAIN_DISCIPLINE,
+  MAIN_HOSTILITY,
+  type Verdict,
+} from './reproduce.js';
+
+const MARKS: Readonly<Record<Verdict, string>> = {
+  kept: 'kept',
+  broken: 'BROKEN',
+  borne: 'borne',
+  lost: 'lost',
+};
+
+/** Both halves as text: verdicts first, then what they rest on. */
+export function printIsolation(result: IsolationResult): string {
+  const { cells } = result;
+  const main = cells.filter(({ hostility }) => hostility === MAIN_HOSTILITY);
+  const drr = cells.filter(({ discipline }) => discipline === MAIN_DISCIPLINE);
+  return [
+    `Two victims and a neighbour on a port of 1 Gb/s and ${CORES} cores, ${result.seeds} seeds. One victim sends 200 Mb/s, the other asks and`,
+    'waits for answers; the neighbour sends 200 Mb/s, and then turns on them.',
+    `Not looked at: the first ${result.warm_up_ns / 1e6} ms, and ${result.settle_ns / 1e6} ms after the turn; looked at: ${result.before_ns / 1e6} ms before it and ${result.after_ns / 1e6} ms after.`,
+    '',
+    'kept: what was promised to the victims held. BROKEN: it did not. borne: nothing was promised and little was lost. lost: nothing',
+    'was promised and the victims lost rate (more than 2 %) or wait longer than the weakest promise of any discipline allows.',
+    '',
+    `${MAIN_HOSTILITY}: ${HOSTILITIES[0]?.meaning}`,
+    '',
+    verdicts(main, (cell) => cell.discipline),
+    '',
+    `Other hostilities, under ${MAIN_DISCIPLINE}:`,
+    ...HOSTILITIES.map(({ name, meaning }) => `  ${name}: ${meaning}`),
+    '',
+    verdicts(drr, (cell) => cell.hostility),
+    '',
+    'What they rest on: steady victim (share of its frames that left; 99th percentile from store to wire, us), asking victim (answers a',
+    'second; 99th percentile from request to answer, us), before -> after; neighbour, Mb/s after; mean (least-most).',
+    '',
+    textTable(HEADS, cells.map(cellRow)),
+    '',
+    ...DISCIPLINE_PROMISES.filter(({ told }) => told !== 'nothing').map(
+      ({ discipline, told }) => `${discipline} is told: ${told}.`,
+    ),
+    '',
+    `Nothing is fitted. Seed ${result.seed}.`,
+  ].join('\n');
+}
+
+/** A row an approach, a column whatever `columnOf` says. */
+function verdicts(cells: readonly IsolationCell[], columnOf: (cell: IsolationCell) => string): string {
+  const columns = [...new Set(cells.map(columnOf))];
+  const approaches = [...new Set(cells.map(({ approach }) => approach))];
+  return textTable(
+    ['approach', ...columns],
+    approaches.map((approach) => [
+      approach,
+      ...columns.map((column) => {
+        const cell = cells.find((one) => one.approach === approach && columnOf(one) === column);
+        return cell === undefined ? '' : MARKS[cell.verdict];
+      }),
+    ]),
+  );
+}
+
+const HEADS = [
+  'approach',
+  'discipline',
+  'hostility',
+  'sent',
+  'p99 before',
+  'after',
+  'answers/s',
+  'p99 before',
+  'after',
+  'neighbour',
+  'verdict',
+];
+
+function cellRow(cell: IsolationCell): string[] {
+  return [cell.approach, cell.discipline, cell.hostility, ...cellNumbers(cell)];
+}
+
+/** What stands behind a verdict, and the verdict. */
+export function cellNumbers({ before, after, verdict, because }: IsolationCell): string[] {
+  return [
+    `${(after.steady_served.mean * 100).toFixed(1)} %`,
+    waited(before.steady_p99_us),
+    waited(after.steady_p99_us),
+    `${before.answers_per_s.toFixed(0)} -> ${after.answers_per_s.toFixed(0)}`,
+    waited(before.asking_p99_us),
+    waited(after.asking_p99_us),
+    after.neighbour_mbps.toFixed(0),
+    because.length === 0 ? MARKS[verdict] : `${MARKS[verdict]}: ${because.join(', ')}`,
+  ];
+}
+
+function waited(spread: Spread | undefined): string {
+  return spread === undefined ? 'none' : spreadText(spread, 0);
+}

@@ -1,0 +1,193 @@
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import { mean, rounded } from '../reference-figure.js';
+import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import { type CellPromise, DISCIPLINE_PROMISES, promiseOf, WHOLE } from './expected.js';
+import { HOSTILITIES } from './hostilities.js';
+import { type IsolationSample, STEP_NS, sampleIsolation, TIMES, type VictimSample } from './machine.js';
+
+const SEEDS = 3;
+/** Shares over time are kept of this approach, of the first seed: they would be most of the file. */
+const OVER_TIME = 'cdna';
+
+/** Which half of the experiment: the main hostility against every discipline, or the others against one. */
+export type IsolationPart = 'disciplines' | 'hostilities';
+
+export interface IsolationTask {
+  readonly approach: string;
+  readonly part: IsolationPart;
+  readonly seed: number;
+}
+
+/** What the victims had before, or after: means of the seeds, with the least and most of what is judged. */
+export interface VictimTime {
+  /** Frames of the steady stream that left, of those offered. */
+  readonly steady_served: Spread;
+  /** From the driver's store to the wire; absent when nothing left. */
+  readonly steady_p50_us?: number;
+  readonly steady_p99_us?: Spread;
+  readonly answers_per_s: number;
+  /** From request to response; absent when nothing was answered. */
+  readonly asking_p50_us?: number;
+  readonly asking_p99_us?: Spread;
+  readonly neighbour_mbps: number;
+}
+
+/** `kept` and `broken` speak of a promise; where there is none, victims `bear` it or `lose`. */
+export type Verdict = 'kept' | 'broken' | 'borne' | 'lost';
+
+/** An approach, a discipline and a hostility. */
+export interface IsolationCell {
+  readonly approach: string;
+  readonly discipline: string;
+  readonly hostility: string;
+  readonly before: VictimTime;
+  readonly after: VictimTime;
+  readonly largest_gap_bytes: number;
+  /** Absent where the discipline promises none. */
+  readonly gap_bound_bytes?: number;
+  readonly verdict: Verdict;
+  /** What was lost, or which promise was broken. */
+  readonly because: readonly string[];
+  /** Megabits a second on the wire, a step of time each: steady, asking, neighbour. */
+  readonly over_time_mbps?: readonly (readonly number[])[];
+}
+
+export interface IsolationResult {
+  readonly experiment: 'isolation';
+  readonly seed: number;
+  readonly seeds: number;
+  readonly warm_up_ns: number;
+  readonly before_ns: number;
+  readonly settle_ns: number;
+  readonly after_ns: number;
+  readonly step_ns: number;
+  readonly cells: readonly IsolationCell[];
+}
+
+/** Both halves for each approach. */
+export function isolationTasks(seed: number): IsolationTask[] {
+  return APPROACHES.flatMap(({ name }) =>
+    (['disciplines', 'hostilities'] as const).map((part) => ({ approach: name, part, seed })),
+  );
+}
+
+/** The cells of half an approach. */
+export function measureIsolation({ approach, part, seed }: IsolationTask): IsolationCell[] {
+  return pairsOf(part).map(({ discipline, hostility }) => {
+    const runs = withSeeds(seed, SEEDS, (runSeed) =>
+      sampleIsolation({ approach, discipline, hostility, seed: runSeed }),
+    );
+    return cellOf(approach, discipline, hostility, runs);
+  });
+}
+
+/** Puts together what the tasks gave, in their order. */
+export function isolationResult(seed: number, cells: readonly (readonly IsolationCell[])[]): IsolationResult {
+  return {
+    experiment: 'isolation',
+    seed,
+    seeds: SEEDS,
+    warm_up_ns: TIMES.warmUpNs,
+    before_ns: TIMES.beforeNs,
+    settle_ns: TIMES.settleNs,
+    after_ns: TIMES.afterNs,
+    step_ns: STEP_NS,
+    cells: cells.flat(),
+  };
+}
+
+export const MAIN_HOSTILITY = HOSTILITIES[0]?.name ?? '';
+/** The discipline against which hostilities besides the main one are played. */
+export const MAIN_DISCIPLINE = 'drr';
+
+function pairsOf(part: IsolationPart): { readonly discipline: string; readonly hostility: string }[] {
+  return part === 'disciplines'
+    ? DISCIPLINE_PROMISES.map(({ discipline }) => ({ discipline, hostility: MAIN_HOSTILITY }))
+    : HOSTILITIES.slice(1).map(({ name }) => ({ discipline: MAIN_DISCIPLINE, hostility: name }));
+}
+
+function cellOf(
+  approach: string,
+  discipline: string,
+  hostility: string,
+  runs: readonly IsolationSample[],
+): IsolationCell {
+  const before = timeOf(runs.map((run) => run.before));
+  const after = timeOf(runs.map((run) => run.after));
+  const bound = runs[0]?.boundBytes;
+  const promise = promiseOf(approach, discipline, hostility);
+  const gapBroken = runs.some(({ boundBroken }) => boundBroken);
+  const keepsTime = approach === OVER_TIME && hostility === MAIN_HOSTILITY;
+  return {
+    approach,
+    discipline,
+    hostility,
+    before,
+    after,
+    largest_gap_bytes: Math.max(...runs.map(({ gapBytes }) => gapBytes)),
+    ...(bound === undefined ? {} : { gap_bound_bytes: Math.round(bound) }),
+    ...judged(before, after, promise, gapBroken),
+    ...(keepsTime
+      ? { over_time_mbps: (runs[0]?.overTime ?? []).map((row) => row.map((mbps) => Math.round(mbps))) }
+      : {}),
+  };
+}
+
+/** What became of the victims, and of what they were promised. */
+export function judged(
+  before: VictimTime,
+  after: VictimTime,
+  promise: CellPromise,
+  gapBroken: boolean,
+): Pick<IsolationCell, 'verdict' | 'because'> {
+  const rateLost = after.steady_served.mean < WHOLE;
+  const late = (was: Spread | undefined, is: Spread | undefined) =>
+    is === undefined || is.mean > (was?.mean ?? 0) + promise.laterUs;
+  const sendLate = late(before.steady_p99_us, after.steady_p99_us);
+  const askLate = late(before.asking_p99_us, after.asking_p99_us);
+  const because = [
+    ...(rateLost ? ['rate'] : []),
+    ...(sendLate ? ['wait of frames'] : []),
+    ...(askLate ? ['wait for answers'] : []),
+    ...(gapBroken ? ['gap'] : []),
+  ];
+  const waitLost = sendLate || askLate;
+  if ((rateLost && promise.rate) || (waitLost && promise.wait) || gapBroken)
+    return { verdict: 'broken', because };
+  if (because.length > 0) return { verdict: 'lost', because };
+  return { verdict: promise.rate ? 'kept' : 'borne', because };
+}
+
+function timeOf(samples: readonly VictimSample[]): VictimTime {
+  type Pick = (sample: VictimSample) => number | undefined;
+  // Of the runs in which there was anything.
+  const given = (pick: Pick) => samples.map(pick).filter((value) => value !== undefined);
+  const spread = (pick: Pick) => (given(pick).length === 0 ? undefined : spreadOf(given(pick)));
+  const middle = (pick: Pick) => (given(pick).length === 0 ? undefined : rounded(mean(given(pick))));
+  return {
+    steady_served: spreadOf(samples.map(({ served }) => served)),
+    ...ifAny(
+      'steady_p50_us',
+      middle(({ sendP50Us }) => sendP50Us),
+    ),
+    ...ifAny(
+      'steady_p99_us',
+      spread(({ sendP99Us }) => sendP99Us),
+    ),
+    answers_per_s: rounded(mean(samples.map(({ answersAS }) => answersAS))),
+    ...ifAny(
+      'asking_p50_us',
+      middle(({ askP50Us }) => askP50Us),
+    ),
+    ...ifAny(
+      'asking_p99_us',
+      spread(({ askP99Us }) => askP99Us),
+    ),
+    neighbour_mbps: rounded(mean(samples.map(({ neighbourMbps }) => neighbourMbps))),
+  };
+}
+
+/** A value under its name, or nothing. */
+function ifAny<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
+  return (value === undefined ? {} : { [name]: value }) as { [Key in Name]?: Value };
+}

@@ -1,0 +1,314 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
+import { PLOT_COLOURS, PLOT_DASHES } from '../../report/plot.js';
+import { legendAbove, panelGrid, panelsOf } from '../../report/plots/panels.js';
+import { bothWidths, type PlotWidth } from '../../report/plots/width.js';
+import { EXPECTED } from './expected.js';
+import { CORES, FRAME_BYTES, QUIET_BPS, RING_SLOTS } from './machine.js';
+import { greedyCells, quietCells } from './print.js';
+import { type GreedyPoint, GUESTS, type ScalingPoint, type ScalingResult } from './reproduce.js';
+
+/** One value of a panel. */
+interface Mark {
+  readonly approach: string;
+  readonly guests: number;
+  readonly kind: string;
+  readonly value: number;
+}
+
+/** What the report shows of the sweep. */
+export function scalingReportFigures(result: ScalingResult, repeat: string): ReportFigure[] {
+  const { points } = result;
+  const parameters: FigureParameter[] = [
+    { name: 'wire', value: '10 Gb/s' },
+    { name: 'CPU', value: `${CORES} cores of 2.4 GHz, guests by turns` },
+    { name: 'frames', value: `${FRAME_BYTES} bytes` },
+    { name: 'rings', value: `${RING_SLOTS} slots, every guest` },
+    { name: 'contexts', value: 'one a guest (driver domain: one)' },
+    { name: 'discipline', value: 'deficit round robin' },
+    { name: 'seeds', value: `${result.seeds}, from ${result.seed}` },
+    { name: 'warm-up', value: 'not looked at: 3 ms and one and a half times what all rings hold' },
+  ];
+  const greedyTable = {
+    heads: [
+      'approach',
+      'guests',
+      'Gb/s',
+      'cores: hypervisor + driver domain + guests',
+      'wait p50, ms',
+      'wait p99, ms',
+      "Jain's index",
+      'gap of bound, bytes',
+      'physical interrupts, 1000/s',
+      'virtual interrupts, 1000/s',
+      'hypercalls a frame',
+      'IOTLB hits',
+    ],
+    rows: points.map(({ approach, guests, greedy, impossible }) => [
+      approach,
+      `${guests}`,
+      ...(greedy === undefined ? [`none: ${impossible}`] : greedyCells(greedy)),
+    ]),
+  };
+  const shared = { repeat, parameters, table: greedyTable };
+  const marks = (kinds: Readonly<Record<string, (greedy: GreedyPoint) => number | undefined>>) =>
+    marksOf(points, kinds);
+  return [
+    {
+      ...shared,
+      id: 'scaling-goodput',
+      title: 'Goodput against guests',
+      sentence: `One guest is limited by its core, ${fullWire(points)} approaches fill the wire with 1,024 guests, and the driver domain never does.`,
+      plot: both(
+        'Goodput against guests',
+        'Goodput of all guests; the rule is what the wire carries.',
+        (width) =>
+          panels(width, marks({ goodput: ({ goodput_gbps }) => goodput_gbps.mean }), 'Gb/s', {
+            rule: EXPECTED.goodput.value,
+          }),
+      ),
+    },
+    {
+      ...shared,
+      id: 'scaling-wait',
+      title: 'Wait for the wire against guests, everybody sending',
+      sentence:
+        'When all send what they can a frame waits for as many others as all rings hold, so the wait grows with the guests, whatever protects them.',
+      plot: both(
+        'Wait for the wire, everybody sending',
+        'Median and 99th percentile from the store to the last bit on the wire, both axes logarithmic.',
+        (width) =>
+          panels(
+            width,
+            marks({
+              p50: ({ wait_p50_us }) => wait_p50_us.mean,
+              p99: ({ wait_p99_us }) => wait_p99_us.mean,
+            }),
+            'wait, us',
+            { logarithmic: true },
+          ),
+      ),
+    },
+    {
+      ...shared,
+      id: 'scaling-latency',
+      title: 'Latency against guests with a tenth of the wire used',
+      sentence:
+        'With little traffic a context each keeps the latency nearly what it is with one guest; only the driver domain, which polls for all, makes frames wait.',
+      table: {
+        heads: ['approach', 'guests', 'send p50, us', 'send p99, us', 'receive p50, us', 'receive p99, us'],
+        rows: points.map(({ approach, guests, quiet, impossible }) => [
+          approach,
+          `${guests}`,
+          ...(quiet === undefined ? [`none: ${impossible}`] : quietCells(quiet)),
+        ]),
+      },
+      parameters: [
+        ...parameters.slice(0, -1),
+        {
+          name: 'traffic',
+          value: `Poisson, ${QUIET_BPS / 1e9} Gb/s of the wire each way, of all guests together`,
+        },
+        { name: 'warm-up', value: `not looked at: ${result.quiet_warm_up_ns / 1e6} ms` },
+      ],
+      plot: both(
+        'Latency with a tenth of the wire used',
+        '99th percentile of the time to the wire, and from the wire to the guest.',
+        (width) => panels(width, quietMarks(points), '99th percentile, us', { logarithmic: true }),
+      ),
+    },
+    {
+      ...shared,
+      id: 'scaling-cpu',
+      title: 'CPU by domain against guests',
+      sentence:
+        'The same frames cost more cores with more guests, because each guest is woken for a frame at a time; where the cores are full they wake for many.',
+      plot: both(
+        'CPU by domain against guests',
+        'Cores at work, stacked: hypervisor (dark, below), driver domain, guests (light, above).',
+        (width) =>
+          stacks(
+            width,
+            marks({
+              hypervisor: ({ cpu_cores }) => cpu_cores.hypervisor.mean,
+              'driver domain': ({ cpu_cores }) => cpu_cores.driver_domain.mean,
+              guests: ({ cpu_cores }) => cpu_cores.guests.mean,
+            }),
+          ),
+      ),
+    },
+    {
+      ...shared,
+      id: 'scaling-interrupts',
+      title: 'Interrupts against guests',
+      sentence:
+        'Physical interrupts end at one each 5 us, the least gap of the card, however many guests there are; virtual ones go on to nearly one a frame.',
+      plot: both(
+        'Interrupts against guests',
+        'Physical and virtual interrupts, thousands a second.',
+        (width) =>
+          panels(
+            width,
+            marks({
+              physical: ({ physical_interrupts_per_s }) => physical_interrupts_per_s.mean / 1000,
+              virtual: ({ virtual_interrupts_per_s }) => virtual_interrupts_per_s.mean / 1000,
+            }),
+            '1000/s',
+            {},
+          ),
+      ),
+    },
+    {
+      ...shared,
+      id: 'scaling-iotlb',
+      title: 'IOTLB hit rate against guests',
+      sentence:
+        'The 64 entries of the IOTLB suffice for a few guests; with 256 hardly a translation is found there, whatever the strategy.',
+      plot: both('IOTLB hit rate against guests', 'Translations that the IOTLB holds, of all.', (width) =>
+        panels(
+          width,
+          marks({
+            hits: ({ iotlb_hit_rate }) =>
+              iotlb_hit_rate === undefined ? undefined : iotlb_hit_rate.mean * 100,
+          }),
+          'hits, %',
+          {},
+        ),
+      ),
+    },
+  ];
+}
+
+function fullWire(points: readonly ScalingPoint[]): string {
+  const crowd = points.filter(({ guests, greedy }) => guests === 1024 && greedy !== undefined);
+  const full = crowd.filter(
+    ({ greedy }) => (greedy?.goodput_gbps.mean ?? 0) >= 0.99 * EXPECTED.goodput.value,
+  );
+  return `${full.length} of ${crowd.length}`;
+}
+
+function marksOf(
+  points: readonly ScalingPoint[],
+  kinds: Readonly<Record<string, (greedy: GreedyPoint) => number | undefined>>,
+): Mark[] {
+  return points.flatMap(({ approach, guests, greedy }) =>
+    greedy === undefined
+      ? []
+      : Object.entries(kinds).flatMap(([kind, pick]) => {
+          const value = pick(greedy);
+          return value === undefined ? [] : [{ approach, guests, kind, value }];
+        }),
+  );
+}
+
+function quietMarks(points: readonly ScalingPoint[]): Mark[] {
+  return points.flatMap(({ approach, guests, quiet }) =>
+    quiet === undefined
+      ? []
+      : [
+          { approach, guests, kind: 'send', value: quiet.send_p99_us.mean },
+          { approach, guests, kind: 'receive', value: quiet.receive_p99_us.mean },
+        ],
+  );
+}
+
+function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec) {
+  return bothWidths((width) => ({ title, description, spec: spec(width) }));
+}
+
+const APPROACH_NAMES = APPROACHES.map(({ name }) => name);
+/** Numbers of guests below an axis: all where there is room. */
+const TICKS: Readonly<Record<PlotWidth, readonly number[]>> = { wide: GUESTS, narrow: [4, 64, 1024] };
+const SHAPES = ['circle', 'square', 'diamond'];
+
+/** A line a kind, told apart by dash and by the shape of its points; a panel an approach. */
+function panels(
+  width: PlotWidth,
+  marks: readonly Mark[],
+  title: string,
+  options: { readonly rule?: number; readonly logarithmic?: boolean },
+): TopLevelSpec {
+  const kinds = [...new Set(marks.map(({ kind }) => kind))];
+  const legend = kinds.length > 1 ? legendAbove(kinds, width) : null;
+  const byKind = (range: readonly unknown[]) => ({
+    field: 'kind',
+    type: 'nominal' as const,
+    legend,
+    scale: { domain: kinds, range: range.slice(0, kinds.length) },
+  });
+  const lines = {
+    mark: { type: 'line', strokeWidth: 1.5, point: { size: 22, filled: true } },
+    encoding: {
+      x: {
+        field: 'guests',
+        type: 'quantitative',
+        title: 'guests',
+        scale: { type: 'log', base: 2, domain: [GUESTS[0], GUESTS.at(-1)] },
+        axis: {
+          values: [...TICKS[width]],
+          format: 'd',
+          grid: false,
+          labelOverlap: false,
+          labelFontSize: 8,
+        },
+      },
+      y: {
+        field: 'value',
+        type: 'quantitative',
+        title,
+        ...(options.logarithmic === true ? { scale: { type: 'log' } } : {}),
+      },
+      color: byKind(PLOT_COLOURS),
+      ...(kinds.length > 1 ? { strokeDash: byKind(PLOT_DASHES), shape: byKind(SHAPES) } : {}),
+    },
+  };
+  const rule = {
+    mark: { type: 'rule', strokeDash: [3, 3], opacity: 0.6 },
+    encoding: { y: { datum: options.rule ?? 0 } },
+  };
+  return inPanels(width, marks, (size) => ({
+    ...size,
+    layer: options.rule === undefined ? [lines] : [rule, lines],
+  }));
+}
+
+/** Cores at work, one bar for each number of guests; shades from dark to light in the order of the stack. */
+function stacks(width: PlotWidth, marks: readonly Mark[]): TopLevelSpec {
+  const kinds = ['hypervisor', 'driver domain', 'guests'];
+  const levels = marks.map((mark) => ({ ...mark, level: kinds.indexOf(mark.kind) }));
+  return inPanels(width, levels, (size) => ({
+    ...size,
+    mark: { type: 'bar', stroke: 'black', strokeWidth: 0.5 },
+    encoding: {
+      x: {
+        field: 'guests',
+        type: 'ordinal',
+        title: 'guests',
+        axis: { labelAngle: 0, values: [...TICKS[width]], labelOverlap: false, labelFontSize: 8 },
+      },
+      y: { field: 'value', type: 'quantitative', title: 'cores', stack: 'zero' },
+      color: {
+        field: 'kind',
+        type: 'nominal',
+        legend: legendAbove(kinds, width),
+        scale: { domain: kinds, range: ['#00456b', '#e69f00', '#cfe8f7'] },
+      },
+      order: { field: 'level', type: 'quantitative' },
+    },
+  }));
+}
+
+function inPanels(
+  width: PlotWidth,
+  marks: readonly Mark[],
+  spec: (size: { readonly width: number; readonly height: number }) => object,
+): TopLevelSpec {
+  const names = APPROACH_NAMES.filter((name) => marks.some(({ approach }) => approach === name));
+  const grid = panelGrid(names.length, width);
+  return {
+    data: { values: marks.map((mark) => ({ ...mark, value: Number(mark.value.toPrecision(5)) })) },
+    ...panelsOf('approach', names, grid),
+    spec: spec({ width: grid.width, height: grid.height }),
+  } as TopLevelSpec;
+}

@@ -1,0 +1,243 @@
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
+import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
+import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
+import { ParameterError } from '../../../scheduler/errors.js';
+import { FairnessMeter, jainIndex } from '../../machine/fairness-meter.js';
+import { LatencyRecorder, type LatencySummary } from '../../machine/latency.js';
+import type { GuestRun, Machine } from '../../machine/machine.js';
+import type { ScenarioInput } from '../../scenario/schema.js';
+import { protectionWith } from '../mapping-approaches.js';
+import { type SteadyWatch, type SteadyWindow, steadyRun } from '../steady-run.js';
+
+export const LINE_BPS = 10e9;
+export const FRAME_BYTES = 1514;
+/** A full frame on the wire, ns. */
+export const FRAME_NS = ((FRAME_BYTES + WIRE_OVERHEAD_BYTES) * 8e9) / LINE_BPS;
+export const CORES = 4;
+/** Of each ring of each guest: the same however many guests there are, so that nothing else changes. */
+export const RING_SLOTS = 16;
+/** Rings of 16 need few pages; a guest has no use for more here. */
+const GUEST_MEGABYTES = 1;
+/** Least contexts of the card; more where there are more guests. */
+const LEAST_CONTEXTS = 32;
+
+/** Quiet: so much of the wire each way, of all guests together. */
+export const QUIET_BPS = 1e9;
+export const QUIET_WARM_UP_NS = 3_000_000;
+export const QUIET_WINDOW_NS = 12_000_000;
+/** What is not looked at: so long, and so many times what all rings together hold. */
+const BASE_NS = 3_000_000;
+const WARM_UP_LAPS = 1.5;
+const WINDOW_LAPS = 1;
+
+/** Virtual time in which the wire carries what the rings of so many guests hold, ns. */
+export function lapNs(guests: number): number {
+  return Math.ceil(guests * RING_SLOTS * FRAME_NS);
+}
+
+/** Of the run in which everybody sends what they can, ns. */
+export function greedyTimes(guests: number): { readonly warmUpNs: number; readonly windowNs: number } {
+  return {
+    warmUpNs: BASE_NS + Math.ceil(WARM_UP_LAPS * lapNs(guests)),
+    windowNs: BASE_NS + WINDOW_LAPS * lapNs(guests),
+  };
+}
+
+/** One run in which every guest sends as much as it can. */
+export interface GreedySample {
+  readonly gbps: number;
+  /** Cores at work, by kind of domain. */
+  readonly hypervisorCores: number;
+  readonly driverDomainCores: number;
+  readonly guestCores: number;
+  /** From the driver's store to the last bit on the wire, us. */
+  readonly waitP50Us: number;
+  readonly waitP99Us: number;
+  readonly jain: number;
+  /** Largest gap between two contexts among the first 64, and the discipline's bound for them, where there are two. */
+  readonly gap: { readonly bytes: number; readonly boundBytes: number } | undefined;
+  /** A second. */
+  readonly physicalInterrupts: number;
+  readonly virtualInterrupts: number;
+  readonly hypercallsAFrame: number;
+  /** Where there is an IOMMU. */
+  readonly iotlbHitRate: number | undefined;
+}
+
+/** One run in which all guests together use a tenth of the wire each way. */
+export interface QuietSample {
+  /** From the driver's store to the last bit on the wire, us. */
+  readonly sendP50Us: number;
+  readonly sendP99Us: number;
+  /** From the last bit at the card to the guest's driver handing the frame up, us. */
+  readonly receiveP50Us: number;
+  readonly receiveP99Us: number;
+}
+
+/** What cannot be set up says why. */
+export type ScalingSample =
+  | { readonly impossible: string }
+  | { readonly greedy: GreedySample; readonly quiet: QuietSample };
+
+/** Both runs of one machine with one seed. */
+export function sampleMachine(approach: string, guests: number, seed: number): ScalingSample {
+  try {
+    return { greedy: greedySample(approach, guests, seed), quiet: quietSample(approach, guests, seed) };
+  } catch (error) {
+    if (error instanceof ParameterError) return { impossible: error.message };
+    throw error;
+  }
+}
+
+function greedySample(approach: string, guests: number, seed: number): GreedySample {
+  const random = xoroshiro128plus(seed);
+  const meter = new FairnessMeter(makeDiscipline('drr', { linkBps: LINE_BPS }));
+  const waits = new WaitMeter();
+  const { warmUpNs, windowNs } = greedyTimes(guests);
+  const window = steadyRun({
+    scenario: scenarioOf(guests, () => ({
+      traffic: {
+        kind: 'greedy',
+        frameBytes: FRAME_BYTES,
+        // Over a lap, so that rings are not all full at once.
+        startNs: uniformInt(random, 0, lapNs(guests)),
+      },
+    })),
+    protection: protectionWith(approach, seed),
+    seed,
+    warmUpNs,
+    windowNs,
+    transmitDiscipline: meter,
+    watch: waits,
+  });
+  const { largestGapBytes, boundBytes } = meter.report();
+  const wait = summaryOf(waits.sent);
+  const aSecond = (count: number) => (count * 1e9) / windowNs;
+  return {
+    gbps: (window.framesTransmitted * FRAME_BYTES * 8) / windowNs,
+    hypervisorCores: window.hypervisorNs / windowNs,
+    driverDomainCores: window.driverDomainNs / windowNs,
+    guestCores: window.guestsNs / windowNs,
+    waitP50Us: wait.p50Ns / 1000,
+    waitP99Us: wait.p99Ns / 1000,
+    jain: jainIndex(waits.bytesSent()),
+    gap: boundBytes === undefined ? undefined : { bytes: largestGapBytes, boundBytes },
+    physicalInterrupts: aSecond(window.physicalInterrupts),
+    virtualInterrupts: aSecond(window.virtualInterrupts),
+    hypercallsAFrame: window.hypercalls / Math.max(1, window.framesTransmitted),
+    iotlbHitRate: hitRate(window),
+  };
+}
+
+function quietSample(approach: string, guests: number, seed: number): QuietSample {
+  const poisson = { kind: 'poisson' as const, frameBytes: FRAME_BYTES, wireRateBps: QUIET_BPS / guests };
+  const waits = new WaitMeter();
+  steadyRun({
+    scenario: scenarioOf(guests, () => ({ traffic: rounded(poisson), receive: rounded(poisson) })),
+    protection: protectionWith(approach, seed),
+    seed,
+    warmUpNs: QUIET_WARM_UP_NS,
+    windowNs: QUIET_WINDOW_NS,
+    watch: waits,
+  });
+  const send = summaryOf(waits.sent);
+  const receive = summaryOf(waits.handedUp);
+  return {
+    sendP50Us: send.p50Ns / 1000,
+    sendP99Us: send.p99Ns / 1000,
+    receiveP50Us: receive.p50Ns / 1000,
+    receiveP99Us: receive.p99Ns / 1000,
+  };
+}
+
+type GuestInput = ScenarioInput['guests'][number];
+
+function scenarioOf(guests: number, traffic: () => GuestInput): ScenarioInput {
+  return {
+    guests: Array.from({ length: guests }, () => ({
+      ...traffic(),
+      transmitSlots: RING_SLOTS,
+      receiveSlots: RING_SLOTS,
+      memoryMegabytes: GUEST_MEGABYTES,
+    })),
+    nic: { rateBps: LINE_BPS, contexts: Math.max(LEAST_CONTEXTS, guests) },
+    host: { cores: CORES },
+  };
+}
+
+/** How long frames wait on their way out and on their way in, and how many bytes each guest sends. */
+class WaitMeter implements SteadyWatch {
+  readonly wireTap: WirePort;
+  readonly instruments: NicInstruments;
+  readonly sent = new LatencyRecorder();
+  readonly handedUp = new LatencyRecorder();
+  readonly #guestOf: GuestRun[] = [];
+  /** When the frames arrived at the card that a guest's driver has not handed up yet, oldest first. */
+  readonly #arrivedNs: number[][] = [];
+  #machine: Machine | undefined;
+  #sentBefore: readonly number[] = [];
+  #counts = false;
+
+  constructor() {
+    this.wireTap = {
+      transmitted: (_bytes, _offset, _length, context, index, _startNs, endNs) => {
+        const guest = this.#guestOf[context];
+        if (this.#counts && guest !== undefined) this.sent.record(endNs - guest.driver.createdNs(index));
+      },
+    };
+    this.instruments = {
+      received: (context, _index, _length, arrivedNs) => {
+        this.#arrivedNs[context]?.push(arrivedNs);
+      },
+    };
+  }
+
+  attach(machine: Machine): void {
+    this.#machine = machine;
+    for (const guest of machine.guests) {
+      const { port, driver } = guest;
+      const arrivedNs: number[] = [];
+      this.#guestOf[port.context] = guest;
+      this.#arrivedNs[port.context] = arrivedNs;
+      driver.onReceive(() => {
+        const sinceNs = arrivedNs.shift();
+        if (this.#counts && sinceNs !== undefined) this.handedUp.record(machine.kernel.nowNs - sinceNs);
+        return undefined;
+      });
+    }
+  }
+
+  begin(): void {
+    this.#counts = true;
+    this.#sentBefore = this.#sentSoFar();
+  }
+
+  /** What each guest has sent since the warm-up, bytes. */
+  bytesSent(): number[] {
+    return this.#sentSoFar().map((bytes, guest) => bytes - (this.#sentBefore[guest] ?? 0));
+  }
+
+  #sentSoFar(): number[] {
+    const machine = this.#machine;
+    if (machine === undefined) throw new Error('the meter has no machine');
+    return machine.guests.map(({ port }) => machine.host.trafficOf(port).bytesTransmitted);
+  }
+}
+
+function hitRate({ details }: SteadyWindow): number | undefined {
+  const { translations, iotlbHits } = details;
+  return translations === undefined || translations === 0 ? undefined : (iotlbHits ?? 0) / translations;
+}
+
+/** A rate is a whole number of bits a second. */
+function rounded<T extends { readonly wireRateBps: number }>(stream: T): T {
+  return { ...stream, wireRateBps: Math.round(stream.wireRateBps) };
+}
+
+function summaryOf(recorder: LatencyRecorder): LatencySummary {
+  const summary = recorder.summary();
+  if (summary === undefined) throw new Error('no frame was seen in the window');
+  return summary;
+}
