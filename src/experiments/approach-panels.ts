@@ -52,6 +52,8 @@ const ROW_PIXELS = 17;
 /** The longest title of an approach, and the gap behind it. */
 const TITLE_PIXELS = 108;
 const GAP_PIXELS = 16;
+/** Between two rows of panels of which each has an axis below, with its title, and a heading above. */
+const AXIS_GAP_PIXELS = 62;
 const COLOUR = PLOT_COLOURS[0];
 /** Room for the label behind the last dot, as a fraction of the axis. */
 const LABEL_ROOM = 1.35;
@@ -146,7 +148,7 @@ export function boxPanels(plot: PanelPlot<BoxRow>) {
     type: 'quantitative',
     title: plot.axis,
     scale: { type: 'log', nice: false, padding: 6 },
-    axis: { tickCount: 4, format: '~s', labelOverlap: true },
+    axis: { tickCount: 4, format: ',~g', labelOverlap: true },
   };
   return bothWidths((width) =>
     draw(plot, width, OWN_AXES, plot.rows, [
@@ -209,7 +211,7 @@ function draw(
     columns,
     // What stands out of a panel (labels of its axis) fits into the gap, and is not to widen it.
     bounds: 'flush',
-    spacing: { row: GAP_PIXELS * 2, column: GAP_PIXELS },
+    spacing: { row: resolve === undefined ? GAP_PIXELS * 2 : AXIS_GAP_PIXELS, column: GAP_PIXELS },
     ...(resolve === undefined ? {} : { resolve }),
     spec: {
       width: Math.floor(room / columns),

@@ -23,6 +23,13 @@ export function withSeeds<T>(seed: number, count: number, once: (seed: number) =
 
 /** `12.3 (12.1-12.5)`; the mean alone where all seeds gave the same. */
 export function spreadText({ mean: middle, least, most }: Spread, digits = 1): string {
-  const text = (value: number) => value.toFixed(digits);
-  return text(least) === text(most) ? text(middle) : `${text(middle)} (${text(least)}-${text(most)})`;
+  const low = plainText(least, digits);
+  const high = plainText(most, digits);
+  if (low === high) return plainText(middle, digits);
+  return `${plainText(middle, digits)} (${low}${least < 0 ? ' to ' : '-'}${high})`;
+}
+
+/** With so many decimals, and without the sign that rounding leaves on a nought. */
+export function plainText(value: number, digits: number): string {
+  return value.toFixed(digits).replace(/^-(0(\.0+)?)$/u, '$1');
 }

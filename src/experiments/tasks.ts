@@ -1,8 +1,10 @@
 import { reproduceCdna2007 } from './cdna-2007/reproduce.js';
 import { measureHardwareFile } from './iommu-hardware/measure-file.js';
+import { measureIsolation } from './isolation/reproduce.js';
 import { measureBalloon } from './price-of-safety/balloon.js';
 import { measureLoad, measurePrice } from './price-of-safety/measure.js';
 import { runScaling } from './scaling/reproduce.js';
+import { measureStrategy } from './strategies/measure.js';
 import { measureSetting } from './walk-cost/reproduce.js';
 
 /**
@@ -16,7 +18,9 @@ export const TASKS = {
   'price-of-safety/price': measurePrice,
   'price-of-safety/load': measureLoad,
   'price-of-safety/balloon': measureBalloon,
+  'strategies/workload': measureStrategy,
   'scaling/machine': runScaling,
+  'isolation/approach': measureIsolation,
 } as const;
 
 type Tasks = typeof TASKS;

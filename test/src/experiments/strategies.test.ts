@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { percentilesOf } from '../../../src/experiments/frame-latencies.js';
+import { strategiesFigures } from '../../../src/experiments/strategies/figures.js';
+import { measureStrategy, strategyPoints } from '../../../src/experiments/strategies/measure.js';
+import { printStrategies } from '../../../src/experiments/strategies/print.js';
+import type { StrategiesResult } from '../../../src/experiments/strategies/reproduce.js';
+import { plotSvg } from '../../../src/report/plot.js';
+
+const stored = JSON.parse(
+  readFileSync(new URL('../../../src/experiments/strategies/result.json', import.meta.url), 'utf8'),
+) as StrategiesResult;
+
+const pointsOf = (approach: string) => stored.points.filter((point) => point.approach === approach);
+const WORKLOADS = ['stream-tx', 'stream-rx', 'latency', 'voice', 'web'];
+const FOUR_OF_2008 = ['iommu:single-use', 'iommu:shared', 'iommu:persistent', 'iommu:direct-map'];
+
+describe('the stored result', () => {
+  it('has the strategies of the paper, software and none under all workloads', () => {
+    for (const approach of ['none', ...FOUR_OF_2008, 'cdna']) {
+      expect(pointsOf(approach).map(({ workload }) => workload)).toEqual(WORKLOADS);
+    }
+    expect(stored.seeds).toBeGreaterThanOrEqual(3);
+  });
+
+  it('has the reuse that follows from where buffers lie: two on a page', () => {
+    for (const { reuse_percent } of pointsOf('iommu:single-use')) expect(reuse_percent?.most).toBe(0);
+    for (const { reuse_percent } of pointsOf('iommu:persistent')) expect(reuse_percent?.least).toBe(100);
+    for (const { workload, reuse_percent } of pointsOf('iommu:shared')) {
+      const isStream = workload.startsWith('stream');
+      expect(reuse_percent?.mean).toBeGreaterThan(isStream ? 49 : 20);
+      expect(reuse_percent?.mean).toBeLessThan(51);
+    }
+    for (const approach of ['none', 'cdna']) {
+      for (const point of pointsOf(approach)) expect(point).not.toHaveProperty('reuse_percent');
+    }
+  });
+
+  it('makes no hypercall without protection, nor with mappings that stay', () => {
+    for (const approach of ['none', 'iommu:direct-map', 'iommu:persistent', 'iommu:shadow-copy']) {
+      for (const { hypercalls_per_frame } of pointsOf(approach)) expect(hypercalls_per_frame.most).toBe(0);
+    }
+    for (const { hypercalls_per_dma } of pointsOf('cdna'))
+      expect(hypercalls_per_dma.least).toBeGreaterThan(0);
+  });
+
+  it('loses no frame to protection', () => {
+    for (const point of stored.points) {
+      const none = pointsOf('none').find(({ workload }) => workload === point.workload);
+      expect(point.frames_dropped).toBe(none?.frames_dropped);
+      if (point.workload === 'latency') continue;
+      expect(point.frames_per_s.mean / (none?.frames_per_s.mean ?? 0)).toBeCloseTo(1, 3);
+    }
+  });
+
+  it('has percentiles that never fall', () => {
+    for (const { latency_us } of stored.points) {
+      expect(latency_us).toHaveLength(stored.percents.length);
+      expect(latency_us).toEqual([...latency_us].sort((a, b) => a - b));
+    }
+  });
+
+  it('shows the published figure and each statement with its mark, and what came of it', () => {
+    const text = printStrategies(stored);
+    for (const { name, certainty } of stored.figures) {
+      expect(text.split('\n').find((line) => line.startsWith(name))).toContain(`[${certainty}]`);
+    }
+    for (const { statement, holds } of stored.statements) {
+      const line = text.split('\n').find((one) => one.includes(statement));
+      expect(line?.startsWith(holds ? 'holds' : 'FAILS')).toBe(true);
+    }
+  });
+
+  it('draws its five figures, wide and narrow', async () => {
+    const figures = strategiesFigures(stored, 'cdna-nic reproduce strategies --seed 1');
+    expect(figures.map(({ id }) => id)).toEqual([
+      'strategies-cpu',
+      'strategies-reuse',
+      'strategies-hypercalls',
+      'strategies-iotlb',
+      'strategies-latency',
+    ]);
+    for (const { plot, table } of figures) {
+      expect(table.rows.every((row) => row.length === table.heads.length)).toBe(true);
+      if (plot === undefined) throw new Error('a figure without a plot');
+      for (const drawn of [plot.wide, plot.narrow]) {
+        const svg = await plotSvg(drawn);
+        expect(svg).toContain('request and response');
+        expect(svg).not.toContain('NaN');
+      }
+    }
+  });
+});
+
+describe('a fresh run', () => {
+  it('gives what is stored', () => {
+    const measured = ['none', 'iommu:shared'].map((approach) =>
+      measureStrategy({ workload: 'web', approach, seed: stored.seed }),
+    );
+    const fresh = strategyPoints(measured);
+    expect(JSON.parse(JSON.stringify(fresh))).toEqual(
+      stored.points.filter(
+        ({ workload, approach }) => workload === 'web' && ['none', 'iommu:shared'].includes(approach),
+      ),
+    );
+  });
+});
+
+describe('percentiles', () => {
+  it('are values that were there, by nearest rank', () => {
+    expect(percentilesOf([40, 10, 30, 20], [1, 25, 50, 75, 76, 100])).toEqual([10, 10, 20, 30, 40, 40]);
+    expect(percentilesOf([7], [1, 99.9])).toEqual([7, 7]);
+  });
+});
