@@ -39,7 +39,7 @@ export const endToEnd: Section = {
             {
               operations: contexts < MANY_CONTEXTS ? FRAMES : FRAMES_OF_MANY,
               repetitions: 5,
-              warmUps: 2,
+              warmUps: contexts < MANY_CONTEXTS ? 2 : 4,
               frameBytes,
             },
           );

@@ -20,7 +20,7 @@ const QUICK: Effort = { pairs: 1, stretches: 3, packets: 5_000, warmUpPackets: 3
  * `Outlet.prototype.observed` is a constant false from before the first function is compiled, so that the compiler drops
  * the question and everything behind it. (The streams by which rooms of the card hear each other never ask, and stay.
  * They are how the card works, not what it costs to be watched.) The processes take turns, a stretch each, and it is the
- * ratio of neighbouring stretches that counts. How a process lies in memory makes some percent of difference by
+ * ratio of neighbouring stretches, in processor time, that counts. How a process lies in memory makes some percent of difference by
  * itself: several pairs are started, and beside them pairs of which both have the outlets as they are. What those
  * show is how finely this can be measured; the cost is the difference between the two medians.
  *
@@ -28,7 +28,7 @@ const QUICK: Effort = { pairs: 1, stretches: 3, packets: 5_000, warmUpPackets: 3
  */
 export const streams: Section = {
   name: 'streams',
-  title: 'Streams: time a packet with the outlets, over the time without; cdna, 32 contexts',
+  title: 'Streams: processor time a packet with the outlets, over that without; cdna, 32 contexts',
   async run(context) {
     const effort = context.quick ? QUICK : FULL;
     const rows: Row[] = [];

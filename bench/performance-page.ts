@@ -1,0 +1,209 @@
+import type { BenchDocument } from './run.js';
+import type { Row } from './section.js';
+
+/** Figures of a section as a table of the page. */
+type Render = (rows: readonly Row[]) => string;
+
+const int = (value: Row[string] | undefined) =>
+  typeof value === 'number' ? Math.round(value).toLocaleString('en') : (value ?? '');
+const times = (value: Row[string] | undefined) =>
+  typeof value === 'number' ? `${Number(value.toPrecision(3))} x` : '';
+const decimal = (value: Row[string] | undefined) =>
+  typeof value === 'number' ? String(Number(value.toPrecision(3))) : (value ?? '');
+
+/** How each block of docs/performance.md is made, by the section that it shows. */
+const RENDERERS: Readonly<Record<string, Render>> = {
+  aims: (rows) =>
+    table(
+      ['aim', 'reached', 'verdict'],
+      rows.map((row) => [row.aim, row.reached, row.verdict]),
+    ),
+  floor: (rows) =>
+    table(
+      ['bytes', 'ns a packet', 'packets a second', 'beside itself'],
+      rows.map((row) => [
+        int(row.frameBytes),
+        decimal(row.nsPerOperation),
+        int(row.operationsPerSecond),
+        times(row.floorRatio),
+      ]),
+    ),
+  'end-to-end': (rows) => endToEndTable(rows),
+  rooms: (rows) => roomsTable(rows),
+  decisions: (rows) =>
+    pivot(rows, {
+      row: 'discipline',
+      column: ({ contexts }) => `${int(contexts)} contexts`,
+      cell: (row) => `${decimal(row.nsPerOperation)} ns, ${times(row.floorRatio)}`,
+    }),
+  recorded: (rows) =>
+    pivot(rows, {
+      row: 'recording',
+      column: ({ protection, frameBytes }) => `${protection}, ${int(frameBytes)} B`,
+      cell: (row) => `${int(row.nsPerOperation)} ns, ${times(row.timesOff)}`,
+    }),
+  streams: (rows) =>
+    table(
+      ['subscribers', 'bytes', 'events a packet', 'time', 'least', 'most', 'cost'],
+      rows.map((row) => [
+        row.subscribers,
+        int(row.frameBytes),
+        decimal(row.eventsPerPacket),
+        decimal(row.timeRatio),
+        decimal(row.leastRatio),
+        decimal(row.mostRatio),
+        row.costPercent === null ? '' : `${decimal(row.costPercent)} %`,
+      ]),
+    ),
+  allocation: (rows) =>
+    table(
+      ['approach', 'bytes a frame', 'bytes allocated', 'by growth of the heap', 'most by'],
+      rows.map((row) => [
+        row.protection,
+        int(row.frameBytes),
+        decimal(row.bytesPerPacket),
+        decimal(row.grownBytesPerPacket),
+        row.most,
+      ]),
+    ),
+  memory: (rows) =>
+    table(
+      [
+        'approach',
+        'contexts',
+        'slots',
+        'own bytes',
+        'heap',
+        'typed arrays',
+        'emulated RAM',
+        'peak of the process',
+      ],
+      rows.map((row) => [
+        row.protection,
+        int(row.contexts),
+        `${row.transmitSlots} + ${row.receiveSlots}`,
+        int(row.ownBytesPerContext),
+        int(row.heapBytesPerContext),
+        int(row.typedArrayBytesPerContext),
+        int(row.ramBytesPerContext),
+        `${int(row.peakMegabytes)} MB`,
+      ]),
+    ),
+  programs: (rows) =>
+    pivot(rows, {
+      row: 'call',
+      column: ({ way }) => String(way),
+      cell: (row) => (row.milliseconds === null ? 'not built' : `${int(row.milliseconds)} ms`),
+    }),
+  kernel: (rows) =>
+    table(
+      ['what', 'pending', 'ns', 'of the floor', 'RxJS over it'],
+      rows.map((row) => [
+        row.what,
+        int(row.pending),
+        int(row.nsPerOperation),
+        times(row.floorRatio),
+        times(row.timesRxjs),
+      ]),
+    ),
+};
+
+/**
+ * The page with the tables of every section that the document has; the others stay as they are.
+ * @throws Error when the page has a block that no section fills, or one that does not end.
+ */
+export function withFigures(page: string, document: BenchDocument): string {
+  let next = page;
+  for (const [, name = ''] of page.matchAll(/<!-- bench: ([a-z-]+) -->/g)) {
+    const render = RENDERERS[name];
+    if (render === undefined)
+      throw new Error(`docs/performance.md has a block "${name}", expected a section`);
+    const section = document.sections[name];
+    const begin = `<!-- bench: ${name} -->`;
+    const end = `<!-- /bench: ${name} -->`;
+    const from = next.indexOf(begin);
+    const to = next.indexOf(end, from);
+    if (to < 0) throw new Error(`docs/performance.md has ${begin} and no ${end}`);
+    if (section === undefined || section.rows.length === 0) continue;
+    const { machine, node } = document;
+    const about = `${machine.cpu}, ${machine.cores} cores, Node ${node.slice(1)}${document.quick ? ', quick' : ''}`;
+    next = `${next.slice(0, from)}${begin}\n\n${render(section.rows)}\n\n_${about}._\n\n${next.slice(to)}`;
+  }
+  return next;
+}
+
+/** Time a packet beside the floor by approach and number of contexts, a table a frame size. */
+function endToEndTable(rows: readonly Row[]): string {
+  const sizes = [...new Set(rows.map(({ frameBytes }) => frameBytes))];
+  return sizes
+    .map((frameBytes) => {
+      const title = `${int(frameBytes)}-byte frames: packets a second, and time a packet over that of the floor`;
+      const body = pivot(
+        rows.filter((row) => row.frameBytes === frameBytes),
+        {
+          row: 'protection',
+          column: ({ contexts }) => `${int(contexts)} ${contexts === 1 ? 'context' : 'contexts'}`,
+          cell: (row) => `${int(row.packetsPerSecond)}, ${times(row.floorRatio)}`,
+        },
+      );
+      return `${title}:\n\n${body}`;
+    })
+    .join('\n\n');
+}
+
+/** The budget of a packet: a room a row, an approach and frame size a column; rooms that cost most come first. */
+function roomsTable(rows: readonly Row[]): string {
+  const cost = new Map<Row[string] | undefined, number>();
+  for (const { room, nsPerPacket } of rows) cost.set(room, (cost.get(room) ?? 0) + Number(nsPerPacket));
+  const rank = (row: Row) => (row.room === 'all' ? -1 : (cost.get(row.room) ?? 0));
+  return pivot(
+    [...rows].sort((a, b) => rank(b) - rank(a)),
+    {
+      row: 'room',
+      column: ({ protection, frameBytes }) => `${protection}, ${int(frameBytes)} B`,
+      cell: (row) => int(row.nsPerPacket),
+    },
+  );
+}
+
+interface Pivot {
+  readonly row: string;
+  readonly column: (row: Row) => string;
+  readonly cell: (row: Row) => string | number;
+}
+
+function pivot(rows: readonly Row[], { row: key, column, cell }: Pivot): string {
+  const columns = [...new Set(rows.map(column))].sort(
+    (a, b) => order(rows, column, a) - order(rows, column, b),
+  );
+  const names = [...new Set(rows.map((row) => row[key]))];
+  return table(
+    [key, ...columns],
+    names.map((name) => [
+      name,
+      ...columns.map((title) => {
+        const found = rows.find((row) => row[key] === name && column(row) === title);
+        return found === undefined ? '' : cell(found);
+      }),
+    ]),
+  );
+}
+
+/** Columns by approach as they come, and smaller numbers first within one. */
+function order(rows: readonly Row[], column: Pivot['column'], title: string): number {
+  const row = rows.find((other) => column(other) === title);
+  const protections = ['none', 'cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'];
+  return (
+    protections.indexOf(String(row?.protection)) * 1e6 +
+    Number(row?.frameBytes ?? 0) +
+    Number(row?.contexts ?? 0)
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly (Row[string] | undefined)[])[]): string {
+  const isNumber = head.map((_, index) =>
+    rows.every((row) => /^[-\d,.]*( (x|ns|ms|MB|%).*)?$/.test(String(row[index] ?? ''))),
+  );
+  const line = (cells: readonly unknown[]) => `| ${cells.map((cell) => String(cell ?? '')).join(' | ')} |`;
+  return [line(head), line(isNumber.map((right) => (right ? '--:' : '---'))), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { aimRows } from '../../bench/aims.js';
+import { withFigures } from '../../bench/performance-page.js';
+import type { BenchDocument } from '../../bench/run.js';
+import type { Row } from '../../bench/section.js';
+import { sections } from '../../bench/sections/index.js';
+import { DISCIPLINES } from '../../scheduler/disciplines/catalogue.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+function bench(...flags: string[]) {
+  const call = ['--import', 'tsx', 'bench/main.ts', ...flags];
+  return spawnSync(process.execPath, call, { cwd: root, encoding: 'utf8' });
+}
+
+describe('npm run bench', () => {
+  test('--json --quick gives one document of the sections asked for, each figure beside the floor', () => {
+    const { status, stdout } = bench('--json', '--quick', '--only', 'floor', '--only', 'decisions');
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout) as BenchDocument;
+    expect(document.quick).toBe(true);
+    expect(document.node).toBe(process.version);
+    expect(Object.keys(document.floorNs)).toEqual(['60', '1514']);
+    expect(Object.keys(document.sections)).toEqual(['decisions', 'floor', 'aims']);
+
+    const { floor, decisions } = document.sections;
+    expect(floor?.rows.map(({ frameBytes }) => frameBytes)).toEqual([60, 1514]);
+    const asked = DISCIPLINES.flatMap(({ name }) => [32, 1024, 4096].map((contexts) => [name, contexts]));
+    expect(decisions?.rows.map(({ discipline, contexts }) => [discipline, contexts])).toEqual(asked);
+    for (const row of [...(floor?.rows ?? []), ...(decisions?.rows ?? [])]) {
+      for (const figure of ['nsPerOperation', 'operationsPerSecond', 'floorRatio']) {
+        expect(row[figure]).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  test('a section that there is not is refused with those that there are', () => {
+    const { status, stdout, stderr } = bench('--only', 'flor');
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('--only is "flor", expected the name of a section');
+    for (const { name } of sections) expect(stderr).toContain(name);
+  });
+});
+
+describe('aims', () => {
+  const rowsOf = (name: string, rows: readonly Row[]) => aimRows(new Map([[name, rows]]));
+  const verdictOf = (aims: readonly Row[], text: string) =>
+    aims.find(({ aim }) => String(aim).includes(text))?.verdict;
+  const endToEnd = (packetsPerSecond: number, floorRatio: number, contexts = 32) => ({
+    protection: 'cdna',
+    contexts,
+    frameBytes: 1514,
+    packetsPerSecond,
+    floorRatio,
+  });
+
+  test('nothing measured, nothing judged', () => {
+    for (const { verdict, reached } of aimRows(new Map())) {
+      expect([verdict, reached]).toEqual(['not measured', null]);
+    }
+  });
+
+  test.each([
+    { perSecond: 1_300_000, ratio: 20, verdict: 'met' },
+    { perSecond: 500_000, ratio: 8.9, verdict: 'met' },
+    { perSecond: 500_000, ratio: 9.1, verdict: 'missed' },
+  ])(
+    'cdna with large frames: $perSecond a second at $ratio x is $verdict',
+    ({ perSecond, ratio, verdict }) => {
+      const aims = rowsOf('end-to-end', [endToEnd(perSecond, ratio)]);
+      expect(verdictOf(aims, '1,200,000')).toBe(verdict);
+    },
+  );
+
+  test('many contexts are compared with 32 of the same approach and frame size', () => {
+    const grow = (ratio: number) => rowsOf('end-to-end', [endToEnd(1, 8), endToEnd(1, ratio, 4096)]);
+    expect(verdictOf(grow(19), 'cdna: a packet at 4,096')).toBe('met');
+    expect(verdictOf(grow(21), 'cdna: a packet at 4,096')).toBe('missed');
+  });
+
+  test('the worst row decides', () => {
+    const row = (frameBytes: number, bytesPerPacket: number) => ({
+      protection: 'none',
+      frameBytes,
+      bytesPerPacket,
+    });
+    expect(verdictOf(rowsOf('allocation', [row(60, 3), row(1514, 15)]), 'none: under 16')).toBe('met');
+    expect(verdictOf(rowsOf('allocation', [row(60, 30), row(1514, 3)]), 'none: under 16')).toBe('missed');
+  });
+
+  test('a program that was not built is not judged', () => {
+    const row = { call: 'compare --help', way: 'node dist', milliseconds: null };
+    expect(verdictOf(rowsOf('programs', [row]), 'compare --help (node dist)')).toBe('not measured');
+  });
+});
+
+describe('docs/performance.md', () => {
+  const page = readFileSync(`${root}docs/performance.md`, 'utf8');
+  const document = (rows: readonly Row[]): BenchDocument => ({
+    machine: { cpu: 'a processor', cores: 2, platform: 'linux', arch: 'x64' },
+    node: 'v20.0.0',
+    quick: false,
+    floorNs: {},
+    sections: { floor: { title: 'The floor', rows } },
+  });
+
+  test('has a place for every section, and the aims', () => {
+    const places = [...page.matchAll(/<!-- bench: ([a-z-]+) -->/g)].map(([, name]) => name);
+    expect(places.sort()).toEqual(['aims', ...sections.map(({ name }) => name)].sort());
+  });
+
+  test('gets the tables of what was run, and keeps the others', () => {
+    const row = { frameBytes: 1514, nsPerOperation: 123.4, operationsPerSecond: 8_103_727, floorRatio: 1.01 };
+    const next = withFigures(page, document([row]));
+    expect(next).toContain('| 1,514 | 123 | 8,103,727 | 1.01 x |');
+    expect(next).toContain('a processor, 2 cores, Node 20.0.0');
+    const others = (text: string) => text.replace(/<!-- bench: floor -->[\s\S]*<!-- \/bench: floor -->/, '');
+    expect(others(next)).toBe(others(page));
+    expect(withFigures(next, document([row]))).toBe(next);
+  });
+
+  test('a block that does not end is refused', () => {
+    expect(() => withFigures('<!-- bench: floor -->', document([]))).toThrow('no <!-- /bench: floor -->');
+  });
+});
