@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { EXPERIMENTS, type Experiment, type ExperimentOutcome } from '../experiments/index.js';
+import { EXPERIMENTS, type Experiment } from '../experiments/index.js';
+import type { FinishedExperiment, ReproduceCall } from '../experiments/reproduce-page.js';
 import { Threads } from '../experiments/threads.js';
-import { AtomicFile } from '../report/atomic-file.js';
+import { writeTogether } from '../report/output-files.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
+import { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
@@ -19,10 +19,18 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     );
   }
   const seed = seedOf(options.seed);
-  const outcomes = await runAll(experiments, dataPath, seed, io);
   const out = text(options.out);
-  const written =
-    out === undefined ? [] : outcomes.map(({ experiment, outcome }) => write(out, experiment, outcome));
+  const repeat = again(io, name, dataPath, seed);
+  const interruption = new Interruption();
+  interruption.listen();
+  let outcomes: readonly FinishedExperiment[];
+  let written: readonly string[] = [];
+  try {
+    outcomes = await runAll(experiments, dataPath, seed, io, interruption);
+    if (out !== undefined) written = await writeAll(out, outcomes, { seed, repeat, dataPath }, interruption);
+  } finally {
+    interruption.close();
+  }
   if (options.json === true) {
     const documents = outcomes.map(({ outcome }) => outcome.document);
     io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
@@ -32,15 +40,10 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
       if (!outcome.asStored) io.out(`${experiment.name}: not what the stored result says\n`);
     }
     for (const path of written) io.out(`wrote ${path}\n`);
-    io.out(`again: ${again(io, name, dataPath, seed)}\n`);
+    io.out(`again: ${repeat}\n`);
   }
   return outcomes.every(({ outcome }) => outcome.asStored) ? 0 : 1;
 };
-
-interface Finished {
-  readonly experiment: Experiment;
-  readonly outcome: ExperimentOutcome;
-}
 
 /** All at once: their tasks share the threads, and the line shows the one that moved last. */
 async function runAll(
@@ -48,12 +51,13 @@ async function runAll(
   dataPath: string | undefined,
   seed: number,
   io: CliIo,
-): Promise<Finished[]> {
+  interruption: Interruption,
+): Promise<FinishedExperiment[]> {
   const line = new ProgressLine(io);
   const threads = new Threads();
   const fractions = experiments.map(() => 0);
   try {
-    return await Promise.all(
+    const running = Promise.all(
       experiments.map(async (experiment, index) => {
         const progress = (fraction: number, step: string) => {
           fractions[index] = fraction;
@@ -66,6 +70,8 @@ async function runAll(
         return { experiment, outcome };
       }),
     );
+    // Threads do not hear signals; they are ended below, whatever they are doing.
+    return await interruption.cutShort(running);
   } finally {
     line.clear();
     await threads.close();
@@ -80,13 +86,23 @@ function chosen(name: string): readonly Experiment[] {
   throw new UsageError(`experiment is "${name}", expected one of: ${names}, all`);
 }
 
-function write(folder: string, experiment: Experiment, outcome: ExperimentOutcome): string {
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${experiment.name}.json`);
-  const file = new AtomicFile(path);
-  file.text(`${JSON.stringify(outcome.document, null, 2)}\n`);
-  file.commit();
-  return path;
+/** A document an experiment, and one report to look at. */
+async function writeAll(
+  folder: string,
+  finished: readonly FinishedExperiment[],
+  call: ReproduceCall,
+  interruption: Interruption,
+): Promise<string[]> {
+  const { reproducePage } = await import('../experiments/reproduce-page.js');
+  const page = await reproducePage(finished, call);
+  await interruption.breathe();
+  return writeTogether(folder, [
+    ...finished.map(({ experiment, outcome }) => ({
+      name: `${experiment.name}.json`,
+      text: `${JSON.stringify(outcome.document, null, 2)}\n`,
+    })),
+    { name: 'reproduce.html', text: page },
+  ]);
 }
 
 function again(io: CliIo, name: string, dataPath: string | undefined, seed: number): string {

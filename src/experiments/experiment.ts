@@ -17,6 +17,8 @@ export interface ExperimentRequest {
 /** What an experiment found, for people and for programs. */
 export interface ExperimentOutcome {
   readonly text: string;
+  /** What came of it, in a sentence or two, for the head of the report. */
+  readonly answer?: string;
   /** A plain object; keys carry units. */
   readonly document: object;
   /** What the report shows of it. */

@@ -29,7 +29,7 @@ export interface ComparedFigure extends ReferenceFigure {
 }
 
 /** Shares of the CPU are compared in points: a share of nearly nothing has no useful ratio. */
-const SHARE_UNIT = '% of CPU';
+export const SHARE_UNIT = '% of CPU';
 
 /** @param values ours, one for each seed */
 export function compareFigure(

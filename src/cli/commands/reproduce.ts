@@ -6,7 +6,10 @@ export const reproduceCommand: CommandEntry = {
   options: [
     ['--data <file>', 'measurements of a machine of your own (CSV), for iommu-hardware'],
     ['--seed <number>', 'seed of everything random (default: 1, that of the stored results)'],
-    ['--out <dir>', 'also write the result of each as NAME.json to this folder'],
+    [
+      '--out <dir>',
+      'also write the result of each as NAME.json, and reproduce.html, a report to look at, into DIR',
+    ],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],
   load: async () => (await import('../reproduce-action.js')).reproduceAction,

@@ -98,7 +98,7 @@ export function measurePoint(
 }
 
 /** Which of ours stands beside a row of the paper. There is one model of a card, so both Xen rows meet the same. */
-const APPROACH_OF: Readonly<Record<PublishedRow['system'], string>> = {
+export const APPROACH_OF: Readonly<Record<PublishedRow['system'], string>> = {
   'Xen (Intel)': 'driver-domain',
   'Xen (RiceNIC)': 'driver-domain',
   CDNA: 'cdna',

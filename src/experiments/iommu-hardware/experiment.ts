@@ -1,5 +1,6 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
+import { iommuHardwareAnswer, iommuHardwareFigures } from './figures.js';
 import { HardwareDataError, SHIPPED_DATA } from './index.js';
 import { printIommuHardware } from './print.js';
 
@@ -8,7 +9,7 @@ export const iommuHardware: Experiment = {
   name: 'iommu-hardware',
   question: 'does the emulated IOMMU slow DMA down as real ones do?',
   takesData: true,
-  async run({ dataPath, seed, threads, progress }) {
+  async run({ dataPath, seed, repeat, threads, progress }) {
     const files = dataPath === undefined ? SHIPPED_DATA : [dataPath];
     const outcomes = await threads.each(
       'iommu-hardware/file',
@@ -23,9 +24,10 @@ export const iommuHardware: Experiment = {
     if (first === undefined) throw new Error('an experiment without data');
     return {
       text: results.map(printIommuHardware).join('\n\n'),
+      answer: results.map(iommuHardwareAnswer).join(' '),
       // One file, one result; the shipped ones together are a list.
       document: results.length === 1 ? first : { experiment: this.name, results },
-      figures: [],
+      figures: results.flatMap((result) => iommuHardwareFigures(result, repeat)),
       asStored:
         dataPath !== undefined || isAsStored(new URL('./result.json', import.meta.url), seed, results),
     };

@@ -58,12 +58,16 @@ function sizeOf({ head }: DrawnPlot): { readonly width: number; readonly height:
 
 /** Without what a page does not need: names of roles, fonts that are the page's, frames that are not drawn. */
 function lean(svg: string): string {
-  return svg
-    .replaceAll(/<path class="foreground"[^>]*display="none"[^>]*\/>/gu, '')
-    .replaceAll(/<path class="background"(?![^>]*(?:fill|stroke)=)[^>]*\/>/gu, '')
-    .replaceAll(/ (?:role|aria-[a-z]+|pointer-events|font-family|stroke-miterlimit)="[^"]*"/gu, '')
-    .replaceAll(/ (?:stroke-width|opacity)="1"/gu, '')
-    .replaceAll(' font-weight="normal"', '');
+  return (
+    svg
+      .replaceAll(/<path class="foreground"[^>]*display="none"[^>]*\/>/gu, '')
+      .replaceAll(/<path class="background"(?![^>]*(?:fill|stroke)=)[^>]*\/>/gu, '')
+      .replaceAll(/ (?:role|aria-[a-z]+|pointer-events|font-family|stroke-miterlimit)="[^"]*"/gu, '')
+      .replaceAll(/ (?:stroke-width|opacity)="1"/gu, '')
+      .replaceAll(' font-weight="normal"', '')
+      // A dash is for lines; around the filled mark of a legend it is a notch.
+      .replaceAll(/(role-legend-symbol"><path [^>]*fill="[^>]*) stroke-dasharray="[^"]*"/gu, '$1')
+  );
 }
 
 /** Colours by the names that the page gives them. */

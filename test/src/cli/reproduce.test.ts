@@ -34,7 +34,7 @@ describe('cdna-nic reproduce', () => {
     expect(document.points).toHaveLength(8);
     expect(Object.keys(document.summary)).toEqual(['rows', 'medianAbsError', 'p95AbsError', 'maxAbsError']);
     expect(document.summary.rows).toBe(4);
-    expect(readdirSync(join(folder, 'out'))).toEqual(['iommu-hardware.json']);
+    expect(readdirSync(join(folder, 'out'))).toEqual(['iommu-hardware.json', 'reproduce.html']);
     expect(JSON.parse(readFileSync(join(folder, 'out', 'iommu-hardware.json'), 'utf8'))).toEqual(document);
   });
 

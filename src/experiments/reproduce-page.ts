@@ -1,0 +1,80 @@
+import { html } from '../report/html/markup.js';
+import { pageHtml, type ReportPage } from '../report/html/page.js';
+import type { Experiment, ExperimentOutcome } from './experiment.js';
+
+/** An experiment that has been run. */
+export interface FinishedExperiment {
+  readonly experiment: Experiment;
+  readonly outcome: ExperimentOutcome;
+}
+
+/** How the experiments were asked for. */
+export interface ReproduceCall {
+  readonly seed: number;
+  readonly repeat: string;
+  /** The user's own measurements, if there were any: then there is no stored result to compare with. */
+  readonly dataPath: string | undefined;
+}
+
+/** The report of `reproduce` as one HTML file. */
+export async function reproducePage(
+  finished: readonly FinishedExperiment[],
+  call: ReproduceCall,
+): Promise<string> {
+  return pageHtml(describeReproduction(finished, call));
+}
+
+/** What the report says and shows, before it is drawn. */
+export function describeReproduction(
+  finished: readonly FinishedExperiment[],
+  { seed, repeat, dataPath }: ReproduceCall,
+): ReportPage {
+  const [only] = finished;
+  const isOne = finished.length === 1 && only !== undefined;
+  return {
+    command: 'reproduce',
+    title: isOne ? `Experiment ${only.experiment.name}` : 'Experiments of the field, repeated',
+    question: isOne
+      ? asQuestion(only.experiment.question)
+      : 'What do the published experiments give on the emulated machine, and how far is that from what was published or measured?',
+    setting: `${finished.map(({ experiment }) => experiment.name).join(', ')}; seed ${seed}${
+      dataPath === undefined ? '' : `; measurements from ${dataPath}`
+    }.`,
+    answer: answerOf(finished, dataPath),
+    repeat,
+    seed,
+    sections: finished.map(({ experiment, outcome }) => ({
+      id: `experiment-${experiment.name}`,
+      title: isOne ? 'Figures' : experiment.name,
+      text: isOne ? [] : [asQuestion(experiment.question)],
+      figures: outcome.figures.map((figure) => ({ ...figure, id: ownId(experiment.name, figure.id) })),
+      more: html`<details><summary>All that ${experiment.name} prints</summary><div class="scroll" tabindex="0" role="region" aria-label="Text of ${experiment.name}"><pre class="report">${outcome.text}</pre></div></details>
+`,
+    })),
+  };
+}
+
+function answerOf(finished: readonly FinishedExperiment[], dataPath: string | undefined): string[] {
+  const answers = finished.flatMap(({ experiment, outcome }) => {
+    if (outcome.answer === undefined) return [];
+    return [finished.length === 1 ? outcome.answer : `${experiment.name}: ${outcome.answer}`];
+  });
+  if (dataPath !== undefined) return answers;
+  const changed = finished
+    .filter(({ outcome }) => !outcome.asStored)
+    .map(({ experiment }) => experiment.name);
+  const stored =
+    changed.length === 0
+      ? 'Nothing differs from the stored results, which are those of seed 1.'
+      : `Not what the stored results say: ${changed.join(', ')}.`;
+  return [...answers, stored];
+}
+
+/** Figures of several experiments stand in one page. */
+function ownId(experiment: string, id: string): string {
+  return id.startsWith(experiment) ? id : `${experiment}-${id}`;
+}
+
+function asQuestion(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
