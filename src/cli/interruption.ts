@@ -16,12 +16,15 @@ export class Interrupted extends Error {
 
 /**
  * Hears signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
- * signal in, and throws if there was one, so that whoever holds files can take them away.
+ * signal in, and throws if there was one, so that whoever holds files can take them away. Who waits for work that
+ * others do (threads) waits through `cutShort`.
  */
 export class Interruption {
   #signal: 'SIGINT' | 'SIGTERM' | undefined;
+  #heard: (() => void) | undefined;
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.#signal ??= signal === 'SIGTERM' ? 'SIGTERM' : 'SIGINT';
+    this.#heard?.();
   };
 
   listen(): void {
@@ -38,5 +41,23 @@ export class Interruption {
   async breathe(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#signal !== undefined) throw new Interrupted(this.#signal);
+  }
+
+  /**
+   * What `work` comes to. When a signal comes first it is not waited for any longer; whoever does the work is then to
+   * be stopped.
+   * @throws Interrupted
+   */
+  async cutShort<T>(work: Promise<T>): Promise<T> {
+    const signal = new Promise<void>((resolve) => {
+      this.#heard = resolve;
+    });
+    if (this.#signal !== undefined) this.#heard?.();
+    const first = await Promise.race([work.then((result) => ({ result })), signal]);
+    if (first !== undefined) return first.result;
+    // Work that fails because it was stopped has nothing to say any more.
+    work.catch(() => undefined);
+    await this.breathe();
+    throw new Error('a signal was heard and is gone');
   }
 }

@@ -9,8 +9,10 @@ import { cellNumbers } from './print.js';
 import { type IsolationCell, type IsolationResult, MAIN_DISCIPLINE, MAIN_HOSTILITY } from './reproduce.js';
 
 /** Room for the longest name of a row, and the gap between panels, px. */
-const NAME_PIXELS = 125;
+const NAME_PIXELS = 152;
 const GAP_PIXELS = 14;
+/** Labels and title of the axis on the left, and what labels below reach over. */
+const LEFT_PIXELS = 80;
 const DECADES_US = [10, 100, 1_000, 10_000];
 
 /** Of which approach the disciplines are shown, and one behind which there is nothing for them to decide. */
@@ -236,7 +238,7 @@ function shares(
     scale: { domain: GUEST_NAMES, range: range.slice(0, GUEST_NAMES.length) },
   });
   const names = cells.map(({ discipline }) => discipline);
-  const grid = panelGrid(names.length, width);
+  const grid = panelGrid(names.length, width, LEFT_PIXELS);
   return {
     data: { values },
     ...panelsOf('discipline', names, grid),

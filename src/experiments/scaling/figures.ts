@@ -217,9 +217,16 @@ function both(title: string, description: string, spec: (width: PlotWidth) => To
   return bothWidths((width) => ({ title, description, spec: spec(width) }));
 }
 
+/** Headings: a strategy of the IOMMU by its own name, which is short enough. */
+const headingOf = (approach: string) => approach.replace('iommu:', '');
 const APPROACH_NAMES = APPROACHES.map(({ name }) => name);
-/** Numbers of guests below an axis: all where there is room. */
-const TICKS: Readonly<Record<PlotWidth, readonly number[]>> = { wide: GUESTS, narrow: [4, 64, 1024] };
+/** Numbers of guests below an axis: as many as there is room for. */
+const TICKS: Readonly<Record<PlotWidth, readonly number[]>> = {
+  wide: [1, 4, 16, 64, 1024],
+  narrow: [1, 16, 1024],
+};
+/** Labels and title of the axis on the left, and what labels below reach over. */
+const LEFT_PIXELS = 105;
 const SHAPES = ['circle', 'square', 'diamond'];
 
 /** A line a kind, told apart by dash and by the shape of its points; a panel an approach. */
@@ -250,6 +257,7 @@ function panels(
           format: 'd',
           grid: false,
           labelOverlap: false,
+          labelFlush: true,
           labelFontSize: 8,
         },
       },
@@ -305,10 +313,16 @@ function inPanels(
   spec: (size: { readonly width: number; readonly height: number }) => object,
 ): TopLevelSpec {
   const names = APPROACH_NAMES.filter((name) => marks.some(({ approach }) => approach === name));
-  const grid = panelGrid(names.length, width);
+  const grid = panelGrid(names.length, width, LEFT_PIXELS);
   return {
-    data: { values: marks.map((mark) => ({ ...mark, value: Number(mark.value.toPrecision(5)) })) },
-    ...panelsOf('approach', names, grid),
+    data: {
+      values: marks.map((mark) => ({
+        ...mark,
+        approach: headingOf(mark.approach),
+        value: Number(mark.value.toPrecision(5)),
+      })),
+    },
+    ...panelsOf('approach', names.map(headingOf), grid),
     spec: spec({ width: grid.width, height: grid.height }),
   } as TopLevelSpec;
 }

@@ -83,6 +83,8 @@ export type ScalingSample =
 
 /** Both runs of one machine with one seed. */
 export function sampleMachine(approach: string, guests: number, seed: number): ScalingSample {
+  // A name that does not exist is a mistake of ours, not a limit of something.
+  protectionWith(approach, seed);
   try {
     return { greedy: greedySample(approach, guests, seed), quiet: quietSample(approach, guests, seed) };
   } catch (error) {
