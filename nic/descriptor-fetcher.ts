@@ -34,12 +34,10 @@ export class DescriptorFetcher {
   readonly #contexts: readonly Context[];
   readonly #batch: number;
   readonly #dmaClient: number;
-  readonly #buffers: Uint8Array[] = [];
-  readonly #counts: number[] = [];
-  readonly #contextOf: number[] = [];
-  readonly #directionOf: Direction[] = [];
-  readonly #freeSlots: number[] = [];
-  readonly #underWay: { transmit: Uint8Array; receive: Uint8Array };
+  // A place for each ring: one batch of it is under way at most.
+  readonly #bytes: Uint8Array;
+  readonly #counts: Int32Array;
+  readonly #underWay: Uint8Array;
   readonly #fetchedRow: Float64Array;
 
   constructor(
@@ -56,15 +54,17 @@ export class DescriptorFetcher {
     this.#outlets = outlets;
     this.#batch = batch;
     this.#fetchedRow = fetchedRow;
-    this.#underWay = { transmit: new Uint8Array(contexts.length), receive: new Uint8Array(contexts.length) };
-    this.#dmaClient = dma.register((slot, status) => this.#onDone(slot, status));
+    this.#bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
+    this.#counts = new Int32Array(contexts.length * 2);
+    this.#underWay = new Uint8Array(contexts.length * 2);
+    this.#dmaClient = dma.register((place, status) => this.#onDone(place, status));
   }
 
   /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
   consider(context: Context, direction: Direction): void {
     const ring = direction === 'transmit' ? context.transmit : context.receive;
-    const underWay = direction === 'transmit' ? this.#underWay.transmit : this.#underWay.receive;
-    if (underWay[context.index] === 1 || context.state !== 'open') return;
+    const place = placeOf(context, direction);
+    if (this.#underWay[place] === 1 || context.state !== 'open') return;
     const count = ring.fetchable(this.#batch);
     if (count === 0) return;
     // Enough on the card to go on with: wait for a full batch, unless the ring's end cuts it short.
@@ -72,31 +72,26 @@ export class DescriptorFetcher {
     const enough = ring.available >= this.#batch && !this.#client.starved(context, direction);
     if (count < this.#batch && count < untilEnd && enough) return;
 
-    const slot = this.#freeSlots.pop() ?? this.#newSlot();
-    const buffer = this.#buffers[slot];
-    if (buffer === undefined) throw new Error('fetch slot without a buffer');
-    this.#counts[slot] = count;
-    this.#contextOf[slot] = context.index;
-    this.#directionOf[slot] = direction;
-    underWay[context.index] = 1;
+    this.#counts[place] = count;
+    this.#underWay[place] = 1;
     const address = ring.addressOf(ring.requested);
     ring.requested = (ring.requested + count) >>> 0;
     this.#dma.read(
       this.#dmaClient,
-      slot,
+      place,
       context.index,
       context.requesterId,
       address,
       count * DESCRIPTOR_BYTES,
-      buffer,
-      0,
+      this.#bytes,
+      this.#offsetOf(place),
     );
   }
 
   /** The context was stopped: what is under way for it will be cancelled. */
   forget(context: Context): void {
-    this.#underWay.transmit[context.index] = 0;
-    this.#underWay.receive[context.index] = 0;
+    this.#underWay[placeOf(context, 'transmit')] = 0;
+    this.#underWay[placeOf(context, 'receive')] = 0;
   }
 
   checkInvariants(): void {
@@ -104,34 +99,32 @@ export class DescriptorFetcher {
       for (const direction of ['transmit', 'receive'] as const) {
         const ring = context[direction];
         const coming = ring.requested !== ring.fetched;
-        if (context.state === 'open' && coming !== (this.#underWay[direction][context.index] === 1))
+        if (context.state === 'open' && coming !== (this.#underWay[placeOf(context, direction)] === 1))
           throw new Error(`descriptors of context ${context.index} are on their way and nobody asked`);
       }
     }
   }
 
-  #newSlot(): number {
-    this.#buffers.push(new Uint8Array(this.#batch * DESCRIPTOR_BYTES));
-    return this.#buffers.length - 1;
+  #offsetOf(place: number): number {
+    return place * this.#batch * DESCRIPTOR_BYTES;
   }
 
-  #onDone(slot: number, status: DmaStatus): void {
-    this.#freeSlots.push(slot);
+  #onDone(place: number, status: DmaStatus): void {
     if (status === DMA_CANCELLED) return;
-    const context = this.#contexts[this.#contextOf[slot] ?? 0];
-    const direction = this.#directionOf[slot] ?? 'transmit';
-    const buffer = this.#buffers[slot];
-    if (context === undefined || buffer === undefined) throw new Error('fetch slot without a context');
+    const context = this.#contexts[place >>> 1];
+    if (context === undefined) throw new Error('descriptors of a context that does not exist');
+    const direction: Direction = (place & 1) === 0 ? 'transmit' : 'receive';
     const ring = direction === 'transmit' ? context.transmit : context.receive;
-    (direction === 'transmit' ? this.#underWay.transmit : this.#underWay.receive)[context.index] = 0;
+    this.#underWay[place] = 0;
     if (status === DMA_ABORTED) {
       this.#client.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
       return;
     }
-    const count = this.#counts[slot] ?? 0;
+    const count = this.#counts[place] ?? 0;
+    const offset = this.#offsetOf(place);
     const firstIndex = ring.fetched;
     for (let index = 0; index < count; index += 1) {
-      if (!this.#acceptOne(context, direction, ring, buffer, index * DESCRIPTOR_BYTES)) return;
+      if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
     }
     this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
     this.#outlets.descriptor(context.index, direction, firstIndex, count, 'fetched');
@@ -139,13 +132,8 @@ export class DescriptorFetcher {
     this.consider(context, direction);
   }
 
-  #acceptOne(
-    context: Context,
-    direction: Direction,
-    ring: DescriptorRing,
-    bytes: Uint8Array,
-    at: number,
-  ): boolean {
+  #acceptOne(context: Context, direction: Direction, ring: DescriptorRing, at: number): boolean {
+    const bytes = this.#bytes;
     const sequence = readU32(bytes, at + 12);
     if (context.sequenceChecking) {
       // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
@@ -169,4 +157,9 @@ export class DescriptorFetcher {
     this.#client.fault(context, direction, 'chain-too-long', longest);
     return false;
   }
+}
+
+/** Number of a ring: two a context. */
+function placeOf(context: Context, direction: Direction): number {
+  return context.index * 2 + (direction === 'transmit' ? 0 : 1);
 }

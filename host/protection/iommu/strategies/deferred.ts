@@ -15,10 +15,25 @@ export interface DeferredOptions {
   readonly pinUntilFlush: boolean;
 }
 
-interface Waiting {
-  readonly iova: number;
-  readonly pages: number;
-  readonly firstFrame: number;
+/** Ranges that wait for one flush. Batches come again and again, so they are used again. */
+class Batch {
+  readonly iova: Float64Array;
+  readonly pages: Int32Array;
+  readonly firstFrame: Int32Array;
+  count = 0;
+
+  constructor(entries: number) {
+    this.iova = new Float64Array(entries);
+    this.pages = new Int32Array(entries);
+    this.firstFrame = new Int32Array(entries);
+  }
+
+  add(iova: number, pages: number, firstFrame: number): void {
+    this.iova[this.count] = iova;
+    this.pages[this.count] = pages;
+    this.firstFrame[this.count] = firstFrame;
+    this.count += 1;
+  }
 }
 
 /**
@@ -33,7 +48,8 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   readonly #options: DeferredOptions;
   readonly #onTimer: number;
   readonly #timerWork: () => void;
-  #queue: Waiting[] = [];
+  readonly #spare: Batch[] = [];
+  #queue: Batch;
   #timer: number | undefined;
   #port: ContextPort | undefined;
   #flushes = 0;
@@ -42,9 +58,10 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   constructor(space: GuestSpace, options: DeferredOptions) {
     this.#space = space;
     this.#options = options;
+    this.#queue = new Batch(options.queueEntries);
     const { kernel, processor, hypervisor } = space.parts;
     this.#timerWork = () => {
-      if (this.#queue.length === 0) return;
+      if (this.#queue.count === 0) return;
       this.#timerFlushes += 1;
       this.#flush();
     };
@@ -69,8 +86,8 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
     if (!this.#options.pinUntilFlush) space.unpin(firstFrame, pages);
-    this.#queue.push({ iova, pages, firstFrame });
-    if (this.#queue.length >= this.#options.queueEntries) this.#flush();
+    this.#queue.add(iova, pages, firstFrame);
+    if (this.#queue.count >= this.#options.queueEntries) this.#flush();
     else this.#timer ??= space.parts.kernel.schedule(this.#options.timeoutNs, this.#onTimer);
   }
 
@@ -101,7 +118,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     return {
       deferredFlushes: this.#flushes,
       deferredTimerFlushes: this.#timerFlushes,
-      staleRanges: this.#queue.length,
+      staleRanges: this.#queue.count,
     };
   }
 
@@ -112,18 +129,21 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     this.#space.driver.waitCharged();
   }
 
-  #takeQueue(): readonly Waiting[] {
+  #takeQueue(): Batch {
     if (this.#timer !== undefined) this.#space.parts.kernel.cancel(this.#timer);
     this.#timer = undefined;
     const batch = this.#queue;
-    this.#queue = [];
+    this.#queue = this.#spare.pop() ?? new Batch(this.#options.queueEntries);
     return batch;
   }
 
-  #release(batch: readonly Waiting[]): void {
-    for (const { iova, pages, firstFrame } of batch) {
-      this.#space.address.iovas.free(iova, pages);
-      if (this.#options.pinUntilFlush) this.#space.unpin(firstFrame, pages);
+  #release(batch: Batch): void {
+    for (let index = 0; index < batch.count; index += 1) {
+      const pages = batch.pages[index] ?? 0;
+      this.#space.address.iovas.free(batch.iova[index] ?? 0, pages);
+      if (this.#options.pinUntilFlush) this.#space.unpin(batch.firstFrame[index] ?? 0, pages);
     }
+    batch.count = 0;
+    this.#spare.push(batch);
   }
 }
