@@ -1,4 +1,5 @@
 import type { Certainty } from '../../host/cpu/costs.js';
+import type { ReportFigure } from '../report/html/figure.js';
 
 /** Something that was published in words, and whether it is so here. */
 export interface CheckedStatement {
@@ -21,4 +22,33 @@ export function printStatements(statements: readonly CheckedStatement[]): string
         `${holds ? 'holds  ' : 'FAILS  '} ${statement} [${certainty}] ${source}\n         ${test}: ${ours}`,
     )
     .join('\n');
+}
+
+/** The statements as a table of a report. */
+export function statementsFigure(
+  statements: readonly CheckedStatement[],
+  about: Pick<ReportFigure, 'id' | 'repeat' | 'parameters'>,
+): ReportFigure {
+  return {
+    ...about,
+    title: 'What was said in words',
+    sentence: `${statementsAnswer(statements)} Each line says what was looked at, and the numbers that decide it.`,
+    table: {
+      heads: ['statement', 'source', 'sure', 'looked at', 'here', 'ours'],
+      rows: statements.map(({ statement, source, certainty, test, holds, ours }) => [
+        statement,
+        source,
+        `[${certainty}]`,
+        test,
+        holds ? 'holds' : 'fails',
+        ours,
+      ]),
+    },
+  };
+}
+
+/** How many of them hold, in a sentence. */
+export function statementsAnswer(statements: readonly CheckedStatement[]): string {
+  const holding = statements.filter(({ holds }) => holds).length;
+  return `Of ${statements.length} published statements ${holding} hold here.`;
 }

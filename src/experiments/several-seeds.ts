@@ -33,3 +33,10 @@ export function spreadText({ mean: middle, least, most }: Spread, digits = 1): s
 export function plainText(value: number, digits: number): string {
   return value.toFixed(digits).replace(/^-(0(\.0+)?)$/u, '$1');
 }
+
+/** `12 to 34`, from the least to the most, whole numbers; one number where they are the same. */
+export function spanText(values: readonly number[]): string {
+  const low = plainText(Math.min(...values), 0);
+  const high = plainText(Math.max(...values), 0);
+  return low === high ? low : `${low} to ${high}`;
+}

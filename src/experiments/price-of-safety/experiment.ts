@@ -1,6 +1,6 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
-import { priceOfSafetyFigures } from './figures.js';
+import { priceOfSafetyAnswer, priceOfSafetyFigures } from './figures.js';
 import { printPriceOfSafety } from './print.js';
 import { balloonTasks, loadTasks, priceOfSafetyResult, priceTasks } from './reproduce.js';
 
@@ -27,6 +27,7 @@ export const priceOfSafety: Experiment = {
     const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
     return {
       text: printPriceOfSafety(result),
+      answer: priceOfSafetyAnswer(result),
       document: result,
       figures: priceOfSafetyFigures(result, repeat),
       asStored,

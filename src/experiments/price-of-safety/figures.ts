@@ -1,7 +1,9 @@
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import { type DotRow, dotPanels, type StackRow, stackPanels } from '../approach-panels.js';
+import { statementsAnswer, statementsFigure } from '../checked-statement.js';
 import { titleOf } from '../mapping-approaches.js';
-import { spreadText } from '../several-seeds.js';
+import { publishedFigure } from '../published-plot.js';
+import { spanText, spreadText } from '../several-seeds.js';
 import { BALLOON } from './balloon.js';
 import { balloonFigure, pinnedFigure } from './balloon-figures.js';
 import {
@@ -10,6 +12,7 @@ import {
   FULL_WINDOW_NS,
   MESSAGES,
   SETTINGS,
+  type Setting,
   VIRTUALIZATION_STEPS,
   WARM_UP_NS,
   WINDOW_NS,
@@ -28,7 +31,25 @@ export function priceOfSafetyFigures(result: PriceOfSafetyResult, repeat: string
     fullFigure(result.points, repeat, parameters),
     pinnedFigure(result.balloon, repeat, parameters),
     balloonFigure(result.balloon, repeat, parameters),
+    publishedFigure(result.figures, { id: 'price-published', repeat, parameters }),
+    statementsFigure(result.statements, { id: 'price-statements', repeat, parameters }),
   ];
+}
+
+/** What came of it, in a few sentences. */
+export function priceOfSafetyAnswer({ points, balloon, statements }: PriceOfSafetyResult): string {
+  const risesOn = (setting: Setting, approach: string) =>
+    rangeOf(
+      points.filter((one) => one.setting === setting),
+      approach,
+    );
+  const direct = balloon.find(({ approach }) => approach === 'iommu:direct-map');
+  return (
+    `At one rate of frames single-use takes ${risesOn('metal', 'iommu:single-use')} % more CPU on the metal and ` +
+    `${risesOn('hypervisor', 'iommu:single-use')} % more under the hypervisor, CDNA's software ` +
+    `${risesOn('hypervisor', 'cdna')} %, persistent and direct-map ` +
+    `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_frames.most} frames and gives the balloon ${direct?.reclaimed.most}. ${statementsAnswer(statements)}`
+  );
 }
 
 const PANELS = SETTINGS.flatMap((setting) => CASES.map((one) => panelOf({ setting, ...one })));
@@ -158,10 +179,9 @@ function parametersOf({ seed, seeds }: PriceOfSafetyResult): FigureParameter[] {
 }
 
 function rangeOf(points: readonly PricePoint[], approach: string): string {
-  const rises = points
-    .filter((one) => one.approach === approach)
-    .map(({ rise_percent }) => rise_percent.mean);
-  return `${Math.abs(Math.min(...rises)).toFixed(0)} to ${Math.max(...rises).toFixed(0)}`;
+  return spanText(
+    points.filter((one) => one.approach === approach).map(({ rise_percent }) => rise_percent.mean),
+  );
 }
 
 function signed(percent: number): string {

@@ -1,5 +1,6 @@
 import type { CheckedStatement } from '../checked-statement.js';
 import { type ComparedFigure, compareFigure } from '../reference-figure.js';
+import { spanText } from '../several-seeds.js';
 import type { BalloonPoint } from './balloon.js';
 import { SETTINGS } from './bench.js';
 import { CANDIDATES, type MeasuredPrice, mostRises, type PricePoint } from './measure.js';
@@ -113,7 +114,7 @@ export function priceStatements(
       certainty: 'M',
       test: 'CPU rises less under deferred than under single-use, every case',
       holds: lazy.every((rise, index) => rise < (strict[index] ?? 0)),
-      ours: `${spanOf(lazy)} % against ${spanOf(strict)} %`,
+      ours: `${spanText(lazy)} % against ${spanText(strict)} %`,
     },
     {
       statement: 'Shadow buffers cost 0 to 25 % of the throughput without an IOMMU.',
@@ -122,7 +123,7 @@ export function priceStatements(
       test: 'frames a second of a full core under shadow-copy, every case',
       // A poll of 64 frames is what a window is exact to.
       holds: shadow.every((percent) => percent < 25 && percent > -2),
-      ours: `${spanOf(shadow)} % fewer`,
+      ours: `${spanText(shadow)} % fewer`,
     },
     {
       statement: 'Whoever pins what is in flight keeps devices off frames that have a new owner.',
@@ -147,8 +148,4 @@ function the(
   const found = points.find((one) => one.approach === approach && isCase(one));
   if (found === undefined) throw new Error(`there is no such point of ${approach}`);
   return found;
-}
-
-function spanOf(values: readonly number[]): string {
-  return `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
 }

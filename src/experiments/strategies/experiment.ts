@@ -1,6 +1,6 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
-import { strategiesFigures } from './figures.js';
+import { strategiesAnswer, strategiesFigures } from './figures.js';
 import { printStrategies } from './print.js';
 import { strategiesResult, strategyTasks } from './reproduce.js';
 
@@ -18,6 +18,7 @@ export const strategies: Experiment = {
     const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
     return {
       text: printStrategies(result),
+      answer: strategiesAnswer(result),
       document: result,
       figures: strategiesFigures(result, repeat),
       asStored,

@@ -1,7 +1,9 @@
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import { type BoxRow, boxPanels, type DotRow, dotPanels } from '../approach-panels.js';
+import { statementsAnswer, statementsFigure } from '../checked-statement.js';
 import { titleOf } from '../mapping-approaches.js';
-import { plainText, type Spread, spreadText } from '../several-seeds.js';
+import { publishedFigure } from '../published-plot.js';
+import { plainText, type Spread, spanText, spreadText } from '../several-seeds.js';
 import { APPROACHES, type StrategyPoint } from './measure.js';
 import type { StrategiesResult } from './reproduce.js';
 import { WARM_UP_NS, WORKLOADS } from './workloads.js';
@@ -61,7 +63,23 @@ export function strategiesFigures(result: StrategiesResult, repeat: string): Rep
   return [
     ...MEASURES.map((measure) => measureFigure(measure, result.points, repeat, parameters)),
     latencyFigure(result, repeat, parameters),
+    publishedFigure(result.figures, { id: 'strategies-published', repeat, parameters }),
+    statementsFigure(result.statements, { id: 'strategies-statements', repeat, parameters }),
   ];
+}
+
+/** What came of it, in a few sentences. */
+export function strategiesAnswer({ points, statements }: StrategiesResult): string {
+  const costs = (approach: string) => {
+    const all = points.filter((point) => point.approach === approach);
+    const ns = all.map(({ protection_ns_per_frame }) => protection_ns_per_frame.mean);
+    return spanText(ns);
+  };
+  return (
+    `Over the workloads protection costs a frame ${costs('iommu:single-use')} ns of CPU with single-use, ` +
+    `${costs('iommu:shared')} with shared, ${costs('cdna')} with software and ${costs('iommu:persistent')} with persistent ` +
+    `mappings. ${statementsAnswer(statements)}`
+  );
 }
 
 function measureFigure(

@@ -14,6 +14,9 @@ const stored = JSON.parse(
 const pointsOf = (setting: string, approach: string) =>
   stored.points.filter((point) => point.setting === setting && point.approach === approach);
 
+/** Figures that are drawn from the points; behind them stand what was published, and a table. */
+const PLOTS = 4;
+
 describe('the stored result', () => {
   it('has every strategy, size and direction, with and without a hypervisor', () => {
     for (const setting of ['metal', 'hypervisor']) {
@@ -65,9 +68,18 @@ describe('the stored result', () => {
 
   it('draws a panel for everything that its tables list', async () => {
     const figures = priceOfSafetyFigures(stored, 'cdna-nic reproduce price-of-safety --seed 1');
-    expect(figures.map(({ id }) => id)).toEqual(['price-cpu', 'price-full', 'price-pinned', 'price-balloon']);
-    for (const { plot, table } of figures) {
+    expect(figures.map(({ id }) => id)).toEqual([
+      'price-cpu',
+      'price-full',
+      'price-pinned',
+      'price-balloon',
+      'price-published',
+      'price-statements',
+    ]);
+    for (const { table } of figures) {
       expect(table.rows.every((row) => row.length === table.heads.length)).toBe(true);
+    }
+    for (const { plot } of figures.slice(0, PLOTS)) {
       if (plot === undefined) throw new Error('a figure without a plot');
       for (const drawn of [plot.wide, plot.narrow]) {
         const svg = await plotSvg(drawn);
