@@ -2,7 +2,7 @@ import type { FigureParameter, ReportFigure } from '../../report/html/figure.js'
 import { type DotRow, dotPanels, type StackRow, stackPanels } from '../approach-panels.js';
 import { statementsAnswer, statementsFigure } from '../checked-statement.js';
 import { titleOf } from '../mapping-approaches.js';
-import { publishedFigure } from '../published-plot.js';
+import { publishedFigure, publishedSentence } from '../published-plot.js';
 import { spanText, spreadText } from '../several-seeds.js';
 import { BALLOON } from './balloon.js';
 import { balloonFigure, pinnedFigure } from './balloon-figures.js';
@@ -20,7 +20,8 @@ import {
 import { approachesOf, type PricePoint } from './measure.js';
 import type { PriceOfSafetyResult } from './reproduce.js';
 
-const SETTING_TITLES = { metal: 'metal', hypervisor: 'hypervisor' } as const;
+/** Short enough for the heading of a panel. */
+const SETTING_TITLES = { metal: 'metal', hypervisor: 'virtual' } as const;
 const PARTS = ['guest: stack and driver', 'hypervisor: interrupts and mapping'];
 
 /** CPU by domain, the rate of a full core, pinned memory over time, and what the balloon got. */
@@ -37,7 +38,7 @@ export function priceOfSafetyFigures(result: PriceOfSafetyResult, repeat: string
 }
 
 /** What came of it, in a few sentences. */
-export function priceOfSafetyAnswer({ points, balloon, statements }: PriceOfSafetyResult): string {
+export function priceOfSafetyAnswer({ points, balloon, figures, statements }: PriceOfSafetyResult): string {
   const risesOn = (setting: Setting, approach: string) =>
     rangeOf(
       points.filter((one) => one.setting === setting),
@@ -48,7 +49,8 @@ export function priceOfSafetyAnswer({ points, balloon, statements }: PriceOfSafe
     `At one rate of frames single-use takes ${risesOn('metal', 'iommu:single-use')} % more CPU on the metal and ` +
     `${risesOn('hypervisor', 'iommu:single-use')} % more under the hypervisor, CDNA's software ` +
     `${risesOn('hypervisor', 'cdna')} %, persistent and direct-map ` +
-    `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_frames.most} frames and gives the balloon ${direct?.reclaimed.most}. ${statementsAnswer(statements)}`
+    `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_frames.most} frames and gives the balloon ${direct?.reclaimed.most}. ` +
+    `${publishedSentence(figures)} ${statementsAnswer(statements)}`
   );
 }
 
@@ -78,7 +80,7 @@ function cpuFigure(
     id: 'price-cpu',
     title: 'CPU with and without the IOMMU',
     sentence:
-      'CPU at one rate of frames, by who spends it; the label is how much more than without protection (for none, the CPU itself). On the metal both are one OS.',
+      'CPU at one rate of frames, by who spends it; the label is how much more than without protection (for none, the CPU itself). On the metal both are one OS; virtual is under the hypervisor.',
     plot: stackPanels(
       {
         title: 'CPU at the same rate of frames, by domain',
