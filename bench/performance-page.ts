@@ -125,6 +125,9 @@ export function withFigures(page: string, document: BenchDocument): string {
     const to = next.indexOf(end, from);
     if (to < 0) throw new Error(`docs/performance.md has ${begin} and no ${end}`);
     if (section === undefined || section.rows.length === 0) continue;
+    // A part of the bench judges a part of the aims: the page keeps those of the last whole run.
+    if (name === 'aims' && Object.keys(RENDERERS).some((other) => document.sections[other] === undefined))
+      continue;
     const { machine, node } = document;
     const about = `${machine.cpu}, ${machine.cores} cores, Node ${node.slice(1)}${document.quick ? ', quick' : ''}`;
     next = `${next.slice(0, from)}${begin}\n\n${render(section.rows)}\n\n_${about}._\n\n${next.slice(to)}`;

@@ -123,6 +123,15 @@ describe('docs/performance.md', () => {
     expect(withFigures(next, document([row]))).toBe(next);
   });
 
+  test('keeps the aims of the last whole run when only a part was run', () => {
+    const aims = { title: 'Aims', rows: [{ aim: 'to be fast', reached: '1 x', verdict: 'met' }] };
+    const part = document([]);
+    expect(withFigures(page, { ...part, sections: { ...part.sections, aims } })).toBe(page);
+    const none = { title: '', rows: [] };
+    const whole = { ...Object.fromEntries(sections.map(({ name }) => [name, none])), aims };
+    expect(withFigures(page, { ...part, sections: whole })).toContain('| to be fast | 1 x | met |');
+  });
+
   test('a block that does not end is refused', () => {
     expect(() => withFigures('<!-- bench: floor -->', document([]))).toThrow('no <!-- /bench: floor -->');
   });
