@@ -7,7 +7,6 @@ export const FRAME_BYTES = 4096;
 
 /** Host memory is given out in pieces of this size when first written, bytes: 16 frames. */
 const CHUNK_BYTES = 65_536;
-const CHUNK_MASK = CHUNK_BYTES - 1;
 /** A power of two, so that the product is exact. */
 const CHUNKS_A_BYTE = 1 / CHUNK_BYTES;
 
@@ -153,19 +152,18 @@ export class PhysicalMemory {
 
   /** The 32-bit word at an address that is a multiple of 4. @throws RangeError when it is none, or not RAM. */
   readU32(address: number): number {
-    this.#requireWord(address);
     const number = Math.floor(address * CHUNKS_A_BYTE);
     const chunk = this.#chunks[number];
-    return chunk === undefined
-      ? 0
-      : (chunk.words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] ?? 0);
+    if (chunk === undefined || !this.#isWord(address)) return this.#readUntouched(address);
+    return chunk.words[(address - number * CHUNK_BYTES) >>> 2] ?? 0;
   }
 
   /** As `readU32`. */
   writeU32(address: number, value: number): void {
-    this.#requireWord(address);
     const number = Math.floor(address * CHUNKS_A_BYTE);
-    this.#chunk(number).words[((address - number * CHUNK_BYTES) & CHUNK_MASK) >>> 2] = value;
+    const chunk = this.#chunks[number];
+    if (chunk === undefined || !this.#isWord(address)) this.#writeUntouched(address, value);
+    else chunk.words[(address - number * CHUNK_BYTES) >>> 2] = value;
   }
 
   /** Two words, the lower one first, at an address that is a multiple of 4. */
@@ -204,6 +202,21 @@ export class PhysicalMemory {
       this.#touched += 1;
     }
     return chunk;
+  }
+
+  #isWord(address: number): boolean {
+    return (address & 3) === 0 && address < this.#bytes;
+  }
+
+  #readUntouched(address: number): number {
+    this.#requireWord(address);
+    return 0;
+  }
+
+  #writeUntouched(address: number, value: number): void {
+    this.#requireWord(address);
+    const number = Math.floor(address * CHUNKS_A_BYTE);
+    this.#chunk(number).words[(address - number * CHUNK_BYTES) >>> 2] = value;
   }
 
   #requireWord(address: number): void {

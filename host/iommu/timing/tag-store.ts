@@ -31,6 +31,8 @@ export class TagStore {
   readonly #filledWays: Int32Array;
   /** Tags held of each page size. */
   readonly #ofSize = new Int32Array(MAX_PAGE_BITS + 1);
+  /** Page sizes that were ever held, log2. */
+  readonly #sizes: number[] = [];
   #clock = 0;
   #size = 0;
 
@@ -79,6 +81,7 @@ export class TagStore {
     this.#next[slot] = this.#heads[bucket] ?? NONE;
     this.#heads[bucket] = slot;
     this.#filledWays[set] = (this.#filledWays[set] ?? 0) + 1;
+    if (this.#ofSize[bits] === 0 && !this.#sizes.includes(bits)) this.#sizes.push(bits);
     this.#ofSize[bits] = (this.#ofSize[bits] ?? 0) + 1;
     this.#size += 1;
     return slot;
@@ -126,7 +129,8 @@ export class TagStore {
   /** Drops every tag of a domain whose page has a byte in [address, end). */
   removeRange(domain: number, address: number, end: number): void {
     let left = this.#size;
-    for (let bits = 0; left > 0; bits += 1) {
+    for (let index = 0; left > 0; index += 1) {
+      const bits = this.#sizes[index] ?? 0;
       const held = this.#ofSize[bits] ?? 0;
       if (held === 0) continue;
       left -= held;
