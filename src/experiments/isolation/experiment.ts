@@ -1,6 +1,6 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
-import { isolationReportFigures } from './figures.js';
+import { isolationAnswer, isolationReportFigures } from './figures.js';
 import { printIsolation } from './print.js';
 import { isolationResult, isolationTasks } from './reproduce.js';
 
@@ -18,6 +18,7 @@ export const isolation: Experiment = {
     const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
     return {
       text: printIsolation(result),
+      answer: isolationAnswer(result),
       document: result,
       figures: isolationReportFigures(result, repeat),
       asStored,

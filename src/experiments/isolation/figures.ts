@@ -6,7 +6,13 @@ import { bothWidths, PLOT_PIXELS, type PlotWidth } from '../../report/plots/widt
 import type { Spread } from '../several-seeds.js';
 import { CORES, STEADY_BPS, STEADY_BYTES } from './machine.js';
 import { cellNumbers } from './print.js';
-import { type IsolationCell, type IsolationResult, MAIN_DISCIPLINE, MAIN_HOSTILITY } from './reproduce.js';
+import {
+  type IsolationCell,
+  type IsolationResult,
+  MAIN_DISCIPLINE,
+  MAIN_HOSTILITY,
+  type Verdict,
+} from './reproduce.js';
 
 /** Room for the longest name of a row, and the gap between panels, px. */
 const NAME_PIXELS = 152;
@@ -88,7 +94,7 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       ...rest,
       id: 'isolation-verdicts',
       title: 'Every cell',
-      sentence: `${result.cells.filter(({ verdict }) => verdict === 'broken').length} of ${result.cells.length} cells break a promise; ${result.cells.filter(({ verdict }) => verdict === 'lost').length} lose what nobody had promised.`,
+      sentence: isolationAnswer(result),
       table: {
         heads: ['approach', 'discipline', 'hostility', ...NUMBER_HEADS],
         rows: result.cells.map((cell) => [
@@ -100,6 +106,12 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       },
     },
   ];
+}
+
+/** What came of it, for the head of a report. */
+export function isolationAnswer({ cells }: IsolationResult): string {
+  const of = (verdict: Verdict) => cells.filter((cell) => cell.verdict === verdict).length;
+  return `In ${of('broken')} of ${cells.length} cells a promise to the victims is broken; in ${of('lost')} they lose what nobody had promised them.`;
 }
 
 const NUMBER_HEADS = [

@@ -106,7 +106,8 @@ function pairsOf(part: IsolationPart): { readonly discipline: string; readonly h
     : HOSTILITIES.slice(1).map(({ name }) => ({ discipline: MAIN_DISCIPLINE, hostility: name }));
 }
 
-function cellOf(
+/** One cell, from what each seed gave. */
+export function cellOf(
   approach: string,
   discipline: string,
   hostility: string,

@@ -1,6 +1,6 @@
 import type { Experiment } from '../experiment.js';
 import { isAsStored } from '../stored-result.js';
-import { scalingReportFigures } from './figures.js';
+import { scalingAnswer, scalingReportFigures } from './figures.js';
 import { printScaling } from './print.js';
 import { scalingResult, scalingTasks } from './reproduce.js';
 
@@ -18,6 +18,7 @@ export const scaling: Experiment = {
     const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
     return {
       text: printScaling(result),
+      answer: scalingAnswer(result),
       document: result,
       figures: scalingReportFigures(result, repeat),
       asStored,

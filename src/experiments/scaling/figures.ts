@@ -95,7 +95,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       id: 'scaling-latency',
       title: 'Latency against guests with a tenth of the wire used',
       sentence:
-        'With little traffic a context each keeps the latency nearly what it is with one guest; only the driver domain, which polls for all, makes frames wait.',
+        'With little traffic a frame of one among 1,024 guests waits a few microseconds more than that of a guest alone; only behind the driver domain, which has one ring for all, it waits for long.',
       table: {
         heads: ['approach', 'guests', 'send p50, us', 'send p99, us', 'receive p50, us', 'receive p99, us'],
         rows: points.map(({ approach, guests, quiet, impossible }) => [
@@ -126,7 +126,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         'The same frames cost more cores with more guests, because each guest is woken for a frame at a time; where the cores are full they wake for many.',
       plot: both(
         'CPU by domain against guests',
-        'Cores at work, stacked: hypervisor (dark, below), driver domain, guests (light, above).',
+        'Cores at work, stacked: hypervisor below, driver domain, guests above.',
         (width) =>
           stacks(
             width,
@@ -136,6 +136,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
               guests: ({ cpu_cores }) => cpu_cores.guests.mean,
             }),
           ),
+        true,
       ),
     },
     {
@@ -180,8 +181,22 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
   ];
 }
 
+/** What came of it, for the head of a report. */
+export function scalingAnswer({ points }: ScalingResult): string {
+  const crowd = points.filter(({ guests }) => guests === CROWD);
+  const goodputs = crowd.flatMap(({ greedy }) => (greedy === undefined ? [] : [greedy.goodput_gbps.mean]));
+  const none = crowd.filter(({ greedy }) => greedy === undefined).map(({ approach }) => approach);
+  return (
+    `${CROWD.toLocaleString('en')} guests get ${Math.min(...goodputs).toFixed(1)} to ${Math.max(...goodputs).toFixed(1)} Gb/s ` +
+    `of 10 in all, in equal shares; ${fullWire(points)} approaches fill the wire` +
+    `${none.length === 0 ? '' : `, and ${none.join(', ')} cannot be set up for so many`}.`
+  );
+}
+
+const CROWD = 1024;
+
 function fullWire(points: readonly ScalingPoint[]): string {
-  const crowd = points.filter(({ guests, greedy }) => guests === 1024 && greedy !== undefined);
+  const crowd = points.filter(({ guests, greedy }) => guests === CROWD && greedy !== undefined);
   const full = crowd.filter(
     ({ greedy }) => (greedy?.goodput_gbps.mean ?? 0) >= 0.99 * EXPECTED.goodput.value,
   );
@@ -213,8 +228,8 @@ function quietMarks(points: readonly ScalingPoint[]): Mark[] {
   );
 }
 
-function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec) {
-  return bothWidths((width) => ({ title, description, spec: spec(width) }));
+function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec, hatched = false) {
+  return bothWidths((width) => ({ title, description, spec: spec(width), hatched }));
 }
 
 /** Headings: a strategy of the IOMMU by its own name, which is short enough. */
@@ -281,13 +296,13 @@ function panels(
   }));
 }
 
-/** Cores at work, one bar for each number of guests; shades from dark to light in the order of the stack. */
+/** Cores at work, one bar for each number of guests; parts are hatched, and in the order of the legend. */
 function stacks(width: PlotWidth, marks: readonly Mark[]): TopLevelSpec {
   const kinds = ['hypervisor', 'driver domain', 'guests'];
   const levels = marks.map((mark) => ({ ...mark, level: kinds.indexOf(mark.kind) }));
   return inPanels(width, levels, (size) => ({
     ...size,
-    mark: { type: 'bar', stroke: 'black', strokeWidth: 0.5 },
+    mark: { type: 'bar' },
     encoding: {
       x: {
         field: 'guests',
@@ -300,7 +315,7 @@ function stacks(width: PlotWidth, marks: readonly Mark[]): TopLevelSpec {
         field: 'kind',
         type: 'nominal',
         legend: legendAbove(kinds, width),
-        scale: { domain: kinds, range: ['#00456b', '#e69f00', '#cfe8f7'] },
+        scale: { domain: kinds, range: PLOT_COLOURS.slice(0, kinds.length) },
       },
       order: { field: 'level', type: 'quantitative' },
     },
