@@ -12,7 +12,7 @@ interface Effort {
   readonly warmUpPackets: number;
 }
 
-const FULL: Effort = { pairs: 5, stretches: 20, packets: 20_000, warmUpPackets: 150_000 };
+const FULL: Effort = { pairs: 3, stretches: 20, packets: 20_000, warmUpPackets: 150_000 };
 const QUICK: Effort = { pairs: 1, stretches: 4, packets: 5_000, warmUpPackets: 30_000 };
 
 /**
