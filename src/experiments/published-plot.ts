@@ -69,8 +69,7 @@ export function publishedSentence(figures: readonly ComparedFigure[]): string {
 
 function errorPlot(figures: readonly ComparedFigure[], isApart: boolean, width: PlotWidth): Plot {
   const shown = figures.filter(({ error }) => error !== undefined);
-  const kindOf = ({ unit, role }: ComparedFigure) =>
-    `${unit === SHARE_UNIT ? 'share of CPU' : unit}, ${role}`;
+  const kindOf = ({ unit, role }: ComparedFigure) => `${KINDS[unit] ?? unit}, ${role}`;
   const nameOf = (figure: ComparedFigure) => (isApart ? figure.name : kindOf(figure));
   const names = [...new Set(shown.map(nameOf))];
   const { left } = rowLabels(names, [], width);
