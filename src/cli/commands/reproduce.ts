@@ -2,7 +2,8 @@ import type { CommandEntry } from './entry.js';
 
 export const reproduceCommand: CommandEntry = {
   usage: 'reproduce <name>',
-  summary: 'repeat iommu-hardware, walk-cost, cdna-2007, price-of-safety, strategies, scaling, isolation, or all',
+  summary:
+    'repeat iommu-hardware, walk-cost, cdna-2007, price-of-safety, strategies, scaling, isolation, or all',
   options: [
     ['--data <file>', 'measurements of a machine of your own (CSV), for iommu-hardware'],
     ['--seed <number>', 'seed of everything random (default: 1, that of the stored results)'],

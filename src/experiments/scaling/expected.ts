@@ -4,7 +4,7 @@ import type { CheckedStatement } from '../checked-statement.js';
 import { type ComparedFigure, type ReferenceFigure, rounded } from '../reference-figure.js';
 import type { Spread } from '../several-seeds.js';
 import { FRAME_BYTES, FRAME_NS, LINE_BPS, RING_SLOTS } from './machine.js';
-import type { ScalingPoint } from './reproduce.js';
+import type { ScalingPoint } from './result.js';
 
 /** With so many, each has a fixed turn, and how long a frame waits is arithmetic. */
 const CROWD = 1024;

@@ -1,21 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { APPROACHES } from '../../../host/protection/approaches.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
-import { PLOT_COLOURS, PLOT_DASHES } from '../../report/plot.js';
-import { legendAbove, panelGrid, panelsOf } from '../../report/plots/panels.js';
 import { bothWidths, type PlotWidth } from '../../report/plots/width.js';
 import { EXPECTED } from './expected.js';
 import { CORES, FRAME_BYTES, QUIET_BPS, RING_SLOTS } from './machine.js';
+import { linePanels, type Mark, stackPanels } from './plots.js';
 import { greedyCells, quietCells } from './print.js';
-import { type GreedyPoint, GUESTS, type ScalingPoint, type ScalingResult } from './reproduce.js';
-
-/** One value of a panel. */
-interface Mark {
-  readonly approach: string;
-  readonly guests: number;
-  readonly kind: string;
-  readonly value: number;
-}
+import type { GreedyPoint, ScalingPoint, ScalingResult } from './result.js';
 
 /** What the report shows of the sweep. */
 export function scalingReportFigures(result: ScalingResult, repeat: string): ReportFigure[] {
@@ -64,7 +54,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         'Goodput against guests',
         'Goodput of all guests; the rule is what the wire carries.',
         (width) =>
-          panels(width, marks({ goodput: ({ goodput_gbps }) => goodput_gbps.mean }), 'Gb/s', {
+          linePanels(width, marks({ goodput: ({ goodput_gbps }) => goodput_gbps.mean }), 'Gb/s', {
             rule: EXPECTED.goodput.value,
           }),
       ),
@@ -79,7 +69,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         'Wait for the wire, everybody sending',
         'Median and 99th percentile from the store to the last bit on the wire, both axes logarithmic.',
         (width) =>
-          panels(
+          linePanels(
             width,
             marks({
               p50: ({ wait_p50_us }) => wait_p50_us.mean,
@@ -115,7 +105,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       plot: both(
         'Latency with a tenth of the wire used',
         '99th percentile of the time to the wire, and from the wire to the guest.',
-        (width) => panels(width, quietMarks(points), '99th percentile, us', { logarithmic: true }),
+        (width) => linePanels(width, quietMarks(points), '99th percentile, us', { logarithmic: true }),
       ),
     },
     {
@@ -128,7 +118,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         'CPU by domain against guests',
         'Cores at work, stacked: hypervisor below, driver domain, guests above.',
         (width) =>
-          stacks(
+          stackPanels(
             width,
             marks({
               hypervisor: ({ cpu_cores }) => cpu_cores.hypervisor.mean,
@@ -149,7 +139,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         'Interrupts against guests',
         'Physical and virtual interrupts, thousands a second.',
         (width) =>
-          panels(
+          linePanels(
             width,
             marks({
               physical: ({ physical_interrupts_per_s }) => physical_interrupts_per_s.mean / 1000,
@@ -167,7 +157,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       sentence:
         'The 64 entries of the IOTLB suffice for a few guests; with 256 hardly a translation is found there, whatever the strategy.',
       plot: both('IOTLB hit rate against guests', 'Translations that the IOTLB holds, of all.', (width) =>
-        panels(
+        linePanels(
           width,
           marks({
             hits: ({ iotlb_hit_rate }) =>
@@ -230,114 +220,4 @@ function quietMarks(points: readonly ScalingPoint[]): Mark[] {
 
 function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec, hatched = false) {
   return bothWidths((width) => ({ title, description, spec: spec(width), hatched }));
-}
-
-/** Headings: a strategy of the IOMMU by its own name, which is short enough. */
-const headingOf = (approach: string) => approach.replace('iommu:', '');
-const APPROACH_NAMES = APPROACHES.map(({ name }) => name);
-/** Numbers of guests below an axis: as many as there is room for. */
-const TICKS: Readonly<Record<PlotWidth, readonly number[]>> = {
-  wide: [1, 4, 16, 64, 1024],
-  narrow: [1, 16, 1024],
-};
-/** Labels and title of the axis on the left, and what labels below reach over. */
-const LEFT_PIXELS = 105;
-const SHAPES = ['circle', 'square', 'diamond'];
-
-/** A line a kind, told apart by dash and by the shape of its points; a panel an approach. */
-function panels(
-  width: PlotWidth,
-  marks: readonly Mark[],
-  title: string,
-  options: { readonly rule?: number; readonly logarithmic?: boolean },
-): TopLevelSpec {
-  const kinds = [...new Set(marks.map(({ kind }) => kind))];
-  const legend = kinds.length > 1 ? legendAbove(kinds, width) : null;
-  const byKind = (range: readonly unknown[]) => ({
-    field: 'kind',
-    type: 'nominal' as const,
-    legend,
-    scale: { domain: kinds, range: range.slice(0, kinds.length) },
-  });
-  const lines = {
-    mark: { type: 'line', strokeWidth: 1.5, point: { size: 22, filled: true } },
-    encoding: {
-      x: {
-        field: 'guests',
-        type: 'quantitative',
-        title: 'guests',
-        scale: { type: 'log', base: 2, domain: [GUESTS[0], GUESTS.at(-1)] },
-        axis: {
-          values: [...TICKS[width]],
-          format: 'd',
-          grid: false,
-          labelOverlap: false,
-          labelFlush: true,
-          labelFontSize: 8,
-        },
-      },
-      y: {
-        field: 'value',
-        type: 'quantitative',
-        title,
-        ...(options.logarithmic === true ? { scale: { type: 'log' } } : {}),
-      },
-      color: byKind(PLOT_COLOURS),
-      ...(kinds.length > 1 ? { strokeDash: byKind(PLOT_DASHES), shape: byKind(SHAPES) } : {}),
-    },
-  };
-  const rule = {
-    mark: { type: 'rule', strokeDash: [3, 3], opacity: 0.6 },
-    encoding: { y: { datum: options.rule ?? 0 } },
-  };
-  return inPanels(width, marks, (size) => ({
-    ...size,
-    layer: options.rule === undefined ? [lines] : [rule, lines],
-  }));
-}
-
-/** Cores at work, one bar for each number of guests; parts are hatched, and in the order of the legend. */
-function stacks(width: PlotWidth, marks: readonly Mark[]): TopLevelSpec {
-  const kinds = ['hypervisor', 'driver domain', 'guests'];
-  const levels = marks.map((mark) => ({ ...mark, level: kinds.indexOf(mark.kind) }));
-  return inPanels(width, levels, (size) => ({
-    ...size,
-    mark: { type: 'bar' },
-    encoding: {
-      x: {
-        field: 'guests',
-        type: 'ordinal',
-        title: 'guests',
-        axis: { labelAngle: 0, values: [...TICKS[width]], labelOverlap: false, labelFontSize: 8 },
-      },
-      y: { field: 'value', type: 'quantitative', title: 'cores', stack: 'zero' },
-      color: {
-        field: 'kind',
-        type: 'nominal',
-        legend: legendAbove(kinds, width),
-        scale: { domain: kinds, range: PLOT_COLOURS.slice(0, kinds.length) },
-      },
-      order: { field: 'level', type: 'quantitative' },
-    },
-  }));
-}
-
-function inPanels(
-  width: PlotWidth,
-  marks: readonly Mark[],
-  spec: (size: { readonly width: number; readonly height: number }) => object,
-): TopLevelSpec {
-  const names = APPROACH_NAMES.filter((name) => marks.some(({ approach }) => approach === name));
-  const grid = panelGrid(names.length, width, LEFT_PIXELS);
-  return {
-    data: {
-      values: marks.map((mark) => ({
-        ...mark,
-        approach: headingOf(mark.approach),
-        value: Number(mark.value.toPrecision(5)),
-      })),
-    },
-    ...panelsOf('approach', names.map(headingOf), grid),
-    spec: spec({ width: grid.width, height: grid.height }),
-  } as TopLevelSpec;
 }

@@ -2,7 +2,7 @@ import { printStatements } from '../checked-statement.js';
 import { printFigures, textTable } from '../reference-figure.js';
 import { type Spread, spreadText } from '../several-seeds.js';
 import { CORES, FRAME_BYTES, RING_SLOTS } from './machine.js';
-import type { GreedyPoint, QuietPoint, ScalingPoint, ScalingResult } from './reproduce.js';
+import type { GreedyPoint, QuietPoint, ScalingPoint, ScalingResult } from './result.js';
 
 /** The sweep as text: with everybody sending, then with little traffic, then what was expected. */
 export function printScaling({ seeds, points, statements, figures, ...result }: ScalingResult): string {

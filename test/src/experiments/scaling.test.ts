@@ -3,13 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { scalingReportFigures } from '../../../src/experiments/scaling/figures.js';
 import { printScaling } from '../../../src/experiments/scaling/print.js';
-import {
-  runScaling,
-  type ScalingPoint,
-  type ScalingResult,
-  scalingPoints,
-  scalingTasks,
-} from '../../../src/experiments/scaling/reproduce.js';
+import { runScaling, scalingPoints, scalingTasks } from '../../../src/experiments/scaling/reproduce.js';
+import type { ScalingPoint, ScalingResult } from '../../../src/experiments/scaling/result.js';
 import { plotSvg } from '../../../src/report/plot.js';
 
 const stored = JSON.parse(
