@@ -4,6 +4,9 @@ import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { allocateBuffers, type BufferBytes, framesOf, longestChain, replaceLost } from './ring-buffers.js';
 
+/** The longest frame, and what the last of its buffers may hold besides. */
+const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
+
 /** Somebody who looks at a received frame. `bytes` is borrowed. */
 export type FrameReader = (bytes: Uint8Array, length: number) => void;
 
@@ -19,7 +22,8 @@ export class ReceiveRing {
   readonly #buffers: Float64Array;
   readonly #batch: BufferBatch;
   readonly #refillLeast: number;
-  readonly #scratch = new Uint8Array(MAX_FRAME_BYTES + 4096);
+  /** Where a frame is put together for its reader: as long as the longest that came. */
+  #scratch = new Uint8Array(0);
   // One past the last slot whose frame was taken.
   #received = 0;
   #frames = 0;
@@ -77,7 +81,8 @@ export class ReceiveRing {
     for (let index = this.#received; index !== end; index = (index + 1) >>> 0) {
       const bytes = queue.completedLength(index);
       const address = queue.completedAddress(index);
-      if (reader !== undefined && length + bytes <= this.#scratch.length) {
+      if (reader !== undefined && length + bytes <= MAX_SCRATCH_BYTES) {
+        if (length + bytes > this.#scratch.length) this.#growScratch(length + bytes);
         this.#domain.read(address, bytes, this.#scratch, length);
       }
       this.#buffers[index & (queue.slots - 1)] = address;
@@ -139,6 +144,12 @@ export class ReceiveRing {
     if (posted > this.#queue.slots) {
       throw new Error(`${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`);
     }
+  }
+
+  #growScratch(bytes: number): void {
+    const before = this.#scratch;
+    this.#scratch = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(bytes)), MAX_SCRATCH_BYTES));
+    this.#scratch.set(before);
   }
 
   #replaceLost(): void {

@@ -43,7 +43,9 @@ export interface FrameIdentity {
 export class FramePattern {
   readonly #identity: FrameIdentity;
   readonly #maxBytes: number;
-  readonly #buffers: Array<Uint8Array | undefined> = new Array(PATTERNS).fill(undefined);
+  /** The payloads of all patterns, one behind the other; a pattern is written when it is first needed. */
+  #bytes: Uint8Array | undefined;
+  readonly #written = new Uint8Array(PATTERNS);
   /** Views of the buffers by pattern and length, so that a frame is found and not made. */
   readonly #views = new Map<number, Uint8Array>();
 
@@ -83,20 +85,23 @@ export class FramePattern {
       );
     }
     checkFrameBytes(this.#identity.name, 'bytes', bytes);
-    this.#buffers[pattern] ??= this.#newBuffer(pattern);
-    const view = this.#buffers[pattern].subarray(0, bytes);
+    const stride = Math.min(Math.max(this.#maxBytes, PAYLOAD_OFFSET), MAX_FRAME_BYTES);
+    this.#bytes ??= new Uint8Array(PATTERNS * stride);
+    const buffer = this.#bytes.subarray(pattern * stride, (pattern + 1) * stride);
+    if (this.#written[pattern] === 0) this.#write(buffer, pattern);
+    // Twelve bytes of the header may lie beyond the end of a short frame: the view must end where the frame does.
+    const view = buffer.subarray(0, bytes);
     this.#views.set(key, view);
     return view;
   }
 
-  #newBuffer(pattern: number): Uint8Array {
+  #write(buffer: Uint8Array, pattern: number): void {
     const { sourceId, source, destination } = this.#identity;
-    const buffer = new Uint8Array(Math.min(Math.max(this.#maxBytes, PAYLOAD_OFFSET), MAX_FRAME_BYTES));
+    this.#written[pattern] = 1;
     writeMac(buffer, 0, destination);
     writeMac(buffer, 6, source);
     writeU16(buffer, ETHERTYPE_OFFSET, ETHERTYPE_EXPERIMENTAL);
     writeU32(buffer, SOURCE_ID_OFFSET, sourceId);
     writePayload(buffer, PAYLOAD_OFFSET, buffer.length - PAYLOAD_OFFSET, sourceId, pattern);
-    return buffer;
   }
 }

@@ -1,14 +1,13 @@
 import { isGroup } from '../../../nic/demultiplexer.js';
 import type { BackEnd } from './back-end.js';
 
-/** Ethernet's largest address: everybody. */
-const BROADCAST = 0xffffffffffff;
-
 /** Says which guests a frame is for, and whether the wire gets it: by address, as a software bridge does. */
 export class Bridge {
   readonly #byMac = new Map<number, BackEnd>();
   readonly #ports: BackEnd[] = [];
   readonly #found: BackEnd[] = [];
+  /** Ports that want everything: without one a frame is for whoever has its address, and nobody else is looked at. */
+  #promiscuous = 0;
 
   /** Ports in the order in which they came. */
   get ports(): readonly BackEnd[] {
@@ -22,10 +21,12 @@ export class Bridge {
   add(port: BackEnd): void {
     this.#byMac.set(port.mac, port);
     this.#ports.push(port);
+    if (port.promiscuous) this.#promiscuous += 1;
   }
 
   remove(port: BackEnd): void {
     this.#byMac.delete(port.mac);
+    if (port.promiscuous) this.#promiscuous -= 1;
     this.#ports.splice(this.#ports.indexOf(port), 1);
   }
 
@@ -38,8 +39,13 @@ export class Bridge {
   destinations(mac: number, from: BackEnd | undefined): readonly BackEnd[] {
     const found = this.#found;
     found.length = 0;
+    if (this.#promiscuous === 0 && !isGroup(mac)) {
+      const port = this.#byMac.get(mac);
+      if (port !== undefined && port !== from) found.push(port);
+      return found;
+    }
     // Group membership is not kept here: a group's frames go to all, as a bridge without snooping sends them.
-    const all = mac === BROADCAST || isGroup(mac);
+    const all = isGroup(mac);
     for (const port of this.#ports)
       if (port !== from && (all || port.mac === mac || port.promiscuous)) found.push(port);
     return found;
