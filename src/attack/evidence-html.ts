@@ -67,7 +67,11 @@ function factsHtml({ facts, servedShare }: Evidence): Markup | '' {
     ['bytes changed', facts.changed.map(({ what, bytes }) => `${what}: ${bytes}`).join('; ')],
     [
       'leaked',
-      facts.leaked.map(({ what, to, frames }) => `${what}, to the ${to}, in ${frames} frames`).join('; '),
+      facts.leaked
+        .map(
+          ({ what, to, frames }) => `${what}, to the ${to}, ${frames === 1 ? 'once' : `in ${frames} frames`}`,
+        )
+        .join('; '),
     ],
     ['damaged frames', some(facts.damagedFrames)],
     ['forged frames', some(facts.impostorFrames)],

@@ -71,11 +71,12 @@ export const MATRIX_STYLE = `
 .verdict.blocked-at-access{border-bottom:2px solid var(--series-1)}
 .verdict.blocked-at-set-up{border-top:2px solid var(--series-1)}
 .verdict.not-applicable{color:var(--soft);font-weight:400;background:none}
-.matrix table{width:100%;min-width:70rem}
+.matrix table{width:100%;min-width:70rem;table-layout:fixed}
 .matrix th,.matrix td{padding:.12rem .15rem;border-bottom:1px solid var(--grid)}
-.matrix thead th{font-size:.76rem;text-align:center}
+.matrix thead th{font-size:.72rem;text-align:center}
 .matrix thead th:first-child{text-align:left;width:13rem}
 .matrix td{text-align:center;vertical-align:middle}
+.matrix tbody th{white-space:normal}
 .matrix th:first-child:not(.group){position:sticky;left:0;background:var(--paper);z-index:1;border-right:1px solid var(--line)}
 .matrix .group{text-align:left;font-size:.8rem;color:var(--soft);padding-top:.9rem;border-bottom:1px solid var(--rule)}
 .matrix .group span{position:sticky;left:0}
@@ -87,6 +88,6 @@ export const MATRIX_STYLE = `
 .evidence h4{margin:0 0 .5rem;font-size:1.05rem;line-height:1.3}
 .evidence button{font:inherit;font-size:.9rem;padding:.3rem .9rem;border:1px solid var(--rule);border-radius:4px;background:var(--raised);color:var(--ink);cursor:pointer}
 .evidence::backdrop{background:rgb(0 0 0 / .35)}
-@media (max-width:40rem){.matrix table{min-width:58rem}.matrix tbody th button{display:inline-block;width:6.4rem;font-size:.78rem;line-height:1.25}}
+@media (max-width:40rem){.matrix table{min-width:68rem}.matrix thead th:first-child{width:6.9rem}.matrix tbody th button{display:inline-block;width:6.4rem;font-size:.78rem;line-height:1.25}}
 @media print{@page{size:landscape}.matrix table{min-width:0}.matrix th,.matrix td{font-size:7pt}.verdict{font-size:7pt}.matrix td button{border-width:1px;min-height:0}}
 `;

@@ -10,6 +10,7 @@ import { type ComparedFigure, percent, SHARE_UNIT } from './reference-figure.js'
 /** Roles of figures that have an error, each with the shape that stands for it. */
 const ROLES = ['predicted', 'fitted'] as const;
 const SHAPES = ['circle', 'square'];
+const ROLE_COLOURS = [PLOT_COLOURS[0], PLOT_COLOURS[3]];
 /** More figures than these are not a row each: those of one kind share a row. */
 const MOST_ROWS = 16;
 const MOST_NAME_PIXELS = 300;
@@ -69,6 +70,7 @@ export function publishedSentence(figures: readonly ComparedFigure[]): string {
 
 function errorPlot(figures: readonly ComparedFigure[], isApart: boolean, width: PlotWidth): Plot {
   const shown = figures.filter(({ error }) => error !== undefined);
+  const roles = ROLES.filter((role) => shown.some((figure) => figure.role === role));
   const kindOf = ({ unit, role }: ComparedFigure) => `${KINDS[unit] ?? unit}, ${role}`;
   const nameOf = (figure: ComparedFigure) => (isApart ? figure.name : kindOf(figure));
   const names = [...new Set(shown.map(nameOf))];
@@ -119,14 +121,14 @@ function errorPlot(figures: readonly ComparedFigure[], isApart: boolean, width: 
           shape: {
             field: 'role',
             type: 'nominal',
-            scale: { domain: ROLES, range: SHAPES },
-            legend: legendAbove(ROLES, width, isAbove ? 10 : left),
+            scale: { domain: roles, range: roles.map((role) => SHAPES[ROLES.indexOf(role)]) },
+            legend: legendAbove(roles, width, isAbove ? 10 : left),
           },
           color: {
             field: 'role',
             type: 'nominal',
-            scale: { domain: ROLES, range: [PLOT_COLOURS[0], PLOT_COLOURS[3]] },
-            legend: legendAbove(ROLES, width, isAbove ? 10 : left),
+            scale: { domain: roles, range: roles.map((role) => ROLE_COLOURS[ROLES.indexOf(role)]) },
+            legend: legendAbove(roles, width, isAbove ? 10 : left),
           },
         },
       },

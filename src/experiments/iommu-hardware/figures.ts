@@ -72,6 +72,7 @@ function agreementPlot(points: readonly PointResult[], summary: ErrorSummary, wi
   ]);
   const [least, most] = [Math.min(...rates) * 0.93, Math.max(...rates) * 1.07];
   const domain = [least, most];
+  const ticks = RATE_TICKS.filter((rate) => rate >= least && rate <= most);
   // The bands are cut off at the edge of the plot, so they are drawn in small steps.
   const ends = Array.from({ length: BAND_STEPS + 1 }, (_, step) => {
     const rate = least * (most / least) ** (step / BAND_STEPS);
@@ -88,13 +89,13 @@ function agreementPlot(points: readonly PointResult[], summary: ErrorSummary, wi
     type: 'quantitative' as const,
     title: 'measured, million transactions a second',
     scale,
-    axis: { values: RATE_TICKS },
+    axis: { values: ticks },
   };
   const y = {
     type: 'quantitative' as const,
     title: 'emulated, million a second',
     scale,
-    axis: { values: RATE_TICKS },
+    axis: { values: ticks },
   };
   const legend = legendAbove(OPERATIONS, width);
   const colour = {

@@ -34,7 +34,7 @@ export function describeComparison(
     command: 'compare',
     title: `${approaches.charAt(0).toUpperCase()}${approaches.slice(1)} side by side`,
     question: `What does it cost to keep a guest’s network card out of memory that is not the guest’s?`,
-    setting: `${headingLine(heading)}.`,
+    setting: `Scenario: ${headingLine(heading)}.`,
     answer: answerOf(runs),
     repeat,
     seed: heading.seed,

@@ -38,13 +38,20 @@ function parametersHtml(parameters: readonly FigureParameter[]): Markup {
   return html`<dl>${parameters.map(({ name, value }) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }
 
+/** Characters of a cell that is text to be read, and may have several lines. */
+const LONG_TEXT = 28;
+/** A table of more rows scrolls up and down too. */
+const TALL_ROWS = 30;
+
 /** A table in a box that scrolls by itself, also with the keyboard, so that the page never gets wider than the window. */
 export function tableHtml(label: string, { heads, rows }: FigureTable): Markup {
   const isNumber = heads.map((_, column) => column > 0 && rows.every((row) => looksNumeric(row[column])));
   const alignment = (column: number) => (isNumber[column] === true ? html` class="number"` : '');
-  const cell = (text: string, column: number) =>
-    column === 0 ? html`<th scope="row">${text}</th>` : html`<td${alignment(column)}>${text}</td>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table: ${label}"><table>
+  const cell = (text: string, column: number) => {
+    const kind = text.length > LONG_TEXT ? html` class="long"` : alignment(column);
+    return column === 0 ? html`<th scope="row"${kind}>${text}</th>` : html`<td${kind}>${text}</td>`;
+  };
+  return html`<div class="scroll${rows.length > TALL_ROWS ? ' tall' : ''}" tabindex="0" role="region" aria-label="Table: ${label}"><table>
 <thead><tr>${heads.map((head, column) => html`<th scope="col"${alignment(column)}>${head}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
 </table></div>`;

@@ -102,6 +102,10 @@ table{border-collapse:collapse;font-size:.84rem;line-height:1.35;font-variant-nu
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}
 thead th{vertical-align:bottom;border-bottom:1px solid var(--rule);font-weight:600}
 tbody th{font-weight:400}
+tbody :is(th,td){white-space:nowrap}
+tbody :is(th,td).long{white-space:normal;min-width:16rem}
+.tall{max-height:34rem;overflow:auto;border-bottom:1px solid var(--rule)}
+.tall thead th{position:sticky;top:0;background:var(--paper)}
 .number{text-align:right;white-space:nowrap}
 dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.2rem 1.2rem;margin:.3rem 0 .9rem;font-size:.88rem}
 dt{color:var(--soft)}
@@ -115,6 +119,6 @@ nav,.skip{display:none}
 figure,h2,h3{break-inside:avoid}
 h2,h3,figcaption{break-after:avoid}
 a{color:inherit;text-decoration:none}
-.scroll{overflow:visible}
+.scroll,.tall{overflow:visible;max-height:none}
 }
 `;
