@@ -15,7 +15,8 @@ const FRAMES = 20_000;
 /**
  * What a context costs: memory with so many contexts, less memory with one, over the difference, each in a fresh
  * process after a collection. RAM of the emulated machine (rings, buffers, tables; backed in pieces of 64 KB) is
- * counted apart: what is left, heap and typed arrays, is our own bookkeeping for card, host, port, driver and source.
+ * counted apart, and so is the traffic source, whose patterns are what frames are made of: what is left, heap and typed
+ * arrays, is our own bookkeeping for card, host, port and driver.
  */
 export const memory: Section = {
   name: 'memory',
@@ -45,6 +46,7 @@ export const memory: Section = {
             ownBytesPerContext: ownBytes,
             heapBytesPerContext: each(({ heapBytes }) => heapBytes),
             typedArrayBytesPerContext: each(({ bufferBytes, ramBytes }) => bufferBytes - ramBytes),
+            sourceBytesPerContext: each(({ sourceBytes }) => sourceBytes),
             ramBytesPerContext: each(({ ramBytes }) => ramBytes),
             peakMegabytes: round(found.peakBytes / 2 ** 20),
           });
@@ -55,6 +57,6 @@ export const memory: Section = {
   },
 };
 
-function ownOf({ heapBytes, bufferBytes, ramBytes }: MemoryAnswer): number {
-  return heapBytes + bufferBytes - ramBytes;
+function ownOf({ heapBytes, bufferBytes, ramBytes, sourceBytes }: MemoryAnswer): number {
+  return heapBytes + bufferBytes - ramBytes - sourceBytes;
 }

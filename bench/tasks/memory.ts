@@ -1,3 +1,4 @@
+import { fixedSize, greedy } from 'cdna-nic/guests';
 import { answer } from '../child.js';
 import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 
@@ -13,6 +14,8 @@ export interface MemoryAnswer {
   readonly bufferBytes: number;
   /** Of the buffers: backing of the guests' and the hypervisor's RAM, where rings, buffers and tables lie. */
   readonly ramBytes: number;
+  /** What as many traffic sources alone take: their patterns are the frames' contents, and no context's. */
+  readonly sourceBytes: number;
   /** Largest resident set of the process so far, bytes. */
   readonly peakBytes: number;
 }
@@ -26,11 +29,37 @@ answer(({ machine: options, frames }: MemoryQuestion) => {
   gc();
   gc();
   const { heapUsed, external } = process.memoryUsage();
+  const sources = greedySources(options);
+  gc();
+  const after = process.memoryUsage();
   const found: MemoryAnswer = {
     heapBytes: heapUsed,
     bufferBytes: external,
     ramBytes: machine.host.memory.touchedBytes,
+    sourceBytes: after.heapUsed + after.external - heapUsed - external,
     peakBytes,
   };
+  // Both are still needed here: what nobody needs is collected.
+  if (sources.length !== machine.drivers.length) throw new Error('a source is missing');
   return found;
 });
+
+/** Frames after which a source has written every one of its patterns. */
+const PATTERNS = 17;
+
+/** Sources like those of the machine's guests, as far along. */
+function greedySources({ contexts, frameBytes }: GreedyMachineOptions) {
+  return Array.from({ length: contexts }, (_, index) => {
+    const name = `alone${index}`;
+    const sizes = fixedSize(name, frameBytes);
+    const source = greedy({
+      name,
+      sourceId: index,
+      source: 0x020000000001 + index,
+      destination: 0x020000010001,
+      sizes,
+    });
+    for (let frame = 0; frame < PATTERNS; frame += 1) source.pull();
+    return source;
+  });
+}

@@ -160,8 +160,12 @@ export class Hypervisor {
       (candidate) => candidate.state === 'free' && settings.eligible?.(candidate.index) !== false,
     );
     if (context < 0) {
+      const all = this.#nic.contexts.length;
+      const unused = this.#nic.contexts.filter(({ state }) => state === 'free').length;
       throw new ParameterError(
-        `${domain.name}: all ${this.#nic.contexts.length} contexts are taken; expected a larger nic.contexts`,
+        unused === 0
+          ? `${domain.name}: all ${all} contexts are taken; expected a larger nic.contexts`
+          : `${domain.name}: ${unused} of ${all} contexts are free, and this protection can use none of them; expected fewer guests`,
       );
     }
     this.#card.open(context, settings, domain.name);
