@@ -73,7 +73,7 @@ function verdictsFigure(
     id: 'verdicts',
     title: 'How attacks ended, by approach',
     sentence:
-      'Each bar is all attacks against one approach, by how they ended; the figure behind it is how many got through.',
+      'Each bar is all attacks against one approach, by how they ended; the label behind it is how many got through.',
     plot: stackedBars({
       title: 'Verdicts by approach',
       description: `Stacked bars, counts of attacks. Got through: ${rows.map(({ name, values }) => `${name} ${values[0]}`).join(', ')}.`,

@@ -89,5 +89,5 @@ export const MATRIX_STYLE = `
 .evidence button{font:inherit;font-size:.9rem;padding:.3rem .9rem;border:1px solid var(--rule);border-radius:4px;background:var(--raised);color:var(--ink);cursor:pointer}
 .evidence::backdrop{background:rgb(0 0 0 / .35)}
 @media (max-width:40rem){.matrix table{min-width:68rem}.matrix thead th:first-child{width:6.9rem}.matrix tbody th button{display:inline-block;width:6.4rem;font-size:.78rem;line-height:1.25}}
-@media print{@page{size:landscape}.matrix table{min-width:0}.matrix th,.matrix td{font-size:7pt}.verdict{font-size:7pt}.matrix td button{border-width:1px;min-height:0}}
+@media print{@page{size:landscape}.matrix table{min-width:0}.matrix th,.matrix td,.matrix tbody th button{font-size:6.5pt}.matrix thead th:first-child{width:8rem}.matrix thead th{font-size:5.5pt}.verdict{font-size:7pt}.matrix td button{border-width:1px;min-height:0}}
 `;

@@ -103,7 +103,7 @@ th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bo
 thead th{vertical-align:bottom;border-bottom:1px solid var(--rule);font-weight:600}
 tbody th{font-weight:400}
 tbody :is(th,td){white-space:nowrap}
-tbody :is(th,td).long{white-space:normal;min-width:16rem}
+tbody :is(th,td).long{white-space:normal;min-width:12.5rem}
 .tall{max-height:34rem;overflow:auto;border-bottom:1px solid var(--rule)}
 .tall thead th{position:sticky;top:0;background:var(--paper)}
 .number{text-align:right;white-space:nowrap}
@@ -115,7 +115,7 @@ footer{color:var(--soft);font-size:.85rem;padding-bottom:3rem;padding-top:1rem}
 @media print{
 body{font-size:10pt}
 main,header,footer,main.broad,.broad-header{max-width:none;padding:0}
-nav,.skip{display:none}
+nav,.skip,details:not([open]){display:none}
 figure,h2,h3{break-inside:avoid}
 h2,h3,figcaption{break-after:avoid}
 a{color:inherit;text-decoration:none}
