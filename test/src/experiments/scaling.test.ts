@@ -23,7 +23,7 @@ describe('the stored sweep', () => {
     expect(stored.points.map(({ approach, guests }) => `${approach} ${guests}`)).toEqual(places);
     const without = stored.points.filter(({ greedy, quiet }) => greedy === undefined || quiet === undefined);
     expect(without.map(({ approach, guests }) => `${approach} ${guests}`)).toEqual(['dev 256', 'dev 1024']);
-    for (const { impossible } of without) expect(impossible).toContain('contexts are taken');
+    for (const { impossible } of without) expect(impossible).toContain('this protection can use none of them');
   });
 
   it('promises separation of three guests by an exclusion vector, and of all by an IOMMU', () => {

@@ -34,19 +34,27 @@ test('every byte is in the window in which its frame ended, and nowhere else', (
   );
 });
 
-test.for(APPROACHES.map(({ name }) => name))('under %s the windows of a guest add up to what it sent', async (protection) => {
-  const run = await simulate(
-    { guests: [{ traffic: { kind: 'greedy' } }, { traffic: { kind: 'poisson', wireRateBps: 3e8, frameBytes: 'imix' } }] },
-    { protection, durationNs: 3_000_000 },
-  );
-  for (const { bytesTransmitted, bytesTransmittedOverTime } of run.guests) {
-    expect(bytesTransmitted).toBeGreaterThan(10_000);
-    expect(bytesTransmittedOverTime.reduce((sum, bytes) => sum + bytes, 0)).toBe(bytesTransmitted);
-  }
-  const { transmit } = run.latencyCurves;
-  expect(transmit.at(-1)).toEqual({ percent: 100, ns: run.latencyNs.transmit?.maxNs });
-  expect(transmit.find(({ percent }) => percent === 99)?.ns).toBe(run.latencyNs.transmit?.p99Ns);
-});
+test.for(APPROACHES.map(({ name }) => name))(
+  'under %s the windows of a guest add up to what it sent',
+  async (protection) => {
+    const run = await simulate(
+      {
+        guests: [
+          { traffic: { kind: 'greedy' } },
+          { traffic: { kind: 'poisson', wireRateBps: 3e8, frameBytes: 'imix' } },
+        ],
+      },
+      { protection, durationNs: 3_000_000 },
+    );
+    for (const { bytesTransmitted, bytesTransmittedOverTime } of run.guests) {
+      expect(bytesTransmitted).toBeGreaterThan(10_000);
+      expect(bytesTransmittedOverTime.reduce((sum, bytes) => sum + bytes, 0)).toBe(bytesTransmitted);
+    }
+    const { transmit } = run.latencyCurves;
+    expect(transmit.at(-1)).toEqual({ percent: 100, ns: run.latencyNs.transmit?.maxNs });
+    expect(transmit.find(({ percent }) => percent === 99)?.ns).toBe(run.latencyNs.transmit?.p99Ns);
+  },
+);
 
 test('a curve never falls, ends at the largest value, and is empty without values', () => {
   expect(new LatencyRecorder().curve()).toEqual([]);
