@@ -138,20 +138,33 @@ export function withFigures(page: string, document: BenchDocument): string {
 /** Time a packet beside the floor by approach and number of contexts, a table a frame size. */
 function endToEndTable(rows: readonly Row[]): string {
   const sizes = [...new Set(rows.map(({ frameBytes }) => frameBytes))];
-  return sizes
-    .map((frameBytes) => {
-      const title = `${int(frameBytes)}-byte frames: packets a second, and time a packet over that of the floor`;
-      const body = pivot(
-        rows.filter((row) => row.frameBytes === frameBytes),
-        {
-          row: 'protection',
-          column: ({ contexts }) => `${int(contexts)} ${contexts === 1 ? 'context' : 'contexts'}`,
-          cell: (row) => `${int(row.packetsPerSecond)}, ${times(row.floorRatio)}`,
-        },
-      );
-      return `${title}:\n\n${body}`;
-    })
-    .join('\n\n');
+  const by = (frameBytes: Row[string] | undefined, title: string, cell: (row: Row) => string) => {
+    const body = pivot(
+      rows.filter((row) => row.frameBytes === frameBytes),
+      {
+        row: 'protection',
+        column: ({ contexts }) => `${int(contexts)} ${contexts === 1 ? 'context' : 'contexts'}`,
+        cell,
+      },
+    );
+    return `${int(frameBytes)}-byte frames: ${title}:\n\n${body}`;
+  };
+  return [
+    ...sizes.map((frameBytes) =>
+      by(
+        frameBytes,
+        'packets a second, and time a packet over that of the floor',
+        (row) => `${int(row.packetsPerSecond)}, ${times(row.floorRatio)}`,
+      ),
+    ),
+    ...sizes.map((frameBytes) =>
+      by(
+        frameBytes,
+        'events a packet, and nanoseconds of virtual time a packet',
+        (row) => `${decimal(row.eventsPerPacket)}, ${int(row.virtualNsPerPacket)} ns`,
+      ),
+    ),
+  ].join('\n\n');
 }
 
 /** The budget of a packet: a room a row, an approach and frame size a column; rooms that cost most come first. */

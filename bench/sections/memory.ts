@@ -10,7 +10,9 @@ const RINGS = [
   { transmitSlots: 64, receiveSlots: 16 },
 ] as const;
 const BASE = 1;
-const FRAMES = 20_000;
+/** So many that every guest has sent its share of each pattern and has used every buffer. */
+const FRAMES_A_CONTEXT = 80;
+const FRAMES_AT_LEAST = 20_000;
 
 /**
  * What a context costs: memory with so many contexts, less memory with one, over the difference, each in a fresh
@@ -29,7 +31,7 @@ export const memory: Section = {
           progress(`memory: ${protection}, ${contexts} contexts, rings of ${rings.transmitSlots}`);
           const question: MemoryQuestion = {
             machine: { protection, contexts, frameBytes: 1514, ...rings },
-            frames: FRAMES,
+            frames: Math.max(FRAMES_AT_LEAST, contexts * FRAMES_A_CONTEXT),
           };
           return askOnce<MemoryAnswer>('memory', question, ['--expose-gc']);
         };
