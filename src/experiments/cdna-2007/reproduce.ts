@@ -1,4 +1,5 @@
 import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
+import { withSeeds } from '../several-seeds.js';
 import { calibrate } from './calibrate.js';
 import {
   AT_24_GUESTS,
@@ -74,9 +75,7 @@ export function measurePoint(
   parameters: TestbedParameters,
   seed: number,
 ): Measured {
-  const runs = Array.from({ length: SEEDS }, (_, run) =>
-    runTestbed(approach, direction, guests, parameters, (seed ^ Math.imul(run + 1, 0x9e3779b1)) >>> 0),
-  );
+  const runs = withSeeds(seed, SEEDS, (own) => runTestbed(approach, direction, guests, parameters, own));
   const of = (name: keyof TestbedRow) => runs.map((run) => run[name]);
   const average = (name: keyof TestbedRow) => rounded(mean(of(name)));
   return {

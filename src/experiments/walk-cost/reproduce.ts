@@ -5,6 +5,7 @@ import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { NicParameters } from '../../../nic/parameters.js';
 import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
+import { withSeeds } from '../several-seeds.js';
 import { steadyRun } from '../steady-run.js';
 import { modelBps, PAGE_BYTES, PAGE_NS, PUBLISHED, TABLE_READ_NS } from './published.js';
 
@@ -158,9 +159,7 @@ export function measureSetting({
   readonly seed: number;
 }): MeasuredSetting {
   const each = (strategy: WalkStrategy | undefined) =>
-    Array.from({ length: SEEDS }, (_, run) =>
-      sample(strategy, setting, (seed ^ Math.imul(run + 1, 0x9e3779b1)) >>> 0),
-    );
+    withSeeds(seed, SEEDS, (own) => sample(strategy, setting, own));
   const offGbps = mean(each(undefined).map(({ gbps }) => gbps));
   const points = STRATEGIES.map((strategy) => {
     const runs = each(strategy);
