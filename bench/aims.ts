@@ -52,7 +52,7 @@ const AIMS: readonly Aim[] = [
       const rows = findings
         .get('streams')
         ?.filter(({ subscribers }) => subscribers === 'nobody, over without');
-      return most(rows, 'costPercent', 5, '%', (row) => [`${row.frameBytes} bytes`]);
+      return most(rows, 'costPercent', 5, '%', (row) => [`${row.frameBytes} bytes`], false);
     },
   },
   ...['none', 'cdna', 'iommu:single-use', 'iommu:deferred', 'iommu:direct-map', 'driver-domain'].map(
@@ -60,14 +60,14 @@ const AIMS: readonly Aim[] = [
       aim: `${protection}: under 16 bytes allocated a packet`,
       judge: (findings) => {
         const rows = findings.get('allocation')?.filter((row) => row.protection === protection);
-        return most(rows, 'bytesPerPacket', 16, 'bytes', (row) => [`${row.frameBytes} bytes a frame`]);
+        return most(rows, 'bytesPerPacket', 16, 'bytes', (row) => [`${row.frameBytes} bytes a frame`], false);
       },
     }),
   ),
   wallAim('compare --help', 'node dist', 300),
-  wallAim('compare --help', 'npx tsx', 300),
+  wallAim('compare --help', 'node with tsx', 300),
   wallAim('compare', 'node dist', 10_000),
-  wallAim('compare', 'npx tsx', 10_000),
+  wallAim('compare', 'node with tsx', 10_000),
 ];
 
 /** Every aim, what was reached of it, and whether that is enough. */
@@ -124,13 +124,14 @@ function wallAim(call: string, way: string, ms: number): Aim {
   };
 }
 
-/** The largest of a column decides. */
+/** The largest of a column decides. `limitIsEnough`: "at most" where it is true, "under" where it is false. */
 function most(
   rows: readonly Row[] | undefined,
   column: string,
   limit: number,
   unit: string,
   where: (row: Row) => readonly (string | number | null | undefined)[],
+  limitIsEnough = true,
 ): { reached: string; met: boolean } | undefined {
   const worst = rows
     ?.filter((row) => Number.isFinite(row[column]))
@@ -139,7 +140,7 @@ function most(
   const value = Number(number(worst, column).toPrecision(3));
   return {
     reached: `${value.toLocaleString('en')} ${unit} at most (${where(worst).join(', ')})`,
-    met: number(worst, column) <= limit,
+    met: limitIsEnough ? number(worst, column) <= limit : number(worst, column) < limit,
   };
 }
 

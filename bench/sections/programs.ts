@@ -10,17 +10,18 @@ const BUILT = `${ROOT}dist/src/cli/main.js`;
 /** How the command line is started: as an installed package does it, and as in a clone. */
 const WAYS = [
   { way: 'node dist', program: [BUILT], needs: BUILT },
-  { way: 'npx tsx', program: ['--import', 'tsx', `${ROOT}src/cli/main.ts`], needs: undefined },
+  { way: 'node with tsx', program: ['--import', 'tsx', `${ROOT}src/cli/main.ts`], needs: undefined },
 ] as const;
 
 const CALLS = [
   { call: 'compare --help', repetitions: 9 },
-  { call: 'compare', repetitions: 2 },
+  { call: 'compare', repetitions: 3 },
   { call: 'attack', repetitions: 1 },
 ] as const;
 
 /**
- * Whole programs, from the start of the process to its end; a repetition that warms the disk's cache is not counted.
+ * Whole programs, from the start of the process to its end; of `compare --help` one repetition that warms the
+ * disk's cache is not counted; the others last seconds.
  * `npx` itself takes half a second to find tsx and is left out: what is timed is node with tsx as its loader. What was
  * not built has null; `npm run build` builds it. The ratio to the floor says how many of its packets go into that time.
  */

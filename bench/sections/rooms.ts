@@ -27,6 +27,12 @@ const REST = 'the rest';
 
 /** Where bytes are copied for everybody, and what the engine calls its own ways to do it. */
 const COPY_FILE = 'nic/copy-bytes.ts';
+const COPYING_FILES: ReadonlySet<string> = new Set([
+  COPY_FILE,
+  'host/memory/physical-memory.ts',
+  'nic/receive-queues.ts',
+  'guests/link-partner.ts',
+]);
 const COPY_BUILTINS: ReadonlySet<string> = new Set(['set', 'fill', 'subarray', 'copyWithin']);
 
 /** The bench itself: the floor that is run between stretches, and the loop around the machine. */
@@ -94,6 +100,6 @@ function fold(seen: RoomsAnswer['seen']): [room: string, share: number][] {
 
 function roomOf(file: string, name: string): string {
   if (name === '(garbage collector)') return COLLECTING;
-  if (file === COPY_FILE || COPY_BUILTINS.has(name)) return COPYING;
+  if (file === COPY_FILE || (COPYING_FILES.has(file) && COPY_BUILTINS.has(name))) return COPYING;
   return ROOMS.find(([prefix]) => file.startsWith(prefix))?.[1] ?? REST;
 }

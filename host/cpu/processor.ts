@@ -252,6 +252,7 @@ export class Processor {
     const work = queue?.works[queue.head];
     if (queue === undefined || work === undefined) throw new Error('a ready party without work');
     const argument = queue.arguments[queue.head] ?? 0;
+    queue.works[queue.head] = undefined;
     queue.head = (queue.head + 1) & (queue.works.length - 1);
     queue.count -= 1;
     if (queue.count > 0) this.#makeReady(core, party);

@@ -7,7 +7,7 @@ const INITIAL = 64;
  * arrays: a wait for each unmapped buffer leaves nothing to collect.
  */
 export class OpenWaits {
-  readonly #done: WhenReported[] = [];
+  readonly #done: (WhenReported | undefined)[] = [];
   #number = new Uint32Array(INITIAL);
   #iova = new Float64Array(INITIAL);
   #pages = new Float64Array(INITIAL);
@@ -40,7 +40,10 @@ export class OpenWaits {
     const at = this.#head;
     this.#head = (at + 1) & (this.#number.length - 1);
     this.#count -= 1;
-    this.#done[at]?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#frame[at] ?? 0);
+    const done = this.#done[at];
+    // Whoever has gone must not be held by a place that is free.
+    this.#done[at] = undefined;
+    done?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#frame[at] ?? 0);
   }
 
   #grow(): void {

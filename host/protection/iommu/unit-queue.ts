@@ -55,8 +55,12 @@ export class UnitQueue<Command extends object> {
     processor.chargeParty(hypervisor.party, 'queueInvalidation');
     const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
     this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
-    if (this.#backlog.length === 0 && this.#write(command)) this.#format.moveTail(this.#tail);
-    else this.#backlog.push({ ...command });
+    if (this.#backlog.length === 0 && this.#write(command)) {
+      this.#format.moveTail(this.#tail);
+      return;
+    }
+    this.#backlog.push({ ...command });
+    this.#feed();
   }
 
   /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Iommu } from '../../../../host/protection/iommu/iommu.js';
+import { UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
+import { Machine } from '../../support/machine.js';
+
+const SLOT_BYTES = 16;
+const SLOTS = 4;
+
+interface Command {
+  label: string;
+}
+
+/** A unit that does nothing of its own accord: the test says when it takes a command and when it reports. */
+class PatientUnit {
+  readonly taken: string[] = [];
+  readonly queue: UnitQueue<Command>;
+  readonly #ring = new Map<number, string>();
+  readonly #statusWord: number;
+  readonly #machine = new Machine(new Iommu({ strategy: 'single-use' }));
+  #head = 0;
+  #tail = 0;
+
+  constructor() {
+    const parts = this.#machine.host;
+    const base = parts.hypervisor.allocateOwn('io-table', SLOTS * SLOT_BYTES);
+    this.#statusWord = parts.hypervisor.allocateOwn('io-table', 4);
+    this.queue = new UnitQueue<Command>(parts, {
+      base,
+      slotBytes: SLOT_BYTES,
+      slots: SLOTS,
+      statusWord: this.#statusWord,
+      fetchNs: 10,
+      statusNs: 10,
+      write: (at, { label }) => this.#ring.set(at - base, label),
+      head: () => this.#head,
+      moveTail: (offset) => {
+        this.#tail = offset;
+      },
+      wait: (number) => ({ label: `wait ${number}` }),
+    });
+  }
+
+  /** Takes up to so many commands; a wait is reported. */
+  work(count: number): void {
+    for (let step = 0; step < count && this.#head !== this.#tail; step += 1) {
+      const label = this.#ring.get(this.#head) ?? 'nothing';
+      this.#head = (this.#head + SLOT_BYTES) % (SLOTS * SLOT_BYTES);
+      this.taken.push(label);
+      const [, number] = /^wait (\d+)$/u.exec(label) ?? [];
+      if (number === undefined) continue;
+      this.#machine.host.memory.writeU32(this.#statusWord, Number(number));
+      this.queue.onReported();
+    }
+  }
+}
+
+describe('the software side of a queue', () => {
+  it('takes a command as it is when it is handed over, even if it has to wait for room', () => {
+    const unit = new PatientUnit();
+    const command = { label: '' };
+    const labels = Array.from({ length: 9 }, (_, index) => `command ${index}`);
+    for (const label of labels) {
+      command.label = label;
+      unit.queue.submit(command, 100);
+    }
+    unit.queue.wait(() => undefined);
+    command.label = 'overwritten';
+    // The ring holds three; what is behind them goes in when somebody hands something over, or a wait is reported.
+    unit.work(3);
+    unit.queue.submit({ label: 'last' }, 100);
+    unit.work(3);
+    unit.queue.submit({ label: 'very last' }, 100);
+    unit.work(99);
+    unit.queue.submit({ label: 'after' }, 100);
+    unit.work(99);
+    expect(unit.taken).toEqual([...labels, 'wait 1', 'last', 'very last', 'after']);
+  });
+
+  it('reports every wait once, in order, with its own numbers, however the unit dawdles', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('command' as const) }),
+      fc.record({ kind: fc.constant('wait' as const) }),
+      fc.record({ kind: fc.constant('work' as const), count: fc.integer({ min: 1, max: 5 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+        const unit = new PatientUnit();
+        const reported: number[][] = [];
+        const asked: number[][] = [];
+        const expected: string[] = [];
+        for (const [index, one] of steps.entries()) {
+          if (one.kind === 'work') {
+            unit.work(one.count);
+          } else if (one.kind === 'command') {
+            expected.push(`command ${index}`);
+            unit.queue.submit({ label: `command ${index}` }, 5);
+          } else {
+            const numbers = [index * 2 ** 41, index, index + 0.5];
+            asked.push(numbers);
+            expected.push(`wait ${asked.length}`);
+            unit.queue.wait((...given) => reported.push(given), numbers[0], numbers[1], numbers[2]);
+          }
+          expect(unit.queue.waiting).toBe(asked.length - reported.length);
+        }
+        // A wait at the end, so that everything before it is asked to move.
+        unit.queue.wait(() => undefined);
+        expected.push(`wait ${asked.length + 1}`);
+        for (let round = 0; round < steps.length + 2; round += 1) {
+          unit.work(SLOTS);
+          unit.queue.onReported();
+        }
+        expect(unit.taken).toEqual(expected);
+        expect(reported).toEqual(asked);
+        expect(unit.queue.waiting).toBe(0);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
