@@ -1,3 +1,5 @@
+import { pageStart } from './page-arithmetic.js';
+
 /** All that a walker, a table builder or a queue needs of memory: little-endian 32-bit words at physical byte addresses. */
 export interface TableMemory {
   readU32(address: number): number;
@@ -78,7 +80,7 @@ export class WalkResult {
   pass(iova: number, read: boolean, write: boolean): void {
     this.ok = true;
     this.passThrough = true;
-    this.physical = iova - (iova % 4096);
+    this.physical = pageStart(iova, 12);
     this.pageBits = 12;
     this.read = read;
     this.write = write;

@@ -1,5 +1,6 @@
 import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
+import { pageSize, pageStart } from '../page-arithmetic.js';
 import type { QueueTiming } from '../queue-timing.js';
 import type { RegisterFile } from '../register-file.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
@@ -99,7 +100,7 @@ export class CommandBuffer {
   #carryOut(): void {
     const { registers, memory, reachable, kernel } = this.#parts;
     const at = registers.address('COMMAND_BASE') + registers.low('COMMAND_HEAD');
-    if (!reachable(at - (at % 4096))) {
+    if (!reachable(pageStart(at, 12))) {
       this.#stop(AMDVI_EVENT.COMMAND_HARDWARE_ERROR, at);
       return;
     }
@@ -119,7 +120,7 @@ export class CommandBuffer {
       case COMMAND.COMPLETION_WAIT: {
         const address = ((word0 & 0xffff_fff8) >>> 0) + (word1 & 0xf_ffff) * TWO_32;
         const stores = (word0 & WAIT.STORE) !== 0;
-        if (stores && !reachable(address - (address % 4096))) return ILLEGAL;
+        if (stores && !reachable(pageStart(address, 12))) return ILLEGAL;
         this.#waitFlags = word0 & (WAIT.STORE | WAIT.INTERRUPT);
         this.#storeAddress = address;
         this.#storeLow = word2;
@@ -160,7 +161,7 @@ export class CommandBuffer {
     const start = bits < 53 ? rangeStart(word2, word3, bits) : 0;
     // The caches hold no address of 2^53 or more, and a range that large is the domain.
     if (bits >= 53 || start >= 2 ** 53) return sink.iotlb('domain', domainId, 0, 0, leafOnly);
-    return sink.iotlb('page', domainId, start, 2 ** (bits - 12), leafOnly);
+    return sink.iotlb('page', domainId, start, pageSize(bits - 12), leafOnly);
   }
 
   #finish(): void {
@@ -189,5 +190,5 @@ export class CommandBuffer {
 
 function rangeStart(low: number, high: number, bits: number): number {
   const address = ((low & 0xffff_f000) >>> 0) + high * TWO_32;
-  return address - (address % 2 ** bits);
+  return pageStart(address, bits);
 }

@@ -1,3 +1,4 @@
+import { offsetInPage, pageSize, pageStart } from '../page-arithmetic.js';
 import { spanBits } from '../radix-table.js';
 import {
   ADDRESS_LIMIT,
@@ -143,7 +144,7 @@ export class AmdviWalker implements TableWalker {
       return -1;
     }
     const at = this.#deviceTable + offset;
-    if (!this.#reachable(at - (at % 4096))) {
+    if (!this.#reachable(pageStart(at, 12))) {
       out.fail(AMDVI_EVENT.DEV_TAB_HARDWARE_ERROR, access);
       return -1;
     }
@@ -183,7 +184,7 @@ export class AmdviWalker implements TableWalker {
     const needed = write ? HIGH_WRITE : HIGH_READ;
     // Two whole halves, so that every index is a shift of a 32-bit number.
     const upper = Math.floor(iova / TWO_30);
-    const lower = iova % TWO_30;
+    const lower = iova - upper * TWO_30;
     let rights = entryRights;
     let table = top;
     let level = mode;
@@ -215,14 +216,14 @@ export class AmdviWalker implements TableWalker {
       table = addressField(low, high);
       if (isPage) {
         out.ok = true;
-        out.physical = table - (table % 2 ** pageBits);
+        out.physical = pageStart(table, pageBits);
         out.pageBits = pageBits;
         out.read = (rights & HIGH_READ) !== 0;
         out.write = (rights & HIGH_WRITE) !== 0;
         return;
       }
       // The entry covers 2^spanBits(level) bytes, the table it points at perhaps fewer: the rest is not mapped.
-      if (next < level - 1 && iova % 2 ** spanBits(level) >= 2 ** spanBits(next + 1)) {
+      if (next < level - 1 && offsetInPage(iova, spanBits(level)) >= pageSize(spanBits(next + 1))) {
         out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
         return;
       }

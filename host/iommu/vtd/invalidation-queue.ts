@@ -1,5 +1,6 @@
 import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
+import { pageSize, pageStart } from '../page-arithmetic.js';
 import type { QueueTiming } from '../queue-timing.js';
 import type { RegisterFile } from '../register-file.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
@@ -134,7 +135,7 @@ export class InvalidationQueue {
   #carryOut(): void {
     const { registers, memory, reachable, kernel } = this.#parts;
     const at = registers.address('IQA') + registers.lowAt(this.#iqh);
-    const costNs = reachable(at - (at % 4096))
+    const costNs = reachable(pageStart(at, 12))
       ? this.#perform(
           memory.readU32(at),
           memory.readU32(at + 4),
@@ -169,7 +170,7 @@ export class InvalidationQueue {
       }
       case DESCRIPTOR.DEVICE_TLB: {
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
-        const first = Number.isFinite(pages) ? address - (address % (pages * 4096)) : 0;
+        const first = Number.isFinite(pages) ? pageStart(address, 12 + Math.log2(pages)) : 0;
         const answerNs = sink.deviceTlb(word1 & 0xffff, first, pages);
         this.#answered = answerNs >= 0;
         return this.#answered ? answerNs : timing.deviceTimeoutNs;
@@ -179,7 +180,7 @@ export class InvalidationQueue {
       default: {
         const statusAddress = ((word2 & 0xffff_fffc) >>> 0) + word3 * TWO_32;
         const writes = (word0 & WAIT.STATUS_WRITE) !== 0;
-        if (writes && !reachable(statusAddress - (statusAddress % 4096))) return BAD;
+        if (writes && !reachable(pageStart(statusAddress, 12))) return BAD;
         this.#waitFlags = word0 & (WAIT.STATUS_WRITE | WAIT.INTERRUPT);
         this.#statusData = word1;
         this.#statusAddress = statusAddress;
@@ -233,6 +234,6 @@ export function invalidateIotlb(
 ): number {
   if (granularity !== 'page') return sink.iotlb(granularity, domainId, 0, 0, false);
   if (!capabilities.pageSelective || address >= 2 ** 53) return sink.iotlb('domain', domainId, 0, 0, false);
-  const pages = 2 ** addressMask;
-  return sink.iotlb('page', domainId, address - (address % (pages * 4096)), pages, leafOnly);
+  const pages = pageSize(addressMask);
+  return sink.iotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);
 }

@@ -22,8 +22,9 @@ export function secondLevelFormat(levels: 3 | 4 | 5): EntryFormat {
 }
 
 function writeEntry(memory: TableMemory, at: number, address: number, flags: number): void {
-  memory.writeU32(at + 4, Math.floor(address / TWO_32));
-  memory.writeU32(at, ((address % TWO_32) | flags) >>> 0);
+  const high = Math.floor(address / TWO_32);
+  memory.writeU32(at + 4, high);
+  memory.writeU32(at, ((address - high * TWO_32) | flags) >>> 0);
 }
 
 /** Second-level tables of one VT-d domain; a context entry points at `root` with AW = levels - 2. */

@@ -1,3 +1,4 @@
+import { pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
@@ -34,6 +35,10 @@ export class VtdWalker implements TableWalker {
   readonly #memory: TableMemory;
   readonly #reachable: Reachable;
   #rootTable = 0;
+  // The context entry that was read last.
+  #contextLow = 0;
+  #contextHigh = 0;
+  #contextUpper = 0;
 
   // Which bits must be zero, a level, for entries that hold a page and for those that point at a table.
   readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
@@ -96,8 +101,8 @@ export class VtdWalker implements TableWalker {
     const entry = contextTable + (requesterId & 0xff) * 16;
     if (!this.#readContext(entry, out)) return;
 
-    const low = this.#memory.readU32(entry);
-    const addressWidth = this.#memory.readU32(entry + 8) & 7;
+    const low = this.#contextLow;
+    const addressWidth = this.#contextUpper & 7;
     if (((low >>> 2) & 3) === TRANSLATION_TYPE.PASS_THROUGH) {
       if (iova >= this.#hostLimit) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       else out.pass(iova, true, true);
@@ -107,13 +112,7 @@ export class VtdWalker implements TableWalker {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       return;
     }
-    this.#walkSecondLevel(
-      addressOf(low, this.#memory.readU32(entry + 4)),
-      addressWidth + 2,
-      iova,
-      write,
-      out,
-    );
+    this.#walkSecondLevel(addressOf(low, this.#contextHigh), addressWidth + 2, iova, write, out);
   }
 
   /**
@@ -127,7 +126,7 @@ export class VtdWalker implements TableWalker {
     if (contextTable < 0) return;
     const entry = contextTable + (requesterId & 0xff) * 16;
     if (!this.#readContext(entry, out)) return;
-    const type = (this.#memory.readU32(entry) >>> 2) & 3;
+    const type = (this.#contextLow >>> 2) & 3;
     if (type !== TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB) {
       out.fail(VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE);
     } else if (address >= this.#hostLimit) {
@@ -161,7 +160,7 @@ export class VtdWalker implements TableWalker {
 
   /** Checks the context entry at `at`; false with the fault in `out` if it stops the request. */
   #readContext(at: number, out: WalkResult): boolean {
-    if (!this.#reachable(at - (at % 4096))) {
+    if (!this.#reachable(pageStart(at, 12))) {
       out.fail(VTD_FAULT.CONTEXT_TABLE_UNREADABLE);
       return false;
     }
@@ -169,6 +168,9 @@ export class VtdWalker implements TableWalker {
     const low = this.#memory.readU32(at);
     const high = this.#memory.readU32(at + 4);
     const upper = this.#memory.readU32(at + 8);
+    this.#contextLow = low;
+    this.#contextHigh = high;
+    this.#contextUpper = upper;
     // FPD counts even in an entry that is not present: it is how software silences a device that it has no use for.
     if ((low & 2) !== 0) out.logging = 'never';
     if ((low & 1) === 0) {
@@ -197,7 +199,7 @@ export class VtdWalker implements TableWalker {
     const needed = write ? SL_WRITE : SL_READ;
     // Two whole halves, so that every index is a shift of a 32-bit number.
     const upper = Math.floor(iova / TWO_30);
-    const lower = iova % TWO_30;
+    const lower = iova - upper * TWO_30;
     let permissions = SL_READ | SL_WRITE;
     let table = top;
     for (let level = levels; ; level -= 1) {

@@ -1,3 +1,4 @@
+import { pageStart } from '../../../iommu/page-arithmetic.js';
 import { FRAME_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
@@ -6,6 +7,8 @@ import { PerTransferGate, type Placement, type Teardown } from './per-transfer.j
 
 /** Pages of one contiguous range: 64 of 4 KB, as one receive descriptor of Fast & Safe has. */
 const CHUNK_PAGES = 64;
+/** Log2 of its bytes. */
+const CHUNK_BITS = 18;
 
 /** A contiguous range of addresses that buffers are mapped into one behind the other. */
 interface Chunk {
@@ -126,7 +129,7 @@ class ChunkedRange implements Placement, Teardown {
   }
 
   #chunkOf(iova: number): Chunk {
-    const base = iova - (iova % (CHUNK_PAGES * FRAME_BYTES));
+    const base = pageStart(iova, CHUNK_BITS);
     const chunk = this.#live.get(base);
     if (chunk === undefined) throw new Error(`no range at 0x${base.toString(16)}`);
     return chunk;
