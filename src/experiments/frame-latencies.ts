@@ -50,7 +50,8 @@ export class FrameLatencies implements SteadyWatch {
 export function percentilesOf(values: readonly number[], percents: readonly number[]): number[] {
   const sorted = Float64Array.from(values).sort();
   return percents.map((percent) => {
-    const rank = Math.max(1, Math.ceil((percent / 100) * sorted.length));
+    // 99.9 has no exact binary form, and a rank that is a hair above a whole number is that number.
+    const rank = Math.max(1, Math.ceil((percent * sorted.length) / 100 - 1e-9));
     const value = sorted[rank - 1];
     if (value === undefined) throw new Error(`percentile ${percent} of ${sorted.length} values`);
     return value;

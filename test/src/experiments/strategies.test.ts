@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { percentilesOf } from '../../../src/experiments/frame-latencies.js';
 import { strategiesFigures } from '../../../src/experiments/strategies/figures.js';
 import { measureStrategy, strategyPoints } from '../../../src/experiments/strategies/measure.js';
 import { printStrategies } from '../../../src/experiments/strategies/print.js';
@@ -110,12 +109,5 @@ describe('a fresh run', () => {
         ({ workload, approach }) => workload === 'web' && ['none', 'iommu:shared'].includes(approach),
       ),
     );
-  });
-});
-
-describe('percentiles', () => {
-  it('are values that were there, by nearest rank', () => {
-    expect(percentilesOf([40, 10, 30, 20], [1, 25, 50, 75, 76, 100])).toEqual([10, 10, 20, 30, 40, 40]);
-    expect(percentilesOf([7], [1, 99.9])).toEqual([7, 7]);
   });
 });
