@@ -5,7 +5,7 @@ import { legendAbove } from '../report/plots/panels.js';
 import { rowLabels } from '../report/plots/stacked-bars.js';
 import { bothWidths, PLOT_PIXELS, type PlotWidth } from '../report/plots/width.js';
 import { textWidth } from '../report/text-width.js';
-import { type ComparedFigure, percent, SHARE_UNIT } from './reference-figure.js';
+import { type ComparedFigure, comparisonName, mean, percent, SHARE_UNIT } from './reference-figure.js';
 
 /** Roles of figures that have an error, each with the shape that stands for it. */
 const ROLES = ['predicted', 'fitted'] as const;
@@ -42,7 +42,7 @@ export function publishedFigure(figures: readonly ComparedFigure[], about: Publi
     table: {
       heads: ['figure', 'published', 'sure', 'ours', 'least', 'most', 'error', 'role', 'source'],
       rows: figures.map((figure) => [
-        figure.name,
+        comparisonName(figure),
         `${figure.value} ${figure.unit}`,
         `[${figure.certainty}]`,
         short(figure.ours),
@@ -58,21 +58,32 @@ export function publishedFigure(figures: readonly ComparedFigure[], about: Publi
   };
 }
 
-/** Of the predicted figures, how far off: a sentence for the head of a report. */
+/**
+ * Of the predicted figures, how far off: a sentence for the head of a report. A figure that stands beside several
+ * candidates is one figure; each of its comparisons has an error.
+ */
 export function publishedSentence(figures: readonly ComparedFigure[]): string {
-  const predicted = figures.filter(({ role, error }) => role === 'predicted' && error !== undefined);
-  if (predicted.length === 0) return '';
-  const errors = predicted.map(({ error }) => Math.abs(error ?? 0)).sort((one, other) => one - other);
-  const median = errors[Math.floor((errors.length - 1) / 2)] ?? 0;
+  const predicted = figures.filter(({ role }) => role === 'predicted');
+  const errors = predicted.flatMap(({ error }) => (error === undefined ? [] : [Math.abs(error)]));
+  if (errors.length === 0) return '';
+  const published = new Set(predicted.map(({ name }) => name)).size;
   const within = errors.filter((error) => error <= 0.1).length;
-  return `Of ${predicted.length} published figures that were predicted, ${within} are off by at most 10 % (shares of the CPU: points); the median is off by ${(median * 100).toFixed(1)} % or points.`;
+  const comparisons = errors.length === published ? '' : `${errors.length} comparisons with `;
+  return `Of ${comparisons}${published} published figure${published === 1 ? '' : 's'} that ${published === 1 ? 'was' : 'were'} predicted, ${within} ${within === 1 ? 'is' : 'are'} off by at most 10 % (shares of the CPU: points); the median is off by ${(medianOf(errors) * 100).toFixed(1)} % or points.`;
+}
+
+/** The middle of an odd count, the mean of the two about the middle of an even one. */
+function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other);
+  const upper = Math.floor(sorted.length / 2);
+  return mean(sorted.slice(sorted.length % 2 === 0 ? upper - 1 : upper, upper + 1));
 }
 
 function errorPlot(figures: readonly ComparedFigure[], isApart: boolean, width: PlotWidth): Plot {
   const shown = figures.filter(({ error }) => error !== undefined);
   const roles = ROLES.filter((role) => shown.some((figure) => figure.role === role));
   const kindOf = ({ unit, role }: ComparedFigure) => `${KINDS[unit] ?? unit}, ${role}`;
-  const nameOf = (figure: ComparedFigure) => (isApart ? figure.name : kindOf(figure));
+  const nameOf = (figure: ComparedFigure) => (isApart ? comparisonName(figure) : kindOf(figure));
   const names = [...new Set(shown.map(nameOf))];
   const { left } = rowLabels(names, [], width);
   // A long name stands above its row on a phone, and beside it on a page.
@@ -146,7 +157,7 @@ function errorPlot(figures: readonly ComparedFigure[], isApart: boolean, width: 
   };
   return {
     title: 'Errors of published figures',
-    description: `Points on both sides of zero. ${shown.map((figure) => `${figure.name}: ${errorText(figure)}, ${figure.role}`).join('; ')}.`,
+    description: `Points on both sides of zero. ${shown.map((figure) => `${comparisonName(figure)}: ${errorText(figure)}, ${figure.role}`).join('; ')}.`,
     spec: spec as TopLevelSpec,
   };
 }

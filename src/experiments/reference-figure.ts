@@ -19,6 +19,8 @@ export type FigureRole = 'fitted' | 'predicted' | 'shown';
 
 /** A published figure and what the emulator gives in its place. */
 export interface ComparedFigure extends ReferenceFigure {
+  /** Which of ours this is, where more than one may be what was published: each has a comparison of its own. */
+  readonly candidate?: string;
   /** Mean over the seeds. */
   readonly ours: number;
   /** Least and most over the seeds. */
@@ -45,10 +47,15 @@ export function compareFigure(
   return { ...compared, error: rounded(error), role };
 }
 
+/** The name by which a comparison is told from the others. */
+export function comparisonName({ name, candidate }: ComparedFigure): string {
+  return candidate === undefined ? name : `${name}: ${candidate}`;
+}
+
 /** Every figure a line: value, source, certainty, ours, error, fitted or predicted. */
 export function printFigures(figures: readonly ComparedFigure[]): string {
   const rows = figures.map((figure) => [
-    figure.name,
+    comparisonName(figure),
     `${figure.value} ${figure.unit}`,
     `[${figure.certainty}]`,
     spread(figure),

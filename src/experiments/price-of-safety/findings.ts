@@ -1,22 +1,19 @@
 import type { CheckedStatement } from '../checked-statement.js';
 import { type ComparedFigure, compareFigure } from '../reference-figure.js';
 import { spanText } from '../several-seeds.js';
+import { ATC_2008 } from '../strategies/published.js';
 import type { BalloonPoint } from './balloon.js';
 import { SETTINGS } from './bench.js';
 import { CANDIDATES, type MeasuredPrice, mostRises, type PricePoint } from './measure.js';
-import { ATC_2008, INCOMPARABLE, type IncomparableFigure, MOST_RISE, OLS_2007 } from './published.js';
+import { INCOMPARABLE, type IncomparableFigure, MOST_RISE, OLS_2007 } from './published.js';
 
 /** "Up to" so much more CPU, beside the case in which each candidate rose most. Nothing was fitted to them. */
 export function priceFigures(measured: readonly MeasuredPrice[]): ComparedFigure[] {
   return SETTINGS.flatMap((setting) =>
-    CANDIDATES.map((approach) => {
-      const figure = MOST_RISE[setting];
-      return compareFigure(
-        { ...figure, name: `${figure.name}: ${approach.replace('iommu:', '')}` },
-        mostRises(measured, setting, approach),
-        'predicted',
-      );
-    }),
+    CANDIDATES.map((approach) => ({
+      ...compareFigure(MOST_RISE[setting], mostRises(measured, setting, approach), 'predicted'),
+      candidate: approach.replace('iommu:', ''),
+    })),
   );
 }
 

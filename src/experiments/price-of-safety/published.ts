@@ -1,7 +1,6 @@
 import type { ReferenceFigure } from '../reference-figure.js';
 
 export const OLS_2007 = 'Ben-Yehuda et al., The Price of Safety, OLS 2007';
-export const ATC_2008 = 'Willmann, Rixner, Cox, USENIX ATC 2008';
 
 /** What OLS 2007 says of CPU with the IOMMU over CPU without, at the same throughput. */
 export const MOST_RISE = {
