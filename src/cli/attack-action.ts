@@ -4,8 +4,8 @@ import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/expectations.js';
 import { type Cell, type MatrixRequest, playMatrix } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
-import { writeTogether } from '../report/output-files.js';
-import { UsageError } from './cli-io.js';
+import { type NamedText, OutputFolder } from '../report/output-folder.js';
+import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
@@ -28,27 +28,30 @@ export const attackAction: CommandAction = async (_args, options, io) => {
     explained?.[1] ?? text(options.protection),
   );
   const seed = seedOf(options.seed);
-  const total = attacks.length * approaches.length;
-  const progress = new ProgressLine(io);
+  const repeat = again(io.program, options, seed);
+  const out = text(options.out);
+  const folder = out === undefined ? undefined : new OutputFolder(out, FILES);
+  const request = { attacks, approaches, seed };
   const interruption = new Interruption();
+  let cells: readonly Cell[];
+  let document: string;
+  let written: readonly string[] = [];
   interruption.listen();
-  const cells: Cell[] = [];
   try {
-    for (const cell of playMatrix({ attacks, approaches, seed })) {
-      cells.push(cell);
-      progress.show(`${cells.length}/${total} ${cell.approach}: ${cell.attack}`);
+    cells = await playAll(request, io, interruption);
+    document = attackDocument(seed, cells);
+    if (folder !== undefined) {
+      const files = await filesOf(request, cells, document, repeat);
       await interruption.breathe();
+      written = folder.write(files);
     }
+  } catch (error) {
+    folder?.remove();
+    throw error;
   } finally {
-    progress.clear();
     interruption.close();
   }
   const [attack] = attacks;
-  const document = attackDocument(seed, cells);
-  const repeat = again(io.program, options, seed);
-  const out = text(options.out);
-  const written =
-    out === undefined ? [] : await writeReport(out, { attacks, approaches, seed }, cells, document, repeat);
   if (options.json === true) io.out(document);
   else if (explained !== undefined && attack !== undefined) io.out(explainText(attack, cells));
   else io.out(matrixText(attacks, approaches, cells));
@@ -69,19 +72,36 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   return unexplained.length === 0 ? 0 : 1;
 };
 
+const FILES = ['attack.json', 'attack.html'] as const;
+
+async function playAll(request: MatrixRequest, io: CliIo, interruption: Interruption): Promise<Cell[]> {
+  const total = request.attacks.length * request.approaches.length;
+  const progress = new ProgressLine(io);
+  const cells: Cell[] = [];
+  try {
+    for (const cell of playMatrix(request)) {
+      cells.push(cell);
+      progress.show(`${cells.length}/${total} ${cell.approach}: ${cell.attack}`);
+      await interruption.breathe();
+    }
+    return cells;
+  } finally {
+    progress.clear();
+  }
+}
+
 /** The document and the report to look at. */
-async function writeReport(
-  folder: string,
+async function filesOf(
   request: MatrixRequest,
   cells: readonly Cell[],
   document: string,
   repeat: string,
-): Promise<string[]> {
+): Promise<NamedText[]> {
   const { attackPage } = await import('../attack/attack-page.js');
-  return writeTogether(folder, [
-    { name: 'attack.json', text: document },
-    { name: 'attack.html', text: await attackPage(request, cells, repeat) },
-  ]);
+  return [
+    { name: FILES[0], text: document },
+    { name: FILES[1], text: await attackPage(request, cells, repeat) },
+  ];
 }
 
 /** The entries with the names of a list, in their own order. @throws UsageError for a name that does not exist. */

@@ -12,7 +12,7 @@ import {
   type WorkloadFinding,
 } from '../fairness/fairness-study.js';
 import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
-import { writeTogether } from '../report/output-files.js';
+import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { plotSvg } from '../report/plot.js';
 import { packageFolder } from '../scenario/bundled.js';
 import { type CliIo, UsageError } from './cli-io.js';
@@ -34,14 +34,30 @@ const BUNDLED_CAPTURES = ['web.pcapng', 'bulk.pcap', 'voice.pcap'];
 export const fairnessAction: CommandAction = async (_args, options, io) => {
   const settings = settingsOf(options);
   const study = usable(() => new FairnessStudy(settings));
-  const findings = await carryOut(study, io);
   const repeat = repeatLine(settings, options, io.program);
-  const document = fairnessDocument(settings, findings, repeat);
   const out = text(options.out);
-  const written =
-    out === undefined
-      ? []
-      : await writeAll(out, document, await fairnessPage(settings, findings, repeat), findings);
+  const folder = out === undefined ? undefined : new OutputFolder(out, fileNames(settings.workloads));
+  const interruption = new Interruption();
+  let findings: readonly WorkloadFinding[];
+  let document: string;
+  let written: readonly string[] = [];
+  interruption.listen();
+  try {
+    findings = await carryOut(study, io, interruption);
+    document = fairnessDocument(settings, findings, repeat);
+    if (folder !== undefined) {
+      const page = await fairnessPage(settings, findings, repeat);
+      await interruption.breathe();
+      const files = await filesOf(document, page, findings);
+      await interruption.breathe();
+      written = folder.write(files);
+    }
+  } catch (error) {
+    folder?.remove();
+    throw error;
+  } finally {
+    interruption.close();
+  }
   if (options.json === true) {
     io.out(document);
   } else {
@@ -53,10 +69,12 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   return findings.some(({ findings: rows }) => rows.some(({ broken }) => broken > 0)) ? 1 : 0;
 };
 
-async function carryOut(study: FairnessStudy, io: CliIo): Promise<WorkloadFinding[]> {
-  const interruption = new Interruption();
+async function carryOut(
+  study: FairnessStudy,
+  io: CliIo,
+  interruption: Interruption,
+): Promise<WorkloadFinding[]> {
   const line = new ProgressLine(io);
-  interruption.listen();
   try {
     const steps = study.run();
     for (;;) {
@@ -67,7 +85,6 @@ async function carryOut(study: FairnessStudy, io: CliIo): Promise<WorkloadFindin
     }
   } finally {
     line.clear();
-    interruption.close();
   }
 }
 
@@ -128,23 +145,31 @@ function usable<T>(build: () => T): T {
   }
 }
 
+const DOCUMENT = 'fairness.json';
+const PAGE = 'fairness.html';
+const sharesFile = (workload: string) => `fairness-shares-${workload}.svg`;
+const delaysFile = (workload: string) => `fairness-delays-${workload}.svg`;
+
+function fileNames(workloads: readonly string[]): string[] {
+  return [DOCUMENT, PAGE, ...workloads.flatMap((name) => [sharesFile(name), delaysFile(name)])];
+}
+
 /** The document, the report to look at, and its plots as files of their own. */
-async function writeAll(
-  folder: string,
+async function filesOf(
   document: string,
   page: string,
   findings: readonly WorkloadFinding[],
-): Promise<string[]> {
-  const texts = [
-    { name: 'fairness.json', text: document },
-    { name: 'fairness.html', text: page },
+): Promise<NamedText[]> {
+  const files: NamedText[] = [
+    { name: DOCUMENT, text: document },
+    { name: PAGE, text: page },
   ];
   for (const finding of findings) {
     const { name } = finding.workload;
-    texts.push({ name: `fairness-shares-${name}.svg`, text: await plotSvg(sharesPlot(finding)) });
-    texts.push({ name: `fairness-delays-${name}.svg`, text: await plotSvg(delaysPlot(finding)) });
+    files.push({ name: sharesFile(name), text: await plotSvg(sharesPlot(finding)) });
+    files.push({ name: delaysFile(name), text: await plotSvg(delaysPlot(finding)) });
   }
-  return writeTogether(folder, texts);
+  return files;
 }
 
 function repeatLine(settings: StudySettings, options: GivenOptions, program: string): string {

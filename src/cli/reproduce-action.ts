@@ -1,7 +1,9 @@
+import type { FinishedExperiment } from '../experiments/experiment.js';
 import { EXPERIMENTS, type Experiment } from '../experiments/index.js';
-import type { FinishedExperiment, ReproduceCall } from '../experiments/reproduce-page.js';
+import type { ReproduceCall } from '../experiments/reproduce-page.js';
+import { storedSentence } from '../experiments/stored-sentence.js';
 import { Threads } from '../experiments/threads.js';
-import { writeTogether } from '../report/output-files.js';
+import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
 import { Interruption } from './interruption.js';
@@ -21,13 +23,21 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const seed = seedOf(options.seed);
   const out = text(options.out);
   const repeat = again(io, name, dataPath, seed);
+  const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
   const interruption = new Interruption();
   interruption.listen();
   let outcomes: readonly FinishedExperiment[];
   let written: readonly string[] = [];
   try {
     outcomes = await runAll(experiments, dataPath, seed, io, interruption);
-    if (out !== undefined) written = await writeAll(out, outcomes, { seed, repeat, dataPath }, interruption);
+    if (folder !== undefined) {
+      const files = await filesOf(outcomes, { seed, repeat, dataPath });
+      await interruption.breathe();
+      written = folder.write(files);
+    }
+  } catch (error) {
+    folder?.remove();
+    throw error;
   } finally {
     interruption.close();
   }
@@ -36,13 +46,11 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
   } else {
     for (const { outcome } of outcomes) io.out(`${outcome.text}\n\n`);
-    for (const { experiment, outcome } of outcomes) {
-      if (!outcome.asStored) io.out(`${experiment.name}: not what the stored result says\n`);
-    }
+    if (dataPath === undefined) io.out(`${storedSentence(outcomes, seed)}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
     io.out(`again: ${repeat}\n`);
   }
-  return outcomes.every(({ outcome }) => outcome.asStored) ? 0 : 1;
+  return outcomes.some(({ outcome }) => outcome.stored === 'different') ? 1 : 0;
 };
 
 /** All at once: their tasks share the threads, and the line shows the one that moved last. */
@@ -86,23 +94,19 @@ function chosen(name: string): readonly Experiment[] {
   throw new UsageError(`experiment is "${name}", expected one of: ${names}, all`);
 }
 
+const PAGE = 'reproduce.html';
+const fileOf = ({ name }: Experiment) => `${name}.json`;
+
 /** A document an experiment, and one report to look at. */
-async function writeAll(
-  folder: string,
-  finished: readonly FinishedExperiment[],
-  call: ReproduceCall,
-  interruption: Interruption,
-): Promise<string[]> {
+async function filesOf(finished: readonly FinishedExperiment[], call: ReproduceCall): Promise<NamedText[]> {
   const { reproducePage } = await import('../experiments/reproduce-page.js');
-  const page = await reproducePage(finished, call);
-  await interruption.breathe();
-  return writeTogether(folder, [
+  return [
     ...finished.map(({ experiment, outcome }) => ({
-      name: `${experiment.name}.json`,
+      name: fileOf(experiment),
       text: `${JSON.stringify(outcome.document, null, 2)}\n`,
     })),
-    { name: 'reproduce.html', text: page },
-  ]);
+    { name: PAGE, text: await reproducePage(finished, call) },
+  ];
 }
 
 function again(io: CliIo, name: string, dataPath: string | undefined, seed: number): string {

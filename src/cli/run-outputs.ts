@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
-import { dirname, join, parse } from 'node:path';
+import { join, parse } from 'node:path';
 import type { Machine } from '../machine/machine.js';
-import { AtomicFile, OutputFileError } from '../report/atomic-file.js';
+import { AtomicFile } from '../report/atomic-file.js';
+import { OutputFolder } from '../report/output-folder.js';
 import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
 import type { RunRequest } from './run-request.js';
@@ -24,12 +24,12 @@ interface Pending extends WrittenFile {
 export class RunOutputs {
   readonly #request: RunRequest;
   readonly #pending: Pending[] = [];
-  readonly #madeFolders: string[] = [];
+  readonly #folder: OutputFolder | undefined;
 
   /** @throws OutputFileError when the folder cannot be made. */
   constructor(request: RunRequest) {
     this.#request = request;
-    if (request.out !== undefined) this.#makeFolder(request.out);
+    this.#folder = request.out === undefined ? undefined : new OutputFolder(request.out);
   }
 
   /** Watches a machine before it runs. Returns what to call when it has run. */
@@ -79,13 +79,7 @@ export class RunOutputs {
 
   abort(): void {
     for (const { writer } of this.#pending) writer.abort();
-    for (const folder of this.#madeFolders.reverse()) {
-      try {
-        rmdirSync(folder);
-      } catch {
-        // Somebody else put something into it.
-      }
-    }
+    this.#folder?.remove();
   }
 
   #report(kind: WrittenFile['kind'], extension: string, text: string): void {
@@ -103,22 +97,5 @@ export class RunOutputs {
     if (this.#request.approaches.length === 1) return path;
     const { dir, name, ext } = parse(path);
     return join(dir, `${name}.${fileName}${ext}`);
-  }
-
-  #makeFolder(path: string): void {
-    const missing: string[] = [];
-    for (let folder = path; !existsSync(folder) && folder !== dirname(folder); folder = dirname(folder)) {
-      missing.push(folder);
-    }
-    try {
-      // One by one: so that they can be taken away again.
-      for (const folder of missing.reverse()) {
-        mkdirSync(folder);
-        this.#madeFolders.push(folder);
-      }
-    } catch (error) {
-      this.abort();
-      throw new OutputFileError(path, error instanceof Error ? error.message : String(error));
-    }
   }
 }

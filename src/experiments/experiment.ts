@@ -1,4 +1,5 @@
 import type { ReportFigure } from '../report/html/figure.js';
+import { compareWithStored, type StoredComparison } from './stored-result.js';
 import type { Threads } from './threads.js';
 
 /** How an experiment is asked for. */
@@ -14,17 +15,20 @@ export interface ExperimentRequest {
   readonly progress: (fraction: number, step: string) => void;
 }
 
-/** What an experiment found, for people and for programs. */
-export interface ExperimentOutcome {
+/** A result for people. */
+export interface Presentation {
   readonly text: string;
   /** What came of it, in a sentence or two, for the head of the report. */
-  readonly answer?: string;
-  /** A plain object; keys carry units. */
-  readonly document: object;
+  readonly answer: string;
   /** What the report shows of it. */
   readonly figures: readonly ReportFigure[];
-  /** False when a stored result was to be repeated and was not. */
-  readonly asStored: boolean;
+}
+
+/** What an experiment found, for people and for programs. */
+export interface ExperimentOutcome extends Presentation {
+  /** A plain object; keys carry units. */
+  readonly document: object;
+  readonly stored: StoredComparison;
 }
 
 /** A question that can be put again with one command. */
@@ -34,5 +38,53 @@ export interface Experiment {
   readonly question: string;
   /** Whether `--data` means anything to it. */
   readonly takesData: boolean;
+  /** The result of seed 1, as JSON. */
+  readonly storedUrl: URL;
   run(request: ExperimentRequest): Promise<ExperimentOutcome>;
+  /**
+   * Presents a result of this experiment, fresh or stored, as `run` does.
+   * @param repeat the command line that gives it again
+   */
+  present(result: object, repeat: string): Presentation;
+}
+
+/** An experiment that has been run. */
+export interface FinishedExperiment {
+  readonly experiment: Experiment;
+  readonly outcome: ExperimentOutcome;
+}
+
+/** What one experiment has of its own. */
+export interface ExperimentDefinition<Result extends object>
+  extends Pick<Experiment, 'name' | 'question' | 'takesData' | 'storedUrl'> {
+  /** The result; plain data that depends on the seed and the data alone. */
+  measure(request: ExperimentRequest): Promise<Result>;
+  present(result: Result, repeat: string): Presentation;
+  /** What programs get, where that is not the result itself. */
+  document?(result: Result): object;
+}
+
+/** An experiment whose result is compared with what is stored, and presented the same way wherever it comes from. */
+export function defineExperiment<Result extends object>(
+  definition: ExperimentDefinition<Result>,
+): Experiment {
+  const { name, question, takesData, storedUrl } = definition;
+  return {
+    name,
+    question,
+    takesData,
+    storedUrl,
+    async run(request) {
+      const { dataPath, seed, repeat } = request;
+      const result = await definition.measure(request);
+      return {
+        ...definition.present(result, repeat),
+        document: definition.document?.(result) ?? result,
+        // What is measured on somebody's own machine is stored nowhere.
+        stored: dataPath === undefined ? compareWithStored(storedUrl, seed, result) : 'not-compared',
+      };
+    },
+    // A stored result is what `measure` once gave.
+    present: (result, repeat) => definition.present(result as Result, repeat),
+  };
 }

@@ -1,12 +1,7 @@
 import { html } from '../report/html/markup.js';
 import { pageHtml, type ReportPage } from '../report/html/page.js';
-import type { Experiment, ExperimentOutcome } from './experiment.js';
-
-/** An experiment that has been run. */
-export interface FinishedExperiment {
-  readonly experiment: Experiment;
-  readonly outcome: ExperimentOutcome;
-}
+import type { FinishedExperiment } from './experiment.js';
+import { storedSentence } from './stored-sentence.js';
 
 /** How the experiments were asked for. */
 export interface ReproduceCall {
@@ -40,7 +35,7 @@ export function describeReproduction(
     setting: `${finished.map(({ experiment }) => experiment.name).join(', ')}; seed ${seed}${
       dataPath === undefined ? '' : `; measurements from ${dataPath}`
     }.`,
-    answer: answerOf(finished, dataPath),
+    answer: answerOf(finished, seed, dataPath),
     repeat,
     seed,
     sections: finished.map(({ experiment, outcome }) => ({
@@ -54,20 +49,15 @@ export function describeReproduction(
   };
 }
 
-function answerOf(finished: readonly FinishedExperiment[], dataPath: string | undefined): string[] {
-  const answers = finished.flatMap(({ experiment, outcome }) => {
-    if (outcome.answer === undefined) return [];
-    return [finished.length === 1 ? outcome.answer : `${experiment.name}: ${outcome.answer}`];
-  });
-  if (dataPath !== undefined) return answers;
-  const changed = finished
-    .filter(({ outcome }) => !outcome.asStored)
-    .map(({ experiment }) => experiment.name);
-  const stored =
-    changed.length === 0
-      ? 'Nothing differs from the stored results, which are those of seed 1.'
-      : `Not what the stored results say: ${changed.join(', ')}.`;
-  return [...answers, stored];
+function answerOf(
+  finished: readonly FinishedExperiment[],
+  seed: number,
+  dataPath: string | undefined,
+): string[] {
+  const answers = finished.map(({ experiment, outcome }) =>
+    finished.length === 1 ? outcome.answer : `${experiment.name}: ${outcome.answer}`,
+  );
+  return dataPath === undefined ? [...answers, storedSentence(finished, seed)] : answers;
 }
 
 /** Figures of several experiments stand in one page. */

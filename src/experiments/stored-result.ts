@@ -4,10 +4,17 @@ import { isDeepStrictEqual } from 'node:util';
 /** Seed of the stored results. */
 export const STORED_SEED = 1;
 
-/** Whether a fresh document is what a stored one says; one that was made with another seed is not compared. */
-export function isAsStored(storedUrl: URL, seed: number, document: object): boolean {
-  if (seed !== STORED_SEED) return true;
-  const stored: unknown = JSON.parse(readFileSync(storedUrl, 'utf8'));
+/** What a fresh result is beside the stored one; of another seed or of a user's own data none is stored. */
+export type StoredComparison = 'same' | 'different' | 'not-compared';
+
+/** Compares a fresh result with the stored one, if it was made with the seed of that. */
+export function compareWithStored(storedUrl: URL, seed: number, result: object): StoredComparison {
+  if (seed !== STORED_SEED) return 'not-compared';
   // Through JSON, so that what it cannot hold (undefined) is not a difference; the order of keys is none either.
-  return isDeepStrictEqual(JSON.parse(JSON.stringify(document)), stored);
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(result)), readStored(storedUrl)) ? 'same' : 'different';
+}
+
+/** A stored result, as JSON has it. */
+export function readStored(storedUrl: URL): object {
+  return JSON.parse(readFileSync(storedUrl, 'utf8')) as object;
 }

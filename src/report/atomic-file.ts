@@ -1,4 +1,13 @@
-import { closeSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OutputFileError } from './output-file-error.js';
 
@@ -23,6 +32,10 @@ export class AtomicFile {
   readonly #target: string;
   readonly #temporary: string;
   #descriptor: number | undefined;
+  /** Whole under its other name, and not yet in its place. */
+  #sealed = false;
+  /** In its place, where nothing was before. */
+  #isNew = false;
   #used = 0;
 
   /** @throws OutputFileError when the folder is missing or closed to us, or `path` is something else than a file. */
@@ -37,7 +50,7 @@ export class AtomicFile {
     this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
   }
 
-  /** Whether it still takes bytes: neither committed nor aborted. */
+  /** Whether it still takes bytes: neither sealed nor aborted. */
   get isOpen(): boolean {
     return this.#descriptor !== undefined;
   }
@@ -70,21 +83,36 @@ export class AtomicFile {
     this.advance(this.buffer.write(text, offset, 'utf8'));
   }
 
-  /** Ends the file and puts it in its place, over what may have been there. @throws OutputFileError */
-  commit(): void {
+  /** Ends the file, still under its other name: what may fail for want of space has then not failed. @throws OutputFileError */
+  seal(): void {
     if (this.#descriptor === undefined) throw new Error(`${this.path}: ended twice`);
     this.#flush();
-    this.#orReport(() => {
-      this.#close();
-      renameSync(this.#temporary, this.#target);
-    });
+    this.#orReport(() => this.#close());
+    this.#sealed = true;
+  }
+
+  /** Ends the file, if it is not sealed, and puts it in its place, over what may have been there. @throws OutputFileError */
+  commit(): void {
+    if (!this.#sealed) this.seal();
+    this.#sealed = false;
+    const isNew = !existsSync(this.#target);
+    this.#orReport(() => renameSync(this.#temporary, this.#target));
+    this.#isNew = isNew;
   }
 
   /** Leaves nothing behind. Does nothing after `commit` or another `abort`. */
   abort(): void {
-    if (this.#descriptor === undefined) return;
+    if (this.#descriptor === undefined && !this.#sealed) return;
+    this.#sealed = false;
     this.#close();
     rmSync(this.#temporary, { force: true });
+  }
+
+  /** Takes a committed file away again, if nothing was in its place before. */
+  withdraw(): void {
+    if (!this.#isNew) return;
+    this.#isNew = false;
+    rmSync(this.#target, { force: true });
   }
 
   #flush(): void {

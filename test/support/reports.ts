@@ -1,15 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cdna2007Figures } from '../../src/experiments/cdna-2007/figures.js';
+import type { FinishedExperiment } from '../../src/experiments/experiment.js';
 import { EXPERIMENTS } from '../../src/experiments/index.js';
-import { iommuHardwareFigures } from '../../src/experiments/iommu-hardware/figures.js';
-import { isolationReportFigures } from '../../src/experiments/isolation/figures.js';
-import { priceOfSafetyFigures } from '../../src/experiments/price-of-safety/figures.js';
-import { describeReproduction, type FinishedExperiment } from '../../src/experiments/reproduce-page.js';
-import { scalingReportFigures } from '../../src/experiments/scaling/figures.js';
-import { strategiesFigures } from '../../src/experiments/strategies/figures.js';
-import { walkCostFigures } from '../../src/experiments/walk-cost/figures.js';
-import type { ReportFigure } from '../../src/report/html/figure.js';
+import { describeReproduction } from '../../src/experiments/reproduce-page.js';
+import { readStored } from '../../src/experiments/stored-result.js';
 import { pageHtml } from '../../src/report/html/page.js';
 import { invoke } from '../src/cli/invoke.js';
 
@@ -17,28 +11,13 @@ import { invoke } from '../src/cli/invoke.js';
 export const REPORTS = ['compare', 'attack', 'fairness', 'reproduce'] as const;
 export type ReportName = (typeof REPORTS)[number];
 
-/** Figures of an experiment from its stored result: what `reproduce` shows, without the minutes that it takes. */
-const FIGURES_OF: Readonly<Record<string, (stored: never, repeat: string) => ReportFigure[]>> = {
-  'iommu-hardware': (stored: Parameters<typeof iommuHardwareFigures>[0][], repeat) =>
-    stored.flatMap((result) => iommuHardwareFigures(result, repeat)),
-  'walk-cost': walkCostFigures,
-  'cdna-2007': cdna2007Figures,
-  'price-of-safety': priceOfSafetyFigures,
-  strategies: strategiesFigures,
-  scaling: scalingReportFigures,
-  isolation: isolationReportFigures,
-};
-
-/** All experiments with their stored results, as if they had just been run. */
+/** All experiments with their stored results, as if they had just been run: without the minutes that this takes. */
 export function storedExperiments(): FinishedExperiment[] {
   return EXPERIMENTS.map((experiment) => {
-    const { name } = experiment;
-    const path = new URL(`../../src/experiments/${name}/result.json`, import.meta.url);
-    const stored = JSON.parse(readFileSync(path, 'utf8')) as never;
-    const figures = FIGURES_OF[name]?.(stored, `cdna-nic reproduce ${name} --seed 1`);
-    if (figures === undefined) throw new Error(`${name}: no figures`);
-    const outcome = { text: `What ${name} prints`, document: {}, figures, asStored: true };
-    return { experiment, outcome };
+    const { name, storedUrl } = experiment;
+    const document = readStored(storedUrl);
+    const presentation = experiment.present(document, `cdna-nic reproduce ${name} --seed 1`);
+    return { experiment, outcome: { ...presentation, document, stored: 'same' } };
   });
 }
 

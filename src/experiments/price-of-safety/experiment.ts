@@ -1,15 +1,15 @@
-import type { Experiment } from '../experiment.js';
-import { isAsStored } from '../stored-result.js';
+import { defineExperiment } from '../experiment.js';
 import { priceOfSafetyAnswer, priceOfSafetyFigures } from './figures.js';
 import { printPriceOfSafety } from './print.js';
 import { balloonTasks, loadTasks, priceOfSafetyResult, priceTasks } from './reproduce.js';
 
 /** What each mapping strategy costs in CPU time, and what it leaves of the memory. */
-export const priceOfSafety: Experiment = {
+export const priceOfSafety = defineExperiment({
   name: 'price-of-safety',
   question: 'what does each way to map cost in CPU time and in memory, on the metal and under a hypervisor?',
   takesData: false,
-  async run({ seed, repeat, threads, progress }) {
+  storedUrl: new URL('./result.json', import.meta.url),
+  async measure({ seed, threads, progress }) {
     const prices = priceTasks(seed);
     const loads = loadTasks(seed);
     const balloons = balloonTasks(seed);
@@ -23,14 +23,11 @@ export const priceOfSafety: Experiment = {
       threads.each('price-of-safety/load', loads, step),
       threads.each('price-of-safety/balloon', balloons, step),
     ]);
-    const result = priceOfSafetyResult(seed, measured, loaded, balloon);
-    const asStored = isAsStored(new URL('./result.json', import.meta.url), seed, result);
-    return {
-      text: printPriceOfSafety(result),
-      answer: priceOfSafetyAnswer(result),
-      document: result,
-      figures: priceOfSafetyFigures(result, repeat),
-      asStored,
-    };
+    return priceOfSafetyResult(seed, measured, loaded, balloon);
   },
-};
+  present: (result, repeat) => ({
+    text: printPriceOfSafety(result),
+    answer: priceOfSafetyAnswer(result),
+    figures: priceOfSafetyFigures(result, repeat),
+  }),
+});

@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AtomicFile, OutputFileError } from './atomic-file.js';
+
+/** A file by its name within a folder. */
+export interface NamedText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A byte or two are enough to see that a file can be opened. */
+const PROBE_BYTES = 16;
+
+/**
+ * A folder to write into, which is made if it is not there. Made before work begins, it refuses then what could not be
+ * written in the end.
+ */
+export class OutputFolder {
+  readonly path: string;
+  readonly #made: string[] = [];
+
+  /**
+   * @param names of files that are to be written into it: each is tried
+   * @throws OutputFileError when the folder cannot be made, or a file in it cannot be opened
+   */
+  constructor(path: string, names: readonly string[] = []) {
+    this.path = path;
+    try {
+      this.#make();
+      for (const name of names) new AtomicFile(join(path, name), PROBE_BYTES).abort();
+    } catch (cause) {
+      this.remove();
+      if (cause instanceof OutputFileError) throw cause;
+      throw new OutputFileError(path, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  /**
+   * Writes files that appear when all of them are whole. What may go wrong before that (no space, no permission)
+   * leaves nothing. Should a file then not get its place, those that were new are taken away again; one that stood
+   * there before has its new text.
+   * @returns their paths
+   * @throws OutputFileError
+   */
+  write(texts: readonly NamedText[]): string[] {
+    const files: AtomicFile[] = [];
+    try {
+      for (const { name, text } of texts) {
+        const file = new AtomicFile(join(this.path, name));
+        files.push(file);
+        file.text(text);
+      }
+      for (const file of files) file.seal();
+      for (const file of files) file.commit();
+    } catch (error) {
+      for (const file of files) {
+        file.abort();
+        file.withdraw();
+      }
+      throw error;
+    }
+    return files.map(({ path }) => path);
+  }
+
+  /** Takes away the folders that were made for it, if nobody has put anything into them. */
+  remove(): void {
+    for (const folder of this.#made.splice(0).reverse()) {
+      try {
+        rmdirSync(folder);
+      } catch {
+        // Somebody else put something into it.
+        return;
+      }
+    }
+  }
+
+  #make(): void {
+    const missing: string[] = [];
+    let folder = this.path;
+    while (!existsSync(folder) && folder !== dirname(folder)) {
+      missing.push(folder);
+      folder = dirname(folder);
+    }
+    // One by one: so that they can be taken away again.
+    for (const each of missing.reverse()) {
+      mkdirSync(each);
+      this.#made.push(each);
+    }
+  }
+}
