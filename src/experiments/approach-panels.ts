@@ -157,7 +157,15 @@ export function boxPanels(plot: PanelPlot<BoxRow>) {
         encoding: { x: { ...x, field: 'p1' }, x2: { field: 'p99' } },
       },
       {
-        mark: { type: 'bar', color: COLOUR, opacity: 0.45, height: { band: 0.62 } },
+        // Faint, so that the median is seen on it; the outline has the contrast.
+        mark: {
+          type: 'bar',
+          color: COLOUR,
+          fillOpacity: 0.25,
+          stroke: COLOUR,
+          strokeWidth: 1.4,
+          height: { band: 0.62 },
+        },
         encoding: { x: { ...x, field: 'p25' }, x2: { field: 'p75' } },
       },
       {

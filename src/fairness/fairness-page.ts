@@ -84,7 +84,7 @@ function answerOf(findings: readonly WorkloadFinding[]): string[] {
   const worst = fairness.at(-1);
   if (best !== undefined && worst !== undefined && best !== worst) {
     answer.push(
-      `At every moment fairest was ${best.name}: Jain’s index of what contexts got of their due is ${best.mean.toFixed(3)}, the mean over windows and workloads. Least fair was ${worst.name}, ${worst.mean.toFixed(3)}.`,
+      `On average over windows and workloads fairest was ${best.name}, with ${best.mean.toFixed(3)} for Jain’s index of what contexts got of their due, and least fair ${worst.name}, with ${worst.mean.toFixed(3)}.`,
     );
   }
   return answer;

@@ -1,7 +1,7 @@
-import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
 import type { RunResult } from '../machine/run-result.js';
 import { counts, decimal, megabits, microseconds, percent, whole } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
+import { megabytes } from './plots/pinned.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
 type Cell = readonly [head: string, cell: (run: RunResult) => string];
@@ -32,7 +32,7 @@ const COST: readonly Cell[] = [
   ['idle\n%', (run) => percent(run.cpu.idleFraction)],
   ['hyper-\ncalls', (run) => whole(run.hypercalls)],
   ['pins', (run) => whole(run.pins.taken)],
-  ['pinned\nMB', (run) => decimal((run.memory.mostPinnedFrames * FRAME_BYTES) / 1e6, 1)],
+  ['pinned\nMB', (run) => decimal(megabytes(run.memory.mostPinnedFrames), 1)],
   ['gate\nns', (run) => decimal(run.accessGate.meanDelayNs, 1)],
   ['inter-\nrupts', (run) => whole(run.interrupts.physical)],
   ['virtual\nirqs', (run) => whole(run.interrupts.virtual)],

@@ -1,5 +1,5 @@
 import type { Config, compile, TopLevelSpec } from 'vega-lite';
-import { escapeText } from './html/markup.js';
+import { escapeText, rewriteTags } from './html/markup.js';
 import { textWidth } from './text-width.js';
 
 /** A plot as Vega-Lite describes it, and what it says to those who do not see it. */
@@ -142,7 +142,9 @@ async function draw({ spec }: Plot, around: object): Promise<DrawnPlot> {
 
 /** A twentieth of a pixel is not to be seen; the digits behind it would be most of the file. */
 function rounded(svg: string): string {
-  return svg.replaceAll(/ (?:d|transform|x|y|x2|y2)="[^"]*"/gu, (attribute) =>
-    attribute.replaceAll(/\d+\.\d{2,}/gu, (number) => `${Number(Number(number).toFixed(1))}`),
+  return rewriteTags(svg, (tag) =>
+    tag.replaceAll(/ (?:d|transform|x|y|x2|y2)="[^"]*"/gu, (attribute) =>
+      attribute.replaceAll(/\d+\.\d{2,}/gu, (number) => `${Number(Number(number).toFixed(1))}`),
+    ),
   );
 }

@@ -1,17 +1,10 @@
-import type { TopLevelSpec } from 'vega-lite';
-import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
-import { PLOT_COLOURS, type Plot } from '../../report/plot.js';
-import { panelGrid, panelsOf } from '../../report/plots/panels.js';
-import { bothWidths, type PlotWidth } from '../../report/plots/width.js';
+import { megabytes, pinnedPlots } from '../../report/plots/pinned.js';
 import { type DotRow, dotPanels } from '../approach-panels.js';
 import { titleOf } from '../mapping-approaches.js';
 import { spreadText } from '../several-seeds.js';
 import type { BalloonPoint } from './balloon.js';
 
-/** Below this the axis of pinned memory is linear, MB. */
-const LINEAR_MEGABYTES = 1;
-const DECADES_MEGABYTES = [0, 1, 3, 10, 30];
 /** Of the samples of pinned memory the table has one in so many. */
 const TABLE_STRIDE = 5;
 
@@ -26,7 +19,13 @@ export function pinnedFigure(
     title: 'Pinned memory under the balloon',
     sentence:
       'Memory that is held fast while the balloon asks for it, over time; the axis is logarithmic from 1 MB up.',
-    plot: bothWidths((width) => pinnedPlot(balloon, width)),
+    plot: pinnedPlots(
+      balloon.map(({ approach, pinned_frames, pinned_step_ns, most_pinned_frames }) => ({
+        approach: titleOf(approach),
+        samples: pinned_frames.map((frames, index) => ({ atNs: index * pinned_step_ns, frames })),
+        mostFrames: most_pinned_frames.most,
+      })),
+    ),
     table: {
       heads: ['time, ms', ...balloon.map(({ approach }) => `${titleOf(approach)}, MB`)],
       rows: (balloon[0]?.pinned_frames ?? []).flatMap((_, index) =>
@@ -42,48 +41,6 @@ export function pinnedFigure(
     },
     repeat,
     parameters,
-  };
-}
-
-function pinnedPlot(balloon: readonly BalloonPoint[], width: PlotWidth): Plot {
-  const order = balloon.map(({ approach }) => titleOf(approach));
-  const grid = panelGrid(order.length, width);
-  const values = balloon.flatMap(({ approach, pinned_frames, pinned_step_ns }) =>
-    pinned_frames.map((frames, index) => ({
-      approach: titleOf(approach),
-      ms: Number(((index * pinned_step_ns) / 1e6).toPrecision(6)),
-      megabytes: Number(megabytes(frames).toFixed(3)),
-    })),
-  );
-  const most = Math.max(...values.map((value) => value.megabytes));
-  const spec = {
-    data: { values },
-    ...panelsOf('approach', order, grid),
-    spec: {
-      width: grid.width,
-      height: grid.height,
-      mark: { type: 'line', interpolate: 'step-after', color: PLOT_COLOURS[0], strokeWidth: 1.8 },
-      encoding: {
-        x: { field: 'ms', type: 'quantitative', title: 'time, ms', axis: { tickCount: 4, grid: false } },
-        y: {
-          field: 'megabytes',
-          type: 'quantitative',
-          title: 'pinned, MB',
-          scale: { type: 'symlog', constant: LINEAR_MEGABYTES, domain: [0, most * 1.3], nice: false },
-          axis: { values: DECADES_MEGABYTES, format: 'd' },
-        },
-      },
-    },
-  };
-  return {
-    title: 'Pinned memory over time, a panel an approach',
-    description: `Most at any time: ${balloon
-      .map(
-        ({ approach, most_pinned_frames }) =>
-          `${titleOf(approach)} ${megabytes(most_pinned_frames.most).toFixed(1)} MB`,
-      )
-      .join(', ')}.`,
-    spec: spec as TopLevelSpec,
   };
 }
 
@@ -163,8 +120,4 @@ export function balloonFigure(
     repeat,
     parameters,
   };
-}
-
-function megabytes(frames: number): number {
-  return (frames * FRAME_BYTES) / 1e6;
 }

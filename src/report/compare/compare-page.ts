@@ -1,14 +1,16 @@
 import type { RunResult } from '../../machine/run-result.js';
 import { pageHtml, type ReportPage } from '../html/page.js';
 import { decimal, megabits, percent } from '../number-text.js';
+import { megabytes } from '../plots/pinned.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { balloonFigure } from './balloon-figure.js';
 import { comparedRuns } from './compared-runs.js';
 import { busy, coresText, cpuFigure } from './cpu-figure.js';
+import { extremes } from './extremes.js';
 import { goodputFigure } from './goodput-figure.js';
 import { iotlbFigure } from './iotlb-figure.js';
 import { latencyFigure } from './latency-figure.js';
-import { megabytes, memoryFigure } from './memory-figure.js';
+import { memoryFigure } from './memory-figure.js';
 import { sharesFigure } from './shares-figure.js';
 
 /** The report of `compare` as one HTML file. */
@@ -93,18 +95,3 @@ function answerOf(runs: readonly RunResult[]): string[] {
 
 /** Goodputs within this fraction of the largest are alike. */
 const ALIKE = 0.02;
-
-interface Extreme {
-  readonly name: string;
-  readonly value: number;
-}
-
-function extremes(
-  runs: readonly RunResult[],
-  of: (run: RunResult) => number,
-): { readonly least: Extreme; readonly most: Extreme } {
-  const values = runs.map((run) => ({ name: run.protection, value: of(run) }));
-  const sorted = values.toSorted((one, other) => one.value - other.value);
-  const none = { name: '-', value: 0 };
-  return { least: sorted[0] ?? none, most: sorted.at(-1) ?? none };
-}

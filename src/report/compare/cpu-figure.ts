@@ -3,6 +3,7 @@ import type { ReportFigure } from '../html/figure.js';
 import { decimal, percent } from '../number-text.js';
 import { stackedBars } from '../plots/stacked-bars.js';
 import type { ComparedRuns } from './compared-runs.js';
+import { extremes } from './extremes.js';
 
 /** More guests than these are one part of a bar. */
 const MOST_GUESTS_APART = 4;
@@ -32,7 +33,7 @@ export function cpuFigure({ runs, repeat, parameters }: ComparedRuns): ReportFig
   return {
     id: 'cpu',
     title: 'CPU time by domain',
-    sentence: `Each bar is the busy time of ${coresText(cores)} under one approach, by who was running: the work of the guests is the same everywhere, what stands around it is the price of the protection.`,
+    sentence: `Each bar is the busy time of ${coresText(cores)} under one approach, by who was running.${workSentence(runs)}`,
     plot: stackedBars({
       title: 'CPU time by domain, an approach a bar',
       description: `Stacked bars, percent of ${coresText(cores)}. ${rows
@@ -65,6 +66,19 @@ export function cpuFigure({ runs, repeat, parameters }: ComparedRuns): ReportFig
     repeat,
     parameters,
   };
+}
+
+/** What of the bars is the guests' own, and what stands around it. */
+function workSentence(runs: readonly RunResult[]): string {
+  if (runs.length < 2) return '';
+  const around = (run: RunResult) => busy(run, 'hypervisor') + busy(run, 'driver-domain');
+  return ` The guests' part goes ${rangeText(runs, (run) => busy(run, 'guest'))}; what stands around it ${rangeText(runs, around)}.`;
+}
+
+/** `from 1.0 % (one) to 2.0 % (other)`. */
+function rangeText(runs: readonly RunResult[], of: (run: RunResult) => number): string {
+  const { least, most } = extremes(runs, of);
+  return `from ${percent(least.value)} % (${least.name}) to ${percent(most.value)} % (${most.name})`;
 }
 
 /** `2 cores`. */

@@ -1,6 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
+import type { RunResult } from '../../machine/run-result.js';
 import type { ReportFigure } from '../html/figure.js';
-import { megabits, whole } from '../number-text.js';
+import { megabits, percent, whole } from '../number-text.js';
 import { PLOT_COLOURS, PLOT_INK, type Plot } from '../plot.js';
 import { legendAbove } from '../plots/panels.js';
 import { rowLabels } from '../plots/stacked-bars.js';
@@ -16,8 +17,7 @@ export function goodputFigure(compared: ComparedRuns): ReportFigure {
   return {
     id: 'goodput',
     title: 'Goodput',
-    sentence:
-      'What the guests together sent (out) and received (in), in frame bytes over the whole run: where the bars are alike, the wire was the limit and not the protection.',
+    sentence: `What the guests together sent (out) and received (in), in frame bytes over the whole run; ${wireSentence(runs)}.`,
     plot: bothWidths((width) => goodputPlot(compared, width)),
     table: {
       heads: ['approach', 'out, Mb/s', 'in, Mb/s', 'frames out', 'frames in', 'wire busy, %', "Jain's index"],
@@ -34,6 +34,29 @@ export function goodputFigure(compared: ComparedRuns): ReportFigure {
     repeat,
     parameters,
   };
+}
+
+/** From here on a wire that is not always busy has no room for more than a frame now and then. */
+const FULL_WIRE_FRACTION = 0.98;
+const MOST_NAMED = 4;
+
+/** Where the wire out was the limit, and where something else was. */
+function wireSentence(runs: readonly RunResult[]): string {
+  const room = runs.filter(({ wireBusyFraction }) => wireBusyFraction < FULL_WIRE_FRACTION);
+  const range = rangeText(runs.map(({ wireBusyFraction }) => wireBusyFraction));
+  if (room.length === 0) return `the wire out was the limit, ${range} busy`;
+  if (room.length === runs.length) {
+    return `the wire out was ${range} busy, so what limits the bars is the load, the CPU or the protection`;
+  }
+  const named = room.slice(0, MOST_NAMED).map(({ protection }) => protection);
+  const more = room.length > named.length ? ` and ${room.length - named.length} more` : '';
+  return `the wire out was ${range} busy, and not full under ${named.join(', ')}${more}`;
+}
+
+/** `97.1 to 98.7 %`. */
+function rangeText(fractions: readonly number[]): string {
+  const [least, most] = [Math.min(...fractions), Math.max(...fractions)].map(percent);
+  return least === most ? `${least} %` : `${least} to ${most} %`;
 }
 
 function goodputPlot({ runs }: ComparedRuns, width: PlotWidth): Plot {

@@ -1,5 +1,5 @@
 import { type DrawnPlot, drawPlot, PLOT_COLOURS, PLOT_INK, type Plot } from '../plot.js';
-import { html, Markup } from './markup.js';
+import { html, Markup, rewriteTags } from './markup.js';
 
 /** What each colour of a plot is called in the page's style, where it has a value for light and one for dark. */
 const VARIABLE_OF = new Map<string, string>([
@@ -40,14 +40,12 @@ const HATCHES: readonly string[] = [
 export async function inlineSvg(plot: Plot, id: string): Promise<Markup> {
   const drawn = await drawPlot(plot);
   const { width, height } = sizeOf(drawn);
-  let body = drawn.body;
-  if (plot.hatched === true) {
-    for (const [index, colour] of PLOT_COLOURS.entries()) {
-      body = body.replaceAll(`fill="${colour}"`, `fill="url(#hatch-${index + 1})"`);
-    }
-  }
-  body = ownNames(themed(lean(body)), id).replace(/<\/svg>$/u, '');
-  const hatches = plot.hatched === true ? hatchPatterns(id, body) : '';
+  const hatched = plot.hatched === true;
+  // What a guest is called may look like an attribute, and stays what it is.
+  const body = rewriteTags(withoutUnseen(drawn.body), (tag) =>
+    ownNames(themed(hatched ? hatchedFill(lean(tag)) : lean(tag)), id),
+  ).replace(/<\/svg>$/u, '');
+  const hatches = hatched ? hatchPatterns(id, body) : '';
   return html`<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="${id}-name ${id}-text"><title id="${id}-name">${plot.title}</title><desc id="${id}-text">${plot.description}</desc>${hatches}${new Markup(body)}</svg>`;
 }
 
@@ -56,31 +54,41 @@ function sizeOf({ head }: DrawnPlot): { readonly width: number; readonly height:
   return { width: Number(width), height: Number(height) };
 }
 
-/** Without what a page does not need: names of roles, fonts that are the page's, frames that are not drawn. */
-function lean(svg: string): string {
-  return (
-    svg
-      .replaceAll(/<path class="foreground"[^>]*display="none"[^>]*\/>/gu, '')
-      .replaceAll(/<path class="background"(?![^>]*(?:fill|stroke)=)[^>]*\/>/gu, '')
-      .replaceAll(/ (?:role|aria-[a-z]+|pointer-events|font-family|stroke-miterlimit)="[^"]*"/gu, '')
-      .replaceAll(/ (?:stroke-width|opacity)="1"/gu, '')
-      .replaceAll(' font-weight="normal"', '')
-      // A dash is for lines; around the filled mark of a legend it is a notch.
-      .replaceAll(/(role-legend-symbol"><path [^>]*fill="[^>]*) stroke-dasharray="[^"]*"/gu, '$1')
-  );
+/** Without elements that are not to be seen: frames that are not drawn, and the dash around the filled mark of a legend, where it is a notch. */
+function withoutUnseen(svg: string): string {
+  return svg
+    .replaceAll(/<path class="foreground"[^>]*display="none"[^>]*\/>/gu, '')
+    .replaceAll(/<path class="background"(?![^>]*(?:fill|stroke)=)[^>]*\/>/gu, '')
+    .replaceAll(/(role-legend-symbol"><path [^>]*fill="[^>]*) stroke-dasharray="[^"]*"/gu, '$1');
 }
 
-/** Colours by the names that the page gives them. */
-function themed(svg: string): string {
-  return svg.replaceAll(/ (fill|stroke)="([^"]+)"/gu, (whole, attribute: string, colour: string) => {
+/** A tag without attributes that a page does not need: names of roles, fonts that are the page's, what is so anyway. */
+function lean(tag: string): string {
+  return tag
+    .replaceAll(/ (?:role|aria-[a-z]+|pointer-events|font-family|stroke-miterlimit)="[^"]*"/gu, '')
+    .replaceAll(/ (?:stroke-width|opacity)="1"/gu, '')
+    .replaceAll(' font-weight="normal"', '');
+}
+
+/** A tag whose fill, if it is of the palette, is the hatching that goes with it. */
+function hatchedFill(tag: string): string {
+  return tag.replaceAll(/ fill="([^"]*)"/gu, (whole, colour: string) => {
+    const index = PLOT_COLOURS.indexOf(colour);
+    return index < 0 ? whole : ` fill="url(#hatch-${index + 1})"`;
+  });
+}
+
+/** A tag with colours by the names that the page gives them. */
+function themed(tag: string): string {
+  return tag.replaceAll(/ (fill|stroke)="([^"]+)"/gu, (whole, attribute: string, colour: string) => {
     const variable = VARIABLE_OF.get(colour.toLowerCase());
     return variable === undefined ? whole : ` ${attribute}="var(${variable})"`;
   });
 }
 
 /** What is referred to is found by its id, and ids are the page's. */
-function ownNames(svg: string, id: string): string {
-  return svg
+function ownNames(tag: string, id: string): string {
+  return tag
     .replaceAll(/ id="([^"]+)"/gu, ` id="${id}-$1"`)
     .replaceAll(/url\(#([^)]+)\)/gu, `url(#${id}-$1)`);
 }

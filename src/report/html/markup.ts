@@ -34,6 +34,12 @@ export function escapeText(text: string): string {
     .replaceAll("'", '&#39;');
 }
 
+/** Rewrites the tags of a drawing or a page and leaves its text as it is, whatever that looks like. */
+export function rewriteTags(markup: string, rewrite: (tag: string) => string): string {
+  // No attribute has a bare `>`: who writes them escapes it.
+  return markup.replaceAll(/<[^>]*>/gu, rewrite);
+}
+
 /** A name as an id of the page: lower case letters, digits and dashes. */
 export function idOf(name: string): string {
   return name
