@@ -1,3 +1,5 @@
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { HOSTILITIES } from './hostilities.js';
 import { LINE_BPS, STEADY_BYTES } from './machine.js';
@@ -75,35 +77,46 @@ export const DISCIPLINE_PROMISES: readonly DisciplinePromise[] = [
 const FIFO_US = micro(DEFAULT_NIC.transmitFifoBytes);
 /** Where no wait is promised it is called borne up to the longest that any discipline promises. */
 const BORNE_US = Math.max(...DISCIPLINE_PROMISES.map(({ waitBytes = 0 }) => micro(waitBytes)));
+/** What sends nothing may cost a frame's time at most: a good neighbour's frame may be on the wire, and so it was before. */
+export const SILENT_US = micro(STEADY_BYTES + WIRE_OVERHEAD_BYTES);
 /** Of what is offered; a few frames are always under way. */
 export const WHOLE = 0.98;
 
 /** What holds for a cell of the cross product. */
 export interface CellPromise {
-  /** Somebody promises that the victims keep their rate. */
+  /** Somebody promises that the victim that sends keeps its rate. */
   readonly rate: boolean;
   /** How much later than before a victim's frames and answers may be, at the 99th percentile, us. */
   readonly laterUs: number;
   /** Somebody promises that. */
   readonly wait: boolean;
+  /** Somebody promises that nothing of the neighbour's leaves any more. */
+  readonly silent: boolean;
 }
+
+/** Approaches in which nobody asks whose page a guest names. Others may be late to close a page, and never open to any. */
+const UNGUARDED: readonly string[] = ['none', 'nodma'];
 
 /** What approach and discipline together promise against a hostility. */
 export function promiseOf(approach: string, discipline: string, hostility: string): CellPromise {
   const said = DISCIPLINE_PROMISES.find((promise) => promise.discipline === discipline);
-  const against = HOSTILITIES.find(({ name }) => name === hostility)?.against;
-  if (said === undefined || against === undefined)
-    throw new Error(`nothing is known of ${discipline} and ${hostility}`);
+  const chosen = HOSTILITIES.find(({ name }) => name === hostility);
+  const exists = APPROACHES.some(({ name }) => name === approach);
+  if (said === undefined || chosen === undefined || !exists)
+    throw new Error(`nothing is known of ${approach}, ${discipline} and ${hostility}`);
   const borneUs = BORNE_US + FIFO_US;
+  const floods =
+    chosen.against === 'wire' || (chosen.floodsUnguarded === true && UNGUARDED.includes(approach));
   // Behind the driver domain there is one context: the card's discipline has nothing to decide.
-  if (approach === 'driver-domain' || against === 'receivers')
-    return { rate: false, laterUs: borneUs, wait: false };
-  if (against === 'card') return { rate: true, laterUs: borneUs, wait: true };
+  if (approach === 'driver-domain' || chosen.against === 'receivers')
+    return { rate: false, laterUs: borneUs, wait: false, silent: chosen.against === 'card' };
+  if (!floods) return { rate: true, laterUs: SILENT_US, wait: true, silent: true };
   const wait = said.waitBytes !== undefined;
   return {
     rate: said.keepsRate,
     laterUs: wait ? micro(said.waitBytes) + FIFO_US : borneUs,
     wait,
+    silent: false,
   };
 }
 

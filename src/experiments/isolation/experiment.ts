@@ -1,7 +1,8 @@
 import { defineExperiment } from '../experiment.js';
-import { isolationAnswer, isolationReportFigures } from './figures.js';
+import { isolationReportFigures } from './figures.js';
 import { printIsolation } from './print.js';
 import { isolationResult, isolationTasks } from './reproduce.js';
+import { isolationAnswer } from './sentences.js';
 
 /** What a guest loses when its neighbour turns on it. */
 export const isolation = defineExperiment({
@@ -18,7 +19,7 @@ export const isolation = defineExperiment({
   },
   present: (result, repeat) => ({
     text: printIsolation(result),
-    answer: isolationAnswer(result),
+    answer: isolationAnswer(result.cells),
     figures: isolationReportFigures(result, repeat),
   }),
 });

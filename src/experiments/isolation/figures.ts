@@ -2,17 +2,18 @@ import type { TopLevelSpec } from 'vega-lite';
 import type { FigureParameter, FigureTable, ReportFigure } from '../../report/html/figure.js';
 import { PLOT_COLOURS, PLOT_DASHES } from '../../report/plot.js';
 import { legendAbove, panelGrid, panelsOf } from '../../report/plots/panels.js';
-import { bothWidths, PLOT_PIXELS, type PlotWidth } from '../../report/plots/width.js';
+import { bothSpecs, PLOT_PIXELS, type PlotWidth } from '../../report/plots/width.js';
 import type { Spread } from '../several-seeds.js';
 import { CORES, STEADY_BPS, STEADY_BYTES } from './machine.js';
 import { cellNumbers } from './print.js';
+import { type IsolationCell, type IsolationResult, MAIN_DISCIPLINE, MAIN_HOSTILITY } from './reproduce.js';
 import {
-  type IsolationCell,
-  type IsolationResult,
-  MAIN_DISCIPLINE,
-  MAIN_HOSTILITY,
-  type Verdict,
-} from './reproduce.js';
+  approachesSentence,
+  disciplinesSentence,
+  hostilitiesSentence,
+  isolationAnswer,
+  sharesSentence,
+} from './sentences.js';
 
 /** Room for the longest name of a row, and the gap between panels, px. */
 const NAME_PIXELS = 152;
@@ -54,8 +55,8 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       ...rest,
       id: 'isolation-disciplines',
       title: `99th percentile before and after, every discipline (${SHOWN_APPROACH}, ${MAIN_HOSTILITY})`,
-      sentence: `With ${SHOWN_APPROACH}, ${count(byDiscipline)} of ${byDiscipline.length} disciplines let the victims keep their rate and their latency when the neighbour floods the wire with jumbo frames.`,
-      plot: both('Victims by discipline, before and after', DUMBBELLS, (width) =>
+      sentence: disciplinesSentence(byDiscipline, SHOWN_APPROACH),
+      plot: bothSpecs('Victims by discipline, before and after', DUMBBELLS, (width) =>
         dumbbells(byDiscipline, ({ discipline }) => discipline, width),
       ),
       table: tableOf('discipline', byDiscipline, ({ discipline }) => discipline),
@@ -64,8 +65,8 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       ...rest,
       id: 'isolation-approaches',
       title: `99th percentile before and after, every approach (${MAIN_DISCIPLINE}, ${MAIN_HOSTILITY})`,
-      sentence: `Under ${MAIN_DISCIPLINE} it does not matter which approach protects memory, as long as each guest has a context: ${count(byApproach)} of ${byApproach.length} approaches bear the flood.`,
-      plot: both('Victims by approach, before and after', DUMBBELLS, (width) =>
+      sentence: approachesSentence(byApproach, MAIN_DISCIPLINE),
+      plot: bothSpecs('Victims by approach, before and after', DUMBBELLS, (width) =>
         dumbbells(byApproach, ({ approach }) => approach, width),
       ),
       table: tableOf('approach', byApproach, ({ approach }) => approach),
@@ -74,9 +75,8 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       ...rest,
       id: 'isolation-hostilities',
       title: `99th percentile before and after, every hostility (${SHOWN_APPROACH}, ${MAIN_DISCIPLINE})`,
-      sentence:
-        'Doorbells, refused and forged descriptors reach nobody else; floods cost what the discipline allows; small broadcast frames cost the receivers their CPU time.',
-      plot: both('Victims by hostility, before and after', DUMBBELLS, (width) =>
+      sentence: hostilitiesSentence(byHostility),
+      plot: bothSpecs('Victims by hostility, before and after', DUMBBELLS, (width) =>
         dumbbells(byHostility, ({ hostility }) => hostility, width),
       ),
       table: tableOf('hostility', byHostility, ({ hostility }) => hostility),
@@ -85,16 +85,17 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
       ...rest,
       id: 'isolation-shares',
       title: `Shares over time, every discipline (${SHOWN_APPROACH}, ${MAIN_HOSTILITY})`,
-      sentence:
-        'At the turn, fifo and the round robins by frames give the wire to the neighbour; the others give it what the victims leave.',
-      plot: both('Shares of the wire over time', OVER_TIME, (width) => shares(result, byDiscipline, width)),
+      sentence: sharesSentence(byDiscipline),
+      plot: bothSpecs('Shares of the wire over time', OVER_TIME, (width) =>
+        shares(result, byDiscipline, width),
+      ),
       table: tableOf('discipline', byDiscipline, ({ discipline }) => discipline),
     },
     {
       ...rest,
       id: 'isolation-verdicts',
       title: 'Every cell',
-      sentence: isolationAnswer(result),
+      sentence: isolationAnswer(result.cells),
       table: {
         heads: ['approach', 'discipline', 'hostility', ...NUMBER_HEADS],
         rows: result.cells.map((cell) => [
@@ -108,20 +109,14 @@ export function isolationReportFigures(result: IsolationResult, repeat: string):
   ];
 }
 
-/** What came of it, for the head of a report. */
-export function isolationAnswer({ cells }: IsolationResult): string {
-  const of = (verdict: Verdict) => cells.filter((cell) => cell.verdict === verdict).length;
-  return `In ${of('broken')} of ${cells.length} cells a promise to the victims is broken; in ${of('lost')} they lose what nobody had promised them.`;
-}
-
 const NUMBER_HEADS = [
   'frames that left',
   'p99 to the wire before, us',
   'after, us',
-  'answers a second',
+  'answers a second (of those before)',
   'p99 to the answer before, us',
   'after, us',
-  'neighbour, Mb/s',
+  'neighbour, Mb/s, and why it was stopped',
   'verdict',
 ];
 
@@ -136,17 +131,9 @@ function tableOf(
   };
 }
 
-function count(cells: readonly IsolationCell[]): number {
-  return cells.filter(({ verdict }) => verdict === 'kept' || verdict === 'borne').length;
-}
-
 const DUMBBELLS =
   'A row each: hollow circle before, filled square after, on a logarithmic axis; "nothing" means that nothing came through any more.';
 const OVER_TIME = 'A panel a discipline, a line a guest; the vertical rule is the turn.';
-
-function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec) {
-  return bothWidths((width) => ({ title, description, spec: spec(width) }));
-}
 
 /** Two panels, one a victim: a row a name, from where the 99th percentile was to where it went. */
 function dumbbells(

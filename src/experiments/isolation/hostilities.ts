@@ -20,6 +20,8 @@ export interface Hostility {
   readonly meaning: string;
   /** What guests share that it is aimed at: disciplines speak of the wire, and contexts keep the card's rooms apart. */
   readonly against: 'wire' | 'card' | 'receivers';
+  /** Where nothing guards memory its frames leave: then it is against the wire as well. */
+  readonly floodsUnguarded?: boolean;
   /** Frames between guests stay inside the card, from the beginning. */
   readonly switching?: boolean;
   /** Begins; what it sets off goes on to the end of the run. */
@@ -95,6 +97,7 @@ export const HOSTILITIES: readonly Hostility[] = [
   {
     name: 'foreign-descriptors',
     against: 'card',
+    floodsUnguarded: true,
     meaning: "descriptors for a page of the victim's are handed over as they should be, again and again",
     begin: (turn) => {
       const hostile = takeOver(turn);
@@ -110,7 +113,9 @@ export const HOSTILITIES: readonly Hostility[] = [
   {
     name: 'faulting-dma',
     against: 'card',
-    meaning: "entries of the ring are rewritten past every gate, to a page of the victim's",
+    floodsUnguarded: true,
+    meaning:
+      "entries of the ring are rewritten past every gate: a header of its own, then a page of the victim's",
     begin: (turn) => {
       const hostile = takeOver(turn);
       const foreign = foreignPage(turn);
@@ -139,7 +144,7 @@ export const HOSTILITIES: readonly Hostility[] = [
   },
   {
     name: 'map-storm',
-    against: 'card',
+    against: 'wire',
     meaning: `frames of ${TINY_BYTES} bytes, each handed over and taken back by itself: with an IOMMU an invalidation each`,
     begin: (turn) => {
       const hostile = takeOver(turn);
@@ -197,11 +202,21 @@ function storm({ machine, neighbour }: Turn, work: () => void): void {
   processor.post(party, again);
 }
 
+/** Frames whose second part is foreign. The header it may name, so that it is not the header that stops them. */
 function forgeAndRing(turn: Turn, hostile: HostileGuest, address: number, length: number): void {
-  let next = hostile.port.transmit.producer;
+  const { transmit } = hostile.port;
+  const header = hostile.header(NOWHERE_MAC);
+  let next = transmit.producer;
+  // Never finished, so what it was set up with stays.
+  const setUp = hostile.ask('transmit', [{ ...header, flags: FLAG_END_OF_PACKET }]);
+  const known = setUp ? hostile.raw.busAddress('transmit', next, header.address) : header.address;
   storm(turn, () => {
-    hostile.forge('transmit', next, last(address, length));
-    next = (next + 1) >>> 0;
+    // More than the ring holds would be another fault.
+    if (((next - transmit.consumer()) >>> 0) + 2 <= transmit.slots) {
+      hostile.forge('transmit', next, { ...header, address: known });
+      hostile.forge('transmit', next + 1, last(address, length));
+      next = (next + 2) >>> 0;
+    }
     hostile.doorbell('transmit', next);
   });
 }

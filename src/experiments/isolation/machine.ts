@@ -1,6 +1,5 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { WirePort } from '../../../nic/host-port.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { FairnessMeter } from '../../machine/fairness-meter.js';
 import { LatencyRecorder } from '../../machine/latency.js';
@@ -8,6 +7,7 @@ import { type GuestRun, Machine } from '../../machine/machine.js';
 import { checkScenario } from '../../scenario/load.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import { protectionWith } from '../mapping-approaches.js';
+import { WireWaits } from '../wire-waits.js';
 import { HOSTILITIES } from './hostilities.js';
 
 export const LINE_BPS = 1e9;
@@ -70,6 +70,8 @@ export interface IsolationSample {
   readonly gapBytes: number;
   readonly boundBytes: number | undefined;
   readonly boundBroken: boolean;
+  /** Why the card stopped the neighbour's context; undefined when it did not, or has none for it. */
+  readonly stoppedFor: string | undefined;
   /** Megabits a second on the wire, a step each: steady, asking, neighbour. */
   readonly overTime: readonly (readonly number[])[];
 }
@@ -89,7 +91,7 @@ export function sampleIsolation({ approach, discipline, hostility, seed }: Isola
     protection: protectionWith(approach, seed),
     transmitDiscipline: meter,
     receiveDiscipline: make(),
-    wireTap: record,
+    wireTap: record.waits,
   });
   const [steady, asking, neighbour] = machine.guests;
   if (steady === undefined || asking === undefined || neighbour === undefined)
@@ -112,6 +114,7 @@ export function sampleIsolation({ approach, discipline, hostility, seed }: Isola
     gapBytes: largestGapBytes,
     boundBytes,
     boundBroken: broken > 0,
+    stoppedFor: stoppedFor(machine, neighbour),
     overTime: record.overTime,
   };
 }
@@ -150,7 +153,8 @@ function scenarioOf(seed: number, switching: boolean): ScenarioInput {
 }
 
 /** What leaves on the wire, and how long it took, of the three guests. */
-class VictimRecord implements WirePort {
+class VictimRecord {
+  readonly waits = new WireWaits((guest, waitNs, bytes) => this.#sent(guest, waitNs, bytes));
   /** A row a guest. */
   readonly overTime: number[][] = [0, 1, 2].map(() => new Array<number>(Math.ceil(END_NS / STEP_NS)).fill(0));
   #guests: readonly GuestRun[] = [];
@@ -164,6 +168,7 @@ class VictimRecord implements WirePort {
 
   attach(machine: Machine, guests: readonly GuestRun[]): void {
     this.#guests = guests;
+    this.waits.attach(guests);
     this.#nowNs = () => machine.kernel.nowNs;
     guests[1]?.client?.roundTrips$.subscribe((ns) => this.#ask.record(ns));
   }
@@ -196,25 +201,22 @@ class VictimRecord implements WirePort {
     };
   }
 
-  transmitted(
-    _bytes: Uint8Array,
-    _offset: number,
-    length: number,
-    context: number,
-    index: number,
-    _startNs: number,
-    endNs: number,
-  ): void {
-    const guest = this.#guests.findIndex(({ port }) => port.context === context);
+  #sent(sender: GuestRun, waitNs: number, bytes: number): void {
+    const guest = this.#guests.indexOf(sender);
     const row = this.overTime[guest];
     if (row === undefined) return;
     const step = Math.min(row.length - 1, Math.floor(this.#nowNs() / STEP_NS));
-    row[step] = (row[step] ?? 0) + (length * 8e3) / STEP_NS;
-    if (guest === 2) this.#neighbourBytes += length;
+    row[step] = (row[step] ?? 0) + (bytes * 8e3) / STEP_NS;
+    if (guest === 2) this.#neighbourBytes += bytes;
     if (guest !== 0) return;
     this.#framesSent += 1;
-    this.#send.record(endNs - (this.#guests[0]?.driver.createdNs(index) ?? endNs));
+    this.#send.record(waitNs);
   }
+}
+
+function stoppedFor({ host }: Machine, { port }: GuestRun): string | undefined {
+  const reason = host.nic.contexts[port.context]?.faultReason;
+  return reason === 'none' ? undefined : reason;
 }
 
 /** Everything but the books of the neighbour's driver: it is gone, and somebody else has used its port. */

@@ -1,9 +1,10 @@
 import { textTable } from '../reference-figure.js';
-import { type Spread, spreadText } from '../several-seeds.js';
+import { plainText, type Spread, spreadText } from '../several-seeds.js';
 import { DISCIPLINE_PROMISES } from './expected.js';
 import { HOSTILITIES } from './hostilities.js';
 import { CORES } from './machine.js';
 import {
+  answersLeft,
   type IsolationCell,
   type IsolationResult,
   MAIN_DISCIPLINE,
@@ -28,8 +29,10 @@ export function printIsolation(result: IsolationResult): string {
     'waits for answers; the neighbour sends 200 Mb/s, and then turns on them.',
     `Not looked at: the first ${result.warm_up_ns / 1e6} ms, and ${result.settle_ns / 1e6} ms after the turn; looked at: ${result.before_ns / 1e6} ms before it and ${result.after_ns / 1e6} ms after.`,
     '',
-    'kept: what was promised to the victims held. BROKEN: it did not. borne: nothing was promised and little was lost. lost: nothing',
-    'was promised and the victims lost rate (more than 2 %) or wait longer than the weakest promise of any discipline allows.',
+    'kept: what was promised to the victims held with every seed. BROKEN: it did not. borne: nothing was promised and little was',
+    'lost. lost: nothing was promised and the victims lost rate (more than 2 %) or wait longer than the weakest promise of any',
+    'discipline allows. Behind it: answers a second of the victim that asks, of those before. Nobody promises these: it asks again',
+    'when it has its answer, so the longer an answer takes, the fewer it gets.',
     '',
     `${MAIN_HOSTILITY}: ${HOSTILITIES[0]?.meaning}`,
     '',
@@ -41,7 +44,8 @@ export function printIsolation(result: IsolationResult): string {
     verdicts(drr, (cell) => cell.hostility),
     '',
     'What they rest on: steady victim (share of its frames that left; 99th percentile from store to wire, us), asking victim (answers a',
-    'second; 99th percentile from request to answer, us), before -> after; neighbour, Mb/s after; mean (least-most).',
+    'second; 99th percentile from request to answer, us), before -> after; neighbour, Mb/s after, and why the card stopped it; mean',
+    '(least-most).',
     '',
     textTable(HEADS, cells.map(cellRow)),
     '',
@@ -63,7 +67,7 @@ function verdicts(cells: readonly IsolationCell[], columnOf: (cell: IsolationCel
       approach,
       ...columns.map((column) => {
         const cell = cells.find((one) => one.approach === approach && columnOf(one) === column);
-        return cell === undefined ? '' : MARKS[cell.verdict];
+        return cell === undefined ? '' : `${MARKS[cell.verdict]} ${percent(answersLeft(cell))}`;
       }),
     ]),
   );
@@ -88,19 +92,27 @@ function cellRow(cell: IsolationCell): string[] {
 }
 
 /** What stands behind a verdict, and the verdict. */
-export function cellNumbers({ before, after, verdict, because }: IsolationCell): string[] {
+export function cellNumbers(cell: IsolationCell): string[] {
+  const { before, after, verdict, because, stopped_for = [] } = cell;
+  const left = percent(answersLeft(cell));
   return [
     `${(after.steady_served.mean * 100).toFixed(1)} %`,
     waited(before.steady_p99_us),
-    waited(after.steady_p99_us),
-    `${before.answers_per_s.toFixed(0)} -> ${after.answers_per_s.toFixed(0)}`,
+    waited(after.steady_p99_us, after.steady_silent_seeds),
+    `${before.answers_per_s.toFixed(0)} -> ${after.answers_per_s.toFixed(0)} (${left})`,
     waited(before.asking_p99_us),
-    waited(after.asking_p99_us),
-    after.neighbour_mbps.toFixed(0),
+    waited(after.asking_p99_us, after.asking_silent_seeds),
+    [after.neighbour_mbps.toFixed(0), ...stopped_for].join(', '),
     because.length === 0 ? MARKS[verdict] : `${MARKS[verdict]}: ${because.join(', ')}`,
   ];
 }
 
-function waited(spread: Spread | undefined): string {
-  return spread === undefined ? 'none' : spreadText(spread, 0);
+function waited(spread: Spread | undefined, silentSeeds = 0): string {
+  if (spread === undefined) return 'none';
+  return `${spreadText(spread, 0)}${silentSeeds === 0 ? '' : `, none with ${silentSeeds} seeds`}`;
+}
+
+/** Of a whole, `35 %`. */
+export function percent(share: number): string {
+  return `${plainText(share * 100, 0)} %`;
 }

@@ -25,10 +25,14 @@ export interface VictimTime {
   /** From the driver's store to the wire; absent when nothing left. */
   readonly steady_p50_us?: number;
   readonly steady_p99_us?: Spread;
+  /** Seeds in which nothing left; absent when in all something did. The times are then those of the others. */
+  readonly steady_silent_seeds?: number;
   readonly answers_per_s: number;
   /** From request to response; absent when nothing was answered. */
   readonly asking_p50_us?: number;
   readonly asking_p99_us?: Spread;
+  /** Seeds in which nothing was answered, likewise. */
+  readonly asking_silent_seeds?: number;
   readonly neighbour_mbps: number;
 }
 
@@ -45,6 +49,8 @@ export interface IsolationCell {
   readonly largest_gap_bytes: number;
   /** Absent where the discipline promises none. */
   readonly gap_bound_bytes?: number;
+  /** Why the card stopped the neighbour's context, by the seeds in which it did; absent when in none. */
+  readonly stopped_for?: readonly string[];
   readonly verdict: Verdict;
   /** What was lost, or which promise was broken. */
   readonly because: readonly string[];
@@ -117,6 +123,7 @@ export function cellOf(
   const after = timeOf(runs.map((run) => run.after));
   const bound = runs[0]?.boundBytes;
   const promise = promiseOf(approach, discipline, hostility);
+  const stopped = [...new Set(runs.flatMap(({ stoppedFor }) => stoppedFor ?? []))];
   const gapBroken = runs.some(({ boundBroken }) => boundBroken);
   const keepsTime = approach === OVER_TIME && hostility === MAIN_HOSTILITY;
   return {
@@ -127,6 +134,7 @@ export function cellOf(
     after,
     largest_gap_bytes: Math.max(...runs.map(({ gapBytes }) => gapBytes)),
     ...(bound === undefined ? {} : { gap_bound_bytes: Math.round(bound) }),
+    ...(stopped.length === 0 ? {} : { stopped_for: stopped }),
     ...judged(before, after, promise, gapBroken),
     ...(keepsTime
       ? { over_time_mbps: (runs[0]?.overTime ?? []).map((row) => row.map((mbps) => Math.round(mbps))) }
@@ -134,29 +142,36 @@ export function cellOf(
   };
 }
 
-/** What became of the victims, and of what they were promised. */
+/** What became of the victims, and of what they were promised. The worst of the seeds decides. */
 export function judged(
   before: VictimTime,
   after: VictimTime,
   promise: CellPromise,
   gapBroken: boolean,
 ): Pick<IsolationCell, 'verdict' | 'because'> {
-  const rateLost = after.steady_served.mean < WHOLE;
-  const late = (was: Spread | undefined, is: Spread | undefined) =>
-    is === undefined || is.mean > (was?.mean ?? 0) + promise.laterUs;
-  const sendLate = late(before.steady_p99_us, after.steady_p99_us);
-  const askLate = late(before.asking_p99_us, after.asking_p99_us);
+  const rateLost = after.steady_served.least < WHOLE;
+  const late = (was: Spread | undefined, is: Spread | undefined, silentSeeds = 0) =>
+    is === undefined || silentSeeds > 0 || is.most > (was?.least ?? 0) + promise.laterUs;
+  const sendLate = late(before.steady_p99_us, after.steady_p99_us, after.steady_silent_seeds);
+  const askLate = late(before.asking_p99_us, after.asking_p99_us, after.asking_silent_seeds);
+  const leaks = promise.silent && after.neighbour_mbps > 0;
   const because = [
     ...(rateLost ? ['rate'] : []),
     ...(sendLate ? ['wait of frames'] : []),
     ...(askLate ? ['wait for answers'] : []),
     ...(gapBroken ? ['gap'] : []),
+    ...(leaks ? ['frames that must not leave'] : []),
   ];
   const waitLost = sendLate || askLate;
-  if ((rateLost && promise.rate) || (waitLost && promise.wait) || gapBroken)
+  if ((rateLost && promise.rate) || (waitLost && promise.wait) || gapBroken || leaks)
     return { verdict: 'broken', because };
   if (because.length > 0) return { verdict: 'lost', because };
   return { verdict: promise.rate ? 'kept' : 'borne', because };
+}
+
+/** Answers a second after the turn, of those before it. Nobody promises them: who waits for answers asks less often. */
+export function answersLeft({ before, after }: Pick<IsolationCell, 'before' | 'after'>): number {
+  return after.answers_per_s / before.answers_per_s;
 }
 
 function timeOf(samples: readonly VictimSample[]): VictimTime {
@@ -165,6 +180,8 @@ function timeOf(samples: readonly VictimSample[]): VictimTime {
   const given = (pick: Pick) => samples.map(pick).filter((value) => value !== undefined);
   const spread = (pick: Pick) => (given(pick).length === 0 ? undefined : spreadOf(given(pick)));
   const middle = (pick: Pick) => (given(pick).length === 0 ? undefined : rounded(mean(given(pick))));
+  const silent = (pick: Pick) =>
+    given(pick).length < samples.length ? samples.length - given(pick).length : undefined;
   return {
     steady_served: spreadOf(samples.map(({ served }) => served)),
     ...ifAny(
@@ -175,6 +192,10 @@ function timeOf(samples: readonly VictimSample[]): VictimTime {
       'steady_p99_us',
       spread(({ sendP99Us }) => sendP99Us),
     ),
+    ...ifAny(
+      'steady_silent_seeds',
+      silent(({ sendP99Us }) => sendP99Us),
+    ),
     answers_per_s: rounded(mean(samples.map(({ answersAS }) => answersAS))),
     ...ifAny(
       'asking_p50_us',
@@ -183,6 +204,10 @@ function timeOf(samples: readonly VictimSample[]): VictimTime {
     ...ifAny(
       'asking_p99_us',
       spread(({ askP99Us }) => askP99Us),
+    ),
+    ...ifAny(
+      'asking_silent_seeds',
+      silent(({ askP99Us }) => askP99Us),
     ),
     neighbour_mbps: rounded(mean(samples.map(({ neighbourMbps }) => neighbourMbps))),
   };

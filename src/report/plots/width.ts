@@ -1,3 +1,4 @@
+import type { TopLevelSpec } from 'vega-lite';
 import type { Plot } from '../plot.js';
 
 /** Where a plot is to stand: the column of a page, or a phone. */
@@ -9,4 +10,14 @@ export const PLOT_PIXELS: Readonly<Record<PlotWidth, number>> = { wide: 720, nar
 /** Both drawings of a figure from what makes one. */
 export function bothWidths(make: (width: PlotWidth) => Plot): { readonly wide: Plot; readonly narrow: Plot } {
   return { wide: make('wide'), narrow: make('narrow') };
+}
+
+/** The same of a specification that has one title and one description in either width. */
+export function bothSpecs(
+  title: string,
+  description: string,
+  spec: (width: PlotWidth) => TopLevelSpec,
+  options: Pick<Plot, 'hatched'> = {},
+): { readonly wide: Plot; readonly narrow: Plot } {
+  return bothWidths((width) => ({ title, description, spec: spec(width), ...options }));
 }

@@ -40,6 +40,16 @@ describe('the stored cells', () => {
     expect(stored.cells.filter(({ verdict }) => verdict === 'broken').map(placeOf)).toEqual([]);
   });
 
+  it('let nothing foreign leave, but where no page is guarded', () => {
+    for (const hostility of ['foreign-descriptors', 'faulting-dma', 'garbage-descriptors']) {
+      for (const { approach, after } of stored.cells.filter((cell) => cell.hostility === hostility)) {
+        const open = (approach === 'none' || approach === 'nodma') && hostility !== 'garbage-descriptors';
+        if (open) expect(after.neighbour_mbps).toBeGreaterThan(700);
+        else expect(after.neighbour_mbps).toBe(0);
+      }
+    }
+  });
+
   it('have gaps within the bounds of their disciplines', () => {
     for (const { largest_gap_bytes, gap_bound_bytes } of stored.cells)
       expect(largest_gap_bytes).toBeLessThanOrEqual(gap_bound_bytes ?? Number.POSITIVE_INFINITY);
@@ -78,7 +88,7 @@ describe('a verdict', () => {
     };
   };
   const before = time(1, 10);
-  const promise = { rate: true, wait: true, laterUs: 100 };
+  const promise = { rate: true, wait: true, laterUs: 100, silent: false };
 
   it.each([
     [time(1, 110), promise, false, 'kept', []],
@@ -90,6 +100,26 @@ describe('a verdict', () => {
     [time(1, 200), { ...promise, wait: false }, false, 'lost', ['wait of frames', 'wait for answers']],
   ])('of %j under %j', (after, promised, gapBroken, verdict, because) => {
     expect(judged(before, after, promised, gapBroken)).toEqual({ verdict, because });
+  });
+
+  it('is of the worst seed, and what came with some seeds only is late', () => {
+    const spread = (least: number, most: number) => ({ mean: (least + most) / 2, least, most });
+    const was = { ...before, steady_p99_us: spread(10, 90) };
+    expect(judged(was, { ...before, steady_p99_us: spread(20, 111) }, promise, false).because).toEqual([
+      'wait of frames',
+    ]);
+    expect(judged(before, { ...before, steady_served: spread(0.97, 1) }, promise, false).because).toEqual([
+      'rate',
+    ]);
+    expect(judged(before, { ...before, asking_silent_seeds: 1 }, promise, false).because).toEqual([
+      'wait for answers',
+    ]);
+  });
+
+  it('is broken by any frame of a neighbour that must not send', () => {
+    const silent = { ...promise, silent: true };
+    expect(judged(before, before, silent, false).because).toEqual(['frames that must not leave']);
+    expect(judged(before, { ...before, neighbour_mbps: 0 }, silent, false).verdict).toBe('kept');
   });
 
   it('counts what never came as late', () => {
@@ -106,8 +136,18 @@ describe('a verdict', () => {
     // ((F - Q)(1 + (L - 1) / Q) + the others' largest frames - 1 each) + L, and a FIFO of 16 KB, at 1 Gb/s.
     const bytes = 3028 * (1 + 999 / 1514) + 9017 + 127 + 1000 + 16_384;
     expect(promiseOf('cdna', 'drr', 'jumbo-flood').laterUs).toBeCloseTo(bytes / 125, 6);
+    // What sends nothing: a frame of 1,000 bytes, with its FCS, preamble and gap. Where no page is guarded it sends.
+    for (const approach of ['dev', 'cdna', 'iommu:deferred'])
+      expect(promiseOf(approach, 'drr', 'faulting-dma')).toEqual({
+        rate: true,
+        wait: true,
+        laterUs: 1024 / 125,
+        silent: true,
+      });
+    expect(promiseOf('none', 'drr', 'faulting-dma')).toEqual(promiseOf('none', 'drr', 'jumbo-flood'));
+    expect(promiseOf('nodma', 'drr', 'garbage-descriptors').silent).toBe(true);
     expect(promiseOf('driver-domain', 'drr', 'jumbo-flood')).toMatchObject({ rate: false, wait: false });
-    expect(() => promiseOf('cdna', 'luck', 'jumbo-flood')).toThrow('nothing is known of luck');
+    expect(() => promiseOf('cdna', 'luck', 'jumbo-flood')).toThrow('nothing is known of cdna, luck');
   });
 });
 
@@ -117,6 +157,7 @@ describe('a fresh run', () => {
     ['driver-domain', 'drr', 'map-storm'],
     ['iommu:single-use', 'drr', 'faulting-dma'],
     ['none', 'drr', 'broadcast-flood'],
+    ['nodma', 'drr', 'faulting-dma'],
   ])('of %s, %s, %s gives what is stored', (approach, discipline, hostility) => {
     const runs = withSeeds(stored.seed, stored.seeds, (seed) =>
       sampleIsolation({ approach, discipline, hostility, seed }),

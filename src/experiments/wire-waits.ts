@@ -1,0 +1,33 @@
+import type { WirePort } from '../../nic/host-port.js';
+import type { GuestRun } from '../machine/machine.js';
+
+/** A guest's frame has left: from its driver's store to its last bit on the wire, ns, and its length. */
+export type OnSent = (guest: GuestRun, waitNs: number, lengthBytes: number) => void;
+
+/** Looks at every frame that leaves, and says whose it is and how long it took. */
+export class WireWaits implements WirePort {
+  readonly #guestOf: GuestRun[] = [];
+  readonly #onSent: OnSent;
+
+  constructor(onSent: OnSent) {
+    this.#onSent = onSent;
+  }
+
+  /** Frames of others are not told of. */
+  attach(guests: readonly GuestRun[]): void {
+    for (const guest of guests) this.#guestOf[guest.port.context] = guest;
+  }
+
+  transmitted(
+    _bytes: Uint8Array,
+    _offset: number,
+    length: number,
+    context: number,
+    index: number,
+    _startNs: number,
+    endNs: number,
+  ): void {
+    const guest = this.#guestOf[context];
+    if (guest !== undefined) this.#onSent(guest, endNs - guest.driver.createdNs(index), length);
+  }
+}
