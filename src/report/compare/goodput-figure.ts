@@ -36,21 +36,21 @@ export function goodputFigure(compared: ComparedRuns): ReportFigure {
   };
 }
 
-/** From here on a wire that is not always busy has no room for more than a frame now and then. */
+/** From here on the wire was the limit: it stood still at the start, and between frames now and then. */
 const FULL_WIRE_FRACTION = 0.98;
 const MOST_NAMED = 4;
 
-/** Where the wire out was the limit, and where something else was. */
+/** Where the wire out was the limit, and where something besides it was: the load, the CPU, the protection. */
 function wireSentence(runs: readonly RunResult[]): string {
   const room = runs.filter(({ wireBusyFraction }) => wireBusyFraction < FULL_WIRE_FRACTION);
   const range = rangeText(runs.map(({ wireBusyFraction }) => wireBusyFraction));
   if (room.length === 0) return `the wire out was the limit, ${range} busy`;
   if (room.length === runs.length) {
-    return `the wire out was ${range} busy, so what limits the bars is the load, the CPU or the protection`;
+    return `the wire out was ${range} busy, so it was not the wire alone that limited them`;
   }
   const named = room.slice(0, MOST_NAMED).map(({ protection }) => protection);
   const more = room.length > named.length ? ` and ${room.length - named.length} more` : '';
-  return `the wire out was ${range} busy, and not full under ${named.join(', ')}${more}`;
+  return `the wire out was ${range} busy, and not the only limit under ${named.join(', ')}${more}`;
 }
 
 /** `97.1 to 98.7 %`. */

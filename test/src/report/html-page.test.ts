@@ -109,6 +109,18 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
     }
   });
 
+  test('nothing that is drawn is fainter than 3:1 in light or dark, unless it has an outline that is not', () => {
+    const marks = drawnMarks(page);
+    expect(marks.length).toBeGreaterThan(20);
+    for (const colours of [LIGHT, DARK]) {
+      const faint = marks.filter((mark) => {
+        const inks = [ink(mark, 'fill', colours), ink(mark, 'stroke', colours)];
+        return Math.max(...inks.map((colour) => contrast(colour, colours.paper))) < 3;
+      });
+      expect([...new Set(faint)]).toEqual([]);
+    }
+  });
+
   test('is the same twice, and knows no time of day', async () => {
     const again = readFileSync(await writeReport(name, scratch.path('.')), 'utf8');
     expect(again === page).toBe(true);
@@ -118,12 +130,17 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
 
 test('names of guests are text, whatever they are', async () => {
   const name = `<script>alert(1)</script>"'&<b>`;
+  // What plots are rewritten by: colours, roles, ids and references to them, long numbers.
+  const likeAttributes = ['a fill="#0072b2" role="x" x="1.2345"', 'b id="q" url(#q) stroke="#333"'];
   const scenario = scratch.path('hostile.json');
   writeFileSync(
     scenario,
     JSON.stringify({
       name: '</title><img src=x onerror=alert(2)>',
-      guests: [{ name, traffic: { kind: 'greedy' } }],
+      guests: [
+        { name, traffic: { kind: 'greedy' } },
+        ...likeAttributes.map((like) => ({ name: like, traffic: { kind: 'greedy' } })),
+      ],
     }),
   );
   const out = scratch.path('hostile');
@@ -136,6 +153,45 @@ test('names of guests are text, whatever they are', async () => {
   expect(page).not.toContain('<img');
   expect(page).not.toContain('<b>');
   expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+  // In a drawing quotes are as they are; nothing of the name is lost or changed.
+  const drawn = [...page.matchAll(/<text [^>]*>([^<]*)<\/text>/gu)].map((match) => match[1] ?? '');
+  for (const like of likeAttributes) {
+    expect(drawn.filter((text) => text.includes(like)).length).toBeGreaterThan(0);
+  }
+  const begun = drawn.filter((text) => /\b(?:a fill=|b id=)/u.test(text));
+  expect(begun.filter((text) => !likeAttributes.some((like) => text.includes(like)))).toEqual([]);
+});
+
+describe('sentences under figures say what the runs gave', () => {
+  /** The caption of a figure of `compare`, of one guest that offers so many wire bits a second. */
+  async function captions(load: string, traffic: object, protection: string) {
+    const scenario = scratch.path(`${load}.json`);
+    writeFileSync(scenario, JSON.stringify({ guests: [{ traffic }] }));
+    const out = scratch.path(load);
+    const args = ['compare', scenario, '--duration', '8ms', '--protection', protection, '--out', out];
+    expect((await invoke(...args)).code).toBe(0);
+    const page = readFileSync(join(out, 'compare.html'), 'utf8');
+    const { runs } = JSON.parse(readFileSync(join(out, 'compare.json'), 'utf8'));
+    const caption = (id: string) =>
+      new RegExp(`<figure id="${id}">\\s*<figcaption><h3>[^<]*</h3><p>([^<]*)</p>`, 'u').exec(page)?.[1] ??
+      '';
+    return { goodput: caption('goodput'), cpu: caption('cpu'), runs };
+  }
+
+  test('a wire with room was not the limit', async () => {
+    const traffic = { kind: 'constant', wireRateBps: 100e6 };
+    const { goodput, cpu, runs } = await captions('light', traffic, 'none,iommu:shadow-copy');
+    expect(runs[0].wireBusyFraction).toBeLessThan(0.5);
+    expect(goodput).toContain('so it was not the wire alone that limited them.');
+    expect(cpu).toMatch(/ from [\d.]+ % \(none\) to [\d.]+ % \(iommu:shadow-copy\)/u);
+    expect(cpu).not.toContain('the same everywhere');
+  });
+
+  test('a full wire was', async () => {
+    const { goodput, cpu } = await captions('heavy', { kind: 'greedy' }, 'none');
+    expect(goodput).toMatch(/; the wire out was the limit, (?:9[89]|100)\.\d % busy\.$/u);
+    expect(cpu).toMatch(/by who was running\.$/u);
+  });
 });
 
 test('a call without --out writes nothing, and run writes no page', async () => {
@@ -193,6 +249,38 @@ test('a figure without a plot shows its table at once', async () => {
   expect(text).not.toContain('The numbers as a table');
   expect(text).toContain('<th scope="row">one</th><td class="number">1.5 %</td>');
 });
+
+/** Attributes of all bars, points and lines of data that are to be seen; areas are ground to the line on them. */
+function drawnMarks(page: string): string[] {
+  const marks: string[] = [];
+  const groups: string[] = [];
+  for (const [tag] of page.matchAll(/<\/?(?:g|path|line|rect)\b[^>]*>/gu)) {
+    if (tag === '</g>') groups.pop();
+    else if (tag.startsWith('<g')) groups.push(tag.endsWith('/>') ? '' : tag);
+    else if (/class="mark-(?:rect|symbol|rule|line) role-mark/u.test(groups.at(-1) ?? '')) marks.push(tag);
+    if (tag.startsWith('<g') && tag.endsWith('/>')) groups.pop();
+  }
+  return marks.filter((tag) => attribute(tag, 'opacity') !== '0');
+}
+
+/** The colour that a mark has on paper, its opacity reckoned in; hatching is drawn over the colour of its series. */
+function ink(tag: string, way: 'fill' | 'stroke', colours: Readonly<Record<string, string>>): string {
+  const paper = colours.paper ?? '';
+  const given = attribute(tag, way) ?? 'none';
+  const name = given.replace(/^url\(#.*-hatch-(\d)\)$/u, 'series-$1').replace(/^var\(--(.*)\)$/u, '$1');
+  const colour = colours[name];
+  if (colour === undefined) return paper;
+  const alpha = [attribute(tag, 'opacity'), attribute(tag, `${way}-opacity`)]
+    .map((text) => Number(text ?? 1))
+    .reduce((product, one) => product * one, 1);
+  const parts = [1, 3, 5].map((at) => {
+    const [over = 0, under = 0] = [colour, paper].map((hex) => Number.parseInt(hex.slice(at, at + 2), 16));
+    return Math.round(over * alpha + under * (1 - alpha))
+      .toString(16)
+      .padStart(2, '0');
+  });
+  return `#${parts.join('')}`;
+}
 
 /** Contrast of two colours (WCAG 2.2, relative luminance). */
 function contrast(one: string, other: string): number {
