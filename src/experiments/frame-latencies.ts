@@ -1,6 +1,7 @@
-import type { NicInstruments, WirePort } from '../../nic/host-port.js';
-import type { GuestRun, Machine } from '../machine/machine.js';
+import type { NicInstruments } from '../../nic/host-port.js';
+import type { Machine } from '../machine/machine.js';
 import type { SteadyWatch } from './steady-run.js';
+import { WireWaits } from './wire-waits.js';
 
 /** Times of frames and of requests in the window of a steady run, ns, one after the other. */
 export class FrameLatencies implements SteadyWatch {
@@ -10,18 +11,14 @@ export class FrameLatencies implements SteadyWatch {
   readonly receiveNs: number[] = [];
   /** From request to response. */
   readonly roundTripNs: number[] = [];
-  readonly wireTap: WirePort;
+  readonly wireTap: WireWaits;
   readonly instruments: NicInstruments;
-  readonly #guestOf: GuestRun[] = [];
   #counts = false;
 
   constructor() {
-    this.wireTap = {
-      transmitted: (_bytes, _offset, _length, context, index, _startNs, endNs) => {
-        const guest = this.#guestOf[context];
-        if (this.#counts && guest !== undefined) this.transmitNs.push(endNs - guest.driver.createdNs(index));
-      },
-    };
+    this.wireTap = new WireWaits((_guest, waitNs) => {
+      if (this.#counts) this.transmitNs.push(waitNs);
+    });
     this.instruments = {
       received: (_context, _index, _length, arrivedNs, nowNs) => {
         if (this.#counts) this.receiveNs.push(nowNs - arrivedNs);
@@ -30,8 +27,8 @@ export class FrameLatencies implements SteadyWatch {
   }
 
   attach(machine: Machine): void {
+    this.wireTap.attach(machine.guests);
     for (const guest of machine.guests) {
-      this.#guestOf[guest.port.context] = guest;
       guest.client?.roundTrips$.subscribe((ns) => {
         if (this.#counts) this.roundTripNs.push(ns);
       });
