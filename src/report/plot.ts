@@ -97,7 +97,8 @@ export interface DrawnPlot {
 
 /** Draws a plot without its title, to be put into something else. */
 export async function drawPlot(plot: Plot): Promise<DrawnPlot> {
-  return draw(plot, { background: null, padding: 1 });
+  // Widths of texts are estimated: a label at the edge may turn out a pixel wider.
+  return draw(plot, { background: null, padding: 2 });
 }
 
 /** Title and description as SVG has them. */
