@@ -4,6 +4,7 @@ import { measureIsolation } from './isolation/reproduce.js';
 import { measureBalloon } from './price-of-safety/balloon.js';
 import { measureLoad, measurePrice } from './price-of-safety/measure.js';
 import { runScaling } from './scaling/reproduce.js';
+import { runUnitChange } from './scaling/unit-changes.js';
 import { measureStrategy } from './strategies/measure.js';
 import { measureSetting } from './walk-cost/reproduce.js';
 
@@ -20,6 +21,7 @@ export const TASKS = {
   'price-of-safety/balloon': measureBalloon,
   'strategies/workload': measureStrategy,
   'scaling/machine': runScaling,
+  'scaling/unit-change': runUnitChange,
   'isolation/approach': measureIsolation,
 } as const;
 

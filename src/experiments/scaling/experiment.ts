@@ -1,7 +1,9 @@
 import { defineExperiment } from '../experiment.js';
-import { scalingAnswer, scalingReportFigures } from './figures.js';
+import { scalingReportFigures } from './figures.js';
 import { printScaling } from './print.js';
-import { scalingResult, scalingTasks } from './reproduce.js';
+import { changeTasks, scalingResult, scalingTasks } from './reproduce.js';
+import { scalingAnswer } from './sentences.js';
+import { unitChangePoints } from './unit-changes.js';
 
 /** What more guests cost, from one to more than anybody puts on a card. */
 export const scaling = defineExperiment({
@@ -14,7 +16,11 @@ export const scaling = defineExperiment({
     const samples = await threads.each('scaling/machine', tasks, (done) =>
       progress(done / tasks.length, 'machines'),
     );
-    return scalingResult(seed, tasks, samples);
+    const changes = changeTasks(seed);
+    const changed = await threads.each('scaling/unit-change', changes, (done) =>
+      progress(done / changes.length, 'changes of the IOMMU'),
+    );
+    return scalingResult(seed, tasks, samples, unitChangePoints(changes, changed));
   },
   present: (result, repeat) => ({
     text: printScaling(result),

@@ -1,11 +1,20 @@
-import type { TopLevelSpec } from 'vega-lite';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
-import { bothWidths, type PlotWidth } from '../../report/plots/width.js';
+import { bothSpecs } from '../../report/plots/width.js';
+import { statementsFigure } from '../checked-statement.js';
 import { EXPECTED } from './expected.js';
 import { CORES, FRAME_BYTES, QUIET_BPS, RING_SLOTS } from './machine.js';
 import { linePanels, type Mark, stackPanels } from './plots.js';
-import { greedyCells, quietCells } from './print.js';
+import { CHANGE_HEADS, changeCells, greedyCells, quietCells } from './print.js';
 import type { GreedyPoint, ScalingPoint, ScalingResult } from './result.js';
+import {
+  cpuSentence,
+  goodputSentence,
+  interruptsSentence,
+  iotlbSentence,
+  latencySentence,
+  waitSentence,
+  walksSentence,
+} from './sentences.js';
 
 /** What the report shows of the sweep. */
 export function scalingReportFigures(result: ScalingResult, repeat: string): ReportFigure[] {
@@ -34,6 +43,8 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       'virtual interrupts, 1000/s',
       'hypercalls a frame',
       'IOTLB hits',
+      'walks a frame',
+      'memory reads of walks a frame',
     ],
     rows: points.map(({ approach, guests, greedy, impossible }) => [
       approach,
@@ -49,8 +60,8 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       ...shared,
       id: 'scaling-goodput',
       title: 'Goodput against guests',
-      sentence: `One guest is limited by its core, ${fullWire(points)} approaches fill the wire with 1,024 guests, and the driver domain never does.`,
-      plot: both(
+      sentence: goodputSentence(points),
+      plot: bothSpecs(
         'Goodput against guests',
         'Goodput of all guests; the rule is what the wire carries.',
         (width) =>
@@ -63,9 +74,8 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       ...shared,
       id: 'scaling-wait',
       title: 'Wait for the wire against guests, everybody sending',
-      sentence:
-        'When all send what they can a frame waits for as many others as all rings hold, so the wait grows with the guests, whatever protects them.',
-      plot: both(
+      sentence: waitSentence(points),
+      plot: bothSpecs(
         'Wait for the wire, everybody sending',
         'Median and 99th percentile from the store to the last bit on the wire, both axes logarithmic.',
         (width) =>
@@ -84,8 +94,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       ...shared,
       id: 'scaling-latency',
       title: 'Latency against guests with a tenth of the wire used',
-      sentence:
-        'With little traffic a frame of one among 1,024 guests waits a few microseconds more than that of a guest alone; only behind the driver domain, which has one ring for all, it waits for long.',
+      sentence: latencySentence(points),
       table: {
         heads: ['approach', 'guests', 'send p50, us', 'send p99, us', 'receive p50, us', 'receive p99, us'],
         rows: points.map(({ approach, guests, quiet, impossible }) => [
@@ -102,7 +111,7 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
         },
         { name: 'warm-up', value: `not looked at: ${result.quiet_warm_up_ns / 1e6} ms` },
       ],
-      plot: both(
+      plot: bothSpecs(
         'Latency with a tenth of the wire used',
         '99th percentile of the time to the wire, and from the wire to the guest.',
         (width) => linePanels(width, quietMarks(points), '99th percentile, us', { logarithmic: true }),
@@ -112,9 +121,8 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       ...shared,
       id: 'scaling-cpu',
       title: 'CPU by domain against guests',
-      sentence:
-        'The same frames cost more cores with more guests, because each guest is woken for a frame at a time; where the cores are full they wake for many.',
-      plot: both(
+      sentence: cpuSentence(points),
+      plot: bothSpecs(
         'CPU by domain against guests',
         'Cores at work, stacked: hypervisor below, driver domain, guests above.',
         (width) =>
@@ -126,16 +134,15 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
               guests: ({ cpu_cores }) => cpu_cores.guests.mean,
             }),
           ),
-        true,
+        { hatched: true },
       ),
     },
     {
       ...shared,
       id: 'scaling-interrupts',
       title: 'Interrupts against guests',
-      sentence:
-        'Physical interrupts end at one each 5 us, the least gap of the card, however many guests there are; virtual ones go on to nearly one a frame.',
-      plot: both(
+      sentence: interruptsSentence(points),
+      plot: bothSpecs(
         'Interrupts against guests',
         'Physical and virtual interrupts, thousands a second.',
         (width) =>
@@ -154,43 +161,35 @@ export function scalingReportFigures(result: ScalingResult, repeat: string): Rep
       ...shared,
       id: 'scaling-iotlb',
       title: 'IOTLB hit rate against guests',
-      sentence:
-        'The 64 entries of the IOTLB suffice for a few guests; with 256 hardly a translation is found there, whatever the strategy.',
-      plot: both('IOTLB hit rate against guests', 'Translations that the IOTLB holds, of all.', (width) =>
-        linePanels(
-          width,
-          marks({
-            hits: ({ iotlb_hit_rate }) =>
-              iotlb_hit_rate === undefined ? undefined : iotlb_hit_rate.mean * 100,
-          }),
-          'hits, %',
-          {},
-        ),
+      sentence: iotlbSentence(points),
+      plot: bothSpecs(
+        'IOTLB hit rate against guests',
+        'Translations that the IOTLB holds, of all.',
+        (width) =>
+          linePanels(
+            width,
+            marks({
+              hits: ({ iotlb_hit_rate }) =>
+                iotlb_hit_rate === undefined ? undefined : iotlb_hit_rate.mean * 100,
+            }),
+            'hits, %',
+            {},
+          ),
       ),
     },
+    {
+      ...shared,
+      id: 'scaling-walks',
+      title: 'What the card waits for when it waits for walks',
+      sentence: walksSentence(result),
+      table: { heads: CHANGE_HEADS, rows: result.unit_changes.map(changeCells) },
+    },
+    {
+      ...statementsFigure(result.statements, { id: 'scaling-statements', repeat, parameters }),
+      title: 'What the design promises',
+      sentence: `Of ${result.statements.length} statements ${result.statements.filter(({ holds }) => holds).length} hold at every point; each line names those at which it does not.`,
+    },
   ];
-}
-
-/** What came of it, for the head of a report. */
-export function scalingAnswer({ points }: ScalingResult): string {
-  const crowd = points.filter(({ guests }) => guests === CROWD);
-  const goodputs = crowd.flatMap(({ greedy }) => (greedy === undefined ? [] : [greedy.goodput_gbps.mean]));
-  const none = crowd.filter(({ greedy }) => greedy === undefined).map(({ approach }) => approach);
-  return (
-    `${CROWD.toLocaleString('en')} guests get ${Math.min(...goodputs).toFixed(1)} to ${Math.max(...goodputs).toFixed(1)} Gb/s ` +
-    `of 10 in all, in equal shares; ${fullWire(points)} approaches fill the wire` +
-    `${none.length === 0 ? '' : `, and ${none.join(', ')} cannot be set up for so many`}.`
-  );
-}
-
-const CROWD = 1024;
-
-function fullWire(points: readonly ScalingPoint[]): string {
-  const crowd = points.filter(({ guests, greedy }) => guests === CROWD && greedy !== undefined);
-  const full = crowd.filter(
-    ({ greedy }) => (greedy?.goodput_gbps.mean ?? 0) >= 0.99 * EXPECTED.goodput.value,
-  );
-  return `${full.length} of ${crowd.length}`;
 }
 
 function marksOf(
@@ -216,8 +215,4 @@ function quietMarks(points: readonly ScalingPoint[]): Mark[] {
           { approach, guests, kind: 'receive', value: quiet.receive_p99_us.mean },
         ],
   );
-}
-
-function both(title: string, description: string, spec: (width: PlotWidth) => TopLevelSpec, hatched = false) {
-  return bothWidths((width) => ({ title, description, spec: spec(width), hatched }));
 }

@@ -3,6 +3,7 @@ import { printFigures, textTable } from '../reference-figure.js';
 import { type Spread, spreadText } from '../several-seeds.js';
 import { CORES, FRAME_BYTES, RING_SLOTS } from './machine.js';
 import type { GreedyPoint, QuietPoint, ScalingPoint, ScalingResult } from './result.js';
+import type { UnitChangePoint } from './unit-changes.js';
 
 /** The sweep as text: with everybody sending, then with little traffic, then what was expected. */
 export function printScaling({ seeds, points, statements, figures, ...result }: ScalingResult): string {
@@ -23,12 +24,17 @@ export function printScaling({ seeds, points, statements, figures, ...result }: 
       ),
     '',
     'apart: guests that are kept from each other, of all. cores: at work for hypervisor + driver domain + guests. wait: from',
-    'the store to the wire. gap: largest between two contexts, of the bound. phys, virt: interrupts, 1000 a second.',
+    'the store to the wire. gap: largest between two contexts, of the bound. phys, virt: interrupts, 1000 a second. reads: of memory,',
+    'by the walks of the IOMMU.',
     '',
     'All guests together use a tenth of the wire each way (Poisson). us to the wire, and from the wire to the guest.',
     `Not looked at: the first ${milli(result.quiet_warm_up_ns)} ms; looked at: the next ${milli(result.quiet_window_ns)} ms.`,
     '',
     textTable(QUIET_HEADS, points.filter(({ quiet }) => quiet !== undefined).map(quietRow)),
+    '',
+    'Everybody sends again, and one thing of the IOMMU is changed.',
+    '',
+    textTable(CHANGE_HEADS, result.unit_changes.map(changeCells)),
     '',
     printStatements(statements),
     '',
@@ -52,6 +58,8 @@ const GREEDY_HEADS = [
   'virt',
   'hypercalls/frame',
   'IOTLB hits',
+  'walks/frame',
+  'reads/frame',
 ];
 
 function greedyRow({ approach, guests, kept_apart, greedy }: ScalingPoint): string[] {
@@ -75,6 +83,22 @@ export function greedyCells(greedy: GreedyPoint): string[] {
     (greedy.virtual_interrupts_per_s.mean / 1000).toFixed(0),
     greedy.hypercalls_per_frame.mean.toFixed(2),
     greedy.iotlb_hit_rate === undefined ? '-' : `${(greedy.iotlb_hit_rate.mean * 100).toFixed(0)} %`,
+    greedy.walks_per_frame?.mean.toFixed(2) ?? '-',
+    greedy.walk_reads_per_frame?.mean.toFixed(1) ?? '-',
+  ];
+}
+
+export const CHANGE_HEADS = ['approach', 'guests', 'changed', 'Gb/s', 'walks a frame', 'their reads a frame'];
+
+/** What came of a change of the IOMMU, in the order of the heads. */
+export function changeCells(point: UnitChangePoint): string[] {
+  return [
+    point.approach,
+    `${point.guests}`,
+    point.change,
+    spreadText(point.goodput_gbps, 2),
+    spreadText(point.walks_per_frame, 2),
+    spreadText(point.walk_reads_per_frame),
   ];
 }
 

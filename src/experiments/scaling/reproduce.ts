@@ -11,6 +11,7 @@ import {
   sampleMachine,
 } from './machine.js';
 import type { GreedyPoint, ScalingPoint, ScalingResult } from './result.js';
+import { type UnitChangePoint, type UnitChangeTask, unitChangeTasks } from './unit-changes.js';
 
 /** Runs of a point; each has its own replacement in the caches and its own moments at which guests begin. */
 const SEEDS = 3;
@@ -34,6 +35,11 @@ export function scalingTasks(seed: number, guests: readonly number[] = GUESTS): 
     );
 }
 
+/** The changes of the IOMMU, with as many seeds. */
+export function changeTasks(seed: number): UnitChangeTask[] {
+  return unitChangeTasks(seed, SEEDS);
+}
+
 /** One run of the sweep. */
 export function runScaling({ approach, guests, seed }: ScalingTask): ScalingSample {
   return sampleMachine(approach, guests, seed);
@@ -44,6 +50,7 @@ export function scalingResult(
   seed: number,
   tasks: readonly ScalingTask[],
   samples: readonly ScalingSample[],
+  unitChanges: readonly UnitChangePoint[],
 ): ScalingResult {
   const points = scalingPoints(tasks, samples);
   return {
@@ -53,6 +60,7 @@ export function scalingResult(
     quiet_warm_up_ns: QUIET_WARM_UP_NS,
     quiet_window_ns: QUIET_WINDOW_NS,
     points,
+    unit_changes: unitChanges,
     statements: scalingStatements(points),
     figures: scalingFigures(points),
   };
@@ -117,6 +125,7 @@ function greedyPoint(guests: number, runs: readonly GreedySample[]): GreedyPoint
   };
   const gaps = runs.map(({ gap }) => gap).filter((gap) => gap !== undefined);
   const hits = runs.map(({ iotlbHitRate }) => iotlbHitRate).filter((rate) => rate !== undefined);
+  const walks = runs.map((run) => run.walks).filter((one) => one !== undefined);
   return {
     ...point,
     ...(gaps.length < runs.length
@@ -126,6 +135,12 @@ function greedyPoint(guests: number, runs: readonly GreedySample[]): GreedyPoint
           gap_bound_bytes: spreadOf(gaps.map(({ boundBytes }) => boundBytes)),
         }),
     ...(hits.length < runs.length ? {} : { iotlb_hit_rate: spreadOf(hits) }),
+    ...(walks.length < runs.length
+      ? {}
+      : {
+          walks_per_frame: spreadOf(walks.map(({ walksAFrame }) => walksAFrame)),
+          walk_reads_per_frame: spreadOf(walks.map(({ readsAFrame }) => readsAFrame)),
+        }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { CheckedStatement } from '../checked-statement.js';
 import type { ComparedFigure } from '../reference-figure.js';
 import type { Spread } from '../several-seeds.js';
+import type { UnitChangePoint } from './unit-changes.js';
 
 /** Every guest sends what it can. */
 export interface GreedyPoint {
@@ -25,6 +26,9 @@ export interface GreedyPoint {
   readonly hypercalls_per_frame: Spread;
   /** Where there is an IOMMU. */
   readonly iotlb_hit_rate?: Spread;
+  /** Likewise: page walks, and what they read of tables and of context entries, a frame that left. */
+  readonly walks_per_frame?: Spread;
+  readonly walk_reads_per_frame?: Spread;
 }
 
 /** All guests together use a tenth of the wire each way. */
@@ -56,6 +60,8 @@ export interface ScalingResult {
   readonly quiet_warm_up_ns: number;
   readonly quiet_window_ns: number;
   readonly points: readonly ScalingPoint[];
+  /** What the card waits for when it waits for walks. */
+  readonly unit_changes: readonly UnitChangePoint[];
   readonly statements: readonly CheckedStatement[];
   readonly figures: readonly ComparedFigure[];
 }

@@ -1,10 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
+import { scalingStatements } from '../../../src/experiments/scaling/expected.js';
 import { scalingReportFigures } from '../../../src/experiments/scaling/figures.js';
+import { sampleMachine } from '../../../src/experiments/scaling/machine.js';
 import { printScaling } from '../../../src/experiments/scaling/print.js';
-import { runScaling, scalingPoints, scalingTasks } from '../../../src/experiments/scaling/reproduce.js';
+import {
+  changeTasks,
+  runScaling,
+  scalingPoints,
+  scalingTasks,
+} from '../../../src/experiments/scaling/reproduce.js';
 import type { ScalingPoint, ScalingResult } from '../../../src/experiments/scaling/result.js';
+import { runUnitChange, unitChangePoints } from '../../../src/experiments/scaling/unit-changes.js';
 import { plotSvg } from '../../../src/report/plot.js';
 
 const stored = JSON.parse(
@@ -23,7 +31,8 @@ describe('the stored sweep', () => {
     expect(stored.points.map(({ approach, guests }) => `${approach} ${guests}`)).toEqual(places);
     const without = stored.points.filter(({ greedy, quiet }) => greedy === undefined || quiet === undefined);
     expect(without.map(({ approach, guests }) => `${approach} ${guests}`)).toEqual(['dev 256', 'dev 1024']);
-    for (const { impossible } of without) expect(impossible).toContain('this protection can use none of them');
+    for (const { impossible } of without)
+      expect(impossible).toContain('this protection can use none of them');
   });
 
   it('promises separation of three guests by an exclusion vector, and of all by an IOMMU', () => {
@@ -59,6 +68,7 @@ describe('the stored sweep', () => {
       expect(quiet?.send_p50_us.mean).toBeLessThanOrEqual(quiet?.send_p99_us.mean ?? 0);
       expect(quiet?.receive_p50_us.mean).toBeLessThanOrEqual(quiet?.receive_p99_us.mean ?? 0);
       expect(greedy?.iotlb_hit_rate !== undefined).toBe(approach.includes('iommu'));
+      expect(greedy?.walk_reads_per_frame !== undefined).toBe(approach.includes('iommu'));
     }
   });
 
@@ -68,14 +78,82 @@ describe('the stored sweep', () => {
       expect(text).toMatch(new RegExp(`^${approach.replace('+', '\\+')} +${guests} `, 'mu'));
     for (const { statement } of stored.statements) expect(text).toContain(statement);
     expect(text).toContain('dev with 256 guests cannot be set up');
-    for (const { plot, table } of scalingReportFigures(stored, 'again')) {
-      expect(table.rows).toHaveLength(stored.points.length);
+    for (const { change } of stored.unit_changes) expect(text).toContain(change);
+    for (const { id, plot, table } of scalingReportFigures(stored, 'again')) {
+      if (id === 'scaling-statements') expect(table.rows).toHaveLength(stored.statements.length);
+      else if (id === 'scaling-walks') expect(table.rows).toHaveLength(stored.unit_changes.length);
+      else expect(table.rows).toHaveLength(stored.points.length);
       if (plot !== undefined) expect((await plotSvg(plot.narrow)).includes('>cdna+iommu<')).toBe(true);
     }
   });
 });
 
+describe('waits on a card that is not busy', () => {
+  const spread = (value: number) => ({ mean: value, least: value, most: value });
+  const point = (approach: string, guests: number, sendUs: number): ScalingPoint => ({
+    approach,
+    guests,
+    kept_apart: 0,
+    quiet: {
+      send_p50_us: spread(sendUs),
+      send_p99_us: spread(sendUs),
+      receive_p50_us: spread(1),
+      receive_p99_us: spread(1),
+    },
+  });
+
+  it('are held against those with the fewest guests of the same approach, up and down', () => {
+    const points = [
+      ...[point('none', 1, 5), point('none', 4, 5.4), point('none', 16, 5.6)],
+      ...[point('cdna', 1, 20), point('cdna', 4, 18), point('cdna', 16, 5)],
+    ];
+    const waits = scalingStatements(points).at(-1);
+    expect(waits).toMatchObject({ holds: false, ours: '2 of 4 points; not none with 16, cdna with 16' });
+  });
+});
+
+describe('walks', () => {
+  const gbps = (approach: string, change: string) =>
+    stored.unit_changes.find((one) => one.approach === `iommu:${approach}` && one.change === change)
+      ?.goodput_gbps;
+
+  it('are what the wire is not full for: it fills when they read less or faster, or find a walker that is free', () => {
+    const full = 0.99 * WIRE_GBPS;
+    expect(gbps('persistent', 'as it is')?.most).toBeLessThan(0.96 * WIRE_GBPS);
+    expect(gbps('persistent', '3 walkers, not 6')?.most).toBeLessThan(0.9 * WIRE_GBPS);
+    const helps = stored.unit_changes.filter(({ approach }) => approach === 'iommu:persistent').slice(2);
+    expect(helps).toHaveLength(6);
+    for (const { goodput_gbps } of helps) expect(goodput_gbps.least).toBeGreaterThan(full);
+    expect(gbps('deferred', '3 walkers, not 6')?.least).toBeGreaterThan(full);
+  });
+
+  it('unchanged are those of the sweep', () => {
+    for (const changed of stored.unit_changes.filter(({ change }) => change === 'as it is')) {
+      const { approach, guests } = changed;
+      const point = run.find((one) => one.approach === approach && one.guests === guests);
+      expect(point?.greedy).toMatchObject({
+        goodput_gbps: changed.goodput_gbps,
+        walks_per_frame: changed.walks_per_frame,
+        walk_reads_per_frame: changed.walk_reads_per_frame,
+      });
+    }
+  });
+});
+
 describe('a fresh run', () => {
+  it('gives what is stored of a change', () => {
+    const tasks = changeTasks(stored.seed).filter(({ change }) => change === '12 walkers');
+    const fresh = unitChangePoints(tasks, tasks.map(runUnitChange));
+    expect(JSON.parse(JSON.stringify(fresh))).toEqual(
+      stored.unit_changes.filter(({ change }) => change === '12 walkers'),
+    );
+  });
+
+  it('calls nothing a limit but that a protection has no room', () => {
+    // A scenario without guests is a mistake of whoever asks.
+    expect(() => sampleMachine('none', 0, 1)).toThrow('guests');
+  });
+
   it('gives what is stored, and a limit as a value', () => {
     const tasks = scalingTasks(stored.seed, [1, 4, 256]).filter(
       ({ approach, guests }) =>

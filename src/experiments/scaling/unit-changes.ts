@@ -1,0 +1,106 @@
+import { Iommu } from '../../../host/protection/iommu/iommu.js';
+import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import { greedySample } from './machine.js';
+
+type Timing = NonNullable<ConstructorParameters<typeof Iommu>[0]['timing']>;
+
+/** With so many guests the pages of all are far more than the unit remembers. */
+const CHANGED_GUESTS = 256;
+/** More than all of them use. */
+const PLENTY = 8192;
+
+/** What is changed in the IOMMU, one thing at a time, to see what the card waits for. */
+interface UnitChange {
+  readonly strategy: string;
+  readonly change: string;
+  readonly timing: Timing;
+}
+
+const CHANGES: readonly UnitChange[] = [
+  { strategy: 'persistent', change: 'as it is', timing: {} },
+  { strategy: 'persistent', change: '3 walkers, not 6', timing: { walkers: 3 } },
+  { strategy: 'persistent', change: '12 walkers', timing: { walkers: 12 } },
+  { strategy: 'persistent', change: 'any walker takes any page', timing: { walkerAssignment: 'any' } },
+  {
+    strategy: 'persistent',
+    change: '3 walkers, and any takes any page',
+    timing: { walkers: 3, walkerAssignment: 'any' },
+  },
+  { strategy: 'persistent', change: 'a table read takes 98 ns, not 197', timing: { tableReadNs: 98 } },
+  {
+    strategy: 'persistent',
+    change: 'walk caches hold all upper levels',
+    timing: { walkCacheEntries: PLENTY, walkCacheWays: PLENTY },
+  },
+  {
+    strategy: 'persistent',
+    change: 'the IOTLB holds all pages',
+    timing: { iotlbEntries: PLENTY, iotlbWays: PLENTY },
+  },
+  { strategy: 'deferred', change: 'as it is', timing: {} },
+  { strategy: 'deferred', change: '3 walkers, not 6', timing: { walkers: 3 } },
+];
+
+/** One of the changes and one of its seeds. */
+export interface UnitChangeTask {
+  readonly strategy: string;
+  readonly change: string;
+  readonly seed: number;
+}
+
+/** Goodput in Gb/s; walks, and what they read of tables and context entries, a frame that left. */
+export interface UnitChangeSample {
+  readonly gbps: number;
+  readonly walks: number;
+  readonly reads: number;
+}
+
+/** What came of a change, all guests sending what they can. */
+export interface UnitChangePoint {
+  readonly approach: string;
+  readonly guests: number;
+  readonly change: string;
+  readonly goodput_gbps: Spread;
+  readonly walks_per_frame: Spread;
+  readonly walk_reads_per_frame: Spread;
+}
+
+/** Every change with each seed. */
+export function unitChangeTasks(seed: number, seeds: number): UnitChangeTask[] {
+  return CHANGES.flatMap(({ strategy, change }) =>
+    withSeeds(seed, seeds, (runSeed) => ({ strategy, change, seed: runSeed })),
+  );
+}
+
+/** One run of one of them. */
+export function runUnitChange({ strategy, change, seed }: UnitChangeTask): UnitChangeSample {
+  const chosen = CHANGES.find((one) => one.strategy === strategy && one.change === change);
+  if (chosen === undefined) throw new Error(`nobody changes "${change}" with ${strategy}`);
+  const unit = new Iommu({ strategy, seed, timing: chosen.timing });
+  const { gbps, walks } = greedySample(unit, CHANGED_GUESTS, seed);
+  if (walks === undefined) throw new Error(`${strategy} has walked no table`);
+  return { gbps, walks: walks.walksAFrame, reads: walks.readsAFrame };
+}
+
+/** Puts together what the tasks gave, in their order. */
+export function unitChangePoints(
+  tasks: readonly UnitChangeTask[],
+  samples: readonly UnitChangeSample[],
+): UnitChangePoint[] {
+  return CHANGES.flatMap(({ strategy, change }) => {
+    const runs = samples.filter(
+      (_, index) => tasks[index]?.strategy === strategy && tasks[index]?.change === change,
+    );
+    if (runs.length === 0) return [];
+    return [
+      {
+        approach: `iommu:${strategy}`,
+        guests: CHANGED_GUESTS,
+        change,
+        goodput_gbps: spreadOf(runs.map(({ gbps }) => gbps)),
+        walks_per_frame: spreadOf(runs.map(({ walks }) => walks)),
+        walk_reads_per_frame: spreadOf(runs.map(({ reads }) => reads)),
+      },
+    ];
+  });
+}
