@@ -15,6 +15,8 @@ const flags = readFlags();
 const document = await runBench({ quick: flags.quick, only: flags.only, progress: progressLine });
 if (flags.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 else {
+  if (flags.quick)
+    process.stdout.write('\n--quick: this shows that everything runs; the figures mean little\n');
   for (const { title, rows } of Object.values(document.sections)) {
     if (rows.length > 0) process.stdout.write(`\n${title}\n${asTable(rows)}\n`);
   }
