@@ -9,6 +9,7 @@ import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
+import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 
@@ -29,7 +30,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   );
   const seed = seedOf(options.seed);
   const repeat = again(io.program, options, seed);
-  const out = text(options.out);
+  const out = folderPath('--out', options.out);
   const folder = out === undefined ? undefined : new OutputFolder(out, FILES);
   const request = { attacks, approaches, seed };
   const interruption = new Interruption();

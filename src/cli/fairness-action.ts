@@ -20,6 +20,7 @@ import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
 import { Interruption } from './interruption.js';
 import { seedOf, text, wholeNumber } from './options.js';
+import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 
@@ -35,7 +36,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const settings = settingsOf(options);
   const study = usable(() => new FairnessStudy(settings));
   const repeat = repeatLine(settings, options, io.program);
-  const out = text(options.out);
+  const out = folderPath('--out', options.out);
   const folder = out === undefined ? undefined : new OutputFolder(out, fileNames(settings.workloads));
   const interruption = new Interruption();
   let findings: readonly WorkloadFinding[];

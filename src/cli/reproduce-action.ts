@@ -8,6 +8,7 @@ import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
 import { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
+import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 
@@ -21,7 +22,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     );
   }
   const seed = seedOf(options.seed);
-  const out = text(options.out);
+  const out = folderPath('--out', options.out);
   const repeat = again(io, name, dataPath, seed);
   const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
   const interruption = new Interruption();

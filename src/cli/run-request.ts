@@ -9,6 +9,7 @@ import { UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
 import { text, wholeNumber } from './options.js';
+import { filePath, folderPath } from './output-paths.js';
 
 /** What to run: a scenario, under which approaches, and what to write about it. */
 export interface RunRequest {
@@ -49,14 +50,14 @@ export async function readRequest(
   const duration = text(options.duration);
   const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
   const traceDuration = text(options.traceDuration);
-  const out = text(options.out);
+  const out = folderPath('--out', options.out);
   const request = {
     command,
     scenarioArgument,
     json: options.json === true,
     out,
-    pcapng: text(options.pcapng),
-    trace: text(options.trace),
+    pcapng: filePath('--pcapng', options.pcapng),
+    trace: filePath('--trace', options.trace),
     traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
     snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
   };

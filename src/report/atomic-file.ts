@@ -133,6 +133,15 @@ export class AtomicFile {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 
+  /** Takes away what grew. The reason to give up is the one to tell, not that this fails too. */
+  #remove(): void {
+    try {
+      rmSync(this.#temporary, { force: true });
+    } catch {
+      // Below a file, or in a folder that is closed to us: there is nothing, or nothing to be done.
+    }
+  }
+
   /** The file that is meant, behind links. Renaming onto a device or a pipe would replace it, so those are refused. */
   #resolve(): string {
     let target: string;
@@ -151,8 +160,8 @@ export class AtomicFile {
       return work();
     } catch (cause) {
       this.#close();
-      rmSync(this.#temporary, { force: true });
-      throw new OutputFileError(this.path, cause instanceof Error ? cause.message : String(cause));
+      this.#remove();
+      throw OutputFileError.of(this.path, cause);
     }
   }
 }

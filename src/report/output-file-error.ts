@@ -7,4 +7,12 @@ export class OutputFileError extends Error {
     super(`${path}: cannot be written: ${reason}`);
     this.path = path;
   }
+
+  /** For what the system refused; of its message without the path, which may be a name of ours. */
+  static of(path: string, cause: unknown): OutputFileError {
+    if (!(cause instanceof Error)) return new OutputFileError(path, String(cause));
+    const { syscall } = cause as NodeJS.ErrnoException;
+    const end = syscall === undefined ? -1 : cause.message.lastIndexOf(`, ${syscall}`);
+    return new OutputFileError(path, end < 0 ? cause.message : cause.message.slice(0, end));
+  }
 }

@@ -31,7 +31,7 @@ export class OutputFolder {
     } catch (cause) {
       this.remove();
       if (cause instanceof OutputFileError) throw cause;
-      throw new OutputFileError(path, cause instanceof Error ? cause.message : String(cause));
+      throw OutputFileError.of(path, cause);
     }
   }
 

@@ -7,8 +7,10 @@ export const schemaCommand: CommandEntry = {
   load: async () => {
     const { scenarioJsonSchema } = await import('../../scenario/json-schema.js');
     const { AtomicFile } = await import('../../report/atomic-file.js');
-    return async (_args, { out }, io) => {
-      if (typeof out !== 'string') {
+    const { filePath } = await import('../output-paths.js');
+    return async (_args, options, io) => {
+      const out = filePath('--out', options.out);
+      if (out === undefined) {
         io.out(scenarioJsonSchema());
         return 0;
       }

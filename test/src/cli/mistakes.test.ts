@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { scratchFolder } from '../report/scratch-folder.js';
 import { invoke } from './invoke.js';
@@ -82,7 +82,11 @@ const OPTIONS: [string[], RegExp][] = [
   ],
   [['--discipline', 'limited:rr'], /^--discipline is "rr".*expected one of: fifo/u],
   [['--trace-duration', 'long'], /^--trace-duration is "long"/u],
-  [['--out', '/dev/null/here'], /^\/dev\/null\/here: cannot be written/u],
+  [
+    ['--out', '/dev/null/here'],
+    /^--out is "\/dev\/null\/here", which is below "\/dev\/null", not a folder;/u,
+  ],
+  [['--out', '/dev/null'], /^--out is "\/dev\/null", which is not a folder; expected a folder$/mu],
   [['--pcapng', '/no/such/folder/x.pcapng'], /^\/no\/such\/folder\/x\.pcapng: cannot be written/u],
   [['--trace', '/dev/null'], /^\/dev\/null: cannot be written: it is there and not a regular file/u],
 ];
@@ -92,6 +96,34 @@ test.for(OPTIONS)('%j', async ([options, said]) => {
   expect(err).toMatch(said);
   expect([code, out]).toEqual([2, '']);
   expect(err.trimEnd().split('\n')).toHaveLength(1);
+});
+
+const FILE = scratch.path('bulk.pcap');
+const FOLDER = scratch.path('folder');
+mkdirSync(FOLDER);
+
+/** A file where a folder is expected, or the other way round. */
+const PLACES: [options: [string, string], said: string][] = [
+  [['--out', FILE], 'which is a file; expected a folder'],
+  [['--out', `${FILE}/`], 'which is a file; expected a folder'],
+  [['--out', `${FILE}/sub/deep`], `which is below "${FILE}", a file; expected a folder`],
+  [['--pcapng', FOLDER], 'which is a folder; expected a file'],
+  [['--trace', FOLDER], 'which is a folder; expected a file'],
+  [['--trace', scratch.path('new/')], 'which is a folder; expected a file'],
+  [['--pcapng', `${FILE}/x.pcapng`], `which is below "${FILE}", a file; expected a file in a folder`],
+];
+
+test.for(PLACES)('%j', async ([[option, path], said]) => {
+  const before = scratch.list();
+  const answer = { code: 2, out: '', err: `${option} is "${path}", ${said}\n` };
+  expect(await invoke('run', '--duration', '1ms', option, path)).toEqual(answer);
+  expect(await invoke('compare', '--duration', '1ms', option, path)).toEqual(answer);
+  expect(scratch.list()).toEqual(before);
+});
+
+test('a schema does not go into a folder', async () => {
+  const { code, err } = await invoke('schema', '--out', FOLDER);
+  expect([code, err]).toEqual([2, `--out is "${FOLDER}", which is a folder; expected a file\n`]);
 });
 
 test('what commander refuses is usage too', async () => {

@@ -60,10 +60,12 @@ test('a link is written through, not replaced', () => {
 });
 
 test.for([
-  ['no-such-folder/x', /no-such-folder\/x: cannot be written: ENOENT/],
+  ['no-such-folder/x', /no-such-folder\/x: cannot be written: ENOENT: no such file or directory$/],
+  ['file/x', /file\/x: cannot be written: ENOTDIR: not a directory$/],
   ['folder', /folder: cannot be written: it is there and not a regular file$/],
 ] as const)('%s is refused with path and reason', ([name, message]) => {
   mkdirSync(scratch.path('folder'), { recursive: true });
+  writeFileSync(scratch.path('file'), '');
   expect(() => new AtomicFile(scratch.path(name))).toThrow(OutputFileError);
   expect(() => new AtomicFile(scratch.path(name))).toThrow(message);
 });
