@@ -1,6 +1,6 @@
 import { HEADLINES } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
-import type { Movement, Sensitivity } from './sensitivity.js';
+import { type HeadlineRange, type Movement, NOISE_TRIES, type Sensitivity } from './sensitivity.js';
 
 const GROUPS = ['CPU', 'IOMMU', 'invalidation queue', 'card', 'link'] as const;
 
@@ -25,8 +25,10 @@ Where a number from a source is a split of a total, the total has the source's m
 
 const READING = `To be read with it: Xen's rates are counted in polls of up to 64 frames, which are 2.6 % of what is received in the
 window, so smaller movements there show as none or as a whole step. \`unmapPage\` and \`queueInvalidation\` move nothing
-because the CPU waits for the unit anyway, and their time passes within that wait. The link of "strict, one walker" has 16
-lanes, its walk overhead is 65 ns and moves by the same factor, and it has one walker whatever \`walkers\` says.`;
+because the CPU waits for the unit anyway, and their time passes within that wait. The machine of "strict, one
+walker" differs from the defaults, and where a row's values are not its own the cell says in brackets what they are: its
+link has 16 lanes, and its walk overhead is 65 ns and changes by the same factor. It has one walker whatever \`walkers\`
+says.`;
 
 /** The tables of parameters: what needs no run. */
 export function parameterTables(): string {
@@ -55,7 +57,7 @@ export function parameterTables(): string {
 }
 
 /** The whole page. */
-export function calibrationPage({ start, movements }: Sensitivity): string {
+export function calibrationPage({ start, noise, movements }: Sensitivity): string {
   const moving = movements.filter((movement) => movement.figures.some((_, at) => moves(movement, start, at)));
   const still = [
     ...new Set(
@@ -80,9 +82,12 @@ export function calibrationPage({ start, movements }: Sensitivity): string {
       ...moving.map(
         (movement) =>
           `| \`${movement.name}\` | ${short(movement.from)} | ${short(movement.to)} | ` +
-          `${movement.figures.map((_, at) => (moves(movement, start, at) ? signed(moved(movement, start, at)) : '')).join(' | ')} |`,
+          `${movement.figures.map((_, at) => cell(movement, start, at)).join(' | ')} |`,
       ),
+      `| (noise) | | | ${noise.map((range, at) => rangeOf(range, start, at).toFixed(1)).join(' | ')} |`,
     ].join('\n'),
+    `The last row is the noise of each headline: its range, most less least, over ${NOISE_TRIES} measurements with other seeds ` +
+      'and nothing changed, in the same points and percent. Cells smaller than the noise of their column mean nothing.',
     `These move no headline by 0.1: ${list(still)}.`,
     `Not changed, because they are counts or numbers without a cost, belong to the experiment, or follow another: ${list(unchanged)}. ` +
       'The times of memory behind the bus (a read takes 120 ns, assumed) cannot be set by a scenario and were not changed.',
@@ -92,12 +97,26 @@ export function calibrationPage({ start, movements }: Sensitivity): string {
 /** Points for shares, percent for rates. */
 function moved({ figures }: Movement, start: readonly number[], at: number): number {
   const before = start[at] ?? 0;
-  const after = figures[at] ?? 0;
-  return HEADLINES[at]?.unit === '% of CPU' ? after - before : 100 * (after / before - 1);
+  return asMovement((figures[at] ?? 0) - before, before, at);
+}
+
+function rangeOf({ least, most }: HeadlineRange, start: readonly number[], at: number): number {
+  return asMovement(most - least, start[at] ?? 0, at);
+}
+
+function asMovement(difference: number, before: number, at: number): number {
+  return HEADLINES[at]?.unit === '% of CPU' ? difference : (100 * difference) / before;
 }
 
 function moves(movement: Movement, start: readonly number[], at: number): boolean {
   return Math.abs(moved(movement, start, at)) >= 0.1;
+}
+
+/** Empty where little moves, unless the parameter has other values there than the row says. */
+function cell(movement: Movement, start: readonly number[], at: number): string {
+  const figure = moves(movement, start, at) ? signed(moved(movement, start, at)) : '';
+  const here = HEADLINES[at]?.here?.(movement.name, movement.from, movement.to);
+  return here === undefined ? figure : `${figure} (${here})`.trim();
 }
 
 function signed(value: number): string {

@@ -24,12 +24,15 @@ export interface ParameterChange {
 export interface Headline {
   readonly name: string;
   readonly unit: string;
-  readonly of: (change: ParameterChange) => number;
+  /** Runs whose mean a cell is: more than one where a single run says more of its seed than of a parameter. */
+  readonly runs: number;
+  readonly of: (change: ParameterChange, seed: number) => number;
+  /** Where a parameter has other values in this machine than the row says: what they are, for its cell. */
+  readonly here?: (name: string, from: number, to: number) => string | undefined;
 }
 
-/** Lanes of the link in the walk-cost experiment. */
+/** Lanes of the link in the walk-cost experiment; no link has more. */
 const WIDE_LANES = 16;
-const SEED = 1;
 
 /** The parameters that cdna-2007 found, as its stored result has them: the headlines start from there. */
 export const FOUND = (
@@ -45,39 +48,68 @@ export const HEADLINES: readonly Headline[] = [
   {
     name: 'CDNA sends, idle',
     unit: '% of CPU',
-    of: (change) => testbed('cdna', 'transmit', change).idle,
+    runs: 1,
+    of: (change, seed) => testbed('cdna', 'transmit', change, seed).idle,
   },
   {
     name: 'CDNA receives, idle',
     unit: '% of CPU',
-    of: (change) => testbed('cdna', 'receive', change).idle,
+    runs: 1,
+    of: (change, seed) => testbed('cdna', 'receive', change, seed).idle,
   },
   {
     name: "CDNA's protection",
     unit: '% of CPU',
-    of: (change) =>
-      testbed('cdna', 'transmit', change).hypervisor - testbed('none', 'transmit', change).hypervisor,
+    runs: 1,
+    of: (change, seed) =>
+      testbed('cdna', 'transmit', change, seed).hypervisor -
+      testbed('none', 'transmit', change, seed).hypervisor,
   },
-  { name: 'Xen sends', unit: 'Mb/s', of: (change) => testbed('driver-domain', 'transmit', change).mbps },
-  { name: 'Xen receives', unit: 'Mb/s', of: (change) => testbed('driver-domain', 'receive', change).mbps },
+  {
+    name: 'Xen sends',
+    unit: 'Mb/s',
+    runs: 1,
+    of: (change, seed) => testbed('driver-domain', 'transmit', change, seed).mbps,
+  },
+  {
+    name: 'Xen receives',
+    unit: 'Mb/s',
+    runs: 1,
+    of: (change, seed) => testbed('driver-domain', 'receive', change, seed).mbps,
+  },
   {
     name: 'single-use sends, idle',
     unit: '% of CPU',
-    of: (change) => testbed('iommu:single-use', 'transmit', change).idle,
+    runs: 1,
+    of: (change, seed) => testbed('iommu:single-use', 'transmit', change, seed).idle,
   },
   {
     name: 'strict, one walker',
     unit: 'Gb/s',
-    of: ({ nic, pcie, timing }) =>
-      sample('single-use', { flows: 5, ringSlots: 256, iotlbEntries: 64 }, SEED, {
-        nic: {
-          ...nic,
-          ...(pcie === undefined ? {} : { pcie: { ...DEFAULT_PCIE, lanes: WIDE_LANES, ...pcie } }),
-        },
+    // As many as a point of the experiment has.
+    runs: 3,
+    of: ({ nic, pcie, timing }, seed) =>
+      sample('single-use', { flows: 5, ringSlots: 256, iotlbEntries: 64 }, seed, {
+        nic: { ...nic, ...(pcie === undefined ? {} : { pcie: forWideLink(pcie) }) },
         timing: forOneWalker(timing),
       }).gbps,
+    here: (name, from, to) => {
+      if (name === 'walkOverheadNs') return `${overheadOf(from)} to ${overheadOf(to)}`;
+      if (name !== 'lanes') return undefined;
+      return to > from ? `has ${WIDE_LANES}, the most` : `${WIDE_LANES} to ${wideLanes(to)}`;
+    },
   },
 ];
+
+/** What of a change reaches the walk-cost machine's link, which is wider. */
+function forWideLink(pcie: Partial<PcieParameters>): PcieParameters {
+  return { ...DEFAULT_PCIE, ...pcie, lanes: wideLanes(pcie.lanes ?? DEFAULT_PCIE.lanes) };
+}
+
+/** Lanes there, changed by the factor by which the default is changed, as far as links go. */
+function wideLanes(lanes: number): number {
+  return Math.min(WIDE_LANES, (WIDE_LANES * lanes) / DEFAULT_PCIE.lanes);
+}
 
 /**
  * What of a change reaches the walk-cost machine: it has one walker with an overhead of its own, which changes by the
@@ -86,13 +118,17 @@ export const HEADLINES: readonly Headline[] = [
 function forOneWalker(timing: Partial<TimingParameters> = {}): Partial<TimingParameters> {
   const { walkers, globalInvalidationNs, domainInvalidationNs, pageInvalidationNs, ...rest } = timing;
   if (rest.walkOverheadNs === undefined) return rest;
-  const factor = rest.walkOverheadNs / TIMING.walkOverheadNs.value;
-  return { ...rest, walkOverheadNs: Math.round(PAGE_NS * factor) };
+  return { ...rest, walkOverheadNs: overheadOf(rest.walkOverheadNs) };
 }
 
-function testbed(approach: string, direction: Direction, change: ParameterChange) {
+/** The overhead of a walk there, ns, when the default has become this. */
+function overheadOf(walkOverheadNs: number): number {
+  return Math.round((PAGE_NS * walkOverheadNs) / TIMING.walkOverheadNs.value);
+}
+
+function testbed(approach: string, direction: Direction, change: ParameterChange, seed: number) {
   const { costs, nic, pcie, timing, queueTiming } = change;
-  return runTestbed(approach, direction, 1, { ...FOUND, costs: { ...START_COSTS, ...costs } }, SEED, {
+  return runTestbed(approach, direction, 1, { ...FOUND, costs: { ...START_COSTS, ...costs } }, seed, {
     nic: { ...nic, ...(pcie === undefined ? {} : { pcie: { ...DEFAULT_PCIE, ...pcie } }) },
     ...(timing === undefined ? {} : { timing }),
     ...(queueTiming === undefined ? {} : { queueTiming }),

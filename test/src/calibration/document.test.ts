@@ -20,11 +20,13 @@ describe('docs/calibration.md', () => {
 
 describe('the table of movements', () => {
   const start = HEADLINES.map(() => 50);
+  const noise = HEADLINES.map((_, at) => ({ least: 49, most: 50 + at }));
 
   it('shows shares in points and rates in percent, and leaves small ones out', () => {
     const figures = start.map((value, at) => value + (at === 0 ? -2 : at === 3 ? 5 : 0.01));
     const text = calibrationPage({
       start,
+      noise,
       movements: [{ group: 'CPU', name: 'doorbell', from: 250, to: 300, figures }],
     });
     const line = text.split('\n').find((one) => one.startsWith('| `doorbell` | 250 | 300'));
@@ -45,12 +47,37 @@ describe('the table of movements', () => {
     ]);
   });
 
+  it('ends with the noise of each headline, in points or percent as its cells', () => {
+    const rows = calibrationPage({ start, noise, movements: [] }).split('\n');
+    const line = rows.find((one) => one.startsWith('| (noise) |'));
+    const cells = line?.split('|').map((cell) => cell.trim());
+    // Shares are the first three and the sixth headline.
+    expect(cells?.slice(4, 11)).toEqual(['1.0', '2.0', '3.0', '8.0', '10.0', '6.0', '14.0']);
+    expect(rows[rows.indexOf(line ?? '') + 2]).toContain(
+      'smaller than the noise of their column mean nothing',
+    );
+  });
+
   it('lists what moves nothing', () => {
     const text = calibrationPage({
       start,
+      noise,
       movements: [{ group: 'CPU', name: 'doorbell', from: 250, to: 300, figures: start }],
     });
     expect(text).toContain('These move no headline by 0.1: `doorbell`.');
+  });
+
+  it('changes the lanes of the walker, which has 16, by the factor of the row', () => {
+    const walker = HEADLINES.find(({ name }) => name.startsWith('strict'));
+    const lanes = PARAMETERS.find(({ name }) => name === 'lanes');
+    const gbps = [16, 4, 2].map((value) => walker?.of(lanes?.change(value) ?? {}, 1) ?? Number.NaN);
+    const [most = 0, half = 0, quarter = 0] = gbps;
+    expect(most).toBe(walker?.of({}, 1));
+    expect(half).toBeLessThan(0.9 * most);
+    expect(quarter).toBeLessThan(0.6 * half);
+    expect(walker?.here?.('lanes', 8, 4)).toBe('16 to 8');
+    expect(walker?.here?.('lanes', 8, 16)).toBe('has 16, the most');
+    expect(walker?.here?.('doorbell', 250, 300)).toBeUndefined();
   });
 
   it('tries every parameter about 20 % lower and higher, or the next values that there are', () => {
