@@ -38,13 +38,28 @@ const COST: readonly Cell[] = [
   ['virtual\nirqs', (run) => whole(run.interrupts.virtual)],
 ];
 
+type Balloon = NonNullable<RunResult['memory']['balloon']>;
+
+const BALLOON: readonly Cell[] = [
+  ['frames\nasked', ofBalloon(({ asked }) => whole(asked))],
+  ['re-\nclaimed', ofBalloon(({ reclaimed }) => whole(reclaimed))],
+  ['still\nwaiting', ofBalloon(({ waiting }) => whole(waiting))],
+  ['re-\nfused', ofBalloon(({ refused }) => whole(refused))],
+  ['p50\nus', ofBalloon(({ reclaimNs }) => microseconds(reclaimNs?.p50Ns))],
+  ['p99\nus', ofBalloon(({ reclaimNs }) => microseconds(reclaimNs?.p99Ns))],
+  ['late\nreads', ofBalloon(({ lateReads }) => whole(lateReads))],
+  ['late\nwrites', ofBalloon(({ lateWrites }) => whole(lateWrites))],
+  ['frames\ndamaged', ofBalloon(({ damagedFrames }) => whole(damagedFrames))],
+];
+
 const LOSSES: readonly Cell[] = [
   ['frames dropped, by reason', (run) => counts(run.drops)],
   ['faults, by reason', (run) => counts(run.faults)],
 ];
 
 /**
- * Runs of one scenario side by side: what the guests got, what it cost, what was lost; a row an approach in each.
+ * Runs of one scenario side by side: what the guests got, what it cost, what a balloon got if there was one, what was
+ * lost; a row an approach in each.
  * No line is longer than 100 columns while the reasons are few.
  */
 export function comparisonText(heading: RunHeading, runs: readonly RunResult[]): string {
@@ -55,6 +70,7 @@ export function comparisonText(heading: RunHeading, runs: readonly RunResult[]):
     '',
     section('What the guests got (latency: from the driver to the last bit on the wire)', TRAFFIC, runs),
     section(`What it cost (CPU time of ${cores} ${cores === 1 ? 'core' : 'cores'})`, COST, runs),
+    ...balloonSections(runs),
     section('What was lost', LOSSES, runs, 'left'),
     lawsText(runs),
   ].join('\n');
@@ -72,6 +88,16 @@ function section(
   ];
   const rows = runs.map((run) => [run.protection, ...cells.map(([, cell]) => cell(run))]);
   return `${title}\n\n${plainTable(columns, rows)}\n`;
+}
+
+function balloonSections(runs: readonly RunResult[]): string[] {
+  const asked = runs.filter(({ memory }) => memory.balloon !== undefined);
+  if (asked.length === 0) return [];
+  return [section('What the balloon got (time: from asking for a frame to its being free)', BALLOON, asked)];
+}
+
+function ofBalloon(cell: (balloon: Balloon) => string): (run: RunResult) => string {
+  return ({ memory: { balloon } }) => (balloon === undefined ? '-' : cell(balloon));
 }
 
 function fractionOf(run: RunResult, kind: RunResult['cpu']['domains'][number]['kind']): number {

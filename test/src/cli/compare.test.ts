@@ -12,6 +12,18 @@ const RANDOM = scratch.path('random.json');
 const poisson = { kind: 'poisson', wireRateBps: 400_000_000, frameBytes: 'imix' };
 writeFileSync(RANDOM, JSON.stringify({ guests: [{ traffic: poisson }, { traffic: poisson, weight: 3 }] }));
 
+const RECLAIM = 'scenarios/reclaim.json';
+
+interface BalloonRun {
+  readonly protection: string;
+  readonly memory: {
+    readonly balloon: Record<
+      'asked' | 'reclaimed' | 'waiting' | 'refused' | 'lateReads' | 'lateWrites' | 'damagedFrames',
+      number
+    > & { readonly reclaimNs: { readonly p50Ns: number; readonly p99Ns: number } | null };
+  };
+}
+
 interface Document {
   readonly seed: number;
   readonly scenario: { readonly guests: unknown[] };
@@ -37,6 +49,35 @@ test('without arguments: the bundled scenario under every approach, a row each i
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(lines.at(-2)).toBe(
     'again: cdna-nic compare --protection all --discipline drr --seed 1 --duration 4ms',
+  );
+});
+
+test('a scenario with a balloon has what it got, an approach a row, as the document says', async () => {
+  const call = ['compare', RECLAIM, '--duration', '4ms', '--protection', 'none,cdna,iommu:direct-map'];
+  const { code, out } = await invoke(...call);
+  expect(code).toBe(0);
+  const parts = out.split('\n\n');
+  const section = parts[parts.findIndex((part) => part.startsWith('What the balloon got')) + 1];
+  const rows = (section ?? '').split('\n').map((line) => line.trim().split(/ +/u));
+  const { runs } = JSON.parse((await invoke(...call, '--json')).out) as { runs: BalloonRun[] };
+  const us = (ns: number) => (ns < 10_000 ? (ns / 1000).toFixed(2) : `${Math.round(ns / 1000)}`);
+  const expected = runs.map(({ protection, memory: { balloon } }) => [
+    protection,
+    ...[balloon.asked, balloon.reclaimed, balloon.waiting, balloon.refused].map(String),
+    ...(balloon.reclaimNs === null ? ['-', '-'] : [us(balloon.reclaimNs.p50Ns), us(balloon.reclaimNs.p99Ns)]),
+    ...[balloon.lateReads, balloon.lateWrites, balloon.damagedFrames].map(String),
+  ]);
+  expect(rows.slice(2)).toEqual(expected);
+  // Memory that a table maps for good is not given away; what nobody guards is, and a device writes into it.
+  expect(
+    expected.map(([name, , reclaimed, , , , , , writes]) => [name, reclaimed !== '0', writes !== '0']),
+  ).toEqual([
+    ['none', true, true],
+    ['cdna', true, false],
+    ['iommu:direct-map', false, false],
+  ]);
+  expect((await invoke('compare', RANDOM, '--duration', '1ms', '--protection', 'none')).out).not.toContain(
+    'balloon',
   );
 });
 
