@@ -36,7 +36,7 @@ export async function loadScenario(path: string): Promise<LoadedScenario> {
 /** Checks what a scenario says. @throws ScenarioError */
 export function checkScenario(input: unknown, where = 'scenario'): Scenario {
   const result = scenarioSchema.safeParse(input);
-  if (!result.success) throw scenarioErrorOf(where, input, result.error);
+  if (!result.success) throw scenarioErrorOf(where, scenarioSchema, input, result.error);
   return result.data;
 }
 

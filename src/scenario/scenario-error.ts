@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { knownFields } from './known-fields.js';
 
 /** A scenario that cannot be run: names the file, the field, the value and what was expected. */
 export class ScenarioError extends Error {
@@ -6,15 +7,24 @@ export class ScenarioError extends Error {
 }
 
 /** Says every problem that a schema found, a line each. */
-export function scenarioErrorOf(where: string, input: unknown, error: z.ZodError): ScenarioError {
-  const lines = error.issues.flatMap((issue) => linesOf(input, issue, []));
+export function scenarioErrorOf(
+  where: string,
+  schema: z.ZodType,
+  input: unknown,
+  error: z.ZodError,
+): ScenarioError {
+  const lines = error.issues.flatMap((issue) => linesOf(schema, input, issue));
   return new ScenarioError(lines.map((line) => `${where}: ${line}`).join('\n'));
 }
 
-function linesOf(input: unknown, issue: z.core.$ZodIssue, prefix: readonly PropertyKey[]): string[] {
-  const path = [...prefix, ...issue.path];
+function linesOf(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue): string[] {
+  const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${fieldName([...path, key])} is not a field that is known here`);
+    const known = knownFields(schema, input, path);
+    const expected = known.length === 0 ? '' : `, expected one of: ${known.join(', ')}`;
+    return issue.keys.map(
+      (key) => `${fieldName([...path, key])} is not a field that is known here${expected}`,
+    );
   }
   return [`${fieldName(path)} is ${shown(valueAt(input, path))}, ${expectation(issue)}`];
 }

@@ -17,8 +17,27 @@ const replay = (fields: object) => guest({ traffic: { kind: 'replay', ...fields 
 const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
   ['no guests', { guests: [] }, /guests is \[\], expected array to have >=1 items/u],
   ['not an object', [], /the scenario is \[\], expected object/u],
-  ['an unknown key', guest({ trafic: {} }), /guests\[0\]\.trafic is not a field/u],
-  ['an unknown key deep inside', greedy({ size: 5 }), /guests\[0\]\.traffic\.size is not a field/u],
+  ['an unknown key', guest({ trafic: {} }), /guests\[0\]\.trafic is not a field .* name, count, traffic, /u],
+  [
+    'an unknown key at the top',
+    { guests: [{}], baloon: {} },
+    /: baloon is not a field that is known here, expected one of: .*guests, .*balloon, /u,
+  ],
+  [
+    'an unknown key deep inside',
+    greedy({ size: 5 }),
+    /guests\[0\]\.traffic\.size is not a field .*expected one of: kind, frameBytes, to, startNs$/mu,
+  ],
+  [
+    'an unknown key of one kind of traffic',
+    replay({ capture: 'bulk.pcap', to: 'b' }),
+    /traffic\.to is not a field .*expected one of: kind, capture, timeFactor, loop, /u,
+  ],
+  [
+    'an unknown key of the bus',
+    { guests: [{}], nic: { pcie: { lane: 8 } } },
+    /nic\.pcie\.lane is not a field .*expected one of: generation, lanes, /u,
+  ],
   ['an unknown kind', guest({ traffic: { kind: 'greedi' } }), /kind is "greedi", expected 'greedy' \| /u],
   ['a wrong type', greedy({ frameBytes: true }), /frameBytes is true, expected number, or array, or "imix"/u],
   ['a frame too long', greedy({ frameBytes: 9019 }), /frameBytes is 9019, expected .*<=9018/u],
