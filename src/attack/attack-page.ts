@@ -142,6 +142,10 @@ function answerOf(
   const compared = cells.map(compareCell).filter((comparison) => comparison !== undefined);
   const odd = compared.filter(({ asExpected }) => !asExpected);
   const unexplained = odd.filter(({ explainedBy }) => explainedBy === undefined);
+  const explained =
+    unexplained.length > 0
+      ? `${odd.length - unexplained.length} of them explained`
+      : `${odd.length > 1 ? 'all ' : ''}explained`;
   const answer = [
     fewest === most
       ? `Of ${attacks.length} attacks ${most} get through everywhere.`
@@ -155,7 +159,7 @@ function answerOf(
     `${compared.length - odd.length} of ${compared.length} cells are as the literature leads one to expect; ` +
       (odd.length === 0
         ? 'none differs.'
-        : `${odd.length} differ, ${odd.length - unexplained.length} of them explained in docs/threats.md.`),
+        : `${odd.length} ${odd.length === 1 ? 'differs' : 'differ'}, ${explained} in docs/threats.md.`),
   );
   return answer;
 }

@@ -41,6 +41,7 @@ ${attacks.filter((attack) => attack.by === by).map(row)}</tbody>
       html`<li><span class="verdict ${verdict}">${VERDICT_WORDS[verdict]}</span> ${meaning}</li>`,
   )}<li><span class="verdict">*</span> not what the literature leads one to expect; docs/threats.md explains it</li></ul>
 <p>A cell opens what its verdict rests on; the name of an attack, what it does.</p>
+<p class="sideways">The table is wider than this window: it scrolls sideways.</p>
 <div class="scroll matrix" tabindex="0" role="region" aria-label="Table: attacks against approaches"><table>
 <thead><tr><th scope="col">attack</th>${approaches.map(({ name }) => html`<th scope="col">${breakable(name)}</th>`)}</tr></thead>
 ${groups.map(group)}</table></div>
@@ -60,6 +61,9 @@ function breakable(name: string): Markup {
   return html`${name.split(/(?<=[:+])/u).map((part) => html`${part}<wbr>`)}`;
 }
 
+/** Least width of the matrix; in a figure that is narrower it scrolls. */
+const MATRIX_REM = 70;
+
 /** What the page needs besides its own style. Words tell verdicts apart; the tints only help. */
 export const MATRIX_STYLE = `
 .legend{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:.3rem 1.2rem;max-width:none;font-size:.88rem}
@@ -71,7 +75,9 @@ export const MATRIX_STYLE = `
 .verdict.blocked-at-access{border-bottom:2px solid var(--series-1)}
 .verdict.blocked-at-set-up{border-top:2px solid var(--series-1)}
 .verdict.not-applicable{color:var(--soft);font-weight:400;background:none}
-.matrix table{width:100%;min-width:70rem;table-layout:fixed}
+.sideways{display:none;color:var(--soft);font-size:.88rem}
+@container (max-width:${MATRIX_REM - 0.01}rem){.sideways{display:block}}
+.matrix table{width:100%;min-width:${MATRIX_REM}rem;table-layout:fixed}
 .matrix th,.matrix td{padding:.12rem .15rem;border-bottom:1px solid var(--grid)}
 .matrix thead th{font-size:.72rem;text-align:center}
 .matrix thead th:first-child{text-align:left;width:13rem}
@@ -89,5 +95,5 @@ export const MATRIX_STYLE = `
 .evidence button{font:inherit;font-size:.9rem;padding:.3rem .9rem;border:1px solid var(--rule);border-radius:4px;background:var(--raised);color:var(--ink);cursor:pointer}
 .evidence::backdrop{background:rgb(0 0 0 / .35)}
 @media (max-width:40rem){.matrix table{min-width:68rem}.matrix thead th:first-child{width:6.9rem}.matrix tbody th button{display:inline-block;width:6.4rem;font-size:.78rem;line-height:1.25}}
-@media print{@page{size:landscape}.matrix table{min-width:0}.matrix th,.matrix td,.matrix tbody th button{font-size:6.5pt}.matrix thead th:first-child{width:8rem}.matrix thead th{font-size:5.5pt}.verdict{font-size:7pt}.matrix td button{border-width:1px;min-height:0}}
+@media print{@page{size:landscape}.sideways{display:none}.matrix table{min-width:0}.matrix th,.matrix td,.matrix tbody th button{font-size:6.5pt}.matrix thead th:first-child{width:8rem}.matrix thead th{font-size:5.5pt}.verdict{font-size:7pt}.matrix td button{border-width:1px;min-height:0}}
 `;

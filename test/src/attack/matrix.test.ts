@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ATTACKS } from '../../../guests/hostile/index.js';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { attackDocument } from '../../../src/attack/attack-document.js';
+import { describeMatrix } from '../../../src/attack/attack-page.js';
 import { compareCell, EXPECTATIONS, EXPLANATIONS } from '../../../src/attack/expectations.js';
 import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
 import { matrixText } from '../../../src/attack/matrix-text.js';
@@ -32,6 +33,21 @@ describe('the whole matrix', () => {
       .map(compareCell)
       .filter((comparison) => comparison?.asExpected === false && comparison.explainedBy === undefined);
     expect(unexplained).toEqual([]);
+  });
+
+  it('says in the report how many differ, and that all of them are explained', () => {
+    const closing = (shown: readonly Cell[]) => describeMatrix(WHOLE_MATRIX, shown, 'again').answer.at(-1);
+    const isOdd = (cell: Cell) => compareCell(cell)?.asExpected === false;
+    const odd = cells.filter(isOdd);
+    expect(odd.length).toBeGreaterThan(1);
+    const without = cells.filter((cell) => !isOdd(cell));
+    expect(closing(cells)).toMatch(
+      new RegExp(`; ${odd.length} differ, all explained in docs/threats\\.md\\.$`, 'u'),
+    );
+    expect(closing([...without, ...odd.slice(0, 1)])).toMatch(
+      /; 1 differs, explained in docs\/threats\.md\.$/u,
+    );
+    expect(closing(without)).toMatch(/; none differs\.$/u);
   });
 
   it('needs every explanation that there is', () => {

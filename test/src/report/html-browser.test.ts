@@ -105,6 +105,19 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await close();
   });
 
+  test.for([...WIDTHS, 1150])(
+    'at %i px the matrix says that it scrolls exactly where it does',
+    async (width) => {
+      const { page, close } = await open('attack', width);
+      const scrolls = await page.evaluate(
+        '(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector(".matrix"))',
+      );
+      expect(scrolls).toBe(width < 1200);
+      expect(await page.getByText('it scrolls sideways').isVisible()).toBe(scrolls);
+      await close();
+    },
+  );
+
   test.for([380, 1280])(
     'a cell of the matrix opens its evidence with a key at %i px, and gets the focus back',
     async (width) => {
