@@ -14,6 +14,7 @@ export const attackCommand: CommandEntry = {
   notes: `Each cell is a machine of its own with an attacker and a victim; its verdict is computed from what happened to
 memory and wire. docs/threats.md says what each attack does and where the matrix differs from the literature.
 
-Exit code: 0 fine, 1 a cell differs from what is expected and nothing explains it, 2 usage.`,
+Exit code: 0 fine, 1 a cell differs from what is expected and nothing explains it, 2 usage, 130 stopped
+by Ctrl-C; nothing is written then.`,
   load: async () => (await import('../attack-action.js')).attackAction,
 };

@@ -19,6 +19,7 @@ export const fairnessCommand: CommandEntry = {
   ],
   notes: `The link has 1 Gb/s of counted bytes. In the document everything but "hostDependent" is the same on every machine.
 
-Exit code: 0 fine, 1 a discipline broke its bound, 2 usage or input that cannot be used.`,
+Exit code: 0 fine, 1 a discipline broke its bound, 2 usage or input that cannot be used, 130 stopped by Ctrl-C; nothing
+is written then.`,
   load: async () => (await import('../fairness-action.js')).fairnessAction,
 };

@@ -13,5 +13,7 @@ export const reproduceCommand: CommandEntry = {
     ],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],
+  notes: `Exit code: 0 fine, 1 with the seed of the stored results one came out different, 2 usage or input that cannot be
+used, 130 stopped by Ctrl-C; nothing is written then.`,
   load: async () => (await import('../reproduce-action.js')).reproduceAction,
 };
