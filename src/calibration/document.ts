@@ -23,12 +23,18 @@ with it. This page is written by \`npm run docs:calibration\`.
 
 Where a number from a source is a split of a total, the total has the source's mark and the split is D.`;
 
-const READING = `To be read with it: Xen's rates are counted in polls of up to 64 frames, which are 2.6 % of what is received in the
-window, so smaller movements there show as none or as a whole step. \`unmapPage\` and \`queueInvalidation\` move nothing
-because the CPU waits for the unit anyway, and their time passes within that wait. The machine of "strict, one
-walker" differs from the defaults, and where a row's values are not its own the cell says in brackets what they are: its
-link has 16 lanes, and its walk overhead is 65 ns and changes by the same factor. It has one walker whatever \`walkers\`
-says.`;
+const READING = `To be read with it: a figure is the mean of runs with seeds of their own, ${runsText()}. Xen's
+rates are counted in polls of up to 64 frames, which are 2.7 % of what one run receives in its window, so smaller movements
+there show as none or as a whole step of a run. \`unmapPage\` and \`queueInvalidation\` move nothing because the CPU waits
+for the unit anyway, and their time passes within that wait. The machine of "strict, one walker" differs from the defaults,
+and where a row's values are not its own the cell says in brackets what they are: its link has 16 lanes, and its walk
+overhead is 65 ns and changes by the same factor. It has one walker whatever \`walkers\` says.
+
+In "strict, one walker" seeds are not all: any change of timing also moves M, the table reads a page, and not steadily. With
+an overhead of 45 to 85 ns in steps of a few ns M goes up and down between 2.16 and 2.24, and it is the lowest with nothing
+changed. The throughput follows the line of \`walk-cost\` for that M within 0.2 %; at the same M the two changes of
+\`walkOverheadNs\` would be worth +2.7 and -2.6 %. So M alone is worth up to 3 %: of a smaller cell of that column neither
+size nor sign can be laid to the parameter, and two opposite changes can both lower it (\`receiveDmaBytes\`).`;
 
 /** The tables of parameters: what needs no run. */
 export function parameterTables(): string {
@@ -84,7 +90,7 @@ export function calibrationPage({ start, noise, movements }: Sensitivity): strin
           `| \`${movement.name}\` | ${short(movement.from)} | ${short(movement.to)} | ` +
           `${movement.figures.map((_, at) => cell(movement, start, at)).join(' | ')} |`,
       ),
-      `| (noise) | | | ${noise.map((range, at) => rangeOf(range, start, at).toFixed(1)).join(' | ')} |`,
+      `| (noise) | | | ${noise.map((range, at) => rangeOf(range, start, at).toFixed(2)).join(' | ')} |`,
     ].join('\n'),
     `The last row is the noise of each headline: its range, most less least, over ${NOISE_TRIES} measurements with other seeds ` +
       'and nothing changed, in the same points and percent. Cells smaller than the noise of their column mean nothing.',
@@ -129,4 +135,13 @@ function short(value: number): string {
 
 function list(names: readonly string[]): string {
   return names.length === 0 ? 'none' : names.map((name) => `\`${name}\``).join(', ');
+}
+
+/** How many runs a figure is the mean of: the usual number, then who has another. */
+function runsText(): string {
+  const usual = HEADLINES[0]?.runs;
+  const others = HEADLINES.filter(({ runs }) => runs !== usual).map(
+    ({ name, runs }) => `${runs} for "${name}"`,
+  );
+  return [`${usual}`, ...others].join(', ');
 }

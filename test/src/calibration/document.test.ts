@@ -52,7 +52,7 @@ describe('the table of movements', () => {
     const line = rows.find((one) => one.startsWith('| (noise) |'));
     const cells = line?.split('|').map((cell) => cell.trim());
     // Shares are the first three and the sixth headline.
-    expect(cells?.slice(4, 11)).toEqual(['1.0', '2.0', '3.0', '8.0', '10.0', '6.0', '14.0']);
+    expect(cells?.slice(4, 11)).toEqual(['1.00', '2.00', '3.00', '8.00', '10.00', '6.00', '14.00']);
     expect(rows[rows.indexOf(line ?? '') + 2]).toContain(
       'smaller than the noise of their column mean nothing',
     );
