@@ -82,6 +82,38 @@ export function encodeDescriptor(
   writeU32(target, offset + 12, sequence);
 }
 
+/** Memory as a driver's CPU writes it, a word at a time. */
+export interface WordMemory {
+  writeU32(address: number, value: number): void;
+}
+
+/** As `encodeDescriptor`, into memory that has words: four stores. */
+export function storeDescriptor(
+  memory: WordMemory,
+  at: number,
+  address: number,
+  length: number,
+  flags: number,
+  sequence: number,
+): void {
+  const high = Math.floor(address / 0x100000000);
+  memory.writeU32(at, address - high * 0x100000000);
+  memory.writeU32(at + 4, high);
+  memory.writeU32(at + LENGTH_AND_FLAGS_OFFSET, ((length & 0xffff) | (flags << 16)) >>> 0);
+  memory.writeU32(at + 12, sequence);
+}
+
+/** Where the word with length and flags lies, and what is in it. */
+export const LENGTH_AND_FLAGS_OFFSET = 8;
+
+export function lengthOf(lengthAndFlags: number): number {
+  return lengthAndFlags & 0xffff;
+}
+
+export function flagsOf(lengthAndFlags: number): number {
+  return lengthAndFlags >>> 16;
+}
+
 /** Reads a little-endian 32-bit word. */
 export function readU32(bytes: Uint8Array, offset: number): number {
   return (

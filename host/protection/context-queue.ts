@@ -1,11 +1,15 @@
-import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
+import {
+  DESCRIPTOR_BYTES,
+  flagsOf,
+  LENGTH_AND_FLAGS_OFFSET,
+  lengthOf,
+  storeDescriptor,
+} from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
-
-const TWO_32 = 2 ** 32;
 
 /** The set-up gate of one queue: what an approach does with buffers before the device hears of them. */
 export interface SetupGate {
@@ -187,12 +191,12 @@ export class ContextQueue implements PortQueue {
 
   completedLength(index: number): number {
     if (this.#context < 0) return 0;
-    return this.#parts.memory.readU32(this.#slotAddress(index) + 8) & 0xffff;
+    return lengthOf(this.#parts.memory.readU32(this.#slotAddress(index) + LENGTH_AND_FLAGS_OFFSET));
   }
 
   completedFlags(index: number): number {
     if (this.#context < 0) return 0;
-    return this.#parts.memory.readU32(this.#slotAddress(index) + 8) >>> 16;
+    return flagsOf(this.#parts.memory.readU32(this.#slotAddress(index) + LENGTH_AND_FLAGS_OFFSET));
   }
 
   completedAddress(index: number): number {
@@ -220,14 +224,8 @@ export class ContextQueue implements PortQueue {
     this.#addresses[slot] = address;
     this.#lengths[slot] = length;
     this.#bus[slot] = busAddress;
-    // The descriptor, as four words: address, its upper half, length and flags, sequence.
-    const { memory } = this.#parts;
-    const at = this.#ring + slot * DESCRIPTOR_BYTES;
-    const high = Math.floor(busAddress / TWO_32);
-    memory.writeU32(at, busAddress - high * TWO_32);
-    memory.writeU32(at + 4, high);
-    memory.writeU32(at + 8, ((length & 0xffff) | (flags << 16)) >>> 0);
-    memory.writeU32(at + 12, this.#sequence);
+    const at = this.#slotAddress(this.#producer);
+    storeDescriptor(this.#parts.memory, at, busAddress, length, flags, this.#sequence);
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#producer = (this.#producer + 1) >>> 0;
   }

@@ -45,18 +45,8 @@ export const FOUND = (
 export const START_COSTS: Readonly<Record<CostName, number>> = { ...costTable(), ...FOUND.costs };
 
 export const HEADLINES: readonly Headline[] = [
-  {
-    name: 'CDNA sends, idle',
-    unit: '% of CPU',
-    runs: 3,
-    of: (change, seed) => testbed('cdna', 'transmit', change, seed).idle,
-  },
-  {
-    name: 'CDNA receives, idle',
-    unit: '% of CPU',
-    runs: 3,
-    of: (change, seed) => testbed('cdna', 'receive', change, seed).idle,
-  },
+  row('CDNA sends, idle', 'cdna', 'transmit', 'idle'),
+  row('CDNA receives, idle', 'cdna', 'receive', 'idle'),
   {
     name: "CDNA's protection",
     unit: '% of CPU',
@@ -65,24 +55,9 @@ export const HEADLINES: readonly Headline[] = [
       testbed('cdna', 'transmit', change, seed).hypervisor -
       testbed('none', 'transmit', change, seed).hypervisor,
   },
-  {
-    name: 'Xen sends',
-    unit: 'Mb/s',
-    runs: 3,
-    of: (change, seed) => testbed('driver-domain', 'transmit', change, seed).mbps,
-  },
-  {
-    name: 'Xen receives',
-    unit: 'Mb/s',
-    runs: 3,
-    of: (change, seed) => testbed('driver-domain', 'receive', change, seed).mbps,
-  },
-  {
-    name: 'single-use sends, idle',
-    unit: '% of CPU',
-    runs: 3,
-    of: (change, seed) => testbed('iommu:single-use', 'transmit', change, seed).idle,
-  },
+  row('Xen sends', 'driver-domain', 'transmit', 'mbps'),
+  row('Xen receives', 'driver-domain', 'receive', 'mbps'),
+  row('single-use sends, idle', 'iommu:single-use', 'transmit', 'idle'),
   {
     name: 'strict, one walker',
     unit: 'Gb/s',
@@ -124,6 +99,16 @@ function forOneWalker(timing: Partial<TimingParameters> = {}): Partial<TimingPar
 /** The overhead of a walk there, ns, when the default has become this. */
 function overheadOf(walkOverheadNs: number): number {
   return Math.round((PAGE_NS * walkOverheadNs) / TIMING.walkOverheadNs.value);
+}
+
+/** A headline that is one cell of a row of the testbed. */
+function row(name: string, approach: string, direction: Direction, column: 'idle' | 'mbps'): Headline {
+  return {
+    name,
+    unit: column === 'idle' ? '% of CPU' : 'Mb/s',
+    runs: 3,
+    of: (change, seed) => testbed(approach, direction, change, seed)[column],
+  };
 }
 
 function testbed(approach: string, direction: Direction, change: ParameterChange, seed: number) {

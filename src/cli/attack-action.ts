@@ -7,11 +7,12 @@ import { explainText, matrixText } from '../attack/matrix-text.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
-import { Interruption } from './interruption.js';
+import type { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
+import { untilWritten } from './until-written.js';
 
 /** `cdna-nic attack`: who gets through what. */
 export const attackAction: CommandAction = async (_args, options, io) => {
@@ -33,25 +34,14 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   const out = folderPath('--out', options.out);
   const folder = out === undefined ? undefined : new OutputFolder(out, FILES);
   const request = { attacks, approaches, seed };
-  const interruption = new Interruption();
-  let cells: readonly Cell[];
-  let document: string;
-  let written: readonly string[] = [];
-  interruption.listen();
-  try {
-    cells = await playAll(request, io, interruption);
-    document = attackDocument(seed, cells);
-    if (folder !== undefined) {
-      const files = await filesOf(request, cells, document, repeat);
-      await interruption.breathe();
-      written = folder.write(files);
-    }
-  } catch (error) {
-    folder?.remove();
-    throw error;
-  } finally {
-    interruption.close();
-  }
+  const { cells, document, written } = await untilWritten(folder, async (interruption) => {
+    const cells = await playAll(request, io, interruption);
+    const document = attackDocument(seed, cells);
+    if (folder === undefined) return { cells, document, written: [] };
+    const files = await filesOf(request, cells, document, repeat);
+    await interruption.breathe();
+    return { cells, document, written: folder.write(files) };
+  });
   const [attack] = attacks;
   if (options.json === true) io.out(document);
   else if (explained !== undefined && attack !== undefined) io.out(explainText(attack, cells));

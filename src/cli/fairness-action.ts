@@ -18,11 +18,12 @@ import { packageFolder } from '../scenario/bundled.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
-import { Interruption } from './interruption.js';
+import type { Interruption } from './interruption.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
+import { untilWritten } from './until-written.js';
 
 const LINK_BPS = 1_000_000_000;
 const DEFAULT_CONTEXTS = 16;
@@ -38,27 +39,16 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const repeat = repeatLine(settings, options, io.program);
   const out = folderPath('--out', options.out);
   const folder = out === undefined ? undefined : new OutputFolder(out, fileNames(settings.workloads));
-  const interruption = new Interruption();
-  let findings: readonly WorkloadFinding[];
-  let document: string;
-  let written: readonly string[] = [];
-  interruption.listen();
-  try {
-    findings = await carryOut(study, io, interruption);
-    document = fairnessDocument(settings, findings, repeat);
-    if (folder !== undefined) {
-      const page = await fairnessPage(settings, findings, repeat);
-      await interruption.breathe();
-      const files = await filesOf(document, page, findings);
-      await interruption.breathe();
-      written = folder.write(files);
-    }
-  } catch (error) {
-    folder?.remove();
-    throw error;
-  } finally {
-    interruption.close();
-  }
+  const { findings, document, written } = await untilWritten(folder, async (interruption) => {
+    const findings = await carryOut(study, io, interruption);
+    const document = fairnessDocument(settings, findings, repeat);
+    if (folder === undefined) return { findings, document, written: [] };
+    const page = await fairnessPage(settings, findings, repeat);
+    await interruption.breathe();
+    const files = await filesOf(document, page, findings);
+    await interruption.breathe();
+    return { findings, document, written: folder.write(files) };
+  });
   if (options.json === true) {
     io.out(document);
   } else {

@@ -6,11 +6,12 @@ import { Threads } from '../experiments/threads.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
-import { Interruption } from './interruption.js';
+import type { Interruption } from './interruption.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
 import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
+import { untilWritten } from './until-written.js';
 
 /** Runs one experiment, or all of them. */
 export const reproduceAction: CommandAction = async ([name = ''], options, io) => {
@@ -25,23 +26,13 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const out = folderPath('--out', options.out);
   const repeat = again(io, name, dataPath, seed);
   const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
-  const interruption = new Interruption();
-  interruption.listen();
-  let outcomes: readonly FinishedExperiment[];
-  let written: readonly string[] = [];
-  try {
-    outcomes = await runAll(experiments, dataPath, seed, io, interruption);
-    if (folder !== undefined) {
-      const files = await filesOf(outcomes, { seed, repeat, dataPath });
-      await interruption.breathe();
-      written = folder.write(files);
-    }
-  } catch (error) {
-    folder?.remove();
-    throw error;
-  } finally {
-    interruption.close();
-  }
+  const { outcomes, written } = await untilWritten(folder, async (interruption) => {
+    const outcomes = await runAll(experiments, dataPath, seed, io, interruption);
+    if (folder === undefined) return { outcomes, written: [] };
+    const files = await filesOf(outcomes, { seed, repeat, dataPath });
+    await interruption.breathe();
+    return { outcomes, written: folder.write(files) };
+  });
   if (options.json === true) {
     const documents = outcomes.map(({ outcome }) => outcome.document);
     io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);

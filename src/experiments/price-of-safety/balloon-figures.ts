@@ -105,19 +105,24 @@ export function balloonFigure(
         'late',
         'damaged',
       ],
-      rows: balloon.map((point) => [
-        titleOf(point.approach),
-        point.asked.toFixed(0),
-        spreadText(point.reclaimed, 0),
-        point.refused.toFixed(0),
-        point.free_p50_us === undefined ? '-' : spreadText(point.free_p50_us, 2),
-        point.free_p99_us === undefined ? '-' : spreadText(point.free_p99_us),
-        spreadText(point.most_pinned_frames, 0),
-        spreadText(point.late_accesses, 0),
-        point.damaged_frames.toFixed(0),
-      ]),
+      rows: balloon.map(balloonCells),
     },
     repeat,
     parameters,
   };
+}
+
+/** What the balloon got under one approach, as tables show it. */
+export function balloonCells(point: BalloonPoint): string[] {
+  return [
+    titleOf(point.approach),
+    point.asked.toFixed(0),
+    spreadText(point.reclaimed, 0),
+    point.refused.toFixed(0),
+    point.free_p50_us === undefined ? '-' : spreadText(point.free_p50_us, 2),
+    point.free_p99_us === undefined ? '-' : spreadText(point.free_p99_us),
+    spreadText(point.most_pinned_frames, 0),
+    spreadText(point.late_accesses, 0),
+    point.damaged_frames.toFixed(0),
+  ];
 }

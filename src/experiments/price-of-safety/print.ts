@@ -3,6 +3,7 @@ import { titleOf } from '../mapping-approaches.js';
 import { printFigures, textTable } from '../reference-figure.js';
 import { spreadText } from '../several-seeds.js';
 import { BALLOON, type BalloonPoint } from './balloon.js';
+import { balloonCells } from './balloon-figures.js';
 import { FULL_WARM_UP_NS, FULL_WINDOW_NS, MESSAGES, WARM_UP_NS, WINDOW_NS } from './bench.js';
 import type { PricePoint } from './measure.js';
 import type { PriceOfSafetyResult } from './reproduce.js';
@@ -90,17 +91,7 @@ function balloonTable(points: readonly BalloonPoint[]): string {
       'late accesses',
       'damaged',
     ],
-    points.map((point) => [
-      titleOf(point.approach),
-      point.asked.toFixed(0),
-      spreadText(point.reclaimed, 0),
-      point.refused.toFixed(0),
-      point.free_p50_us === undefined ? '-' : spreadText(point.free_p50_us, 2),
-      point.free_p99_us === undefined ? '-' : spreadText(point.free_p99_us),
-      spreadText(point.most_pinned_frames, 0),
-      spreadText(point.late_accesses, 0),
-      point.damaged_frames.toFixed(0),
-    ]),
+    points.map(balloonCells),
   );
 }
 

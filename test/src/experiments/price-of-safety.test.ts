@@ -5,7 +5,7 @@ import { priceOfSafetyFigures } from '../../../src/experiments/price-of-safety/f
 import { measureLoad } from '../../../src/experiments/price-of-safety/measure.js';
 import { printPriceOfSafety } from '../../../src/experiments/price-of-safety/print.js';
 import type { PriceOfSafetyResult } from '../../../src/experiments/price-of-safety/reproduce.js';
-import { plotSvg } from '../../../src/report/plot.js';
+import { expectFigures } from './expect-figures.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/price-of-safety/result.json', import.meta.url), 'utf8'),
@@ -68,25 +68,15 @@ describe('the stored result', () => {
 
   it('draws a panel for everything that its tables list', async () => {
     const figures = priceOfSafetyFigures(stored, 'cdna-nic reproduce price-of-safety --seed 1');
-    expect(figures.map(({ id }) => id)).toEqual([
+    const ids = [
       'price-cpu',
       'price-full',
       'price-pinned',
       'price-balloon',
       'price-published',
       'price-statements',
-    ]);
-    for (const { table } of figures) {
-      expect(table.rows.every((row) => row.length === table.heads.length)).toBe(true);
-    }
-    for (const { plot } of figures.slice(0, PLOTS)) {
-      if (plot === undefined) throw new Error('a figure without a plot');
-      for (const drawn of [plot.wide, plot.narrow]) {
-        const svg = await plotSvg(drawn);
-        expect(svg).toContain('single-use');
-        expect(svg).not.toContain('NaN');
-      }
-    }
+    ];
+    await expectFigures(figures, ids, PLOTS, 'single-use');
   });
 });
 

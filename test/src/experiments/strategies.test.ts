@@ -4,7 +4,7 @@ import { strategiesFigures } from '../../../src/experiments/strategies/figures.j
 import { measureStrategy, strategyPoints } from '../../../src/experiments/strategies/measure.js';
 import { printStrategies } from '../../../src/experiments/strategies/print.js';
 import type { StrategiesResult } from '../../../src/experiments/strategies/reproduce.js';
-import { plotSvg } from '../../../src/report/plot.js';
+import { expectFigures } from './expect-figures.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/strategies/result.json', import.meta.url), 'utf8'),
@@ -75,7 +75,7 @@ describe('the stored result', () => {
 
   it('draws its figures, wide and narrow', async () => {
     const figures = strategiesFigures(stored, 'cdna-nic reproduce strategies --seed 1');
-    expect(figures.map(({ id }) => id)).toEqual([
+    const ids = [
       'strategies-cpu',
       'strategies-reuse',
       'strategies-hypercalls',
@@ -83,18 +83,8 @@ describe('the stored result', () => {
       'strategies-latency',
       'strategies-published',
       'strategies-statements',
-    ]);
-    for (const { table } of figures) {
-      expect(table.rows.every((row) => row.length === table.heads.length)).toBe(true);
-    }
-    for (const { plot } of figures.slice(0, PLOTS)) {
-      if (plot === undefined) throw new Error('a figure without a plot');
-      for (const drawn of [plot.wide, plot.narrow]) {
-        const svg = await plotSvg(drawn);
-        expect(svg).toContain('request and response');
-        expect(svg).not.toContain('NaN');
-      }
-    }
+    ];
+    await expectFigures(figures, ids, PLOTS, 'request and response');
   });
 });
 
