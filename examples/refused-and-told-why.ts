@@ -1,7 +1,7 @@
 // A guest hands its card a buffer that belongs to another guest. Under CDNA the hypervisor looks first, refuses, and
 // says why. Under plain DMA nobody looks, and the other guest's bytes go out on the wire.
 import { makeProtection } from 'cdna-nic';
-import { BufferBatch, FRAME_BYTES, Host } from 'cdna-nic/host';
+import { BufferBatch, Host, PAGE_BYTES } from 'cdna-nic/host';
 import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';
 import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 
@@ -21,7 +21,7 @@ for (const approach of ['none', 'cdna', 'iommu:single-use']) {
     receiveDiscipline: makeDiscipline('drr'),
   });
   const victim = host.createGuest('victim', 0);
-  const page = (victim.allocate(1)[0] ?? 0) * FRAME_BYTES;
+  const page = (victim.allocate(1)[0] ?? 0) * PAGE_BYTES;
   victim.write(page, SECRET.length, SECRET, 0);
 
   const curious = host.createGuest('curious', 1);

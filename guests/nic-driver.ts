@@ -146,8 +146,8 @@ export class NicDriver {
   }
 
   /** Frames with buffers in them, in flight or not, but for those with data that is still to be handed to the device. */
-  get bufferFrames(): number[] {
-    return [...this.#transmit.idleFrames, ...this.#receive.bufferFrames];
+  get bufferPages(): number[] {
+    return [...this.#transmit.idlePages, ...this.#receive.bufferPages];
   }
 
   /** What to do with received frames. */

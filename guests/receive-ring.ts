@@ -2,7 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
-import { allocateBuffers, type BufferBytes, framesOf, longestChain, replaceLost } from './ring-buffers.js';
+import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
@@ -135,8 +135,8 @@ export class ReceiveRing {
   }
 
   /** Frames that buffers lie in, whether the device may fill them or not. */
-  get bufferFrames(): Set<number> {
-    return framesOf(this.#buffers, () => false);
+  get bufferPages(): Set<number> {
+    return pagesOf(this.#buffers, () => false);
   }
 
   checkInvariants(): void {

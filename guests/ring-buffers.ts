@@ -1,5 +1,5 @@
 import type { Domain } from '../host/hypervisor/domain.js';
-import { FRAME_BYTES } from '../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../host/memory/physical-memory.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 
 /** Bytes of one buffer: 2,048 puts two on a page, as most drivers do; 4,096 gives each its own page. */
@@ -15,11 +15,11 @@ export function longestChain(bufferBytes: BufferBytes): number {
  * @throws RangeError when the machine has no memory left.
  */
 export function allocateBuffers(domain: Domain, slots: number, bufferBytes: BufferBytes): Float64Array {
-  const perPage = FRAME_BYTES / bufferBytes;
-  const frames = domain.allocate(Math.ceil(slots / perPage));
+  const perPage = PAGE_BYTES / bufferBytes;
+  const pages = domain.allocate(Math.ceil(slots / perPage));
   return Float64Array.from(
     { length: slots },
-    (_, slot) => (frames[Math.floor(slot / perPage)] ?? 0) * FRAME_BYTES + (slot % perPage) * bufferBytes,
+    (_, slot) => (pages[Math.floor(slot / perPage)] ?? 0) * PAGE_BYTES + (slot % perPage) * bufferBytes,
   );
 }
 
@@ -35,26 +35,26 @@ export function replaceLost(
   const fresh = new Map<number, number>();
   let good = true;
   for (const [slot, address] of buffers.entries()) {
-    const frame = Math.floor(address / FRAME_BYTES);
-    if (domain.ownedFrames.has(frame)) continue;
-    if (inUse(slot) || (!fresh.has(frame) && domain.unusedFrames === 0)) {
+    const pageNumber = Math.floor(address / PAGE_BYTES);
+    if (domain.ownedPages.has(pageNumber)) continue;
+    if (inUse(slot) || (!fresh.has(pageNumber) && domain.unusedPages === 0)) {
       good = false;
       continue;
     }
-    const page = fresh.get(frame) ?? domain.allocate(1)[0] ?? 0;
-    fresh.set(frame, page);
-    buffers[slot] = page * FRAME_BYTES + (address % FRAME_BYTES);
+    const page = fresh.get(pageNumber) ?? domain.allocate(1)[0] ?? 0;
+    fresh.set(pageNumber, page);
+    buffers[slot] = page * PAGE_BYTES + (address % PAGE_BYTES);
   }
   return good;
 }
 
 /** Frames that buffers lie in, each once, but for buffers of slots that `keep` names. */
-export function framesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<number> {
-  const frames = new Set<number>();
+export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<number> {
+  const pages = new Set<number>();
   const kept = new Set<number>();
   for (const [slot, address] of buffers.entries()) {
-    (keep(slot) ? kept : frames).add(Math.floor(address / FRAME_BYTES));
+    (keep(slot) ? kept : pages).add(Math.floor(address / PAGE_BYTES));
   }
-  for (const frame of kept) frames.delete(frame);
-  return frames;
+  for (const page of kept) pages.delete(page);
+  return pages;
 }

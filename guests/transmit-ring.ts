@@ -2,7 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
-import { allocateBuffers, type BufferBytes, framesOf, longestChain, replaceLost } from './ring-buffers.js';
+import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** What became of a frame that was to be stored. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -165,8 +165,8 @@ export class TransmitRing {
   }
 
   /** Frames that hold nothing which is still to be sent. */
-  get idleFrames(): Set<number> {
-    return framesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
+  get idlePages(): Set<number> {
+    return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
 
   checkInvariants(): void {

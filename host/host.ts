@@ -11,8 +11,8 @@ import type { HostParts } from './host-parts.js';
 import type { Domain } from './hypervisor/domain.js';
 import { type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
 import { INTERRUPT_WINDOW_END, INTERRUPT_WINDOW_START } from './iommu/table-walker.js';
-import { FrameTable } from './memory/frame-table.js';
-import { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+import { PageOwnership } from './memory/page-ownership.js';
+import { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 import type { GuestPort, PortOptions } from './protection/guest-port.js';
 import type { PortTraffic } from './protection/intermediary.js';
 import type { Protection } from './protection/protection.js';
@@ -58,7 +58,7 @@ export interface HostAssembly {
 export class Host implements HostParts {
   readonly kernel: EventKernel;
   readonly memory: PhysicalMemory;
-  readonly frames: FrameTable;
+  readonly pages: PageOwnership;
   readonly processor: Processor;
   readonly bus: MemoryBus;
   readonly nic: Nic;
@@ -75,12 +75,12 @@ export class Host implements HostParts {
       intermediary === undefined ? assembly.instruments : intermediary.instruments(assembly.instruments);
     this.kernel = kernel;
     this.protection = assembly.protection;
-    this.memory = new PhysicalMemory(parameters.memoryBytes / FRAME_BYTES);
-    this.frames = new FrameTable(this.memory);
+    this.memory = new PhysicalMemory(parameters.memoryBytes / PAGE_BYTES);
+    this.pages = new PageOwnership(this.memory);
     // As on a PC there is no RAM under the addresses that mean interrupts: no IOMMU lets a device write there.
-    this.frames.withhold(INTERRUPT_WINDOW_START / FRAME_BYTES, INTERRUPT_WINDOW_END / FRAME_BYTES);
-    // Frame 0 is nobody's: a zero address in a descriptor is a mistake, and should look like one.
-    this.frames.allocate(0, 'hypervisor', 1);
+    this.pages.withhold(INTERRUPT_WINDOW_START / PAGE_BYTES, INTERRUPT_WINDOW_END / PAGE_BYTES);
+    // Page 0 is nobody's: a zero address in a descriptor is a mistake, and should look like one.
+    this.pages.allocate(0, 'hypervisor', 1);
     this.processor = new Processor(kernel, {
       cores: parameters.cores,
       hertz: parameters.hertz,
@@ -105,7 +105,7 @@ export class Host implements HostParts {
     this.hypervisor = new Hypervisor({
       kernel,
       memory: this.memory,
-      frames: this.frames,
+      pages: this.pages,
       processor: this.processor,
       window: this.window,
       nic: this.nic,
@@ -114,7 +114,7 @@ export class Host implements HostParts {
     assembly.protection.install(this);
   }
 
-  /** Creates a guest on a core; frames are given when it asks for them. */
+  /** Creates a guest on a core; pages are given when it asks for them. */
   createGuest(name: string, core: number): Domain {
     return this.hypervisor.createDomain(name, 'guest', core);
   }
@@ -138,7 +138,7 @@ export class Host implements HostParts {
   }
 
   checkInvariants(): void {
-    this.frames.checkInvariants();
+    this.pages.checkInvariants();
     this.processor.checkInvariants();
     this.nic.checkInvariants();
     this.protection.checkInvariants();

@@ -21,14 +21,14 @@ export {
 } from './hypervisor/hypervisor.js';
 export {
   type DomainId,
-  FRAME_KINDS,
-  type FrameKind,
-  type FrameOutcome,
-  type FrameRefusal,
-  FrameTable,
   NO_OWNER,
-} from './memory/frame-table.js';
-export { FRAME_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+  PAGE_KINDS,
+  type PageKind,
+  type PageOutcome,
+  PageOwnership,
+  type PageRefusal,
+} from './memory/page-ownership.js';
+export { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 export {
   APPROACHES,
   type Approach,

@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { CdnaIommu } from '../../host/protection/cdna-iommu/cdna-iommu.js';
 import { ContextPort } from '../../host/protection/context-port.js';
 import { Iommu } from '../../host/protection/iommu/iommu.js';
@@ -18,13 +18,10 @@ export function decidingTables(scene: Scene): Structure[] {
   const { protection } = scene.host;
   if (protection instanceof NoDma) return [{ label: 'NoDMA table', address: protection.measured.table.base }];
   const label = iommuOf(scene) === undefined ? 'exclusion vector' : 'root table of the IOMMU';
-  const tables = scene.hypervisorFrames('io-table').map((frame) => ({ label, address: frame * FRAME_BYTES }));
+  const tables = scene.hypervisorPages('io-table').map((page) => ({ label, address: page * PAGE_BYTES }));
   const { port } = scene.victim;
   const first = tables.slice(0, 1);
-  if (
-    port instanceof ContextPort &&
-    scene.host.frames.kind(port.ringMemory.address / FRAME_BYTES) !== 'guest'
-  )
+  if (port instanceof ContextPort && scene.host.pages.kind(port.ringMemory.address / PAGE_BYTES) !== 'guest')
     first.push({ label: 'descriptor ring that the hypervisor writes', address: port.ringMemory.address });
   return first;
 }
@@ -34,7 +31,7 @@ export function invalidationQueue(scene: Scene): Structure | undefined {
   const driver = iommuOf(scene)?.driver;
   if (!(driver instanceof VtdDriver)) return undefined;
   const address = Number(driver.unit.registers.read64(IQA));
-  return { label: 'invalidation queue', address: address - (address % FRAME_BYTES) };
+  return { label: 'invalidation queue', address: address - (address % PAGE_BYTES) };
 }
 
 /** The ring into which the card writes its interrupt vectors, in memory of the hypervisor. */

@@ -1,6 +1,6 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
-import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { type DriverOptions, NicDriver } from '../nic-driver.js';
@@ -49,7 +49,7 @@ export class HostileGuest {
 
   /** A page of its own, physical address. */
   page(): number {
-    return (this.domain.allocate(1)[0] ?? 0) * FRAME_BYTES;
+    return (this.domain.allocate(1)[0] ?? 0) * PAGE_BYTES;
   }
 
   /** A frame header in memory of its own: to `destination`, from itself or whom it claims to be. */
@@ -95,7 +95,7 @@ export class HostileGuest {
 
   /** Gives a page back to the hypervisor. */
   release(address: number): 'freed' | 'pending' | 'refused' {
-    const outcome = this.domain.release(address / FRAME_BYTES);
+    const outcome = this.domain.release(address / PAGE_BYTES);
     if (outcome === 'pending') this.#withheld += 1;
     return outcome;
   }

@@ -1,6 +1,6 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
-import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { ContextPort } from '../../host/protection/context-port.js';
 import { FrontEnd } from '../../host/protection/driver-domain/front-end.js';
 import { PAGES_PER_SLOT } from '../../host/protection/driver-domain/front-queue.js';
@@ -93,10 +93,10 @@ class RequestRings implements RawRing {
     const { shared, plan } = this.#front[way];
     const probe = new Uint8Array(1);
     if (this.#domain.read(shared.base, 1, probe, 0) !== 'done') return 'page-fault';
-    const offset = address % FRAME_BYTES;
+    const offset = address % PAGE_BYTES;
     const first = plan.firstReference + (index & (shared.slots - 1)) * PAGES_PER_SLOT;
-    const pages = Math.min(PAGES_PER_SLOT, Math.ceil((offset + length) / FRAME_BYTES));
-    const frame = Math.floor(address / FRAME_BYTES) % 2 ** 32;
+    const pages = Math.min(PAGES_PER_SLOT, Math.ceil((offset + length) / PAGE_BYTES));
+    const frame = Math.floor(address / PAGE_BYTES) % 2 ** 32;
     for (let page = 0; page < pages; page += 1)
       plan.grants.grant(first + page, plan.grantee, frame + page, way === 'transmit');
     shared.put(index, first, offset, flags, length);

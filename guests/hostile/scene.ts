@@ -1,8 +1,8 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
-import { type FrameKind, NO_OWNER } from '../../host/memory/frame-table.js';
-import { FRAME_BYTES } from '../../host/memory/physical-memory.js';
+import { NO_OWNER, type PageKind } from '../../host/memory/page-ownership.js';
+import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
 import type { LinkPartner } from '../link-partner.js';
@@ -80,7 +80,7 @@ export class Scene {
 
   /** A page of a domain with a secret in it that is used for nothing else; returns what is at stake. */
   plant(domain: Domain, label: string): Secret {
-    return this.#secretAt((domain.allocate(1)[0] ?? 0) * FRAME_BYTES, FRAME_BYTES, label);
+    return this.#secretAt((domain.allocate(1)[0] ?? 0) * PAGE_BYTES, PAGE_BYTES, label);
   }
 
   /** A secret in a part of somebody's page. */
@@ -90,7 +90,7 @@ export class Scene {
 
   /** A page of the hypervisor's own with a secret in it. */
   plantInHypervisor(label: string): Secret {
-    return this.#secretAt(this.host.hypervisor.allocateOwn('hypervisor', FRAME_BYTES), FRAME_BYTES, label);
+    return this.#secretAt(this.host.hypervisor.allocateOwn('hypervisor', PAGE_BYTES), PAGE_BYTES, label);
   }
 
   /** Puts a structure under watch that its owner goes on using. */
@@ -105,24 +105,24 @@ export class Scene {
    * more. False when that takes longer than `patienceNs`.
    */
   handOver(address: number, patienceNs: number): boolean {
-    const { frames, kernel } = this.host;
-    const frame = address / FRAME_BYTES;
+    const { pages, kernel } = this.host;
+    const frame = address / PAGE_BYTES;
     const untilNs = kernel.nowNs + patienceNs;
     this.attacker.release(address);
-    while (frames.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
-    if (frames.owner(frame) !== NO_OWNER) {
+    while (pages.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
+    if (pages.owner(frame) !== NO_OWNER) {
       this.note('nobody got the page: it was still referenced');
       return false;
     }
     // What came back last is given out first; a ring that came back later stands before this page.
     let taken = 0;
-    while (frames.owner(frame) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
+    while (pages.owner(frame) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
       this.victim.domain.allocate(1);
       taken += 1;
     }
-    if (frames.owner(frame) !== this.victim.domain.id) throw new Error(`frame ${frame} went elsewhere`);
+    if (pages.owner(frame) !== this.victim.domain.id) throw new Error(`frame ${frame} went elsewhere`);
     this.note('the victim got the page');
-    this.#secretAt(address, FRAME_BYTES, 'page that the attacker gave up and the victim got');
+    this.#secretAt(address, PAGE_BYTES, 'page that the attacker gave up and the victim got');
     return true;
   }
 
@@ -131,8 +131,8 @@ export class Scene {
     for (let attempt = 0; attempt < 16; attempt += 1) {
       const own = this.attacker.page();
       const [frame] = this.victim.domain.allocate(1);
-      if (frame !== own / FRAME_BYTES + 1) continue;
-      return { own, foreign: this.#secretAt(own + FRAME_BYTES, FRAME_BYTES, 'page of the victim') };
+      if (frame !== own / PAGE_BYTES + 1) continue;
+      return { own, foreign: this.#secretAt(own + PAGE_BYTES, PAGE_BYTES, 'page of the victim') };
     }
     throw new Error('no two neighbouring frames could be had');
   }
@@ -158,11 +158,11 @@ export class Scene {
   }
 
   /** Frames of a kind that the hypervisor has, lowest first. */
-  hypervisorFrames(kind: FrameKind): number[] {
-    const { frames } = this.host;
+  hypervisorPages(kind: PageKind): number[] {
+    const { pages } = this.host;
     const found: number[] = [];
-    for (let frame = 0; frame < frames.frames; frame += 1) {
-      if (frames.owner(frame) === HYPERVISOR && frames.kind(frame) === kind) found.push(frame);
+    for (let frame = 0; frame < pages.pageCount; frame += 1) {
+      if (pages.owner(frame) === HYPERVISOR && pages.kind(frame) === kind) found.push(frame);
     }
     return found;
   }

@@ -1,4 +1,4 @@
-import { FRAME_BYTES, type PhysicalMemory } from '../../host/memory/physical-memory.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../../host/memory/physical-memory.js';
 import { mix32 } from '../traffic/mix32.js';
 
 const TAG_BYTES = 16;
@@ -72,7 +72,7 @@ export class Secret implements Stake {
 export class ControlStructure implements Stake {
   readonly label: string;
   readonly address: number;
-  readonly bytes = FRAME_BYTES;
+  readonly bytes = PAGE_BYTES;
   readonly tag = undefined;
   readonly #mark: Uint8Array;
   #changed = 0;

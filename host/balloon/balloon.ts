@@ -4,15 +4,15 @@ import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
-import type { DomainId, OwnershipObserver } from '../memory/frame-table.js';
+import type { DomainId, OwnershipObserver } from '../memory/page-ownership.js';
 import type { Protection } from '../protection/protection.js';
 import { relinquish } from '../protection/reclaiming.js';
 import { NewOwner } from './new-owner.js';
 
 /** How memory is asked back. */
 export interface BalloonParameters {
-  /** Frames that are wanted, of all guests together. */
-  readonly frames: number;
+  /** Pages that are wanted, of all guests together. */
+  readonly pages: number;
   /** One request every so many ns, of a guest by chance. */
   readonly everyNs: number;
   /** First request, ns. */
@@ -25,19 +25,19 @@ export interface BalloonParameters {
 /** A guest as the balloon sees it. */
 export interface BalloonGuest {
   readonly domain: Domain;
-  /** Frames in which its driver has buffers now, finished with or not. */
-  bufferFrames(): readonly number[];
+  /** Pages in which its driver has buffers now, finished with or not. */
+  bufferPages(): readonly number[];
 }
 
 /** What came of the requests. */
 export interface BalloonReport {
-  /** Frames that a guest was asked for; each is reclaimed, waiting, or refused. */
+  /** Pages that a guest was asked for; each is reclaimed, waiting, or refused. */
   readonly asked: number;
   readonly reclaimed: number;
   /** Given up, and kept by references until the device is done or the unit has forgotten them. */
   readonly waiting: number;
   readonly refused: number;
-  /** From request to free frame, ns, in the order in which they became free. */
+  /** From request to free page, ns, in the order in which they became free. */
   readonly reclaimNs: readonly number[];
 }
 
@@ -50,7 +50,7 @@ interface LeavingFrame {
 
 /**
  * The hypervisor takes memory back from guests while traffic runs. A request runs on the guest's CPU time and ends
- * in a hypercall; the approach is asked whether it can do without the frame (see `relinquish`), and then the frame is
+ * in a hypercall; the approach is asked whether it can do without the page (see `relinquish`), and then the page is
  * released. As soon as it is free the new owner has it, and watches whether any device still reaches it.
  */
 export class Balloon implements OwnershipObserver {
@@ -65,7 +65,7 @@ export class Balloon implements OwnershipObserver {
   readonly #work: (guest: number) => void;
   // When each guest was asked, ns; -1 when it has answered.
   readonly #askedNs: number[];
-  // Frames that were given up and that the new owner has not yet.
+  // Pages that were given up and that the new owner has not yet.
   readonly #leaving = new Map<number, LeavingFrame>();
   readonly #reclaimNs: number[] = [];
   #asked = 0;
@@ -88,9 +88,9 @@ export class Balloon implements OwnershipObserver {
     this.#askedNs = guests.map(() => -1);
     this.newOwner = new NewOwner(parts);
     this.#onTick = kernel.register('host.balloon', () => this.#tick());
-    this.#onFree = kernel.register('host.balloon', (frame) => this.#take(frame));
+    this.#onFree = kernel.register('host.balloon', (page) => this.#take(page));
     this.#work = (guest) => this.#answer(guest);
-    parts.frames.observe(this);
+    parts.pages.observe(this);
     kernel.schedule(parameters.startNs, this.#onTick);
   }
 
@@ -107,32 +107,32 @@ export class Balloon implements OwnershipObserver {
   }
 
   given(): void {
-    // Who gets frames is not of interest, but for the new owner, and that is its own affair.
+    // Who gets pages is not of interest, but for the new owner, and that is its own affair.
   }
 
-  taken(frames: readonly number[], _domain: DomainId): void {
+  taken(pages: readonly number[], _domain: DomainId): void {
     const { kernel, processor } = this.#parts;
-    for (const frame of frames) {
-      const entry = this.#leaving.get(frame);
+    for (const page of pages) {
+      const entry = this.#leaving.get(page);
       if (entry === undefined) continue;
       entry.freedNs = kernel.nowNs + processor.elapsedNs;
-      // The table is in the middle of a change: the frame is taken when it has finished.
-      kernel.schedule(0, this.#onFree, frame);
+      // The table is in the middle of a change: the page is taken when it has finished.
+      kernel.schedule(0, this.#onFree, page);
     }
   }
 
   checkInvariants(): void {
     const { asked, reclaimed, waiting, refused } = this.report();
     if (asked !== reclaimed + waiting + refused) {
-      throw new Error(`${asked} frames asked for, ${reclaimed} + ${waiting} + ${refused} accounted for`);
+      throw new Error(`${asked} pages asked for, ${reclaimed} + ${waiting} + ${refused} accounted for`);
     }
-    if (this.newOwner.frames > reclaimed) throw new Error('the new owner has frames that nobody gave up');
+    if (this.newOwner.pages > reclaimed) throw new Error('the new owner has pages that nobody gave up');
   }
 
   #tick(): void {
     const { processor, kernel } = this.#parts;
-    const { frames, everyNs } = this.#parameters;
-    if (this.#reclaimNs.length + this.#leaving.size >= frames) return;
+    const { pages, everyNs } = this.#parameters;
+    if (this.#reclaimNs.length + this.#leaving.size >= pages) return;
     kernel.schedule(everyNs, this.#onTick);
     if (this.#guests.length === 0) return;
     const guest = uniformInt(this.#random, 0, this.#guests.length - 1);
@@ -142,42 +142,42 @@ export class Balloon implements OwnershipObserver {
     processor.post(domain.party, this.#work, guest);
   }
 
-  /** The guest's balloon driver: picks a frame and gives it up, if it can be. */
+  /** The guest's balloon driver: picks a page and gives it up, if it can be. */
   #answer(number: number): void {
     const guest = this.#guests[number];
     const askedNs = this.#askedNs[number] ?? -1;
     this.#askedNs[number] = -1;
     if (guest === undefined) throw new Error(`guest ${number} does not exist`);
-    const frame = this.#pick(guest);
-    if (frame === undefined) return;
-    const { hypervisor, frames } = this.#parts;
+    const page = this.#pick(guest);
+    if (page === undefined) return;
+    const { hypervisor, pages } = this.#parts;
     const { domain } = guest;
     hypervisor.enterHypercall();
     this.#asked += 1;
     // A page that is on its way already is not given twice.
-    if (this.#leaving.has(frame) || !relinquish(this.#protection, frames, domain, frame)) {
+    if (this.#leaving.has(page) || !relinquish(this.#protection, pages, domain, page)) {
       this.#refused += 1;
       return;
     }
-    this.#leaving.set(frame, { guest: domain.name, askedNs, freedNs: askedNs });
-    if (domain.release(frame) !== 'refused') return;
-    this.#leaving.delete(frame);
+    this.#leaving.set(page, { guest: domain.name, askedNs, freedNs: askedNs });
+    if (domain.release(page) !== 'refused') return;
+    this.#leaving.delete(page);
     this.#refused += 1;
   }
 
-  #pick({ domain, bufferFrames }: BalloonGuest): number | undefined {
+  #pick({ domain, bufferPages }: BalloonGuest): number | undefined {
     const wantsBuffer = uniformInt(this.#random, 0, 99) < this.#parameters.bufferPercent;
-    const buffers = wantsBuffer ? bufferFrames() : [];
-    if (buffers.length === 0) return domain.lastUnusedFrame;
+    const buffers = wantsBuffer ? bufferPages() : [];
+    if (buffers.length === 0) return domain.lastUnusedPage;
     return buffers[uniformInt(this.#random, 0, buffers.length - 1)];
   }
 
-  #take(frame: number): void {
-    const entry = this.#leaving.get(frame);
+  #take(page: number): void {
+    const entry = this.#leaving.get(page);
     if (entry === undefined) return;
-    this.#leaving.delete(frame);
+    this.#leaving.delete(page);
     // If somebody else was given it in this instant it is reclaimed all the same, but not ours to watch.
-    this.newOwner.take(frame, entry.guest);
+    this.newOwner.take(page, entry.guest);
     this.#reclaimNs.push(entry.freedNs - entry.askedNs);
   }
 }
@@ -189,7 +189,7 @@ function assertParameters(parameters: BalloonParameters): void {
       throw new ParameterError(`balloon.${name} is ${value}, expected a whole number from ${low} to ${high}`);
     }
   };
-  whole('frames', 1, 2 ** 26);
+  whole('pages', 1, 2 ** 26);
   whole('everyNs', 1, 1e12);
   whole('startNs', 0, 1e15);
   whole('bufferPercent', 0, 100);

@@ -2,7 +2,7 @@ import type { Nic } from '../../nic/nic.js';
 import { PAGE_BYTES } from '../../nic/registers.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import type { Processor } from '../cpu/processor.js';
-import type { DomainId } from '../memory/frame-table.js';
+import type { DomainId } from '../memory/page-ownership.js';
 
 /** An event carries offset and width in one number, and the value with the number of the mapping in another. */
 const WIDTH_FACTOR = 16;

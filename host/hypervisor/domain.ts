@@ -1,10 +1,10 @@
 import { ParameterError } from '../../scheduler/errors.js';
-import type { DomainId, FrameTable } from '../memory/frame-table.js';
+import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
-import { OwnedFrames } from './owned-frames.js';
+import { OwnedPages } from './owned-pages.js';
 
-/** Frames of a large page, 2 MB. */
-const LARGE_PAGE_FRAMES = 512;
+/** Pages of a large page, 2 MB. */
+const PAGES_PER_LARGE_PAGE = 512;
 
 export type DomainKind = 'hypervisor' | 'driver-domain' | 'guest';
 export type DomainState = 'running' | 'killed';
@@ -14,7 +14,7 @@ export type CpuAccess = 'done' | 'page-fault';
 
 /**
  * A virtual machine: its memory, and its place on the processor. Its own CPU accesses go through the MMU,
- * which lets it reach its frames and nobody else's; that was never the problem. What its device reaches is.
+ * which lets it reach its pages and nobody else's; that was never the problem. What its device reaches is.
  */
 export class Domain {
   readonly id: DomainId;
@@ -24,8 +24,8 @@ export class Domain {
   readonly party: number;
   state: DomainState = 'running';
   readonly #memory: PhysicalMemory;
-  readonly #frames: FrameTable;
-  readonly #owned: OwnedFrames;
+  readonly #pages: PageOwnership;
+  readonly #owned: OwnedPages;
   #released = 0;
 
   constructor(
@@ -34,19 +34,19 @@ export class Domain {
     kind: DomainKind,
     party: number,
     memory: PhysicalMemory,
-    frames: FrameTable,
+    pages: PageOwnership,
   ) {
     this.id = id;
     this.name = name;
     this.kind = kind;
     this.party = party;
     this.#memory = memory;
-    this.#frames = frames;
-    this.#owned = new OwnedFrames(frames, id);
+    this.#pages = pages;
+    this.#owned = new OwnedPages(pages, id);
   }
 
-  /** Frames that are its own: given to it, used or not, and not released. */
-  get ownedFrames(): OwnedFrames {
+  /** Pages that are its own: given to it, used or not, and not released. */
+  get ownedPages(): OwnedPages {
     return this.#owned;
   }
 
@@ -55,29 +55,29 @@ export class Domain {
    * multiple of 2 MB if it is as large. What it uses is drawn from there.
    * @throws ParameterError when the machine has not as much left: the scenario is too large for it.
    */
-  reserve(frameCount: number): void {
-    const align = frameCount % LARGE_PAGE_FRAMES === 0 ? LARGE_PAGE_FRAMES : 1;
-    const outcome = this.#frames.allocate(this.id, 'guest', frameCount, true, align);
+  reserve(pageCount: number): void {
+    const align = pageCount % PAGES_PER_LARGE_PAGE === 0 ? PAGES_PER_LARGE_PAGE : 1;
+    const outcome = this.#pages.allocate(this.id, 'guest', pageCount, true, align);
     if (!outcome.ok) {
       throw new ParameterError(
-        `${this.name}: ${frameCount} frames of RAM wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes, or less for the guests`,
+        `${this.name}: ${pageCount} pages of RAM wanted, ${this.#pages.freePages} free; expected a larger host.memoryMegabytes, or less for the guests`,
       );
     }
-    this.#owned.reserve(outcome.value[0] ?? 0, frameCount);
+    this.#owned.reserve(outcome.value[0] ?? 0, pageCount);
   }
 
-  /** Frames that it has given back since the start: who keeps addresses looks whether they are still good. */
+  /** Pages that it has given back since the start: who keeps addresses looks whether they are still good. */
   get released(): number {
     return this.#released;
   }
 
-  /** Frames of its RAM that it has not used for anything yet. */
-  get unusedFrames(): number {
+  /** Pages of its RAM that it has not used for anything yet. */
+  get unusedPages(): number {
     return this.#owned.unused;
   }
 
-  /** A frame of its RAM that it has not used for anything, the last one there is; undefined when there is none. */
-  get lastUnusedFrame(): number | undefined {
+  /** A page of its RAM that it has not used for anything, the last one there is; undefined when there is none. */
+  get lastUnusedPage(): number | undefined {
     return this.#owned.lastUnused;
   }
 
@@ -85,40 +85,40 @@ export class Domain {
    * Takes guest memory into use: of its RAM if it has been given some, else of what the machine has left.
    * @throws ParameterError when there is not as much: the scenario is too large for it.
    */
-  allocate(frameCount: number, contiguous = false): number[] {
+  allocate(pageCount: number, contiguous = false): number[] {
     if (this.#owned.reserved) {
-      const frames = this.#owned.use(frameCount, contiguous);
-      if (frames !== undefined) return frames;
+      const pages = this.#owned.use(pageCount, contiguous);
+      if (pages !== undefined) return pages;
       throw new ParameterError(
-        `${this.name}: ${frameCount} frames wanted, ${this.#owned.unused} of its RAM unused; expected a larger memoryMegabytes`,
+        `${this.name}: ${pageCount} pages wanted, ${this.#owned.unused} of its RAM unused; expected a larger memoryMegabytes`,
       );
     }
-    const outcome = this.#frames.allocate(this.id, 'guest', frameCount, contiguous);
+    const outcome = this.#pages.allocate(this.id, 'guest', pageCount, contiguous);
     if (!outcome.ok) {
       throw new ParameterError(
-        `${this.name}: ${frameCount} frames wanted, ${this.#frames.freeFrames} free; expected a larger host.memoryMegabytes`,
+        `${this.name}: ${pageCount} pages wanted, ${this.#pages.freePages} free; expected a larger host.memoryMegabytes`,
       );
     }
-    for (const frame of outcome.value) this.#owned.adopt(frame);
+    for (const page of outcome.value) this.#owned.adopt(page);
     return outcome.value;
   }
 
-  /** Gives a frame back to the hypervisor (balloon, exit). */
-  release(frame: number): 'freed' | 'pending' | 'refused' {
-    const outcome = this.#frames.release(this.id, frame);
+  /** Gives a page back to the hypervisor (balloon, exit). */
+  release(page: number): 'freed' | 'pending' | 'refused' {
+    const outcome = this.#pages.release(this.id, page);
     if (!outcome.ok) return 'refused';
-    this.#owned.forget(frame);
+    this.#owned.forget(page);
     this.#released += 1;
     return outcome.value;
   }
 
-  /** A frame came or went by transfer. */
-  adopt(frame: number): void {
-    this.#owned.adopt(frame);
+  /** A page came or went by transfer. */
+  adopt(page: number): void {
+    this.#owned.adopt(page);
   }
 
-  forget(frame: number): void {
-    this.#owned.forget(frame);
+  forget(page: number): void {
+    this.#owned.forget(page);
   }
 
   /** CPU store by the domain. */
@@ -137,6 +137,6 @@ export class Domain {
 
   #mayTouch(address: number, length: number): boolean {
     if (!this.#memory.contains(address, length)) return false;
-    return this.#frames.holdsAll(this.id, address, length);
+    return this.#pages.holdsAll(this.id, address, length);
   }
 }

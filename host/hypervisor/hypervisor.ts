@@ -6,15 +6,15 @@ import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
-import type { DomainId, FrameKind, FrameTable } from '../memory/frame-table.js';
-import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
+import type { DomainId, PageKind, PageOwnership } from '../memory/page-ownership.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
 import type { SetupFault } from '../protection/guest-port.js';
 import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
 import { EventChannel } from './event-channel.js';
 import { FaultLog, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
-/** The hypervisor's own domain number: its frames are nobody's guest memory. */
+/** The hypervisor's own domain number: its pages are nobody's guest memory. */
 export const HYPERVISOR: DomainId = 0;
 
 export type { ContextSettings } from './card-control.js';
@@ -37,7 +37,7 @@ export class Hypervisor {
   readonly faults$: Observable<FaultRecord>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
-  readonly #frames: FrameTable;
+  readonly #pages: PageOwnership;
   readonly #processor: Processor;
   readonly #window: RegisterWindow;
   readonly #nic: Nic;
@@ -61,7 +61,7 @@ export class Hypervisor {
   constructor(parts: {
     readonly kernel: EventKernel;
     readonly memory: PhysicalMemory;
-    readonly frames: FrameTable;
+    readonly pages: PageOwnership;
     readonly processor: Processor;
     readonly window: RegisterWindow;
     readonly nic: Nic;
@@ -69,7 +69,7 @@ export class Hypervisor {
   }) {
     this.#kernel = parts.kernel;
     this.#memory = parts.memory;
-    this.#frames = parts.frames;
+    this.#pages = parts.pages;
     this.#processor = parts.processor;
     this.#window = parts.window;
     this.#nic = parts.nic;
@@ -78,7 +78,7 @@ export class Hypervisor {
     this.faults$ = this.#faults.faults$;
     this.party = parts.processor.addParty('hypervisor', 0, true);
     this.#card = new CardControl(parts.window, parts.processor, this.party);
-    this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.party, parts.memory, parts.frames);
+    this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.party, parts.memory, parts.pages);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
     this.#contextChannel = parts.nic.contexts.map(() => undefined);
@@ -110,31 +110,26 @@ export class Hypervisor {
   /** A new domain on a core, without memory yet. */
   createDomain(name: string, kind: DomainKind, core: number): Domain {
     const party = this.#processor.addParty(name, core);
-    const domain = new Domain(this.#domains.length, name, kind, party, this.#memory, this.#frames);
+    const domain = new Domain(this.#domains.length, name, kind, party, this.#memory, this.#pages);
     this.#domains.push(domain);
     return domain;
   }
 
-  /** Frames in one piece for the hypervisor's own use; returns the physical address of the first. */
-  allocateOwn(kind: FrameKind, bytes: number): number {
-    const outcome = this.#frames.allocate(
-      HYPERVISOR,
-      kind,
-      Math.max(1, Math.ceil(bytes / FRAME_BYTES)),
-      true,
-    );
+  /** Pages in one piece for the hypervisor's own use; returns the physical address of the first. */
+  allocateOwn(kind: PageKind, bytes: number): number {
+    const outcome = this.#pages.allocate(HYPERVISOR, kind, Math.max(1, Math.ceil(bytes / PAGE_BYTES)), true);
     if (!outcome.ok)
       throw new ParameterError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
-    return (outcome.value[0] ?? 0) * FRAME_BYTES;
+    return (outcome.value[0] ?? 0) * PAGE_BYTES;
   }
 
   /** Gives back what `allocateOwn` gave. Nothing may reach it any more. */
   freeOwn(address: number, bytes: number): void {
-    const first = Math.floor(address / FRAME_BYTES);
-    const count = Math.max(1, Math.ceil(bytes / FRAME_BYTES));
-    for (let frame = first; frame < first + count; frame += 1) {
-      if (!this.#frames.release(HYPERVISOR, frame).ok)
-        throw new Error(`frame ${frame} is not the hypervisor's to free`);
+    const first = Math.floor(address / PAGE_BYTES);
+    const count = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
+    for (let page = first; page < first + count; page += 1) {
+      if (!this.#pages.release(HYPERVISOR, page).ok)
+        throw new Error(`page ${page} is not the hypervisor's to free`);
     }
   }
 

@@ -1,8 +1,8 @@
 import { offsetInPage, pageNumber, pageSize, pageStart } from './page-arithmetic.js';
 import { ADDRESS_LIMIT, type TableMemory } from './table-walker.js';
 
-/** Where a table builder gets its 4 KB frames. `allocate` gives a physical address, or -1 when there is none. */
-export interface FrameAllocator {
+/** Where a table builder gets its 4 KB pages. `allocate` gives a physical address, or -1 when there is none. */
+export interface PageAllocator {
   allocate(): number;
   release(address: number): void;
 }
@@ -12,7 +12,7 @@ export const READ = 1;
 export const WRITE = 2;
 
 /** What became of a `map`. The two refusals leave every translation as it was. */
-export type MapOutcome = 'mapped' | 'already-mapped' | 'no-frame';
+export type MapOutcome = 'mapped' | 'already-mapped' | 'no-page';
 
 /** A translation as `find` reports it. */
 export interface Mapping {
@@ -59,7 +59,7 @@ export class RadixTable {
   /** Physical address of the top table. */
   readonly root: number;
   readonly #memory: TableMemory;
-  readonly #frames: FrameAllocator;
+  readonly #pages: PageAllocator;
   readonly #format: EntryFormat;
   readonly #limit: number;
   #tables = 1;
@@ -68,21 +68,21 @@ export class RadixTable {
   #locatedLevel = 0;
   #locatedBits = 0;
 
-  /** @throws Error if there is no frame for the top table. */
-  constructor(memory: TableMemory, frames: FrameAllocator, format: EntryFormat) {
+  /** @throws Error if there is no page for the top table. */
+  constructor(memory: TableMemory, pages: PageAllocator, format: EntryFormat) {
     this.#memory = memory;
-    this.#frames = frames;
+    this.#pages = pages;
     this.#format = format;
     this.#limit = Math.min(2 ** spanBits(format.levels + 1), ADDRESS_LIMIT);
     this.root = this.#newTable();
-    if (this.root < 0) throw new Error('no frame for the top table');
+    if (this.root < 0) throw new Error('no page for the top table');
   }
 
   get levels(): number {
     return this.#format.levels;
   }
 
-  /** Frames that the tables occupy, the top one included. */
+  /** Pages that the tables occupy, the top one included. */
   get tables(): number {
     return this.#tables;
   }
@@ -128,7 +128,7 @@ export class RadixTable {
         table = this.#format.address(low, high, level);
       } else {
         table = this.#newTable();
-        if (table < 0) return 'no-frame';
+        if (table < 0) return 'no-page';
         this.#tables += 1;
         this.#format.writeTable(this.#memory, at, table, level - 1);
       }
@@ -247,7 +247,7 @@ export class RadixTable {
   }
 
   #newTable(): number {
-    const table = this.#frames.allocate();
+    const table = this.#pages.allocate();
     if (table < 0) return -1;
     for (let offset = 0; offset < 4096; offset += 4) this.#memory.writeU32(table + offset, 0);
     return table;
@@ -325,7 +325,7 @@ export class RadixTable {
       if (this.#format.isPage(low, high, level)) this.#bytesUnmapped += pageSize(spanBits(level));
       else this.#release(this.#format.address(low, high, level), level - 1);
     }
-    this.#frames.release(table);
+    this.#pages.release(table);
     this.#tables -= 1;
     this.#tablesFreed += 1;
   }

@@ -6,7 +6,7 @@ export interface TableMemory {
   writeU32(address: number, value: number): void;
 }
 
-/** Says whether the 4 KB frame at `address` can be read. A unit that reads where it says no reports a hardware fault. */
+/** Says whether the 4 KB page at `address` can be read. A unit that reads where it says no reports a hardware fault. */
 export type Reachable = (address: number) => boolean;
 
 /** Most page-table reads that one walk makes: AMD-Vi has six levels. */

@@ -2,10 +2,10 @@ import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { WordWindows } from './word-windows.js';
 
-/** Bytes of a frame, and of every page in this house. */
-export const FRAME_BYTES = 4096;
+/** Bytes of a page, and of every page in this house. */
+export const PAGE_BYTES = 4096;
 
-/** Host memory is given out in pieces of this size when first written, bytes: 16 frames. */
+/** Host memory is given out in pieces of this size when first written, bytes: 16 pages. */
 const CHUNK_BYTES = 65_536;
 /** A power of two, so that the product is exact. */
 const CHUNKS_A_BYTE = 1 / CHUNK_BYTES;
@@ -45,21 +45,21 @@ if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
  * what was never written reads as zero and costs nothing.
  */
 export class PhysicalMemory {
-  /** Size in frames. */
-  readonly frames: number;
+  /** Size in pages. */
+  readonly pageCount: number;
   readonly #bytes: number;
   readonly #chunks: (Chunk | undefined)[];
   readonly #windows = new WordWindows();
   #touched = 0;
 
-  /** @param frames size in 4 KB frames, 1 to 2^26 (256 GB). */
-  constructor(frames: number) {
-    if (!Number.isInteger(frames) || frames < 1 || frames > 2 ** 26) {
-      throw new ParameterError(`memory.frames is ${frames}, expected a whole number from 1 to ${2 ** 26}`);
+  /** @param pages size in 4 KB pages, 1 to 2^26 (256 GB). */
+  constructor(pages: number) {
+    if (!Number.isInteger(pages) || pages < 1 || pages > 2 ** 26) {
+      throw new ParameterError(`memory.pages is ${pages}, expected a whole number from 1 to ${2 ** 26}`);
     }
-    this.frames = frames;
-    this.#bytes = frames * FRAME_BYTES;
-    this.#chunks = new Array<Chunk | undefined>(Math.ceil((frames * FRAME_BYTES) / CHUNK_BYTES)).fill(
+    this.pageCount = pages;
+    this.#bytes = pages * PAGE_BYTES;
+    this.#chunks = new Array<Chunk | undefined>(Math.ceil((pages * PAGE_BYTES) / CHUNK_BYTES)).fill(
       undefined,
     );
   }

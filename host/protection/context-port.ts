@@ -4,7 +4,7 @@ import { MAILBOX } from '../../nic/registers.js';
 import type { HostParts } from '../host-parts.js';
 import type { ContextSettings } from '../hypervisor/card-control.js';
 import type { Domain } from '../hypervisor/domain.js';
-import { FRAME_BYTES } from '../memory/physical-memory.js';
+import { PAGE_BYTES } from '../memory/physical-memory.js';
 import { ContextQueue, requireSlots, type SetupGate } from './context-queue.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
 
@@ -47,10 +47,10 @@ export class ContextPort implements GuestPort {
     requireSlots('receive', options.receiveSlots);
     const transmitBytes = roundUp(options.transmitSlots * DESCRIPTOR_BYTES);
     const receiveBytes = roundUp(options.receiveSlots * DESCRIPTOR_BYTES);
-    const bytes = transmitBytes + receiveBytes + FRAME_BYTES;
+    const bytes = transmitBytes + receiveBytes + PAGE_BYTES;
     const base = plan.hypervisorRings
       ? parts.hypervisor.allocateOwn('descriptor-ring', bytes)
-      : (domain.allocate(bytes / FRAME_BYTES, true)[0] ?? 0) * FRAME_BYTES;
+      : (domain.allocate(bytes / PAGE_BYTES, true)[0] ?? 0) * PAGE_BYTES;
     const statusBlock = base + transmitBytes + receiveBytes;
     this.ringMemory = { address: base, bytes };
     this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
@@ -119,7 +119,7 @@ export class ContextPort implements GuestPort {
       this.#parts.hypervisor.freeOwn(address, bytes);
       return;
     }
-    for (let at = address; at < address + bytes; at += FRAME_BYTES) this.domain.release(at / FRAME_BYTES);
+    for (let at = address; at < address + bytes; at += PAGE_BYTES) this.domain.release(at / PAGE_BYTES);
   }
 
   #configure(options: PortOptions): void {
@@ -134,5 +134,5 @@ export class ContextPort implements GuestPort {
 }
 
 function roundUp(bytes: number): number {
-  return Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }

@@ -1,4 +1,4 @@
-import type { FrameRefusal } from '../memory/frame-table.js';
+import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
 export class BufferBatch {
@@ -36,7 +36,7 @@ export class BufferBatch {
 
 /** Why the set-up gate turned a buffer away. */
 export type SetupRefusal =
-  | FrameRefusal
+  | PageRefusal
   | 'bad-length'
   | 'no-mapping-left'
   | 'bad-grant'

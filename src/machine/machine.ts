@@ -147,7 +147,7 @@ export class Machine {
     if (scenario.balloon === undefined) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
-      bufferFrames: () => driver.bufferFrames,
+      bufferPages: () => driver.bufferPages,
     }));
     return new Balloon(this.host, protection, guests, { ...scenario.balloon, seed });
   }

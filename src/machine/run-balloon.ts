@@ -17,7 +17,7 @@ export function balloonResult(balloon: Balloon | undefined): ReclaimResult | und
     reclaimNs: recorder.summary(),
     lateReads,
     lateWrites,
-    damagedFrames: balloon.newOwner.damagedFrames().length,
+    damagedPages: balloon.newOwner.damagedPages().length,
     proofs,
   };
 }

@@ -55,12 +55,12 @@ export function checkLaws(
     offered === accounted,
     `${offered} frames offered by the far end, ${accounted} accounted for`,
   );
-  const { references } = host.frames;
-  const pinsBalance = host.frames.pinsTaken - host.frames.pinsReleased;
+  const { references } = host.pages;
+  const pinsBalance = host.pages.pinsTaken - host.pages.pinsReleased;
   law(
     'pins',
     pinsBalance === references,
-    `${pinsBalance} references taken and not released, ${references} held on ${host.frames.pinnedFrames} frames`,
+    `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} frames`,
   );
   law('transmit-fairness', transmit.broken === 0, describeBound(transmit));
   law('receive-fairness', receive.broken === 0, describeBound(receive));

@@ -44,7 +44,7 @@ export interface ReclaimResult {
   readonly lateReads: number;
   readonly lateWrites: number;
   /** Frames of the new owner whose bytes are not what it wrote. */
-  readonly damagedFrames: number;
+  readonly damagedPages: number;
   /** The first thousand late accesses. */
   readonly proofs: readonly LateAccess[];
 }
@@ -95,8 +95,8 @@ export interface RunResult {
   readonly pins: { readonly taken: number; readonly released: number; readonly held: number };
   /** Frames that no one else can be given, over time; and what the balloon did, if there was one. */
   readonly memory: {
-    readonly mostPinnedFrames: number;
-    readonly pinnedFrames: readonly { readonly atNs: number; readonly frames: number }[];
+    readonly mostPinnedPages: number;
+    readonly pinnedPages: readonly { readonly atNs: number; readonly pages: number }[];
     readonly balloon: ReclaimResult | undefined;
   };
   readonly interrupts: { readonly physical: number; readonly virtual: number };

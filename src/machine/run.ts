@@ -73,7 +73,7 @@ export class Run {
   readonly #sentOverTime: SentOverTime;
   readonly #transmitted = new TimeSpan();
   readonly #received = new TimeSpan();
-  readonly #pinned: { readonly atNs: number; readonly frames: number }[] = [];
+  readonly #pinned: { readonly atNs: number; readonly pages: number }[] = [];
   readonly #steps: number;
   #step = 0;
 
@@ -167,13 +167,13 @@ export class Run {
       receiveFairness: receive,
       hypercalls: host.hypervisor.hypercalls,
       pins: {
-        taken: host.frames.pinsTaken,
-        released: host.frames.pinsReleased,
-        held: host.frames.pinnedFrames,
+        taken: host.pages.pinsTaken,
+        released: host.pages.pinsReleased,
+        held: host.pages.pinnedPages,
       },
       memory: {
-        mostPinnedFrames: this.#pinned.reduce((most, { frames }) => Math.max(most, frames), 0),
-        pinnedFrames: this.#pinned,
+        mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
+        pinnedPages: this.#pinned,
         balloon: balloonResult(machine.balloon),
       },
       interrupts: { physical: host.nic.interruptsRaised, virtual: host.hypervisor.virtualInterrupts },
@@ -196,7 +196,7 @@ export class Run {
 
   #samplePinned(): void {
     const { host, kernel } = this.machine;
-    this.#pinned.push({ atNs: kernel.nowNs, frames: host.frames.pinnedFrames });
+    this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
   #guestResult(guest: GuestRun, fairShareGot: number): GuestResult {

@@ -32,7 +32,7 @@ const COST: readonly Cell[] = [
   ['idle\n%', (run) => percent(run.cpu.idleFraction)],
   ['hyper-\ncalls', (run) => whole(run.hypercalls)],
   ['pins', (run) => whole(run.pins.taken)],
-  ['pinned\nMB', (run) => decimal(megabytes(run.memory.mostPinnedFrames), 1)],
+  ['pinned\nMB', (run) => decimal(megabytes(run.memory.mostPinnedPages), 1)],
   ['gate\nns', (run) => decimal(run.accessGate.meanDelayNs, 1)],
   ['inter-\nrupts', (run) => whole(run.interrupts.physical)],
   ['virtual\nirqs', (run) => whole(run.interrupts.virtual)],
@@ -49,7 +49,7 @@ const BALLOON: readonly Cell[] = [
   ['p99\nus', ofBalloon(({ reclaimNs }) => microseconds(reclaimNs?.p99Ns))],
   ['late\nreads', ofBalloon(({ lateReads }) => whole(lateReads))],
   ['late\nwrites', ofBalloon(({ lateWrites }) => whole(lateWrites))],
-  ['frames\ndamaged', ofBalloon(({ damagedFrames }) => whole(damagedFrames))],
+  ['pages\ndamaged', ofBalloon(({ damagedPages }) => whole(damagedPages))],
 ];
 
 const LOSSES: readonly Cell[] = [

@@ -85,13 +85,13 @@ function balloonFacts({ memory }: RunResult): [string, string][] {
     ],
     [
       'pinned',
-      `${whole(memory.mostPinnedFrames)} frames at most, ${whole(memory.pinnedFrames.at(-1)?.frames ?? 0)} at the end`,
+      `${whole(memory.mostPinnedPages)} pages at most, ${whole(memory.pinnedPages.at(-1)?.pages ?? 0)} at the end`,
     ],
     [
       'given away',
       late === 0
         ? 'no device reached a frame of its new owner'
-        : `${whole(late)} device accesses to frames of their new owner, ${whole(balloon.damagedFrames)} frames damaged`,
+        : `${whole(late)} device accesses to pages of their new owner, ${whole(balloon.damagedPages)} pages damaged`,
     ],
   ];
 }

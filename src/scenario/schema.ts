@@ -176,11 +176,11 @@ export const hostSchema = z.strictObject({
 
 /** Memory that is taken back from guests while traffic runs. */
 export const balloonSchema = z.strictObject({
-  frames: z
+  pages: z
     .int()
     .min(1)
     .max(2 ** 26)
-    .describe('Frames of 4 KB that are wanted, of all guests together'),
+    .describe('Pages that are wanted, of all guests together'),
   everyNs: durationNs.default(100_000).describe('One request every so many ns, of a guest by chance'),
   startNs: z.int().min(0).max(3_600_000_000_000).default(0),
   bufferPercent: z
@@ -207,7 +207,7 @@ export const iommuSchema = z.strictObject({
   pageInvalidationNs: z.int().min(0).max(1_000_000).optional().describe('An invalidation of a range'),
   queueEntries: z.int().min(1).max(65_536).optional().describe('deferred: ranges that wait for one flush'),
   timeoutNs: durationNs.optional().describe('deferred: longest wait for the flush'),
-  pinUntilFlush: z.boolean().optional().describe('deferred: a frame keeps its reference until the flush'),
+  pinUntilFlush: z.boolean().optional().describe('deferred: a page keeps its reference until the flush'),
   quotaPages: z
     .int()
     .min(1)

@@ -35,20 +35,20 @@ export function readAmdviTables(dump: AmdviDump): TableSet {
 
 /** Devices with a valid entry. The others pass untranslated; there may be thousands of them. */
 function readDevices(dump: AmdviDump, problems: Problems): Requester[] {
-  const { frames, deviceTable } = dump;
+  const { pages, deviceTable } = dump;
   const found: Requester[] = [];
   const entries = Math.floor((dump.deviceTableBytes ?? 2 ** 21) / DTE_BYTES);
   const missing: number[] = [];
   for (let deviceId = 0; deviceId < entries; deviceId += 1) {
     const at = deviceTable + deviceId * DTE_BYTES;
-    if (!frames.has(at)) {
-      // A dump that does not tell the table's size ends where its frames end.
+    if (!pages.has(at)) {
+      // A dump that does not tell the table's size ends where its pages end.
       if (dump.deviceTableBytes === undefined && deviceId > 0) break;
       missing.push(at - (at % 4096));
       deviceId += (4096 - (at % 4096)) / DTE_BYTES - 1;
       continue;
     }
-    const entry = readDeviceTableEntry(frames, deviceTable, deviceId);
+    const entry = readDeviceTableEntry(pages, deviceTable, deviceId);
     if (!entry.valid) continue;
     let treatment: Requester['treatment'] = 'translated';
     if (!entry.translationValid || !(entry.read || entry.write)) treatment = 'blocked';
@@ -91,15 +91,15 @@ class AmdviTables {
   }
 
   visit(requester: Requester, visitor: PageVisitor): void {
-    this.#tablesLeft = tableReadLimit(this.#dump.frames.count);
+    this.#tablesLeft = tableReadLimit(this.#dump.pages.count);
     const { read, write } = requester.fields;
     const rights = (read === true ? HIGH_READ : 0) | (write === true ? HIGH_WRITE : 0);
     if (requester.levels > 0) this.#table(requester.table, requester.levels, 0, rights, visitor);
   }
 
   #table(table: number, level: number, basePage: number, rights: number, visitor: PageVisitor): void {
-    const frame = this.#dump.frames.frameAt(table);
-    if (frame === undefined) {
+    const pageNumber = this.#dump.pages.pageAt(table);
+    if (pageNumber === undefined) {
       this.#problems.note(`the dump lacks the level ${level} table at ${hex(table)}`);
       return;
     }
@@ -112,9 +112,9 @@ class AmdviTables {
     // Addresses have 64 bits, which leaves 7 for the top level.
     const entries = level === 6 ? 128 : 512;
     for (let index = 0; index < entries; index += 1) {
-      const low = frame.getUint32(index * 8, true);
+      const low = pageNumber.getUint32(index * 8, true);
       if ((low & PTE_PRESENT) === 0) continue;
-      const high = frame.getUint32(index * 8 + 4, true);
+      const high = pageNumber.getUint32(index * 8 + 4, true);
       const next = levelField(low);
       const isPage = next === 0 || next === 7;
       const pageBits = isPage ? pageBitsOf(low, high, level) : 0;
@@ -136,7 +136,7 @@ class AmdviTables {
       const writable = (granted & HIGH_WRITE) !== 0;
       const physicalPage = (address - (address % 2 ** pageBits)) / 4096;
       const count = 2 ** (pageBits - spanBits(level));
-      if (isWhole(frame, index, count)) {
+      if (isWhole(pageNumber, index, count)) {
         visitor(page, physicalPage, pageBits, readable, writable);
         index += count - 1;
       } else {
@@ -150,12 +150,12 @@ class AmdviTables {
 }
 
 /** True if the `count` entries from `index`, where a page of that many entries may start, say the same. */
-function isWhole(frame: DataView, index: number, count: number): boolean {
+function isWhole(page: DataView, index: number, count: number): boolean {
   if (index % count !== 0) return false;
   for (let at = index + 1; at < index + count; at += 1) {
     // Accessed and dirty bits, and those that are ignored, may differ.
-    const low = (frame.getUint32(index * 8, true) ^ frame.getUint32(at * 8, true)) & 0xffff_fe01;
-    const high = (frame.getUint32(index * 8 + 4, true) ^ frame.getUint32(at * 8 + 4, true)) & 0x67ff_ffff;
+    const low = (page.getUint32(index * 8, true) ^ page.getUint32(at * 8, true)) & 0xffff_fe01;
+    const high = (page.getUint32(index * 8 + 4, true) ^ page.getUint32(at * 8 + 4, true)) & 0x67ff_ffff;
     if ((low | high) !== 0) return false;
   }
   return true;

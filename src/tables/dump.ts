@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { z } from 'zod';
 import { parsePage, parseRequester, parseWhole } from './address.js';
-import { DumpFrames } from './dump-frames.js';
+import { DumpPages } from './dump-pages.js';
 
 /** A dump that cannot be used. The message names the field, its value and what was expected. */
 export class DumpError extends Error {
@@ -146,7 +146,7 @@ const amdviDump = z.looseObject({
 
 interface DumpCommon {
   readonly description: string;
-  readonly frames: DumpFrames;
+  readonly pages: DumpPages;
   readonly translations: readonly ListedTranslation[] | undefined;
 }
 
@@ -223,7 +223,7 @@ interface ParsedCommon {
 }
 
 function commonOf(parsed: ParsedCommon, source: string): DumpCommon {
-  const frames = new DumpFrames();
+  const pages = new DumpPages();
   for (const [key, bytes] of Object.entries(parsed.frames)) {
     const page = parsePage(key, 52);
     if (page === undefined) {
@@ -231,9 +231,9 @@ function commonOf(parsed: ParsedCommon, source: string): DumpCommon {
         `${source}: frames has the key "${key}", expected a 4 KB aligned address below 2^52`,
       );
     }
-    if (!frames.add(page, bytes)) throw new DumpError(`${source}: frames["${key}"] is there twice`);
+    if (!pages.add(page, bytes)) throw new DumpError(`${source}: frames["${key}"] is there twice`);
   }
-  return { description: parsed.description ?? '', frames, translations: parsed.translations };
+  return { description: parsed.description ?? '', pages, translations: parsed.translations };
 }
 
 const MAX_ISSUES = 3;

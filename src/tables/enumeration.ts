@@ -56,9 +56,9 @@ export class Problems {
 }
 
 /**
- * Tables that the walk of one requester may read before it is given up. Tables that share parts read a frame more
- * than once, but only those that point back at themselves read every frame many times.
+ * Tables that the walk of one requester may read before it is given up. Tables that share parts read a page more
+ * than once, but only those that point back at themselves read every page many times.
  */
-export function tableReadLimit(frames: number): number {
-  return 1024 + 16 * frames;
+export function tableReadLimit(pages: number): number {
+  return 1024 + 16 * pages;
 }

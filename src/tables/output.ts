@@ -11,7 +11,7 @@ export interface TablesIo {
 
 /** A way to show tables; called in this order: begin, for each requester its ranges, end. */
 export interface TablesOutput {
-  begin(set: TableSet, description: string, frames: number): void;
+  begin(set: TableSet, description: string, pages: number): void;
   /** Requesters that share these tables; `ranges` follow one by one. */
   requesters(sharing: readonly Requester[]): void;
   range(range: TranslationRange): void;
@@ -51,12 +51,12 @@ export class TextOutput implements TablesOutput {
     this.#io = io;
   }
 
-  begin(set: TableSet, description: string, frames: number): void {
+  begin(set: TableSet, description: string, pages: number): void {
     this.#set = set;
     const domains = new Set(set.requesters.map((requester) => requester.domainId)).size;
     const what = set.format === 'vtd' ? 'context' : 'device';
     if (description !== '') this.#line(description);
-    const counts = [plural(set.requesters.length, what), plural(domains, 'domain'), plural(frames, 'frame')];
+    const counts = [plural(set.requesters.length, what), plural(domains, 'domain'), plural(pages, 'frame')];
     this.#line(`${set.title}, ${counts.join(', ')}`);
   }
 
@@ -147,9 +147,9 @@ export class JsonOutput implements TablesOutput {
     this.#io = io;
   }
 
-  begin(set: TableSet, description: string, frames: number): void {
+  begin(set: TableSet, description: string, pages: number): void {
     this.#set = set;
-    const head = JSON.stringify({ format: set.format, description, frames });
+    const head = JSON.stringify({ format: set.format, description, pages });
     this.#io.out(`${head.slice(0, -1)},"${set.format === 'vtd' ? 'contexts' : 'devices'}":[`);
   }
 

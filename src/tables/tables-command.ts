@@ -51,7 +51,7 @@ export function showTables(dump: Dump, options: TablesOptions, io: TablesIo): Ta
     ranges += 1;
     output.range(range);
   });
-  output.begin(set, dump.description, dump.frames.count);
+  output.begin(set, dump.description, dump.pages.count);
   for (const sharing of shareTables(set.requesters)) {
     output.requesters(sharing);
     let count = 0;

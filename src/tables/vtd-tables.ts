@@ -34,9 +34,9 @@ export function readVtdTables(dump: VtdDump): TableSet {
 }
 
 function readContexts(dump: VtdDump, problems: Problems): Requester[] {
-  const { frames, rootTable } = dump;
+  const { pages, rootTable } = dump;
   const found: Requester[] = [];
-  const root = frames.frameAt(rootTable);
+  const root = pages.pageAt(rootTable);
   if (root === undefined) {
     problems.note(`the dump lacks the root table at ${hex(rootTable)}`);
     return found;
@@ -47,7 +47,7 @@ function readContexts(dump: VtdDump, problems: Problems): Requester[] {
     const contextTable = addressOf(low, root.getUint32(bus * 16 + 4, true));
     const upper = root.getUint32(bus * 16 + 8, true) | root.getUint32(bus * 16 + 12, true);
     if (((low & 0xffe) | upper) !== 0) problems.note(`root entry of bus ${hex(bus)} has reserved bits set`);
-    if (frames.frameAt(contextTable) === undefined) {
+    if (pages.pageAt(contextTable) === undefined) {
       problems.note(`the dump lacks the context table of bus ${hex(bus)} at ${hex(contextTable)}`);
       continue;
     }
@@ -66,12 +66,12 @@ function readContext(
   problems: Problems,
 ): Requester | undefined {
   const devfn = requesterId & 0xff;
-  const entry = readContextEntry(dump.frames, contextTable, devfn);
+  const entry = readContextEntry(dump.pages, contextTable, devfn);
   if (!entry.present) return undefined;
   const name = `context entry of ${requesterText(requesterId)}`;
   const at = contextTable + devfn * 16;
-  const reserved = (dump.frames.readU32(at) & 0xff0) | (dump.frames.readU32(at + 8) & 0xff00_0080);
-  if ((reserved | dump.frames.readU32(at + 12)) !== 0) problems.note(`${name} has reserved bits set`);
+  const reserved = (dump.pages.readU32(at) & 0xff0) | (dump.pages.readU32(at + 8) & 0xff00_0080);
+  if ((reserved | dump.pages.readU32(at + 12)) !== 0) problems.note(`${name} has reserved bits set`);
 
   let treatment: Requester['treatment'] = 'translated';
   if (entry.translationType === TRANSLATION_TYPE.PASS_THROUGH) treatment = 'pass-through';
@@ -115,13 +115,13 @@ class VtdTables {
   }
 
   visit(requester: Requester, visitor: PageVisitor): void {
-    this.#tablesLeft = tableReadLimit(this.#dump.frames.count);
+    this.#tablesLeft = tableReadLimit(this.#dump.pages.count);
     if (requester.levels > 0) this.#table(requester.table, requester.levels, 0, BOTH, visitor);
   }
 
   #table(table: number, level: number, basePage: number, permissions: number, visitor: PageVisitor): void {
-    const frame = this.#dump.frames.frameAt(table);
-    if (frame === undefined) {
+    const pageNumber = this.#dump.pages.pageAt(table);
+    if (pageNumber === undefined) {
       this.#problems.note(`the dump lacks the level ${level} table at ${hex(table)}`);
       return;
     }
@@ -132,9 +132,9 @@ class VtdTables {
     this.#tablesLeft -= 1;
     const spanPages = 2 ** (spanBits(level) - 12);
     for (let index = 0; index < 512; index += 1) {
-      const low = frame.getUint32(index * 8, true);
+      const low = pageNumber.getUint32(index * 8, true);
       if ((low & BOTH) === 0) continue;
-      const high = frame.getUint32(index * 8 + 4, true);
+      const high = pageNumber.getUint32(index * 8 + 4, true);
       const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
       const address = addressOf(low, high);
       const mustBeZero = isPage

@@ -302,7 +302,7 @@ describe('a driver and its mistakes', () => {
     driver.send(frames.fill(100, 0));
     // Between the store and the hypercall the hypervisor gives the page to somebody else.
     const page = Math.floor(driver.transmitBuffer(0) / 4096);
-    machine.host.frames.forceTransfer(page, domain.id + 1, 'guest');
+    machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
     machine.run(100_000);
     expect(driver.drops).toMatchObject({ 'refused-at-set-up': 1 });
     expect(machine.host.hypervisor.faultLog).toMatchObject([
@@ -314,7 +314,7 @@ describe('a driver and its mistakes', () => {
     expect(driver.send(frames.fill(100, 1))).toBe(false);
     expect(driver.drops).toMatchObject({ 'buffer-lost': 1 });
 
-    machine.host.frames.forceTransfer(page, domain.id, 'guest');
+    machine.host.pages.forceTransfer(page, domain.id, 'guest');
     for (let sequence = 2; sequence < 10; sequence += 1) {
       expect(driver.send(frames.fill(100, sequence))).toBe(true);
       machine.run(100_000);
@@ -337,7 +337,7 @@ describe('a driver and its mistakes', () => {
             expect(driver.send(frames.fill(bytes, sequence))).toBe(true);
           }
           const page = Math.floor(driver.transmitBuffer(lostSlot) / 4096);
-          machine.host.frames.forceTransfer(page, domain.id + 1, 'guest');
+          machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
           let slot = 0;
           let whole = 0;
           for (const bytes of sizes) {
@@ -350,7 +350,7 @@ describe('a driver and its mistakes', () => {
           expect(driver.framesSent).toBe(whole);
           expect(driver.drops['refused-at-set-up']).toBe(sizes.length - whole);
 
-          machine.host.frames.forceTransfer(page, domain.id, 'guest');
+          machine.host.pages.forceTransfer(page, domain.id, 'guest');
           const after = frames.fill(3000, 99);
           expect(driver.send(after)).toBe(true);
           machine.walk(1_000_000);
@@ -380,14 +380,14 @@ describe('a driver and its mistakes', () => {
     };
     arrive(3);
     const page = Math.floor(driver.receiveBuffer(0) / 4096);
-    machine.host.frames.forceTransfer(page, domain.id + 1, 'guest');
+    machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
     arrive(8);
     // The device had four buffers, that one among them, and got one more before it was that one's turn.
     const stuck = driver.framesReceived;
     expect(stuck).toBeLessThanOrEqual(8);
     expect(machine.host.hypervisor.faultLog[0]).toMatchObject({ caughtBy: 'set-up', reason: 'not-owner' });
     expect(machine.host.nic.counters.dropsOf(0)).toEqual({ 'no-receive-buffer': 11 - stuck });
-    machine.host.frames.forceTransfer(page, domain.id, 'guest');
+    machine.host.pages.forceTransfer(page, domain.id, 'guest');
     // Any poll will do: a frame sent brings one.
     driver.send(pattern().fill(60, 0));
     machine.run(300_000);
@@ -491,8 +491,8 @@ describe('a driver and its mistakes', () => {
           expect(later.length).toBeGreaterThan(50);
           victim.driver.send(pattern().fill(100, 0));
           machine.walk(100_000);
-          expect(machine.host.frames.pinsTaken - machine.host.frames.pinsReleased).toBe(
-            [...other.domain.ownedFrames].reduce((sum, frame) => sum + machine.host.frames.count(frame), 0),
+          expect(machine.host.pages.pinsTaken - machine.host.pages.pinsReleased).toBe(
+            [...other.domain.ownedPages].reduce((sum, frame) => sum + machine.host.pages.count(frame), 0),
           );
         },
       ),

@@ -96,11 +96,11 @@ function checkFrames(law: LawMachine, ledger: Ledger): void {
 }
 
 function checkPins({ host }: Machine): void {
-  const { frames } = host;
+  const { pages } = host;
   let references = 0;
-  for (let frame = 0; frame < frames.frames; frame += 1) references += frames.count(frame);
-  if (frames.pinsTaken - frames.pinsReleased !== references)
-    throw new Error(`${frames.pinsTaken} pins taken, ${frames.pinsReleased} released, ${references} held`);
+  for (let frame = 0; frame < pages.pageCount; frame += 1) references += pages.count(frame);
+  if (pages.pinsTaken - pages.pinsReleased !== references)
+    throw new Error(`${pages.pinsTaken} pins taken, ${pages.pinsReleased} released, ${references} held`);
 }
 
 describe('law 3: nothing vanishes', () => {
@@ -130,7 +130,7 @@ describe('law 3: nothing vanishes', () => {
     (plan, substance) => {
       const law = new LawMachine(plan);
       const { machine } = law;
-      const { frames, protection } = machine.host;
+      const { pages, protection } = machine.host;
       const pieces = 23;
       for (let piece = 1; piece <= pieces; piece += 1) {
         machine.run(Math.floor((plan.durationNs * piece) / pieces));
@@ -145,7 +145,7 @@ describe('law 3: nothing vanishes', () => {
       machine.run(plan.durationNs + 50_000_000);
       checkPins(machine);
       machine.checkInvariants();
-      expect(frames.pinsTaken - frames.pinsReleased).toBe(0);
+      expect(pages.pinsTaken - pages.pinsReleased).toBe(0);
       expect(machine.host.nic.framesInside).toEqual({ transmit: 0, receive: 0, switching: 0 });
     },
   );

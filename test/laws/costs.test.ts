@@ -66,7 +66,7 @@ function cycles(
   run.call(law.machine, 1_200_000);
   for (const { port, domain } of guests) {
     host.protection.closePort(port);
-    for (const frame of [...domain.ownedFrames].slice(0, 4)) domain.release(frame);
+    for (const frame of [...domain.ownedPages].slice(0, 4)) domain.release(frame);
   }
   run.call(law.machine, 12_000_000);
   const total = processor.parties.reduce((sum, _, party) => sum + processor.cyclesOf(party), 0);

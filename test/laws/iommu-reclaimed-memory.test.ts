@@ -72,7 +72,7 @@ class Turmoil {
           { ...behaved, traffic },
         ],
         nic: { contexts: 32 },
-        balloon: { frames: 900, everyNs: 2_000, bufferPercent: 60 },
+        balloon: { pages: 900, everyNs: 2_000, bufferPercent: 60 },
       }),
       directory: '.',
       captures: new Map(),
@@ -145,7 +145,7 @@ class Turmoil {
     const leaked = this.#sent.filter((frame) => holds(frame, SECRET) || holds(frame, RECLAIMED));
     const { newOwner } = balloon;
     const late = newOwner.lateReads + newOwner.lateWrites;
-    return changed.length + leaked.length + late + newOwner.damagedFrames().length;
+    return changed.length + leaked.length + late + newOwner.damagedPages().length;
   }
 
   #open(): GuestPort {
@@ -161,7 +161,7 @@ class Turmoil {
 
   /** A page of its own, of the victim, or of whoever has what the balloon took. */
   #target(pick: number): number {
-    const reclaimed = [...(this.machine.balloon?.newOwner.domain.ownedFrames ?? [])];
+    const reclaimed = [...(this.machine.balloon?.newOwner.domain.ownedPages ?? [])];
     if (pick % 3 === 0 && reclaimed.length > 0) return (reclaimed[pick % reclaimed.length] ?? 0) * PAGE;
     return (this.#targets[pick % this.#targets.length] ?? 0) + (pick % 7) * 500;
   }

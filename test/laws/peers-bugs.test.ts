@@ -290,11 +290,11 @@ describe('bugs that others shipped, on the whole machine', () => {
       sender.domain.release(page);
       // Frames that came back are given out first: were this one free, the heir has it now, and writes to it.
       const secret = new Uint8Array(4096).fill(0xee);
-      const taken = host.frames.allocate(heir.domain.id, 'guest', 64);
+      const taken = host.pages.allocate(heir.domain.id, 'guest', 64);
       for (const frame of taken.ok ? taken.value : []) host.memory.write(frame * 4096, 4096, secret, 0);
       law.machine.run(kernel.nowNs + 200_000);
       for (const { verdict } of law.wire) expect(verdict, `${delayNs} ns`).toBe('good');
-      host.frames.checkInvariants();
+      host.pages.checkInvariants();
     }
   });
 
@@ -306,12 +306,12 @@ describe('bugs that others shipped, on the whole machine', () => {
         law.machine.run(200_000);
         const [one, other] = guests;
         if (one === undefined || other === undefined) throw new Error('no guests');
-        const owner = host.frames.owner(frame);
+        const owner = host.pages.owner(frame);
         fc.pre(owner !== other.domain.id);
-        const free = host.frames.freeFrames;
+        const free = host.pages.freePages;
         expect(other.domain.release(frame)).toBe('refused');
-        expect(host.frames.owner(frame)).toBe(owner);
-        expect(host.frames.freeFrames).toBe(free);
+        expect(host.pages.owner(frame)).toBe(owner);
+        expect(host.pages.freePages).toBe(free);
         host.hypervisor.revokeContext(31);
         host.protection.closePort(other.port);
         host.protection.closePort(other.port);

@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
 import { decidingTables, invalidationQueue, vectorRing } from '../control-structures.js';
@@ -8,7 +8,7 @@ import { DROP_MAC, type Scene } from '../scene.js';
 
 const LOOK_BYTES = 512;
 const SETTLE_NS = 100_000;
-const HALF = FRAME_BYTES / 2;
+const HALF = PAGE_BYTES / 2;
 /** How often the card looks whether the victim has something under way, and for how long. */
 const WATCH_STEP_NS = 1_000;
 const WATCH_STEPS = 1_000;
@@ -119,7 +119,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
     target: 'the same guest',
     play: always((scene) => {
       const requester = scene.requesterOf(scene.attacker.port);
-      scene.rogue.write(requester, halfBuffer(scene, 'receive'), scene.marked(FRAME_BYTES));
+      scene.rogue.write(requester, halfBuffer(scene, 'receive'), scene.marked(PAGE_BYTES));
       scene.run(SETTLE_NS);
       const queue = scene.attacker.port.receive;
       scene.sendMarked(scene.attacker.port.mac);

@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
 import { decidingTables, invalidationQueue, type Structure, vectorRing } from '../control-structures.js';
@@ -67,7 +67,7 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
       const { attacker } = scene;
       const { own } = scene.neighbours();
       const inside = 64;
-      const start = own + FRAME_BYTES - inside;
+      const start = own + PAGE_BYTES - inside;
       const header = attacker.header(DROP_MAC);
       const queue = attacker.port.transmit;
       if (attacker.ask('transmit', [header, last(start, inside + STOLEN_BYTES)])) {
@@ -89,7 +89,7 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
     target: 'another guest',
     play: always((scene) => {
       const ring = ringOf(scene);
-      scene.watch('descriptor ring of the victim', ring - (ring % FRAME_BYTES));
+      scene.watch('descriptor ring of the victim', ring - (ring % PAGE_BYTES));
       invade(scene, ring);
       scene.look();
     }),

@@ -18,12 +18,12 @@ export class DeviceTable {
   readonly #memory: TableMemory;
 
   /**
-   * @param address first byte of consecutive frames, 4 KB aligned
+   * @param address first byte of consecutive pages, 4 KB aligned
    * @param bytes a multiple of 4096, up to 2 MB
    */
   constructor(memory: TableMemory, address: number, bytes: number) {
     if (!(bytes > 0 && bytes <= 2 ** 21) || bytes % 4096 !== 0 || address % 4096 !== 0) {
-      throw new RangeError(`device table of ${bytes} bytes at ${address}, expected whole frames up to 2 MB`);
+      throw new RangeError(`device table of ${bytes} bytes at ${address}, expected whole pages up to 2 MB`);
     }
     this.#memory = memory;
     this.address = address;

@@ -1,4 +1,4 @@
-import { type EntryFormat, type FrameAllocator, RadixTable, READ, spanBits, WRITE } from '../radix-table.js';
+import { type EntryFormat, type PageAllocator, RadixTable, READ, spanBits, WRITE } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressField, HIGH_READ, HIGH_WRITE, levelField, PTE_PRESENT, pageBitsOf } from './entries.js';
 
@@ -49,11 +49,11 @@ function writeEntry(
 }
 
 /** Page tables of one AMD-Vi domain; a device table entry points at `root` with Mode = levels. */
-export function createPageTable(memory: TableMemory, frames: FrameAllocator, levels: number): RadixTable {
+export function createPageTable(memory: TableMemory, pages: PageAllocator, levels: number): RadixTable {
   if (!Number.isInteger(levels) || levels < 1 || levels > 6) {
     throw new RangeError(`levels is ${levels}, expected 1 to 6`);
   }
-  return new RadixTable(memory, frames, pageTableFormat(levels));
+  return new RadixTable(memory, pages, pageTableFormat(levels));
 }
 
 /** Log2 of the sizes that page tables of `levels` levels can map: 12 to 20, 21 to 29, and so on. */

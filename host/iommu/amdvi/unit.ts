@@ -22,7 +22,7 @@ const TWO_32 = 2 ** 32;
 export interface AmdviUnitOptions {
   readonly kernel: EventKernel;
   readonly memory: TableMemory;
-  /** Says which frames the unit can read; all, if left out. */
+  /** Says which pages the unit can read; all, if left out. */
   readonly reachable?: Reachable;
   /** The caches that its commands reach. */
   readonly sink: InvalidationSink;
@@ -110,8 +110,8 @@ export class AmdviUnit implements TableWalker {
   #onWrite(name: AmdviRegisterName): void {
     switch (name) {
       case 'DEVICE_TABLE_BASE': {
-        const frames = (this.registers.low('DEVICE_TABLE_BASE') & 0x1ff) + 1;
-        this.walker.setDeviceTable(this.registers.address('DEVICE_TABLE_BASE'), frames * 4096);
+        const pages = (this.registers.low('DEVICE_TABLE_BASE') & 0x1ff) + 1;
+        this.walker.setDeviceTable(this.registers.address('DEVICE_TABLE_BASE'), pages * 4096);
         break;
       }
       // A new ring starts empty.

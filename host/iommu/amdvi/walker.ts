@@ -57,7 +57,7 @@ export class AmdviWalker implements TableWalker {
   #exclusion: ExclusionRange | undefined;
 
   /**
-   * @param reachable says which frames can be read; all, if left out
+   * @param reachable says which pages can be read; all, if left out
    * @param maxMode most levels that the unit can walk (HATS), 4..6
    */
   constructor(memory: TableMemory, reachable: Reachable = () => true, maxMode = 6) {

@@ -33,7 +33,7 @@ export interface VtdCapabilities {
   readonly iotlbOffset: number;
 }
 
-/** A server part's unit: 39, 48 and 57 bits, all page sizes, one register frame of 4 KB. */
+/** A server part's unit: 39, 48 and 57 bits, all page sizes, one register page of 4 KB. */
 export const DEFAULT_VTD_CAPABILITIES: VtdCapabilities = {
   hostAddressBits: 46,
   guestAddressBits: 57,

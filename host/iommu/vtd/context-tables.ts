@@ -1,4 +1,4 @@
-import type { FrameAllocator } from '../radix-table.js';
+import type { PageAllocator } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import {
   type ContextEntry,
@@ -16,17 +16,17 @@ export class ContextTables {
   /** Physical address of the root table, for RTADDR. */
   readonly rootTable: number;
   readonly #memory: TableMemory;
-  readonly #frames: FrameAllocator;
+  readonly #pages: PageAllocator;
 
-  /** @throws Error if there is no frame for the root table. */
-  constructor(memory: TableMemory, frames: FrameAllocator) {
+  /** @throws Error if there is no page for the root table. */
+  constructor(memory: TableMemory, pages: PageAllocator) {
     this.#memory = memory;
-    this.#frames = frames;
+    this.#pages = pages;
     this.rootTable = this.#newTable();
-    if (this.rootTable < 0) throw new Error('no frame for the root table');
+    if (this.rootTable < 0) throw new Error('no page for the root table');
   }
 
-  /** Writes the context entry of a requester; false if its bus needs a table and there is no frame. */
+  /** Writes the context entry of a requester; false if its bus needs a table and there is no page. */
   set(requesterId: number, entry: ContextEntry): boolean {
     const bus = requesterId >>> 8;
     let { present, contextTable } = readRootEntry(this.#memory, this.rootTable, bus);
@@ -71,7 +71,7 @@ export class ContextTables {
   }
 
   #newTable(): number {
-    const table = this.#frames.allocate();
+    const table = this.#pages.allocate();
     for (let offset = 0; table >= 0 && offset < 4096; offset += 4) {
       this.#memory.writeU32(table + offset, 0);
     }

@@ -23,7 +23,7 @@ import { VtdWalker } from './walker.js';
 export interface RemappingUnitOptions {
   readonly kernel: EventKernel;
   readonly memory: TableMemory;
-  /** Says which frames the unit can read; all, if left out. */
+  /** Says which pages the unit can read; all, if left out. */
   readonly reachable?: Reachable;
   /** The caches that its invalidations reach. */
   readonly sink: InvalidationSink;

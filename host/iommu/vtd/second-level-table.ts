@@ -1,4 +1,4 @@
-import { type EntryFormat, type FrameAllocator, RadixTable, spanBits } from '../radix-table.js';
+import { type EntryFormat, type PageAllocator, RadixTable, spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressOf, SL_PAGE_SIZE, SL_READ, SL_WRITE } from './entries.js';
 
@@ -30,8 +30,8 @@ function writeEntry(memory: TableMemory, at: number, address: number, flags: num
 /** Second-level tables of one VT-d domain; a context entry points at `root` with AW = levels - 2. */
 export function createSecondLevelTable(
   memory: TableMemory,
-  frames: FrameAllocator,
+  pages: PageAllocator,
   levels: 3 | 4 | 5,
 ): RadixTable {
-  return new RadixTable(memory, frames, secondLevelFormat(levels));
+  return new RadixTable(memory, pages, secondLevelFormat(levels));
 }

@@ -52,7 +52,7 @@ export class VtdWalker implements TableWalker {
   readonly #widthLimit = new Float64Array(8);
 
   /**
-   * @param reachable says which frames can be read; all, if left out
+   * @param reachable says which pages can be read; all, if left out
    */
   constructor(memory: TableMemory, capabilities: VtdCapabilities, reachable: Reachable = () => true) {
     assertCapabilities(capabilities);

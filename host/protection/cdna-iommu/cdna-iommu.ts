@@ -59,8 +59,8 @@ export class CdnaIommu implements Protection, Reclaiming {
     this.#iommu.closePort(port);
   }
 
-  relinquish(domain: Domain, frame: number): boolean {
-    return this.#iommu.relinquish(domain, frame);
+  relinquish(domain: Domain, page: number): boolean {
+    return this.#iommu.relinquish(domain, page);
   }
 
   counters(): ProtectionCounters {
@@ -93,8 +93,8 @@ class ValidatedMapping implements MappingStrategy {
     this.receive.releaseAll();
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {

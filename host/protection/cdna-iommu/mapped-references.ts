@@ -1,10 +1,10 @@
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { PageReferences } from '../cdna/page-references.js';
 import { type GuestSpace, READ_WRITE } from '../iommu/guest-space.js';
 
 /**
  * References that are mappings: a page is in the guest's translation tables while a validated descriptor uses it.
- * Taking it out is as lazy as CDNA's own release, so one invalidation covers all pages of a release; their frames
+ * Taking it out is as lazy as CDNA's own release, so one invalidation covers all pages of a release; their pages
  * stay pinned until the unit has reported it.
  */
 export class MappedReferences implements PageReferences {
@@ -21,30 +21,30 @@ export class MappedReferences implements PageReferences {
     return this.#uses.size;
   }
 
-  take(frame: number): void {
-    const uses = this.#uses.get(frame) ?? 0;
-    if (uses === 0) this.#space.map(frame * FRAME_BYTES, frame, READ_WRITE);
-    this.#uses.set(frame, uses + 1);
+  take(page: number): void {
+    const uses = this.#uses.get(page) ?? 0;
+    if (uses === 0) this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
+    this.#uses.set(page, uses + 1);
   }
 
-  drop(frame: number): void {
-    const uses = this.#uses.get(frame) ?? 0;
-    if (uses === 0) throw new Error(`frame ${frame} is dropped more often than taken`);
+  drop(page: number): void {
+    const uses = this.#uses.get(page) ?? 0;
+    if (uses === 0) throw new Error(`page ${page} is dropped more often than taken`);
     if (uses > 1) {
-      this.#uses.set(frame, uses - 1);
+      this.#uses.set(page, uses - 1);
       return;
     }
-    this.#uses.delete(frame);
-    this.#space.clear(frame * FRAME_BYTES, 1);
-    this.#leaving.push(frame);
+    this.#uses.delete(page);
+    this.#space.clear(page * PAGE_BYTES, 1);
+    this.#leaving.push(page);
   }
 
   settle(): void {
     if (this.#leaving.length === 0) return;
-    const frames = this.#leaving;
+    const pages = this.#leaving;
     this.#leaving = [];
     this.#space.invalidateAll(() => {
-      for (const frame of frames) this.#space.unpin(frame, 1);
+      for (const page of pages) this.#space.unpin(page, 1);
     });
   }
 }

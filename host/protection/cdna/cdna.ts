@@ -92,17 +92,15 @@ export class Cdna implements Protection {
       port.receive.checkInvariants();
       for (const gate of gates) held += gate.checkInvariants();
     }
-    const frames = this.#parts?.frames;
-    if (frames !== undefined && frames.pinsTaken - frames.pinsReleased !== held) {
-      throw new Error(
-        `${frames.pinsTaken - frames.pinsReleased} references, ${held} of them for descriptors`,
-      );
+    const pages = this.#parts?.pages;
+    if (pages !== undefined && pages.pinsTaken - pages.pinsReleased !== held) {
+      throw new Error(`${pages.pinsTaken - pages.pinsReleased} references, ${held} of them for descriptors`);
     }
   }
 
   #pins(): Record<string, number> {
-    const frames = this.#parts?.frames;
-    return { pinsTaken: frames?.pinsTaken ?? 0, pinsReleased: frames?.pinsReleased ?? 0 };
+    const pages = this.#parts?.pages;
+    return { pinsTaken: pages?.pinsTaken ?? 0, pinsReleased: pages?.pinsReleased ?? 0 };
   }
 
   #forget(context: number): void {

@@ -2,15 +2,15 @@ import type { HostParts } from '../../host-parts.js';
 
 /** What keeps the pages of a validated descriptor in place while the device may use them. */
 export interface PageReferences {
-  /** One more descriptor uses the frame. */
-  take(frame: number): void;
+  /** One more descriptor uses the page. */
+  take(page: number): void;
   /** One less. */
-  drop(frame: number): void;
+  drop(page: number): void;
   /** A series of `take` or `drop` has ended. */
   settle(): void;
 }
 
-/** CDNA's own: the frame's reference count, which Xen looks at before it gives a frame away. */
+/** CDNA's own: the page's reference count, which Xen looks at before it gives a page away. */
 export class PinnedPages implements PageReferences {
   readonly #parts: HostParts;
   readonly #payer: number;
@@ -22,14 +22,14 @@ export class PinnedPages implements PageReferences {
     this.#payer = parts.hypervisor.party;
   }
 
-  take(frame: number): void {
+  take(page: number): void {
     this.#taken += 1;
-    this.#parts.frames.pin(frame);
+    this.#parts.pages.pin(page);
   }
 
-  drop(frame: number): void {
+  drop(page: number): void {
     this.#dropped += 1;
-    this.#parts.frames.unpin(frame);
+    this.#parts.pages.unpin(page);
   }
 
   /** Charges the pages of the series together: one look-up of a price for many. */

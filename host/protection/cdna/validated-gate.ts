@@ -1,5 +1,5 @@
 import type { HostParts } from '../../host-parts.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../posted-buffers.js';
@@ -98,14 +98,14 @@ export class ValidatedGate implements SetupGate {
     let pages = 0;
     for (let index = this.#unpinned; index !== queue.producer; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
-      const last = Math.floor((address + queue.postedLength(index) - 1) / FRAME_BYTES);
-      pages += last - Math.floor(address / FRAME_BYTES) + 1;
+      const last = Math.floor((address + queue.postedLength(index) - 1) / PAGE_BYTES);
+      pages += last - Math.floor(address / PAGE_BYTES) + 1;
     }
     return pages;
   }
 
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
-    const { frames } = this.#parts;
+    const { pages } = this.#parts;
     const address = batch.addresses[index] ?? 0;
     const length = batch.lengths[index] ?? 0;
     const malformed = malformedBuffer(address, length);
@@ -113,10 +113,10 @@ export class ValidatedGate implements SetupGate {
       queue.refuse(malformed, address, length);
       return false;
     }
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
       this.#pagesLookedAt += 1;
-      const refusal = frames.refusalFor(queue.domain.id, frame);
+      const refusal = pages.refusalFor(queue.domain.id, page);
       if (refusal !== undefined) {
         queue.refuse(refusal, address, length);
         return false;
@@ -135,15 +135,13 @@ export class ValidatedGate implements SetupGate {
   }
 
   #takePages(address: number, length: number): void {
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
-      this.#references.take(frame);
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#references.take(page);
   }
 
   #dropPages(address: number, length: number): void {
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
-      this.#references.drop(frame);
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#references.drop(page);
   }
 
   #armTimer(): void {

@@ -1,8 +1,8 @@
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import type { DomainId, FrameKind } from '../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { DomainId, PageKind } from '../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -77,15 +77,15 @@ export class DeviceExclusion implements Protection {
     }
     this.#assignUnits(host, driver, domains, maps);
     host.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += FRAME_BYTES)
-        this.#vectors[UNASSIGNED]?.permit(Math.floor(at / FRAME_BYTES));
+      for (let at = physical; at < physical + bytes; at += PAGE_BYTES)
+        this.#vectors[UNASSIGNED]?.permit(Math.floor(at / PAGE_BYTES));
       return physical;
     });
     driver.enable();
     driver.invalidate();
-    host.frames.observe({
-      given: (frames, owner, kind) => this.#given(frames, owner, kind),
-      taken: (frames, owner) => this.#taken(frames, owner),
+    host.pages.observe({
+      given: (pages, owner, kind) => this.#given(pages, owner, kind),
+      taken: (pages, owner) => this.#taken(pages, owner),
     });
   }
 
@@ -95,7 +95,7 @@ export class DeviceExclusion implements Protection {
     const guest = known ?? { domain: this.#leastShared(), ports: 0 };
     if (known === undefined) {
       this.#guests.set(domain.id, guest);
-      this.#given([...domain.ownedFrames], domain.id, 'guest');
+      this.#given([...domain.ownedPages], domain.id, 'guest');
     }
     guest.ports += 1;
     try {
@@ -146,10 +146,10 @@ export class DeviceExclusion implements Protection {
     this.#ports?.checkInvariants();
     for (const domain of parts.hypervisor.domains) {
       const own = this.#guests.get(domain.id)?.domain;
-      for (const frame of domain.ownedFrames)
+      for (const page of domain.ownedPages)
         for (const [number, vector] of this.#vectors.entries())
-          if (vector.excludes(frame) === (number === own))
-            throw new Error(`frame ${frame} of ${domain.name}: its bit for domain ${number} is wrong`);
+          if (vector.excludes(page) === (number === own))
+            throw new Error(`page ${page} of ${domain.name}: its bit for domain ${number} is wrong`);
     }
   }
 
@@ -190,19 +190,19 @@ export class DeviceExclusion implements Protection {
     return best;
   }
 
-  #given(frames: readonly number[], owner: DomainId, kind: FrameKind): void {
+  #given(pages: readonly number[], owner: DomainId, kind: PageKind): void {
     const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
     if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
-    for (const frame of frames) vector.permit(frame);
-    this.#changed(frames.length);
+    for (const page of pages) vector.permit(page);
+    this.#changed(pages.length);
   }
 
-  #taken(frames: readonly number[], owner: DomainId): void {
+  #taken(pages: readonly number[], owner: DomainId): void {
     const guest = this.#guests.get(owner);
     const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
     if (vector === undefined) return;
-    for (const frame of frames) vector.exclude(frame);
-    this.#changed(frames.length);
+    for (const page of pages) vector.exclude(page);
+    this.#changed(pages.length);
   }
 
   #changed(bits: number): void {
@@ -222,7 +222,7 @@ export class DeviceExclusion implements Protection {
     if (guest === undefined) return;
     guest.ports -= 1;
     if (guest.ports > 0) return;
-    this.#taken([...domain.ownedFrames], domain.id);
+    this.#taken([...domain.ownedPages], domain.id);
     this.#guests.delete(domain.id);
   }
 

@@ -1,6 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import {
   BASE,
   CAPABILITY_ID,
@@ -161,13 +161,13 @@ export class ExclusionUnit implements AccessGate {
     if ((low & BASE.VALID) === 0) return false;
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if (address >= coverage) return (low & BASE.PROTECT_BEYOND) !== 0;
-    const frame = Math.floor(address / FRAME_BYTES);
+    const page = Math.floor(address / PAGE_BYTES);
     const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
-    return this.#bit(domain, base, frame);
+    return this.#bit(domain, base, page);
   }
 
-  #bit(domain: number, base: number, frame: number): boolean {
-    const line = Math.floor(frame / (LINE_BYTES * 8));
+  #bit(domain: number, base: number, page: number): boolean {
+    const line = Math.floor(page / (LINE_BYTES * 8));
     const entry = (line ^ (domain * 5)) & (this.options.cacheLines - 1);
     const tag = line * 64 + domain;
     const at = entry * LINE_WORDS;
@@ -179,7 +179,7 @@ export class ExclusionUnit implements AccessGate {
         this.#cacheWords[at + word] = this.#memory.readU32(address + word * 4);
       this.#cacheTag[entry] = tag;
     }
-    const within = frame % (LINE_BYTES * 8);
+    const within = page % (LINE_BYTES * 8);
     return (((this.#cacheWords[at + (within >>> 5)] ?? 0) >>> (within & 31)) & 1) === 1;
   }
 

@@ -1,11 +1,11 @@
-import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** What one table covers at size 0, bytes. */
 const LEAST_COVERAGE = 2 ** 32;
 
 /**
- * One exclusion vector in memory: a bit a 4 KB page, set = neither read nor write. Byte is frame / 8, bit is
- * frame mod 8. 4 GB take 128 KB.
+ * One exclusion vector in memory: a bit a 4 KB page, set = neither read nor write. Byte is page / 8, bit is
+ * page mod 8. 4 GB take 128 KB.
  */
 export class ExclusionVector {
   /** Physical address of the table, a multiple of 4 KB. */
@@ -24,7 +24,7 @@ export class ExclusionVector {
 
   /** Bytes of a table of a size. */
   static bytes(size: number): number {
-    return (LEAST_COVERAGE * 2 ** size) / FRAME_BYTES / 8;
+    return (LEAST_COVERAGE * 2 ** size) / PAGE_BYTES / 8;
   }
 
   /** Smallest size that covers that much memory. */
@@ -32,21 +32,21 @@ export class ExclusionVector {
     return Math.max(0, Math.ceil(Math.log2(memoryBytes / LEAST_COVERAGE)));
   }
 
-  exclude(frame: number): void {
-    const address = this.#wordOf(frame);
-    this.#memory.writeU32(address, this.#memory.readU32(address) | (1 << (frame & 31)));
+  exclude(page: number): void {
+    const address = this.#wordOf(page);
+    this.#memory.writeU32(address, this.#memory.readU32(address) | (1 << (page & 31)));
   }
 
-  permit(frame: number): void {
-    const address = this.#wordOf(frame);
-    this.#memory.writeU32(address, this.#memory.readU32(address) & ~(1 << (frame & 31)));
+  permit(page: number): void {
+    const address = this.#wordOf(page);
+    this.#memory.writeU32(address, this.#memory.readU32(address) & ~(1 << (page & 31)));
   }
 
-  excludes(frame: number): boolean {
-    return ((this.#memory.readU32(this.#wordOf(frame)) >>> (frame & 31)) & 1) === 1;
+  excludes(page: number): boolean {
+    return ((this.#memory.readU32(this.#wordOf(page)) >>> (page & 31)) & 1) === 1;
   }
 
-  #wordOf(frame: number): number {
-    return this.base + Math.floor(frame / 32) * 4;
+  #wordOf(page: number): number {
+    return this.base + Math.floor(page / 32) * 4;
   }
 }

@@ -1,5 +1,5 @@
 import type { HostParts } from '../../host-parts.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import type { BackEndFaults } from './back-end-faults.js';
 import { BackReceive, type Delivery } from './back-receive.js';
@@ -19,7 +19,7 @@ export class BackEnd implements BackEndFaults {
   readonly #parts: HostParts;
   readonly #transmit: BackTransmit;
   readonly #receive: BackReceive;
-  readonly #sharedFrames: readonly number[];
+  readonly #sharedPages: readonly number[];
   #tell = false;
   #refused = 0;
   #closed = false;
@@ -30,8 +30,8 @@ export class BackEnd implements BackEndFaults {
     this.front = front;
     this.#transmit = new BackTransmit(front.transmit.shared, front.grants, grants, this);
     this.#receive = new BackReceive(parts, front.receive.shared, front.grants, grants, this);
-    this.#sharedFrames = [...front.transmit.ringFrames, ...front.receive.ringFrames, ...front.grants.frames];
-    for (const frame of this.#sharedFrames) parts.frames.pin(frame);
+    this.#sharedPages = [...front.transmit.ringFrames, ...front.receive.ringFrames, ...front.grants.pages];
+    for (const frame of this.#sharedPages) parts.pages.pin(frame);
   }
 
   get mac(): number {
@@ -47,8 +47,8 @@ export class BackEnd implements BackEndFaults {
   }
 
   /** Frames of guest memory that this end keeps pinned. */
-  get pinnedFrames(): number {
-    return this.#closed ? 0 : this.#sharedFrames.length;
+  get pinnedPages(): number {
+    return this.#closed ? 0 : this.#sharedPages.length;
   }
 
   /** Requests that were turned away. */
@@ -106,7 +106,7 @@ export class BackEnd implements BackEndFaults {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const frame of this.#sharedFrames) this.#parts.frames.unpin(frame);
+    for (const frame of this.#sharedPages) this.#parts.pages.unpin(frame);
   }
 
   report(refusal: SetupRefusal, direction: 'transmit' | 'receive', reference: number, length: number): void {
@@ -114,7 +114,7 @@ export class BackEnd implements BackEndFaults {
     const { domain, grants, context } = this.front;
     const { hypervisor, kernel } = this.#parts;
     // A request has no address of its own; its grant names a frame, if there is one.
-    const address = grants.flags(reference) === 0 ? 0 : grants.frame(reference) * FRAME_BYTES;
+    const address = grants.flags(reference) === 0 ? 0 : grants.page(reference) * PAGE_BYTES;
     const fault = { domain: domain.id, direction, refusal, address, length, atNs: kernel.nowNs };
     hypervisor.reportSetupFault(domain, context, fault);
   }

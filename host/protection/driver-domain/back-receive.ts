@@ -1,6 +1,6 @@
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import type { HostParts } from '../../host-parts.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
 import type { FrameParts } from './frame-parts.js';
@@ -95,7 +95,7 @@ export class BackReceive {
   #objection(index: number): SetupRefusal | undefined {
     const ring = this.#ring;
     const length = ring.length(index);
-    const pages = Math.ceil(((ring.offset(index) % FRAME_BYTES) + length) / FRAME_BYTES);
+    const pages = Math.ceil(((ring.offset(index) % PAGE_BYTES) + length) / PAGE_BYTES);
     if (length === 0 || pages > PAGES_PER_SLOT) return 'bad-length';
     for (let page = 0; page < pages; page += 1)
       if (this.#grants.validate(this.#table, ring.word(index) + page, true) < 0) return this.#grants.refusal;
@@ -115,7 +115,7 @@ export class BackReceive {
       if (index === producer || plan.count === MAX_CHAIN || this.#objection(index) !== undefined)
         return false;
       plan.references[plan.count] = ring.word(index);
-      plan.offsets[plan.count] = ring.offset(index) % FRAME_BYTES;
+      plan.offsets[plan.count] = ring.offset(index) % PAGE_BYTES;
       plan.lengths[plan.count] = ring.length(index);
       plan.count += 1;
       left -= ring.length(index);
@@ -128,10 +128,10 @@ export class BackReceive {
     const plan = this.#chosen;
     if (plan.count !== source.count) return false;
     for (let piece = 0; piece < source.count; piece += 1) {
-      if ((source.addresses[piece] ?? 0) % FRAME_BYTES !== 0) return false;
-      if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== FRAME_BYTES) return false;
-      const frame = this.#table.frame(plan.references[piece] ?? 0);
-      if (this.#parts.frames.count(frame) > 0) return false;
+      if ((source.addresses[piece] ?? 0) % PAGE_BYTES !== 0) return false;
+      if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== PAGE_BYTES) return false;
+      const frame = this.#table.page(plan.references[piece] ?? 0);
+      if (this.#parts.pages.count(frame) > 0) return false;
     }
     return true;
   }
@@ -143,9 +143,9 @@ export class BackReceive {
       const address = source.addresses[piece] ?? 0;
       const length = source.lengths[piece] ?? 0;
       // What earlier frames left on the page is not this guest's to see.
-      memory.fill(address + length, FRAME_BYTES - length, 0);
-      processor.charge('clearByte', FRAME_BYTES - length);
-      const given = address / FRAME_BYTES;
+      memory.fill(address + length, PAGE_BYTES - length, 0);
+      processor.charge('clearByte', PAGE_BYTES - length);
+      const given = address / PAGE_BYTES;
       const taken = this.#grants.flip(this.#table, this.#chosen.references[piece] ?? 0, given);
       if (taken < 0) return this.#cutShort();
       source.exchanged[piece] = taken;
@@ -163,12 +163,12 @@ export class BackReceive {
       const room = Math.min(left, plan.lengths[step] ?? 0);
       const offset = plan.offsets[step] ?? 0;
       const first = plan.references[step] ?? 0;
-      const frame = this.#table.frame(first);
+      const frame = this.#table.page(first);
       for (let done = 0; done < room; ) {
-        const at = (offset + done) % FRAME_BYTES;
-        const run = Math.min(room - done, (source.lengths[piece] ?? 0) - within, FRAME_BYTES - at);
+        const at = (offset + done) % PAGE_BYTES;
+        const run = Math.min(room - done, (source.lengths[piece] ?? 0) - within, PAGE_BYTES - at);
         const from = (source.addresses[piece] ?? 0) + within;
-        const reference = first + Math.floor((offset + done) / FRAME_BYTES);
+        const reference = first + Math.floor((offset + done) / PAGE_BYTES);
         if (!this.#grants.copyIn(this.#table, reference, at, run, from)) return this.#cutShort();
         done += run;
         within += run;

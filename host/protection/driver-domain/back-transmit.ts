@@ -1,5 +1,5 @@
 import { FLAG_DONE, FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../nic/descriptor.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
@@ -111,10 +111,10 @@ export class BackTransmit {
   #take(index: number, target: FrameParts, staging: number | undefined): SetupRefusal | undefined {
     const ring = this.#ring;
     let reference = ring.word(index);
-    let offset = ring.offset(index) % FRAME_BYTES;
+    let offset = ring.offset(index) % PAGE_BYTES;
     let left = ring.length(index);
     for (; left > 0; reference += 1) {
-      const piece = Math.min(left, FRAME_BYTES - offset);
+      const piece = Math.min(left, PAGE_BYTES - offset);
       if (staging !== undefined) {
         const at = staging + target.total;
         if (!this.#grants.copyOut(this.#table, reference, offset, piece, at)) return this.#grants.refusal;
@@ -123,7 +123,7 @@ export class BackTransmit {
         if (target.full) return 'bad-length';
         const frame = this.#grants.map(this.#table, reference, false);
         if (frame < 0) return this.#grants.refusal;
-        target.add(frame * FRAME_BYTES + offset, piece, frame);
+        target.add(frame * PAGE_BYTES + offset, piece, frame);
       }
       left -= piece;
       offset = 0;

@@ -166,10 +166,10 @@ export class DriverDomain implements Protection {
     device.checkInvariants();
     let pinned = device.mappedInFlight;
     for (const backEnd of service.backEnds) {
-      pinned += backEnd.pinnedFrames;
+      pinned += backEnd.pinnedPages;
       backEnd.front.checkInvariants();
     }
-    const { pinsTaken, pinsReleased } = host.frames;
+    const { pinsTaken, pinsReleased } = host.pages;
     if (pinsTaken - pinsReleased !== pinned)
       throw new Error(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
   }

@@ -1,4 +1,4 @@
-import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** No page is mapped for this piece, or no page has taken its place. */
 export const NO_FRAME = -1;
@@ -48,8 +48,8 @@ export class FrameParts {
     let at = address;
     let left = length;
     while (left > 0) {
-      const piece = Math.min(left, FRAME_BYTES - (at % FRAME_BYTES));
-      if (this.count === 0 || at % FRAME_BYTES === 0) {
+      const piece = Math.min(left, PAGE_BYTES - (at % PAGE_BYTES));
+      if (this.count === 0 || at % PAGE_BYTES === 0) {
         this.add(at, piece);
       } else {
         this.lengths[this.count - 1] = (this.lengths[this.count - 1] ?? 0) + piece;

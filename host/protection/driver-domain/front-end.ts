@@ -1,7 +1,7 @@
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { EventChannel } from '../../hypervisor/event-channel.js';
-import type { DomainId } from '../../memory/frame-table.js';
+import type { DomainId } from '../../memory/page-ownership.js';
 import { requireSlots } from '../context-queue.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { FrontQueue, PAGES_PER_SLOT } from './front-queue.js';
@@ -44,7 +44,7 @@ export class FrontEnd implements GuestPort {
     requireSlots('transmit', options.transmitSlots);
     requireSlots('receive', options.receiveSlots);
     const slots = options.transmitSlots + options.receiveSlots;
-    const before = new Set(domain.ownedFrames);
+    const before = new Set(domain.ownedPages);
     try {
       this.grants = new GrantTable(parts.memory, domain, slots * PAGES_PER_SLOT);
       const shared = { domain, grants: this.grants, grantee: line.grantee };
@@ -64,7 +64,7 @@ export class FrontEnd implements GuestPort {
         notify: () => {},
       });
     } catch (error) {
-      for (const frame of [...domain.ownedFrames]) if (!before.has(frame)) domain.release(frame);
+      for (const frame of [...domain.ownedPages]) if (!before.has(frame)) domain.release(frame);
       throw error;
     }
     this.#channel = parts.hypervisor.openChannel(domain, () => this.#onEvent());

@@ -1,19 +1,19 @@
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import type { DomainId } from '../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { DomainId } from '../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { requireSlots } from '../context-queue.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from '../guest-port.js';
 import type { GrantTable } from './grant-table.js';
 import { SharedRing, sharedRingBytes } from './shared-ring.js';
 
 /** Pages that one buffer may touch, and so references of a slot. */
-export const PAGES_PER_SLOT = Math.ceil((MAX_FRAME_BYTES - 1) / FRAME_BYTES) + 1;
+export const PAGES_PER_SLOT = Math.ceil((MAX_FRAME_BYTES - 1) / PAGE_BYTES) + 1;
 /** Frame numbers have 32 bits in a grant. */
-const ADDRESS_LIMIT = 2 ** 32 * FRAME_BYTES;
+const ADDRESS_LIMIT = 2 ** 32 * PAGE_BYTES;
 /** Longest buffer that a request can describe wherever in a page it starts, bytes. */
-const MAX_REQUEST_BYTES = (PAGES_PER_SLOT - 1) * FRAME_BYTES;
+const MAX_REQUEST_BYTES = (PAGES_PER_SLOT - 1) * PAGE_BYTES;
 
 /** What a front queue needs from its front end. */
 export interface FrontQueuePlan {
@@ -56,8 +56,8 @@ export class FrontQueue implements PortQueue {
     this.#parts = parts;
     this.plan = plan;
     this.slots = plan.slots;
-    this.#ringFrames = plan.domain.allocate(sharedRingBytes(plan.slots) / FRAME_BYTES, true);
-    this.shared = new SharedRing(parts.memory, (this.#ringFrames[0] ?? 0) * FRAME_BYTES, plan.slots);
+    this.#ringFrames = plan.domain.allocate(sharedRingBytes(plan.slots) / PAGE_BYTES, true);
+    this.shared = new SharedRing(parts.memory, (this.#ringFrames[0] ?? 0) * PAGE_BYTES, plan.slots);
     this.shared.reset();
     this.#pages = new Uint8Array(plan.slots);
   }
@@ -125,7 +125,7 @@ export class FrontQueue implements PortQueue {
   }
 
   completedAddress(index: number): number {
-    return this.#closed ? 0 : this.shared.word(index) * FRAME_BYTES + this.shared.offset(index);
+    return this.#closed ? 0 : this.shared.word(index) * PAGE_BYTES + this.shared.offset(index);
   }
 
   finish(consumer: number): void {
@@ -180,9 +180,9 @@ export class FrontQueue implements PortQueue {
 
   #request(address: number, length: number, flags: number): void {
     const index = this.#producer;
-    const offset = address % FRAME_BYTES;
-    const frame = (address - offset) / FRAME_BYTES;
-    const pages = Math.ceil((offset + length) / FRAME_BYTES);
+    const offset = address % PAGE_BYTES;
+    const frame = (address - offset) / PAGE_BYTES;
+    const pages = Math.ceil((offset + length) / PAGE_BYTES);
     const first = this.#referenceOf(index);
     const { grants, grantee, direction, domain } = this.plan;
     for (let page = 0; page < pages; page += 1)

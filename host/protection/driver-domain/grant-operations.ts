@@ -1,6 +1,6 @@
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { GRANT_PERMIT, GRANT_READ_ONLY, type GrantTable } from './grant-table.js';
 
@@ -58,44 +58,44 @@ export class GrantOperations {
     if ((flags & GRANT_PERMIT) === 0 || table.grantee(reference) !== this.#user.id)
       return this.#refuse('bad-grant');
     if (write && (flags & GRANT_READ_ONLY) !== 0) return this.#refuse('bad-grant');
-    const frame = table.frame(reference);
-    const refusal = this.#parts.frames.refusalFor(table.domain.id, frame);
-    return refusal === undefined ? frame : this.#refuse(refusal);
+    const page = table.page(reference);
+    const refusal = this.#parts.pages.refusalFor(table.domain.id, page);
+    return refusal === undefined ? page : this.#refuse(refusal);
   }
 
   /** Copies from a granted page to the driver domain. False when refused. */
   copyOut(table: GrantTable, reference: number, offset: number, length: number, target: number): boolean {
-    const frame = this.#enter(table, reference, false);
-    if (frame < 0) return false;
-    this.#parts.memory.copy(frame * FRAME_BYTES + offset, target, length);
+    const page = this.#enter(table, reference, false);
+    if (page < 0) return false;
+    this.#parts.memory.copy(page * PAGE_BYTES + offset, target, length);
     this.#chargeCopy(length);
     return true;
   }
 
   /** Copies from memory of the driver domain to a granted page. False when refused. */
   copyIn(table: GrantTable, reference: number, offset: number, length: number, source: number): boolean {
-    const frame = this.#enter(table, reference, true);
-    if (frame < 0) return false;
-    this.#parts.memory.copy(source, frame * FRAME_BYTES + offset, length);
+    const page = this.#enter(table, reference, true);
+    if (page < 0) return false;
+    this.#parts.memory.copy(source, page * PAGE_BYTES + offset, length);
     this.#chargeCopy(length);
     return true;
   }
 
   /** Maps a granted page into the driver domain, which pins it. The frame, or -1. */
   map(table: GrantTable, reference: number, write: boolean): number {
-    const frame = this.#enter(table, reference, write);
-    if (frame < 0) return -1;
+    const page = this.#enter(table, reference, write);
+    if (page < 0) return -1;
     this.#parts.processor.chargeParty(this.#payer, 'grantMap');
-    this.#parts.frames.pin(frame);
+    this.#parts.pages.pin(page);
     this.#maps += 1;
-    return frame;
+    return page;
   }
 
   /** Ends a mapping. */
-  unmap(frame: number): void {
+  unmap(page: number): void {
     this.#call();
     this.#parts.processor.chargeParty(this.#payer, 'grantUnmap');
-    this.#parts.frames.unpin(frame);
+    this.#parts.pages.unpin(page);
     this.#unmaps += 1;
   }
 
@@ -106,14 +106,14 @@ export class GrantOperations {
   flip(table: GrantTable, reference: number, given: number): number {
     const taken = this.#enter(table, reference, true);
     if (taken < 0) return -1;
-    const { frames, processor } = this.#parts;
+    const { pages, processor } = this.#parts;
     const guest = table.domain;
-    if (frames.count(taken) > 0 || frames.count(given) > 0) return this.#refuse('pinned');
+    if (pages.count(taken) > 0 || pages.count(given) > 0) return this.#refuse('pinned');
     for (const outcome of [
-      frames.transfer(guest.id, this.#user.id, taken),
-      frames.transfer(this.#user.id, guest.id, given),
+      pages.transfer(guest.id, this.#user.id, taken),
+      pages.transfer(this.#user.id, guest.id, given),
     ])
-      if (!outcome.ok) throw new Error(`frame ${outcome.frame} cannot be flipped: ${outcome.refusal}`);
+      if (!outcome.ok) throw new Error(`frame ${outcome.page} cannot be flipped: ${outcome.refusal}`);
     guest.forget(taken);
     this.#user.adopt(taken);
     this.#user.forget(given);

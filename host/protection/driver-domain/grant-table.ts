@@ -1,6 +1,6 @@
 import type { Domain } from '../../hypervisor/domain.js';
-import type { DomainId } from '../../memory/frame-table.js';
-import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import type { DomainId } from '../../memory/page-ownership.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** An entry, little-endian, as version 1 of Xen's grant tables: flags (2), domain (2), frame (4). */
 export const GRANT_ENTRY_BYTES = 8;
@@ -20,20 +20,20 @@ export class GrantTable {
   readonly base: number;
   readonly #memory: PhysicalMemory;
   /** Frames that hold it. */
-  readonly frames: readonly number[];
+  readonly pages: readonly number[];
 
   /** Takes memory of the guest. @throws RangeError when there is none. */
   constructor(memory: PhysicalMemory, domain: Domain, entries: number) {
     this.#memory = memory;
     this.domain = domain;
     this.entries = entries;
-    this.frames = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / FRAME_BYTES), true);
-    this.base = (this.frames[0] ?? 0) * FRAME_BYTES;
+    this.pages = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / PAGE_BYTES), true);
+    this.base = (this.pages[0] ?? 0) * PAGE_BYTES;
   }
 
   /** The guest lets `to` reach a frame under this reference. */
-  grant(reference: number, to: DomainId, frame: number, readOnly: boolean): void {
-    this.#memory.writeU32(this.#at(reference) + 4, frame);
+  grant(reference: number, to: DomainId, page: number, readOnly: boolean): void {
+    this.#memory.writeU32(this.#at(reference) + 4, page);
     this.#memory.writeU32(this.#at(reference), GRANT_PERMIT | (readOnly ? GRANT_READ_ONLY : 0) | (to << 16));
   }
 
@@ -52,13 +52,13 @@ export class GrantTable {
     return this.#memory.readU32(this.#at(reference)) >>> 16;
   }
 
-  frame(reference: number): number {
+  page(reference: number): number {
     return this.#memory.readU32(this.#at(reference) + 4);
   }
 
   /** Gives its memory back. */
   free(): void {
-    for (const frame of this.frames) this.domain.release(frame);
+    for (const page of this.pages) this.domain.release(page);
   }
 
   #holds(reference: number): boolean {

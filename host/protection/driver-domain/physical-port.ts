@@ -1,13 +1,13 @@
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import { BufferBatch } from '../guest-port.js';
 import { UnmannedGate } from '../unmanned-gate.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
 
-const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / FRAME_BYTES) * FRAME_BYTES;
+const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
 /** Nobody waits for this slot's completion. */
 const NOBODY = -1;
 
@@ -61,7 +61,7 @@ export class PhysicalPort {
     const buffers = staged ? slots : 0;
     this.#staging = Array.from(
       { length: buffers },
-      () => (domain.allocate(STAGING_BYTES / FRAME_BYTES, true)[0] ?? 0) * FRAME_BYTES,
+      () => (domain.allocate(STAGING_BYTES / PAGE_BYTES, true)[0] ?? 0) * PAGE_BYTES,
     );
     this.#receivePages = domain.allocate(slots);
     this.#batch = new BufferBatch(slots);
@@ -162,7 +162,7 @@ export class PhysicalPort {
       for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
         if (this.#received === consumer) throw new Error('the NIC reported half a frame');
         const page = this.#receivePages[this.#received & mask] ?? 0;
-        parts.add(page * FRAME_BYTES, receive.completedLength(this.#received));
+        parts.add(page * PAGE_BYTES, receive.completedLength(this.#received));
         flags = receive.completedFlags(this.#received);
         this.#received = (this.#received + 1) >>> 0;
       }
@@ -180,10 +180,10 @@ export class PhysicalPort {
 
   /** Throws when a page that the NIC may write is not the driver domain's any more. */
   checkInvariants(): void {
-    const { frames } = this.#parts;
+    const { pages } = this.#parts;
     for (const page of this.#receivePages) {
-      if (frames.owner(page) !== this.port.domain.id || frames.isReleasing(page))
-        throw new Error(`receive page ${page} belongs to domain ${frames.owner(page)}`);
+      if (pages.owner(page) !== this.port.domain.id || pages.isReleasing(page))
+        throw new Error(`receive page ${page} belongs to domain ${pages.owner(page)}`);
     }
   }
 
@@ -195,7 +195,7 @@ export class PhysicalPort {
     this.#batch.clear();
     for (let step = 0; step < free; step += 1) {
       const page = this.#receivePages[(receive.producer + step) & (this.slots - 1)] ?? 0;
-      this.#batch.add(page * FRAME_BYTES, FRAME_BYTES, 0);
+      this.#batch.add(page * PAGE_BYTES, PAGE_BYTES, 0);
     }
     this.#parts.processor.charge('refillBuffer', free);
     receive.post(this.#batch);

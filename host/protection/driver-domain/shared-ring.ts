@@ -1,4 +1,4 @@
-import { FRAME_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** Bytes before the first slot: request producer, request event, response producer, response event. */
 const HEADER_BYTES = 64;
@@ -21,7 +21,7 @@ const SLOT_BYTES = 16;
 
 /** Bytes of a ring with so many slots, whole pages. */
 export function sharedRingBytes(slots: number): number {
-  return Math.ceil((HEADER_BYTES + slots * SLOT_BYTES) / FRAME_BYTES) * FRAME_BYTES;
+  return Math.ceil((HEADER_BYTES + slots * SLOT_BYTES) / PAGE_BYTES) * PAGE_BYTES;
 }
 
 /**

@@ -10,7 +10,7 @@ import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
 import { TranslationTiming } from '../../iommu/timing/translation-timing.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { FaultShelf } from './fault-shelf.js';
 import type {
   IommuCounters,
@@ -21,7 +21,7 @@ import type {
 } from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
-import { TableFrames } from './table-frames.js';
+import { TablePages } from './table-pages.js';
 import { UnitQueue } from './unit-queue.js';
 
 /** Register offsets of AMD-Vi, as a driver knows them. */
@@ -51,7 +51,7 @@ export class AmdviDriver implements IommuDriver {
   readonly unit: AmdviUnit;
   readonly timing: TranslationTiming;
   readonly gate: IommuGate;
-  readonly tableFrames: TableFrames;
+  readonly tablePages: TablePages;
   readonly cachingMode = false;
   readonly #parts: HostParts;
   readonly #devices: DeviceTable;
@@ -64,7 +64,7 @@ export class AmdviDriver implements IommuDriver {
   constructor(parts: HostParts, options: IommuDriverOptions) {
     this.#parts = parts;
     const { hypervisor, memory, kernel } = parts;
-    this.tableFrames = new TableFrames(hypervisor);
+    this.tablePages = new TablePages(hypervisor);
     this.#shelf = new FaultShelf(parts, () => this.#readEvents());
     let unit: AmdviUnit | undefined;
     const walker: TableWalker = { walk: (id, iova, write, out) => unit?.walk(id, iova, write, out) };
@@ -72,7 +72,7 @@ export class AmdviDriver implements IommuDriver {
     unit = new AmdviUnit({
       kernel,
       memory,
-      reachable: (address) => memory.contains(address, FRAME_BYTES),
+      reachable: (address) => memory.contains(address, PAGE_BYTES),
       sink: this.timing,
       interrupts: {
         raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#shelf.onInterrupt()),
@@ -129,7 +129,7 @@ export class AmdviDriver implements IommuDriver {
   }
 
   createTables(): RadixTable {
-    return createPageTable(this.#parts.memory, this.tableFrames, LEVELS);
+    return createPageTable(this.#parts.memory, this.tablePages, LEVELS);
   }
 
   attach(requesterId: number, domainId: number, tables: RadixTable): void {
@@ -157,20 +157,20 @@ export class AmdviDriver implements IommuDriver {
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    frame = 0,
+    page = 0,
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const sizeBits = 12 + orderOf(pages);
     const bytes = 2 ** sizeBits;
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = iova - (iova % bytes); address < iova + pages * FRAME_BYTES; address += bytes) {
+    for (let address = iova - (iova % bytes); address < iova + pages * PAGE_BYTES; address += bytes) {
       this.#queue.submit(
         { type: 'invalidate-pages', domainId, address, sizeBits, directories: !leafOnly },
         takesNs,
       );
     }
     this.#invalidations += 1;
-    this.#queue.wait(done, iova, pages, frame);
+    this.#queue.wait(done, iova, pages, page);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {
@@ -201,7 +201,7 @@ export class AmdviDriver implements IommuDriver {
       faultsCompressed: 0,
       faultsDropped: lost,
       faultsRead: this.#shelf.read,
-      tablePages: this.tableFrames.used,
+      tablePages: this.tablePages.used,
     };
   }
 
@@ -215,10 +215,7 @@ export class AmdviDriver implements IommuDriver {
   #program(): void {
     const { registers } = this.unit;
     const ring = (base: number, log2: number) => BigInt(base) | (BigInt(log2) << 56n);
-    registers.write64(
-      DEVICE_TABLE_BASE,
-      BigInt(this.#devices.address + DEVICE_TABLE_BYTES / FRAME_BYTES - 1),
-    );
+    registers.write64(DEVICE_TABLE_BASE, BigInt(this.#devices.address + DEVICE_TABLE_BYTES / PAGE_BYTES - 1));
     registers.write64(COMMAND_BASE, ring(this.#commandBase, COMMANDS_LOG2));
     registers.write64(EVENT_BASE, ring(this.#eventBase, EVENTS_LOG2));
     registers.write32(CONTROL_OFFSET, ON | CONTROL.EVENT_LOG_EN);

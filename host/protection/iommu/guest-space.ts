@@ -1,8 +1,8 @@
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { READ, WRITE } from '../../iommu/radix-table.js';
-import type { FrameRefusal } from '../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { PageRefusal } from '../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';
 import type { IommuDriver, WhenReported } from './iommu-driver.js';
@@ -21,8 +21,8 @@ export interface SpaceCounters {
 }
 
 /**
- * One guest's share of an I/O address space: what is mapped for it, and the references that keep mapped frames from
- * being given away. A frame is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
+ * One guest's share of an I/O address space: what is mapped for it, and the references that keep mapped pages from
+ * being given away. A page is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
  * it any more (a strategy that unpins earlier says so, and why).
  */
 export class GuestSpace {
@@ -34,7 +34,7 @@ export class GuestSpace {
   readonly #payer: number;
   readonly #atEnd: (() => void)[] = [];
   #pinned = 0;
-  #rings: { readonly iova: number; readonly frame: number; readonly pages: number } | undefined;
+  #rings: { readonly iova: number; readonly firstPage: number; readonly pages: number } | undefined;
 
   constructor(parts: HostParts, driver: IommuDriver, domain: Domain, address: AddressSpace) {
     this.parts = parts;
@@ -44,7 +44,7 @@ export class GuestSpace {
     this.#payer = parts.hypervisor.party;
   }
 
-  /** References that the space holds on frames. */
+  /** References that the space holds on pages. */
   get pinned(): number {
     return this.#pinned;
   }
@@ -55,31 +55,31 @@ export class GuestSpace {
   }
 
   /** Why the guest may not have these bytes mapped; undefined when it may. Charges the look at each page. */
-  refusalFor(address: number, length: number): FrameRefusal | 'bad-length' | undefined {
+  refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
       this.parts.processor.chargeParty(this.#payer, 'validatePage');
-      const refusal = this.parts.frames.refusalFor(this.domain.id, frame);
+      const refusal = this.parts.pages.refusalFor(this.domain.id, page);
       if (refusal !== undefined) return refusal;
     }
     return undefined;
   }
 
-  /** Maps one page and pins its frame. Throws when it is mapped: the strategies keep count. */
-  map(iova: number, frame: number, permissions: number): void {
-    this.#write(iova, frame, 1, permissions);
+  /** Maps one page and pins its page. Throws when it is mapped: the strategies keep count. */
+  map(iova: number, page: number, permissions: number): void {
+    this.#write(iova, page, 1, permissions);
   }
 
-  /** Maps frames that follow each other, in large pages where both addresses are aligned for one. */
-  mapRange(iova: number, firstFrame: number, pages: number, permissions: number): void {
-    this.#byUnit(iova, firstFrame, pages, (at, frame, unit) => this.#write(at, frame, unit, permissions));
+  /** Maps pages that follow each other, in large pages where both addresses are aligned for one. */
+  mapRange(iova: number, firstPage: number, pages: number, permissions: number): void {
+    this.#byUnit(iova, firstPage, pages, (at, page, unit) => this.#write(at, page, unit, permissions));
   }
 
-  /** Takes pages that `map` mapped out of the tables. Caches may still know them, so frames stay pinned until `unpin`. */
+  /** Takes pages that `map` mapped out of the tables. Caches may still know them, so pages stay pinned until `unpin`. */
   clear(iova: number, pages: number): void {
-    if (this.address.tables.unmap(iova, pages * FRAME_BYTES) > 0) {
+    if (this.address.tables.unmap(iova, pages * PAGE_BYTES) > 0) {
       // Caches may point at a table that was given back; only ranges that no unmap here has could do that.
       throw new Error(`unmapping ${pages} pages at 0x${iova.toString(16)} gave a table page back`);
     }
@@ -87,24 +87,24 @@ export class GuestSpace {
   }
 
   /** Takes out what one `mapRange` with the same arguments mapped. */
-  clearRange(iova: number, firstFrame: number, pages: number): void {
-    this.#byUnit(iova, firstFrame, pages, (at, _frame, unit) => {
-      this.address.tables.unmap(at, unit * FRAME_BYTES);
+  clearRange(iova: number, firstPage: number, pages: number): void {
+    this.#byUnit(iova, firstPage, pages, (at, _page, unit) => {
+      this.address.tables.unmap(at, unit * PAGE_BYTES);
       this.#countUnmapped(unit, 1);
     });
   }
 
-  /** No cache knows these frames any more. */
-  unpin(firstFrame: number, pages: number): void {
-    for (let frame = firstFrame; frame < firstFrame + pages; frame += 1) this.parts.frames.unpin(frame);
+  /** No cache knows these pages any more. */
+  unpin(firstPage: number, pages: number): void {
+    for (let page = firstPage; page < firstPage + pages; page += 1) this.parts.pages.unpin(page);
     this.#pinned -= pages;
     this.parts.processor.chargeParty(this.#payer, 'unpinPage', pages);
   }
 
-  /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `frame`. */
-  invalidate(iova: number, pages: number, leafOnly: boolean, done: WhenReported, frame = 0): void {
+  /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `page`. */
+  invalidate(iova: number, pages: number, leafOnly: boolean, done: WhenReported, page = 0): void {
     this.counters.flushes += 1;
-    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done, frame);
+    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done, page);
   }
 
   /** Likewise for everything of the domain. */
@@ -126,12 +126,13 @@ export class GuestSpace {
    * Returns the address for the device.
    */
   mapRings(physical: number, bytes: number): number {
-    const frame = physical / FRAME_BYTES;
-    const pages = bytes / FRAME_BYTES;
+    const firstPage = physical / PAGE_BYTES;
+    const pages = bytes / PAGE_BYTES;
     const iova = this.address.iovas.allocate(pages);
     if (iova < 0) throw new Error('no I/O virtual address left for rings');
-    for (let page = 0; page < pages; page += 1) this.map(iova + page * FRAME_BYTES, frame + page, READ_WRITE);
-    this.#rings = { iova, frame, pages };
+    for (let page = 0; page < pages; page += 1)
+      this.map(iova + page * PAGE_BYTES, firstPage + page, READ_WRITE);
+    this.#rings = { iova, firstPage, pages };
     this.announce();
     return iova;
   }
@@ -141,9 +142,9 @@ export class GuestSpace {
     const rings = this.#rings;
     if (rings === undefined) return;
     this.#rings = undefined;
-    for (let page = 0; page < rings.pages; page += 1) this.clear(rings.iova + page * FRAME_BYTES, 1);
+    for (let page = 0; page < rings.pages; page += 1) this.clear(rings.iova + page * PAGE_BYTES, 1);
     this.whenGone(() => {
-      this.unpin(rings.frame, rings.pages);
+      this.unpin(rings.firstPage, rings.pages);
       this.address.iovas.free(rings.iova, rings.pages);
     });
   }
@@ -163,11 +164,11 @@ export class GuestSpace {
     if (this.#pinned < 0) throw new Error('a space has given up more references than it took');
   }
 
-  #write(iova: number, frame: number, pages: number, permissions: number): void {
+  #write(iova: number, pageNumber: number, pages: number, permissions: number): void {
     const pageBits = pages === LARGE_PAGES ? 21 : 12;
-    const outcome = this.address.tables.map(iova, frame * FRAME_BYTES, pageBits, permissions);
+    const outcome = this.address.tables.map(iova, pageNumber * PAGE_BYTES, pageBits, permissions);
     if (outcome !== 'mapped') throw new Error(`mapping of 0x${iova.toString(16)}: ${outcome}`);
-    for (let page = 0; page < pages; page += 1) this.parts.frames.pin(frame + page);
+    for (let page = 0; page < pages; page += 1) this.parts.pages.pin(pageNumber + page);
     this.#pinned += pages;
     this.counters.mapped += pages;
     this.parts.processor.chargeParty(this.#payer, 'mapPage');
@@ -182,15 +183,15 @@ export class GuestSpace {
 
   #byUnit(
     iova: number,
-    firstFrame: number,
+    firstPage: number,
     pages: number,
-    each: (iova: number, frame: number, pages: number) => void,
+    each: (iova: number, pageNumber: number, pages: number) => void,
   ): void {
-    const alike = (iova / FRAME_BYTES - firstFrame) % LARGE_PAGES === 0;
+    const alike = (iova / PAGE_BYTES - firstPage) % LARGE_PAGES === 0;
     for (let page = 0; page < pages; ) {
-      const large = alike && (firstFrame + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
+      const large = alike && (firstPage + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
       const unit = large ? LARGE_PAGES : 1;
-      each(iova + page * FRAME_BYTES, firstFrame + page, unit);
+      each(iova + page * PAGE_BYTES, firstPage + page, unit);
       page += unit;
     }
   }
@@ -198,5 +199,5 @@ export class GuestSpace {
 
 /** Pages that `length` bytes at `address` touch. */
 export function pagesOf(address: number, length: number): number {
-  return Math.floor((address + length - 1) / FRAME_BYTES) - Math.floor(address / FRAME_BYTES) + 1;
+  return Math.floor((address + length - 1) / PAGE_BYTES) - Math.floor(address / PAGE_BYTES) + 1;
 }

@@ -39,10 +39,10 @@ export interface IommuFault {
 export const FAULTS_KEPT = 1000;
 
 /**
- * Called when the unit has reported that it is finished, with the range that was asked for and a frame number that
+ * Called when the unit has reported that it is finished, with the range that was asked for and a page number that
  * was given along. One function serves all waits of a kind, so a wait makes no closure.
  */
-export type WhenReported = (iova: number, pages: number, frame: number) => void;
+export type WhenReported = (iova: number, pages: number, page: number) => void;
 
 /** What the caches and walkers of a unit have done, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
@@ -58,7 +58,7 @@ export interface IommuDriver {
   readonly cachingMode: boolean;
   /** Faults that were read from the log: the first thousand. */
   readonly faults: readonly IommuFault[];
-  /** Empty tables for a new domain. @throws RangeError when the machine has no frame left. */
+  /** Empty tables for a new domain. @throws RangeError when the machine has no page left. */
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
   attach(requesterId: number, domainId: number, tables: RadixTable): void;
@@ -77,7 +77,7 @@ export interface IommuDriver {
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    frame?: number,
+    page?: number,
   ): void;
   /** Likewise for everything of a domain. */
   invalidateDomain(domainId: number, done: () => void): void;

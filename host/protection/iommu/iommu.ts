@@ -5,7 +5,7 @@ import type { Domain } from '../../hypervisor/domain.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import { WRITE } from '../../iommu/radix-table.js';
 import type { TimingParameters } from '../../iommu/timing/parameters.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -65,7 +65,7 @@ export interface IommuPort {
  * own; guests write their own descriptors, and the strategy decides when their pages are in the tables.
  *
  * A port that closes leaves things behind that the unit's caches still know. Its context, its domain number, its
- * tables and its frames are free again when the unit has reported the last invalidation, and not before.
+ * tables and its pages are free again when the unit has reported the last invalidation, and not before.
  */
 export class Iommu implements Protection, Reclaiming {
   readonly name: string;
@@ -132,7 +132,7 @@ export class Iommu implements Protection, Reclaiming {
     this.#driver = driver;
     const cardTables = driver.createTables();
     host.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += FRAME_BYTES) cardTables.map(at, at, 12, WRITE);
+      for (let at = physical; at < physical + bytes; at += PAGE_BYTES) cardTables.map(at, at, 12, WRITE);
       return physical;
     });
     driver.attach(managementRequesterId, CARD_DOMAIN, cardTables);
@@ -183,9 +183,9 @@ export class Iommu implements Protection, Reclaiming {
     return this.#open;
   }
 
-  relinquish(domain: Domain, frame: number): boolean {
+  relinquish(domain: Domain, page: number): boolean {
     for (const { space, strategy } of this.#open.values()) {
-      if (space.domain === domain && !strategy.relinquish(frame)) return false;
+      if (space.domain === domain && !strategy.relinquish(page)) return false;
     }
     return true;
   }

@@ -1,5 +1,5 @@
 import { pageSize } from '../../iommu/page-arithmetic.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { orderOf } from './page-order.js';
 
 /**
@@ -32,7 +32,7 @@ export class IovaAllocator {
       this.#live += 1;
       return reused;
     }
-    const bytes = pageSize(order) * FRAME_BYTES;
+    const bytes = pageSize(order) * PAGE_BYTES;
     const at = Math.ceil(this.#next / bytes) * bytes;
     if (at + bytes > this.#end) return -1;
     this.#next = at + bytes;

@@ -18,10 +18,10 @@ export interface MappingStrategy {
    */
   closed(): void;
   /**
-   * The hypervisor wants this frame back (balloon). True if the strategy holds it no longer, or will not when the
+   * The hypervisor wants this page back (balloon). True if the strategy holds it no longer, or will not when the
    * unit has invalidated; false if the device needs it, or the strategy cannot give it.
    */
-  relinquish(frame: number): boolean;
+  relinquish(page: number): boolean;
   /** Things worth counting, by name. */
   counters(): Readonly<Record<string, number>>;
 }

@@ -11,7 +11,7 @@ export class OpenWaits {
   #number = new Uint32Array(INITIAL);
   #iova = new Float64Array(INITIAL);
   #pages = new Float64Array(INITIAL);
-  #frame = new Float64Array(INITIAL);
+  #page = new Float64Array(INITIAL);
   #head = 0;
   #count = 0;
 
@@ -24,7 +24,7 @@ export class OpenWaits {
     return this.#number[this.#head] ?? 0;
   }
 
-  push(number: number, done: WhenReported, iova: number, pages: number, frame: number): void {
+  push(number: number, done: WhenReported, iova: number, pages: number, page: number): void {
     if (this.#count === this.#number.length) this.#grow();
     const at = (this.#head + this.#count) & (this.#number.length - 1);
     this.#count += 1;
@@ -32,7 +32,7 @@ export class OpenWaits {
     this.#number[at] = number;
     this.#iova[at] = iova;
     this.#pages[at] = pages;
-    this.#frame[at] = frame;
+    this.#page[at] = page;
   }
 
   /** Takes the oldest out and calls whoever waits. */
@@ -43,7 +43,7 @@ export class OpenWaits {
     const done = this.#done[at];
     // Whoever has gone must not be held by a place that is free.
     this.#done[at] = undefined;
-    done?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#frame[at] ?? 0);
+    done?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#page[at] ?? 0);
   }
 
   #grow(): void {
@@ -58,7 +58,7 @@ export class OpenWaits {
     this.#number = wider(this.#number, new Uint32Array(old * 2));
     this.#iova = wider(this.#iova, new Float64Array(old * 2));
     this.#pages = wider(this.#pages, new Float64Array(old * 2));
-    this.#frame = wider(this.#frame, new Float64Array(old * 2));
+    this.#page = wider(this.#page, new Float64Array(old * 2));
     this.#head = 0;
   }
 }

@@ -64,9 +64,9 @@ export class UnitQueue<Command extends object> {
   }
 
   /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */
-  wait(done: WhenReported, iova = 0, pages = 0, frame = 0): void {
+  wait(done: WhenReported, iova = 0, pages = 0, page = 0): void {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
-    this.#waits.push(this.#waitNumber, done, iova, pages, frame);
+    this.#waits.push(this.#waitNumber, done, iova, pages, page);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
   }
 

@@ -15,7 +15,7 @@ import {
 import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
 import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { FaultShelf } from './fault-shelf.js';
 import type {
   IommuCounters,
@@ -26,7 +26,7 @@ import type {
 } from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
-import { TableFrames } from './table-frames.js';
+import { TablePages } from './table-pages.js';
 import { UnitQueue } from './unit-queue.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
@@ -56,7 +56,7 @@ export class VtdDriver implements IommuDriver {
   readonly unit: RemappingUnit;
   readonly timing: TranslationTiming;
   readonly gate: IommuGate;
-  readonly tableFrames: TableFrames;
+  readonly tablePages: TablePages;
   readonly cachingMode: boolean;
   readonly #parts: HostParts;
   readonly #contexts: ContextTables;
@@ -78,7 +78,7 @@ export class VtdDriver implements IommuDriver {
     this.#parts = parts;
     const { hypervisor, memory, kernel } = parts;
     this.cachingMode = options.cachingMode;
-    this.tableFrames = new TableFrames(hypervisor);
+    this.tablePages = new TablePages(hypervisor);
     this.#shelf = new FaultShelf(parts, () => this.#readFaults());
     let unit: RemappingUnit | undefined;
     const walker: TableWalker = { walk: (id, iova, write, out) => unit?.walk(id, iova, write, out) };
@@ -86,7 +86,7 @@ export class VtdDriver implements IommuDriver {
     unit = new RemappingUnit({
       kernel,
       memory,
-      reachable: (address) => memory.contains(address, FRAME_BYTES),
+      reachable: (address) => memory.contains(address, PAGE_BYTES),
       sink: this.timing,
       interrupts: {
         raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#shelf.onInterrupt()),
@@ -102,7 +102,7 @@ export class VtdDriver implements IommuDriver {
       sharedRequester: options.sharedRequester,
       regions: unit.protectedRegions,
     });
-    this.#contexts = new ContextTables(memory, this.tableFrames);
+    this.#contexts = new ContextTables(memory, this.tablePages);
     this.#queueBase = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * DESCRIPTOR_BYTES);
     const statusAddress = hypervisor.allocateOwn('io-table', 4);
     const { descriptorFetchNs, statusWriteNs } = queueTiming(options.queueTiming);
@@ -141,7 +141,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   createTables(): RadixTable {
-    return createSecondLevelTable(this.#parts.memory, this.tableFrames, LEVELS);
+    return createSecondLevelTable(this.#parts.memory, this.tablePages, LEVELS);
   }
 
   attach(requesterId: number, domainId: number, tables: RadixTable): void {
@@ -153,7 +153,7 @@ export class VtdDriver implements IommuDriver {
       addressWidth: LEVELS - 2,
       domainId,
     });
-    if (!written) throw new ParameterError('no frame left for a context table; expected a larger memory');
+    if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
     this.#invalidateContext(requesterId, domainId);
     this.#queue.wait(() => {});
   }
@@ -170,7 +170,7 @@ export class VtdDriver implements IommuDriver {
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    frame = 0,
+    page = 0,
   ): void {
     // One descriptor covers an aligned power of two of pages; a range that is not one takes the next that is.
     const command = this.#rangeCommand;
@@ -180,12 +180,12 @@ export class VtdDriver implements IommuDriver {
     const bits = PAGE_BITS + command.addressMask;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = pageStart(iova, bits); address < iova + pages * FRAME_BYTES; address += bytes) {
+    for (let address = pageStart(iova, bits); address < iova + pages * PAGE_BYTES; address += bytes) {
       command.address = address;
       this.#queue.submit(command, takesNs);
     }
     this.#invalidations += 1;
-    this.#queue.wait(done, iova, pages, frame);
+    this.#queue.wait(done, iova, pages, page);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {
@@ -216,7 +216,7 @@ export class VtdDriver implements IommuDriver {
       faultsCompressed: compressed,
       faultsDropped: dropped,
       faultsRead: this.#shelf.read,
-      tablePages: this.tableFrames.used,
+      tablePages: this.tablePages.used,
     };
   }
 

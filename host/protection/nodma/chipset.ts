@@ -1,5 +1,5 @@
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
 /** What the chipset reads its table from. */
 export interface TableMemory {
@@ -46,7 +46,7 @@ const FOUR_GIGABYTES = 2 ** 32;
  * (PMR: one below 4 GB and one anywhere), and the DMA protected range (DPR), which comes last.
  *
  * DPR and PMR registers are as in public register headers. **The NoDMA table's layout is in none of our
- * sources; this one is chosen here**: a bit a 4 KB page from address 0, byte = frame / 8, bit = frame mod 8,
+ * sources; this one is chosen here**: a bit a 4 KB page from address 0, byte = page / 8, bit = page mod 8,
  * 1 = no DMA; memory behind the table's end passes. How it is told where the table is (`setTable`) is chosen
  * as well. Nothing of it is cached: bit 9 of TXT.STS reads 0.
  */
@@ -180,10 +180,10 @@ export class NoDmaChipset implements AccessGate {
   }
 
   #inTable(address: number): boolean {
-    const frame = Math.floor(address / FRAME_BYTES);
-    if (!(frame >= 0 && frame < this.#tableBytes * 8)) return false;
-    const word = this.#memory.readU32(this.#tableBase + Math.floor(frame / 32) * 4);
-    return ((word >>> (frame & 31)) & 1) === 1;
+    const page = Math.floor(address / PAGE_BYTES);
+    if (!(page >= 0 && page < this.#tableBytes * 8)) return false;
+    const word = this.#memory.readU32(this.#tableBase + Math.floor(page / 32) * 4);
+    return ((word >>> (page & 31)) & 1) === 1;
   }
 
   #inDpr(address: number, end: number): boolean {

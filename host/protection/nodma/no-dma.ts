@@ -2,8 +2,8 @@ import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
-import type { DomainId } from '../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { DomainId } from '../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
 import { UnmannedPorts } from '../unmanned-ports.js';
@@ -26,7 +26,7 @@ export interface MeasuredMemory {
 /**
  * Intel's NoDMA table, PMR and DPR, used as they were meant: for the measured environment and the hypervisor.
  * The measured code lies in a protected memory range, its data and the NoDMA table itself behind the DPR, and
- * the table says no to every other frame of the hypervisor.
+ * the table says no to every other page of the hypervisor.
  *
  * None of these checks knows which device asks. So they keep every guest's device out of the hypervisor, and
  * no guest's device out of another guest; and the one page of the hypervisor that the NIC must write, its
@@ -72,14 +72,14 @@ export class NoDma implements Protection {
     const top = measured.dpr.base + measured.dpr.bytes;
     this.gate.writeConfig(DPR_OFFSET, top + (measured.dpr.bytes / MEGABYTE) * 16 + DPR.ENABLE + DPR.LOCK);
     this.gate.setTable(measured.table.base, measured.table.bytes, true);
-    host.frames.observe({
-      given: (frames, owner) => this.#mark(frames, owner, true),
-      taken: (frames, owner) => this.#mark(frames, owner, false),
+    host.pages.observe({
+      given: (pages, owner) => this.#mark(pages, owner, true),
+      taken: (pages, owner) => this.#mark(pages, owner, false),
     });
-    for (let frame = 0; frame < host.frames.frames; frame += 1)
-      if (host.frames.owner(frame) === HYPERVISOR) this.#mark([frame], HYPERVISOR, true);
+    for (let page = 0; page < host.pages.pageCount; page += 1)
+      if (host.pages.owner(page) === HYPERVISOR) this.#mark([page], HYPERVISOR, true);
     host.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += FRAME_BYTES) this.#setBit(at / FRAME_BYTES, false);
+      for (let at = physical; at < physical + bytes; at += PAGE_BYTES) this.#setBit(at / PAGE_BYTES, false);
       return physical;
     });
   }
@@ -114,14 +114,14 @@ export class NoDma implements Protection {
   checkInvariants(): void {
     this.#ports?.checkInvariants();
     for (const domain of this.#parts?.hypervisor.domains ?? [])
-      for (const frame of domain.ownedFrames)
-        if (domain.id !== HYPERVISOR && this.gate.deniedBy(frame * FRAME_BYTES, FRAME_BYTES) !== undefined)
-          throw new Error(`frame ${frame} of ${domain.name} is closed to DMA`);
+      for (const page of domain.ownedPages)
+        if (domain.id !== HYPERVISOR && this.gate.deniedBy(page * PAGE_BYTES, PAGE_BYTES) !== undefined)
+          throw new Error(`page ${page} of ${domain.name} is closed to DMA`);
   }
 
   /** Takes memory for the measured environment, in one piece, with the alignment that the ranges want. */
   #reserve(host: HostParts): MeasuredMemory {
-    const tableBytes = roundUp(Math.ceil(host.frames.frames / 8), FRAME_BYTES);
+    const tableBytes = roundUp(Math.ceil(host.pages.pageCount / 8), PAGE_BYTES);
     const dprBytes = Math.max(this.#dprBytes, roundUp(tableBytes, MEGABYTE));
     const taken = host.hypervisor.allocateOwn('hypervisor', 2 * PMR_ALIGNMENT + dprBytes);
     const base = roundUp(taken, PMR_ALIGNMENT);
@@ -133,21 +133,21 @@ export class NoDma implements Protection {
     };
   }
 
-  /** The hypervisor's frames are in the table, unless one of the ranges has them. */
-  #mark(frames: readonly number[], owner: DomainId, forbidden: boolean): void {
+  /** The hypervisor's pages are in the table, unless one of the ranges has them. */
+  #mark(pages: readonly number[], owner: DomainId, forbidden: boolean): void {
     if (owner !== HYPERVISOR) return;
     const { pmr, dpr } = this.measured;
-    for (const frame of frames) {
-      const address = frame * FRAME_BYTES;
-      if (address < pmr.base || address >= dpr.base + dpr.bytes) this.#setBit(frame, forbidden);
+    for (const page of pages) {
+      const address = page * PAGE_BYTES;
+      if (address < pmr.base || address >= dpr.base + dpr.bytes) this.#setBit(page, forbidden);
     }
   }
 
-  #setBit(frame: number, forbidden: boolean): void {
+  #setBit(page: number, forbidden: boolean): void {
     const parts = this.#parts;
     if (parts === undefined) return;
-    const address = this.measured.table.base + Math.floor(frame / 32) * 4;
-    const bit = 1 << (frame & 31);
+    const address = this.measured.table.base + Math.floor(page / 32) * 4;
+    const bit = 1 << (page & 31);
     const word = parts.memory.readU32(address);
     parts.memory.writeU32(address, forbidden ? word | bit : word & ~bit);
     this.#bitsChanged += 1;

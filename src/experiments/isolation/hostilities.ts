@@ -1,7 +1,7 @@
 import { HostileGuest } from '../../../guests/hostile/index.js';
 import { fixedSize } from '../../../guests/traffic/frame-sizes.js';
 import { constantRate, greedy } from '../../../guests/traffic/generated-sources.js';
-import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { MAILBOX } from '../../../nic/registers.js';
 import type { GuestRun, Machine } from '../../machine/machine.js';
@@ -184,7 +184,7 @@ function takeOver({ machine, neighbour }: Turn): HostileGuest {
 
 /** A page of the victim's that is no buffer. */
 function foreignPage({ victim }: Turn): number {
-  return (victim.domain.allocate(1)[0] ?? 0) * FRAME_BYTES;
+  return (victim.domain.allocate(1)[0] ?? 0) * PAGE_BYTES;
 }
 
 /** Does work on the neighbour's own CPU time, from now on and without end. */

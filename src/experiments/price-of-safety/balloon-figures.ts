@@ -20,20 +20,20 @@ export function pinnedFigure(
     sentence:
       'Memory that is held fast while the balloon asks for it, over time; the axis is logarithmic from 1 MB up.',
     plot: pinnedPlots(
-      balloon.map(({ approach, pinned_frames, pinned_step_ns, most_pinned_frames }) => ({
+      balloon.map(({ approach, pinned_pages, pinned_step_ns, most_pinned_pages }) => ({
         approach: titleOf(approach),
-        samples: pinned_frames.map((frames, index) => ({ atNs: index * pinned_step_ns, frames })),
-        mostFrames: most_pinned_frames.most,
+        samples: pinned_pages.map((pages, index) => ({ atNs: index * pinned_step_ns, pages })),
+        mostPages: most_pinned_pages.most,
       })),
     ),
     table: {
       heads: ['time, ms', ...balloon.map(({ approach }) => `${titleOf(approach)}, MB`)],
-      rows: (balloon[0]?.pinned_frames ?? []).flatMap((_, index) =>
+      rows: (balloon[0]?.pinned_pages ?? []).flatMap((_, index) =>
         index % TABLE_STRIDE === 0
           ? [
               [
                 ((index * (balloon[0]?.pinned_step_ns ?? 0)) / 1e6).toFixed(1),
-                ...balloon.map(({ pinned_frames }) => megabytes(pinned_frames[index] ?? 0).toFixed(2)),
+                ...balloon.map(({ pinned_pages }) => megabytes(pinned_pages[index] ?? 0).toFixed(2)),
               ],
             ]
           : [],
@@ -121,8 +121,8 @@ export function balloonCells(point: BalloonPoint): string[] {
     point.refused.toFixed(0),
     point.free_p50_us === undefined ? '-' : spreadText(point.free_p50_us, 2),
     point.free_p99_us === undefined ? '-' : spreadText(point.free_p99_us),
-    spreadText(point.most_pinned_frames, 0),
+    spreadText(point.most_pinned_pages, 0),
     spreadText(point.late_accesses, 0),
-    point.damaged_frames.toFixed(0),
+    point.damaged_pages.toFixed(0),
   ];
 }

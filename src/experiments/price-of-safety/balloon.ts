@@ -35,13 +35,13 @@ export interface BalloonPoint {
   /** From request to free frame, us; absent where no frame came free. */
   readonly free_p50_us?: Spread;
   readonly free_p99_us?: Spread;
-  readonly most_pinned_frames: Spread;
+  readonly most_pinned_pages: Spread;
   /** Accesses of devices to frames that their guest no longer had. */
   readonly late_accesses: Spread;
-  readonly damaged_frames: number;
+  readonly damaged_pages: number;
   /** Frames pinned at equal steps through the run of the first seed. */
   readonly pinned_step_ns: number;
-  readonly pinned_frames: readonly number[];
+  readonly pinned_pages: readonly number[];
 }
 
 /** One approach with all of its seeds. The host is virtual: on the metal nobody asks memory back. */
@@ -61,7 +61,7 @@ export function measureBalloon({
   });
   const average = (values: readonly number[]) => rounded(mean(values));
   const times = balloons.flatMap(({ reclaimNs }) => (reclaimNs === undefined ? [] : [reclaimNs]));
-  const pinned = runs[0]?.memory.pinnedFrames ?? [];
+  const pinned = runs[0]?.memory.pinnedPages ?? [];
   return {
     approach,
     asked: average(balloons.map(({ asked }) => asked)),
@@ -74,11 +74,11 @@ export function measureBalloon({
           free_p50_us: spreadOf(times.map(({ p50Ns }) => p50Ns / 1e3)),
           free_p99_us: spreadOf(times.map(({ p99Ns }) => p99Ns / 1e3)),
         }),
-    most_pinned_frames: spreadOf(runs.map(({ memory }) => memory.mostPinnedFrames)),
+    most_pinned_pages: spreadOf(runs.map(({ memory }) => memory.mostPinnedPages)),
     late_accesses: spreadOf(balloons.map(({ lateReads, lateWrites }) => lateReads + lateWrites)),
-    damaged_frames: average(balloons.map(({ damagedFrames }) => damagedFrames)),
+    damaged_pages: average(balloons.map(({ damagedPages }) => damagedPages)),
     pinned_step_ns: (pinned[1]?.atNs ?? 0) - (pinned[0]?.atNs ?? 0),
-    pinned_frames: pinned.map(({ frames }) => frames),
+    pinned_pages: pinned.map(({ pages }) => pages),
   };
 }
 
@@ -95,7 +95,7 @@ function runBalloon(approach: string, seed: number): RunResult {
     ],
     host: { costs: foundCosts() },
     // More than can be had: it asks to the end.
-    balloon: { frames: guests * guestMegabytes * 256, everyNs, bufferPercent },
+    balloon: { pages: guests * guestMegabytes * 256, everyNs, bufferPercent },
   });
   return runScenario({
     scenario,

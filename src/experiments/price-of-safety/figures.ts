@@ -49,7 +49,7 @@ export function priceOfSafetyAnswer({ points, balloon, figures, statements }: Pr
     `At one rate of frames single-use takes ${risesOn('metal', 'iommu:single-use')} % more CPU on the metal and ` +
     `${risesOn('hypervisor', 'iommu:single-use')} % more under the hypervisor, CDNA's software ` +
     `${risesOn('hypervisor', 'cdna')} %, persistent and direct-map ` +
-    `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_frames.most} frames and gives the balloon ${direct?.reclaimed.most}. ` +
+    `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_pages.most} frames and gives the balloon ${direct?.reclaimed.most}. ` +
     `${publishedSentence(figures)} ${statementsAnswer(statements)}`
   );
 }

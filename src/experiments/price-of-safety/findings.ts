@@ -103,7 +103,7 @@ export function priceStatements(
       certainty: 'S',
       test: 'frames that the balloon gets under direct-map',
       holds: pinnedAll?.reclaimed.most === 0,
-      ours: `${pinnedAll?.reclaimed.most} of ${pinnedAll?.asked.toFixed(0)}; ${pinnedAll?.most_pinned_frames.most} frames pinned`,
+      ours: `${pinnedAll?.reclaimed.most} of ${pinnedAll?.asked.toFixed(0)}; ${pinnedAll?.most_pinned_pages.most} frames pinned`,
     },
     {
       statement: 'Not flushing on every unmap is cheaper.',

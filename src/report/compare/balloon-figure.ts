@@ -50,7 +50,7 @@ export function balloonFigure({ runs, repeat, parameters }: ComparedRuns): Repor
         microseconds(balloon.reclaimNs?.p99Ns),
         `${balloon.lateReads}`,
         `${balloon.lateWrites}`,
-        `${balloon.damagedFrames}`,
+        `${balloon.damagedPages}`,
       ]),
     },
     repeat,

@@ -63,13 +63,13 @@ function answerOf(runs: readonly RunResult[]): string[] {
   if (first === undefined) return ['Nothing was run.'];
   const rates = extremes(runs, ({ goodputBps }) => goodputBps);
   const work = extremes(runs, (run) => 1 - run.cpu.idleFraction);
-  const pinned = extremes(runs, ({ memory }) => memory.mostPinnedFrames);
+  const pinned = extremes(runs, ({ memory }) => memory.mostPinnedPages);
   const cores = coresText(first.cpu.cores);
   const answer: string[] = [];
   if (runs.length === 1) {
     answer.push(
       `${first.protection} carries ${megabits(first.goodputBps)} Mb/s out with ${percent(1 - first.cpu.idleFraction)} % of ${cores}, ` +
-        `${percent(busy(first, 'hypervisor'))} % of it in the hypervisor, and holds at most ${decimal(megabytes(first.memory.mostPinnedFrames), 1)} MB fast.`,
+        `${percent(busy(first, 'hypervisor'))} % of it in the hypervisor, and holds at most ${decimal(megabytes(first.memory.mostPinnedPages), 1)} MB fast.`,
     );
   } else {
     const spread = (rates.most.value - rates.least.value) / Math.max(1, rates.most.value);

@@ -39,10 +39,10 @@ export function comparedRuns(heading: RunHeading, runs: readonly RunResult[], re
     { name: 'runs', value: 'one an approach; the same seed gives each the same traffic' },
   ];
   if (scenario.balloon !== undefined) {
-    const { frames, everyNs } = scenario.balloon;
+    const { pages, everyNs } = scenario.balloon;
     parameters.push({
       name: 'balloon',
-      value: `${frames} frames asked back, one every ${everyNs / 1000} us`,
+      value: `${pages} pages asked back, one every ${everyNs / 1000} us`,
     });
   }
   return { heading, runs, repeat, parameters };

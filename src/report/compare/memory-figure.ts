@@ -6,7 +6,7 @@ const TABLE_ROWS = 20;
 
 /** Memory that nobody else can be given, over time, a panel an approach. */
 export function memoryFigure({ runs, repeat, parameters, heading }: ComparedRuns): ReportFigure {
-  const samples = runs[0]?.memory.pinnedFrames ?? [];
+  const samples = runs[0]?.memory.pinnedPages ?? [];
   const every = Math.max(1, Math.ceil(samples.length / TABLE_ROWS));
   const kept = samples.map(({ atNs }, index) => ({ atNs, index })).filter(({ index }) => index % every === 0);
   const balloon = heading.loaded.scenario.balloon !== undefined;
@@ -19,15 +19,15 @@ export function memoryFigure({ runs, repeat, parameters, heading }: ComparedRuns
     plot: pinnedPlots(
       runs.map(({ protection, memory }) => ({
         approach: protection,
-        samples: memory.pinnedFrames,
-        mostFrames: memory.mostPinnedFrames,
+        samples: memory.pinnedPages,
+        mostPages: memory.mostPinnedPages,
       })),
     ),
     table: {
       heads: ['time, ms', ...runs.map(({ protection }) => `${protection}, MB`)],
       rows: kept.map(({ atNs, index }) => [
         (atNs / 1e6).toFixed(2),
-        ...runs.map(({ memory }) => megabytes(memory.pinnedFrames[index]?.frames ?? 0).toFixed(2)),
+        ...runs.map(({ memory }) => megabytes(memory.pinnedPages[index]?.pages ?? 0).toFixed(2)),
       ]),
     },
     repeat,

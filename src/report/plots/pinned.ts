@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { FRAME_BYTES } from '../../../host/memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { PLOT_COLOURS, type Plot } from '../plot.js';
 import { panelGrid, panelsOf } from './panels.js';
 import { bothWidths, type PlotWidth } from './width.js';
@@ -8,9 +8,9 @@ import { bothWidths, type PlotWidth } from './width.js';
 export interface PinnedMemory {
   /** Title of its panel. */
   readonly approach: string;
-  readonly samples: readonly { readonly atNs: number; readonly frames: number }[];
+  readonly samples: readonly { readonly atNs: number; readonly pages: number }[];
   /** The most at any time, between samples too. */
-  readonly mostFrames: number;
+  readonly mostPages: number;
 }
 
 /** Below this the axis is linear, MB. */
@@ -26,21 +26,21 @@ export function pinnedPlots(pinned: readonly PinnedMemory[]) {
 }
 
 /** Frames of memory as MB (10^6 bytes). */
-export function megabytes(frames: number): number {
-  return (frames * FRAME_BYTES) / 1e6;
+export function megabytes(pages: number): number {
+  return (pages * PAGE_BYTES) / 1e6;
 }
 
 function pinnedPlot(pinned: readonly PinnedMemory[], width: PlotWidth): Plot {
   const order = pinned.map(({ approach }) => approach);
   const grid = panelGrid(order.length, width);
   const values = pinned.flatMap(({ approach, samples }) =>
-    samples.map(({ atNs, frames }) => ({
+    samples.map(({ atNs, pages }) => ({
       approach,
       ms: Number((atNs / 1e6).toPrecision(6)),
-      megabytes: Number(megabytes(frames).toFixed(3)),
+      megabytes: Number(megabytes(pages).toFixed(3)),
     })),
   );
-  const most = Math.max(1, ...pinned.map(({ mostFrames }) => megabytes(mostFrames)));
+  const most = Math.max(1, ...pinned.map(({ mostPages }) => megabytes(mostPages)));
   const spec = {
     data: { values },
     ...panelsOf('approach', order, grid),
@@ -71,7 +71,7 @@ function pinnedPlot(pinned: readonly PinnedMemory[], width: PlotWidth): Plot {
   return {
     title: 'Pinned memory over time, a panel an approach',
     description: `An area an approach. Most at any time: ${pinned
-      .map(({ approach, mostFrames }) => `${approach} ${megabytes(mostFrames).toFixed(1)} MB`)
+      .map(({ approach, mostPages }) => `${approach} ${megabytes(mostPages).toFixed(1)} MB`)
       .join(', ')}.`,
     spec: spec as TopLevelSpec,
   };

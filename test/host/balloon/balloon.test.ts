@@ -6,7 +6,7 @@ import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { Protection } from '../../../host/protection/protection.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
-const DEFAULTS: BalloonParameters = { frames: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
+const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
 const PORT = {
   weight: 1,
   transmitSlots: 16,
@@ -25,7 +25,7 @@ function lab(protection: Protection, parameters: Partial<BalloonParameters> = {}
   domain.reserve(256);
   const port = host.openPort(domain, { ...PORT, mac: macOf(1) });
   const [buffer = 0] = domain.allocate(1);
-  const guest = { domain, bufferFrames: () => [buffer] };
+  const guest = { domain, bufferPages: () => [buffer] };
   const balloon = new Balloon(host, protection, [guest], { ...DEFAULTS, ...parameters });
   const post = () => {
     const batch = new BufferBatch(1);
@@ -36,36 +36,36 @@ function lab(protection: Protection, parameters: Partial<BalloonParameters> = {}
 }
 
 describe('a balloon', () => {
-  it('takes as many frames as are wanted and no more, one a request', () => {
+  it('takes as many pages as are wanted and no more, one a request', () => {
     const { machine, host, domain, balloon } = lab(makeProtection('cdna'), { startNs: 5_000 });
-    const before = domain.ownedFrames.size;
+    const before = domain.ownedPages.size;
     machine.run(4_999);
     expect(balloon.report().asked).toBe(0);
     machine.run(50_001);
     expect(balloon.report().reclaimed).toBe(6);
     machine.run(1_000_000);
     expect(balloon.report()).toMatchObject({ asked: 10, reclaimed: 10, waiting: 0, refused: 0 });
-    expect(domain.ownedFrames.size).toBe(before - 10);
-    expect(balloon.newOwner.domain.ownedFrames.size).toBe(10);
-    for (const frameNumber of balloon.newOwner.domain.ownedFrames) {
-      expect(host.frames.owner(frameNumber)).toBe(balloon.newOwner.domain.id);
-      expect(domain.ownedFrames.has(frameNumber)).toBe(false);
+    expect(domain.ownedPages.size).toBe(before - 10);
+    expect(balloon.newOwner.domain.ownedPages.size).toBe(10);
+    for (const frameNumber of balloon.newOwner.domain.ownedPages) {
+      expect(host.pages.owner(frameNumber)).toBe(balloon.newOwner.domain.id);
+      expect(domain.ownedPages.has(frameNumber)).toBe(false);
     }
     balloon.checkInvariants();
   });
 
   it('does the same with the same seed, and something else with another', () => {
     const taken = (seed: number) => {
-      const { machine, balloon } = lab(makeProtection('none'), { seed, bufferPercent: 50, frames: 3 });
+      const { machine, balloon } = lab(makeProtection('none'), { seed, bufferPercent: 50, pages: 3 });
       machine.run(500_000);
-      return [balloon.report().refused, ...balloon.newOwner.domain.ownedFrames];
+      return [balloon.report().refused, ...balloon.newOwner.domain.ownedPages];
     };
     expect(taken(3)).toEqual(taken(3));
     const runs = Array.from({ length: 12 }, (_, seed) => JSON.stringify(taken(seed)));
     expect(new Set(runs).size).toBeGreaterThan(1);
   });
 
-  it('costs the guest a hypercall a request, and counts the time until the frame is free', () => {
+  it('costs the guest a hypercall a request, and counts the time until the page is free', () => {
     const { machine, host, balloon } = lab(makeProtection('none'));
     const before = host.hypervisor.hypercalls;
     machine.run(1_000_000);
@@ -78,7 +78,7 @@ describe('a balloon', () => {
   it('hears no from whoever has the page in flight, and gets it when the device is done', () => {
     for (const name of ['cdna', 'iommu:single-use', 'iommu:shared', 'iommu:persistent', 'cdna+iommu']) {
       const { machine, host, balloon, buffer, domain, post, port } = lab(makeProtection(name), {
-        frames: 1,
+        pages: 1,
         bufferPercent: 100,
         startNs: 100_000,
       });
@@ -91,9 +91,9 @@ describe('a balloon', () => {
       port.receive.finish(port.receive.consumer());
       machine.run(20_000_000);
       expect(balloon.report().reclaimed, name).toBe(1);
-      expect(host.frames.owner(buffer), name).toBe(balloon.newOwner.domain.id);
-      expect(domain.ownedFrames.has(buffer), name).toBe(false);
-      expect(balloon.newOwner.damagedFrames(), name).toEqual([]);
+      expect(host.pages.owner(buffer), name).toBe(balloon.newOwner.domain.id);
+      expect(domain.ownedPages.has(buffer), name).toBe(false);
+      expect(balloon.newOwner.damagedPages(), name).toEqual([]);
       expect(balloon.newOwner.lateWrites, name).toBe(0);
     }
   });
@@ -105,22 +105,22 @@ describe('a balloon', () => {
     expect(balloon.report().refused).toBeGreaterThan(100);
   });
 
-  it('finds what a device wrote into a frame that was given away, with who, when and whose', () => {
+  it('finds what a device wrote into a page that was given away, with who, when and whose', () => {
     const { machine, balloon, buffer, post, port } = lab(makeProtection('none'), {
-      frames: 1,
+      pages: 1,
       bufferPercent: 100,
       startNs: 50_000,
     });
     post();
     machine.run(100_000);
     expect(balloon.report().reclaimed).toBe(1);
-    expect(balloon.newOwner.damagedFrames()).toEqual([]);
+    expect(balloon.newOwner.damagedPages()).toEqual([]);
     machine.arrive(frame(macOf(1), STRANGER, 100));
     machine.run(100_000);
-    expect(balloon.newOwner.damagedFrames()).toEqual([buffer]);
+    expect(balloon.newOwner.damagedPages()).toEqual([buffer]);
     const [proof] = balloon.newOwner.proofs;
     expect(proof).toMatchObject({
-      frame: buffer,
+      page: buffer,
       requesterId: 0x0100 + port.context,
       write: true,
       length: 100,
@@ -132,11 +132,11 @@ describe('a balloon', () => {
     expect(balloon.newOwner.lateWrites).toBe(1);
   });
 
-  it('finds the stale window of the lazy mode when a device makes use of it, and none when frames wait for the flush', () => {
+  it('finds the stale window of the lazy mode when a device makes use of it, and none when pages wait for the flush', () => {
     for (const pinUntilFlush of [false, true]) {
       const iommu = new Iommu({ strategy: 'deferred', strategyOptions: { pinUntilFlush } });
       const { machine, host, balloon, post, port } = lab(iommu, {
-        frames: 1,
+        pages: 1,
         bufferPercent: 100,
         startNs: 300_000,
       });
@@ -151,7 +151,7 @@ describe('a balloon', () => {
       expect(balloon.report().reclaimed).toBe(pinUntilFlush ? 0 : 1);
       // The card errs, and writes to where the buffer was.
       host.bus.write(0x0100 + port.context, bus, 4, new Uint8Array(4), 0);
-      expect(balloon.newOwner.damagedFrames().length).toBe(pinUntilFlush ? 0 : 1);
+      expect(balloon.newOwner.damagedPages().length).toBe(pinUntilFlush ? 0 : 1);
       machine.run(12_000_000);
       expect(balloon.report().reclaimed).toBe(1);
       expect(balloon.newOwner.lateWrites).toBe(pinUntilFlush ? 0 : 1);
@@ -159,7 +159,7 @@ describe('a balloon', () => {
   });
 
   it.each([
-    ['frames', 0],
+    ['pages', 0],
     ['everyNs', 0],
     ['startNs', -1],
     ['bufferPercent', 101],
@@ -173,31 +173,31 @@ describe('RAM that a guest owns from the start', () => {
     const { host } = new Machine(makeProtection('none'));
     const domain = host.createGuest('guest', 1);
     domain.reserve(64);
-    expect(domain.ownedFrames.size).toBe(64);
-    const all = [...domain.ownedFrames];
+    expect(domain.ownedPages.size).toBe(64);
+    const all = [...domain.ownedPages];
     expect(all.at(-1)).toBe((all[0] ?? 0) + 63);
     const some = domain.allocate(10);
-    expect(some.every((frameNumber) => domain.ownedFrames.has(frameNumber))).toBe(true);
-    expect(domain.unusedFrames).toBe(54);
-    expect(domain.lastUnusedFrame).toBe(all.at(-1));
+    expect(some.every((frameNumber) => domain.ownedPages.has(frameNumber))).toBe(true);
+    expect(domain.unusedPages).toBe(54);
+    expect(domain.lastUnusedPage).toBe(all.at(-1));
     domain.release(all.at(-1) ?? 0);
-    expect(domain.lastUnusedFrame).toBe(all.at(-2));
-    expect(domain.unusedFrames).toBe(53);
-    expect(() => domain.allocate(54)).toThrow('guest: 54 frames wanted, 53 of its RAM unused');
+    expect(domain.lastUnusedPage).toBe(all.at(-2));
+    expect(domain.unusedPages).toBe(53);
+    expect(() => domain.allocate(54)).toThrow('guest: 54 pages wanted, 53 of its RAM unused');
     expect(domain.allocate(53).length).toBe(53);
-    expect(domain.lastUnusedFrame).toBeUndefined();
+    expect(domain.lastUnusedPage).toBeUndefined();
   });
 
   it('steps over holes that a balloon has left', () => {
     const { host } = new Machine(makeProtection('none'));
     const domain = host.createGuest('guest', 1);
     domain.reserve(16);
-    const all = [...domain.ownedFrames];
+    const all = [...domain.ownedPages];
     for (const index of [2, 5]) domain.release(all[index] ?? 0);
     expect(domain.allocate(4)).toEqual([0, 1, 3, 4].map((index) => all[index]));
     expect(domain.allocate(4, true)).toEqual([6, 7, 8, 9].map((index) => all[index]));
-    expect(domain.ownedFrames.size).toBe(14);
-    expect(domain.unusedFrames).toBe(6);
+    expect(domain.ownedPages.size).toBe(14);
+    expect(domain.unusedPages).toBe(6);
   });
 
   it('costs next to nothing for a thousand guests', () => {

@@ -86,11 +86,11 @@ describe('contexts', () => {
       const machine = new Machine(protection, { nic: { contexts: 2 } });
       machine.guest(1);
       const second = machine.guest(2);
-      const free = machine.host.frames.freeFrames;
+      const free = machine.host.pages.freePages;
       expect(() => machine.guest(3)).toThrow(
         /guest 3: all 2 contexts are taken; expected a larger nic\.contexts/,
       );
-      expect(machine.host.frames.freeFrames).toBe(free);
+      expect(machine.host.pages.freePages).toBe(free);
       machine.host.protection.closePort(second.port);
       expect(machine.guest(4).port.context).toBe(1);
     }
@@ -100,7 +100,7 @@ describe('contexts', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
       const machine = new Machine(protection);
       machine.guest(1);
-      const free = machine.host.frames.freeFrames;
+      const free = machine.host.pages.freePages;
       expect(() => machine.guest(2, { mac: macOf(1) })).toThrow(
         /guest 2: .*open a context: mac-missing-or-taken/,
       );
@@ -108,7 +108,7 @@ describe('contexts', () => {
       expect(() => machine.guest(4, { transmitSlots: 12 })).toThrow(
         /port\.transmitSlots is 12, expected a power of two/,
       );
-      expect(machine.host.frames.freeFrames).toBe(free);
+      expect(machine.host.pages.freePages).toBe(free);
       expect(machine.guest(5).port.context).toBe(1);
     }
   });
@@ -123,7 +123,7 @@ describe('contexts', () => {
         machine.host.protection.closePort(port);
       }
       machine.run();
-      expect(machine.host.frames.freeFrames).toBe(2 ** 20 / PAGE - 2);
+      expect(machine.host.pages.freePages).toBe(2 ** 20 / PAGE - 2);
     }
   });
 });
@@ -172,7 +172,7 @@ describe('the fault policy', () => {
   it('revoke: the context is gone, its references are dropped, the other port of the guest stays', () => {
     const { machine, bad, second } = offend('revoke');
     expect(machine.host.nic.contexts[0]?.state).toBe('free');
-    expect(machine.host.frames.pinnedFrames).toBe(0);
+    expect(machine.host.pages.pinnedPages).toBe(0);
     expect(bad.post({ address: bad.page(), length: 100 })).toBe(0);
     expect(bad.port.transmit.refusal?.refusal).toBe('port-closed');
     expect(machine.host.nic.contexts[second.context]?.state).toBe('open');
@@ -261,7 +261,7 @@ describe('a domain', () => {
     const machine = new Machine(new PlainDma(), { host: { memoryBytes: 2 ** 18 } });
     const domain = machine.host.createGuest('greedy', 1);
     expect(() => domain.allocate(1000)).toThrow(
-      /greedy: 1000 frames wanted, \d+ free; expected a larger host\.memoryMegabytes/,
+      /greedy: 1000 pages wanted, \d+ free; expected a larger host\.memoryMegabytes/,
     );
   });
 });

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FRAME_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 
-const FRAMES = 40; // two chunks and a half, so that accesses cross them
-const BYTES = FRAMES * FRAME_BYTES;
+const PAGES = 40; // two chunks and a half, so that accesses cross them
+const BYTES = PAGES * PAGE_BYTES;
 
 const range = fc
   .record({ address: fc.nat(BYTES - 1), length: fc.integer({ min: 1, max: 70_000 }) })
@@ -20,7 +20,7 @@ describe('physical memory', () => {
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 12 }), (operations) => {
-        const memory = new PhysicalMemory(FRAMES);
+        const memory = new PhysicalMemory(PAGES);
         const flat = new Uint8Array(BYTES);
         for (const { kind, at, seed } of operations) {
           const { address, length } = at;
@@ -55,8 +55,8 @@ describe('physical memory', () => {
     );
   });
 
-  it.each([1, 2, 3, 65_537, 4 * FRAME_BYTES + 6])('has no word at %d', (address) => {
-    const memory = new PhysicalMemory(FRAMES);
+  it.each([1, 2, 3, 65_537, 4 * PAGE_BYTES + 6])('has no word at %d', (address) => {
+    const memory = new PhysicalMemory(PAGES);
     const message = 'expected an address that is a multiple of 4';
     expect(() => memory.readU32(address)).toThrow(message);
     expect(() => memory.writeU32(address, 1)).toThrow(message);
@@ -77,9 +77,9 @@ describe('physical memory', () => {
 
   it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 64 KB', () => {
     const guestBytes = 128 * 2 ** 20;
-    const memory = new PhysicalMemory((24 * guestBytes) / FRAME_BYTES);
-    const target = new Uint8Array(FRAME_BYTES);
-    for (let guest = 0; guest < 24; guest += 1) memory.read(guest * guestBytes, FRAME_BYTES, target, 0);
+    const memory = new PhysicalMemory((24 * guestBytes) / PAGE_BYTES);
+    const target = new Uint8Array(PAGE_BYTES);
+    for (let guest = 0; guest < 24; guest += 1) memory.read(guest * guestBytes, PAGE_BYTES, target, 0);
     memory.fill(0, memory.bytes, 0);
     expect(memory.touchedBytes).toBe(0);
     for (let guest = 0; guest < 24; guest += 1) memory.writeU32(guest * guestBytes, guest + 1);
@@ -96,7 +96,7 @@ describe('physical memory', () => {
     expect(() => memory.write(8190, 4, new Uint8Array(4), 0)).toThrow(RangeError);
   });
 
-  it.each([0, -1, 1.5, 2 ** 26 + 1, Number.NaN])('cannot be built with %s frames', (frames) => {
-    expect(() => new PhysicalMemory(frames)).toThrow(/memory\.frames is .*, expected/);
+  it.each([0, -1, 1.5, 2 ** 26 + 1, Number.NaN])('cannot be built with %s pages', (pages) => {
+    expect(() => new PhysicalMemory(pages)).toThrow(/memory\.pages is .*, expected/);
   });
 });

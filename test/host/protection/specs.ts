@@ -116,7 +116,7 @@ export function protectionSpecs(title: string, make: () => Protection, claims: C
         machine.host.protection.closePort(guest.port);
         machine.host.protection.closePort(guest.port);
         machine.host.checkInvariants();
-        const freed = [...guest.domain.ownedFrames].filter((at) => guest.domain.release(at) === 'freed');
+        const freed = [...guest.domain.ownedPages].filter((at) => guest.domain.release(at) === 'freed');
         const taken = other.domain.allocate(freed.length);
         machine.arrive(frame(macOf(1), STRANGER, 1400, 7));
         machine.run(SETTLE_NS);
@@ -126,8 +126,8 @@ export function protectionSpecs(title: string, make: () => Protection, claims: C
             `closed after ${ns} ns`,
           ).toBe(true);
         // Nothing of the port is left: every page of the guest has gone back.
-        const { frames } = machine.host;
-        const left = Array.from({ length: frames.frames }, (_, at) => frames.owner(at)).filter(
+        const ownership = machine.host.pages;
+        const left = Array.from({ length: ownership.pageCount }, (_, at) => ownership.owner(at)).filter(
           (owner) => owner === guest.domain.id,
         );
         expect(left).toEqual([]);
@@ -157,17 +157,17 @@ export function protectionSpecs(title: string, make: () => Protection, claims: C
         machine.run(SETTLE_NS);
       };
       open();
-      const { frames } = machine.host;
+      const { pages } = machine.host;
       const inUse = (tables: boolean) =>
-        Array.from({ length: frames.frames }, (_, at) => frames.kind(at)).filter(
+        Array.from({ length: pages.pageCount }, (_, at) => pages.kind(at)).filter(
           (kind) => kind !== 'free' && (kind === 'io-table') === tables,
         ).length;
       const [before, tables] = [inUse(false), inUse(true)];
       for (let turn = 0; turn < 10; turn += 1) open();
       expect(inUse(false)).toBe(before);
       // Translation tables may stay for addresses that were used once: a page for 2 MB.
-      expect(inUse(true) - tables).toBeLessThanOrEqual(frames.frames / 512);
-      expect(frames.pinnedFrames).toBe(0);
+      expect(inUse(true) - tables).toBeLessThanOrEqual(pages.pageCount / 512);
+      expect(pages.pinnedPages).toBe(0);
     });
 
     const foreign = claims.interGuest

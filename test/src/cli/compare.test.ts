@@ -18,7 +18,7 @@ interface BalloonRun {
   readonly protection: string;
   readonly memory: {
     readonly balloon: Record<
-      'asked' | 'reclaimed' | 'waiting' | 'refused' | 'lateReads' | 'lateWrites' | 'damagedFrames',
+      'asked' | 'reclaimed' | 'waiting' | 'refused' | 'lateReads' | 'lateWrites' | 'damagedPages',
       number
     > & { readonly reclaimNs: { readonly p50Ns: number; readonly p99Ns: number } | null };
   };
@@ -65,7 +65,7 @@ test('a scenario with a balloon has what it got, an approach a row, as the docum
     protection,
     ...[balloon.asked, balloon.reclaimed, balloon.waiting, balloon.refused].map(String),
     ...(balloon.reclaimNs === null ? ['-', '-'] : [us(balloon.reclaimNs.p50Ns), us(balloon.reclaimNs.p99Ns)]),
-    ...[balloon.lateReads, balloon.lateWrites, balloon.damagedFrames].map(String),
+    ...[balloon.lateReads, balloon.lateWrites, balloon.damagedPages].map(String),
   ]);
   expect(rows.slice(2)).toEqual(expected);
   // Memory that a table maps for good is not given away; what nobody guards is, and a device writes into it.

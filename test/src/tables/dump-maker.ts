@@ -16,7 +16,7 @@ export const hex = (value: number | bigint) => `0x${value.toString(16)}`;
 /** The frames of a memory as a dump holds them. */
 export function framesOf(memory: SparseMemory): Record<string, string> {
   const frames: Record<string, string> = {};
-  for (const [frame, view] of memory.frames) {
+  for (const [frame, view] of memory.pages) {
     frames[hex(frame * 4096)] = Buffer.from(view.buffer).toString('base64');
   }
   return frames;

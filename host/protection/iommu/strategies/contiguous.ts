@@ -1,5 +1,5 @@
 import { pageStart } from '../../../iommu/page-arithmetic.js';
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -17,8 +17,8 @@ interface Chunk {
   placed: number;
   /** Pages of buffers that are done, and at the end those that no buffer fitted into. */
   retired: number;
-  /** First frame and pages of what was retired, in pairs. */
-  readonly frames: number[];
+  /** First page and pages of what was retired, in pairs. */
+  readonly pages: number[];
 }
 
 /**
@@ -52,8 +52,8 @@ export class Contiguous implements MappingStrategy {
     for (const side of this.#sides) side.close();
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -92,18 +92,18 @@ class ChunkedRange implements Placement, Teardown {
       if (chunk !== undefined) this.#countDone(chunk, CHUNK_PAGES - chunk.placed);
       const base = this.#space.address.iovas.allocate(CHUNK_PAGES);
       if (base < 0) return -1;
-      chunk = { base, placed: 0, retired: 0, frames: [] };
+      chunk = { base, placed: 0, retired: 0, pages: [] };
       this.#live.set(base, chunk);
       this.#current = chunk;
     }
-    const iova = chunk.base + chunk.placed * FRAME_BYTES;
+    const iova = chunk.base + chunk.placed * PAGE_BYTES;
     chunk.placed += pages;
     return iova;
   }
 
-  retire(iova: number, pages: number, firstFrame: number): void {
+  retire(iova: number, pages: number, firstPage: number): void {
     const chunk = this.#chunkOf(iova);
-    chunk.frames.push(firstFrame, pages);
+    chunk.pages.push(firstPage, pages);
     this.#countDone(chunk, pages);
   }
 
@@ -113,8 +113,8 @@ class ChunkedRange implements Placement, Teardown {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: number, pages: number, firstFrame: number): void {
-    this.#chunkOf(iova).frames.push(firstFrame, pages);
+  abandon(iova: number, pages: number, firstPage: number): void {
+    this.#chunkOf(iova).pages.push(firstPage, pages);
   }
 
   /** Everything is abandoned or was retired: takes all ranges out. */
@@ -148,8 +148,8 @@ class ChunkedRange implements Placement, Teardown {
   }
 
   #release(chunk: Chunk): void {
-    for (let at = 0; at < chunk.frames.length; at += 2) {
-      this.#space.unpin(chunk.frames[at] ?? 0, chunk.frames[at + 1] ?? 0);
+    for (let at = 0; at < chunk.pages.length; at += 2) {
+      this.#space.unpin(chunk.pages[at] ?? 0, chunk.pages[at + 1] ?? 0);
     }
     this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }

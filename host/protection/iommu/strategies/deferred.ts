@@ -9,7 +9,7 @@ export interface DeferredOptions {
   /** Longest wait, ns. @defaultValue 10 ms (Linux, IOVA_DEFAULT_FQ_TIMEOUT) */
   readonly timeoutNs: number;
   /**
-   * The frame's reference stays until the flush, so that it cannot have another owner inside the window. Linux gives
+   * The page's reference stays until the flush, so that it cannot have another owner inside the window. Linux gives
    * no such promise: the page is free when it is unmapped. @defaultValue false
    */
   readonly pinUntilFlush: boolean;
@@ -19,19 +19,19 @@ export interface DeferredOptions {
 class Batch {
   readonly iova: Float64Array;
   readonly pages: Int32Array;
-  readonly firstFrame: Int32Array;
+  readonly firstPage: Int32Array;
   count = 0;
 
   constructor(entries: number) {
     this.iova = new Float64Array(entries);
     this.pages = new Int32Array(entries);
-    this.firstFrame = new Int32Array(entries);
+    this.firstPage = new Int32Array(entries);
   }
 
-  add(iova: number, pages: number, firstFrame: number): void {
+  add(iova: number, pages: number, firstPage: number): void {
     this.iova[this.count] = iova;
     this.pages[this.count] = pages;
-    this.firstFrame[this.count] = firstFrame;
+    this.firstPage[this.count] = firstPage;
     this.count += 1;
   }
 }
@@ -39,7 +39,7 @@ class Batch {
 /**
  * Deferred (Linux's lazy mode): an unmap takes the page out of the tables and queues the rest; when the queue is full
  * or its oldest entry is 10 ms old, one invalidation covers all of it. Cheap, and until then the device still
- * reaches what its caches remember: the stale window. A frame can be given away inside it.
+ * reaches what its caches remember: the stale window. A page can be given away inside it.
  */
 export class Deferred implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
@@ -81,23 +81,23 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     return this.#space.address.iovas.allocate(pages);
   }
 
-  retire(iova: number, pages: number, firstFrame: number): void {
+  retire(iova: number, pages: number, firstPage: number): void {
     const space = this.#space;
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
-    if (!this.#options.pinUntilFlush) space.unpin(firstFrame, pages);
-    this.#queue.add(iova, pages, firstFrame);
+    if (!this.#options.pinUntilFlush) space.unpin(firstPage, pages);
+    this.#queue.add(iova, pages, firstPage);
     if (this.#queue.count >= this.#options.queueEntries) this.#flush();
     else this.#timer ??= space.parts.kernel.schedule(this.#options.timeoutNs, this.#onTimer);
   }
 
   settle(): void {}
 
-  abandon(iova: number, pages: number, firstFrame: number): void {
+  abandon(iova: number, pages: number, firstPage: number): void {
     const space = this.#space;
     space.clear(iova, pages);
     space.whenGone(() => {
-      space.unpin(firstFrame, pages);
+      space.unpin(firstPage, pages);
       space.address.iovas.free(iova, pages);
     });
   }
@@ -110,8 +110,8 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     this.#space.whenGone(() => this.#release(batch));
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -141,7 +141,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     for (let index = 0; index < batch.count; index += 1) {
       const pages = batch.pages[index] ?? 0;
       this.#space.address.iovas.free(batch.iova[index] ?? 0, pages);
-      if (this.#options.pinUntilFlush) this.#space.unpin(batch.firstFrame[index] ?? 0, pages);
+      if (this.#options.pinUntilFlush) this.#space.unpin(batch.firstPage[index] ?? 0, pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

@@ -1,11 +1,11 @@
-import type { DomainId, FrameKind, OwnershipObserver } from '../../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 
-/** Frames that follow each other. */
+/** Pages that follow each other. */
 interface Run {
   readonly first: number;
   readonly count: number;
@@ -17,7 +17,7 @@ interface Run {
  * ballooned away, and the guest's own device reaches all of the guest.
  *
  * Where a guest's memory is aligned it is mapped in pages of 2 MB: a table page less to read in each walk, and an
- * entry for 512 frames. Taking one frame out would mean to break such a page up, so none is ever given back.
+ * entry for 512 pages. Taking one page out would mean to break such a page up, so none is ever given back.
  */
 export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver {
   readonly transmit: SetupGate = this;
@@ -31,8 +31,8 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
   constructor(space: GuestSpace) {
     this.#space = space;
     this.writer = space.domain.party;
-    this.#map(space.domain.ownedFrames);
-    space.parts.frames.observe(this);
+    this.#map(space.domain.ownedPages);
+    space.parts.pages.observe(this);
   }
 
   opened(): void {}
@@ -44,9 +44,9 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
 
   finish(): void {}
 
-  given(frames: readonly number[], domain: DomainId, kind: FrameKind): void {
+  given(pages: readonly number[], domain: DomainId, kind: PageKind): void {
     if (this.#closed || domain !== this.#space.domain.id || kind !== 'guest') return;
-    this.#map(frames);
+    this.#map(pages);
     this.#space.announce();
   }
 
@@ -58,31 +58,31 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
     this.#closed = true;
     const space = this.#space;
     for (const { first, count } of this.#runs) {
-      space.clearRange(first * FRAME_BYTES, first, count);
+      space.clearRange(first * PAGE_BYTES, first, count);
       space.whenGone(() => space.unpin(first, count));
     }
     this.#runs.length = 0;
     this.#pages = 0;
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.address.tables.find(frame * FRAME_BYTES) === undefined;
+  relinquish(page: number): boolean {
+    return this.#space.address.tables.find(page * PAGE_BYTES) === undefined;
   }
 
   counters(): Readonly<Record<string, number>> {
     return { directMappedPages: this.#pages };
   }
 
-  #map(frames: Iterable<number>): void {
+  #map(pages: Iterable<number>): void {
     let first = -1;
     let count = 0;
-    for (const frame of frames) {
-      if (frame === first + count && count > 0) {
+    for (const page of pages) {
+      if (page === first + count && count > 0) {
         count += 1;
         continue;
       }
       this.#mapRun(first, count);
-      first = frame;
+      first = page;
       count = 1;
     }
     this.#mapRun(first, count);
@@ -90,7 +90,7 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
 
   #mapRun(first: number, count: number): void {
     if (count === 0) return;
-    this.#space.mapRange(first * FRAME_BYTES, first, count, READ_WRITE);
+    this.#space.mapRange(first * PAGE_BYTES, first, count, READ_WRITE);
     this.#runs.push({ first, count });
     this.#pages += count;
   }

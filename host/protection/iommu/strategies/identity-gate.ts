@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../../posted-buffers.js';
@@ -7,11 +7,11 @@ import type { GuestSpace } from '../guest-space.js';
 /** A strategy that maps pages at their own addresses and shares the mapping between buffers. */
 export interface PageKeeper {
   /** Whether the page is mapped. */
-  isMapped(frame: number): boolean;
+  isMapped(page: number): boolean;
   /** The page is used by one more buffer; maps it if it is not. */
-  use(frame: number): void;
+  use(page: number): void;
   /** One buffer less uses it. */
-  unuse(frame: number): void;
+  unuse(page: number): void;
   /** A batch of `unuse` has ended. */
   settle(): void;
 }
@@ -53,8 +53,8 @@ export class IdentityGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = batch.addresses[index] ?? 0;
-      const last = Math.floor((address + (batch.lengths[index] ?? 0) - 1) / FRAME_BYTES);
-      for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) this.#keeper.use(frame);
+      const last = Math.floor((address + (batch.lengths[index] ?? 0) - 1) / PAGE_BYTES);
+      for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#keeper.use(page);
       queue.busAddresses[index] = address;
     }
     if (entered && admitted > 0) space.announce();
@@ -65,9 +65,8 @@ export class IdentityGate implements SetupGate {
     if (this.#closed) return;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
-      const last = Math.floor((address + queue.postedLength(index) - 1) / FRAME_BYTES);
-      for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1)
-        this.#keeper.unuse(frame);
+      const last = Math.floor((address + queue.postedLength(index) - 1) / PAGE_BYTES);
+      for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#keeper.unuse(page);
     }
     this.#keeper.settle();
   }
@@ -78,9 +77,9 @@ export class IdentityGate implements SetupGate {
   }
 
   #allMapped(address: number, length: number): boolean {
-    const last = Math.floor((address + length - 1) / FRAME_BYTES);
-    for (let frame = Math.floor(address / FRAME_BYTES); frame <= last; frame += 1) {
-      if (!this.#keeper.isMapped(frame)) return false;
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+      if (!this.#keeper.isMapped(page)) return false;
     }
     return true;
   }

@@ -58,7 +58,7 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   },
   {
     name: 'shadow-copy',
-    meaning: 'a pool mapped for good, and a copy of every frame',
+    meaning: 'a pool mapped for good, and a copy of every page',
     make: () => (space) => new ShadowCopy(space),
   },
   {

@@ -1,22 +1,22 @@
 import { offsetInPage, pageNumber, pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 
-/** Of a frame of memory, which is the page here. */
+/** Of a page of memory, which is the page here. */
 const PAGE_BITS = 12;
 
 /** What happens to the pages of a buffer whose transfer is over. */
 export interface Teardown {
   /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
-  retire(iova: number, pages: number, firstFrame: number): void;
+  retire(iova: number, pages: number, firstPage: number): void;
   /** A batch of `retire` is complete. */
   settle(): void;
   /** The port is going: take them out of the tables; the space says when no cache knows them any more. */
-  abandon(iova: number, pages: number, firstFrame: number): void;
+  abandon(iova: number, pages: number, firstPage: number): void;
 }
 
 /** How the pages of a buffer get their I/O virtual addresses. */
@@ -98,7 +98,7 @@ export class PerTransferGate implements SetupGate {
     const first = pageNumber(address, PAGE_BITS);
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
     for (let page = 0; page < pages; page += 1) {
-      this.#space.map(base + page * FRAME_BYTES, first + page, permissions);
+      this.#space.map(base + page * PAGE_BYTES, first + page, permissions);
     }
     return base + offsetInPage(address, PAGE_BITS);
   }

@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { IdentityGate, type PageKeeper } from './identity-gate.js';
@@ -37,28 +37,28 @@ export class Persistent implements MappingStrategy, PageKeeper {
 
   opened(): void {}
 
-  isMapped(frame: number): boolean {
-    return this.#mapped.has(frame);
+  isMapped(page: number): boolean {
+    return this.#mapped.has(page);
   }
 
-  use(frame: number): void {
-    const uses = this.#mapped.get(frame);
+  use(page: number): void {
+    const uses = this.#mapped.get(page);
     if (uses === undefined) {
       this.#evictTo(this.#quota - 1);
       if (this.#mapped.size >= this.#quota) this.#overQuota += 1;
-      this.#space.map(frame * FRAME_BYTES, frame, READ_WRITE);
+      this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
     } else {
       this.#reused += 1;
       // To the end: the map keeps the order in which pages were last used.
-      this.#mapped.delete(frame);
+      this.#mapped.delete(page);
     }
-    this.#mapped.set(frame, (uses ?? 0) + 1);
+    this.#mapped.set(page, (uses ?? 0) + 1);
   }
 
-  unuse(frame: number): void {
-    const uses = this.#mapped.get(frame) ?? 0;
-    if (uses === 0) throw new Error(`frame ${frame} is used by fewer buffers than finished`);
-    this.#mapped.set(frame, uses - 1);
+  unuse(page: number): void {
+    const uses = this.#mapped.get(page) ?? 0;
+    if (uses === 0) throw new Error(`page ${page} is used by fewer buffers than finished`);
+    this.#mapped.set(page, uses - 1);
   }
 
   settle(): void {
@@ -69,18 +69,18 @@ export class Persistent implements MappingStrategy, PageKeeper {
     this.transmit.close();
     this.receive.close();
     const space = this.#space;
-    for (const frame of this.#mapped.keys()) {
-      space.clear(frame * FRAME_BYTES, 1);
-      space.whenGone(() => space.unpin(frame, 1));
+    for (const page of this.#mapped.keys()) {
+      space.clear(page * PAGE_BYTES, 1);
+      space.whenGone(() => space.unpin(page, 1));
     }
     this.#mapped.clear();
   }
 
-  relinquish(frame: number): boolean {
-    const uses = this.#mapped.get(frame);
-    if (uses === undefined) return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    const uses = this.#mapped.get(page);
+    if (uses === undefined) return this.#space.parts.pages.count(page) === 0;
     if (uses > 0) return false;
-    this.#evict(frame);
+    this.#evict(page);
     this.#space.driver.waitCharged();
     return true;
   }
@@ -97,18 +97,18 @@ export class Persistent implements MappingStrategy, PageKeeper {
   /** Unmaps idle pages, least recently used first, until no more than `pages` are mapped or none is idle. */
   #evictTo(pages: number): void {
     if (this.#mapped.size <= pages) return;
-    for (const [frame, uses] of this.#mapped) {
+    for (const [page, uses] of this.#mapped) {
       if (uses > 0) continue;
-      this.#evict(frame);
+      this.#evict(page);
       if (this.#mapped.size <= pages) break;
     }
     this.#space.driver.waitCharged();
   }
 
-  #evict(frame: number): void {
-    this.#mapped.delete(frame);
+  #evict(page: number): void {
+    this.#mapped.delete(page);
     this.#evicted += 1;
-    this.#space.clear(frame * FRAME_BYTES, 1);
-    this.#space.invalidate(frame * FRAME_BYTES, 1, false, () => this.#space.unpin(frame, 1));
+    this.#space.clear(page * PAGE_BYTES, 1);
+    this.#space.invalidate(page * PAGE_BYTES, 1, false, () => this.#space.unpin(page, 1));
   }
 }

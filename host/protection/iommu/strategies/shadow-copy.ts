@@ -1,6 +1,6 @@
 import { READ, WRITE } from '../../../iommu/radix-table.js';
-import type { FrameRefusal } from '../../../memory/frame-table.js';
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import type { PageRefusal } from '../../../memory/page-ownership.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
@@ -10,7 +10,7 @@ import type { MappingStrategy } from '../mapping-strategy.js';
 
 /**
  * Shadow copy (Markuze, Morrison and Tsafrir, ASPLOS 2016): the device only ever sees a pool of shadow buffers that
- * is mapped for good; frames are copied in before they are sent and out after they came. No invalidation is ever
+ * is mapped for good; pages are copied in before they are sent and out after they came. No invalidation is ever
  * needed, there is no stale window, and what shares a page with a buffer is out of reach. The price is the copy.
  *
  * The pool is the hypervisor's memory, mapped into the guest, which copies on its own time: no hypercall a batch.
@@ -37,9 +37,9 @@ export class ShadowCopy implements MappingStrategy {
     this.receive.close();
   }
 
-  relinquish(frame: number): boolean {
+  relinquish(page: number): boolean {
     // No guest page is ever given to the device, but for those of its rings.
-    return this.#space.parts.frames.count(frame) === 0;
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -80,8 +80,8 @@ class ShadowGate implements SetupGate {
   /** A page for each slot. @throws RangeError when the machine has no memory left. */
   fill(queue: ContextQueue): void {
     const address = this.#pool(queue.slots);
-    this.#shadows = Float64Array.from({ length: queue.slots }, (_, slot) => address + slot * FRAME_BYTES);
-    this.#bytes = new Uint32Array(queue.slots).fill(FRAME_BYTES);
+    this.#shadows = Float64Array.from({ length: queue.slots }, (_, slot) => address + slot * PAGE_BYTES);
+    this.#bytes = new Uint32Array(queue.slots).fill(PAGE_BYTES);
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
@@ -110,7 +110,7 @@ class ShadowGate implements SetupGate {
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const length = Math.min(queue.completedLength(index), queue.postedLength(index));
       const address = queue.postedAddress(index);
-      // The page may have been given away while the frame was on its way; then the copy faults, and is not made.
+      // The page may have been given away while the page was on its way; then the copy faults, and is not made.
       if (this.#refusalFor(address, length) !== undefined) continue;
       this.#copy(queue.postedBusAddress(index), address, length);
     }
@@ -121,29 +121,29 @@ class ShadowGate implements SetupGate {
     this.#closed = true;
     const { parts } = this.#space;
     for (const { address, pages } of this.#pools) {
-      for (let page = 0; page < pages; page += 1) this.#space.clear(address + page * FRAME_BYTES, 1);
+      for (let page = 0; page < pages; page += 1) this.#space.clear(address + page * PAGE_BYTES, 1);
       this.#space.whenGone(() => {
-        this.#space.unpin(address / FRAME_BYTES, pages);
-        parts.hypervisor.freeOwn(address, pages * FRAME_BYTES);
+        this.#space.unpin(address / PAGE_BYTES, pages);
+        parts.hypervisor.freeOwn(address, pages * PAGE_BYTES);
       });
     }
     this.#pools.length = 0;
   }
 
   /** What the copying CPU finds: it can only read and write pages of its own domain. */
-  #refusalFor(address: number, length: number): FrameRefusal | 'bad-length' | undefined {
+  #refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;
-    return this.#space.parts.frames.firstForeign(this.#space.domain.id, address, length)?.refusal;
+    return this.#space.parts.pages.firstForeign(this.#space.domain.id, address, length)?.refusal;
   }
 
   #shadow(queue: ContextQueue, index: number, length: number): number {
     const slot = index & (queue.slots - 1);
     if (length > (this.#bytes[slot] ?? 0)) {
-      const pages = Math.ceil(length / FRAME_BYTES);
+      const pages = Math.ceil(length / PAGE_BYTES);
       this.#space.enter();
       this.#shadows[slot] = this.#pool(pages);
-      this.#bytes[slot] = pages * FRAME_BYTES;
+      this.#bytes[slot] = pages * PAGE_BYTES;
       this.#space.announce();
     }
     return this.#shadows[slot] ?? 0;
@@ -151,10 +151,10 @@ class ShadowGate implements SetupGate {
 
   /** Memory of the hypervisor, mapped at its own addresses until the port is closed. */
   #pool(pages: number): number {
-    const address = this.#space.parts.hypervisor.allocateOwn('shadow', pages * FRAME_BYTES);
-    const frame = address / FRAME_BYTES;
+    const address = this.#space.parts.hypervisor.allocateOwn('shadow', pages * PAGE_BYTES);
+    const pageNumber = address / PAGE_BYTES;
     for (let page = 0; page < pages; page += 1)
-      this.#space.map(address + page * FRAME_BYTES, frame + page, this.#permissions);
+      this.#space.map(address + page * PAGE_BYTES, pageNumber + page, this.#permissions);
     this.#pools.push({ address, pages });
     return address;
   }

@@ -1,4 +1,4 @@
-import { FRAME_BYTES } from '../../../memory/physical-memory.js';
+import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -20,37 +20,37 @@ export class Shared implements MappingStrategy, PageKeeper {
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.#forgotten = (_iova, pages, frame) => space.unpin(frame, pages);
+    this.#forgotten = (_iova, pages, page) => space.unpin(page, pages);
     this.transmit = new IdentityGate(space, this);
     this.receive = new IdentityGate(space, this);
   }
 
   opened(): void {}
 
-  isMapped(frame: number): boolean {
-    return this.#uses.has(frame);
+  isMapped(page: number): boolean {
+    return this.#uses.has(page);
   }
 
-  use(frame: number): void {
-    const uses = this.#uses.get(frame) ?? 0;
-    if (uses === 0) this.#space.map(frame * FRAME_BYTES, frame, READ_WRITE);
+  use(page: number): void {
+    const uses = this.#uses.get(page) ?? 0;
+    if (uses === 0) this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
     else this.#reused += 1;
-    this.#uses.set(frame, uses + 1);
+    this.#uses.set(page, uses + 1);
   }
 
-  unuse(frame: number): void {
-    const uses = this.#uses.get(frame) ?? 0;
-    if (uses === 0) throw new Error(`frame ${frame} is used by fewer buffers than finished`);
+  unuse(page: number): void {
+    const uses = this.#uses.get(page) ?? 0;
+    if (uses === 0) throw new Error(`page ${page} is used by fewer buffers than finished`);
     if (uses > 1) {
-      this.#uses.set(frame, uses - 1);
+      this.#uses.set(page, uses - 1);
       return;
     }
-    this.#uses.delete(frame);
+    this.#uses.delete(page);
     // One hypercall for all pages of a batch.
     if (!this.#asked) this.#space.enter();
     this.#asked = true;
-    this.#space.clear(frame * FRAME_BYTES, 1);
-    this.#space.invalidate(frame * FRAME_BYTES, 1, false, this.#forgotten, frame);
+    this.#space.clear(page * PAGE_BYTES, 1);
+    this.#space.invalidate(page * PAGE_BYTES, 1, false, this.#forgotten, page);
   }
 
   settle(): void {
@@ -63,15 +63,15 @@ export class Shared implements MappingStrategy, PageKeeper {
     this.transmit.close();
     this.receive.close();
     const space = this.#space;
-    for (const frame of this.#uses.keys()) {
-      space.clear(frame * FRAME_BYTES, 1);
-      space.whenGone(() => space.unpin(frame, 1));
+    for (const page of this.#uses.keys()) {
+      space.clear(page * PAGE_BYTES, 1);
+      space.whenGone(() => space.unpin(page, 1));
     }
     this.#uses.clear();
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -19,9 +19,9 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.#forgotten = (iova, pages, frame) => {
+    this.#forgotten = (iova, pages, page) => {
       this.#leaving -= 1;
-      space.unpin(frame, pages);
+      space.unpin(page, pages);
       space.address.iovas.free(iova, pages);
     };
     this.transmit = new PerTransferGate(space, this, this);
@@ -36,23 +36,23 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     return this.#space.address.iovas.allocate(pages);
   }
 
-  retire(iova: number, pages: number, firstFrame: number): void {
+  retire(iova: number, pages: number, firstPage: number): void {
     const space = this.#space;
     space.clear(iova, pages);
     this.#leaving += 1;
     // Linux drops the walk caches with every strict unmap, whether a table page was freed or not.
-    space.invalidate(iova, pages, false, this.#forgotten, firstFrame);
+    space.invalidate(iova, pages, false, this.#forgotten, firstPage);
   }
 
   settle(): void {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: number, pages: number, firstFrame: number): void {
+  abandon(iova: number, pages: number, firstPage: number): void {
     const space = this.#space;
     space.clear(iova, pages);
     space.whenGone(() => {
-      space.unpin(firstFrame, pages);
+      space.unpin(firstPage, pages);
       space.address.iovas.free(iova, pages);
     });
   }
@@ -63,8 +63,8 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     this.receive.close(this.#port.receive);
   }
 
-  relinquish(frame: number): boolean {
-    return this.#space.parts.frames.count(frame) === 0;
+  relinquish(page: number): boolean {
+    return this.#space.parts.pages.count(page) === 0;
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -6,14 +6,14 @@ import { createPageTable, pageSizes } from '../../../../host/iommu/amdvi/page-ta
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { READ, WRITE } from '../../../../host/iommu/radix-table.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
-import { CountingFrames, SparseMemory } from '../support/sparse-memory.js';
+import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x21;
 
 function machine(mode: number) {
   const memory = new SparseMemory();
-  const frames = new CountingFrames();
-  const table = createPageTable(memory, frames, mode);
+  const pages = new CountingPages();
+  const table = createPageTable(memory, pages, mode);
   const devices = new DeviceTable(memory, 0x8_0000, 0x1000);
   const entry = { ...DENY_ALL, mode, pageTable: table.root, read: true, write: true, domainId: 7 };
   devices.set(DEVICE, entry);
@@ -24,7 +24,7 @@ function machine(mode: number) {
     walker.walk(DEVICE, iova, write, out);
     return out.ok ? out.physical + (iova % 2 ** out.pageBits) : undefined;
   };
-  return { memory, frames, table, devices, translate, out, entry };
+  return { memory, pages, table, devices, translate, out, entry };
 }
 
 describe('AMD-Vi page tables as host software builds them', () => {
@@ -52,22 +52,22 @@ describe('AMD-Vi page tables as host software builds them', () => {
     const page = fc.record({
       slot: fc.nat({ max: 700 }),
       bits: fc.constantFrom(12, 12, 13, 14, 16, 20, 21, 22),
-      frame: fc.nat({ max: 99 }),
+      pageNumber: fc.nat({ max: 99 }),
       permissions: fc.integer({ min: 1, max: 3 }),
       unmap: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.array(page, { maxLength: 30 }), (steps) => {
-        const { table, translate, frames } = machine(3);
+        const { table, translate, pages } = machine(3);
         const mapped: { start: number; end: number; physical: number; permissions: number }[] = [];
-        for (const { slot, bits, frame, permissions, unmap } of steps) {
+        for (const { slot, bits, pageNumber, permissions, unmap } of steps) {
           const start = Math.floor((slot * 4096) / 2 ** bits) * 2 ** bits;
           const end = start + 2 ** bits;
           const hit = mapped.filter((range) => range.start < end && start < range.end);
           if (!unmap) {
-            const outcome = table.map(start, frame * 2 ** bits, bits, permissions);
+            const outcome = table.map(start, pageNumber * 2 ** bits, bits, permissions);
             expect(outcome).toBe(hit.length > 0 ? 'already-mapped' : 'mapped');
-            if (hit.length === 0) mapped.push({ start, end, physical: frame * 2 ** bits, permissions });
+            if (hit.length === 0) mapped.push({ start, end, physical: pageNumber * 2 ** bits, permissions });
           } else if (hit.some((range) => range.start < start || range.end > end)) {
             expect(() => table.unmap(start, end - start)).toThrow(/splits a page/);
           } else {
@@ -81,7 +81,7 @@ describe('AMD-Vi page tables as host software builds them', () => {
             expect(translate(last, true)).toBe((range.permissions & WRITE) !== 0 ? expected : undefined);
           }
           table.checkInvariants();
-          expect(frames.out.size).toBe(table.tables);
+          expect(pages.out.size).toBe(table.tables);
         }
       }),
       { numRuns: 150 },
@@ -94,6 +94,6 @@ describe('AMD-Vi page tables as host software builds them', () => {
     expect(memory.readU64(devices.address)).toBe(3n); // V and TV, mode 0, no IR, no IW
     expect(() => devices.get(128)).toThrow(/device ID is 128, expected 0 to 127/);
     expect(() => new DeviceTable(memory, 0, 2 ** 22)).toThrow(/up to 2 MB/);
-    expect(() => createPageTable(memory, new CountingFrames(), 7)).toThrow(/levels is 7/);
+    expect(() => createPageTable(memory, new CountingPages(), 7)).toThrow(/levels is 7/);
   });
 });

@@ -8,7 +8,7 @@ interface PageSpec {
   readonly write: boolean;
   /** 0 for the level's standard size, 1 to 8 for that many doublings of it (NextLevel 7). */
   readonly doublings: number;
-  readonly frame: number;
+  readonly page: number;
 }
 interface TableSpec {
   readonly kind: 'table';
@@ -43,7 +43,7 @@ export function tableSpec(level: number): fc.Arbitrary<EntrySpec[]> {
     // Bits 51:12 hold the address, so a page of level 5 has at most 2^51 bytes.
     const doublings = fc.oneof(fc.constant(0), fc.nat({ max: level === 5 ? 3 : 8 }));
     const page = fc
-      .record({ permission, doublings, frame: fc.nat({ max: 2 ** 15 }) })
+      .record({ permission, doublings, page: fc.nat({ max: 2 ** 15 }) })
       .map(({ permission: [read = true, write = true], ...rest }) => ({
         kind: 'page' as const,
         read,
@@ -88,7 +88,7 @@ export function writeTables(
   regions: Region[],
   base = 0n,
 ): bigint {
-  const table = 0x1000n * BigInt(memory.frames.size + 256);
+  const table = 0x1000n * BigInt(memory.pages.size + 256);
   memory.add(Number(table));
   const span = 1n << BigInt(12 + 9 * (level - 1));
   const taken = new Set<number>();
@@ -111,7 +111,7 @@ export function writeTables(
     if (entry.kind === 'page') {
       const pageBits = 12 + 9 * (level - 1) + entry.doublings;
       const size = 1n << BigInt(pageBits);
-      const physical = (BigInt(entry.frame) * size) % (1n << 52n);
+      const physical = (BigInt(entry.page) * size) % (1n << 52n);
       // A size in between: ones from bit 12, then a zero at the top bit of the offset.
       const code = entry.doublings === 0 ? 0n : (7n << 9n) | ((size / 2n - 1n) & ~0xfffn);
       for (const slot of slots) memory.writeU64(Number(table) + slot * 8, physical | code | rights | 1n);

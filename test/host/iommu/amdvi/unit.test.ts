@@ -37,7 +37,7 @@ const FETCH_NS = 50;
 function machine(control = ALL) {
   const kernel = new EventKernel();
   const memory = new SparseMemory();
-  for (const frame of [DEVICES, COMMANDS, EVENTS, STORE]) memory.add(frame);
+  for (const page of [DEVICES, COMMANDS, EVENTS, STORE]) memory.add(page);
   const sink = new RecordingSink();
   const interrupts = new RecordingInterrupts();
   const timing = { descriptorFetchNs: FETCH_NS, statusWriteNs: 10 };

@@ -21,7 +21,7 @@ const ILLEGAL_ENTRY = 1;
 
 function machine(words: { low?: bigint; domain?: bigint; maxMode?: number } = {}) {
   const memory = new SparseMemory();
-  for (const frame of [DEVICE_TABLE, DEVICE_TABLE + 0x1000, TOP]) memory.add(frame);
+  for (const page of [DEVICE_TABLE, DEVICE_TABLE + 0x1000, TOP]) memory.add(page);
   const entry = DEVICE_TABLE + DEVICE * 32;
   memory.writeU64(entry, words.low ?? BigInt(TOP) | V | TV | mode(3) | IR | IW);
   memory.writeU64(entry + 8, words.domain ?? 0x55n);

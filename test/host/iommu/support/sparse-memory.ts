@@ -1,48 +1,48 @@
-import type { FrameAllocator } from '../../../../host/iommu/radix-table.js';
+import type { PageAllocator } from '../../../../host/iommu/radix-table.js';
 import type { TableMemory } from '../../../../host/iommu/table-walker.js';
 
-/** Memory of 4 KB frames that exist once they are written. Reading elsewhere throws: a walker must have asked first. */
+/** Memory of 4 KB pages that exist once they are written. Reading elsewhere throws: a walker must have asked first. */
 export class SparseMemory implements TableMemory {
-  readonly frames = new Map<number, DataView>();
+  readonly pages = new Map<number, DataView>();
   reads = 0;
 
-  readonly reachable = (address: number): boolean => this.frames.has(Math.floor(address / 4096));
+  readonly reachable = (address: number): boolean => this.pages.has(Math.floor(address / 4096));
 
   readU32(address: number): number {
     this.reads += 1;
-    return this.#frame(address).getUint32(address % 4096, true);
+    return this.#page(address).getUint32(address % 4096, true);
   }
 
   writeU32(address: number, value: number): void {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new Error(`word ${value}`);
     this.add(address);
-    this.#frame(address).setUint32(address % 4096, value, true);
+    this.#page(address).setUint32(address % 4096, value, true);
   }
 
   readU64(address: number): bigint {
-    return this.#frame(address).getBigUint64(address % 4096, true);
+    return this.#page(address).getBigUint64(address % 4096, true);
   }
 
   writeU64(address: number, value: bigint): void {
     this.add(address);
-    this.#frame(address).setBigUint64(address % 4096, value, true);
+    this.#page(address).setBigUint64(address % 4096, value, true);
   }
 
-  /** Makes the frame that holds `address` exist. */
+  /** Makes the page that holds `address` exist. */
   add(address: number): void {
-    const frame = Math.floor(address / 4096);
-    if (!this.frames.has(frame)) this.frames.set(frame, new DataView(new ArrayBuffer(4096)));
+    const page = Math.floor(address / 4096);
+    if (!this.pages.has(page)) this.pages.set(page, new DataView(new ArrayBuffer(4096)));
   }
 
-  #frame(address: number): DataView {
-    const view = this.frames.get(Math.floor(address / 4096));
+  #page(address: number): DataView {
+    const view = this.pages.get(Math.floor(address / 4096));
     if (view === undefined) throw new Error(`no memory at 0x${address.toString(16)}`);
     return view;
   }
 }
 
-/** Frames from `first` upwards, lowest free one first; counts what is out. */
-export class CountingFrames implements FrameAllocator {
+/** Pages from `first` upwards, lowest free one first; counts what is out. */
+export class CountingPages implements PageAllocator {
   readonly out = new Set<number>();
   #next: number;
   #left: number;

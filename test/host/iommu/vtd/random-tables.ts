@@ -6,7 +6,7 @@ interface PageSpec {
   readonly kind: 'page';
   readonly read: boolean;
   readonly write: boolean;
-  readonly frame: number;
+  readonly page: number;
   readonly ignored: number;
 }
 interface TableSpec {
@@ -32,14 +32,14 @@ const page: fc.Arbitrary<PageSpec> = fc
   .record({
     kind: fc.constant('page' as const),
     permission,
-    frame: fc.nat({ max: 2 ** 15 }),
+    page: fc.nat({ max: 2 ** 15 }),
     ignored: fc.nat({ max: 1023 }),
   })
-  .map(({ kind, permission: [read = true, write = true], frame, ignored }) => ({
+  .map(({ kind, permission: [read = true, write = true], page, ignored }) => ({
     kind,
     read,
     write,
-    frame,
+    page,
     ignored,
   }));
 
@@ -81,7 +81,7 @@ export function writeTables(
   regions: Region[],
   base = 0n,
 ): bigint {
-  const table = 0x1000n * BigInt(memory.frames.size + 256);
+  const table = 0x1000n * BigInt(memory.pages.size + 256);
   memory.add(Number(table));
   const span = 1n << BigInt(12 + 9 * (level - 1));
   for (const { index: at, entry } of spec) {
@@ -97,7 +97,7 @@ export function writeTables(
     const rights = { read: entry.read, write: entry.write };
     if (entry.kind === 'page') {
       const pageBits = 12 + 9 * (level - 1);
-      const physical = (BigInt(entry.frame) * span) % (1n << 46n);
+      const physical = (BigInt(entry.page) * span) % (1n << 46n);
       const pageSize = level > 1 ? 1n << 7n : 0n;
       memory.writeU64(place, physical | permissions | pageSize | (BigInt(entry.ignored) << 52n));
       regions.push({ ...common, kind: 'page', ...rights, physical, pageBits });

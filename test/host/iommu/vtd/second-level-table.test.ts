@@ -6,15 +6,15 @@ import { DEFAULT_VTD_CAPABILITIES } from '../../../../host/iommu/vtd/capabilitie
 import { ContextTables } from '../../../../host/iommu/vtd/context-tables.js';
 import { createSecondLevelTable } from '../../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
-import { CountingFrames, SparseMemory } from '../support/sparse-memory.js';
+import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x0100;
 
-function machine(levels: 3 | 4 | 5, frameLimit = Number.POSITIVE_INFINITY) {
+function machine(levels: 3 | 4 | 5, pageLimit = Number.POSITIVE_INFINITY) {
   const memory = new SparseMemory();
-  const frames = new CountingFrames(0x10_0000, frameLimit);
-  const contexts = new ContextTables(memory, frames);
-  const table = createSecondLevelTable(memory, frames, levels);
+  const pages = new CountingPages(0x10_0000, pageLimit);
+  const contexts = new ContextTables(memory, pages);
+  const table = createSecondLevelTable(memory, pages, levels);
   const walker = new VtdWalker(memory, DEFAULT_VTD_CAPABILITIES, memory.reachable);
   walker.rootTable = contexts.rootTable;
   contexts.set(DEVICE, {
@@ -30,7 +30,7 @@ function machine(levels: 3 | 4 | 5, frameLimit = Number.POSITIVE_INFINITY) {
     walker.walk(DEVICE, iova, write, out);
     return out.ok ? out.physical + (iova % 2 ** out.pageBits) : undefined;
   };
-  return { memory, frames, contexts, table, walker, out, translate };
+  return { memory, pages, contexts, table, walker, out, translate };
 }
 
 interface Model {
@@ -38,7 +38,7 @@ interface Model {
 }
 interface Real {
   readonly table: RadixTable;
-  readonly frames: CountingFrames;
+  readonly pages: CountingPages;
   readonly translate: (iova: number, write?: boolean) => number | undefined;
 }
 
@@ -49,12 +49,12 @@ const GB = 2 ** 30;
 class MapPage implements fc.Command<Model, Real> {
   readonly iova: number;
   readonly bits: number;
-  readonly frame: number;
+  readonly page: number;
   readonly permissions: number;
-  constructor(slot: number, bits: number, frame: number, permissions: number) {
+  constructor(slot: number, bits: number, page: number, permissions: number) {
     this.iova = bits === 12 ? slot * 4096 : bits === 21 ? (slot % 8) * MB2 : (slot % 2) * GB;
     this.bits = bits;
-    this.frame = frame;
+    this.page = page;
     this.permissions = permissions;
   }
   check = () => true;
@@ -63,15 +63,14 @@ class MapPage implements fc.Command<Model, Real> {
     const taken = [...model.pages].some(
       ([iova, page]) => iova < end && this.iova < iova + 2 ** page.pageBits,
     );
-    const physical = this.frame * 2 ** this.bits;
+    const physical = this.page * 2 ** this.bits;
     expect(real.table.map(this.iova, physical, this.bits, this.permissions)).toBe(
       taken ? 'already-mapped' : 'mapped',
     );
     if (!taken) model.pages.set(this.iova, { physical, permissions: this.permissions, pageBits: this.bits });
     compare(model, real);
   }
-  toString = () =>
-    `map(0x${this.iova.toString(16)}, 2^${this.bits}, frame ${this.frame}, ${this.permissions})`;
+  toString = () => `map(0x${this.iova.toString(16)}, 2^${this.bits}, page ${this.page}, ${this.permissions})`;
 }
 
 class Unmap implements fc.Command<Model, Real> {
@@ -104,7 +103,7 @@ class Unmap implements fc.Command<Model, Real> {
 
 function compare(model: Model, real: Real): void {
   real.table.checkInvariants();
-  expect(real.frames.out.size).toBe(real.table.tables + 2); // root and one context table
+  expect(real.pages.out.size).toBe(real.table.tables + 2); // root and one context table
   for (const [iova, { physical, permissions, pageBits }] of model.pages) {
     const last = 2 ** pageBits - 1;
     expect(real.translate(iova + last, false)).toBe(permissions & READ ? physical + last : undefined);
@@ -157,10 +156,10 @@ describe('second-level tables as host software builds them', () => {
     expect(translate(0x5123)).toBe(0x60_5123);
   });
 
-  it('says so when there is no frame, and leaves what was mapped alone', () => {
+  it('says so when there is no page, and leaves what was mapped alone', () => {
     const { table, translate } = machine(3, 5); // root, context, top, two more
     expect(table.map(0, 0x7000, 12, READ)).toBe('mapped');
-    expect(table.map(GB, 0x8000, 12, READ)).toBe('no-frame');
+    expect(table.map(GB, 0x8000, 12, READ)).toBe('no-page');
     expect([translate(0), translate(GB)]).toEqual([0x7000, undefined]);
     table.checkInvariants();
   });
@@ -175,11 +174,11 @@ describe('second-level tables as host software builds them', () => {
   });
 
   it('gives everything back at the end', () => {
-    const { table, frames, contexts } = machine(5);
+    const { table, pages, contexts } = machine(5);
     table.map(GB * 700, 0, 12, READ);
     table.map(GB, GB, 30, READ);
     table.destroy();
-    expect([...frames.out].sort()).toEqual(contexts.tableAddresses().sort());
+    expect([...pages.out].sort()).toEqual(contexts.tableAddresses().sort());
   });
 
   it('keeps a context entry a requester', () => {

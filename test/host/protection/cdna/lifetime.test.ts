@@ -24,30 +24,30 @@ describe('references on pages', () => {
   it('are held until the NIC is done, and given up at the next enqueue', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
-    const { frames } = machine.host;
+    const { pages } = machine.host;
     const page = guest.send(frame(STRANGER, macOf(1)));
-    expect(frames.count(page / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(1);
     machine.run(100_000);
     expect(machine.wire.frames).toHaveLength(1);
     // Lazily: the NIC is done, nobody has looked yet.
-    expect(frames.count(page / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(1);
     const next = guest.send(frame(STRANGER, macOf(1)));
-    expect(frames.count(page / PAGE)).toBe(0);
-    expect(frames.count(next / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(0);
+    expect(pages.count(next / PAGE)).toBe(1);
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(0);
   });
 
   it('are given up by timeout when the guest falls idle', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
-    const { frames, processor, hypervisor } = machine.host;
+    const { pages, processor, hypervisor } = machine.host;
     const page = guest.send(frame(STRANGER, macOf(1)));
     machine.run(RELEASE_NS - 1);
-    expect(frames.count(page / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(1);
     const before = processor.cyclesOf(hypervisor.party);
     machine.run(10);
-    expect(frames.count(page / PAGE)).toBe(0);
-    expect(frames.pinnedFrames).toBe(0);
+    expect(pages.count(page / PAGE)).toBe(0);
+    expect(pages.pinnedPages).toBe(0);
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(1);
     expect(processor.cyclesOf(hypervisor.party) - before).toBe(processor.costs.unpinPage);
   });
@@ -55,38 +55,38 @@ describe('references on pages', () => {
   it('are counted a page and a descriptor: a page in two buffers waits for both', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
-    const { frames } = machine.host;
+    const { pages } = machine.host;
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 }, { address: page + 2048, length: 2048 });
-    expect(frames.count(page / PAGE)).toBe(2);
+    expect(pages.count(page / PAGE)).toBe(2);
     machine.run(100_000);
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(5 * RELEASE_NS);
-    expect(frames.count(page / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(1);
     expect(guest.domain.release(page / PAGE)).toBe('pending');
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(5 * RELEASE_NS);
-    expect(frames.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(page / PAGE)).toBe(-1);
   });
 
   it('keep a page that was released in flight from its next owner until the NIC is done', () => {
     const { machine, guests } = machineWith(2);
     const [guest, other] = guests;
     if (guest === undefined || other === undefined) throw new Error('two guests wanted');
-    const { frames } = machine.host;
+    const { pages } = machine.host;
     const payload = frame(STRANGER, macOf(1), 1000);
     const page = guest.page();
     guest.store(page, payload);
     guest.post({ address: page, length: payload.length });
     expect(guest.domain.release(page / PAGE)).toBe('pending');
     // The machine is emptied: nobody gets that page, however much is asked for.
-    const taken = other.domain.allocate(frames.freeFrames);
+    const taken = other.domain.allocate(pages.freePages);
     expect(taken).not.toContain(page / PAGE);
     machine.run(100_000);
     expect(machine.wire.frames.map((sent) => sent.bytes)).toEqual([payload]);
-    expect(frames.owner(page / PAGE)).toBe(guest.domain.id);
+    expect(pages.owner(page / PAGE)).toBe(guest.domain.id);
     machine.run(RELEASE_NS);
-    expect(frames.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(page / PAGE)).toBe(-1);
     expect(other.domain.allocate(1)).toEqual([page / PAGE]);
     expect(machine.peek(page, PAGE).every((byte) => byte === 0)).toBe(true);
   });
@@ -100,12 +100,12 @@ describe('references on pages', () => {
     machine.run(100_000);
     guest.domain.release(page / PAGE);
     machine.run(20 * RELEASE_NS);
-    const taken = other.domain.allocate(machine.host.frames.freeFrames);
+    const taken = other.domain.allocate(machine.host.pages.freePages);
     machine.arrive(frame(macOf(1), STRANGER, 1500));
     machine.run(100_000);
     for (const at of taken) expect(machine.host.memory.readU32(at * PAGE), `frame ${at}`).toBe(0);
     machine.run(2 * RELEASE_NS);
-    expect(machine.host.frames.owner(page / PAGE)).toBe(-1);
+    expect(machine.host.pages.owner(page / PAGE)).toBe(-1);
   });
 });
 
@@ -120,7 +120,7 @@ describe('a driver that lies', () => {
     queue.finish(queue.producer);
     expect(guest.postReceive({ address: guest.page(), length: 2048 })).toBe(0);
     expect(queue.refusal).toBeUndefined();
-    for (const page of pages) expect(machine.host.frames.count(page / PAGE)).toBe(1);
+    for (const page of pages) expect(machine.host.pages.count(page / PAGE)).toBe(1);
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(100_000);
     expect(machine.peek(pages[0] ?? 0, 100)).toEqual(frame(macOf(1), STRANGER));
@@ -130,15 +130,15 @@ describe('a driver that lies', () => {
   it('cannot forge the consumer index: neither its CPU nor its device reaches the status block', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
-    const { nic, frames } = machine.host;
+    const { nic, pages } = machine.host;
     const status = nic.contexts[0]?.statusAddress ?? 0;
-    expect(frames.owner(status / PAGE)).toBe(0);
+    expect(pages.owner(status / PAGE)).toBe(0);
     expect(guest.store(status, Uint8Array.of(9, 0, 0, 0))).toBe('page-fault');
     expect(guest.postReceive({ address: status, length: 64 })).toBe(0);
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 });
     machine.run(10 * RELEASE_NS);
-    expect(frames.count(page / PAGE)).toBe(1);
+    expect(pages.count(page / PAGE)).toBe(1);
   });
 
   it.each([
@@ -169,7 +169,7 @@ describe('a driver that lies', () => {
         else bad.receive();
       }
       machine.run(5 * RELEASE_NS);
-      expect(machine.host.frames.pinnedFrames).toBe(0);
+      expect(machine.host.pages.pinnedPages).toBe(0);
       // The pages of the old descriptors go to somebody else.
       for (const address of pages) bad.domain.release(address / PAGE);
       const stolen = good.domain.allocate(pages.length);
@@ -221,7 +221,7 @@ describe('revocation', () => {
     const accesses: number[] = [];
     machine.host.protection.closePort(guest.port);
     machine.host.bus.watch({ accessed: (requesterId) => accesses.push(requesterId) });
-    expect(machine.host.frames.pinnedFrames).toBe(0);
+    expect(machine.host.pages.pinnedPages).toBe(0);
     // At once for somebody else: if the device could still reach them, this is where it would show.
     for (const page of pages) expect(guest.domain.release(page / PAGE)).toBe('freed');
     const taken = other.domain.allocate(pages.length);
@@ -269,7 +269,7 @@ describe('revocation', () => {
     guest.port.transmit.finish(guest.port.transmit.consumer());
     machine.run(20 * RELEASE_NS);
     expect(machine.host.window.pageFaults).toBe(0);
-    expect(machine.host.frames.pinnedFrames).toBe(0);
+    expect(machine.host.pages.pinnedPages).toBe(0);
     expect(machine.kernel.pending).toBe(0);
   });
 });

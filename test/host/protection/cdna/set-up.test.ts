@@ -15,8 +15,8 @@ function two() {
 
 /** Both directions are to give the same answer. */
 function refusals(machine: Machine, guest: TestGuest, address: number, length: number): unknown[] {
-  const { frames } = machine.host;
-  const pins = frames.pinsTaken;
+  const { pages } = machine.host;
+  const pins = pages.pinsTaken;
   const answers = [guest.port.transmit, guest.port.receive].map((queue, direction) => {
     const accepted =
       direction === 0 ? guest.post({ address, length }) : guest.postReceive({ address, length });
@@ -25,7 +25,7 @@ function refusals(machine: Machine, guest: TestGuest, address: number, length: n
     expect(fault).toMatchObject({ domain: guest.domain.id, address, length });
     return fault?.refusal;
   });
-  expect(frames.pinsTaken, 'a refused request takes no references').toBe(pins);
+  expect(pages.pinsTaken, 'a refused request takes no references').toBe(pins);
   expect(answers[0]).toBe(answers[1]);
   return [answers[0]];
 }
@@ -80,8 +80,8 @@ describe("CDNA's set-up gate", () => {
 
   it("refuses the guest's own descriptor ring and status block: they are the hypervisor's", () => {
     const { machine, bad } = two();
-    for (let frameNumber = 0; frameNumber < machine.host.frames.frames; frameNumber += 1) {
-      if (machine.host.frames.kind(frameNumber) !== 'descriptor-ring') continue;
+    for (let frameNumber = 0; frameNumber < machine.host.pages.pageCount; frameNumber += 1) {
+      if (machine.host.pages.kind(frameNumber) !== 'descriptor-ring') continue;
       expect(refusals(machine, bad, frameNumber * PAGE, 16)).toEqual(['not-owner']);
       expect(bad.store(frameNumber * PAGE, frame(1, 2, 16)), 'nor can its CPU').toBe('page-fault');
     }
@@ -134,7 +134,7 @@ describe("CDNA's set-up gate", () => {
     fc.assert(
       fc.property(fc.array(request, { minLength: 1, maxLength: 20 }), (requests) => {
         const machine = new Machine(new Cdna(), { host: { memoryBytes: 8 * 2 ** 20 } });
-        const { frames } = machine.host;
+        const { pages } = machine.host;
         const guest = machine.guest(1);
         const other = machine.guest(2);
         for (let turn = 0; turn < 8; turn += 1) (turn % 3 === 0 ? other : guest).page();
@@ -147,7 +147,7 @@ describe("CDNA's set-up gate", () => {
             byte < address + length;
             byte += byte % PAGE === 0 ? PAGE : PAGE - (byte % PAGE)
           )
-            allowed &&= frames.owner(Math.floor(byte / PAGE)) === guest.domain.id;
+            allowed &&= pages.owner(Math.floor(byte / PAGE)) === guest.domain.id;
           const buffer = { address, length };
           const accepted = receive ? guest.postReceive(buffer) : guest.post(buffer);
           const queue = receive ? guest.port.receive : guest.port.transmit;
@@ -157,9 +157,9 @@ describe("CDNA's set-up gate", () => {
           else expect(queue.refusal).toBeDefined();
           machine.host.protection.checkInvariants();
         }
-        for (let at = 0; at < frames.frames; at += 1)
-          if (frames.count(at) > 0) expect(frames.owner(at)).toBe(guest.domain.id);
-        frames.checkInvariants();
+        for (let at = 0; at < pages.pageCount; at += 1)
+          if (pages.count(at) > 0) expect(pages.owner(at)).toBe(guest.domain.id);
+        pages.checkInvariants();
       }),
       { numRuns: 100 },
     );

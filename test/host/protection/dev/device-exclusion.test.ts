@@ -70,13 +70,13 @@ describe('guests behind exclusion vectors', () => {
   it('cannot reach the hypervisor, its tables or its vector ring', () => {
     const protection = new DeviceExclusion();
     const machine = new Machine(protection);
-    const { frames, memory } = machine.host;
+    const { pages, memory } = machine.host;
     let turn = 0;
-    for (let at = 0; at < frames.frames; at += 1) {
-      if (frames.owner(at) !== 0) continue;
+    for (let at = 0; at < pages.pageCount; at += 1) {
+      if (pages.owner(at) !== 0) continue;
       turn += 1;
       // One of each run of the hypervisor's frames, and each run's ends.
-      if (frames.owner(at - 1) === 0 && frames.owner(at + 1) === 0 && turn % 16 !== 0) continue;
+      if (pages.owner(at - 1) === 0 && pages.owner(at + 1) === 0 && turn % 16 !== 0) continue;
       const guest = machine.guest(1);
       machine.run(10_000);
       guest.postReceive({ address: at * PAGE, length: 2048 });

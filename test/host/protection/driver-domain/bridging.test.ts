@@ -119,7 +119,7 @@ for (const transfer of ['copy', 'flip'] as const) {
 
     it('refuses a station address that is taken', () => {
       const { machine } = bench(1);
-      const free = machine.host.frames.freeFrames;
+      const free = machine.host.pages.freePages;
       expect(() => machine.guest(2, { mac: macOf(1) })).toThrow(
         /guest 2: port\.mac 02:00:00:00:00:01 is taken/,
       );
@@ -127,7 +127,7 @@ for (const transfer of ['copy', 'flip'] as const) {
         /guest 3: port\.mac 02:ff:00:00:00:01 is taken/,
       );
       expect(() => machine.guest(4, { receiveSlots: 3 })).toThrow(/port\.receiveSlots is 3/);
-      expect(machine.host.frames.freeFrames).toBe(free);
+      expect(machine.host.pages.freePages).toBe(free);
     });
 
     it('lets guests take turns: a greedy one does not keep another waiting', () => {
@@ -195,7 +195,7 @@ for (const transfer of ['copy', 'flip'] as const) {
         antiSpoofing: false,
         promiscuous: false,
       };
-      const free = machine.host.frames.freeFrames;
+      const free = machine.host.pages.freePages;
       for (let turn = 0; turn < 20; turn += 1) {
         const port = machine.host.openPort(domain, { ...options, mac: macOf(1) });
         machine.run(100_000);
@@ -206,8 +206,8 @@ for (const transfer of ['copy', 'flip'] as const) {
         port.transmit.ring();
       }
       machine.run();
-      expect(machine.host.frames.freeFrames).toBe(free);
-      expect(machine.host.frames.pinnedFrames).toBe(0);
+      expect(machine.host.pages.freePages).toBe(free);
+      expect(machine.host.pages.pinnedPages).toBe(0);
     });
   });
 }
@@ -225,10 +225,10 @@ describe('a driver domain that flips pages', () => {
     const now = guest.port.receive.completedAddress(0);
     const self = protection.domain?.id;
     expect(now).not.toBe(posted);
-    expect(machine.host.frames.owner(now / PAGE)).toBe(guest.domain.id);
-    expect(machine.host.frames.owner(posted / PAGE)).toBe(self);
-    expect(guest.domain.ownedFrames.has(now / PAGE)).toBe(true);
-    expect(guest.domain.ownedFrames.has(posted / PAGE)).toBe(false);
+    expect(machine.host.pages.owner(now / PAGE)).toBe(guest.domain.id);
+    expect(machine.host.pages.owner(posted / PAGE)).toBe(self);
+    expect(guest.domain.ownedPages.has(now / PAGE)).toBe(true);
+    expect(guest.domain.ownedPages.has(posted / PAGE)).toBe(false);
     expect(guest.receive()).toEqual([frame(macOf(1), STRANGER, 500, 1)]);
   });
 
@@ -292,15 +292,15 @@ describe('a driver domain that flips pages', () => {
     const guest = machine.guest(1);
     machine.run();
     const page = guest.send(frame(STRANGER, macOf(1), 1500, 1));
-    const { frames } = machine.host;
-    while (frames.count(page / PAGE) === 0) machine.run(100);
+    const { pages } = machine.host;
+    while (pages.count(page / PAGE) === 0) machine.run(100);
     machine.host.protection.closePort(guest.port);
     expect(guest.domain.release(page / PAGE)).toBe('pending');
     const other = machine.host.createGuest('other', 1);
-    expect(other.allocate(frames.freeFrames)).not.toContain(page / PAGE);
+    expect(other.allocate(pages.freePages)).not.toContain(page / PAGE);
     machine.run(10_000_000);
     expect(machine.wire.frames.map((one) => one.bytes)).toEqual([frame(STRANGER, macOf(1), 1500, 1)]);
-    expect(frames.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(page / PAGE)).toBe(-1);
   });
 });
 

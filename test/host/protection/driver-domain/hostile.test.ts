@@ -182,7 +182,7 @@ for (const transfer of ['copy', 'flip'] as const) {
 
     it('posts the pages of its own rings and grants as buffers, and harms itself alone', () => {
       const { machine, bad, victim, page, port } = bench(transfer);
-      const own = [...port.grants.frames, ...port.receive.ringFrames, ...port.transmit.ringFrames];
+      const own = [...port.grants.pages, ...port.receive.ringFrames, ...port.transmit.ringFrames];
       for (const at of own) bad.postReceive({ address: at * PAGE, length: PAGE });
       for (let index = 0; index < 20; index += 1) {
         machine.arrive(frame(macOf(1), STRANGER, 3000, index));
@@ -211,7 +211,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       fc.assert(
         fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
           const { machine, bad, victim, page, port } = bench(transfer);
-          const own = [...port.transmit.ringFrames, ...port.receive.ringFrames, ...port.grants.frames];
+          const own = [...port.transmit.ringFrames, ...port.receive.ringFrames, ...port.grants.pages];
           const buffer = bad.pages(2);
           victim.postReceive({ address: victim.page(), length: PAGE });
           for (const { kind, what } of steps) {

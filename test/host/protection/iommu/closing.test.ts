@@ -12,7 +12,7 @@ describe('a port that closes', () => {
     (one) => {
       const lab = IommuLab.with(one.name, one.vendor);
       const guest = lab.guest(1);
-      const { frames } = lab.machine.host;
+      const ownership = lab.machine.host.pages;
       const pages = Array.from({ length: 6 }, () => guest.page());
       for (const page of pages.slice(0, 3)) guest.postReceive({ address: page, length: 2048 });
       for (const page of pages.slice(3)) sendFrom(guest, page);
@@ -20,7 +20,7 @@ describe('a port that closes', () => {
       // Some are finished, and their invalidations are under way, when the port goes.
       guest.reclaim();
       lab.iommu.closePort(guest.port);
-      const pinned = frames.pinnedFrames;
+      const pinned = ownership.pinnedPages;
       const ring = 0;
       for (const page of pages) guest.domain.release(frameOf(page));
       const reachable = pages.filter(
@@ -28,12 +28,12 @@ describe('a port that closes', () => {
           lab.iommu.gate.check(requesterOf(guest.port.context), page, 1, true, lab.machine.kernel.nowNs) >= 0,
       );
       // What caches still answer for must not have gone to anybody.
-      for (const page of reachable) expect(frames.owner(frameOf(page))).toBe(guest.domain.id);
+      for (const page of reachable) expect(ownership.owner(frameOf(page))).toBe(guest.domain.id);
       expect(pinned).toBeGreaterThan(ring);
       lab.settle();
-      expect(frames.pinnedFrames).toBe(0);
-      for (const page of pages) expect(frames.owner(frameOf(page))).toBe(-1);
-      expect([...guest.domain.ownedFrames]).toEqual([]);
+      expect(ownership.pinnedPages).toBe(0);
+      for (const page of pages) expect(ownership.owner(frameOf(page))).toBe(-1);
+      expect([...guest.domain.ownedPages]).toEqual([]);
     },
   );
 
@@ -95,7 +95,7 @@ describe('a port that closes', () => {
     guest.port.receive.finish(guest.port.receive.producer);
     lab.iommu.closePort(guest.port);
     lab.settle(60_000_000);
-    expect(lab.machine.host.frames.pinnedFrames).toBe(0);
+    expect(lab.machine.host.pages.pinnedPages).toBe(0);
     expect(lab.details('queueDescriptors')).toBeGreaterThan(2 * slots);
   });
 
@@ -118,7 +118,7 @@ describe('a port that closes', () => {
       if (one.name === 'direct-map') return expect(accepted).toBe(3);
       expect(accepted).toBe(0);
       expect(lab.iommu.ports.has(guest.port.context)).toBe(false);
-      expect(lab.machine.host.frames.count(frameOf(page))).toBe(0);
+      expect(lab.machine.host.pages.count(frameOf(page))).toBe(0);
     },
   );
 });

@@ -11,7 +11,7 @@ const BYTES = new Uint8Array(16).fill(0x77);
 describe.each(VENDORS)('the gate on %s', (vendor) => {
   it('lets no access to the interrupt window reach memory, and there is none behind it', () => {
     const lab = new IommuLab({ strategy: 'direct-map', vendor }, { host: { memoryBytes: 8 * 2 ** 30 } });
-    const { frames, memory } = lab.machine.host;
+    const { pages, memory } = lab.machine.host;
     const guest = lab.guest(1);
     // More than all RAM below the window.
     const big = lab.machine.host.createGuest('big', 1);
@@ -19,9 +19,9 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
     const after = lab.machine.host.createGuest('after', 1);
     after.reserve(4096);
     for (let at = INTERRUPT_WINDOW; at < INTERRUPT_WINDOW + 2 ** 20; at += PAGE) {
-      expect(frames.owner(frameOf(at))).toBe(-1);
+      expect(pages.owner(frameOf(at))).toBe(-1);
     }
-    expect(Math.min(...after.ownedFrames)).toBeGreaterThan(frameOf(INTERRUPT_WINDOW));
+    expect(Math.min(...after.ownedPages)).toBeGreaterThan(frameOf(INTERRUPT_WINDOW));
     for (const at of [INTERRUPT_WINDOW, INTERRUPT_WINDOW + 2 ** 20 - 16]) {
       expect(lab.strayWrite(guest, at, BYTES)).toBe(false);
       expect(lab.reach(guest, at, false)).toBeUndefined();
@@ -58,9 +58,9 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
     const entry = lab.iommu.ports.get(two.port.context);
     const ring = entry?.port.ringMemory.address ?? 0;
     lab.iommu.closePort(two.port);
-    expect(lab.machine.host.frames.owner(frameOf(ring))).toBe(two.domain.id);
+    expect(lab.machine.host.pages.owner(frameOf(ring))).toBe(two.domain.id);
     lab.settle();
-    expect(lab.machine.host.frames.owner(frameOf(ring))).toBe(-1);
+    expect(lab.machine.host.pages.owner(frameOf(ring))).toBe(-1);
     expect(lab.reach(one, bus, true)).toBeUndefined();
     sendFrom(one, one.page());
     lab.settle();
@@ -92,10 +92,10 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
   it('keeps its tables, queue and log out of every device’s reach', () => {
     const lab = IommuLab.with('direct-map', vendor);
     const guest = lab.guest(1);
-    const { frames } = lab.machine.host;
+    const { pages } = lab.machine.host;
     let own = 0;
-    for (let at = 0; at < frames.frames; at += 1) {
-      if (!['io-table', 'hypervisor'].includes(frames.kind(at))) continue;
+    for (let at = 0; at < pages.pageCount; at += 1) {
+      if (!['io-table', 'hypervisor'].includes(pages.kind(at))) continue;
       own += 1;
       expect(lab.reach(guest, at * PAGE, true)).toBeUndefined();
     }

@@ -194,7 +194,7 @@ describe('what a device reaches, at every step of its driver', () => {
         }
         lab.machine.host.protection.closePort(walk.guest.port);
         lab.settle(SETTLE_NS);
-        expect(lab.machine.host.frames.pinnedFrames).toBe(0);
+        expect(lab.machine.host.pages.pinnedPages).toBe(0);
       }),
       { numRuns: name === 'contiguous' ? 5 : 15 },
     );
@@ -207,12 +207,12 @@ describe('what a device reaches, at every step of its driver', () => {
       fc.property(fc.array(step, { minLength: 1, maxLength: 25 }), (steps) => {
         const lab = IommuLab.with('shadow-copy', vendor);
         const walk = new Walk(lab);
-        const { frames } = lab.machine.host;
+        const { pages } = lab.machine.host;
         for (const one of steps) {
           walk.take(one);
           for (const { bus, direction } of walk.paper.buffers) {
             const physical = lab.reach(walk.guest, bus, direction === 'receive');
-            expect(frames.kind(Math.floor((physical ?? 0) / PAGE))).toBe('shadow');
+            expect(pages.kind(Math.floor((physical ?? 0) / PAGE))).toBe('shadow');
           }
           for (const page of walk.pages) {
             expect(lab.reach(walk.guest, page, false)).toBeUndefined();

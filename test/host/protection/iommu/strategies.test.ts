@@ -51,7 +51,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
       expect(guest.domain.release(frameOf(page))).toBe('pending');
       expect(next.page()).not.toBe(page);
       lab.settle(11_000_000);
-      expect(lab.machine.host.frames.owner(frameOf(page))).toBe(-1);
+      expect(lab.machine.host.pages.owner(frameOf(page))).toBe(-1);
     });
   });
 
@@ -69,7 +69,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     expect(guest.domain.release(frameOf(page))).toBe('pending');
     lab.settle();
     expect(lab.reach(guest, bus, false)).toBeUndefined();
-    expect(lab.machine.host.frames.owner(frameOf(page))).toBe(-1);
+    expect(lab.machine.host.pages.owner(frameOf(page))).toBe(-1);
   });
 
   it('shared gives a page up with the last of its buffers, whichever ring it was in', () => {
@@ -135,9 +135,9 @@ describe.each(VENDORS)('on %s', (vendor) => {
       expect(lab.iommu.relinquish(guest.domain, frameOf(busy))).toBe(false);
       expect(guest.domain.release(frameOf(idle))).toBe('pending');
       expect(lab.iommu.relinquish(guest.domain, frameOf(idle))).toBe(true);
-      expect(lab.machine.host.frames.owner(frameOf(idle))).toBe(guest.domain.id);
+      expect(lab.machine.host.pages.owner(frameOf(idle))).toBe(guest.domain.id);
       lab.settle();
-      expect(lab.machine.host.frames.owner(frameOf(idle))).toBe(-1);
+      expect(lab.machine.host.pages.owner(frameOf(idle))).toBe(-1);
       expect(lab.reach(guest, idle, false)).toBeUndefined();
     });
   });
@@ -187,22 +187,22 @@ describe.each(VENDORS)('on %s', (vendor) => {
     const lab = IommuLab.with('direct-map', vendor);
     const domain = lab.machine.host.createGuest('guest 1', 1);
     domain.reserve(1024);
-    const [first] = [...domain.ownedFrames];
+    const [first] = [...domain.ownedPages];
     expect((first ?? 1) % 512).toBe(0);
     const entry = lab.iommu.open(domain, { ...OPTIONS, mac: macOf(1) });
     lab.settle();
     const { tables } = entry.space.address;
     expect(tables.find((first ?? 0) * PAGE)?.pageBits).toBe(21);
     const id = 0x0100 + entry.port.context;
-    for (const frameNumber of domain.ownedFrames) {
+    for (const frameNumber of domain.ownedPages) {
       const at = frameNumber * PAGE + 17;
       expect(lab.iommu.gate.check(id, at, 1, true, lab.machine.kernel.nowNs)).toBe(at);
     }
-    expect(lab.machine.host.frames.pinnedFrames).toBeGreaterThanOrEqual(1024);
-    expect([...domain.ownedFrames].some((at) => lab.iommu.relinquish(domain, at))).toBe(false);
+    expect(lab.machine.host.pages.pinnedPages).toBeGreaterThanOrEqual(1024);
+    expect([...domain.ownedPages].some((at) => lab.iommu.relinquish(domain, at))).toBe(false);
     lab.iommu.closePort(entry.port);
     lab.settle();
-    expect(lab.machine.host.frames.pinnedFrames).toBe(0);
+    expect(lab.machine.host.pages.pinnedPages).toBe(0);
   });
 
   it('shadow-copy lets nothing of a page out or in but the frame itself', () => {
@@ -265,7 +265,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
       other.send(frame(STRANGER, macOf(2), 90));
       lab.settle();
       expect(lab.machine.wire.frames.length).toBe(1);
-      expect(lab.machine.host.frames.owner(frameOf(ring))).toBe(-1);
+      expect(lab.machine.host.pages.owner(frameOf(ring))).toBe(-1);
     },
   );
 });

@@ -6,12 +6,12 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
   it('keep every page of the hypervisor from every device but the vector ring, each by its own check', () => {
     const protection = new NoDma();
     const machine = new Machine(protection);
-    const { frames } = machine.host;
+    const { pages } = machine.host;
     const { pmr, dpr, table } = protection.measured;
     const open: number[] = [];
-    for (let at = 0; at < frames.frames; at += 1) {
+    for (let at = 0; at < pages.pageCount; at += 1) {
       const denied = protection.gate.deniedBy(at * PAGE, PAGE);
-      if (frames.owner(at) !== 0) {
+      if (pages.owner(at) !== 0) {
         expect(denied, `frame ${at}`).toBeUndefined();
         continue;
       }

@@ -1,9 +1,9 @@
 import type { Hypervisor } from '../../hypervisor/hypervisor.js';
-import type { FrameAllocator } from '../../iommu/radix-table.js';
-import { FRAME_BYTES } from '../../memory/physical-memory.js';
+import type { PageAllocator } from '../../iommu/radix-table.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
-/** Frames for translation tables: the hypervisor's own, kept for the next table when one is given back. */
-export class TableFrames implements FrameAllocator {
+/** Pages for translation tables: the hypervisor's own, kept for the next table when one is given back. */
+export class TablePages implements PageAllocator {
   readonly #hypervisor: Hypervisor;
   readonly #free: number[] = [];
   #used = 0;
@@ -12,14 +12,14 @@ export class TableFrames implements FrameAllocator {
     this.#hypervisor = hypervisor;
   }
 
-  /** Frames in use. */
+  /** Pages in use. */
   get used(): number {
     return this.#used;
   }
 
   allocate(): number {
     this.#used += 1;
-    return this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', FRAME_BYTES);
+    return this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', PAGE_BYTES);
   }
 
   release(address: number): void {

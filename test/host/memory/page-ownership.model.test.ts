@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FrameOutcome, FrameTable, NO_OWNER } from '../../../host/memory/frame-table.js';
-import { FRAME_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { NO_OWNER, type PageOutcome, PageOwnership } from '../../../host/memory/page-ownership.js';
+import { PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 
-const FRAMES = 12;
+const PAGES = 12;
 const DOMAINS = 4;
 
 interface Page {
@@ -13,9 +13,9 @@ interface Page {
   releasing: boolean;
 }
 
-/** The frame table as one would write it on paper: a list of pages, searched each time. */
+/** The page table as one would write it on paper: a list of pages, searched each time. */
 class Paper {
-  readonly pages: Page[] = Array.from({ length: FRAMES }, () => ({
+  readonly pages: Page[] = Array.from({ length: PAGES }, () => ({
     owner: NO_OWNER,
     kind: 'free',
     count: 0,
@@ -23,7 +23,7 @@ class Paper {
   }));
 
   free(): number[] {
-    return this.pages.flatMap((page, frame) => (page.kind === 'free' ? [frame] : []));
+    return this.pages.flatMap((page, pageNumber) => (page.kind === 'free' ? [pageNumber] : []));
   }
 
   hasRun(count: number): boolean {
@@ -33,29 +33,29 @@ class Paper {
     );
   }
 
-  give(frames: readonly number[], owner: number, kind: string): void {
-    for (const frame of frames) {
-      const page = this.at(frame);
-      expect(page.kind, `frame ${frame} was given away while it was ${page.kind}`).toBe('free');
+  give(pages: readonly number[], owner: number, kind: string): void {
+    for (const pageNumber of pages) {
+      const page = this.at(pageNumber);
+      expect(page.kind, `page ${pageNumber} was given away while it was ${page.kind}`).toBe('free');
       Object.assign(page, { owner, kind });
     }
   }
 
-  at(frame: number): Page {
-    const page = this.pages[frame];
-    if (page === undefined) throw new Error(`no frame ${frame}`);
+  at(pageNumber: number): Page {
+    const page = this.pages[pageNumber];
+    if (page === undefined) throw new Error(`no page ${pageNumber}`);
     return page;
   }
 
-  /** Why `domain` may not give `frame` up. */
-  objection(domain: number, frame: number): string | undefined {
-    const page = this.pages[frame];
+  /** Why `domain` may not give `page` up. */
+  objection(domain: number, pageNumber: number): string | undefined {
+    const page = this.pages[pageNumber];
     if (page === undefined) return 'not-ram';
     return page.owner !== domain || page.releasing ? 'not-owner' : undefined;
   }
 
-  settle(frame: number): boolean {
-    const page = this.at(frame);
+  settle(pageNumber: number): boolean {
+    const page = this.at(pageNumber);
     if (page.count > 0 || !page.releasing) return false;
     Object.assign(page, { owner: NO_OWNER, kind: 'free', releasing: false });
     return true;
@@ -63,7 +63,7 @@ class Paper {
 }
 
 interface Real {
-  table: FrameTable;
+  table: PageOwnership;
   memory: PhysicalMemory;
   heard: Map<number, number>;
 }
@@ -75,28 +75,28 @@ function command(name: string, run: (paper: Paper, real: Real) => void): Command
     run: (paper, real) => {
       run(paper, real);
       real.table.checkInvariants();
-      for (const [frame, page] of paper.pages.entries()) {
-        expect(real.table.owner(frame)).toBe(page.owner);
-        expect(real.table.kind(frame)).toBe(page.kind);
-        expect(real.table.count(frame)).toBe(page.count);
-        expect(real.table.isReleasing(frame)).toBe(page.releasing);
-        expect(real.heard.get(frame) ?? NO_OWNER, 'what an observer was told').toBe(page.owner);
+      for (const [pageNumber, page] of paper.pages.entries()) {
+        expect(real.table.owner(pageNumber)).toBe(page.owner);
+        expect(real.table.kind(pageNumber)).toBe(page.kind);
+        expect(real.table.count(pageNumber)).toBe(page.count);
+        expect(real.table.isReleasing(pageNumber)).toBe(page.releasing);
+        expect(real.heard.get(pageNumber) ?? NO_OWNER, 'what an observer was told').toBe(page.owner);
       }
-      expect(real.table.freeFrames).toBe(paper.free().length);
-      expect(real.table.pinnedFrames).toBe(paper.pages.filter((page) => page.count > 0).length);
+      expect(real.table.freePages).toBe(paper.free().length);
+      expect(real.table.pinnedPages).toBe(paper.pages.filter((page) => page.count > 0).length);
     },
     toString: () => name,
   };
 }
 
-function refusalOf(outcome: FrameOutcome<unknown>): string | undefined {
+function refusalOf(outcome: PageOutcome<unknown>): string | undefined {
   return outcome.ok ? undefined : outcome.refusal;
 }
 
 const domain = fc.nat(DOMAINS - 1);
-const frame = fc.oneof(
-  { weight: 9, arbitrary: fc.nat(FRAMES - 1) },
-  { weight: 1, arbitrary: fc.constantFrom(-1, FRAMES) },
+const pageNumber = fc.oneof(
+  { weight: 9, arbitrary: fc.nat(PAGES - 1) },
+  { weight: 1, arbitrary: fc.constantFrom(-1, PAGES) },
 );
 
 const commands: fc.Arbitrary<Command>[] = [
@@ -119,12 +119,12 @@ const commands: fc.Arbitrary<Command>[] = [
             expect(one).toBe((outcome.value[0] ?? 0) + index);
         paper.give(outcome.value, owner, kind);
         for (const one of outcome.value) {
-          expect(memory.readU32(one * FRAME_BYTES), 'the last owner left something behind').toBe(0);
-          memory.writeU32(one * FRAME_BYTES, owner + 1);
+          expect(memory.readU32(one * PAGE_BYTES), 'the last owner left something behind').toBe(0);
+          memory.writeU32(one * PAGE_BYTES, owner + 1);
         }
       }),
     ),
-  fc.tuple(domain, frame).map(([owner, at]) =>
+  fc.tuple(domain, pageNumber).map(([owner, at]) =>
     command(`release(${owner}, ${at})`, (paper, { table }) => {
       const objection = paper.objection(owner, at);
       const outcome = table.release(owner, at);
@@ -134,7 +134,7 @@ const commands: fc.Arbitrary<Command>[] = [
       expect(outcome.value).toBe(paper.settle(at) ? 'freed' : 'pending');
     }),
   ),
-  fc.tuple(domain, domain, frame).map(([from, to, at]) =>
+  fc.tuple(domain, domain, pageNumber).map(([from, to, at]) =>
     command(`transfer(${from}, ${to}, ${at})`, (paper, { table }) => {
       const page = paper.pages[at];
       const objection =
@@ -144,22 +144,22 @@ const commands: fc.Arbitrary<Command>[] = [
       if (objection === undefined && page !== undefined) page.owner = to;
     }),
   ),
-  fc.nat(FRAMES - 1).map((at) =>
+  fc.nat(PAGES - 1).map((at) =>
     command(`pin(${at})`, (paper, { table }) => {
       const page = paper.at(at);
       if (page.kind === 'free') {
-        expect(() => table.pin(at)).toThrow(`frame ${at} is pinned and belongs to nobody`);
+        expect(() => table.pin(at)).toThrow(`page ${at} is pinned and belongs to nobody`);
         return;
       }
       table.pin(at);
       page.count += 1;
     }),
   ),
-  fc.nat(FRAMES - 1).map((at) =>
+  fc.nat(PAGES - 1).map((at) =>
     command(`unpin(${at})`, (paper, { table }) => {
       const page = paper.at(at);
       if (page.count === 0) {
-        expect(() => table.unpin(at)).toThrow(`frame ${at} is unpinned more often than pinned`);
+        expect(() => table.unpin(at)).toThrow(`page ${at} is unpinned more often than pinned`);
         return;
       }
       page.count -= 1;
@@ -167,15 +167,15 @@ const commands: fc.Arbitrary<Command>[] = [
     }),
   ),
   fc
-    .tuple(domain, fc.nat(FRAMES * FRAME_BYTES + 5000), fc.integer({ min: 1, max: 9000 }))
+    .tuple(domain, fc.nat(PAGES * PAGE_BYTES + 5000), fc.integer({ min: 1, max: 9000 }))
     .map(([owner, address, length]) =>
       command(`firstForeign(${owner}, ${address}, ${length})`, (paper, { table }) => {
-        let expected: { frame: number; refusal: string } | undefined;
+        let expected: { page: number; refusal: string } | undefined;
         for (let byte = address; byte < address + length && expected === undefined; byte = nextPage(byte)) {
-          const at = Math.floor(byte / FRAME_BYTES);
+          const at = Math.floor(byte / PAGE_BYTES);
           const refusal =
             paper.objection(owner, at) ?? (paper.at(at).kind === 'guest' ? undefined : 'wrong-kind');
-          if (refusal !== undefined) expected = { frame: at, refusal };
+          if (refusal !== undefined) expected = { page: at, refusal };
         }
         expect(table.firstForeign(owner, address, length)).toEqual(expected);
       }),
@@ -183,22 +183,22 @@ const commands: fc.Arbitrary<Command>[] = [
 ];
 
 function nextPage(byte: number): number {
-  return byte - (byte % FRAME_BYTES) + FRAME_BYTES;
+  return byte - (byte % PAGE_BYTES) + PAGE_BYTES;
 }
 
-describe('the frame table', () => {
+describe('page ownership', () => {
   it('agrees with a list on paper, whatever is done to it', () => {
     fc.assert(
       fc.property(fc.commands(commands, { maxCommands: 60 }), (script) => {
-        const memory = new PhysicalMemory(FRAMES);
-        const table = new FrameTable(memory);
+        const memory = new PhysicalMemory(PAGES);
+        const table = new PageOwnership(memory);
         const heard = new Map<number, number>();
         table.observe({
-          given: (frames, owner) => {
-            for (const one of frames) heard.set(one, owner);
+          given: (pages, owner) => {
+            for (const one of pages) heard.set(one, owner);
           },
-          taken: (frames, owner) => {
-            for (const one of frames) {
+          taken: (pages, owner) => {
+            for (const one of pages) {
               expect(heard.get(one)).toBe(owner);
               heard.delete(one);
             }
@@ -210,26 +210,26 @@ describe('the frame table', () => {
     );
   });
 
-  it('does not give a released frame away before its last reference is gone', () => {
-    const table = new FrameTable(new PhysicalMemory(1));
+  it('does not give a released page away before its last reference is gone', () => {
+    const table = new PageOwnership(new PhysicalMemory(1));
     expect(table.allocate(1, 'guest', 1)).toEqual({ ok: true, value: [0] });
     table.pin(0);
     table.pin(0);
     expect(table.release(1, 0)).toEqual({ ok: true, value: 'pending' });
-    expect(table.release(1, 0)).toEqual({ ok: false, refusal: 'not-owner', frame: 0 });
+    expect(table.release(1, 0)).toEqual({ ok: false, refusal: 'not-owner', page: 0 });
     expect(table.unpin(0)).toBe(false);
     expect(table.allocate(2, 'guest', 1).ok).toBe(false);
     expect(table.unpin(0)).toBe(true);
     expect(table.allocate(2, 'guest', 1)).toEqual({ ok: true, value: [0] });
   });
 
-  it('gives frames that follow each other again once they have come back', () => {
-    const table = new FrameTable(new PhysicalMemory(6));
+  it('gives pages that follow each other again once they have come back', () => {
+    const table = new PageOwnership(new PhysicalMemory(6));
     for (let owner = 1; owner <= 6; owner += 1) table.allocate(owner, 'guest', 1);
     for (const owner of [5, 2, 4, 1]) table.release(owner, owner - 1);
     expect(table.allocate(9, 'descriptor-ring', 3, true).ok).toBe(false);
     expect(table.allocate(9, 'descriptor-ring', 2, true)).toEqual({ ok: true, value: [0, 1] });
-    expect(table.freeFrames).toBe(2);
+    expect(table.freePages).toBe(2);
     table.checkInvariants();
   });
 });

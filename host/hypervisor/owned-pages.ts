@@ -1,0 +1,109 @@
+import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
+
+/**
+ * The pages of one domain. Its RAM is one piece, of which only the bounds are kept, so that a thousand guests with
+ * their whole memory cost nothing; who owns a page of the piece is the page table's word. Pages that came
+ * one by one are listed.
+ */
+export class OwnedPages implements Iterable<number> {
+  readonly #pages: PageOwnership;
+  readonly #domain: DomainId;
+  readonly #single = new Set<number>();
+  #first = 0;
+  #end = 0;
+  // Pages of the piece from here on have not been used for anything.
+  #mark = 0;
+  #unused = 0;
+  // One past the last of them; what lies behind it is gone or was never there.
+  #top = 0;
+  #ofPiece = 0;
+
+  constructor(pages: PageOwnership, domain: DomainId) {
+    this.#pages = pages;
+    this.#domain = domain;
+  }
+
+  /** Whether the domain was given RAM of its own. */
+  get reserved(): boolean {
+    return this.#end > 0;
+  }
+
+  get size(): number {
+    return this.#ofPiece + this.#single.size;
+  }
+
+  /** Pages of the piece that have not been used for anything, and are still there. */
+  get unused(): number {
+    return this.#unused;
+  }
+
+  /** The last of them. */
+  get lastUnused(): number | undefined {
+    while (this.#top > this.#mark && !this.#isOwned(this.#top - 1)) this.#top -= 1;
+    return this.#top > this.#mark ? this.#top - 1 : undefined;
+  }
+
+  has(page: number): boolean {
+    return this.#single.has(page) || (this.#inPiece(page) && this.#isOwned(page));
+  }
+
+  *[Symbol.iterator](): Iterator<number> {
+    for (let page = this.#first; page < this.#end; page += 1) if (this.#isOwned(page)) yield page;
+    yield* this.#single;
+  }
+
+  /** The domain was given a piece. @throws Error when it has one. */
+  reserve(first: number, count: number): void {
+    if (this.reserved) throw new Error(`domain ${this.#domain} has its RAM already`);
+    this.#first = first;
+    this.#mark = first;
+    this.#end = first + count;
+    this.#top = this.#end;
+    this.#unused = count;
+    this.#ofPiece = count;
+  }
+
+  /** Takes pages of the piece into use, in one piece if `contiguous`; undefined when there are not as many. */
+  use(count: number, contiguous: boolean): number[] | undefined {
+    if (count > this.#unused) return undefined;
+    let mark = this.#mark;
+    const pages: number[] = [];
+    for (; pages.length < count && mark < this.#end; mark += 1) {
+      // What a balloon has taken out of the middle is stepped over.
+      if (this.#isOwned(mark)) pages.push(mark);
+      else if (contiguous) pages.length = 0;
+    }
+    if (pages.length < count) return undefined;
+    // Pages before a contiguous piece that were too few for it are given up as unused.
+    for (let page = this.#mark; page < mark; page += 1) if (this.#isOwned(page)) this.#unused -= 1;
+    this.#mark = mark;
+    return pages;
+  }
+
+  /** A page came by itself. */
+  adopt(page: number): void {
+    if (!this.#inPiece(page)) {
+      this.#single.add(page);
+      return;
+    }
+    this.#ofPiece += 1;
+    if (page < this.#mark) return;
+    this.#unused += 1;
+    this.#top = Math.max(this.#top, page + 1);
+  }
+
+  /** A page went: released, or given to another domain. */
+  forget(page: number): void {
+    if (this.#single.delete(page) || !this.#inPiece(page)) return;
+    this.#ofPiece -= 1;
+    if (page >= this.#mark) this.#unused -= 1;
+  }
+
+  #inPiece(page: number): boolean {
+    return page >= this.#first && page < this.#end;
+  }
+
+  #isOwned(page: number): boolean {
+    return this.#pages.owner(page) === this.#domain && !this.#pages.isReleasing(page);
+  }
+}

@@ -1,0 +1,333 @@
+import { PAGE_BYTES, type PhysicalMemory } from './physical-memory.js';
+
+/** Who a page belongs to: a domain number, or NO_OWNER. */
+export type DomainId = number;
+export const NO_OWNER: DomainId = -1;
+
+/** What a page is used for. Only `guest` pages may be named in a guest's descriptors. */
+export const PAGE_KINDS = ['free', 'guest', 'descriptor-ring', 'hypervisor', 'io-table', 'shadow'] as const;
+export type PageKind = (typeof PAGE_KINDS)[number];
+
+/** Why the page table refused something that a domain asked for. */
+export type PageRefusal = 'not-ram' | 'not-owner' | 'wrong-kind' | 'pinned' | 'out-of-memory';
+
+/** An outcome that is not an exception: a guest's mistake is a value. */
+export type PageOutcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: PageRefusal; readonly page: number };
+
+/** Somebody who keeps tables of who may reach what: told at once, before a page can have its next owner. */
+export interface OwnershipObserver {
+  /** These pages belong to `domain` now. The list is borrowed. */
+  given(pages: readonly number[], domain: DomainId, kind: PageKind): void;
+  /** These no longer do. */
+  taken(pages: readonly number[], domain: DomainId): void;
+}
+
+/**
+ * Every page of memory with its owner, its kind and its reference count. A page that is referenced by DMA
+ * (a count above zero) is not given to anybody else: a release of it is remembered and carried out when the
+ * last reference goes (Xen's rule, which CDNA builds on).
+ */
+export class PageOwnership {
+  readonly pageCount: number;
+  readonly #memory: PhysicalMemory;
+  readonly #owner: Int32Array;
+  readonly #count: Uint32Array;
+  readonly #kind: Uint8Array;
+  readonly #releasing: Uint8Array;
+  // Free pages below the mark that have come back; all from the mark on are free and untouched.
+  readonly #returned: number[] = [];
+  #mark = 0;
+  readonly #withheld = { first: 0, end: 0 };
+  readonly #observers: OwnershipObserver[] = [];
+  readonly #one: [number] = [0];
+  #pinned = 0;
+  #pinsTaken = 0;
+  #pinsReleased = 0;
+
+  constructor(memory: PhysicalMemory) {
+    this.#memory = memory;
+    this.pageCount = memory.pageCount;
+    this.#owner = new Int32Array(memory.pageCount).fill(NO_OWNER);
+    this.#count = new Uint32Array(memory.pageCount);
+    this.#kind = new Uint8Array(memory.pageCount);
+    this.#releasing = new Uint8Array(memory.pageCount);
+  }
+
+  /** Pages with a count above zero. */
+  get pinnedPages(): number {
+    return this.#pinned;
+  }
+
+  /** The counts of all pages, summed: looks at every page that was ever given. */
+  get references(): number {
+    let references = 0;
+    for (let page = 0; page < this.#mark; page += 1) references += this.#count[page] ?? 0;
+    return references;
+  }
+
+  get pinsTaken(): number {
+    return this.#pinsTaken;
+  }
+
+  get pinsReleased(): number {
+    return this.#pinsReleased;
+  }
+
+  get freePages(): number {
+    const { first, end } = this.#withheld;
+    const ahead = this.#mark <= first ? end - first : 0;
+    return this.#returned.length + this.pageCount - this.#mark - ahead;
+  }
+
+  owner(page: number): DomainId {
+    return this.#owner[page] ?? NO_OWNER;
+  }
+
+  count(page: number): number {
+    return this.#count[page] ?? 0;
+  }
+
+  kind(page: number): PageKind {
+    return PAGE_KINDS[this.#kind[page] ?? 0] ?? 'free';
+  }
+
+  /** Whether the page was released and only its references keep it. */
+  isReleasing(page: number): boolean {
+    return this.#releasing[page] === 1;
+  }
+
+  /** Whether a domain has every page of `length` bytes at `address`, and none of them is being released. */
+  holdsAll(domain: DomainId, address: number, length: number): boolean {
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+      if (this.#owner[page] !== domain || this.#releasing[page] === 1) return false;
+    }
+    return true;
+  }
+
+  /** Tells `observer` of every change of owner from now on. */
+  observe(observer: OwnershipObserver): void {
+    this.#observers.push(observer);
+  }
+
+  /**
+   * Pages from `first` to before `end` are never given to anybody: their addresses are not for memory. To be called
+   * before any page behind `first` is given.
+   */
+  withhold(first: number, end: number): void {
+    if (this.#mark > first) throw new Error(`pages from ${first} are withheld too late`);
+    this.#withheld.first = Math.min(first, this.pageCount);
+    this.#withheld.end = Math.min(end, this.pageCount);
+  }
+
+  /**
+   * Gives `count` pages, in one piece if `contiguous`, zeroed. Returns the page numbers.
+   *
+   * @param align the first of a piece is a multiple of this, if untouched memory allows
+   */
+  allocate(
+    domain: DomainId,
+    kind: PageKind,
+    count: number,
+    contiguous = false,
+    align = 1,
+  ): PageOutcome<number[]> {
+    const pages = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
+    if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#mark };
+    for (const page of pages) {
+      this.#owner[page] = domain;
+      this.#kind[page] = PAGE_KINDS.indexOf(kind);
+    }
+    for (const observer of this.#observers) observer.given(pages, domain, kind);
+    return { ok: true, value: pages };
+  }
+
+  /** Gives one particular page, which must have come back from somebody. */
+  claim(domain: DomainId, kind: PageKind, page: number): PageOutcome<undefined> {
+    const at = this.#returned.lastIndexOf(page);
+    if (at < 0) return { ok: false, refusal: 'not-owner', page };
+    this.#returned.splice(at, 1);
+    this.#owner[page] = domain;
+    this.#kind[page] = PAGE_KINDS.indexOf(kind);
+    this.#tellGiven(page);
+    return { ok: true, value: undefined };
+  }
+
+  /**
+   * Whether a domain may have `length` bytes at `address` used for DMA: every page is RAM, is its own, holds
+   * guest data and is not being released. Returns the first page that is not, or undefined.
+   */
+  firstForeign(
+    domain: DomainId,
+    address: number,
+    length: number,
+  ): { page: number; refusal: PageRefusal } | undefined {
+    const first = Math.floor(address / PAGE_BYTES);
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    for (let page = first; page <= last; page += 1) {
+      const refusal = this.refusalFor(domain, page);
+      if (refusal !== undefined) return { page, refusal };
+    }
+    return undefined;
+  }
+
+  /** Why a domain may not use a page for DMA; undefined when it may. */
+  refusalFor(domain: DomainId, page: number): PageRefusal | undefined {
+    if (!(page >= 0 && page < this.pageCount)) return 'not-ram';
+    if (this.#owner[page] !== domain || this.#releasing[page] === 1) return 'not-owner';
+    if (this.#kind[page] !== GUEST_KIND) return 'wrong-kind';
+    return undefined;
+  }
+
+  /** One more reference. @throws Error for a page that nobody owns: only a gate that did not look would pin it. */
+  pin(page: number): void {
+    if (this.owner(page) === NO_OWNER) throw new Error(`page ${page} is pinned and belongs to nobody`);
+    const count = this.#count[page] ?? 0;
+    this.#count[page] = count + 1;
+    if (count === 0) this.#pinned += 1;
+    this.#pinsTaken += 1;
+  }
+
+  /**
+   * One reference less; a release that waited for it happens now. True if the page became free by it.
+   * @throws Error when it has none: the books of whoever unpins are wrong.
+   */
+  unpin(page: number): boolean {
+    const count = this.#count[page] ?? 0;
+    if (count === 0) throw new Error(`page ${page} is unpinned more often than pinned`);
+    this.#count[page] = count - 1;
+    this.#pinsReleased += 1;
+    if (count > 1) return false;
+    this.#pinned -= 1;
+    if (this.#releasing[page] === 0) return false;
+    this.#free(page);
+    return true;
+  }
+
+  /** A domain gives a page back. While it is referenced it only waits: `pending` says so. */
+  release(domain: DomainId, page: number): PageOutcome<'freed' | 'pending'> {
+    if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
+    if (this.#owner[page] !== domain || this.#releasing[page] === 1)
+      return { ok: false, refusal: 'not-owner', page };
+    if ((this.#count[page] ?? 0) > 0) {
+      this.#releasing[page] = 1;
+      return { ok: true, value: 'pending' };
+    }
+    this.#free(page);
+    return { ok: true, value: 'freed' };
+  }
+
+  /** Gives a page of one domain to another, its bytes with it (page flip). */
+  transfer(from: DomainId, to: DomainId, page: number): PageOutcome<undefined> {
+    if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
+    if (this.#owner[page] !== from || this.#releasing[page] === 1)
+      return { ok: false, refusal: 'not-owner', page };
+    if (this.#kind[page] !== GUEST_KIND) return { ok: false, refusal: 'wrong-kind', page };
+    if ((this.#count[page] ?? 0) > 0) return { ok: false, refusal: 'pinned', page };
+    this.#tellTaken(page);
+    this.#owner[page] = to;
+    this.#tellGiven(page);
+    return { ok: true, value: undefined };
+  }
+
+  /** Takes a page away whatever its count: what a hypervisor does that does not know of the DMA. For experiments. */
+  forceTransfer(page: number, to: DomainId, kind: PageKind): void {
+    this.#tellTaken(page);
+    this.#owner[page] = to;
+    this.#kind[page] = PAGE_KINDS.indexOf(kind);
+    this.#releasing[page] = 0;
+    this.#tellGiven(page);
+  }
+
+  checkInvariants(): void {
+    let pinned = 0;
+    for (let page = 0; page < this.#mark; page += 1) {
+      const count = this.#count[page] ?? 0;
+      if (count > 0) pinned += 1;
+      if (this.#kind[page] === 0 && (count > 0 || this.#owner[page] !== NO_OWNER)) {
+        throw new Error(`free page ${page} is owned or referenced`);
+      }
+      if (this.#releasing[page] === 1 && count === 0) throw new Error(`page ${page} waits for nothing`);
+    }
+    if (pinned !== this.#pinned) throw new Error('pinned pages are miscounted');
+    if (this.#pinsTaken - this.#pinsReleased !== this.references)
+      throw new Error('pins taken are not pins released plus in flight');
+  }
+
+  #takeAny(count: number): number[] | undefined {
+    if (this.freePages < count) return undefined;
+    const pages: number[] = [];
+    while (pages.length < count) {
+      const returned = this.#returned.pop();
+      if (returned === undefined) this.#stepOver();
+      pages.push(returned ?? this.#mark++);
+    }
+    return pages;
+  }
+
+  /** The mark does not stand on what is withheld. */
+  #stepOver(): void {
+    const { first, end } = this.#withheld;
+    if (this.#mark >= first && this.#mark < end) this.#mark = end;
+  }
+
+  /** Pages that follow each other: untouched ones, and once those are used up, ones that have come back. */
+  #takePiece(count: number, align: number): number[] | undefined {
+    const numbered = (first: number) => {
+      const pages = new Array<number>(count);
+      for (let index = 0; index < count; index += 1) pages[index] = first + index;
+      return pages;
+    };
+    const first = this.#untouchedPiece(count, align) ?? this.#untouchedPiece(count, 1);
+    if (first !== undefined) {
+      // What is skipped is as good as what has come back.
+      for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
+      this.#mark = first + count;
+      return numbered(first);
+    }
+    const sorted = [...this.#returned].sort((left, right) => left - right);
+    let run = 0;
+    for (const [index, page] of sorted.entries()) {
+      run = index > 0 && sorted[index - 1] === page - 1 ? run + 1 : 1;
+      if (run < count) continue;
+      const first = page - count + 1;
+      const rest = this.#returned.filter((other) => other < first || other > page);
+      this.#returned.splice(0, this.#returned.length, ...rest);
+      return numbered(first);
+    }
+    return undefined;
+  }
+
+  /** Where a piece of untouched memory begins that holds `count` pages, or undefined. */
+  #untouchedPiece(count: number, align: number): number | undefined {
+    const { first, end } = this.#withheld;
+    let at = Math.ceil(this.#mark / align) * align;
+    if (at < end && at + count > first) at = Math.ceil(end / align) * align;
+    return at + count <= this.pageCount ? at : undefined;
+  }
+
+  #tellGiven(page: number): void {
+    this.#one[0] = page;
+    for (const observer of this.#observers) observer.given(this.#one, this.owner(page), this.kind(page));
+  }
+
+  #tellTaken(page: number): void {
+    this.#one[0] = page;
+    for (const observer of this.#observers) observer.taken(this.#one, this.owner(page));
+  }
+
+  #free(page: number): void {
+    // Whoever keeps tables closes them first: what the device writes after that must not survive the fill.
+    this.#tellTaken(page);
+    // What the next owner gets must not tell of the last one.
+    this.#memory.fill(page * PAGE_BYTES, PAGE_BYTES, 0);
+    this.#owner[page] = NO_OWNER;
+    this.#kind[page] = 0;
+    this.#releasing[page] = 0;
+    this.#returned.push(page);
+  }
+}
+
+const GUEST_KIND = PAGE_KINDS.indexOf('guest');
