@@ -1,7 +1,7 @@
 // Deficit round robin with the mistake that is made most often: what a context has saved is not taken from it
 // when it runs empty. It looks right in every test in which nobody idles. The laws find a script in which
 // somebody does, make it small, and tell it as a timeline.
-import { type BoundParty, type Discipline, NOBODY, type Share } from 'cdna-nic/scheduler';
+import { type BoundMember, type Discipline, NONE, type Share } from 'cdna-nic/scheduler';
 import { checkDiscipline, LawBroken } from 'cdna-nic/scheduler/laws';
 
 const QUANTUM_BYTES = 1514;
@@ -29,7 +29,7 @@ class WrongDrr implements Discipline {
   select(): number {
     for (;;) {
       const context = this.#round[0];
-      if (context === undefined) return NOBODY;
+      if (context === undefined) return NONE;
       if (!this.#visitOpen) this.#add(context, QUANTUM_BYTES * (this.#weight.get(context) ?? 1));
       this.#visitOpen = true;
       if ((this.#head.get(context) ?? 0) <= (this.#deficit.get(context) ?? 0)) return context;
@@ -48,7 +48,7 @@ class WrongDrr implements Discipline {
     if (this.#round[0] === context) this.#visitOpen = false;
     if (this.#round.includes(context)) this.#round.splice(this.#round.indexOf(context), 1);
   }
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return QUANTUM_BYTES + (i.maxFrameBytes - 1) / i.weight + (j.maxFrameBytes - 1) / j.weight;
   }
   checkInvariants(): void {}

@@ -1,7 +1,7 @@
 // A discipline is a small, pure object. This one serves whoever has had the least so far, in bytes a unit of
 // weight, and lets nobody save up while idle. It is held to the laws first, and then put into a machine.
 import { simulate } from 'cdna-nic';
-import { type BoundParty, type Discipline, NOBODY, type Share } from 'cdna-nic/scheduler';
+import { type BoundMember, type Discipline, NONE, type Share } from 'cdna-nic/scheduler';
 import { checkDiscipline } from 'cdna-nic/scheduler/laws';
 
 class LeastServed implements Discipline {
@@ -27,9 +27,9 @@ class LeastServed implements Discipline {
     this.#waiting.add(context);
   }
   select(): number {
-    let chosen = NOBODY;
+    let chosen = NONE;
     for (const context of this.#waiting)
-      if (chosen === NOBODY || this.#had(context) < this.#had(chosen)) chosen = context;
+      if (chosen === NONE || this.#had(context) < this.#had(chosen)) chosen = context;
     return chosen;
   }
   served(context: number, bytes: number, nextHeadBytes: number): void {
@@ -40,7 +40,7 @@ class LeastServed implements Discipline {
   withdraw(context: number): void {
     this.#waiting.delete(context);
   }
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight;
   }
   checkInvariants(): void {}

@@ -216,7 +216,7 @@ export class NicDriver {
   #wantTransmit(): void {
     if (this.#transmitPending || this.domain.state === 'killed') return;
     this.#transmitPending = true;
-    this.#parts.processor.post(this.domain.party, this.#transmitWork);
+    this.#parts.processor.post(this.domain.account, this.#transmitWork);
   }
 
   #onTransmitWork(): void {
@@ -277,7 +277,7 @@ export class NicDriver {
     const more = this.#pullFrames(budget);
     this.#postTransmit();
     if (handled >= budget || more) {
-      this.#parts.processor.post(this.domain.party, this.#pollWork);
+      this.#parts.processor.post(this.domain.account, this.#pollWork);
       return;
     }
     this.#polling = false;

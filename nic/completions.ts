@@ -3,7 +3,7 @@ import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
 import { readU32, writeU32 } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
 export const STATUS_BLOCK_BYTES = 8;
@@ -26,7 +26,7 @@ export class Completions {
   readonly #kernel: EventKernel;
   readonly #dma: DmaEngine;
   readonly #client: CompletionClient;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #timerHandler: HandlerId;
   readonly #dmaClient: number;
@@ -45,14 +45,14 @@ export class Completions {
     dma: DmaEngine,
     contexts: readonly Context[],
     client: CompletionClient,
-    outlets: NicOutlets,
+    subjects: NicSubjects,
     writeBackRow: Float64Array,
   ) {
     this.#kernel = kernel;
     this.#dma = dma;
     this.#contexts = contexts;
     this.#client = client;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#writeBacks = writeBackRow;
     this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
     this.#dmaClient = dma.register((context, status) => this.#onWritten(context, status));
@@ -158,8 +158,8 @@ export class Completions {
       this.#client.fault(context, 'write-back-abort', context.statusAddress);
       return;
     }
-    if (this.#outlets.completions.observed) {
-      this.#outlets.completions.next({
+    if (this.#subjects.completions.observed) {
+      this.#subjects.completions.next({
         context: index,
         transmitConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES),
         receiveConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES + 4),

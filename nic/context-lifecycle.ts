@@ -8,7 +8,7 @@ import { type Demultiplexer, isGroup } from './demultiplexer.js';
 import type { DmaEngine } from './dma-engine.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
 import type { CommandStatus } from './registers.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** A part of the card that keeps something for a context and has to give it up. */
 export interface ContextKeeper {
@@ -23,7 +23,7 @@ export interface LifecycleParts {
   readonly vectors: InterruptVectors;
   readonly schedulers: readonly DmaScheduler[];
   readonly keepers: readonly ContextKeeper[];
-  readonly outlets: NicOutlets;
+  readonly subjects: NicSubjects;
   /** What a context is entitled to, as its schedulers are told. */
   shareOf(context: Context): Share;
   /** Puts a fault where the hypervisor reads it. */
@@ -72,20 +72,20 @@ export class ContextLifecycle {
     context.faultReason = reason;
     this.#parts.reportFault(context.index, reason);
     this.#parts.vectors.request(this.#contexts);
-    const { faults } = this.#parts.outlets;
+    const { faults } = this.#parts.subjects;
     if (!faults.observed) return;
     faults.next({ context: context.index, direction, reason, detail, atNs: this.#kernel.nowNs });
   }
 
   #stop(context: Context, state: 'faulted' | 'discarded'): void {
-    const { dma, demultiplexer, keepers, outlets, schedulers } = this.#parts;
+    const { dma, demultiplexer, keepers, subjects, schedulers } = this.#parts;
     dma.stop(context.index);
     demultiplexer.remove(context);
     for (const keeper of keepers) keeper.forget(context);
     for (const scheduler of schedulers) scheduler.leave(context.index);
     for (const direction of ['transmit', 'receive'] as const) {
       const { consumer, outstanding } = context[direction];
-      outlets.descriptor(context.index, direction, consumer, outstanding, state);
+      subjects.descriptor(context.index, direction, consumer, outstanding, state);
     }
   }
 }

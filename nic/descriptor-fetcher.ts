@@ -10,7 +10,7 @@ import {
 } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** What the fetcher tells its NIC. */
 export interface FetcherClient {
@@ -30,7 +30,7 @@ export interface FetcherClient {
 export class DescriptorFetcher {
   readonly #dma: DmaEngine;
   readonly #client: FetcherClient;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #batch: number;
   readonly #dmaClient: number;
@@ -44,14 +44,14 @@ export class DescriptorFetcher {
     dma: DmaEngine,
     contexts: readonly Context[],
     client: FetcherClient,
-    outlets: NicOutlets,
+    subjects: NicSubjects,
     fetchedRow: Float64Array,
     batch: number,
   ) {
     this.#dma = dma;
     this.#contexts = contexts;
     this.#client = client;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#batch = batch;
     this.#fetchedRow = fetchedRow;
     this.#bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
@@ -127,7 +127,7 @@ export class DescriptorFetcher {
       if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
     }
     this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
-    this.#outlets.descriptor(context.index, direction, firstIndex, count, 'fetched');
+    this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
     this.#client.fetched(context, direction, firstIndex, count);
     this.consider(context, direction);
   }

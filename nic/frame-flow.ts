@@ -1,9 +1,9 @@
-import type { Outlet } from '../scheduler/outlet.js';
+import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
 import type { DescriptorFetcher } from './descriptor-fetcher.js';
 import type { ReceivePath } from './receive-path.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 import type { TransmitPath } from './transmit-path.js';
 
 /** The parts that a frame and its descriptors pass through. */
@@ -12,9 +12,9 @@ export interface FlowParts {
   readonly transmit: TransmitPath;
   readonly receive: ReceivePath;
   readonly completions: Completions;
-  readonly transmitDoorbells: Outlet<number>;
-  readonly receiveDoorbells: Outlet<number>;
-  readonly outlets: NicOutlets;
+  readonly transmitDoorbells: GuardedSubject<number>;
+  readonly receiveDoorbells: GuardedSubject<number>;
+  readonly subjects: NicSubjects;
   /** Row of the counter. */
   readonly descriptorsCompleted: Float64Array;
 }
@@ -30,7 +30,7 @@ export class FrameFlow {
   /** The guest has posted `count` descriptors. */
   posted(context: Context, direction: Direction, count: number): void {
     const first = (context[direction].producer - count) >>> 0;
-    this.#parts.outlets.descriptor(context.index, direction, first, count, 'posted');
+    this.#parts.subjects.descriptor(context.index, direction, first, count, 'posted');
     this.#parts.fetcher.consider(context, direction);
   }
 

@@ -2,7 +2,7 @@ import type { EventKernel } from '../scheduler/event-kernel.js';
 import type { Context, Direction } from './context.js';
 import type { Counters, DropReason } from './counters.js';
 import type { NicInstruments } from './host-port.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** What the counters of a card do not say about its frames. */
 export interface FrameTally {
@@ -19,7 +19,7 @@ export interface FrameTally {
 export class FrameLedger implements FrameTally {
   readonly #kernel: EventKernel;
   readonly #counters: Counters;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #instruments: NicInstruments | undefined;
   readonly #contexts: number;
   readonly #framesTransmitted: Float64Array;
@@ -34,13 +34,13 @@ export class FrameLedger implements FrameTally {
   constructor(
     kernel: EventKernel,
     counters: Counters,
-    outlets: NicOutlets,
+    subjects: NicSubjects,
     instruments: NicInstruments | undefined,
     contexts: number,
   ) {
     this.#kernel = kernel;
     this.#counters = counters;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#instruments = instruments;
     this.#contexts = contexts;
     this.#framesTransmitted = counters.row('framesTransmitted');
@@ -110,8 +110,8 @@ export class FrameLedger implements FrameTally {
     const row = this.#counters.dropRow(reason);
     const cell = context >= 0 ? context : this.#contexts;
     row[cell] = (row[cell] ?? 0) + 1;
-    if (this.#outlets.drops.observed) {
-      this.#outlets.drops.next({ context, direction, reason, bytes, atNs: this.#kernel.nowNs });
+    if (this.#subjects.drops.observed) {
+      this.#subjects.drops.next({ context, direction, reason, bytes, atNs: this.#kernel.nowNs });
     }
   }
 
@@ -134,8 +134,8 @@ export class FrameLedger implements FrameTally {
     endNs: number,
     switched: boolean,
   ): void {
-    if (!this.#outlets.frames.observed) return;
+    if (!this.#subjects.frames.observed) return;
     const copy = bytes.slice(offset, offset + length);
-    this.#outlets.frames.next({ direction, context, bytes: copy, startNs, endNs, switched });
+    this.#subjects.frames.next({ direction, context, bytes: copy, startNs, endNs, switched });
   }
 }

@@ -2,7 +2,7 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { writeU32 } from './descriptor.js';
 import { DMA_OK, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { HostPort } from './host-port.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** Bytes before the first entry of a vector ring: the producer index, then nothing. */
 export const VECTOR_RING_HEADER_BYTES = 64;
@@ -23,7 +23,7 @@ export class InterruptVectors {
   readonly #kernel: EventKernel;
   readonly #dma: DmaEngine;
   readonly #port: HostPort;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #requesterId: number;
   readonly #contexts: number;
   readonly #gapNs: number;
@@ -47,7 +47,7 @@ export class InterruptVectors {
     kernel: EventKernel,
     dma: DmaEngine,
     port: HostPort,
-    outlets: NicOutlets,
+    subjects: NicSubjects,
     requesterId: number,
     contexts: number,
     gapNs: number,
@@ -55,7 +55,7 @@ export class InterruptVectors {
     this.#kernel = kernel;
     this.#dma = dma;
     this.#port = port;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#requesterId = requesterId;
     this.#contexts = contexts;
     this.#gapNs = gapNs;
@@ -157,7 +157,7 @@ export class InterruptVectors {
     if (this.#writing > 0) return;
     this.#raised += 1;
     this.#notBeforeNs = this.#kernel.nowNs + this.#gapNs;
-    if (this.#outlets.interrupts.observed) this.#tell();
+    if (this.#subjects.interrupts.observed) this.#tell();
     this.#port.raise();
     this.#send();
   }
@@ -166,7 +166,7 @@ export class InterruptVectors {
     const contexts: number[] = [];
     for (let bit = 0; bit < this.#contexts; bit += 1) if (this.#isStaged(bit)) contexts.push(bit);
     const management = this.#isStaged(this.#contexts);
-    this.#outlets.interrupts.next({ contexts, management, atNs: this.#kernel.nowNs });
+    this.#subjects.interrupts.next({ contexts, management, atNs: this.#kernel.nowNs });
   }
 
   #isStaged(bit: number): boolean {

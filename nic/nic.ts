@@ -2,8 +2,8 @@ import type { Observable } from 'rxjs';
 import type { Discipline, Entitlement } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
+import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { listen } from '../scheduler/listen.js';
-import { Outlet } from '../scheduler/outlet.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import { Completions } from './completions.js';
 import { Context } from './context.js';
@@ -25,7 +25,7 @@ import { type NicParameters, validateNicParameters } from './parameters.js';
 import { PcieLink } from './pcie-link.js';
 import { ReceivePath } from './receive-path.js';
 import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
-import { NicOutlets, type NicStreams } from './streams.js';
+import { type NicStreams, NicSubjects } from './streams.js';
 import { TransmitPath } from './transmit-path.js';
 
 /** What a NIC is plugged into, and who shares it out. */
@@ -61,7 +61,7 @@ export class Nic {
   readonly receiveScheduler: DmaScheduler;
 
   readonly #kernel: EventKernel;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #ledger: FrameLedger;
   readonly #demultiplexer = new Demultiplexer();
   readonly #forwarding: Forwarding;
@@ -90,9 +90,9 @@ export class Nic {
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');
     this.#interruptRequests = this.counters.row('interruptRequests');
-    this.#outlets = new NicOutlets(kernel);
-    this.streams = this.#outlets.streams;
-    this.#ledger = new FrameLedger(kernel, this.counters, this.#outlets, attachments.instruments, count);
+    this.#subjects = new NicSubjects(kernel);
+    this.streams = this.#subjects.streams;
+    this.#ledger = new FrameLedger(kernel, this.counters, this.#subjects, attachments.instruments, count);
     this.link = new PcieLink(parameters.pcie);
     this.line = new SerialLine(parameters.rateBps);
     this.dma = new DmaEngine(kernel, this.link, attachments.port, count, {
@@ -108,8 +108,8 @@ export class Nic {
       parameters.switchNs,
       this.counters.row('framesSwitched'),
     );
-    const transmitReady = new Outlet<number>('nic.transmit.linkReady$', kernel);
-    const receiveReady = new Outlet<number>('nic.receive.linkReady$', kernel);
+    const transmitReady = new GuardedSubject<number>('nic.transmit.linkReady$', kernel);
+    const receiveReady = new GuardedSubject<number>('nic.receive.linkReady$', kernel);
     this.#transmit = this.#buildTransmitPath(transmitReady);
     this.#receive = this.#buildReceivePath(receiveReady);
     this.#fetcher = new DescriptorFetcher(
@@ -121,7 +121,7 @@ export class Nic {
         fault: (context, direction, reason, detail) =>
           this.#lifecycle.fault(context, direction, reason, detail),
       },
-      this.#outlets,
+      this.#subjects,
       this.counters.row('descriptorsFetched'),
       parameters.descriptorBatch,
     );
@@ -133,14 +133,14 @@ export class Nic {
         interrupt: (context) => this.#requestInterrupt(context),
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
       },
-      this.#outlets,
+      this.#subjects,
       this.counters.row('writeBacks'),
     );
     this.#vectors = new InterruptVectors(
       kernel,
       this.dma,
       attachments.port,
-      this.#outlets,
+      this.#subjects,
       parameters.managementRequesterId,
       count,
       parameters.interruptGapNs,
@@ -168,17 +168,17 @@ export class Nic {
       },
     });
 
-    const transmitDoorbells = new Outlet<number>('nic.transmit.doorbells$', kernel);
-    const receiveDoorbells = new Outlet<number>('nic.receive.doorbells$', kernel);
+    const transmitDoorbells = new GuardedSubject<number>('nic.transmit.doorbells$', kernel);
+    const receiveDoorbells = new GuardedSubject<number>('nic.receive.doorbells$', kernel);
     this.transmitScheduler = new DmaScheduler(kernel, {
-      room: 'nic.transmit',
+      name: 'nic.transmit',
       discipline: attachments.transmitDiscipline,
       heads: this.#transmit,
       doorbells$: transmitDoorbells.stream$,
       linkReady$: transmitReady.stream$,
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
-      room: 'nic.receive',
+      name: 'nic.receive',
       discipline: attachments.receiveDiscipline,
       heads: this.#receive,
       doorbells$: receiveDoorbells.stream$,
@@ -191,7 +191,7 @@ export class Nic {
       completions: this.#completions,
       transmitDoorbells,
       receiveDoorbells,
-      outlets: this.#outlets,
+      subjects: this.#subjects,
       descriptorsCompleted: this.counters.row('descriptorsCompleted'),
     });
     this.#lifecycle = new ContextLifecycle(kernel, count, {
@@ -201,7 +201,7 @@ export class Nic {
       vectors: this.#vectors,
       schedulers: [this.transmitScheduler, this.receiveScheduler],
       keepers: [this.#fetcher, this.#transmit, this.#completions, this.#receive],
-      outlets: this.#outlets,
+      subjects: this.#subjects,
       shareOf: ({ mac, weight }) => ({ ...attachments.entitlementOf?.(mac), weight }),
       reportFault: (context, reason) => this.#management.reportFault(context, reason),
     });
@@ -262,9 +262,9 @@ export class Nic {
     if (!this.#pages.write(page, within, width, word)) return false;
     if (within < SHARED_MEMORY_OFFSET) {
       this.#doorbells[page] = (this.#doorbells[page] ?? 0) + 1;
-      if (this.#outlets.doorbells.observed) {
+      if (this.#subjects.doorbells.observed) {
         const atNs = this.#kernel.nowNs;
-        this.#outlets.doorbells.next({ context: page, mailbox: within / 4, value: word, atNs });
+        this.#subjects.doorbells.next({ context: page, mailbox: within / 4, value: word, atNs });
       }
       this.#firmware.wake();
     }
@@ -292,7 +292,7 @@ export class Nic {
       throw new Error('room for received frames is lost');
   }
 
-  #buildTransmitPath(linkReady: Outlet<number>): TransmitPath {
+  #buildTransmitPath(linkReady: GuardedSubject<number>): TransmitPath {
     return new TransmitPath(
       this.#kernel,
       this.dma,
@@ -307,13 +307,13 @@ export class Nic {
         arrived: (context, bytes) => this.transmitScheduler.arrived(context.index, bytes),
         took: (context) => this.#fetcher.consider(context, 'transmit'),
       },
-      this.#outlets,
+      this.#subjects,
       linkReady,
       this.parameters.transmitFifoBytes,
     );
   }
 
-  #buildReceivePath(linkReady: Outlet<number>): ReceivePath {
+  #buildReceivePath(linkReady: GuardedSubject<number>): ReceivePath {
     return new ReceivePath(
       this.dma,
       this.contexts,
@@ -324,7 +324,7 @@ export class Nic {
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'receive', reason, detail),
         took: (context) => this.#flow.refill(context),
       },
-      this.#outlets,
+      this.#subjects,
       linkReady,
       this.parameters.receiveShareBytes,
     );

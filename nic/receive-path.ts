@@ -1,4 +1,4 @@
-import type { Outlet } from '../scheduler/outlet.js';
+import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
@@ -7,7 +7,7 @@ import { DMA_ABORTED, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** What the receive path asks of its NIC. */
 export interface ReceiveClient {
@@ -27,9 +27,9 @@ export class ReceivePath {
   readonly #dma: DmaEngine;
   readonly #ledger: FrameLedger;
   readonly #client: ReceiveClient;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #credit: Outlet<number>;
+  readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
   readonly #dmaClient: number;
   readonly #queues: ReceiveQueues;
@@ -44,15 +44,15 @@ export class ReceivePath {
     contexts: readonly Context[],
     ledger: FrameLedger,
     client: ReceiveClient,
-    outlets: NicOutlets,
-    credit: Outlet<number>,
+    subjects: NicSubjects,
+    credit: GuardedSubject<number>,
     shareBytes: number,
   ) {
     this.#dma = dma;
     this.#contexts = contexts;
     this.#ledger = ledger;
     this.#client = client;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#credit = credit;
     this.#shareBytes = shareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
@@ -131,7 +131,7 @@ export class ReceivePath {
     slots.firstIndex[slot] = first;
     slots.chain[slot] = chain;
     slots.pending[slot] = chain + this.#writeBack.pieces(context, first, chain);
-    this.#outlets.descriptor(index, 'receive', first, chain, 'granted');
+    this.#subjects.descriptor(index, 'receive', first, chain, 'granted');
 
     // A frame that goes out in one piece is a whole array, of which nobody needs to make a view.
     const memory = chain === 1 ? this.#queues.view(slot) : this.#queues.bytes(slot);
@@ -149,7 +149,7 @@ export class ReceivePath {
       at += used;
     }
     slots.urgent[slot] = urgent;
-    this.#outlets.descriptor(index, 'receive', first, chain, 'transferring');
+    this.#subjects.descriptor(index, 'receive', first, chain, 'transferring');
     this.#writeBack.send(context, first, chain, slot * 2 + 1);
     ring.taken = (first + chain) >>> 0;
     this.#client.took(context);
@@ -245,7 +245,7 @@ export class ReceivePath {
       const first = slots.firstIndex[slot] ?? 0;
       this.#queues.shift(index);
       context.receive.consumer = (first + chain) >>> 0;
-      this.#outlets.descriptor(index, 'receive', first, chain, 'completed');
+      this.#subjects.descriptor(index, 'receive', first, chain, 'completed');
       this.#ledger.received(
         context,
         this.#queues.bytes(slot),

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { EventKernel } from '../scheduler/event-kernel.js';
-import { Outlet } from '../scheduler/outlet.js';
+import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Direction } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
 import type { DescriptorState } from './descriptor.js';
@@ -84,25 +84,25 @@ export interface NicStreams {
 }
 
 /** The feeding side of NicStreams, shared by the parts of one NIC. */
-export class NicOutlets {
-  readonly doorbells: Outlet<Doorbell>;
-  readonly frames: Outlet<FrameEvent>;
-  readonly descriptors: Outlet<DescriptorEvent>;
-  readonly completions: Outlet<CompletionEvent>;
-  readonly interrupts: Outlet<InterruptEvent>;
-  readonly faults: Outlet<FaultEvent>;
-  readonly drops: Outlet<DropEvent>;
+export class NicSubjects {
+  readonly doorbells: GuardedSubject<Doorbell>;
+  readonly frames: GuardedSubject<FrameEvent>;
+  readonly descriptors: GuardedSubject<DescriptorEvent>;
+  readonly completions: GuardedSubject<CompletionEvent>;
+  readonly interrupts: GuardedSubject<InterruptEvent>;
+  readonly faults: GuardedSubject<FaultEvent>;
+  readonly drops: GuardedSubject<DropEvent>;
   readonly #kernel: EventKernel;
 
   constructor(kernel: EventKernel) {
     this.#kernel = kernel;
-    this.doorbells = new Outlet('nic.doorbells$', kernel);
-    this.frames = new Outlet('nic.frames$', kernel);
-    this.descriptors = new Outlet('nic.descriptors$', kernel);
-    this.completions = new Outlet('nic.completions$', kernel);
-    this.interrupts = new Outlet('nic.interrupts$', kernel);
-    this.faults = new Outlet('nic.faults$', kernel);
-    this.drops = new Outlet('nic.drops$', kernel);
+    this.doorbells = new GuardedSubject('nic.doorbells$', kernel);
+    this.frames = new GuardedSubject('nic.frames$', kernel);
+    this.descriptors = new GuardedSubject('nic.descriptors$', kernel);
+    this.completions = new GuardedSubject('nic.completions$', kernel);
+    this.interrupts = new GuardedSubject('nic.interrupts$', kernel);
+    this.faults = new GuardedSubject('nic.faults$', kernel);
+    this.drops = new GuardedSubject('nic.drops$', kernel);
   }
 
   get streams(): NicStreams {

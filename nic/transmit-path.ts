@@ -1,5 +1,5 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import type { Outlet } from '../scheduler/outlet.js';
+import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
@@ -14,7 +14,7 @@ import {
 import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
-import type { NicOutlets } from './streams.js';
+import type { NicSubjects } from './streams.js';
 
 /** Where loaded frames go. */
 export interface TransmitExit {
@@ -65,9 +65,9 @@ export class TransmitPath {
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
   readonly #client: TransmitClient;
-  readonly #outlets: NicOutlets;
+  readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #linkReady: Outlet<number>;
+  readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
   readonly #dmaClient: number;
@@ -101,8 +101,8 @@ export class TransmitPath {
     exit: TransmitExit,
     ledger: FrameLedger,
     client: TransmitClient,
-    outlets: NicOutlets,
-    linkReady: Outlet<number>,
+    subjects: NicSubjects,
+    linkReady: GuardedSubject<number>,
     fifoBytes: number,
   ) {
     this.#kernel = kernel;
@@ -112,7 +112,7 @@ export class TransmitPath {
     this.#exit = exit;
     this.#ledger = ledger;
     this.#client = client;
-    this.#outlets = outlets;
+    this.#subjects = subjects;
     this.#linkReady = linkReady;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
@@ -204,7 +204,7 @@ export class TransmitPath {
     this.#bytes[slot] = padded;
     this.#firstIndex[slot] = ring.taken;
     this.#chain[slot] = chain;
-    this.#outlets.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
+    this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
 
     let urgent = 0;
     let at = offset;
@@ -226,7 +226,7 @@ export class TransmitPath {
     }
     this.#urgent[slot] = urgent;
     if (at < offset + padded) this.#fifo.bytes.fill(0, at, offset + padded);
-    this.#outlets.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
+    this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
     this.refreshHead(context);
     this.#client.took(context);
@@ -262,7 +262,7 @@ export class TransmitPath {
     if (pending > 0) return;
     if (this.#state[slot] === READING) {
       this.#state[slot] = LOADED;
-      this.#outlets.descriptor(
+      this.#subjects.descriptor(
         this.#context[slot] ?? 0,
         'transmit',
         this.#firstIndex[slot] ?? 0,
@@ -332,7 +332,7 @@ export class TransmitPath {
     if (this.#isCurrent(slot)) {
       const ring = context.transmit;
       ring.consumer = (lastIndex + 1) >>> 0;
-      this.#outlets.descriptor(context.index, 'transmit', this.#firstIndex[slot] ?? 0, chain, 'completed');
+      this.#subjects.descriptor(context.index, 'transmit', this.#firstIndex[slot] ?? 0, chain, 'completed');
       this.#client.completed(context, chain, this.#urgent[slot] !== 0);
     }
     this.#release(slot, bytes);

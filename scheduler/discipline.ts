@@ -21,14 +21,14 @@ export interface Share {
 export type Entitlement = Omit<Share, 'weight'>;
 
 /** One context as a fairness bound sees it. */
-export interface BoundParty {
+export interface BoundMember {
   readonly weight: number;
   /** Largest frame that the context sends, bytes. */
   readonly maxFrameBytes: number;
 }
 
 /** No context may be served now. */
-export const NOBODY = -1;
+export const NONE = -1;
 
 /**
  * Decides who is served next. Pure and synchronous: it holds no clock, no packets and no streams; it is told
@@ -60,7 +60,7 @@ export interface Discipline {
    */
   arrived?(context: number, bytes: number, nowNs: number): void;
 
-  /** Whom to serve, or NOBODY. */
+  /** Whom to serve, or NONE. */
   select(nowNs: number): number;
 
   /** The head frame of `bytes` was taken; the next one has `nextHeadBytes`, or 0 if there is none. */
@@ -69,14 +69,14 @@ export interface Discipline {
   /** The backlog of a context is gone without service: it faulted or was revoked. */
   withdraw(context: number, nowNs: number): void;
 
-  /** When to ask again, ns, if `select` said NOBODY although somebody is backlogged (rate limits). */
+  /** When to ask again, ns, if `select` said NONE although somebody is backlogged (rate limits). */
   nextEligibleNs?(nowNs: number): number;
 
   /**
    * Upper bound on |S_i/w_i - S_j/w_j| over any interval in which both stay backlogged, in bytes a unit of
    * weight; Infinity where the discipline promises nothing. The source stands in each discipline's file.
    */
-  gapBoundBytes(i: BoundParty, j: BoundParty): number;
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number;
 
   /** Throws when the state is not what it should be. */
   checkInvariants(): void;

@@ -1,9 +1,9 @@
 import type { Observable, Subscription } from 'rxjs';
-import { type Discipline, NOBODY, type Share } from './discipline.js';
+import { type Discipline, NONE, type Share } from './discipline.js';
 import { ParameterError } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
+import { GuardedSubject } from './guarded-subject.js';
 import { listen } from './listen.js';
-import { Outlet } from './outlet.js';
 
 /** What the scheduler asks of whoever holds the queues. */
 export interface HeadsOfLine {
@@ -17,7 +17,7 @@ export interface HeadsOfLine {
 /** How a DmaScheduler is put together. */
 export interface DmaSchedulerOptions {
   /** Name of the room, e.g. `nic.transmit`. */
-  readonly room: string;
+  readonly name: string;
   readonly discipline: Discipline;
   readonly heads: HeadsOfLine;
   /** A context that may have work; ringing twice, or for nothing, does no harm. */
@@ -58,12 +58,12 @@ export class DmaScheduler {
   /** The same decisions in full, for people. Built only while somebody listens. */
   readonly grants$: Observable<Grant>;
 
-  readonly #room: string;
+  readonly #name: string;
   readonly #kernel: EventKernel;
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
-  readonly #granted: Outlet<number>;
-  readonly #grants: Outlet<Grant>;
+  readonly #granted: GuardedSubject<number>;
+  readonly #grants: GuardedSubject<Grant>;
   readonly #doorbells$: Observable<number>;
   readonly #linkReady$: Observable<number>;
   readonly #decide: HandlerId;
@@ -79,21 +79,21 @@ export class DmaScheduler {
   #backlogged = 0;
 
   // The context that is asked for its head or told of its grant, and what happened to it meanwhile.
-  #attending = NOBODY;
+  #attending = NONE;
   #rangMeanwhile = false;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
-    this.#room = options.room;
+    this.#name = options.name;
     this.#kernel = kernel;
     this.#discipline = options.discipline;
     this.#heads = options.heads;
     this.#doorbells$ = options.doorbells$;
     this.#linkReady$ = options.linkReady$;
-    this.#granted = new Outlet(`${options.room}.granted$`, kernel);
-    this.#grants = new Outlet(`${options.room}.grants$`, kernel);
+    this.#granted = new GuardedSubject(`${options.name}.granted$`, kernel);
+    this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.granted$ = this.#granted.stream$;
     this.grants$ = this.#grants.stream$;
-    this.#decide = kernel.register(`${options.room}.scheduler`, () => this.#onDecide());
+    this.#decide = kernel.register(`${options.name}.scheduler`, () => this.#onDecide());
   }
 
   /** Starts listening. */
@@ -167,11 +167,11 @@ export class DmaScheduler {
   checkInvariants(): void {
     this.#discipline.checkInvariants();
     if (this.#roomBytes < 0 || this.#roomBytes > (this.#capacityBytes ?? 0)) {
-      throw new Error(`${this.#room}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`);
+      throw new Error(`${this.#name}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`);
     }
     const backlogged = this.#state.reduce((count, state) => count + (state === BACKLOGGED ? 1 : 0), 0);
     if (backlogged !== this.#backlogged) {
-      throw new Error(`${this.#room}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`);
+      throw new Error(`${this.#name}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`);
     }
   }
 
@@ -196,7 +196,7 @@ export class DmaScheduler {
     const roomBytes = this.#roomBytes + bytes;
     if (!(Number.isInteger(bytes) && bytes >= 0 && roomBytes <= this.#capacityBytes)) {
       throw new RangeError(
-        `${this.#room}: the link gave back ${bytes} bytes where ${this.#roomBytes} of ${this.#capacityBytes} ` +
+        `${this.#name}: the link gave back ${bytes} bytes where ${this.#roomBytes} of ${this.#capacityBytes} ` +
           'were free, expected a whole number that was granted before',
       );
     }
@@ -208,7 +208,7 @@ export class DmaScheduler {
     this.#state[context] = IDLE;
     this.#backlogged -= 1;
     // Gone while it was granted: the grant has nobody left to be charged to, even if it rings again at once.
-    if (this.#attending === context) this.#attending = NOBODY;
+    if (this.#attending === context) this.#attending = NONE;
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
 
@@ -223,13 +223,13 @@ export class DmaScheduler {
     while (this.#backlogged > 0) {
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
-      if (context === NOBODY) {
+      if (context === NONE) {
         this.#sleepUntilEligible(nowNs);
         return;
       }
       if (this.#state[context] !== BACKLOGGED) {
         throw new Error(
-          `${this.#room}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
+          `${this.#name}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
         );
       }
       const bytes = this.#headBytes(context);
@@ -268,7 +268,7 @@ export class DmaScheduler {
     }
     this.#granted.next(context);
     const stayed = this.#attending === context;
-    this.#attending = NOBODY;
+    this.#attending = NONE;
     if (!stayed) return;
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
@@ -285,7 +285,7 @@ export class DmaScheduler {
     const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
     if (eligibleNs === undefined) {
       throw new Error(
-        `${this.#room}: ${this.#discipline.name} serves nobody although ${this.#backlogged} wait`,
+        `${this.#name}: ${this.#discipline.name} serves nobody although ${this.#backlogged} wait`,
       );
     }
     this.#cancelWakeUp();
@@ -302,7 +302,7 @@ export class DmaScheduler {
   #requireThatItCanEverFit(context: number, bytes: number): void {
     if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
     throw new Error(
-      `${this.#room}: context ${context} has a frame of ${bytes} bytes at its head, ` +
+      `${this.#name}: context ${context} has a frame of ${bytes} bytes at its head, ` +
         `and there is never room for more than ${this.#capacityBytes}`,
     );
   }

@@ -6,7 +6,7 @@ export { KernelTimeError } from './errors.js';
 /** The last nanosecond of a run, 104 days after the first: a double counts no further in whole numbers. */
 export const MAX_TIME_NS = 2 ** 53 - 1;
 
-/** What a room gets back when it registers: the number that its events carry instead of a closure. */
+/** What a component gets back when it registers: the number that its events carry instead of a closure. */
 export type HandlerId = number;
 
 /** Names one scheduled event, for `cancel`. A handle is never used twice. */
@@ -89,14 +89,14 @@ export class EventKernel {
     return this.#executed;
   }
 
-  /** Makes `handler` known under the name of the room it belongs to; the name appears in errors. */
-  register(room: string, handler: EventHandler): HandlerId {
-    this.#rooms.push(room);
+  /** Makes `handler` known under the name of the component it belongs to; the name appears in errors. */
+  register(component: string, handler: EventHandler): HandlerId {
+    this.#rooms.push(component);
     this.#handlers.push(handler);
     return this.#handlers.length - 1;
   }
 
-  /** The name of the room that a handler belongs to. */
+  /** The name of the component that a handler belongs to. */
   roomOf(handler: HandlerId): string {
     return this.#rooms[handler] ?? `handler ${handler}`;
   }

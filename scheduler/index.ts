@@ -1,5 +1,5 @@
-export type { BoundParty, Discipline, Entitlement, Share } from './discipline.js';
-export { NOBODY, requireWeight } from './discipline.js';
+export type { BoundMember, Discipline, Entitlement, Share } from './discipline.js';
+export { NONE, requireWeight } from './discipline.js';
 export type {
   DisciplineEntry,
   DisciplineOptions,
@@ -34,7 +34,7 @@ export { DmaScheduler } from './dma-scheduler.js';
 export { ParameterError } from './errors.js';
 export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
 export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
+export { GuardedSubject, ReentryError } from './guarded-subject.js';
 export { listen } from './listen.js';
-export { Outlet, ReentryError } from './outlet.js';
 export { SerialLine } from './serial-line.js';
 export { KernelScheduler } from './virtual-time.js';

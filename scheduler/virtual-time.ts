@@ -24,10 +24,10 @@ export class KernelScheduler implements SchedulerLike {
   readonly #queue: ActionQueue;
   readonly #kernel: EventKernel;
 
-  /** @param room the name that errors carry, e.g. `guest3.traffic`. */
-  constructor(kernel: EventKernel, room = 'rxjs') {
+  /** @param component the name that errors carry, e.g. `guest3.traffic`. */
+  constructor(kernel: EventKernel, component = 'rxjs') {
     this.#kernel = kernel;
-    this.#queue = new ActionQueue(kernel, room);
+    this.#queue = new ActionQueue(kernel, component);
   }
 
   /** Virtual time, ns. */
@@ -107,15 +107,15 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T>, Waitin
 /** The actions that wait. A kernel event carries numbers, so it says which line of this table is due. */
 class ActionQueue {
   readonly #kernel: EventKernel;
-  readonly #room: string;
+  readonly #component: string;
   readonly #due: HandlerId;
   readonly #lines: (Waiting | undefined)[] = [];
   readonly #freeLines: number[] = [];
 
-  constructor(kernel: EventKernel, room: string) {
+  constructor(kernel: EventKernel, component: string) {
     this.#kernel = kernel;
-    this.#room = room;
-    this.#due = kernel.register(room, (line) => this.#onDue(line));
+    this.#component = component;
+    this.#due = kernel.register(component, (line) => this.#onDue(line));
   }
 
   get pending(): number {
@@ -125,7 +125,7 @@ class ActionQueue {
   enqueue(action: Waiting, delayNs: number): void {
     if (!(delayNs >= 0 && delayNs < Number.POSITIVE_INFINITY)) {
       throw new KernelTimeError(
-        `${this.#room}: RxJS asked for a delay of ${delayNs} ns at ${this.#kernel.nowNs} ns, ` +
+        `${this.#component}: RxJS asked for a delay of ${delayNs} ns at ${this.#kernel.nowNs} ns, ` +
           'expected a finite number >= 0',
       );
     }
@@ -153,16 +153,17 @@ class ActionQueue {
     for (const [line, action] of this.#lines.entries()) {
       if (action === undefined) continue;
       waiting += 1;
-      if (action.closed) throw new Error(`${this.#room}: the action on line ${line} is closed`);
-      if (action.line !== line) throw new Error(`${this.#room}: the action on line ${line} is not there`);
+      if (action.closed) throw new Error(`${this.#component}: the action on line ${line} is closed`);
+      if (action.line !== line)
+        throw new Error(`${this.#component}: the action on line ${line} is not there`);
     }
     if (waiting !== this.pending)
-      throw new Error(`${this.#room}: ${this.pending} actions counted, ${waiting} found`);
+      throw new Error(`${this.#component}: ${this.pending} actions counted, ${waiting} found`);
   }
 
   #onDue(line: number): void {
     const action = this.#lines[line];
-    if (action === undefined) throw new Error(`${this.#room}: line ${line} is due and empty`);
+    if (action === undefined) throw new Error(`${this.#component}: line ${line} is due and empty`);
     this.#release(action);
     action.execute();
   }

@@ -15,7 +15,7 @@ export {
   type RunSettings,
   runScenario,
 } from './machine/run.js';
-export { type CaptureShelf, readCaptures } from './machine/traffic.js';
+export { type CaptureStore, readCaptures } from './machine/traffic.js';
 export { comparisonText } from './report/comparison-text.js';
 export { OutputFileError } from './report/output-file-error.js';
 export {

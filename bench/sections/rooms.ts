@@ -72,7 +72,7 @@ export const rooms: Section = {
         rows.push({
           protection,
           frameBytes,
-          room: 'all',
+          name: 'all',
           nsPerPacket: round(nsPerPacket),
           sharePercent: 100,
           floorRatio: round(floorRatio),

@@ -17,7 +17,7 @@ const QUICK: Effort = { pairs: 1, stretches: 4, packets: 5_000, warmUpPackets: 3
 
 /**
  * Nobody subscribed: two processes run the same machine, one with the outlets as they are, one in which
- * `Outlet.prototype.observed` is a constant false from before the first function is compiled, so that the compiler drops
+ * `GuardedSubject.prototype.observed` is a constant false from before the first function is compiled, so that the compiler drops
  * the question and everything behind it. (The streams by which rooms of the card hear each other never ask, and stay.
  * They are how the card works, not what it costs to be watched.) The processes take turns, a stretch each, and it is the
  * ratio of neighbouring stretches, in processor time, that counts. How a process lies in memory makes some percent of difference by
@@ -56,16 +56,16 @@ interface Ratios {
 async function nobody(
   { progress }: BenchContext,
   machine: GreedyMachineOptions,
-  outlets: StreamsSetUp['outlets'],
+  subjects: StreamsSetUp['subjects'],
   { pairs, stretches, packets, warmUpPackets }: Effort,
 ): Promise<Ratios> {
   const medians: number[] = [];
   for (let pair = 0; pair < pairs; pair += 1) {
-    progress(`streams: ${machine.frameBytes} bytes, nobody, pair ${pair + 1} (${outlets})`);
+    progress(`streams: ${machine.frameBytes} bytes, nobody, pair ${pair + 1} (${subjects})`);
     const [asTheyAre, other] = [new Child('streams'), new Child('streams')];
     try {
-      await asTheyAre.ask({ machine, outlets: 'as they are', warmUpPackets } satisfies StreamsSetUp);
-      await other.ask({ machine, outlets, warmUpPackets } satisfies StreamsSetUp);
+      await asTheyAre.ask({ machine, subjects: 'as they are', warmUpPackets } satisfies StreamsSetUp);
+      await other.ask({ machine, subjects, warmUpPackets } satisfies StreamsSetUp);
       const ratios: number[] = [];
       for (let index = 0; index < stretches; index += 1) {
         // Who goes first changes each time: a process that has just been idle finds the caches full of the other's.
@@ -94,7 +94,7 @@ async function somebody(
   try {
     const names = await child.ask<string[]>({
       machine,
-      outlets: 'as they are',
+      subjects: 'as they are',
       warmUpPackets,
     } satisfies StreamsSetUp);
     const plans = names.map((name) => ({ subscribers: `one on ${name}`, subscribe: [name] }));

@@ -1,5 +1,5 @@
 import type { Observable, Subscription } from 'rxjs';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { answer } from '../child.js';
 import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 
@@ -10,7 +10,7 @@ export interface StreamsSetUp {
    * `without` puts a constant in the place of the question whether anybody listens, before any of the code is
    * compiled: the compiler then removes the question, and what would be built for an observer.
    */
-  readonly outlets: 'as they are' | 'without';
+  readonly subjects: 'as they are' | 'without';
   readonly warmUpPackets: number;
 }
 
@@ -26,8 +26,8 @@ let seen = 0;
 
 answer((question: StreamsSetUp | StreamsStretch) => {
   if ('machine' in question) {
-    if (question.outlets === 'without') {
-      Object.defineProperty(Outlet.prototype, 'observed', { get: () => false });
+    if (question.subjects === 'without') {
+      Object.defineProperty(GuardedSubject.prototype, 'observed', { get: () => false });
     }
     machine = new GreedyMachine(question.machine);
     machine.deliver(question.warmUpPackets);

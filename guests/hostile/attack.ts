@@ -1,4 +1,4 @@
-import type { Scene } from './scene.js';
+import type { AttackScenario } from './attack-scenario.js';
 
 /** Who turns on the others: a guest with its driver, or the card. */
 export type Attacker = 'guest' | 'card';
@@ -35,11 +35,11 @@ export interface Attack {
   /**
    * Plays it. Time goes on only when the script says so; what is still under way when it returns gets time to end.
    */
-  readonly play: (scene: Scene) => NotApplicable | undefined;
+  readonly play: (scene: AttackScenario) => NotApplicable | undefined;
 }
 
 /** Makes a script of a function that can always be played. */
-export function always(script: (scene: Scene) => void): Attack['play'] {
+export function always(script: (scene: AttackScenario) => void): Attack['play'] {
   return (scene) => {
     script(scene);
     return undefined;

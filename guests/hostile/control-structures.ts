@@ -5,7 +5,7 @@ import { Iommu } from '../../host/protection/iommu/iommu.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
 import { NoDma } from '../../host/protection/nodma/no-dma.js';
 import { MANAGEMENT } from '../../nic/registers.js';
-import type { Scene } from './scene.js';
+import type { AttackScenario } from './attack-scenario.js';
 
 /** Something in memory that protection itself rests on. */
 export interface Structure {
@@ -14,7 +14,7 @@ export interface Structure {
 }
 
 /** The tables that an approach keeps in memory to decide by: translation tables, exclusion vectors, descriptor rings. */
-export function decidingTables(scene: Scene): Structure[] {
+export function decidingTables(scene: AttackScenario): Structure[] {
   const { protection } = scene.host;
   if (protection instanceof NoDma) return [{ label: 'NoDMA table', address: protection.measured.table.base }];
   const label = iommuOf(scene) === undefined ? 'exclusion vector' : 'root table of the IOMMU';
@@ -27,7 +27,7 @@ export function decidingTables(scene: Scene): Structure[] {
 }
 
 /** Where the invalidation queue lies; undefined for an approach without one. */
-export function invalidationQueue(scene: Scene): Structure | undefined {
+export function invalidationQueue(scene: AttackScenario): Structure | undefined {
   const driver = iommuOf(scene)?.driver;
   if (!(driver instanceof VtdDriver)) return undefined;
   const address = Number(driver.unit.registers.read64(IQA));
@@ -35,7 +35,7 @@ export function invalidationQueue(scene: Scene): Structure | undefined {
 }
 
 /** The ring into which the card writes its interrupt vectors, in memory of the hypervisor. */
-export function vectorRing({ host: { window } }: Scene): Structure {
+export function vectorRing({ host: { window } }: AttackScenario): Structure {
   const register = (name: 'VECTOR_RING_LOW' | 'VECTOR_RING_HIGH') =>
     window.readNow(window.managementPage, MANAGEMENT[name]);
   const address = register('VECTOR_RING_HIGH') * 2 ** 32 + register('VECTOR_RING_LOW');
@@ -45,7 +45,7 @@ export function vectorRing({ host: { window } }: Scene): Structure {
 /** VT-d: invalidation queue address register. */
 const IQA = 0x90;
 
-function iommuOf({ host: { protection } }: Scene): Iommu | undefined {
+function iommuOf({ host: { protection } }: AttackScenario): Iommu | undefined {
   if (protection instanceof CdnaIommu) return protection.iommu;
   return protection instanceof Iommu ? protection : undefined;
 }

@@ -30,7 +30,7 @@ export class RogueDevice {
   }
 
   /** Everything that it has read. */
-  get loot(): readonly Uint8Array[] {
+  get leaked(): readonly Uint8Array[] {
     return this.#transfers.filter(({ status }) => status === DMA_OK).map(({ bytes }) => bytes);
   }
 

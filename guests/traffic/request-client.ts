@@ -5,7 +5,7 @@ import {
   type HandlerId,
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { Durations } from './durations.js';
 import {
   ETHERTYPE_EXPERIMENTAL,
@@ -63,8 +63,8 @@ export class RequestClient implements PushSource, Responder {
   readonly #responderId: number;
   readonly #timeoutNs: number;
   readonly #startNs: number;
-  readonly #frames: Outlet<Uint8Array>;
-  readonly #roundTrips: Outlet<number>;
+  readonly #frames: GuardedSubject<Uint8Array>;
+  readonly #roundTrips: GuardedSubject<number>;
   readonly #send: HandlerId;
   readonly #timeout: HandlerId;
   /** A worker: sequence number of its next request, when it sent the last, whether it waits, and its event. */
@@ -97,8 +97,8 @@ export class RequestClient implements PushSource, Responder {
     this.#responderId = responderId;
     this.#timeoutNs = timeoutNs;
     this.#startNs = startNs;
-    this.#frames = new Outlet(`${name}.frames$`, kernel);
-    this.#roundTrips = new Outlet(`${name}.roundTrips$`, kernel);
+    this.#frames = new GuardedSubject(`${name}.frames$`, kernel);
+    this.#roundTrips = new GuardedSubject(`${name}.roundTrips$`, kernel);
     this.#send = kernel.register(`${name}.send`, (worker) => this.#onSend(worker));
     this.#timeout = kernel.register(`${name}.timeout`, (worker) => this.#onTimeout(worker));
     this.#next = Float64Array.from({ length: outstanding }, (_, worker) => worker);

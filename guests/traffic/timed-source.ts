@@ -5,7 +5,7 @@ import {
   type HandlerId,
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { startOnSubscription } from './start-on-subscription.js';
 import type { PushSource } from './traffic-source.js';
 
@@ -30,7 +30,7 @@ export class TimedSource implements PushSource {
   readonly #kernel: EventKernel;
   readonly #score: FrameScore;
   readonly #startNs: number;
-  readonly #outlet: Outlet<Uint8Array>;
+  readonly #subject: GuardedSubject<Uint8Array>;
   readonly #due: HandlerId;
   #event: EventHandle | undefined;
   #running = false;
@@ -43,9 +43,9 @@ export class TimedSource implements PushSource {
     this.#kernel = kernel;
     this.#score = score;
     this.#startNs = startNs;
-    this.#outlet = new Outlet(`${name}.frames$`, kernel);
+    this.#subject = new GuardedSubject(`${name}.frames$`, kernel);
     this.#due = kernel.register(name, () => this.#onDue());
-    this.frames$ = startOnSubscription(this.#outlet, {
+    this.frames$ = startOnSubscription(this.#subject, {
       start: () => this.#start(),
       stop: () => this.#stop(),
       isEnded: () => this.#ended,
@@ -72,7 +72,7 @@ export class TimedSource implements PushSource {
   #start(): void {
     this.#running = true;
     this.#book(this.#score.start(Math.max(this.#kernel.nowNs, this.#startNs)));
-    if (this.#ended) this.#outlet.complete();
+    if (this.#ended) this.#subject.complete();
   }
 
   #stop(): void {
@@ -87,8 +87,8 @@ export class TimedSource implements PushSource {
     this.#frames += 1;
     // Booked before it is told, so that an observer who leaves takes the booking back.
     this.#book(this.#score.nextNs());
-    this.#outlet.next(frame);
-    if (this.#ended) this.#outlet.complete();
+    this.#subject.next(frame);
+    if (this.#ended) this.#subject.complete();
   }
 
   #book(timeNs: number): void {

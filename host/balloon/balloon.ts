@@ -139,7 +139,7 @@ export class Balloon implements OwnershipObserver {
     const domain = this.#guests[guest]?.domain;
     if (domain === undefined || domain.state === 'killed' || this.#askedNs[guest] !== -1) return;
     this.#askedNs[guest] = kernel.nowNs;
-    processor.post(domain.party, this.#work, guest);
+    processor.post(domain.account, this.#work, guest);
   }
 
   /** The guest's balloon driver: picks a page and gives it up, if it can be. */

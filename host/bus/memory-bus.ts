@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { ABORT, type HostPort } from '../../nic/host-port.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
 import type { AccessGate } from './access-gate.js';
 
@@ -41,7 +41,7 @@ export class MemoryBus implements HostPort {
   readonly #memory: PhysicalMemory;
   readonly #gate: AccessGate;
   readonly #timings: MemoryTimings;
-  readonly #denied: Outlet<DeniedAccess>;
+  readonly #denied: GuardedSubject<DeniedAccess>;
   readonly #onInterrupt: () => void;
   #witness: AccessWitness | undefined;
   #reads = 0;
@@ -67,7 +67,7 @@ export class MemoryBus implements HostPort {
     this.#gate = gate;
     this.#timings = timings;
     this.#onInterrupt = onInterrupt;
-    this.#denied = new Outlet('host.bus.denied$', kernel);
+    this.#denied = new GuardedSubject('host.bus.denied$', kernel);
     this.denied$ = this.#denied.stream$;
   }
 

@@ -20,7 +20,7 @@ export interface ProcessorOptions {
 }
 
 /** Who runs on the processor. */
-export interface Party {
+export interface CpuAccount {
   readonly name: string;
   readonly core: number;
 }
@@ -28,7 +28,7 @@ export interface Party {
 interface Core {
   busy: boolean;
   /** Last domain that ran here. */
-  lastParty: number;
+  lastAccount: number;
   /** Parties with work, in the order in which they became ready. */
   readonly ready: number[];
   urgent: number;
@@ -61,11 +61,11 @@ export class Processor {
   readonly costs: Readonly<Record<CostName, number>>;
   readonly #kernel: EventKernel;
   readonly #done: HandlerId;
-  readonly #parties: Party[] = [];
+  readonly #accounts: CpuAccount[] = [];
   readonly #queues: Queue[] = [];
   readonly #cycles: number[] = [];
   readonly #cores: Core[];
-  readonly #urgentParty: number[] = [];
+  readonly #urgentAccount: number[] = [];
   readonly #halted = new Set<number>();
   readonly #nsPerCycle: number;
   readonly #costByNumber: Float64Array;
@@ -90,7 +90,7 @@ export class Processor {
     this.#done = kernel.register('host.cpu', (core) => this.#onDone(core));
     this.#cores = Array.from({ length: options.cores }, () => ({
       busy: false,
-      lastParty: -1,
+      lastAccount: -1,
       ready: [],
       urgent: 0,
       busyNs: 0,
@@ -100,8 +100,8 @@ export class Processor {
   }
 
   /** Makes a party known on a core; `urgent` work goes before that of others. Returns its number. */
-  addParty(name: string, core: number, urgent = false): number {
-    this.#parties.push({ name, core: core % this.cores });
+  addAccount(name: string, core: number, urgent = false): number {
+    this.#accounts.push({ name, core: core % this.cores });
     this.#queues.push({
       works: new Array<Work | undefined>(INITIAL_QUEUE).fill(undefined),
       arguments: new Float64Array(INITIAL_QUEUE),
@@ -109,22 +109,22 @@ export class Processor {
       count: 0,
     });
     this.#cycles.push(0);
-    if (urgent) this.#urgentParty.push(this.#parties.length - 1);
-    return this.#parties.length - 1;
+    if (urgent) this.#urgentAccount.push(this.#accounts.length - 1);
+    return this.#accounts.length - 1;
   }
 
-  get parties(): readonly Party[] {
-    return this.#parties;
+  get accounts(): readonly CpuAccount[] {
+    return this.#accounts;
   }
 
   /** Cycles that a party has been charged. */
-  cyclesOf(party: number): number {
-    return this.#cycles[party] ?? 0;
+  cyclesOf(account: number): number {
+    return this.#cycles[account] ?? 0;
   }
 
   /** Time that a party has been charged, ns. */
-  nsOf(party: number): number {
-    return (this.#cycles[party] ?? 0) * this.#nsPerCycle;
+  nsOf(account: number): number {
+    return (this.#cycles[account] ?? 0) * this.#nsPerCycle;
   }
 
   /** Time that a core has been busy up to now, ns. */
@@ -147,11 +147,11 @@ export class Processor {
   }
 
   /** Asks for `work` to be run for a party when its core has time. */
-  post(party: number, work: Work, argument = 0): void {
-    const queue = this.#queues[party];
-    const entry = this.#parties[party];
-    if (queue === undefined || entry === undefined) throw new Error(`party ${party} does not exist`);
-    if (this.#halted.has(party)) return;
+  post(account: number, work: Work, argument = 0): void {
+    const queue = this.#queues[account];
+    const entry = this.#accounts[account];
+    if (queue === undefined || entry === undefined) throw new Error(`party ${account} does not exist`);
+    if (this.#halted.has(account)) return;
     const wasEmpty = queue.count === 0;
     if (queue.count === queue.works.length) grow(queue);
     const at = (queue.head + queue.count) & (queue.works.length - 1);
@@ -160,7 +160,7 @@ export class Processor {
     queue.count += 1;
     const core = this.#cores[entry.core];
     if (core === undefined) throw new Error(`core ${entry.core} does not exist`);
-    if (wasEmpty) this.#makeReady(core, party);
+    if (wasEmpty) this.#makeReady(core, account);
     if (!core.busy) {
       core.busy = true;
       this.#kernel.post(0, this.#done, entry.core);
@@ -168,16 +168,16 @@ export class Processor {
   }
 
   /** A party never runs again: what waits is thrown away, what comes later is ignored. Work that runs now ends. */
-  halt(party: number): void {
-    if (this.#halted.has(party)) return;
-    this.#halted.add(party);
-    const queue = this.#queues[party];
-    const core = this.#cores[this.#parties[party]?.core ?? -1];
-    if (queue === undefined || core === undefined) throw new Error(`party ${party} does not exist`);
+  halt(account: number): void {
+    if (this.#halted.has(account)) return;
+    this.#halted.add(account);
+    const queue = this.#queues[account];
+    const core = this.#cores[this.#accounts[account]?.core ?? -1];
+    if (queue === undefined || core === undefined) throw new Error(`party ${account} does not exist`);
     queue.works.fill(undefined);
     queue.head = 0;
     queue.count = 0;
-    const at = core.ready.indexOf(party);
+    const at = core.ready.indexOf(account);
     if (at < 0) return;
     core.ready.splice(at, 1);
     if (at < core.urgent) core.urgent -= 1;
@@ -185,21 +185,21 @@ export class Processor {
 
   /** Charges the party that runs now. Outside of work (set-up) it only counts. */
   charge(name: CostName, times = 1): void {
-    this.chargeParty(this.#current, name, times);
+    this.chargeAccount(this.#current, name, times);
   }
 
   /** Charges another party than the one whose work runs (a hypercall is the hypervisor's time). */
-  chargeParty(party: number, name: CostName, times = 1): void {
+  chargeAccount(account: number, name: CostName, times = 1): void {
     // By number: a load of a fraction by a changing name would be boxed (16 bytes a charge, measured).
     const cycles = (this.#costByNumber[NUMBER_OF[name]] ?? 0) * times;
-    if (party >= 0) this.#cycles[party] = (this.#cycles[party] ?? 0) + cycles;
+    if (account >= 0) this.#cycles[account] = (this.#cycles[account] ?? 0) + cycles;
     if (this.#current >= 0) this.#elapsedCycles += cycles;
   }
 
   /** A party waits with the core in its hands (polls a status word) for so many ns. */
-  spin(party: number, waitNs: number): void {
+  spin(account: number, waitNs: number): void {
     const cycles = waitNs / this.#nsPerCycle;
-    this.#cycles[party] = (this.#cycles[party] ?? 0) + cycles;
+    this.#cycles[account] = (this.#cycles[account] ?? 0) + cycles;
     if (this.#current >= 0) this.#elapsedCycles += cycles;
   }
 
@@ -214,56 +214,56 @@ export class Processor {
   }
 
   /** Units of work that wait, for a party. */
-  backlogOf(party: number): number {
-    return this.#queues[party]?.count ?? 0;
+  backlogOf(account: number): number {
+    return this.#queues[account]?.count ?? 0;
   }
 
   checkInvariants(): void {
-    for (const [party, queue] of this.#queues.entries()) {
-      const core = this.#cores[this.#parties[party]?.core ?? 0];
+    for (const [account, queue] of this.#queues.entries()) {
+      const core = this.#cores[this.#accounts[account]?.core ?? 0];
       const waiting = queue.count > 0;
-      const listed = core?.ready.filter((other) => other === party).length ?? 0;
+      const listed = core?.ready.filter((other) => other === account).length ?? 0;
       if (listed !== (waiting ? 1 : 0))
-        throw new Error(`${this.#parties[party]?.name} is ready ${listed} times`);
+        throw new Error(`${this.#accounts[account]?.name} is ready ${listed} times`);
       if (waiting && core?.busy === false) throw new Error('a core idles although work waits');
     }
   }
 
-  #makeReady(core: Core, party: number): void {
-    if (this.#urgentParty.includes(party)) {
-      core.ready.splice(core.urgent, 0, party);
+  #makeReady(core: Core, account: number): void {
+    if (this.#urgentAccount.includes(account)) {
+      core.ready.splice(core.urgent, 0, account);
       core.urgent += 1;
     } else {
-      core.ready.push(party);
+      core.ready.push(account);
     }
   }
 
   #onDone(coreNumber: number): void {
     const core = this.#cores[coreNumber];
     if (core === undefined) throw new Error(`core ${coreNumber} does not exist`);
-    const party = core.ready.shift();
-    if (party === undefined) {
+    const account = core.ready.shift();
+    if (account === undefined) {
       core.busy = false;
       this.#carryNs[coreNumber] = 0;
       return;
     }
     if (core.urgent > 0) core.urgent -= 1;
-    const queue = this.#queues[party];
+    const queue = this.#queues[account];
     const work = queue?.works[queue.head];
     if (queue === undefined || work === undefined) throw new Error('a ready party without work');
     const argument = queue.arguments[queue.head] ?? 0;
     queue.works[queue.head] = undefined;
     queue.head = (queue.head + 1) & (queue.works.length - 1);
     queue.count -= 1;
-    if (queue.count > 0) this.#makeReady(core, party);
-    this.#current = party;
+    if (queue.count > 0) this.#makeReady(core, account);
+    this.#current = account;
     this.#elapsedCycles = 0;
     // The hypervisor runs in whoever's context; only a change between domains is a switch, and is its time.
-    if (!this.#urgentParty.includes(party)) {
-      if (core.lastParty !== party && core.lastParty >= 0) {
-        this.chargeParty(this.#urgentParty[0] ?? party, 'contextSwitch');
+    if (!this.#urgentAccount.includes(account)) {
+      if (core.lastAccount !== account && core.lastAccount >= 0) {
+        this.chargeAccount(this.#urgentAccount[0] ?? account, 'contextSwitch');
       }
-      core.lastParty = party;
+      core.lastAccount = account;
     }
     try {
       work(argument);

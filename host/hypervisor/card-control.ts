@@ -30,13 +30,13 @@ export class CardControl {
   readonly vectorBytes: number;
   readonly #window: RegisterWindow;
   readonly #processor: Processor;
-  readonly #party: number;
+  readonly #account: number;
 
-  /** @param party the hypervisor's number on the processor */
-  constructor(window: RegisterWindow, processor: Processor, party: number) {
+  /** @param account the hypervisor's number on the processor */
+  constructor(window: RegisterWindow, processor: Processor, account: number) {
     this.#window = window;
     this.#processor = processor;
-    this.#party = party;
+    this.#account = account;
     this.vectorBytes = this.#get('VECTOR_BYTES');
   }
 
@@ -90,13 +90,13 @@ export class CardControl {
   }
 
   #get(name: keyof typeof MANAGEMENT): number {
-    this.#processor.chargeParty(this.#party, 'registerRead');
+    this.#processor.chargeAccount(this.#account, 'registerRead');
     return this.#window.readNow(this.#window.managementPage, MANAGEMENT[name]);
   }
 
   /** What the registers take is known here, so a refusal is our own mistake. */
   #set(name: keyof typeof MANAGEMENT, value: number): void {
-    this.#processor.chargeParty(this.#party, 'doorbell');
+    this.#processor.chargeAccount(this.#account, 'doorbell');
     if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))
       throw new Error(`the card refused ${value} for its register ${name}`);
   }

@@ -21,7 +21,7 @@ export class Domain {
   readonly name: string;
   readonly kind: DomainKind;
   /** Its number on the processor. */
-  readonly party: number;
+  readonly account: number;
   state: DomainState = 'running';
   readonly #memory: PhysicalMemory;
   readonly #pages: PageOwnership;
@@ -32,14 +32,14 @@ export class Domain {
     id: DomainId,
     name: string,
     kind: DomainKind,
-    party: number,
+    account: number,
     memory: PhysicalMemory,
     pages: PageOwnership,
   ) {
     this.id = id;
     this.name = name;
     this.kind = kind;
-    this.party = party;
+    this.account = account;
     this.#memory = memory;
     this.#pages = pages;
     this.#owned = new OwnedPages(pages, id);

@@ -37,8 +37,8 @@ export class EventChannel {
     if (this.#pending || this.#handler === undefined || this.domain.state === 'killed') return false;
     this.#pending = true;
     this.#delivered += 1;
-    this.#processor.chargeParty(this.#payer, 'virtualInterrupt');
-    this.#processor.post(this.domain.party, this.#work);
+    this.#processor.chargeAccount(this.#payer, 'virtualInterrupt');
+    this.#processor.post(this.domain.account, this.#work);
     return true;
   }
 

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { FaultReason } from '../../nic/counters.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { SetupRefusal } from '../protection/guest-port.js';
 
 /** What happens to a guest whose context faulted or whose request was refused. */
@@ -24,13 +24,13 @@ const MAX_RECORDS = 1000;
 /** Faults as the hypervisor writes them down: all are counted and streamed, the first thousand are kept. */
 export class FaultLog {
   readonly faults$: Observable<FaultRecord>;
-  readonly #outlet: Outlet<FaultRecord>;
+  readonly #subject: GuardedSubject<FaultRecord>;
   readonly #records: FaultRecord[] = [];
   #count = 0;
 
   constructor(kernel: EventKernel) {
-    this.#outlet = new Outlet('host.hypervisor.faults$', kernel);
-    this.faults$ = this.#outlet.stream$;
+    this.#subject = new GuardedSubject('host.hypervisor.faults$', kernel);
+    this.faults$ = this.#subject.stream$;
   }
 
   get count(): number {
@@ -44,6 +44,6 @@ export class FaultLog {
   add(record: FaultRecord): void {
     this.#count += 1;
     if (this.#records.length < MAX_RECORDS) this.#records.push(record);
-    this.#outlet.next(record);
+    this.#subject.next(record);
   }
 }

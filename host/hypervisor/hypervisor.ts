@@ -33,7 +33,7 @@ const VECTOR_RING_LOG2 = 6;
  * takes the one physical interrupt and turns it into virtual ones, and deals with whoever breaks the rules.
  */
 export class Hypervisor {
-  readonly party: number;
+  readonly account: number;
   readonly faults$: Observable<FaultRecord>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
@@ -76,9 +76,9 @@ export class Hypervisor {
     this.#policy = parts.policy;
     this.#faults = new FaultLog(parts.kernel);
     this.faults$ = this.#faults.faults$;
-    this.party = parts.processor.addParty('hypervisor', 0, true);
-    this.#card = new CardControl(parts.window, parts.processor, this.party);
-    this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.party, parts.memory, parts.pages);
+    this.account = parts.processor.addAccount('hypervisor', 0, true);
+    this.#card = new CardControl(parts.window, parts.processor, this.account);
+    this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
     this.#contextChannel = parts.nic.contexts.map(() => undefined);
@@ -109,8 +109,8 @@ export class Hypervisor {
 
   /** A new domain on a core, without memory yet. */
   createDomain(name: string, kind: DomainKind, core: number): Domain {
-    const party = this.#processor.addParty(name, core);
-    const domain = new Domain(this.#domains.length, name, kind, party, this.#memory, this.#pages);
+    const account = this.#processor.addAccount(name, core);
+    const domain = new Domain(this.#domains.length, name, kind, account, this.#memory, this.#pages);
     this.#domains.push(domain);
     return domain;
   }
@@ -143,7 +143,7 @@ export class Hypervisor {
   /** Counts and charges one hypercall of whoever runs. */
   enterHypercall(): void {
     this.#hypercalls += 1;
-    this.#processor.chargeParty(this.party, 'hypercall');
+    this.#processor.chargeAccount(this.account, 'hypercall');
   }
 
   /**
@@ -180,7 +180,7 @@ export class Hypervisor {
 
   /** A virtual interrupt line into a domain. */
   openChannel(domain: Domain, handler: () => void): EventChannel {
-    return new EventChannel(this.#processor, this.party, domain, handler);
+    return new EventChannel(this.#processor, this.account, domain, handler);
   }
 
   /**
@@ -225,7 +225,7 @@ export class Hypervisor {
   interrupt(): void {
     if (this.#interruptPosted) return;
     this.#interruptPosted = true;
-    this.#processor.post(this.party, this.#isr);
+    this.#processor.post(this.account, this.#isr);
   }
 
   /** Sends a virtual interrupt, unless one is pending on the channel. The handler runs on the domain's CPU time. */
@@ -237,7 +237,7 @@ export class Hypervisor {
   kill(domain: Domain): void {
     if (domain.state === 'killed') return;
     domain.state = 'killed';
-    this.#processor.halt(domain.party);
+    this.#processor.halt(domain.account);
     for (const [context, owner] of this.#contextDomain.entries())
       if (owner === domain) this.revokeContext(context);
     for (const [port, frontEnd] of [...this.#frontEnds])

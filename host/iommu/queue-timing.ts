@@ -1,5 +1,5 @@
 import { ParameterError } from '../../scheduler/errors.js';
-import type { TimingParameter } from './timing/parameters.js';
+import type { TimingParameter } from './translation/parameters.js';
 
 const FAST_AND_SAFE = 'Fast & Safe IO Memory Protection, SOSP 2024: a table read';
 

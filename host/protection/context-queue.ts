@@ -154,7 +154,7 @@ export class ContextQueue implements PortQueue {
         batch.flags[index] ?? 0,
       );
     }
-    if (admitted > 0) this.#parts.processor.chargeParty(this.#gate.writer, 'writeDescriptor', admitted);
+    if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);
     this.#accepted += admitted;
     return admitted;
   }

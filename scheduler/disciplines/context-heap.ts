@@ -1,4 +1,4 @@
-import { NOBODY } from '../discipline.js';
+import { NONE } from '../discipline.js';
 import { capacityFor, widened } from './widened.js';
 
 /**
@@ -17,9 +17,9 @@ export class ContextHeap {
     this.#compare = compare;
   }
 
-  /** The context with the smallest key, or NOBODY. */
+  /** The context with the smallest key, or NONE. */
   get top(): number {
-    return this.#size > 0 ? (this.#heap[0] ?? NOBODY) : NOBODY;
+    return this.#size > 0 ? (this.#heap[0] ?? NONE) : NONE;
   }
 
   get size(): number {
@@ -59,9 +59,9 @@ export class ContextHeap {
 
   checkInvariants(): void {
     for (let index = 0; index < this.#size; index += 1) {
-      const context = this.#heap[index] ?? NOBODY;
+      const context = this.#heap[index] ?? NONE;
       if (this.#place[context] !== index) throw new Error(`context ${context} does not know its place`);
-      if (index > 0 && this.#before(context, this.#heap[(index - 1) >> 1] ?? NOBODY)) {
+      if (index > 0 && this.#before(context, this.#heap[(index - 1) >> 1] ?? NONE)) {
         throw new Error(`context ${context} is before the one above it`);
       }
     }
@@ -73,7 +73,7 @@ export class ContextHeap {
   }
 
   #settle(hole: number, context: number): void {
-    if (hole > 0 && this.#before(context, this.#heap[(hole - 1) >> 1] ?? NOBODY)) this.#rise(hole, context);
+    if (hole > 0 && this.#before(context, this.#heap[(hole - 1) >> 1] ?? NONE)) this.#rise(hole, context);
     else this.#sink(hole, context);
   }
 
@@ -81,7 +81,7 @@ export class ContextHeap {
     let hole = from;
     while (hole > 0) {
       const parent = (hole - 1) >> 1;
-      const above = this.#heap[parent] ?? NOBODY;
+      const above = this.#heap[parent] ?? NONE;
       if (!this.#before(context, above)) break;
       this.#put(hole, above);
       hole = parent;
@@ -94,9 +94,9 @@ export class ContextHeap {
     for (;;) {
       let child = 2 * hole + 1;
       if (child >= this.#size) break;
-      let below = this.#heap[child] ?? NOBODY;
+      let below = this.#heap[child] ?? NONE;
       if (child + 1 < this.#size) {
-        const right = this.#heap[child + 1] ?? NOBODY;
+        const right = this.#heap[child + 1] ?? NONE;
         if (this.#before(right, below)) {
           below = right;
           child += 1;

@@ -1,4 +1,4 @@
-import { NOBODY } from '../discipline.js';
+import { NONE } from '../discipline.js';
 import { capacityFor, widened } from './widened.js';
 
 const UNLINKED = -2;
@@ -10,11 +10,11 @@ const UNLINKED = -2;
 export class ContextList {
   #next: Int32Array = new Int32Array(64).fill(UNLINKED);
   #previous: Int32Array = new Int32Array(64).fill(UNLINKED);
-  #front = NOBODY;
-  #back = NOBODY;
+  #front = NONE;
+  #back = NONE;
   #size = 0;
 
-  /** First in the queue, or NOBODY. */
+  /** First in the queue, or NONE. */
   get front(): number {
     return this.#front;
   }
@@ -23,9 +23,9 @@ export class ContextList {
     return this.#size;
   }
 
-  /** The one behind `context`, or NOBODY. */
+  /** The one behind `context`, or NONE. */
   after(context: number): number {
-    return this.#next[context] ?? NOBODY;
+    return this.#next[context] ?? NONE;
   }
 
   has(context: number): boolean {
@@ -40,9 +40,9 @@ export class ContextList {
       this.#previous = widened(this.#previous, capacity, UNLINKED);
     }
     if (this.#next[context] !== UNLINKED) throw new Error(`context ${context} is in the list already`);
-    this.#next[context] = NOBODY;
+    this.#next[context] = NONE;
     this.#previous[context] = this.#back;
-    if (this.#back === NOBODY) this.#front = context;
+    if (this.#back === NONE) this.#front = context;
     else this.#next[this.#back] = context;
     this.#back = context;
     this.#size += 1;
@@ -52,10 +52,10 @@ export class ContextList {
   remove(context: number): void {
     const next = this.#next[context] ?? UNLINKED;
     if (next === UNLINKED) throw new Error(`context ${context} is not in the list`);
-    const previous = this.#previous[context] ?? NOBODY;
-    if (previous === NOBODY) this.#front = next;
+    const previous = this.#previous[context] ?? NONE;
+    if (previous === NONE) this.#front = next;
     else this.#next[previous] = next;
-    if (next === NOBODY) this.#back = previous;
+    if (next === NONE) this.#back = previous;
     else this.#previous[next] = previous;
     this.#next[context] = UNLINKED;
     this.#previous[context] = UNLINKED;
@@ -72,8 +72,8 @@ export class ContextList {
 
   checkInvariants(): void {
     let count = 0;
-    let previous = NOBODY;
-    for (let context = this.#front; context !== NOBODY; context = this.#next[context] ?? NOBODY) {
+    let previous = NONE;
+    for (let context = this.#front; context !== NONE; context = this.#next[context] ?? NONE) {
       if (this.#previous[context] !== previous) throw new Error(`context ${context} is linked one way only`);
       previous = context;
       count += 1;

@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, requireWeight, type Share } from '../discipline.js';
+import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
@@ -101,7 +101,7 @@ export class DeficitRoundRobin implements Discipline {
     return this.#deficit[context] ?? 0;
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return this.quantumBytes + (i.maxFrameBytes - 1) / i.weight + (j.maxFrameBytes - 1) / j.weight;
   }
 
@@ -127,7 +127,7 @@ export class DeficitRoundRobin implements Discipline {
   #openVisit(): void {
     for (;;) {
       const context = this.#round.front;
-      if (context === NOBODY) return;
+      if (context === NONE) return;
       const deficit = (this.#deficit[context] ?? 0) + (this.#quantum[context] ?? 0);
       this.#deficit[context] = deficit;
       if (this.#roster.headBytes(context) <= deficit) return;

@@ -78,7 +78,7 @@ export class EarliestDeadlineFirst implements Discipline {
     if (this.#roster.withdraw(context)) this.#waiting.remove(context);
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 

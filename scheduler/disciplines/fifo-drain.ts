@@ -41,7 +41,7 @@ export class FifoDrain implements Discipline {
     if (this.#roster.withdraw(context)) this.#queue.remove(context);
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 

@@ -1,4 +1,4 @@
-import { NOBODY } from '../discipline.js';
+import { NONE } from '../discipline.js';
 import { widened } from './widened.js';
 
 const GROUPS = 31;
@@ -11,8 +11,8 @@ const UNLINKED = -2;
  * by rotating the bits.
  */
 export class GroupSlots {
-  readonly #first: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NOBODY);
-  readonly #last: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NOBODY);
+  readonly #first: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NONE);
+  readonly #last: Int32Array = new Int32Array(GROUPS * SLOTS).fill(NONE);
   readonly #used: Int32Array = new Int32Array(GROUPS);
   /** Start of the first slot in use, units. */
   readonly #start: Float64Array = new Float64Array(GROUPS);
@@ -43,9 +43,9 @@ export class GroupSlots {
     return this.#start[group] ?? 0;
   }
 
-  /** The context to serve first in a group, or NOBODY. */
+  /** The context to serve first in a group, or NONE. */
   first(group: number): number {
-    return this.isEmpty(group) ? NOBODY : (this.#first[this.#slotAt(group, this.start(group))] ?? NOBODY);
+    return this.isEmpty(group) ? NONE : (this.#first[this.#slotAt(group, this.start(group))] ?? NONE);
   }
 
   /** Files a context under its start tag. True if the start of the group has changed by that. */
@@ -99,11 +99,11 @@ export class GroupSlots {
         slot |= SLOTS - 1;
         continue;
       }
-      const first = this.#first[slot] ?? NOBODY;
-      if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NOBODY ? 0 : 1)) {
+      const first = this.#first[slot] ?? NONE;
+      if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NONE ? 0 : 1)) {
         throw new Error(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);
       }
-      for (let context = first; context !== NOBODY; context = this.#next[context] ?? NOBODY) {
+      for (let context = first; context !== NONE; context = this.#next[context] ?? NONE) {
         if (this.#slotOf[context] !== slot) throw new Error(`qfq: context ${context} does not know its slot`);
         count += 1;
         if (count > this.#size) throw new Error('qfq: a slot runs in a circle');
@@ -129,10 +129,10 @@ export class GroupSlots {
 
   #link(slot: number, context: number): void {
     if (this.#next[context] !== UNLINKED) throw new Error(`qfq: context ${context} has a slot already`);
-    const last = this.#last[slot] ?? NOBODY;
-    this.#next[context] = NOBODY;
+    const last = this.#last[slot] ?? NONE;
+    this.#next[context] = NONE;
     this.#previous[context] = last;
-    if (last === NOBODY) this.#first[slot] = context;
+    if (last === NONE) this.#first[slot] = context;
     else this.#next[last] = context;
     this.#last[slot] = context;
     this.#slotOf[context] = slot;
@@ -143,13 +143,13 @@ export class GroupSlots {
   #unlink(context: number): void {
     const slot = this.#slotOf[context] ?? 0;
     const next = this.#next[context] ?? UNLINKED;
-    const previous = this.#previous[context] ?? NOBODY;
+    const previous = this.#previous[context] ?? NONE;
     if (next === UNLINKED) throw new Error(`qfq: context ${context} has no slot`);
-    if (previous === NOBODY) this.#first[slot] = next;
+    if (previous === NONE) this.#first[slot] = next;
     else this.#next[previous] = next;
-    if (next === NOBODY) this.#last[slot] = previous;
+    if (next === NONE) this.#last[slot] = previous;
     else this.#previous[next] = previous;
-    if (this.#first[slot] === NOBODY)
+    if (this.#first[slot] === NONE)
       this.#used[slot >> 5] = (this.#used[slot >> 5] ?? 0) & ~(1 << (slot & 31));
     this.#next[context] = UNLINKED;
     this.#previous[context] = UNLINKED;

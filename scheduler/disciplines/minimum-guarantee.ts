@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../discipline.js';
+import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -97,7 +97,7 @@ export class MinimumGuarantee implements Discipline {
   }
 
   /** Holds between contexts without a minimum while none is due, so nothing is promised on the whole. */
-  gapBoundBytes(_i: BoundParty, _j: BoundParty): number {
+  relativeFairnessBoundBytes(_i: BoundMember, _j: BoundMember): number {
     return Number.POSITIVE_INFINITY;
   }
 

@@ -43,7 +43,7 @@ export class PacketRoundRobin implements Discipline {
     if (this.#roster.withdraw(context)) this.#round.remove(context);
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 

@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
@@ -92,7 +92,7 @@ export class QuickFairQueueing implements Discipline {
     if (this.#ready !== 0) return this.#groups.first(lowest(this.#ready));
     // With nobody ready V jumps to the smallest start, when that frame goes; starts of groups that are early are
     // the next multiples of their slots, so it is in the group with the smallest slot.
-    return this.#early === 0 ? NOBODY : this.#groups.first(lowest(this.#early));
+    return this.#early === 0 ? NONE : this.#groups.first(lowest(this.#early));
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
@@ -127,7 +127,7 @@ export class QuickFairQueueing implements Discipline {
     this.#weights.expire();
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
     return (
       4 * (this.sigmaBytes(i.weight) + this.sigmaBytes(j.weight)) + (2 * largest) / (i.weight + j.weight)
@@ -149,7 +149,7 @@ export class QuickFairQueueing implements Discipline {
     if (filed.some((bits, state) => bits !== byDefinition[state])) {
       throw new Error(`qfq: groups are filed as ${filed.join(' ')}, by definition ${byDefinition.join(' ')}`);
     }
-    if (this.select() === NOBODY && this.#roster.backlogged > 0)
+    if (this.select() === NONE && this.#roster.backlogged > 0)
       throw new Error('qfq: contexts wait, all are blocked');
   }
 
@@ -239,7 +239,7 @@ export class QuickFairQueueing implements Discipline {
 
   /** Takes out of a group whoever starts before V. All of them, or the slots would not reach from one to the next. */
   #takeLate(group: number): void {
-    for (let next = this.#groups.first(group); next !== NOBODY; next = this.#groups.first(group)) {
+    for (let next = this.#groups.first(group); next !== NONE; next = this.#groups.first(group)) {
       if (!this.#tags.hasStartedBefore(next)) return;
       this.#groups.remove(group, next);
       this.#late.pushBack(next);

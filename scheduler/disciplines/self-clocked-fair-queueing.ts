@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { TagTable, type TagTableOptions } from './tag-table.js';
@@ -71,7 +71,7 @@ export class SelfClockedFairQueueing implements Discipline {
     this.#waiting.remove(context);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight;
   }
 
@@ -90,7 +90,7 @@ export class SelfClockedFairQueueing implements Discipline {
   /** Whoever became backlogged between the choice and the news of the service has arrived during the service. */
   #restartEarlier(): void {
     let next = this.#waiting.top;
-    while (next !== NOBODY && this.#tags.hasFinishedBefore(next)) {
+    while (next !== NONE && this.#tags.hasFinishedBefore(next)) {
       this.#tags.cancel(next);
       this.#tags.beginBelow(next, this.#roster.headBytes(next));
       this.#waiting.changed(next);

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../discipline.js';
+import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { SerialLine } from '../serial-line.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
@@ -87,7 +87,7 @@ export class StartTimeFairQueueing implements Discipline {
     this.#waiting.remove(context);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight;
   }
 

@@ -1,4 +1,4 @@
-import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type Discipline, NONE, type Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
@@ -47,7 +47,7 @@ export class StrictPriority implements Discipline {
   }
 
   select(): number {
-    return this.#waiting === 0 ? NOBODY : this.#level(Math.clz32(this.#waiting)).front;
+    return this.#waiting === 0 ? NONE : this.#level(Math.clz32(this.#waiting)).front;
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
@@ -60,7 +60,7 @@ export class StrictPriority implements Discipline {
     if (this.#roster.withdraw(context)) this.#remove(context);
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 

@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, requireWeight, type Share } from '../discipline.js';
+import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { ContextList } from './context-list.js';
 import { DEFAULT_QUANTUM_BYTES, requireQuantum } from './deficit-round-robin.js';
 import { Roster } from './roster.js';
@@ -81,7 +81,7 @@ export class SurplusRoundRobin implements Discipline {
     return this.#credit[context] ?? 0;
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return this.quantumBytes + (i.maxFrameBytes - 1) / i.weight + (j.maxFrameBytes - 1) / j.weight;
   }
 
@@ -103,7 +103,7 @@ export class SurplusRoundRobin implements Discipline {
   #openVisit(): void {
     for (;;) {
       const context = this.#round.front;
-      if (context === NOBODY) return;
+      if (context === NONE) return;
       const credit = this.creditBytes(context) + (this.#quantum[context] ?? 0);
       this.#credit[context] = credit;
       if (credit > 0) return;

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../discipline.js';
+import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
@@ -97,8 +97,8 @@ export class TokenBucketLimit implements Discipline {
   }
 
   /** A withheld context is backlogged and not served, so with a limit anywhere nothing is promised on the whole. */
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#anyLimit ? Number.POSITIVE_INFINITY : this.#inner.gapBoundBytes(i, j);
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
+    return this.#anyLimit ? Number.POSITIVE_INFINITY : this.#inner.relativeFairnessBoundBytes(i, j);
   }
 
   checkInvariants(): void {

@@ -1,4 +1,4 @@
-import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type Discipline, NONE, type Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
@@ -39,7 +39,7 @@ export class TwoLevel implements Discipline {
   /** Members and waiting contexts of a tenant, and the context that it offers. */
   #members: Int32Array = new Int32Array(64);
   #waiting: Int32Array = new Int32Array(64);
-  #offer: Int32Array = new Int32Array(64).fill(NOBODY);
+  #offer: Int32Array = new Int32Array(64).fill(NONE);
   /** Tenants whose inner discipline lets nobody go yet (rate limits). */
   readonly #held = new ContextList();
 
@@ -64,7 +64,7 @@ export class TwoLevel implements Discipline {
       const capacity = 2 ** Math.ceil(Math.log2(tenant + 1));
       this.#members = widened(this.#members, capacity);
       this.#waiting = widened(this.#waiting, capacity);
-      this.#offer = widened(this.#offer, capacity, NOBODY);
+      this.#offer = widened(this.#offer, capacity, NONE);
     }
     this.#tenantOf[context] = tenant;
     const members = this.#members[tenant] ?? 0;
@@ -97,13 +97,13 @@ export class TwoLevel implements Discipline {
     const tenant = this.#tenantOf[context] ?? 0;
     this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) + 1;
     this.#innerOf(tenant).activate(context, headBytes, nowNs);
-    if (this.#offer[tenant] === NOBODY) this.#makeOffer(tenant, nowNs);
+    if (this.#offer[tenant] === NONE) this.#makeOffer(tenant, nowNs);
   }
 
   select(nowNs: number): number {
     this.#offerHeld(nowNs);
     const tenant = this.#outer.select(nowNs);
-    return tenant === NOBODY ? NOBODY : (this.#offer[tenant] ?? NOBODY);
+    return tenant === NONE ? NONE : (this.#offer[tenant] ?? NONE);
   }
 
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
@@ -116,7 +116,7 @@ export class TwoLevel implements Discipline {
     inner.served(context, bytes, nextHeadBytes, nowNs);
     const next = this.#nextOf(tenant, nowNs);
     this.#offer[tenant] = next;
-    this.#outer.served(tenant, bytes, next === NOBODY ? 0 : this.#roster.headBytes(next), nowNs);
+    this.#outer.served(tenant, bytes, next === NONE ? 0 : this.#roster.headBytes(next), nowNs);
   }
 
   withdraw(context: number, nowNs: number): void {
@@ -125,7 +125,7 @@ export class TwoLevel implements Discipline {
     this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
     this.#innerOf(tenant).withdraw(context, nowNs);
     if (this.#offer[tenant] === context) {
-      this.#offer[tenant] = NOBODY;
+      this.#offer[tenant] = NONE;
       this.#outer.withdraw(tenant, nowNs);
       this.#makeOffer(tenant, nowNs);
     } else if (this.#waiting[tenant] === 0 && this.#held.has(tenant)) {
@@ -135,7 +135,7 @@ export class TwoLevel implements Discipline {
 
   nextEligibleNs(nowNs: number): number {
     let earliest = this.#outer.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY;
-    for (let tenant = this.#held.front; tenant !== NOBODY; tenant = this.#held.after(tenant)) {
+    for (let tenant = this.#held.front; tenant !== NONE; tenant = this.#held.after(tenant)) {
       earliest = Math.min(
         earliest,
         this.#innerOf(tenant).nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY,
@@ -144,7 +144,7 @@ export class TwoLevel implements Discipline {
     return earliest;
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 
@@ -153,12 +153,12 @@ export class TwoLevel implements Discipline {
     this.#outer.checkInvariants();
     for (const [tenant, inner] of this.#inner.entries()) {
       inner?.checkInvariants();
-      const offer = this.#offer[tenant] ?? NOBODY;
+      const offer = this.#offer[tenant] ?? NONE;
       const waits = (this.#waiting[tenant] ?? 0) > 0;
-      if (offer !== NOBODY && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
+      if (offer !== NONE && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
         throw new Error(`${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`);
       }
-      if (waits !== (offer !== NOBODY || this.#held.has(tenant))) {
+      if (waits !== (offer !== NONE || this.#held.has(tenant))) {
         throw new Error(
           `${this.name}: tenant ${tenant} ${waits ? 'waits and offers nobody' : 'has nothing to offer'}`,
         );
@@ -174,15 +174,15 @@ export class TwoLevel implements Discipline {
 
   /** Whom the tenant offers next; a tenant that waits for a rate limit is noted as held. */
   #nextOf(tenant: number, nowNs: number): number {
-    if (this.#waiting[tenant] === 0) return NOBODY;
+    if (this.#waiting[tenant] === 0) return NONE;
     const next = this.#innerOf(tenant).select(nowNs);
-    if (next === NOBODY && !this.#held.has(tenant)) this.#held.pushBack(tenant);
+    if (next === NONE && !this.#held.has(tenant)) this.#held.pushBack(tenant);
     return next;
   }
 
   #makeOffer(tenant: number, nowNs: number): void {
     const next = this.#nextOf(tenant, nowNs);
-    if (next === NOBODY) return;
+    if (next === NONE) return;
     if (this.#held.has(tenant)) this.#held.remove(tenant);
     this.#offer[tenant] = next;
     this.#outer.activate(tenant, this.#roster.headBytes(next), nowNs);
@@ -190,7 +190,7 @@ export class TwoLevel implements Discipline {
 
   #offerHeld(nowNs: number): void {
     let tenant = this.#held.front;
-    while (tenant !== NOBODY) {
+    while (tenant !== NONE) {
       const after = this.#held.after(tenant);
       this.#makeOffer(tenant, nowNs);
       tenant = after;

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../discipline.js';
+import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { FluidClock } from './fluid-clock.js';
@@ -125,13 +125,13 @@ export class WeightedFairQueueing implements Discipline {
     this.#drop(context);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     if (this.#linkVaries) return Number.POSITIVE_INFINITY;
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
     const members = Math.max(2, this.#mostMembers);
-    const ahead = (party: BoundParty) =>
+    const ahead = (account: BoundMember) =>
       Math.min(
-        ((members - 1) * largest) / party.weight,
+        ((members - 1) * largest) / account.weight,
         largest / Math.min(this.#smallestWeight, i.weight, j.weight),
       );
     return Math.max(

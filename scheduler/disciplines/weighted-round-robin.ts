@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, requireWeight, type Share } from '../discipline.js';
+import { type BoundMember, type Discipline, requireWeight, type Share } from '../discipline.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -61,7 +61,7 @@ export class WeightedRoundRobin implements Discipline {
     if (wasOpen) this.#openVisit();
   }
 
-  gapBoundBytes(_i: BoundParty, _j: BoundParty): number {
+  relativeFairnessBoundBytes(_i: BoundMember, _j: BoundMember): number {
     return Number.POSITIVE_INFINITY;
   }
 

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../discipline.js';
+import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { ContextHeap } from './context-heap.js';
 import { ReservedWeight } from './reserved-weight.js';
 import { Roster } from './roster.js';
@@ -93,7 +93,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#settle();
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
     // The sum of weights is at least theirs, so this holds whoever else takes part.
     return 2 * (i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + largest / (i.weight + j.weight));

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import type { Discipline, Share } from '../discipline.js';
 import { weightedShares } from './arbitraries.js';
 import { linkCommands } from './commands.js';
-import { type GapBound, GapLaw } from './gap-law.js';
 import { LawBroken } from './law-broken.js';
+import { type RelativeFairnessBound, RelativeFairnessLaw } from './relative-fairness-law.js';
 import { type StarvationBound, StarvationLaw, starvationFromGap } from './starvation-law.js';
 import { VirtualLink } from './virtual-link.js';
 
 /** How a discipline is checked. */
 export interface CheckOptions {
   /** Bound on |S_i/w_i - S_j/w_j|, bytes a unit of weight. @defaultValue the discipline's `gapBoundBytes` */
-  readonly bound?: GapBound;
+  readonly bound?: RelativeFairnessBound;
   /** Bound on the bytes of others while one waits. @defaultValue what follows from the gap bound */
   readonly starvationBound?: StarvationBound;
   /** Random scripts to play. @defaultValue 200 */
@@ -60,13 +60,13 @@ export function checkDiscipline(makeDiscipline: () => Discipline, options: Check
   const outcome = fc.check(
     fc.property(script, ([list, commands]) => {
       const subject = makeDiscipline();
-      const bound = options.bound ?? ((i, j) => subject.gapBoundBytes(i, j));
+      const bound = options.bound ?? ((i, j) => subject.relativeFairnessBoundBytes(i, j));
       const broken = (law: string, message: string): never => link.broken(law, message);
-      const gapLaw = new GapLaw(bound, broken);
+      const relativeFairnessLaw = new RelativeFairnessLaw(bound, broken);
       const starvationLaw = new StarvationLaw(options.starvationBound ?? starvationFromGap(bound), broken);
       const link: VirtualLink = new VirtualLink(subject, {
         twin: makeDiscipline(),
-        watchers: [gapLaw, starvationLaw],
+        watchers: [relativeFairnessLaw, starvationLaw],
         ...(options.linkBps === undefined ? {} : { linkBps: options.linkBps }),
       });
       try {
@@ -79,8 +79,8 @@ export function checkDiscipline(makeDiscipline: () => Discipline, options: Check
       }
       tally.runs += 1;
       tally.grants += link.timeline.grants;
-      tally.gapChecks += gapLaw.checks;
-      tally.gap = Math.max(tally.gap, gapLaw.largestRatio);
+      tally.gapChecks += relativeFairnessLaw.checks;
+      tally.gap = Math.max(tally.gap, relativeFairnessLaw.largestRatio);
       tally.starvationChecks += starvationLaw.checks;
       tally.starvation = Math.max(tally.starvation, starvationLaw.largestRatio);
     }),

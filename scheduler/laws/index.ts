@@ -21,8 +21,8 @@ export {
   ServeWhileArriving,
   Withdraw,
 } from './commands.js';
-export { type Breaker, type GapBound, GapLaw } from './gap-law.js';
 export { LawBroken } from './law-broken.js';
+export { type Breaker, type RelativeFairnessBound, RelativeFairnessLaw } from './relative-fairness-law.js';
 export { type StarvationBound, StarvationLaw, starvationFromGap } from './starvation-law.js';
 export { type LinkEvent, Timeline } from './timeline.js';
 export { type LinkWatcher, VirtualLink, type VirtualLinkOptions } from './virtual-link.js';

@@ -1,15 +1,15 @@
-import type { BoundParty, Share } from '../discipline.js';
-import type { Breaker, GapBound } from './gap-law.js';
+import type { BoundMember, Share } from '../discipline.js';
+import type { Breaker, RelativeFairnessBound } from './relative-fairness-law.js';
 import type { LinkWatcher } from './virtual-link.js';
 
 /** Upper bound on the bytes that `others` get together while one waits with a frame at its head. */
-export type StarvationBound = (waiting: BoundParty, others: readonly BoundParty[]) => number;
+export type StarvationBound = (waiting: BoundMember, others: readonly BoundMember[]) => number;
 
 /**
  * What a gap bound says about waiting. While i waits and j stays backlogged, j gets at most w_j times the gap
  * bound. One that comes and goes may add a frame: the one that it is served as it leaves.
  */
-export function starvationFromGap(gap: GapBound): StarvationBound {
+export function starvationFromGap(gap: RelativeFairnessBound): StarvationBound {
   return (waiting, others) => {
     let bytes = 0;
     for (const other of others) bytes += other.weight * gap(waiting, other) + other.maxFrameBytes;
@@ -17,13 +17,13 @@ export function starvationFromGap(gap: GapBound): StarvationBound {
   };
 }
 
-interface Party extends BoundParty {
+interface CpuAccount extends BoundMember {
   readonly weight: number;
   maxFrameBytes: number;
   backlogged: boolean;
   /** Bytes that others got since it began to wait for its next frame, and who they were. */
   othersBytes: number;
-  readonly others: Set<Party>;
+  readonly others: Set<CpuAccount>;
 }
 
 /**
@@ -34,7 +34,7 @@ interface Party extends BoundParty {
 export class StarvationLaw implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
-  readonly #parties = new Map<number, Party>();
+  readonly #accounts = new Map<number, CpuAccount>();
   /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
   readonly #largest = new Map<number, number>();
   #checks = 0;
@@ -56,7 +56,7 @@ export class StarvationLaw implements LinkWatcher {
   }
 
   joined(context: number, share: Share): void {
-    this.#parties.set(context, {
+    this.#accounts.set(context, {
       weight: share.weight,
       maxFrameBytes: this.#largest.get(context) ?? 0,
       backlogged: false,
@@ -66,21 +66,21 @@ export class StarvationLaw implements LinkWatcher {
   }
 
   left(context: number): void {
-    this.#parties.delete(context);
+    this.#accounts.delete(context);
   }
 
   arrived(context: number, bytes: number, first: boolean): void {
-    const party = this.#parties.get(context);
-    if (party === undefined) return;
-    party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
-    this.#largest.set(context, party.maxFrameBytes);
-    if (first) beginWait(party, true);
+    const account = this.#accounts.get(context);
+    if (account === undefined) return;
+    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
+    this.#largest.set(context, account.maxFrameBytes);
+    if (first) beginWait(account, true);
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
-    const served = this.#parties.get(context);
+    const served = this.#accounts.get(context);
     if (served === undefined) return;
-    for (const [waitingContext, waiting] of this.#parties) {
+    for (const [waitingContext, waiting] of this.#accounts) {
       if (waiting === served || !waiting.backlogged) continue;
       waiting.othersBytes += bytes;
       waiting.others.add(served);
@@ -99,13 +99,13 @@ export class StarvationLaw implements LinkWatcher {
   }
 
   withdrawn(context: number): void {
-    const party = this.#parties.get(context);
-    if (party !== undefined) beginWait(party, false);
+    const account = this.#accounts.get(context);
+    if (account !== undefined) beginWait(account, false);
   }
 }
 
-function beginWait(party: Party, backlogged: boolean): void {
-  party.backlogged = backlogged;
-  party.othersBytes = 0;
-  party.others.clear();
+function beginWait(account: CpuAccount, backlogged: boolean): void {
+  account.backlogged = backlogged;
+  account.othersBytes = 0;
+  account.others.clear();
 }

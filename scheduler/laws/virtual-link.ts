@@ -1,4 +1,4 @@
-import { type Discipline, NOBODY, type Share } from '../discipline.js';
+import { type Discipline, NONE, type Share } from '../discipline.js';
 import { SerialLine } from '../serial-line.js';
 import { LawBroken } from './law-broken.js';
 import { Timeline } from './timeline.js';
@@ -176,7 +176,7 @@ export class VirtualLink {
 
   #choose(): number {
     const context = this.#agree();
-    if (context !== NOBODY) return context;
+    if (context !== NONE) return context;
     const eligibleNs = this.#subject.nextEligibleNs?.(this.#nowNs);
     if (eligibleNs === undefined) {
       this.broken('work conservation', `${this.#backlogged} wait at ${this.#nowNs} ns and nobody is chosen`);
@@ -189,7 +189,7 @@ export class VirtualLink {
     }
     this.#nowNs = Math.ceil(eligibleNs);
     const later = this.#agree();
-    if (later === NOBODY) {
+    if (later === NONE) {
       this.broken('says when to ask again', `${eligibleNs} ns was promised and nobody is chosen then`);
     }
     return later;
@@ -197,14 +197,14 @@ export class VirtualLink {
 
   #agree(): number {
     const choices = this.#disciplines.map((discipline) => discipline.select(this.#nowNs));
-    const [choice = NOBODY, twinChoice = choice] = choices;
+    const [choice = NONE, twinChoice = choice] = choices;
     if (choice !== twinChoice) {
       this.broken(
         'needless calls change nothing',
         `context ${choice} is chosen at ${this.#nowNs} ns, without the needless calls it is context ${twinChoice}`,
       );
     }
-    if (choice !== NOBODY && !this.isBacklogged(choice)) {
+    if (choice !== NONE && !this.isBacklogged(choice)) {
       this.broken('only who waits is chosen', `context ${choice} has nothing at ${this.#nowNs} ns`);
     }
     return choice;

@@ -1,8 +1,8 @@
 import {
   type Attack,
+  AttackScenario,
   contains,
   DROP_MAC,
-  Scene,
   type StageOptions,
   VICTIM_FRAME_BYTES,
 } from '../../guests/hostile/index.js';
@@ -43,7 +43,7 @@ const DROP_PREFIX = 'drop:';
  */
 export class AttackLab {
   readonly host: Host;
-  readonly scene: Scene;
+  readonly scene: AttackScenario;
   readonly #kernel = new EventKernel();
   readonly #totalNs: number;
   readonly #attacker: Domain;
@@ -116,7 +116,7 @@ export class AttackLab {
         sizes: fixedSize('far end', VICTIM_FRAME_BYTES),
       }),
     );
-    this.scene = new Scene({
+    this.scene = new AttackScenario({
       host,
       partner,
       attackerDomain: this.#attacker,
@@ -198,7 +198,7 @@ export class AttackLab {
   }
 
   #observe(): Observation {
-    const { attacker, stakes, loot, notes } = this.scene;
+    const { attacker, stakes, leaked, notes } = this.scene;
     const setUpRefusals: Record<string, number> = { ...attacker.stopped.refusals };
     for (const { domain, caughtBy, reason } of this.host.hypervisor.faultLog) {
       // What the port itself refused has been counted where it was asked.
@@ -219,7 +219,7 @@ export class AttackLab {
         .map(({ label, changedBytes }) => ({ what: label, bytes: changedBytes })),
       leaked: [
         ...[...this.#leaks].map(([what, frames]) => ({ what, to: 'wire' as const, frames })),
-        ...loot.map((what) => ({ what, to: 'card' as const, frames: 1 })),
+        ...leaked.map((what) => ({ what, to: 'card' as const, frames: 1 })),
       ],
       damagedFrames: this.#damaged,
       impostorFrames: this.#impostors,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { CostName } from '../../host/cpu/costs.js';
 import { costTable } from '../../host/cpu/costs.js';
 import type { QueueTiming } from '../../host/iommu/queue-timing.js';
-import { TIMING, type TimingParameters } from '../../host/iommu/timing/parameters.js';
+import { TIMING, type TimingParameters } from '../../host/iommu/translation/parameters.js';
 import type { NicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE, type PcieParameters } from '../../nic/pcie-link.js';
 import type { Direction } from '../experiments/cdna-2007/published.js';

@@ -1,6 +1,6 @@
 import { COSTS, type CostName } from '../../host/cpu/costs.js';
 import { QUEUE_TIMING, type QueueTimingName } from '../../host/iommu/queue-timing.js';
-import { TIMING, type TimingName } from '../../host/iommu/timing/parameters.js';
+import { TIMING, type TimingName } from '../../host/iommu/translation/parameters.js';
 import { DEFAULT_NIC, NIC_PARAMETERS } from '../../nic/parameters.js';
 import { DEFAULT_PCIE, PCIE_PARAMETERS, type PcieParameters } from '../../nic/pcie-link.js';
 import { FOUND, type ParameterChange, START_COSTS } from './headlines.js';

@@ -4,7 +4,7 @@ import type { Discipline } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../machine/machine.js';
 import { dropsOf } from '../machine/run-books.js';
-import type { CaptureShelf } from '../machine/traffic.js';
+import type { CaptureStore } from '../machine/traffic.js';
 import { checkScenario } from '../scenario/load.js';
 import type { ScenarioInput } from '../scenario/schema.js';
 
@@ -28,7 +28,7 @@ export interface SteadySettings {
   /** Virtual time that is, ns. */
   readonly windowNs: number;
   /** Captures that the scenario names, and where their relative paths start. */
-  readonly captures?: { readonly shelf: CaptureShelf; readonly directory: string };
+  readonly captures?: { readonly shelf: CaptureStore; readonly directory: string };
   readonly watch?: SteadyWatch;
   /** @defaultValue deficit round robin */
   readonly transmitDiscipline?: Discipline;
@@ -108,7 +108,7 @@ function countsOf(machine: Machine): MachineCounts {
   const cpuNs = (kind: string) =>
     host.hypervisor.domains
       .filter((domain) => domain.kind === kind)
-      .reduce((sum, { party }) => sum + host.processor.nsOf(party), 0);
+      .reduce((sum, { account }) => sum + host.processor.nsOf(account), 0);
   return {
     framesTransmitted: traffic.reduce((sum, { framesTransmitted }) => sum + framesTransmitted, 0),
     framesReceived: traffic.reduce((sum, { framesReceived }) => sum + framesReceived, 0),

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../../scheduler/discipline.js';
+import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 
 const JOIN = 0;
 const LEAVE = 1;
@@ -74,8 +74,8 @@ export class CallLog implements Discipline {
     this.#inner.withdraw(context, nowNs);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#inner.gapBoundBytes(i, j);
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
+    return this.#inner.relativeFairnessBoundBytes(i, j);
   }
 
   checkInvariants(): void {

@@ -2,7 +2,7 @@ import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.j
 import { ParameterError } from '../../scheduler/errors.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
 import { CallLog } from './call-log.js';
-import { Contest } from './contest.js';
+import { FairnessTrial } from './fairness-trial.js';
 import { fluidDue } from './fluid-due.js';
 import { classOf, tenantWeights, WEIGHT_CLASSES, type Workload } from './workload.js';
 import { WORKLOADS, type WorkloadSettings } from './workloads.js';
@@ -109,7 +109,7 @@ export class FairnessStudy {
     const log = new CallLog(meter);
     const sentBytes = Array.from({ length: WINDOWS }, () => new Float64Array(contexts));
     const waits: number[][] = WEIGHT_CLASSES.map(() => []);
-    const contest = new Contest(workload, log, (context, bytes, waitedNs, endNs) => {
+    const contest = new FairnessTrial(workload, log, (context, bytes, waitedNs, endNs) => {
       const window = Math.min(WINDOWS - 1, Math.floor((endNs * WINDOWS) / workload.durationNs));
       const row = sentBytes[window];
       if (row !== undefined) row[context] = (row[context] ?? 0) + bytes;

@@ -1,4 +1,4 @@
-import type { BoundParty, Discipline, Share } from '../../scheduler/discipline.js';
+import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 
 /** Pairs are measured among the first so many contexts; n contexts have n(n-1)/2 pairs. */
 export const MEASURED_CONTEXTS = 64;
@@ -105,8 +105,8 @@ export class FairnessMeter implements Discipline {
     if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#inner.gapBoundBytes(i, j);
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
+    return this.#inner.relativeFairnessBoundBytes(i, j);
   }
 
   checkInvariants(): void {
@@ -123,7 +123,7 @@ export class FairnessMeter implements Discipline {
         if (i >= j) continue;
         const gap = this.#gap[pairOf(i, j)] ?? 0;
         if (gap === 0) continue;
-        const bound = this.#inner.gapBoundBytes(this.#party(i), this.#party(j));
+        const bound = this.#inner.relativeFairnessBoundBytes(this.#account(i), this.#account(j));
         if (gap > bound * (1 + 1e-9)) broken += 1;
         if (gap <= largestGapBytes) continue;
         largestGapBytes = gap;
@@ -141,7 +141,7 @@ export class FairnessMeter implements Discipline {
     };
   }
 
-  #party(context: number): BoundParty {
+  #account(context: number): BoundMember {
     return { weight: this.#weights[context] ?? 1, maxFrameBytes: this.#maxFrame[context] ?? 0 };
   }
 }

@@ -14,7 +14,7 @@ import type { Discipline } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
-import { type BuiltTraffic, buildTraffic, type CaptureShelf } from './traffic.js';
+import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
 
 /** A guest as it runs. */
 export interface GuestRun {
@@ -31,7 +31,7 @@ export interface GuestRun {
 export interface MachineAssembly {
   readonly scenario: Scenario;
   readonly directory: string;
-  readonly captures: CaptureShelf;
+  readonly captures: CaptureStore;
   readonly seed: number;
   readonly protection: Protection;
   readonly transmitDiscipline: Discipline;

@@ -15,7 +15,7 @@ import { dropsOf, fairDue, faultsOf, nonZero } from './run-books.js';
 import { checkLaws } from './run-laws.js';
 import type { GuestResult, RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
-import type { CaptureShelf } from './traffic.js';
+import type { CaptureStore } from './traffic.js';
 
 export type { GuestResult, LawResult, RunResult } from './run-result.js';
 
@@ -23,7 +23,7 @@ export type { GuestResult, LawResult, RunResult } from './run-result.js';
 export interface RunSettings {
   readonly scenario: Scenario;
   readonly directory: string;
-  readonly captures: CaptureShelf;
+  readonly captures: CaptureStore;
   readonly protection: Protection;
   /** A name of the catalogue, or whatever makes a discipline: one for transmit and one for receive. */
   readonly discipline: string | DisciplineMaker;
@@ -136,8 +136,8 @@ export class Run {
     const bytesReceived = counters.total('bytesReceived');
     const due = fairDue(machine);
     const wallNs = durationNs * host.processor.cores;
-    const domains = host.hypervisor.domains.map(({ name, kind, party }) => {
-      const busyNs = host.processor.nsOf(party);
+    const domains = host.hypervisor.domains.map(({ name, kind, account }) => {
+      const busyNs = host.processor.nsOf(account);
       return { name, kind, busyNs: Math.round(busyNs), fraction: busyNs / wallNs };
     });
     const gates = host.protection.counters();
@@ -223,7 +223,7 @@ export class Run {
       lastReceivedNs: this.#received.lastNs(context),
       latencyNs: this.#guestLatency[context]?.summary(),
       fairShareGot,
-      cpuNs: Math.round(processor.nsOf(guest.domain.party)),
+      cpuNs: Math.round(processor.nsOf(guest.domain.account)),
       drops: { ...traffic.drops, ...nonZero(guest.driver.drops) },
       requests:
         client === undefined

@@ -44,11 +44,11 @@ export interface BuiltTraffic {
 }
 
 /** Captures that have been read, by path: many guests may replay one. */
-export type CaptureShelf = Map<string, Capture>;
+export type CaptureStore = Map<string, Capture>;
 
 /** Reads the captures that a scenario names, before anything runs. @throws CaptureError, ScenarioError */
-export async function readCaptures(specs: readonly TrafficSpec[], directory: string): Promise<CaptureShelf> {
-  const shelf: CaptureShelf = new Map();
+export async function readCaptures(specs: readonly TrafficSpec[], directory: string): Promise<CaptureStore> {
+  const shelf: CaptureStore = new Map();
   for (const spec of specs) {
     if (spec.kind !== 'replay') continue;
     const path = resolve(directory, spec.capture);
@@ -65,7 +65,7 @@ export function buildTraffic(
   id: number,
   stations: Stations,
   seed: number,
-  captures: CaptureShelf,
+  captures: CaptureStore,
   directory: string,
 ): BuiltTraffic {
   const identity = { name, sourceId: id, source: stations.source, destination: stations.destination };

@@ -243,7 +243,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     const machine = lab();
     const { domain, driver, port } = machine.guest({ receiveSlots: 4 });
     machine.run(10_000);
-    machine.host.processor.halt(domain.party);
+    machine.host.processor.halt(domain.account);
     const frames = pattern(9, FAR_MAC, GUEST_MAC);
     for (let sequence = 0; sequence < 10; sequence += 1) {
       const frame = frames.fill(1514, sequence);

@@ -54,10 +54,10 @@ function cycles(
   const { host, guests, run } = law.machine;
   const charged = new Set<CostName>();
   const { processor } = host;
-  const { chargeParty } = processor;
-  processor.chargeParty = (party, name, times) => {
+  const { chargeAccount } = processor;
+  processor.chargeAccount = (account, name, times) => {
     if (times !== 0) charged.add(name);
-    chargeParty.call(processor, party, name, times);
+    chargeAccount.call(processor, account, name, times);
   };
   run.call(law.machine, 1_000_000);
   // A mistake, a port that is closed and pages that are given back belong to the life of a machine too.
@@ -69,7 +69,7 @@ function cycles(
     for (const frame of [...domain.ownedPages].slice(0, 4)) domain.release(frame);
   }
   run.call(law.machine, 12_000_000);
-  const total = processor.parties.reduce((sum, _, party) => sum + processor.cyclesOf(party), 0);
+  const total = processor.accounts.reduce((sum, _, account) => sum + processor.cyclesOf(account), 0);
   return { total, charged };
 }
 

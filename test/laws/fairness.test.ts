@@ -16,7 +16,7 @@ interface Sender {
   readonly frameBytes: number;
 }
 
-interface Contest {
+interface FairnessTrial {
   readonly senders: readonly Sender[];
   readonly quantumBytes: number;
   readonly discipline: string;
@@ -25,7 +25,7 @@ interface Contest {
 }
 
 /** Frames of 60 bytes against 9,018, weights that are coprime and nearly equal, quanta below and above a frame. */
-const contests = (discipline: fc.Arbitrary<string>, maxGuests = 12): fc.Arbitrary<Contest> =>
+const contests = (discipline: fc.Arbitrary<string>, maxGuests = 12): fc.Arbitrary<FairnessTrial> =>
   fc.record({
     senders: fc.array(
       fc.record({
@@ -41,7 +41,7 @@ const contests = (discipline: fc.Arbitrary<string>, maxGuests = 12): fc.Arbitrar
   });
 
 /** Greedy guests whose rings never run dry: the CPU is no bottleneck, rings are deep, the wire is the only thing to share. */
-function planOf({ senders, quantumBytes, discipline, approach, seed }: Contest): Plan {
+function planOf({ senders, quantumBytes, discipline, approach, seed }: FairnessTrial): Plan {
   return {
     scenario: checkScenario({
       guests: senders.map(({ weight, frameBytes }) => ({
@@ -76,7 +76,7 @@ interface Stretch {
  * Runs until `wireBytes` have left while every guest had a frame waiting on the card. What was granted before
  * the last of them came lies in the transmit FIFO, so as many bytes are let pass first.
  */
-function contested(contest: Contest, wireBytes: number): { frames: Stretch[]; always: boolean } {
+function contested(contest: FairnessTrial, wireBytes: number): { frames: Stretch[]; always: boolean } {
   const law = new LawMachine(planOf(contest));
   const { machine } = law;
   const { nic } = machine.host;
@@ -162,7 +162,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
       eachPair(senders.length, (i, j) => {
         const [one, other] = [senders[i], senders[j]];
         if (one === undefined || other === undefined) return;
-        const bound = promise.gapBoundBytes(
+        const bound = promise.relativeFairnessBoundBytes(
           { weight: one.weight, maxFrameBytes: padded(one.frameBytes) },
           { weight: other.weight, maxFrameBytes: padded(other.frameBytes) },
         );
@@ -173,7 +173,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
   );
 
   test('the same measure tells a discipline without a bound: one that drains a ring starves the rest', () => {
-    const contest: Contest = {
+    const contest: FairnessTrial = {
       senders: [
         { weight: 1, frameBytes: 1514 },
         { weight: 1, frameBytes: 1514 },

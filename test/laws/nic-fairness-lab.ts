@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCapture } from '../../guests/capture/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
-import type { BoundParty, Discipline, Share } from '../../scheduler/discipline.js';
+import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../../src/machine/machine.js';
 import { RunCapture } from '../../src/report/run-capture.js';
@@ -74,8 +74,8 @@ export class BacklogWatch implements Discipline {
     this.#inner.withdraw(context, nowNs);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
-    return this.#inner.gapBoundBytes(i, j);
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
+    return this.#inner.relativeFairnessBoundBytes(i, j);
   }
 
   checkInvariants(): void {

@@ -20,7 +20,7 @@ export interface Sender {
   readonly startNs: number;
 }
 
-export interface Contest {
+export interface FairnessTrial {
   readonly senders: readonly Sender[];
   readonly quantumBytes: number;
   /** Transmit FIFO, or receive bytes on their way to memory. */
@@ -41,7 +41,7 @@ export const contests = (
   least: number,
   most: number,
   disciplines: readonly string[] = BOUNDED,
-): fc.Arbitrary<Contest> =>
+): fc.Arbitrary<FairnessTrial> =>
   fc.record({
     senders: fc.array(sender, { minLength: least, maxLength: most }),
     quantumBytes: fc.oneof(fc.constantFrom(500, 1514, 9018), fc.integer({ min: 200, max: 3_000 })),
@@ -71,7 +71,7 @@ function trafficOf({ frameBytes, bursts, startNs }: Sender): Traffic {
 /** The card is the bottleneck: rings are deep and the CPU is fast. */
 const FAST_HOST = { cores: 4, hertz: 1e11 };
 
-export function transmitPlan(contest: Contest, durationNs: number): LabPlan {
+export function transmitPlan(contest: FairnessTrial, durationNs: number): LabPlan {
   const { senders, creditBytes, quantumBytes, discipline, protection, seed } = contest;
   return {
     scenario: {
@@ -101,7 +101,7 @@ export function transmitPlan(contest: Contest, durationNs: number): LabPlan {
 }
 
 /** A slow PCIe link before a fast wire: what is shared is the way to memory. */
-export function receivePlan(contest: Contest, durationNs: number): LabPlan {
+export function receivePlan(contest: FairnessTrial, durationNs: number): LabPlan {
   const { senders, creditBytes, quantumBytes, discipline, protection, seed } = contest;
   return {
     scenario: {
@@ -159,7 +159,7 @@ export function holdToBound(
       weight: watch.weights.get(context) ?? 1,
       maxFrameBytes: padded(frameBytesOf(context)),
     })) as [{ weight: number; maxFrameBytes: number }, { weight: number; maxFrameBytes: number }];
-    const bound = watch.gapBoundBytes(one, other);
+    const bound = watch.relativeFairnessBoundBytes(one, other);
     expect(Number.isFinite(bound), `bound of ${watch.name}`).toBe(true);
     const allowed = bound + addition(one.weight, other.weight);
     expect(gapBytes, `contexts ${i} and ${j} under ${watch.name}, bound ${bound}`).toBeLessThanOrEqual(

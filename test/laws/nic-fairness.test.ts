@@ -3,8 +3,8 @@ import type { Grant } from '../../scheduler/dma-scheduler.js';
 import { LawBook } from './law-book.js';
 import { type CapturedPass, pairGaps, runLab } from './nic-fairness-lab.js';
 import {
-  type Contest,
   contests,
+  type FairnessTrial,
   holdToBound,
   PROTECTIONS,
   padded,
@@ -17,7 +17,12 @@ import {
 
 const laws = new LawBook('fairness of the whole card');
 
-function holdTransmit(contest: Contest, durationNs: number, substance: () => void, linkBps = 1e9): void {
+function holdTransmit(
+  contest: FairnessTrial,
+  durationNs: number,
+  substance: () => void,
+  linkBps = 1e9,
+): void {
   const { senders, creditBytes } = contest;
   const { transmitted, transmitWatch } = runLab({ ...transmitPlan(contest, durationNs), linkBps });
   const { pairs } = holdToBound(
@@ -29,7 +34,7 @@ function holdTransmit(contest: Contest, durationNs: number, substance: () => voi
   if (pairs > 0 && transmitted.length > 20) substance();
 }
 
-function holdReceive(contest: Contest, durationNs: number, substance: () => void): void {
+function holdReceive(contest: FairnessTrial, durationNs: number, substance: () => void): void {
   const { senders, creditBytes } = contest;
   const { received, receiveWatch } = runLab(receivePlan(contest, durationNs));
   const { pairs } = holdToBound(
@@ -79,7 +84,7 @@ describe('the bytes on the wire, as the capture has them', () => {
 });
 
 /** One context alone, and from 1 ms on another one of much larger weight. */
-function latecomer(protection: string, creditBytes: number): Contest {
+function latecomer(protection: string, creditBytes: number): FairnessTrial {
   return {
     senders: [
       { weight: 1, frameBytes: 1514, bursts: false, startNs: 0 },
@@ -155,7 +160,7 @@ describe('what the card adds to a bound, and that it is no more than that and ha
 });
 
 describe('what the measure can tell', () => {
-  const pair: Contest = {
+  const pair: FairnessTrial = {
     senders: [
       { weight: 1, frameBytes: 9018, bursts: false, startNs: 0 },
       { weight: 1, frameBytes: 60, bursts: false, startNs: 0 },
@@ -179,7 +184,7 @@ describe('what the measure can tell', () => {
 
   test('wfq that was told the rate of the wire breaks its bound where the link is slower in counted bytes', () => {
     // Small frames are 60 counted bytes in 84 of wire; and memory is slower than the wire behind a narrow PCIe link.
-    const small: Contest = {
+    const small: FairnessTrial = {
       ...pair,
       senders: [
         { weight: 1, frameBytes: 122, bursts: false, startNs: 0 },
@@ -199,7 +204,7 @@ describe('what the measure can tell', () => {
       }));
       if (one === undefined || other === undefined) throw new Error('two senders expected');
       const [{ gapBytes } = { gapBytes: 0 }] = pairGaps(passes, watch);
-      return gapBytes / (watch.gapBoundBytes(one, other) + addition(contest.creditBytes, 1, 1));
+      return gapBytes / (watch.relativeFairnessBoundBytes(one, other) + addition(contest.creditBytes, 1, 1));
     };
     for (const direction of ['transmit', 'receive'] as const) {
       expect(fractionOf('sfq', direction), direction).toBeLessThanOrEqual(1);

@@ -34,7 +34,7 @@ function noted(): { discipline: Discipline; told: string[] } {
       told.push(`withdraw ${context}`);
       inner.withdraw(context, nowNs);
     },
-    gapBoundBytes: (i, j) => inner.gapBoundBytes(i, j),
+    relativeFairnessBoundBytes: (i, j) => inner.relativeFairnessBoundBytes(i, j),
     checkInvariants: () => inner.checkInvariants(),
   };
   return { discipline, told };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NOBODY } from '../../scheduler/discipline.js';
+import { NONE } from '../../scheduler/discipline.js';
 import { LabLink } from './lab-link.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
 
@@ -10,7 +10,7 @@ describe('a discipline in the DMA scheduler', () => {
 
     override select(nowNs: number): number {
       const chosen = super.select(nowNs);
-      return nowNs < this.#notBeforeNs ? NOBODY : chosen;
+      return nowNs < this.#notBeforeNs ? NONE : chosen;
     }
 
     override served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
@@ -67,7 +67,7 @@ describe('a discipline in the DMA scheduler', () => {
   it('that serves nobody although somebody waits is our own mistake', () => {
     class Asleep extends WatchedRoundRobin {
       override select(): number {
-        return NOBODY;
+        return NONE;
       }
     }
     const machine = new LabLink(new Asleep());

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { listen } from '../../scheduler/listen.js';
-import { Outlet } from '../../scheduler/outlet.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
 
 const CONTEXTS = 5;
@@ -116,12 +116,12 @@ class Machine {
   readonly reactions: Reaction[] = [];
   readonly scheduler: DmaScheduler;
   outstandingBytes = 0;
-  readonly #doorbells = new Outlet<number>('test.doorbells$', this.kernel);
-  readonly #ready = new Outlet<number>('test.ready$', this.kernel);
+  readonly #doorbells = new GuardedSubject<number>('test.doorbells$', this.kernel);
+  readonly #ready = new GuardedSubject<number>('test.ready$', this.kernel);
 
   constructor() {
     this.scheduler = new DmaScheduler(this.kernel, {
-      room: 'test',
+      name: 'test',
       discipline: new WatchedRoundRobin(),
       heads: { headBytes: (context) => this.queues[context]?.headBytes ?? 0 },
       doorbells$: this.#doorbells.stream$,

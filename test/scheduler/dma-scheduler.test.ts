@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
-import { Outlet } from '../../scheduler/outlet.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { KernelScheduler } from '../../scheduler/virtual-time.js';
 import { LabLink } from './lab-link.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
@@ -113,7 +113,7 @@ describe('doorbells', () => {
       return 0;
     };
     const scheduler = new DmaScheduler(kernel, {
-      room: 'lab',
+      name: 'lab',
       discipline: new WatchedRoundRobin(),
       heads: { headBytes },
       doorbells$: doorbells,
@@ -142,9 +142,9 @@ describe('doorbells', () => {
     const kernel = new EventKernel();
     const clock = new KernelScheduler(kernel);
     const granted: [number, number][] = [];
-    const ready = new Outlet<number>('ready$', kernel);
+    const ready = new GuardedSubject<number>('ready$', kernel);
     const scheduler = new DmaScheduler(kernel, {
-      room: 'lab',
+      name: 'lab',
       discipline: makeDiscipline('drr'),
       heads: { headBytes: (context) => (granted.some(([, who]) => who === context) ? 0 : 1_514) },
       doorbells$: interval(1_000, clock).pipe(

@@ -1,8 +1,8 @@
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { listen } from '../../scheduler/listen.js';
-import { Outlet } from '../../scheduler/outlet.js';
 import { SerialLine } from '../../scheduler/serial-line.js';
 
 /** A link of 1 Gb/s behind a FIFO of 20,000 bytes, queues in front of it, and a scheduler between them. */
@@ -14,12 +14,12 @@ export class LabLink {
   readonly scheduler: DmaScheduler;
   readonly line = new SerialLine(1e9);
   onGrant: (context: number) => void = () => {};
-  readonly #doorbells = new Outlet<number>('nic.doorbells$', this.kernel);
-  readonly #ready = new Outlet<number>('nic.ready$', this.kernel);
+  readonly #doorbells = new GuardedSubject<number>('nic.doorbells$', this.kernel);
+  readonly #ready = new GuardedSubject<number>('nic.ready$', this.kernel);
 
   constructor(discipline: Discipline, { roomBytes = 20_000, sends = true } = {}) {
     this.scheduler = new DmaScheduler(this.kernel, {
-      room: 'nic.transmit',
+      name: 'nic.transmit',
       discipline,
       heads: { headBytes: (context) => this.headBytes(context) },
       doorbells$: this.#doorbells.stream$,

@@ -1,4 +1,4 @@
-import { type Discipline, NOBODY } from '../../scheduler/discipline.js';
+import { type Discipline, NONE } from '../../scheduler/discipline.js';
 
 /**
  * Packet round robin in a few lines, which throws when its driver breaks the contract of `Discipline`: told
@@ -10,7 +10,7 @@ export class WatchedRoundRobin implements Discipline {
   readonly #members = new Set<number>();
   readonly #heads = new Map<number, number>();
   #order: number[] = [];
-  #chosen = NOBODY;
+  #chosen = NONE;
   #lastNs = 0;
 
   join(context: number): void {
@@ -34,7 +34,7 @@ export class WatchedRoundRobin implements Discipline {
 
   select(nowNs: number): number {
     this.#at(nowNs);
-    this.#chosen = this.#order[0] ?? NOBODY;
+    this.#chosen = this.#order[0] ?? NONE;
     return this.#chosen;
   }
 
@@ -57,7 +57,7 @@ export class WatchedRoundRobin implements Discipline {
     this.#forget(context);
   }
 
-  gapBoundBytes(): number {
+  relativeFairnessBoundBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 

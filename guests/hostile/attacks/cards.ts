@@ -1,10 +1,10 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
+import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { decidingTables, invalidationQueue, vectorRing } from '../control-structures.js';
 import { headerBytes } from '../hostile-guest.js';
 import { rawRingOf, type Way } from '../raw-ring.js';
-import { DROP_MAC, type Scene } from '../scene.js';
 
 const LOOK_BYTES = 512;
 const SETTLE_NS = 100_000;
@@ -17,7 +17,7 @@ const WATCH_STEPS = 1_000;
  * A page of an honest guest with a buffer in its first half and something private in the second. Returns the address by
  * which the card knows the buffer. The honest guest here is the attacker's domain: it is the card that turns.
  */
-function halfBuffer(scene: Scene, way: Way): number {
+function halfBuffer(scene: AttackScenario, way: Way): number {
   const { attacker } = scene;
   const page = attacker.page();
   scene.plantAt(page + HALF, HALF, 'private half of a page with a buffer in the other');
@@ -31,7 +31,7 @@ function halfBuffer(scene: Scene, way: Way): number {
 }
 
 /** Waits until the victim has a frame on its way; returns the address by which the card knows its buffer, or -1. */
-function underWay(scene: Scene): number {
+function underWay(scene: AttackScenario): number {
   const { port, driver } = scene.victim;
   const raw = rawRingOf(scene.host, scene.victim.domain, port);
   for (let step = 0; step < WATCH_STEPS; step += 1) {

@@ -1,9 +1,9 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
+import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { decidingTables, invalidationQueue, type Structure, vectorRing } from '../control-structures.js';
 import { rawRingOf } from '../raw-ring.js';
-import { DROP_MAC, type Scene } from '../scene.js';
 
 const STOLEN_BYTES = 512;
 const SETTLE_NS = 200_000;
@@ -14,14 +14,14 @@ const NOWHERE = 2 ** 50;
 const last = (address: number, length: number) => ({ address, length, flags: FLAG_END_OF_PACKET });
 
 /** The attacker's receive buffer is somebody else's memory, and a frame full of its mark arrives for it. */
-function invade(scene: Scene, address: number, length = WINDOW_BYTES): void {
+function invade(scene: AttackScenario, address: number, length = WINDOW_BYTES): void {
   scene.attacker.invade({ address, length, flags: 0 });
   scene.run(SETTLE_NS);
   scene.sendMarked(scene.attacker.port.mac);
   scene.run(SETTLE_NS);
 }
 
-function invadeStructure(scene: Scene, structure: Structure | undefined, kind: string) {
+function invadeStructure(scene: AttackScenario, structure: Structure | undefined, kind: string) {
   if (structure === undefined) return { notApplicable: `this approach keeps no ${kind} in memory` };
   scene.watch(structure.label, structure.address);
   invade(scene, structure.address);
@@ -211,6 +211,6 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
   },
 ];
 
-function ringOf({ host, victim }: Scene): number {
+function ringOf({ host, victim }: AttackScenario): number {
   return rawRingOf(host, victim.domain, victim.port).address('transmit');
 }

@@ -1,7 +1,7 @@
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { type Attack, always } from '../attack.js';
+import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import type { NamedBuffer } from '../raw-ring.js';
-import { DROP_MAC, type Scene } from '../scene.js';
 
 const STOLEN_BYTES = 512;
 const SENT_NS = 1_000_000;
@@ -13,7 +13,7 @@ const AT_ONCE_NS = 20_000;
 const EVERYTHING_SETTLED_NS = 12_000_000;
 
 /** A page that was sent from, honestly, as often as the ring allows, and is done with; its entries are still in the ring. */
-function sendLap(scene: Scene): number {
+function sendLap(scene: AttackScenario): number {
   const { attacker } = scene;
   const page = attacker.page();
   const header = attacker.header(DROP_MAC);
@@ -27,7 +27,7 @@ function sendLap(scene: Scene): number {
 }
 
 /** Moves the producer past the last entry, into those of the lap before. */
-function replay({ attacker }: Scene): void {
+function replay({ attacker }: AttackScenario): void {
   attacker.doorbell('transmit', attacker.port.transmit.producer + 2);
 }
 
@@ -39,7 +39,7 @@ interface SentOnce {
 }
 
 /** Sends one frame from a page, honestly, and gives its buffers up as soon as it is gone. */
-function sendOnce(scene: Scene): SentOnce {
+function sendOnce(scene: AttackScenario): SentOnce {
   const { attacker } = scene;
   const page = attacker.page();
   const header = attacker.header(DROP_MAC);
@@ -60,7 +60,7 @@ function sendOnce(scene: Scene): SentOnce {
 }
 
 /** Has the device go to the same addresses once more, without asking anybody. */
-function goBack({ attacker }: Scene, { header, body }: SentOnce): void {
+function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void {
   const next = attacker.port.transmit.producer;
   attacker.forge('transmit', next, header);
   attacker.forge('transmit', next + 1, body);

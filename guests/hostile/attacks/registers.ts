@@ -1,9 +1,9 @@
 import { COMMANDS, MAILBOX, MANAGEMENT } from '../../../nic/registers.js';
 import { type Attack, always } from '../attack.js';
-import type { Scene } from '../scene.js';
+import type { AttackScenario } from '../attack-scenario.js';
 
 /** Pages of contexts that are not the attacker's. */
-function foreignPages({ host, attacker }: Scene): number[] {
+function foreignPages({ host, attacker }: AttackScenario): number[] {
   return host.nic.contexts
     .filter(({ index, state }) => index !== attacker.port.context && state === 'open')
     .map(({ index }) => index);

@@ -3,8 +3,8 @@ import { MAILBOX } from '../../../nic/registers.js';
 import { fixedSize } from '../../traffic/frame-sizes.js';
 import { constantRate, greedy } from '../../traffic/generated-sources.js';
 import { type Attack, always } from '../attack.js';
+import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { headerBytes } from '../hostile-guest.js';
-import { DROP_MAC, type Scene } from '../scene.js';
 
 const STORM_NS = 6_000_000;
 const BROADCAST = 0xffffffffffff;
@@ -13,19 +13,19 @@ const ATTACKER_SOURCE = 7;
 const DOORBELLS_AT_ONCE = 32;
 
 /** Repeats work on the attacker's own CPU time for as long as the storm lasts. */
-function storm(scene: Scene, work: () => void): void {
+function storm(scene: AttackScenario, work: () => void): void {
   const { kernel, processor } = scene.host;
-  const { party } = scene.attacker.domain;
+  const { account } = scene.attacker.domain;
   const untilNs = kernel.nowNs + STORM_NS;
   const again = () => {
     work();
-    if (kernel.nowNs < untilNs) processor.post(party, again);
+    if (kernel.nowNs < untilNs) processor.post(account, again);
   };
-  processor.post(party, again);
+  processor.post(account, again);
   scene.run(STORM_NS);
 }
 
-function hog(scene: Scene): void {
+function hog(scene: AttackScenario): void {
   const source = greedy({
     name: 'attacker',
     sourceId: ATTACKER_SOURCE,

@@ -19,7 +19,7 @@ export class PinnedPages implements PageReferences {
 
   constructor(parts: HostParts) {
     this.#parts = parts;
-    this.#payer = parts.hypervisor.party;
+    this.#payer = parts.hypervisor.account;
   }
 
   take(page: number): void {
@@ -35,8 +35,8 @@ export class PinnedPages implements PageReferences {
   /** Charges the pages of the series together: one look-up of a price for many. */
   settle(): void {
     const { processor } = this.#parts;
-    if (this.#taken > 0) processor.chargeParty(this.#payer, 'pinPage', this.#taken);
-    if (this.#dropped > 0) processor.chargeParty(this.#payer, 'unpinPage', this.#dropped);
+    if (this.#taken > 0) processor.chargeAccount(this.#payer, 'pinPage', this.#taken);
+    if (this.#dropped > 0) processor.chargeAccount(this.#payer, 'unpinPage', this.#dropped);
     this.#taken = 0;
     this.#dropped = 0;
   }

@@ -32,10 +32,10 @@ export class ValidatedGate implements SetupGate {
   constructor(parts: HostParts, timeoutNs: number, references: PageReferences = new PinnedPages(parts)) {
     this.#parts = parts;
     this.#references = references;
-    this.writer = parts.hypervisor.party;
+    this.writer = parts.hypervisor.account;
     this.#timeoutNs = timeoutNs;
     this.#onTimeout = parts.kernel.register('host.cdna.release', () =>
-      parts.processor.post(parts.hypervisor.party, this.#releaseWork),
+      parts.processor.post(parts.hypervisor.account, this.#releaseWork),
     );
   }
 
@@ -54,7 +54,7 @@ export class ValidatedGate implements SetupGate {
     let valid = 0;
     this.#pagesLookedAt = 0;
     while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
-    this.#parts.processor.chargeParty(this.writer, 'validatePage', this.#pagesLookedAt);
+    this.#parts.processor.chargeAccount(this.writer, 'validatePage', this.#pagesLookedAt);
     // The refusal may have cost the guest its context; nobody would drop references taken after that.
     if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.

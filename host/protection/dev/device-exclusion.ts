@@ -5,8 +5,8 @@ import type { DomainId, PageKind } from '../../memory/page-ownership.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
+import { OpenPorts } from '../open-ports.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
-import { UnmannedPorts } from '../unmanned-ports.js';
 import { ExclusionDriver } from './exclusion-driver.js';
 import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit, type ExclusionUnitOptions } from './exclusion-unit.js';
 import { ExclusionVector } from './exclusion-vector.js';
@@ -42,7 +42,7 @@ export class DeviceExclusion implements Protection {
   readonly #domainOfContext: number[] = [];
   #parts: HostParts | undefined;
   #driver: ExclusionDriver | undefined;
-  #ports: UnmannedPorts | undefined;
+  #ports: OpenPorts | undefined;
   #bitsChanged = 0;
   #errorsRead = 0;
   #mostSharing = 0;
@@ -64,9 +64,9 @@ export class DeviceExclusion implements Protection {
   install(host: HostParts): void {
     this.#parts = host;
     this.#tables.memory = host.memory;
-    const driver = new ExclusionDriver(this.unit, host.processor, host.hypervisor.party);
+    const driver = new ExclusionDriver(this.unit, host.processor, host.hypervisor.account);
     this.#driver = driver;
-    this.#ports = new UnmannedPorts(host, (port) => this.#onClosed(port));
+    this.#ports = new OpenPorts(host, (port) => this.#onClosed(port));
     const { domains, maps } = driver.capability();
     const size = ExclusionVector.sizeFor(host.memory.bytes);
     for (let domain = 0; domain < domains; domain += 1) {
@@ -209,7 +209,7 @@ export class DeviceExclusion implements Protection {
     if (bits === 0) return;
     this.#bitsChanged += bits;
     const parts = this.#parts;
-    parts?.processor.chargeParty(parts.hypervisor.party, 'tableWord', bits);
+    parts?.processor.chargeAccount(parts.hypervisor.account, 'tableWord', bits);
     this.#driver?.invalidate();
   }
 
@@ -229,7 +229,7 @@ export class DeviceExclusion implements Protection {
   #onMachineCheck(): void {
     const parts = this.#parts;
     if (parts === undefined) return;
-    parts.processor.post(parts.hypervisor.party, () => {
+    parts.processor.post(parts.hypervisor.account, () => {
       parts.processor.charge('interrupt');
       if (this.#driver?.takeError() !== undefined) this.#errorsRead += 1;
     });

@@ -73,13 +73,13 @@ export class ExclusionDriver {
 
   #read(func: number, index: number): number {
     this.#unit.writeConfig(DEV_CAPABILITY.FUNCTION_INDEX, (func << 8) | index);
-    this.#processor.chargeParty(this.#payer, 'configAccess', 2);
+    this.#processor.chargeAccount(this.#payer, 'configAccess', 2);
     return this.#unit.readConfig(DEV_CAPABILITY.DATA);
   }
 
   #write(func: number, index: number, value: number): void {
     this.#unit.writeConfig(DEV_CAPABILITY.FUNCTION_INDEX, (func << 8) | index);
     this.#unit.writeConfig(DEV_CAPABILITY.DATA, value);
-    this.#processor.chargeParty(this.#payer, 'configAccess', 2);
+    this.#processor.chargeAccount(this.#payer, 'configAccess', 2);
   }
 }

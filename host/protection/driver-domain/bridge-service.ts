@@ -11,7 +11,7 @@ import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.j
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
 /** Nobody waits to hear that this frame has left. */
-const NOBODY = -1;
+const NONE = -1;
 
 /** What the service works with. */
 export interface BridgeServicePlan {
@@ -104,7 +104,7 @@ export class BridgeService implements SentListener {
   wake(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#plan.host.processor.post(this.#plan.domain.party, this.#work);
+    this.#plan.host.processor.post(this.#plan.domain.account, this.#work);
   }
 
   sent(front: number, firstRequest: number, requests: number): void {
@@ -245,7 +245,7 @@ export class BridgeService implements SentListener {
       this.#drop('no-device', backEnd.front.context);
       return false;
     }
-    const waits = transfer === 'flip' ? backEnd.front.context : NOBODY;
+    const waits = transfer === 'flip' ? backEnd.front.context : NONE;
     const { firstRequest, requests } = backEnd;
     const last = device.send(frame, waits, firstRequest, requests);
     this.#plan.ledger.sends(last, backEnd.front.context, (firstRequest + requests - 1) >>> 0);

@@ -87,7 +87,7 @@ export class FrontEnd implements GuestPort {
     const missed = [this.transmit, this.receive].some(
       (queue) => queue.shared.responseProducer !== queue.consumerRead,
     );
-    if (missed) this.#parts.processor.post(this.domain.party, () => this.#onEvent());
+    if (missed) this.#parts.processor.post(this.domain.account, () => this.#onEvent());
   }
 
   /** The back end has responses that this side asked to be told of. */

@@ -135,7 +135,7 @@ export class FrontQueue implements PortQueue {
       const pages = this.#pages[this.#finished & (this.slots - 1)] ?? 0;
       const first = this.#referenceOf(this.#finished);
       for (let page = 0; page < pages; page += 1) this.plan.grants.revoke(first + page);
-      this.#parts.processor.chargeParty(this.plan.domain.party, 'grantEntry', pages);
+      this.#parts.processor.chargeAccount(this.plan.domain.account, 'grantEntry', pages);
     }
   }
 
@@ -187,7 +187,7 @@ export class FrontQueue implements PortQueue {
     const { grants, grantee, direction, domain } = this.plan;
     for (let page = 0; page < pages; page += 1)
       grants.grant(first + page, grantee, frame + page, direction === 'transmit');
-    this.#parts.processor.chargeParty(domain.party, 'grantEntry', pages);
+    this.#parts.processor.chargeAccount(domain.account, 'grantEntry', pages);
     this.shared.put(index, first, offset, flags, length);
     this.#pages[index & (this.slots - 1)] = pages;
     this.#producer = (index + 1) >>> 0;

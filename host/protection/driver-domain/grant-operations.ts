@@ -27,7 +27,7 @@ export class GrantOperations {
   constructor(parts: HostParts, user: Domain) {
     this.#parts = parts;
     this.#user = user;
-    this.#payer = parts.hypervisor.party;
+    this.#payer = parts.hypervisor.account;
   }
 
   /** Why the last operation was refused. */
@@ -85,7 +85,7 @@ export class GrantOperations {
   map(table: GrantTable, reference: number, write: boolean): number {
     const page = this.#enter(table, reference, write);
     if (page < 0) return -1;
-    this.#parts.processor.chargeParty(this.#payer, 'grantMap');
+    this.#parts.processor.chargeAccount(this.#payer, 'grantMap');
     this.#parts.pages.pin(page);
     this.#maps += 1;
     return page;
@@ -94,7 +94,7 @@ export class GrantOperations {
   /** Ends a mapping. */
   unmap(page: number): void {
     this.#call();
-    this.#parts.processor.chargeParty(this.#payer, 'grantUnmap');
+    this.#parts.processor.chargeAccount(this.#payer, 'grantUnmap');
     this.#parts.pages.unpin(page);
     this.#unmaps += 1;
   }
@@ -118,14 +118,14 @@ export class GrantOperations {
     this.#user.adopt(taken);
     this.#user.forget(given);
     guest.adopt(given);
-    processor.chargeParty(this.#payer, 'flipPage', 2);
+    processor.chargeAccount(this.#payer, 'flipPage', 2);
     this.#flips += 1;
     return taken;
   }
 
   #enter(table: GrantTable, reference: number, write: boolean): number {
     this.#call();
-    this.#parts.processor.chargeParty(this.#payer, 'validatePage');
+    this.#parts.processor.chargeAccount(this.#payer, 'validatePage');
     return this.validate(table, reference, write);
   }
 
@@ -138,8 +138,8 @@ export class GrantOperations {
   #chargeCopy(length: number): void {
     this.#copies += 1;
     this.#copiedBytes += length;
-    this.#parts.processor.chargeParty(this.#payer, 'grantCopy');
-    this.#parts.processor.chargeParty(this.#payer, 'copyByte', length);
+    this.#parts.processor.chargeAccount(this.#payer, 'grantCopy');
+    this.#parts.processor.chargeAccount(this.#payer, 'copyByte', length);
   }
 
   #refuse(refusal: SetupRefusal): -1 {

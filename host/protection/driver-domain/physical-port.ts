@@ -4,12 +4,12 @@ import type { Domain } from '../../hypervisor/domain.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import { BufferBatch } from '../guest-port.js';
-import { UnmannedGate } from '../unmanned-gate.js';
+import { OpenSetupGate } from '../open-setup-gate.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
 /** Nobody waits for this slot's completion. */
-const NOBODY = -1;
+const NONE = -1;
 
 /** Told what has become of sent frames. */
 export interface SentListener {
@@ -41,7 +41,7 @@ export class PhysicalPort {
   constructor(parts: HostParts, domain: Domain, mac: number, slots: number, staged: boolean) {
     this.#parts = parts;
     this.slots = slots;
-    const gate = new UnmannedGate(domain);
+    const gate = new OpenSetupGate(domain);
     this.port = new ContextPort({
       parts,
       domain,
@@ -66,7 +66,7 @@ export class PhysicalPort {
     this.#receivePages = domain.allocate(slots);
     this.#batch = new BufferBatch(slots);
     this.#mapped = new Int32Array(slots).fill(NO_FRAME);
-    this.#front = new Int32Array(slots).fill(NOBODY);
+    this.#front = new Int32Array(slots).fill(NONE);
     this.#request = new Uint32Array(slots);
     this.#requests = new Uint32Array(slots);
     this.#refill();
@@ -102,7 +102,7 @@ export class PhysicalPort {
     for (let piece = 0; piece < frame.count; piece += 1) {
       const last = piece + 1 === frame.count;
       this.#batch.add(frame.addresses[piece] ?? 0, frame.lengths[piece] ?? 0, last ? FLAG_END_OF_PACKET : 0);
-      this.#front[(first + piece) & mask] = NOBODY;
+      this.#front[(first + piece) & mask] = NONE;
       this.#mapped[(first + piece) & mask] = frame.mapped[piece] ?? NO_FRAME;
       if (frame.mapped[piece] !== NO_FRAME) this.#mappedInFlight += 1;
     }
@@ -137,9 +137,9 @@ export class PhysicalPort {
         this.#mappedInFlight -= 1;
         listener.done(mapped);
       }
-      const front = this.#front[slot] ?? NOBODY;
-      if (front === NOBODY) continue;
-      this.#front[slot] = NOBODY;
+      const front = this.#front[slot] ?? NONE;
+      if (front === NONE) continue;
+      this.#front[slot] = NONE;
       frames += 1;
       listener.sent(front, this.#request[slot] ?? 0, this.#requests[slot] ?? 0);
     }

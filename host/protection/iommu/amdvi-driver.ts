@@ -9,9 +9,8 @@ import { AmdviUnit } from '../../iommu/amdvi/unit.js';
 import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
-import { TranslationTiming } from '../../iommu/timing/translation-timing.js';
+import { TranslationCache } from '../../iommu/translation/translation-cache.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
-import { FaultShelf } from './fault-shelf.js';
 import type {
   IommuCounters,
   IommuDriver,
@@ -22,6 +21,7 @@ import type {
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
 import { TablePages } from './table-pages.js';
+import { UnitFaultLog } from './unit-fault-log.js';
 import { UnitQueue } from './unit-queue.js';
 
 /** Register offsets of AMD-Vi, as a driver knows them. */
@@ -49,7 +49,7 @@ const ON = CONTROL.IOMMU_EN | CONTROL.EVENT_INT_EN | CONTROL.COM_WAIT_INT_EN | C
 export class AmdviDriver implements IommuDriver {
   readonly vendor = 'amdvi' as const;
   readonly unit: AmdviUnit;
-  readonly timing: TranslationTiming;
+  readonly timing: TranslationCache;
   readonly gate: IommuGate;
   readonly tablePages: TablePages;
   readonly cachingMode = false;
@@ -58,24 +58,24 @@ export class AmdviDriver implements IommuDriver {
   readonly #queue: UnitQueue<AmdviCommand>;
   readonly #commandBase: number;
   readonly #eventBase: number;
-  readonly #shelf: FaultShelf;
+  readonly #faultLog: UnitFaultLog;
   #invalidations = 0;
 
   constructor(parts: HostParts, options: IommuDriverOptions) {
     this.#parts = parts;
     const { hypervisor, memory, kernel } = parts;
     this.tablePages = new TablePages(hypervisor);
-    this.#shelf = new FaultShelf(parts, () => this.#readEvents());
+    this.#faultLog = new UnitFaultLog(parts, () => this.#readEvents());
     let unit: AmdviUnit | undefined;
     const walker: TableWalker = { walk: (id, iova, write, out) => unit?.walk(id, iova, write, out) };
-    this.timing = new TranslationTiming(walker, options.seed, options.timing);
+    this.timing = new TranslationCache(walker, options.seed, options.timing);
     unit = new AmdviUnit({
       kernel,
       memory,
       reachable: (address) => memory.contains(address, PAGE_BYTES),
       sink: this.timing,
       interrupts: {
-        raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#shelf.onInterrupt()),
+        raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
       },
       timing: options.queueTiming,
     });
@@ -117,7 +117,7 @@ export class AmdviDriver implements IommuDriver {
   }
 
   get faults(): readonly IommuFault[] {
-    return this.#shelf.faults;
+    return this.#faultLog.faults;
   }
 
   get checked(): number {
@@ -200,7 +200,7 @@ export class AmdviDriver implements IommuDriver {
       faultsRecorded: logged,
       faultsCompressed: 0,
       faultsDropped: lost,
-      faultsRead: this.#shelf.read,
+      faultsRead: this.#faultLog.read,
       tablePages: this.tablePages.used,
     };
   }
@@ -253,7 +253,7 @@ export class AmdviDriver implements IommuDriver {
         reason,
         text: amdviEventText(reason, flags),
       };
-      this.#shelf.add(fault, 0);
+      this.#faultLog.add(fault, 0);
     }
     registers.write64(EVENT_HEAD, BigInt(head));
     if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) === 0) return;

@@ -41,7 +41,7 @@ export class GuestSpace {
     this.driver = driver;
     this.domain = domain;
     this.address = address;
-    this.#payer = parts.hypervisor.party;
+    this.#payer = parts.hypervisor.account;
   }
 
   /** References that the space holds on pages. */
@@ -60,7 +60,7 @@ export class GuestSpace {
     if (malformed !== undefined) return malformed;
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
     for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
-      this.parts.processor.chargeParty(this.#payer, 'validatePage');
+      this.parts.processor.chargeAccount(this.#payer, 'validatePage');
       const refusal = this.parts.pages.refusalFor(this.domain.id, page);
       if (refusal !== undefined) return refusal;
     }
@@ -98,7 +98,7 @@ export class GuestSpace {
   unpin(firstPage: number, pages: number): void {
     for (let page = firstPage; page < firstPage + pages; page += 1) this.parts.pages.unpin(page);
     this.#pinned -= pages;
-    this.parts.processor.chargeParty(this.#payer, 'unpinPage', pages);
+    this.parts.processor.chargeAccount(this.#payer, 'unpinPage', pages);
   }
 
   /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `page`. */
@@ -171,14 +171,14 @@ export class GuestSpace {
     for (let page = 0; page < pages; page += 1) this.parts.pages.pin(pageNumber + page);
     this.#pinned += pages;
     this.counters.mapped += pages;
-    this.parts.processor.chargeParty(this.#payer, 'mapPage');
-    this.parts.processor.chargeParty(this.#payer, 'pinPage', pages);
+    this.parts.processor.chargeAccount(this.#payer, 'mapPage');
+    this.parts.processor.chargeAccount(this.#payer, 'pinPage', pages);
   }
 
   /** @param entries table entries that were cleared */
   #countUnmapped(pages: number, entries: number): void {
     this.counters.unmapped += pages;
-    this.parts.processor.chargeParty(this.#payer, 'unmapPage', entries);
+    this.parts.processor.chargeAccount(this.#payer, 'unmapPage', entries);
   }
 
   #byUnit(

@@ -1,7 +1,7 @@
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
-import type { TimingParameters } from '../../iommu/timing/parameters.js';
+import type { TimingParameters } from '../../iommu/translation/parameters.js';
 
 /** Whose unit it is. */
 export const IOMMU_VENDORS = ['vtd', 'amdvi'] as const;

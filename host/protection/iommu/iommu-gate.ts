@@ -1,6 +1,6 @@
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import type { WalkResult } from '../../iommu/table-walker.js';
-import { STOPPED, type TranslationTiming } from '../../iommu/timing/translation-timing.js';
+import { STOPPED, type TranslationCache } from '../../iommu/translation/translation-cache.js';
 
 /** Told of every access that was stopped, to log it as the vendor's unit does. */
 export type FaultSink = (requesterId: number, address: number, write: boolean, walk: WalkResult) => void;
@@ -11,7 +11,7 @@ export interface ClosedRegions {
 }
 
 export interface IommuGateParts {
-  readonly timing: TranslationTiming;
+  readonly timing: TranslationCache;
   readonly onFault: FaultSink;
   readonly managementRequester: number;
   readonly sharedRequester: number | undefined;
@@ -25,7 +25,7 @@ export interface IommuGateParts {
  */
 export class IommuGate implements AccessGate {
   readonly #parts: IommuGateParts;
-  readonly #timing: TranslationTiming;
+  readonly #timing: TranslationCache;
   #checked = 0;
   #denied = 0;
 

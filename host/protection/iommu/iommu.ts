@@ -4,7 +4,7 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import { WRITE } from '../../iommu/radix-table.js';
-import type { TimingParameters } from '../../iommu/timing/parameters.js';
+import type { TimingParameters } from '../../iommu/translation/parameters.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';

@@ -52,7 +52,7 @@ export class UnitQueue<Command extends object> {
   /** Hands a command over, which may be used again; `takesNs` is what the unit will need for it. Charges the hypervisor. */
   submit(command: Command, takesNs: number): void {
     const { kernel, processor, hypervisor } = this.#parts;
-    processor.chargeParty(hypervisor.party, 'queueInvalidation');
+    processor.chargeAccount(hypervisor.account, 'queueInvalidation');
     const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
     this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
     if (this.#backlog.length === 0 && this.#write(command)) {
@@ -74,7 +74,7 @@ export class UnitQueue<Command extends object> {
   spin(): void {
     const { processor, kernel, hypervisor } = this.#parts;
     const hereNs = kernel.nowNs + processor.elapsedNs;
-    if (this.#idleAtNs > hereNs) processor.spin(hypervisor.party, this.#idleAtNs - hereNs);
+    if (this.#idleAtNs > hereNs) processor.spin(hypervisor.account, this.#idleAtNs - hereNs);
   }
 
   /** The unit has interrupted: reports every wait that the status word has reached. */

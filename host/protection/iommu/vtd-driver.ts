@@ -4,7 +4,7 @@ import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import { queueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
-import { TranslationTiming } from '../../iommu/timing/translation-timing.js';
+import { TranslationCache } from '../../iommu/translation/translation-cache.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
 import {
@@ -16,7 +16,6 @@ import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
 import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
-import { FaultShelf } from './fault-shelf.js';
 import type {
   IommuCounters,
   IommuDriver,
@@ -27,6 +26,7 @@ import type {
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
 import { TablePages } from './table-pages.js';
+import { UnitFaultLog } from './unit-fault-log.js';
 import { UnitQueue } from './unit-queue.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
@@ -54,7 +54,7 @@ const LEVELS = 4;
 export class VtdDriver implements IommuDriver {
   readonly vendor = 'vtd' as const;
   readonly unit: RemappingUnit;
-  readonly timing: TranslationTiming;
+  readonly timing: TranslationCache;
   readonly gate: IommuGate;
   readonly tablePages: TablePages;
   readonly cachingMode: boolean;
@@ -62,7 +62,7 @@ export class VtdDriver implements IommuDriver {
   readonly #contexts: ContextTables;
   readonly #queue: UnitQueue<InvalidationDescriptor>;
   readonly #queueBase: number;
-  readonly #shelf: FaultShelf;
+  readonly #faultLog: UnitFaultLog;
   /** Written to the queue and used again. */
   readonly #rangeCommand = {
     type: 'iotlb' as const,
@@ -79,17 +79,17 @@ export class VtdDriver implements IommuDriver {
     const { hypervisor, memory, kernel } = parts;
     this.cachingMode = options.cachingMode;
     this.tablePages = new TablePages(hypervisor);
-    this.#shelf = new FaultShelf(parts, () => this.#readFaults());
+    this.#faultLog = new UnitFaultLog(parts, () => this.#readFaults());
     let unit: RemappingUnit | undefined;
     const walker: TableWalker = { walk: (id, iova, write, out) => unit?.walk(id, iova, write, out) };
-    this.timing = new TranslationTiming(walker, options.seed, options.timing);
+    this.timing = new TranslationCache(walker, options.seed, options.timing);
     unit = new RemappingUnit({
       kernel,
       memory,
       reachable: (address) => memory.contains(address, PAGE_BYTES),
       sink: this.timing,
       interrupts: {
-        raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#shelf.onInterrupt()),
+        raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
       },
       capabilities: { cachingMode: options.cachingMode },
       timing: options.queueTiming,
@@ -129,7 +129,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   get faults(): readonly IommuFault[] {
-    return this.#shelf.faults;
+    return this.#faultLog.faults;
   }
 
   get checked(): number {
@@ -215,7 +215,7 @@ export class VtdDriver implements IommuDriver {
       faultsRecorded: recorded,
       faultsCompressed: compressed,
       faultsDropped: dropped,
-      faultsRead: this.#shelf.read,
+      faultsRead: this.#faultLog.read,
       tablePages: this.tablePages.used,
     };
   }
@@ -263,7 +263,7 @@ export class VtdDriver implements IommuDriver {
         reason,
         text: vtdFaultText(reason),
       };
-      this.#shelf.add(fault, 4);
+      this.#faultLog.add(fault, 4);
       registers.write32(at + 12, FAULT_VALID);
     }
     registers.write32(FSTS_OFFSET, FSTS.PFO);

@@ -5,8 +5,8 @@ import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
 import type { DomainId } from '../../memory/page-ownership.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
+import { OpenPorts } from '../open-ports.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
-import { UnmannedPorts } from '../unmanned-ports.js';
 import { DPR, DPR_OFFSET, NoDmaChipset, PMEN, PMR, PMR_ALIGNMENT } from './chipset.js';
 
 const MEGABYTE = 2 ** 20;
@@ -38,7 +38,7 @@ export class NoDma implements Protection {
   readonly #dprBytes: number;
   readonly #memory: { source: { readU32(address: number): number } | undefined } = { source: undefined };
   #parts: HostParts | undefined;
-  #ports: UnmannedPorts | undefined;
+  #ports: OpenPorts | undefined;
   #measured: MeasuredMemory | undefined;
   #bitsChanged = 0;
 
@@ -61,7 +61,7 @@ export class NoDma implements Protection {
   install(host: HostParts): void {
     this.#parts = host;
     this.#memory.source = host.memory;
-    this.#ports = new UnmannedPorts(host);
+    this.#ports = new OpenPorts(host);
     const measured = this.#reserve(host);
     this.#measured = measured;
     this.gate.writePmr(PMR.LOW_BASE, measured.pmr.base);
@@ -151,7 +151,7 @@ export class NoDma implements Protection {
     const word = parts.memory.readU32(address);
     parts.memory.writeU32(address, forbidden ? word | bit : word & ~bit);
     this.#bitsChanged += 1;
-    parts.processor.chargeParty(parts.hypervisor.party, 'tableWord');
+    parts.processor.chargeAccount(parts.hypervisor.account, 'tableWord');
   }
 }
 

@@ -2,8 +2,8 @@ import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
+import { OpenPorts } from '../open-ports.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
-import { UnmannedPorts } from '../unmanned-ports.js';
 
 /**
  * Plain DMA, the PC's older design: guests program their context with physical addresses, and the northbridge
@@ -13,11 +13,11 @@ export class PlainDma implements Protection {
   readonly name = 'none';
   readonly gate = new OpenGate();
   #parts: HostParts | undefined;
-  #ports: UnmannedPorts | undefined;
+  #ports: OpenPorts | undefined;
 
   install(host: HostParts): void {
     this.#parts = host;
-    this.#ports = new UnmannedPorts(host);
+    this.#ports = new OpenPorts(host);
     host.hypervisor.attachVectorRing((physical) => physical);
   }
 

@@ -2,7 +2,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
 import type { QueueTiming } from '../../../host/iommu/queue-timing.js';
-import type { TimingParameters } from '../../../host/iommu/timing/parameters.js';
+import type { TimingParameters } from '../../../host/iommu/translation/parameters.js';
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';

@@ -1,6 +1,6 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
-import { TranslationTiming } from '../../../host/iommu/timing/translation-timing.js';
+import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { SerialLine } from '../../../scheduler/serial-line.js';
@@ -65,7 +65,7 @@ export class RandomDma {
   readonly #kernel = new EventKernel(256);
   readonly #engine: SerialLine;
   readonly #link: PcieLink;
-  readonly #timing: TranslationTiming | undefined;
+  readonly #timing: TranslationCache | undefined;
   readonly #random: ReturnType<typeof xoroshiro128plus>;
   readonly #point: Point;
   readonly #places: number;
@@ -94,7 +94,7 @@ export class RandomDma {
     this.#memoryNs = this.#isRead ? memoryReadNs(machine, point) : 0;
     if (walker !== undefined) {
       this.#pagesToCache = Math.min(machine.iotlbEntries, Math.ceil(point.windowBytes / 4096));
-      this.#timing = new TranslationTiming(walker, seed + 1, {
+      this.#timing = new TranslationCache(walker, seed + 1, {
         iotlbEntries: machine.iotlbEntries,
         iotlbWays: machine.iotlbEntries,
         walkers: WALKERS,

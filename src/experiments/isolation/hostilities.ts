@@ -190,16 +190,16 @@ function foreignPage({ victim }: Turn): number {
 /** Does work on the neighbour's own CPU time, from now on and without end. */
 function storm({ machine, neighbour }: Turn, work: () => void): void {
   const { processor } = machine.host;
-  const { party } = neighbour.domain;
+  const { account } = neighbour.domain;
   const again = () => {
     for (let count = 0; count < AT_ONCE; count += 1) {
       // What the loop itself costs, so that time goes on where nothing else is charged.
       processor.charge('writeDescriptor');
       work();
     }
-    processor.post(party, again);
+    processor.post(account, again);
   };
-  processor.post(party, again);
+  processor.post(account, again);
 }
 
 /** Frames whose second part is foreign. The header it may name, so that it is not the header that stops them. */

@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { TIMING, type TimingParameters } from '../../../host/iommu/timing/parameters.js';
+import { TIMING, type TimingParameters } from '../../../host/iommu/translation/parameters.js';
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { NicParameters } from '../../../nic/parameters.js';

@@ -109,7 +109,7 @@ describe('a rogue card', () => {
       rogue.read(requester, own, 16);
       rogue.read(requester, foreign, 16);
       lab.run(100_000);
-      expect(rogue.loot.map((bytes) => bytes[0])).toEqual([1, 2].slice(0, taken));
+      expect(rogue.leaked.map((bytes) => bytes[0])).toEqual([1, 2].slice(0, taken));
     }
   });
 });

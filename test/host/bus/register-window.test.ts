@@ -29,7 +29,7 @@ describe('the register window', () => {
     const { domain, port } = machine.guest(1);
     const { window, nic, processor } = machine.host;
     machine.run();
-    processor.post(domain.party, () => {
+    processor.post(domain.account, () => {
       processor.charge('transmitPacket');
       window.write(domain.id, port.context, SHARED, 7);
     });

@@ -15,7 +15,7 @@ function processor(cores: number, costs: Partial<Record<CostName, number>> = {})
 describe('the processor', () => {
   it('runs work in one instant and keeps the core busy for what it charged', () => {
     const { kernel, cpu } = processor(1, { transmitPacket: 100, doorbell: 30 });
-    const guest = cpu.addParty('guest', 0);
+    const guest = cpu.addAccount('guest', 0);
     const log: string[] = [];
     for (const name of ['first', 'second']) {
       cpu.post(guest, () => {
@@ -36,7 +36,7 @@ describe('the processor', () => {
 
   it('counts a core as idle for wall time less busy time, also in the middle of work', () => {
     const { kernel, cpu } = processor(2, { transmitPacket: 100 });
-    const guest = cpu.addParty('guest', 1);
+    const guest = cpu.addAccount('guest', 1);
     cpu.post(guest, () => cpu.charge('transmitPacket'));
     kernel.run(40);
     expect(cpu.busyNsOf(1)).toBe(40);
@@ -48,9 +48,9 @@ describe('the processor', () => {
 
   it('lets parties of a core take turns, one unit of work each, and puts the hypervisor first', () => {
     const { kernel, cpu } = processor(1, { transmitPacket: 10 });
-    const hypervisor = cpu.addParty('hypervisor', 0, true);
-    const left = cpu.addParty('left', 0);
-    const right = cpu.addParty('right', 0);
+    const hypervisor = cpu.addAccount('hypervisor', 0, true);
+    const left = cpu.addAccount('left', 0);
+    const right = cpu.addAccount('right', 0);
     const order: string[] = [];
     const work = (name: string) => () => {
       cpu.charge('transmitPacket');
@@ -67,12 +67,12 @@ describe('the processor', () => {
 
   it('charges the hypervisor for a change of domain, and for no other change', () => {
     const { kernel, cpu } = processor(2, { transmitPacket: 10, contextSwitch: 1000 });
-    const hypervisor = cpu.addParty('hypervisor', 0, true);
-    const left = cpu.addParty('left', 0);
-    const right = cpu.addParty('right', 0);
-    const alone = cpu.addParty('alone', 1);
+    const hypervisor = cpu.addAccount('hypervisor', 0, true);
+    const left = cpu.addAccount('left', 0);
+    const right = cpu.addAccount('right', 0);
+    const alone = cpu.addAccount('alone', 1);
     const work = () => cpu.charge('transmitPacket');
-    for (const party of [left, left, hypervisor, left, alone, alone, right, left]) cpu.post(party, work);
+    for (const account of [left, left, hypervisor, left, alone, alone, right, left]) cpu.post(account, work);
     kernel.run(1e6);
     // left runs twice, then right, left, left: two changes.
     expect(cpu.cyclesOf(hypervisor)).toBe(10 + 2 * 1000);
@@ -83,13 +83,13 @@ describe('the processor', () => {
   it('makes everything late when a core is full: throughput falls to what the cycles allow', () => {
     const perSecond = (guests: number) => {
       const { kernel, cpu } = processor(1, { transmitPacket: 4_000, contextSwitch: 1_000 });
-      cpu.addParty('hypervisor', 0, true);
+      cpu.addAccount('hypervisor', 0, true);
       let done = 0;
       for (let guest = 0; guest < guests; guest += 1) {
-        const party = cpu.addParty(`guest ${guest}`, 0);
+        const account = cpu.addAccount(`guest ${guest}`, 0);
         // Each wants 100,000 packets a second: 0.4 of the core.
         const source = kernel.register('test', () => {
-          cpu.post(party, () => {
+          cpu.post(account, () => {
             cpu.charge('transmitPacket');
             done += 1;
           });
@@ -111,7 +111,7 @@ describe('the processor', () => {
   it('carries fractions of a nanosecond on, so that a million short works take what they should', () => {
     const kernel = new EventKernel();
     const cpu = new Processor(kernel, { cores: 1, hertz: 2.4e9, costs: costTable({ doorbell: 1 }) });
-    const guest = cpu.addParty('guest', 0);
+    const guest = cpu.addAccount('guest', 0);
     let left = 240_000;
     const work = () => {
       cpu.charge('doorbell');
@@ -126,8 +126,8 @@ describe('the processor', () => {
 
   it('never runs a halted party again, and lets the others go on', () => {
     const { kernel, cpu } = processor(1, { transmitPacket: 10 });
-    const bad = cpu.addParty('bad', 0);
-    const good = cpu.addParty('good', 0);
+    const bad = cpu.addAccount('bad', 0);
+    const good = cpu.addAccount('good', 0);
     const ran: string[] = [];
     cpu.post(bad, () => {
       ran.push('bad');
@@ -148,30 +148,31 @@ describe('the processor', () => {
   it('loses no work and no time, whoever posts what', () => {
     const post = fc.record({
       atNs: fc.nat(2_000),
-      party: fc.nat(4),
+      account: fc.nat(4),
       cycles: fc.nat(300),
       again: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.array(post, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), (posts, cores) => {
         const { kernel, cpu } = processor(cores, { doorbell: 1 });
-        for (let party = 0; party < 5; party += 1) cpu.addParty(`party ${party}`, party, party === 0);
+        for (let account = 0; account < 5; account += 1)
+          cpu.addAccount(`party ${account}`, account, account === 0);
         let ran = 0;
         const start = kernel.register('test', (index) => {
-          const { party = 0, cycles = 0, again = false } = posts[index] ?? {};
-          cpu.post(party, () => {
+          const { account = 0, cycles = 0, again = false } = posts[index] ?? {};
+          cpu.post(account, () => {
             cpu.charge('doorbell', cycles);
             ran += 1;
-            if (again) cpu.post(party, () => cpu.charge('doorbell', cycles));
+            if (again) cpu.post(account, () => cpu.charge('doorbell', cycles));
           });
         });
         for (const [index, { atNs }] of posts.entries()) kernel.scheduleAt(atNs, start, index);
         while (kernel.step()) cpu.checkInvariants();
         expect(ran).toBe(posts.length);
         let chargedNs = 0;
-        for (let party = 0; party < 5; party += 1) {
-          chargedNs += cpu.nsOf(party);
-          expect(cpu.backlogOf(party)).toBe(0);
+        for (let account = 0; account < 5; account += 1) {
+          chargedNs += cpu.nsOf(account);
+          expect(cpu.backlogOf(account)).toBe(0);
         }
         let busyNs = 0;
         for (let core = 0; core < cores; core += 1) busyNs += cpu.busyNsOf(core);

@@ -8,13 +8,13 @@ const COSTS = { doorbell: 100, registerRead: 1000 };
 function card() {
   const machine = new Machine(new PlainDma(), { nic: { contexts: 4 }, host: { costs: COSTS } });
   const { host } = machine;
-  const control = new CardControl(host.window, host.processor, host.hypervisor.party);
+  const control = new CardControl(host.window, host.processor, host.hypervisor.account);
   const { context } = machine.guest(1).port;
   machine.run();
   const cyclesOf = (action: () => void) => {
-    const before = host.processor.cyclesOf(host.hypervisor.party);
+    const before = host.processor.cyclesOf(host.hypervisor.account);
     action();
-    return host.processor.cyclesOf(host.hypervisor.party) - before;
+    return host.processor.cyclesOf(host.hypervisor.account) - before;
   };
   return { host, control, context, cyclesOf };
 }

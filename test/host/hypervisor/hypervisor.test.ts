@@ -29,7 +29,7 @@ describe('interrupts', () => {
     }
     machine.run();
     // The hypervisor is busy for a millisecond; vectors pile up in its ring meanwhile.
-    processor.post(hypervisor.party, () => processor.charge('interrupt', 1000));
+    processor.post(hypervisor.account, () => processor.charge('interrupt', 1000));
     machine.run(1000);
     for (let turn = 0; turn < 8; turn += 1) {
       for (let number = 1; number <= 5; number += 1) {
@@ -71,11 +71,11 @@ describe('interrupts', () => {
     machine.run();
     const { processor, hypervisor } = machine.host;
     const { costs } = processor;
-    const before = processor.cyclesOf(hypervisor.party);
+    const before = processor.cyclesOf(hypervisor.account);
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run();
     // 33 bits: two words. Then the consumer index is written back to the card.
-    const spent = processor.cyclesOf(hypervisor.party) - before;
+    const spent = processor.cyclesOf(hypervisor.account) - before;
     expect(spent).toBe(costs.interrupt + 2 * costs.vectorWord + costs.virtualInterrupt + costs.doorbell);
   });
 });
@@ -186,7 +186,7 @@ describe('the fault policy', () => {
     expect(machine.host.nic.contexts[0]?.state).toBe('free');
     expect(machine.host.nic.contexts[second.context]?.state).toBe('free');
     let ran = false;
-    machine.host.processor.post(bad.domain.party, () => {
+    machine.host.processor.post(bad.domain.account, () => {
       ran = true;
     });
     machine.run();
@@ -214,7 +214,7 @@ describe('the fault policy', () => {
     const bad = machine.guest(1);
     const { hypervisor, processor, nic } = machine.host;
     machine.run();
-    processor.post(hypervisor.party, () => processor.charge('interrupt', 10_000));
+    processor.post(hypervisor.account, () => processor.charge('interrupt', 10_000));
     machine.run(1_000);
     bad.post({ address: machine.host.memory.bytes, length: 100 });
     machine.run(100_000);

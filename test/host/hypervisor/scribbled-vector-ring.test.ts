@@ -14,12 +14,12 @@ describe('a vector ring that somebody has written to who should not', () => {
       machine.run();
       const ring = host.window.readNow(host.window.managementPage, MANAGEMENT.VECTOR_RING_LOW);
       host.memory.writeU32(ring, producer);
-      const before = host.processor.cyclesOf(host.hypervisor.party);
+      const before = host.processor.cyclesOf(host.hypervisor.account);
       host.bus.raise();
       machine.run();
       const { interrupt, vectorWord, doorbell } = host.processor.costs;
       const words = host.window.readNow(host.window.managementPage, MANAGEMENT.VECTOR_BYTES) / 4;
-      const spent = host.processor.cyclesOf(host.hypervisor.party) - before;
+      const spent = host.processor.cyclesOf(host.hypervisor.account) - before;
       expect(spent).toBe(interrupt + SLOTS * words * vectorWord + doorbell);
     });
   }

@@ -6,7 +6,7 @@ const MARKS = { victim: 0xa7, hypervisor: 0x5c } as const;
 export type Robbed = keyof typeof MARKS;
 
 /** A thief, a victim, and what must not be stolen. */
-export interface Scene {
+export interface AttackScenario {
   readonly machine: Machine;
   thief: TestGuest;
   readonly victim: TestGuest;
@@ -23,7 +23,7 @@ export interface Scene {
   stolen(): { readonly leaked: readonly Robbed[]; readonly changed: readonly Robbed[] };
 }
 
-export function scene(protection: Protection): Scene {
+export function scene(protection: Protection): AttackScenario {
   const machine = new Machine(protection);
   const [thief, victim] = [machine.guest(1), machine.guest(2)];
   const marked = (whose: Robbed) => new Uint8Array(PAGE).fill(MARKS[whose]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Claims } from '../../../host/protection/approaches.js';
 import type { Protection } from '../../../host/protection/protection.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
-import { type Scene, scene } from './scene.js';
+import { type AttackScenario, scene } from './scene.js';
 
 /** Long enough for whatever an approach does later (release, flush, answer) to be done. */
 const SETTLE_NS = 60_000_000;
@@ -237,7 +237,7 @@ const move: fc.Arbitrary<Move> = fc.record({
   length: fc.integer({ min: 1, max: 9000 }),
 });
 
-function play(at: Scene, { kind, pick, offset, length }: Move): void {
+function play(at: AttackScenario, { kind, pick, offset, length }: Move): void {
   const { machine } = at;
   const target = at.targets[pick % at.targets.length] ?? 0;
   switch (kind) {

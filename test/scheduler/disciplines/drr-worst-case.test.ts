@@ -109,7 +109,7 @@ describe('deficit round robin at its worst', () => {
         const [taggedLargest = 0, ...otherLargest] = largest;
         for (const [index, bytes] of othersBytes.entries()) {
           const weight = otherWeights[index] ?? 1;
-          const bound = drr.gapBoundBytes(
+          const bound = drr.relativeFairnessBoundBytes(
             { weight: taggedWeight, maxFrameBytes: taggedLargest },
             { weight, maxFrameBytes: otherLargest[index] ?? 0 },
           );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BoundParty, Discipline, Share } from '../../../scheduler/discipline.js';
+import type { BoundMember, Discipline, Share } from '../../../scheduler/discipline.js';
 import {
   DeficitRoundRobin,
   EarliestDeadlineFirst,
@@ -11,7 +11,12 @@ import {
   TwoLevel,
   WeightedRoundRobin,
 } from '../../../scheduler/disciplines/index.js';
-import { type Breaker, fullShares, GapLaw, type VirtualLink } from '../../../scheduler/laws/index.js';
+import {
+  type Breaker,
+  fullShares,
+  RelativeFairnessLaw,
+  type VirtualLink,
+} from '../../../scheduler/laws/index.js';
 import { FrameDelays } from './frame-delays.js';
 import { type Guarantee, type RandomLinkOptions, watchRandomLinks } from './random-link.js';
 
@@ -107,7 +112,7 @@ describe('rounds that count frames', () => {
       make,
       (shares) => {
         // Frames stand for bytes: every frame is told to the law as one byte.
-        const law = new GapLaw(() => 1, fail);
+        const law = new RelativeFairnessLaw(() => 1, fail);
         return {
           get checks() {
             return law.checks;
@@ -271,8 +276,10 @@ describe('minimum guarantee', () => {
 describe('two levels', () => {
   it('keep the outer bound between tenants and the inner bound within one', () => {
     const tenantWeights = [1, 3, 2];
-    const outerBound = (i: BoundParty, j: BoundParty) => new DeficitRoundRobin().gapBoundBytes(i, j);
-    const innerBound = (i: BoundParty, j: BoundParty) => new StartTimeFairQueueing().gapBoundBytes(i, j);
+    const outerBound = (i: BoundMember, j: BoundMember) =>
+      new DeficitRoundRobin().relativeFairnessBoundBytes(i, j);
+    const innerBound = (i: BoundMember, j: BoundMember) =>
+      new StartTimeFairQueueing().relativeFairnessBoundBytes(i, j);
     const checks = watchRandomLinks(
       () =>
         new TwoLevel({
@@ -316,21 +323,21 @@ describe('two levels', () => {
 /** The gap law twice: over tenants, each the sum of its contexts, and over the contexts of each tenant. */
 class TenantLaws implements Guarantee {
   readonly #shares: readonly Share[];
-  readonly #outer: GapLaw;
-  readonly #inner: GapLaw[];
+  readonly #outer: RelativeFairnessLaw;
+  readonly #inner: RelativeFairnessLaw[];
   readonly #link: () => VirtualLink;
 
   constructor(
     shares: readonly Share[],
     tenantWeights: readonly number[],
-    outerBound: (i: BoundParty, j: BoundParty) => number,
-    innerBound: (i: BoundParty, j: BoundParty) => number,
+    outerBound: (i: BoundMember, j: BoundMember) => number,
+    innerBound: (i: BoundMember, j: BoundMember) => number,
     link: () => VirtualLink,
   ) {
     this.#shares = shares;
     this.#link = link;
-    this.#outer = new GapLaw(outerBound, fail);
-    this.#inner = tenantWeights.map(() => new GapLaw(innerBound, fail));
+    this.#outer = new RelativeFairnessLaw(outerBound, fail);
+    this.#inner = tenantWeights.map(() => new RelativeFairnessLaw(innerBound, fail));
     for (const [tenant, weight] of tenantWeights.entries()) this.#outer.joined(tenant, { weight });
   }
 

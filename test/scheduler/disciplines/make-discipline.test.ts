@@ -34,9 +34,9 @@ describe('disciplines by name', () => {
   });
 
   it('promise a finite gap exactly where the list says that shares follow weights', () => {
-    const party = { weight: 3, maxFrameBytes: 1514 };
+    const account = { weight: 3, maxFrameBytes: 1514 };
     for (const { name, weighted } of DISCIPLINES) {
-      const bound = makeDiscipline(name, { linkBps: 1e9 }).gapBoundBytes(party, party);
+      const bound = makeDiscipline(name, { linkBps: 1e9 }).relativeFairnessBoundBytes(account, account);
       expect([name, Number.isFinite(bound)]).toEqual([name, weighted]);
     }
   });

@@ -61,7 +61,7 @@ describe("Linux's sch_drr", () => {
     for (const [i, left] of measured.entries()) {
       for (const [j, right] of measured.entries()) {
         if (i >= j) continue;
-        const bound = drr.gapBoundBytes(
+        const bound = drr.relativeFairnessBoundBytes(
           { weight: i + 1, maxFrameBytes: frameBytes },
           { weight: j + 1, maxFrameBytes: frameBytes },
         );
@@ -97,7 +97,7 @@ describe('near-equal weights are told apart in the long run', () => {
     discipline.join(0, { weight: 1000 });
     discipline.join(1, { weight: 1001 });
     const [left = 0, right = 0] = playGreedy(discipline, [1514, 1513], 40_000_000);
-    const bound = discipline.gapBoundBytes(
+    const bound = discipline.relativeFairnessBoundBytes(
       { weight: 1000, maxFrameBytes: 1514 },
       { weight: 1001, maxFrameBytes: 1513 },
     );
@@ -129,6 +129,6 @@ describe('4,096 contexts', () => {
     }
     const largest = { weight: 1, maxFrameBytes: 1514 };
     expect(least).toBeGreaterThan(0);
-    expect(most - least).toBeLessThanOrEqual(discipline.gapBoundBytes(largest, largest));
+    expect(most - least).toBeLessThanOrEqual(discipline.relativeFairnessBoundBytes(largest, largest));
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NOBODY } from '../../../scheduler/discipline.js';
+import { NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 import { FifoDrain } from '../../../scheduler/disciplines/fifo-drain.js';
 import { PacketRoundRobin } from '../../../scheduler/disciplines/packet-round-robin.js';
@@ -74,7 +74,7 @@ describe('deficit round robin', () => {
     drr.join(1, { weight: 3 });
     const [light = 0, heavy = 0] = playGreedy(drr, [9018, 60], 40_000_000);
     expect(Math.abs(heavy / 3 - light)).toBeLessThanOrEqual(
-      drr.gapBoundBytes({ weight: 1, maxFrameBytes: 9018 }, { weight: 3, maxFrameBytes: 60 }),
+      drr.relativeFairnessBoundBytes({ weight: 1, maxFrameBytes: 9018 }, { weight: 3, maxFrameBytes: 60 }),
     );
   });
 
@@ -105,7 +105,7 @@ describe('deficit round robin', () => {
 
   it('is not moved by being asked', () => {
     const drr = new DeficitRoundRobin();
-    expect(drr.select()).toBe(NOBODY);
+    expect(drr.select()).toBe(NONE);
     drr.join(5, { weight: 1 });
     drr.activate(5, 60);
     expect([drr.select(), drr.select(), drr.select()]).toEqual([5, 5, 5]);

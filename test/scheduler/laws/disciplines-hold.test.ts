@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BoundParty } from '../../../scheduler/discipline.js';
+import type { BoundMember } from '../../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { type CheckOptions, checkDiscipline, fullShares } from '../../../scheduler/laws/index.js';
 
@@ -11,7 +11,7 @@ const waiting: Record<string, CheckOptions['starvationBound']> = {
   wrr: (_waiting, others) => sum(others, (other) => other.weight * other.maxFrameBytes),
 };
 
-function sum(others: readonly BoundParty[], bytes: (other: BoundParty) => number): number {
+function sum(others: readonly BoundMember[], bytes: (other: BoundMember) => number): number {
   return others.reduce((total, other) => total + bytes(other), 0);
 }
 

@@ -9,10 +9,10 @@ import {
 import {
   Arrive,
   ComeAndGo,
-  GapLaw,
   JoinOrLeave,
   type LinkCommand,
   Pass,
+  RelativeFairnessLaw,
   Serve,
   ServeWhileArriving,
   VirtualLink,
@@ -21,8 +21,8 @@ import {
 /** Plays one script, made small by an earlier run of the laws, and serves what is left. Returns who was served. */
 function play(discipline: Discipline, weights: readonly number[], script: readonly LinkCommand[]): number[] {
   const order: number[] = [];
-  const law: GapLaw = new GapLaw(
-    (i, j) => discipline.gapBoundBytes(i, j),
+  const law: RelativeFairnessLaw = new RelativeFairnessLaw(
+    (i, j) => discipline.relativeFairnessBoundBytes(i, j),
     (name, message) => link.broken(name, message),
   );
   const link: VirtualLink = new VirtualLink(discipline, {

@@ -1,4 +1,4 @@
-import { type BoundParty, type Discipline, NOBODY, type Share } from '../../../scheduler/discipline.js';
+import { type BoundMember, type Discipline, NONE, type Share } from '../../../scheduler/discipline.js';
 
 /** What is wrong with a round robin. Each has been shipped by somebody. */
 export type RoundFlaw =
@@ -45,7 +45,7 @@ export class MutantRoundRobin implements Discipline {
   select(): number {
     for (;;) {
       const context = this.#round[0];
-      if (context === undefined) return NOBODY;
+      if (context === undefined) return NONE;
       const deficit = this.#deficit.get(context) ?? 0;
       const granted =
         !this.#visitOpen || this.#flaw === 'asking grants a quantum' ? (this.#quantum.get(context) ?? 0) : 0;
@@ -69,7 +69,7 @@ export class MutantRoundRobin implements Discipline {
     this.#round = this.#round.filter((other) => other !== context);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return 1514 + (i.maxFrameBytes - 1) / i.weight + (j.maxFrameBytes - 1) / j.weight;
   }
 
@@ -136,9 +136,9 @@ export class MutantStartTime implements Discipline {
   }
 
   select(): number {
-    let best = NOBODY;
+    let best = NONE;
     for (const context of this.#waiting) {
-      if (best === NOBODY || this.#before(context, best)) best = context;
+      if (best === NONE || this.#before(context, best)) best = context;
     }
     return best;
   }
@@ -165,7 +165,7 @@ export class MutantStartTime implements Discipline {
     this.#finish.set(context, this.#start.get(context) ?? 0);
   }
 
-  gapBoundBytes(i: BoundParty, j: BoundParty): number {
+  relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + 1e-3;
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Discipline, NOBODY } from '../../../scheduler/discipline.js';
+import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
 import { checkDiscipline, LawBroken, VirtualLink } from '../../../scheduler/laws/index.js';
 
@@ -76,17 +76,17 @@ describe('a virtual link', () => {
   });
 
   const broken: [string, string, () => Discipline][] = [
-    ['work conservation', 'nobody is chosen', () => altered(() => ({ select: () => NOBODY }))],
+    ['work conservation', 'nobody is chosen', () => altered(() => ({ select: () => NONE }))],
     ['only who waits is chosen', 'context 1 has nothing', () => altered(() => ({ select: () => 1 }))],
     [
       'says when to ask again',
       'next time 0 ns',
-      () => altered(() => ({ select: () => NOBODY, nextEligibleNs: (nowNs) => nowNs })),
+      () => altered(() => ({ select: () => NONE, nextEligibleNs: (nowNs) => nowNs })),
     ],
     [
       'says when to ask again',
       '5 ns was promised',
-      () => altered(() => ({ select: () => NOBODY, nextEligibleNs: (nowNs) => nowNs + 5 })),
+      () => altered(() => ({ select: () => NONE, nextEligibleNs: (nowNs) => nowNs + 5 })),
     ],
   ];
   it.each(broken)('holds a discipline to "%s": %s', (law, message, make) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { COSTS } from '../../../host/cpu/costs.js';
-import { TIMING } from '../../../host/iommu/timing/parameters.js';
+import { TIMING } from '../../../host/iommu/translation/parameters.js';
 import { calibrationPage, parameterTables } from '../../../src/calibration/document.js';
 import { HEADLINES } from '../../../src/calibration/headlines.js';
 import { PARAMETERS } from '../../../src/calibration/parameters.js';

@@ -46,17 +46,17 @@ describe('what a fluid link gives', () => {
           { minLength: 1, maxLength: 12 },
         ),
         fc.integer({ min: 1, max: 60_000 }),
-        (parties, durationNs) => {
-          const events = parties.map(({ bytes }, context) => ({
+        (accounts, durationNs) => {
+          const events = accounts.map(({ bytes }, context) => ({
             atNs: 0,
             kind: 'arrive' as const,
             context,
             bytes,
           }));
-          const weights = parties.map(({ weight }) => weight);
+          const weights = accounts.map(({ weight }) => weight);
           const [got] = fluidDue(workload(weights, events, durationNs), 1);
           const expected = maxMinFair(
-            parties.map(({ bytes }) => bytes),
+            accounts.map(({ bytes }) => bytes),
             weights,
             durationNs,
           );

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { BoundParty, Discipline } from '../../../scheduler/discipline.js';
+import type { BoundMember, Discipline } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, FifoDrain } from '../../../scheduler/disciplines/index.js';
 import { FairnessMeter, jainIndex, MEASURED_CONTEXTS } from '../../../src/machine/fairness-meter.js';
 
@@ -35,7 +35,7 @@ class Puppet implements Discipline {
     this.calls.push(`withdraw ${context} ${nowNs}`);
   }
 
-  gapBoundBytes(_i: BoundParty, _j: BoundParty): number {
+  relativeFairnessBoundBytes(_i: BoundMember, _j: BoundMember): number {
     return this.bound;
   }
 

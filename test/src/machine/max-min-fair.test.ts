@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { maxMinFair } from '../../../src/machine/max-min-fair.js';
 
-const parties = fc.array(
+const accounts = fc.array(
   fc.record({
     demand: fc.oneof(fc.integer({ min: 0, max: 1000 }), fc.constant(Number.POSITIVE_INFINITY)),
     weight: fc.integer({ min: 1, max: 9 }),
@@ -20,7 +20,7 @@ const divide = (list: readonly { demand: number; weight: number }[], total: numb
 describe('weighted max-min fair shares', () => {
   test('keep to the definition: nobody can have more without taking it from one who has no more a unit of weight', () => {
     fc.assert(
-      fc.property(parties, capacity, (list, total) => {
+      fc.property(accounts, capacity, (list, total) => {
         const shares = divide(list, total);
         const used = shares.reduce((sum, share) => sum + share, 0);
         const wanted = list.reduce((sum, { demand }) => sum + demand, 0);
@@ -42,7 +42,7 @@ describe('weighted max-min fair shares', () => {
 
   test('are what pouring water drop by drop gives', () => {
     fc.assert(
-      fc.property(parties, fc.integer({ min: 0, max: 600 }), (list, total) => {
+      fc.property(accounts, fc.integer({ min: 0, max: 600 }), (list, total) => {
         // Drops go to whoever has least a unit of weight and still wants some.
         const drop = 1 / 16;
         const got = list.map(() => 0);
@@ -66,7 +66,7 @@ describe('weighted max-min fair shares', () => {
 
   test('do not depend on the order of the parties', () => {
     fc.assert(
-      fc.property(parties, capacity, (list, total) => {
+      fc.property(accounts, capacity, (list, total) => {
         const forward = divide(list, total);
         const backward = divide([...list].reverse(), total).reverse();
         for (const [i, share] of forward.entries()) expect(backward[i]).toBeCloseTo(share, 6);

@@ -67,7 +67,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     };
     this.#onTimer = kernel.register('host.iommu.deferred', () => {
       this.#timer = undefined;
-      processor.post(hypervisor.party, this.#timerWork);
+      processor.post(hypervisor.account, this.#timerWork);
     });
     this.transmit = new PerTransferGate(space, this, this);
     this.receive = new PerTransferGate(space, this, this);

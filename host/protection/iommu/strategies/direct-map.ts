@@ -30,7 +30,7 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.writer = space.domain.party;
+    this.writer = space.domain.account;
     this.#map(space.domain.ownedPages);
     space.parts.pages.observe(this);
   }

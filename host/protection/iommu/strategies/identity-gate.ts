@@ -30,7 +30,7 @@ export class IdentityGate implements SetupGate {
   constructor(space: GuestSpace, keeper: PageKeeper) {
     this.#space = space;
     this.#keeper = keeper;
-    this.writer = space.domain.party;
+    this.writer = space.domain.account;
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {

@@ -40,7 +40,7 @@ export class PerTransferGate implements SetupGate {
 
   constructor(space: GuestSpace, placement: Placement, teardown: Teardown) {
     this.#space = space;
-    this.writer = space.domain.party;
+    this.writer = space.domain.account;
     this.#placement = placement;
     this.#teardown = teardown;
   }
@@ -91,7 +91,7 @@ export class PerTransferGate implements SetupGate {
 
   #map(queue: ContextQueue, address: number, length: number): number {
     const pages = pagesOf(address, length);
-    this.#space.parts.processor.chargeParty(this.#space.parts.hypervisor.party, 'iovaAllocate');
+    this.#space.parts.processor.chargeAccount(this.#space.parts.hypervisor.account, 'iovaAllocate');
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
     if (base < 0) throw new Error(`no I/O virtual address left for ${pages} pages`);

@@ -70,7 +70,7 @@ class ShadowGate implements SetupGate {
   constructor(space: GuestSpace, permissions: number) {
     this.#space = space;
     this.#permissions = permissions;
-    this.writer = space.domain.party;
+    this.writer = space.domain.account;
   }
 
   get pages(): number {

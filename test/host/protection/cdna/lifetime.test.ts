@@ -44,12 +44,12 @@ describe('references on pages', () => {
     const page = guest.send(frame(STRANGER, macOf(1)));
     machine.run(RELEASE_NS - 1);
     expect(pages.count(page / PAGE)).toBe(1);
-    const before = processor.cyclesOf(hypervisor.party);
+    const before = processor.cyclesOf(hypervisor.account);
     machine.run(10);
     expect(pages.count(page / PAGE)).toBe(0);
     expect(pages.pinnedPages).toBe(0);
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(1);
-    expect(processor.cyclesOf(hypervisor.party) - before).toBe(processor.costs.unpinPage);
+    expect(processor.cyclesOf(hypervisor.account) - before).toBe(processor.costs.unpinPage);
   });
 
   it('are counted a page and a descriptor: a page in two buffers waits for both', () => {

@@ -170,7 +170,7 @@ describe("CDNA's set-up gate", () => {
     const { processor, hypervisor } = machine.host;
     const { costs } = processor;
     const pages = bad.pages(4);
-    const before = processor.cyclesOf(hypervisor.party);
+    const before = processor.cyclesOf(hypervisor.account);
     const calls = hypervisor.hypercalls;
     bad.post(
       { address: pages, length: 100 },
@@ -179,7 +179,7 @@ describe("CDNA's set-up gate", () => {
     );
     expect(hypervisor.hypercalls).toBe(calls + 1);
     const pagesSeen = 1 + 2 + 3;
-    expect(processor.cyclesOf(hypervisor.party) - before).toBe(
+    expect(processor.cyclesOf(hypervisor.account) - before).toBe(
       costs.hypercall + pagesSeen * (costs.validatePage + costs.pinPage) + 3 * costs.writeDescriptor,
     );
   });

@@ -144,12 +144,14 @@ describe('guests behind exclusion vectors', () => {
     const [guest] = guests(machine, 1);
     if (guest === undefined) throw new Error('one');
     const { processor, hypervisor } = machine.host;
-    const before = processor.cyclesOf(hypervisor.party);
+    const before = processor.cyclesOf(hypervisor.account);
     const invalidations = protection.unit.invalidations;
     guest.domain.allocate(10);
     expect(protection.unit.invalidations).toBe(invalidations + 1);
     // The write of bit 4 and one look at whether it is clear, two configuration accesses each.
     const { costs } = processor;
-    expect(processor.cyclesOf(hypervisor.party) - before).toBe(10 * costs.tableWord + 4 * costs.configAccess);
+    expect(processor.cyclesOf(hypervisor.account) - before).toBe(
+      10 * costs.tableWord + 4 * costs.configAccess,
+    );
   });
 });

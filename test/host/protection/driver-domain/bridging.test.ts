@@ -143,11 +143,11 @@ for (const transfer of ['copy', 'flip'] as const) {
     it("does its work on the time of the driver domain, and the hypervisor's part on the hypervisor's", () => {
       const { protection, machine, guests } = bench(1);
       const { processor, hypervisor } = machine.host;
-      const party = protection.domain?.party ?? -1;
-      const before = [processor.cyclesOf(party), processor.cyclesOf(hypervisor.party)];
+      const account = protection.domain?.account ?? -1;
+      const before = [processor.cyclesOf(account), processor.cyclesOf(hypervisor.account)];
       guests[0].send(frame(STRANGER, macOf(1), 1000));
       machine.run();
-      const spent = [processor.cyclesOf(party), processor.cyclesOf(hypervisor.party)].map(
+      const spent = [processor.cyclesOf(account), processor.cyclesOf(hypervisor.account)].map(
         (now, index) => now - (before[index] ?? 0),
       );
       const { costs } = processor;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TranslationTiming } from '../../../../host/iommu/timing/translation-timing.js';
+import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
 
@@ -74,7 +74,7 @@ describe('the timing of translations', () => {
       fc.property(parameters, fc.array(command, { maxLength: 60 }), (of, commands) => {
         const walker = new MapWalker();
         for (const [index, device] of DEVICES.entries()) walker.contexts.set(device, DOMAINS[index % 2] ?? 1);
-        const unit = new TranslationTiming(walker, 1, {
+        const unit = new TranslationCache(walker, 1, {
           iotlbEntries: of.entries,
           iotlbWays: of.ways,
           walkCacheEntries: of.walkCacheEntries,

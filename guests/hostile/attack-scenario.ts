@@ -22,7 +22,7 @@ export interface Victim {
 }
 
 /** What a scene is set in. */
-export interface SceneParts {
+export interface AttackScenarioParts {
   readonly host: HostParts & { readonly protection: Protection };
   readonly partner: LinkPartner;
   readonly attackerDomain: Domain;
@@ -45,8 +45,8 @@ const MOST_PAGES_BEFORE = 1_000;
  * and the card itself for when it is the card that turns. Here attacks plant what they are after; what has become of
  * it is looked at afterwards.
  */
-export class Scene {
-  readonly host: SceneParts['host'];
+export class AttackScenario {
+  readonly host: AttackScenarioParts['host'];
   readonly partner: LinkPartner;
   readonly attacker: HostileGuest;
   readonly victim: Victim;
@@ -59,7 +59,7 @@ export class Scene {
   readonly #seed: number;
   #secrets = 0;
 
-  constructor(parts: SceneParts) {
+  constructor(parts: AttackScenarioParts) {
     this.host = parts.host;
     this.partner = parts.partner;
     this.victim = parts.victim;
@@ -173,10 +173,10 @@ export class Scene {
   }
 
   /** Secrets among what the device has read without being asked, and frames of the victim that it was sending. */
-  get loot(): readonly string[] {
+  get leaked(): readonly string[] {
     const found = new Set<string>();
     const verifier = new FrameVerifier();
-    for (const bytes of this.rogue.loot) {
+    for (const bytes of this.rogue.leaked) {
       for (const { label, tag } of this.stakes)
         if (tag !== undefined && contains(bytes, tag)) found.add(label);
       const isFrame = verifier.verify(bytes, 0, bytes.length) === 'good';

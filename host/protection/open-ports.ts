@@ -2,13 +2,13 @@ import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { ContextPort } from './context-port.js';
 import type { PortOptions } from './guest-port.js';
-import { UnmannedGate } from './unmanned-gate.js';
+import { OpenSetupGate } from './open-setup-gate.js';
 
 /**
  * Ports for approaches that leave the set-up gate open: each guest has a context, keeps its rings in its own
  * memory and writes physical addresses into them. What becomes of those addresses is the access gate's affair.
  */
-export class UnmannedPorts {
+export class OpenPorts {
   readonly #parts: HostParts;
   readonly #ports = new Map<number, ContextPort>();
   #closedAccepted = 0;
@@ -29,7 +29,7 @@ export class UnmannedPorts {
 
   /** @throws RangeError for options that no port can have, or when no context that will do is free. */
   open(domain: Domain, options: PortOptions, eligible?: (context: number) => boolean): ContextPort {
-    const gate = new UnmannedGate(domain);
+    const gate = new OpenSetupGate(domain);
     const port = new ContextPort({
       parts: this.#parts,
       domain,

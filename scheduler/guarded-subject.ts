@@ -17,7 +17,7 @@ export { ReentryError } from './errors.js';
  *
  * With no observers `next` is one comparison. Test `observed` before building a value that costs anything.
  */
-export class Outlet<T> {
+export class GuardedSubject<T> {
   /** What others may subscribe to. Hot; an observer sees what happens from then on. */
   readonly stream$: Observable<T>;
   readonly #name: string;

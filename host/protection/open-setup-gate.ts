@@ -3,11 +3,11 @@ import type { ContextQueue, SetupGate } from './context-queue.js';
 import type { BufferBatch } from './guest-port.js';
 
 /** Nobody stands at the set-up gate: the driver writes its own descriptors, with whatever is in them. */
-export class UnmannedGate implements SetupGate {
+export class OpenSetupGate implements SetupGate {
   readonly writer: number;
 
   constructor(domain: Domain) {
-    this.writer = domain.party;
+    this.writer = domain.account;
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {

@@ -5,7 +5,7 @@ import { FAULTS_KEPT, type IommuFault } from './iommu-driver.js';
  * Reads a unit's fault log on the hypervisor's time: an interrupt posts the work, and while that waits for the core
  * further interrupts say nothing new. All faults that are read are counted, the first thousand are kept.
  */
-export class FaultShelf {
+export class UnitFaultLog {
   readonly faults: IommuFault[] = [];
   readonly #parts: HostParts;
   readonly #readLog: () => void;
@@ -31,7 +31,7 @@ export class FaultShelf {
   onInterrupt(): void {
     if (this.#posted) return;
     this.#posted = true;
-    this.#parts.processor.post(this.#parts.hypervisor.party, this.#readLog);
+    this.#parts.processor.post(this.#parts.hypervisor.account, this.#readLog);
   }
 
   /** A record of the log; `registers` reads were needed for it. */

@@ -1,4 +1,4 @@
-import { type Discipline, NOBODY } from '../../scheduler/discipline.js';
+import { type Discipline, NONE } from '../../scheduler/discipline.js';
 import { SerialLine } from '../../scheduler/serial-line.js';
 import type { Workload, WorkloadEvent } from './workload.js';
 
@@ -22,7 +22,7 @@ interface Queue {
  * discipline is called as the card's DMA scheduler calls it; the link has room for the frame that it carries, so what
  * is measured is the discipline alone.
  */
-export class Contest {
+export class FairnessTrial {
   readonly #workload: Workload;
   readonly #discipline: Discipline;
   readonly #sent: FrameSent;
@@ -55,7 +55,7 @@ export class Contest {
   #serve(): number {
     const nowNs = this.#nowNs;
     const context = this.#discipline.select(nowNs);
-    if (context === NOBODY) {
+    if (context === NONE) {
       const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
       if (eligibleNs === undefined) throw new Error(`${this.#discipline.name} serves nobody while some wait`);
       return Math.min(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#nextEventNs());

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TagStore } from '../../../../host/iommu/timing/tag-store.js';
+import { TagStore } from '../../../../host/iommu/translation/tag-store.js';
 import { NaiveCache } from './naive-cache.js';
 
 /** Tags that meet often: few domains, two page sizes, near pages and one beyond 32 bits. */

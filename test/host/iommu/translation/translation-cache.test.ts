@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { timingParameters } from '../../../../host/iommu/timing/parameters.js';
-import { STOPPED, TranslationTiming } from '../../../../host/iommu/timing/translation-timing.js';
+import { timingParameters } from '../../../../host/iommu/translation/parameters.js';
+import { STOPPED, TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
 import { MapWalker, NO_CONTEXT, NOT_MAPPED, NOT_PERMITTED, page4K } from './map-walker.js';
 
 const DEVICE = 0x0100;
@@ -14,10 +14,10 @@ const MAPPED_PAGES = 64;
 const PHYSICAL = 2 ** 30;
 
 let walker: MapWalker;
-let unit: TranslationTiming;
+let unit: TranslationCache;
 let nowNs: number;
 
-function build(changes: ConstructorParameters<typeof TranslationTiming>[2] = {}): TranslationTiming {
+function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}): TranslationCache {
   walker = new MapWalker();
   walker.contexts.set(DEVICE, DOMAIN);
   walker.contexts.set(PASSING, 0);
@@ -25,7 +25,7 @@ function build(changes: ConstructorParameters<typeof TranslationTiming>[2] = {})
     walker.map(DOMAIN, page4K(page * 4096, PHYSICAL + page * 4096));
   nowNs = 0;
   const times = { lookupNs: 0, tableReadNs: READ_NS, walkOverheadNs: OVERHEAD_NS };
-  unit = new TranslationTiming(walker, 1, {
+  unit = new TranslationCache(walker, 1, {
     iotlbEntries: 16,
     iotlbWays: 16,
     replacement: 'lru',

@@ -1,13 +1,13 @@
-import type { BoundParty, Share } from '../discipline.js';
+import type { BoundMember, Share } from '../discipline.js';
 import type { LinkWatcher } from './virtual-link.js';
 
 /** Upper bound on |S_i/w_i - S_j/w_j|, bytes a unit of weight. */
-export type GapBound = (i: BoundParty, j: BoundParty) => number;
+export type RelativeFairnessBound = (i: BoundMember, j: BoundMember) => number;
 
 /** Reports a broken law; does not return. */
 export type Breaker = (law: string, message: string) => never;
 
-interface Party extends BoundParty {
+interface CpuAccount extends BoundMember {
   readonly weight: number;
   maxFrameBytes: number;
   servedBytes: number;
@@ -35,17 +35,17 @@ const SLACK = 1 + 1e-9;
  * is granted. All such intervals are checked, since the largest gap over intervals is the spread of the
  * running difference.
  */
-export class GapLaw implements LinkWatcher {
-  readonly #bound: GapBound;
+export class RelativeFairnessLaw implements LinkWatcher {
+  readonly #bound: RelativeFairnessBound;
   readonly #broken: Breaker;
-  readonly #parties = new Map<number, Party>();
+  readonly #accounts = new Map<number, CpuAccount>();
   /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
   readonly #largest = new Map<number, number>();
   readonly #ranges = new Map<string, Range>();
   #checks = 0;
   #largestRatio = 0;
 
-  constructor(bound: GapBound, broken: Breaker) {
+  constructor(bound: RelativeFairnessBound, broken: Breaker) {
     this.#bound = bound;
     this.#broken = broken;
   }
@@ -61,7 +61,7 @@ export class GapLaw implements LinkWatcher {
   }
 
   joined(context: number, share: Share): void {
-    this.#parties.set(context, {
+    this.#accounts.set(context, {
       weight: share.weight,
       maxFrameBytes: this.#largest.get(context) ?? 0,
       servedBytes: 0,
@@ -71,18 +71,18 @@ export class GapLaw implements LinkWatcher {
   }
 
   left(context: number): void {
-    this.#parties.delete(context);
+    this.#accounts.delete(context);
   }
 
   arrived(context: number, bytes: number, first: boolean): void {
-    const party = this.#parties.get(context);
-    if (party === undefined) return;
-    party.maxFrameBytes = Math.max(party.maxFrameBytes, bytes);
-    this.#largest.set(context, party.maxFrameBytes);
+    const account = this.#accounts.get(context);
+    if (account === undefined) return;
+    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
+    this.#largest.set(context, account.maxFrameBytes);
     if (!first) return;
-    party.backlogged = true;
-    party.returned = party.servedBytes > 0;
-    for (const [other, { backlogged }] of this.#parties) {
+    account.backlogged = true;
+    account.returned = account.servedBytes > 0;
+    for (const [other, { backlogged }] of this.#accounts) {
       if (!backlogged || other === context) continue;
       const difference = this.#difference(Math.min(context, other), Math.max(context, other));
       this.#ranges.set(key(context, other), { least: difference, most: difference });
@@ -90,31 +90,31 @@ export class GapLaw implements LinkWatcher {
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
-    const party = this.#parties.get(context);
-    if (party === undefined) return;
-    party.servedBytes += bytes;
-    for (const [other, { backlogged }] of this.#parties) {
+    const account = this.#accounts.get(context);
+    if (account === undefined) return;
+    account.servedBytes += bytes;
+    for (const [other, { backlogged }] of this.#accounts) {
       if (backlogged && other !== context)
         this.#compare(Math.min(context, other), Math.max(context, other), nowNs);
     }
-    party.backlogged = more;
+    account.backlogged = more;
   }
 
   withdrawn(context: number): void {
-    const party = this.#parties.get(context);
-    if (party !== undefined) party.backlogged = false;
+    const account = this.#accounts.get(context);
+    if (account !== undefined) account.backlogged = false;
   }
 
   #difference(i: number, j: number): number {
-    const left = this.#parties.get(i);
-    const right = this.#parties.get(j);
+    const left = this.#accounts.get(i);
+    const right = this.#accounts.get(j);
     if (left === undefined || right === undefined) return 0;
     return left.servedBytes * right.weight - right.servedBytes * left.weight;
   }
 
   #compare(i: number, j: number, nowNs: number): void {
-    const left = this.#parties.get(i);
-    const right = this.#parties.get(j);
+    const left = this.#accounts.get(i);
+    const right = this.#accounts.get(j);
     const range = this.#ranges.get(key(i, j));
     if (left === undefined || right === undefined || range === undefined) return;
     const bound = this.#bound(left, right);

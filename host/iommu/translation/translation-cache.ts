@@ -40,7 +40,7 @@ export interface TranslationCounters {
  * Times of requests do not decrease. A request is answered at once with the delay that it will meet: walks are
  * booked ahead, and enter the caches when their time has come. Nothing is allocated a request.
  */
-export class TranslationTiming implements InvalidationSink {
+export class TranslationCache implements InvalidationSink {
   readonly parameters: TimingParameters;
   readonly counters: TranslationCounters = {
     requests: 0,
