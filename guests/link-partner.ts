@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
 import type { WirePort } from '../nic/host-port.js';
-import { ParameterError } from '../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import type { ReceiveHandler } from './nic-driver.js';
@@ -164,14 +164,17 @@ export class LinkPartner implements WirePort {
   /** Throws when a frame is lost count of. */
   checkInvariants(): void {
     if (this.#offered !== this.#framesToNic + this.#droppedFull + this.#framesWaiting) {
-      throw new Error(
+      throw new InvariantViolation(
         `far end: ${this.#offered} frames offered, ${this.#framesToNic} arrived, ${this.#droppedFull} dropped, ${this.#framesWaiting} waiting`,
       );
     }
     if (this.#framesHere > this.#framesWaiting || this.#bytesHere > this.#options.queueBytes) {
-      throw new Error(`far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`);
+      throw new InvariantViolation(
+        `far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`,
+      );
     }
-    if (this.#pulls.length > 0 && this.#framesHere === 0) throw new Error('far end: the wire idles');
+    if (this.#pulls.length > 0 && this.#framesHere === 0)
+      throw new InvariantViolation('far end: the wire idles');
   }
 
   /** Sends a frame towards the NIC; its bytes are copied. False if the queue is full. */

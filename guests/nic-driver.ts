@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
-import { ParameterError } from '../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
@@ -196,7 +196,7 @@ export class NicDriver {
   checkInvariants(): void {
     const dropped = DRIVER_DROPS.reduce((total, reason) => total + this.#drops[reason], 0);
     if (this.#framesOffered !== this.framesSent + dropped + this.framesQueued) {
-      throw new Error(
+      throw new InvariantViolation(
         `${this.domain.name}: ${this.#framesOffered} frames offered, ${this.framesSent} sent, ${dropped} dropped, ${this.framesQueued} queued`,
       );
     }

@@ -2,6 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
+import { InvariantViolation } from '../scheduler/errors.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
@@ -142,7 +143,9 @@ export class ReceiveRing {
   checkInvariants(): void {
     const posted = (this.#queue.producer - this.#received) >>> 0;
     if (posted > this.#queue.slots) {
-      throw new Error(`${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`);
+      throw new InvariantViolation(
+        `${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`,
+      );
     }
   }
 

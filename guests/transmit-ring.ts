@@ -2,6 +2,7 @@ import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
+import { InvariantViolation } from '../scheduler/errors.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** What became of a frame that was to be stored. */
@@ -173,7 +174,9 @@ export class TransmitRing {
     const held = (this.#written - this.#reclaimed) >>> 0;
     const posted = (this.#queue.producer - this.#reclaimed) >>> 0;
     if (held > this.#queue.slots || posted > held) {
-      throw new Error(`${this.#domain.name}: ${held} transmit slots taken, ${posted} of them posted`);
+      throw new InvariantViolation(
+        `${this.#domain.name}: ${held} transmit slots taken, ${posted} of them posted`,
+      );
     }
   }
 

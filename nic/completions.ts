@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
@@ -93,7 +94,7 @@ export class Completions {
     for (let index = 0; index < this.#pending.length; index += 1) {
       const onItsWay = this.#writing[index] === 1 || (this.#timers[index] ?? -1) >= 0;
       if ((this.#pending[index] ?? 0) > 0 && !onItsWay)
-        throw new Error(`completions of context ${index} wait for nothing`);
+        throw new InvariantViolation(`completions of context ${index} wait for nothing`);
     }
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import { CONTEXT_STATES, type Context } from './context.js';
 import { FAULT_REASONS } from './counters.js';
 import { type EventVector, MAILBOXES } from './event-vector.js';
@@ -111,7 +112,8 @@ export class ContextPages {
         shown(MAILBOX.COALESCE_FRAMES) === context.coalesceFrames &&
         shown(MAILBOX.COALESCE_NS) === context.coalesceNs &&
         (shown(MAILBOX.INTERRUPT_MASK) & 1) === (context.interruptsMasked ? 1 : 0);
-      if (!agrees) throw new Error(`the mailboxes of context ${context.index} do not say how it is set`);
+      if (!agrees)
+        throw new InvariantViolation(`the mailboxes of context ${context.index} do not say how it is set`);
     }
   }
 

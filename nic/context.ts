@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { FaultReason } from './counters.js';
 import { DescriptorRing } from './descriptor-ring.js';
 
@@ -59,9 +60,9 @@ export class Context {
     this.transmit.checkInvariants();
     this.receive.checkInvariants();
     if (this.state === 'open' && !(this.transmit.attached && this.receive.attached))
-      throw new Error(`context ${this.index} is open without rings`);
+      throw new InvariantViolation(`context ${this.index} is open without rings`);
     if ((this.state === 'faulted') !== (this.faultReason !== 'none'))
-      throw new Error(`context ${this.index} is ${this.state} because of ${this.faultReason}`);
+      throw new InvariantViolation(`context ${this.index} is ${this.state} because of ${this.faultReason}`);
   }
 
   /** Back to what it was before anybody had it. */

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { Context } from './context.js';
 
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
@@ -109,16 +110,18 @@ export class Demultiplexer {
   checkInvariants(): void {
     for (const context of this.#open) {
       if (this.#byMac.get(context.mac) !== context)
-        throw new Error(`context ${context.index} is open and its address leads elsewhere`);
+        throw new InvariantViolation(`context ${context.index} is open and its address leads elsewhere`);
     }
-    if (this.#byMac.size !== this.#open.length) throw new Error('an address leads to a closed context');
+    if (this.#byMac.size !== this.#open.length)
+      throw new InvariantViolation('an address leads to a closed context');
     for (const [group, members] of this.#groups) {
       for (const context of members) {
         if (!this.#open.includes(context) || this.#groupsOf.get(context)?.has(group) !== true)
-          throw new Error(`context ${context.index} is in a group that it does not know of`);
+          throw new InvariantViolation(`context ${context.index} is in a group that it does not know of`);
       }
     }
     const promiscuous = this.#open.filter((context) => context.promiscuous).length;
-    if (promiscuous !== this.#promiscuous) throw new Error('promiscuous contexts are miscounted');
+    if (promiscuous !== this.#promiscuous)
+      throw new InvariantViolation('promiscuous contexts are miscounted');
   }
 }

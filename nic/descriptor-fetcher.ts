@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
 import {
@@ -100,7 +101,9 @@ export class DescriptorFetcher {
         const ring = context[direction];
         const coming = ring.requested !== ring.fetched;
         if (context.state === 'open' && coming !== (this.#underWay[placeOf(context, direction)] === 1))
-          throw new Error(`descriptors of context ${context.index} are on their way and nobody asked`);
+          throw new InvariantViolation(
+            `descriptors of context ${context.index} are on their way and nobody asked`,
+          );
       }
     }
   }
@@ -112,7 +115,7 @@ export class DescriptorFetcher {
   #onDone(place: number, status: DmaStatus): void {
     if (status === DMA_CANCELLED) return;
     const context = this.#contexts[place >>> 1];
-    if (context === undefined) throw new Error('descriptors of a context that does not exist');
+    if (context === undefined) throw new InvariantViolation('descriptors of a context that does not exist');
     const direction: Direction = (place & 1) === 0 ? 'transmit' : 'receive';
     const ring = direction === 'transmit' ? context.transmit : context.receive;
     this.#underWay[place] = 0;

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET } from './descriptor.js';
 
 const NO_ADDRESS = new Float64Array(0);
@@ -132,10 +133,12 @@ export class DescriptorRing {
     for (let index = 1; index < order.length; index += 1) {
       const step = ((order[index] ?? 0) - (order[index - 1] ?? 0)) >>> 0;
       if (step > Math.max(this.slots, this.cacheSlots))
-        throw new Error(`ring indices out of order: ${order.join(' ')}`);
+        throw new InvariantViolation(`ring indices out of order: ${order.join(' ')}`);
     }
-    if (this.slots > 0 && this.outstanding > this.slots) throw new Error('more posted than the ring holds');
-    if ((this.requested - this.consumer) >>> 0 > this.cacheSlots) throw new Error('descriptor cache overrun');
+    if (this.slots > 0 && this.outstanding > this.slots)
+      throw new InvariantViolation('more posted than the ring holds');
+    if ((this.requested - this.consumer) >>> 0 > this.cacheSlots)
+      throw new InvariantViolation('descriptor cache overrun');
   }
 
   #restart(): void {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { ABORT, type HostPort } from './host-port.js';
 import { type PcieLink, placeInPage } from './pcie-link.js';
@@ -152,14 +153,15 @@ export class DmaEngine {
   checkInvariants(): void {
     for (const kind of [READ, WRITE]) {
       const inFlight = this.#inFlight[kind] ?? 0;
-      if (inFlight < 0 || inFlight > this.#maxInFlight) throw new Error(`${inFlight} transfers in flight`);
+      if (inFlight < 0 || inFlight > this.#maxInFlight)
+        throw new InvariantViolation(`${inFlight} transfers in flight`);
       if ((this.#waitingHead[kind] ?? -1) >= 0 && inFlight < this.#maxInFlight) {
-        throw new Error('a transfer waits although a tag is free');
+        throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
     let free = 0;
     for (let slot = this.#free; slot >= 0; slot = this.#next[slot] ?? -1) free += 1;
-    if (free + this.outstanding !== this.#kind.length) throw new Error('a DMA slot is lost');
+    if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
   }
 
   #submit(
@@ -251,7 +253,7 @@ export class DmaEngine {
   #access(slot: number, isRead: boolean): number {
     const requesterId = this.#requester[slot] ?? 0;
     const buffer = this.#buffer[slot];
-    if (buffer === undefined) throw new Error('a transfer without a buffer');
+    if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
     let address = this.#address[slot] ?? 0;
     let offset = this.#bufferOffset[slot] ?? 0;
     let left = this.#length[slot] ?? 0;

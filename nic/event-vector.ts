@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 /** Mailboxes of one context: the lowest words of its page (RiceNIC; Willmann et al., HPCA 2007). */
 export const MAILBOXES = 24;
 
@@ -65,10 +66,11 @@ export class EventVector {
     for (let context = 0; context < this.#mailboxes.length; context += 1) {
       const level1 = ((this.#contexts[context >>> 5] ?? 0) >>> (context & 31)) & 1;
       const level2 = (this.#mailboxes[context] ?? 0) !== 0 ? 1 : 0;
-      if (level1 !== level2) throw new Error(`event vector levels disagree about context ${context}`);
+      if (level1 !== level2)
+        throw new InvariantViolation(`event vector levels disagree about context ${context}`);
       pending += level2;
     }
     if (pending !== this.#pendingContexts)
-      throw new Error('event vector counts the wrong number of contexts');
+      throw new InvariantViolation('event vector counts the wrong number of contexts');
   }
 }

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { Context, Direction } from './context.js';
 import type { ContextPages } from './context-pages.js';
@@ -55,7 +56,8 @@ export class Firmware {
 
   checkInvariants(): void {
     this.#events.checkInvariants();
-    if (!this.#events.empty && !this.#awake) throw new Error('events wait and the firmware sleeps');
+    if (!this.#events.empty && !this.#awake)
+      throw new InvariantViolation('events wait and the firmware sleeps');
   }
 
   #onDecode(): void {

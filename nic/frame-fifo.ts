@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 /**
  * Bytes of a first-in first-out buffer in which each frame lies in one piece. A frame that does not fit
  * before the end starts again at the beginning, so the store is two frames larger than what it promises.
@@ -28,7 +29,7 @@ export class FrameFifo {
     const offset = this.#head;
     this.#head += length;
     this.#used += length;
-    if (this.#used > size) throw new Error(`frame FIFO overrun: ${this.#used} of ${size} bytes`);
+    if (this.#used > size) throw new InvariantViolation(`frame FIFO overrun: ${this.#used} of ${size} bytes`);
     return offset;
   }
 
@@ -38,7 +39,8 @@ export class FrameFifo {
       this.#used -= this.bytes.length - this.#tail;
       this.#tail = 0;
     }
-    if (offset !== this.#tail) throw new Error('frames leave a FIFO in the order in which they came');
+    if (offset !== this.#tail)
+      throw new InvariantViolation('frames leave a FIFO in the order in which they came');
     this.#tail += length;
     this.#used -= length;
     if (this.#used === 0) {
@@ -51,8 +53,8 @@ export class FrameFifo {
     const size = this.bytes.length;
     const between = this.#tail < this.#head ? this.#head - this.#tail : size - this.#tail + this.#head;
     if (this.#used !== 0 && this.#used !== between)
-      throw new Error(`a frame FIFO counts ${this.#used} bytes, ${between} lie in it`);
+      throw new InvariantViolation(`a frame FIFO counts ${this.#used} bytes, ${between} lie in it`);
     if (this.#used < 0 || this.#used > size)
-      throw new Error(`a frame FIFO of ${size} bytes holds ${this.#used}`);
+      throw new InvariantViolation(`a frame FIFO of ${size} bytes holds ${this.#used}`);
   }
 }

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import type { Context, Direction } from './context.js';
 import type { Counters, DropReason } from './counters.js';
@@ -120,7 +121,9 @@ export class FrameLedger implements FrameTally {
     for (const direction of ['transmit', 'receive'] as const) {
       const expected = this.#takenOn[direction] - this.#done[direction];
       if (inside[direction] !== expected)
-        throw new Error(`${expected} ${direction} frames should be inside, ${inside[direction]} are`);
+        throw new InvariantViolation(
+          `${expected} ${direction} frames should be inside, ${inside[direction]} are`,
+        );
     }
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { writeU32 } from './descriptor.js';
 import { DMA_OK, type DmaEngine, type DmaStatus } from './dma-engine.js';
@@ -117,12 +118,12 @@ export class InterruptVectors {
 
   checkInvariants(): void {
     if ((this.#producer - this.#consumer) >>> 0 > this.#entries)
-      throw new Error('more interrupt vectors than their ring holds');
+      throw new InvariantViolation('more interrupt vectors than their ring holds');
     if (this.#bits.some((byte) => byte !== 0) !== this.#anyBit)
-      throw new Error('the gathering interrupt vector is not marked as what it is');
+      throw new InvariantViolation('the gathering interrupt vector is not marked as what it is');
     const full = (this.#producer - this.#consumer) >>> 0 >= this.#entries;
     if (this.#anyBit && this.#writing === 0 && !full && !this.#waiting)
-      throw new Error('an interrupt vector is ready and nobody sends it');
+      throw new InvariantViolation('an interrupt vector is ready and nobody sends it');
   }
 
   #send(): void {
@@ -152,7 +153,7 @@ export class InterruptVectors {
 
   #onWritten(status: DmaStatus): void {
     if (status !== DMA_OK)
-      throw new Error('the hypervisor gave the NIC a vector ring that the NIC may not write');
+      throw new InvariantViolation('the hypervisor gave the NIC a vector ring that the NIC may not write');
     this.#writing -= 1;
     if (this.#writing > 0) return;
     this.#raised += 1;

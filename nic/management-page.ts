@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { Context } from './context.js';
 import { CONTEXT_STATES } from './context.js';
 import { FAULT_REASONS, type FaultReason } from './counters.js';
@@ -97,10 +98,13 @@ export class ManagementPage {
 
   checkInvariants(): void {
     const reported = new Set(this.#faults.map((fault) => fault.context));
-    if (reported.size !== this.#faults.length) throw new Error('a context has two faults in the queue');
+    if (reported.size !== this.#faults.length)
+      throw new InvariantViolation('a context has two faults in the queue');
     for (const { context, reason } of this.#faults) {
       if (this.#contexts[context]?.faultReason !== reason)
-        throw new Error(`the fault queue holds ${reason} of context ${context}, which has not faulted so`);
+        throw new InvariantViolation(
+          `the fault queue holds ${reason} of context ${context}, which has not faulted so`,
+        );
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Discipline, Entitlement } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { listen } from '../scheduler/listen.js';
@@ -287,9 +288,9 @@ export class Nic {
     this.#ledger.checkInvariants(this.framesInside);
     const { transmitFifoBytes, receiveDmaBytes } = this.parameters;
     if (transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
-      throw new Error('room in the transmit FIFO is lost');
+      throw new InvariantViolation('room in the transmit FIFO is lost');
     if (receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
-      throw new Error('room for received frames is lost');
+      throw new InvariantViolation('room for received frames is lost');
   }
 
   #buildTransmitPath(linkReady: GuardedSubject<number>): TransmitPath {
@@ -332,7 +333,7 @@ export class Nic {
 
   #context(index: number): Context {
     const context = this.contexts[index];
-    if (context === undefined) throw new Error(`there is no context ${index}`);
+    if (context === undefined) throw new InvariantViolation(`there is no context ${index}`);
     return context;
   }
 

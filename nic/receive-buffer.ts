@@ -1,3 +1,5 @@
+import { InvariantViolation } from '../scheduler/errors.js';
+
 /** Block sizes of the receive buffer, bytes: most frames are small or full, a few are jumbo. */
 const BLOCK_BYTES = [256, 2048, 9216] as const;
 const SLAB_BLOCKS = 32;
@@ -35,7 +37,7 @@ export class ReceiveBuffer {
   /** The memory in which a block lies. */
   bytes(block: number): Uint8Array {
     const slab = this.#slabs[block & 3]?.[((block >> CLASS_BITS) / SLAB_BLOCKS) | 0];
-    if (slab === undefined) throw new Error(`receive block ${block} does not exist`);
+    if (slab === undefined) throw new InvariantViolation(`receive block ${block} does not exist`);
     return slab;
   }
 
@@ -60,7 +62,8 @@ export class ReceiveBuffer {
     const size = block & 3;
     const free = this.#free[size];
     const count = this.#freeCount[size] ?? 0;
-    if (free === undefined || count >= free.length) throw new Error(`receive block ${block} released twice`);
+    if (free === undefined || count >= free.length)
+      throw new InvariantViolation(`receive block ${block} released twice`);
     free[count] = block >> CLASS_BITS;
     this.#freeCount[size] = count + 1;
     this.#used -= 1;
@@ -74,15 +77,15 @@ export class ReceiveBuffer {
       blocks += slabs.length * SLAB_BLOCKS;
       free += count;
       if (new Set(this.#free[size]?.subarray(0, count)).size !== count)
-        throw new Error('a receive block is free twice');
+        throw new InvariantViolation('a receive block is free twice');
     });
     if (blocks - free !== this.#used)
-      throw new Error(`${this.#used} receive blocks counted, ${blocks - free} used`);
+      throw new InvariantViolation(`${this.#used} receive blocks counted, ${blocks - free} used`);
   }
 
   #addSlab(size: number): void {
     const slabs = this.#slabs[size];
-    if (slabs === undefined) throw new Error(`no block class ${size}`);
+    if (slabs === undefined) throw new InvariantViolation(`no block class ${size}`);
     const first = slabs.length * SLAB_BLOCKS;
     slabs.push(new Uint8Array(SLAB_BLOCKS * (BLOCK_BYTES[size as 0 | 1 | 2] ?? 0)));
     const free = new Int32Array(slabs.length * SLAB_BLOCKS);

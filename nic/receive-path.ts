@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
@@ -119,12 +120,13 @@ export class ReceivePath {
     const index = context.index;
     const { slots } = this.#queues;
     const slot = this.#queues.cursor(index);
-    if (slot === NONE) throw new Error(`context ${index} was granted a receive without a frame`);
+    if (slot === NONE) throw new InvariantViolation(`context ${index} was granted a receive without a frame`);
     const length = slots.length[slot] ?? 0;
     const ring = context.receive;
     const first = ring.taken;
     const chain = this.#chainFor(context, length);
-    if (chain === 0) throw new Error(`context ${index} was granted a receive without descriptors`);
+    if (chain === 0)
+      throw new InvariantViolation(`context ${index} was granted a receive without descriptors`);
     this.#queues.advance(index);
     this.#inFlightBytes += length;
     slots.state[slot] = WRITING;
@@ -218,7 +220,7 @@ export class ReceivePath {
     slots.pending[slot] = pending;
     const index = slots.context[slot] ?? 0;
     const context = this.#contexts[index];
-    if (context === undefined) throw new Error('a frame of a context that does not exist');
+    if (context === undefined) throw new InvariantViolation('a frame of a context that does not exist');
     if (status === DMA_ABORTED) {
       slots.state[slot] = FAILED;
       const reason = isWriteBack ? 'write-back-abort' : 'payload-abort';

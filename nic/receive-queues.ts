@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import { copyBytes } from './copy-bytes.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import { NONE, ReceiveSlots, WAITING } from './receive-slots.js';
@@ -133,9 +134,10 @@ export class ReceiveQueues {
         held += this.slots.length[slot] ?? 0;
         if (pastCursor) waiting += 1;
       }
-      if (waiting !== this.waiting(context)) throw new Error('a receive queue miscounts its frames');
-      if (held > this.heldBytes(context)) throw new Error('a receive share miscounts its bytes');
+      if (waiting !== this.waiting(context))
+        throw new InvariantViolation('a receive queue miscounts its frames');
+      if (held > this.heldBytes(context)) throw new InvariantViolation('a receive share miscounts its bytes');
     }
-    if (this.#buffer.used !== this.slots.inUse) throw new Error('a receive block is lost');
+    if (this.#buffer.used !== this.slots.inUse) throw new InvariantViolation('a receive block is lost');
   }
 }

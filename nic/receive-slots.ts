@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 /** No slot. */
 export const NONE = -1;
 
@@ -58,7 +59,7 @@ export class ReceiveSlots {
   checkInvariants(): void {
     let free = 0;
     for (let slot = this.#free; slot !== NONE; slot = this.next[slot] ?? NONE) free += 1;
-    if (free + this.#inUse !== this.next.length) throw new Error('a receive slot is lost');
+    if (free + this.#inUse !== this.next.length) throw new InvariantViolation('a receive slot is lost');
   }
 
   #grow(): void {

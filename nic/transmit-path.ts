@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
@@ -189,8 +190,10 @@ export class TransmitPath {
     const ring = context.transmit;
     const chain = ring.headChain();
     const padded = this.#headBytes[context.index] ?? 0;
-    if (chain === 0 || padded === 0) throw new Error(`context ${context.index} was granted without a frame`);
-    if (this.#count === this.#slots) throw new Error('more frames in the FIFO than its bytes allow');
+    if (chain === 0 || padded === 0)
+      throw new InvariantViolation(`context ${context.index} was granted without a frame`);
+    if (this.#count === this.#slots)
+      throw new InvariantViolation('more frames in the FIFO than its bytes allow');
 
     const slot = (this.#first + this.#count) & (this.#slots - 1);
     this.#count += 1;
@@ -242,9 +245,10 @@ export class TransmitPath {
   checkInvariants(): void {
     this.#fifo.checkInvariants();
     if (this.inFlightBytes > this.#fifo.usedBytes)
-      throw new Error('the transmit FIFO holds fewer bytes than its frames');
+      throw new InvariantViolation('the transmit FIFO holds fewer bytes than its frames');
     const loaded = this.#count > 0 && this.#pendingReads[this.#first] === 0;
-    if (loaded !== this.#sending) throw new Error('a frame at the head of the transmit FIFO is not sent');
+    if (loaded !== this.#sending)
+      throw new InvariantViolation('a frame at the head of the transmit FIFO is not sent');
   }
 
   #onRead(slot: number, status: DmaStatus): void {
@@ -283,7 +287,7 @@ export class TransmitPath {
       const slot = this.#first;
       if ((this.#pendingReads[slot] ?? 0) > 0) return;
       const context = this.#contexts[this.#context[slot] ?? 0];
-      if (context === undefined) throw new Error('frame of a context that does not exist');
+      if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
       const bytes = this.#bytes[slot] ?? 0;
       if (this.#state[slot] !== LOADED || !this.#isCurrent(slot)) {
         const reason = this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped';
@@ -310,7 +314,7 @@ export class TransmitPath {
   #onDepart(slot: number): void {
     this.#sending = false;
     const context = this.#contexts[this.#context[slot] ?? 0];
-    if (context === undefined) throw new Error('frame of a context that does not exist');
+    if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
     const bytes = this.#bytes[slot] ?? 0;
     const chain = this.#chain[slot] ?? 0;
     const lastIndex = ((this.#firstIndex[slot] ?? 0) + chain - 1) >>> 0;

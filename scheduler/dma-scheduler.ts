@@ -1,6 +1,6 @@
 import type { Observable, Subscription } from 'rxjs';
 import { type Discipline, NONE, type Share } from './discipline.js';
-import { ParameterError } from './errors.js';
+import { InvariantViolation, ParameterError } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
 import { listen } from './listen.js';
@@ -98,7 +98,8 @@ export class DmaScheduler {
 
   /** Starts listening. */
   start(): void {
-    if (this.#subscriptions.length > 0) throw new Error('the DMA scheduler has been started before');
+    if (this.#subscriptions.length > 0)
+      throw new InvariantViolation('the DMA scheduler has been started before');
     this.#subscriptions.push(
       listen(this.#doorbells$, this.#kernel, (context) => this.#onDoorbell(context)),
       listen(this.#linkReady$, this.#kernel, (bytes) => this.#onLinkReady(bytes)),
@@ -136,7 +137,8 @@ export class DmaScheduler {
       wider.set(this.#state);
       this.#state = wider;
     }
-    if (this.#state[context] !== ABSENT) throw new Error(`context ${context} takes part already`);
+    if (this.#state[context] !== ABSENT)
+      throw new InvariantViolation(`context ${context} takes part already`);
     this.#discipline.join(context, share);
     this.#state[context] = IDLE;
   }
@@ -167,11 +169,15 @@ export class DmaScheduler {
   checkInvariants(): void {
     this.#discipline.checkInvariants();
     if (this.#roomBytes < 0 || this.#roomBytes > (this.#capacityBytes ?? 0)) {
-      throw new Error(`${this.#name}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`);
+      throw new InvariantViolation(
+        `${this.#name}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`,
+      );
     }
     const backlogged = this.#state.reduce((count, state) => count + (state === BACKLOGGED ? 1 : 0), 0);
     if (backlogged !== this.#backlogged) {
-      throw new Error(`${this.#name}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`);
+      throw new InvariantViolation(
+        `${this.#name}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`,
+      );
     }
   }
 
@@ -228,7 +234,7 @@ export class DmaScheduler {
         return;
       }
       if (this.#state[context] !== BACKLOGGED) {
-        throw new Error(
+        throw new InvariantViolation(
           `${this.#name}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
         );
       }
@@ -284,7 +290,7 @@ export class DmaScheduler {
   #sleepUntilEligible(nowNs: number): void {
     const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
     if (eligibleNs === undefined) {
-      throw new Error(
+      throw new InvariantViolation(
         `${this.#name}: ${this.#discipline.name} serves nobody although ${this.#backlogged} wait`,
       );
     }
@@ -301,7 +307,7 @@ export class DmaScheduler {
 
   #requireThatItCanEverFit(context: number, bytes: number): void {
     if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
-    throw new Error(
+    throw new InvariantViolation(
       `${this.#name}: context ${context} has a frame of ${bytes} bytes at its head, ` +
         `and there is never room for more than ${this.#capacityBytes}`,
     );

@@ -1,4 +1,4 @@
-import { KernelTimeError, ReentryError } from './errors.js';
+import { InvariantViolation, KernelTimeError, ReentryError } from './errors.js';
 import { NO_SLOT, TimingWheel } from './timing-wheel.js';
 
 export { KernelTimeError } from './errors.js';
@@ -183,12 +183,12 @@ export class EventKernel {
       const slot = this.#ring[(this.#ringHead + index) & (this.#ring.length - 1)] ?? 0;
       if ((this.#slotHandler[slot] ?? FREE) >= 0) live += 1;
     }
-    if (live !== this.#live) throw new Error(`${this.#live} events counted, ${live} found`);
+    if (live !== this.#live) throw new InvariantViolation(`${this.#live} events counted, ${live} found`);
     if (inWheel + this.#ringCount + this.#freeCount !== this.#slotHandler.length)
-      throw new Error('a slot is lost');
+      throw new InvariantViolation('a slot is lost');
     const nextNs = this.#wheel.nextTimeNs();
     if (nextNs !== undefined && nextNs < this.#nowNs)
-      throw new Error(`an event at ${nextNs} ns was passed over`);
+      throw new InvariantViolation(`an event at ${nextNs} ns was passed over`);
   }
 
   #runEvents(untilNs: number, maxEvents: number): number {
@@ -220,7 +220,7 @@ export class EventKernel {
     }
     const handler = this.#slotHandler[slot] ?? FREE;
     const run = this.#handlers[handler];
-    if (run === undefined) throw new Error(`slot ${slot} is due and has no handler`);
+    if (run === undefined) throw new InvariantViolation(`slot ${slot} is due and has no handler`);
     this.#release(slot);
     this.#live -= 1;
     this.#executed += 1;
@@ -258,7 +258,7 @@ export class EventKernel {
 
   #add(delayNs: number, handler: HandlerId, a: number, b: number): number {
     if (!(handler >= 0 && handler < this.#handlers.length))
-      throw new Error(`handler ${handler} is not registered`);
+      throw new InvariantViolation(`handler ${handler} is not registered`);
     const timeNs = this.#nowNs + delayNs;
     if (!(delayNs >= 0 && timeNs <= MAX_TIME_NS) || delayNs !== Math.floor(delayNs)) {
       throw new KernelTimeError(
@@ -299,7 +299,7 @@ export class EventKernel {
   #grow(): void {
     const old = this.#slotHandler.length;
     const capacity = old * 2;
-    if (capacity > MAX_SLOTS) throw new Error(`more than ${MAX_SLOTS} events pending`);
+    if (capacity > MAX_SLOTS) throw new InvariantViolation(`more than ${MAX_SLOTS} events pending`);
     this.#slotHandler = wider(this.#slotHandler, new Int32Array(capacity).fill(FREE));
     this.#slotGeneration = wider(this.#slotGeneration, new Int32Array(capacity));
     this.#slotA = wider(this.#slotA, new Float64Array(capacity));

@@ -31,7 +31,7 @@ export {
 } from './disciplines/index.js';
 export type { DmaSchedulerOptions, Grant, HeadsOfLine } from './dma-scheduler.js';
 export { DmaScheduler } from './dma-scheduler.js';
-export { ParameterError } from './errors.js';
+export { InvariantViolation, ParameterError, UserError } from './errors.js';
 export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
 export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
 export { GuardedSubject, ReentryError } from './guarded-subject.js';

@@ -1,3 +1,4 @@
+import { InvariantViolation } from './errors.js';
 /** No event: the end of a list, an empty bucket, nothing due. */
 export const NO_SLOT = -1;
 
@@ -150,28 +151,29 @@ export class TimingWheel {
       const first = this.#first[bucket] ?? NO_SLOT;
       const word = bucket >>> 5;
       const occupied = ((this.#occupied[word] ?? 0) & (1 << (bucket & 31))) !== 0;
-      if (occupied !== (first !== NO_SLOT)) throw new Error(`bucket ${bucket} and its bit disagree`);
+      if (occupied !== (first !== NO_SLOT))
+        throw new InvariantViolation(`bucket ${bucket} and its bit disagree`);
       if (occupied && ((this.#words[bucket >>> DIGIT_BITS] ?? 0) & (1 << (word & 7))) === 0) {
-        throw new Error(`bucket ${bucket} is not found by its word`);
+        throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
       }
       let previous = first === NO_SLOT ? NO_SLOT : (this.#previous[first] ?? NO_SLOT);
       for (let slot = first; slot !== NO_SLOT; slot = this.#next[slot] ?? NO_SLOT) {
         const timeNs = this.timeOf(slot);
         if (timeNs < cursorNs)
-          throw new Error(`slot ${slot} at ${timeNs} ns lies before the cursor, ${cursorNs} ns`);
+          throw new InvariantViolation(`slot ${slot} at ${timeNs} ns lies before the cursor, ${cursorNs} ns`);
         if (this.#bucketOf(timeNs) !== bucket)
-          throw new Error(`slot ${slot} at ${timeNs} ns is in bucket ${bucket}`);
+          throw new InvariantViolation(`slot ${slot} at ${timeNs} ns is in bucket ${bucket}`);
         if (this.#previous[slot] !== previous)
-          throw new Error(`the list of bucket ${bucket} is torn at slot ${slot}`);
+          throw new InvariantViolation(`the list of bucket ${bucket} is torn at slot ${slot}`);
         previous = slot;
         count += 1;
       }
       if (first !== NO_SLOT && this.#previous[first] !== previous)
-        throw new Error(`bucket ${bucket} lost its end`);
+        throw new InvariantViolation(`bucket ${bucket} lost its end`);
     }
     for (const [wheel, words] of this.#words.entries()) {
       if ((words !== 0) !== ((this.#wheels & (1 << wheel)) !== 0))
-        throw new Error(`wheel ${wheel} and its bit disagree`);
+        throw new InvariantViolation(`wheel ${wheel} and its bit disagree`);
     }
     return count;
   }

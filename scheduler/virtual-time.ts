@@ -1,4 +1,5 @@
 import { type SchedulerAction, type SchedulerLike, Subscription } from 'rxjs';
+import { InvariantViolation } from './errors.js';
 import { type EventHandle, type EventKernel, type HandlerId, KernelTimeError } from './event-kernel.js';
 
 type Work<T> = (this: SchedulerAction<T>, state?: T) => void;
@@ -153,17 +154,19 @@ class ActionQueue {
     for (const [line, action] of this.#lines.entries()) {
       if (action === undefined) continue;
       waiting += 1;
-      if (action.closed) throw new Error(`${this.#component}: the action on line ${line} is closed`);
+      if (action.closed)
+        throw new InvariantViolation(`${this.#component}: the action on line ${line} is closed`);
       if (action.line !== line)
-        throw new Error(`${this.#component}: the action on line ${line} is not there`);
+        throw new InvariantViolation(`${this.#component}: the action on line ${line} is not there`);
     }
     if (waiting !== this.pending)
-      throw new Error(`${this.#component}: ${this.pending} actions counted, ${waiting} found`);
+      throw new InvariantViolation(`${this.#component}: ${this.pending} actions counted, ${waiting} found`);
   }
 
   #onDue(line: number): void {
     const action = this.#lines[line];
-    if (action === undefined) throw new Error(`${this.#component}: line ${line} is due and empty`);
+    if (action === undefined)
+      throw new InvariantViolation(`${this.#component}: line ${line} is due and empty`);
     this.#release(action);
     action.execute();
   }

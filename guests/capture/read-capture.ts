@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { type Capture, type CapturedFrame, CaptureError } from './capture.js';
 import { CaptureBytes } from './capture-bytes.js';
 import { PCAP_MAGIC_MICROSECONDS, PCAP_MAGIC_NANOSECONDS, parsePcap } from './pcap.js';
@@ -24,7 +25,7 @@ export function readCapture(path: string): Capture {
   let bytes: Uint8Array;
   try {
     // A device or a pipe has no end to wait for.
-    if (!statSync(path).isFile()) throw new Error('not a regular file');
+    if (!statSync(path).isFile()) throw new InvariantViolation('not a regular file');
     bytes = readFileSync(path);
   } catch (cause) {
     throw new CaptureError({

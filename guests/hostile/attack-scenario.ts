@@ -5,6 +5,7 @@ import { NO_OWNER, type PageKind } from '../../host/memory/page-ownership.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { LinkPartner } from '../link-partner.js';
 import type { NicDriver } from '../nic-driver.js';
 import { FrameVerifier } from '../traffic/frame-verifier.js';
@@ -120,7 +121,8 @@ export class AttackScenario {
       this.victim.domain.allocate(1);
       taken += 1;
     }
-    if (pages.owner(frame) !== this.victim.domain.id) throw new Error(`frame ${frame} went elsewhere`);
+    if (pages.owner(frame) !== this.victim.domain.id)
+      throw new InvariantViolation(`frame ${frame} went elsewhere`);
     this.note('the victim got the page');
     this.#secretAt(address, PAGE_BYTES, 'page that the attacker gave up and the victim got');
     return true;
@@ -134,7 +136,7 @@ export class AttackScenario {
       if (frame !== own / PAGE_BYTES + 1) continue;
       return { own, foreign: this.#secretAt(own + PAGE_BYTES, PAGE_BYTES, 'page of the victim') };
     }
-    throw new Error('no two neighbouring frames could be had');
+    throw new InvariantViolation('no two neighbouring frames could be had');
   }
 
   /** The far end sends a frame full of the attacker's mark to a station. */
@@ -153,7 +155,7 @@ export class AttackScenario {
   requesterOf(port: GuestPort): number {
     const { contexts } = this.host.nic;
     const own = contexts[port.context] ?? contexts.find(({ state }) => state === 'open');
-    if (own === undefined) throw new Error('the card has no open context');
+    if (own === undefined) throw new InvariantViolation('the card has no open context');
     return own.requesterId;
   }
 

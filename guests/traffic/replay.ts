@@ -1,4 +1,5 @@
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { type EventKernel, MAX_TIME_NS } from '../../scheduler/event-kernel.js';
 import type { Capture } from '../capture/index.js';
 import { type Conversation, type ConversationOptions, conversationOf, type Voice } from './conversation.js';
@@ -103,7 +104,8 @@ class ReplayScore implements FrameScore {
 
   take(): Uint8Array {
     const recorded = this.#voice.frames[this.#index];
-    if (recorded === undefined) throw new Error(`replay of frame ${this.#index}, which there is not`);
+    if (recorded === undefined)
+      throw new InvariantViolation(`replay of frame ${this.#index}, which there is not`);
     this.#index += 1;
     const { bytes, length } = recorded;
     const buffer = this.#buffer;

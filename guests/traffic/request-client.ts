@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import {
   type EventHandle,
   type EventKernel,
@@ -162,8 +163,9 @@ export class RequestClient implements PushSource, Responder {
   checkInvariants(): void {
     const accounted = this.#answered + this.#lost + this.#given + this.underWay;
     if (this.#sent !== accounted)
-      throw new Error(`${this.name}: ${this.#sent} sent, ${accounted} accounted for`);
-    if (!this.#running && this.underWay > 0) throw new Error(`${this.name}: waits although it was stopped`);
+      throw new InvariantViolation(`${this.name}: ${this.#sent} sent, ${accounted} accounted for`);
+    if (!this.#running && this.underWay > 0)
+      throw new InvariantViolation(`${this.name}: waits although it was stopped`);
   }
 
   #start(): void {

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import {
   type EventHandle,
   type EventKernel,
@@ -66,7 +67,7 @@ export class TimedSource implements PushSource {
     const waiting = this.#event !== undefined;
     const shouldWait = this.#running && !this.#ended;
     if (waiting !== shouldWait)
-      throw new Error(`${this.name}: waiting is ${waiting}, expected ${shouldWait}`);
+      throw new InvariantViolation(`${this.name}: waiting is ${waiting}, expected ${shouldWait}`);
   }
 
   #start(): void {

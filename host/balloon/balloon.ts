@@ -1,7 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { DomainId, OwnershipObserver } from '../memory/page-ownership.js';
@@ -124,9 +124,12 @@ export class Balloon implements OwnershipObserver {
   checkInvariants(): void {
     const { asked, reclaimed, waiting, refused } = this.report();
     if (asked !== reclaimed + waiting + refused) {
-      throw new Error(`${asked} pages asked for, ${reclaimed} + ${waiting} + ${refused} accounted for`);
+      throw new InvariantViolation(
+        `${asked} pages asked for, ${reclaimed} + ${waiting} + ${refused} accounted for`,
+      );
     }
-    if (this.newOwner.pages > reclaimed) throw new Error('the new owner has pages that nobody gave up');
+    if (this.newOwner.pages > reclaimed)
+      throw new InvariantViolation('the new owner has pages that nobody gave up');
   }
 
   #tick(): void {
@@ -147,7 +150,7 @@ export class Balloon implements OwnershipObserver {
     const guest = this.#guests[number];
     const askedNs = this.#askedNs[number] ?? -1;
     this.#askedNs[number] = -1;
-    if (guest === undefined) throw new Error(`guest ${number} does not exist`);
+    if (guest === undefined) throw new InvariantViolation(`guest ${number} does not exist`);
     const page = this.#pick(guest);
     if (page === undefined) return;
     const { hypervisor, pages } = this.#parts;

@@ -1,4 +1,4 @@
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { COSTS, type CostName } from './costs.js';
 
@@ -150,7 +150,8 @@ export class Processor {
   post(account: number, work: Work, argument = 0): void {
     const queue = this.#queues[account];
     const entry = this.#accounts[account];
-    if (queue === undefined || entry === undefined) throw new Error(`party ${account} does not exist`);
+    if (queue === undefined || entry === undefined)
+      throw new InvariantViolation(`party ${account} does not exist`);
     if (this.#halted.has(account)) return;
     const wasEmpty = queue.count === 0;
     if (queue.count === queue.works.length) grow(queue);
@@ -159,7 +160,7 @@ export class Processor {
     queue.arguments[at] = argument;
     queue.count += 1;
     const core = this.#cores[entry.core];
-    if (core === undefined) throw new Error(`core ${entry.core} does not exist`);
+    if (core === undefined) throw new InvariantViolation(`core ${entry.core} does not exist`);
     if (wasEmpty) this.#makeReady(core, account);
     if (!core.busy) {
       core.busy = true;
@@ -173,7 +174,8 @@ export class Processor {
     this.#halted.add(account);
     const queue = this.#queues[account];
     const core = this.#cores[this.#accounts[account]?.core ?? -1];
-    if (queue === undefined || core === undefined) throw new Error(`party ${account} does not exist`);
+    if (queue === undefined || core === undefined)
+      throw new InvariantViolation(`party ${account} does not exist`);
     queue.works.fill(undefined);
     queue.head = 0;
     queue.count = 0;
@@ -224,8 +226,8 @@ export class Processor {
       const waiting = queue.count > 0;
       const listed = core?.ready.filter((other) => other === account).length ?? 0;
       if (listed !== (waiting ? 1 : 0))
-        throw new Error(`${this.#accounts[account]?.name} is ready ${listed} times`);
-      if (waiting && core?.busy === false) throw new Error('a core idles although work waits');
+        throw new InvariantViolation(`${this.#accounts[account]?.name} is ready ${listed} times`);
+      if (waiting && core?.busy === false) throw new InvariantViolation('a core idles although work waits');
     }
   }
 
@@ -240,7 +242,7 @@ export class Processor {
 
   #onDone(coreNumber: number): void {
     const core = this.#cores[coreNumber];
-    if (core === undefined) throw new Error(`core ${coreNumber} does not exist`);
+    if (core === undefined) throw new InvariantViolation(`core ${coreNumber} does not exist`);
     const account = core.ready.shift();
     if (account === undefined) {
       core.busy = false;
@@ -250,7 +252,7 @@ export class Processor {
     if (core.urgent > 0) core.urgent -= 1;
     const queue = this.#queues[account];
     const work = queue?.works[queue.head];
-    if (queue === undefined || work === undefined) throw new Error('a ready party without work');
+    if (queue === undefined || work === undefined) throw new InvariantViolation('a ready party without work');
     const argument = queue.arguments[queue.head] ?? 0;
     queue.works[queue.head] = undefined;
     queue.head = (queue.head + 1) & (queue.works.length - 1);

@@ -1,6 +1,6 @@
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 
@@ -77,7 +77,8 @@ export class CardControl {
   revoke(context: number): void {
     this.#set('SELECT', context);
     const status = this.#command('revoke');
-    if (status !== 'done') throw new Error(`the card refused to revoke context ${context}: ${status}`);
+    if (status !== 'done')
+      throw new InvariantViolation(`the card refused to revoke context ${context}: ${status}`);
   }
 
   /** Takes the oldest unread fault, or undefined. */
@@ -98,7 +99,7 @@ export class CardControl {
   #set(name: keyof typeof MANAGEMENT, value: number): void {
     this.#processor.chargeAccount(this.#account, 'doorbell');
     if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))
-      throw new Error(`the card refused ${value} for its register ${name}`);
+      throw new InvariantViolation(`the card refused ${value} for its register ${name}`);
   }
 
   #setAddress(low: keyof typeof MANAGEMENT, high: keyof typeof MANAGEMENT, address: number): void {

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
@@ -129,7 +129,7 @@ export class Hypervisor {
     const count = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
     for (let page = first; page < first + count; page += 1) {
       if (!this.#pages.release(HYPERVISOR, page).ok)
-        throw new Error(`page ${page} is not the hypervisor's to free`);
+        throw new InvariantViolation(`page ${page} is not the hypervisor's to free`);
     }
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 
 /**
@@ -54,7 +55,7 @@ export class OwnedPages implements Iterable<number> {
 
   /** The domain was given a piece. @throws Error when it has one. */
   reserve(first: number, count: number): void {
-    if (this.reserved) throw new Error(`domain ${this.#domain} has its RAM already`);
+    if (this.reserved) throw new InvariantViolation(`domain ${this.#domain} has its RAM already`);
     this.#first = first;
     this.#mark = first;
     this.#end = first + count;

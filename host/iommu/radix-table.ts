@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { offsetInPage, pageNumber, pageSize, pageStart } from './page-arithmetic.js';
 import { ADDRESS_LIMIT, type TableMemory } from './table-walker.js';
 
@@ -75,7 +76,7 @@ export class RadixTable {
     this.#format = format;
     this.#limit = Math.min(2 ** spanBits(format.levels + 1), ADDRESS_LIMIT);
     this.root = this.#newTable();
-    if (this.root < 0) throw new Error('no page for the top table');
+    if (this.root < 0) throw new InvariantViolation('no page for the top table');
   }
 
   get levels(): number {
@@ -211,8 +212,8 @@ export class RadixTable {
   checkInvariants(): void {
     const found = this.tableAddresses();
     if (found.length !== this.#tables)
-      throw new Error(`${this.#tables} tables counted, ${found.length} found`);
-    if (new Set(found).size !== found.length) throw new Error('a table page is used twice');
+      throw new InvariantViolation(`${this.#tables} tables counted, ${found.length} found`);
+    if (new Set(found).size !== found.length) throw new InvariantViolation('a table page is used twice');
   }
 
   #assertRange(iova: number, bytes: number, unitBits: number): void {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 /** ro: writes are ignored. rw: read and write. wo: reads give zero. A register may also have bits that a written 1 clears. */
 export type RegisterAccess = 'ro' | 'rw' | 'wo';
 
@@ -136,14 +137,15 @@ export class RegisterFile<Name extends string> {
 
   #place(index: number, definition: RegisterDefinition<Name>): void {
     const { name, offset, width, access } = definition;
-    if (offset % width !== 0 || offset + width > this.bytes) throw new Error(`register ${name} at ${offset}`);
-    if (this.#wordOf.has(name)) throw new Error(`register ${name} is there twice`);
+    if (offset % width !== 0 || offset + width > this.bytes)
+      throw new InvariantViolation(`register ${name} at ${offset}`);
+    if (this.#wordOf.has(name)) throw new InvariantViolation(`register ${name} is there twice`);
     this.#wordOf.set(name, offset / 4);
     const cleared = definition.clearedByOne ?? 0n;
     const writable = access === 'rw' ? (definition.writable ?? ~0n) & ~cleared : 0n;
     for (let half = 0; half < width / 4; half += 1) {
       const word = offset / 4 + half;
-      if (this.#owner[word] !== -1) throw new Error(`register ${name} overlaps another`);
+      if (this.#owner[word] !== -1) throw new InvariantViolation(`register ${name} overlaps another`);
       this.#owner[word] = index;
       this.#writable[word] = Number((writable >> BigInt(32 * half)) & MASK_32);
       this.#clearedByOne[word] = Number((cleared >> BigInt(32 * half)) & MASK_32);
@@ -153,7 +155,7 @@ export class RegisterFile<Name extends string> {
 
   #indexOf(name: Name): number {
     const word = this.#wordOf.get(name);
-    if (word === undefined) throw new Error(`no register ${name}`);
+    if (word === undefined) throw new InvariantViolation(`no register ${name}`);
     return word;
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { PAGE_BYTES, type PhysicalMemory } from './physical-memory.js';
 
 /** Who a page belongs to: a domain number, or NO_OWNER. */
@@ -117,7 +118,7 @@ export class PageOwnership {
    * before any page behind `first` is given.
    */
   withhold(first: number, end: number): void {
-    if (this.#mark > first) throw new Error(`pages from ${first} are withheld too late`);
+    if (this.#mark > first) throw new InvariantViolation(`pages from ${first} are withheld too late`);
     this.#withheld.first = Math.min(first, this.pageCount);
     this.#withheld.end = Math.min(end, this.pageCount);
   }
@@ -183,7 +184,8 @@ export class PageOwnership {
 
   /** One more reference. @throws Error for a page that nobody owns: only a gate that did not look would pin it. */
   pin(page: number): void {
-    if (this.owner(page) === NO_OWNER) throw new Error(`page ${page} is pinned and belongs to nobody`);
+    if (this.owner(page) === NO_OWNER)
+      throw new InvariantViolation(`page ${page} is pinned and belongs to nobody`);
     const count = this.#count[page] ?? 0;
     this.#count[page] = count + 1;
     if (count === 0) this.#pinned += 1;
@@ -196,7 +198,7 @@ export class PageOwnership {
    */
   unpin(page: number): boolean {
     const count = this.#count[page] ?? 0;
-    if (count === 0) throw new Error(`page ${page} is unpinned more often than pinned`);
+    if (count === 0) throw new InvariantViolation(`page ${page} is unpinned more often than pinned`);
     this.#count[page] = count - 1;
     this.#pinsReleased += 1;
     if (count > 1) return false;
@@ -247,13 +249,14 @@ export class PageOwnership {
       const count = this.#count[page] ?? 0;
       if (count > 0) pinned += 1;
       if (this.#kind[page] === 0 && (count > 0 || this.#owner[page] !== NO_OWNER)) {
-        throw new Error(`free page ${page} is owned or referenced`);
+        throw new InvariantViolation(`free page ${page} is owned or referenced`);
       }
-      if (this.#releasing[page] === 1 && count === 0) throw new Error(`page ${page} waits for nothing`);
+      if (this.#releasing[page] === 1 && count === 0)
+        throw new InvariantViolation(`page ${page} waits for nothing`);
     }
-    if (pinned !== this.#pinned) throw new Error('pinned pages are miscounted');
+    if (pinned !== this.#pinned) throw new InvariantViolation('pinned pages are miscounted');
     if (this.#pinsTaken - this.#pinsReleased !== this.references)
-      throw new Error('pins taken are not pins released plus in flight');
+      throw new InvariantViolation('pins taken are not pins released plus in flight');
   }
 
   #takeAny(count: number): number[] | undefined {

@@ -1,5 +1,5 @@
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { WordWindows } from './word-windows.js';
 
 /** Bytes of a page, and of every page in this house. */
@@ -36,7 +36,9 @@ class Chunk {
 }
 
 if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
-  throw new Error('this emulator needs a little-endian machine: its memory is read as bytes and as words');
+  throw new InvariantViolation(
+    'this emulator needs a little-endian machine: its memory is read as bytes and as words',
+  );
 }
 
 /**

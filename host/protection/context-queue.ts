@@ -6,7 +6,7 @@ import {
   storeDescriptor,
 } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
@@ -212,7 +212,7 @@ export class ContextQueue implements PortQueue {
 
   checkInvariants(): void {
     if ((this.#producer - this.#finished) >>> 0 > this.slots)
-      throw new Error('a queue holds more than its slots');
+      throw new InvariantViolation('a queue holds more than its slots');
   }
 
   #slotAddress(index: number): number {

@@ -1,4 +1,5 @@
 import { NONE } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
 
 /**
@@ -36,14 +37,14 @@ export class ContextHeap {
       this.#heap = widened(this.#heap, capacity);
       this.#place = widened(this.#place, capacity, -1);
     }
-    if (this.has(context)) throw new Error(`context ${context} is in the heap already`);
+    if (this.has(context)) throw new InvariantViolation(`context ${context} is in the heap already`);
     this.#size += 1;
     this.#rise(this.#size - 1, context);
   }
 
   remove(context: number): void {
     const hole = this.#place[context] ?? -1;
-    if (hole < 0) throw new Error(`context ${context} is not in the heap`);
+    if (hole < 0) throw new InvariantViolation(`context ${context} is not in the heap`);
     this.#place[context] = -1;
     this.#size -= 1;
     if (hole === this.#size) return;
@@ -53,16 +54,17 @@ export class ContextHeap {
   /** The key of a context that is in the heap has changed. */
   changed(context: number): void {
     const hole = this.#place[context] ?? -1;
-    if (hole < 0) throw new Error(`context ${context} is not in the heap`);
+    if (hole < 0) throw new InvariantViolation(`context ${context} is not in the heap`);
     this.#settle(hole, context);
   }
 
   checkInvariants(): void {
     for (let index = 0; index < this.#size; index += 1) {
       const context = this.#heap[index] ?? NONE;
-      if (this.#place[context] !== index) throw new Error(`context ${context} does not know its place`);
+      if (this.#place[context] !== index)
+        throw new InvariantViolation(`context ${context} does not know its place`);
       if (index > 0 && this.#before(context, this.#heap[(index - 1) >> 1] ?? NONE)) {
-        throw new Error(`context ${context} is before the one above it`);
+        throw new InvariantViolation(`context ${context} is before the one above it`);
       }
     }
   }

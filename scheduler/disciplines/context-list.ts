@@ -1,4 +1,5 @@
 import { NONE } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
 
 const UNLINKED = -2;
@@ -39,7 +40,8 @@ export class ContextList {
       this.#next = widened(this.#next, capacity, UNLINKED);
       this.#previous = widened(this.#previous, capacity, UNLINKED);
     }
-    if (this.#next[context] !== UNLINKED) throw new Error(`context ${context} is in the list already`);
+    if (this.#next[context] !== UNLINKED)
+      throw new InvariantViolation(`context ${context} is in the list already`);
     this.#next[context] = NONE;
     this.#previous[context] = this.#back;
     if (this.#back === NONE) this.#front = context;
@@ -51,7 +53,7 @@ export class ContextList {
   /** Takes a context out, wherever it stands. */
   remove(context: number): void {
     const next = this.#next[context] ?? UNLINKED;
-    if (next === UNLINKED) throw new Error(`context ${context} is not in the list`);
+    if (next === UNLINKED) throw new InvariantViolation(`context ${context} is not in the list`);
     const previous = this.#previous[context] ?? NONE;
     if (previous === NONE) this.#front = next;
     else this.#next[previous] = next;
@@ -74,12 +76,13 @@ export class ContextList {
     let count = 0;
     let previous = NONE;
     for (let context = this.#front; context !== NONE; context = this.#next[context] ?? NONE) {
-      if (this.#previous[context] !== previous) throw new Error(`context ${context} is linked one way only`);
+      if (this.#previous[context] !== previous)
+        throw new InvariantViolation(`context ${context} is linked one way only`);
       previous = context;
       count += 1;
-      if (count > this.#size) throw new Error('the list runs in a circle');
+      if (count > this.#size) throw new InvariantViolation('the list runs in a circle');
     }
     if (previous !== this.#back || count !== this.#size)
-      throw new Error(`list of ${this.#size} has ${count}`);
+      throw new InvariantViolation(`list of ${this.#size} has ${count}`);
   }
 }

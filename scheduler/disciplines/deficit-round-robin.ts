@@ -1,5 +1,5 @@
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -74,7 +74,8 @@ export class DeficitRoundRobin implements Discipline {
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
-    if (context !== this.#round.front) throw new Error(`drr: context ${context} was served out of its turn`);
+    if (context !== this.#round.front)
+      throw new InvariantViolation(`drr: context ${context} was served out of its turn`);
     const left = (this.#deficit[context] ?? 0) - bytes;
     if (!this.#roster.served(context, bytes, nextHeadBytes)) {
       this.#deficit[context] = 0;
@@ -108,17 +109,22 @@ export class DeficitRoundRobin implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
-    if (this.#round.size !== this.#roster.backlogged) throw new Error('drr: round and roster differ');
+    if (this.#round.size !== this.#roster.backlogged)
+      throw new InvariantViolation('drr: round and roster differ');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const deficit = this.deficitBytes(context);
       const head = this.#roster.headBytes(context);
-      if (deficit < 0) throw new Error(`drr: context ${context} has a deficit of ${deficit} bytes`);
+      if (deficit < 0)
+        throw new InvariantViolation(`drr: context ${context} has a deficit of ${deficit} bytes`);
       if (head === 0 && deficit !== 0)
-        throw new Error(`drr: context ${context} saved ${deficit} bytes while idle`);
+        throw new InvariantViolation(`drr: context ${context} saved ${deficit} bytes while idle`);
       if (context === this.#round.front) {
-        if (head > deficit) throw new Error(`drr: context ${context} is on turn and cannot send`);
+        if (head > deficit)
+          throw new InvariantViolation(`drr: context ${context} is on turn and cannot send`);
       } else if (head > 0 && deficit >= head) {
-        throw new Error(`drr: context ${context} was left with ${deficit} bytes for a head of ${head}`);
+        throw new InvariantViolation(
+          `drr: context ${context} was left with ${deficit} bytes for a head of ${head}`,
+        );
       }
     }
   }

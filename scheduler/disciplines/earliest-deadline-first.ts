@@ -1,5 +1,5 @@
 import type { Discipline, Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -85,7 +85,8 @@ export class EarliestDeadlineFirst implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
-    if (this.#waiting.size !== this.#roster.backlogged) throw new Error('edf: heap and roster differ');
+    if (this.#waiting.size !== this.#roster.backlogged)
+      throw new InvariantViolation('edf: heap and roster differ');
   }
 
   #stamp(context: number, nowNs: number): void {

@@ -1,4 +1,5 @@
 import type { Discipline } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 
@@ -48,6 +49,7 @@ export class FifoDrain implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#queue.checkInvariants();
-    if (this.#queue.size !== this.#roster.backlogged) throw new Error('fifo: queue and roster differ');
+    if (this.#queue.size !== this.#roster.backlogged)
+      throw new InvariantViolation('fifo: queue and roster differ');
   }
 }

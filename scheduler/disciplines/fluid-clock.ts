@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import type { TagTable } from './tag-table.js';
 
@@ -80,7 +81,7 @@ export class FluidClock {
 
   /** Starts at 0 again; nobody may be backlogged. */
   restart(): void {
-    if (this.#backlogged.size > 0) throw new Error('the fluid system is not empty');
+    if (this.#backlogged.size > 0) throw new InvariantViolation('the fluid system is not empty');
     this.#whole = 0;
     this.#fraction = 0;
     this.#tags.restart();
@@ -89,7 +90,9 @@ export class FluidClock {
   checkInvariants(): void {
     this.#backlogged.checkInvariants();
     if ((this.#backlogged.size === 0) !== (this.#weights === 0)) {
-      throw new Error(`the fluid system serves ${this.#backlogged.size} with a weight of ${this.#weights}`);
+      throw new InvariantViolation(
+        `the fluid system serves ${this.#backlogged.size} with a weight of ${this.#weights}`,
+      );
     }
   }
 

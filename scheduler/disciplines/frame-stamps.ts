@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../errors.js';
 import { widened } from './widened.js';
 
 const NONE = -1;
@@ -47,7 +48,7 @@ export class FrameStamps {
   /** Forgets the first frame. */
   shift(context: number): void {
     const node = this.#first[context] ?? NONE;
-    if (node === NONE) throw new Error(`context ${context} has no stamp`);
+    if (node === NONE) throw new InvariantViolation(`context ${context} has no stamp`);
     this.#first[context] = this.#next[node] ?? NONE;
     this.#next[node] = this.#free;
     this.#free = node;

@@ -1,4 +1,5 @@
 import { NONE } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { widened } from './widened.js';
 
 const GROUPS = 31;
@@ -56,7 +57,7 @@ export class GroupSlots {
     const earlier = wasEmpty || start < this.start(group);
     const reach = wasEmpty ? 0 : Math.abs(start - this.start(group)) / width;
     if (reach >= SLOTS)
-      throw new Error(`qfq: a start tag is ${reach} slots away from those of group ${group}`);
+      throw new InvariantViolation(`qfq: a start tag is ${reach} slots away from those of group ${group}`);
     if (earlier) this.#start[group] = start;
     this.#link(this.#slotAt(group, start), context);
     return earlier;
@@ -101,15 +102,17 @@ export class GroupSlots {
       }
       const first = this.#first[slot] ?? NONE;
       if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NONE ? 0 : 1)) {
-        throw new Error(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);
+        throw new InvariantViolation(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);
       }
       for (let context = first; context !== NONE; context = this.#next[context] ?? NONE) {
-        if (this.#slotOf[context] !== slot) throw new Error(`qfq: context ${context} does not know its slot`);
+        if (this.#slotOf[context] !== slot)
+          throw new InvariantViolation(`qfq: context ${context} does not know its slot`);
         count += 1;
-        if (count > this.#size) throw new Error('qfq: a slot runs in a circle');
+        if (count > this.#size) throw new InvariantViolation('qfq: a slot runs in a circle');
       }
     }
-    if (count !== this.#size) throw new Error(`qfq: ${this.#size} contexts counted, ${count} found`);
+    if (count !== this.#size)
+      throw new InvariantViolation(`qfq: ${this.#size} contexts counted, ${count} found`);
   }
 
   #slotAt(group: number, start: number): number {
@@ -128,7 +131,8 @@ export class GroupSlots {
   }
 
   #link(slot: number, context: number): void {
-    if (this.#next[context] !== UNLINKED) throw new Error(`qfq: context ${context} has a slot already`);
+    if (this.#next[context] !== UNLINKED)
+      throw new InvariantViolation(`qfq: context ${context} has a slot already`);
     const last = this.#last[slot] ?? NONE;
     this.#next[context] = NONE;
     this.#previous[context] = last;
@@ -144,7 +148,7 @@ export class GroupSlots {
     const slot = this.#slotOf[context] ?? 0;
     const next = this.#next[context] ?? UNLINKED;
     const previous = this.#previous[context] ?? NONE;
-    if (next === UNLINKED) throw new Error(`qfq: context ${context} has no slot`);
+    if (next === UNLINKED) throw new InvariantViolation(`qfq: context ${context} has no slot`);
     if (previous === NONE) this.#first[slot] = next;
     else this.#next[previous] = next;
     if (next === NONE) this.#last[slot] = previous;

@@ -1,4 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -110,7 +111,9 @@ export class MinimumGuarantee implements Discipline {
       const filed = (this.#due.has(context) ? 1 : 0) + (this.#content.has(context) ? 1 : 0);
       const expected = this.#roster.isBacklogged(context) && this.#rate.hasRate(context) ? 1 : 0;
       if (filed !== expected)
-        throw new Error(`${this.name}: context ${context} is filed ${filed} times, expected ${expected}`);
+        throw new InvariantViolation(
+          `${this.name}: context ${context} is filed ${filed} times, expected ${expected}`,
+        );
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Discipline } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 
@@ -50,6 +51,7 @@ export class PacketRoundRobin implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
-    if (this.#round.size !== this.#roster.backlogged) throw new Error('prr: round and roster differ');
+    if (this.#round.size !== this.#roster.backlogged)
+      throw new InvariantViolation('prr: round and roster differ');
   }
 }

@@ -1,5 +1,5 @@
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
 import { ReservedWeight } from './reserved-weight.js';
@@ -142,15 +142,18 @@ export class QuickFairQueueing implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#groups.checkInvariants();
-    if (this.#groups.size !== this.#roster.backlogged) throw new Error('qfq: groups and roster differ');
+    if (this.#groups.size !== this.#roster.backlogged)
+      throw new InvariantViolation('qfq: groups and roster differ');
     const filed = [this.#ready, this.#blocked, this.#early, this.#earlyBlocked];
     this.#fileAll();
     const byDefinition = [this.#ready, this.#blocked, this.#early, this.#earlyBlocked];
     if (filed.some((bits, state) => bits !== byDefinition[state])) {
-      throw new Error(`qfq: groups are filed as ${filed.join(' ')}, by definition ${byDefinition.join(' ')}`);
+      throw new InvariantViolation(
+        `qfq: groups are filed as ${filed.join(' ')}, by definition ${byDefinition.join(' ')}`,
+      );
     }
     if (this.select() === NONE && this.#roster.backlogged > 0)
-      throw new Error('qfq: contexts wait, all are blocked');
+      throw new InvariantViolation('qfq: contexts wait, all are blocked');
   }
 
   #requireFrame(context: number, bytes: number): void {

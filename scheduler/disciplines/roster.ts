@@ -1,4 +1,4 @@
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
 
 const ABSENT = 0;
@@ -58,7 +58,8 @@ export class Roster {
         `${this.#discipline}: context is ${context}, expected a whole number from 0 to ${MAX_CONTEXTS - 1}`,
       );
     }
-    if (this.isMember(context)) throw new Error(`${this.#discipline}: context ${context} takes part already`);
+    if (this.isMember(context))
+      throw new InvariantViolation(`${this.#discipline}: context ${context} takes part already`);
     const capacity = capacityFor(context);
     this.#state = widened(this.#state, capacity);
     this.#headBytes = widened(this.#headBytes, capacity);
@@ -69,7 +70,9 @@ export class Roster {
   /** The context must be idle: a discipline takes it out of its queue first. */
   leave(context: number): void {
     if (this.#state[context] !== IDLE) {
-      throw new Error(`${this.#discipline}: context ${context} cannot leave, it is ${this.#spell(context)}`);
+      throw new InvariantViolation(
+        `${this.#discipline}: context ${context} cannot leave, it is ${this.#spell(context)}`,
+      );
     }
     this.#state[context] = ABSENT;
     this.#members -= 1;
@@ -79,7 +82,9 @@ export class Roster {
   activate(context: number, headBytes: number): boolean {
     if (this.#state[context] === BACKLOGGED) return false;
     if (this.#state[context] !== IDLE) {
-      throw new Error(`${this.#discipline}: context ${context} has a frame but does not take part`);
+      throw new InvariantViolation(
+        `${this.#discipline}: context ${context} has a frame but does not take part`,
+      );
     }
     this.#requireBytes(context, headBytes);
     this.#state[context] = BACKLOGGED;
@@ -91,12 +96,12 @@ export class Roster {
   /** The head frame was taken. True if another waits behind it. */
   served(context: number, bytes: number, nextHeadBytes: number): boolean {
     if (this.#state[context] !== BACKLOGGED) {
-      throw new Error(
+      throw new InvariantViolation(
         `${this.#discipline}: context ${context} was served, but it is ${this.#spell(context)}`,
       );
     }
     if (bytes !== this.#headBytes[context]) {
-      throw new Error(
+      throw new InvariantViolation(
         `${this.#discipline}: ${bytes} bytes of context ${context} were served, its head has ${this.#headBytes[context]}`,
       );
     }
@@ -125,13 +130,13 @@ export class Roster {
       if (this.#state[context] !== ABSENT) members += 1;
       if (this.#state[context] === BACKLOGGED) backlogged += 1;
       if ((this.#state[context] === BACKLOGGED) !== this.headBytes(context) > 0) {
-        throw new Error(
+        throw new InvariantViolation(
           `${this.#discipline}: context ${context} is ${this.#spell(context)} with a head of ${this.headBytes(context)} bytes`,
         );
       }
     }
     if (members !== this.#members || backlogged !== this.#backlogged) {
-      throw new Error(
+      throw new InvariantViolation(
         `${this.#discipline}: counted ${this.#members} members and ${this.#backlogged} backlogged, found ${members} and ${backlogged}`,
       );
     }

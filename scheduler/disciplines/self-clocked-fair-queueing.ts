@@ -1,4 +1,5 @@
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { TagTable, type TagTableOptions } from './tag-table.js';
@@ -78,10 +79,11 @@ export class SelfClockedFairQueueing implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
-    if (this.#waiting.size !== this.#roster.backlogged) throw new Error('scfq: heap and roster differ');
+    if (this.#waiting.size !== this.#roster.backlogged)
+      throw new InvariantViolation('scfq: heap and roster differ');
     const next = this.#waiting.top;
     if (next >= 0 && this.#tags.finish(next) < this.#tags.clock) {
-      throw new Error(
+      throw new InvariantViolation(
         `scfq: context ${next} finishes at ${this.#tags.finish(next)}, before V = ${this.#tags.clock}`,
       );
     }

@@ -1,4 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
@@ -94,11 +95,12 @@ export class StartTimeFairQueueing implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
-    if (this.#waiting.size !== this.#roster.backlogged) throw new Error('sfq: heap and roster differ');
+    if (this.#waiting.size !== this.#roster.backlogged)
+      throw new InvariantViolation('sfq: heap and roster differ');
     const next = this.#waiting.top;
     // V never overtakes a frame that waits: whoever is next started at V or later.
     if (next >= 0 && this.#tags.start(next) < this.#tags.clock) {
-      throw new Error(
+      throw new InvariantViolation(
         `sfq: context ${next} starts at ${this.#tags.start(next)}, before V = ${this.#tags.clock}`,
       );
     }

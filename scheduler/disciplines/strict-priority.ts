@@ -1,5 +1,5 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -71,15 +71,15 @@ export class StrictPriority implements Discipline {
       list.checkInvariants();
       size += list.size;
       if (list.size > 0 !== ((this.#waiting << level) & 0x80000000) < 0) {
-        throw new Error(`priority: level ${level} and its bit differ`);
+        throw new InvariantViolation(`priority: level ${level} and its bit differ`);
       }
     }
-    if (size !== this.#roster.backlogged) throw new Error('priority: levels and roster differ');
+    if (size !== this.#roster.backlogged) throw new InvariantViolation('priority: levels and roster differ');
   }
 
   #level(level: number): ContextList {
     const list = this.#levels[level];
-    if (list === undefined) throw new Error(`priority: there is no level ${level}`);
+    if (list === undefined) throw new InvariantViolation(`priority: there is no level ${level}`);
     return list;
   }
 

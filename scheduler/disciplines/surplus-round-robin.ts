@@ -1,4 +1,5 @@
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { DEFAULT_QUANTUM_BYTES, requireQuantum } from './deficit-round-robin.js';
 import { Roster } from './roster.js';
@@ -57,7 +58,8 @@ export class SurplusRoundRobin implements Discipline {
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
-    if (context !== this.#round.front) throw new Error(`srr: context ${context} was served out of its turn`);
+    if (context !== this.#round.front)
+      throw new InvariantViolation(`srr: context ${context} was served out of its turn`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     const credit = (this.#credit[context] ?? 0) - bytes;
     // Running empty forfeits a credit. A debt stays, or going idle after each long frame would pay it off.
@@ -88,11 +90,12 @@ export class SurplusRoundRobin implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
-    if (this.#round.size !== this.#roster.backlogged) throw new Error('srr: round and roster differ');
+    if (this.#round.size !== this.#roster.backlogged)
+      throw new InvariantViolation('srr: round and roster differ');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const credit = this.creditBytes(context);
       if (context === this.#round.front ? credit <= 0 : credit > 0) {
-        throw new Error(
+        throw new InvariantViolation(
           `srr: context ${context} has a credit of ${credit} bytes ${context === this.#round.front ? 'on' : 'off'} turn`,
         );
       }

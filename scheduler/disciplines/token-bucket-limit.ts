@@ -1,5 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -107,7 +107,7 @@ export class TokenBucketLimit implements Discipline {
     this.#inner.checkInvariants();
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       if (this.#withheld.has(context) && !this.#roster.isBacklogged(context)) {
-        throw new Error(`${this.name}: context ${context} is withheld and does not wait`);
+        throw new InvariantViolation(`${this.name}: context ${context} is withheld and does not wait`);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -78,7 +78,7 @@ export class TwoLevel implements Discipline {
 
   leave(context: number): void {
     if (this.#roster.isBacklogged(context))
-      throw new Error(`${this.name}: context ${context} leaves while it waits`);
+      throw new InvariantViolation(`${this.name}: context ${context} leaves while it waits`);
     this.#roster.leave(context);
     const tenant = this.#tenantOf[context] ?? 0;
     this.#innerOf(tenant).leave(context);
@@ -109,7 +109,7 @@ export class TwoLevel implements Discipline {
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const tenant = this.#tenantOf[context] ?? 0;
     if (this.#offer[tenant] !== context)
-      throw new Error(`${this.name}: context ${context} was served, not offered`);
+      throw new InvariantViolation(`${this.name}: context ${context} was served, not offered`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     if (!more) this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
     const inner = this.#innerOf(tenant);
@@ -156,10 +156,12 @@ export class TwoLevel implements Discipline {
       const offer = this.#offer[tenant] ?? NONE;
       const waits = (this.#waiting[tenant] ?? 0) > 0;
       if (offer !== NONE && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
-        throw new Error(`${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`);
+        throw new InvariantViolation(
+          `${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`,
+        );
       }
       if (waits !== (offer !== NONE || this.#held.has(tenant))) {
-        throw new Error(
+        throw new InvariantViolation(
           `${this.name}: tenant ${tenant} ${waits ? 'waits and offers nobody' : 'has nothing to offer'}`,
         );
       }
@@ -168,7 +170,7 @@ export class TwoLevel implements Discipline {
 
   #innerOf(tenant: number): Discipline {
     const inner = this.#inner[tenant];
-    if (inner === undefined) throw new Error(`${this.name}: there is no tenant ${tenant}`);
+    if (inner === undefined) throw new InvariantViolation(`${this.name}: there is no tenant ${tenant}`);
     return inner;
   }
 

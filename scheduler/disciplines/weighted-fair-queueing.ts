@@ -1,5 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
-import { ParameterError } from '../errors.js';
+import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { FluidClock } from './fluid-clock.js';
 import { FrameStamps } from './frame-stamps.js';
@@ -144,10 +144,11 @@ export class WeightedFairQueueing implements Discipline {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
     this.#fluid.checkInvariants();
-    if (this.#waiting.size !== this.#roster.backlogged) throw new Error('wfq: heap and roster differ');
+    if (this.#waiting.size !== this.#roster.backlogged)
+      throw new InvariantViolation('wfq: heap and roster differ');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       if (this.#roster.isBacklogged(context) && this.#stamps.isEmpty(context)) {
-        throw new Error(`wfq: context ${context} waits without a stamp`);
+        throw new InvariantViolation(`wfq: context ${context} waits without a stamp`);
       }
     }
   }

@@ -1,4 +1,5 @@
 import { type BoundMember, type Discipline, requireWeight, type Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -45,7 +46,8 @@ export class WeightedRoundRobin implements Discipline {
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
-    if (context !== this.#round.front) throw new Error(`wrr: context ${context} was served out of its turn`);
+    if (context !== this.#round.front)
+      throw new InvariantViolation(`wrr: context ${context} was served out of its turn`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#left -= 1;
     if (more && this.#left > 0) return;
@@ -68,10 +70,11 @@ export class WeightedRoundRobin implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
-    if (this.#round.size !== this.#roster.backlogged) throw new Error('wrr: round and roster differ');
+    if (this.#round.size !== this.#roster.backlogged)
+      throw new InvariantViolation('wrr: round and roster differ');
     const limit = this.#weight[this.#round.front] ?? 0;
     if (this.#round.size > 0 && !(this.#left >= 1 && this.#left <= limit)) {
-      throw new Error(`wrr: ${this.#left} frames are left of a visit of ${limit}`);
+      throw new InvariantViolation(`wrr: ${this.#left} frames are left of a visit of ${limit}`);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import { ReservedWeight } from './reserved-weight.js';
 import { Roster } from './roster.js';
@@ -104,10 +105,10 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#eligible.checkInvariants();
     this.#early.checkInvariants();
     if (this.#eligible.size + this.#early.size !== this.#roster.backlogged) {
-      throw new Error('wf2q+: heaps and roster differ');
+      throw new InvariantViolation('wf2q+: heaps and roster differ');
     }
     if (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
-      throw new Error(`wf2q+: context ${this.#early.top} is eligible and not filed so`);
+      throw new InvariantViolation(`wf2q+: context ${this.#early.top} is eligible and not filed so`);
     }
   }
 

@@ -1,4 +1,5 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
+import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
 import { LawBroken } from './law-broken.js';
 import { Timeline } from './timeline.js';
@@ -212,7 +213,8 @@ export class VirtualLink {
 
   #member(context: number): Member {
     const member = this.#members.get(context);
-    if (member === undefined) throw new Error(`context ${context} does not take part in the virtual link`);
+    if (member === undefined)
+      throw new InvariantViolation(`context ${context} does not take part in the virtual link`);
     return member;
   }
 

@@ -16,6 +16,7 @@ import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import type { Observation, Service } from './observation.js';
 
@@ -150,7 +151,7 @@ export class AttackLab {
     // Service is compared with that of a run that nobody disturbed, so both take the same time.
     this.#kernel.run(Math.max(this.#totalNs, this.#kernel.nowNs));
     if (this.#kernel.nowNs !== this.#totalNs)
-      throw new Error(`${attack?.name} took ${this.#kernel.nowNs} ns`);
+      throw new InvariantViolation(`${attack?.name} took ${this.#kernel.nowNs} ns`);
     this.scene.look();
     this.host.checkInvariants();
     this.scene.victim.driver.checkInvariants();

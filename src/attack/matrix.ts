@@ -1,5 +1,6 @@
 import { ATTACKS, type Attack, type StageOptions } from '../../guests/hostile/index.js';
 import { APPROACHES, type Approach } from '../../host/protection/approaches.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { AttackLab } from './attack-lab.js';
 import type { Service } from './observation.js';
 import { type Evidence, judge, notApplicable, type Verdict } from './verdict.js';
@@ -45,6 +46,7 @@ export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Gener
 /** The service of the same machine in which nobody attacks. */
 function leftAlone(approach: Approach, stage: StageOptions, seed: number): Service {
   const outcome = new AttackLab(approach.make(), stage, seed).play(undefined);
-  if ('notApplicable' in outcome) throw new Error('a run without an attack has nothing that may be missing');
+  if ('notApplicable' in outcome)
+    throw new InvariantViolation('a run without an attack has nothing that may be missing');
   return outcome.service;
 }

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Observation, Service } from './observation.js';
 
 /** How an attack ended, worst last. */
@@ -38,7 +39,7 @@ export interface Judgement {
  */
 export function judge(facts: Observation, quiet: Service): Judgement {
   if (!(quiet.sent > 0 && quiet.received > 0))
-    throw new Error(
+    throw new InvariantViolation(
       `the victim left alone sent ${quiet.sent} and received ${quiet.received} frames, expected some of both`,
     );
   const servedShare = Math.min(facts.service.sent / quiet.sent, facts.service.received / quiet.received);

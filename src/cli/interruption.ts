@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 /** The user has asked for the end (Ctrl-C, or a polite kill). */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
@@ -58,6 +59,6 @@ export class Interruption {
     // Work that fails because it was stopped has nothing to say any more.
     work.catch(() => undefined);
     await this.breathe();
-    throw new Error('a signal was heard and is gone');
+    throw new InvariantViolation('a signal was heard and is gone');
   }
 }

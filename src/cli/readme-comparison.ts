@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { runCli } from './program.js';
 
 /** What README says its table was printed by. */
@@ -10,7 +11,7 @@ const END = '<!-- /compare -->';
 export async function withComparison(readme: string): Promise<string> {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} ... ${END}`);
+  if (begin < 0 || end < begin) throw new InvariantViolation(`README.md has no ${BEGIN} ... ${END}`);
   let out = '';
   const io = { err: () => {}, errIsTerminal: false, columns: 100, program: 'npx tsx src/cli/main.ts' };
   const code = await runCli(COMMAND, {
@@ -19,6 +20,6 @@ export async function withComparison(readme: string): Promise<string> {
       out += text;
     },
   });
-  if (code !== 0) throw new Error(`${COMMAND.join(' ')} ended with ${code}`);
+  if (code !== 0) throw new InvariantViolation(`${COMMAND.join(' ')} ended with ${code}`);
   return `${readme.slice(0, begin)}${BEGIN}\n\n\`\`\`text\n${out}\`\`\`\n\n${readme.slice(end)}`;
 }

@@ -1,4 +1,5 @@
 import type { NicInstruments } from '../../nic/host-port.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Machine } from '../machine/machine.js';
 import type { SteadyWatch } from './steady-run.js';
 import { WireWaits } from './wire-waits.js';
@@ -50,7 +51,7 @@ export function percentilesOf(values: readonly number[], percents: readonly numb
     // 99.9 has no exact binary form, and a rank that is a hair above a whole number is that number.
     const rank = Math.max(1, Math.ceil((percent * sorted.length) / 100 - 1e-9));
     const value = sorted[rank - 1];
-    if (value === undefined) throw new Error(`percentile ${percent} of ${sorted.length} values`);
+    if (value === undefined) throw new InvariantViolation(`percentile ${percent} of ${sorted.length} values`);
     return value;
   });
 }

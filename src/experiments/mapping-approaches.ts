@@ -1,6 +1,7 @@
 import { makeProtection } from '../../host/protection/approaches.js';
 import { Iommu } from '../../host/protection/iommu/iommu.js';
 import type { Protection } from '../../host/protection/protection.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 
 /** Who decides when pages are mapped: no one, the strategies of an IOMMU, and CDNA, which needs none. */
 export interface MappingApproach {
@@ -48,6 +49,6 @@ export function protectionWith(name: string, seed: number): Protection {
 /** How plots and tables call an approach. */
 export function titleOf(name: string): string {
   const found = [...MAPPING_APPROACHES, DEFERRED_PINNED].find((approach) => approach.name === name);
-  if (found === undefined) throw new Error(`approach ${name} is not in the list`);
+  if (found === undefined) throw new InvariantViolation(`approach ${name} is not in the list`);
   return found.title;
 }

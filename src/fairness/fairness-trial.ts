@@ -1,4 +1,5 @@
 import { type Discipline, NONE } from '../../scheduler/discipline.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { SerialLine } from '../../scheduler/serial-line.js';
 import type { Workload, WorkloadEvent } from './workload.js';
 
@@ -57,13 +58,15 @@ export class FairnessTrial {
     const context = this.#discipline.select(nowNs);
     if (context === NONE) {
       const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
-      if (eligibleNs === undefined) throw new Error(`${this.#discipline.name} serves nobody while some wait`);
+      if (eligibleNs === undefined)
+        throw new InvariantViolation(`${this.#discipline.name} serves nobody while some wait`);
       return Math.min(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#nextEventNs());
     }
     const queue = this.#queue(context);
     const bytes = queue.frames[queue.head] ?? 0;
     const arrivedNs = queue.frames[queue.head + 1] ?? 0;
-    if (bytes === 0) throw new Error(`${this.#discipline.name} chose context ${context}, which has no frame`);
+    if (bytes === 0)
+      throw new InvariantViolation(`${this.#discipline.name} chose context ${context}, which has no frame`);
     queue.head += 2;
     const nextBytes = queue.frames[queue.head] ?? 0;
     const endNs = this.#line.carry(bytes, nowNs);
@@ -139,7 +142,7 @@ export class FairnessTrial {
 
   #queue(context: number): Queue {
     const queue = this.#queues[context];
-    if (queue === undefined) throw new Error(`context ${context} takes no part`);
+    if (queue === undefined) throw new InvariantViolation(`context ${context} takes no part`);
     return queue;
   }
 }

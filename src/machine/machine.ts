@@ -11,6 +11,7 @@ import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../ni
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline } from '../../scheduler/discipline.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
@@ -154,7 +155,7 @@ export class Machine {
 
   #createGuest(domain: Domain, specs: readonly { name: string; spec: GuestSpec }[], index: number): GuestRun {
     const entry = specs[index];
-    if (entry === undefined) throw new Error(`there is no guest ${index}`);
+    if (entry === undefined) throw new InvariantViolation(`there is no guest ${index}`);
     const { name, spec } = entry;
     const mac = GUEST_MAC + index;
     const port = this.host.openPort(domain, {

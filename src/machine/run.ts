@@ -3,7 +3,7 @@ import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
-import { ParameterError } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
@@ -117,7 +117,7 @@ export class Run {
 
   /** Runs a part of the way. Returns how far the run is, from 0 to 1. */
   advance(): number {
-    if (this.done) throw new Error('the run has ended');
+    if (this.done) throw new InvariantViolation('the run has ended');
     this.#step += 1;
     this.#samplePinned();
     this.machine.run(Math.floor((this.#settings.durationNs * this.#step) / this.#steps));
@@ -127,7 +127,7 @@ export class Run {
 
   /** What the run found; call when it is done. */
   result(): RunResult {
-    if (!this.done) throw new Error('the run has not ended');
+    if (!this.done) throw new InvariantViolation('the run has not ended');
     const { machine } = this;
     const { host, guests } = machine;
     const { durationNs, seed } = this.#settings;

@@ -19,6 +19,7 @@ import {
   replay,
   type TrafficSource,
 } from '../../guests/traffic/index.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { TrafficSpec } from '../scenario/schema.js';
@@ -79,7 +80,7 @@ export function buildTraffic(
       };
     case 'replay': {
       const capture = captures.get(resolve(directory, spec.capture));
-      if (capture === undefined) throw new Error(`capture ${spec.capture} was not read`);
+      if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
       const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
       const played = replay({
         name,

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { OutputFileError } from './output-file-error.js';
 
 export { OutputFileError } from './output-file-error.js';
@@ -57,9 +58,11 @@ export class AtomicFile {
 
   /** Makes room for `bytes` bytes and says where in `buffer`. @throws OutputFileError when the disk takes no more. */
   room(bytes: number): number {
-    if (this.#descriptor === undefined) throw new Error(`${this.path}: written to after its end`);
+    if (this.#descriptor === undefined)
+      throw new InvariantViolation(`${this.path}: written to after its end`);
     if (this.#used + bytes > this.buffer.length) this.#flush();
-    if (bytes > this.buffer.length) throw new Error(`${this.path}: ${bytes} bytes do not fit the buffer`);
+    if (bytes > this.buffer.length)
+      throw new InvariantViolation(`${this.path}: ${bytes} bytes do not fit the buffer`);
     return this.#used;
   }
 
@@ -85,7 +88,7 @@ export class AtomicFile {
 
   /** Ends the file, still under its other name: what may fail for want of space has then not failed. @throws OutputFileError */
   seal(): void {
-    if (this.#descriptor === undefined) throw new Error(`${this.path}: ended twice`);
+    if (this.#descriptor === undefined) throw new InvariantViolation(`${this.path}: ended twice`);
     this.#flush();
     this.#orReport(() => this.#close());
     this.#sealed = true;

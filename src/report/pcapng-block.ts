@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { AtomicFile } from './atomic-file.js';
 
 /** Bytes of a block around its body: type and length before it, length again behind it. */
@@ -99,7 +100,8 @@ export class PcapngBlock {
   end(): void {
     const length = this.#at + 4 - this.#start;
     this.u32(length);
-    if (this.#at > this.#limit) throw new Error(`block of ${length} bytes, room was made for fewer`);
+    if (this.#at > this.#limit)
+      throw new InvariantViolation(`block of ${length} bytes, room was made for fewer`);
     this.#view.setUint32(this.#start + 4, length, true);
     this.#file.advance(length);
   }

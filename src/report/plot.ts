@@ -1,4 +1,5 @@
 import type { Config, compile, TopLevelSpec } from 'vega-lite';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { escapeText, rewriteTags } from './html/markup.js';
 import { textWidth } from './text-width.js';
 
@@ -134,7 +135,7 @@ async function draw({ spec }: Plot, around: object): Promise<DrawnPlot> {
   try {
     const svg = await view.toSVG();
     const [head = ''] = /^<svg[^>]*>/u.exec(svg) ?? [];
-    if (head === '') throw new Error('a plot that is no SVG');
+    if (head === '') throw new InvariantViolation('a plot that is no SVG');
     return { head, body: rounded(svg.slice(head.length)) };
   } finally {
     view.finalize();

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { AtomicFile } from './atomic-file.js';
 
 /** What a viewer shows when an event is selected. */
@@ -105,7 +106,7 @@ export class TraceWriter {
     const key = `${track}:${id}`;
     const depth = this.#openSpans.get(key);
     if (depth === undefined)
-      throw new Error(`${this.path}: span ${id} of track ${track} ends but never began`);
+      throw new InvariantViolation(`${this.path}: span ${id} of track ${track} ends but never began`);
     if (depth === 1) this.#openSpans.delete(key);
     else this.#openSpans.set(key, depth - 1);
     this.#event('e', track, name, atNs, spanId(key), args);

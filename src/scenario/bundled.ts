@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { type LoadedScenario, loadScenario } from './load.js';
 
 /** Path of the scenario inside the package. */
@@ -19,7 +20,7 @@ export function packageFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, BUNDLED))) {
     const parent = dirname(folder);
-    if (parent === folder) throw new Error(`${BUNDLED} is missing from the package`);
+    if (parent === folder) throw new InvariantViolation(`${BUNDLED} is missing from the package`);
     folder = parent;
   }
   return folder;

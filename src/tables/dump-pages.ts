@@ -1,4 +1,5 @@
 import type { TableMemory } from '../../host/iommu/table-walker.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { hex } from './address.js';
 
 /** The pages of physical memory that a dump holds. What is not in it reads as an error, never as zeroes. */
@@ -30,6 +31,6 @@ export class DumpPages implements TableMemory {
   }
 
   writeU32(): never {
-    throw new Error('a dump cannot be written to');
+    throw new InvariantViolation('a dump cannot be written to');
   }
 }

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
@@ -93,8 +94,9 @@ export class CommandBuffer {
 
   checkInvariants(): void {
     const head = this.#parts.registers.low('COMMAND_HEAD');
-    if (head % RING_ENTRY_BYTES !== 0) throw new Error(`command head is ${head}`);
-    if (this.#busy && !this.running) throw new Error('commands are carried out although they have stopped');
+    if (head % RING_ENTRY_BYTES !== 0) throw new InvariantViolation(`command head is ${head}`);
+    if (this.#busy && !this.running)
+      throw new InvariantViolation('commands are carried out although they have stopped');
   }
 
   #carryOut(): void {

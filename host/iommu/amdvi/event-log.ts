@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { UnitInterrupts } from '../invalidation-sink.js';
 import type { RegisterFile } from '../register-file.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
@@ -107,10 +108,10 @@ export class EventLog {
 
   checkInvariants(): void {
     const tail = this.#registers.low('EVENT_TAIL');
-    if (tail % RING_ENTRY_BYTES !== 0) throw new Error(`event tail is ${tail}`);
+    if (tail % RING_ENTRY_BYTES !== 0) throw new InvariantViolation(`event tail is ${tail}`);
     const both = STATUS.EVENT_OVERFLOW | STATUS.EVENT_LOG_RUN;
     if ((this.#registers.low('STATUS') & both) === both)
-      throw new Error('the log runs although it overflowed');
+      throw new InvariantViolation('the log runs although it overflowed');
   }
 
   #interrupt(): void {

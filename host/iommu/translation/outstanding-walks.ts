@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 
 const READ = 1;
@@ -185,10 +186,11 @@ export class OutstandingWalks {
   }
 
   checkInvariants(): void {
-    if (new Set(this.#order).size !== this.#order.length) throw new Error('a row of a walk is lost');
+    if (new Set(this.#order).size !== this.#order.length)
+      throw new InvariantViolation('a row of a walk is lost');
     for (let index = 1; index < this.#count; index += 1) {
       if (this.endNs(this.#order[index - 1] ?? 0) > this.endNs(this.#order[index] ?? 0)) {
-        throw new Error('walks are out of order');
+        throw new InvariantViolation('walks are out of order');
       }
     }
   }

@@ -1,6 +1,6 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { pageNumber } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
@@ -154,22 +154,25 @@ export class TagStore {
     for (let bucket = 0; bucket < this.#heads.length; bucket += 1) {
       for (let slot = this.#heads[bucket] ?? NONE; slot !== NONE; slot = this.#next[slot] ?? NONE) {
         chained += 1;
-        if (chained > this.entries) throw new Error('a hash chain has a loop');
-        if (!this.holds(slot)) throw new Error(`empty slot ${slot} is chained`);
+        if (chained > this.entries) throw new InvariantViolation('a hash chain has a loop');
+        if (!this.holds(slot)) throw new InvariantViolation(`empty slot ${slot} is chained`);
         const page = this.#page[slot] ?? 0;
         const expected = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
-        if (expected !== bucket) throw new Error(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
+        if (expected !== bucket)
+          throw new InvariantViolation(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
         if (Math.floor(slot / this.ways) !== this.#setOf(page))
-          throw new Error(`slot ${slot} is in a wrong set`);
+          throw new InvariantViolation(`slot ${slot} is in a wrong set`);
       }
     }
-    if (chained !== this.#size) throw new Error(`${this.#size} tags counted, ${chained} chained`);
+    if (chained !== this.#size)
+      throw new InvariantViolation(`${this.#size} tags counted, ${chained} chained`);
     let filled = 0;
     for (const count of this.#filledWays) filled += count;
     let ofSizes = 0;
     for (const count of this.#ofSize) ofSizes += count;
-    if (ofSizes !== this.#size) throw new Error(`${this.#size} tags counted, ${ofSizes} by page size`);
-    if (filled !== this.#size) throw new Error(`${this.#size} tags counted, ${filled} in sets`);
+    if (ofSizes !== this.#size)
+      throw new InvariantViolation(`${this.#size} tags counted, ${ofSizes} by page size`);
+    if (filled !== this.#size) throw new InvariantViolation(`${this.#size} tags counted, ${filled} in sets`);
   }
 
   #locate(domain: number, bits: number, page: number): number {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
 import { offsetInPage, pageNumber } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
@@ -190,9 +191,12 @@ export class TranslationCache implements InvalidationSink {
     this.#outstanding.checkInvariants();
     const { requests, hits, shared, walks, bypassed } = this.counters;
     if (hits + shared + walks + bypassed !== requests) {
-      throw new Error(`${requests} requests, but ${hits + shared + walks + bypassed} accounted for`);
+      throw new InvariantViolation(
+        `${requests} requests, but ${hits + shared + walks + bypassed} accounted for`,
+      );
     }
-    if (this.#outstanding.nextEndNs < this.#nowNs) throw new Error('a walk that ended is still under way');
+    if (this.#outstanding.nextEndNs < this.#nowNs)
+      throw new InvariantViolation('a walk that ended is still under way');
   }
 
   /** Nothing is cached for these: the walker decides, and takes no time. */

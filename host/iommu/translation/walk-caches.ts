@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { pageNumber } from '../page-arithmetic.js';
 import { spanBits } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
@@ -73,7 +74,7 @@ export class WalkCaches {
 
   checkInvariants(): void {
     for (const level of this.#levels) level.checkInvariants();
-    if (this.size(0) + this.size(1) !== 0) throw new Error('a level without pointers holds one');
+    if (this.size(0) + this.size(1) !== 0) throw new InvariantViolation('a level without pointers holds one');
   }
 
   #find(domain: number, iova: number, level: number): number {

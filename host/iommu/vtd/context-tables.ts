@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { PageAllocator } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import {
@@ -23,7 +24,7 @@ export class ContextTables {
     this.#memory = memory;
     this.#pages = pages;
     this.rootTable = this.#newTable();
-    if (this.rootTable < 0) throw new Error('no page for the root table');
+    if (this.rootTable < 0) throw new InvariantViolation('no page for the root table');
   }
 
   /** Writes the context entry of a requester; false if its bus needs a table and there is no page. */

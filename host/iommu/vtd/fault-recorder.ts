@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { RegisterFile } from '../register-file.js';
 import type { EventMessage } from './event-message.js';
 import { FSTS, type VtdRegisterName } from './registers.js';
@@ -93,9 +94,9 @@ export class FaultRecorder {
       valid += 1;
       sources.add(this.#registers.low(`FRCD${index}_HIGH`) & 0xffff);
     }
-    if (sources.size !== valid) throw new Error('two records wait for one requester');
+    if (sources.size !== valid) throw new InvariantViolation('two records wait for one requester');
     const pending = (this.#registers.low('FSTS') & FSTS.PPF) !== 0;
-    if (pending !== valid > 0) throw new Error(`PPF is ${pending} with ${valid} records`);
+    if (pending !== valid > 0) throw new InvariantViolation(`PPF is ${pending} with ${valid} records`);
   }
 
   #isPending(status: number): boolean {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
@@ -120,8 +121,10 @@ export class InvalidationQueue {
 
   checkInvariants(): void {
     const head = this.#parts.registers.lowAt(this.#iqh);
-    if (head % DESCRIPTOR_BYTES !== 0 || head >= this.#bytes()) throw new Error(`IQH is ${head}`);
-    if (this.#busy && this.#stopped()) throw new Error('the queue works on although it has stopped');
+    if (head % DESCRIPTOR_BYTES !== 0 || head >= this.#bytes())
+      throw new InvariantViolation(`IQH is ${head}`);
+    if (this.#busy && this.#stopped())
+      throw new InvariantViolation('the queue works on although it has stopped');
   }
 
   #stopped(): boolean {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
@@ -110,7 +111,7 @@ export class RemappingUnit implements TableWalker {
     this.faults.checkInvariants();
     this.queue.checkInvariants();
     if (((this.registers.low('GSTS') & GCMD.TE) !== 0) !== this.#translating)
-      throw new Error('GSTS.TES is wrong');
+      throw new InvariantViolation('GSTS.TES is wrong');
   }
 
   #onWrite(name: VtdRegisterName, value: number, high: boolean): void {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { PageReferences } from '../cdna/page-references.js';
 import { type GuestSpace, READ_WRITE } from '../iommu/guest-space.js';
@@ -29,7 +30,7 @@ export class MappedReferences implements PageReferences {
 
   drop(page: number): void {
     const uses = this.#uses.get(page) ?? 0;
-    if (uses === 0) throw new Error(`page ${page} is dropped more often than taken`);
+    if (uses === 0) throw new InvariantViolation(`page ${page} is dropped more often than taken`);
     if (uses > 1) {
       this.#uses.set(page, uses - 1);
       return;

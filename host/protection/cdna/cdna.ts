@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -47,7 +47,7 @@ export class Cdna implements Protection {
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
     const parts = this.#parts;
-    if (parts === undefined) throw new Error('CDNA is not installed');
+    if (parts === undefined) throw new InvariantViolation('CDNA is not installed');
     const transmitGate = new ValidatedGate(parts, this.#timeoutNs);
     const receiveGate = new ValidatedGate(parts, this.#timeoutNs);
     const port = new ContextPort({
@@ -94,7 +94,9 @@ export class Cdna implements Protection {
     }
     const pages = this.#parts?.pages;
     if (pages !== undefined && pages.pinsTaken - pages.pinsReleased !== held) {
-      throw new Error(`${pages.pinsTaken - pages.pinsReleased} references, ${held} of them for descriptors`);
+      throw new InvariantViolation(
+        `${pages.pinsTaken - pages.pinsReleased} references, ${held} of them for descriptors`,
+      );
     }
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
@@ -94,7 +95,8 @@ export class ValidatedGate implements SetupGate {
   checkInvariants(): number {
     const queue = this.#queue;
     if (queue === undefined) return 0;
-    if (this.held > queue.slots) throw new Error(`${this.held} descriptors are held in ${queue.slots} slots`);
+    if (this.held > queue.slots)
+      throw new InvariantViolation(`${this.held} descriptors are held in ${queue.slots} slots`);
     let pages = 0;
     for (let index = this.#unpinned; index !== queue.producer; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -90,7 +91,7 @@ export class DeviceExclusion implements Protection {
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new Error('the exclusion vector is not installed');
+    if (this.#ports === undefined) throw new InvariantViolation('the exclusion vector is not installed');
     const known = this.#guests.get(domain.id);
     const guest = known ?? { domain: this.#leastShared(), ports: 0 };
     if (known === undefined) {
@@ -149,7 +150,9 @@ export class DeviceExclusion implements Protection {
       for (const page of domain.ownedPages)
         for (const [number, vector] of this.#vectors.entries())
           if (vector.excludes(page) === (number === own))
-            throw new Error(`page ${page} of ${domain.name}: its bit for domain ${number} is wrong`);
+            throw new InvariantViolation(
+              `page ${page} of ${domain.name}: its bit for domain ${number} is wrong`,
+            );
     }
   }
 

@@ -1,4 +1,5 @@
 import { readMac } from '../../../nic/demultiplexer.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
@@ -119,7 +120,8 @@ export class BridgeService implements SentListener {
     const { ledger } = this.#plan;
     const came = ledger.framesTaken + this.#fromWire + this.#furtherCopies;
     const went = this.#toWire + this.#toGuests + ledger.dropped;
-    if (came !== went) throw new Error(`${came} frames came to the bridge, ${went} left it or were dropped`);
+    if (came !== went)
+      throw new InvariantViolation(`${came} frames came to the bridge, ${went} left it or were dropped`);
   }
 
   #enqueue(backEnd: BackEnd): void {

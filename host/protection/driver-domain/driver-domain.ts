@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -171,11 +171,11 @@ export class DriverDomain implements Protection {
     }
     const { pinsTaken, pinsReleased } = host.pages;
     if (pinsTaken - pinsReleased !== pinned)
-      throw new Error(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
+      throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
   }
 
   #installed(): Running {
-    if (this.#running === undefined) throw new Error('the driver domain is not installed');
+    if (this.#running === undefined) throw new InvariantViolation('the driver domain is not installed');
     return this.#running;
   }
 

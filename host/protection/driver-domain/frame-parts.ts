@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** No page is mapped for this piece, or no page has taken its place. */
@@ -34,7 +35,7 @@ export class FrameParts {
   }
 
   add(address: number, length: number, mapped: number = NO_FRAME): void {
-    if (this.full) throw new Error('a frame in more pieces than anybody allowed');
+    if (this.full) throw new InvariantViolation('a frame in more pieces than anybody allowed');
     this.addresses[this.count] = address;
     this.lengths[this.count] = length;
     this.mapped[this.count] = mapped;

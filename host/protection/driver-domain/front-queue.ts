@@ -1,4 +1,5 @@
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
@@ -155,7 +156,7 @@ export class FrontQueue implements PortQueue {
 
   checkInvariants(): void {
     if ((this.#producer - this.#finished) >>> 0 > this.slots)
-      throw new Error('a front queue holds more than its slots');
+      throw new InvariantViolation('a front queue holds more than its slots');
   }
 
   /** What cannot be put into a request at all. */

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
@@ -113,7 +114,8 @@ export class GrantOperations {
       pages.transfer(guest.id, this.#user.id, taken),
       pages.transfer(this.#user.id, guest.id, given),
     ])
-      if (!outcome.ok) throw new Error(`frame ${outcome.page} cannot be flipped: ${outcome.refusal}`);
+      if (!outcome.ok)
+        throw new InvariantViolation(`frame ${outcome.page} cannot be flipped: ${outcome.refusal}`);
     guest.forget(taken);
     this.#user.adopt(taken);
     this.#user.forget(given);

@@ -1,4 +1,5 @@
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
@@ -111,7 +112,7 @@ export class PhysicalPort {
     this.#request[end] = firstRequest;
     this.#requests[end] = requests;
     if (this.port.transmit.post(this.#batch) !== frame.count)
-      throw new Error('the driver domain sent a frame for which its ring has no room');
+      throw new InvariantViolation('the driver domain sent a frame for which its ring has no room');
     return (first + frame.count - 1) >>> 0;
   }
 
@@ -160,7 +161,7 @@ export class PhysicalPort {
       parts.clear();
       const first = this.#received;
       for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
-        if (this.#received === consumer) throw new Error('the NIC reported half a frame');
+        if (this.#received === consumer) throw new InvariantViolation('the NIC reported half a frame');
         const page = this.#receivePages[this.#received & mask] ?? 0;
         parts.add(page * PAGE_BYTES, receive.completedLength(this.#received));
         flags = receive.completedFlags(this.#received);
@@ -183,7 +184,7 @@ export class PhysicalPort {
     const { pages } = this.#parts;
     for (const page of this.#receivePages) {
       if (pages.owner(page) !== this.port.domain.id || pages.isReleasing(page))
-        throw new Error(`receive page ${page} belongs to domain ${pages.owner(page)}`);
+        throw new InvariantViolation(`receive page ${page} belongs to domain ${pages.owner(page)}`);
     }
   }
 

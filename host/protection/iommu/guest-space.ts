@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { READ, WRITE } from '../../iommu/radix-table.js';
@@ -81,7 +82,9 @@ export class GuestSpace {
   clear(iova: number, pages: number): void {
     if (this.address.tables.unmap(iova, pages * PAGE_BYTES) > 0) {
       // Caches may point at a table that was given back; only ranges that no unmap here has could do that.
-      throw new Error(`unmapping ${pages} pages at 0x${iova.toString(16)} gave a table page back`);
+      throw new InvariantViolation(
+        `unmapping ${pages} pages at 0x${iova.toString(16)} gave a table page back`,
+      );
     }
     this.#countUnmapped(pages, pages);
   }
@@ -129,7 +132,7 @@ export class GuestSpace {
     const firstPage = physical / PAGE_BYTES;
     const pages = bytes / PAGE_BYTES;
     const iova = this.address.iovas.allocate(pages);
-    if (iova < 0) throw new Error('no I/O virtual address left for rings');
+    if (iova < 0) throw new InvariantViolation('no I/O virtual address left for rings');
     for (let page = 0; page < pages; page += 1)
       this.map(iova + page * PAGE_BYTES, firstPage + page, READ_WRITE);
     this.#rings = { iova, firstPage, pages };
@@ -157,17 +160,18 @@ export class GuestSpace {
   /** The unit has reported the last invalidation of the space. */
   gone(): void {
     for (const action of this.#atEnd.splice(0)) action();
-    if (this.#pinned !== 0) throw new Error(`a space that is gone still has ${this.#pinned} references`);
+    if (this.#pinned !== 0)
+      throw new InvariantViolation(`a space that is gone still has ${this.#pinned} references`);
   }
 
   checkInvariants(): void {
-    if (this.#pinned < 0) throw new Error('a space has given up more references than it took');
+    if (this.#pinned < 0) throw new InvariantViolation('a space has given up more references than it took');
   }
 
   #write(iova: number, pageNumber: number, pages: number, permissions: number): void {
     const pageBits = pages === LARGE_PAGES ? 21 : 12;
     const outcome = this.address.tables.map(iova, pageNumber * PAGE_BYTES, pageBits, permissions);
-    if (outcome !== 'mapped') throw new Error(`mapping of 0x${iova.toString(16)}: ${outcome}`);
+    if (outcome !== 'mapped') throw new InvariantViolation(`mapping of 0x${iova.toString(16)}: ${outcome}`);
     for (let page = 0; page < pages; page += 1) this.parts.pages.pin(pageNumber + page);
     this.#pinned += pages;
     this.counters.mapped += pages;

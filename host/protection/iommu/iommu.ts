@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -112,7 +112,7 @@ export class Iommu implements Protection, Reclaiming {
 
   /** The unit's driver, for those who want to look into it. */
   get driver(): IommuDriver {
-    if (this.#driver === undefined) throw new Error('the IOMMU is not installed');
+    if (this.#driver === undefined) throw new InvariantViolation('the IOMMU is not installed');
     return this.#driver;
   }
 
@@ -146,7 +146,7 @@ export class Iommu implements Protection, Reclaiming {
   /** Opens a port and says what the IOMMU keeps for it. @throws ParameterError for options that no port can have. */
   open(domain: Domain, options: PortOptions): IommuPort {
     const parts = this.#parts;
-    if (parts === undefined) throw new Error('the IOMMU is not installed');
+    if (parts === undefined) throw new InvariantViolation('the IOMMU is not installed');
     const address = this.#addressSpace();
     const space = new GuestSpace(parts, this.driver, domain, address);
     const strategy = this.#makeStrategy(space);

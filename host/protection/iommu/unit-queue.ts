@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { WhenReported } from './iommu-driver.js';
 import { OpenWaits } from './open-waits.js';
@@ -88,10 +89,10 @@ export class UnitQueue<Command extends object> {
   /** Throws when waits are open that a unit at rest will never report. */
   checkInvariants(unitIsBusy: boolean): void {
     if (!unitIsBusy && this.waiting > 0) {
-      throw new Error(`${this.waiting} waits will never be reported`);
+      throw new InvariantViolation(`${this.waiting} waits will never be reported`);
     }
     if (this.#backlog.length > 0 && this.waiting === 0)
-      throw new Error('commands wait for room that nobody will tell of');
+      throw new InvariantViolation('commands wait for room that nobody will tell of');
   }
 
   #feed(): void {

@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
@@ -54,7 +54,7 @@ export class NoDma implements Protection {
 
   /** Where the measured environment lies. */
   get measured(): MeasuredMemory {
-    if (this.#measured === undefined) throw new Error('NoDMA is not installed');
+    if (this.#measured === undefined) throw new InvariantViolation('NoDMA is not installed');
     return this.#measured;
   }
 
@@ -85,7 +85,7 @@ export class NoDma implements Protection {
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new Error('NoDMA is not installed');
+    if (this.#ports === undefined) throw new InvariantViolation('NoDMA is not installed');
     return this.#ports.open(domain, options);
   }
 
@@ -116,7 +116,7 @@ export class NoDma implements Protection {
     for (const domain of this.#parts?.hypervisor.domains ?? [])
       for (const page of domain.ownedPages)
         if (domain.id !== HYPERVISOR && this.gate.deniedBy(page * PAGE_BYTES, PAGE_BYTES) !== undefined)
-          throw new Error(`page ${page} of ${domain.name} is closed to DMA`);
+          throw new InvariantViolation(`page ${page} of ${domain.name} is closed to DMA`);
   }
 
   /** Takes memory for the measured environment, in one piece, with the alignment that the ranges want. */

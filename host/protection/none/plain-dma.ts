@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -22,7 +23,7 @@ export class PlainDma implements Protection {
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new Error('plain DMA is not installed');
+    if (this.#ports === undefined) throw new InvariantViolation('plain DMA is not installed');
     return this.#ports.open(domain, options);
   }
 

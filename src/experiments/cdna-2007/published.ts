@@ -1,4 +1,5 @@
 import type { Certainty } from '../../../host/cpu/costs.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 
 /** Tables 1 to 4 and figures 3 and 4 of Willmann et al., Concurrent Direct Network Access, HPCA 2007. */
 export const PAPER = 'Willmann et al., CDNA, HPCA 2007';
@@ -79,6 +80,6 @@ export const NATIVE_MBPS: Readonly<Record<Direction, number>> = { transmit: 5126
 /** The published row of a system and direction. */
 export function publishedRow(system: PublishedRow['system'], direction: Direction): PublishedRow {
   const found = ROWS.find((one) => one.system === system && one.direction === direction);
-  if (found === undefined) throw new Error(`there is no row for ${system}, ${direction}`);
+  if (found === undefined) throw new InvariantViolation(`there is no row for ${system}, ${direction}`);
   return found;
 }

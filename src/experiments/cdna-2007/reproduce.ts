@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
 import { withSeeds } from '../several-seeds.js';
 import { calibrate } from './calibrate.js';
@@ -109,7 +110,7 @@ function compareAll(measured: readonly Measured[]): ComparedFigure[] {
     const found = measured.find(
       ({ point }) => point.approach === approach && point.direction === direction && point.guests === guests,
     );
-    if (found === undefined) throw new Error(`${approach} was not run with ${guests} guests`);
+    if (found === undefined) throw new InvariantViolation(`${approach} was not run with ${guests} guests`);
     return found.runs;
   };
   return [

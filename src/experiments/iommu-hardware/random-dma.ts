@@ -2,6 +2,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { SerialLine } from '../../../scheduler/serial-line.js';
 import type { Point } from './engine-limits.js';
@@ -121,7 +122,9 @@ export class RandomDma {
 
   checkInvariants(): void {
     if (this.#inFlight < 0 || this.#inFlight > this.#allowed) {
-      throw new Error(`${this.#inFlight} transactions in flight, at most ${this.#allowed} allowed`);
+      throw new InvariantViolation(
+        `${this.#inFlight} transactions in flight, at most ${this.#allowed} allowed`,
+      );
     }
     this.#timing?.checkInvariants();
     this.#kernel.checkInvariants();
@@ -147,7 +150,8 @@ export class RandomDma {
     let physical = iova;
     if (this.#timing !== undefined) {
       physical = this.#timing.translate(REQUESTER_ID, iova, !this.#isRead, this.#kernel.nowNs);
-      if (physical < 0) throw new Error(`0x${iova.toString(16)} is in the window and was stopped`);
+      if (physical < 0)
+        throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
       delayNs = this.#timing.delayNs;
     }
     this.#kernel.schedule(delayNs + this.#memoryNs, this.#memoryDone, physical);

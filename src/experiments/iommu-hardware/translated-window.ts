@@ -6,6 +6,7 @@ import { TRANSLATION_TYPE } from '../../../host/iommu/vtd/entries.js';
 import { createSecondLevelTable } from '../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../host/iommu/vtd/walker.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 
 /** The card's requester ID, bus 5. */
 export const REQUESTER_ID = 0x0500;
@@ -33,7 +34,7 @@ export function mapWindow(windowBytes: number): TableWalker {
   for (let page = 0; page < pages; page += 1) {
     const physical = (tableFrames + page) * PAGE_BYTES;
     const outcome = table.map(WINDOW_IOVA + page * PAGE_BYTES, physical, 12, READ | WRITE);
-    if (outcome !== 'mapped') throw new Error(`page ${page} of the window: ${outcome}`);
+    if (outcome !== 'mapped') throw new InvariantViolation(`page ${page} of the window: ${outcome}`);
   }
   contexts.set(REQUESTER_ID, {
     present: true,

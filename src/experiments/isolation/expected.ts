@@ -1,6 +1,7 @@
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { HOSTILITIES } from './hostilities.js';
 import { LINE_BPS, STEADY_BYTES } from './machine.js';
 
@@ -103,7 +104,7 @@ export function promiseOf(approach: string, discipline: string, hostility: strin
   const chosen = HOSTILITIES.find(({ name }) => name === hostility);
   const exists = APPROACHES.some(({ name }) => name === approach);
   if (said === undefined || chosen === undefined || !exists)
-    throw new Error(`nothing is known of ${approach}, ${discipline} and ${hostility}`);
+    throw new InvariantViolation(`nothing is known of ${approach}, ${discipline} and ${hostility}`);
   const borneUs = BORNE_US + FIFO_US;
   const floods =
     chosen.against === 'wire' || (chosen.floodsUnguarded === true && UNGUARDED.includes(approach));

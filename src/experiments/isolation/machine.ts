@@ -1,6 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { FairnessMeter } from '../../machine/fairness-meter.js';
 import { LatencyRecorder } from '../../machine/latency.js';
 import { type GuestRun, Machine } from '../../machine/machine.js';
@@ -79,7 +80,7 @@ export interface IsolationSample {
 /** Three guests, of which one turns half-way. */
 export function sampleIsolation({ approach, discipline, hostility, seed }: IsolationRun): IsolationSample {
   const chosen = HOSTILITIES.find(({ name }) => name === hostility);
-  if (chosen === undefined) throw new Error(`hostility ${hostility} does not exist`);
+  if (chosen === undefined) throw new InvariantViolation(`hostility ${hostility} does not exist`);
   const make = () => makeDiscipline(discipline, { linkBps: LINE_BPS, linkVaries: true });
   const meter = new FairnessMeter(make());
   const record = new VictimRecord();
@@ -95,7 +96,7 @@ export function sampleIsolation({ approach, discipline, hostility, seed }: Isola
   });
   const [steady, asking, neighbour] = machine.guests;
   if (steady === undefined || asking === undefined || neighbour === undefined)
-    throw new Error('a guest is missing');
+    throw new InvariantViolation('a guest is missing');
   record.attach(machine, [steady, asking, neighbour]);
   machine.run(TIMES.warmUpNs);
   record.begin();

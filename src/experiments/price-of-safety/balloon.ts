@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { type RunResult, runScenario } from '../../machine/run.js';
 import { checkScenario } from '../../scenario/load.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
@@ -56,7 +57,7 @@ export function measureBalloon({
 }): BalloonPoint {
   const runs = withSeeds(seed, seeds, (own) => runBalloon(approach, own));
   const balloons = runs.map(({ memory }) => {
-    if (memory.balloon === undefined) throw new Error('a run without a balloon');
+    if (memory.balloon === undefined) throw new InvariantViolation('a run without a balloon');
     return memory.balloon;
   });
   const average = (values: readonly number[]) => rounded(mean(values));

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { CheckedStatement } from '../checked-statement.js';
 import { type ComparedFigure, compareFigure } from '../reference-figure.js';
 import { spanText } from '../several-seeds.js';
@@ -143,6 +144,6 @@ function the(
   approach: string,
 ): PricePoint {
   const found = points.find((one) => one.approach === approach && isCase(one));
-  if (found === undefined) throw new Error(`there is no such point of ${approach}`);
+  if (found === undefined) throw new InvariantViolation(`there is no such point of ${approach}`);
   return found;
 }

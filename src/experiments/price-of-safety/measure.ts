@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { IOMMU_STRATEGIES, NONE, SOFTWARE } from '../mapping-approaches.js';
 import { mean, rounded } from '../reference-figure.js';
 import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
@@ -129,13 +130,13 @@ export function mostRises(measured: readonly MeasuredPrice[], setting: Setting, 
 
 function casesOf(measured: readonly MeasuredPrice[], setting: Setting, approach: string) {
   const found = measured.find((one) => one.setting === setting && one.approach === approach);
-  if (found === undefined) throw new Error(`${approach} was not measured (${setting})`);
+  if (found === undefined) throw new InvariantViolation(`${approach} was not measured (${setting})`);
   return found.cases;
 }
 
 function caseAt(cases: readonly MeasuredCase[], index: number): MeasuredCase {
   const found = cases[index];
-  if (found === undefined) throw new Error(`case ${index} was not measured`);
+  if (found === undefined) throw new InvariantViolation(`case ${index} was not measured`);
   return found;
 }
 

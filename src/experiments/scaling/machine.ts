@@ -3,7 +3,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { Protection } from '../../../host/protection/protection.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
-import { ParameterError } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { FairnessMeter, jainIndex } from '../../machine/fairness-meter.js';
 import type { LatencyRecorder, LatencySummary } from '../../machine/latency.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
@@ -201,6 +201,6 @@ function rounded<T extends { readonly wireRateBps: number }>(stream: T): T {
 
 function summaryOf(recorder: LatencyRecorder): LatencySummary {
   const summary = recorder.summary();
-  if (summary === undefined) throw new Error('no frame was seen in the window');
+  if (summary === undefined) throw new InvariantViolation('no frame was seen in the window');
   return summary;
 }

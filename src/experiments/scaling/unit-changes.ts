@@ -1,4 +1,5 @@
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
 import { greedySample } from './machine.js';
 
@@ -75,10 +76,10 @@ export function unitChangeTasks(seed: number, seeds: number): UnitChangeTask[] {
 /** One run of one of them. */
 export function runUnitChange({ strategy, change, seed }: UnitChangeTask): UnitChangeSample {
   const chosen = CHANGES.find((one) => one.strategy === strategy && one.change === change);
-  if (chosen === undefined) throw new Error(`nobody changes "${change}" with ${strategy}`);
+  if (chosen === undefined) throw new InvariantViolation(`nobody changes "${change}" with ${strategy}`);
   const unit = new Iommu({ strategy, seed, timing: chosen.timing });
   const { gbps, walks } = greedySample(unit, CHANGED_GUESTS, seed);
-  if (walks === undefined) throw new Error(`${strategy} has walked no table`);
+  if (walks === undefined) throw new InvariantViolation(`${strategy} has walked no table`);
   return { gbps, walks: walks.walksAFrame, reads: walks.readsAFrame };
 }
 

@@ -1,4 +1,5 @@
 import type { NicInstruments } from '../../../nic/host-port.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { LatencyRecorder } from '../../machine/latency.js';
 import type { Machine } from '../../machine/machine.js';
 import type { SteadyWatch } from '../steady-run.js';
@@ -53,7 +54,7 @@ export class WaitMeter implements SteadyWatch {
 
   #sentSoFar(): number[] {
     const machine = this.#machine;
-    if (machine === undefined) throw new Error('the meter has no machine');
+    if (machine === undefined) throw new InvariantViolation('the meter has no machine');
     return machine.guests.map(({ port }) => machine.host.trafficOf(port).bytesTransmitted);
   }
 }

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { CheckedStatement } from '../checked-statement.js';
 import { type ComparedFigure, compareFigure } from '../reference-figure.js';
 import { APPROACHES, type MeasuredStrategy, type StrategyPoint } from './measure.js';
@@ -12,7 +13,7 @@ const UNMAPPING = ['iommu:single-use', 'iommu:shared', 'iommu:deferred', 'iommu:
 export function strategyFigures(measured: readonly MeasuredStrategy[]): ComparedFigure[] {
   return WORKLOADS.map(({ name, title }) => {
     const found = measured.find(({ workload, approach }) => workload === name && approach === PERSISTENT);
-    if (found === undefined) throw new Error(`${PERSISTENT} was not measured (${name})`);
+    if (found === undefined) throw new InvariantViolation(`${PERSISTENT} was not measured (${name})`);
     return compareFigure(
       { ...PERSISTENT_REUSE, name: `${PERSISTENT_REUSE.name}, ${title}` },
       found.runs.map(({ reuse }) => 100 * (reuse ?? Number.NaN)),
@@ -28,7 +29,7 @@ const NOTHING_NS = 10;
 export function strategyStatements(points: readonly StrategyPoint[]): CheckedStatement[] {
   const cost = (workload: string, approach: string) => {
     const found = points.find((point) => point.workload === workload && point.approach === approach);
-    if (found === undefined) throw new Error(`${approach} was not measured (${workload})`);
+    if (found === undefined) throw new InvariantViolation(`${approach} was not measured (${workload})`);
     return found.protection_ns_per_frame.mean;
   };
   const workloads = WORKLOADS.map(({ name }) => name);

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { FrameLatencies, percentilesOf } from '../frame-latencies.js';
 import { MAPPING_APPROACHES, protectionWith } from '../mapping-approaches.js';
@@ -109,7 +110,8 @@ function runOnce(name: string, approach: string, seed: number): StrategySample {
 export function strategyPoints(measured: readonly MeasuredStrategy[]): StrategyPoint[] {
   return measured.map((one) => {
     const none = measured.find(({ workload, approach }) => workload === one.workload && approach === 'none');
-    if (none === undefined) throw new Error(`nothing without protection to compare with (${one.workload})`);
+    if (none === undefined)
+      throw new InvariantViolation(`nothing without protection to compare with (${one.workload})`);
     return pointOf(one, none.runs);
   });
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { readCapture } from '../../../guests/capture/index.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { packageFolder } from '../../scenario/bundled.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import type { FrameLatencies } from '../frame-latencies.js';
@@ -103,7 +104,7 @@ export const WORKLOADS: readonly Workload[] = [
 /** @throws Error for a name that is not in the list: ours alone come here. */
 export function workloadOf(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
-  if (found === undefined) throw new Error(`there is no workload ${name}`);
+  if (found === undefined) throw new InvariantViolation(`there is no workload ${name}`);
   return found;
 }
 

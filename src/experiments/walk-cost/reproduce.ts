@@ -4,6 +4,7 @@ import { TIMING, type TimingParameters } from '../../../host/iommu/translation/p
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { NicParameters } from '../../../nic/parameters.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
 import { withSeeds } from '../several-seeds.js';
 import { steadyRun } from '../steady-run.js';
@@ -105,7 +106,7 @@ export function walkCostResult(seed: number, settings: readonly MeasuredSetting[
     const found = measured.find(
       ({ point }) => point.strategy === 'single-use' && point.flows === flows && point.ring_slots === 256,
     );
-    if (found === undefined) throw new Error(`no point with ${flows} flows`);
+    if (found === undefined) throw new InvariantViolation(`no point with ${flows} flows`);
     return found.runs.map(value);
   };
   return {

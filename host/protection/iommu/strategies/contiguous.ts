@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
@@ -131,7 +132,7 @@ class ChunkedRange implements Placement, Teardown {
   #chunkOf(iova: number): Chunk {
     const base = pageStart(iova, CHUNK_BITS);
     const chunk = this.#live.get(base);
-    if (chunk === undefined) throw new Error(`no range at 0x${base.toString(16)}`);
+    if (chunk === undefined) throw new InvariantViolation(`no range at 0x${base.toString(16)}`);
     return chunk;
   }
 

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { offsetInPage, pageNumber, pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
@@ -94,7 +95,7 @@ export class PerTransferGate implements SetupGate {
     this.#space.parts.processor.chargeAccount(this.#space.parts.hypervisor.account, 'iovaAllocate');
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
-    if (base < 0) throw new Error(`no I/O virtual address left for ${pages} pages`);
+    if (base < 0) throw new InvariantViolation(`no I/O virtual address left for ${pages} pages`);
     const first = pageNumber(address, PAGE_BITS);
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
     for (let page = 0; page < pages; page += 1) {

@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -57,7 +58,7 @@ export class Persistent implements MappingStrategy, PageKeeper {
 
   unuse(page: number): void {
     const uses = this.#mapped.get(page) ?? 0;
-    if (uses === 0) throw new Error(`page ${page} is used by fewer buffers than finished`);
+    if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     this.#mapped.set(page, uses - 1);
   }
 

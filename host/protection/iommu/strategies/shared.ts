@@ -1,3 +1,4 @@
+import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
@@ -40,7 +41,7 @@ export class Shared implements MappingStrategy, PageKeeper {
 
   unuse(page: number): void {
     const uses = this.#uses.get(page) ?? 0;
-    if (uses === 0) throw new Error(`page ${page} is used by fewer buffers than finished`);
+    if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     if (uses > 1) {
       this.#uses.set(page, uses - 1);
       return;
