@@ -7,28 +7,25 @@ export const PAGE_BYTES = 4096;
  * An address as the device puts it on the bus. With an IOMMU in the path it is an I/O virtual address, without one
  * a host-physical address; the device cannot tell which.
  */
-export type BusAddress = Branded<number, 'bus address'>;
+export type BusAddress = Branded<'BusAddress'>;
 
 /** An address of the machine's memory, as a DRAM controller sees it. */
-export type HostPhysicalAddress = Branded<number, 'host-physical address'>;
+export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
 
 /** An address of memory as a guest knows it. */
-export type GuestPhysicalAddress = Branded<number, 'guest-physical address'>;
+export type GuestPhysicalAddress = Branded<'GuestPhysicalAddress'>;
 
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
-export type PageNumber = Branded<number, 'page number'>;
+export type PageNumber = Branded<'PageNumber'>;
 
 /** Number of a 4,096-byte page of bus addresses: a bus address divided by `PAGE_BYTES`. */
-export type BusPageNumber = Branded<number, 'bus page number'>;
+export type BusPageNumber = Branded<'BusPageNumber'>;
 
 /** Bus, device and function of who sends a PCI Express request: bits 15:8, 7:3 and 2:0. */
-export type RequesterId = Branded<number, 'requester ID'>;
-
-/** Number of a register context of the card, from 0. */
-export type ContextNumber = Branded<number, 'context number'>;
+export type RequesterId = Branded<'RequesterId'>;
 
 /** Place in a ring or in a table of the card: an index modulo its size. */
-export type Slot = Branded<number, 'slot'>;
+export type Slot = Branded<'Slot'>;
 
 /** A number read from a descriptor, a register or a ring base, which the card only ever uses as a bus address. */
 export function busAddress(value: number): BusAddress {
@@ -58,11 +55,6 @@ export function busPageNumber(value: number): BusPageNumber {
 /** A number from 0 to 65,535 that identifies a function on the bus. */
 export function requesterId(value: number): RequesterId {
   return value as RequesterId;
-}
-
-/** A number from 0 to below the card's number of contexts. */
-export function contextNumber(value: number): ContextNumber {
-  return value as ContextNumber;
 }
 
 /** A place that was taken from a free list, or an index reduced modulo its ring. */

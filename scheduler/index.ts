@@ -1,4 +1,4 @@
-export type { Branded } from './branded.js';
+export { type Branded, type ContextId, contextId } from './branded.js';
 export type { BoundMember, Discipline, Entitlement, Share } from './discipline.js';
 export { NONE, requireWeight } from './discipline.js';
 export type {
