@@ -1,0 +1,10 @@
+import { seedOfRun } from '../machine/seed-of-run.js';
+
+/** The first seed, from which those of a study that names only their number are made. */
+const FIRST_SEED = 1;
+
+/** Seeds of a study: those that it names, or so many. The first n are the same however many there are. */
+export function seedsOf(seeds: number | readonly number[]): readonly number[] {
+  if (typeof seeds !== 'number') return seeds;
+  return Array.from({ length: seeds }, (_, run) => seedOfRun(FIRST_SEED, run) & 0x7fffffff);
+}
