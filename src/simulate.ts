@@ -14,7 +14,9 @@ export interface SimulateOptions {
   readonly discipline?: string | DisciplineMaker;
   /** @defaultValue 1 */
   readonly seed?: number;
-  /** Virtual time to run, ns. @defaultValue 200 ms */
+  /** Virtual time that runs before the measured window, ns. @defaultValue 0 */
+  readonly warmUpNs?: number;
+  /** Virtual time that is measured, ns. @defaultValue 200 ms */
   readonly durationNs?: number;
   /** Where relative paths of a scenario that is no file start. @defaultValue the working directory */
   readonly directory?: string;
@@ -27,6 +29,7 @@ export const RUN_DEFAULTS = {
   protection: 'cdna',
   discipline: 'drr',
   seed: 1,
+  warmUpNs: 0,
   durationNs: 200_000_000,
 } as const;
 
@@ -52,6 +55,7 @@ export async function simulate(
     protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
     discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
+    warmUpNs: options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
     durationNs: options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs,
     ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
   });
