@@ -47,13 +47,17 @@ export interface BuiltTraffic {
 /** Captures that have been read, by path: many guests may replay one. */
 export type CaptureStore = Map<string, Capture>;
 
-/** Reads the captures that a scenario names, before anything runs. @throws CaptureError, ScenarioError */
-export async function readCaptures(specs: readonly TrafficSpec[], directory: string): Promise<CaptureStore> {
+/** Reads the captures that a scenario names, before anything runs; those of `known` are not read again. @throws CaptureError, ScenarioError */
+export async function readCaptures(
+  specs: readonly TrafficSpec[],
+  directory: string,
+  known: CaptureStore = new Map(),
+): Promise<CaptureStore> {
   const shelf: CaptureStore = new Map();
   for (const spec of specs) {
     if (spec.kind !== 'replay') continue;
     const path = resolve(directory, spec.capture);
-    if (!shelf.has(path)) shelf.set(path, await readCapture(path));
+    if (!shelf.has(path)) shelf.set(path, known.get(path) ?? (await readCapture(path)));
   }
   return shelf;
 }

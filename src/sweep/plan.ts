@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { ATTACKS } from '../../guests/hostile/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
@@ -12,10 +13,17 @@ import type { Scenario, ScenarioInput } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
 import { type Assignment, expandProduct, type Variable } from './axes.js';
 import { matches, readException } from './conditions.js';
+import type { KeyedJob } from './executor.js';
 import { parseFieldPath, withField } from './field-path.js';
 import type { LoadedStudy } from './load-study.js';
-import { type ContentHashes, type DecidedScenario, type RunJob, runKey } from './planned-run.js';
-import { seedsOf } from './seeds.js';
+import {
+  type AttackJob,
+  type ContentHashes,
+  type DecidedScenario,
+  jobKey,
+  type RunJob,
+} from './planned-run.js';
+import { furtherSeed, seedsOf } from './seeds.js';
 import { SweepError } from './sweep-error.js';
 
 /** A combination of values: a row of the table of points. */
@@ -28,8 +36,6 @@ export interface Point {
 
 /** One run of a point. */
 export interface PlannedRun {
-  /** From 0, in the order of the study: a point's runs stand together, in the order of its seeds. */
-  readonly index: number;
   readonly point: Point;
   readonly seed: number;
   readonly key: string;
@@ -70,6 +76,7 @@ export class Plan {
     const exceptions = study.study.except.map((entry, index) =>
       readException(entry, variables, `${where}: except[${index}]`),
     );
+    requireAttacks(study.study.attacks, where);
     const kept = assignments.filter((assignment) => !exceptions.some((entry) => matches(entry, assignment)));
     if (kept.length === 0)
       throw new SweepError(`${where}: except leaves nothing of ${assignments.length} points`);
@@ -83,21 +90,21 @@ export class Plan {
     return new Plan(study, variables, points, await contentsOf(points, study.directory));
   }
 
-  /** Runs of all points. */
-  get count(): number {
-    return this.points.length * this.seeds.length;
+  /** Seeds of each point, before more are asked for. */
+  get seedCounts(): number[] {
+    return this.points.map(() => this.seeds.length);
   }
 
-  /** Every run in order; made one by one, since a study may have a hundred thousand. */
-  *runs(): Generator<PlannedRun> {
+  /** Every run in the order of the study; made one by one, since a study may have a hundred thousand. */
+  *runs(seedCounts: readonly number[] = this.seedCounts): Generator<PlannedRun> {
     for (const point of this.points) {
-      for (const at of this.seeds.keys()) yield this.run(point, at);
+      for (let at = 0; at < (seedCounts[point.index] ?? 0); at += 1) yield this.run(point, at);
     }
   }
 
-  /** The run of a point with the seed at this place of the list. */
+  /** The run of a point with the seed at this place of the list; past its end the list goes on. */
   run(point: Point, at: number): PlannedRun {
-    const seed = this.seeds[at] ?? this.#further(at);
+    const seed = this.seeds[at] ?? furtherSeed(this.seeds, at);
     const { study, directory } = this.study;
     const { scenario } = point;
     const decided: DecidedScenario = {
@@ -108,14 +115,27 @@ export class Plan {
       warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
       durationNs: study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
     };
-    const job: RunJob = { scenario: decided, directory };
-    const key = runKey(job, contentsFor(scenario, this.#contents));
-    return { index: point.index * this.seeds.length + at, point, seed, key, job };
+    const job: RunJob = { kind: 'run', scenario: decided, directory };
+    return { point, seed, key: jobKey(job, contentsFor(scenario, this.#contents)), job };
   }
 
-  /** Seeds beyond those of the study, for intervals that are too wide. */
-  #further(at: number): number {
-    return seedsOf(at + 1)[at] ?? at;
+  /** The attacks that a run's approach is put to; undefined when the study asks for none. */
+  attacksOf({ job: { scenario } }: PlannedRun): KeyedJob | undefined {
+    const { attacks } = this.study.study;
+    if (attacks === undefined) return undefined;
+    const names = attacks === 'all' ? ATTACKS.map(({ name }) => name) : attacks;
+    const { protection, iommu, seed } = scenario;
+    const job: AttackJob = { kind: 'attacks', protection, iommu, seed, attacks: names };
+    return { key: jobKey(job), job };
+  }
+
+  /** Every job: runs, and the attacks of each. */
+  *jobs(seedCounts?: readonly number[]): Generator<KeyedJob> {
+    for (const run of this.runs(seedCounts)) {
+      yield run;
+      const attacks = this.attacksOf(run);
+      if (attacks !== undefined) yield attacks;
+    }
   }
 }
 
@@ -144,6 +164,16 @@ function checkPoint(
       .map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`)
       .join(', ');
     throw new SweepError(`${where}: the combination ${settings || '(none)'} cannot run: ${error.message}`);
+  }
+}
+
+function requireAttacks(attacks: 'all' | readonly string[] | undefined, where: string): void {
+  if (attacks === undefined || attacks === 'all') return;
+  const names = ATTACKS.map(({ name }) => name);
+  for (const attack of attacks) {
+    if (!names.includes(attack)) {
+      throw new SweepError(`${where}: attacks has "${attack}", expected some of: ${names.join(', ')}`);
+    }
   }
 }
 
