@@ -1,5 +1,4 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
@@ -17,6 +16,8 @@ export interface ReceiveClient {
   fault(context: Context, reason: FaultReason, detail: number): void;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
+  /** A granted frame of `bytes` is finished: the scheduler has its credit back. */
+  released(bytes: number): void;
 }
 
 /**
@@ -30,7 +31,6 @@ export class ReceivePath {
   readonly #client: ReceiveClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
   readonly #dmaClient: number;
   readonly #queues: ReceiveQueues;
@@ -46,7 +46,6 @@ export class ReceivePath {
     ledger: FrameLedger,
     client: ReceiveClient,
     subjects: NicSubjects,
-    credit: GuardedSubject<number>,
     shareBytes: number,
   ) {
     this.#dma = dma;
@@ -54,7 +53,6 @@ export class ReceivePath {
     this.#ledger = ledger;
     this.#client = client;
     this.#subjects = subjects;
-    this.#credit = credit;
     this.#shareBytes = shareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
     this.#dmaClient = dma.register((cookie, status) =>
@@ -282,6 +280,6 @@ export class ReceivePath {
     const length = this.#queues.slots.length[slot] ?? 0;
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#credit.next(length);
+    this.#client.released(length);
   }
 }

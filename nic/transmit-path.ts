@@ -1,6 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
@@ -43,6 +42,8 @@ export interface TransmitClient {
   arrived(context: Context, bytes: number): void;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
+  /** A granted frame of `bytes` has left the FIFO: the scheduler has its credit back. */
+  released(bytes: number): void;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -68,7 +69,6 @@ export class TransmitPath {
   readonly #client: TransmitClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
   readonly #dmaClient: number;
@@ -103,7 +103,6 @@ export class TransmitPath {
     ledger: FrameLedger,
     client: TransmitClient,
     subjects: NicSubjects,
-    linkReady: GuardedSubject<number>,
     fifoBytes: number,
   ) {
     this.#kernel = kernel;
@@ -114,7 +113,6 @@ export class TransmitPath {
     this.#ledger = ledger;
     this.#client = client;
     this.#subjects = subjects;
-    this.#linkReady = linkReady;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#dmaClient = dma.register((slot, status) => this.#onRead(slot, status));
@@ -347,6 +345,6 @@ export class TransmitPath {
     this.#fifo.shift(this.#offset[slot] ?? 0, bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#linkReady.next(bytes);
+    this.#client.released(bytes);
   }
 }

@@ -25,7 +25,7 @@ const NO_HANDLER = -1;
  * Virtual time: a queue of events ordered by (time, sequence). Equal times run in the order in which they
  * were scheduled. All times are whole nanoseconds since the start of the run.
  *
- * Nothing is allocated an event: handlers are registered once, and an event is a slot in typed arrays. A
+ * Nothing is allocated per event: handlers are registered once, and an event is a slot in typed arrays. A
  * timing wheel keeps the order. Events with no delay skip it and wait in a ring: whatever the wheel holds for
  * this instant was scheduled before the instant began, so it goes first, and the ring follows in its order.
  */
@@ -35,11 +35,13 @@ export class EventKernel {
   #executed = 0;
   #running: HandlerId = NO_HANDLER;
   #failure: { error: unknown } | undefined;
+  #ended = false;
+  readonly #endings: (() => void)[] = [];
 
-  readonly #rooms: string[] = [];
+  readonly #components: string[] = [];
   readonly #handlers: EventHandler[] = [];
 
-  // One slot an event. The handler doubles as its state: FREE, CANCELLED (in the ring), or the one to call.
+  // One slot per event. The handler doubles as its state: FREE, CANCELLED (in the ring), or the one to call.
   #slotHandler: Int32Array;
   #slotGeneration: Int32Array;
   #slotA: Float64Array;
@@ -91,14 +93,14 @@ export class EventKernel {
 
   /** Makes `handler` known under the name of the component it belongs to; the name appears in errors. */
   register(component: string, handler: EventHandler): HandlerId {
-    this.#rooms.push(component);
+    this.#components.push(component);
     this.#handlers.push(handler);
     return this.#handlers.length - 1;
   }
 
   /** The name of the component that a handler belongs to. */
-  roomOf(handler: HandlerId): string {
-    return this.#rooms[handler] ?? `handler ${handler}`;
+  componentOf(handler: HandlerId): string {
+    return this.#components[handler] ?? `handler ${handler}`;
   }
 
   /** Runs `handler` with `a` and `b` after `delayNs`. @throws KernelTimeError for a delay that is negative, fractional or not finite. */
@@ -107,8 +109,8 @@ export class EventKernel {
   }
 
   /**
-   * `schedule` for events that nobody takes back, as most on a packet's way are: a handle is a large number,
-   * which the engine would put on the heap (16 bytes an event, measured).
+   * `schedule` for events that are never cancelled, as most on a packet's way are: a handle is a large number,
+   * which the engine would put on the heap (16 bytes per event, measured).
    */
   post(delayNs: number, handler: HandlerId, a = 0, b = 0): void {
     this.#add(delayNs, handler, a, b);
@@ -118,7 +120,7 @@ export class EventKernel {
   scheduleAt(timeNs: number, handler: HandlerId, a = 0, b = 0): EventHandle {
     if (!(timeNs >= this.#nowNs && timeNs <= MAX_TIME_NS) || timeNs !== Math.floor(timeNs)) {
       throw new KernelTimeError(
-        `${this.roomOf(handler)}: event at ${timeNs} ns (now ${this.#nowNs} ns), ` +
+        `${this.componentOf(handler)}: event at ${timeNs} ns (now ${this.#nowNs} ns), ` +
           `expected a whole number from now to ${MAX_TIME_NS}`,
       );
     }
@@ -175,6 +177,28 @@ export class EventKernel {
     this.#failure ??= { error };
   }
 
+  /** Has `ending` run when the run ends; endings run in the order in which they were given. */
+  onEnd(ending: () => void): void {
+    this.#endings.push(ending);
+  }
+
+  /**
+   * The run is over: every stream that this kernel drives completes. Events that are still pending stay so.
+   * Nothing happens the second time.
+   * @throws ReentryError from inside an event; ObserverError for an observer that throws as its stream completes.
+   */
+  end(): void {
+    if (this.#running !== NO_HANDLER) {
+      throw new ReentryError(
+        `${this.componentOf(this.#running)}: the run was ended from inside an event at ${this.#nowNs} ns`,
+      );
+    }
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const ending of this.#endings) ending();
+    if (this.#failure !== undefined) this.#throwFailure();
+  }
+
   /** Throws if the queue is not what it should be. For tests: costs O(pending). */
   checkInvariants(): void {
     let live = this.#wheel.checkInvariants();
@@ -185,7 +209,7 @@ export class EventKernel {
     }
     if (live !== this.#live) throw new InvariantViolation(`${this.#live} events counted, ${live} found`);
     if (inWheel + this.#ringCount + this.#freeCount !== this.#slotHandler.length)
-      throw new InvariantViolation('a slot is lost');
+      throw new InvariantViolation('an event slot is lost');
     const nextNs = this.#wheel.nextTimeNs();
     if (nextNs !== undefined && nextNs < this.#nowNs)
       throw new InvariantViolation(`an event at ${nextNs} ns was passed over`);
@@ -194,7 +218,7 @@ export class EventKernel {
   #runEvents(untilNs: number, maxEvents: number): number {
     if (this.#running !== NO_HANDLER) {
       throw new ReentryError(
-        `${this.roomOf(this.#running)}: the kernel was asked to run from inside an event at ${this.#nowNs} ns; ` +
+        `${this.componentOf(this.#running)}: the kernel was asked to run from inside an event at ${this.#nowNs} ns; ` +
           'schedule the effect instead',
       );
     }
@@ -262,7 +286,7 @@ export class EventKernel {
     const timeNs = this.#nowNs + delayNs;
     if (!(delayNs >= 0 && timeNs <= MAX_TIME_NS) || delayNs !== Math.floor(delayNs)) {
       throw new KernelTimeError(
-        `${this.roomOf(handler)}: event after ${delayNs} ns (now ${this.#nowNs} ns), ` +
+        `${this.componentOf(handler)}: event after ${delayNs} ns (now ${this.#nowNs} ns), ` +
           `expected a whole number >= 0 and a time up to ${MAX_TIME_NS}`,
       );
     }
