@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
 import {
@@ -123,13 +124,13 @@ export class DescriptorFetcher {
       this.#client.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
       return;
     }
-    const count = this.#counts[place] ?? 0;
+    const count = present(this.#counts[place]);
     const offset = this.#offsetOf(place);
     const firstIndex = ring.fetched;
     for (let index = 0; index < count; index += 1) {
       if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
     }
-    this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
+    this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
     this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
     this.#client.fetched(context, direction, firstIndex, count);
     this.consider(context, direction);

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET } from './descriptor.js';
 
 const NO_ADDRESS = new Float64Array(0);
@@ -104,19 +105,19 @@ export class DescriptorRing {
   }
 
   address(index: number): number {
-    return this.#addresses[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#addresses[index & (this.cacheSlots - 1)]);
   }
 
   length(index: number): number {
-    return this.#lengths[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#lengths[index & (this.cacheSlots - 1)]);
   }
 
   flags(index: number): number {
-    return this.#flags[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#flags[index & (this.cacheSlots - 1)]);
   }
 
   sequence(index: number): number {
-    return this.#sequences[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#sequences[index & (this.cacheSlots - 1)]);
   }
 
   /** Descriptors of the frame that begins at `taken`, up to and with its end of packet; 0 while it is not all there. */
@@ -131,7 +132,7 @@ export class DescriptorRing {
   checkInvariants(): void {
     const order = [this.consumer, this.taken, this.fetched, this.requested, this.producer];
     for (let index = 1; index < order.length; index += 1) {
-      const step = ((order[index] ?? 0) - (order[index - 1] ?? 0)) >>> 0;
+      const step = (present(order[index]) - present(order[index - 1])) >>> 0;
       if (step > Math.max(this.slots, this.cacheSlots))
         throw new InvariantViolation(`ring indices out of order: ${order.join(' ')}`);
     }

@@ -1,5 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
 import { offsetInPage, PAGE_BYTES } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
 import type { PcieLink } from './pcie-link.js';
@@ -99,7 +100,7 @@ export class DmaEngine {
 
   /** Transfers that are in flight or waiting. */
   get outstanding(): number {
-    return (this.#inFlight[READ] ?? 0) + (this.#inFlight[WRITE] ?? 0) + this.#waiting;
+    return present(this.#inFlight[READ]) + present(this.#inFlight[WRITE]) + this.#waiting;
   }
 
   /** Transfers that had to wait for a free tag, since the start. */
@@ -147,20 +148,20 @@ export class DmaEngine {
 
   /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
   stop(context: number): void {
-    this.#epochs[context] = (this.#epochs[context] ?? 0) + 1;
+    this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 
   checkInvariants(): void {
     for (const kind of [READ, WRITE]) {
-      const inFlight = this.#inFlight[kind] ?? 0;
+      const inFlight = present(this.#inFlight[kind]);
       if (inFlight < 0 || inFlight > this.#maxInFlight)
         throw new InvariantViolation(`${inFlight} transfers in flight`);
-      if ((this.#waitingHead[kind] ?? -1) >= 0 && inFlight < this.#maxInFlight) {
+      if (present(this.#waitingHead[kind]) >= 0 && inFlight < this.#maxInFlight) {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
     let free = 0;
-    for (let slot = this.#free; slot >= 0; slot = this.#next[slot] ?? -1) free += 1;
+    for (let slot = this.#free; slot >= 0; slot = present(this.#next[slot])) free += 1;
     if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
   }
 
@@ -177,13 +178,13 @@ export class DmaEngine {
   ): void {
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
-    this.#free = this.#next[slot] ?? -1;
+    this.#free = present(this.#next[slot]);
     this.#kind[slot] = kind;
     this.#client[slot] = client;
     this.#status[slot] = DMA_OK;
     this.#requester[slot] = requesterId;
     this.#owner[slot] = context;
-    this.#epoch[slot] = context >= 0 ? (this.#epochs[context] ?? 0) : 0;
+    this.#epoch[slot] = context >= 0 ? present(this.#epochs[context]) : 0;
     this.#cookie[slot] = cookie;
     this.#address[slot] = address;
     this.#length[slot] = length;
@@ -191,37 +192,37 @@ export class DmaEngine {
     this.#buffer[slot] = buffer;
     this.#next[slot] = -1;
     this.#transfers += 1;
-    if ((this.#inFlight[kind] ?? 0) < this.#maxInFlight) {
+    if (present(this.#inFlight[kind]) < this.#maxInFlight) {
       this.#start(kind, slot);
       return;
     }
     this.#backpressured += 1;
     this.#waiting += 1;
     if (this.#waiting > this.#peakWaiting) this.#peakWaiting = this.#waiting;
-    const tail = this.#waitingTail[kind] ?? -1;
+    const tail = present(this.#waitingTail[kind]);
     if (tail < 0) this.#waitingHead[kind] = slot;
     else this.#next[tail] = slot;
     this.#waitingTail[kind] = slot;
   }
 
   #start(kind: number, slot: number): void {
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) + 1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) + 1;
     if (this.#cancelled(slot)) {
       // Stopped while it waited: it takes no time of the link from the others.
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const length = this.#length[slot] ?? 0;
+    const length = present(this.#length[slot]);
     const nowNs = this.#kernel.nowNs;
     const arrivesNs =
       kind === READ
-        ? this.#link.requestRead(this.#address[slot] ?? 0, length, nowNs)
-        : this.#link.write(this.#address[slot] ?? 0, length, nowNs);
+        ? this.#link.requestRead(present(this.#address[slot]), length, nowNs)
+        : this.#link.write(present(this.#address[slot]), length, nowNs);
     this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
   }
 
   #cancelled(slot: number): boolean {
-    const context = this.#owner[slot] ?? -1;
+    const context = present(this.#owner[slot]);
     return context >= 0 && this.#epoch[slot] !== this.#epochs[context];
   }
 
@@ -235,8 +236,8 @@ export class DmaEngine {
     }
     const delayNs = this.#access(slot, isRead);
     if (isRead) {
-      const address = this.#address[slot] ?? 0;
-      const length = this.#length[slot] ?? 0;
+      const address = present(this.#address[slot]);
+      const length = present(this.#length[slot]);
       const doneNs =
         this.#status[slot] === DMA_OK
           ? this.#link.completeRead(address, length, nowNs + delayNs)
@@ -251,12 +252,12 @@ export class DmaEngine {
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
   #access(slot: number, isRead: boolean): number {
-    const requesterId = this.#requester[slot] ?? 0;
+    const requesterId = present(this.#requester[slot]);
     const buffer = this.#buffer[slot];
     if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
-    let address = this.#address[slot] ?? 0;
-    let offset = this.#bufferOffset[slot] ?? 0;
-    let left = this.#length[slot] ?? 0;
+    let address = present(this.#address[slot]);
+    let offset = present(this.#bufferOffset[slot]);
+    let left = present(this.#length[slot]);
     let delayNs = 0;
     while (left > 0) {
       const inPage = PAGE_BYTES - offsetInPage(address);
@@ -278,17 +279,17 @@ export class DmaEngine {
   }
 
   #onFinish(slot: number): void {
-    const kind = this.#kind[slot] ?? READ;
-    const client = this.#clients[this.#client[slot] ?? 0];
-    const cookie = this.#cookie[slot] ?? 0;
+    const kind = present(this.#kind[slot]);
+    const client = this.#clients[present(this.#client[slot])];
+    const cookie = present(this.#cookie[slot]);
     if (this.#cancelled(slot)) this.#status[slot] = DMA_CANCELLED;
-    const status = (this.#status[slot] ?? DMA_OK) as DmaStatus;
+    const status = present(this.#status[slot]) as DmaStatus;
     this.#next[slot] = this.#free;
     this.#free = slot;
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) - 1;
-    const waiting = this.#waitingHead[kind] ?? -1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) - 1;
+    const waiting = present(this.#waitingHead[kind]);
     if (waiting >= 0) {
-      const next = this.#next[waiting] ?? -1;
+      const next = present(this.#next[waiting]);
       this.#waitingHead[kind] = next;
       if (next < 0) this.#waitingTail[kind] = -1;
       this.#waiting -= 1;

@@ -1,5 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
 import { writeU32 } from './descriptor.js';
 import { DMA_OK, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { HostPort } from './host-port.js';
@@ -89,7 +90,7 @@ export class InterruptVectors {
     if (this.#writing > 0) {
       // It is on its way to the ring of before, where nobody may look any more: tell it again.
       for (let at = 0; at < this.entryBytes; at += 1) {
-        this.#bits[at] = (this.#bits[at] ?? 0) | (this.#staged[at] ?? 0);
+        this.#bits[at] = present(this.#bits[at]) | present(this.#staged[at]);
       }
       this.#anyBit = true;
     }
@@ -111,7 +112,7 @@ export class InterruptVectors {
   /** A context (or, as the bit after the last, the NIC itself) has something to tell. */
   request(bit: number): void {
     const at = bit >>> 3;
-    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (bit & 7));
+    this.#bits[at] = present(this.#bits[at]) | (1 << (bit & 7));
     this.#anyBit = true;
     this.#send();
   }
@@ -171,6 +172,6 @@ export class InterruptVectors {
   }
 
   #isStaged(bit: number): boolean {
-    return ((this.#staged[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+    return (present(this.#staged[bit >>> 3]) & (1 << (bit & 7))) !== 0;
   }
 }
