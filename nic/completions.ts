@@ -4,7 +4,7 @@ import { present } from '../scheduler/present.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
 import { readU32, writeU32 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
 /** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
@@ -26,12 +26,11 @@ export interface CompletionClient {
  */
 export class Completions {
   readonly #kernel: EventKernel;
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #client: CompletionClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #timerHandler: HandlerId;
-  readonly #dmaClient: number;
   readonly #writeBacks: Float64Array;
   // Frames completed since the last write-back was started, and whether one of them is in a hurry.
   readonly #pending: Int32Array;
@@ -51,19 +50,20 @@ export class Completions {
     writeBackRow: Float64Array,
   ) {
     this.#kernel = kernel;
-    this.#dma = dma;
+    this.#channel = dma.open((context, status) => this.#onWritten(context, status));
+    this.#channel.length = STATUS_BLOCK_BYTES;
     this.#contexts = contexts;
     this.#client = client;
     this.#subjects = subjects;
     this.#writeBacks = writeBackRow;
     this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
-    this.#dmaClient = dma.register((context, status) => this.#onWritten(context, status));
     this.#pending = new Int32Array(contexts.length);
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
     this.#untold = new Uint8Array(contexts.length);
     this.#timers = new Float64Array(contexts.length).fill(-1);
     this.#blocks = new Uint8Array(contexts.length * STATUS_BLOCK_BYTES);
+    this.#channel.buffer = this.#blocks;
   }
 
   /** One more frame of a context is finished; `urgent` ones do not wait for company. */
@@ -139,16 +139,12 @@ export class Completions {
     writeU32(this.#blocks, at, context.transmit.consumer);
     writeU32(this.#blocks, at + 4, context.receive.consumer);
     this.#writeBacks[index] = present(this.#writeBacks[index]) + 1;
-    this.#dma.write(
-      this.#dmaClient,
-      index,
-      index,
-      context.requesterId,
-      context.statusAddress,
-      STATUS_BLOCK_BYTES,
-      this.#blocks,
-      at,
-    );
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = index;
+    channel.address = context.statusAddress;
+    channel.bufferOffset = at;
+    channel.write();
   }
 
   #onWritten(index: number, status: DmaStatus): void {

@@ -1,4 +1,5 @@
 import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress } from './addresses.js';
 /** A descriptor: 16 bytes, little-endian. */
 export const DESCRIPTOR_BYTES = 16;
 
@@ -140,6 +141,6 @@ export function readU16(bytes: Uint8Array, offset: number): number {
 }
 
 /** Reads the address field. A value at or above 2^53 comes back inexact, and is beyond every bus we model. */
-export function descriptorAddress(bytes: Uint8Array, offset: number): number {
-  return readU32(bytes, offset + 4) * 0x100000000 + readU32(bytes, offset);
+export function descriptorAddress(bytes: Uint8Array, offset: number): BusAddress {
+  return busAddress(readU32(bytes, offset + 4) * 0x100000000 + readU32(bytes, offset));
 }

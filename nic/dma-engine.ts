@@ -1,9 +1,15 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { offsetInPage, PAGE_BYTES } from './addresses.js';
+import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
 import type { PcieLink } from './pcie-link.js';
+
+const READ = 0;
+const WRITE = 1;
+const NO_BYTES = new Uint8Array(0);
+/** The owner of a channel until its client names another one. */
+const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -16,13 +22,51 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Told when a transfer is over: the cookie that came with it, and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+export interface DmaOwner {
+  readonly index: number;
+  readonly requesterId: RequesterId;
+}
+
+/**
+ * One client's way to the engine, and the request that it is about to make. The client sets the fields that differ
+ * from its last request and calls `read` or `write`, which copies them: nothing is built per transfer.
+ */
+export class DmaChannel {
+  owner: DmaOwner;
+  /** Handed back to the client when the transfer is over. */
+  cookie = 0;
+  address = busAddress(0);
+  /** Bytes. */
+  length = 0;
+  /** Where the bytes come from or go to on the card, and the offset in it. */
+  buffer: Uint8Array = NO_BYTES;
+  bufferOffset = 0;
+  readonly number: number;
+  readonly #submit: (kind: number, channel: DmaChannel) => void;
+
+  /** Made by `DmaEngine.open`. */
+  constructor(number: number, owner: DmaOwner, submit: (kind: number, channel: DmaChannel) => void) {
+    this.number = number;
+    this.owner = owner;
+    this.#submit = submit;
+  }
+
+  /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
+  read(): void {
+    this.#submit(READ, this);
+  }
+
+  /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
+  write(): void {
+    this.#submit(WRITE, this);
+  }
+}
+
 export interface DmaEngineOptions {
   /** Transfers in flight at once, reads and writes each (tags, credits). */
   readonly maxInFlight: number;
 }
-
-const READ = 0;
-const WRITE = 1;
 
 /**
  * Moves bytes between the NIC and host memory over the PCIe link.
@@ -92,10 +136,10 @@ export class DmaEngine {
     this.#grow();
   }
 
-  /** Makes a receiver of completions known; the number goes with each transfer. */
-  register(client: DmaClient): number {
+  /** Opens a channel for a client, which is told of the end of each of its transfers. */
+  open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
-    return this.#clients.length - 1;
+    return new DmaChannel(this.#clients.length - 1, CARD, (kind, channel) => this.#submit(kind, channel));
   }
 
   /** Transfers that are in flight or waiting. */
@@ -118,34 +162,6 @@ export class DmaEngine {
     return this.#peakWaiting;
   }
 
-  /** Reads host memory into `target`. The bytes are there when the client is told DMA_OK. */
-  read(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): void {
-    this.#submit(READ, client, cookie, context, requesterId, address, length, target, targetOffset);
-  }
-
-  /** Writes to host memory. `source` must stay as it is until the client is told. */
-  write(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): void {
-    this.#submit(WRITE, client, cookie, context, requesterId, address, length, source, sourceOffset);
-  }
-
   /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
   stop(context: number): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
@@ -165,31 +181,23 @@ export class DmaEngine {
     if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
   }
 
-  #submit(
-    kind: number,
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    buffer: Uint8Array,
-    bufferOffset: number,
-  ): void {
+  #submit(kind: number, channel: DmaChannel): void {
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
+    const { owner } = channel;
+    const { index } = owner;
     this.#free = present(this.#next[slot]);
     this.#kind[slot] = kind;
-    this.#client[slot] = client;
+    this.#client[slot] = channel.number;
     this.#status[slot] = DMA_OK;
-    this.#requester[slot] = requesterId;
-    this.#owner[slot] = context;
-    this.#epoch[slot] = context >= 0 ? present(this.#epochs[context]) : 0;
-    this.#cookie[slot] = cookie;
-    this.#address[slot] = address;
-    this.#length[slot] = length;
-    this.#bufferOffset[slot] = bufferOffset;
-    this.#buffer[slot] = buffer;
+    this.#requester[slot] = owner.requesterId;
+    this.#owner[slot] = index;
+    this.#epoch[slot] = index >= 0 ? present(this.#epochs[index]) : 0;
+    this.#cookie[slot] = channel.cookie;
+    this.#address[slot] = channel.address;
+    this.#length[slot] = channel.length;
+    this.#bufferOffset[slot] = channel.bufferOffset;
+    this.#buffer[slot] = channel.buffer;
     this.#next[slot] = -1;
     this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
@@ -252,10 +260,10 @@ export class DmaEngine {
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
   #access(slot: number, isRead: boolean): number {
-    const requesterId = present(this.#requester[slot]);
+    const requester = requesterId(present(this.#requester[slot]));
     const buffer = this.#buffer[slot];
     if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
-    let address = present(this.#address[slot]);
+    let address: number = present(this.#address[slot]);
     let offset = present(this.#bufferOffset[slot]);
     let left = present(this.#length[slot]);
     let delayNs = 0;
@@ -263,8 +271,8 @@ export class DmaEngine {
       const inPage = PAGE_BYTES - offsetInPage(address);
       const piece = Math.min(left, inPage);
       const takesNs = isRead
-        ? this.#port.read(requesterId, address, piece, buffer, offset)
-        : this.#port.write(requesterId, address, piece, buffer, offset);
+        ? this.#port.read(requester, busAddress(address), piece, buffer, offset)
+        : this.#port.write(requester, busAddress(address), piece, buffer, offset);
       if (takesNs === ABORT) {
         this.#status[slot] = DMA_ABORTED;
         return delayNs;

@@ -7,6 +7,7 @@ import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { listen } from '../scheduler/listen.js';
 import { present } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { requesterId } from './addresses.js';
 import { Completions } from './completions.js';
 import { Context } from './context.js';
 import { ContextLifecycle } from './context-lifecycle.js';
@@ -87,7 +88,8 @@ export class Nic {
     this.#kernel = kernel;
     this.contexts = Array.from(
       { length: count },
-      (_, index) => new Context(index, parameters.requesterBase + index, parameters.descriptorCacheSlots),
+      (_, index) =>
+        new Context(index, requesterId(parameters.requesterBase + index), parameters.descriptorCacheSlots),
     );
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');
@@ -143,7 +145,7 @@ export class Nic {
       this.dma,
       attachments.port,
       this.#subjects,
-      parameters.managementRequesterId,
+      requesterId(parameters.managementRequesterId),
       count,
       parameters.interruptGapNs,
     );

@@ -5,7 +5,7 @@ import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
-import { DMA_ABORTED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
@@ -26,14 +26,13 @@ export interface ReceiveClient {
  * written back behind the payload, and finish in the order in which they were posted.
  */
 export class ReceivePath {
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #ledger: FrameLedger;
   readonly #client: ReceiveClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
-  readonly #dmaClient: number;
   readonly #queues: ReceiveQueues;
   readonly #writeBack: DescriptorWriteBack;
   // Stopping a context moves its epoch on; frames of an older one are not its own any more.
@@ -50,7 +49,6 @@ export class ReceivePath {
     credit: GuardedSubject<number>,
     shareBytes: number,
   ) {
-    this.#dma = dma;
     this.#contexts = contexts;
     this.#ledger = ledger;
     this.#client = client;
@@ -58,11 +56,11 @@ export class ReceivePath {
     this.#credit = credit;
     this.#shareBytes = shareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
-    this.#dmaClient = dma.register((cookie, status) =>
+    this.#channel = dma.open((cookie, status) =>
       this.#onWritten(Math.floor(cookie / 2), cookie % 2 === 1, status),
     );
     this.#queues = new ReceiveQueues(contexts.length);
-    this.#writeBack = new DescriptorWriteBack(dma, this.#dmaClient, contexts.length);
+    this.#writeBack = new DescriptorWriteBack(this.#channel, contexts.length);
     this.#epochs = new Int32Array(contexts.length);
   }
 
@@ -141,14 +139,20 @@ export class ReceivePath {
     let at = chain === 1 ? 0 : this.#queues.offset(slot);
     let left = length;
     let urgent = 0;
+    const channel = this.#channel;
     for (let step = 0; step < chain; step += 1) {
       const descriptor = (first + step) >>> 0;
       const used = Math.min(left, ring.length(descriptor));
-      const address = ring.address(descriptor);
       left -= used;
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
       this.#writeBack.fill(context, descriptor, used, left === 0);
-      this.#dma.write(this.#dmaClient, slot * 2, index, context.requesterId, address, used, memory, at);
+      channel.owner = context;
+      channel.cookie = slot * 2;
+      channel.address = ring.address(descriptor);
+      channel.length = used;
+      channel.buffer = memory;
+      channel.bufferOffset = at;
+      channel.write();
       at += used;
     }
     slots.urgent[slot] = urgent;

@@ -13,7 +13,7 @@ import {
   PADDED_FRAME_BYTES,
   WIRE_OVERHEAD_BYTES,
 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { NicSubjects } from './streams.js';
@@ -62,7 +62,7 @@ const CANCELLED = 3;
  */
 export class TransmitPath {
   readonly #kernel: EventKernel;
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #line: SerialLine;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
@@ -72,7 +72,6 @@ export class TransmitPath {
   readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
-  readonly #dmaClient: number;
   readonly #headBytes: Int32Array;
   // Bytes of the frame of which only the beginning has been fetched.
   readonly #tailBytes: Int32Array;
@@ -108,7 +107,7 @@ export class TransmitPath {
     fifoBytes: number,
   ) {
     this.#kernel = kernel;
-    this.#dma = dma;
+    this.#channel = dma.open((slot, status) => this.#onRead(slot, status));
     this.#line = line;
     this.#contexts = contexts;
     this.#exit = exit;
@@ -118,7 +117,7 @@ export class TransmitPath {
     this.#linkReady = linkReady;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
-    this.#dmaClient = dma.register((slot, status) => this.#onRead(slot, status));
+    this.#channel.buffer = this.#fifo.bytes;
     this.#headBytes = new Int32Array(contexts.length);
     this.#tailBytes = new Int32Array(contexts.length);
     this.#epochs = new Int32Array(contexts.length);
@@ -212,20 +211,17 @@ export class TransmitPath {
 
     let urgent = 0;
     let at = offset;
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = slot;
     for (let index = 0; index < chain; index += 1) {
       const descriptor = (ring.taken + index) >>> 0;
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
-      this.#dma.read(
-        this.#dmaClient,
-        slot,
-        context.index,
-        context.requesterId,
-        ring.address(descriptor),
-        length,
-        this.#fifo.bytes,
-        at,
-      );
+      channel.address = ring.address(descriptor);
+      channel.length = length;
+      channel.bufferOffset = at;
+      channel.read();
       at += length;
     }
     this.#urgent[slot] = urgent;
