@@ -1,3 +1,4 @@
+export * from './addresses.js';
 export { STATUS_BLOCK_BYTES } from './completions.js';
 export { CONTEXT_STATES, Context, type ContextState, type Direction } from './context.js';
 export {
@@ -17,8 +18,10 @@ export {
   DMA_ABORTED,
   DMA_CANCELLED,
   DMA_OK,
+  DmaChannel,
   type DmaClient,
   DmaEngine,
+  type DmaOwner,
   type DmaStatus,
 } from './dma-engine.js';
 export { EventVector, MAILBOXES } from './event-vector.js';

@@ -40,5 +40,6 @@ export { GuardedStream } from './guarded-stream.js';
 export { GuardedSubject, ReentryError } from './guarded-subject.js';
 export { KernelTestScheduler } from './kernel-test-scheduler.js';
 export { listen } from './listen.js';
+export { present } from './present.js';
 export { SerialLine } from './serial-line.js';
 export { KernelScheduler } from './virtual-time.js';
