@@ -1,8 +1,8 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { offsetInPage, PAGE_BYTES } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
-import { type PcieLink, placeInPage } from './pcie-link.js';
-import { PAGE_BYTES } from './registers.js';
+import type { PcieLink } from './pcie-link.js';
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -259,7 +259,7 @@ export class DmaEngine {
     let left = this.#length[slot] ?? 0;
     let delayNs = 0;
     while (left > 0) {
-      const inPage = PAGE_BYTES - placeInPage(address);
+      const inPage = PAGE_BYTES - offsetInPage(address);
       const piece = Math.min(left, inPage);
       const takesNs = isRead
         ? this.#port.read(requesterId, address, piece, buffer, offset)

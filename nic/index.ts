@@ -1,3 +1,4 @@
+export * from './addresses.js';
 export { STATUS_BLOCK_BYTES } from './completions.js';
 export { CONTEXT_STATES, Context, type ContextState, type Direction } from './context.js';
 export {

@@ -1,6 +1,6 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
-import { PAGE_BYTES } from './registers.js';
+import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
 export interface PcieParameters {
@@ -110,7 +110,7 @@ export class PcieLink {
   /** Read requests that `length` bytes at `address` take: a request ends at an MRRS boundary or before. */
   readRequests(address: number, length: number): number {
     const unit = this.parameters.maxReadRequestBytes;
-    return Math.ceil(((placeInPage(address) & (unit - 1)) + length) / unit);
+    return Math.ceil(((offsetInPage(address) & (unit - 1)) + length) / unit);
   }
 
   /**
@@ -120,7 +120,7 @@ export class PcieLink {
   completions(address: number, length: number): number {
     const { maxPayloadBytes, readCompletionBoundaryBytes, maxReadRequestBytes } = this.parameters;
     let count = 0;
-    let at = placeInPage(address) & (maxReadRequestBytes - 1);
+    let at = offsetInPage(address) & (maxReadRequestBytes - 1);
     let left = length;
     while (left > 0) {
       const asked = Math.min(left, maxReadRequestBytes - at);
@@ -139,7 +139,7 @@ export class PcieLink {
    */
   writes(address: number, length: number): number {
     const { maxPayloadBytes } = this.parameters;
-    const first = Math.min(length, PAGE_BYTES - placeInPage(address));
+    const first = Math.min(length, PAGE_BYTES - offsetInPage(address));
     const rest = length - first;
     const whole = Math.floor(rest / PAGE_BYTES);
     return (
@@ -173,14 +173,6 @@ export class PcieLink {
     const bytes = this.writes(address, length) * this.parameters.requestHeaderBytes + length;
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
-}
-
-/**
- * Where in its 4 KB page an address lies. The remainder operator would call a library for addresses beyond 2^31;
- * this is a multiplication and two subtractions.
- */
-export function placeInPage(address: number): number {
-  return address - Math.floor(address / PAGE_BYTES) * PAGE_BYTES;
 }
 
 function validate(parameters: PcieParameters): void {

@@ -1,7 +1,8 @@
+import { PAGE_BYTES } from './addresses.js';
 import { MAILBOXES } from './event-vector.js';
 
-/** Bytes of one page of the BAR. */
-export const PAGE_BYTES = 4096;
+export { PAGE_BYTES } from './addresses.js';
+
 /** Where the shared memory of a context's page begins, right behind its mailboxes. */
 export const SHARED_MEMORY_OFFSET = MAILBOXES * 4;
 /** What a read of anything undefined returns, as a PCI device that nobody claims does. */

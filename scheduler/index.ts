@@ -1,3 +1,4 @@
+export { type Branded, type ContextId, contextId } from './branded.js';
 export type { BoundMember, Discipline, Entitlement, Share } from './discipline.js';
 export { NONE, requireWeight } from './discipline.js';
 export type {
@@ -36,5 +37,6 @@ export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
 export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
 export { GuardedSubject, ReentryError } from './guarded-subject.js';
 export { listen } from './listen.js';
+export { present } from './present.js';
 export { SerialLine } from './serial-line.js';
 export { KernelScheduler } from './virtual-time.js';

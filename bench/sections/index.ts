@@ -1,5 +1,6 @@
 import type { Section } from '../section.js';
 import { allocation } from './allocation.js';
+import { columnReads } from './column-reads.js';
 import { decisions } from './decisions.js';
 import { endToEnd } from './end-to-end.js';
 import { floor } from './floor.js';
@@ -14,6 +15,7 @@ import { streams } from './streams.js';
 export const sections: readonly Section[] = [
   kernel,
   decisions,
+  columnReads,
   endToEnd,
   recorded,
   streams,

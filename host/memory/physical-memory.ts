@@ -1,9 +1,9 @@
+import { PAGE_BYTES } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { WordWindows } from './word-windows.js';
 
-/** Bytes of a page, and of every page in this house. */
-export const PAGE_BYTES = 4096;
+export { PAGE_BYTES } from '../../nic/addresses.js';
 
 /** Host memory is given out in pieces of this size when first written, bytes: 16 pages. */
 const CHUNK_BYTES = 65_536;

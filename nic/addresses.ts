@@ -1,0 +1,110 @@
+import type { Branded } from '../scheduler/branded.js';
+
+/** Bytes of a page: of memory, and of the BAR. PCI Express forbids a request to cross a multiple of it. */
+export const PAGE_BYTES = 4096;
+
+/**
+ * An address as the device puts it on the bus. With an IOMMU in the path it is an I/O virtual address, without one
+ * a host-physical address; the device cannot tell which.
+ */
+export type BusAddress = Branded<'BusAddress'>;
+
+/** An address of the machine's memory, as a DRAM controller sees it. */
+export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
+
+/** An address of memory as a guest knows it. */
+export type GuestPhysicalAddress = Branded<'GuestPhysicalAddress'>;
+
+/** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
+export type PageNumber = Branded<'PageNumber'>;
+
+/** Number of a 4,096-byte page of bus addresses: a bus address divided by `PAGE_BYTES`. */
+export type BusPageNumber = Branded<'BusPageNumber'>;
+
+/** Bus, device and function of who sends a PCI Express request: bits 15:8, 7:3 and 2:0. */
+export type RequesterId = Branded<'RequesterId'>;
+
+/** Place in a ring or in a table of the card: an index modulo its size. */
+export type Slot = Branded<'Slot'>;
+
+/** A number read from a descriptor, a register or a ring base, which the card only ever uses as a bus address. */
+export function busAddress(value: number): BusAddress {
+  return value as BusAddress;
+}
+
+/** A number that the translation, or the table of page owners, has produced as an address of real memory. */
+export function hostPhysicalAddress(value: number): HostPhysicalAddress {
+  return value as HostPhysicalAddress;
+}
+
+/** A number that a guest has named as an address of its memory. It may name anything: gates check it. */
+export function guestPhysicalAddress(value: number): GuestPhysicalAddress {
+  return value as GuestPhysicalAddress;
+}
+
+/** A number that counts pages of real memory. */
+export function pageNumber(value: number): PageNumber {
+  return value as PageNumber;
+}
+
+/** A number that counts pages of bus addresses. */
+export function busPageNumber(value: number): BusPageNumber {
+  return value as BusPageNumber;
+}
+
+/** A number from 0 to 65,535 that identifies a function on the bus. */
+export function requesterId(value: number): RequesterId {
+  return value as RequesterId;
+}
+
+/** A place that was taken from a free list, or an index reduced modulo its ring. */
+export function slot(value: number): Slot {
+  return value as Slot;
+}
+
+/** The page that holds an address of real memory. */
+export function pageOf(address: HostPhysicalAddress): PageNumber {
+  return pageNumber(Math.floor(address / PAGE_BYTES));
+}
+
+/** The page that holds a bus address. */
+export function busPageOf(address: BusAddress): BusPageNumber {
+  return busPageNumber(Math.floor(address / PAGE_BYTES));
+}
+
+/** The first address of a page of real memory. */
+export function pageAddress(page: PageNumber): HostPhysicalAddress {
+  return hostPhysicalAddress(page * PAGE_BYTES);
+}
+
+/** The first bus address of a page of them. */
+export function busPageAddress(page: BusPageNumber): BusAddress {
+  return busAddress(page * PAGE_BYTES);
+}
+
+/**
+ * The machine's memory behind a guest-physical address. Guests of this machine are paravirtualised, as CDNA's are:
+ * a guest names machine pages, so the number is the same and only its meaning changes (Willmann et al., HPCA 2007,
+ * section 3.3). A guest behind second-level tables is translated by those instead.
+ */
+export function machineAddress(address: GuestPhysicalAddress): HostPhysicalAddress {
+  return hostPhysicalAddress(address);
+}
+
+/** The guest's name for memory of the machine: the inverse of `machineAddress`, for the same guests. */
+export function guestAddress(address: HostPhysicalAddress): GuestPhysicalAddress {
+  return guestPhysicalAddress(address);
+}
+
+/** The bus address of real memory for a device that no IOMMU translates. */
+export function untranslated(address: HostPhysicalAddress): BusAddress {
+  return busAddress(address);
+}
+
+/**
+ * Where in its 4,096-byte page an address lies, as the number of bytes before it. The remainder operator would call a
+ * library for numbers beyond 2^31; this is a multiplication and two subtractions.
+ */
+export function offsetInPage(address: number): number {
+  return address - Math.floor(address / PAGE_BYTES) * PAGE_BYTES;
+}
