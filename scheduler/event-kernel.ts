@@ -17,17 +17,40 @@ export type EventHandler = (a: number, b: number) => void;
 
 const MAX_SLOTS = 2 ** 22;
 const MAX_GENERATION = 2 ** 31 - 1;
+const NO_HANDLER = -1;
+/** Added to the handler of an event with an argument that is no 32-bit integer. */
+const WIDE = 2 ** 24;
+
+/** The window has a bucket per nanosecond: the epoch in which the clock stands, and the one that follows. */
+const EPOCH_NS = 1024;
+const WINDOW = 2 * EPOCH_NS;
+const WINDOW_MASK = WINDOW - 1;
+const WORDS = WINDOW / 32;
+
+// The record of an event, eight 32-bit integers.
+const RECORD_SHIFT = 3;
+/** The next event of its bucket, or the next free slot. */
+const NEXT = 0;
+/** What to call, or FREE, or CANCELLED (it still stands in its bucket). */
+const HANDLER = 1;
+const ARGUMENT_A = 2;
+const ARGUMENT_B = 3;
+const GENERATION = 4;
+/** 1 while the event waits beyond the window. */
+const IS_FAR = 5;
+
 const FREE = -1;
 const CANCELLED = -2;
-const NO_HANDLER = -1;
 
 /**
  * Virtual time: a queue of events ordered by (time, sequence). Equal times run in the order in which they
  * were scheduled. All times are whole nanoseconds since the start of the run.
  *
- * Nothing is allocated an event: handlers are registered once, and an event is a slot in typed arrays. A
- * timing wheel keeps the order. Events with no delay skip it and wait in a ring: whatever the wheel holds for
- * this instant was scheduled before the instant began, so it goes first, and the ring follows in its order.
+ * Nothing is allocated per event: handlers are registered once, and an event is a record of 32-bit integers.
+ * Those of the near future, which most are, stand in a calendar with a bucket per nanosecond; a bucket is
+ * first-in first-out, so equal times need no comparison. Those further away wait in a timing wheel, in the
+ * same order, until the clock enters the epoch before theirs. Then they are dealt into their buckets, before
+ * anything else can be scheduled for the same instant.
  */
 export class EventKernel {
   #nowNs = 0;
@@ -36,24 +59,25 @@ export class EventKernel {
   #running: HandlerId = NO_HANDLER;
   #failure: { error: unknown } | undefined;
 
-  readonly #rooms: string[] = [];
+  readonly #components: string[] = [];
   readonly #handlers: EventHandler[] = [];
 
-  // One slot an event. The handler doubles as its state: FREE, CANCELLED (in the ring), or the one to call.
-  #slotHandler: Int32Array;
-  #slotGeneration: Int32Array;
-  #slotA: Float64Array;
-  #slotB: Float64Array;
-  #slotInRing: Uint8Array;
-  #freeSlots: Int32Array;
-  #freeCount: number;
+  #capacity = 0;
+  #records = new Int32Array(0);
+  // Arguments that are no 32-bit integers, two for each slot; absent until there is one.
+  #wide: Float64Array | undefined;
+  #free = NO_SLOT;
 
-  readonly #wheel: TimingWheel;
-
-  // Events of this very instant. As long as there are slots, so it cannot overflow.
-  #ring: Int32Array;
-  #ringHead = 0;
-  #ringCount = 0;
+  // The first and the last event of each bucket, a bit per bucket in use, and a bit per word of those.
+  readonly #buckets = new Int32Array(WINDOW * 2).fill(NO_SLOT);
+  readonly #inUse = new Int32Array(WORDS);
+  readonly #wordsInUse = new Int32Array(WORDS / 32);
+  // Events that stand in buckets, the cancelled ones included.
+  #near = 0;
+  // First instant beyond the window. The epochs of the window begin at multiples of EPOCH_NS.
+  #horizonNs = WINDOW;
+  #far: TimingWheel;
+  #farCount = 0;
 
   /** @param initialCapacity events that may be pending before anything has to grow. */
   constructor(initialCapacity = 1024) {
@@ -63,15 +87,8 @@ export class EventKernel {
       );
     }
     const capacity = Math.max(16, 2 ** Math.ceil(Math.log2(initialCapacity)));
-    this.#slotHandler = new Int32Array(capacity).fill(FREE);
-    this.#slotGeneration = new Int32Array(capacity);
-    this.#slotA = new Float64Array(capacity);
-    this.#slotB = new Float64Array(capacity);
-    this.#slotInRing = new Uint8Array(capacity);
-    this.#freeSlots = Int32Array.from({ length: capacity }, (_, index) => capacity - 1 - index);
-    this.#freeCount = capacity;
-    this.#wheel = new TimingWheel(capacity);
-    this.#ring = new Int32Array(capacity);
+    this.#far = new TimingWheel(capacity);
+    this.#grow(capacity);
   }
 
   /** The instant that is being simulated, ns. */
@@ -91,14 +108,16 @@ export class EventKernel {
 
   /** Makes `handler` known under the name of the component it belongs to; the name appears in errors. */
   register(component: string, handler: EventHandler): HandlerId {
-    this.#rooms.push(component);
+    if (this.#handlers.length === WIDE)
+      throw new InvariantViolation(`${component}: more than ${WIDE} handlers are registered`);
+    this.#components.push(component);
     this.#handlers.push(handler);
     return this.#handlers.length - 1;
   }
 
   /** The name of the component that a handler belongs to. */
-  roomOf(handler: HandlerId): string {
-    return this.#rooms[handler] ?? `handler ${handler}`;
+  componentOf(handler: HandlerId): string {
+    return this.#components[handler] ?? `handler ${handler}`;
   }
 
   /** Runs `handler` with `a` and `b` after `delayNs`. @throws KernelTimeError for a delay that is negative, fractional or not finite. */
@@ -107,8 +126,8 @@ export class EventKernel {
   }
 
   /**
-   * `schedule` for events that nobody takes back, as most on a packet's way are: a handle is a large number,
-   * which the engine would put on the heap (16 bytes an event, measured).
+   * `schedule` for events that are never cancelled, as most on a packet's way are: a handle is a large number,
+   * which the engine would put on the heap (16 bytes per event, measured).
    */
   post(delayNs: number, handler: HandlerId, a = 0, b = 0): void {
     this.#add(delayNs, handler, a, b);
@@ -118,7 +137,7 @@ export class EventKernel {
   scheduleAt(timeNs: number, handler: HandlerId, a = 0, b = 0): EventHandle {
     if (!(timeNs >= this.#nowNs && timeNs <= MAX_TIME_NS) || timeNs !== Math.floor(timeNs)) {
       throw new KernelTimeError(
-        `${this.roomOf(handler)}: event at ${timeNs} ns (now ${this.#nowNs} ns), ` +
+        `${this.componentOf(handler)}: event at ${timeNs} ns (now ${this.#nowNs} ns), ` +
           `expected a whole number from now to ${MAX_TIME_NS}`,
       );
     }
@@ -128,22 +147,26 @@ export class EventKernel {
   /** Takes an event back. False if it has run, was cancelled before, or never was. */
   cancel(handle: EventHandle): boolean {
     const slot = handle % MAX_SLOTS;
-    if (this.#slotGeneration[slot] !== Math.floor(handle / MAX_SLOTS)) return false;
-    if ((this.#slotHandler[slot] ?? FREE) < 0) return false;
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
+    if (records[record + GENERATION] !== Math.floor(handle / MAX_SLOTS)) return false;
+    if ((records[record + HANDLER] ?? FREE) < 0) return false;
     this.#live -= 1;
-    if (this.#slotInRing[slot] === 1) {
-      this.#slotHandler[slot] = CANCELLED;
-    } else {
-      this.#wheel.remove(slot);
+    if (records[record + IS_FAR] === 1) {
+      this.#far.remove(slot);
+      this.#farCount -= 1;
       this.#release(slot);
+    } else {
+      // A bucket is linked one way, so that scheduling is cheap; it is passed over when its turn comes.
+      records[record + HANDLER] = CANCELLED;
     }
     return true;
   }
 
   /** Time of the next event, ns, or undefined when nothing is pending. */
   nextTimeNs(): number | undefined {
-    this.#dropCancelled();
-    return this.#ringCount > 0 ? this.#nowNs : this.#wheel.nextTimeNs();
+    const bucket = this.#nextBucket();
+    return bucket >= 0 ? this.#timeOf(bucket) : this.#far.nextTimeNs();
   }
 
   /** Runs every event up to and including `untilNs`, then stands at `untilNs`. */
@@ -154,7 +177,8 @@ export class EventKernel {
       );
     }
     this.#runEvents(untilNs, Number.POSITIVE_INFINITY);
-    this.#nowNs = untilNs;
+    this.#nextBucket();
+    this.#moveTo(untilNs);
   }
 
   /** Runs until nothing is pending or `maxEvents` have run; returns how many ran. The clock stays at the last event. */
@@ -177,77 +201,170 @@ export class EventKernel {
 
   /** Throws if the queue is not what it should be. For tests: costs O(pending). */
   checkInvariants(): void {
-    let live = this.#wheel.checkInvariants();
-    const inWheel = live;
-    for (let index = 0; index < this.#ringCount; index += 1) {
-      const slot = this.#ring[(this.#ringHead + index) & (this.#ring.length - 1)] ?? 0;
-      if ((this.#slotHandler[slot] ?? FREE) >= 0) live += 1;
+    const records = this.#records;
+    let near = 0;
+    let live = this.#far.checkInvariants();
+    if (live !== this.#farCount)
+      throw new InvariantViolation(`${this.#farCount} events counted beyond the window, ${live} found`);
+    const farNs = this.#far.nextTimeNs();
+    if (farNs !== undefined && farNs < this.#horizonNs)
+      throw new InvariantViolation(`an event at ${farNs} ns was not dealt into the window`);
+    for (let bucket = 0; bucket < WINDOW; bucket += 1) {
+      const first = this.#buckets[bucket * 2] ?? NO_SLOT;
+      const word = bucket >>> 5;
+      const isMarked = ((this.#inUse[word] ?? 0) & (1 << (bucket & 31))) !== 0;
+      if (isMarked !== (first !== NO_SLOT))
+        throw new InvariantViolation(`bucket ${bucket} and its bit disagree`);
+      if (isMarked && ((this.#wordsInUse[word >>> 5] ?? 0) & (1 << (word & 31))) === 0)
+        throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
+      if (isMarked && this.#timeOf(bucket) >= this.#horizonNs)
+        throw new InvariantViolation(`an event was passed over in bucket ${bucket}`);
+      let last = NO_SLOT;
+      for (let slot = first; slot !== NO_SLOT; slot = records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT) {
+        if (records[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) live += 1;
+        near += 1;
+        last = slot;
+      }
+      if (first !== NO_SLOT && this.#buckets[bucket * 2 + 1] !== last)
+        throw new InvariantViolation(`bucket ${bucket} lost its end`);
     }
+    if (near !== this.#near)
+      throw new InvariantViolation(`${this.#near} events counted in the window, ${near} found`);
     if (live !== this.#live) throw new InvariantViolation(`${this.#live} events counted, ${live} found`);
-    if (inWheel + this.#ringCount + this.#freeCount !== this.#slotHandler.length)
-      throw new InvariantViolation('a slot is lost');
-    const nextNs = this.#wheel.nextTimeNs();
-    if (nextNs !== undefined && nextNs < this.#nowNs)
-      throw new InvariantViolation(`an event at ${nextNs} ns was passed over`);
+    let free = 0;
+    for (let slot = this.#free; slot !== NO_SLOT; slot = records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT)
+      free += 1;
+    if (near + this.#farCount + free !== this.#capacity) throw new InvariantViolation('a slot is lost');
   }
 
   #runEvents(untilNs: number, maxEvents: number): number {
     if (this.#running !== NO_HANDLER) {
       throw new ReentryError(
-        `${this.roomOf(this.#running)}: the kernel was asked to run from inside an event at ${this.#nowNs} ns; ` +
+        `${this.componentOf(this.#running)}: the kernel was asked to run from inside an event at ${this.#nowNs} ns; ` +
           'schedule the effect instead',
       );
     }
     if (this.#failure !== undefined) this.#throwFailure();
     let count = 0;
     try {
-      while (count < maxEvents && this.#runNext(untilNs)) count += 1;
+      while (count < maxEvents) {
+        let bucket = this.#nowNs & WINDOW_MASK;
+        let slot = this.#buckets[bucket << 1] ?? NO_SLOT;
+        if (slot === NO_SLOT || this.#records[(slot << RECORD_SHIFT) + HANDLER] === CANCELLED) {
+          bucket = this.#nextBucket();
+          if (bucket < 0) {
+            if (!this.#pullFar(untilNs)) break;
+            continue;
+          }
+          const timeNs = this.#timeOf(bucket);
+          if (timeNs > untilNs) break;
+          if (timeNs !== this.#nowNs) this.#moveTo(timeNs);
+          slot = this.#buckets[bucket << 1] ?? NO_SLOT;
+        }
+        this.#runFirst(bucket, slot);
+        count += 1;
+        if (this.#failure !== undefined) this.#throwFailure();
+      }
     } finally {
       this.#running = NO_HANDLER;
     }
     return count;
   }
 
-  #runNext(untilNs: number): boolean {
-    let slot: number;
-    if (this.#ringCount > 0 && !this.#wheel.instantLeft) {
-      slot = this.#takeFromRing();
-      if (slot === NO_SLOT) return this.#runNext(untilNs);
-    } else {
-      slot = this.#wheel.take(untilNs);
-      if (slot === NO_SLOT) return false;
-      this.#nowNs = this.#wheel.timeOf(slot);
-    }
-    const handler = this.#slotHandler[slot] ?? FREE;
-    const run = this.#handlers[handler];
-    if (run === undefined) throw new InvariantViolation(`slot ${slot} is due and has no handler`);
-    this.#release(slot);
+  /** Takes the first event of a bucket, which is due now, and runs it. */
+  #runFirst(bucket: number, slot: number): void {
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
+    const handler = records[record + HANDLER] ?? FREE;
+    const a = records[record + ARGUMENT_A] ?? 0;
+    const b = records[record + ARGUMENT_B] ?? 0;
+    this.#dropFirst(bucket, slot);
     this.#live -= 1;
     this.#executed += 1;
-    this.#running = handler;
-    run(this.#slotA[slot] ?? 0, this.#slotB[slot] ?? 0);
-    if (this.#failure !== undefined) this.#throwFailure();
-    return true;
-  }
-
-  /** The next event of this instant, or NO_SLOT if all that was left had been cancelled. */
-  #takeFromRing(): number {
-    this.#dropCancelled();
-    if (this.#ringCount === 0) return NO_SLOT;
-    const slot = this.#ring[this.#ringHead] ?? 0;
-    this.#ringHead = (this.#ringHead + 1) & (this.#ring.length - 1);
-    this.#ringCount -= 1;
-    return slot;
-  }
-
-  #dropCancelled(): void {
-    while (this.#ringCount > 0) {
-      const slot = this.#ring[this.#ringHead] ?? 0;
-      if (this.#slotHandler[slot] !== CANCELLED) return;
-      this.#release(slot);
-      this.#ringHead = (this.#ringHead + 1) & (this.#ring.length - 1);
-      this.#ringCount -= 1;
+    if (handler >= WIDE) {
+      this.#runWide(handler - WIDE, slot);
+      return;
     }
+    const run = this.#handlers[handler];
+    if (run === undefined) throw new InvariantViolation(`slot ${slot} is due and has no handler`);
+    this.#running = handler;
+    run(a, b);
+  }
+
+  #runWide(handler: HandlerId, slot: number): void {
+    const a = this.#wide?.[slot * 2] ?? 0;
+    const b = this.#wide?.[slot * 2 + 1] ?? 0;
+    this.#running = handler;
+    this.#handlers[handler]?.(a, b);
+  }
+
+  /** Time of a bucket in use, ns: the first instant from now on that falls on it. */
+  #timeOf(bucket: number): number {
+    return this.#nowNs + ((bucket - this.#nowNs) & WINDOW_MASK);
+  }
+
+  /** The bucket of the next event of the window, or -1. What was cancelled before it is cleared away. */
+  #nextBucket(): number {
+    while (this.#near > 0) {
+      const bucket = this.#firstInUse(this.#nowNs & WINDOW_MASK);
+      const slot = this.#buckets[bucket << 1] ?? NO_SLOT;
+      if (this.#records[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) return bucket;
+      this.#dropFirst(bucket, slot);
+    }
+    return -1;
+  }
+
+  /** The first bucket in use at or after `from`, around the window; there is one. */
+  #firstInUse(from: number): number {
+    const word = from >>> 5;
+    const here = (this.#inUse[word] ?? 0) & (-1 << (from & 31));
+    if (here !== 0) return (word << 5) | lowestBit(here);
+    // The words behind it, those before it, and what lies before `from` in its own word.
+    const half = word >>> 5;
+    let ahead = (this.#wordsInUse[half] ?? 0) & (-2 << (word & 31));
+    let found = half;
+    if (ahead === 0) {
+      found = half ^ 1;
+      ahead = this.#wordsInUse[found] ?? 0;
+    }
+    if (ahead === 0) {
+      found = half;
+      ahead = this.#wordsInUse[half] ?? 0;
+    }
+    const next = (found << 5) | lowestBit(ahead);
+    return (next << 5) | lowestBit(this.#inUse[next] ?? 0);
+  }
+
+  /** The clock stands at `timeNs`; no event lies before it. */
+  #moveTo(timeNs: number): void {
+    this.#nowNs = timeNs;
+    if (timeNs >= this.#horizonNs - EPOCH_NS) this.#enterEpoch();
+  }
+
+  /** Moves the window to the clock's epoch, and deals what falls into it into buckets. */
+  #enterEpoch(): void {
+    const nowNs = this.#nowNs;
+    this.#horizonNs = nowNs - (nowNs & (EPOCH_NS - 1)) + WINDOW;
+    if (this.#farCount === 0) return;
+    const lastNs = Math.min(this.#horizonNs - 1, MAX_TIME_NS);
+    for (let slot = this.#far.take(lastNs); slot !== NO_SLOT; slot = this.#far.take(lastNs)) {
+      this.#farCount -= 1;
+      this.#records[(slot << RECORD_SHIFT) + IS_FAR] = 0;
+      this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
+    }
+  }
+
+  /** Nothing is left in the window: goes to the next event beyond it, if it is due by `untilNs`. */
+  #pullFar(untilNs: number): boolean {
+    if (this.#farCount === 0) return false;
+    const slot = this.#far.take(untilNs);
+    if (slot === NO_SLOT) return false;
+    this.#farCount -= 1;
+    this.#records[(slot << RECORD_SHIFT) + IS_FAR] = 0;
+    const timeNs = this.#far.timeOf(slot);
+    this.#append(slot, timeNs & WINDOW_MASK);
+    this.#moveTo(timeNs);
+    return true;
   }
 
   #throwFailure(): void {
@@ -262,63 +379,103 @@ export class EventKernel {
     const timeNs = this.#nowNs + delayNs;
     if (!(delayNs >= 0 && timeNs <= MAX_TIME_NS) || delayNs !== Math.floor(delayNs)) {
       throw new KernelTimeError(
-        `${this.roomOf(handler)}: event after ${delayNs} ns (now ${this.#nowNs} ns), ` +
+        `${this.componentOf(handler)}: event after ${delayNs} ns (now ${this.#nowNs} ns), ` +
           `expected a whole number >= 0 and a time up to ${MAX_TIME_NS}`,
       );
     }
-    if (this.#freeCount === 0) this.#grow();
-    this.#freeCount -= 1;
-    const slot = this.#freeSlots[this.#freeCount] ?? 0;
-    const generation = this.#slotGeneration[slot] ?? 0;
-    this.#slotGeneration[slot] = generation === MAX_GENERATION ? 0 : generation + 1;
-    this.#slotHandler[slot] = handler;
-    this.#slotA[slot] = a;
-    this.#slotB[slot] = b;
+    if (this.#free === NO_SLOT) this.#grow(this.#capacity * 2);
+    const records = this.#records;
+    const slot = this.#free;
+    const record = slot << RECORD_SHIFT;
+    this.#free = records[record + NEXT] ?? NO_SLOT;
+    const generation = records[record + GENERATION] ?? 0;
+    records[record + GENERATION] = generation === MAX_GENERATION ? 0 : generation + 1;
     this.#live += 1;
-    if (delayNs === 0) {
-      this.#slotInRing[slot] = 1;
-      this.#ring[(this.#ringHead + this.#ringCount) & (this.#ring.length - 1)] = slot;
-      this.#ringCount += 1;
+    if ((a | 0) === a && (b | 0) === b) {
+      records[record + HANDLER] = handler;
+      records[record + ARGUMENT_A] = a;
+      records[record + ARGUMENT_B] = b;
     } else {
-      this.#slotInRing[slot] = 0;
-      this.#wheel.insert(slot, timeNs);
+      records[record + HANDLER] = handler + WIDE;
+      this.#keepWide(slot, a, b);
+    }
+    if (timeNs < this.#horizonNs) {
+      records[record + IS_FAR] = 0;
+      this.#append(slot, timeNs & WINDOW_MASK);
+    } else {
+      records[record + IS_FAR] = 1;
+      this.#farCount += 1;
+      this.#far.insert(slot, timeNs);
     }
     return slot;
   }
 
+  #keepWide(slot: number, a: number, b: number): void {
+    this.#wide ??= new Float64Array(this.#capacity * 2);
+    this.#wide[slot * 2] = a;
+    this.#wide[slot * 2 + 1] = b;
+  }
+
+  #append(slot: number, bucket: number): void {
+    const records = this.#records;
+    const buckets = this.#buckets;
+    records[(slot << RECORD_SHIFT) + NEXT] = NO_SLOT;
+    const last = buckets[(bucket << 1) + 1] ?? NO_SLOT;
+    buckets[(bucket << 1) + 1] = slot;
+    this.#near += 1;
+    if (last !== NO_SLOT) {
+      records[(last << RECORD_SHIFT) + NEXT] = slot;
+      return;
+    }
+    buckets[bucket << 1] = slot;
+    const word = bucket >>> 5;
+    this.#inUse[word] = (this.#inUse[word] ?? 0) | (1 << (bucket & 31));
+    this.#wordsInUse[word >>> 5] = (this.#wordsInUse[word >>> 5] ?? 0) | (1 << (word & 31));
+  }
+
+  /** The first event of a bucket leaves it, and its slot is free. */
+  #dropFirst(bucket: number, slot: number): void {
+    const next = this.#records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT;
+    this.#buckets[bucket << 1] = next;
+    this.#near -= 1;
+    this.#release(slot);
+    if (next !== NO_SLOT) return;
+    this.#buckets[(bucket << 1) + 1] = NO_SLOT;
+    const word = bucket >>> 5;
+    const left = (this.#inUse[word] ?? 0) & ~(1 << (bucket & 31));
+    this.#inUse[word] = left;
+    if (left !== 0) return;
+    this.#wordsInUse[word >>> 5] = (this.#wordsInUse[word >>> 5] ?? 0) & ~(1 << (word & 31));
+  }
+
   #handleOf(slot: number): EventHandle {
-    return (this.#slotGeneration[slot] ?? 0) * MAX_SLOTS + slot;
+    return (this.#records[(slot << RECORD_SHIFT) + GENERATION] ?? 0) * MAX_SLOTS + slot;
   }
 
   #release(slot: number): void {
-    this.#slotHandler[slot] = FREE;
-    this.#freeSlots[this.#freeCount] = slot;
-    this.#freeCount += 1;
+    const records = this.#records;
+    records[(slot << RECORD_SHIFT) + HANDLER] = FREE;
+    records[(slot << RECORD_SHIFT) + NEXT] = this.#free;
+    this.#free = slot;
   }
 
-  #grow(): void {
-    const old = this.#slotHandler.length;
-    const capacity = old * 2;
+  #grow(capacity: number): void {
+    const old = this.#capacity;
     if (capacity > MAX_SLOTS) throw new InvariantViolation(`more than ${MAX_SLOTS} events pending`);
-    this.#slotHandler = wider(this.#slotHandler, new Int32Array(capacity).fill(FREE));
-    this.#slotGeneration = wider(this.#slotGeneration, new Int32Array(capacity));
-    this.#slotA = wider(this.#slotA, new Float64Array(capacity));
-    this.#slotB = wider(this.#slotB, new Float64Array(capacity));
-    this.#slotInRing = wider(this.#slotInRing, new Uint8Array(capacity));
-    this.#wheel.grow(capacity);
-    const ring = new Int32Array(capacity);
-    for (let index = 0; index < this.#ringCount; index += 1) {
-      ring[index] = this.#ring[(this.#ringHead + index) & (old - 1)] ?? 0;
+    const records = new Int32Array(capacity << RECORD_SHIFT);
+    records.set(this.#records);
+    this.#records = records;
+    this.#capacity = capacity;
+    if (this.#wide !== undefined) {
+      const wide = new Float64Array(capacity * 2);
+      wide.set(this.#wide);
+      this.#wide = wide;
     }
-    this.#ring = ring;
-    this.#ringHead = 0;
-    this.#freeSlots = new Int32Array(capacity);
-    for (let index = 0; index < old; index += 1) this.#freeSlots[index] = capacity - 1 - index;
-    this.#freeCount = old;
+    if (old > 0) this.#far.grow(capacity);
+    for (let slot = capacity - 1; slot >= old; slot -= 1) this.#release(slot);
   }
 }
 
-function wider<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
 }

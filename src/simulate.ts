@@ -1,4 +1,4 @@
-import type { Protection } from '../host/protection/protection.js';
+import type { ProtectionPlan } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
 import { protectionOf } from './machine/protection.js';
 import { type DisciplineMaker, type RunResult, runScenario } from './machine/run.js';
@@ -9,12 +9,14 @@ import type { ScenarioInput } from './scenario/schema.js';
 /** What a simulation may be told besides its scenario; each goes before what the scenario says. */
 export interface SimulateOptions {
   /** Name of an approach, or one of your own. @defaultValue `cdna` */
-  readonly protection?: string | Protection;
+  readonly protection?: string | ProtectionPlan;
   /** Name of a discipline, or what makes one of your own. @defaultValue `drr` */
   readonly discipline?: string | DisciplineMaker;
   /** @defaultValue 1 */
   readonly seed?: number;
-  /** Virtual time to run, ns. @defaultValue 200 ms */
+  /** Virtual time that runs before the measured window, ns. @defaultValue 0 */
+  readonly warmUpNs?: number;
+  /** Virtual time that is measured, ns. @defaultValue 200 ms */
   readonly durationNs?: number;
   /** Where relative paths of a scenario that is no file start. @defaultValue the working directory */
   readonly directory?: string;
@@ -27,6 +29,7 @@ export const RUN_DEFAULTS = {
   protection: 'cdna',
   discipline: 'drr',
   seed: 1,
+  warmUpNs: 0,
   durationNs: 200_000_000,
 } as const;
 
@@ -52,6 +55,7 @@ export async function simulate(
     protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
     discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
+    warmUpNs: options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
     durationNs: options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs,
     ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
   });

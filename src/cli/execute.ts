@@ -22,7 +22,7 @@ export interface Execution {
 
 /** Runs a scenario under each approach that was asked for. Either every file of it appears, or none. */
 export async function execute(request: RunRequest, io: CliIo): Promise<Execution> {
-  const { loaded, approaches, discipline, seed, durationNs } = request;
+  const { loaded, approaches, discipline, seed, warmUpNs, durationNs } = request;
   const { scenario, directory } = loaded;
   const specs = scenario.guests.map(({ traffic }) => traffic);
   const captures = await readCaptures(specs, directory);
@@ -44,6 +44,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
             protection: protectionOf(approach, scenario),
             discipline,
             seed,
+            warmUpNs,
             durationNs,
             prepare: (machine) => {
               finish = outputs.watch(approach, machine);

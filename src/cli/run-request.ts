@@ -20,6 +20,7 @@ export interface RunRequest {
   readonly approaches: readonly string[];
   readonly discipline: string;
   readonly seed: number;
+  readonly warmUpNs: number;
   readonly durationNs: number;
   readonly json: boolean;
   readonly out: string | undefined;
@@ -49,6 +50,8 @@ export async function readRequest(
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const duration = text(options.duration);
   const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
+  const warmUp = text(options.warmUp);
+  const warmUpNs = warmUp === undefined ? undefined : warmUp === '0' ? 0 : parseDuration('--warm-up', warmUp);
   const traceDuration = text(options.traceDuration);
   const out = folderPath('--out', options.out);
   const request = {
@@ -83,6 +86,7 @@ export async function readRequest(
     approaches: given ?? fromScenario,
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,
+    warmUpNs: warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
     durationNs: durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
   };
 }

@@ -113,6 +113,14 @@ export class FairnessMeter implements Discipline {
     this.#inner.checkInvariants();
   }
 
+  /** Forgets what was measured: from now on intervals begin here. Contexts that are backlogged stay so. */
+  restart(): void {
+    this.#difference.fill(0);
+    this.#low.fill(0);
+    this.#high.fill(0);
+    this.#gap.fill(0);
+  }
+
   report(): FairnessReport {
     let largestGapBytes = 0;
     let pair: readonly [number, number] | undefined;

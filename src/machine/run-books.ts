@@ -2,27 +2,6 @@ import { DRIVER_DROPS } from '../../guests/nic-driver.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import { DROP_REASONS } from '../../nic/counters.js';
 import type { Machine } from './machine.js';
-import { maxMinFair } from './max-min-fair.js';
-
-/** How much of its weighted max-min fair due each guest got; NaN for one that asked for nothing. */
-export function fairDue(machine: Machine): number[] {
-  const traffic = machine.guests.map((guest) => machine.host.trafficOf(guest.port));
-  const got = traffic.map(({ bytesTransmitted }) => bytesTransmitted);
-  // Whoever still has frames waiting, or lost some, wanted more than it got.
-  const demands = machine.guests.map((guest, index) => {
-    const unmet = guest.driver.framesQueued > 0 || guest.driver.drops['ring-full'] > 0;
-    const frames = traffic[index]?.framesTransmitted ?? 0;
-    if (!unmet || frames === 0) return got[index] ?? 0;
-    if (guest.spec.traffic.kind === 'greedy') return Number.POSITIVE_INFINITY;
-    return ((got[index] ?? 0) * guest.driver.framesOffered) / frames;
-  });
-  const due = maxMinFair(
-    demands,
-    machine.guests.map((guest) => guest.spec.weight),
-    got.reduce((sum, bytes) => sum + bytes, 0),
-  );
-  return got.map((bytes, index) => ((due[index] ?? 0) > 0 ? bytes / (due[index] ?? 1) : Number.NaN));
-}
 
 /** Every frame that was given up, by the name of the reason; those of the driver and the far end say so. */
 export function dropsOf(machine: Machine): Record<string, number> {

@@ -62,7 +62,10 @@ export interface RunResult {
   readonly discipline: string;
   readonly fingerprint: string;
   readonly seed: number;
+  /** Virtual time that was measured, ns; counts and rates are of it alone. */
   readonly durationNs: number;
+  /** Virtual time before it that ran unmeasured, ns; absent when it was 0. */
+  readonly warmUpNs?: number;
   readonly goodputBps: number;
   readonly receiveGoodputBps: number;
   readonly framesTransmitted: number;

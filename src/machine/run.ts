@@ -1,4 +1,4 @@
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Discipline } from '../../scheduler/discipline.js';
@@ -6,12 +6,14 @@ import { type DisciplineOptions, makeDiscipline } from '../../scheduler/discipli
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
+import { fairDue } from './fair-due.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
 import { LatencyRecorder } from './latency.js';
 import { type GuestRun, Machine } from './machine.js';
 import { balloonResult } from './run-balloon.js';
-import { dropsOf, fairDue, faultsOf, nonZero } from './run-books.js';
+import { faultsOf, nonZero } from './run-books.js';
+import { countsBetween, countsOf, type GuestCounts, type RunCounts } from './run-counts.js';
 import { checkLaws } from './run-laws.js';
 import type { GuestResult, RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
@@ -24,11 +26,14 @@ export interface RunSettings {
   readonly scenario: Scenario;
   readonly directory: string;
   readonly captures: CaptureStore;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   /** A name of the catalogue, or whatever makes a discipline: one for transmit and one for receive. */
   readonly discipline: string | DisciplineMaker;
   readonly seed: number;
+  /** Virtual time that is measured, ns. */
   readonly durationNs: number;
+  /** Virtual time that runs before, and is not measured, ns. @defaultValue 0 */
+  readonly warmUpNs?: number;
   /** Looks at the machine before it runs: writers of captures and traces subscribe here. */
   readonly prepare?: (machine: Machine) => void;
   /** Told how far the run is, from 0 to 1. */
@@ -64,24 +69,32 @@ export class Run {
   readonly machine: Machine;
   readonly #settings: RunSettings;
   readonly #fingerprint = new Fingerprint();
-  readonly #transmitLatency = new LatencyRecorder();
-  readonly #receiveLatency = new LatencyRecorder();
+  #transmitLatency = new LatencyRecorder();
+  #receiveLatency = new LatencyRecorder();
   readonly #transmitMeter: FairnessMeter;
   readonly #receiveMeter: FairnessMeter;
   readonly #guestOf: GuestRun[] = [];
   readonly #guestLatency: LatencyRecorder[] = [];
-  readonly #sentOverTime: SentOverTime;
-  readonly #transmitted = new TimeSpan();
-  readonly #received = new TimeSpan();
-  readonly #pinned: { readonly atNs: number; readonly pages: number }[] = [];
+  #sentOverTime: SentOverTime;
+  #transmitted = new TimeSpan();
+  #received = new TimeSpan();
+  #pinned: { readonly atNs: number; readonly pages: number }[] = [];
+  readonly #warmUpNs: number;
+  readonly #endNs: number;
+  /** What had been counted, and which fairness laws were broken, when the warm-up was over. */
+  #before:
+    | { readonly counts: RunCounts; readonly transmitBroken: number; readonly receiveBroken: number }
+    | undefined;
   readonly #steps: number;
   #step = 0;
 
   /** Puts the machine together. @throws ScenarioError when the scenario asks for what cannot be. */
   constructor(settings: RunSettings) {
     this.#settings = settings;
-    this.#sentOverTime = new SentOverTime(settings.durationNs);
-    this.#steps = Math.max(LEAST_STEPS, Math.ceil(settings.durationNs / LONGEST_STEP_NS));
+    this.#warmUpNs = settings.warmUpNs ?? 0;
+    this.#endNs = this.#warmUpNs + settings.durationNs;
+    this.#sentOverTime = new SentOverTime(settings.durationNs, this.#warmUpNs);
+    this.#steps = Math.max(LEAST_STEPS, Math.ceil(this.#endNs / LONGEST_STEP_NS));
     const { discipline, scenario, directory, captures, seed, protection } = settings;
     const options = disciplineOptions(scenario);
     const make = () =>
@@ -119,8 +132,13 @@ export class Run {
   advance(): number {
     if (this.done) throw new InvariantViolation('the run has ended');
     this.#step += 1;
+    const untilNs = Math.floor((this.#endNs * this.#step) / this.#steps);
+    if (this.#before === undefined && this.#warmUpNs > 0 && this.#warmUpNs <= untilNs) {
+      this.machine.run(this.#warmUpNs);
+      this.#beginWindow();
+    }
     this.#samplePinned();
-    this.machine.run(Math.floor((this.#settings.durationNs * this.#step) / this.#steps));
+    this.machine.run(untilNs);
     if (this.done) this.#samplePinned();
     return this.#step / this.#steps;
   }
@@ -131,31 +149,31 @@ export class Run {
     const { machine } = this;
     const { host, guests } = machine;
     const { durationNs, seed } = this.#settings;
-    const counters = host.nic.counters;
-    const bytesTransmitted = counters.total('bytesTransmitted');
-    const bytesReceived = counters.total('bytesReceived');
-    const due = fairDue(machine);
+    const now = countsOf(machine);
+    const counts = this.#before === undefined ? now : countsBetween(this.#before.counts, now);
+    const due = fairDue(guests, counts.guests);
     const wallNs = durationNs * host.processor.cores;
-    const domains = host.hypervisor.domains.map(({ name, kind, account }) => {
-      const busyNs = host.processor.nsOf(account);
+    const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
+      const busyNs = counts.domainNs[index] ?? 0;
       return { name, kind, busyNs: Math.round(busyNs), fraction: busyNs / wallNs };
     });
-    const gates = host.protection.counters();
     const transmit = this.#transmitMeter.report();
     const receive = this.#receiveMeter.report();
+    const faultLog = host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0);
     return {
       protection: host.protection.name,
       discipline: this.#transmitMeter.name,
       fingerprint: this.#fingerprint.toString(),
       seed,
       durationNs,
-      goodputBps: this.#bps(bytesTransmitted),
-      receiveGoodputBps: this.#bps(bytesReceived),
-      framesTransmitted: counters.total('framesTransmitted'),
-      bytesTransmitted,
-      framesReceived: counters.total('framesReceived'),
-      bytesReceived,
-      wireBusyFraction: Math.min(1, host.nic.line.busyNs / durationNs),
+      ...(this.#warmUpNs === 0 ? {} : { warmUpNs: this.#warmUpNs }),
+      goodputBps: this.#bps(counts.bytesTransmitted),
+      receiveGoodputBps: this.#bps(counts.bytesReceived),
+      framesTransmitted: counts.framesTransmitted,
+      bytesTransmitted: counts.bytesTransmitted,
+      framesReceived: counts.framesReceived,
+      bytesReceived: counts.bytesReceived,
+      wireBusyFraction: Math.min(1, counts.wireBusyNs / durationNs),
       latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
       latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
       cpu: {
@@ -165,33 +183,58 @@ export class Run {
       },
       fairness: { ...transmit, jainIndex: jainIndex(due.filter((got) => !Number.isNaN(got))) },
       receiveFairness: receive,
-      hypercalls: host.hypervisor.hypercalls,
-      pins: {
-        taken: host.pages.pinsTaken,
-        released: host.pages.pinsReleased,
-        held: host.pages.pinnedPages,
-      },
+      hypercalls: counts.hypercalls,
+      pins: { taken: counts.pinsTaken, released: counts.pinsReleased, held: host.pages.pinnedPages },
       memory: {
         mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
         pinnedPages: this.#pinned,
         balloon: balloonResult(machine.balloon),
       },
-      interrupts: { physical: host.nic.interruptsRaised, virtual: host.hypervisor.virtualInterrupts },
-      drops: dropsOf(machine),
-      faults: faultsOf(host.hypervisor.faultLog),
-      faultLog: host.hypervisor.faultLog,
-      setUpGate: { accepted: gates.accepted, refused: gates.refused },
+      interrupts: { physical: counts.physicalInterrupts, virtual: counts.virtualInterrupts },
+      drops: nonZero(counts.drops),
+      faults: faultsOf(faultLog),
+      faultLog,
+      setUpGate: { accepted: counts.buffersAccepted, refused: counts.buffersRefused },
       accessGate: {
-        checked: gates.checked,
-        denied: host.bus.denied,
-        meanDelayNs: host.bus.gateNs / Math.max(1, host.bus.reads + host.bus.writes),
+        checked: counts.accessesChecked,
+        denied: counts.accessesDenied,
+        meanDelayNs: counts.gateNs / Math.max(1, counts.accesses),
       },
-      protectionDetails: gates.details,
-      dma: { transfers: host.nic.dma.transfers, backpressured: host.nic.dma.backpressured },
-      events: machine.kernel.executed,
-      guests: guests.map((guest, index) => this.#guestResult(guest, due[index] ?? Number.NaN)),
-      laws: checkLaws(machine, transmit, receive, machine.partner.framesFromNic),
+      protectionDetails: counts.details,
+      dma: { transfers: counts.transfers, backpressured: counts.backpressured },
+      events: counts.events,
+      guests: guests.map((guest, index) =>
+        this.#guestResult(guest, atIndex(counts.guests, index), due[index] ?? Number.NaN),
+      ),
+      laws: checkLaws(
+        machine,
+        { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
+        { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
+        machine.partner.framesFromNic,
+      ),
     };
+  }
+
+  /** The warm-up is over: what was recorded is forgotten, what was counted is the start of the window. */
+  #beginWindow(): void {
+    const { durationNs } = this.#settings;
+    this.#before = {
+      counts: countsOf(this.machine),
+      transmitBroken: this.#transmitMeter.report().broken,
+      receiveBroken: this.#receiveMeter.report().broken,
+    };
+    this.#transmitMeter.restart();
+    this.#receiveMeter.restart();
+    this.#transmitLatency = new LatencyRecorder();
+    this.#receiveLatency = new LatencyRecorder();
+    this.#transmitted = new TimeSpan();
+    this.#received = new TimeSpan();
+    this.#pinned = [];
+    this.#sentOverTime = new SentOverTime(durationNs, this.#warmUpNs);
+    for (const { port } of this.machine.guests) {
+      this.#guestLatency[port.context] = new LatencyRecorder();
+      this.#sentOverTime.open(port.context);
+    }
   }
 
   #samplePinned(): void {
@@ -199,36 +242,29 @@ export class Run {
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
-  #guestResult(guest: GuestRun, fairShareGot: number): GuestResult {
-    const { processor } = this.machine.host;
+  #guestResult(guest: GuestRun, counts: GuestCounts, fairShareGot: number): GuestResult {
     const { context } = guest.port;
-    const traffic = this.machine.host.trafficOf(guest.port);
-    const { bytesTransmitted, bytesReceived } = traffic;
-    const { client } = guest;
     return {
       name: guest.name,
       context,
       weight: guest.spec.weight,
-      framesOffered: guest.driver.framesOffered,
-      framesTransmitted: traffic.framesTransmitted,
-      bytesTransmitted,
+      framesOffered: counts.framesOffered,
+      framesTransmitted: counts.framesTransmitted,
+      bytesTransmitted: counts.bytesTransmitted,
       bytesTransmittedOverTime: this.#sentOverTime.of(context),
-      framesReceived: traffic.framesReceived,
-      bytesReceived,
-      transmitGoodputBps: this.#bps(bytesTransmitted),
-      receiveGoodputBps: this.#bps(bytesReceived),
+      framesReceived: counts.framesReceived,
+      bytesReceived: counts.bytesReceived,
+      transmitGoodputBps: this.#bps(counts.bytesTransmitted),
+      receiveGoodputBps: this.#bps(counts.bytesReceived),
       firstTransmittedNs: this.#transmitted.firstNs(context),
       lastTransmittedNs: this.#transmitted.lastNs(context),
       firstReceivedNs: this.#received.firstNs(context),
       lastReceivedNs: this.#received.lastNs(context),
       latencyNs: this.#guestLatency[context]?.summary(),
       fairShareGot,
-      cpuNs: Math.round(processor.nsOf(guest.domain.account)),
-      drops: { ...traffic.drops, ...nonZero(guest.driver.drops) },
-      requests:
-        client === undefined
-          ? undefined
-          : { sent: client.sent, answered: client.answered, lost: client.lost },
+      cpuNs: Math.round(counts.cpuNs),
+      drops: nonZero(counts.drops),
+      requests: counts.requests,
     };
   }
 
@@ -298,6 +334,12 @@ class TimeSpan {
   lastNs(context: number): number | undefined {
     return this.#last[context];
   }
+}
+
+function atIndex(list: readonly GuestCounts[], index: number): GuestCounts {
+  const counts = list[index];
+  if (counts === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
+  return counts;
 }
 
 function disciplineOptions(scenario: Scenario): DisciplineOptions {

@@ -4,10 +4,13 @@ export const SENT_WINDOWS = 50;
 /** Frame bytes that each context sent in each window of a run. */
 export class SentOverTime {
   readonly #durationNs: number;
+  readonly #startNs: number;
   readonly #bytes: Float64Array[] = [];
 
-  constructor(durationNs: number) {
+  /** @param startNs when the first window begins */
+  constructor(durationNs: number, startNs = 0) {
     this.#durationNs = durationNs;
+    this.#startNs = startNs;
   }
 
   /** A context that may send. */
@@ -19,8 +22,12 @@ export class SentOverTime {
   add(context: number, bytes: number, endNs: number): void {
     const windows = this.#bytes[context];
     if (windows === undefined) return;
+    if (endNs < this.#startNs) return;
     // What leaves in the last nanosecond belongs to the last window.
-    const window = Math.min(SENT_WINDOWS - 1, Math.floor((endNs * SENT_WINDOWS) / this.#durationNs));
+    const window = Math.min(
+      SENT_WINDOWS - 1,
+      Math.floor(((endNs - this.#startNs) * SENT_WINDOWS) / this.#durationNs),
+    );
     windows[window] = (windows[window] ?? 0) + bytes;
   }
 

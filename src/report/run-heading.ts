@@ -6,13 +6,14 @@ export interface RunHeading {
   readonly loaded: { readonly scenario: Scenario; readonly source: string };
   readonly discipline: string;
   readonly seed: number;
+  readonly warmUpNs: number;
   readonly durationNs: number;
 }
 
 /** One line: which scenario, how long, which scheduler and seed. */
-export function headingLine({ loaded, discipline, seed, durationNs }: RunHeading): string {
+export function headingLine({ loaded, discipline, seed, warmUpNs, durationNs }: RunHeading): string {
   const { scenario, source } = loaded;
   const guests = expandGuests(scenario.guests).length;
   const what = `${guests} ${guests === 1 ? 'guest' : 'guests'}`;
-  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time, ${discipline}, seed ${seed}`;
+  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time${warmUpNs === 0 ? '' : ` after ${warmUpNs / 1e6} ms of warm-up`}, ${discipline}, seed ${seed}`;
 }

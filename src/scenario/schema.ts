@@ -246,7 +246,13 @@ export const scenarioSchema = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1)
     .optional(),
-  durationNs: durationNs.optional(),
+  warmUpNs: z
+    .int()
+    .min(0)
+    .max(3_600_000_000_000)
+    .optional()
+    .describe('Virtual time that runs before the measured window, and is not measured'),
+  durationNs: durationNs.optional().describe('Virtual time that is measured'),
 });
 
 /** What `defineScenario` takes: defaults may be left out. */

@@ -31,7 +31,7 @@ export function comparedRuns(heading: RunHeading, runs: readonly RunResult[], re
     { name: 'DMA scheduler', value: heading.discipline },
     {
       name: 'virtual time',
-      value: `${heading.durationNs / 1e6} ms, from the first nanosecond: no warm-up is cut`,
+      value: `${heading.durationNs / 1e6} ms, ${heading.warmUpNs === 0 ? 'from the first nanosecond: no warm-up is cut' : `after ${heading.warmUpNs / 1e6} ms of warm-up`}`,
     },
     { name: 'seed', value: `${heading.seed}` },
     { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
