@@ -88,6 +88,11 @@ export class Journal {
     return this.#otherVersions;
   }
 
+  /** Keys of finished jobs, in the order in which they were finished. */
+  keys(): IterableIterator<string> {
+    return this.#places.keys();
+  }
+
   has(key: string): boolean {
     return this.#places.has(key);
   }
