@@ -3,9 +3,9 @@ import type { Discipline, Entitlement } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
-import { GuardedSubject } from '../scheduler/guarded-subject.js';
-import { listen } from '../scheduler/listen.js';
+import { present } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { requesterId } from './addresses.js';
 import { Completions } from './completions.js';
 import { Context } from './context.js';
 import { ContextLifecycle } from './context-lifecycle.js';
@@ -54,9 +54,9 @@ export class Nic {
   readonly counters: Counters;
   readonly contexts: readonly Context[];
   readonly streams: NicStreams;
-  /** Decisions of the transmit scheduler. */
+  /** Decisions of the transmit scheduler: a tap. */
   readonly grants$: Observable<Grant>;
-  /** Decisions of the receive scheduler. */
+  /** Decisions of the receive scheduler: a tap. */
   readonly receiveGrants$: Observable<Grant>;
   readonly transmitScheduler: DmaScheduler;
   readonly receiveScheduler: DmaScheduler;
@@ -86,7 +86,8 @@ export class Nic {
     this.#kernel = kernel;
     this.contexts = Array.from(
       { length: count },
-      (_, index) => new Context(index, parameters.requesterBase + index, parameters.descriptorCacheSlots),
+      (_, index) =>
+        new Context(index, requesterId(parameters.requesterBase + index), parameters.descriptorCacheSlots),
     );
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');
@@ -109,10 +110,8 @@ export class Nic {
       parameters.switchNs,
       this.counters.row('framesSwitched'),
     );
-    const transmitReady = new GuardedSubject<number>('nic.transmit.linkReady$', kernel);
-    const receiveReady = new GuardedSubject<number>('nic.receive.linkReady$', kernel);
-    this.#transmit = this.#buildTransmitPath(transmitReady);
-    this.#receive = this.#buildReceivePath(receiveReady);
+    this.#transmit = this.#buildTransmitPath();
+    this.#receive = this.#buildReceivePath();
     this.#fetcher = new DescriptorFetcher(
       this.dma,
       this.contexts,
@@ -142,7 +141,7 @@ export class Nic {
       this.dma,
       attachments.port,
       this.#subjects,
-      parameters.managementRequesterId,
+      requesterId(parameters.managementRequesterId),
       count,
       parameters.interruptGapNs,
     );
@@ -169,29 +168,25 @@ export class Nic {
       },
     });
 
-    const transmitDoorbells = new GuardedSubject<number>('nic.transmit.doorbells$', kernel);
-    const receiveDoorbells = new GuardedSubject<number>('nic.receive.doorbells$', kernel);
     this.transmitScheduler = new DmaScheduler(kernel, {
       name: 'nic.transmit',
       discipline: attachments.transmitDiscipline,
       heads: this.#transmit,
-      doorbells$: transmitDoorbells.stream$,
-      linkReady$: transmitReady.stream$,
+      onGrant: (index) => this.#transmit.take(this.#context(index)),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
       discipline: attachments.receiveDiscipline,
       heads: this.#receive,
-      doorbells$: receiveDoorbells.stream$,
-      linkReady$: receiveReady.stream$,
+      onGrant: (index) => this.#receive.take(this.#context(index)),
     });
     this.#flow = new FrameFlow({
       fetcher: this.#fetcher,
       transmit: this.#transmit,
       receive: this.#receive,
       completions: this.#completions,
-      transmitDoorbells,
-      receiveDoorbells,
+      transmitScheduler: this.transmitScheduler,
+      receiveScheduler: this.receiveScheduler,
       subjects: this.#subjects,
       descriptorsCompleted: this.counters.row('descriptorsCompleted'),
     });
@@ -208,12 +203,8 @@ export class Nic {
     });
     this.grants$ = this.transmitScheduler.grants$;
     this.receiveGrants$ = this.receiveScheduler.grants$;
-    listen(this.transmitScheduler.granted$, kernel, (index) => this.#transmit.take(this.#context(index)));
-    listen(this.receiveScheduler.granted$, kernel, (index) => this.#receive.take(this.#context(index)));
-    this.transmitScheduler.start();
-    this.receiveScheduler.start();
-    transmitReady.next(parameters.transmitFifoBytes);
-    receiveReady.next(parameters.receiveDmaBytes);
+    this.transmitScheduler.credit(parameters.transmitFifoBytes);
+    this.receiveScheduler.credit(parameters.receiveDmaBytes);
   }
 
   /** Bytes of the BAR: the context pages, then the management page. */
@@ -262,7 +253,7 @@ export class Nic {
     if (page === this.contexts.length) return width === 4 && this.#management.write(within, word);
     if (!this.#pages.write(page, within, width, word)) return false;
     if (within < SHARED_MEMORY_OFFSET) {
-      this.#doorbells[page] = (this.#doorbells[page] ?? 0) + 1;
+      this.#doorbells[page] = present(this.#doorbells[page]) + 1;
       if (this.#subjects.doorbells.observed) {
         const atNs = this.#kernel.nowNs;
         this.#subjects.doorbells.next({ context: page, mailbox: within / 4, value: word, atNs });
@@ -287,13 +278,13 @@ export class Nic {
     for (const context of this.contexts) context.checkInvariants();
     this.#ledger.checkInvariants(this.framesInside);
     const { transmitFifoBytes, receiveDmaBytes } = this.parameters;
-    if (transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
-      throw new InvariantViolation('room in the transmit FIFO is lost');
-    if (receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
-      throw new InvariantViolation('room for received frames is lost');
+    if (transmitScheduler.creditBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
+      throw new InvariantViolation('credit of the transmit FIFO is lost');
+    if (receiveScheduler.creditBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
+      throw new InvariantViolation('credit for received frames is lost');
   }
 
-  #buildTransmitPath(linkReady: GuardedSubject<number>): TransmitPath {
+  #buildTransmitPath(): TransmitPath {
     return new TransmitPath(
       this.#kernel,
       this.dma,
@@ -307,14 +298,14 @@ export class Nic {
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
         arrived: (context, bytes) => this.transmitScheduler.arrived(context.index, bytes),
         took: (context) => this.#fetcher.consider(context, 'transmit'),
+        released: (bytes) => this.transmitScheduler.credit(bytes),
       },
       this.#subjects,
-      linkReady,
       this.parameters.transmitFifoBytes,
     );
   }
 
-  #buildReceivePath(linkReady: GuardedSubject<number>): ReceivePath {
+  #buildReceivePath(): ReceivePath {
     return new ReceivePath(
       this.dma,
       this.contexts,
@@ -324,9 +315,9 @@ export class Nic {
           this.#flow.completed(context, 'receive', descriptors, urgent),
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'receive', reason, detail),
         took: (context) => this.#flow.refill(context),
+        released: (bytes) => this.receiveScheduler.credit(bytes),
       },
       this.#subjects,
-      linkReady,
       this.parameters.receiveShareBytes,
     );
   }
@@ -344,7 +335,7 @@ export class Nic {
   }
 
   #requestInterrupt(context: Context): void {
-    this.#interruptRequests[context.index] = (this.#interruptRequests[context.index] ?? 0) + 1;
+    this.#interruptRequests[context.index] = present(this.#interruptRequests[context.index]) + 1;
     this.#vectors.request(context.index);
   }
 }
