@@ -45,7 +45,7 @@ export class AttachedRam {
     this.#pages = pages;
     this.#owned = owned;
     const count = bytes / PAGE_BYTES;
-    // Whole chunks: no page beside the bank shares its backing.
+    // Whole pieces of backing: no page beside the bank shares its backing.
     const first = pages.setAside(Math.ceil(count / BANK_PAGES) * BANK_PAGES, ALIGNMENT_PAGES);
     if (first === undefined)
       throw new ParameterError(

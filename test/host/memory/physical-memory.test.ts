@@ -3,11 +3,26 @@ import { describe, expect, it } from 'vitest';
 import { ArrayBank, type MemoryBank } from '../../../host/memory/memory-bank.js';
 import { BANK_ALIGNMENT, PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 
-const PAGES = 40; // two chunks and a half, so that accesses cross them
+const PAGES = 640; // two pieces of backing and a half, so that accesses cross them
 const BYTES = PAGES * PAGE_BYTES;
 
+/** Where pieces of backing and the banks of the placements below begin and end. */
+const EDGES = [0, 1, 2].flatMap((piece) =>
+  [0, 5, 8].map((pages) => piece * BANK_ALIGNMENT + pages * PAGE_BYTES),
+);
+
+const place = fc.oneof(
+  fc.nat(BYTES - 1),
+  fc
+    .tuple(fc.constantFrom(...EDGES), fc.integer({ min: -2000, max: 2000 }))
+    .map(([edge, beside]) => Math.min(BYTES - 1, Math.max(0, edge + beside))),
+);
+
 const range = fc
-  .record({ address: fc.nat(BYTES - 1), length: fc.integer({ min: 1, max: 70_000 }) })
+  .record({
+    address: place,
+    length: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.integer({ min: 1, max: 70_000 })),
+  })
   .map(({ address, length }) => ({ address, length: Math.min(length, BYTES - address) }));
 
 /** A bank as a memory file is one: it knows two calls, and counts them. */
@@ -41,9 +56,9 @@ class FileLikeBank implements MemoryBank {
 }
 
 const PLACEMENTS: readonly [string, (memory: PhysicalMemory) => void][] = [
-  ['of chunks', () => {}],
+  ['without banks', () => {}],
   [
-    'with a bank that ends in the middle of a chunk',
+    'with a bank that ends in the middle of a megabyte',
     (memory) => {
       memory.attachBank(BANK_ALIGNMENT, new FileLikeBank(5 * PAGE_BYTES));
     },
@@ -58,19 +73,19 @@ const PLACEMENTS: readonly [string, (memory: PhysicalMemory) => void][] = [
   ],
 ];
 
-describe.each(PLACEMENTS)('physical memory %s', (_title, place) => {
+describe.each(PLACEMENTS)('physical memory %s', (_title, attach) => {
   it('is what one flat array is', () => {
     const operation = fc.oneof(
       fc.record({ kind: fc.constant('write' as const), at: range, seed: fc.nat(255) }),
       fc.record({ kind: fc.constant('fill' as const), at: range, seed: fc.nat(255) }),
       fc.record({ kind: fc.constant('read' as const), at: range, seed: fc.constant(0) }),
       fc.record({ kind: fc.constant('word' as const), at: range, seed: fc.nat(0xffffffff) }),
-      fc.record({ kind: fc.constant('copy' as const), at: range, seed: fc.nat(BYTES - 1) }),
+      fc.record({ kind: fc.constant('copy' as const), at: range, seed: place }),
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 12 }), (operations) => {
         const memory = new PhysicalMemory(PAGES);
-        place(memory);
+        attach(memory);
         const flat = new Uint8Array(BYTES);
         for (const { kind, at, seed } of operations) {
           const { address, length } = at;
@@ -107,7 +122,7 @@ describe.each(PLACEMENTS)('physical memory %s', (_title, place) => {
 
   it('reads zero where nothing was written, in every way', () => {
     const memory = new PhysicalMemory(PAGES);
-    place(memory);
+    attach(memory);
     const target = new Uint8Array(BYTES).fill(0xee);
     memory.read(0, BYTES, target, 0);
     expect(target.every((byte) => byte === 0)).toBe(true);
@@ -137,7 +152,7 @@ describe('physical memory', () => {
     expect(byte[0]).toBe(0xef);
   });
 
-  it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 64 KB', () => {
+  it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 1 MB', () => {
     const guestBytes = 128 * 2 ** 20;
     const memory = new PhysicalMemory((24 * guestBytes) / PAGE_BYTES);
     const target = new Uint8Array(PAGE_BYTES);
@@ -145,7 +160,7 @@ describe('physical memory', () => {
     memory.fill(0, memory.bytes, 0);
     expect(memory.touchedBytes).toBe(0);
     for (let guest = 0; guest < 24; guest += 1) memory.writeU32(guest * guestBytes, guest + 1);
-    expect(memory.touchedBytes).toBe(24 * 65_536);
+    expect(memory.touchedBytes).toBe(24 * 2 ** 20);
   });
 
   it('ends where it ends', () => {
@@ -175,7 +190,7 @@ describe('physical memory', () => {
     expect(memory.readU32(BANK_ALIGNMENT + 3 * PAGE_BYTES)).toBe(0x0807);
   });
 
-  it('reads a buffer within one chunk of a bank with one call', () => {
+  it('reads a buffer from a bank with one call', () => {
     const memory = new PhysicalMemory(PAGES);
     const bank = new FileLikeBank(BANK_ALIGNMENT);
     memory.attachBank(BANK_ALIGNMENT, bank);
@@ -203,10 +218,10 @@ describe('physical memory', () => {
   });
 
   it.each([
-    [PAGE_BYTES, PAGE_BYTES, /whole pages at a multiple of 0x10000/],
+    [PAGE_BYTES, PAGE_BYTES, /whole pages at a multiple of 0x100000/],
     [0, 100, /whole pages/],
-    [2 * BANK_ALIGNMENT, 9 * PAGE_BYTES, /expected an address below/],
-    [BANK_ALIGNMENT, PAGE_BYTES, /two memory banks at 0x10000/],
+    [2 * BANK_ALIGNMENT, 129 * PAGE_BYTES, /expected an address below/],
+    [BANK_ALIGNMENT, PAGE_BYTES, /two memory banks at 0x100000/],
     [0, BANK_ALIGNMENT + PAGE_BYTES, /two memory banks at 0x0/],
   ])('takes no bank at %d of %d bytes', (address, bytes, message) => {
     const memory = new PhysicalMemory(PAGES);
