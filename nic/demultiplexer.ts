@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import type { Context } from './context.js';
 
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
@@ -9,12 +10,12 @@ export const GROUPS_PER_CONTEXT = 64;
 
 /** Reads a station address as a 48-bit number, most significant byte first. */
 export function readMac(bytes: Uint8Array, offset: number): number {
-  const high = ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+  const high = (present(bytes[offset]) << 8) | present(bytes[offset + 1]);
   const low =
-    (((bytes[offset + 2] ?? 0) << 24) |
-      ((bytes[offset + 3] ?? 0) << 16) |
-      ((bytes[offset + 4] ?? 0) << 8) |
-      (bytes[offset + 5] ?? 0)) >>>
+    ((present(bytes[offset + 2]) << 24) |
+      (present(bytes[offset + 3]) << 16) |
+      (present(bytes[offset + 4]) << 8) |
+      present(bytes[offset + 5])) >>>
     0;
   return high * 0x100000000 + low;
 }

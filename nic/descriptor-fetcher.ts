@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
 import {
@@ -10,7 +11,7 @@ import {
   readU32,
 } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
 /** What the fetcher tells its NIC. */
@@ -29,12 +30,11 @@ export interface FetcherClient {
  * order, which is what the sequence check builds on.
  */
 export class DescriptorFetcher {
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #client: FetcherClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #batch: number;
-  readonly #dmaClient: number;
   // A place for each ring: one batch of it is under way at most.
   readonly #bytes: Uint8Array;
   readonly #counts: Int32Array;
@@ -49,7 +49,7 @@ export class DescriptorFetcher {
     fetchedRow: Float64Array,
     batch: number,
   ) {
-    this.#dma = dma;
+    this.#channel = dma.open((place, status) => this.#onDone(place, status));
     this.#contexts = contexts;
     this.#client = client;
     this.#subjects = subjects;
@@ -58,7 +58,7 @@ export class DescriptorFetcher {
     this.#bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
     this.#counts = new Int32Array(contexts.length * 2);
     this.#underWay = new Uint8Array(contexts.length * 2);
-    this.#dmaClient = dma.register((place, status) => this.#onDone(place, status));
+    this.#channel.buffer = this.#bytes;
   }
 
   /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
@@ -75,18 +75,14 @@ export class DescriptorFetcher {
 
     this.#counts[place] = count;
     this.#underWay[place] = 1;
-    const address = ring.addressOf(ring.requested);
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = place;
+    channel.address = ring.addressOf(ring.requested);
+    channel.length = count * DESCRIPTOR_BYTES;
+    channel.bufferOffset = this.#offsetOf(place);
     ring.requested = (ring.requested + count) >>> 0;
-    this.#dma.read(
-      this.#dmaClient,
-      place,
-      context.index,
-      context.requesterId,
-      address,
-      count * DESCRIPTOR_BYTES,
-      this.#bytes,
-      this.#offsetOf(place),
-    );
+    channel.read();
   }
 
   /** The context was stopped: what is under way for it will be cancelled. */
@@ -123,13 +119,13 @@ export class DescriptorFetcher {
       this.#client.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
       return;
     }
-    const count = this.#counts[place] ?? 0;
+    const count = present(this.#counts[place]);
     const offset = this.#offsetOf(place);
     const firstIndex = ring.fetched;
     for (let index = 0; index < count; index += 1) {
       if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
     }
-    this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
+    this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
     this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
     this.#client.fetched(context, direction, firstIndex, count);
     this.consider(context, direction);

@@ -1,4 +1,5 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
 import type { Context } from './context.js';
 import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
@@ -121,7 +122,7 @@ export class Forwarding {
 
   /** Off the wire's path, so a copy may be made. */
   #cross(from: Context, bytes: Uint8Array): void {
-    this.#framesSwitched[from.index] = (this.#framesSwitched[from.index] ?? 0) + 1;
+    this.#framesSwitched[from.index] = present(this.#framesSwitched[from.index]) + 1;
     this.#crossing.push({ from, bytes });
     this.#kernel.post(this.#switchNs, this.#arrive);
   }

@@ -1,4 +1,5 @@
 import type { GuardedSubject } from '../scheduler/guarded-subject.js';
+import { present } from '../scheduler/present.js';
 import type { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
 import type { DescriptorFetcher } from './descriptor-fetcher.js';
@@ -80,7 +81,7 @@ export class FrameFlow {
   /** A frame is done with, and `descriptors` with it. */
   completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
     const { completions, descriptorsCompleted, fetcher } = this.#parts;
-    descriptorsCompleted[context.index] = (descriptorsCompleted[context.index] ?? 0) + descriptors;
+    descriptorsCompleted[context.index] = present(descriptorsCompleted[context.index]) + descriptors;
     completions.note(context, urgent);
     // A finished descriptor leaves the card's cache: there may be room for the next batch.
     fetcher.consider(context, direction);

@@ -1,4 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress } from './addresses.js';
 import type { Context } from './context.js';
 import { CONTEXT_STATES } from './context.js';
 import { FAULT_REASONS, type FaultReason } from './counters.js';
@@ -83,7 +85,7 @@ export class ManagementPage {
       case 'SWITCHING':
         return this.#switching ? 1 : 0;
       default:
-        return this.#values.get(offset) ?? 0;
+        return present(this.#values.get(offset));
     }
   }
 
@@ -137,11 +139,11 @@ export class ManagementPage {
   }
 
   #value(name: ManagementName): number {
-    return this.#values.get(MANAGEMENT[name]) ?? 0;
+    return present(this.#values.get(MANAGEMENT[name]));
   }
 
-  #address(low: ManagementName, high: ManagementName): number {
-    return this.#value(high) * 0x100000000 + this.#value(low);
+  #address(low: ManagementName, high: ManagementName): BusAddress {
+    return busAddress(this.#value(high) * 0x100000000 + this.#value(low));
   }
 
   #command(value: number): CommandStatus {

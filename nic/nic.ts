@@ -5,7 +5,9 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { listen } from '../scheduler/listen.js';
+import { present } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { requesterId } from './addresses.js';
 import { Completions } from './completions.js';
 import { Context } from './context.js';
 import { ContextLifecycle } from './context-lifecycle.js';
@@ -86,7 +88,8 @@ export class Nic {
     this.#kernel = kernel;
     this.contexts = Array.from(
       { length: count },
-      (_, index) => new Context(index, parameters.requesterBase + index, parameters.descriptorCacheSlots),
+      (_, index) =>
+        new Context(index, requesterId(parameters.requesterBase + index), parameters.descriptorCacheSlots),
     );
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');
@@ -142,7 +145,7 @@ export class Nic {
       this.dma,
       attachments.port,
       this.#subjects,
-      parameters.managementRequesterId,
+      requesterId(parameters.managementRequesterId),
       count,
       parameters.interruptGapNs,
     );
@@ -262,7 +265,7 @@ export class Nic {
     if (page === this.contexts.length) return width === 4 && this.#management.write(within, word);
     if (!this.#pages.write(page, within, width, word)) return false;
     if (within < SHARED_MEMORY_OFFSET) {
-      this.#doorbells[page] = (this.#doorbells[page] ?? 0) + 1;
+      this.#doorbells[page] = present(this.#doorbells[page]) + 1;
       if (this.#subjects.doorbells.observed) {
         const atNs = this.#kernel.nowNs;
         this.#subjects.doorbells.next({ context: page, mailbox: within / 4, value: word, atNs });
@@ -344,7 +347,7 @@ export class Nic {
   }
 
   #requestInterrupt(context: Context): void {
-    this.#interruptRequests[context.index] = (this.#interruptRequests[context.index] ?? 0) + 1;
+    this.#interruptRequests[context.index] = present(this.#interruptRequests[context.index]) + 1;
     this.#vectors.request(context.index);
   }
 }

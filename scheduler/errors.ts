@@ -21,8 +21,7 @@ export class ReentryError extends InvariantViolation {
   override readonly name = 'ReentryError';
 }
 
-/**
- * A parameter has a value that it must not have: "field is value, expected what". Who passes a user's words on to
- * a part shows this one as the user's mistake; a RangeError of the engine's own it does not.
- */
-export class ParameterError extends RangeError {}
+/** A parameter has a value that it must not have: "field is value, expected what". */
+export class ParameterError extends UserError {
+  override readonly name = 'ParameterError';
+}

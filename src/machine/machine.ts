@@ -5,7 +5,7 @@ import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
@@ -41,7 +41,7 @@ export interface MachineAssembly {
   readonly directory: string;
   readonly captures: CaptureStore;
   readonly seed: number;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
   /** Told of every frame that leaves, before the far end is. */
@@ -164,13 +164,13 @@ export class Machine {
     this.balloon?.checkInvariants();
   }
 
-  #createBalloon({ scenario, protection, seed }: MachineAssembly): Balloon | undefined {
+  #createBalloon({ scenario, seed }: MachineAssembly): Balloon | undefined {
     if (scenario.balloon === undefined) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
       bufferPages: () => driver.bufferPages,
     }));
-    return new Balloon(this.host, protection, guests, { ...scenario.balloon, seed });
+    return new Balloon(this.host, this.host.protection, guests, { ...scenario.balloon, seed });
   }
 
   #createGuest({ name, spec, mac, domain }: AttachedGuest): GuestRun {

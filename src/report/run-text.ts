@@ -1,87 +1,89 @@
-import type { GuestResult, RunResult } from '../machine/run-result.js';
-import { counts, decimal, megabits, microseconds, percent, whole } from './number-text.js';
-import { plainTable } from './plain-table.js';
+import type { RunResult } from '../machine/run-result.js';
+import { metricText, metricTextTable } from './metrics/metric.js';
+import {
+  BALLOON_METRICS,
+  COST_METRICS,
+  GUEST_METRIC,
+  LOSS_METRICS,
+  TRAFFIC_METRICS,
+} from './metrics/run-metrics.js';
+import { counts, percent, whole } from './number-text.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
-type Cell = readonly [head: string, cell: (guest: GuestResult) => string];
-
-const GUEST: readonly Cell[] = [
-  ['out\nMb/s', (guest) => megabits(guest.transmitGoodputBps)],
-  ['frames\noffered', (guest) => whole(guest.framesOffered)],
-  ['frames\nout', (guest) => whole(guest.framesTransmitted)],
-  ['p50\nus', (guest) => microseconds(guest.latencyNs?.p50Ns)],
-  ['p99\nus', (guest) => microseconds(guest.latencyNs?.p99Ns)],
-  ['of its\ndue', (guest) => (Number.isNaN(guest.fairShareGot) ? '-' : decimal(guest.fairShareGot, 3))],
-  ['in\nMb/s', (guest) => megabits(guest.receiveGoodputBps)],
-  ['frames\nin', (guest) => whole(guest.framesReceived)],
+const GUEST_COLUMNS = [
+  GUEST_METRIC.transmitGoodputBps,
+  GUEST_METRIC.framesOffered,
+  GUEST_METRIC.framesTransmitted,
+  GUEST_METRIC.latencyP50Ns,
+  GUEST_METRIC.latencyP99Ns,
+  GUEST_METRIC.fairShareGot,
+  GUEST_METRIC.receiveGoodputBps,
+  GUEST_METRIC.framesReceived,
 ];
 
 /** One run, guest by guest, and what it took. */
 export function runText(heading: RunHeading, run: RunResult): string {
-  const columns = [
-    { head: 'guest', align: 'left' as const },
-    ...GUEST.map(([head]) => ({ head, align: 'right' as const })),
-  ];
-  const rows = run.guests.map((guest) => [guest.name, ...GUEST.map(([, cell]) => cell(guest))]);
-  const gap =
-    run.fairness.boundBytes === undefined ? 'no bound promised' : `bound ${whole(run.fairness.boundBytes)}`;
-  const latency = run.latencyNs.transmit;
-  const cpu = run.cpu.domains.map(({ name, fraction }) => `${name} ${percent(fraction)} %`).join(', ');
-  const held = run.laws.filter((law) => law.held).length;
-  const facts: [string, string][] = [
-    ['goodput', `${megabits(run.goodputBps)} Mb/s out, ${megabits(run.receiveGoodputBps)} Mb/s in`],
-    [
-      'latency out',
-      latency === undefined
-        ? 'nothing was sent'
-        : `p50 ${microseconds(latency.p50Ns)} us, p99 ${microseconds(latency.p99Ns)} us, p99.9 ${microseconds(latency.p999Ns)} us`,
-    ],
-    [
-      'fairness',
-      `Jain's index ${decimal(run.fairness.jainIndex, 3)}, largest gap ${whole(run.fairness.largestGapBytes)} bytes a unit of weight (${gap})`,
-    ],
-    ['CPU', `${cpu}, idle ${percent(run.cpu.idleFraction)} %`],
-    [
-      'gates',
-      `set-up: ${whole(run.setUpGate.accepted)} buffers accepted, ${whole(run.setUpGate.refused)} refused; access: ${whole(run.accessGate.denied)} denied`,
-    ],
-    [
-      'hypercalls',
-      `${whole(run.hypercalls)}, pins ${whole(run.pins.taken)} taken, ${whole(run.pins.held)} held`,
-    ],
-    ...balloonFacts(run),
-    ['interrupts', `${whole(run.interrupts.physical)} physical, ${whole(run.interrupts.virtual)} virtual`],
-    ['drops', counts(run.drops)],
-    ['faults', counts(run.faults)],
-    ['laws', `${held} of ${run.laws.length} held`],
-    ['fingerprint', run.fingerprint],
-  ];
+  const rows = run.guests.map((subject) => ({ names: [subject.name], subject }));
+  const facts = factsOf(run);
   const width = Math.max(...facts.map(([name]) => name.length));
   return [
     `${headingLine(heading)}, ${run.protection}`,
     '',
-    plainTable(columns, rows),
+    metricTextTable(['guest'], GUEST_COLUMNS, rows),
     '',
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
   ].join('\n');
 }
 
+function factsOf(run: RunResult): [name: string, value: string][] {
+  const { goodputBps, receiveGoodputBps, jainIndex, largestGapBytes, gapBoundBytes } = TRAFFIC_METRICS;
+  const { hypercalls, idleFraction, pinsTaken, physicalInterrupts, virtualInterrupts } = COST_METRICS;
+  const { setUpRefused, accessDenied } = LOSS_METRICS;
+  const text = (metric: Parameters<typeof metricText<RunResult>>[0]) => metricText(metric, run);
+  const gap =
+    run.fairness.pair === undefined
+      ? 'no two contexts were backlogged together'
+      : `largest gap ${text(largestGapBytes)} bytes per unit of weight (${
+          run.fairness.boundBytes === undefined ? 'no bound promised' : `bound ${text(gapBoundBytes)}`
+        })`;
+  const cpu = run.cpu.domains.map(({ name, fraction }) => `${name} ${percent(fraction)} %`).join(', ');
+  const held = run.laws.filter((law) => law.held).length;
+  return [
+    ['goodput', `${text(goodputBps)} Mb/s out, ${text(receiveGoodputBps)} Mb/s in`],
+    ['fairness', `Jain's index ${text(jainIndex)}, ${gap}`],
+    ['CPU', `${cpu}, idle ${text(idleFraction)} %`],
+    [
+      'gates',
+      `set-up: ${whole(run.setUpGate.accepted)} buffers accepted, ${text(setUpRefused)} refused; access: ${text(accessDenied)} denied`,
+    ],
+    ['hypercalls', `${text(hypercalls)}, pins ${text(pinsTaken)} taken, ${whole(run.pins.held)} held`],
+    ...balloonFacts(run),
+    ['interrupts', `${text(physicalInterrupts)} physical, ${text(virtualInterrupts)} virtual`],
+    ['drops', counts(run.drops)],
+    ['faults', counts(run.faults)],
+    ['invariants', `${held} of ${run.laws.length} held`],
+    ['fingerprint', run.fingerprint],
+  ];
+}
+
 /** What became of the memory that was asked back, if any was. */
-function balloonFacts({ memory }: RunResult): [string, string][] {
+function balloonFacts(run: RunResult): [string, string][] {
+  const { memory } = run;
   const { balloon } = memory;
   if (balloon === undefined) return [];
-  const time = balloon.reclaimNs;
+  const metrics = BALLOON_METRICS;
+  const text = (metric: Parameters<typeof metricText<RunResult>>[0]) => metricText(metric, run);
   const late = balloon.lateReads + balloon.lateWrites;
   return [
     [
       'balloon',
-      `${whole(balloon.asked)} frames asked for: ${whole(balloon.reclaimed)} reclaimed, ${whole(balloon.waiting)} waiting, ${whole(balloon.refused)} refused`,
+      `${text(metrics.balloonAsked)} pages asked for: ${text(metrics.balloonReclaimed)} reclaimed, ${text(metrics.balloonWaiting)} waiting, ${text(metrics.balloonRefused)} refused`,
     ],
     [
       'reclaim time',
-      time === undefined
-        ? 'nothing was reclaimed'
-        : `p50 ${microseconds(time.p50Ns)} us, p99 ${microseconds(time.p99Ns)} us, longest ${microseconds(time.maxNs)} us`,
+      balloon.reclaimNs === undefined
+        ? 'no page was reclaimed'
+        : `p50 ${text(metrics.reclaimP50Ns)} us, p99 ${text(metrics.reclaimP99Ns)} us`,
     ],
     [
       'pinned',
@@ -90,8 +92,8 @@ function balloonFacts({ memory }: RunResult): [string, string][] {
     [
       'given away',
       late === 0
-        ? 'no device reached a frame of its new owner'
-        : `${whole(late)} device accesses to pages of their new owner, ${whole(balloon.damagedPages)} pages damaged`,
+        ? 'no device reached a page of its new owner'
+        : `${whole(late)} device accesses to pages of their new owner, ${text(metrics.damagedPages)} pages damaged`,
     ],
   ];
 }

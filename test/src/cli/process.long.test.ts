@@ -59,7 +59,7 @@ test('a scenario in TypeScript that imports defineScenario from the package', as
   expect(err).toBe('');
   expect(code).toBe(0);
   expect(out).toContain('imix');
-  expect(out).toContain('laws         ');
+  expect(out).toContain('invariants   ');
 });
 
 test('paths in a scenario start where its file lies, wherever the program runs', async () => {
