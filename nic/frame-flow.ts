@@ -1,4 +1,4 @@
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
+import type { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { present } from '../scheduler/present.js';
 import type { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
@@ -13,8 +13,8 @@ export interface FlowParts {
   readonly transmit: TransmitPath;
   readonly receive: ReceivePath;
   readonly completions: Completions;
-  readonly transmitDoorbells: GuardedSubject<number>;
-  readonly receiveDoorbells: GuardedSubject<number>;
+  readonly transmitScheduler: DmaScheduler;
+  readonly receiveScheduler: DmaScheduler;
   readonly subjects: NicSubjects;
   /** Row of the counter. */
   readonly descriptorsCompleted: Float64Array;
@@ -42,11 +42,11 @@ export class FrameFlow {
       this.#ringReceive(context);
       return;
     }
-    const { transmit, transmitDoorbells } = this.#parts;
+    const { transmit, transmitScheduler } = this.#parts;
     const waited = transmit.headBytes(context.index) > 0;
     if (!transmit.refreshHead(context)) return;
     transmit.noteArrivals(context, first, count);
-    if (!waited) transmitDoorbells.next(context.index);
+    if (!waited) transmitScheduler.ring(context.index);
   }
 
   /** Whether a frame is short of descriptors that are posted and not on the card. */
@@ -88,7 +88,7 @@ export class FrameFlow {
   }
 
   #ringReceive(context: Context): void {
-    const { receive, receiveDoorbells } = this.#parts;
-    if (receive.waiting(context.index)) receiveDoorbells.next(context.index);
+    const { receive, receiveScheduler } = this.#parts;
+    if (receive.waiting(context.index)) receiveScheduler.ring(context.index);
   }
 }

@@ -3,8 +3,6 @@ import type { Discipline, Entitlement } from '../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
-import { GuardedSubject } from '../scheduler/guarded-subject.js';
-import { listen } from '../scheduler/listen.js';
 import { present } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import { requesterId } from './addresses.js';
@@ -56,9 +54,9 @@ export class Nic {
   readonly counters: Counters;
   readonly contexts: readonly Context[];
   readonly streams: NicStreams;
-  /** Decisions of the transmit scheduler. */
+  /** Decisions of the transmit scheduler: a tap. */
   readonly grants$: Observable<Grant>;
-  /** Decisions of the receive scheduler. */
+  /** Decisions of the receive scheduler: a tap. */
   readonly receiveGrants$: Observable<Grant>;
   readonly transmitScheduler: DmaScheduler;
   readonly receiveScheduler: DmaScheduler;
@@ -112,10 +110,8 @@ export class Nic {
       parameters.switchNs,
       this.counters.row('framesSwitched'),
     );
-    const transmitReady = new GuardedSubject<number>('nic.transmit.linkReady$', kernel);
-    const receiveReady = new GuardedSubject<number>('nic.receive.linkReady$', kernel);
-    this.#transmit = this.#buildTransmitPath(transmitReady);
-    this.#receive = this.#buildReceivePath(receiveReady);
+    this.#transmit = this.#buildTransmitPath();
+    this.#receive = this.#buildReceivePath();
     this.#fetcher = new DescriptorFetcher(
       this.dma,
       this.contexts,
@@ -172,29 +168,25 @@ export class Nic {
       },
     });
 
-    const transmitDoorbells = new GuardedSubject<number>('nic.transmit.doorbells$', kernel);
-    const receiveDoorbells = new GuardedSubject<number>('nic.receive.doorbells$', kernel);
     this.transmitScheduler = new DmaScheduler(kernel, {
       name: 'nic.transmit',
       discipline: attachments.transmitDiscipline,
       heads: this.#transmit,
-      doorbells$: transmitDoorbells.stream$,
-      linkReady$: transmitReady.stream$,
+      onGrant: (index) => this.#transmit.take(this.#context(index)),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
       discipline: attachments.receiveDiscipline,
       heads: this.#receive,
-      doorbells$: receiveDoorbells.stream$,
-      linkReady$: receiveReady.stream$,
+      onGrant: (index) => this.#receive.take(this.#context(index)),
     });
     this.#flow = new FrameFlow({
       fetcher: this.#fetcher,
       transmit: this.#transmit,
       receive: this.#receive,
       completions: this.#completions,
-      transmitDoorbells,
-      receiveDoorbells,
+      transmitScheduler: this.transmitScheduler,
+      receiveScheduler: this.receiveScheduler,
       subjects: this.#subjects,
       descriptorsCompleted: this.counters.row('descriptorsCompleted'),
     });
@@ -211,12 +203,8 @@ export class Nic {
     });
     this.grants$ = this.transmitScheduler.grants$;
     this.receiveGrants$ = this.receiveScheduler.grants$;
-    listen(this.transmitScheduler.granted$, kernel, (index) => this.#transmit.take(this.#context(index)));
-    listen(this.receiveScheduler.granted$, kernel, (index) => this.#receive.take(this.#context(index)));
-    this.transmitScheduler.start();
-    this.receiveScheduler.start();
-    transmitReady.next(parameters.transmitFifoBytes);
-    receiveReady.next(parameters.receiveDmaBytes);
+    this.transmitScheduler.credit(parameters.transmitFifoBytes);
+    this.receiveScheduler.credit(parameters.receiveDmaBytes);
   }
 
   /** Bytes of the BAR: the context pages, then the management page. */
@@ -290,13 +278,13 @@ export class Nic {
     for (const context of this.contexts) context.checkInvariants();
     this.#ledger.checkInvariants(this.framesInside);
     const { transmitFifoBytes, receiveDmaBytes } = this.parameters;
-    if (transmitScheduler.roomBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
-      throw new InvariantViolation('room in the transmit FIFO is lost');
-    if (receiveScheduler.roomBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
-      throw new InvariantViolation('room for received frames is lost');
+    if (transmitScheduler.creditBytes + this.#transmit.inFlightBytes !== transmitFifoBytes)
+      throw new InvariantViolation('credit of the transmit FIFO is lost');
+    if (receiveScheduler.creditBytes + this.#receive.inFlightBytes !== receiveDmaBytes)
+      throw new InvariantViolation('credit for received frames is lost');
   }
 
-  #buildTransmitPath(linkReady: GuardedSubject<number>): TransmitPath {
+  #buildTransmitPath(): TransmitPath {
     return new TransmitPath(
       this.#kernel,
       this.dma,
@@ -310,14 +298,14 @@ export class Nic {
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'transmit', reason, detail),
         arrived: (context, bytes) => this.transmitScheduler.arrived(context.index, bytes),
         took: (context) => this.#fetcher.consider(context, 'transmit'),
+        released: (bytes) => this.transmitScheduler.credit(bytes),
       },
       this.#subjects,
-      linkReady,
       this.parameters.transmitFifoBytes,
     );
   }
 
-  #buildReceivePath(linkReady: GuardedSubject<number>): ReceivePath {
+  #buildReceivePath(): ReceivePath {
     return new ReceivePath(
       this.dma,
       this.contexts,
@@ -327,9 +315,9 @@ export class Nic {
           this.#flow.completed(context, 'receive', descriptors, urgent),
         fault: (context, reason, detail) => this.#lifecycle.fault(context, 'receive', reason, detail),
         took: (context) => this.#flow.refill(context),
+        released: (bytes) => this.receiveScheduler.credit(bytes),
       },
       this.#subjects,
-      linkReady,
       this.parameters.receiveShareBytes,
     );
   }

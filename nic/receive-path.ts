@@ -1,5 +1,4 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { present } from '../scheduler/present.js';
 import type { Context } from './context.js';
 import type { DropReason, FaultReason } from './counters.js';
@@ -18,6 +17,8 @@ export interface ReceiveClient {
   fault(context: Context, reason: FaultReason, detail: number): void;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
+  /** A granted frame of `bytes` is finished: the scheduler has its credit back. */
+  released(bytes: number): void;
 }
 
 /**
@@ -31,7 +32,6 @@ export class ReceivePath {
   readonly #client: ReceiveClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
   readonly #queues: ReceiveQueues;
   readonly #writeBack: DescriptorWriteBack;
@@ -46,14 +46,12 @@ export class ReceivePath {
     ledger: FrameLedger,
     client: ReceiveClient,
     subjects: NicSubjects,
-    credit: GuardedSubject<number>,
     shareBytes: number,
   ) {
     this.#contexts = contexts;
     this.#ledger = ledger;
     this.#client = client;
     this.#subjects = subjects;
-    this.#credit = credit;
     this.#shareBytes = shareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
     this.#channel = dma.open((cookie, status) =>
@@ -287,6 +285,6 @@ export class ReceivePath {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#credit.next(length);
+    this.#client.released(length);
   }
 }

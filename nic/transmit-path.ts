@@ -1,6 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { Context } from './context.js';
@@ -44,6 +43,8 @@ export interface TransmitClient {
   arrived(context: Context, bytes: number): void;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context): void;
+  /** A granted frame of `bytes` has left the FIFO: the scheduler has its credit back. */
+  released(bytes: number): void;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -69,7 +70,6 @@ export class TransmitPath {
   readonly #client: TransmitClient;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
   readonly #headBytes: Int32Array;
@@ -103,7 +103,6 @@ export class TransmitPath {
     ledger: FrameLedger,
     client: TransmitClient,
     subjects: NicSubjects,
-    linkReady: GuardedSubject<number>,
     fifoBytes: number,
   ) {
     this.#kernel = kernel;
@@ -114,7 +113,6 @@ export class TransmitPath {
     this.#ledger = ledger;
     this.#client = client;
     this.#subjects = subjects;
-    this.#linkReady = linkReady;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
@@ -350,6 +348,6 @@ export class TransmitPath {
     this.#fifo.shift(present(this.#offset[slot]), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#linkReady.next(bytes);
+    this.#client.released(bytes);
   }
 }
