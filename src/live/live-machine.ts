@@ -1,7 +1,7 @@
 import type { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Discipline } from '../../scheduler/discipline.js';
@@ -32,7 +32,7 @@ export interface LiveMachinePlan {
   readonly directory: string;
   readonly captures: CaptureStore;
   readonly seed: number;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   readonly makeDiscipline: () => Discipline;
   /** Gives a guest its RAM: called once per guest, before any attaches. */
   readonly attachRam: (host: Host, domain: Domain, spec: GuestSpec, index: number) => AttachedRam;
