@@ -1,6 +1,6 @@
 import type { CapturedFrame, CaptureReading } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
-import type { LinkLayer } from './link-layer.js';
+import type { LinkLayer, RecordedPacket } from './link-layer.js';
 
 /** How much of a capture is wanted. */
 export interface CaptureLimits {
@@ -14,15 +14,6 @@ const MOST_FRAMES = 2_000_000;
 const DISORDER_NS = 10_000_000;
 /** After a frame this much later than what is wanted, nothing of it is expected to follow. */
 const FAR_BEYOND_NS = 1_000_000_000;
-
-/** A packet as the file has it, before its link layer is looked at. */
-export interface RecordedPacket {
-  readonly timeNs: bigint;
-  readonly timed: boolean;
-  readonly bytes: Uint8Array;
-  readonly originalLength: number;
-  readonly fcsBytes: number;
-}
 
 /** Takes packets as a reader finds them, and keeps those that are wanted as Ethernet frames. */
 export class FrameCollector {

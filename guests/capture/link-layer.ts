@@ -1,5 +1,13 @@
 import type { CapturedFrame } from './capture.js';
-import type { RecordedPacket } from './frame-collector.js';
+
+/** A packet as the file has it, before its link layer is looked at. */
+export interface RecordedPacket {
+  readonly timeNs: bigint;
+  readonly timed: boolean;
+  readonly bytes: Uint8Array;
+  readonly originalLength: number;
+  readonly fcsBytes: number;
+}
 
 /** How the packets of one link type become Ethernet frames. Numbers are those of tcpdump.org/linktypes.html. */
 export interface LinkLayer {

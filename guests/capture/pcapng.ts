@@ -1,7 +1,7 @@
 import { linkTypeName } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
-import type { FrameCollector, RecordedPacket } from './frame-collector.js';
-import { linkLayerOf } from './link-layer.js';
+import type { FrameCollector } from './frame-collector.js';
+import { linkLayerOf, type RecordedPacket } from './link-layer.js';
 import { checkLengths } from './pcap.js';
 import { type PcapngInterface, parseInterface } from './pcapng-interface.js';
 import { forEachOption, padded } from './pcapng-options.js';
