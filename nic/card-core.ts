@@ -33,6 +33,8 @@ export interface DataPath extends FaultSink {
   took(context: Context, direction: Direction): void;
   /** A frame is finished, sent or dropped, and `descriptors` with it. `urgent`: its guest wants to know at once. */
   completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void;
+  /** A granted frame of `bytes` is finished: its scheduler has the credit back. */
+  released(direction: Direction, bytes: number): void;
   /** A whole frame of `bytes` (padded) has joined a context's transmit queue. */
   queued(context: Context, bytes: number): void;
   /** A frame has arrived for a context. `bytes` is borrowed. */

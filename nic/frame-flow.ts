@@ -1,8 +1,6 @@
 import type { Discipline, Share } from '../scheduler/discipline.js';
 import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
-import { GuardedSubject } from '../scheduler/guarded-subject.js';
-import { listen } from '../scheduler/listen.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { CardCore, DataPath, FaultSink } from './card-core.js';
@@ -43,8 +41,6 @@ export class FrameFlow implements DataPath {
   readonly #vectors: InterruptVectors;
   readonly #fetcher: DescriptorFetcher;
   readonly #completions: Completions;
-  readonly #transmitDoorbells: GuardedSubject<number>;
-  readonly #receiveDoorbells: GuardedSubject<number>;
   readonly #descriptorsCompleted: Float64Array;
   readonly #interruptRequests: Float64Array;
 
@@ -55,19 +51,13 @@ export class FrameFlow implements DataPath {
     this.#vectors = neighbours.vectors;
     this.#descriptorsCompleted = counters.row('descriptorsCompleted');
     this.#interruptRequests = counters.row('interruptRequests');
-    const transmitReady = new GuardedSubject<number>('nic.transmit.linkReady$', kernel);
-    const receiveReady = new GuardedSubject<number>('nic.receive.linkReady$', kernel);
-    this.#transmitDoorbells = new GuardedSubject('nic.transmit.doorbells$', kernel);
-    this.#receiveDoorbells = new GuardedSubject('nic.receive.doorbells$', kernel);
-
     this.forwarding = new Forwarding(core, neighbours.demultiplexer, neighbours.wire, this);
     this.transmit = new TransmitPath(core, {
       line: neighbours.line,
       exit: this.forwarding,
       path: this,
-      linkReady: transmitReady,
     });
-    this.receive = new ReceivePath(core, this, receiveReady);
+    this.receive = new ReceivePath(core, this);
     this.#fetcher = new DescriptorFetcher(core, this);
     this.#completions = new Completions(core, this);
 
@@ -75,26 +65,16 @@ export class FrameFlow implements DataPath {
       name: 'nic.transmit',
       discipline: neighbours.transmitDiscipline,
       heads: this.transmit,
-      doorbells$: this.#transmitDoorbells.stream$,
-      linkReady$: transmitReady.stream$,
+      onGrant: (index) => this.transmit.take(present(core.contexts[index])),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
       discipline: neighbours.receiveDiscipline,
       heads: this.receive,
-      doorbells$: this.#receiveDoorbells.stream$,
-      linkReady$: receiveReady.stream$,
+      onGrant: (index) => this.receive.take(present(core.contexts[index])),
     });
-    listen(this.transmitScheduler.granted$, kernel, (index) =>
-      this.transmit.take(present(core.contexts[index])),
-    );
-    listen(this.receiveScheduler.granted$, kernel, (index) =>
-      this.receive.take(present(core.contexts[index])),
-    );
-    this.transmitScheduler.start();
-    this.receiveScheduler.start();
-    transmitReady.next(parameters.transmitFifoBytes);
-    receiveReady.next(parameters.receiveDmaBytes);
+    this.transmitScheduler.credit(parameters.transmitFifoBytes);
+    this.receiveScheduler.credit(parameters.receiveDmaBytes);
   }
 
   /** A context takes part from now on. */
@@ -135,7 +115,7 @@ export class FrameFlow implements DataPath {
     const waited = transmit.headBytes(context.index) > 0;
     if (!transmit.refreshHead(context)) return;
     transmit.noteArrivals(context, first, count);
-    if (!waited) this.#transmitDoorbells.next(context.index);
+    if (!waited) this.transmitScheduler.ring(context.index);
   }
 
   starved(context: Context, direction: Direction): boolean {
@@ -155,6 +135,10 @@ export class FrameFlow implements DataPath {
     this.#completions.note(context, urgent);
     // A finished descriptor leaves the card's cache: there may be space for the next batch.
     this.#fetcher.consider(context, direction);
+  }
+
+  released(direction: Direction, bytes: number): void {
+    (direction === 'transmit' ? this.transmitScheduler : this.receiveScheduler).credit(bytes);
   }
 
   queued(context: Context, bytes: number): void {
@@ -184,9 +168,9 @@ export class FrameFlow implements DataPath {
       component.checkInvariants();
     transmitScheduler.checkInvariants();
     receiveScheduler.checkInvariants();
-    if (transmitScheduler.roomBytes + transmit.inFlightBytes !== transmitFifoBytes)
+    if (transmitScheduler.creditBytes + transmit.inFlightBytes !== transmitFifoBytes)
       throw new InvariantViolation('credit for the transmit FIFO is lost');
-    if (receiveScheduler.roomBytes + receive.inFlightBytes !== receiveDmaBytes)
+    if (receiveScheduler.creditBytes + receive.inFlightBytes !== receiveDmaBytes)
       throw new InvariantViolation('credit for received frames is lost');
   }
 
@@ -198,6 +182,6 @@ export class FrameFlow implements DataPath {
   }
 
   #ringReceive(context: Context): void {
-    if (this.receive.waiting(context.index)) this.#receiveDoorbells.next(context.index);
+    if (this.receive.waiting(context.index)) this.receiveScheduler.ring(context.index);
   }
 }

@@ -50,9 +50,9 @@ export class Nic {
   readonly counters: Counters;
   readonly contexts: readonly Context[];
   readonly streams: NicStreams;
-  /** Decisions of the transmit scheduler. */
+  /** Decisions of the transmit scheduler: a tap. */
   readonly grants$: Observable<Grant>;
-  /** Decisions of the receive scheduler. */
+  /** Decisions of the receive scheduler: a tap. */
   readonly receiveGrants$: Observable<Grant>;
   readonly transmitScheduler: DmaScheduler;
   readonly receiveScheduler: DmaScheduler;

@@ -1,6 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
@@ -25,7 +24,6 @@ export class ReceivePath {
   readonly #kernel: EventKernel;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
   readonly #queues: ReceiveQueues;
   readonly #writeBack: DescriptorWriteBack;
@@ -34,14 +32,13 @@ export class ReceivePath {
   // Granted and not finished: what the scheduler has not had back yet.
   #inFlightBytes = 0;
 
-  constructor(core: CardCore, path: DataPath, credit: GuardedSubject<number>) {
+  constructor(core: CardCore, path: DataPath) {
     const { contexts, dma } = core;
     this.#kernel = core.kernel;
     this.#contexts = contexts;
     this.#ledger = core.ledger;
     this.#path = path;
     this.#subjects = core.subjects;
-    this.#credit = credit;
     this.#shareBytes = core.parameters.receiveShareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
     this.#channel = dma.open((cookie, status) =>
@@ -268,6 +265,6 @@ export class ReceivePath {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#credit.next(length);
+    this.#path.released('receive', length);
   }
 }

@@ -1,6 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { CardCore, DataPath } from './card-core.js';
@@ -40,8 +39,6 @@ export interface TransmitNeighbours {
   readonly line: SerialLine;
   readonly exit: TransmitExit;
   readonly path: DataPath;
-  /** Told of bytes of the FIFO that have become free. */
-  readonly linkReady: GuardedSubject<number>;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -67,7 +64,6 @@ export class TransmitPath {
   readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
   readonly #headBytes: Int32Array;
@@ -103,7 +99,6 @@ export class TransmitPath {
     this.#ledger = core.ledger;
     this.#path = neighbours.path;
     this.#subjects = core.subjects;
-    this.#linkReady = neighbours.linkReady;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
@@ -339,6 +334,6 @@ export class TransmitPath {
     this.#fifo.shift(present(this.#offset[slot]), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#linkReady.next(bytes);
+    this.#path.released('transmit', bytes);
   }
 }
