@@ -137,10 +137,8 @@ export class PageOwnership {
   ): PageOutcome<number[]> {
     const pages = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
     if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#mark };
-    for (const page of pages) {
-      this.#owner[page] = domain;
-      this.#kind[page] = PAGE_KINDS.indexOf(kind);
-    }
+    assign(this.#owner, pages, domain);
+    assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
     for (const observer of this.#observers) observer.given(pages, domain, kind);
     return { ok: true, value: pages };
   }
@@ -278,17 +276,12 @@ export class PageOwnership {
 
   /** Pages that follow each other: untouched ones, and once those are used up, ones that have come back. */
   #takePiece(count: number, align: number): number[] | undefined {
-    const numbered = (first: number) => {
-      const pages = new Array<number>(count);
-      for (let index = 0; index < count; index += 1) pages[index] = first + index;
-      return pages;
-    };
     const first = this.#untouchedPiece(count, align) ?? this.#untouchedPiece(count, 1);
     if (first !== undefined) {
       // What is skipped is as good as what has come back.
       for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
       this.#mark = first + count;
-      return numbered(first);
+      return pagesFrom(first, count);
     }
     const sorted = [...this.#returned].sort((left, right) => left - right);
     let run = 0;
@@ -298,7 +291,7 @@ export class PageOwnership {
       const first = page - count + 1;
       const rest = this.#returned.filter((other) => other < first || other > page);
       this.#returned.splice(0, this.#returned.length, ...rest);
-      return numbered(first);
+      return pagesFrom(first, count);
     }
     return undefined;
   }
@@ -334,3 +327,15 @@ export class PageOwnership {
 }
 
 const GUEST_KIND = PAGE_KINDS.indexOf('guest');
+
+/** One value for many cells. Apart, so that the engine compiles the loop once and not with all that follows it. */
+function assign(column: Int32Array | Uint8Array, cells: readonly number[], value: number): void {
+  for (let index = 0; index < cells.length; index += 1) column[cells[index] ?? 0] = value;
+}
+
+/** `count` numbers from `first` on. */
+function pagesFrom(first: number, count: number): number[] {
+  const pages: number[] = [];
+  for (let index = 0; index < count; index += 1) pages.push(first + index);
+  return pages;
+}

@@ -97,7 +97,7 @@ export const trafficSchema = z
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z.strictObject({
   name: z.string().min(1).max(40).optional().describe('Default: guest0, guest1, ...'),
-  count: z.int().min(1).max(4096).default(1).describe('So many guests like this; their names get a number'),
+  count: z.int().min(1).max(16_384).default(1).describe('So many guests like this; their names get a number'),
   traffic: trafficSchema
     .default({ kind: 'none' })
     .describe('What the guest sends (a replay also brings what it receives)'),
@@ -220,7 +220,7 @@ export const iommuSchema = z.strictObject({
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1).max(80).optional(),
-  guests: z.array(guestSchema).min(1).max(4096),
+  guests: z.array(guestSchema).min(1).max(16_384),
   nic: nicSchema.optional(),
   host: hostSchema.optional(),
   link: z

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 
-const PAGES = 40; // two chunks and a half, so that accesses cross them
+const PAGES = 640; // two pieces of backing and a half, so that accesses cross them
 const BYTES = PAGES * PAGE_BYTES;
 
 const range = fc
@@ -75,7 +75,7 @@ describe('physical memory', () => {
     expect(byte[0]).toBe(0xef);
   });
 
-  it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 64 KB', () => {
+  it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 1 MB', () => {
     const guestBytes = 128 * 2 ** 20;
     const memory = new PhysicalMemory((24 * guestBytes) / PAGE_BYTES);
     const target = new Uint8Array(PAGE_BYTES);
@@ -83,7 +83,7 @@ describe('physical memory', () => {
     memory.fill(0, memory.bytes, 0);
     expect(memory.touchedBytes).toBe(0);
     for (let guest = 0; guest < 24; guest += 1) memory.writeU32(guest * guestBytes, guest + 1);
-    expect(memory.touchedBytes).toBe(24 * 65_536);
+    expect(memory.touchedBytes).toBe(24 * 2 ** 20);
   });
 
   it('ends where it ends', () => {
