@@ -8,10 +8,10 @@ import { type CaptureStore, readCaptures } from '../machine/traffic.js';
 import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
 import type { AttackJob, Job, RunJob } from './planned-run.js';
 
-/** Captures that this thread has read; runs of a study replay the same few. */
-const captures: CaptureStore = new Map();
-/** So many are kept, the ones that were read last. */
-const MOST_CAPTURES = 16;
+/** Captures that this thread has read, by what was asked for: runs of a study replay the same few. */
+const captureStores = new Map<string, CaptureStore>();
+/** So many sets are kept, the last ones that were read. */
+const MOST_STORES = 16;
 
 /**
  * Does one job. A run that cannot be done comes to a `FailedOutcome` that says why: a study goes on without it.
@@ -26,16 +26,22 @@ export async function doJob(job: Job): Promise<Outcome> {
   }
 }
 
-async function doRun({ scenario, directory }: RunJob): Promise<RunOutcome> {
-  for (const [path, capture] of await readCaptures(
-    scenario.guests.map(({ traffic }) => traffic),
-    directory,
-    captures,
-  )) {
-    captures.delete(path);
-    captures.set(path, capture);
-  }
-  for (const path of captures.keys()) if (captures.size > MOST_CAPTURES) captures.delete(path);
+async function capturesFor({ scenario, directory }: RunJob): Promise<CaptureStore> {
+  const specs = scenario.guests.map(({ traffic }) => traffic).filter(({ kind }) => kind === 'replay');
+  const endNs = scenario.warmUpNs + scenario.durationNs;
+  const key = JSON.stringify([directory, endNs, specs]);
+  const known = captureStores.get(key);
+  if (known !== undefined) return known;
+  const captures = await readCaptures(specs, directory, endNs);
+  const [oldest] = captureStores.keys();
+  if (captureStores.size >= MOST_STORES && oldest !== undefined) captureStores.delete(oldest);
+  captureStores.set(key, captures);
+  return captures;
+}
+
+async function doRun(job: RunJob): Promise<RunOutcome> {
+  const { scenario, directory } = job;
+  const captures = await capturesFor(job);
   const result = runScenario({
     scenario,
     directory,
