@@ -14,6 +14,7 @@ import { writeTables } from '../sweep/write-tables.js';
 import type { CliIo } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
 import { Interrupted, Interruption } from './interruption.js';
+import { progressClockMs } from './progress-clock.js';
 import { durationText, SweepProgressLine } from './sweep-progress.js';
 import { readSweepRequest, type SweepRequest } from './sweep-request.js';
 
@@ -134,7 +135,7 @@ async function showDryRun(plan: Plan, request: SweepRequest, io: CliIo): Promise
       () => false,
       executor,
       request.threads,
-      () => performance.now(),
+      progressClockMs,
     );
     if (request.json) {
       const rows = first.map(({ point, seed, key }) => ({

@@ -1,6 +1,7 @@
 import type { SweepProgress } from '../sweep/run-jobs.js';
 import type { CliIo } from './cli-io.js';
 import { ProgressLine } from './progress.js';
+import { progressClockMs } from './progress-clock.js';
 
 /** A pipe gets a line once in so long, ms. */
 const LINE_EVERY_MS = 60_000;
@@ -9,8 +10,8 @@ const LINE_EVERY_MS = 60_000;
 export class SweepProgressLine {
   readonly #io: CliIo;
   readonly #line: ProgressLine;
-  readonly #startMs = performance.now();
-  #lastMs = performance.now();
+  readonly #startMs = progressClockMs();
+  #lastMs = progressClockMs();
 
   constructor(io: CliIo) {
     this.#io = io;
@@ -19,7 +20,7 @@ export class SweepProgressLine {
 
   /** @param total jobs of the study, as far as they are known */
   show({ finished, done, failed }: SweepProgress, total: number): void {
-    const nowMs = performance.now();
+    const nowMs = progressClockMs();
     const leftMs = ((nowMs - this.#startMs) / Math.max(1, done)) * Math.max(0, total - finished);
     const failures = failed === 0 ? '' : `, ${failed} could not be done`;
     const text = `${finished} of ${total} runs${failures}, ${durationText(leftMs)} left`;
