@@ -94,7 +94,11 @@ export class Forwarding {
       this.#dropUndelivered('frame-too-long', length);
       return;
     }
-    const destinations = this.#demultiplexer.destinations(readMac(bytes, offset), from);
+    const destination = readMac(bytes, offset);
+    // What a switch has sent back to all must not come back to its sender (IEEE 802.1Qbg, reflective relay).
+    const sender =
+      from ?? (isGroup(destination) ? this.#demultiplexer.owner(readMac(bytes, offset + 6)) : from);
+    const destinations = this.#demultiplexer.destinations(destination, sender);
     if (destinations.length === 0) {
       this.#dropUndelivered('unknown-destination', length);
       return;

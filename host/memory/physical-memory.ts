@@ -1,6 +1,9 @@
 import { PAGE_BYTES } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+import { BankTable } from './bank-table.js';
+import { ArrayBank, type MemoryBank } from './memory-bank.js';
 import { WordWindows } from './word-windows.js';
 
 export { PAGE_BYTES } from '../../nic/addresses.js';
@@ -12,6 +15,9 @@ export { PAGE_BYTES } from '../../nic/addresses.js';
 const PIECE_BYTES = 2 ** 20;
 /** A power of two, so that the product is exact. */
 const PIECES_PER_BYTE = 1 / PIECE_BYTES;
+
+/** A bank begins at a multiple of this, so that a piece of backing lies beside banks or there is none. */
+export const BANK_ALIGNMENT = PIECE_BYTES;
 
 /** Up to here a loop over words beats a view that has to be made, from here on a loop over bytes loses to both (measured). */
 const WORD_LOOP_BYTES = 512;
@@ -56,6 +62,12 @@ class BufferViews {
     this.#length[place] = length;
     return fresh;
   }
+
+  /** Pieces are gone that views may be of. */
+  clear(): void {
+    this.#views.fill(undefined);
+    this.#address.fill(-1);
+  }
 }
 
 if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
@@ -65,9 +77,13 @@ if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
 }
 
 /**
- * The machine's RAM: little-endian bytes at physical addresses. Nothing here knows who owns what; the
+ * The machine's RAM: little-endian bytes at physical addresses. Ownership is no matter of this class; the
  * northbridge of the older design stops here. A piece of backing is allocated when it is first written;
  * what was never written reads as zero and costs nothing.
+ *
+ * RAM may also lie in banks: a real guest's memory file, for one. Every method works on banks as it does on
+ * pieces, and on ranges that cross from one to the other. Pieces are looked at first, so that a machine without
+ * banks pays nothing for them.
  */
 export class PhysicalMemory {
   /** Size in pages. */
@@ -76,6 +92,10 @@ export class PhysicalMemory {
   readonly #pieces: (Piece | undefined)[];
   readonly #views = new BufferViews();
   readonly #windows = new WordWindows();
+  readonly #banks = new BankTable();
+  // One word on its way to or from a bank, as bytes and as a word.
+  readonly #word = new Uint32Array(1);
+  readonly #wordBytes = new Uint8Array(this.#word.buffer);
   #touched = 0;
 
   /** @param pages size in 4 KB pages, 1 to 2^26 (256 GB). */
@@ -101,6 +121,32 @@ export class PhysicalMemory {
   /** Whether `length` bytes at `address` are RAM. */
   contains(address: number, length: number): boolean {
     return address >= 0 && address + length <= this.#bytes;
+  }
+
+  /**
+   * Puts a bank in the place of RAM from `address` on. What was there before is lost. The rest of its last megabyte
+   * stays RAM, zeroed.
+   * @throws InvariantViolation unless the address is a multiple of `BANK_ALIGNMENT`, the size one of a page, and
+   *   the place RAM without a bank.
+   */
+  attachBank(address: number, bank: MemoryBank): void {
+    const { bytes } = bank;
+    if (address % BANK_ALIGNMENT !== 0 || bytes % PAGE_BYTES !== 0 || bytes <= 0)
+      throw new InvariantViolation(
+        `a memory bank of ${bytes} bytes at 0x${address.toString(16)}, expected whole pages at a multiple of 0x${BANK_ALIGNMENT.toString(16)}`,
+      );
+    this.#require(address, bytes);
+    const end = Math.min(this.#bytes, Math.ceil((address + bytes) * PIECES_PER_BYTE) * PIECE_BYTES);
+    this.#banks.attach(address, bank);
+    const rest = end - address - bytes;
+    if (rest > 0) this.#banks.attach(address + bytes, new ArrayBank(new Uint8Array(rest)));
+    this.#dropPieces(address, end);
+  }
+
+  /** Takes a bank away. Its place is RAM again, zeroed. @throws InvariantViolation when none begins there. */
+  detachBank(address: number): void {
+    const { end } = this.#banks.detach(address);
+    if (end % BANK_ALIGNMENT !== 0 && end < this.#bytes) this.#banks.detach(end);
   }
 
   /** Copies out. The range must be RAM. */
@@ -135,7 +181,7 @@ export class PhysicalMemory {
     while (left > 0) {
       const piece = Math.min(left, PIECE_BYTES - within);
       const backing = this.#pieces[number];
-      if (backing === undefined) this.fill(to, piece, 0);
+      if (backing === undefined) this.#copyUnbacked(number * PIECE_BYTES + within, to, piece);
       else this.write(to, piece, backing.bytes.subarray(within, within + piece), 0);
       to += piece;
       left -= piece;
@@ -151,8 +197,9 @@ export class PhysicalMemory {
     let left = length;
     while (left > 0) {
       const piece = Math.min(left, PIECE_BYTES - within);
-      if (value !== 0 || this.#pieces[number] !== undefined)
-        this.#piece(number).bytes.fill(value, within, within + piece);
+      const backing = this.#pieces[number];
+      if (backing !== undefined) backing.bytes.fill(value, within, within + piece);
+      else this.#fillUnbacked(number * PIECE_BYTES + within, piece, value);
       left -= piece;
       number += 1;
       within = 0;
@@ -186,6 +233,16 @@ export class PhysicalMemory {
     this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
   }
 
+  /** Throws an InvariantViolation when a piece has backing where banks are, or banks overlap. */
+  checkInvariants(): void {
+    this.#banks.checkInvariants();
+    if (this.#banks.size === 0) return;
+    for (const [number, backing] of this.#pieces.entries()) {
+      if (backing !== undefined && this.#banks.at(number * PIECE_BYTES) !== undefined)
+        throw new InvariantViolation(`piece ${number} of memory lies in a bank and beside it`);
+    }
+  }
+
   /** Bytes of a range that lie in the piece of backing in which it begins. */
   #untilPieceEnds(address: number, length: number): number {
     const number = Math.floor(address * PIECES_PER_BYTE);
@@ -196,7 +253,7 @@ export class PhysicalMemory {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined) {
-      target.fill(0, to, to + length);
+      this.#readUnbacked(address, length, target, to);
       return;
     }
     const within = (address - number * PIECE_BYTES) | 0;
@@ -207,8 +264,9 @@ export class PhysicalMemory {
 
   #writePiece(address: number, length: number, source: Uint8Array, from: number): void {
     const number = Math.floor(address * PIECES_PER_BYTE);
-    const backing = this.#piece(number);
-    copyBytes(source, from, backing.bytes, (address - number * PIECE_BYTES) | 0, length);
+    const backing = this.#pieces[number];
+    if (backing === undefined) this.#writeUnbacked(address, length, source, from);
+    else copyBytes(source, from, backing.bytes, (address - number * PIECE_BYTES) | 0, length);
   }
 
   /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */
@@ -245,13 +303,76 @@ export class PhysicalMemory {
 
   #readUntouched(address: number): number {
     this.#requireWord(address);
-    return 0;
+    const at = this.#banks.at(address);
+    if (at === undefined) return 0;
+    at.bank.read(address - at.first, 4, this.#wordBytes, 0);
+    return present(this.#word[0]);
   }
 
   #writeUntouched(address: number, value: number): void {
     this.#requireWord(address);
-    const number = Math.floor(address * PIECES_PER_BYTE);
-    this.#piece(number).words[(address - number * PIECE_BYTES) >>> 2] = value;
+    const at = this.#banks.at(address);
+    if (at === undefined) {
+      const number = Math.floor(address * PIECES_PER_BYTE);
+      this.#piece(number).words[(address - number * PIECE_BYTES) >>> 2] = value;
+      return;
+    }
+    this.#word[0] = value;
+    at.bank.write(address - at.first, 4, this.#wordBytes, 0);
+  }
+
+  /** Reads a range in one piece that has no backing: from the banks in its place, or zeros. */
+  #readUnbacked(address: number, length: number, target: Uint8Array, targetOffset: number): void {
+    for (let done = 0; done < length; ) {
+      const at = this.#banks.at(address + done);
+      if (at === undefined) {
+        target.fill(0, targetOffset + done, targetOffset + length);
+        return;
+      }
+      const part = Math.min(length - done, at.end - address - done);
+      at.bank.read(address + done - at.first, part, target, targetOffset + done);
+      done += part;
+    }
+  }
+
+  /** Writes a range in one piece that has no backing: to the banks in its place, or to backing that is made for it. */
+  #writeUnbacked(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
+    for (let done = 0; done < length; ) {
+      const at = this.#banks.at(address + done);
+      if (at === undefined) {
+        const number = Math.floor(address * PIECES_PER_BYTE);
+        const within = address + done - number * PIECE_BYTES;
+        copyBytes(source, sourceOffset + done, this.#piece(number).bytes, within, length - done);
+        return;
+      }
+      const part = Math.min(length - done, at.end - address - done);
+      at.bank.write(address + done - at.first, part, source, sourceOffset + done);
+      done += part;
+    }
+  }
+
+  #copyUnbacked(from: number, to: number, length: number): void {
+    if (this.#banks.at(from) === undefined) {
+      this.fill(to, length, 0);
+      return;
+    }
+    const bytes = new Uint8Array(length);
+    this.#readUnbacked(from, length, bytes, 0);
+    this.write(to, length, bytes, 0);
+  }
+
+  /** Zeros need no backing where there is none. */
+  #fillUnbacked(address: number, length: number, value: number): void {
+    if (value === 0 && this.#banks.at(address) === undefined) return;
+    this.#writeUnbacked(address, length, new Uint8Array(length).fill(value), 0);
+  }
+
+  #dropPieces(address: number, end: number): void {
+    this.#views.clear();
+    for (let number = address / PIECE_BYTES; number * PIECE_BYTES < end; number += 1) {
+      this.#touched -= this.#pieces[number]?.bytes.length ?? 0;
+      this.#pieces[number] = undefined;
+    }
   }
 
   #requireWord(address: number): void {

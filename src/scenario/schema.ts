@@ -130,6 +130,10 @@ export const guestSchema = z.strictObject({
   core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
   antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
   promiscuous: z.boolean().default(false),
+  attached: z
+    .boolean()
+    .optional()
+    .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
   coalesceFrames: z.int().min(1).max(65_535).default(8),
   coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
   budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
