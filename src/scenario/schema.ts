@@ -75,6 +75,12 @@ export const trafficSchema = z
           .string()
           .optional()
           .describe('Address in the capture that plays the guest, as 02:00:00:00:00:01'),
+        unfit: z
+          .enum(['refuse', 'drop', 'split'])
+          .default('refuse')
+          .describe(
+            'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
+          ),
         startNs: z.int().min(0).default(0),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
