@@ -1,6 +1,6 @@
 import type { Subscription } from 'rxjs';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
-import type { DescriptorEvent, FrameEvent } from '../../nic/streams.js';
+import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { Machine } from '../machine/machine.js';
 import { timelineWriter } from './timeline-format.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
@@ -83,7 +83,7 @@ export class RunTrace {
       streams.descriptors$.subscribe((event) => {
         if (within(event.atNs)) this.#onDescriptors(event);
       }),
-      streams.frames$.subscribe((frame) => {
+      streams.lentFrames$.subscribe((frame) => {
         if (within(frame.endNs)) this.#onFrame(frame);
       }),
       streams.interrupts$.subscribe(({ contexts, management, atNs }) => {
@@ -148,8 +148,8 @@ export class RunTrace {
     }
   }
 
-  #onFrame({ direction, context, bytes, startNs, endNs, switched }: FrameEvent): void {
-    const about = { context, bytes: bytes.length };
+  #onFrame({ direction, context, length, startNs, endNs, switched }: LentFrame): void {
+    const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
       if (!switched) this.#writer.complete(this.#wireOut, name, startNs, endNs - startNs, about);
@@ -157,7 +157,7 @@ export class RunTrace {
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.
     const { rateBps } = this.#machine.host.nic.parameters;
-    const wireNs = Math.floor(((bytes.length + WIRE_OVERHEAD_BYTES) * 8e9) / rateBps);
+    const wireNs = Math.floor(((length + WIRE_OVERHEAD_BYTES) * 8e9) / rateBps);
     const firstBitNs = Math.max(0, startNs - wireNs);
     if (firstBitNs < this.#wireInBusyNs) return;
     this.#wireInBusyNs = startNs;
