@@ -41,17 +41,19 @@ export class Demultiplexer {
   add(context: Context): boolean {
     if (this.#byMac.has(context.mac)) return false;
     this.#byMac.set(context.mac, context);
-    this.#open.push(context);
-    this.#open.sort((left, right) => left.index - right.index);
+    const at = this.#placeOf(context);
+    if (at === this.#open.length) this.#open.push(context);
+    else this.#open.splice(at, 0, context);
+    if (context.promiscuous) this.#promiscuous += 1;
     return true;
   }
 
   remove(context: Context): void {
     if (this.#byMac.get(context.mac) !== context) return;
     this.#byMac.delete(context.mac);
-    this.#open.splice(this.#open.indexOf(context), 1);
+    this.#open.splice(this.#placeOf(context), 1);
     for (const group of this.#groupsOf.get(context) ?? []) this.leave(context, group);
-    this.recount();
+    if (context.promiscuous) this.#promiscuous -= 1;
   }
 
   /** A context's promiscuous bit has changed. */
@@ -117,12 +119,26 @@ export class Demultiplexer {
       throw new InvariantViolation('an address leads to a closed context');
     for (const [group, members] of this.#groups) {
       for (const context of members) {
-        if (!this.#open.includes(context) || this.#groupsOf.get(context)?.has(group) !== true)
+        if (this.#byMac.get(context.mac) !== context || this.#groupsOf.get(context)?.has(group) !== true)
           throw new InvariantViolation(`context ${context.index} is in a group that it does not know of`);
       }
     }
     const promiscuous = this.#open.filter((context) => context.promiscuous).length;
     if (promiscuous !== this.#promiscuous)
       throw new InvariantViolation('promiscuous contexts are miscounted');
+    if (this.#open.some((context, at) => at > 0 && (this.#open[at - 1]?.index ?? 0) >= context.index))
+      throw new InvariantViolation('open contexts are out of order');
+  }
+
+  /** Where a context stands among the open ones, or would stand: they are kept in the order of their numbers. */
+  #placeOf(context: Context): number {
+    let first = 0;
+    let end = this.#open.length;
+    while (first < end) {
+      const middle = (first + end) >>> 1;
+      if ((this.#open[middle]?.index ?? 0) < context.index) first = middle + 1;
+      else end = middle;
+    }
+    return first;
   }
 }

@@ -137,14 +137,16 @@ async function settingsOf(scenario: ScenarioInput | string, options: SimulateOpt
   const checked = loaded.scenario;
   const protection = options.protection ?? checked.protection ?? RUN_DEFAULTS.protection;
   const specs = checked.guests.map(({ traffic }) => traffic);
+  const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs;
+  const durationNs = options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs;
   return {
     ...loaded,
-    captures: await readCaptures(specs, loaded.directory),
+    captures: await readCaptures(specs, loaded.directory, warmUpNs + durationNs),
     protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
     discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
-    warmUpNs: options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
-    durationNs: options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs,
+    warmUpNs,
+    durationNs,
   };
 }
 
