@@ -7,6 +7,7 @@ import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { sweepCommand } from './sweep.js';
 import { tablesCommand } from './tables.js';
+import { workerCommand } from './worker.js';
 
 export type { CommandEntry } from './entry.js';
 
@@ -19,5 +20,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   reproduceCommand,
   fairnessCommand,
   sweepCommand,
+  workerCommand,
   schemaCommand,
 ];
