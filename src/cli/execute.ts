@@ -1,6 +1,6 @@
 import { captureNotes } from '../../guests/capture/index.js';
 import { TrafficError } from '../../guests/traffic/index.js';
-import { protectionOf } from '../machine/protection.js';
+import { approachOptions } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
@@ -25,7 +25,7 @@ export interface Execution {
 
 /** Runs a scenario under each approach that was asked for. Either every file of it appears, or none. */
 export async function execute(request: RunRequest, io: CliIo): Promise<Execution> {
-  const { loaded, approaches, discipline, seed, warmUpNs, durationNs } = request;
+  const { loaded, approaches, discipline, modules, seed, warmUpNs, durationNs } = request;
   const { scenario, directory } = loaded;
   const specs = scenario.guests.map(({ traffic }) => traffic);
   const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
@@ -45,8 +45,8 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
             scenario,
             directory,
             captures,
-            protection: protectionOf(approach, scenario),
-            discipline,
+            protection: modules.protection(approach, approachOptions(scenario)),
+            discipline: modules.discipline(discipline),
             seed,
             warmUpNs,
             durationNs,

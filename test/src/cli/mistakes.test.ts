@@ -109,7 +109,7 @@ const OPTIONS: [string[], RegExp][] = [
   [['--duration', '-5ms'], /^--duration is "-5ms", expected a time above 0/u],
   [['--duration', '0ms'], /^--duration is "0ms", expected a time above 0/u],
   [['--duration', '2h'], /^--duration is "2h"/u],
-  [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 2147483647/u],
+  [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 4294967295/u],
   [['--seed', '-1'], /^--seed is "-1"/u],
   [['--pcapng', 'same', '--trace', './same'], /^--trace is "\.\/same", the file of --pcapng too/u],
   [['--snap', '3'], /^--snap is "3", expected a whole number from 14/u],
