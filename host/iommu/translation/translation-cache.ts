@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
 import { offsetInPage, pageNumber } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
@@ -97,12 +98,12 @@ export class TranslationCache implements InvalidationSink {
 
   /** Walks that found the pointer of `level` in its walk cache. */
   walkCacheHits(level: number): number {
-    return this.#walkCaches.hits[level] ?? 0;
+    return present(this.#walkCaches.hits[level]);
   }
 
   /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
   levelReads(level: number): number {
-    return this.#walkCaches.reads[level] ?? 0;
+    return present(this.#walkCaches.reads[level]);
   }
 
   /** Walks under way at `nowNs`, which is not before the last request. */

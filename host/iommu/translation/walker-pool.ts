@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { WalkerAssignment } from './parameters.js';
 
 /**
@@ -19,7 +20,7 @@ export class WalkerPool {
   book(page: number, fromNs: number, durationNs: number): number {
     const walker =
       this.#assignment === 'page' ? page - Math.floor(page / this.walkers) * this.walkers : this.#firstFree();
-    const startNs = Math.max(fromNs, this.#freeAtNs[walker] ?? 0);
+    const startNs = Math.max(fromNs, present(this.#freeAtNs[walker]));
     this.#freeAtNs[walker] = startNs + durationNs;
     return startNs + durationNs;
   }
@@ -27,7 +28,7 @@ export class WalkerPool {
   #firstFree(): number {
     let first = 0;
     for (let walker = 1; walker < this.walkers; walker += 1) {
-      if ((this.#freeAtNs[walker] ?? 0) < (this.#freeAtNs[first] ?? 0)) first = walker;
+      if (present(this.#freeAtNs[walker]) < present(this.#freeAtNs[first])) first = walker;
     }
     return first;
   }
