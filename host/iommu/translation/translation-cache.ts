@@ -78,7 +78,7 @@ export class TranslationCache implements InvalidationSink {
     this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
     this.#contexts = new ContextCache(all.contextEntries, all.contextWays, all.replacement, seed + 1);
     this.#walkCaches = new WalkCaches(all.walkCacheEntries, all.walkCacheWays, all.replacement, seed + 2);
-    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment);
+    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment, all.walkIntervalNs);
   }
 
   /** What the last request takes until its translation, or its fault, is known, ns. */
@@ -190,6 +190,7 @@ export class TranslationCache implements InvalidationSink {
     this.#walkCaches.checkInvariants();
     this.#contexts.checkInvariants();
     this.#outstanding.checkInvariants();
+    this.#pool.checkInvariants();
     const { requests, hits, shared, walks, bypassed } = this.counters;
     if (hits + shared + walks + bypassed !== requests) {
       throw new InvariantViolation(
@@ -228,8 +229,7 @@ export class TranslationCache implements InvalidationSink {
     const held = slot >= 0 && this.#iotlb.permits(slot, write);
     const tableReads = held ? 0 : this.#walkCaches.readsLeft(domain, iova, found);
     const walkNs = parameters.walkOverheadNs + (contextReads + tableReads) * parameters.tableReadNs;
-    const lookedUpNs = nowNs + parameters.lookupNs;
-    const endNs = this.#pool.book(pageNumber(iova, 12), lookedUpNs, walkNs);
+    const endNs = this.#pool.book(pageNumber(iova, 12), nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
