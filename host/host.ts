@@ -137,6 +137,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
   }
 
   checkInvariants(): void {
+    this.memory.checkInvariants();
     this.pages.checkInvariants();
     this.processor.checkInvariants();
     this.nic.checkInvariants();

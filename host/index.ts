@@ -11,6 +11,7 @@ export { type Certainty, COSTS, type CostName, type CostParameter, costTable } f
 export { Processor, type ProcessorOptions, type Work } from './cpu/processor.js';
 export { DEFAULT_HOST, Host, type HostAssembly, type HostParameters } from './host.js';
 export type { HostParts } from './host-parts.js';
+export { AttachedRam } from './hypervisor/attached-ram.js';
 export { type CpuAccess, Domain, type DomainKind, type DomainState } from './hypervisor/domain.js';
 export {
   type ContextSettings,
@@ -19,6 +20,7 @@ export {
   HYPERVISOR,
   Hypervisor,
 } from './hypervisor/hypervisor.js';
+export { ArrayBank, type MemoryBank } from './memory/memory-bank.js';
 export {
   type DomainId,
   NO_OWNER,
@@ -28,7 +30,7 @@ export {
   PageOwnership,
   type PageRefusal,
 } from './memory/page-ownership.js';
-export { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+export { BANK_ALIGNMENT, PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 export {
   APPROACHES,
   type Approach,

@@ -1,8 +1,31 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import { offsetInPage, PAGE_BYTES } from './addresses.js';
+import { present } from '../scheduler/present.js';
+import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
 import type { PcieLink } from './pcie-link.js';
+
+const READ = 0;
+const WRITE = 1;
+
+// The record of a transfer, ten 32-bit integers in a row of sixteen.
+const RECORD_SHIFT = 4;
+/** The transfer that waits behind it, or the next free slot. */
+const NEXT = 0;
+const KIND = 1;
+const CHANNEL = 2;
+const STATUS = 3;
+/** The context that it belongs to, and which life of it; -1 for the card's own. */
+const CONTEXT = 4;
+const EPOCH = 5;
+const REQUESTER = 6;
+const COOKIE = 7;
+const LENGTH = 8;
+const BUFFER_OFFSET = 9;
+
+const NO_BYTES = new Uint8Array(0);
+/** The owner of a channel until its client names another one. */
+const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -15,13 +38,51 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Told when a transfer is over: the cookie that came with it, and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+export interface DmaOwner {
+  readonly index: number;
+  readonly requesterId: RequesterId;
+}
+
+/**
+ * One client's way to the engine, and the request that it is about to make. The client sets the fields that differ
+ * from its last request and calls `read` or `write`, which copies them: nothing is built per transfer.
+ */
+export class DmaChannel {
+  owner: DmaOwner;
+  /** Handed back to the client when the transfer is over, a whole number of 32 bits. */
+  cookie = 0;
+  address = busAddress(0);
+  /** Bytes. */
+  length = 0;
+  /** Where the bytes come from or go to on the card, and the offset in it. */
+  buffer: Uint8Array = NO_BYTES;
+  bufferOffset = 0;
+  readonly number: number;
+  readonly #engine: DmaEngine;
+
+  /** Made by `DmaEngine.open`. */
+  constructor(number: number, owner: DmaOwner, engine: DmaEngine) {
+    this.number = number;
+    this.owner = owner;
+    this.#engine = engine;
+  }
+
+  /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
+  read(): void {
+    this.#engine.submit(READ, this);
+  }
+
+  /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
+  write(): void {
+    this.#engine.submit(WRITE, this);
+  }
+}
+
 export interface DmaEngineOptions {
   /** Transfers in flight at once, reads and writes each (tags, credits). */
   readonly maxInFlight: number;
 }
-
-const READ = 0;
-const WRITE = 1;
 
 /**
  * Moves bytes between the NIC and host memory over the PCIe link.
@@ -44,19 +105,11 @@ export class DmaEngine {
   // Stopping a context moves its epoch on; a transfer of an older epoch never touches memory.
   readonly #epochs: Int32Array;
 
-  // One slot a transfer, in flight or waiting.
-  #kind = new Uint8Array(0);
-  #client = new Uint8Array(0);
-  #status = new Uint8Array(0);
-  #requester = new Uint16Array(0);
-  #owner = new Int32Array(0);
-  #epoch = new Int32Array(0);
-  #cookie = new Float64Array(0);
-  #address = new Float64Array(0);
-  #length = new Int32Array(0);
-  #bufferOffset = new Int32Array(0);
-  #next = new Int32Array(0);
-  readonly #buffer: Uint8Array[] = [];
+  // One record per transfer, in flight or waiting, and what is no 32-bit integer beside it.
+  #records = new Int32Array(0);
+  #addresses = new Float64Array(0);
+  readonly #buffers: Uint8Array[] = [];
+  #slots = 0;
   #free = -1;
 
   // Waiting transfers, first come first served, a queue for reads and one for writes.
@@ -91,15 +144,15 @@ export class DmaEngine {
     this.#grow();
   }
 
-  /** Makes a receiver of completions known; the number goes with each transfer. */
-  register(client: DmaClient): number {
+  /** Opens a channel for a client, which is told of the end of each of its transfers. */
+  open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
-    return this.#clients.length - 1;
+    return new DmaChannel(this.#clients.length - 1, CARD, this);
   }
 
   /** Transfers that are in flight or waiting. */
   get outstanding(): number {
-    return (this.#inFlight[READ] ?? 0) + (this.#inFlight[WRITE] ?? 0) + this.#waiting;
+    return present(this.#inFlight[READ]) + present(this.#inFlight[WRITE]) + this.#waiting;
   }
 
   /** Transfers that had to wait for a free tag, since the start. */
@@ -117,128 +170,101 @@ export class DmaEngine {
     return this.#peakWaiting;
   }
 
-  /** Reads host memory into `target`. The bytes are there when the client is told DMA_OK. */
-  read(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): void {
-    this.#submit(READ, client, cookie, context, requesterId, address, length, target, targetOffset);
-  }
-
-  /** Writes to host memory. `source` must stay as it is until the client is told. */
-  write(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): void {
-    this.#submit(WRITE, client, cookie, context, requesterId, address, length, source, sourceOffset);
-  }
-
   /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
   stop(context: number): void {
-    this.#epochs[context] = (this.#epochs[context] ?? 0) + 1;
+    this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 
   checkInvariants(): void {
     for (const kind of [READ, WRITE]) {
-      const inFlight = this.#inFlight[kind] ?? 0;
+      const inFlight = present(this.#inFlight[kind]);
       if (inFlight < 0 || inFlight > this.#maxInFlight)
         throw new InvariantViolation(`${inFlight} transfers in flight`);
-      if ((this.#waitingHead[kind] ?? -1) >= 0 && inFlight < this.#maxInFlight) {
+      if (present(this.#waitingHead[kind]) >= 0 && inFlight < this.#maxInFlight) {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
     let free = 0;
-    for (let slot = this.#free; slot >= 0; slot = this.#next[slot] ?? -1) free += 1;
-    if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
+    for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
+    if (free + this.outstanding !== this.#slots) throw new InvariantViolation('a DMA slot is lost');
   }
 
-  #submit(
-    kind: number,
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    buffer: Uint8Array,
-    bufferOffset: number,
-  ): void {
+  /** For the channels: a transfer as a channel describes it. */
+  submit(kind: number, channel: DmaChannel): void {
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
-    this.#free = this.#next[slot] ?? -1;
-    this.#kind[slot] = kind;
-    this.#client[slot] = client;
-    this.#status[slot] = DMA_OK;
-    this.#requester[slot] = requesterId;
-    this.#owner[slot] = context;
-    this.#epoch[slot] = context >= 0 ? (this.#epochs[context] ?? 0) : 0;
-    this.#cookie[slot] = cookie;
-    this.#address[slot] = address;
-    this.#length[slot] = length;
-    this.#bufferOffset[slot] = bufferOffset;
-    this.#buffer[slot] = buffer;
-    this.#next[slot] = -1;
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
+    const { owner } = channel;
+    const { index } = owner;
+    this.#free = present(records[record]);
+    records[record] = -1;
+    records[record + KIND] = kind;
+    records[record + CHANNEL] = channel.number;
+    records[record + STATUS] = DMA_OK;
+    records[record + CONTEXT] = index;
+    records[record + EPOCH] = index >= 0 ? present(this.#epochs[index]) : 0;
+    records[record + REQUESTER] = owner.requesterId;
+    records[record + COOKIE] = channel.cookie;
+    records[record + LENGTH] = channel.length;
+    records[record + BUFFER_OFFSET] = channel.bufferOffset;
+    this.#addresses[slot] = channel.address;
+    if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
     this.#transfers += 1;
-    if ((this.#inFlight[kind] ?? 0) < this.#maxInFlight) {
+    if (present(this.#inFlight[kind]) < this.#maxInFlight) {
       this.#start(kind, slot);
       return;
     }
     this.#backpressured += 1;
     this.#waiting += 1;
     if (this.#waiting > this.#peakWaiting) this.#peakWaiting = this.#waiting;
-    const tail = this.#waitingTail[kind] ?? -1;
+    const tail = present(this.#waitingTail[kind]);
     if (tail < 0) this.#waitingHead[kind] = slot;
-    else this.#next[tail] = slot;
+    else records[tail << RECORD_SHIFT] = slot;
     this.#waitingTail[kind] = slot;
   }
 
+  #field(slot: number, field: number): number {
+    return present(this.#records[(slot << RECORD_SHIFT) + field]);
+  }
+
   #start(kind: number, slot: number): void {
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) + 1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) + 1;
     if (this.#cancelled(slot)) {
       // Stopped while it waited: it takes no time of the link from the others.
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const length = this.#length[slot] ?? 0;
+    const address = present(this.#addresses[slot]);
+    const length = this.#field(slot, LENGTH);
     const nowNs = this.#kernel.nowNs;
     const arrivesNs =
       kind === READ
-        ? this.#link.requestRead(this.#address[slot] ?? 0, length, nowNs)
-        : this.#link.write(this.#address[slot] ?? 0, length, nowNs);
+        ? this.#link.requestRead(address, length, nowNs)
+        : this.#link.write(address, length, nowNs);
     this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
   }
 
   #cancelled(slot: number): boolean {
-    const context = this.#owner[slot] ?? -1;
-    return context >= 0 && this.#epoch[slot] !== this.#epochs[context];
+    const context = this.#field(slot, CONTEXT);
+    return context >= 0 && this.#field(slot, EPOCH) !== this.#epochs[context];
   }
 
   #onArrive(slot: number): void {
-    const nowNs = this.#kernel.nowNs;
-    const isRead = this.#kind[slot] === READ;
+    const record = slot << RECORD_SHIFT;
+    const isRead = this.#records[record + KIND] === READ;
     if (this.#cancelled(slot)) {
-      this.#status[slot] = DMA_CANCELLED;
+      this.#records[record + STATUS] = DMA_CANCELLED;
       this.#onFinish(slot);
       return;
     }
-    const delayNs = this.#access(slot, isRead);
+    const address = present(this.#addresses[slot]);
+    const length = present(this.#records[record + LENGTH]);
+    const delayNs = this.#access(slot, isRead, address, length);
     if (isRead) {
-      const address = this.#address[slot] ?? 0;
-      const length = this.#length[slot] ?? 0;
+      const nowNs = this.#kernel.nowNs;
       const doneNs =
-        this.#status[slot] === DMA_OK
+        this.#records[record + STATUS] === DMA_OK
           ? this.#link.completeRead(address, length, nowNs + delayNs)
           : this.#link.completeAbort(nowNs + delayNs);
       this.#kernel.post(doneNs - nowNs, this.#finish, slot);
@@ -250,73 +276,63 @@ export class DmaEngine {
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
-  #access(slot: number, isRead: boolean): number {
-    const requesterId = this.#requester[slot] ?? 0;
-    const buffer = this.#buffer[slot];
-    if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
-    let address = this.#address[slot] ?? 0;
-    let offset = this.#bufferOffset[slot] ?? 0;
-    let left = this.#length[slot] ?? 0;
+  #access(slot: number, isRead: boolean, address: number, length: number): number {
+    const requester = requesterId(this.#field(slot, REQUESTER));
+    const buffer = present(this.#buffers[slot]);
+    const offset = this.#field(slot, BUFFER_OFFSET);
+    let done = 0;
     let delayNs = 0;
-    while (left > 0) {
-      const inPage = PAGE_BYTES - offsetInPage(address);
-      const piece = Math.min(left, inPage);
+    while (done < length) {
+      const at = busAddress(address + done);
+      const piece = Math.min(length - done, PAGE_BYTES - offsetInPage(at));
       const takesNs = isRead
-        ? this.#port.read(requesterId, address, piece, buffer, offset)
-        : this.#port.write(requesterId, address, piece, buffer, offset);
+        ? this.#port.read(requester, at, piece, buffer, offset + done)
+        : this.#port.write(requester, at, piece, buffer, offset + done);
       if (takesNs === ABORT) {
-        this.#status[slot] = DMA_ABORTED;
+        this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
         return delayNs;
       }
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;
-      address += piece;
-      offset += piece;
-      left -= piece;
+      done += piece;
     }
     return delayNs;
   }
 
   #onFinish(slot: number): void {
-    const kind = this.#kind[slot] ?? READ;
-    const client = this.#clients[this.#client[slot] ?? 0];
-    const cookie = this.#cookie[slot] ?? 0;
-    if (this.#cancelled(slot)) this.#status[slot] = DMA_CANCELLED;
-    const status = (this.#status[slot] ?? DMA_OK) as DmaStatus;
-    this.#next[slot] = this.#free;
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
+    const kind = present(records[record + KIND]);
+    const client = present(this.#clients[present(records[record + CHANNEL])]);
+    const cookie = present(records[record + COOKIE]);
+    const status = this.#cancelled(slot) ? DMA_CANCELLED : (present(records[record + STATUS]) as DmaStatus);
+    records[record] = this.#free;
     this.#free = slot;
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) - 1;
-    const waiting = this.#waitingHead[kind] ?? -1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) - 1;
+    const waiting = present(this.#waitingHead[kind]);
     if (waiting >= 0) {
-      const next = this.#next[waiting] ?? -1;
+      const next = this.#field(waiting, NEXT);
       this.#waitingHead[kind] = next;
       if (next < 0) this.#waitingTail[kind] = -1;
       this.#waiting -= 1;
       this.#start(kind, waiting);
     }
-    client?.(cookie, status);
+    client(cookie, status);
   }
 
   #grow(): void {
-    const old = this.#kind.length;
+    const old = this.#slots;
     const size = old === 0 ? 64 : old * 2;
-    const wider = <T extends Uint8Array | Uint16Array | Int32Array | Float64Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.#kind = wider(this.#kind, new Uint8Array(size));
-    this.#client = wider(this.#client, new Uint8Array(size));
-    this.#status = wider(this.#status, new Uint8Array(size));
-    this.#requester = wider(this.#requester, new Uint16Array(size));
-    this.#owner = wider(this.#owner, new Int32Array(size));
-    this.#epoch = wider(this.#epoch, new Int32Array(size));
-    this.#cookie = wider(this.#cookie, new Float64Array(size));
-    this.#address = wider(this.#address, new Float64Array(size));
-    this.#length = wider(this.#length, new Int32Array(size));
-    this.#bufferOffset = wider(this.#bufferOffset, new Int32Array(size));
-    this.#next = wider(this.#next, new Int32Array(size));
+    const records = new Int32Array(size << RECORD_SHIFT);
+    records.set(this.#records);
+    const addresses = new Float64Array(size);
+    addresses.set(this.#addresses);
+    this.#records = records;
+    this.#addresses = addresses;
+    this.#slots = size;
+    while (this.#buffers.length < size) this.#buffers.push(NO_BYTES);
     for (let slot = size - 1; slot >= old; slot -= 1) {
-      this.#next[slot] = this.#free;
+      records[slot << RECORD_SHIFT] = this.#free;
       this.#free = slot;
     }
   }

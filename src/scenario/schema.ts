@@ -1,7 +1,13 @@
 import { z } from 'zod';
+import { disciplineName, protectionName } from './names.js';
+
+/** Seeds are 32 bits without a sign. */
+export const MOST_SEED = 2 ** 32 - 1;
+/** Longest virtual time of a run, ns: an hour. */
+export const MOST_DURATION_NS = 3_600_000_000_000;
 
 /** Whole nanoseconds of virtual time, up to an hour. */
-const durationNs = z.int().min(1).max(3_600_000_000_000);
+const durationNs = z.int().min(1).max(MOST_DURATION_NS);
 const frameBytes = z.int().min(14).max(9018);
 const wireRateBps = z.int().min(1_000).max(400_000_000_000);
 const powerOfTwoSlots = z
@@ -75,6 +81,12 @@ export const trafficSchema = z
           .string()
           .optional()
           .describe('Address in the capture that plays the guest, as 02:00:00:00:00:01'),
+        unfit: z
+          .enum(['refuse', 'drop', 'split'])
+          .default('refuse')
+          .describe(
+            'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
+          ),
         startNs: z.int().min(0).default(0),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
@@ -97,7 +109,7 @@ export const trafficSchema = z
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z.strictObject({
   name: z.string().min(1).max(40).optional().describe('Default: guest0, guest1, ...'),
-  count: z.int().min(1).max(4096).default(1).describe('So many guests like this; their names get a number'),
+  count: z.int().min(1).max(16_384).default(1).describe('So many guests like this; their names get a number'),
   traffic: trafficSchema
     .default({ kind: 'none' })
     .describe('What the guest sends (a replay also brings what it receives)'),
@@ -130,6 +142,10 @@ export const guestSchema = z.strictObject({
   core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
   antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
   promiscuous: z.boolean().default(false),
+  attached: z
+    .boolean()
+    .optional()
+    .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
   coalesceFrames: z.int().min(1).max(65_535).default(8),
   coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
   budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
@@ -220,7 +236,7 @@ export const iommuSchema = z.strictObject({
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1).max(80).optional(),
-  guests: z.array(guestSchema).min(1).max(4096),
+  guests: z.array(guestSchema).min(1).max(16_384),
   nic: nicSchema.optional(),
   host: hostSchema.optional(),
   link: z
@@ -238,14 +254,10 @@ export const scenarioSchema = z.strictObject({
   balloon: balloonSchema
     .optional()
     .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),
-  protection: z.string().optional().describe('Approach of `run`; `compare` runs several'),
-  discipline: z.string().optional().describe('Transmit and receive DMA scheduler'),
+  protection: protectionName.optional().describe('Approach of `run`; `compare` runs several'),
+  discipline: disciplineName.optional().describe('Transmit and receive DMA scheduler'),
   quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .optional(),
+  seed: z.int().min(0).max(MOST_SEED).optional(),
   warmUpNs: z
     .int()
     .min(0)

@@ -15,16 +15,10 @@ import {
   printIommuHardware,
   reproduceIommuHardware,
   SHIPPED_DATA,
-  STORED_SEED,
 } from '../../../src/experiments/iommu-hardware/index.js';
 import { readsInFlight, WRITES_IN_FLIGHT } from '../../../src/experiments/iommu-hardware/machine.js';
 import { ReadLatency } from '../../../src/experiments/iommu-hardware/read-latency.js';
-import {
-  describeParameters,
-  emulateLatency,
-  emulatePoint,
-  summarize,
-} from '../../../src/experiments/iommu-hardware/reproduce.js';
+import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
 
 const HEADER = 'machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s';
 const stored = JSON.parse(
@@ -330,20 +324,6 @@ describe('the stored result', () => {
         expect(error).toBeCloseTo(emulated_tps / measured_tps - 1, 4);
       }
     }
-  });
-
-  it('comes out again: a calibration whole, and of the points a sample', () => {
-    const [expected, data] = [of(stored, 1), of(shipped, 1)];
-    const calibration = calibrate(data, data.latencies, '4k');
-    expect(describeParameters(calibration)).toEqual(expected.parameters);
-    const emulation = new Emulation(STORED_SEED);
-    for (let number = 0; number < data.rows.length; number += 13) {
-      const fresh = emulatePoint(emulation, calibration, '4k', of(data.rows, number));
-      expect(fresh).toEqual(of(expected.points, number));
-    }
-    const wide = data.latencies.filter(({ iommu, cache }) => iommu === 'on-4k' && cache === 'hwarm').at(-1);
-    if (wide === undefined) throw new Error('no latency with the IOMMU on');
-    expect(emulateLatency(emulation, calibration, '4k', wide)).toEqual(expected.latencies.at(-1));
   });
 
   it('is printed with its origin, its errors and every row', () => {
