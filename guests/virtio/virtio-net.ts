@@ -65,10 +65,12 @@ export class VirtioNet {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
+  #weight: number;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
+    this.#weight = plan.port.weight;
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -122,6 +124,15 @@ export class VirtioNet {
     this.configuration.reset();
   }
 
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** Another weight, from the next time on that a driver starts the device. */
+  setWeight(weight: number): void {
+    this.#weight = weight;
+  }
+
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: number): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -147,7 +158,7 @@ export class VirtioNet {
       indirect: (agreed & featureBit('VIRTIO_F_INDIRECT_DESC')) !== 0n,
     };
     try {
-      this.#port = host.openPort(domain, port);
+      this.#port = host.openPort(domain, { ...port, weight: this.#weight });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;
       this.#stop('no-context');
