@@ -79,7 +79,8 @@ export class VirtioNet {
       { accessPlatform: plan.accessPlatform, vectors: VIRTIO_NET_VECTORS },
     );
     this.#receive = new ReceiveFront(this.receiveQueue, plan.memory, this.counters, plan.busAddressOf);
-    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.busAddressOf);
+    const nowNs = () => plan.host.kernel.nowNs;
+    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.busAddressOf, nowNs);
     const mac = this.#image;
     for (let at = 5, rest = plan.port.mac; at >= 0; at -= 1, rest = Math.floor(rest / 256))
       mac[at] = rest % 256;
@@ -122,6 +123,11 @@ export class VirtioNet {
     this.#lastFault = undefined;
     this.#close();
     this.configuration.reset();
+  }
+
+  /** When the frame whose last buffer has this index of the open port was handed over, ns. */
+  postedNs(index: number): number {
+    return this.#transmit.postedNs(index);
   }
 
   get weight(): number {

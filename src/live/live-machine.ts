@@ -38,6 +38,15 @@ export interface LiveMachinePlan {
     at: number,
     length: number,
   ) => void;
+  /** Told of each frame of a real guest that has left: when its driver's notification handed it over, and when its last bit left. */
+  readonly sent?: (
+    guest: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    postedNs: number,
+    endNs: number,
+  ) => void;
   /** Where frames go that are for no guest; `bytes` is borrowed. */
   readonly uplink?: (bytes: Uint8Array, offset: number, length: number) => void;
 }
@@ -80,8 +89,15 @@ export class LiveMachine {
       transmitDiscipline: this.backlog,
       receiveDiscipline: plan.makeDiscipline(),
       wireTap: {
-        transmitted: (bytes, offset, length, context, _index, _startNs, endNs) =>
-          this.#transmitted(bytes, offset, length, context, endNs),
+        transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
+          const guest = this.#byContext[context];
+          if (guest !== undefined) {
+            const number = this.guests.indexOf(guest);
+            this.tallies[number]?.sent(length);
+            plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), endNs);
+          }
+          this.#transmitted(bytes, offset, length, context, endNs);
+        },
       },
       instruments: {
         received: (context, _index, length) => this.#tallyOf(context)?.received(length),
@@ -222,7 +238,6 @@ export class LiveMachine {
   #transmitted(bytes: Uint8Array, offset: number, length: number, context: number, endNs: number): void {
     this.fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
     this.fingerprint.addBytes(bytes, offset, length);
-    this.#tallyOf(context)?.sent(length);
     const destination = readMac(bytes, offset);
     const group = isGroup(destination);
     if (group) {

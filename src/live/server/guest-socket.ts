@@ -69,7 +69,8 @@ export class GuestSocket {
     socket.on('data', (bytes: Buffer) => {
       if (this.#current !== socket) return;
       socket.cork();
-      this.#client.received(bytes);
+      // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
+      this.#client.received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
       socket.uncork();
       this.checkUnsent();
     });

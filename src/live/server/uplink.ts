@@ -77,7 +77,10 @@ export class Uplink {
     }
     this.#current = socket;
     this.#rest = new Uint8Array(0);
-    socket.on('data', (bytes: Buffer) => this.#burst(() => this.#take(socket, bytes)));
+    socket.on('data', (bytes: Buffer) => {
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      this.#burst(() => this.#take(socket, plain));
+    });
     socket.on('close', () => {
       if (this.#current === socket) this.#current = undefined;
     });
