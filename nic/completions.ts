@@ -1,21 +1,14 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { FaultReason } from './counters.js';
 import { readU32, writeU32 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
 /** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
 export const STATUS_BLOCK_BYTES = 8;
-
-/** What completions ask of their NIC. */
-export interface CompletionClient {
-  /** The guest should hear of it. */
-  interrupt(context: Context): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-}
 
 /**
  * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
@@ -27,7 +20,7 @@ export interface CompletionClient {
 export class Completions {
   readonly #kernel: EventKernel;
   readonly #channel: DmaChannel;
-  readonly #client: CompletionClient;
+  readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #timerHandler: HandlerId;
@@ -41,22 +34,16 @@ export class Completions {
   readonly #timers: Float64Array;
   readonly #blocks: Uint8Array;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    contexts: readonly Context[],
-    client: CompletionClient,
-    subjects: NicSubjects,
-    writeBackRow: Float64Array,
-  ) {
-    this.#kernel = kernel;
-    this.#channel = dma.open((context, status) => this.#onWritten(context, status));
+  constructor(core: CardCore, path: DataPath) {
+    const { contexts } = core;
+    this.#kernel = core.kernel;
+    this.#channel = core.dma.open((context, status) => this.#onWritten(context, status));
     this.#channel.length = STATUS_BLOCK_BYTES;
     this.#contexts = contexts;
-    this.#client = client;
-    this.#subjects = subjects;
-    this.#writeBacks = writeBackRow;
-    this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
+    this.#path = path;
+    this.#subjects = core.subjects;
+    this.#writeBacks = core.counters.row('writeBacks');
+    this.#timerHandler = core.kernel.register('nic.completions', (context) => this.#onTimer(context));
     this.#pending = new Int32Array(contexts.length);
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
@@ -78,7 +65,7 @@ export class Completions {
   unmasked(context: Context): void {
     if (this.#untold[context.index] === 0) return;
     this.#untold[context.index] = 0;
-    this.#client.interrupt(context);
+    this.#path.interrupt(context);
   }
 
   /** The context was stopped. */
@@ -153,7 +140,7 @@ export class Completions {
     if (context === undefined) return;
     this.#writing[index] = 0;
     if (status === DMA_ABORTED) {
-      this.#client.fault(context, 'write-back-abort', context.statusAddress);
+      this.#path.fault(context, 'transmit', 'write-back-abort', context.statusAddress);
       return;
     }
     if (this.#subjects.completions.observed) {
@@ -170,6 +157,6 @@ export class Completions {
 
   #announce(context: Context): void {
     this.#untold[context.index] = context.interruptsMasked ? 1 : 0;
-    if (!context.interruptsMasked) this.#client.interrupt(context);
+    if (!context.interruptsMasked) this.#path.interrupt(context);
   }
 }

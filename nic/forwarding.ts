@@ -1,20 +1,12 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { WirePort } from './host-port.js';
 import type { TransmitRoute } from './transmit-path.js';
-
-/** Takes a copy of a frame for one context. */
-export type Delivery = (
-  context: Context,
-  bytes: Uint8Array,
-  offset: number,
-  length: number,
-  switched: boolean,
-) => void;
 
 /**
  * Between the contexts and the wire: where a frame goes that leaves, and whose a frame is that arrives. With
@@ -28,28 +20,21 @@ export class Forwarding {
   readonly #demultiplexer: Demultiplexer;
   readonly #ledger: FrameLedger;
   readonly #wire: WirePort;
-  readonly #deliver: Delivery;
+  readonly #path: DataPath;
   readonly #switchNs: number;
   readonly #framesSwitched: Float64Array;
   readonly #arrive: HandlerId;
   readonly #crossing: { from: Context; bytes: Uint8Array }[] = [];
 
-  constructor(
-    kernel: EventKernel,
-    demultiplexer: Demultiplexer,
-    ledger: FrameLedger,
-    wire: WirePort,
-    deliver: Delivery,
-    switchNs: number,
-    framesSwitched: Float64Array,
-  ) {
+  constructor(core: CardCore, demultiplexer: Demultiplexer, wire: WirePort, path: DataPath) {
+    const { kernel } = core;
     this.#kernel = kernel;
     this.#demultiplexer = demultiplexer;
-    this.#ledger = ledger;
+    this.#ledger = core.ledger;
     this.#wire = wire;
-    this.#deliver = deliver;
-    this.#switchNs = switchNs;
-    this.#framesSwitched = framesSwitched;
+    this.#path = path;
+    this.#switchNs = core.parameters.switchNs;
+    this.#framesSwitched = core.counters.row('framesSwitched');
     this.#arrive = kernel.register('nic.switch', () => this.#onCrossed());
   }
 
@@ -108,7 +93,7 @@ export class Forwarding {
       const context = destinations[index];
       if (context === undefined) continue;
       this.#ledger.takenOn('receive');
-      this.#deliver(context, bytes, offset, length, from !== undefined);
+      this.#path.deliver(context, bytes, offset, length, from !== undefined);
     }
   }
 

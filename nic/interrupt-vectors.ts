@@ -1,9 +1,10 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { type BusAddress, busAddress, type RequesterId } from './addresses.js';
+import { type BusAddress, busAddress, requesterId } from './addresses.js';
+import type { CardCore } from './card-core.js';
 import { writeU32 } from './descriptor.js';
-import { DMA_OK, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_OK, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { HostPort } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 
@@ -44,26 +45,20 @@ export class InterruptVectors {
   #raised = 0;
   #waiting = false;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    port: HostPort,
-    subjects: NicSubjects,
-    requesterId: RequesterId,
-    contexts: number,
-    gapNs: number,
-  ) {
+  constructor(core: CardCore, port: HostPort) {
+    const { kernel, parameters } = core;
+    const { contexts } = parameters;
     this.#kernel = kernel;
     this.#port = port;
-    this.#subjects = subjects;
+    this.#subjects = core.subjects;
     this.#contexts = contexts;
-    this.#gapNs = gapNs;
+    this.#gapNs = parameters.interruptGapNs;
     this.#wake = kernel.register('nic.interrupts', () => {
       this.#waiting = false;
       this.#send();
     });
-    this.#channel = dma.open((_, status) => this.#onWritten(status));
-    this.#channel.owner = { index: -1, requesterId };
+    this.#channel = core.dma.open((_, status) => this.#onWritten(status));
+    this.#channel.owner = { index: -1, requesterId: requesterId(parameters.managementRequesterId) };
     this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
@@ -107,7 +102,12 @@ export class InterruptVectors {
     return true;
   }
 
-  /** A context (or, as the bit after the last, the NIC itself) has something to tell. */
+  /** The card itself has something to tell: a fault waits in the management page. */
+  requestManagement(): void {
+    this.request(this.#contexts);
+  }
+
+  /** A context (or, as the bit after the last, the card itself) has something to tell. */
   request(bit: number): void {
     const at = bit >>> 3;
     this.#bits[at] = present(this.#bits[at]) | (1 << (bit & 7));

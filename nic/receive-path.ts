@@ -1,25 +1,16 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { DropReason, FaultReason } from './counters.js';
+import type { DropReason } from './counters.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
-import { DMA_ABORTED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
 import type { NicSubjects } from './streams.js';
-
-/** What the receive path asks of its NIC. */
-export interface ReceiveClient {
-  /** A frame is in memory, its descriptors say so, nothing before it is missing, and `descriptors` are finished. */
-  completed(context: Context, descriptors: number, urgent: boolean): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-  /** A frame was granted and its descriptors taken: more may be fetched. */
-  took(context: Context): void;
-  /** A granted frame of `bytes` is finished: the scheduler has its credit back. */
-  released(bytes: number): void;
-}
 
 /**
  * From the wire to guest memory: keeps frames in the receive buffer, each context within its share, and
@@ -29,7 +20,8 @@ export interface ReceiveClient {
 export class ReceivePath {
   readonly #channel: DmaChannel;
   readonly #ledger: FrameLedger;
-  readonly #client: ReceiveClient;
+  readonly #path: DataPath;
+  readonly #kernel: EventKernel;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #shareBytes: number;
@@ -40,19 +32,14 @@ export class ReceivePath {
   // Granted and not finished: what the scheduler has not had back yet.
   #inFlightBytes = 0;
 
-  constructor(
-    dma: DmaEngine,
-    contexts: readonly Context[],
-    ledger: FrameLedger,
-    client: ReceiveClient,
-    subjects: NicSubjects,
-    shareBytes: number,
-  ) {
+  constructor(core: CardCore, path: DataPath) {
+    const { contexts, dma } = core;
+    this.#kernel = core.kernel;
     this.#contexts = contexts;
-    this.#ledger = ledger;
-    this.#client = client;
-    this.#subjects = subjects;
-    this.#shareBytes = shareBytes;
+    this.#ledger = core.ledger;
+    this.#path = path;
+    this.#subjects = core.subjects;
+    this.#shareBytes = core.parameters.receiveShareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
     this.#channel = dma.open((cookie, status) =>
       this.#onWritten(Math.floor(cookie / 2), cookie % 2 === 1, status),
@@ -87,14 +74,7 @@ export class ReceivePath {
   }
 
   /** A frame for this context has arrived. False if it was dropped. */
-  arrive(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    nowNs: number,
-    switched: boolean,
-  ): boolean {
+  arrive(context: Context, bytes: Uint8Array, offset: number, length: number, switched: boolean): boolean {
     const index = context.index;
     if (context.receive.untaken <= this.#queues.waiting(index)) {
       this.#ledger.dropped(context.index, 'receive', 'no-receive-buffer', length);
@@ -107,7 +87,7 @@ export class ReceivePath {
     const { slots } = this.#queues;
     const slot = this.#queues.push(index, bytes, offset, length);
     slots.epoch[slot] = present(this.#epochs[index]);
-    slots.arrivedNs[slot] = nowNs;
+    slots.arrivedNs[slot] = this.#kernel.nowNs;
     slots.switched[slot] = switched ? 1 : 0;
     return true;
   }
@@ -157,7 +137,7 @@ export class ReceivePath {
     this.#subjects.descriptor(index, 'receive', first, chain, 'transferring');
     this.#writeBack.send(context, first, chain, slot * 2 + 1);
     ring.taken = (first + chain) >>> 0;
-    this.#client.took(context);
+    this.#path.took(context, 'receive');
   }
 
   /**
@@ -227,7 +207,7 @@ export class ReceivePath {
     if (status === DMA_ABORTED) {
       slots.state[slot] = FAILED;
       const reason = isWriteBack ? 'write-back-abort' : 'payload-abort';
-      this.#client.fault(context, reason, present(slots.firstIndex[slot]));
+      this.#path.fault(context, 'receive', reason, present(slots.firstIndex[slot]));
     }
     if (pending > 0) return;
     // The fault above, or an earlier one, may have stopped the context meanwhile.
@@ -262,7 +242,7 @@ export class ReceivePath {
       );
       const urgent = slots.urgent[slot] !== 0;
       this.#releaseGranted(slot);
-      this.#client.completed(context, chain, urgent);
+      this.#path.completed(context, 'receive', chain, urgent);
     }
   }
 
@@ -285,6 +265,6 @@ export class ReceivePath {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#client.released(length);
+    this.#path.released('receive', length);
   }
 }

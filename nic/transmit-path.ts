@@ -2,8 +2,8 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { FaultReason } from './counters.js';
 import {
   FLAG_END_OF_PACKET,
   FLAG_INTERRUPT,
@@ -12,7 +12,7 @@ import {
   PADDED_FRAME_BYTES,
   WIRE_OVERHEAD_BYTES,
 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { NicSubjects } from './streams.js';
@@ -34,17 +34,11 @@ export interface TransmitExit {
   ): void;
 }
 
-/** What the transmit path asks of its NIC. */
-export interface TransmitClient {
-  /** `descriptors` of them are finished, whether their frame went or was dropped. */
-  completed(context: Context, descriptors: number, urgent: boolean): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-  /** A whole frame of `bytes` (padded) has joined the context's queue. */
-  arrived(context: Context, bytes: number): void;
-  /** A frame was granted and its descriptors taken: more may be fetched. */
-  took(context: Context): void;
-  /** A granted frame of `bytes` has left the FIFO: the scheduler has its credit back. */
-  released(bytes: number): void;
+/** What the transmit path lies between. */
+export interface TransmitNeighbours {
+  readonly line: SerialLine;
+  readonly exit: TransmitExit;
+  readonly path: DataPath;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -67,7 +61,7 @@ export class TransmitPath {
   readonly #line: SerialLine;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
-  readonly #client: TransmitClient;
+  readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #fifo: FrameFifo;
@@ -94,25 +88,17 @@ export class TransmitPath {
   #route: TransmitRoute = 'wire';
   #startNs = 0;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    line: SerialLine,
-    contexts: readonly Context[],
-    exit: TransmitExit,
-    ledger: FrameLedger,
-    client: TransmitClient,
-    subjects: NicSubjects,
-    fifoBytes: number,
-  ) {
+  constructor(core: CardCore, neighbours: TransmitNeighbours) {
+    const { contexts, kernel } = core;
+    const fifoBytes = core.parameters.transmitFifoBytes;
     this.#kernel = kernel;
-    this.#channel = dma.open((slot, status) => this.#onRead(slot, status));
-    this.#line = line;
+    this.#channel = core.dma.open((slot, status) => this.#onRead(slot, status));
+    this.#line = neighbours.line;
     this.#contexts = contexts;
-    this.#exit = exit;
-    this.#ledger = ledger;
-    this.#client = client;
-    this.#subjects = subjects;
+    this.#exit = neighbours.exit;
+    this.#ledger = core.ledger;
+    this.#path = neighbours.path;
+    this.#subjects = core.subjects;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
@@ -157,7 +143,7 @@ export class TransmitPath {
     for (let index = 0; index < count; index += 1) {
       bytes += ring.length(first + index);
       if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
-      this.#client.arrived(context, Math.max(bytes, PADDED_FRAME_BYTES));
+      this.#path.queued(context, Math.max(bytes, PADDED_FRAME_BYTES));
       bytes = 0;
     }
     this.#tailBytes[context.index] = bytes;
@@ -172,11 +158,11 @@ export class TransmitPath {
     this.#headBytes[context.index] = 0;
     if (chain === 0) return false;
     if (bytes < MIN_FRAME_BYTES) {
-      this.#client.fault(context, 'frame-too-short', bytes);
+      this.#path.fault(context, 'transmit', 'frame-too-short', bytes);
       return false;
     }
     if (bytes > MAX_FRAME_BYTES) {
-      this.#client.fault(context, 'frame-too-long', bytes);
+      this.#path.fault(context, 'transmit', 'frame-too-long', bytes);
       return false;
     }
     this.#headBytes[context.index] = Math.max(bytes, PADDED_FRAME_BYTES);
@@ -227,7 +213,7 @@ export class TransmitPath {
     this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
     this.refreshHead(context);
-    this.#client.took(context);
+    this.#path.took(context, 'transmit');
   }
 
   /** The context was stopped: its frames that have not begun to leave never will. */
@@ -253,7 +239,7 @@ export class TransmitPath {
       this.#state[slot] = ABORTED;
       const context = this.#contexts[present(this.#context[slot])];
       if (context !== undefined && this.#isCurrent(slot)) {
-        this.#client.fault(context, 'payload-abort', present(this.#firstIndex[slot]));
+        this.#path.fault(context, 'transmit', 'payload-abort', present(this.#firstIndex[slot]));
       }
     } else if (status === DMA_CANCELLED && this.#state[slot] !== ABORTED) {
       this.#state[slot] = CANCELLED;
@@ -338,7 +324,7 @@ export class TransmitPath {
         chain,
         'completed',
       );
-      this.#client.completed(context, chain, this.#urgent[slot] !== 0);
+      this.#path.completed(context, 'transmit', chain, this.#urgent[slot] !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();
@@ -348,6 +334,6 @@ export class TransmitPath {
     this.#fifo.shift(present(this.#offset[slot]), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#client.released(bytes);
+    this.#path.released('transmit', bytes);
   }
 }

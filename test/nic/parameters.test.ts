@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
+import { ParameterError } from '../../scheduler/errors.js';
 
 describe('a card', () => {
   it('is built with its defaults, and with the most that it may have', () => {
@@ -34,7 +35,7 @@ describe('a card', () => {
     'is not built with %s = %d',
     (field, value, expected) => {
       expect(() => validateNicParameters({ ...DEFAULT_NIC, [field]: value })).toThrow(
-        new RangeError(`nic.${field} is ${value}, expected ${expected}`),
+        new ParameterError(`nic.${field} is ${value}, expected ${expected}`),
       );
     },
   );
