@@ -12,6 +12,9 @@ export interface ReplayEnd {
   readonly reads: number;
 }
 
+/** The log ends in the middle of a run: the server was killed. What comes after cannot be known. */
+class CutOff extends Error {}
+
 /** A guest's RAM in a replay: reads come from the log, in the order in which they were made; writes go nowhere. */
 class ReplayedRam implements LiveRam {
   readonly bytes: number;
@@ -44,6 +47,7 @@ export class Replay {
   #inputs = 0;
   #reads = 0;
   #recorded: string | undefined;
+  #cutOff = false;
 
   constructor(path: string, reader: SessionReader) {
     this.#path = path;
@@ -58,6 +62,21 @@ export class Replay {
 
   /** Plays up to `entries` inputs. True while there are more. @throws SessionLogError when the machine departs from the log. */
   advance(machine: LiveMachine, entries: number): boolean {
+    try {
+      return this.#advance(machine, entries);
+    } catch (error) {
+      if (!(error instanceof CutOff)) throw error;
+      this.#cutOff = true;
+      return false;
+    }
+  }
+
+  /** Whether the log ended in the middle of what the machine was doing: its invariants need not hold then. */
+  get cutOff(): boolean {
+    return this.#cutOff;
+  }
+
+  #advance(machine: LiveMachine, entries: number): boolean {
     this.#machine = machine;
     for (let done = 0; done < entries; done += 1) {
       const entry = this.#reader.next();
@@ -107,8 +126,7 @@ export class Replay {
 
   #serveRead(guest: number, offset: number, length: number, target: Uint8Array, at: number): void {
     const entry = this.#reader.next();
-    // A log that was cut off ends here: nothing that comes after can be known.
-    if (entry === undefined) throw this.#departure(`reads ${length} bytes`, 'no more');
+    if (entry === undefined) throw new CutOff();
     const fits = entry.kind === LOG_ENTRIES.read && entry.first === guest && entry.second === offset;
     if (!fits || entry.data.length !== length) {
       throw this.#departure(
