@@ -7,6 +7,7 @@ import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { serveCommand } from './serve.js';
+import { sweepCommand } from './sweep.js';
 import { tablesCommand } from './tables.js';
 
 export type { CommandEntry } from './entry.js';
@@ -21,5 +22,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   fairnessCommand,
   serveCommand,
   replayCommand,
+  sweepCommand,
   schemaCommand,
 ];
