@@ -1,3 +1,4 @@
+import { present } from '../../../../scheduler/present.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -149,9 +150,9 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
 
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
-      const pages = batch.pages[index] ?? 0;
-      this.#space.address.iovas.free(batch.iova[index] ?? 0, pages);
-      if (this.#options.pinUntilFlush) this.#space.unpin(batch.firstPage[index] ?? 0, pages);
+      const pages = present(batch.pages[index]);
+      this.#space.address.iovas.free(present(batch.iova[index]), pages);
+      if (this.#options.pinUntilFlush) this.#space.unpin(present(batch.firstPage[index]), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);
