@@ -46,3 +46,4 @@ export {
   type TrafficSpec,
 } from './scenario/schema.js';
 export { RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
+export { defineStudy, type StudyInput } from './sweep/study-schema.js';
