@@ -376,7 +376,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     ['link.queueBytes', { link: { queueBytes: 100 } }],
     ['host.cores', { host: { cores: 0 } }],
     ['host.hertz', { host: { hertz: 1 } }],
-    ['costs.hypercal', { host: { costs: { hypercal: 1 } } }],
+    ['costs.hypercal', { host: { costs: { hypercal: 1 } as object } }],
     ['quantumBytes', { quantumBytes: 0 }],
     ['durationNs', { durationNs: 0 }],
     ['guests[0].weight', { guest: { weight: 0 } }],
