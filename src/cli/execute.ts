@@ -57,6 +57,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       );
       while (!run.done) {
         const fraction = run.advance();
+        outputs.check();
         progress.show(`${index + 1}/${approaches.length} ${approach} ${Math.round(fraction * 100)} %`);
         await interruption.breathe();
       }

@@ -25,7 +25,10 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const seed = seedOf(options.seed);
   const out = folderPath('--out', options.out);
   const repeat = again(io, name, dataPath, seed);
-  const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
+  const folder =
+    out === undefined
+      ? undefined
+      : new OutputFolder(out, [...experiments.map(fileOf), PAGE], options.force === true);
   const { outcomes, written } = await untilWritten(folder, async (interruption) => {
     const outcomes = await runAll(experiments, dataPath, seed, io, interruption);
     if (folder === undefined) return { outcomes, written: [] };

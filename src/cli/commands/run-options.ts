@@ -9,6 +9,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ['--warm-up <time>', 'virtual time to run first, unmeasured (default: the scenario, or 0)'],
   ['--duration <time>', 'virtual time to measure, with ns, us, ms or s (default: the scenario, or 200ms)'],
   ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
+  ['--force', 'write over files that cdna-nic did not write'],
   ['--json', 'one JSON document on stdout, nothing else'],
   ['--pcapng <file>', 'write what passed the card, for Wireshark'],
   ['--trace <file>', 'write a timeline, for ui.perfetto.dev'],
