@@ -9,10 +9,13 @@ const END_SIGNALS = Object.keys(EXIT_CODES) as EndSignal[];
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly signal: EndSignal;
+  /** What is left of the work. */
+  readonly left: string;
 
-  constructor(signal: EndSignal) {
+  constructor(signal: EndSignal, left = 'nothing was written') {
     super(`stopped by ${signal}`);
     this.signal = signal;
+    this.left = left;
   }
 
   get exitCode(): number {

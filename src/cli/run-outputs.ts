@@ -51,7 +51,7 @@ export class RunOutputs {
     }
     const traces = [
       ...(trace === undefined ? [] : [this.#pathOf(trace, fileName)]),
-      ...(out === undefined ? [] : [join(out, `${fileName}.trace.json`)]),
+      ...(out === undefined ? [] : [join(out, `${fileName}.pftrace`)]),
     ];
     for (const path of traces) {
       const about = { tool: 'cdna-nic', protection: approach, discipline, seed, scenario: loaded.source };
