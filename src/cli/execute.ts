@@ -77,7 +77,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
     outputs.document(document);
     if (request.command === 'compare' && request.out !== undefined) {
       progress.show('drawing the report');
-      // What draws is large: whoever wants no report does not wait for it.
+      // What draws is large, and not loaded without a report to draw.
       const { comparePage } = await import('../report/compare/compare-page.js');
       outputs.page(await comparePage(request, results, repeat));
     }

@@ -25,8 +25,8 @@ export class Interrupted extends Error {
 
 /**
  * Hears signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
- * signal in, and throws if there was one, so that whoever holds files can take them away. Who waits for work that
- * others do (threads) waits through `cutShort`.
+ * signal in, and throws if there was one, so that files can be taken away. Work that threads do is
+ * awaited through `cutShort`.
  */
 export class Interruption {
   #signal: EndSignal | undefined;
@@ -51,8 +51,8 @@ export class Interruption {
   }
 
   /**
-   * What `work` comes to. When a signal comes first it is not waited for any longer; whoever does the work is then to
-   * be stopped.
+   * What `work` comes to. When a signal comes first it is not waited for any longer, and is then to be
+   * stopped.
    * @throws Interrupted
    */
   async cutShort<T>(work: Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 /**
- * The weighted max-min fair division of a capacity: nobody gets more than they ask for, and what they leave is
+ * The weighted max-min fair division of a capacity: none gets more than it asks for, and what it leaves is
  * shared by weight among the rest (water filling; Bertsekas and Gallager, Data Networks, section 6.5.2).
  *
  * @param demands what each asks for; Infinity for as much as possible.
@@ -12,7 +12,7 @@ export function maxMinFair(
 ): number[] {
   const shares = new Array<number>(demands.length).fill(0);
   const open = demands.map((_, index) => index).filter((index) => (demands[index] ?? 0) > 0);
-  // Whoever asks for least a unit of weight is satisfied first.
+  // The one that asks for least per unit of weight is satisfied first.
   open.sort((i, j) => (demands[i] ?? 0) / (weights[i] ?? 1) - (demands[j] ?? 0) / (weights[j] ?? 1));
   let left = capacity;
   let weightLeft = open.reduce((sum, index) => sum + (weights[index] ?? 1), 0);

@@ -143,7 +143,7 @@ export const guestSchema = z.strictObject({
     .describe('RAM of the guest; only what is touched costs memory'),
   transmitSlots: powerOfTwoSlots.default(256),
   receiveSlots: powerOfTwoSlots.default(256),
-  core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
+  core: z.int().min(0).max(1023).optional().describe('Core it runs on; round-robin when absent'),
   antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
   promiscuous: z.boolean().default(false),
   attached: z
@@ -286,7 +286,7 @@ export const scenarioSchema = z.strictObject({
   iommu: iommuSchema.optional(),
   balloon: balloonSchema
     .optional()
-    .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),
+    .describe('Takes pages back from guests while traffic runs, and gives them to another owner'),
   protection: protectionName.optional().describe('Approach of `run`; `compare` runs several'),
   discipline: disciplineName.optional().describe('Transmit and receive DMA scheduler'),
   quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),

@@ -76,7 +76,7 @@ export function describeSwarm({ seed, plan, attack, beforeNs, afterNs }: SwarmOp
 }
 
 /**
- * Runs a seed: traffic, the attack, traffic, and then a phase in which nobody sends and nothing is attacked any more. Every
+ * Runs a seed: traffic, the attack, traffic, and then a phase in which nothing is sent or attacked any more. Every
  * invariant of every part is looked at on the way, and at the end everything has come to rest.
  *
  * @throws whatever an invariant says, behind the seed and its options

@@ -7,7 +7,7 @@ export const fairnessCommand: CommandEntry = {
   options: [
     [
       '--contexts <number>',
-      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 by turns (default: 16)',
+      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 in turn (default: 16)',
     ],
     ['--disciplines <names>', 'with commas between them; also a/b, limited:a, minimum:a (default: all)'],
     ['--workloads <names>', 'greedy, mixed, bursty, churn, replay (default: all)'],

@@ -69,7 +69,7 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
     /host\.costs\.syscall is not a field .*expected one of: hypercall, /u,
   ],
   ['too few contexts', { guests: [{ count: 9 }], nic: { contexts: 3 } }, /all 3 contexts are taken/u],
-  ['nobody of that name', greedy({ to: 'b' }), /traffic\.to is "b", expected the name of a guest: guest0/u],
+  ['no guest of that name', greedy({ to: 'b' }), /traffic\.to is "b", expected the name of a guest: guest0/u],
   ['one name twice', { guests: [{ name: 'a' }, { name: 'a' }] }, /two are named "a"/u],
   ['no such capture', replay({ capture: 'no.pcap' }), /no\.pcap: .*no such file/u],
   [
