@@ -4,6 +4,7 @@ import { approachOptions } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
+import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { CliIo } from './cli-io.js';
 import { Interruption } from './interruption.js';
@@ -29,7 +30,10 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   const { scenario, directory } = loaded;
   const specs = scenario.guests.map(({ traffic }) => traffic);
   const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
-  const notes = [...captures.values()].flatMap(captureNotes);
+  const notes = [
+    ...[...captures.values()].flatMap(captureNotes),
+    ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
+  ];
   const interruption = new Interruption();
   const progress = new ProgressLine(io);
   const outputs = new RunOutputs(request);
