@@ -24,7 +24,7 @@ export interface GuestResult {
   readonly firstReceivedNs: number | undefined;
   readonly lastReceivedNs: number | undefined;
   readonly latencyNs: LatencySummary | undefined;
-  /** Weighted max-min fair share that it got: 1 is all that was its due. */
+  /** Weighted max-min fair share that it got: 1 is all that was its due; NaN (null in JSON) if it asked for nothing. */
   readonly fairShareGot: number;
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;
