@@ -246,6 +246,10 @@ export const iommuSchema = z
       .max(2 ** 24)
       .optional()
       .describe('persistent: pages that a guest may keep mapped'),
+    linuxKernel: z
+      .enum(['6.1', '6.12'])
+      .optional()
+      .describe('single-use: whose strict mode; 6.1 drops walk caches at each unmap, 6.12 does not'),
   })
   .superRefine(({ vendor, cachingMode }, context) => {
     if (vendor !== 'amdvi' || cachingMode === undefined) return;
