@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url';
 
 export { type Calibration, calibrate } from './calibrate.js';
 export type { MachineParameters } from './machine.js';
-export { printIommuHardware } from './print.js';
 export {
   DATA_ORIGIN,
   type ErrorSummary,

@@ -1,7 +1,6 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { type ComparedFigure, compareFigure, mean, rounded } from '../reference-figure.js';
-import { withSeeds } from '../several-seeds.js';
-import { calibrate } from './calibrate.js';
+import { type ComparedFigure, compareFigure, SHARE_UNIT } from '../published.js';
+import { mean, rounded, withSeeds } from '../seeds.js';
 import {
   AT_24_GUESTS,
   type Direction,
@@ -39,25 +38,34 @@ export interface Cdna2007Result {
   readonly figures: readonly ComparedFigure[];
 }
 
-interface Measured {
+export interface MeasuredPoint {
   readonly point: TestbedPoint;
   readonly runs: readonly TestbedRow[];
 }
 
-/** Calibrates on the rows with one guest, then runs the rest. Same seed, same result. */
-export function reproduceCdna2007(
-  seed: number,
-  progress?: (fraction: number, step: string) => void,
-): Cdna2007Result {
-  const parameters = calibrate(seed, (pass, passes) => progress?.((0.1 * pass) / passes, 'calibrating'));
-  const wanted = DIRECTIONS.flatMap((direction) => [
+/** What is run once the parameters are found. */
+export interface TestbedTask {
+  readonly approach: string;
+  readonly direction: Direction;
+  readonly guests: number;
+  readonly parameters: TestbedParameters;
+  readonly seed: number;
+}
+
+/** Every point; those with many guests, which take long, first. */
+export function testbedTasks(parameters: TestbedParameters, seed: number): TestbedTask[] {
+  return DIRECTIONS.flatMap((direction) => [
     ...SCALED.flatMap((approach) => GUEST_COUNTS.map((guests) => ({ approach, direction, guests }))),
     ...INSTEAD.map((approach) => ({ approach, direction, guests: 1 })),
-  ]);
-  const measured = wanted.map(({ approach, direction, guests }, index) => {
-    progress?.(0.1 + (0.9 * index) / wanted.length, `${approach}, ${direction}, ${guests} guests`);
-    return measurePoint(approach, direction, guests, parameters, seed);
-  });
+  ]).map((point) => ({ ...point, parameters, seed }));
+}
+
+/** Puts together what calibration and the tasks gave, in their order. */
+export function cdna2007Result(
+  seed: number,
+  parameters: TestbedParameters,
+  measured: readonly MeasuredPoint[],
+): Cdna2007Result {
   return {
     experiment: 'cdna-2007',
     seed,
@@ -69,13 +77,7 @@ export function reproduceCdna2007(
 }
 
 /** One point with all of its seeds. */
-export function measurePoint(
-  approach: string,
-  direction: Direction,
-  guests: number,
-  parameters: TestbedParameters,
-  seed: number,
-): Measured {
+export function measurePoint({ approach, direction, guests, parameters, seed }: TestbedTask): MeasuredPoint {
   const runs = withSeeds(seed, SEEDS, (own) => runTestbed(approach, direction, guests, parameters, own));
   const of = (name: keyof TestbedRow) => runs.map((run) => run[name]);
   const average = (name: keyof TestbedRow) => rounded(mean(of(name)));
@@ -105,7 +107,7 @@ export const APPROACH_OF: Readonly<Record<PublishedRow['system'], string>> = {
   'CDNA, protection off': 'none',
 };
 
-function compareAll(measured: readonly Measured[]): ComparedFigure[] {
+function compareAll(measured: readonly MeasuredPoint[]): ComparedFigure[] {
   const runsOf = (approach: string, direction: Direction, guests: number): readonly TestbedRow[] => {
     const found = measured.find(
       ({ point }) => point.approach === approach && point.direction === direction && point.guests === guests,
@@ -145,7 +147,7 @@ function rowFigures(row: PublishedRow, runs: readonly TestbedRow[]): ComparedFig
       runs.map(of),
       fittedIf(fitted),
     );
-  const share = '% of CPU';
+  const share = SHARE_UNIT;
   const { driverDomainInterrupts } = row;
   return [
     // Xen is limited by the CPU, so its fitted cycles a frame are its rate; CDNA is limited by the wire.
@@ -179,12 +181,11 @@ function protectionFigures(direction: Direction, runsOf: RunsOf): ComparedFigure
       {
         name: `protection on less off, ${direction}: ${part}`,
         value: Number((on[part] - off[part]).toFixed(1)),
-        unit: '% of CPU',
+        unit: SHARE_UNIT,
         source: `${PAPER}, table 4`,
         certainty: 'D',
       },
       differences(part),
-      'predicted',
     ),
   );
 }
@@ -208,18 +209,15 @@ function scalingFigures(direction: Direction, runsOf: RunsOf): ComparedFigure[] 
           certainty: 'M',
         },
         rates('cdna', guests),
-        'predicted',
       ),
     ),
     compareFigure(
       { name: `Xen, ${direction}, 24 guests: rate`, value: xenMbps, unit: 'Mb/s', source, certainty: 'M-' },
       xen,
-      'predicted',
     ),
     compareFigure(
       { name: `CDNA over Xen, ${direction}, 24 guests`, value: ratio, unit: 'x', source, certainty: 'M' },
       rates('cdna', 24).map((mbps, index) => mbps / (xen[index] ?? Number.NaN)),
-      'predicted',
     ),
   ];
 }

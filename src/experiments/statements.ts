@@ -14,27 +14,14 @@ export interface CheckedStatement {
   readonly ours: string;
 }
 
-/** Two lines a statement: what was said and by whom; what was looked at and what came of it. */
-export function printStatements(statements: readonly CheckedStatement[]): string {
-  return statements
-    .map(
-      ({ statement, source, certainty, test, holds, ours }) =>
-        `${holds ? 'holds  ' : 'FAILS  '} ${statement} [${certainty}] ${source}\n         ${test}: ${ours}`,
-    )
-    .join('\n');
-}
-
-/** The statements as a table of a report. */
-export function statementsFigure(
-  statements: readonly CheckedStatement[],
-  about: Pick<ReportFigure, 'id' | 'repeat' | 'parameters'>,
-): ReportFigure {
+/** The statements as a table of a report; two lines each in text. */
+export function statementsFigure(statements: readonly CheckedStatement[], id: string): ReportFigure {
   return {
-    ...about,
+    id,
     title: 'What was said in words',
     sentence: `${statementsAnswer(statements)} Each line says what was looked at, and the numbers that decide it.`,
     table: {
-      heads: ['statement', 'source', 'sure', 'looked at', 'here', 'ours'],
+      heads: ['statement', 'source', 'certainty', 'looked at', 'here', 'ours'],
       rows: statements.map(({ statement, source, certainty, test, holds, ours }) => [
         statement,
         source,
@@ -44,11 +31,18 @@ export function statementsFigure(
         ours,
       ]),
     },
+    text: statements
+      .map(
+        ({ statement, source, certainty, test, holds, ours }) =>
+          `${holds ? 'holds  ' : 'FAILS  '} ${statement} [${certainty}] ${source}\n         ${test}: ${ours}`,
+      )
+      .join('\n'),
   };
 }
 
-/** How many of them hold, in a sentence. */
+/** How many of them hold, and which does not, in a sentence. */
 export function statementsAnswer(statements: readonly CheckedStatement[]): string {
-  const holding = statements.filter(({ holds }) => holds).length;
-  return `Of ${statements.length} published statements ${holding} hold here.`;
+  const failing = statements.filter(({ holds }) => !holds).map(({ statement }) => `"${statement}"`);
+  const holding = statements.length - failing.length;
+  return `Of ${statements.length} published statements ${holding} hold here${failing.length === 0 ? '' : `; not ${failing.join(', ')}`}.`;
 }

@@ -1,6 +1,7 @@
 import { APPROACHES } from '../../../host/protection/approaches.js';
-import { mean, rounded } from '../reference-figure.js';
-import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import type { Spread } from '../../report/metrics/spread.js';
+import { gather, type Measures, type PointOf } from '../measures.js';
+import { withSeeds } from '../seeds.js';
 import { type CellPromise, DISCIPLINE_PROMISES, promiseOf, WHOLE } from './expected.js';
 import { HOSTILITIES } from './hostilities.js';
 import { type IsolationSample, STEP_NS, sampleIsolation, TIMES, type VictimSample } from './machine.js';
@@ -18,23 +19,54 @@ export interface IsolationTask {
   readonly seed: number;
 }
 
+/** What is measured of the victims before the turn, or after it. */
+export const MEASURES = {
+  steady_served: {
+    title: 'Frames that left',
+    head: 'sent\n%',
+    unit: 'fraction',
+    sentence: 'Frames of the steady stream that left, of those offered.',
+    of: ({ served }) => served,
+  },
+  answers_per_s: {
+    title: 'Answers',
+    head: 'answers\n/s',
+    unit: '/s',
+    digits: 0,
+    sentence: 'Answers per second that the victim that asks got.',
+    mean: true,
+    of: ({ answersPerS }) => answersPerS,
+  },
+  neighbour_mbps: {
+    title: 'Neighbour',
+    head: 'neighbour\nMb/s',
+    unit: 'Mb/s',
+    digits: 0,
+    sentence: 'What the neighbour sent.',
+    mean: true,
+    of: ({ neighbourMbps }) => neighbourMbps,
+  },
+} as const satisfies Measures<VictimSample>;
+
+/** Times, of the seeds in which there was any; absent when there was none in all of them. */
+const TIMES_TO = {
+  steady: [({ sendP50Us }: VictimSample) => sendP50Us, ({ sendP99Us }: VictimSample) => sendP99Us],
+  asking: [({ askP50Us }: VictimSample) => askP50Us, ({ askP99Us }: VictimSample) => askP99Us],
+} as const;
+
 /** What the victims had before, or after: means of the seeds, with the least and most of what is judged. */
-export interface VictimTime {
-  /** Frames of the steady stream that left, of those offered. */
-  readonly steady_served: Spread;
+export type VictimTime = PointOf<typeof MEASURES> & {
   /** From the driver's store to the wire; absent when nothing left. */
   readonly steady_p50_us?: number;
   readonly steady_p99_us?: Spread;
   /** Seeds in which nothing left; absent when in all something did. The times are then those of the others. */
   readonly steady_silent_seeds?: number;
-  readonly answers_per_s: number;
   /** From request to response; absent when nothing was answered. */
   readonly asking_p50_us?: number;
   readonly asking_p99_us?: Spread;
   /** Seeds in which nothing was answered, likewise. */
   readonly asking_silent_seeds?: number;
-  readonly neighbour_mbps: number;
-}
+};
 
 /** `kept` and `broken` speak of a promise; where there is none, victims `bear` it or `lose`. */
 export type Verdict = 'kept' | 'broken' | 'borne' | 'lost';
@@ -54,7 +86,7 @@ export interface IsolationCell {
   readonly verdict: Verdict;
   /** What was lost, or which promise was broken. */
   readonly because: readonly string[];
-  /** Megabits a second on the wire, a step of time each: steady, asking, neighbour. */
+  /** Megabits a second on the wire, a per step of time: steady, asking, neighbour. */
   readonly over_time_mbps?: readonly (readonly number[])[];
 }
 
@@ -169,51 +201,27 @@ export function judged(
   return { verdict: promise.rate ? 'kept' : 'borne', because };
 }
 
-/** Answers a second after the turn, of those before it. Nobody promises them: who waits for answers asks less often. */
+/** Answers per second after the turn, of those before it. They are not promised: a client that waits for answers asks less often. */
 export function answersLeft({ before, after }: Pick<IsolationCell, 'before' | 'after'>): number {
   return after.answers_per_s / before.answers_per_s;
 }
 
 function timeOf(samples: readonly VictimSample[]): VictimTime {
-  type Pick = (sample: VictimSample) => number | undefined;
-  // Of the runs in which there was anything.
-  const given = (pick: Pick) => samples.map(pick).filter((value) => value !== undefined);
-  const spread = (pick: Pick) => (given(pick).length === 0 ? undefined : spreadOf(given(pick)));
-  const middle = (pick: Pick) => (given(pick).length === 0 ? undefined : rounded(mean(given(pick))));
-  const silent = (pick: Pick) =>
-    given(pick).length < samples.length ? samples.length - given(pick).length : undefined;
-  return {
-    steady_served: spreadOf(samples.map(({ served }) => served)),
-    ...ifAny(
-      'steady_p50_us',
-      middle(({ sendP50Us }) => sendP50Us),
-    ),
-    ...ifAny(
-      'steady_p99_us',
-      spread(({ sendP99Us }) => sendP99Us),
-    ),
-    ...ifAny(
-      'steady_silent_seeds',
-      silent(({ sendP99Us }) => sendP99Us),
-    ),
-    answers_per_s: rounded(mean(samples.map(({ answersAS }) => answersAS))),
-    ...ifAny(
-      'asking_p50_us',
-      middle(({ askP50Us }) => askP50Us),
-    ),
-    ...ifAny(
-      'asking_p99_us',
-      spread(({ askP99Us }) => askP99Us),
-    ),
-    ...ifAny(
-      'asking_silent_seeds',
-      silent(({ askP99Us }) => askP99Us),
-    ),
-    neighbour_mbps: rounded(mean(samples.map(({ neighbourMbps }) => neighbourMbps))),
-  };
+  return { ...gather(MEASURES, samples), ...waitsOf('steady', samples), ...waitsOf('asking', samples) };
 }
 
-/** A value under its name, or nothing. */
-function ifAny<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
-  return (value === undefined ? {} : { [name]: value }) as { [Key in Name]?: Value };
+/** Percentiles of a victim's waits over the seeds in which it had any. */
+function waitsOf(victim: keyof typeof TIMES_TO, samples: readonly VictimSample[]): Partial<VictimTime> {
+  const [p50, p99] = TIMES_TO[victim];
+  const about = { title: '', unit: 'us', sentence: '' };
+  const heard = samples.filter((sample) => p99(sample) !== undefined);
+  const waits = gather(
+    {
+      [`${victim}_p50_us`]: { ...about, mean: true, of: p50 },
+      [`${victim}_p99_us`]: { ...about, of: p99 },
+    } satisfies Measures<VictimSample>,
+    heard,
+  );
+  const silent = samples.length - heard.length;
+  return { ...waits, ...(silent === 0 ? {} : { [`${victim}_silent_seeds`]: silent }) };
 }
