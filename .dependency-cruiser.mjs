@@ -20,6 +20,13 @@ export default {
       to: { circular: true },
     },
     {
+      name: 'only-the-command-line-imports-live',
+      comment: 'src/live is the only place where a clock or a socket can influence a machine',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(live|cli)/' },
+      to: { path: '^src/live/' },
+    },
+    {
       name: 'nothing-shipped-imports-tests',
       severity: 'error',
       from: { path: `^(${floors.join('|')})/` },

@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-export default defineConfig({
+/** Tests that take minutes, or repeat what a command checks by itself: `npm run test:all` runs them too. */
+const LONG_TESTS = 'test/**/*.long.test.ts';
+
+export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       { find: /^cdna-nic$/, replacement: at('./src/index.ts') },
@@ -13,10 +16,20 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // `--mode all` is npm run test:all; a long test by its name needs it as well.
+    exclude: mode === 'all' ? [] : [LONG_TESTS],
     setupFiles: ['./test/support/setup.ts'],
     reporters: ['default', './test/support/plain-count-reporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    // One module graph per worker in place of one per file: tests share no mutable module state.
+    isolate: false,
+    coverage: {
+      provider: 'v8',
+      include: ['scheduler/**/*.ts', 'nic/**/*.ts', 'host/**/*.ts', 'guests/**/*.ts', 'src/**/*.ts'],
+      reporter: ['text-summary', 'json-summary', 'html'],
+      reportsDirectory: 'out/coverage',
+    },
   },
-});
+}));

@@ -3,6 +3,7 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
@@ -65,7 +66,7 @@ export class ReceiveRing {
 
   /** Physical address of the buffer of a slot. */
   buffer(index: number): number {
-    return this.#buffers[index & (this.#queue.slots - 1)] ?? 0;
+    return present(this.#buffers[index & (this.#queue.slots - 1)]);
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -125,7 +126,7 @@ export class ReceiveRing {
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
         const slot = (first + step) & (queue.slots - 1);
-        if (!batch.add(this.#buffers[slot] ?? 0, this.#bufferBytes, 0)) break;
+        if (!batch.add(present(this.#buffers[slot]), this.#bufferBytes, 0)) break;
       }
       this.#parts.processor.charge('refillBuffer', batch.count);
       const accepted = queue.post(batch);

@@ -1,6 +1,7 @@
 import type { Domain } from '../host/hypervisor/domain.js';
 import { PAGE_BYTES } from '../host/memory/physical-memory.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
+import { present } from '../scheduler/present.js';
 
 /** Bytes of one buffer: 2,048 puts two on a page, as most drivers do; 4,096 gives each its own page. */
 export type BufferBytes = 2048 | 4096;
@@ -19,7 +20,7 @@ export function allocateBuffers(domain: Domain, slots: number, bufferBytes: Buff
   const pages = domain.allocate(Math.ceil(slots / perPage));
   return Float64Array.from(
     { length: slots },
-    (_, slot) => (pages[Math.floor(slot / perPage)] ?? 0) * PAGE_BYTES + (slot % perPage) * bufferBytes,
+    (_, slot) => present(pages[Math.floor(slot / perPage)]) * PAGE_BYTES + (slot % perPage) * bufferBytes,
   );
 }
 
@@ -41,7 +42,7 @@ export function replaceLost(
       good = false;
       continue;
     }
-    const page = fresh.get(pageNumber) ?? domain.allocate(1)[0] ?? 0;
+    const page = fresh.get(pageNumber) ?? present(domain.allocate(1)[0]);
     fresh.set(pageNumber, page);
     buffers[slot] = page * PAGE_BYTES + (address % PAGE_BYTES);
   }

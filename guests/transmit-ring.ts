@@ -3,6 +3,7 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
 /** What became of a frame that was to be stored. */
@@ -76,12 +77,12 @@ export class TransmitRing {
 
   /** When the frame in this slot was written, ns. */
   createdNs(index: number): number {
-    return this.#createdNs[index & this.#mask] ?? 0;
+    return present(this.#createdNs[index & this.#mask]);
   }
 
   /** Physical address of the buffer of a slot. */
   buffer(index: number): number {
-    return this.#buffers[index & this.#mask] ?? 0;
+    return present(this.#buffers[index & this.#mask]);
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -102,7 +103,7 @@ export class TransmitRing {
     for (let at = 0; at < length; at += this.#bufferBytes) {
       const slot = this.#written & this.#mask;
       const piece = Math.min(this.#bufferBytes, length - at);
-      if (this.#domain.write(this.#buffers[slot] ?? 0, piece, frame, at) !== 'done') {
+      if (this.#domain.write(present(this.#buffers[slot]), piece, frame, at) !== 'done') {
         this.#written = first;
         return 'buffer-lost';
       }
@@ -187,8 +188,8 @@ export class TransmitRing {
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = index & this.#mask;
-      const flags = this.#flags[slot] ?? 0;
-      if (!batch.add(this.#buffers[slot] ?? 0, this.#lengths[slot] ?? 0, flags)) break;
+      const flags = present(this.#flags[slot]);
+      if (!batch.add(present(this.#buffers[slot]), present(this.#lengths[slot]), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;
@@ -211,7 +212,7 @@ export class TransmitRing {
   #framesBetween(from: number, to: number): number {
     let frames = 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      if (((this.#flags[index & this.#mask] ?? 0) & FLAG_END_OF_PACKET) !== 0) frames += 1;
+      if ((present(this.#flags[index & this.#mask]) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }
     return frames;
   }

@@ -15,7 +15,7 @@ import { PageOwnership } from './memory/page-ownership.js';
 import { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 import type { GuestPort, PortOptions } from './protection/guest-port.js';
 import type { PortTraffic } from './protection/intermediary.js';
-import type { Protection } from './protection/protection.js';
+import type { Protection, ProtectionPlan } from './protection/protection.js';
 
 /** The machine around the card. */
 export interface HostParameters {
@@ -41,9 +41,9 @@ export const DEFAULT_HOST: HostParameters = {
 };
 
 /** Everything that a host is built from. */
-export interface HostAssembly {
+export interface HostAssembly<P extends Protection = Protection> {
   readonly kernel: EventKernel;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan<P>;
   readonly wire: WirePort;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
@@ -55,7 +55,7 @@ export interface HostAssembly {
 }
 
 /** A machine with one NIC and one way to keep the NIC from touching what it must not. */
-export class Host implements HostParts {
+export class Host<P extends Protection = Protection> implements HostParts {
   readonly kernel: EventKernel;
   readonly memory: PhysicalMemory;
   readonly pages: PageOwnership;
@@ -64,31 +64,29 @@ export class Host implements HostParts {
   readonly nic: Nic;
   readonly window: RegisterWindow;
   readonly hypervisor: Hypervisor;
-  readonly protection: Protection;
+  readonly protection: P;
 
   /** @throws RangeError for parameters that no machine can have. */
-  constructor(assembly: HostAssembly) {
+  constructor(assembly: HostAssembly<P>) {
     const parameters: HostParameters = { ...DEFAULT_HOST, ...assembly.host };
-    const { kernel } = assembly;
-    const { intermediary } = assembly.protection;
-    const instruments =
-      intermediary === undefined ? assembly.instruments : intermediary.instruments(assembly.instruments);
+    const { kernel, protection: plan } = assembly;
     this.kernel = kernel;
-    this.protection = assembly.protection;
     this.memory = new PhysicalMemory(parameters.memoryBytes / PAGE_BYTES);
     this.pages = new PageOwnership(this.memory);
     // As on a PC there is no RAM under the addresses that mean interrupts: no IOMMU lets a device write there.
     this.pages.withhold(INTERRUPT_WINDOW_START / PAGE_BYTES, INTERRUPT_WINDOW_END / PAGE_BYTES);
-    // Page 0 is nobody's: a zero address in a descriptor is a mistake, and should look like one.
+    // No guest gets page 0: a zero address in a descriptor is a mistake, and should look like one.
     this.pages.allocate(0, 'hypervisor', 1);
     this.processor = new Processor(kernel, {
       cores: parameters.cores,
       hertz: parameters.hertz,
       costs: costTable(parameters.costs),
     });
-    this.bus = new MemoryBus(kernel, this.memory, assembly.protection.gate, parameters.memory, () =>
-      this.hypervisor.interrupt(),
-    );
+    this.bus = new MemoryBus(kernel, this.memory, parameters.memory, () => this.hypervisor.interrupt());
+    const building = 'interpose' in plan ? plan.interpose(kernel, this.processor) : plan;
+    const intermediary = 'intermediary' in building ? building.intermediary : undefined;
+    const instruments =
+      intermediary === undefined ? assembly.instruments : intermediary.instruments(assembly.instruments);
     this.nic = new Nic(
       kernel,
       { ...DEFAULT_NIC, ...assembly.nic },
@@ -111,7 +109,8 @@ export class Host implements HostParts {
       nic: this.nic,
       policy: parameters.faultPolicy,
     });
-    assembly.protection.install(this);
+    this.protection = building.build(this);
+    this.bus.attachGate(this.protection.gate);
   }
 
   /** Creates a guest on a core; pages are given when it asks for them. */
@@ -123,7 +122,7 @@ export class Host implements HostParts {
     return this.protection.openPort(domain, options);
   }
 
-  /** What a port has sent and received: as the card counts it, or as whoever stands before the card does. */
+  /** What a port has sent and received: as the card counts it, or as the intermediary before the card does. */
   trafficOf(port: GuestPort): PortTraffic {
     const { intermediary } = this.protection;
     if (intermediary !== undefined) return intermediary.traffic(port);
@@ -138,6 +137,7 @@ export class Host implements HostParts {
   }
 
   checkInvariants(): void {
+    this.memory.checkInvariants();
     this.pages.checkInvariants();
     this.processor.checkInvariants();
     this.nic.checkInvariants();

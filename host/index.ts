@@ -1,4 +1,4 @@
-export { type AccessGate, DENIED, OpenGate } from './bus/access-gate.js';
+export { type AccessGate, CLOSED_GATE, DENIED, OpenGate } from './bus/access-gate.js';
 export {
   type AccessWitness,
   DEFAULT_MEMORY_TIMINGS,
@@ -11,6 +11,7 @@ export { type Certainty, COSTS, type CostName, type CostParameter, costTable } f
 export { Processor, type ProcessorOptions, type Work } from './cpu/processor.js';
 export { DEFAULT_HOST, Host, type HostAssembly, type HostParameters } from './host.js';
 export type { HostParts } from './host-parts.js';
+export { AttachedRam } from './hypervisor/attached-ram.js';
 export { type CpuAccess, Domain, type DomainKind, type DomainState } from './hypervisor/domain.js';
 export {
   type ContextSettings,
@@ -19,6 +20,7 @@ export {
   HYPERVISOR,
   Hypervisor,
 } from './hypervisor/hypervisor.js';
+export { ArrayBank, type MemoryBank } from './memory/memory-bank.js';
 export {
   type DomainId,
   NO_OWNER,
@@ -28,7 +30,7 @@ export {
   PageOwnership,
   type PageRefusal,
 } from './memory/page-ownership.js';
-export { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+export { BANK_ALIGNMENT, PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
 export {
   APPROACHES,
   type Approach,
@@ -36,9 +38,18 @@ export {
   type Claims,
   makeProtection,
 } from './protection/approaches.js';
-export { Cdna, type CdnaOptions } from './protection/cdna/cdna.js';
-export { DeviceExclusion, type DeviceExclusionOptions } from './protection/dev/device-exclusion.js';
-export { DriverDomain, type DriverDomainOptions } from './protection/driver-domain/driver-domain.js';
+export { Cdna, type CdnaOptions, CdnaProtection } from './protection/cdna/cdna.js';
+export { CdnaIommu } from './protection/cdna-iommu/cdna-iommu.js';
+export {
+  DeviceExclusion,
+  type DeviceExclusionOptions,
+  ExclusionProtection,
+} from './protection/dev/device-exclusion.js';
+export {
+  DriverDomain,
+  type DriverDomainOptions,
+  DriverDomainProtection,
+} from './protection/driver-domain/driver-domain.js';
 export {
   BufferBatch,
   type GuestPort,
@@ -48,6 +59,36 @@ export {
   type SetupRefusal,
 } from './protection/guest-port.js';
 export type { Intermediary, PortTraffic } from './protection/intermediary.js';
-export { NoDma, type NoDmaOptions } from './protection/nodma/no-dma.js';
-export { PlainDma } from './protection/none/plain-dma.js';
-export type { Protection, ProtectionCounters } from './protection/protection.js';
+export { GuestSpace, READ_WRITE, type SpaceCounters } from './protection/iommu/guest-space.js';
+export { Iommu, type IommuOptions, type OwnStrategy } from './protection/iommu/iommu.js';
+export {
+  IOMMU_VENDORS,
+  type IommuDriver,
+  type IommuFault,
+  type IommuVendor,
+} from './protection/iommu/iommu-driver.js';
+export { type IommuPort, IommuProtection } from './protection/iommu/iommu-protection.js';
+export type { MappingStrategy, StrategyMaker } from './protection/iommu/mapping-strategy.js';
+export { Contiguous } from './protection/iommu/strategies/contiguous.js';
+export { Deferred, type DeferredOptions } from './protection/iommu/strategies/deferred.js';
+export { DirectMap } from './protection/iommu/strategies/direct-map.js';
+export {
+  STRATEGIES,
+  type StrategyEntry,
+  type StrategyOptions,
+  strategyEntry,
+} from './protection/iommu/strategies/index.js';
+export { Persistent, type PersistentOptions } from './protection/iommu/strategies/persistent.js';
+export { ShadowCopy } from './protection/iommu/strategies/shadow-copy.js';
+export { Shared } from './protection/iommu/strategies/shared.js';
+export { SingleUse } from './protection/iommu/strategies/single-use.js';
+export { type MeasuredMemory, NoDma, type NoDmaOptions, NoDmaProtection } from './protection/nodma/no-dma.js';
+export { PlainDma, PlainDmaProtection } from './protection/none/plain-dma.js';
+export type {
+  DirectPlan,
+  InterposedPlan,
+  Interposition,
+  Protection,
+  ProtectionCounters,
+  ProtectionPlan,
+} from './protection/protection.js';

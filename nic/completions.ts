@@ -1,20 +1,14 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { FaultReason } from './counters.js';
 import { readU32, writeU32 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
 /** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
 export const STATUS_BLOCK_BYTES = 8;
-
-/** What completions ask of their NIC. */
-export interface CompletionClient {
-  /** The guest should hear of it. */
-  interrupt(context: Context): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-}
 
 /**
  * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
@@ -25,12 +19,11 @@ export interface CompletionClient {
  */
 export class Completions {
   readonly #kernel: EventKernel;
-  readonly #dma: DmaEngine;
-  readonly #client: CompletionClient;
+  readonly #channel: DmaChannel;
+  readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #timerHandler: HandlerId;
-  readonly #dmaClient: number;
   readonly #writeBacks: Float64Array;
   // Frames completed since the last write-back was started, and whether one of them is in a hurry.
   readonly #pending: Int32Array;
@@ -41,34 +34,29 @@ export class Completions {
   readonly #timers: Float64Array;
   readonly #blocks: Uint8Array;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    contexts: readonly Context[],
-    client: CompletionClient,
-    subjects: NicSubjects,
-    writeBackRow: Float64Array,
-  ) {
-    this.#kernel = kernel;
-    this.#dma = dma;
+  constructor(core: CardCore, path: DataPath) {
+    const { contexts } = core;
+    this.#kernel = core.kernel;
+    this.#channel = core.dma.open((context, status) => this.#onWritten(context, status));
+    this.#channel.length = STATUS_BLOCK_BYTES;
     this.#contexts = contexts;
-    this.#client = client;
-    this.#subjects = subjects;
-    this.#writeBacks = writeBackRow;
-    this.#timerHandler = kernel.register('nic.completions', (context) => this.#onTimer(context));
-    this.#dmaClient = dma.register((context, status) => this.#onWritten(context, status));
+    this.#path = path;
+    this.#subjects = core.subjects;
+    this.#writeBacks = core.counters.row('writeBacks');
+    this.#timerHandler = core.kernel.register('nic.completions', (context) => this.#onTimer(context));
     this.#pending = new Int32Array(contexts.length);
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
     this.#untold = new Uint8Array(contexts.length);
     this.#timers = new Float64Array(contexts.length).fill(-1);
     this.#blocks = new Uint8Array(contexts.length * STATUS_BLOCK_BYTES);
+    this.#channel.buffer = this.#blocks;
   }
 
   /** One more frame of a context is finished; `urgent` ones do not wait for company. */
   note(context: Context, urgent: boolean): void {
     const index = context.index;
-    this.#pending[index] = (this.#pending[index] ?? 0) + 1;
+    this.#pending[index] = present(this.#pending[index]) + 1;
     if (urgent) this.#urgent[index] = 1;
     this.#consider(context);
   }
@@ -77,7 +65,7 @@ export class Completions {
   unmasked(context: Context): void {
     if (this.#untold[context.index] === 0) return;
     this.#untold[context.index] = 0;
-    this.#client.interrupt(context);
+    this.#path.interrupt(context);
   }
 
   /** The context was stopped. */
@@ -92,8 +80,8 @@ export class Completions {
 
   checkInvariants(): void {
     for (let index = 0; index < this.#pending.length; index += 1) {
-      const onItsWay = this.#writing[index] === 1 || (this.#timers[index] ?? -1) >= 0;
-      if ((this.#pending[index] ?? 0) > 0 && !onItsWay)
+      const onItsWay = this.#writing[index] === 1 || present(this.#timers[index]) >= 0;
+      if (present(this.#pending[index]) > 0 && !onItsWay)
         throw new InvariantViolation(`completions of context ${index} wait for nothing`);
     }
   }
@@ -101,24 +89,24 @@ export class Completions {
   #onTimer(index: number): void {
     this.#timers[index] = -1;
     const context = this.#contexts[index];
-    if (context !== undefined && (this.#pending[index] ?? 0) > 0) this.#writeBack(context);
+    if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
   }
 
   /** Writes back what is pending if it should not wait for company; else sees to it that it does not wait too long. */
   #consider(context: Context): void {
     const index = context.index;
-    const pending = this.#pending[index] ?? 0;
+    const pending = present(this.#pending[index]);
     // One write-back a context at a time; what completes meanwhile is considered when it is over.
     if (pending === 0 || this.#writing[index] === 1) return;
     if (this.#urgent[index] === 1 || pending >= context.coalesceFrames || context.coalesceNs === 0) {
       this.#writeBack(context);
-    } else if ((this.#timers[index] ?? -1) < 0) {
+    } else if (present(this.#timers[index]) < 0) {
       this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
     }
   }
 
   #cancelTimer(index: number): void {
-    const handle: EventHandle = this.#timers[index] ?? -1;
+    const handle: EventHandle = present(this.#timers[index]);
     if (handle < 0) return;
     this.#kernel.cancel(handle);
     this.#timers[index] = -1;
@@ -137,17 +125,13 @@ export class Completions {
     const at = index * STATUS_BLOCK_BYTES;
     writeU32(this.#blocks, at, context.transmit.consumer);
     writeU32(this.#blocks, at + 4, context.receive.consumer);
-    this.#writeBacks[index] = (this.#writeBacks[index] ?? 0) + 1;
-    this.#dma.write(
-      this.#dmaClient,
-      index,
-      index,
-      context.requesterId,
-      context.statusAddress,
-      STATUS_BLOCK_BYTES,
-      this.#blocks,
-      at,
-    );
+    this.#writeBacks[index] = present(this.#writeBacks[index]) + 1;
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = index;
+    channel.address = context.statusAddress;
+    channel.bufferOffset = at;
+    channel.write();
   }
 
   #onWritten(index: number, status: DmaStatus): void {
@@ -156,7 +140,7 @@ export class Completions {
     if (context === undefined) return;
     this.#writing[index] = 0;
     if (status === DMA_ABORTED) {
-      this.#client.fault(context, 'write-back-abort', context.statusAddress);
+      this.#path.fault(context, 'transmit', 'write-back-abort', context.statusAddress);
       return;
     }
     if (this.#subjects.completions.observed) {
@@ -173,6 +157,6 @@ export class Completions {
 
   #announce(context: Context): void {
     this.#untold[context.index] = context.interruptsMasked ? 1 : 0;
-    if (!context.interruptsMasked) this.#client.interrupt(context);
+    if (!context.interruptsMasked) this.#path.interrupt(context);
   }
 }

@@ -1,59 +1,59 @@
 import type { Share } from '../scheduler/discipline.js';
-import type { DmaScheduler } from '../scheduler/dma-scheduler.js';
-import type { EventKernel } from '../scheduler/event-kernel.js';
+import type { CardCore, FaultSink } from './card-core.js';
 import type { Context, Direction } from './context.js';
 import type { ContextPages } from './context-pages.js';
 import type { FaultReason } from './counters.js';
 import { type Demultiplexer, isGroup } from './demultiplexer.js';
-import type { DmaEngine } from './dma-engine.js';
+import type { FaultQueue } from './fault-queue.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
 import type { CommandStatus } from './registers.js';
-import type { NicSubjects } from './streams.js';
 
-/** A part of the card that keeps something for a context and has to give it up. */
+/** A component that keeps state per context: the data path. */
 export interface ContextKeeper {
+  /** The context takes part from now on. */
+  join(context: Context, share: Share): void;
+  /** The context was stopped: nothing may be left under way. */
   forget(context: Context): void;
 }
 
-/** The parts that a context's life touches. */
+/** The components that a context's life touches. */
 export interface LifecycleParts {
-  readonly dma: DmaEngine;
   readonly pages: ContextPages;
   readonly demultiplexer: Demultiplexer;
   readonly vectors: InterruptVectors;
-  readonly schedulers: readonly DmaScheduler[];
-  readonly keepers: readonly ContextKeeper[];
-  readonly subjects: NicSubjects;
+  readonly faults: FaultQueue;
   /** What a context is entitled to, as its schedulers are told. */
   shareOf(context: Context): Share;
-  /** Puts a fault where the hypervisor reads it. */
-  reportFault(context: number, reason: FaultReason): void;
 }
 
 /**
- * Opens contexts and stops them, for the hypervisor or for a fault. Stopping leaves nothing under way:
- * whatever of the context has not touched memory yet never will. The others do not notice.
+ * Opens contexts and stops them, for the hypervisor or after a fault. Stopping leaves nothing under way: what
+ * has not touched memory yet never will. Other contexts are not affected.
  */
-export class ContextLifecycle {
-  readonly #kernel: EventKernel;
-  readonly #contexts: number;
+export class ContextLifecycle implements FaultSink {
+  readonly #core: CardCore;
   readonly #parts: LifecycleParts;
+  readonly #keepers: ContextKeeper[] = [];
 
-  constructor(kernel: EventKernel, contexts: number, parts: LifecycleParts) {
-    this.#kernel = kernel;
-    this.#contexts = contexts;
+  constructor(core: CardCore, parts: LifecycleParts) {
+    this.#core = core;
     this.#parts = parts;
+  }
+
+  /** From now on a component is told of contexts that open and stop, after those that were added before it. */
+  add(keeper: ContextKeeper): void {
+    this.#keepers.push(keeper);
   }
 
   /** The context is set up: it takes part from now on. */
   open(context: Context): CommandStatus {
-    const { demultiplexer, pages, schedulers } = this.#parts;
+    const { demultiplexer, pages } = this.#parts;
     if (context.mac === 0 || isGroup(context.mac) || !demultiplexer.add(context))
       return 'mac-missing-or-taken';
     context.state = 'open';
     pages.reset(context.index);
     const share = this.#parts.shareOf(context);
-    for (const scheduler of schedulers) scheduler.join(context.index, share);
+    for (const keeper of this.#keepers) keeper.join(context, share);
     return 'done';
   }
 
@@ -64,25 +64,24 @@ export class ContextLifecycle {
     this.#parts.pages.reset(context.index);
   }
 
-  /** The context has done what it must not: it stops, and the hypervisor is told. Only the first one counts. */
+  /** Stops the context and tells the hypervisor. Only its first fault counts. */
   fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void {
     if (context.state !== 'open') return;
     this.#stop(context, 'faulted');
     context.state = 'faulted';
     context.faultReason = reason;
-    this.#parts.reportFault(context.index, reason);
-    this.#parts.vectors.request(this.#contexts);
-    const { faults } = this.#parts.subjects;
-    if (!faults.observed) return;
-    faults.next({ context: context.index, direction, reason, detail, atNs: this.#kernel.nowNs });
+    this.#parts.faults.report(context.index, reason);
+    this.#parts.vectors.requestManagement();
+    const { kernel, subjects } = this.#core;
+    if (!subjects.faults.observed) return;
+    subjects.faults.next({ context: context.index, direction, reason, detail, atNs: kernel.nowNs });
   }
 
   #stop(context: Context, state: 'faulted' | 'discarded'): void {
-    const { dma, demultiplexer, keepers, subjects, schedulers } = this.#parts;
+    const { dma, subjects } = this.#core;
     dma.stop(context.index);
-    demultiplexer.remove(context);
-    for (const keeper of keepers) keeper.forget(context);
-    for (const scheduler of schedulers) scheduler.leave(context.index);
+    this.#parts.demultiplexer.remove(context);
+    for (const keeper of this.#keepers) keeper.forget(context);
     for (const direction of ['transmit', 'receive'] as const) {
       const { consumer, outstanding } = context[direction];
       subjects.descriptor(context.index, direction, consumer, outstanding, state);

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { CONTEXT_STATES, type Context } from './context.js';
 import { FAULT_REASONS } from './counters.js';
 import { type EventVector, MAILBOXES } from './event-vector.js';
@@ -40,7 +41,7 @@ export class ContextPages {
 
   /** What was last written to a mailbox. */
   mailbox(context: number, mailbox: number): number {
-    return this.#mailboxes[context * MAILBOXES + mailbox] ?? 0;
+    return present(this.#mailboxes[context * MAILBOXES + mailbox]);
   }
 
   /** The mailboxes as after a reset. Events that were pending are gone. */

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { busAddress, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
 import { DescriptorRing } from './descriptor-ring.js';
 
@@ -15,7 +16,7 @@ export type Direction = 'transmit' | 'receive';
  */
 export class Context {
   readonly index: number;
-  readonly requesterId: number;
+  readonly requesterId: RequesterId;
   readonly transmit: DescriptorRing;
   readonly receive: DescriptorRing;
   state: ContextState = 'free';
@@ -25,7 +26,7 @@ export class Context {
   mac = 0;
   weight = 1;
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
-  statusAddress = 0;
+  statusAddress = busAddress(0);
   sequenceChecking = false;
   /** log2 of N, the modulus of the sequence numbers. */
   sequenceModulusLog2 = 16;
@@ -39,7 +40,7 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
-  constructor(index: number, requesterId: number, cacheSlots: number) {
+  constructor(index: number, requesterId: RequesterId, cacheSlots: number) {
     this.index = index;
     this.requesterId = requesterId;
     this.transmit = new DescriptorRing(cacheSlots);
@@ -71,7 +72,7 @@ export class Context {
     this.faultReason = 'none';
     this.mac = 0;
     this.weight = 1;
-    this.statusAddress = 0;
+    this.statusAddress = busAddress(0);
     this.sequenceChecking = false;
     this.sequenceModulusLog2 = 16;
     this.promiscuousAllowed = false;

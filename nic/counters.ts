@@ -1,3 +1,4 @@
+import { present } from '../scheduler/present.js';
 /** Why the NIC gave up a frame. Every drop has one of these, counted a context. */
 export const DROP_REASONS = [
   'no-receive-buffer',
@@ -70,7 +71,7 @@ export class Counters {
   }
 
   get(name: CounterName, context: number): number {
-    return this.#values[name][context] ?? 0;
+    return present(this.#values[name][context]);
   }
 
   total(name: CounterName): number {
@@ -79,14 +80,14 @@ export class Counters {
 
   /** Frames of a context given up for a reason; `context` = number of contexts for those that were for none. */
   drops(reason: DropReason, context: number): number {
-    return this.#drops[reason][context] ?? 0;
+    return present(this.#drops[reason][context]);
   }
 
   /** Drops of a context by reason, only those that happened. */
   dropsOf(context: number): Partial<Record<DropReason, number>> {
     const found: Partial<Record<DropReason, number>> = {};
     for (const reason of DROP_REASONS) {
-      const count = this.#drops[reason][context] ?? 0;
+      const count = present(this.#drops[reason][context]);
       if (count > 0) found[reason] = count;
     }
     return found;

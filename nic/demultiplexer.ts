@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import type { Context } from './context.js';
 
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
@@ -9,12 +10,12 @@ export const GROUPS_PER_CONTEXT = 64;
 
 /** Reads a station address as a 48-bit number, most significant byte first. */
 export function readMac(bytes: Uint8Array, offset: number): number {
-  const high = ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+  const high = (present(bytes[offset]) << 8) | present(bytes[offset + 1]);
   const low =
-    (((bytes[offset + 2] ?? 0) << 24) |
-      ((bytes[offset + 3] ?? 0) << 16) |
-      ((bytes[offset + 4] ?? 0) << 8) |
-      (bytes[offset + 5] ?? 0)) >>>
+    ((present(bytes[offset + 2]) << 24) |
+      (present(bytes[offset + 3]) << 16) |
+      (present(bytes[offset + 4]) << 8) |
+      present(bytes[offset + 5])) >>>
     0;
   return high * 0x100000000 + low;
 }
@@ -40,17 +41,19 @@ export class Demultiplexer {
   add(context: Context): boolean {
     if (this.#byMac.has(context.mac)) return false;
     this.#byMac.set(context.mac, context);
-    this.#open.push(context);
-    this.#open.sort((left, right) => left.index - right.index);
+    const at = this.#placeOf(context);
+    if (at === this.#open.length) this.#open.push(context);
+    else this.#open.splice(at, 0, context);
+    if (context.promiscuous) this.#promiscuous += 1;
     return true;
   }
 
   remove(context: Context): void {
     if (this.#byMac.get(context.mac) !== context) return;
     this.#byMac.delete(context.mac);
-    this.#open.splice(this.#open.indexOf(context), 1);
+    this.#open.splice(this.#placeOf(context), 1);
     for (const group of this.#groupsOf.get(context) ?? []) this.leave(context, group);
-    this.recount();
+    if (context.promiscuous) this.#promiscuous -= 1;
   }
 
   /** A context's promiscuous bit has changed. */
@@ -116,12 +119,26 @@ export class Demultiplexer {
       throw new InvariantViolation('an address leads to a closed context');
     for (const [group, members] of this.#groups) {
       for (const context of members) {
-        if (!this.#open.includes(context) || this.#groupsOf.get(context)?.has(group) !== true)
+        if (this.#byMac.get(context.mac) !== context || this.#groupsOf.get(context)?.has(group) !== true)
           throw new InvariantViolation(`context ${context.index} is in a group that it does not know of`);
       }
     }
     const promiscuous = this.#open.filter((context) => context.promiscuous).length;
     if (promiscuous !== this.#promiscuous)
       throw new InvariantViolation('promiscuous contexts are miscounted');
+    if (this.#open.some((context, at) => at > 0 && (this.#open[at - 1]?.index ?? 0) >= context.index))
+      throw new InvariantViolation('open contexts are out of order');
+  }
+
+  /** Where a context stands among the open ones, or would stand: they are kept in the order of their numbers. */
+  #placeOf(context: Context): number {
+    let first = 0;
+    let end = this.#open.length;
+    while (first < end) {
+      const middle = (first + end) >>> 1;
+      if ((this.#open[middle]?.index ?? 0) < context.index) first = middle + 1;
+      else end = middle;
+    }
+    return first;
   }
 }

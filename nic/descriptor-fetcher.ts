@@ -1,6 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context, Direction } from './context.js';
-import type { FaultReason } from './counters.js';
 import {
   DESCRIPTOR_BYTES,
   descriptorAddress,
@@ -10,18 +11,8 @@ import {
   readU32,
 } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
-
-/** What the fetcher tells its NIC. */
-export interface FetcherClient {
-  /** `count` descriptors of a ring have arrived, from index `first` on. */
-  fetched(context: Context, direction: Direction, first: number, count: number): void;
-  /** Whether what is on the card is not enough to go on with: a frame is short of descriptors. */
-  starved(context: Context, direction: Direction): boolean;
-  /** A ring cannot be gone on with. */
-  fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
-}
 
 /**
  * Brings descriptors from the rings in host memory to the card, a batch at a time, ahead of the frames that
@@ -29,36 +20,30 @@ export interface FetcherClient {
  * order, which is what the sequence check builds on.
  */
 export class DescriptorFetcher {
-  readonly #dma: DmaEngine;
-  readonly #client: FetcherClient;
+  readonly #channel: DmaChannel;
+  readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #batch: number;
-  readonly #dmaClient: number;
   // A place for each ring: one batch of it is under way at most.
   readonly #bytes: Uint8Array;
   readonly #counts: Int32Array;
   readonly #underWay: Uint8Array;
   readonly #fetchedRow: Float64Array;
 
-  constructor(
-    dma: DmaEngine,
-    contexts: readonly Context[],
-    client: FetcherClient,
-    subjects: NicSubjects,
-    fetchedRow: Float64Array,
-    batch: number,
-  ) {
-    this.#dma = dma;
+  constructor(core: CardCore, path: DataPath) {
+    const { contexts, parameters } = core;
+    const batch = parameters.descriptorBatch;
+    this.#channel = core.dma.open((place, status) => this.#onDone(place, status));
     this.#contexts = contexts;
-    this.#client = client;
-    this.#subjects = subjects;
+    this.#path = path;
+    this.#subjects = core.subjects;
     this.#batch = batch;
-    this.#fetchedRow = fetchedRow;
+    this.#fetchedRow = core.counters.row('descriptorsFetched');
     this.#bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
     this.#counts = new Int32Array(contexts.length * 2);
     this.#underWay = new Uint8Array(contexts.length * 2);
-    this.#dmaClient = dma.register((place, status) => this.#onDone(place, status));
+    this.#channel.buffer = this.#bytes;
   }
 
   /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
@@ -70,23 +55,19 @@ export class DescriptorFetcher {
     if (count === 0) return;
     // Enough on the card to go on with: wait for a full batch, unless the ring's end cuts it short.
     const untilEnd = ring.slots - (ring.requested & (ring.slots - 1));
-    const enough = ring.available >= this.#batch && !this.#client.starved(context, direction);
+    const enough = ring.available >= this.#batch && !this.#path.starved(context, direction);
     if (count < this.#batch && count < untilEnd && enough) return;
 
     this.#counts[place] = count;
     this.#underWay[place] = 1;
-    const address = ring.addressOf(ring.requested);
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = place;
+    channel.address = ring.addressOf(ring.requested);
+    channel.length = count * DESCRIPTOR_BYTES;
+    channel.bufferOffset = this.#offsetOf(place);
     ring.requested = (ring.requested + count) >>> 0;
-    this.#dma.read(
-      this.#dmaClient,
-      place,
-      context.index,
-      context.requesterId,
-      address,
-      count * DESCRIPTOR_BYTES,
-      this.#bytes,
-      this.#offsetOf(place),
-    );
+    channel.read();
   }
 
   /** The context was stopped: what is under way for it will be cancelled. */
@@ -120,18 +101,18 @@ export class DescriptorFetcher {
     const ring = direction === 'transmit' ? context.transmit : context.receive;
     this.#underWay[place] = 0;
     if (status === DMA_ABORTED) {
-      this.#client.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
+      this.#path.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
       return;
     }
-    const count = this.#counts[place] ?? 0;
+    const count = present(this.#counts[place]);
     const offset = this.#offsetOf(place);
     const firstIndex = ring.fetched;
     for (let index = 0; index < count; index += 1) {
       if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
     }
-    this.#fetchedRow[context.index] = (this.#fetchedRow[context.index] ?? 0) + count;
+    this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
     this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
-    this.#client.fetched(context, direction, firstIndex, count);
+    this.#path.fetched(context, direction, firstIndex, count);
     this.consider(context, direction);
   }
 
@@ -141,14 +122,14 @@ export class DescriptorFetcher {
     if (context.sequenceChecking) {
       // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
       if (sequence !== ring.expectedSequence) {
-        this.#client.fault(context, direction, 'sequence-break', ring.fetched);
+        this.#path.fault(context, direction, 'sequence-break', ring.fetched);
         return false;
       }
       ring.expectedSequence = ((ring.expectedSequence + 1) & context.sequenceMask) >>> 0;
     }
     const length = readU16(bytes, at + 8);
     if (length === 0 || length > MAX_BUFFER_BYTES) {
-      this.#client.fault(context, direction, 'descriptor-length', length);
+      this.#path.fault(context, direction, 'descriptor-length', length);
       return false;
     }
     const flags = readU16(bytes, at + 10);
@@ -157,7 +138,7 @@ export class DescriptorFetcher {
     const mayGoOn = direction === 'receive' || (flags & FLAG_END_OF_PACKET) !== 0;
     if (mayGoOn || ring.available < longest || ring.headChain() > 0) return true;
     // The card is full of one frame that does not end: it never could.
-    this.#client.fault(context, direction, 'chain-too-long', longest);
+    this.#path.fault(context, direction, 'chain-too-long', longest);
     return false;
   }
 }

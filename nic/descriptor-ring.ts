@@ -1,4 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress } from './addresses.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET } from './descriptor.js';
 
 const NO_ADDRESS = new Float64Array(0);
@@ -15,7 +17,7 @@ const NO_HALVES = new Uint16Array(0);
 export class DescriptorRing {
   readonly cacheSlots: number;
   /** Bus address of slot 0, or 0 while no ring is attached. */
-  base = 0;
+  base = busAddress(0);
   /** Slots, a power of two; 0 while no ring is attached. */
   slots = 0;
   /** One past the last descriptor that the driver has posted. */
@@ -47,7 +49,7 @@ export class DescriptorRing {
   }
 
   /** A new ring, empty. The cache is allocated with the first one. */
-  attach(base: number, slots: number): void {
+  attach(base: BusAddress, slots: number): void {
     this.base = base;
     this.slots = slots;
     this.#restart();
@@ -60,7 +62,7 @@ export class DescriptorRing {
   }
 
   detach(): void {
-    this.base = 0;
+    this.base = busAddress(0);
     this.slots = 0;
     this.#restart();
   }
@@ -89,12 +91,12 @@ export class DescriptorRing {
   }
 
   /** Bus address of the slot that an index falls on. */
-  addressOf(index: number): number {
-    return this.base + (index & (this.slots - 1)) * DESCRIPTOR_BYTES;
+  addressOf(index: number): BusAddress {
+    return busAddress(this.base + (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
   }
 
   /** Keeps a descriptor that has arrived, as the one at `fetched`. */
-  accept(address: number, length: number, flags: number, sequence: number): void {
+  accept(address: BusAddress, length: number, flags: number, sequence: number): void {
     const at = this.fetched & (this.cacheSlots - 1);
     this.#addresses[at] = address;
     this.#lengths[at] = length;
@@ -103,20 +105,20 @@ export class DescriptorRing {
     this.fetched = (this.fetched + 1) >>> 0;
   }
 
-  address(index: number): number {
-    return this.#addresses[index & (this.cacheSlots - 1)] ?? 0;
+  address(index: number): BusAddress {
+    return busAddress(present(this.#addresses[index & (this.cacheSlots - 1)]));
   }
 
   length(index: number): number {
-    return this.#lengths[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#lengths[index & (this.cacheSlots - 1)]);
   }
 
   flags(index: number): number {
-    return this.#flags[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#flags[index & (this.cacheSlots - 1)]);
   }
 
   sequence(index: number): number {
-    return this.#sequences[index & (this.cacheSlots - 1)] ?? 0;
+    return present(this.#sequences[index & (this.cacheSlots - 1)]);
   }
 
   /** Descriptors of the frame that begins at `taken`, up to and with its end of packet; 0 while it is not all there. */
@@ -131,7 +133,7 @@ export class DescriptorRing {
   checkInvariants(): void {
     const order = [this.consumer, this.taken, this.fetched, this.requested, this.producer];
     for (let index = 1; index < order.length; index += 1) {
-      const step = ((order[index] ?? 0) - (order[index - 1] ?? 0)) >>> 0;
+      const step = (present(order[index]) - present(order[index - 1])) >>> 0;
       if (step > Math.max(this.slots, this.cacheSlots))
         throw new InvariantViolation(`ring indices out of order: ${order.join(' ')}`);
     }

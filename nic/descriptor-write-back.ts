@@ -1,20 +1,18 @@
 import type { Context } from './context.js';
 import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
-import type { DmaEngine } from './dma-engine.js';
+import type { DmaChannel } from './dma-engine.js';
 
 /**
  * Receive descriptors on their way back to the ring, with the bytes used and FLAG_DONE set. A copy a cached
  * descriptor is kept until its write is over; a chain goes in as few writes as its pieces allow.
  */
 export class DescriptorWriteBack {
-  readonly #dma: DmaEngine;
-  readonly #client: number;
+  readonly #channel: DmaChannel;
   readonly #copies: (Uint8Array | undefined)[];
 
-  /** @param client who is told when a write is over. */
-  constructor(dma: DmaEngine, client: number, contexts: number) {
-    this.#dma = dma;
-    this.#client = client;
+  /** @param channel where the writes go, and whose client is told of their ends. */
+  constructor(channel: DmaChannel, contexts: number) {
+    this.#channel = channel;
     this.#copies = new Array<Uint8Array | undefined>(contexts).fill(undefined);
   }
 
@@ -46,16 +44,14 @@ export class DescriptorWriteBack {
     for (let step = 1; step <= chain; step += 1) {
       if (step < chain && !this.#parts(context, first + step)) continue;
       const from = (first + start) >>> 0;
-      this.#dma.write(
-        this.#client,
-        cookie,
-        context.index,
-        context.requesterId,
-        ring.addressOf(from),
-        (step - start) * DESCRIPTOR_BYTES,
-        copies,
-        (from & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES,
-      );
+      const channel = this.#channel;
+      channel.owner = context;
+      channel.cookie = cookie;
+      channel.address = ring.addressOf(from);
+      channel.length = (step - start) * DESCRIPTOR_BYTES;
+      channel.buffer = copies;
+      channel.bufferOffset = (from & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES;
+      channel.write();
       start = step;
     }
   }

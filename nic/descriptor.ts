@@ -1,3 +1,5 @@
+import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress } from './addresses.js';
 /** A descriptor: 16 bytes, little-endian. */
 export const DESCRIPTOR_BYTES = 16;
 
@@ -117,10 +119,10 @@ export function flagsOf(lengthAndFlags: number): number {
 /** Reads a little-endian 32-bit word. */
 export function readU32(bytes: Uint8Array, offset: number): number {
   return (
-    ((bytes[offset] ?? 0) |
-      ((bytes[offset + 1] ?? 0) << 8) |
-      ((bytes[offset + 2] ?? 0) << 16) |
-      ((bytes[offset + 3] ?? 0) << 24)) >>>
+    (present(bytes[offset]) |
+      (present(bytes[offset + 1]) << 8) |
+      (present(bytes[offset + 2]) << 16) |
+      (present(bytes[offset + 3]) << 24)) >>>
     0
   );
 }
@@ -135,10 +137,10 @@ export function writeU32(bytes: Uint8Array, offset: number, value: number): void
 
 /** Reads a little-endian 16-bit word. */
 export function readU16(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset] ?? 0) | ((bytes[offset + 1] ?? 0) << 8);
+  return present(bytes[offset]) | (present(bytes[offset + 1]) << 8);
 }
 
 /** Reads the address field. A value at or above 2^53 comes back inexact, and is beyond every bus we model. */
-export function descriptorAddress(bytes: Uint8Array, offset: number): number {
-  return readU32(bytes, offset + 4) * 0x100000000 + readU32(bytes, offset);
+export function descriptorAddress(bytes: Uint8Array, offset: number): BusAddress {
+  return busAddress(readU32(bytes, offset + 4) * 0x100000000 + readU32(bytes, offset));
 }

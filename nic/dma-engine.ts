@@ -1,8 +1,15 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import { offsetInPage, PAGE_BYTES } from './addresses.js';
+import { present } from '../scheduler/present.js';
+import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
 import type { PcieLink } from './pcie-link.js';
+
+const READ = 0;
+const WRITE = 1;
+const NO_BYTES = new Uint8Array(0);
+/** The owner of a channel until its client names another one. */
+const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -15,13 +22,51 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Told when a transfer is over: the cookie that came with it, and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+export interface DmaOwner {
+  readonly index: number;
+  readonly requesterId: RequesterId;
+}
+
+/**
+ * One client's way to the engine, and the request that it is about to make. The client sets the fields that differ
+ * from its last request and calls `read` or `write`, which copies them: nothing is built per transfer.
+ */
+export class DmaChannel {
+  owner: DmaOwner;
+  /** Handed back to the client when the transfer is over. */
+  cookie = 0;
+  address = busAddress(0);
+  /** Bytes. */
+  length = 0;
+  /** Where the bytes come from or go to on the card, and the offset in it. */
+  buffer: Uint8Array = NO_BYTES;
+  bufferOffset = 0;
+  readonly number: number;
+  readonly #submit: (kind: number, channel: DmaChannel) => void;
+
+  /** Made by `DmaEngine.open`. */
+  constructor(number: number, owner: DmaOwner, submit: (kind: number, channel: DmaChannel) => void) {
+    this.number = number;
+    this.owner = owner;
+    this.#submit = submit;
+  }
+
+  /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
+  read(): void {
+    this.#submit(READ, this);
+  }
+
+  /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
+  write(): void {
+    this.#submit(WRITE, this);
+  }
+}
+
 export interface DmaEngineOptions {
   /** Transfers in flight at once, reads and writes each (tags, credits). */
   readonly maxInFlight: number;
 }
-
-const READ = 0;
-const WRITE = 1;
 
 /**
  * Moves bytes between the NIC and host memory over the PCIe link.
@@ -91,15 +136,15 @@ export class DmaEngine {
     this.#grow();
   }
 
-  /** Makes a receiver of completions known; the number goes with each transfer. */
-  register(client: DmaClient): number {
+  /** Opens a channel for a client, which is told of the end of each of its transfers. */
+  open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
-    return this.#clients.length - 1;
+    return new DmaChannel(this.#clients.length - 1, CARD, (kind, channel) => this.#submit(kind, channel));
   }
 
   /** Transfers that are in flight or waiting. */
   get outstanding(): number {
-    return (this.#inFlight[READ] ?? 0) + (this.#inFlight[WRITE] ?? 0) + this.#waiting;
+    return present(this.#inFlight[READ]) + present(this.#inFlight[WRITE]) + this.#waiting;
   }
 
   /** Transfers that had to wait for a free tag, since the start. */
@@ -117,111 +162,75 @@ export class DmaEngine {
     return this.#peakWaiting;
   }
 
-  /** Reads host memory into `target`. The bytes are there when the client is told DMA_OK. */
-  read(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): void {
-    this.#submit(READ, client, cookie, context, requesterId, address, length, target, targetOffset);
-  }
-
-  /** Writes to host memory. `source` must stay as it is until the client is told. */
-  write(
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): void {
-    this.#submit(WRITE, client, cookie, context, requesterId, address, length, source, sourceOffset);
-  }
-
   /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
   stop(context: number): void {
-    this.#epochs[context] = (this.#epochs[context] ?? 0) + 1;
+    this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 
   checkInvariants(): void {
     for (const kind of [READ, WRITE]) {
-      const inFlight = this.#inFlight[kind] ?? 0;
+      const inFlight = present(this.#inFlight[kind]);
       if (inFlight < 0 || inFlight > this.#maxInFlight)
         throw new InvariantViolation(`${inFlight} transfers in flight`);
-      if ((this.#waitingHead[kind] ?? -1) >= 0 && inFlight < this.#maxInFlight) {
+      if (present(this.#waitingHead[kind]) >= 0 && inFlight < this.#maxInFlight) {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
     let free = 0;
-    for (let slot = this.#free; slot >= 0; slot = this.#next[slot] ?? -1) free += 1;
+    for (let slot = this.#free; slot >= 0; slot = present(this.#next[slot])) free += 1;
     if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
   }
 
-  #submit(
-    kind: number,
-    client: number,
-    cookie: number,
-    context: number,
-    requesterId: number,
-    address: number,
-    length: number,
-    buffer: Uint8Array,
-    bufferOffset: number,
-  ): void {
+  #submit(kind: number, channel: DmaChannel): void {
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
-    this.#free = this.#next[slot] ?? -1;
+    const { owner } = channel;
+    const { index } = owner;
+    this.#free = present(this.#next[slot]);
     this.#kind[slot] = kind;
-    this.#client[slot] = client;
+    this.#client[slot] = channel.number;
     this.#status[slot] = DMA_OK;
-    this.#requester[slot] = requesterId;
-    this.#owner[slot] = context;
-    this.#epoch[slot] = context >= 0 ? (this.#epochs[context] ?? 0) : 0;
-    this.#cookie[slot] = cookie;
-    this.#address[slot] = address;
-    this.#length[slot] = length;
-    this.#bufferOffset[slot] = bufferOffset;
-    this.#buffer[slot] = buffer;
+    this.#requester[slot] = owner.requesterId;
+    this.#owner[slot] = index;
+    this.#epoch[slot] = index >= 0 ? present(this.#epochs[index]) : 0;
+    this.#cookie[slot] = channel.cookie;
+    this.#address[slot] = channel.address;
+    this.#length[slot] = channel.length;
+    this.#bufferOffset[slot] = channel.bufferOffset;
+    this.#buffer[slot] = channel.buffer;
     this.#next[slot] = -1;
     this.#transfers += 1;
-    if ((this.#inFlight[kind] ?? 0) < this.#maxInFlight) {
+    if (present(this.#inFlight[kind]) < this.#maxInFlight) {
       this.#start(kind, slot);
       return;
     }
     this.#backpressured += 1;
     this.#waiting += 1;
     if (this.#waiting > this.#peakWaiting) this.#peakWaiting = this.#waiting;
-    const tail = this.#waitingTail[kind] ?? -1;
+    const tail = present(this.#waitingTail[kind]);
     if (tail < 0) this.#waitingHead[kind] = slot;
     else this.#next[tail] = slot;
     this.#waitingTail[kind] = slot;
   }
 
   #start(kind: number, slot: number): void {
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) + 1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) + 1;
     if (this.#cancelled(slot)) {
       // Stopped while it waited: it takes no time of the link from the others.
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const length = this.#length[slot] ?? 0;
+    const length = present(this.#length[slot]);
     const nowNs = this.#kernel.nowNs;
     const arrivesNs =
       kind === READ
-        ? this.#link.requestRead(this.#address[slot] ?? 0, length, nowNs)
-        : this.#link.write(this.#address[slot] ?? 0, length, nowNs);
+        ? this.#link.requestRead(present(this.#address[slot]), length, nowNs)
+        : this.#link.write(present(this.#address[slot]), length, nowNs);
     this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
   }
 
   #cancelled(slot: number): boolean {
-    const context = this.#owner[slot] ?? -1;
+    const context = present(this.#owner[slot]);
     return context >= 0 && this.#epoch[slot] !== this.#epochs[context];
   }
 
@@ -235,8 +244,8 @@ export class DmaEngine {
     }
     const delayNs = this.#access(slot, isRead);
     if (isRead) {
-      const address = this.#address[slot] ?? 0;
-      const length = this.#length[slot] ?? 0;
+      const address = present(this.#address[slot]);
+      const length = present(this.#length[slot]);
       const doneNs =
         this.#status[slot] === DMA_OK
           ? this.#link.completeRead(address, length, nowNs + delayNs)
@@ -251,19 +260,19 @@ export class DmaEngine {
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
   #access(slot: number, isRead: boolean): number {
-    const requesterId = this.#requester[slot] ?? 0;
+    const requester = requesterId(present(this.#requester[slot]));
     const buffer = this.#buffer[slot];
     if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
-    let address = this.#address[slot] ?? 0;
-    let offset = this.#bufferOffset[slot] ?? 0;
-    let left = this.#length[slot] ?? 0;
+    let address: number = present(this.#address[slot]);
+    let offset = present(this.#bufferOffset[slot]);
+    let left = present(this.#length[slot]);
     let delayNs = 0;
     while (left > 0) {
       const inPage = PAGE_BYTES - offsetInPage(address);
       const piece = Math.min(left, inPage);
       const takesNs = isRead
-        ? this.#port.read(requesterId, address, piece, buffer, offset)
-        : this.#port.write(requesterId, address, piece, buffer, offset);
+        ? this.#port.read(requester, busAddress(address), piece, buffer, offset)
+        : this.#port.write(requester, busAddress(address), piece, buffer, offset);
       if (takesNs === ABORT) {
         this.#status[slot] = DMA_ABORTED;
         return delayNs;
@@ -278,17 +287,17 @@ export class DmaEngine {
   }
 
   #onFinish(slot: number): void {
-    const kind = this.#kind[slot] ?? READ;
-    const client = this.#clients[this.#client[slot] ?? 0];
-    const cookie = this.#cookie[slot] ?? 0;
+    const kind = present(this.#kind[slot]);
+    const client = this.#clients[present(this.#client[slot])];
+    const cookie = present(this.#cookie[slot]);
     if (this.#cancelled(slot)) this.#status[slot] = DMA_CANCELLED;
-    const status = (this.#status[slot] ?? DMA_OK) as DmaStatus;
+    const status = present(this.#status[slot]) as DmaStatus;
     this.#next[slot] = this.#free;
     this.#free = slot;
-    this.#inFlight[kind] = (this.#inFlight[kind] ?? 0) - 1;
-    const waiting = this.#waitingHead[kind] ?? -1;
+    this.#inFlight[kind] = present(this.#inFlight[kind]) - 1;
+    const waiting = present(this.#waitingHead[kind]);
     if (waiting >= 0) {
-      const next = this.#next[waiting] ?? -1;
+      const next = present(this.#next[waiting]);
       this.#waitingHead[kind] = next;
       if (next < 0) this.#waitingTail[kind] = -1;
       this.#waiting -= 1;

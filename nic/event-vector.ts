@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 /** Mailboxes of one context: the lowest words of its page (RiceNIC; Willmann et al., HPCA 2007). */
 export const MAILBOXES = 24;
 
@@ -22,27 +23,27 @@ export class EventVector {
 
   /** Notes an event. Returns true when it is the first one of all. */
   set(context: number, mailbox: number): boolean {
-    const before = this.#mailboxes[context] ?? 0;
+    const before = present(this.#mailboxes[context]);
     this.#mailboxes[context] = before | (1 << mailbox);
     if (before !== 0) return false;
     const word = context >>> 5;
-    this.#contexts[word] = (this.#contexts[word] ?? 0) | (1 << (context & 31));
+    this.#contexts[word] = present(this.#contexts[word]) | (1 << (context & 31));
     this.#pendingContexts += 1;
     return this.#pendingContexts === 1;
   }
 
   /** The mailboxes of a context that have events. */
   peek(context: number): number {
-    return this.#mailboxes[context] ?? 0;
+    return present(this.#mailboxes[context]);
   }
 
   /** The event-clear operation: takes all events of one context at once and returns their mailboxes as bits. */
   take(context: number): number {
-    const bits = this.#mailboxes[context] ?? 0;
+    const bits = present(this.#mailboxes[context]);
     if (bits === 0) return 0;
     this.#mailboxes[context] = 0;
     const word = context >>> 5;
-    this.#contexts[word] = (this.#contexts[word] ?? 0) & ~(1 << (context & 31));
+    this.#contexts[word] = present(this.#contexts[word]) & ~(1 << (context & 31));
     this.#pendingContexts -= 1;
     return bits;
   }
@@ -52,11 +53,11 @@ export class EventVector {
     if (this.#pendingContexts === 0) return -1;
     let word = from >>> 5;
     if (word >= this.#contexts.length) return -1;
-    let bits = (this.#contexts[word] ?? 0) & (-1 << (from & 31));
+    let bits = present(this.#contexts[word]) & (-1 << (from & 31));
     while (bits === 0) {
       word += 1;
       if (word >= this.#contexts.length) return -1;
-      bits = this.#contexts[word] ?? 0;
+      bits = present(this.#contexts[word]);
     }
     return (word << 5) + (31 - Math.clz32(bits & -bits));
   }
@@ -64,8 +65,8 @@ export class EventVector {
   checkInvariants(): void {
     let pending = 0;
     for (let context = 0; context < this.#mailboxes.length; context += 1) {
-      const level1 = ((this.#contexts[context >>> 5] ?? 0) >>> (context & 31)) & 1;
-      const level2 = (this.#mailboxes[context] ?? 0) !== 0 ? 1 : 0;
+      const level1 = (present(this.#contexts[context >>> 5]) >>> (context & 31)) & 1;
+      const level2 = present(this.#mailboxes[context]) !== 0 ? 1 : 0;
       if (level1 !== level2)
         throw new InvariantViolation(`event vector levels disagree about context ${context}`);
       pending += level2;

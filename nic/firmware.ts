@@ -1,17 +1,16 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { CardCore, FaultSink } from './card-core.js';
 import type { Context, Direction } from './context.js';
 import type { ContextPages } from './context-pages.js';
-import type { FaultReason } from './counters.js';
 import type { EventVector } from './event-vector.js';
 import { MAILBOX } from './registers.js';
 
 /** What the firmware does about a mailbox. */
-export interface FirmwareClient {
+export interface FirmwareClient extends FaultSink {
   /** `count` descriptors were posted; the ring's producer has moved on. */
   posted(context: Context, direction: Direction, count: number): void;
   unmasked(context: Context): void;
-  fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
 }
 
 /**
@@ -29,21 +28,14 @@ export class Firmware {
   readonly #decode: HandlerId;
   #awake = false;
 
-  /** @param decodeNs from a mailbox write to its having been decoded. */
-  constructor(
-    kernel: EventKernel,
-    events: EventVector,
-    pages: ContextPages,
-    contexts: readonly Context[],
-    client: FirmwareClient,
-    decodeNs: number,
-  ) {
+  constructor(core: CardCore, events: EventVector, pages: ContextPages, client: FirmwareClient) {
+    const { kernel } = core;
     this.#kernel = kernel;
     this.#events = events;
     this.#pages = pages;
-    this.#contexts = contexts;
+    this.#contexts = core.contexts;
     this.#client = client;
-    this.#decodeNs = decodeNs;
+    this.#decodeNs = core.parameters.decodeNs;
     this.#decode = kernel.register('nic.firmware', () => this.#onDecode());
   }
 

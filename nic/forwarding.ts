@@ -1,19 +1,12 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { WirePort } from './host-port.js';
 import type { TransmitRoute } from './transmit-path.js';
-
-/** Takes a copy of a frame for one context. */
-export type Delivery = (
-  context: Context,
-  bytes: Uint8Array,
-  offset: number,
-  length: number,
-  switched: boolean,
-) => void;
 
 /**
  * Between the contexts and the wire: where a frame goes that leaves, and whose a frame is that arrives. With
@@ -27,28 +20,21 @@ export class Forwarding {
   readonly #demultiplexer: Demultiplexer;
   readonly #ledger: FrameLedger;
   readonly #wire: WirePort;
-  readonly #deliver: Delivery;
+  readonly #path: DataPath;
   readonly #switchNs: number;
   readonly #framesSwitched: Float64Array;
   readonly #arrive: HandlerId;
   readonly #crossing: { from: Context; bytes: Uint8Array }[] = [];
 
-  constructor(
-    kernel: EventKernel,
-    demultiplexer: Demultiplexer,
-    ledger: FrameLedger,
-    wire: WirePort,
-    deliver: Delivery,
-    switchNs: number,
-    framesSwitched: Float64Array,
-  ) {
+  constructor(core: CardCore, demultiplexer: Demultiplexer, wire: WirePort, path: DataPath) {
+    const { kernel } = core;
     this.#kernel = kernel;
     this.#demultiplexer = demultiplexer;
-    this.#ledger = ledger;
+    this.#ledger = core.ledger;
     this.#wire = wire;
-    this.#deliver = deliver;
-    this.#switchNs = switchNs;
-    this.#framesSwitched = framesSwitched;
+    this.#path = path;
+    this.#switchNs = core.parameters.switchNs;
+    this.#framesSwitched = core.counters.row('framesSwitched');
     this.#arrive = kernel.register('nic.switch', () => this.#onCrossed());
   }
 
@@ -93,7 +79,11 @@ export class Forwarding {
       this.#dropUndelivered('frame-too-long', length);
       return;
     }
-    const destinations = this.#demultiplexer.destinations(readMac(bytes, offset), from);
+    const destination = readMac(bytes, offset);
+    // What a switch has sent back to all must not come back to its sender (IEEE 802.1Qbg, reflective relay).
+    const sender =
+      from ?? (isGroup(destination) ? this.#demultiplexer.owner(readMac(bytes, offset + 6)) : from);
+    const destinations = this.#demultiplexer.destinations(destination, sender);
     if (destinations.length === 0) {
       this.#dropUndelivered('unknown-destination', length);
       return;
@@ -103,7 +93,7 @@ export class Forwarding {
       const context = destinations[index];
       if (context === undefined) continue;
       this.#ledger.takenOn('receive');
-      this.#deliver(context, bytes, offset, length, from !== undefined);
+      this.#path.deliver(context, bytes, offset, length, from !== undefined);
     }
   }
 
@@ -117,7 +107,7 @@ export class Forwarding {
 
   /** Off the wire's path, so a copy may be made. */
   #cross(from: Context, bytes: Uint8Array): void {
-    this.#framesSwitched[from.index] = (this.#framesSwitched[from.index] ?? 0) + 1;
+    this.#framesSwitched[from.index] = present(this.#framesSwitched[from.index]) + 1;
     this.#crossing.push({ from, bytes });
     this.#kernel.post(this.#switchNs, this.#arrive);
   }

@@ -1,93 +1,187 @@
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
-import type { Completions } from './completions.js';
+import type { Discipline, Share } from '../scheduler/discipline.js';
+import { DmaScheduler } from '../scheduler/dma-scheduler.js';
+import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
+import type { SerialLine } from '../scheduler/serial-line.js';
+import type { CardCore, DataPath, FaultSink } from './card-core.js';
+import { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
-import type { DescriptorFetcher } from './descriptor-fetcher.js';
-import type { ReceivePath } from './receive-path.js';
-import type { NicSubjects } from './streams.js';
-import type { TransmitPath } from './transmit-path.js';
+import type { FaultReason } from './counters.js';
+import type { Demultiplexer } from './demultiplexer.js';
+import { DescriptorFetcher } from './descriptor-fetcher.js';
+import { Forwarding } from './forwarding.js';
+import type { WirePort } from './host-port.js';
+import type { InterruptVectors } from './interrupt-vectors.js';
+import { ReceivePath } from './receive-path.js';
+import { TransmitPath } from './transmit-path.js';
 
-/** The parts that a frame and its descriptors pass through. */
-export interface FlowParts {
-  readonly fetcher: DescriptorFetcher;
-  readonly transmit: TransmitPath;
-  readonly receive: ReceivePath;
-  readonly completions: Completions;
-  readonly transmitDoorbells: GuardedSubject<number>;
-  readonly receiveDoorbells: GuardedSubject<number>;
-  readonly subjects: NicSubjects;
-  /** Row of the counter. */
-  readonly descriptorsCompleted: Float64Array;
+/** What the data path lies between. */
+export interface FlowNeighbours {
+  readonly faults: FaultSink;
+  readonly vectors: InterruptVectors;
+  readonly demultiplexer: Demultiplexer;
+  readonly line: SerialLine;
+  readonly wire: WirePort;
+  readonly transmitDiscipline: Discipline;
+  readonly receiveDiscipline: Discipline;
 }
 
-/** What the news of one part means for the next: the steps of a descriptor from doorbell to completion. */
-export class FrameFlow {
-  readonly #parts: FlowParts;
+/**
+ * The data path: a descriptor from doorbell to completion, a frame from the guest to the wire and back. Each
+ * component reports here, and what its report means for the next one stands in one method.
+ */
+export class FrameFlow implements DataPath {
+  readonly transmit: TransmitPath;
+  readonly receive: ReceivePath;
+  readonly forwarding: Forwarding;
+  readonly transmitScheduler: DmaScheduler;
+  readonly receiveScheduler: DmaScheduler;
+  readonly #core: CardCore;
+  readonly #faults: FaultSink;
+  readonly #vectors: InterruptVectors;
+  readonly #fetcher: DescriptorFetcher;
+  readonly #completions: Completions;
+  readonly #descriptorsCompleted: Float64Array;
+  readonly #interruptRequests: Float64Array;
 
-  constructor(parts: FlowParts) {
-    this.#parts = parts;
+  constructor(core: CardCore, neighbours: FlowNeighbours) {
+    const { kernel, parameters, counters } = core;
+    this.#core = core;
+    this.#faults = neighbours.faults;
+    this.#vectors = neighbours.vectors;
+    this.#descriptorsCompleted = counters.row('descriptorsCompleted');
+    this.#interruptRequests = counters.row('interruptRequests');
+    this.forwarding = new Forwarding(core, neighbours.demultiplexer, neighbours.wire, this);
+    this.transmit = new TransmitPath(core, {
+      line: neighbours.line,
+      exit: this.forwarding,
+      path: this,
+    });
+    this.receive = new ReceivePath(core, this);
+    this.#fetcher = new DescriptorFetcher(core, this);
+    this.#completions = new Completions(core, this);
+
+    this.transmitScheduler = new DmaScheduler(kernel, {
+      name: 'nic.transmit',
+      discipline: neighbours.transmitDiscipline,
+      heads: this.transmit,
+      onGrant: (index) => this.transmit.take(present(core.contexts[index])),
+    });
+    this.receiveScheduler = new DmaScheduler(kernel, {
+      name: 'nic.receive',
+      discipline: neighbours.receiveDiscipline,
+      heads: this.receive,
+      onGrant: (index) => this.receive.take(present(core.contexts[index])),
+    });
+    this.transmitScheduler.credit(parameters.transmitFifoBytes);
+    this.receiveScheduler.credit(parameters.receiveDmaBytes);
+  }
+
+  /** A context takes part from now on. */
+  join(context: Context, share: Share): void {
+    this.transmitScheduler.join(context.index, share);
+    this.receiveScheduler.join(context.index, share);
+  }
+
+  /** The context was stopped: nothing of it that has not left yet ever will. */
+  forget(context: Context): void {
+    this.#fetcher.forget(context);
+    this.transmit.forget(context);
+    this.#completions.forget(context);
+    this.receive.forget(context);
+    this.transmitScheduler.leave(context.index);
+    this.receiveScheduler.leave(context.index);
   }
 
   /** The guest has posted `count` descriptors. */
   posted(context: Context, direction: Direction, count: number): void {
     const first = (context[direction].producer - count) >>> 0;
-    this.#parts.subjects.descriptor(context.index, direction, first, count, 'posted');
-    this.#parts.fetcher.consider(context, direction);
+    this.#core.subjects.descriptor(context.index, direction, first, count, 'posted');
+    this.#fetcher.consider(context, direction);
   }
 
-  /** `count` of them have arrived on the card, from index `first` on: there may be a frame to grant. */
+  /** The guest has unmasked its interrupts. */
+  unmasked(context: Context): void {
+    this.#completions.unmasked(context);
+  }
+
   fetched(context: Context, direction: Direction, first: number, count: number): void {
     if (direction === 'receive') {
-      this.refill(context);
+      this.#refill(context);
       this.#ringReceive(context);
       return;
     }
-    const { transmit, transmitDoorbells } = this.#parts;
+    const { transmit } = this;
     const waited = transmit.headBytes(context.index) > 0;
     if (!transmit.refreshHead(context)) return;
     transmit.noteArrivals(context, first, count);
-    if (!waited) transmitDoorbells.next(context.index);
+    if (!waited) this.transmitScheduler.ring(context.index);
   }
 
-  /** Whether a frame is short of descriptors that are posted and not on the card. */
   starved(context: Context, direction: Direction): boolean {
-    const { transmit, receive } = this.#parts;
+    const { receive, transmit } = this;
     if (direction === 'transmit') return transmit.headBytes(context.index) === 0;
     return receive.waiting(context.index) && receive.headBytes(context.index) === 0;
   }
 
-  /** A frame has arrived for a context. */
-  deliver(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    nowNs: number,
-    switched: boolean,
-  ): void {
-    if (!this.#parts.receive.arrive(context, bytes, offset, length, nowNs, switched)) return;
-    this.refill(context);
+  took(context: Context, direction: Direction): void {
+    if (direction === 'receive') this.#refill(context);
+    else this.#fetcher.consider(context, direction);
+  }
+
+  completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
+    const row = this.#descriptorsCompleted;
+    row[context.index] = present(row[context.index]) + descriptors;
+    this.#completions.note(context, urgent);
+    // A finished descriptor leaves the card's cache: there may be space for the next batch.
+    this.#fetcher.consider(context, direction);
+  }
+
+  released(direction: Direction, bytes: number): void {
+    (direction === 'transmit' ? this.transmitScheduler : this.receiveScheduler).credit(bytes);
+  }
+
+  queued(context: Context, bytes: number): void {
+    this.transmitScheduler.arrived(context.index, bytes);
+  }
+
+  deliver(context: Context, bytes: Uint8Array, offset: number, length: number, switched: boolean): void {
+    if (!this.receive.arrive(context, bytes, offset, length, switched)) return;
+    this.#refill(context);
     this.#ringReceive(context);
   }
 
-  /** Fetches receive descriptors if it is worth it; gives up frames that can never have enough of them. */
-  refill(context: Context): void {
-    const { fetcher, receive } = this.#parts;
-    let dropped = true;
-    while (dropped) dropped = receive.dropUnwritable(context);
-    fetcher.consider(context, 'receive');
+  interrupt(context: Context): void {
+    const row = this.#interruptRequests;
+    row[context.index] = present(row[context.index]) + 1;
+    this.#vectors.request(context.index);
   }
 
-  /** A frame is done with, and `descriptors` with it. */
-  completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
-    const { completions, descriptorsCompleted, fetcher } = this.#parts;
-    descriptorsCompleted[context.index] = (descriptorsCompleted[context.index] ?? 0) + descriptors;
-    completions.note(context, urgent);
-    // A finished descriptor leaves the card's cache: there may be room for the next batch.
-    fetcher.consider(context, direction);
+  fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void {
+    this.#faults.fault(context, direction, reason, detail);
+  }
+
+  checkInvariants(): void {
+    const { receive, receiveScheduler, transmit, transmitScheduler } = this;
+    const { receiveDmaBytes, transmitFifoBytes } = this.#core.parameters;
+    for (const component of [this.#fetcher, transmit, receive, this.#completions])
+      component.checkInvariants();
+    transmitScheduler.checkInvariants();
+    receiveScheduler.checkInvariants();
+    if (transmitScheduler.creditBytes + transmit.inFlightBytes !== transmitFifoBytes)
+      throw new InvariantViolation('credit for the transmit FIFO is lost');
+    if (receiveScheduler.creditBytes + receive.inFlightBytes !== receiveDmaBytes)
+      throw new InvariantViolation('credit for received frames is lost');
+  }
+
+  /** Fetches receive descriptors if it is worth it; drops frames that can never have enough of them. */
+  #refill(context: Context): void {
+    let dropped = true;
+    while (dropped) dropped = this.receive.dropUnwritable(context);
+    this.#fetcher.consider(context, 'receive');
   }
 
   #ringReceive(context: Context): void {
-    const { receive, receiveDoorbells } = this.#parts;
-    if (receive.waiting(context.index)) receiveDoorbells.next(context.index);
+    if (this.receive.waiting(context.index)) this.receiveScheduler.ring(context.index);
   }
 }

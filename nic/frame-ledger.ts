@@ -1,5 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
 import type { Context, Direction } from './context.js';
 import type { Counters, DropReason } from './counters.js';
 import type { NicInstruments } from './host-port.js';
@@ -80,8 +81,8 @@ export class FrameLedger implements FrameTally {
   ): void {
     const index = context.index;
     this.#done.transmit += 1;
-    this.#framesTransmitted[index] = (this.#framesTransmitted[index] ?? 0) + 1;
-    this.#bytesTransmitted[index] = (this.#bytesTransmitted[index] ?? 0) + length;
+    this.#framesTransmitted[index] = present(this.#framesTransmitted[index]) + 1;
+    this.#bytesTransmitted[index] = present(this.#bytesTransmitted[index]) + length;
     this.#tell('transmit', index, bytes, offset, length, startNs, endNs, switched);
   }
 
@@ -99,8 +100,8 @@ export class FrameLedger implements FrameTally {
     const nowNs = this.#kernel.nowNs;
     this.#done.receive += 1;
     this.#instruments?.received(index, lastIndex, length, arrivedNs, nowNs);
-    this.#framesReceived[index] = (this.#framesReceived[index] ?? 0) + 1;
-    this.#bytesReceived[index] = (this.#bytesReceived[index] ?? 0) + length;
+    this.#framesReceived[index] = present(this.#framesReceived[index]) + 1;
+    this.#bytesReceived[index] = present(this.#bytesReceived[index]) + length;
     this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
   }
 
@@ -110,7 +111,7 @@ export class FrameLedger implements FrameTally {
     this.#dropped[direction] += 1;
     const row = this.#counters.dropRow(reason);
     const cell = context >= 0 ? context : this.#contexts;
-    row[cell] = (row[cell] ?? 0) + 1;
+    row[cell] = present(row[cell]) + 1;
     if (this.#subjects.drops.observed) {
       this.#subjects.drops.next({ context, direction, reason, bytes, atNs: this.#kernel.nowNs });
     }

@@ -1,3 +1,5 @@
+import type { BusAddress, RequesterId } from './addresses.js';
+
 /** What a refused access returns: the device sees a master abort (PCIe: unsupported request). */
 export const ABORT = -1;
 
@@ -14,8 +16,8 @@ export interface HostPort {
    * before the data leaves the root complex, whole ns, or ABORT after filling the target with ones.
    */
   read(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: BusAddress,
     length: number,
     target: Uint8Array,
     targetOffset: number,
@@ -23,8 +25,8 @@ export interface HostPort {
 
   /** Writes likewise. After ABORT not one byte of this access has landed. */
   write(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: BusAddress,
     length: number,
     source: Uint8Array,
     sourceOffset: number,

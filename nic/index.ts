@@ -18,8 +18,10 @@ export {
   DMA_ABORTED,
   DMA_CANCELLED,
   DMA_OK,
+  DmaChannel,
   type DmaClient,
   DmaEngine,
+  type DmaOwner,
   type DmaStatus,
 } from './dma-engine.js';
 export { EventVector, MAILBOXES } from './event-vector.js';

@@ -1,7 +1,10 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress, requesterId } from './addresses.js';
+import type { CardCore } from './card-core.js';
 import { writeU32 } from './descriptor.js';
-import { DMA_OK, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_OK, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { HostPort } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 
@@ -22,14 +25,12 @@ export class InterruptVectors {
   /** Bytes of one vector: a bit a context and one for the NIC, rounded up to a power of two of words. */
   readonly entryBytes: number;
   readonly #kernel: EventKernel;
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #port: HostPort;
   readonly #subjects: NicSubjects;
-  readonly #requesterId: number;
   readonly #contexts: number;
   readonly #gapNs: number;
   readonly #wake: HandlerId;
-  readonly #dmaClient: number;
   readonly #bits: Uint8Array;
   readonly #staged: Uint8Array;
   readonly #index = new Uint8Array(4);
@@ -37,34 +38,27 @@ export class InterruptVectors {
   // Writes of the staged vector that are not over yet.
   #writing = 0;
   #notBeforeNs = 0;
-  #base = 0;
+  #base = busAddress(0);
   #entries = 0;
   #producer = 0;
   #consumer = 0;
   #raised = 0;
   #waiting = false;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    port: HostPort,
-    subjects: NicSubjects,
-    requesterId: number,
-    contexts: number,
-    gapNs: number,
-  ) {
+  constructor(core: CardCore, port: HostPort) {
+    const { kernel, parameters } = core;
+    const { contexts } = parameters;
     this.#kernel = kernel;
-    this.#dma = dma;
     this.#port = port;
-    this.#subjects = subjects;
-    this.#requesterId = requesterId;
+    this.#subjects = core.subjects;
     this.#contexts = contexts;
-    this.#gapNs = gapNs;
+    this.#gapNs = parameters.interruptGapNs;
     this.#wake = kernel.register('nic.interrupts', () => {
       this.#waiting = false;
       this.#send();
     });
-    this.#dmaClient = dma.register((_, status) => this.#onWritten(status));
+    this.#channel = core.dma.open((_, status) => this.#onWritten(status));
+    this.#channel.owner = { index: -1, requesterId: requesterId(parameters.managementRequesterId) };
     this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
@@ -85,11 +79,11 @@ export class InterruptVectors {
   }
 
   /** The hypervisor gives a ring of `entries` (a power of two) at `base`. */
-  attach(base: number, entries: number): void {
+  attach(base: BusAddress, entries: number): void {
     if (this.#writing > 0) {
       // It is on its way to the ring of before, where nobody may look any more: tell it again.
       for (let at = 0; at < this.entryBytes; at += 1) {
-        this.#bits[at] = (this.#bits[at] ?? 0) | (this.#staged[at] ?? 0);
+        this.#bits[at] = present(this.#bits[at]) | present(this.#staged[at]);
       }
       this.#anyBit = true;
     }
@@ -108,10 +102,15 @@ export class InterruptVectors {
     return true;
   }
 
-  /** A context (or, as the bit after the last, the NIC itself) has something to tell. */
+  /** The card itself has something to tell: a fault waits in the management page. */
+  requestManagement(): void {
+    this.request(this.#contexts);
+  }
+
+  /** A context (or, as the bit after the last, the card itself) has something to tell. */
   request(bit: number): void {
     const at = bit >>> 3;
-    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (bit & 7));
+    this.#bits[at] = present(this.#bits[at]) | (1 << (bit & 7));
     this.#anyBit = true;
     this.#send();
   }
@@ -138,11 +137,17 @@ export class InterruptVectors {
     this.#staged.set(this.#bits);
     this.#bits.fill(0);
     const slot = this.#producer & (this.#entries - 1);
-    const address = this.#base + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes;
     this.#producer = (this.#producer + 1) >>> 0;
     writeU32(this.#index, 0, this.#producer);
-    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, address, this.entryBytes, this.#staged, 0);
-    this.#dma.write(this.#dmaClient, 0, -1, this.#requesterId, this.#base, 4, this.#index, 0);
+    const channel = this.#channel;
+    channel.address = busAddress(this.#base + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes);
+    channel.length = this.entryBytes;
+    channel.buffer = this.#staged;
+    channel.write();
+    channel.address = this.#base;
+    channel.length = 4;
+    channel.buffer = this.#index;
+    channel.write();
   }
 
   #waitForGap(): void {
@@ -171,6 +176,6 @@ export class InterruptVectors {
   }
 
   #isStaged(bit: number): boolean {
-    return ((this.#staged[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+    return (present(this.#staged[bit >>> 3]) & (1 << (bit & 7))) !== 0;
   }
 }

@@ -1,8 +1,10 @@
-import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
+import { type BusAddress, busAddress } from './addresses.js';
 import type { Context } from './context.js';
 import { CONTEXT_STATES } from './context.js';
-import { FAULT_REASONS, type FaultReason } from './counters.js';
+import { FAULT_REASONS } from './counters.js';
 import { MAX_FRAME_BYTES } from './descriptor.js';
+import type { FaultQueue } from './fault-queue.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
 import {
   ALL_ONES,
@@ -16,11 +18,24 @@ import {
   type ManagementName,
 } from './registers.js';
 
-/** What the management page asks of its NIC. */
-export interface ManagementClient {
+/** Opens and revokes contexts. */
+export interface ContextControl {
   open(context: Context): CommandStatus;
   revoke(context: Context): void;
-  switching(on: boolean): void;
+}
+
+/** Frames between contexts stay inside the card while `switching` is on. */
+export interface SwitchControl {
+  switching: boolean;
+}
+
+/** What the management page controls. */
+export interface ManagedParts {
+  readonly contexts: readonly Context[];
+  readonly vectors: InterruptVectors;
+  readonly faults: FaultQueue;
+  readonly lifecycle: ContextControl;
+  readonly forwarding: SwitchControl;
 }
 
 const LOG2_SLOTS_LIMIT = 15;
@@ -30,26 +45,15 @@ const LOG2_SLOTS_LIMIT = 15;
  * (addresses, rings, weight, sequence checking), and allocates, opens and revokes it.
  */
 export class ManagementPage {
-  readonly #contexts: readonly Context[];
-  readonly #vectors: InterruptVectors;
-  readonly #client: ManagementClient;
+  readonly #parts: ManagedParts;
   readonly #values = new Map<number, number>();
-  #faults: { context: number; reason: FaultReason }[] = [];
   #status: CommandStatus = 'done';
-  #switching = false;
 
-  constructor(contexts: readonly Context[], vectors: InterruptVectors, client: ManagementClient) {
-    this.#contexts = contexts;
-    this.#vectors = vectors;
-    this.#client = client;
+  constructor(parts: ManagedParts) {
+    this.#parts = parts;
     for (const [offset, { reset }] of MANAGEMENT_BY_OFFSET) {
       this.#values.set(offset, reset === 'as-built' ? 0 : reset);
     }
-  }
-
-  /** A context was stopped; the hypervisor will read of it here. */
-  reportFault(context: number, reason: FaultReason): void {
-    this.#faults.push({ context, reason });
   }
 
   /** Reads the 32-bit register at an offset of the page. */
@@ -63,7 +67,7 @@ export class ManagementPage {
       case 'VERSION':
         return DEVICE_VERSION;
       case 'CONTEXTS':
-        return this.#contexts.length;
+        return this.#parts.contexts.length;
       case 'MAX_FRAME':
         return MAX_FRAME_BYTES;
       case 'COMMAND_STATUS':
@@ -71,19 +75,19 @@ export class ManagementPage {
       case 'STATE':
         return this.#selected === undefined ? ALL_ONES : CONTEXT_STATES.indexOf(this.#selected.state);
       case 'VECTOR_CONSUMER':
-        return this.#vectors.consumer;
+        return this.#parts.vectors.consumer;
       case 'VECTOR_PRODUCER':
-        return this.#vectors.producer;
+        return this.#parts.vectors.producer;
       case 'VECTOR_BYTES':
-        return this.#vectors.entryBytes;
+        return this.#parts.vectors.entryBytes;
       case 'FAULT_CONTEXT':
-        return this.#faults[0]?.context ?? ALL_ONES;
+        return this.#parts.faults.oldest?.context ?? ALL_ONES;
       case 'FAULT_REASON':
-        return FAULT_REASONS.indexOf(this.#faults[0]?.reason ?? 'none');
+        return FAULT_REASONS.indexOf(this.#parts.faults.oldest?.reason ?? 'none');
       case 'SWITCHING':
-        return this.#switching ? 1 : 0;
+        return this.#parts.forwarding.switching ? 1 : 0;
       default:
-        return this.#values.get(offset) ?? 0;
+        return present(this.#values.get(offset));
     }
   }
 
@@ -97,15 +101,7 @@ export class ManagementPage {
   }
 
   checkInvariants(): void {
-    const reported = new Set(this.#faults.map((fault) => fault.context));
-    if (reported.size !== this.#faults.length)
-      throw new InvariantViolation('a context has two faults in the queue');
-    for (const { context, reason } of this.#faults) {
-      if (this.#contexts[context]?.faultReason !== reason)
-        throw new InvariantViolation(
-          `the fault queue holds ${reason} of context ${context}, which has not faulted so`,
-        );
-    }
+    this.#parts.faults.checkInvariants(this.#parts.contexts);
   }
 
   /** The effect of a write; false if the value is refused. */
@@ -116,16 +112,15 @@ export class ManagementPage {
         return true;
       case 'VECTOR_RING_SIZE':
         if (value < 1 || value > LOG2_SLOTS_LIMIT) return false;
-        this.#vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
+        this.#parts.vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
         return true;
       case 'VECTOR_CONSUMER':
-        return this.#vectors.acknowledge(value);
+        return this.#parts.vectors.acknowledge(value);
       case 'FAULT_POP':
-        this.#faults.shift();
+        this.#parts.faults.pop();
         return true;
       case 'SWITCHING':
-        this.#switching = (value & 1) !== 0;
-        this.#client.switching(this.#switching);
+        this.#parts.forwarding.switching = (value & 1) !== 0;
         return true;
       default:
         return true;
@@ -133,15 +128,15 @@ export class ManagementPage {
   }
 
   get #selected(): Context | undefined {
-    return this.#contexts[this.#value('SELECT')];
+    return this.#parts.contexts[this.#value('SELECT')];
   }
 
   #value(name: ManagementName): number {
-    return this.#values.get(MANAGEMENT[name]) ?? 0;
+    return present(this.#values.get(MANAGEMENT[name]));
   }
 
-  #address(low: ManagementName, high: ManagementName): number {
-    return this.#value(high) * 0x100000000 + this.#value(low);
+  #address(low: ManagementName, high: ManagementName): BusAddress {
+    return busAddress(this.#value(high) * 0x100000000 + this.#value(low));
   }
 
   #command(value: number): CommandStatus {
@@ -160,9 +155,8 @@ export class ManagementPage {
         return this.#open(context);
       case 'revoke':
         if (context.state === 'free') return 'wrong-state';
-        this.#client.revoke(context);
-        // Whoever gets the number next has not done it.
-        this.#faults = this.#faults.filter((fault) => fault.context !== context.index);
+        this.#parts.lifecycle.revoke(context);
+        this.#parts.faults.forget(context.index);
         return 'done';
     }
   }
@@ -194,7 +188,7 @@ export class ManagementPage {
     context.antiSpoofing = (permissions & 2) !== 0;
     context.transmit.attach(transmitBase, 2 ** transmitLog2);
     context.receive.attach(receiveBase, 2 ** receiveLog2);
-    const status = this.#client.open(context);
+    const status = this.#parts.lifecycle.open(context);
     if (status !== 'done') {
       context.transmit.detach();
       context.receive.detach();

@@ -4,7 +4,7 @@ import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
 
 /** What kind of card this is. Every value is a named parameter; docs/datasheet.md lists them. */
 export interface NicParameters {
-  /** Register contexts, 1 to 4,096. */
+  /** Register contexts, 1 to 16,384. */
   readonly contexts: number;
   /** Wire rate, bits a second, 10^9 to 4 x 10^11. */
   readonly rateBps: number;
@@ -73,7 +73,7 @@ const parameter = (
 
 /** Every number that describes the card, with its range and where its default comes from. */
 export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
-  parameter('contexts', 1, 4096, 'contexts', 'Register contexts', 'RiceNIC has 32'),
+  parameter('contexts', 1, 16_384, 'contexts', 'Register contexts', 'RiceNIC has 32'),
   parameter('rateBps', 1e9, 4e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
   parameter(
     'transmitFifoBytes',

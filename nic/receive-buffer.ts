@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 
 /** Block sizes of the receive buffer, bytes: most frames are small or full, a few are jumbo. */
 const BLOCK_BYTES = [256, 2048, 9216] as const;
@@ -28,7 +29,7 @@ export class ReceiveBuffer {
     if (length > BLOCK_BYTES[2])
       throw new RangeError(`frame of ${length} bytes, expected at most ${BLOCK_BYTES[2]}`);
     if (this.#freeCount[size] === 0) this.#addSlab(size);
-    const count = (this.#freeCount[size] ?? 0) - 1;
+    const count = present(this.#freeCount[size]) - 1;
     this.#freeCount[size] = count;
     this.#used += 1;
     return ((this.#free[size]?.[count] ?? 0) << CLASS_BITS) | size;
@@ -43,7 +44,7 @@ export class ReceiveBuffer {
 
   /** Where in that memory it begins. */
   offset(block: number): number {
-    return ((block >> CLASS_BITS) % SLAB_BLOCKS) * (BLOCK_BYTES[(block & 3) as 0 | 1 | 2] ?? 0);
+    return ((block >> CLASS_BITS) % SLAB_BLOCKS) * present(BLOCK_BYTES[(block & 3) as 0 | 1 | 2]);
   }
 
   /** The first `length` bytes of a block, as a view that is made once for as long as the length stays the same. */
@@ -61,7 +62,7 @@ export class ReceiveBuffer {
   release(block: number): void {
     const size = block & 3;
     const free = this.#free[size];
-    const count = this.#freeCount[size] ?? 0;
+    const count = present(this.#freeCount[size]);
     if (free === undefined || count >= free.length)
       throw new InvariantViolation(`receive block ${block} released twice`);
     free[count] = block >> CLASS_BITS;
@@ -73,7 +74,7 @@ export class ReceiveBuffer {
     let blocks = 0;
     let free = 0;
     this.#slabs.forEach((slabs, size) => {
-      const count = this.#freeCount[size] ?? 0;
+      const count = present(this.#freeCount[size]);
       blocks += slabs.length * SLAB_BLOCKS;
       free += count;
       if (new Set(this.#free[size]?.subarray(0, count)).size !== count)
@@ -87,7 +88,7 @@ export class ReceiveBuffer {
     const slabs = this.#slabs[size];
     if (slabs === undefined) throw new InvariantViolation(`no block class ${size}`);
     const first = slabs.length * SLAB_BLOCKS;
-    slabs.push(new Uint8Array(SLAB_BLOCKS * (BLOCK_BYTES[size as 0 | 1 | 2] ?? 0)));
+    slabs.push(new Uint8Array(SLAB_BLOCKS * present(BLOCK_BYTES[size as 0 | 1 | 2])));
     const free = new Int32Array(slabs.length * SLAB_BLOCKS);
     for (let index = 0; index < SLAB_BLOCKS; index += 1) free[index] = first + SLAB_BLOCKS - 1 - index;
     this.#free[size] = free;

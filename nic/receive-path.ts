@@ -1,23 +1,16 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import { present } from '../scheduler/present.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { DropReason, FaultReason } from './counters.js';
+import type { DropReason } from './counters.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
-import { DMA_ABORTED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
 import type { NicSubjects } from './streams.js';
-
-/** What the receive path asks of its NIC. */
-export interface ReceiveClient {
-  /** A frame is in memory, its descriptors say so, nothing before it is missing, and `descriptors` are finished. */
-  completed(context: Context, descriptors: number, urgent: boolean): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-  /** A frame was granted and its descriptors taken: more may be fetched. */
-  took(context: Context): void;
-}
 
 /**
  * From the wire to guest memory: keeps frames in the receive buffer, each context within its share, and
@@ -25,14 +18,13 @@ export interface ReceiveClient {
  * written back behind the payload, and finish in the order in which they were posted.
  */
 export class ReceivePath {
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #ledger: FrameLedger;
-  readonly #client: ReceiveClient;
+  readonly #path: DataPath;
+  readonly #kernel: EventKernel;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #credit: GuardedSubject<number>;
   readonly #shareBytes: number;
-  readonly #dmaClient: number;
   readonly #queues: ReceiveQueues;
   readonly #writeBack: DescriptorWriteBack;
   // Stopping a context moves its epoch on; frames of an older one are not its own any more.
@@ -40,28 +32,20 @@ export class ReceivePath {
   // Granted and not finished: what the scheduler has not had back yet.
   #inFlightBytes = 0;
 
-  constructor(
-    dma: DmaEngine,
-    contexts: readonly Context[],
-    ledger: FrameLedger,
-    client: ReceiveClient,
-    subjects: NicSubjects,
-    credit: GuardedSubject<number>,
-    shareBytes: number,
-  ) {
-    this.#dma = dma;
+  constructor(core: CardCore, path: DataPath) {
+    const { contexts, dma } = core;
+    this.#kernel = core.kernel;
     this.#contexts = contexts;
-    this.#ledger = ledger;
-    this.#client = client;
-    this.#subjects = subjects;
-    this.#credit = credit;
-    this.#shareBytes = shareBytes;
+    this.#ledger = core.ledger;
+    this.#path = path;
+    this.#subjects = core.subjects;
+    this.#shareBytes = core.parameters.receiveShareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
-    this.#dmaClient = dma.register((cookie, status) =>
+    this.#channel = dma.open((cookie, status) =>
       this.#onWritten(Math.floor(cookie / 2), cookie % 2 === 1, status),
     );
     this.#queues = new ReceiveQueues(contexts.length);
-    this.#writeBack = new DescriptorWriteBack(dma, this.#dmaClient, contexts.length);
+    this.#writeBack = new DescriptorWriteBack(this.#channel, contexts.length);
     this.#epochs = new Int32Array(contexts.length);
   }
 
@@ -81,7 +65,7 @@ export class ReceivePath {
    */
   headBytes(context: number): number {
     const slot = this.#queues.cursor(context);
-    return slot !== NONE && this.#isReady(context, slot) ? (this.#queues.slots.length[slot] ?? 0) : 0;
+    return slot !== NONE && this.#isReady(context, slot) ? present(this.#queues.slots.length[slot]) : 0;
   }
 
   /** Whether a frame waits for its grant. */
@@ -90,14 +74,7 @@ export class ReceivePath {
   }
 
   /** A frame for this context has arrived. False if it was dropped. */
-  arrive(
-    context: Context,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    nowNs: number,
-    switched: boolean,
-  ): boolean {
+  arrive(context: Context, bytes: Uint8Array, offset: number, length: number, switched: boolean): boolean {
     const index = context.index;
     if (context.receive.untaken <= this.#queues.waiting(index)) {
       this.#ledger.dropped(context.index, 'receive', 'no-receive-buffer', length);
@@ -109,8 +86,8 @@ export class ReceivePath {
     }
     const { slots } = this.#queues;
     const slot = this.#queues.push(index, bytes, offset, length);
-    slots.epoch[slot] = this.#epochs[index] ?? 0;
-    slots.arrivedNs[slot] = nowNs;
+    slots.epoch[slot] = present(this.#epochs[index]);
+    slots.arrivedNs[slot] = this.#kernel.nowNs;
     slots.switched[slot] = switched ? 1 : 0;
     return true;
   }
@@ -121,7 +98,7 @@ export class ReceivePath {
     const { slots } = this.#queues;
     const slot = this.#queues.cursor(index);
     if (slot === NONE) throw new InvariantViolation(`context ${index} was granted a receive without a frame`);
-    const length = slots.length[slot] ?? 0;
+    const length = present(slots.length[slot]);
     const ring = context.receive;
     const first = ring.taken;
     const chain = this.#chainFor(context, length);
@@ -140,21 +117,27 @@ export class ReceivePath {
     let at = chain === 1 ? 0 : this.#queues.offset(slot);
     let left = length;
     let urgent = 0;
+    const channel = this.#channel;
     for (let step = 0; step < chain; step += 1) {
       const descriptor = (first + step) >>> 0;
       const used = Math.min(left, ring.length(descriptor));
-      const address = ring.address(descriptor);
       left -= used;
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
       this.#writeBack.fill(context, descriptor, used, left === 0);
-      this.#dma.write(this.#dmaClient, slot * 2, index, context.requesterId, address, used, memory, at);
+      channel.owner = context;
+      channel.cookie = slot * 2;
+      channel.address = ring.address(descriptor);
+      channel.length = used;
+      channel.buffer = memory;
+      channel.bufferOffset = at;
+      channel.write();
       at += used;
     }
     slots.urgent[slot] = urgent;
     this.#subjects.descriptor(index, 'receive', first, chain, 'transferring');
     this.#writeBack.send(context, first, chain, slot * 2 + 1);
     ring.taken = (first + chain) >>> 0;
-    this.#client.took(context);
+    this.#path.took(context, 'receive');
   }
 
   /**
@@ -178,13 +161,13 @@ export class ReceivePath {
   forget(context: Context): void {
     const index = context.index;
     const { slots } = this.#queues;
-    this.#epochs[index] = (this.#epochs[index] ?? 0) + 1;
+    this.#epochs[index] = present(this.#epochs[index]) + 1;
     // Those under way lie before the cursor: each leaves when its last transfer is over, or now if that
     // has happened and it was only waiting for an older one.
     const cursor = this.#queues.cursor(index);
     let waits = false;
     for (let slot = this.#queues.head(index); slot !== NONE; ) {
-      const next = slots.next[slot] ?? NONE;
+      const next = present(slots.next[slot]);
       if (slot === cursor) waits = true;
       if (waits) this.#dropSlot(context, slot, 'context-stopped');
       else if (slots.state[slot] === WRITTEN) this.#dropGranted(context, slot);
@@ -199,7 +182,7 @@ export class ReceivePath {
 
   #isReady(index: number, slot: number): boolean {
     const context = this.#contexts[index];
-    return context !== undefined && this.#chainFor(context, this.#queues.slots.length[slot] ?? 0) > 0;
+    return context !== undefined && this.#chainFor(context, present(this.#queues.slots.length[slot])) > 0;
   }
 
   /** Descriptors on the card that a frame of `length` bytes needs, or 0 while they are not all there. */
@@ -216,15 +199,15 @@ export class ReceivePath {
 
   #onWritten(slot: number, isWriteBack: boolean, status: DmaStatus): void {
     const { slots } = this.#queues;
-    const pending = (slots.pending[slot] ?? 0) - 1;
+    const pending = present(slots.pending[slot]) - 1;
     slots.pending[slot] = pending;
-    const index = slots.context[slot] ?? 0;
+    const index = present(slots.context[slot]);
     const context = this.#contexts[index];
     if (context === undefined) throw new InvariantViolation('a frame of a context that does not exist');
     if (status === DMA_ABORTED) {
       slots.state[slot] = FAILED;
       const reason = isWriteBack ? 'write-back-abort' : 'payload-abort';
-      this.#client.fault(context, reason, slots.firstIndex[slot] ?? 0);
+      this.#path.fault(context, 'receive', reason, present(slots.firstIndex[slot]));
     }
     if (pending > 0) return;
     // The fault above, or an earlier one, may have stopped the context meanwhile.
@@ -243,8 +226,8 @@ export class ReceivePath {
     for (;;) {
       const slot = this.#queues.head(index);
       if (slot === NONE || slots.state[slot] !== WRITTEN) return;
-      const chain = slots.chain[slot] ?? 0;
-      const first = slots.firstIndex[slot] ?? 0;
+      const chain = present(slots.chain[slot]);
+      const first = present(slots.firstIndex[slot]);
       this.#queues.shift(index);
       context.receive.consumer = (first + chain) >>> 0;
       this.#subjects.descriptor(index, 'receive', first, chain, 'completed');
@@ -252,19 +235,19 @@ export class ReceivePath {
         context,
         this.#queues.bytes(slot),
         this.#queues.offset(slot),
-        slots.length[slot] ?? 0,
+        present(slots.length[slot]),
         (first + chain - 1) >>> 0,
-        slots.arrivedNs[slot] ?? 0,
+        present(slots.arrivedNs[slot]),
         slots.switched[slot] === 1,
       );
       const urgent = slots.urgent[slot] !== 0;
       this.#releaseGranted(slot);
-      this.#client.completed(context, chain, urgent);
+      this.#path.completed(context, 'receive', chain, urgent);
     }
   }
 
   #dropSlot(context: Context, slot: number, reason: DropReason): void {
-    const length = this.#queues.slots.length[slot] ?? 0;
+    const length = present(this.#queues.slots.length[slot]);
     this.#queues.release(slot);
     this.#ledger.dropped(context.index, 'receive', reason, length);
   }
@@ -273,15 +256,15 @@ export class ReceivePath {
   #dropGranted(context: Context, slot: number): void {
     const { slots } = this.#queues;
     const reason = slots.state[slot] === FAILED ? 'dma-abort' : 'context-stopped';
-    const length = slots.length[slot] ?? 0;
+    const length = present(slots.length[slot]);
     this.#releaseGranted(slot);
     this.#ledger.dropped(context.index, 'receive', reason, length);
   }
 
   #releaseGranted(slot: number): void {
-    const length = this.#queues.slots.length[slot] ?? 0;
+    const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#credit.next(length);
+    this.#path.released('receive', length);
   }
 }

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { copyBytes } from './copy-bytes.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import { NONE, ReceiveSlots, WAITING } from './receive-slots.js';
@@ -27,36 +28,36 @@ export class ReceiveQueues {
 
   /** The oldest frame of a context, or NONE. */
   head(context: number): number {
-    return this.#head[context] ?? NONE;
+    return present(this.#head[context]);
   }
 
   /** The oldest one that waits for its grant, or NONE. */
   cursor(context: number): number {
-    return this.#cursor[context] ?? NONE;
+    return present(this.#cursor[context]);
   }
 
   /** Frames that wait for their grant. */
   waiting(context: number): number {
-    return this.#waiting[context] ?? 0;
+    return present(this.#waiting[context]);
   }
 
   /** Bytes of the receive buffer that the frames of a context take. */
   heldBytes(context: number): number {
-    return this.#heldBytes[context] ?? 0;
+    return present(this.#heldBytes[context]);
   }
 
   /** The memory in which a frame lies, and where in it. */
   bytes(slot: number): Uint8Array {
-    return this.#buffer.bytes(this.slots.block[slot] ?? 0);
+    return this.#buffer.bytes(present(this.slots.block[slot]));
   }
 
   offset(slot: number): number {
-    return this.#buffer.offset(this.slots.block[slot] ?? 0);
+    return this.#buffer.offset(present(this.slots.block[slot]));
   }
 
   /** The frame alone. The same view is given again for a block that holds as long a frame as before. */
   view(slot: number): Uint8Array {
-    return this.#buffer.view(this.slots.block[slot] ?? 0, this.slots.length[slot] ?? 0);
+    return this.#buffer.view(present(this.slots.block[slot]), present(this.slots.length[slot]));
   }
 
   /** A copy of the frame waits from now on, behind the others of its context; returns its slot. */
@@ -72,7 +73,7 @@ export class ReceiveQueues {
     slots.pending[slot] = 0;
     this.#heldBytes[context] = this.heldBytes(context) + length;
     this.#waiting[context] = this.waiting(context) + 1;
-    const tail = this.#tail[context] ?? NONE;
+    const tail = present(this.#tail[context]);
     if (tail === NONE) this.#head[context] = slot;
     else slots.next[tail] = slot;
     this.#tail[context] = slot;
@@ -82,13 +83,13 @@ export class ReceiveQueues {
 
   /** The frame at the cursor was granted: it waits no longer. */
   advance(context: number): void {
-    this.#cursor[context] = this.slots.next[this.cursor(context)] ?? NONE;
+    this.#cursor[context] = present(this.slots.next[this.cursor(context)]);
     this.#waiting[context] = this.waiting(context) - 1;
   }
 
   /** The oldest frame leaves the queue; its slot and bytes stay until `release`. */
   shift(context: number): void {
-    const next = this.slots.next[this.head(context)] ?? NONE;
+    const next = present(this.slots.next[this.head(context)]);
     this.#head[context] = next;
     if (next === NONE) this.#tail[context] = NONE;
   }
@@ -96,9 +97,9 @@ export class ReceiveQueues {
   /** The frame at the cursor is given up; its slot and bytes stay until `release`. */
   unlinkCursor(context: number): void {
     const slot = this.cursor(context);
-    const next = this.slots.next[slot] ?? NONE;
+    const next = present(this.slots.next[slot]);
     let before = NONE;
-    for (let at = this.head(context); at !== slot && at !== NONE; at = this.slots.next[at] ?? NONE)
+    for (let at = this.head(context); at !== slot && at !== NONE; at = present(this.slots.next[at]))
       before = at;
     if (before === NONE) this.#head[context] = next;
     else this.slots.next[before] = next;
@@ -116,9 +117,9 @@ export class ReceiveQueues {
   }
 
   release(slot: number): void {
-    const context = this.slots.context[slot] ?? 0;
-    this.#heldBytes[context] = this.heldBytes(context) - (this.slots.length[slot] ?? 0);
-    this.#buffer.release(this.slots.block[slot] ?? 0);
+    const context = present(this.slots.context[slot]);
+    this.#heldBytes[context] = this.heldBytes(context) - present(this.slots.length[slot]);
+    this.#buffer.release(present(this.slots.block[slot]));
     this.slots.giveBack(slot);
   }
 
@@ -129,9 +130,9 @@ export class ReceiveQueues {
       let held = 0;
       let waiting = 0;
       let pastCursor = false;
-      for (let slot = this.head(context); slot !== NONE; slot = this.slots.next[slot] ?? NONE) {
+      for (let slot = this.head(context); slot !== NONE; slot = present(this.slots.next[slot])) {
         if (slot === this.cursor(context)) pastCursor = true;
-        held += this.slots.length[slot] ?? 0;
+        held += present(this.slots.length[slot]);
         if (pastCursor) waiting += 1;
       }
       if (waiting !== this.waiting(context))

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 /** No slot. */
 export const NONE = -1;
 
@@ -44,7 +45,7 @@ export class ReceiveSlots {
   take(): number {
     if (this.#free === NONE) this.#grow();
     const slot = this.#free;
-    this.#free = this.next[slot] ?? NONE;
+    this.#free = present(this.next[slot]);
     this.next[slot] = NONE;
     this.#inUse += 1;
     return slot;
@@ -58,7 +59,7 @@ export class ReceiveSlots {
 
   checkInvariants(): void {
     let free = 0;
-    for (let slot = this.#free; slot !== NONE; slot = this.next[slot] ?? NONE) free += 1;
+    for (let slot = this.#free; slot !== NONE; slot = present(this.next[slot])) free += 1;
     if (free + this.#inUse !== this.next.length) throw new InvariantViolation('a receive slot is lost');
   }
 

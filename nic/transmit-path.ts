@@ -1,9 +1,9 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import type { GuardedSubject } from '../scheduler/guarded-subject.js';
+import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
+import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import type { FaultReason } from './counters.js';
 import {
   FLAG_END_OF_PACKET,
   FLAG_INTERRUPT,
@@ -12,7 +12,7 @@ import {
   PADDED_FRAME_BYTES,
   WIRE_OVERHEAD_BYTES,
 } from './descriptor.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaEngine, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { NicSubjects } from './streams.js';
@@ -34,15 +34,11 @@ export interface TransmitExit {
   ): void;
 }
 
-/** What the transmit path asks of its NIC. */
-export interface TransmitClient {
-  /** `descriptors` of them are finished, whether their frame went or was dropped. */
-  completed(context: Context, descriptors: number, urgent: boolean): void;
-  fault(context: Context, reason: FaultReason, detail: number): void;
-  /** A whole frame of `bytes` (padded) has joined the context's queue. */
-  arrived(context: Context, bytes: number): void;
-  /** A frame was granted and its descriptors taken: more may be fetched. */
-  took(context: Context): void;
+/** What the transmit path lies between. */
+export interface TransmitNeighbours {
+  readonly line: SerialLine;
+  readonly exit: TransmitExit;
+  readonly path: DataPath;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -61,17 +57,15 @@ const CANCELLED = 3;
  */
 export class TransmitPath {
   readonly #kernel: EventKernel;
-  readonly #dma: DmaEngine;
+  readonly #channel: DmaChannel;
   readonly #line: SerialLine;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
-  readonly #client: TransmitClient;
+  readonly #path: DataPath;
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
-  readonly #linkReady: GuardedSubject<number>;
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
-  readonly #dmaClient: number;
   readonly #headBytes: Int32Array;
   // Bytes of the frame of which only the beginning has been fetched.
   readonly #tailBytes: Int32Array;
@@ -94,30 +88,20 @@ export class TransmitPath {
   #route: TransmitRoute = 'wire';
   #startNs = 0;
 
-  constructor(
-    kernel: EventKernel,
-    dma: DmaEngine,
-    line: SerialLine,
-    contexts: readonly Context[],
-    exit: TransmitExit,
-    ledger: FrameLedger,
-    client: TransmitClient,
-    subjects: NicSubjects,
-    linkReady: GuardedSubject<number>,
-    fifoBytes: number,
-  ) {
+  constructor(core: CardCore, neighbours: TransmitNeighbours) {
+    const { contexts, kernel } = core;
+    const fifoBytes = core.parameters.transmitFifoBytes;
     this.#kernel = kernel;
-    this.#dma = dma;
-    this.#line = line;
+    this.#channel = core.dma.open((slot, status) => this.#onRead(slot, status));
+    this.#line = neighbours.line;
     this.#contexts = contexts;
-    this.#exit = exit;
-    this.#ledger = ledger;
-    this.#client = client;
-    this.#subjects = subjects;
-    this.#linkReady = linkReady;
+    this.#exit = neighbours.exit;
+    this.#ledger = core.ledger;
+    this.#path = neighbours.path;
+    this.#subjects = core.subjects;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
-    this.#dmaClient = dma.register((slot, status) => this.#onRead(slot, status));
+    this.#channel.buffer = this.#fifo.bytes;
     this.#headBytes = new Int32Array(contexts.length);
     this.#tailBytes = new Int32Array(contexts.length);
     this.#epochs = new Int32Array(contexts.length);
@@ -135,7 +119,7 @@ export class TransmitPath {
 
   /** Bytes of the frame that a grant to this context would send, or 0. */
   headBytes(context: number): number {
-    return this.#headBytes[context] ?? 0;
+    return present(this.#headBytes[context]);
   }
 
   /** Frames between grant and departure. */
@@ -147,7 +131,7 @@ export class TransmitPath {
   get inFlightBytes(): number {
     let bytes = 0;
     for (let index = 0; index < this.#count; index += 1) {
-      bytes += this.#bytes[(this.#first + index) & (this.#slots - 1)] ?? 0;
+      bytes += present(this.#bytes[(this.#first + index) & (this.#slots - 1)]);
     }
     return bytes;
   }
@@ -155,11 +139,11 @@ export class TransmitPath {
   /** Tells of each frame that the `count` descriptors from index `first` on complete. */
   noteArrivals(context: Context, first: number, count: number): void {
     const ring = context.transmit;
-    let bytes = this.#tailBytes[context.index] ?? 0;
+    let bytes = present(this.#tailBytes[context.index]);
     for (let index = 0; index < count; index += 1) {
       bytes += ring.length(first + index);
       if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
-      this.#client.arrived(context, Math.max(bytes, PADDED_FRAME_BYTES));
+      this.#path.queued(context, Math.max(bytes, PADDED_FRAME_BYTES));
       bytes = 0;
     }
     this.#tailBytes[context.index] = bytes;
@@ -174,11 +158,11 @@ export class TransmitPath {
     this.#headBytes[context.index] = 0;
     if (chain === 0) return false;
     if (bytes < MIN_FRAME_BYTES) {
-      this.#client.fault(context, 'frame-too-short', bytes);
+      this.#path.fault(context, 'transmit', 'frame-too-short', bytes);
       return false;
     }
     if (bytes > MAX_FRAME_BYTES) {
-      this.#client.fault(context, 'frame-too-long', bytes);
+      this.#path.fault(context, 'transmit', 'frame-too-long', bytes);
       return false;
     }
     this.#headBytes[context.index] = Math.max(bytes, PADDED_FRAME_BYTES);
@@ -189,7 +173,7 @@ export class TransmitPath {
   take(context: Context): void {
     const ring = context.transmit;
     const chain = ring.headChain();
-    const padded = this.#headBytes[context.index] ?? 0;
+    const padded = present(this.#headBytes[context.index]);
     if (chain === 0 || padded === 0)
       throw new InvariantViolation(`context ${context.index} was granted without a frame`);
     if (this.#count === this.#slots)
@@ -200,7 +184,7 @@ export class TransmitPath {
     this.#ledger.takenOn('transmit');
     const offset = this.#fifo.push(padded);
     this.#context[slot] = context.index;
-    this.#epoch[slot] = this.#epochs[context.index] ?? 0;
+    this.#epoch[slot] = present(this.#epochs[context.index]);
     this.#state[slot] = READING;
     this.#pendingReads[slot] = chain;
     this.#offset[slot] = offset;
@@ -211,20 +195,17 @@ export class TransmitPath {
 
     let urgent = 0;
     let at = offset;
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = slot;
     for (let index = 0; index < chain; index += 1) {
       const descriptor = (ring.taken + index) >>> 0;
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
-      this.#dma.read(
-        this.#dmaClient,
-        slot,
-        context.index,
-        context.requesterId,
-        ring.address(descriptor),
-        length,
-        this.#fifo.bytes,
-        at,
-      );
+      channel.address = ring.address(descriptor);
+      channel.length = length;
+      channel.bufferOffset = at;
+      channel.read();
       at += length;
     }
     this.#urgent[slot] = urgent;
@@ -232,12 +213,12 @@ export class TransmitPath {
     this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
     this.refreshHead(context);
-    this.#client.took(context);
+    this.#path.took(context, 'transmit');
   }
 
   /** The context was stopped: its frames that have not begun to leave never will. */
   forget(context: Context): void {
-    this.#epochs[context.index] = (this.#epochs[context.index] ?? 0) + 1;
+    this.#epochs[context.index] = present(this.#epochs[context.index]) + 1;
     this.#headBytes[context.index] = 0;
     this.#tailBytes[context.index] = 0;
   }
@@ -252,13 +233,13 @@ export class TransmitPath {
   }
 
   #onRead(slot: number, status: DmaStatus): void {
-    const pending = (this.#pendingReads[slot] ?? 0) - 1;
+    const pending = present(this.#pendingReads[slot]) - 1;
     this.#pendingReads[slot] = pending;
     if (status === DMA_ABORTED) {
       this.#state[slot] = ABORTED;
-      const context = this.#contexts[this.#context[slot] ?? 0];
+      const context = this.#contexts[present(this.#context[slot])];
       if (context !== undefined && this.#isCurrent(slot)) {
-        this.#client.fault(context, 'payload-abort', this.#firstIndex[slot] ?? 0);
+        this.#path.fault(context, 'transmit', 'payload-abort', present(this.#firstIndex[slot]));
       }
     } else if (status === DMA_CANCELLED && this.#state[slot] !== ABORTED) {
       this.#state[slot] = CANCELLED;
@@ -267,10 +248,10 @@ export class TransmitPath {
     if (this.#state[slot] === READING) {
       this.#state[slot] = LOADED;
       this.#subjects.descriptor(
-        this.#context[slot] ?? 0,
+        present(this.#context[slot]),
         'transmit',
-        this.#firstIndex[slot] ?? 0,
-        this.#chain[slot] ?? 0,
+        present(this.#firstIndex[slot]),
+        present(this.#chain[slot]),
         'buffered',
       );
     }
@@ -278,24 +259,24 @@ export class TransmitPath {
   }
 
   #isCurrent(slot: number): boolean {
-    return this.#epoch[slot] === this.#epochs[this.#context[slot] ?? 0];
+    return this.#epoch[slot] === this.#epochs[present(this.#context[slot])];
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */
   #pump(): void {
     while (this.#count > 0) {
       const slot = this.#first;
-      if ((this.#pendingReads[slot] ?? 0) > 0) return;
-      const context = this.#contexts[this.#context[slot] ?? 0];
+      if (present(this.#pendingReads[slot]) > 0) return;
+      const context = this.#contexts[present(this.#context[slot])];
       if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
-      const bytes = this.#bytes[slot] ?? 0;
+      const bytes = present(this.#bytes[slot]);
       if (this.#state[slot] !== LOADED || !this.#isCurrent(slot)) {
         const reason = this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped';
         this.#ledger.dropped(context.index, 'transmit', reason, bytes);
         this.#release(slot, bytes);
         continue;
       }
-      const offset = this.#offset[slot] ?? 0;
+      const offset = present(this.#offset[slot]);
       const nowNs = this.#kernel.nowNs;
       this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
       this.#sending = true;
@@ -313,18 +294,18 @@ export class TransmitPath {
 
   #onDepart(slot: number): void {
     this.#sending = false;
-    const context = this.#contexts[this.#context[slot] ?? 0];
+    const context = this.#contexts[present(this.#context[slot])];
     if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
-    const bytes = this.#bytes[slot] ?? 0;
-    const chain = this.#chain[slot] ?? 0;
-    const lastIndex = ((this.#firstIndex[slot] ?? 0) + chain - 1) >>> 0;
+    const bytes = present(this.#bytes[slot]);
+    const chain = present(this.#chain[slot]);
+    const lastIndex = (present(this.#firstIndex[slot]) + chain - 1) >>> 0;
     if (this.#route === 'spoofed') {
       this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
     } else {
       this.#exit.departed(
         context,
         this.#fifo.bytes,
-        this.#offset[slot] ?? 0,
+        present(this.#offset[slot]),
         bytes,
         lastIndex,
         this.#startNs,
@@ -336,17 +317,23 @@ export class TransmitPath {
     if (this.#isCurrent(slot)) {
       const ring = context.transmit;
       ring.consumer = (lastIndex + 1) >>> 0;
-      this.#subjects.descriptor(context.index, 'transmit', this.#firstIndex[slot] ?? 0, chain, 'completed');
-      this.#client.completed(context, chain, this.#urgent[slot] !== 0);
+      this.#subjects.descriptor(
+        context.index,
+        'transmit',
+        present(this.#firstIndex[slot]),
+        chain,
+        'completed',
+      );
+      this.#path.completed(context, 'transmit', chain, this.#urgent[slot] !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();
   }
 
   #release(slot: number, bytes: number): void {
-    this.#fifo.shift(this.#offset[slot] ?? 0, bytes);
+    this.#fifo.shift(present(this.#offset[slot]), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#linkReady.next(bytes);
+    this.#path.released('transmit', bytes);
   }
 }

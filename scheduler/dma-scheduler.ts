@@ -1,32 +1,31 @@
-import type { Observable, Subscription } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { contextId } from './branded.js';
 import { type Discipline, NONE, type Share } from './discipline.js';
-import { InvariantViolation, ParameterError } from './errors.js';
+import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
-import { listen } from './listen.js';
 
-/** What the scheduler asks of whoever holds the queues. */
+/** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
   /**
-   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. Whoever
-   * answers 0 rings the context's doorbell when there is one.
+   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. After a 0 the
+   * context's doorbell must be rung when there is one.
    */
   headBytes(context: number): number;
 }
 
 /** How a DmaScheduler is put together. */
 export interface DmaSchedulerOptions {
-  /** Name of the room, e.g. `nic.transmit`. */
+  /** Name of the component, e.g. `nic.transmit`; errors and streams carry it. */
   readonly name: string;
   readonly discipline: Discipline;
   readonly heads: HeadsOfLine;
-  /** A context that may have work; ringing twice, or for nothing, does no harm. */
-  readonly doorbells$: Observable<number>;
-  /**
-   * Bytes of room that opened in front of the link since the last value. The first value is all of it, and at
-   * least the longest frame; from then on what was granted comes back, in whatever portions.
-   */
-  readonly linkReady$: Observable<number>;
+  /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
+  readonly onGrant: (context: number, bytes: number) => void;
+  /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
+  readonly onSettled?: () => void;
+  /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** One decision, as an observer sees it. */
@@ -34,8 +33,8 @@ export interface Grant {
   readonly context: number;
   readonly bytes: number;
   readonly atNs: number;
-  /** Room in front of the link after this grant, bytes. */
-  readonly roomBytes: number;
+  /** Credit that the link has left after this grant, bytes. */
+  readonly creditBytes: number;
   /** The discipline that decided. */
   readonly reason: string;
 }
@@ -45,33 +44,35 @@ const IDLE = 1;
 const BACKLOGGED = 2;
 
 /**
- * Shares a link between contexts: doorbells and link-ready in, grants out.
+ * Shares a link between contexts: doorbells and credit in, grants out. This is the imperative core on the packet
+ * path; `fairShare` is the same as an RxJS operator.
  *
- * Observers only note what they hear; deciding happens in an event of its own at the same instant, so that a
- * doorbell rung from inside a completion changes no order. Room is counted as credit: a grant takes the
- * frame's bytes, `linkReady$` gives them back. While the chosen frame does not fit nothing is granted: a smaller
- * frame of somebody else would overtake it every time. The discipline is asked anew when there is more room.
+ * `ring` and `credit` only note what they are told; deciding happens in an event of its own at the same instant,
+ * so that a doorbell rung from inside a completion changes no order. A grant takes the frame's bytes from the
+ * link's credit, `credit` gives them back. While the chosen frame does not fit nothing is granted: a smaller frame
+ * of another context would overtake it every time. The discipline is asked anew when there is more credit.
  */
 export class DmaScheduler {
-  /** The context granted, to be taken from its queue before the observer returns. The NIC listens here. */
-  readonly granted$: Observable<number>;
-  /** The same decisions in full, for people. Built only while somebody listens. */
+  /**
+   * A tap: the decisions as they are made, each before its frame is taken. It drives nothing, and nothing is
+   * built for it while it is not observed.
+   */
   readonly grants$: Observable<Grant>;
 
   readonly #name: string;
   readonly #kernel: EventKernel;
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
-  readonly #granted: GuardedSubject<number>;
+  readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
-  readonly #doorbells$: Observable<number>;
-  readonly #linkReady$: Observable<number>;
   readonly #decide: HandlerId;
-  readonly #subscriptions: Subscription[] = [];
   #capacityBytes: number | undefined;
-  #roomBytes = 0;
+  #creditBytes = 0;
   #decisionPending = false;
+  #deciding = false;
   #wakeUp: EventHandle | undefined;
+  #stopped = false;
   #decisions = 0;
 
   // ABSENT, IDLE or BACKLOGGED: what the discipline has been told, so that it is told once.
@@ -83,32 +84,32 @@ export class DmaScheduler {
   #rangMeanwhile = false;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
+    const { onError } = options;
     this.#name = options.name;
     this.#kernel = kernel;
     this.#discipline = options.discipline;
     this.#heads = options.heads;
-    this.#doorbells$ = options.doorbells$;
-    this.#linkReady$ = options.linkReady$;
-    this.#granted = new GuardedSubject(`${options.name}.granted$`, kernel);
+    this.#onGrant = options.onGrant;
+    this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
-    this.granted$ = this.#granted.stream$;
     this.grants$ = this.#grants.stream$;
-    this.#decide = kernel.register(`${options.name}.scheduler`, () => this.#onDecide());
-  }
-
-  /** Starts listening. */
-  start(): void {
-    if (this.#subscriptions.length > 0)
-      throw new InvariantViolation('the DMA scheduler has been started before');
-    this.#subscriptions.push(
-      listen(this.#doorbells$, this.#kernel, (context) => this.#onDoorbell(context)),
-      listen(this.#linkReady$, this.#kernel, (bytes) => this.#onLinkReady(bytes)),
+    this.#decide = kernel.register(
+      `${options.name}.scheduler`,
+      onError === undefined
+        ? (isWakeUp) => this.#onDecide(isWakeUp === 1)
+        : (isWakeUp) => {
+            try {
+              this.#onDecide(isWakeUp === 1);
+            } catch (error) {
+              onError(error);
+            }
+          },
     );
   }
 
-  /** Stops listening; what is granted stays granted. */
+  /** Stops for good: nothing is granted any more; what is granted stays granted. */
   stop(): void {
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    this.#stopped = true;
     this.#cancelWakeUp();
   }
 
@@ -117,9 +118,9 @@ export class DmaScheduler {
     return this.#decisions;
   }
 
-  /** Room in front of the link, bytes. */
-  get roomBytes(): number {
-    return this.#roomBytes;
+  /** Credit that the link has left, bytes. */
+  get creditBytes(): number {
+    return this.#creditBytes;
   }
 
   /** Contexts that the discipline knows to have a frame. */
@@ -127,11 +128,14 @@ export class DmaScheduler {
     return this.#backlogged;
   }
 
-  /** A context takes part from now on. @param context a whole number >= 0, small: tables are as long. */
+  /** Whether it decides now, at this instant still, or when the discipline says that a context becomes eligible. */
+  get willDecide(): boolean {
+    return this.#deciding || this.#decisionPending || this.#wakeUp !== undefined;
+  }
+
+  /** A context takes part from now on. @throws ParameterError unless `context` is a whole number >= 0. */
   join(context: number, share: Share): void {
-    if (!Number.isInteger(context) || context < 0) {
-      throw new ParameterError(`context is ${context}, expected a whole number >= 0`);
-    }
+    contextId(context);
     if (context >= this.#state.length) {
       const wider = new Uint8Array(2 ** Math.ceil(Math.log2(context + 1)));
       wider.set(this.#state);
@@ -151,11 +155,16 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
+  /** Whether a context takes part. */
+  has(context: number): boolean {
+    return (this.#state[context] ?? ABSENT) !== ABSENT;
+  }
+
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
     if (this.#state[context] !== BACKLOGGED) return;
     this.#withdraw(context);
-    // It may have been the one that the others waited for.
+    // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
     else this.#cancelWakeUp();
   }
@@ -166,11 +175,46 @@ export class DmaScheduler {
     this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
   }
 
+  /** A context that may have work. Ringing twice, or for nothing, does no harm. */
+  ring(context: number): void {
+    if (context === this.#attending) {
+      this.#rangMeanwhile = true;
+      return;
+    }
+    if (this.#state[context] !== IDLE || this.#stopped) return;
+    let headBytes = this.#headBytes(context);
+    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
+    if (headBytes === 0) return;
+    this.#state[context] = BACKLOGGED;
+    this.#backlogged += 1;
+    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
+    this.#requestDecision();
+  }
+
+  /**
+   * The link has `bytes` more of credit. The first call gives all of it, at least the longest frame; from then on
+   * what was granted comes back, in whatever portions.
+   * @throws InvariantViolation when more comes back than was granted.
+   */
+  credit(bytes: number): void {
+    this.#capacityBytes ??= bytes;
+    const creditBytes = this.#creditBytes + bytes;
+    if (!(Number.isInteger(bytes) && bytes >= 0 && creditBytes <= this.#capacityBytes)) {
+      throw new InvariantViolation(
+        `${this.#name}: the link gave back ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
+          'were free, expected a whole number that was granted before',
+      );
+    }
+    this.#creditBytes = creditBytes;
+    this.#requestDecision();
+  }
+
   checkInvariants(): void {
     this.#discipline.checkInvariants();
-    if (this.#roomBytes < 0 || this.#roomBytes > (this.#capacityBytes ?? 0)) {
+    if (this.#creditBytes < 0 || this.#creditBytes > (this.#capacityBytes ?? 0)) {
       throw new InvariantViolation(
-        `${this.#name}: room is ${this.#roomBytes} bytes of ${this.#capacityBytes}`,
+        `${this.#name}: credit is ${this.#creditBytes} bytes of ${this.#capacityBytes}`,
       );
     }
     const backlogged = this.#state.reduce((count, state) => count + (state === BACKLOGGED ? 1 : 0), 0);
@@ -181,39 +225,10 @@ export class DmaScheduler {
     }
   }
 
-  #onDoorbell(context: number): void {
-    if (context === this.#attending) {
-      this.#rangMeanwhile = true;
-      return;
-    }
-    if (this.#state[context] !== IDLE) return;
-    let headBytes = this.#headBytes(context);
-    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
-    // Nothing there yet: its owner rings again when there is, so nothing is lost by forgetting this one.
-    if (headBytes === 0) return;
-    this.#state[context] = BACKLOGGED;
-    this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
-    this.#requestDecision();
-  }
-
-  #onLinkReady(bytes: number): void {
-    this.#capacityBytes ??= bytes;
-    const roomBytes = this.#roomBytes + bytes;
-    if (!(Number.isInteger(bytes) && bytes >= 0 && roomBytes <= this.#capacityBytes)) {
-      throw new RangeError(
-        `${this.#name}: the link gave back ${bytes} bytes where ${this.#roomBytes} of ${this.#capacityBytes} ` +
-          'were free, expected a whole number that was granted before',
-      );
-    }
-    this.#roomBytes = roomBytes;
-    this.#requestDecision();
-  }
-
   #withdraw(context: number): void {
     this.#state[context] = IDLE;
     this.#backlogged -= 1;
-    // Gone while it was granted: the grant has nobody left to be charged to, even if it rings again at once.
+    // Gone while it was granted: no context is charged for that grant, even if this one rings again at once.
     if (this.#attending === context) this.#attending = NONE;
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
@@ -224,9 +239,17 @@ export class DmaScheduler {
     this.#kernel.post(0, this.#decide);
   }
 
-  #onDecide(): void {
-    this.#decisionPending = false;
-    while (this.#backlogged > 0) {
+  #onDecide(isWakeUp: boolean): void {
+    if (isWakeUp) this.#wakeUp = undefined;
+    else this.#decisionPending = false;
+    this.#deciding = true;
+    this.#serve();
+    this.#deciding = false;
+    this.#onSettled?.();
+  }
+
+  #serve(): void {
+    while (this.#backlogged > 0 && !this.#stopped) {
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NONE) {
@@ -242,11 +265,11 @@ export class DmaScheduler {
       if (bytes === 0) {
         const rang = this.#rangMeanwhile;
         this.#withdraw(context);
-        if (rang) this.#onDoorbell(context);
+        if (rang) this.ring(context);
         continue;
       }
       if (this.#state[context] !== BACKLOGGED) continue;
-      if (bytes > this.#roomBytes) {
+      if (bytes > this.#creditBytes) {
         this.#requireThatItCanEverFit(context, bytes);
         return;
       }
@@ -265,14 +288,14 @@ export class DmaScheduler {
   }
 
   #grant(context: number, bytes: number, nowNs: number): void {
-    this.#roomBytes -= bytes;
+    this.#creditBytes -= bytes;
     this.#decisions += 1;
     this.#attending = context;
     if (this.#grants.observed) {
       const reason = this.#discipline.name;
-      this.#grants.next({ context, bytes, atNs: nowNs, roomBytes: this.#roomBytes, reason });
+      this.#grants.next({ context, bytes, atNs: nowNs, creditBytes: this.#creditBytes, reason });
     }
-    this.#granted.next(context);
+    this.#onGrant(context, bytes);
     const stayed = this.#attending === context;
     this.#attending = NONE;
     if (!stayed) return;
@@ -284,20 +307,20 @@ export class DmaScheduler {
       this.#backlogged -= 1;
     }
     this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
-    if (rang) this.#onDoorbell(context);
+    if (rang) this.ring(context);
   }
 
   #sleepUntilEligible(nowNs: number): void {
     const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
     if (eligibleNs === undefined) {
       throw new InvariantViolation(
-        `${this.#name}: ${this.#discipline.name} serves nobody although ${this.#backlogged} wait`,
+        `${this.#name}: ${this.#discipline.name} serves none of the ${this.#backlogged} contexts that are backlogged`,
       );
     }
     this.#cancelWakeUp();
     if (eligibleNs === Number.POSITIVE_INFINITY) return;
     // Never this instant again: rounding in a discipline must not stop the clock.
-    this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide);
+    this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide, 1);
   }
 
   #cancelWakeUp(): void {
@@ -309,7 +332,7 @@ export class DmaScheduler {
     if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
     throw new InvariantViolation(
       `${this.#name}: context ${context} has a frame of ${bytes} bytes at its head, ` +
-        `and there is never room for more than ${this.#capacityBytes}`,
+        `and the link never takes more than ${this.#capacityBytes}`,
     );
   }
 }

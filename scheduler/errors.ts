@@ -14,15 +14,29 @@ export class KernelTimeError extends InvariantViolation {
 }
 
 /**
- * A room was told something while it was still telling its observers of it, or the kernel was asked to run
- * from inside an event. Our own mistake, so it throws.
+ * A stream was given a value while it was still telling its observers of the last one, or the kernel was asked to
+ * run from inside an event. Our own mistake, so it throws.
  */
 export class ReentryError extends InvariantViolation {
   override readonly name = 'ReentryError';
 }
 
-/**
- * A parameter has a value that it must not have: "field is value, expected what". Who passes a user's words on to
- * a part shows this one as the user's mistake; a RangeError of the engine's own it does not.
- */
-export class ParameterError extends RangeError {}
+/** A parameter has a value that it must not have: "field is value, expected what". */
+export class ParameterError extends UserError {
+  override readonly name = 'ParameterError';
+}
+
+/** An observer of a run's stream threw. The run fails with this; `cause` is what was thrown. */
+export class ObserverError extends UserError {
+  override readonly name = 'ObserverError';
+  /** The stream, e.g. `nic.grants$`; undefined where the observer stood behind a combination of streams. */
+  readonly stream: string | undefined;
+
+  /** @param atNs virtual time, where it is known. */
+  constructor(stream: string | undefined, atNs: number | undefined, cause: unknown) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const when = atNs === undefined ? '' : ` at ${atNs} ns`;
+    super(`${stream ?? 'a stream of the run'}: an observer threw${when}: ${text}`, { cause });
+    this.stream = stream;
+  }
+}

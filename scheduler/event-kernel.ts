@@ -58,6 +58,8 @@ export class EventKernel {
   #executed = 0;
   #running: HandlerId = NO_HANDLER;
   #failure: { error: unknown } | undefined;
+  #ended = false;
+  readonly #endings: (() => void)[] = [];
 
   readonly #components: string[] = [];
   readonly #handlers: EventHandler[] = [];
@@ -197,6 +199,28 @@ export class EventKernel {
    */
   fail(error: unknown): void {
     this.#failure ??= { error };
+  }
+
+  /** Has `ending` run when the run ends; endings run in the order in which they were given. */
+  onEnd(ending: () => void): void {
+    this.#endings.push(ending);
+  }
+
+  /**
+   * The run is over: every stream that this kernel drives completes. Events that are still pending stay so.
+   * Nothing happens the second time.
+   * @throws ReentryError from inside an event; ObserverError for an observer that throws as its stream completes.
+   */
+  end(): void {
+    if (this.#running !== NO_HANDLER) {
+      throw new ReentryError(
+        `${this.componentOf(this.#running)}: the run was ended from inside an event at ${this.#nowNs} ns`,
+      );
+    }
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const ending of this.#endings) ending();
+    if (this.#failure !== undefined) this.#throwFailure();
   }
 
   /** Throws if the queue is not what it should be. For tests: costs O(pending). */

@@ -32,10 +32,13 @@ export {
 } from './disciplines/index.js';
 export type { DmaSchedulerOptions, Grant, HeadsOfLine } from './dma-scheduler.js';
 export { DmaScheduler } from './dma-scheduler.js';
-export { InvariantViolation, ParameterError, UserError } from './errors.js';
+export { InvariantViolation, ObserverError, ParameterError, UserError } from './errors.js';
 export type { EventHandle, EventHandler, HandlerId } from './event-kernel.js';
 export { EventKernel, KernelTimeError, MAX_TIME_NS } from './event-kernel.js';
+export { type ContextChange, type FairShareOptions, type FrameQueues, fairShare } from './fair-share.js';
+export { GuardedStream } from './guarded-stream.js';
 export { GuardedSubject, ReentryError } from './guarded-subject.js';
+export { KernelTestScheduler } from './kernel-test-scheduler.js';
 export { listen } from './listen.js';
 export { present } from './present.js';
 export { SerialLine } from './serial-line.js';

@@ -2,9 +2,9 @@ import { type Observable, Subscriber, type Subscription } from 'rxjs';
 import type { EventKernel } from './event-kernel.js';
 
 /**
- * How one room of the house listens to another. What `next` throws is a mistake of ours and leaves through the
- * kernel's `run` when the event has ended; so does an error of the stream. With a plain `subscribe` RxJS would
- * throw it from a timer of the host, after the run and with nobody to catch it.
+ * How one component listens to another. What `next` throws is a mistake of ours and leaves through the kernel's
+ * `run`, as it was thrown, when the event has ended; so does an error of the stream. With a plain `subscribe` RxJS
+ * would throw it from a timer of the host, after the run, where no caller can catch it.
  */
 export function listen<T>(
   stream$: Observable<T>,
@@ -15,8 +15,7 @@ export function listen<T>(
 }
 
 /**
- * The subscriber itself is the listener. A plain observer sits behind three calls of RxJS, and a packet crosses three
- * streams between rooms: that was a twentieth of its time.
+ * The subscriber itself is the listener: a plain observer sits behind three calls of RxJS, for each frame of a source.
  */
 class Listener<T> extends Subscriber<T> {
   readonly #kernel: EventKernel;

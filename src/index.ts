@@ -2,7 +2,7 @@
 // have doors of their own: cdna-nic/scheduler, cdna-nic/nic, cdna-nic/host, cdna-nic/guests.
 
 export { APPROACHES, type Approach, makeProtection } from '../host/protection/approaches.js';
-export type { Protection, ProtectionCounters } from '../host/protection/protection.js';
+export type { Protection, ProtectionCounters, ProtectionPlan } from '../host/protection/protection.js';
 export { FairnessMeter, type FairnessReport, jainIndex } from './machine/fairness-meter.js';
 export type { LatencySummary } from './machine/latency.js';
 export { type GuestRun, Machine, type MachineAssembly } from './machine/machine.js';

@@ -1,4 +1,4 @@
-import type { Protection } from '../host/protection/protection.js';
+import type { ProtectionPlan } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
 import { protectionOf } from './machine/protection.js';
 import { type DisciplineMaker, type RunResult, runScenario } from './machine/run.js';
@@ -9,7 +9,7 @@ import type { ScenarioInput } from './scenario/schema.js';
 /** What a simulation may be told besides its scenario; each goes before what the scenario says. */
 export interface SimulateOptions {
   /** Name of an approach, or one of your own. @defaultValue `cdna` */
-  readonly protection?: string | Protection;
+  readonly protection?: string | ProtectionPlan;
   /** Name of a discipline, or what makes one of your own. @defaultValue `drr` */
   readonly discipline?: string | DisciplineMaker;
   /** @defaultValue 1 */

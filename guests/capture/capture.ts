@@ -1,3 +1,5 @@
+import { UserError } from '../../scheduler/errors.js';
+
 /** A capture in memory: the frames of one file, in the order in which the file has them. */
 export interface Capture {
   /** What the capture was called when it was read, for messages. */
@@ -42,7 +44,7 @@ export interface CaptureFault {
 }
 
 /** A capture that cannot be read. The file is the user's, so the message says where to look in it. */
-export class CaptureError extends Error {
+export class CaptureError extends UserError {
   override readonly name = 'CaptureError';
   readonly fault: CaptureFault;
 

@@ -1,9 +1,8 @@
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
-import { CdnaIommu } from '../../host/protection/cdna-iommu/cdna-iommu.js';
 import { ContextPort } from '../../host/protection/context-port.js';
-import { Iommu } from '../../host/protection/iommu/iommu.js';
+import { IommuProtection } from '../../host/protection/iommu/iommu-protection.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
-import { NoDma } from '../../host/protection/nodma/no-dma.js';
+import { NoDmaProtection } from '../../host/protection/nodma/no-dma.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { AttackScenario } from './attack-scenario.js';
 
@@ -16,7 +15,8 @@ export interface Structure {
 /** The tables that an approach keeps in memory to decide by: translation tables, exclusion vectors, descriptor rings. */
 export function decidingTables(scene: AttackScenario): Structure[] {
   const { protection } = scene.host;
-  if (protection instanceof NoDma) return [{ label: 'NoDMA table', address: protection.measured.table.base }];
+  if (protection instanceof NoDmaProtection)
+    return [{ label: 'NoDMA table', address: protection.measured.table.base }];
   const label = iommuOf(scene) === undefined ? 'exclusion vector' : 'root table of the IOMMU';
   const tables = scene.hypervisorPages('io-table').map((page) => ({ label, address: page * PAGE_BYTES }));
   const { port } = scene.victim;
@@ -45,7 +45,6 @@ export function vectorRing({ host: { window } }: AttackScenario): Structure {
 /** VT-d: invalidation queue address register. */
 const IQA = 0x90;
 
-function iommuOf({ host: { protection } }: AttackScenario): Iommu | undefined {
-  if (protection instanceof CdnaIommu) return protection.iommu;
-  return protection instanceof Iommu ? protection : undefined;
+function iommuOf({ host: { protection } }: AttackScenario): IommuProtection | undefined {
+  return protection instanceof IommuProtection ? protection : undefined;
 }

@@ -1,5 +1,6 @@
 import type { HostParts } from '../../host/host-parts.js';
-import { DMA_OK, type DmaStatus } from '../../nic/dma-engine.js';
+import { busAddress, requesterId } from '../../nic/addresses.js';
+import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js';
 
 /** A transfer that nobody asked for. */
 export interface RogueTransfer {
@@ -9,21 +10,16 @@ export interface RogueTransfer {
   status: DmaStatus | undefined;
 }
 
-/** The NIC's own management logic, which no context owns. */
-const NO_CONTEXT = -1;
-
 /**
  * A card that does not do as it is told: its DMA engine is driven with any address and any requester ID, as faulty
  * or malicious firmware could.
  */
 export class RogueDevice {
-  readonly #parts: HostParts;
-  readonly #client: number;
+  readonly #channel: DmaChannel;
   readonly #transfers: RogueTransfer[] = [];
 
   constructor(parts: HostParts) {
-    this.#parts = parts;
-    this.#client = parts.nic.dma.register((cookie, status) => {
+    this.#channel = parts.nic.dma.open((cookie, status) => {
       const transfer = this.#transfers[cookie];
       if (transfer !== undefined) transfer.status = status;
     });
@@ -34,42 +30,28 @@ export class RogueDevice {
     return this.#transfers.filter(({ status }) => status === DMA_OK).map(({ bytes }) => bytes);
   }
 
-  read(requesterId: number, address: number, length: number): RogueTransfer {
-    const transfer = this.#start(new Uint8Array(length));
-    const { dma } = this.#parts.nic;
-    dma.read(
-      this.#client,
-      this.#transfers.length - 1,
-      NO_CONTEXT,
-      requesterId,
-      address,
-      length,
-      transfer.bytes,
-      0,
-    );
+  read(requester: number, address: number, length: number): RogueTransfer {
+    const transfer = this.#start(requester, address, new Uint8Array(length));
+    this.#channel.read();
     return transfer;
   }
 
-  write(requesterId: number, address: number, bytes: Uint8Array): RogueTransfer {
-    const transfer = this.#start(bytes.slice());
-    const { dma } = this.#parts.nic;
-    const cookie = this.#transfers.length - 1;
-    dma.write(
-      this.#client,
-      cookie,
-      NO_CONTEXT,
-      requesterId,
-      address,
-      transfer.bytes.length,
-      transfer.bytes,
-      0,
-    );
+  write(requester: number, address: number, bytes: Uint8Array): RogueTransfer {
+    const transfer = this.#start(requester, address, bytes.slice());
+    this.#channel.write();
     return transfer;
   }
 
-  #start(bytes: Uint8Array): RogueTransfer {
+  /** Describes the transfer on the channel, as the card's own: it belongs to no context. */
+  #start(requester: number, address: number, bytes: Uint8Array): RogueTransfer {
     const transfer: RogueTransfer = { bytes, status: undefined };
     this.#transfers.push(transfer);
+    const channel = this.#channel;
+    channel.owner = { index: -1, requesterId: requesterId(requester) };
+    channel.cookie = this.#transfers.length - 1;
+    channel.address = busAddress(address);
+    channel.length = bytes.length;
+    channel.buffer = bytes;
     return transfer;
   }
 }

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { UserError } from '../../scheduler/errors.js';
 
 /**
  * Frames that arrive in their own time. The source starts when somebody subscribes and stops when the last
@@ -36,7 +37,7 @@ export interface Responder {
 }
 
 /** An option of a source that cannot be. The options are the user's, so the message names field and value. */
-export class TrafficError extends Error {
+export class TrafficError extends UserError {
   override readonly name = 'TrafficError';
   readonly source: string;
   readonly field: string;

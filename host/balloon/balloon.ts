@@ -6,7 +6,6 @@ import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { DomainId, OwnershipObserver } from '../memory/page-ownership.js';
 import type { Protection } from '../protection/protection.js';
-import { relinquish } from '../protection/reclaiming.js';
 import { NewOwner } from './new-owner.js';
 
 /** How memory is asked back. */
@@ -153,12 +152,12 @@ export class Balloon implements OwnershipObserver {
     if (guest === undefined) throw new InvariantViolation(`guest ${number} does not exist`);
     const page = this.#pick(guest);
     if (page === undefined) return;
-    const { hypervisor, pages } = this.#parts;
+    const { hypervisor } = this.#parts;
     const { domain } = guest;
     hypervisor.enterHypercall();
     this.#asked += 1;
     // A page that is on its way already is not given twice.
-    if (this.#leaving.has(page) || !relinquish(this.#protection, pages, domain, page)) {
+    if (this.#leaving.has(page) || !this.#protection.relinquish(domain, page)) {
       this.#refused += 1;
       return;
     }

@@ -1,9 +1,9 @@
-/** What an access gate answers when it refuses: no such address for this device. */
+/** What an access gate answers when it denies an access: this device has no such address. */
 export const DENIED = -1;
 
 /**
- * The gate where a device's transfer reaches memory. An IOMMU stands here, and so did its forerunners. One
- * question is about one device (its requester ID) and never crosses a page.
+ * The access gate: translation and protection when a transfer is carried out. An IOMMU is one, and so were its
+ * forerunners. Each check is about one device (its requester ID) and about bytes of one page.
  */
 export interface AccessGate {
   /** Where the access really goes, a physical address, or DENIED. */
@@ -12,7 +12,7 @@ export interface AccessGate {
   readonly delayNs: number;
 }
 
-/** The older design: the northbridge knows physical addresses only and lets everything pass. */
+/** The older design: the northbridge knows physical addresses only and lets every access pass. */
 export class OpenGate implements AccessGate {
   readonly delayNs = 0;
 
@@ -20,3 +20,6 @@ export class OpenGate implements AccessGate {
     return address;
   }
 }
+
+/** Until a gate is attached to the bus no device has business in memory. */
+export const CLOSED_GATE: AccessGate = { delayNs: 0, check: () => DENIED };

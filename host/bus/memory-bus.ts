@@ -4,7 +4,7 @@ import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
-import type { AccessGate } from './access-gate.js';
+import { type AccessGate, CLOSED_GATE } from './access-gate.js';
 
 /** Time from the root complex to DRAM and back, ns. */
 export interface MemoryTimings {
@@ -39,23 +39,17 @@ export class MemoryBus implements HostPort {
   readonly denied$: Observable<DeniedAccess>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
-  readonly #gate: AccessGate;
   readonly #timings: MemoryTimings;
   readonly #denied: GuardedSubject<DeniedAccess>;
   readonly #onInterrupt: () => void;
+  #gate: AccessGate = CLOSED_GATE;
   #witness: AccessWitness | undefined;
   #reads = 0;
   #writes = 0;
   #deniedCount = 0;
   #gateNs = 0;
 
-  constructor(
-    kernel: EventKernel,
-    memory: PhysicalMemory,
-    gate: AccessGate,
-    timings: MemoryTimings,
-    onInterrupt: () => void,
-  ) {
+  constructor(kernel: EventKernel, memory: PhysicalMemory, timings: MemoryTimings, onInterrupt: () => void) {
     for (const field of ['readNs', 'writeNs'] as const) {
       const value = timings[field];
       if (!Number.isInteger(value) || value < 0 || value > 1e6) {
@@ -64,7 +58,6 @@ export class MemoryBus implements HostPort {
     }
     this.#kernel = kernel;
     this.#memory = memory;
-    this.#gate = gate;
     this.#timings = timings;
     this.#onInterrupt = onInterrupt;
     this.#denied = new GuardedSubject('host.bus.denied$', kernel);
@@ -87,6 +80,11 @@ export class MemoryBus implements HostPort {
   /** Time that the gate has added to accesses, ns in all. */
   get gateNs(): number {
     return this.#gateNs;
+  }
+
+  /** The gate that every access goes through from now on. Until the first is attached every access is denied. */
+  attachGate(gate: AccessGate): void {
+    this.#gate = gate;
   }
 
   /** Lets a witness look at every access from now on. */

@@ -1,6 +1,8 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import type { MemoryBank } from '../memory/memory-bank.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
+import { AttachedRam } from './attached-ram.js';
 import { OwnedPages } from './owned-pages.js';
 
 /** Pages of a large page, 2 MB. */
@@ -14,7 +16,7 @@ export type CpuAccess = 'done' | 'page-fault';
 
 /**
  * A virtual machine: its memory, and its place on the processor. Its own CPU accesses go through the MMU,
- * which lets it reach its pages and nobody else's; that was never the problem. What its device reaches is.
+ * which lets it reach its own pages and no others; that was never the problem. What its device reaches is.
  */
 export class Domain {
   readonly id: DomainId;
@@ -66,7 +68,17 @@ export class Domain {
     this.#owned.reserve(outcome.value[0] ?? 0, pageCount);
   }
 
-  /** Pages that it has given back since the start: who keeps addresses looks whether they are still good. */
+  /**
+   * Gives the guest RAM that lies in a bank, as the memory of a real guest does: all of it, in one piece of the
+   * machine's addresses, at a multiple of 2 MB. Nothing is ever drawn from it here (`allocate` takes from the machine's
+   * own memory): which of its pages are buffers is for the guest to say.
+   * @throws ParameterError when the machine has no such piece of addresses left.
+   */
+  attachRam(bank: MemoryBank): AttachedRam {
+    return new AttachedRam(this.id, this.name, bank, this.#memory, this.#pages, this.#owned);
+  }
+
+  /** Pages that it has released since the start: a keeper of addresses looks here whether they may have gone. */
   get released(): number {
     return this.#released;
   }

@@ -50,6 +50,8 @@ export class Hypervisor {
   readonly #contextChannel: (EventChannel | undefined)[];
   readonly #frontEnds = new Map<number, FrontEnd>();
   #nextFrontEnd: number;
+  // Every context below this number belongs to a domain.
+  #searchFrom = 0;
   readonly #isr = () => this.#onInterrupt();
   readonly #revoked: ((context: number) => void)[] = [];
   #interruptPosted = false;
@@ -151,9 +153,7 @@ export class Hypervisor {
    * @throws ParameterError when the card has no context left or refuses the settings.
    */
   openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): number {
-    const context = this.#nic.contexts.findIndex(
-      (candidate) => candidate.state === 'free' && settings.eligible?.(candidate.index) !== false,
-    );
+    const context = this.#freeContext(settings);
     if (context < 0) {
       const all = this.#nic.contexts.length;
       const unused = this.#nic.contexts.filter(({ state }) => state === 'free').length;
@@ -199,6 +199,7 @@ export class Hypervisor {
     this.#onNicFaults();
     if (this.#contextDomain[context] === undefined) return;
     this.#contextDomain[context] = undefined;
+    this.#searchFrom = Math.min(this.#searchFrom, context);
     this.#contextChannel[context]?.close();
     this.#contextChannel[context] = undefined;
     this.#window.unmap(context);
@@ -276,6 +277,17 @@ export class Hypervisor {
       MANAGEMENT.VECTOR_CONSUMER,
       this.#vectorConsumer,
     );
+  }
+
+  /** The first free context that will do, or -1. */
+  #freeContext(settings: ContextSettings): number {
+    const { contexts } = this.#nic;
+    while (this.#searchFrom < contexts.length && this.#contextDomain[this.#searchFrom] !== undefined)
+      this.#searchFrom += 1;
+    for (let context = this.#searchFrom; context < contexts.length; context += 1) {
+      if (contexts[context]?.state === 'free' && settings.eligible?.(context) !== false) return context;
+    }
+    return -1;
   }
 
   #onContextBit(context: number): void {

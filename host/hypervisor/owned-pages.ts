@@ -3,13 +3,15 @@ import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 
 /**
  * The pages of one domain. Its RAM is one piece, of which only the bounds are kept, so that a thousand guests with
- * their whole memory cost nothing; who owns a page of the piece is the page table's word. Pages that came
+ * their whole memory cost nothing; which pages of the piece it owns is what the page table says. RAM in banks is
+ * kept in the same way, and is never taken into use here: what lies there is the guest's own affair. Pages that came
  * one by one are listed.
  */
 export class OwnedPages implements Iterable<number> {
   readonly #pages: PageOwnership;
   readonly #domain: DomainId;
   readonly #single = new Set<number>();
+  readonly #attached: { readonly first: number; readonly end: number }[] = [];
   #first = 0;
   #end = 0;
   // Pages of the piece from here on have not been used for anything.
@@ -30,7 +32,10 @@ export class OwnedPages implements Iterable<number> {
   }
 
   get size(): number {
-    return this.#ofPiece + this.#single.size;
+    let size = this.#ofPiece + this.#single.size;
+    for (const { first, end } of this.#attached)
+      for (let page = first; page < end; page += 1) if (this.#isOwned(page)) size += 1;
+    return size;
   }
 
   /** Pages of the piece that have not been used for anything, and are still there. */
@@ -45,15 +50,17 @@ export class OwnedPages implements Iterable<number> {
   }
 
   has(page: number): boolean {
-    return this.#single.has(page) || (this.#inPiece(page) && this.#isOwned(page));
+    return this.#single.has(page) || ((this.#inPiece(page) || this.#inBank(page)) && this.#isOwned(page));
   }
 
   *[Symbol.iterator](): Iterator<number> {
     for (let page = this.#first; page < this.#end; page += 1) if (this.#isOwned(page)) yield page;
     yield* this.#single;
+    for (const { first, end } of this.#attached)
+      for (let page = first; page < end; page += 1) if (this.#isOwned(page)) yield page;
   }
 
-  /** The domain was given a piece. @throws Error when it has one. */
+  /** The domain was given a piece. @throws InvariantViolation when it has one. */
   reserve(first: number, count: number): void {
     if (this.reserved) throw new InvariantViolation(`domain ${this.#domain} has its RAM already`);
     this.#first = first;
@@ -62,6 +69,19 @@ export class OwnedPages implements Iterable<number> {
     this.#top = this.#end;
     this.#unused = count;
     this.#ofPiece = count;
+  }
+
+  /** Pages from `first` to before `end` are RAM of the domain that lies in a bank. */
+  attach(first: number, end: number): void {
+    this.#attached.push({ first, end });
+  }
+
+  /** The bank at `first` is gone. */
+  detach(first: number): void {
+    const index = this.#attached.findIndex((range) => range.first === first);
+    if (index < 0)
+      throw new InvariantViolation(`domain ${this.#domain} has no RAM attached at page ${first}`);
+    this.#attached.splice(index, 1);
   }
 
   /** Takes pages of the piece into use, in one piece if `contiguous`; undefined when there are not as many. */
@@ -75,7 +95,7 @@ export class OwnedPages implements Iterable<number> {
       else if (contiguous) pages.length = 0;
     }
     if (pages.length < count) return undefined;
-    // Pages before a contiguous piece that were too few for it are given up as unused.
+    // Pages before a contiguous piece that were too few for it no longer count as unused.
     for (let page = this.#mark; page < mark; page += 1) if (this.#isOwned(page)) this.#unused -= 1;
     this.#mark = mark;
     return pages;
@@ -83,6 +103,7 @@ export class OwnedPages implements Iterable<number> {
 
   /** A page came by itself. */
   adopt(page: number): void {
+    if (this.#inBank(page)) return;
     if (!this.#inPiece(page)) {
       this.#single.add(page);
       return;
@@ -102,6 +123,10 @@ export class OwnedPages implements Iterable<number> {
 
   #inPiece(page: number): boolean {
     return page >= this.#first && page < this.#end;
+  }
+
+  #inBank(page: number): boolean {
+    return this.#attached.some(({ first, end }) => page >= first && page < end);
   }
 
   #isOwned(page: number): boolean {

@@ -123,6 +123,32 @@ export function inInterruptWindow(iova: number): boolean {
   return iova >= INTERRUPT_WINDOW_START && iova < INTERRUPT_WINDOW_END;
 }
 
+/**
+ * Makes `out` ready for a request. False if the request lies in the interrupt window and is thereby dealt with.
+ *
+ * @throws RangeError for a request that no device could emit
+ */
+export function beginRequest(requesterId: number, iova: number, out: WalkResult): boolean {
+  assertRequest(requesterId, iova);
+  out.reset();
+  if (!inInterruptWindow(iova)) return true;
+  out.stopAtInterruptWindow();
+  return false;
+}
+
+/** A request that meets a unit which does not translate: it passes with its own address. */
+export function passUntranslated(requesterId: number, iova: number, out: WalkResult): void {
+  if (beginRequest(requesterId, iova, out)) out.pass(iova, true, true);
+}
+
+/**
+ * Index of the entry for an address in a table of `level`, 0..511. The address is given as its bits from 30 up and
+ * its lower 30 bits, so that every index is a shift of a 32-bit number.
+ */
+export function entryIndex(upper: number, lower: number, level: number): number {
+  return level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
+}
+
 /** Throws for a request that no device could emit. That is a mistake of ours. */
 export function assertRequest(requesterId: number, iova: number): void {
   if (!(iova >= 0) || iova !== Math.floor(iova)) {

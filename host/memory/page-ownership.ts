@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { PAGE_BYTES, type PhysicalMemory } from './physical-memory.js';
 
 /** Who a page belongs to: a domain number, or NO_OWNER. */
@@ -17,7 +18,7 @@ export type PageOutcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: PageRefusal; readonly page: number };
 
-/** Somebody who keeps tables of who may reach what: told at once, before a page can have its next owner. */
+/** Keeps tables of what may be reached by which device: told at once, before a page can have its next owner. */
 export interface OwnershipObserver {
   /** These pages belong to `domain` now. The list is borrowed. */
   given(pages: readonly number[], domain: DomainId, kind: PageKind): void;
@@ -27,7 +28,7 @@ export interface OwnershipObserver {
 
 /**
  * Every page of memory with its owner, its kind and its reference count. A page that is referenced by DMA
- * (a count above zero) is not given to anybody else: a release of it is remembered and carried out when the
+ * (a count above zero) is not given to another domain: a release of it is remembered and carried out when the
  * last reference goes (Xen's rule, which CDNA builds on).
  */
 export class PageOwnership {
@@ -41,6 +42,8 @@ export class PageOwnership {
   readonly #returned: number[] = [];
   #mark = 0;
   readonly #withheld = { first: 0, end: 0 };
+  // Pieces whose RAM lies in banks.
+  readonly #setAside: { readonly first: number; readonly end: number }[] = [];
   readonly #observers: OwnershipObserver[] = [];
   readonly #one: [number] = [0];
   #pinned = 0;
@@ -99,6 +102,12 @@ export class PageOwnership {
     return this.#releasing[page] === 1;
   }
 
+  /** Whether the page's RAM lies in a bank: it never changes hands. */
+  isSetAside(page: number): boolean {
+    for (const { first, end } of this.#setAside) if (page >= first && page < end) return true;
+    return false;
+  }
+
   /** Whether a domain has every page of `length` bytes at `address`, and none of them is being released. */
   holdsAll(domain: DomainId, address: number, length: number): boolean {
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
@@ -114,7 +123,7 @@ export class PageOwnership {
   }
 
   /**
-   * Pages from `first` to before `end` are never given to anybody: their addresses are not for memory. To be called
+   * Pages from `first` to before `end` are never given out: their addresses are not for memory. To be called
    * before any page behind `first` is given.
    */
   withhold(first: number, end: number): void {
@@ -137,15 +146,56 @@ export class PageOwnership {
   ): PageOutcome<number[]> {
     const pages = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
     if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#mark };
-    for (const page of pages) {
-      this.#owner[page] = domain;
-      this.#kind[page] = PAGE_KINDS.indexOf(kind);
-    }
+    assign(this.#owner, pages, domain);
+    assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
     for (const observer of this.#observers) observer.given(pages, domain, kind);
     return { ok: true, value: pages };
   }
 
-  /** Gives one particular page, which must have come back from somebody. */
+  /**
+   * Takes a piece of memory out of what is given out, for RAM in a bank. No page of it has an owner yet; `claim`
+   * gives one, and a page that is released does not join the free pages but waits to be claimed again.
+   * Returns the first page, a multiple of `align`; `undefined` when there is no such piece.
+   */
+  setAside(count: number, align: number): number | undefined {
+    const pages = this.#takePiece(count, align, true);
+    if (pages === undefined) return undefined;
+    const first = present(pages[0]);
+    this.#setAside.push({ first, end: first + count });
+    return first;
+  }
+
+  /** Joins what was set aside to the free pages again. @throws InvariantViolation while a page of it has an owner. */
+  giveBack(first: number): void {
+    const index = this.#setAside.findIndex((range) => range.first === first);
+    if (index < 0) throw new InvariantViolation(`no pages from ${first} on are set aside`);
+    const { end } = present(this.#setAside[index]);
+    for (let page = first; page < end; page += 1) {
+      if (this.#owner[page] !== NO_OWNER)
+        throw new InvariantViolation(`page ${page} is given back and belongs to domain ${this.owner(page)}`);
+    }
+    this.#setAside.splice(index, 1);
+    for (let page = first; page < end; page += 1) this.#returned.push(page);
+  }
+
+  /**
+   * Gives a page that was set aside to a domain. A release of it by the same domain that still waits for its
+   * references is called off. False if the page belongs to a domain already.
+   */
+  claimSetAside(domain: DomainId, page: number): boolean {
+    if (!this.isSetAside(page)) throw new InvariantViolation(`page ${page} is not set aside`);
+    if (this.#owner[page] === domain && this.#releasing[page] === 1) {
+      this.#releasing[page] = 0;
+      return true;
+    }
+    if (this.#owner[page] !== NO_OWNER) return false;
+    this.#owner[page] = domain;
+    this.#kind[page] = GUEST_KIND;
+    this.#tellGiven(page);
+    return true;
+  }
+
+  /** Gives one particular page, which must have been released. */
   claim(domain: DomainId, kind: PageKind, page: number): PageOutcome<undefined> {
     const at = this.#returned.lastIndexOf(page);
     if (at < 0) return { ok: false, refusal: 'not-owner', page };
@@ -182,10 +232,10 @@ export class PageOwnership {
     return undefined;
   }
 
-  /** One more reference. @throws Error for a page that nobody owns: only a gate that did not look would pin it. */
+  /** One more reference. @throws InvariantViolation for a page without an owner: only a gate that did not validate would pin it. */
   pin(page: number): void {
     if (this.owner(page) === NO_OWNER)
-      throw new InvariantViolation(`page ${page} is pinned and belongs to nobody`);
+      throw new InvariantViolation(`page ${page} is pinned and has no owner`);
     const count = this.#count[page] ?? 0;
     this.#count[page] = count + 1;
     if (count === 0) this.#pinned += 1;
@@ -194,7 +244,7 @@ export class PageOwnership {
 
   /**
    * One reference less; a release that waited for it happens now. True if the page became free by it.
-   * @throws Error when it has none: the books of whoever unpins are wrong.
+   * @throws InvariantViolation when it has none: the caller's books are wrong.
    */
   unpin(page: number): boolean {
     const count = this.#count[page] ?? 0;
@@ -226,7 +276,8 @@ export class PageOwnership {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== from || this.#releasing[page] === 1)
       return { ok: false, refusal: 'not-owner', page };
-    if (this.#kind[page] !== GUEST_KIND) return { ok: false, refusal: 'wrong-kind', page };
+    if (this.#kind[page] !== GUEST_KIND || this.isSetAside(page))
+      return { ok: false, refusal: 'wrong-kind', page };
     if ((this.#count[page] ?? 0) > 0) return { ok: false, refusal: 'pinned', page };
     this.#tellTaken(page);
     this.#owner[page] = to;
@@ -276,29 +327,27 @@ export class PageOwnership {
     if (this.#mark >= first && this.#mark < end) this.#mark = end;
   }
 
-  /** Pages that follow each other: untouched ones, and once those are used up, ones that have come back. */
-  #takePiece(count: number, align: number): number[] | undefined {
-    const numbered = (first: number) => {
-      const pages = new Array<number>(count);
-      for (let index = 0; index < count; index += 1) pages[index] = first + index;
-      return pages;
-    };
-    const first = this.#untouchedPiece(count, align) ?? this.#untouchedPiece(count, 1);
+  /**
+   * Pages that follow each other: untouched ones, and once those are used up, ones that have come back. `strict` takes
+   * none whose first is not a multiple of `align`.
+   */
+  #takePiece(count: number, align: number, strict = false): number[] | undefined {
+    const first = this.#untouchedPiece(count, align) ?? (strict ? undefined : this.#untouchedPiece(count, 1));
     if (first !== undefined) {
       // What is skipped is as good as what has come back.
       for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
       this.#mark = first + count;
-      return numbered(first);
+      return pagesFrom(first, count);
     }
     const sorted = [...this.#returned].sort((left, right) => left - right);
     let run = 0;
     for (const [index, page] of sorted.entries()) {
       run = index > 0 && sorted[index - 1] === page - 1 ? run + 1 : 1;
-      if (run < count) continue;
       const first = page - count + 1;
+      if (run < count || (strict && first % align !== 0)) continue;
       const rest = this.#returned.filter((other) => other < first || other > page);
       this.#returned.splice(0, this.#returned.length, ...rest);
-      return numbered(first);
+      return pagesFrom(first, count);
     }
     return undefined;
   }
@@ -322,15 +371,29 @@ export class PageOwnership {
   }
 
   #free(page: number): void {
-    // Whoever keeps tables closes them first: what the device writes after that must not survive the fill.
+    // Tables are closed first: what the device writes after that must not survive the fill.
     this.#tellTaken(page);
-    // What the next owner gets must not tell of the last one.
-    this.#memory.fill(page * PAGE_BYTES, PAGE_BYTES, 0);
     this.#owner[page] = NO_OWNER;
     this.#kind[page] = 0;
     this.#releasing[page] = 0;
+    // The bytes of a page in a bank are its guest's, also when the machine has no use for them any more.
+    if (this.isSetAside(page)) return;
+    // What the next owner gets must not tell of the last one.
+    this.#memory.fill(page * PAGE_BYTES, PAGE_BYTES, 0);
     this.#returned.push(page);
   }
 }
 
 const GUEST_KIND = PAGE_KINDS.indexOf('guest');
+
+/** One value for many cells. Apart, so that the engine compiles the loop once and not with all that follows it. */
+function assign(column: Int32Array | Uint8Array, cells: readonly number[], value: number): void {
+  for (let index = 0; index < cells.length; index += 1) column[cells[index] ?? 0] = value;
+}
+
+/** `count` numbers from `first` on. */
+function pagesFrom(first: number, count: number): number[] {
+  const pages: number[] = [];
+  for (let index = 0; index < count; index += 1) pages.push(first + index);
+  return pages;
+}

@@ -1,37 +1,72 @@
 import { PAGE_BYTES } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+import { BankTable } from './bank-table.js';
+import { ArrayBank, type MemoryBank } from './memory-bank.js';
 import { WordWindows } from './word-windows.js';
 
 export { PAGE_BYTES } from '../../nic/addresses.js';
 
-/** Host memory is given out in pieces of this size when first written, bytes: 16 pages. */
-const CHUNK_BYTES = 65_536;
+/**
+ * Host memory is allocated in pieces of this size when first written, bytes. Large, so that a machine of thousands of
+ * guests has few objects; the operating system backs only the pages of a piece that are used.
+ */
+const PIECE_BYTES = 2 ** 20;
 /** A power of two, so that the product is exact. */
-const CHUNKS_A_BYTE = 1 / CHUNK_BYTES;
+const PIECES_PER_BYTE = 1 / PIECE_BYTES;
+
+/** A bank begins at a multiple of this, so that a piece of backing lies beside banks or there is none. */
+export const BANK_ALIGNMENT = PIECE_BYTES;
 
 /** Up to here a loop over words beats a view that has to be made, from here on a loop over bytes loses to both (measured). */
 const WORD_LOOP_BYTES = 512;
 const SHORT_BYTES = 16;
 
-/** Buffers start at multiples of this, as a rule; each such place remembers the last view of it. */
+/** Buffers start at multiples of this, as a rule: views of what lies there are kept. */
 const VIEW_BYTES = 2048;
-const VIEWS_PER_CHUNK = CHUNK_BYTES / VIEW_BYTES;
+const VIEWS_PER_BYTE = 1 / VIEW_BYTES;
+/** Views that are kept, a power of two: as many as 32 guests have buffers with rings of 256 slots. */
+const VIEWS = 8192;
 
-/** A piece of backing, as bytes and as words, with the views of it that were used last. */
-class Chunk {
-  readonly bytes = new Uint8Array(CHUNK_BYTES);
-  readonly words = new Uint32Array(this.bytes.buffer);
-  readonly #views = new Array<Uint8Array | undefined>(VIEWS_PER_CHUNK).fill(undefined);
+/** A piece of backing, as bytes and as words. */
+class Piece {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
 
-  /** A view of `length` bytes at `offset`. The same buffers are used again and again, so it mostly is there already. */
-  view(offset: number, length: number): Uint8Array {
-    const place = (offset / VIEW_BYTES) | 0;
-    const known = this.#views[place];
-    if (known !== undefined && known.byteOffset === offset && known.length === length) return known;
-    const fresh = this.bytes.subarray(offset, offset + length);
+  constructor(bytes: number) {
+    this.bytes = new Uint8Array(bytes);
+    this.words = new Uint32Array(this.bytes.buffer);
+  }
+}
+
+/**
+ * Views of buffers. The same buffers are used again and again, so the view that a transfer needs is mostly there
+ * already. The number of views is bounded, and each place remembers the last one.
+ */
+class BufferViews {
+  readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined);
+  readonly #address = new Float64Array(VIEWS).fill(-1);
+  readonly #length = new Int32Array(VIEWS);
+
+  /** `length` bytes of a piece from `within` on, which is `address`, a multiple of VIEW_BYTES. */
+  of(piece: Piece, within: number, address: number, length: number): Uint8Array {
+    const place = (address * VIEWS_PER_BYTE) & (VIEWS - 1);
+    if (this.#address[place] === address && this.#length[place] === length) {
+      const known = this.#views[place];
+      if (known !== undefined) return known;
+    }
+    const fresh = piece.bytes.subarray(within, within + length);
     this.#views[place] = fresh;
+    this.#address[place] = address;
+    this.#length[place] = length;
     return fresh;
+  }
+
+  /** Pieces are gone that views may be of. */
+  clear(): void {
+    this.#views.fill(undefined);
+    this.#address.fill(-1);
   }
 }
 
@@ -42,16 +77,25 @@ if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
 }
 
 /**
- * The machine's RAM: little-endian bytes at physical addresses. Nothing here knows who owns what; the
+ * The machine's RAM: little-endian bytes at physical addresses. Ownership is no matter of this class; the
  * northbridge of the older design stops here. A piece of backing is allocated when it is first written;
  * what was never written reads as zero and costs nothing.
+ *
+ * RAM may also lie in banks: a real guest's memory file, for one. Every method works on banks as it does on
+ * pieces, and on ranges that cross from one to the other. Pieces are looked at first, so that a machine without
+ * banks pays nothing for them.
  */
 export class PhysicalMemory {
   /** Size in pages. */
   readonly pageCount: number;
   readonly #bytes: number;
-  readonly #chunks: (Chunk | undefined)[];
+  readonly #pieces: (Piece | undefined)[];
+  readonly #views = new BufferViews();
   readonly #windows = new WordWindows();
+  readonly #banks = new BankTable();
+  // One word on its way to or from a bank, as bytes and as a word.
+  readonly #word = new Uint32Array(1);
+  readonly #wordBytes = new Uint8Array(this.#word.buffer);
   #touched = 0;
 
   /** @param pages size in 4 KB pages, 1 to 2^26 (256 GB). */
@@ -61,9 +105,7 @@ export class PhysicalMemory {
     }
     this.pageCount = pages;
     this.#bytes = pages * PAGE_BYTES;
-    this.#chunks = new Array<Chunk | undefined>(Math.ceil((pages * PAGE_BYTES) / CHUNK_BYTES)).fill(
-      undefined,
-    );
+    this.#pieces = new Array<Piece | undefined>(Math.ceil(this.#bytes / PIECE_BYTES)).fill(undefined);
   }
 
   /** Size in bytes. */
@@ -73,7 +115,7 @@ export class PhysicalMemory {
 
   /** Bytes of backing that have been allocated. */
   get touchedBytes(): number {
-    return this.#touched * CHUNK_BYTES;
+    return this.#touched;
   }
 
   /** Whether `length` bytes at `address` are RAM. */
@@ -81,55 +123,66 @@ export class PhysicalMemory {
     return address >= 0 && address + length <= this.#bytes;
   }
 
+  /**
+   * Puts a bank in the place of RAM from `address` on. What was there before is lost. The rest of its last megabyte
+   * stays RAM, zeroed.
+   * @throws InvariantViolation unless the address is a multiple of `BANK_ALIGNMENT`, the size one of a page, and
+   *   the place RAM without a bank.
+   */
+  attachBank(address: number, bank: MemoryBank): void {
+    const { bytes } = bank;
+    if (address % BANK_ALIGNMENT !== 0 || bytes % PAGE_BYTES !== 0 || bytes <= 0)
+      throw new InvariantViolation(
+        `a memory bank of ${bytes} bytes at 0x${address.toString(16)}, expected whole pages at a multiple of 0x${BANK_ALIGNMENT.toString(16)}`,
+      );
+    this.#require(address, bytes);
+    const end = Math.min(this.#bytes, Math.ceil((address + bytes) * PIECES_PER_BYTE) * PIECE_BYTES);
+    this.#banks.attach(address, bank);
+    const rest = end - address - bytes;
+    if (rest > 0) this.#banks.attach(address + bytes, new ArrayBank(new Uint8Array(rest)));
+    this.#dropPieces(address, end);
+  }
+
+  /** Takes a bank away. Its place is RAM again, zeroed. @throws InvariantViolation when none begins there. */
+  detachBank(address: number): void {
+    const { end } = this.#banks.detach(address);
+    if (end % BANK_ALIGNMENT !== 0 && end < this.#bytes) this.#banks.detach(end);
+  }
+
   /** Copies out. The range must be RAM. */
   read(address: number, length: number, target: Uint8Array, targetOffset: number): void {
     this.#require(address, length);
-    let number = Math.floor(address * CHUNKS_A_BYTE);
-    let within = address - number * CHUNK_BYTES;
-    let to = targetOffset;
-    let left = length;
-    while (left > 0) {
-      const piece = Math.min(left, CHUNK_BYTES - within);
-      const chunk = this.#chunks[number];
-      if (chunk === undefined) target.fill(0, to, to + piece);
-      else if (piece > SHORT_BYTES && within % VIEW_BYTES === 0) target.set(chunk.view(within, piece), to);
-      else this.#readElsewhere(chunk, within, piece, target, to);
-      to += piece;
-      left -= piece;
-      number += 1;
-      within = 0;
+    let piece = this.#untilPieceEnds(address, length);
+    this.#readPiece(address, piece, target, targetOffset);
+    for (let done = piece; done < length; done += piece) {
+      piece = this.#untilPieceEnds(address + done, length - done);
+      this.#readPiece(address + done, piece, target, targetOffset + done);
     }
   }
 
   /** Copies in. The range must be RAM. */
   write(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
     this.#require(address, length);
-    let number = Math.floor(address * CHUNKS_A_BYTE);
-    let within = address - number * CHUNK_BYTES;
-    let from = sourceOffset;
-    let left = length;
-    while (left > 0) {
-      const piece = Math.min(left, CHUNK_BYTES - within);
-      copyBytes(source, from, this.#chunk(number).bytes, within, piece);
-      from += piece;
-      left -= piece;
-      number += 1;
-      within = 0;
+    let piece = this.#untilPieceEnds(address, length);
+    this.#writePiece(address, piece, source, sourceOffset);
+    for (let done = piece; done < length; done += piece) {
+      piece = this.#untilPieceEnds(address + done, length - done);
+      this.#writePiece(address + done, piece, source, sourceOffset + done);
     }
   }
 
   /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: number, toAddress: number, length: number): void {
     this.#require(fromAddress, length);
-    let number = Math.floor(fromAddress * CHUNKS_A_BYTE);
-    let within = fromAddress - number * CHUNK_BYTES;
+    let number = Math.floor(fromAddress * PIECES_PER_BYTE);
+    let within = fromAddress - number * PIECE_BYTES;
     let to = toAddress;
     let left = length;
     while (left > 0) {
-      const piece = Math.min(left, CHUNK_BYTES - within);
-      const chunk = this.#chunks[number];
-      if (chunk === undefined) this.fill(to, piece, 0);
-      else this.write(to, piece, chunk.view(within, piece), 0);
+      const piece = Math.min(left, PIECE_BYTES - within);
+      const backing = this.#pieces[number];
+      if (backing === undefined) this.#copyUnbacked(number * PIECE_BYTES + within, to, piece);
+      else this.write(to, piece, backing.bytes.subarray(within, within + piece), 0);
       to += piece;
       left -= piece;
       number += 1;
@@ -139,13 +192,14 @@ export class PhysicalMemory {
 
   fill(address: number, length: number, value: number): void {
     this.#require(address, length);
-    let number = Math.floor(address * CHUNKS_A_BYTE);
-    let within = address - number * CHUNK_BYTES;
+    let number = Math.floor(address * PIECES_PER_BYTE);
+    let within = address - number * PIECE_BYTES;
     let left = length;
     while (left > 0) {
-      const piece = Math.min(left, CHUNK_BYTES - within);
-      if (value !== 0 || this.#chunks[number] !== undefined)
-        this.#chunk(number).bytes.fill(value, within, within + piece);
+      const piece = Math.min(left, PIECE_BYTES - within);
+      const backing = this.#pieces[number];
+      if (backing !== undefined) backing.bytes.fill(value, within, within + piece);
+      else this.#fillUnbacked(number * PIECE_BYTES + within, piece, value);
       left -= piece;
       number += 1;
       within = 0;
@@ -154,18 +208,18 @@ export class PhysicalMemory {
 
   /** The 32-bit word at an address that is a multiple of 4. @throws RangeError when it is none, or not RAM. */
   readU32(address: number): number {
-    const number = Math.floor(address * CHUNKS_A_BYTE);
-    const chunk = this.#chunks[number];
-    if (chunk === undefined || !this.#isWord(address)) return this.#readUntouched(address);
-    return chunk.words[(address - number * CHUNK_BYTES) >>> 2] ?? 0;
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const backing = this.#pieces[number];
+    if (backing === undefined || !this.#isWord(address)) return this.#readUntouched(address);
+    return backing.words[(address - number * PIECE_BYTES) >>> 2] ?? 0;
   }
 
   /** As `readU32`. */
   writeU32(address: number, value: number): void {
-    const number = Math.floor(address * CHUNKS_A_BYTE);
-    const chunk = this.#chunks[number];
-    if (chunk === undefined || !this.#isWord(address)) this.#writeUntouched(address, value);
-    else chunk.words[(address - number * CHUNK_BYTES) >>> 2] = value;
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const backing = this.#pieces[number];
+    if (backing === undefined || !this.#isWord(address)) this.#writeUntouched(address, value);
+    else backing.words[(address - number * PIECE_BYTES) >>> 2] = value;
   }
 
   /** Two words, the lower one first, at an address that is a multiple of 4. */
@@ -179,31 +233,68 @@ export class PhysicalMemory {
     this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
   }
 
+  /** Throws an InvariantViolation when a piece has backing where banks are, or banks overlap. */
+  checkInvariants(): void {
+    this.#banks.checkInvariants();
+    if (this.#banks.size === 0) return;
+    for (const [number, backing] of this.#pieces.entries()) {
+      if (backing !== undefined && this.#banks.at(number * PIECE_BYTES) !== undefined)
+        throw new InvariantViolation(`piece ${number} of memory lies in a bank and beside it`);
+    }
+  }
+
+  /** Bytes of a range that lie in the piece of backing in which it begins. */
+  #untilPieceEnds(address: number, length: number): number {
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    return Math.min(length, (number + 1) * PIECE_BYTES - address);
+  }
+
+  #readPiece(address: number, length: number, target: Uint8Array, to: number): void {
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const backing = this.#pieces[number];
+    if (backing === undefined) {
+      this.#readUnbacked(address, length, target, to);
+      return;
+    }
+    const within = (address - number * PIECE_BYTES) | 0;
+    if (length > SHORT_BYTES && (within & (VIEW_BYTES - 1)) === 0)
+      target.set(this.#views.of(backing, within, address, length), to);
+    else this.#readElsewhere(backing, within, length, target, to);
+  }
+
+  #writePiece(address: number, length: number, source: Uint8Array, from: number): void {
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const backing = this.#pieces[number];
+    if (backing === undefined) this.#writeUnbacked(address, length, source, from);
+    else copyBytes(source, from, backing.bytes, (address - number * PIECE_BYTES) | 0, length);
+  }
+
   /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */
-  #readElsewhere(chunk: Chunk, within: number, length: number, target: Uint8Array, to: number): void {
+  #readElsewhere(backing: Piece, within: number, length: number, target: Uint8Array, to: number): void {
     if (length > WORD_LOOP_BYTES) {
-      target.set(chunk.view(within, length), to);
+      target.set(backing.bytes.subarray(within, within + length), to);
       return;
     }
     if (length < SHORT_BYTES || ((within | to | length | target.byteOffset) & 3) !== 0) {
-      copyShort(chunk.bytes, within, target, to, length);
+      copyShort(backing.bytes, within, target, to, length);
       return;
     }
     const words = this.#windows.of(target);
     const from = within >>> 2;
     const at = to >>> 2;
     const count = length >>> 2;
-    for (let word = 0; word < count; word += 1) words[at + word] = chunk.words[from + word] ?? 0;
+    for (let word = 0; word < count; word += 1) words[at + word] = backing.words[from + word] ?? 0;
   }
 
-  #chunk(number: number): Chunk {
-    let chunk = this.#chunks[number];
-    if (chunk === undefined) {
-      chunk = new Chunk();
-      this.#chunks[number] = chunk;
-      this.#touched += 1;
+  #piece(number: number): Piece {
+    let backing = this.#pieces[number];
+    if (backing === undefined) {
+      const bytes = Math.min(PIECE_BYTES, this.#bytes - number * PIECE_BYTES);
+      backing = new Piece(bytes);
+      this.#pieces[number] = backing;
+      this.#touched += bytes;
     }
-    return chunk;
+    return backing;
   }
 
   #isWord(address: number): boolean {
@@ -212,13 +303,76 @@ export class PhysicalMemory {
 
   #readUntouched(address: number): number {
     this.#requireWord(address);
-    return 0;
+    const at = this.#banks.at(address);
+    if (at === undefined) return 0;
+    at.bank.read(address - at.first, 4, this.#wordBytes, 0);
+    return present(this.#word[0]);
   }
 
   #writeUntouched(address: number, value: number): void {
     this.#requireWord(address);
-    const number = Math.floor(address * CHUNKS_A_BYTE);
-    this.#chunk(number).words[(address - number * CHUNK_BYTES) >>> 2] = value;
+    const at = this.#banks.at(address);
+    if (at === undefined) {
+      const number = Math.floor(address * PIECES_PER_BYTE);
+      this.#piece(number).words[(address - number * PIECE_BYTES) >>> 2] = value;
+      return;
+    }
+    this.#word[0] = value;
+    at.bank.write(address - at.first, 4, this.#wordBytes, 0);
+  }
+
+  /** Reads a range in one piece that has no backing: from the banks in its place, or zeros. */
+  #readUnbacked(address: number, length: number, target: Uint8Array, targetOffset: number): void {
+    for (let done = 0; done < length; ) {
+      const at = this.#banks.at(address + done);
+      if (at === undefined) {
+        target.fill(0, targetOffset + done, targetOffset + length);
+        return;
+      }
+      const part = Math.min(length - done, at.end - address - done);
+      at.bank.read(address + done - at.first, part, target, targetOffset + done);
+      done += part;
+    }
+  }
+
+  /** Writes a range in one piece that has no backing: to the banks in its place, or to backing that is made for it. */
+  #writeUnbacked(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
+    for (let done = 0; done < length; ) {
+      const at = this.#banks.at(address + done);
+      if (at === undefined) {
+        const number = Math.floor(address * PIECES_PER_BYTE);
+        const within = address + done - number * PIECE_BYTES;
+        copyBytes(source, sourceOffset + done, this.#piece(number).bytes, within, length - done);
+        return;
+      }
+      const part = Math.min(length - done, at.end - address - done);
+      at.bank.write(address + done - at.first, part, source, sourceOffset + done);
+      done += part;
+    }
+  }
+
+  #copyUnbacked(from: number, to: number, length: number): void {
+    if (this.#banks.at(from) === undefined) {
+      this.fill(to, length, 0);
+      return;
+    }
+    const bytes = new Uint8Array(length);
+    this.#readUnbacked(from, length, bytes, 0);
+    this.write(to, length, bytes, 0);
+  }
+
+  /** Zeros need no backing where there is none. */
+  #fillUnbacked(address: number, length: number, value: number): void {
+    if (value === 0 && this.#banks.at(address) === undefined) return;
+    this.#writeUnbacked(address, length, new Uint8Array(length).fill(value), 0);
+  }
+
+  #dropPieces(address: number, end: number): void {
+    this.#views.clear();
+    for (let number = address / PIECE_BYTES; number * PIECE_BYTES < end; number += 1) {
+      this.#touched -= this.#pieces[number]?.bytes.length ?? 0;
+      this.#pieces[number] = undefined;
+    }
   }
 
   #requireWord(address: number): void {

@@ -7,7 +7,7 @@ import { Iommu, type IommuOptions } from './iommu/iommu.js';
 import { STRATEGIES } from './iommu/strategies/index.js';
 import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
-import type { Protection } from './protection.js';
+import type { ProtectionPlan } from './protection.js';
 
 /** What an approach promises to keep a guest's card from. A promise is held to by the specs; a fault is a finding. */
 export interface Claims {
@@ -23,7 +23,7 @@ export interface Claims {
   readonly device: boolean;
 }
 
-/** A way to man the two gates, as a list shows it. */
+/** An approach to protecting memory at one gate, at both or at neither, as a list shows it. */
 export interface Approach {
   /** As the command line spells it. */
   readonly name: string;
@@ -32,8 +32,8 @@ export interface Approach {
   /** One line. */
   readonly meaning: string;
   readonly claims: Claims;
-  /** Fresh for one machine. An approach without an IOMMU has no use for the options. */
-  readonly make: (options?: ApproachOptions) => Protection;
+  /** The approach, ready to be built into a machine. One without an IOMMU has no use for the options. */
+  readonly make: (options?: ApproachOptions) => ProtectionPlan;
 }
 
 /** What the approaches with an IOMMU may be told; one that does not know a field leaves it. */
@@ -108,8 +108,8 @@ export const APPROACHES: readonly Approach[] = [
   },
 ];
 
-/** Makes an approach by its name, fresh for one machine. @throws ParameterError for a name that does not exist, with those that do. */
-export function makeProtection(name: string, options: ApproachOptions = {}): Protection {
+/** An approach by its name. @throws ParameterError for a name that does not exist, with those that do. */
+export function makeProtection(name: string, options: ApproachOptions = {}): ProtectionPlan {
   const approach = APPROACHES.find((candidate) => candidate.name === name);
   if (approach === undefined) {
     const names = APPROACHES.map((candidate) => candidate.name).join(', ');

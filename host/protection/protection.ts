@@ -1,4 +1,6 @@
+import type { EventKernel } from '../../scheduler/event-kernel.js';
 import type { AccessGate } from '../bus/access-gate.js';
+import type { Processor } from '../cpu/processor.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
@@ -6,10 +8,10 @@ import type { Intermediary } from './intermediary.js';
 
 /** What an approach counts, by the same names for all; docs/scenarios.md explains each. */
 export interface ProtectionCounters {
-  /** Set-up gate: buffers accepted and turned away. */
+  /** Set-up gate: buffers accepted and refused. */
   readonly accepted: number;
   readonly refused: number;
-  /** Access gate: accesses asked about and denied. */
+  /** Access gate: accesses checked and denied. */
   readonly checked: number;
   readonly denied: number;
   /** Anything else that the approach counts (mappings, invalidations, copies), by name. */
@@ -17,29 +19,62 @@ export interface ProtectionCounters {
 }
 
 /**
- * A way to keep a guest's device out of other people's memory: how it mans the set-up gate (the ports that it
- * gives to guests) and the access gate. The same guests, drivers and tests run over every one of them.
+ * A running approach to protecting memory from DMA: its set-up gate (the ports that it gives to guests, which
+ * validate when a transfer is set up) and its access gate (which translates and protects when it is carried out).
+ * The same guests, drivers and tests run over every approach.
  */
 export interface Protection {
   /** As the command line spells it. */
   readonly name: string;
   /** What the bus asks at each access of the device. */
   readonly gate: AccessGate;
-
-  /** Set by an approach that puts somebody between the guests and the card. */
+  /** What stands between the guests and the card, in approaches that share the card that way. */
   readonly intermediary?: Intermediary;
 
-  /** The machine is put together: set up tables, domains and whatever else the approach needs. */
-  install(host: HostParts): void;
-
-  /** Opens a port for a domain. @throws RangeError for options that no port can have. */
+  /** Opens a port for a domain. @throws ParameterError for options that no port can have. */
   openPort(domain: Domain, options: PortOptions): GuestPort;
 
   /** Takes a port away (revocation, exit): when it returns, nothing of it reaches memory any more. */
   closePort(port: GuestPort): void;
 
+  /**
+   * The hypervisor wants a page of a domain back. True if the approach has released it, or will when the unit has
+   * reported (until then the page's references keep it); false if the device needs the page now, or if the approach
+   * cannot release it at all. Where nothing validates or maps, nothing holds a reference, and the hypervisor takes the
+   * page in good faith.
+   */
+  relinquish(domain: Domain, page: number): boolean;
+
   counters(): ProtectionCounters;
 
-  /** Throws when its books do not balance. */
+  /** Throws an InvariantViolation when its books do not balance. */
   checkInvariants(): void;
 }
+
+/**
+ * An approach with its options, checked, and not yet part of a machine. `build` sets up tables, domains and whatever
+ * else it needs in a machine whose other parts are all there; the host then attaches the gate to the bus.
+ */
+export interface DirectPlan<P extends Protection = Protection> {
+  /** As the command line spells it. */
+  readonly name: string;
+  build(parts: HostParts): P;
+}
+
+/**
+ * An approach that puts an intermediary between the guests and the card. The card's wire and instruments end in the
+ * intermediary, so it is made before the card is.
+ */
+export interface InterposedPlan<P extends Protection = Protection> {
+  readonly name: string;
+  interpose(kernel: EventKernel, processor: Processor): Interposition<P>;
+}
+
+/** The intermediary of one machine, and how the approach behind it is built when the card is there. */
+export interface Interposition<P extends Protection = Protection> {
+  readonly intermediary: Intermediary;
+  build(parts: HostParts): P;
+}
+
+/** What a machine is given: an approach that it can build. One plan can build any number of machines. */
+export type ProtectionPlan<P extends Protection = Protection> = DirectPlan<P> | InterposedPlan<P>;

@@ -13,7 +13,7 @@ import { FrameVerifier, fixedSize, readMac } from '../../guests/traffic/index.js
 import { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
@@ -60,7 +60,7 @@ export class AttackLab {
   #impostors = 0;
   #aborts = 0;
 
-  constructor(protection: Protection, stage: StageOptions, seed: number) {
+  constructor(protection: ProtectionPlan, stage: StageOptions, seed: number) {
     this.#totalNs = stage.lastsNs ?? DEFAULT_TOTAL_NS;
     const discipline = stage.discipline ?? 'drr';
     const partner = new LinkPartner(this.#kernel, {

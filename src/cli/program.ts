@@ -1,13 +1,16 @@
 import { Command, CommanderError } from 'commander';
-import { type CliIo, type ExitCode, isForUser } from './cli-io.js';
+import { UserError } from '../../scheduler/errors.js';
+import { packageVersion } from '../scenario/bundled.js';
+import type { CliIo, ExitCode } from './cli-io.js';
 import { COMMANDS, type CommandEntry } from './commands/index.js';
 import { Interrupted } from './interruption.js';
 
-/** Runs one command line. Returns the exit code; never throws for what the user did. */
+/** Runs one command line and returns the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
   let exitCode: ExitCode = 0;
   const program = new Command('cdna-nic')
     .description('Guests, a multi-context NIC and the two gates in front of memory, in virtual time')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .showHelpAfterError('(cdna-nic --help, cdna-nic COMMAND --help)');
   for (const entry of COMMANDS) {
     addCommand(program, entry, io, (code) => {
@@ -26,11 +29,11 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
       io.err(`${error.message}; nothing was written\n`);
       return error.exitCode;
     }
-    if (isForUser(error)) {
+    if (error instanceof UserError) {
       io.err(`${error.message}\n`);
       return 2;
     }
-    // A mistake of ours: whoever mends it needs to know where.
+    // A defect of this program: its stack tells where.
     io.err(`this should not happen: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
     return 1;
   }

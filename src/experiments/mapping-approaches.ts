@@ -1,6 +1,6 @@
 import { makeProtection } from '../../host/protection/approaches.js';
 import { Iommu } from '../../host/protection/iommu/iommu.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 
 /** An approach by what decides when pages are mapped: nothing, a strategy of an IOMMU, or CDNA, which needs none. */
@@ -38,7 +38,7 @@ const MAPPING_APPROACHES: readonly MappingApproach[] = [NONE, ...IOMMU_STRATEGIE
 export const APPROACHES: readonly string[] = MAPPING_APPROACHES.map(({ name }) => name);
 
 /** Fresh for one machine. The seed is that of the replacement in the unit's caches. */
-export function protectionWith(name: string, seed: number): Protection {
+export function protectionWith(name: string, seed: number): ProtectionPlan {
   if (name === DEFERRED_PINNED.name) {
     return new Iommu({ strategy: 'deferred', seed, strategyOptions: { pinUntilFlush: true } });
   }

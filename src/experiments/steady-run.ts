@@ -1,4 +1,4 @@
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
@@ -21,7 +21,7 @@ export interface SteadyWatch {
 /** A machine that runs long enough to be steady, and is then looked at for a while. */
 export interface SteadySettings {
   readonly scenario: ScenarioInput;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   readonly seed: number;
   /** Virtual time that is not looked at, ns. */
   readonly warmUpNs: number;

@@ -22,43 +22,107 @@ const CURVE_PERCENTS = [
   99.95, 99.99, 100,
 ];
 
-/** Records latencies, ns. */
-export class LatencyRecorder {
-  readonly #histogram = hdr.build({
-    bitBucketSize: 32,
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 2 ** 40,
-    numberOfSignificantValueDigits: 3,
-    autoResize: true,
-    useWebAssembly: false,
-  });
+/** Cells of a block; a recorder has only the blocks in which values lie. */
+const BLOCK_BITS = 7;
+const BLOCK_CELLS = 2 ** BLOCK_BITS;
+/** An HDR histogram of three digits: 1,024 cells for each power of two, and values below 2,048 exactly. */
+const CELL_BITS = 10;
+const WORD_VALUES = 2 ** 31;
+/** Latencies beyond this are refused: it is longer than a run. */
+const MAX_LATENCY_NS = 2 ** 53 - 1;
 
+/** One for all summaries of a process: it takes 128 KB, and thousands of guests are summarised one after the other. */
+let summarised: hdr.Histogram | undefined;
+
+/**
+ * Records latencies, ns. Values are counted in the cells of an HDR histogram, which are found without a logarithm and
+ * allocated in blocks as they are needed; the library answers for percentiles and mean from those counts.
+ */
+export class LatencyRecorder {
+  readonly #blocks: (Uint32Array | undefined)[] = [];
+  #count = 0;
+  #maxNs = 0;
+
+  /** @param latencyNs a whole number >= 0. @throws RangeError for any other. */
   record(latencyNs: number): void {
-    this.#histogram.recordValue(latencyNs);
+    if (!(latencyNs >= 0 && latencyNs <= MAX_LATENCY_NS))
+      throw new RangeError(`latency is ${latencyNs} ns, expected a whole number from 0 to ${MAX_LATENCY_NS}`);
+    const cell = latencyNs < WORD_VALUES ? cellOf(latencyNs | 0) : cellOfLong(latencyNs);
+    let block = this.#blocks[cell >>> BLOCK_BITS];
+    if (block === undefined) {
+      block = new Uint32Array(BLOCK_CELLS);
+      // No holes: an array with holes is looked up like a map.
+      while (this.#blocks.length <= cell >>> BLOCK_BITS) this.#blocks.push(undefined);
+      this.#blocks[cell >>> BLOCK_BITS] = block;
+    }
+    const at = cell & (BLOCK_CELLS - 1);
+    block[at] = (block[at] ?? 0) + 1;
+    this.#count += 1;
+    if (latencyNs > this.#maxNs) this.#maxNs = latencyNs;
   }
 
   /** Undefined when nothing was recorded. */
   summary(): LatencySummary | undefined {
-    const histogram = this.#histogram;
-    if (histogram.totalCount === 0) return undefined;
+    if (this.#count === 0) return undefined;
+    const histogram = this.#histogram();
     return {
-      count: histogram.totalCount,
+      count: this.#count,
       meanNs: Math.round(histogram.mean),
-      p50Ns: this.#percentile(50),
-      p99Ns: this.#percentile(99),
-      p999Ns: this.#percentile(99.9),
-      maxNs: histogram.maxValue,
+      p50Ns: this.#percentile(histogram, 50),
+      p99Ns: this.#percentile(histogram, 99),
+      p999Ns: this.#percentile(histogram, 99.9),
+      maxNs: this.#maxNs,
     };
   }
 
   /** The whole distribution as a curve that never falls; empty when nothing was recorded. */
   curve(): LatencyPoint[] {
-    if (this.#histogram.totalCount === 0) return [];
-    return CURVE_PERCENTS.map((percent) => ({ percent, ns: this.#percentile(percent) }));
+    if (this.#count === 0) return [];
+    const histogram = this.#histogram();
+    return CURVE_PERCENTS.map((percent) => ({ percent, ns: this.#percentile(histogram, percent) }));
   }
 
-  /** The histogram answers with the end of a bucket, which may lie beyond the largest value that it was given. */
-  #percentile(percent: number): number {
-    return Math.min(this.#histogram.getValueAtPercentile(percent), this.#histogram.maxValue);
+  /** What was recorded, as the library keeps it; valid until the next recorder is asked. */
+  #histogram(): hdr.Histogram {
+    summarised ??= hdr.build({
+      bitBucketSize: 32,
+      lowestDiscernibleValue: 1,
+      highestTrackableValue: 2 ** 40,
+      numberOfSignificantValueDigits: 3,
+      autoResize: true,
+      useWebAssembly: false,
+    });
+    summarised.reset();
+    for (const [number, block] of this.#blocks.entries()) {
+      if (block === undefined) continue;
+      for (let at = 0; at < BLOCK_CELLS; at += 1) {
+        const count = block[at] ?? 0;
+        if (count > 0) summarised.recordValueWithCount(firstOf(number * BLOCK_CELLS + at), count);
+      }
+    }
+    return summarised;
   }
+
+  /** The histogram answers with the end of a cell, which may lie beyond the largest value that it was given. */
+  #percentile(histogram: hdr.Histogram, percent: number): number {
+    return Math.min(histogram.getValueAtPercentile(percent), this.#maxNs);
+  }
+}
+
+/** The cell of a value below 2^31. */
+function cellOf(value: number): number {
+  const shift = Math.max(0, 31 - Math.clz32(value) - CELL_BITS);
+  return (shift << CELL_BITS) + (value >>> shift);
+}
+
+function cellOfLong(value: number): number {
+  // The 32 bits from 2^21 on say which power of two it is.
+  const shift = 31 - Math.clz32(Math.floor(value / 2 ** 21)) + 21 - CELL_BITS;
+  return shift * 2 ** CELL_BITS + Math.floor(value / 2 ** shift);
+}
+
+/** The least value of a cell. */
+function firstOf(cell: number): number {
+  const shift = Math.max(0, (cell >>> CELL_BITS) - 1);
+  return (cell - shift * 2 ** CELL_BITS) * 2 ** shift;
 }

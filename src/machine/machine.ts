@@ -5,13 +5,12 @@ import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline } from '../../scheduler/discipline.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
@@ -28,18 +27,28 @@ export interface GuestRun {
   readonly client: RequestClient | undefined;
 }
 
+/** A guest that is a real virtual machine: a domain and an address; its driver is its own. */
+export interface AttachedGuest {
+  readonly name: string;
+  readonly spec: GuestSpec;
+  readonly mac: number;
+  readonly domain: Domain;
+}
+
 /** What a machine is built from besides its scenario. */
 export interface MachineAssembly {
   readonly scenario: Scenario;
   readonly directory: string;
   readonly captures: CaptureStore;
   readonly seed: number;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
   /** Told of every frame that leaves, before the far end is. */
   readonly wireTap?: WirePort;
   readonly instruments?: ConstructorParameters<typeof Host>[0]['instruments'];
+  /** Gives a guest with `attached` its RAM. Without it such a guest is refused. */
+  readonly attachRam?: (host: Host, domain: Domain, spec: GuestSpec, index: number) => void;
 }
 
 /** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
@@ -52,6 +61,7 @@ export class Machine {
   readonly host: Host;
   readonly partner: LinkPartner;
   readonly guests: readonly GuestRun[];
+  readonly attached: readonly AttachedGuest[];
   /** Takes memory back, if the scenario asks for it. */
   readonly balloon: Balloon | undefined;
 
@@ -120,10 +130,20 @@ export class Machine {
         );
       }
       const domain = this.host.createGuest(name, spec.core ?? index);
-      domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
-      return domain;
+      if (spec.attached !== true) domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
+      else if (assembly.attachRam !== undefined) assembly.attachRam(this.host, domain, spec, index);
+      else {
+        throw new ScenarioError(
+          `${name}.attached is true, expected false: real guests attach to \`serve\`, and only there`,
+        );
+      }
+      return { name, spec, mac: GUEST_MAC + index, domain };
     });
-    this.guests = domains.map((domain, index) => this.#createGuest(domain, specs, index));
+    this.attached = domains.filter(({ spec }) => spec.attached === true);
+    for (const { mac } of this.attached) this.partner.addStation(mac);
+    this.guests = domains
+      .filter(({ spec }) => spec.attached !== true)
+      .map((guest) => this.#createGuest(guest));
     this.#connectTraffic(assembly);
     this.balloon = this.#createBalloon(assembly);
     // What it took to start is not what it costs to run.
@@ -144,20 +164,16 @@ export class Machine {
     this.balloon?.checkInvariants();
   }
 
-  #createBalloon({ scenario, protection, seed }: MachineAssembly): Balloon | undefined {
+  #createBalloon({ scenario, seed }: MachineAssembly): Balloon | undefined {
     if (scenario.balloon === undefined) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
       bufferPages: () => driver.bufferPages,
     }));
-    return new Balloon(this.host, protection, guests, { ...scenario.balloon, seed });
+    return new Balloon(this.host, this.host.protection, guests, { ...scenario.balloon, seed });
   }
 
-  #createGuest(domain: Domain, specs: readonly { name: string; spec: GuestSpec }[], index: number): GuestRun {
-    const entry = specs[index];
-    if (entry === undefined) throw new InvariantViolation(`there is no guest ${index}`);
-    const { name, spec } = entry;
-    const mac = GUEST_MAC + index;
+  #createGuest({ name, spec, mac, domain }: AttachedGuest): GuestRun {
     const port = this.host.openPort(domain, {
       mac,
       weight: spec.weight,
@@ -211,7 +227,7 @@ export class Machine {
       if (peer !== undefined) {
         const answer: ReceiveHandler = (bytes, offset, length) => peer.onReceive(bytes, offset, length);
         if (target === undefined) this.partner.addResponder(farEnd, answer);
-        else listen(target, answer);
+        else if ('driver' in target) listen(target, answer);
       }
       if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
       if (receive !== undefined) this.partner.attach(receive);
@@ -254,10 +270,13 @@ export class Machine {
     else this.kernel.scheduleAt(startNs, this.kernel.register('machine.start', attach));
   }
 
-  #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | undefined {
+  /** Whom the traffic is for; a real guest takes what comes, and answers no requests of ours. */
+  #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | AttachedGuest | undefined {
     if (!('to' in spec) || spec.to === undefined) return undefined;
     const target = this.guests.find((candidate) => candidate.name === spec.to);
     if (target === undefined) {
+      const real = this.attached.find((candidate) => candidate.name === spec.to);
+      if (real !== undefined && spec.kind !== 'request') return real;
       const names = this.guests.map((candidate) => candidate.name).join(', ');
       throw new ScenarioError(
         `${guest.name}.traffic.to is "${spec.to}", expected the name of a guest: ${names}`,

@@ -1,9 +1,9 @@
 import { type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { Scenario } from '../scenario/schema.js';
 
 /** Makes the approach of a run, with what the scenario says of IOMMUs. @throws ParameterError */
-export function protectionOf(name: string, scenario: Scenario): Protection {
+export function protectionOf(name: string, scenario: Scenario): ProtectionPlan {
   return makeProtection(name, approachOptions(scenario));
 }
 

@@ -1,4 +1,4 @@
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Discipline } from '../../scheduler/discipline.js';
@@ -26,7 +26,7 @@ export interface RunSettings {
   readonly scenario: Scenario;
   readonly directory: string;
   readonly captures: CaptureStore;
-  readonly protection: Protection;
+  readonly protection: ProtectionPlan;
   /** A name of the catalogue, or whatever makes a discipline: one for transmit and one for receive. */
   readonly discipline: string | DisciplineMaker;
   readonly seed: number;

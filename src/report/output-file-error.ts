@@ -1,5 +1,7 @@
+import { UserError } from '../../scheduler/errors.js';
+
 /** A file that cannot be written. The path is the user's, so the message says which and why. */
-export class OutputFileError extends Error {
+export class OutputFileError extends UserError {
   override readonly name = 'OutputFileError';
   readonly path: string;
 

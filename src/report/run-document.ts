@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { RunResult } from '../machine/run-result.js';
-import { packageFolder } from '../scenario/bundled.js';
+import { packageVersion } from '../scenario/bundled.js';
 import type { Scenario } from '../scenario/schema.js';
 
 /** What one call of `compare` or `run` found. */
@@ -32,9 +30,4 @@ export function formatRunDocument(document: RunDocument): string {
     runs: results,
   };
   return `${JSON.stringify(shown, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'));
-  return String((manifest as { version?: unknown }).version);
 }

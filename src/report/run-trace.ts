@@ -107,10 +107,10 @@ export class RunTrace {
         if (within(atNs))
           writer.instant(this.#refused, write ? 'write refused' : 'read refused', atNs, about);
       }),
-      nic.grants$.subscribe(({ context, bytes, roomBytes, reason, atNs }) => {
+      nic.grants$.subscribe(({ context, bytes, creditBytes, reason, atNs }) => {
         if (!within(atNs)) return;
         writer.instant(this.#tracksOf(context).grants, `transmit, ${bytes} bytes`, atNs, { reason });
-        writer.counter(this.#card, 'room in the transmit FIFO, bytes', atNs, { bytes: roomBytes });
+        writer.counter(this.#card, 'credit of the transmit FIFO, bytes', atNs, { bytes: creditBytes });
       }),
       nic.receiveGrants$.subscribe(({ context, bytes, reason, atNs }) => {
         if (within(atNs)) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvariantViolation } from '../../scheduler/errors.js';
@@ -24,4 +24,10 @@ export function packageFolder(): string {
     folder = parent;
   }
   return folder;
+}
+
+/** The version of this package, from its package.json. */
+export function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'));
+  return String((manifest as { version?: unknown }).version);
 }

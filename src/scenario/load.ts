@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { tsImport } from 'tsx/esm/api';
+import { importDefault, MODULE_EXTENSIONS, ModuleProblem, reasonOf } from './import-module.js';
 import { ScenarioError, scenarioErrorOf } from './scenario-error.js';
 import { type Scenario, scenarioSchema } from './schema.js';
 
@@ -14,9 +12,6 @@ export interface LoadedScenario {
   readonly source: string;
 }
 
-/** Endings of scenarios that are programs. */
-const MODULES = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
-
 /**
  * Loads a scenario: JSON, or a TypeScript or JavaScript module whose default export is one.
  * @throws ScenarioError that names the file and what is wrong with it.
@@ -24,9 +19,9 @@ const MODULES = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
 export async function loadScenario(path: string): Promise<LoadedScenario> {
   const file = resolve(path);
   const extension = extname(file);
-  if (extension !== '.json' && !MODULES.includes(extension)) {
+  if (extension !== '.json' && !MODULE_EXTENSIONS.includes(extension)) {
     throw new ScenarioError(
-      `${path}: is not a scenario by its name, expected .json or one of ${MODULES.join(', ')}`,
+      `${path}: is not a scenario by its name, expected .json or one of ${MODULE_EXTENSIONS.join(', ')}`,
     );
   }
   const input = extension === '.json' ? await readJson(path, file) : await importModule(path, file);
@@ -55,35 +50,17 @@ async function readJson(path: string, file: string): Promise<unknown> {
 }
 
 async function importModule(path: string, file: string): Promise<unknown> {
-  if (!existsSync(file))
-    throw new ScenarioError(`${path}: cannot be read (no such file), expected a scenario file`);
-  let module: { default?: unknown };
+  let scenario: unknown;
   try {
-    module = (await tsImport(pathToFileURL(file).href, import.meta.url)) as { default?: unknown };
+    scenario = await importDefault(file);
   } catch (error) {
-    const reason = reasonOf(error);
-    const hint = /Cannot find (module|package) 'cdna-nic/u.test(reason)
-      ? '; expected cdna-nic to be installed where the scenario lies, or a scenario without that import'
-      : '';
-    throw new ScenarioError(`${path}: cannot be loaded (${reason})${hint}`);
+    if (error instanceof ModuleProblem) throw new ScenarioError(`${path}: ${error.message}`);
+    throw error;
   }
-  const scenario = insideOf(module.default);
   if (scenario === undefined) {
     throw new ScenarioError(
       `${path}: has no default export, expected "export default defineScenario({ ... })"`,
     );
   }
   return scenario;
-}
-
-/** In a folder without "type": "module" a .ts file is CommonJS, and its default export arrives wrapped once more. */
-function insideOf(exported: unknown): unknown {
-  if (typeof exported !== 'object' || exported === null || !('__esModule' in exported)) return exported;
-  return (exported as { default?: unknown }).default;
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return code === 'ENOENT' ? 'no such file' : (error.message.split('\n')[0] ?? error.name);
 }

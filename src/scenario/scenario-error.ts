@@ -1,8 +1,9 @@
 import type { z } from 'zod';
+import { UserError } from '../../scheduler/errors.js';
 import { knownFields } from './known-fields.js';
 
 /** A scenario that cannot be run: names the file, the field, the value and what was expected. */
-export class ScenarioError extends Error {
+export class ScenarioError extends UserError {
   override readonly name = 'ScenarioError';
 }
 

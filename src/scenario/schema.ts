@@ -97,7 +97,7 @@ export const trafficSchema = z
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z.strictObject({
   name: z.string().min(1).max(40).optional().describe('Default: guest0, guest1, ...'),
-  count: z.int().min(1).max(4096).default(1).describe('So many guests like this; their names get a number'),
+  count: z.int().min(1).max(16_384).default(1).describe('So many guests like this; their names get a number'),
   traffic: trafficSchema
     .default({ kind: 'none' })
     .describe('What the guest sends (a replay also brings what it receives)'),
@@ -130,6 +130,10 @@ export const guestSchema = z.strictObject({
   core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
   antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
   promiscuous: z.boolean().default(false),
+  attached: z
+    .boolean()
+    .optional()
+    .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
   coalesceFrames: z.int().min(1).max(65_535).default(8),
   coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
   budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
@@ -220,7 +224,7 @@ export const iommuSchema = z.strictObject({
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1).max(80).optional(),
-  guests: z.array(guestSchema).min(1).max(4096),
+  guests: z.array(guestSchema).min(1).max(16_384),
   nic: nicSchema.optional(),
   host: hostSchema.optional(),
   link: z

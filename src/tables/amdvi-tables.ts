@@ -12,9 +12,8 @@ import {
 import { spanBits } from '../../host/iommu/radix-table.js';
 import { hex, requesterText } from './address.js';
 import type { AmdviDump } from './dump.js';
-import { type PageVisitor, Problems, type Requester, type TableSet, tableReadLimit } from './enumeration.js';
-
-const BOTH = HIGH_READ | HIGH_WRITE;
+import { Problems, type Requester, type TableSet } from './enumeration.js';
+import { type EntryReader, TableWalk } from './table-walk.js';
 
 /**
  * Reads the device table and the page tables of a dump. It lists what the tables hold; what hardware would refuse,
@@ -22,14 +21,15 @@ const BOTH = HIGH_READ | HIGH_WRITE;
  */
 export function readAmdviTables(dump: AmdviDump): TableSet {
   const problems = new Problems();
-  const walk = new AmdviTables(dump, problems);
+  const walk = new TableWalk(dump.pages, problems, PAGE_TABLE);
   return {
     title: `AMD-Vi: device table ${hex(dump.deviceTable)}`,
     format: 'amdvi',
     requesterField: 'device_id',
     requesters: readDevices(dump, problems),
     problems,
-    visit: (requester, visitor) => walk.visit(requester, visitor),
+    visit: (requester, visitor) =>
+      walk.visit(requester, requester.fields.read === true, requester.fields.write === true, visitor),
   };
 }
 
@@ -75,83 +75,40 @@ function readDevices(dump: AmdviDump, problems: Problems): Requester[] {
   }
   const [first] = missing;
   if (first !== undefined) {
-    problems.note(`the dump lacks part of the device table, first at ${hex(first)}`);
+    problems.noteMissing(`the dump lacks part of the device table, first at ${hex(first)}`);
   }
   return found;
 }
 
-class AmdviTables {
-  readonly #dump: AmdviDump;
-  readonly #problems: Problems;
-  #tablesLeft = 0;
-
-  constructor(dump: AmdviDump, problems: Problems) {
-    this.#dump = dump;
-    this.#problems = problems;
-  }
-
-  visit(requester: Requester, visitor: PageVisitor): void {
-    this.#tablesLeft = tableReadLimit(this.#dump.pages.count);
-    const { read, write } = requester.fields;
-    const rights = (read === true ? HIGH_READ : 0) | (write === true ? HIGH_WRITE : 0);
-    if (requester.levels > 0) this.#table(requester.table, requester.levels, 0, rights, visitor);
-  }
-
-  #table(table: number, level: number, basePage: number, rights: number, visitor: PageVisitor): void {
-    const pageNumber = this.#dump.pages.pageAt(table);
-    if (pageNumber === undefined) {
-      this.#problems.note(`the dump lacks the level ${level} table at ${hex(table)}`);
-      return;
+/** AMD-Vi entries: NextLevel 7 makes a page of several equal entries, and a table may skip levels. */
+const PAGE_TABLE: EntryReader = {
+  // Addresses have 64 bits, which leaves 7 for the top level.
+  entries: (level) => (level === 6 ? 128 : 512),
+  read: (page, index, level) => {
+    const low = page.getUint32(index * 8, true);
+    if ((low & PTE_PRESENT) === 0) return undefined;
+    const high = page.getUint32(index * 8 + 4, true);
+    const next = levelField(low);
+    const isPage = next === 0 || next === 7;
+    const pageBits = isPage ? pageBitsOf(low, high, level) : 0;
+    if ((high & PTE_RESERVED_HIGH) !== 0 || (isPage ? pageBits === 0 : next >= level)) {
+      return { refused: 'has reserved bits set or a wrong level' };
     }
-    if (this.#tablesLeft === 0) {
-      this.#problems.note(`gave up at ${hex(table)}: the tables point back at themselves`);
-      return;
-    }
-    this.#tablesLeft -= 1;
-    const spanPages = 2 ** (spanBits(level) - 12);
-    // Addresses have 64 bits, which leaves 7 for the top level.
-    const entries = level === 6 ? 128 : 512;
-    for (let index = 0; index < entries; index += 1) {
-      const low = pageNumber.getUint32(index * 8, true);
-      if ((low & PTE_PRESENT) === 0) continue;
-      const high = pageNumber.getUint32(index * 8 + 4, true);
-      const next = levelField(low);
-      const isPage = next === 0 || next === 7;
-      const pageBits = isPage ? pageBitsOf(low, high, level) : 0;
-      if ((high & PTE_RESERVED_HIGH) !== 0 || (isPage ? pageBits === 0 : next >= level)) {
-        this.#problems.note(
-          `entry ${index} of the level ${level} table at ${hex(table)} has reserved bits set or a wrong level`,
-        );
-        continue;
-      }
-      const granted = rights & high;
-      if ((granted & BOTH) === 0) continue;
-      const page = basePage + index * spanPages;
-      const address = addressField(low, high);
-      if (!isPage) {
-        this.#table(address, next, page, granted, visitor);
-        continue;
-      }
-      const readable = (granted & HIGH_READ) !== 0;
-      const writable = (granted & HIGH_WRITE) !== 0;
-      const physicalPage = (address - (address % 2 ** pageBits)) / 4096;
-      const count = 2 ** (pageBits - spanBits(level));
-      if (isWhole(pageNumber, index, count)) {
-        visitor(page, physicalPage, pageBits, readable, writable);
-        index += count - 1;
-      } else {
-        this.#problems.note(
-          `entry ${index} of the level ${level} table at ${hex(table)} is one of ${count} that should be equal`,
-        );
-        visitor(page, physicalPage + (index % count) * spanPages, spanBits(level), readable, writable);
-      }
-    }
-  }
-}
+    const address = addressField(low, high);
+    return {
+      nextLevel: isPage ? 0 : next,
+      address: isPage ? address - (address % 2 ** pageBits) : address,
+      pageBits,
+      read: (high & HIGH_READ) !== 0,
+      write: (high & HIGH_WRITE) !== 0,
+    };
+  },
+  replicas: ({ pageBits }, level) => 2 ** (pageBits - spanBits(level)),
+  areEqual,
+};
 
-/** True if the `count` entries from `index`, where a page of that many entries may start, say the same. */
-function isWhole(page: DataView, index: number, count: number): boolean {
-  if (index % count !== 0) return false;
+/** True if the `count` entries from `index` say the same. */
+function areEqual(page: DataView, index: number, count: number): boolean {
   for (let at = index + 1; at < index + count; at += 1) {
     // Accessed and dirty bits, and those that are ignored, may differ.
     const low = (page.getUint32(index * 8, true) ^ page.getUint32(at * 8, true)) & 0xffff_fe01;

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { z } from 'zod';
+import { UserError } from '../../scheduler/errors.js';
 import { parsePage, parseRequester, parseWhole } from './address.js';
 import { DumpPages } from './dump-pages.js';
 
 /** A dump that cannot be used. The message names the field, its value and what was expected. */
-export class DumpError extends Error {
+export class DumpError extends UserError {
   override readonly name = 'DumpError';
 }
 

@@ -53,6 +53,11 @@ export class Problems {
   note(text: string): void {
     this.#seen.add(text);
   }
+
+  /** A table that the dump does not hold, so that what it maps is not known. */
+  noteMissing(text: string): void {
+    this.note(text);
+  }
 }
 
 /**

@@ -11,9 +11,8 @@ import {
 } from '../../host/iommu/vtd/entries.js';
 import { hex, requesterText } from './address.js';
 import type { VtdDump } from './dump.js';
-import { type PageVisitor, Problems, type Requester, type TableSet, tableReadLimit } from './enumeration.js';
-
-const BOTH = SL_READ | SL_WRITE;
+import { Problems, type Requester, type TableSet } from './enumeration.js';
+import { type EntryReader, TableWalk } from './table-walk.js';
 
 /**
  * Reads the root, context and second-level tables of a dump. It lists what the tables hold; what hardware would
@@ -22,14 +21,14 @@ const BOTH = SL_READ | SL_WRITE;
  */
 export function readVtdTables(dump: VtdDump): TableSet {
   const problems = new Problems();
-  const walk = new VtdTables(dump, problems);
+  const walk = new TableWalk(dump.pages, problems, SECOND_LEVEL);
   return {
     title: `Intel VT-d: root table ${hex(dump.rootTable)}`,
     format: 'vtd',
     requesterField: 'source_id',
     requesters: readContexts(dump, problems),
     problems,
-    visit: (requester, visitor) => walk.visit(requester, visitor),
+    visit: (requester, visitor) => walk.visit(requester, true, true, visitor),
   };
 }
 
@@ -38,7 +37,7 @@ function readContexts(dump: VtdDump, problems: Problems): Requester[] {
   const found: Requester[] = [];
   const root = pages.pageAt(rootTable);
   if (root === undefined) {
-    problems.note(`the dump lacks the root table at ${hex(rootTable)}`);
+    problems.noteMissing(`the dump lacks the root table at ${hex(rootTable)}`);
     return found;
   }
   for (let bus = 0; bus < 256; bus += 1) {
@@ -48,7 +47,7 @@ function readContexts(dump: VtdDump, problems: Problems): Requester[] {
     const upper = root.getUint32(bus * 16 + 8, true) | root.getUint32(bus * 16 + 12, true);
     if (((low & 0xffe) | upper) !== 0) problems.note(`root entry of bus ${hex(bus)} has reserved bits set`);
     if (pages.pageAt(contextTable) === undefined) {
-      problems.note(`the dump lacks the context table of bus ${hex(bus)} at ${hex(contextTable)}`);
+      problems.noteMissing(`the dump lacks the context table of bus ${hex(bus)} at ${hex(contextTable)}`);
       continue;
     }
     for (let devfn = 0; devfn < 256; devfn += 1) {
@@ -104,56 +103,27 @@ function readContext(
   };
 }
 
-class VtdTables {
-  readonly #dump: VtdDump;
-  readonly #problems: Problems;
-  #tablesLeft = 0;
-
-  constructor(dump: VtdDump, problems: Problems) {
-    this.#dump = dump;
-    this.#problems = problems;
-  }
-
-  visit(requester: Requester, visitor: PageVisitor): void {
-    this.#tablesLeft = tableReadLimit(this.#dump.pages.count);
-    if (requester.levels > 0) this.#table(requester.table, requester.levels, 0, BOTH, visitor);
-  }
-
-  #table(table: number, level: number, basePage: number, permissions: number, visitor: PageVisitor): void {
-    const pageNumber = this.#dump.pages.pageAt(table);
-    if (pageNumber === undefined) {
-      this.#problems.note(`the dump lacks the level ${level} table at ${hex(table)}`);
-      return;
-    }
-    if (this.#tablesLeft === 0) {
-      this.#problems.note(`gave up at ${hex(table)}: the tables point back at themselves`);
-      return;
-    }
-    this.#tablesLeft -= 1;
-    const spanPages = 2 ** (spanBits(level) - 12);
-    for (let index = 0; index < 512; index += 1) {
-      const low = pageNumber.getUint32(index * 8, true);
-      if ((low & BOTH) === 0) continue;
-      const high = pageNumber.getUint32(index * 8 + 4, true);
-      const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
-      const address = addressOf(low, high);
-      const mustBeZero = isPage
-        ? address % 2 ** spanBits(level)
-        : (low & SL_SNOOP) | (high & SL_HIGH_TRANSIENT);
-      if ((isPage && level > 3) || mustBeZero !== 0) {
-        this.#problems.note(
-          `entry ${index} of the level ${level} table at ${hex(table)} has reserved bits set`,
-        );
-        continue;
-      }
-      const granted = permissions & low;
-      if (granted === 0) continue;
-      const page = basePage + index * spanPages;
-      if (isPage) {
-        visitor(page, address / 4096, spanBits(level), (granted & SL_READ) !== 0, (granted & SL_WRITE) !== 0);
-      } else {
-        this.#table(address, level - 1, page, granted, visitor);
-      }
-    }
-  }
-}
+/** Second-level entries: a page is one entry, and permissions are the AND along the walk. */
+const SECOND_LEVEL: EntryReader = {
+  entries: () => 512,
+  read: (page, index, level) => {
+    const low = page.getUint32(index * 8, true);
+    if ((low & (SL_READ | SL_WRITE)) === 0) return undefined;
+    const high = page.getUint32(index * 8 + 4, true);
+    const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
+    const address = addressOf(low, high);
+    const mustBeZero = isPage
+      ? address % 2 ** spanBits(level)
+      : (low & SL_SNOOP) | (high & SL_HIGH_TRANSIENT);
+    if ((isPage && level > 3) || mustBeZero !== 0) return { refused: 'has reserved bits set' };
+    return {
+      nextLevel: isPage ? 0 : level - 1,
+      address,
+      pageBits: isPage ? spanBits(level) : 0,
+      read: (low & SL_READ) !== 0,
+      write: (low & SL_WRITE) !== 0,
+    };
+  },
+  replicas: () => 1,
+  areEqual: () => true,
+};

@@ -5,7 +5,7 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
 import { PlainDma } from '../../host/protection/none/plain-dma.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicParameters } from '../../nic/parameters.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -14,13 +14,13 @@ export const GUEST_MAC = 0x02_00_00_00_00_01;
 export const FAR_MAC = 0x02_00_00_00_99_01;
 
 /** The two approaches that differ most in who writes descriptors. */
-export const PROTECTIONS: readonly [string, () => Protection][] = [
+export const PROTECTIONS: readonly [string, () => ProtectionPlan][] = [
   ['none', () => new PlainDma()],
   ['cdna', () => new Cdna()],
 ];
 
 export interface LabOptions {
-  readonly protection?: Protection;
+  readonly protection?: ProtectionPlan;
   readonly host?: Partial<HostParameters>;
   readonly nic?: Partial<NicParameters>;
   readonly link?: Partial<LinkPartnerOptions>;

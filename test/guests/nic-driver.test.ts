@@ -402,8 +402,7 @@ describe('a driver and its mistakes', () => {
         fc.integer({ min: 0, max: 300_000 }),
         fc.boolean(),
         ([, make], closeNs, greedyGuest) => {
-          const protection = make();
-          const machine = new DriverLab({ protection });
+          const machine = new DriverLab({ protection: make() });
           const { driver, port } = machine.guest();
           const other = machine.guest();
           const identity = { name: 'g', sourceId: 1, source: GUEST_MAC, destination: FAR_MAC };
@@ -423,7 +422,7 @@ describe('a driver and its mistakes', () => {
             );
           else for (let n = 0; n < 20; n += 1) driver.send(pattern().fill(1000, n));
           machine.walk(closeNs);
-          protection.closePort(port);
+          machine.host.protection.closePort(port);
           const onWire = machine.sent.length;
           machine.walk(500_000);
           // One frame may have been on the wire already.

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DMA_ABORTED, DMA_CANCELLED, DMA_OK, DmaEngine, type DmaStatus } from '../../nic/dma-engine.js';
+import { busAddress, requesterId } from '../../nic/addresses.js';
+import {
+  DMA_ABORTED,
+  DMA_CANCELLED,
+  DMA_OK,
+  type DmaChannel,
+  DmaEngine,
+  type DmaStatus,
+} from '../../nic/dma-engine.js';
 import { DEFAULT_PCIE, PcieLink } from '../../nic/pcie-link.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { type Access, FlatHost } from './support/flat-host.js';
@@ -18,12 +26,12 @@ class Bench {
   readonly link = new PcieLink();
   readonly engine: DmaEngine;
   readonly told: Told[] = [];
-  readonly client: number;
+  readonly channel: DmaChannel;
   onTold: (told: Told) => void = () => {};
 
   constructor(maxInFlight = 4, contexts = 4) {
     this.engine = new DmaEngine(this.kernel, this.link, this.host, contexts, { maxInFlight });
-    this.client = this.engine.register((cookie, status) => {
+    this.channel = this.engine.open((cookie, status) => {
       const told = { cookie, status, atNs: this.kernel.nowNs };
       this.told.push(told);
       this.onTold(told);
@@ -31,11 +39,21 @@ class Bench {
   }
 
   write(cookie: number, context: number, address: number, bytes: Uint8Array): void {
-    this.engine.write(this.client, cookie, context, 0x100 + context, address, bytes.length, bytes, 0);
+    this.#describe(cookie, context, address, bytes);
+    this.channel.write();
   }
 
   read(cookie: number, context: number, address: number, into: Uint8Array): void {
-    this.engine.read(this.client, cookie, context, 0x100 + context, address, into.length, into, 0);
+    this.#describe(cookie, context, address, into);
+    this.channel.read();
+  }
+
+  #describe(cookie: number, context: number, address: number, buffer: Uint8Array): void {
+    this.channel.owner = { index: context, requesterId: requesterId(0x100 + context) };
+    this.channel.cookie = cookie;
+    this.channel.address = busAddress(address);
+    this.channel.length = buffer.length;
+    this.channel.buffer = buffer;
   }
 }
 

@@ -1,18 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
+import { ParameterError } from '../../scheduler/errors.js';
 
 describe('a card', () => {
   it('is built with its defaults, and with the most that it may have', () => {
     expect(() => validateNicParameters(DEFAULT_NIC)).not.toThrow();
     expect(() =>
-      validateNicParameters({ ...DEFAULT_NIC, contexts: 4096, rateBps: 400e9, requesterBase: 0xf000 }),
+      validateNicParameters({ ...DEFAULT_NIC, contexts: 16_384, rateBps: 400e9, requesterBase: 0xc000 }),
     ).not.toThrow();
   });
 
   it.each([
-    ['contexts', 0, 'a whole number from 1 to 4096'],
-    ['contexts', 4097, 'a whole number from 1 to 4096'],
-    ['contexts', 2.5, 'a whole number from 1 to 4096'],
+    ['contexts', 0, 'a whole number from 1 to 16384'],
+    ['contexts', 16_385, 'a whole number from 1 to 16384'],
+    ['contexts', 2.5, 'a whole number from 1 to 16384'],
     ['rateBps', 999_999_999, 'a whole number from 1000000000 to 400000000000'],
     ['rateBps', 401e9, 'a whole number from 1000000000 to 400000000000'],
     ['rateBps', Number.NaN, 'a whole number from 1000000000 to 400000000000'],
@@ -34,7 +35,7 @@ describe('a card', () => {
     'is not built with %s = %d',
     (field, value, expected) => {
       expect(() => validateNicParameters({ ...DEFAULT_NIC, [field]: value })).toThrow(
-        new RangeError(`nic.${field} is ${value}, expected ${expected}`),
+        new ParameterError(`nic.${field} is ${value}, expected ${expected}`),
       );
     },
   );

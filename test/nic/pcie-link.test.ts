@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../nic/pcie-link.js';
+import { ParameterError } from '../../scheduler/errors.js';
 
 const PAGE = 4096;
 
@@ -156,7 +157,7 @@ describe('a PCIe link', () => {
     [{ dataLinkEfficiency: Number.NaN }, 'pcie.dataLinkEfficiency is NaN, expected above 0, at most 1'],
   ])('is not built with %o', (wrong, message) => {
     expect(() => new PcieLink({ ...DEFAULT_PCIE, ...wrong } as PcieParameters)).toThrow(
-      new RangeError(message),
+      new ParameterError(message),
     );
   });
 });

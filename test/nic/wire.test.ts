@@ -102,8 +102,8 @@ describe('the wire', () => {
     const card = new Card({ transmitFifoBytes: 9018 });
     const guest = new Guest(card, 0, { slotsLog2: 6 });
     let most = 0;
-    card.nic.grants$.subscribe(({ roomBytes }) => {
-      most = Math.max(most, 9018 - roomBytes);
+    card.nic.grants$.subscribe(({ creditBytes }) => {
+      most = Math.max(most, 9018 - creditBytes);
     });
     for (let index = 0; index < 60; index += 1) guest.post(frame(1514));
     guest.ring();

@@ -64,7 +64,7 @@ describe('a discipline in the DMA scheduler', () => {
     expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000]);
   });
 
-  it('that serves nobody although somebody waits is our own mistake', () => {
+  it('that serves none of the backlogged contexts, and says no time to ask again, breaks its contract', () => {
     class Asleep extends WatchedRoundRobin {
       override select(): number {
         return NONE;
@@ -73,7 +73,9 @@ describe('a discipline in the DMA scheduler', () => {
     const machine = new LabLink(new Asleep());
     machine.join(0);
     machine.post(0, 100, 1);
-    expect(() => machine.kernel.drain()).toThrow('nic.transmit: watched serves nobody although 1 wait');
+    expect(() => machine.kernel.drain()).toThrow(
+      'nic.transmit: watched serves none of the 1 contexts that are backlogged',
+    );
   });
 
   it('that chooses who has nothing is our own mistake', () => {

@@ -2,14 +2,12 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
-import { GuardedSubject } from '../../scheduler/guarded-subject.js';
-import { listen } from '../../scheduler/listen.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
 
 const CONTEXTS = 5;
 const CAPACITY_BYTES = 4_000;
 
-/** What the room behind the scheduler does in the very call that tells it of a grant. */
+/** What the component behind the scheduler does in the very call that tells it of a grant. */
 type Reaction =
   | { readonly kind: 'none' }
   | { readonly kind: 'rings'; readonly context: number }
@@ -40,7 +38,7 @@ class Model {
   readonly grants: [number, number][] = [];
   readonly reactions: Reaction[] = [];
   waiting: number[] = [];
-  roomBytes = CAPACITY_BYTES;
+  creditBytes = CAPACITY_BYTES;
   outstandingBytes = 0;
   #asked = false;
   #served = -1;
@@ -83,8 +81,8 @@ class Model {
         this.withdraw(context);
         continue;
       }
-      if (bytes > this.roomBytes) return;
-      this.roomBytes -= bytes;
+      if (bytes > this.creditBytes) return;
+      this.creditBytes -= bytes;
       this.outstandingBytes += bytes;
       this.queues[context]?.take();
       this.grants.push([context, bytes]);
@@ -98,7 +96,7 @@ class Model {
 
   giveBack(bytes: number): void {
     this.outstandingBytes -= bytes;
-    this.roomBytes += bytes;
+    this.creditBytes += bytes;
     this.#asked = true;
   }
 
@@ -107,7 +105,7 @@ class Model {
   }
 }
 
-/** The real scheduler between a kernel, two outlets and the queues. */
+/** The real scheduler between a kernel and the queues. */
 class Machine {
   readonly kernel = new EventKernel(16);
   readonly queues = Array.from({ length: CONTEXTS }, () => new Queue());
@@ -116,25 +114,20 @@ class Machine {
   readonly reactions: Reaction[] = [];
   readonly scheduler: DmaScheduler;
   outstandingBytes = 0;
-  readonly #doorbells = new GuardedSubject<number>('test.doorbells$', this.kernel);
-  readonly #ready = new GuardedSubject<number>('test.ready$', this.kernel);
 
   constructor() {
     this.scheduler = new DmaScheduler(this.kernel, {
       name: 'test',
       discipline: new WatchedRoundRobin(),
       heads: { headBytes: (context) => this.queues[context]?.headBytes ?? 0 },
-      doorbells$: this.#doorbells.stream$,
-      linkReady$: this.#ready.stream$,
+      onGrant: (context) => this.#take(context),
     });
-    listen(this.scheduler.granted$, this.kernel, (context) => this.#take(context));
     this.scheduler.grants$.subscribe((grant) => this.told.push(grant));
-    this.scheduler.start();
-    this.#ready.next(CAPACITY_BYTES);
+    this.scheduler.credit(CAPACITY_BYTES);
   }
 
   ring(context: number): void {
-    this.#doorbells.next(context);
+    this.scheduler.ring(context);
   }
 
   withdraw(context: number): void {
@@ -151,7 +144,7 @@ class Machine {
 
   giveBack(bytes: number): void {
     this.outstandingBytes -= bytes;
-    this.#ready.next(bytes);
+    this.scheduler.credit(bytes);
   }
 
   #take(context: number): void {
@@ -211,8 +204,8 @@ function command(
       expect(real.told.map(({ context, bytes }) => [context, bytes])).toEqual(model.grants);
       expect(real.scheduler.backlogged).toBe(model.waiting.length);
       expect(real.scheduler.decisions).toBe(model.grants.length);
-      expect(real.scheduler.roomBytes).toBe(model.roomBytes);
-      expect(real.scheduler.roomBytes + real.outstandingBytes).toBe(CAPACITY_BYTES);
+      expect(real.scheduler.creditBytes).toBe(model.creditBytes);
+      expect(real.scheduler.creditBytes + real.outstandingBytes).toBe(CAPACITY_BYTES);
     },
     toString: () => name,
   };

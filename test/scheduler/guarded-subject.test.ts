@@ -1,6 +1,6 @@
-import { config, map } from 'rxjs';
+import { bufferCount, count, delayWhen, map, type Observable, of, tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { ReentryError } from '../../scheduler/errors.js';
+import { ObserverError, ReentryError } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { listen } from '../../scheduler/listen.js';
@@ -15,7 +15,7 @@ function at50(kernel: EventKernel, act: () => void): void {
   kernel.schedule(50, kernel.register('test', act));
 }
 
-describe('an outlet', () => {
+describe('a guarded subject', () => {
   it('tells every observer, in the order in which they came, and nobody costs nothing', () => {
     const { subject } = room();
     const seen: string[] = [];
@@ -117,27 +117,98 @@ describe('an outlet', () => {
     expect(subject.observed).toBe(false);
   });
 
-  it('is disturbed by no observer that throws: RxJS reports it after the run', async () => {
+  it('an observer that throws fails the run by the name of the stream, and the others see the value', () => {
     const { kernel, subject } = room();
     const seen: number[] = [];
-    const reported: unknown[] = [];
-    const before = config.onUnhandledError;
-    config.onUnhandledError = (error) => void reported.push(error);
-    try {
-      subject.stream$.subscribe(() => {
-        throw new Error('a plot that failed');
-      });
-      subject.stream$.subscribe((value) => seen.push(value));
-      at50(kernel, () => subject.next(1));
+    subject.stream$.subscribe(() => {
+      throw new Error('a plot that failed');
+    });
+    subject.stream$.subscribe((value) => seen.push(value));
+    at50(kernel, () => subject.next(1));
+    const failed = thrownBy(() => kernel.run(100));
+    expect(failed).toBeInstanceOf(ObserverError);
+    expect(failed).toMatchObject({
+      message: 'nic.completions$: an observer threw at 50 ns: a plot that failed',
+      stream: 'nic.completions$',
+      cause: new Error('a plot that failed'),
+    });
+    expect(seen).toEqual([1]);
+  });
+
+  it.each<[string, (stream$: Observable<number>) => void]>([
+    ['behind an operator', (stream$) => stream$.pipe(map((value) => value + 1)).subscribe(fails)],
+    [
+      'behind several operators',
+      (stream$) =>
+        stream$
+          .pipe(
+            bufferCount(1),
+            delayWhen(() => of(0)),
+          )
+          .subscribe(fails),
+    ],
+    ['as an object', (stream$) => stream$.subscribe({ next: fails })],
+    ['when its stream completes', (stream$) => stream$.subscribe({ complete: fails })],
+    ['without a handler for an error of an operator', (stream$) => stream$.pipe(tap(fails)).subscribe()],
+    ['in its handler of an error', (stream$) => stream$.pipe(tap(fails)).subscribe({ error: fails })],
+  ])('an observer that throws %s fails the run', (_where, subscribe) => {
+    const { kernel, subject } = room();
+    subscribe(subject.stream$);
+    at50(kernel, () => subject.next(1));
+    const failed = thrownBy(() => {
       kernel.run(100);
-      expect([seen, reported]).toEqual([[1], []]);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(reported).toEqual([new Error('a plot that failed')]);
-    } finally {
-      config.onUnhandledError = before;
-    }
+      kernel.end();
+    });
+    expect(failed).toBeInstanceOf(ObserverError);
+    expect((failed as ObserverError).message).toMatch(/^nic\.completions\$: an observer threw at/);
+  });
+
+  it('an error that an observer takes does not fail the run', () => {
+    const { kernel, subject } = room();
+    const seen: unknown[] = [];
+    subject.stream$.pipe(tap(fails)).subscribe({ error: (error) => seen.push(error) });
+    at50(kernel, () => subject.next(1));
+    kernel.run(100);
+    kernel.end();
+    expect(seen).toEqual([new Error('it failed')]);
+  });
+
+  it('completes when the run ends, and what comes later completes at once', () => {
+    const { kernel, subject } = room();
+    const seen: (number | string)[] = [];
+    subject.stream$.pipe(count()).subscribe((value) => seen.push(value));
+    at50(kernel, () => {
+      subject.next(1);
+      subject.next(2);
+    });
+    kernel.run(100);
+    expect(seen).toEqual([]);
+    kernel.end();
+    kernel.end();
+    subject.stream$.subscribe({ complete: () => seen.push('late') });
+    expect(seen).toEqual([2, 'late']);
+    expect(subject.observed).toBe(false);
+  });
+
+  it('a run is not ended from inside one of its events', () => {
+    const { kernel } = room();
+    at50(kernel, () => kernel.end());
+    expect(() => kernel.run(100)).toThrow(ReentryError);
   });
 });
+
+function fails(): never {
+  throw new Error('it failed');
+}
+
+function thrownBy(act: () => void): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
 
 describe('listen', () => {
   it('brings what the listener throws out through run, when the event has ended', () => {

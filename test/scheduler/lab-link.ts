@@ -1,8 +1,6 @@
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
-import { GuardedSubject } from '../../scheduler/guarded-subject.js';
-import { listen } from '../../scheduler/listen.js';
 import { SerialLine } from '../../scheduler/serial-line.js';
 
 /** A link of 1 Gb/s behind a FIFO of 20,000 bytes, queues in front of it, and a scheduler between them. */
@@ -14,27 +12,22 @@ export class LabLink {
   readonly scheduler: DmaScheduler;
   readonly line = new SerialLine(1e9);
   onGrant: (context: number) => void = () => {};
-  readonly #doorbells = new GuardedSubject<number>('nic.doorbells$', this.kernel);
-  readonly #ready = new GuardedSubject<number>('nic.ready$', this.kernel);
 
-  constructor(discipline: Discipline, { roomBytes = 20_000, sends = true } = {}) {
+  constructor(discipline: Discipline, { creditBytes = 20_000, sends = true } = {}) {
+    const departed = this.kernel.register('wire', (bytes) => this.scheduler.credit(bytes));
     this.scheduler = new DmaScheduler(this.kernel, {
       name: 'nic.transmit',
       discipline,
       heads: { headBytes: (context) => this.headBytes(context) },
-      doorbells$: this.#doorbells.stream$,
-      linkReady$: this.#ready.stream$,
-    });
-    const departed = this.kernel.register('wire', (bytes) => this.#ready.next(bytes));
-    listen(this.scheduler.granted$, this.kernel, (context) => {
-      const bytes = this.queues.get(context)?.shift() ?? 0;
-      this.granted.push(context);
-      if (sends) this.kernel.scheduleAt(this.line.carry(bytes, this.kernel.nowNs), departed, bytes);
-      this.onGrant(context);
+      onGrant: (context) => {
+        const bytes = this.queues.get(context)?.shift() ?? 0;
+        this.granted.push(context);
+        if (sends) this.kernel.scheduleAt(this.line.carry(bytes, this.kernel.nowNs), departed, bytes);
+        this.onGrant(context);
+      },
     });
     this.scheduler.grants$.subscribe((grant) => this.grants.push(grant));
-    this.scheduler.start();
-    this.#ready.next(roomBytes);
+    this.scheduler.credit(creditBytes);
   }
 
   headBytes(context: number): number {
@@ -55,11 +48,11 @@ export class LabLink {
   }
 
   ring(context: number): void {
-    this.#doorbells.next(context);
+    this.scheduler.ring(context);
   }
 
   giveBack(bytes: number): void {
-    this.#ready.next(bytes);
+    this.scheduler.credit(bytes);
   }
 
   bytesOf(context: number, from = 0): number {

@@ -1,8 +1,9 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { RING_ENTRY_BYTES } from '../command-ring.js';
 import type { UnitInterrupts } from '../invalidation-sink.js';
 import type { RegisterFile } from '../register-file.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
-import { type AmdviRegisterName, CONTROL, RING_ENTRY_BYTES, ringBytes, STATUS } from './registers.js';
+import { type AmdviRegisterName, CONTROL, ringBytes, STATUS } from './registers.js';
 
 /** What became of an event. */
 export type LogOutcome = 'logged' | 'overflow' | 'not-running';

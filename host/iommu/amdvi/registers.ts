@@ -1,3 +1,4 @@
+import { RING_ENTRY_BYTES } from '../command-ring.js';
 import type { RegisterDefinition } from '../register-file.js';
 
 /** Bytes of a unit's register window. */
@@ -20,9 +21,6 @@ export const STATUS = {
   EVENT_LOG_RUN: 1 << 3,
   CMD_BUF_RUN: 1 << 4,
 } as const;
-
-/** Entries of the command buffer and of the event log are 16 bytes. */
-export const RING_ENTRY_BYTES = 16;
 
 export type AmdviRegisterName =
   | 'DEVICE_TABLE_BASE'

@@ -1,16 +1,8 @@
 import { ParameterError } from '../../../scheduler/errors.js';
-import type { EventKernel } from '../../../scheduler/event-kernel.js';
-import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
-import {
-  assertRequest,
-  inInterruptWindow,
-  type Reachable,
-  type TableMemory,
-  type TableWalker,
-  type WalkResult,
-} from '../table-walker.js';
+import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
+import type { UnitParts } from '../unit-parts.js';
 import { CommandBuffer } from './command-buffer.js';
 import { EventLog, type LogOutcome } from './event-log.js';
 import { AMDVI_WINDOW_BYTES, type AmdviRegisterName, amdviRegisters, CONTROL } from './registers.js';
@@ -18,18 +10,10 @@ import { AmdviWalker } from './walker.js';
 
 const TWO_32 = 2 ** 32;
 
-/** What an AMD-Vi unit is plugged into. */
-export interface AmdviUnitOptions {
-  readonly kernel: EventKernel;
-  readonly memory: TableMemory;
-  /** Says which pages the unit can read; all, if left out. */
-  readonly reachable?: Reachable;
-  /** The caches that its commands reach. */
-  readonly sink: InvalidationSink;
-  readonly interrupts: UnitInterrupts;
+/** What an AMD-Vi unit is plugged into, and what it can do. */
+export interface AmdviUnitOptions extends UnitParts {
   /** Most levels that it can walk, 4 to 6. */
   readonly maxMode?: number;
-  readonly timing?: Partial<QueueTiming>;
 }
 
 /**
@@ -37,6 +21,8 @@ export interface AmdviUnitOptions {
  * log. Until software sets IommuEn, requests pass untranslated.
  */
 export class AmdviUnit implements TableWalker {
+  /** What its command buffer takes, ns. */
+  readonly timing: QueueTiming;
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly walker: AmdviWalker;
   readonly log: EventLog;
@@ -50,6 +36,7 @@ export class AmdviUnit implements TableWalker {
     if (!Number.isInteger(maxMode) || maxMode < 4 || maxMode > 6) {
       throw new ParameterError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
     }
+    this.timing = queueTiming(options.timing);
     const reachable = options.reachable ?? (() => true);
     this.registers = new RegisterFile(amdviRegisters(maxMode), AMDVI_WINDOW_BYTES, (name) =>
       this.#onWrite(name),
@@ -63,7 +50,7 @@ export class AmdviUnit implements TableWalker {
       sink,
       log: this.log,
       kernel,
-      timing: queueTiming(options.timing),
+      timing: this.timing,
       onEntryInvalidated: (deviceId) => this.#forget(deviceId),
     });
   }
@@ -74,14 +61,8 @@ export class AmdviUnit implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    if (this.translating) {
-      this.walker.walk(requesterId, iova, write, out);
-      return;
-    }
-    assertRequest(requesterId, iova);
-    out.reset();
-    if (inInterruptWindow(iova)) out.stopAtInterruptWindow();
-    else out.pass(iova, true, true);
+    if (this.translating) this.walker.walk(requesterId, iova, write, out);
+    else passUntranslated(requesterId, iova, out);
   }
 
   /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */

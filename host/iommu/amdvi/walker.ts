@@ -3,7 +3,8 @@ import { spanBits } from '../radix-table.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
-  inInterruptWindow,
+  beginRequest,
+  entryIndex,
   type Reachable,
   type TableMemory,
   type TableWalker,
@@ -84,12 +85,7 @@ export class AmdviWalker implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    assertRequest(requesterId, iova);
-    out.reset();
-    if (inInterruptWindow(iova)) {
-      out.stopAtInterruptWindow();
-      return;
-    }
+    if (!beginRequest(requesterId, iova, out)) return;
     const access = write ? AMDVI_FLAG.WRITE : 0;
     if (iova >= ADDRESS_LIMIT) {
       out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
@@ -182,7 +178,6 @@ export class AmdviWalker implements TableWalker {
   ): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
-    // Two whole halves, so that every index is a shift of a 32-bit number.
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
     let rights = entryRights;
@@ -194,7 +189,7 @@ export class AmdviWalker implements TableWalker {
         return;
       }
       out.noteRead(table, level);
-      const index = level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
+      const index = entryIndex(upper, lower, level);
       const low = this.#memory.readU32(table + index * 8);
       const high = this.#memory.readU32(table + index * 8 + 4);
       if ((low & PTE_PRESENT) === 0) {

@@ -1,8 +1,6 @@
 import type { ContextGranularity, IotlbGranularity } from '../invalidation-sink.js';
 import type { TableMemory } from '../table-walker.js';
 
-export const DESCRIPTOR_BYTES = 16;
-
 /** Type, bits 3:0 of an invalidation descriptor. */
 export const DESCRIPTOR = { CONTEXT: 1, IOTLB: 2, DEVICE_TLB: 3, INTERRUPT_ENTRY: 4, WAIT: 5 } as const;
 

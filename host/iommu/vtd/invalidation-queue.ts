@@ -1,17 +1,13 @@
-import { InvariantViolation } from '../../../scheduler/errors.js';
-import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
+import { CommandRing, ILLEGAL, RING_ENTRY_BYTES, type RingParts } from '../command-ring.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
-import type { QueueTiming } from '../queue-timing.js';
 import type { RegisterFile } from '../register-file.js';
-import type { Reachable, TableMemory } from '../table-walker.js';
 import type { VtdCapabilities } from './capabilities.js';
 import type { EventMessage } from './event-message.js';
 import type { FaultRecorder } from './fault-recorder.js';
 import {
   CONTEXT_GRANULARITY,
   DESCRIPTOR,
-  DESCRIPTOR_BYTES,
   IOTLB_GRANULARITY,
   isWellFormed,
   WAIT,
@@ -19,42 +15,31 @@ import {
 import { FSTS, ICS_IWC, type VtdRegisterName } from './registers.js';
 
 const TWO_32 = 2 ** 32;
-/** A cost that stands for a descriptor that cannot be carried out. */
-const BAD = -1;
 
 /** What a queue needs of the unit that it belongs to. */
-export interface QueueParts {
+export interface QueueParts extends RingParts {
   readonly registers: RegisterFile<VtdRegisterName>;
-  readonly memory: TableMemory;
-  readonly reachable: Reachable;
   readonly capabilities: VtdCapabilities;
-  readonly sink: InvalidationSink;
   readonly faults: FaultRecorder;
   readonly event: EventMessage;
-  readonly kernel: EventKernel;
-  readonly timing: QueueTiming;
 }
 
 /**
- * The invalidation queue: a ring of 16-byte descriptors in memory, taken one after another. Each is fetched, carried
- * out and given the time that the caches say it takes; then IQH moves past it. A descriptor that the unit does not
- * understand sets FSTS.IQE, IQH stays at it, and the queue stands until software has cleared IQE and moved the tail.
+ * The invalidation queue, IQH to IQT of the ring at IQA. A descriptor that the unit does not understand sets FSTS.IQE,
+ * IQH stays at it, and the queue stands until software has cleared IQE and moved the tail.
  */
-export class InvalidationQueue {
-  readonly #parts: QueueParts;
+export class InvalidationQueue extends CommandRing {
+  readonly #registers: RegisterFile<VtdRegisterName>;
+  readonly #capabilities: VtdCapabilities;
+  readonly #faults: FaultRecorder;
+  readonly #event: EventMessage;
   // Where its registers are.
   readonly #iqh: number;
   readonly #iqt: number;
   readonly #iqa: number;
   readonly #fsts: number;
   readonly #ics: number;
-  readonly #onFetched: HandlerId;
-  readonly #onDone: HandlerId;
   #enabled = false;
-  #busy = false;
-  /** Moves on when a step is abandoned: an event of an older number finds that it is not wanted any more. */
-  #epoch = 0;
-  #processed = 0;
   /** False while a device-TLB invalidation runs into its timeout. */
   #answered = true;
   // The wait descriptor that is being carried out: its status write and interrupt come at its end.
@@ -63,33 +48,25 @@ export class InvalidationQueue {
   #statusAddress = 0;
 
   constructor(parts: QueueParts) {
-    this.#parts = parts;
+    super(parts, 'host.iommu.queue');
     const { registers } = parts;
+    this.#registers = registers;
+    this.#capabilities = parts.capabilities;
+    this.#faults = parts.faults;
+    this.#event = parts.event;
     this.#iqh = registers.wordOf('IQH');
     this.#iqt = registers.wordOf('IQT');
     this.#iqa = registers.wordOf('IQA');
     this.#fsts = registers.wordOf('FSTS');
     this.#ics = registers.wordOf('ICS');
-    this.#onFetched = parts.kernel.register('host.iommu.queue', (epoch) => {
-      if (epoch === this.#epoch) this.#carryOut();
-    });
-    this.#onDone = parts.kernel.register('host.iommu.queue', (epoch) => {
-      if (epoch === this.#epoch) this.#finish();
-    });
-  }
-
-  /** Descriptors that have been carried out. */
-  get processed(): number {
-    return this.#processed;
   }
 
   get enabled(): boolean {
     return this.#enabled;
   }
 
-  /** True while a descriptor is under way. */
-  get busy(): boolean {
-    return this.#busy;
+  override get running(): boolean {
+    return this.#enabled && (this.#registers.lowAt(this.#fsts) & (FSTS.IQE | FSTS.ITE)) === 0;
   }
 
   /** GCMD.QIE: switching the queue on begins at its first slot; switching it off abandons the current descriptor. */
@@ -97,63 +74,37 @@ export class InvalidationQueue {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
     if (enabled) {
-      this.#parts.registers.set('IQH', 0, 0);
+      this.#registers.set('IQH', 0, 0);
       this.kick();
-    } else if (this.#busy) {
-      this.#epoch += 1;
-      this.#busy = false;
+    } else {
+      this.abandon();
     }
   }
 
-  /** Goes on if there is something to do: after a write to IQT, and after IQE or ITE has been cleared. */
-  kick(): void {
-    const { registers, kernel, timing, faults } = this.#parts;
-    if (!this.#enabled || this.#busy || this.#stopped()) return;
-    const tail = registers.lowAt(this.#iqt);
-    if (registers.lowAt(this.#iqh) === tail) return;
-    if (tail >= this.#bytes()) {
-      faults.reportQueueError(FSTS.IQE);
-      return;
-    }
-    this.#busy = true;
-    kernel.post(timing.descriptorFetchNs, this.#onFetched, this.#epoch);
+  protected override get base(): number {
+    return this.#registers.address('IQA');
   }
 
-  checkInvariants(): void {
-    const head = this.#parts.registers.lowAt(this.#iqh);
-    if (head % DESCRIPTOR_BYTES !== 0 || head >= this.#bytes())
-      throw new InvariantViolation(`IQH is ${head}`);
-    if (this.#busy && this.#stopped())
-      throw new InvariantViolation('the queue works on although it has stopped');
+  protected override get bytes(): number {
+    return (256 << (this.#registers.lowAt(this.#iqa) & 7)) * RING_ENTRY_BYTES;
   }
 
-  #stopped(): boolean {
-    return (this.#parts.registers.lowAt(this.#fsts) & (FSTS.IQE | FSTS.ITE)) !== 0;
+  protected override get head(): number {
+    return this.#registers.lowAt(this.#iqh);
   }
 
-  #bytes(): number {
-    return (256 << (this.#parts.registers.lowAt(this.#iqa) & 7)) * DESCRIPTOR_BYTES;
+  protected override set head(offset: number) {
+    this.#registers.setLowAt(this.#iqh, offset);
   }
 
-  #carryOut(): void {
-    const { registers, memory, reachable, kernel } = this.#parts;
-    const at = registers.address('IQA') + registers.lowAt(this.#iqh);
-    const costNs = reachable(pageStart(at, 12))
-      ? this.#perform(
-          memory.readU32(at),
-          memory.readU32(at + 4),
-          memory.readU32(at + 8),
-          memory.readU32(at + 12),
-        )
-      : BAD;
-    if (costNs < 0) this.#stop(FSTS.IQE);
-    else kernel.post(costNs, this.#onDone, this.#epoch);
+  protected override get tail(): number {
+    return this.#registers.lowAt(this.#iqt);
   }
 
-  /** Carries out one descriptor; the ns that it takes, or BAD. */
-  #perform(word0: number, word1: number, word2: number, word3: number): number {
-    if (!isWellFormed(word0, word1, word2, word3)) return BAD;
-    const { sink, timing, reachable, capabilities } = this.#parts;
+  protected override perform(word0: number, word1: number, word2: number, word3: number): number {
+    if (!isWellFormed(word0, word1, word2, word3)) return ILLEGAL;
+    const { sink, timing, reachable } = this;
+    const capabilities = this.#capabilities;
     const granularity = (word0 >>> 4) & 3;
     const domainId = word0 >>> 16;
     const address = ((word2 & 0xffff_f000) >>> 0) + word3 * TWO_32;
@@ -162,13 +113,13 @@ export class InvalidationQueue {
     switch (word0 & 0xf) {
       case DESCRIPTOR.CONTEXT: {
         const which = CONTEXT_GRANULARITY[granularity];
-        if (which === undefined) return BAD;
+        if (which === undefined) return ILLEGAL;
         return sink.context(which, domainId, word1 & 0xffff, (word1 >>> 16) & 3);
       }
       case DESCRIPTOR.IOTLB: {
         const which = IOTLB_GRANULARITY[granularity];
         const mask = word2 & 0x3f;
-        if (which === undefined || (which === 'page' && mask > capabilities.maxAddressMask)) return BAD;
+        if (which === undefined || (which === 'page' && mask > capabilities.maxAddressMask)) return ILLEGAL;
         return invalidateIotlb(sink, capabilities, which, domainId, address, mask, (word2 & 0x40) !== 0);
       }
       case DESCRIPTOR.DEVICE_TLB: {
@@ -183,7 +134,7 @@ export class InvalidationQueue {
       default: {
         const statusAddress = ((word2 & 0xffff_fffc) >>> 0) + word3 * TWO_32;
         const writes = (word0 & WAIT.STATUS_WRITE) !== 0;
-        if (writes && !reachable(pageStart(statusAddress, 12))) return BAD;
+        if (writes && !reachable(pageStart(statusAddress, 12))) return ILLEGAL;
         this.#waitFlags = word0 & (WAIT.STATUS_WRITE | WAIT.INTERRUPT);
         this.#statusData = word1;
         this.#statusAddress = statusAddress;
@@ -192,28 +143,26 @@ export class InvalidationQueue {
     }
   }
 
-  #finish(): void {
-    const { registers, memory, event } = this.#parts;
+  protected override finish(): boolean {
     if (!this.#answered) {
-      this.#stop(FSTS.ITE);
-      return;
+      this.#faults.reportQueueError(FSTS.ITE);
+      return false;
     }
-    if ((this.#waitFlags & WAIT.STATUS_WRITE) !== 0) memory.writeU32(this.#statusAddress, this.#statusData);
+    const registers = this.#registers;
+    if ((this.#waitFlags & WAIT.STATUS_WRITE) !== 0) {
+      this.memory.writeU32(this.#statusAddress, this.#statusData);
+    }
     // A further interrupt is only due once software has seen the last (IWC cleared).
     if ((this.#waitFlags & WAIT.INTERRUPT) !== 0 && (registers.lowAt(this.#ics) & ICS_IWC) === 0) {
       registers.setLowAt(this.#ics, ICS_IWC);
-      event.signal();
+      this.#event.signal();
     }
     this.#waitFlags = 0;
-    registers.setLowAt(this.#iqh, (registers.lowAt(this.#iqh) + DESCRIPTOR_BYTES) & (this.#bytes() - 1));
-    this.#processed += 1;
-    this.#busy = false;
-    this.kick();
+    return true;
   }
 
-  #stop(bit: number): void {
-    this.#busy = false;
-    this.#parts.faults.reportQueueError(bit);
+  protected override report(): void {
+    this.#faults.reportQueueError(FSTS.IQE);
   }
 }
 

@@ -1,16 +1,8 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import type { EventKernel } from '../../../scheduler/event-kernel.js';
-import type { InvalidationSink, UnitInterrupts } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
-import {
-  assertRequest,
-  inInterruptWindow,
-  type Reachable,
-  type TableMemory,
-  type TableWalker,
-  type WalkResult,
-} from '../table-walker.js';
+import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
+import type { UnitParts } from '../unit-parts.js';
 import { assertCapabilities, DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from './capabilities.js';
 import { EventMessage } from './event-message.js';
 import { FaultRecorder, type RecordOutcome } from './fault-recorder.js';
@@ -20,17 +12,9 @@ import { RegisterInvalidation } from './register-invalidation.js';
 import { GCMD, VTD_WINDOW_BYTES, type VtdRegisterName, vtdRegisters } from './registers.js';
 import { VtdWalker } from './walker.js';
 
-/** What a VT-d unit is plugged into. */
-export interface RemappingUnitOptions {
-  readonly kernel: EventKernel;
-  readonly memory: TableMemory;
-  /** Says which pages the unit can read; all, if left out. */
-  readonly reachable?: Reachable;
-  /** The caches that its invalidations reach. */
-  readonly sink: InvalidationSink;
-  readonly interrupts: UnitInterrupts;
+/** What a VT-d unit is plugged into, and what it can do. */
+export interface RemappingUnitOptions extends UnitParts {
   readonly capabilities?: Partial<VtdCapabilities>;
-  readonly timing?: Partial<QueueTiming>;
 }
 
 /**
@@ -42,6 +26,8 @@ export interface RemappingUnitOptions {
  */
 export class RemappingUnit implements TableWalker {
   readonly capabilities: VtdCapabilities;
+  /** What its queue takes, ns. */
+  readonly timing: QueueTiming;
   readonly registers: RegisterFile<VtdRegisterName>;
   readonly walker: VtdWalker;
   readonly faults: FaultRecorder;
@@ -58,6 +44,7 @@ export class RemappingUnit implements TableWalker {
     const capabilities = { ...DEFAULT_VTD_CAPABILITIES, ...options.capabilities };
     assertCapabilities(capabilities);
     this.capabilities = capabilities;
+    this.timing = queueTiming(options.timing);
     this.registers = new RegisterFile(vtdRegisters(capabilities), VTD_WINDOW_BYTES, (name, value, high) =>
       this.#onWrite(name, value, high),
     );
@@ -74,7 +61,7 @@ export class RemappingUnit implements TableWalker {
       faults: this.faults,
       event: this.#completionEvent,
       kernel,
-      timing: queueTiming(options.timing),
+      timing: this.timing,
     });
     this.#invalidation = new RegisterInvalidation(this.registers, sink, capabilities, kernel);
     this.protectedRegions = new ProtectedRegions(this.registers);
@@ -86,14 +73,8 @@ export class RemappingUnit implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    if (this.#translating) {
-      this.walker.walk(requesterId, iova, write, out);
-      return;
-    }
-    assertRequest(requesterId, iova);
-    out.reset();
-    if (inInterruptWindow(iova)) out.stopAtInterruptWindow();
-    else out.pass(iova, true, true);
+    if (this.#translating) this.walker.walk(requesterId, iova, write, out);
+    else passUntranslated(requesterId, iova, out);
   }
 
   /** Logs a request that was stopped, unless the tables say that it is not to be; undefined if nothing was to be logged. */

@@ -2,7 +2,8 @@ import { pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
-  inInterruptWindow,
+  beginRequest,
+  entryIndex,
   type Reachable,
   type TableMemory,
   type TableWalker,
@@ -90,12 +91,7 @@ export class VtdWalker implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    assertRequest(requesterId, iova);
-    out.reset();
-    if (inInterruptWindow(iova)) {
-      out.stopAtInterruptWindow();
-      return;
-    }
+    if (!beginRequest(requesterId, iova, out)) return;
     const contextTable = this.#readRoot(requesterId >>> 8, out);
     if (contextTable < 0) return;
     const entry = contextTable + (requesterId & 0xff) * 16;
@@ -197,7 +193,6 @@ export class VtdWalker implements TableWalker {
 
   #walkSecondLevel(top: number, levels: number, iova: number, write: boolean, out: WalkResult): void {
     const needed = write ? SL_WRITE : SL_READ;
-    // Two whole halves, so that every index is a shift of a 32-bit number.
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
     let permissions = SL_READ | SL_WRITE;
@@ -208,7 +203,7 @@ export class VtdWalker implements TableWalker {
         return;
       }
       out.noteRead(table, level);
-      const index = level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
+      const index = entryIndex(upper, lower, level);
       const low = this.#memory.readU32(table + index * 8);
       const high = this.#memory.readU32(table + index * 8 + 4);
       if ((low & needed) === 0) {

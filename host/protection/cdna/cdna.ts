@@ -4,12 +4,35 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
 import { ValidatedGate } from './validated-gate.js';
 
 export interface CdnaOptions {
   /** After this long without a hypercall the hypervisor releases finished pages by itself, ns. @defaultValue 10 ms */
   readonly releaseTimeoutNs?: number;
+}
+
+const DEFAULT_RELEASE_TIMEOUT_NS = 10_000_000;
+
+/** The release timeout, checked. @throws ParameterError */
+export function releaseTimeoutOf({ releaseTimeoutNs = DEFAULT_RELEASE_TIMEOUT_NS }: CdnaOptions): number {
+  if (Number.isInteger(releaseTimeoutNs) && releaseTimeoutNs >= 1) return releaseTimeoutNs;
+  throw new ParameterError(`cdna.releaseTimeoutNs is ${releaseTimeoutNs}, expected a whole number >= 1`);
+}
+
+/** CDNA with its options. */
+export class Cdna implements DirectPlan<CdnaProtection> {
+  readonly name = 'cdna';
+  readonly #timeoutNs: number;
+
+  /** @throws ParameterError for options that make no sense. */
+  constructor(options: CdnaOptions = {}) {
+    this.#timeoutNs = releaseTimeoutOf(options);
+  }
+
+  build(parts: HostParts): CdnaProtection {
+    return new CdnaProtection(parts, this.#timeoutNs);
+  }
 }
 
 interface OpenPort {
@@ -18,36 +41,29 @@ interface OpenPort {
 }
 
 /**
- * CDNA: the hypervisor mans the set-up gate, the access gate stands open. Descriptors are validated, pinned
- * and written by the hypervisor; sequence numbers, checked by the NIC, keep a guest from running past the
- * last of them into old ones. The card itself is trusted.
+ * CDNA: the hypervisor validates each transfer when it is set up; the access gate is open. Descriptors are validated,
+ * their pages pinned, and the descriptors written by the hypervisor; sequence numbers, checked by the NIC, keep a
+ * guest from running past the last of them into old ones. The card itself is trusted.
  */
-export class Cdna implements Protection {
+export class CdnaProtection implements Protection {
   readonly name = 'cdna';
   readonly gate = new OpenGate();
   readonly #timeoutNs: number;
   readonly #open = new Map<number, OpenPort>();
-  #parts: HostParts | undefined;
+  readonly #parts: HostParts;
   #closedAccepted = 0;
   #closedRefused = 0;
   #closedTimeouts = 0;
 
-  constructor(options: CdnaOptions = {}) {
-    this.#timeoutNs = options.releaseTimeoutNs ?? 10_000_000;
-    if (!Number.isInteger(this.#timeoutNs) || this.#timeoutNs < 1) {
-      throw new ParameterError(`cdna.releaseTimeoutNs is ${this.#timeoutNs}, expected a whole number >= 1`);
-    }
-  }
-
-  install(host: HostParts): void {
-    this.#parts = host;
-    host.hypervisor.attachVectorRing((physical) => physical);
-    host.hypervisor.onRevoked((context) => this.#forget(context));
+  constructor(parts: HostParts, timeoutNs: number) {
+    this.#parts = parts;
+    this.#timeoutNs = timeoutNs;
+    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
     const parts = this.#parts;
-    if (parts === undefined) throw new InvariantViolation('CDNA is not installed');
     const transmitGate = new ValidatedGate(parts, this.#timeoutNs);
     const receiveGate = new ValidatedGate(parts, this.#timeoutNs);
     const port = new ContextPort({
@@ -64,13 +80,18 @@ export class Cdna implements Protection {
   }
 
   closePort(port: GuestPort): void {
-    this.#parts?.hypervisor.revokeContext(port.context);
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  relinquish(_domain: Domain, page: number): boolean {
+    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
     let accepted = this.#closedAccepted;
     let refused = this.#closedRefused;
     let timeouts = this.#closedTimeouts;
+    const { pinsTaken, pinsReleased } = this.#parts.pages;
     for (const { port, gates } of this.#open.values()) {
       accepted += port.transmit.accepted + port.receive.accepted;
       refused += port.transmit.refused + port.receive.refused;
@@ -81,7 +102,7 @@ export class Cdna implements Protection {
       refused,
       checked: 0,
       denied: 0,
-      details: { releaseTimeouts: timeouts, ...this.#pins() },
+      details: { releaseTimeouts: timeouts, pinsTaken, pinsReleased },
     };
   }
 
@@ -92,17 +113,10 @@ export class Cdna implements Protection {
       port.receive.checkInvariants();
       for (const gate of gates) held += gate.checkInvariants();
     }
-    const pages = this.#parts?.pages;
-    if (pages !== undefined && pages.pinsTaken - pages.pinsReleased !== held) {
-      throw new InvariantViolation(
-        `${pages.pinsTaken - pages.pinsReleased} references, ${held} of them for descriptors`,
-      );
+    const { pinsTaken, pinsReleased } = this.#parts.pages;
+    if (pinsTaken - pinsReleased !== held) {
+      throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${held} of them for descriptors`);
     }
-  }
-
-  #pins(): Record<string, number> {
-    const pages = this.#parts?.pages;
-    return { pinsTaken: pages?.pinsTaken ?? 0, pinsReleased: pages?.pinsReleased ?? 0 };
   }
 
   #forget(context: number): void {

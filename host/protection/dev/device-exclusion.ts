@@ -1,5 +1,4 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
@@ -7,13 +6,34 @@ import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
 import { ExclusionDriver } from './exclusion-driver.js';
-import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit, type ExclusionUnitOptions } from './exclusion-unit.js';
+import {
+  DEFAULT_EXCLUSION_UNIT,
+  ExclusionUnit,
+  type ExclusionUnitOptions,
+  requireExclusionUnit,
+} from './exclusion-unit.js';
 import { ExclusionVector } from './exclusion-vector.js';
 import type { MapEntry } from './registers.js';
 
 export type DeviceExclusionOptions = Partial<ExclusionUnitOptions>;
+
+/** The exclusion vector with the options of its unit. */
+export class DeviceExclusion implements DirectPlan<ExclusionProtection> {
+  readonly name = 'dev';
+  readonly #options: ExclusionUnitOptions;
+
+  /** @throws ParameterError for a unit that cannot be. */
+  constructor(options: DeviceExclusionOptions = {}) {
+    this.#options = { ...DEFAULT_EXCLUSION_UNIT, ...options };
+    requireExclusionUnit(this.#options);
+  }
+
+  build(parts: HostParts): ExclusionProtection {
+    return new ExclusionProtection(parts, this.#options);
+  }
+}
 
 /** The domain of every device that no map names: here the NIC's own transfers (its interrupt vectors). */
 const UNASSIGNED = 0;
@@ -21,9 +41,9 @@ const UNASSIGNED = 0;
 /**
  * AMD's Device Exclusion Vector used as far as it goes for guests with contexts of their own.
  *
- * Guests write physical addresses into their own rings; nobody looks at set-up. At the access gate, each
+ * Guests write physical addresses into their own rings; nothing is validated at set-up. At the access gate, each
  * protection domain's vector permits what belongs to the guests of that domain and excludes everything else:
- * the hypervisor, the tables, other domains' guests, and memory that is nobody's.
+ * the hypervisor, the tables, other domains' guests, and memory that has no owner.
  *
  * The limits are the unit's, and are left to show:
  * - it knows devices by bus and unit, so eight contexts (functions) of the card are one device to it;
@@ -33,65 +53,49 @@ const UNASSIGNED = 0;
  *
  * A denied write is dropped, a denied read gives ones, the device sees a master abort and stops that context.
  */
-export class DeviceExclusion implements Protection {
+export class ExclusionProtection implements Protection {
   readonly name = 'dev';
-  readonly #options: ExclusionUnitOptions;
-  readonly #tables: { memory: { readU32(address: number): number } | undefined } = { memory: undefined };
-  readonly unit: ExclusionUnit;
+  /** The unit in the northbridge. */
+  readonly gate: ExclusionUnit;
+  readonly #parts: HostParts;
+  readonly #driver: ExclusionDriver;
+  readonly #ports: OpenPorts;
   readonly #vectors: ExclusionVector[] = [];
   readonly #guests = new Map<DomainId, { domain: number; ports: number }>();
   readonly #domainOfContext: number[] = [];
-  #parts: HostParts | undefined;
-  #driver: ExclusionDriver | undefined;
-  #ports: OpenPorts | undefined;
   #bitsChanged = 0;
   #errorsRead = 0;
   #mostSharing = 0;
 
-  constructor(options: DeviceExclusionOptions = {}) {
-    this.#options = { ...DEFAULT_EXCLUSION_UNIT, ...options };
-    const tables = this.#tables;
-    this.unit = new ExclusionUnit(
-      { readU32: (address) => tables.memory?.readU32(address) ?? 0xffffffff },
-      this.#options,
-      () => this.#onMachineCheck(),
-    );
-  }
-
-  get gate(): AccessGate {
-    return this.unit;
-  }
-
-  install(host: HostParts): void {
-    this.#parts = host;
-    this.#tables.memory = host.memory;
-    const driver = new ExclusionDriver(this.unit, host.processor, host.hypervisor.account);
+  constructor(parts: HostParts, options: ExclusionUnitOptions) {
+    this.#parts = parts;
+    this.gate = new ExclusionUnit(parts.memory, options, () => this.#onMachineCheck());
+    const driver = new ExclusionDriver(this.gate, parts.processor, parts.hypervisor.account);
     this.#driver = driver;
-    this.#ports = new OpenPorts(host, (port) => this.#onClosed(port));
+    this.#ports = new OpenPorts(parts, (port) => this.#onClosed(port));
     const { domains, maps } = driver.capability();
-    const size = ExclusionVector.sizeFor(host.memory.bytes);
+    const size = ExclusionVector.sizeFor(parts.memory.bytes);
     for (let domain = 0; domain < domains; domain += 1) {
-      const base = host.hypervisor.allocateOwn('io-table', ExclusionVector.bytes(size));
-      const vector = new ExclusionVector(host.memory, base, size);
+      const base = parts.hypervisor.allocateOwn('io-table', ExclusionVector.bytes(size));
+      const vector = new ExclusionVector(parts.memory, base, size);
       this.#vectors.push(vector);
       driver.setVector(domain, vector);
     }
-    this.#assignUnits(host, driver, domains, maps);
-    host.hypervisor.attachVectorRing((physical, bytes) => {
+    this.#assignUnits(driver, domains, maps);
+    parts.hypervisor.attachVectorRing((physical, bytes) => {
       for (let at = physical; at < physical + bytes; at += PAGE_BYTES)
         this.#vectors[UNASSIGNED]?.permit(Math.floor(at / PAGE_BYTES));
       return physical;
     });
     driver.enable();
     driver.invalidate();
-    host.pages.observe({
+    parts.pages.observe({
       given: (pages, owner, kind) => this.#given(pages, owner, kind),
       taken: (pages, owner) => this.#taken(pages, owner),
     });
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new InvariantViolation('the exclusion vector is not installed');
     const known = this.#guests.get(domain.id);
     const guest = known ?? { domain: this.#leastShared(), ports: 0 };
     if (known === undefined) {
@@ -114,7 +118,11 @@ export class DeviceExclusion implements Protection {
   }
 
   closePort(port: GuestPort): void {
-    this.#parts?.hypervisor.revokeContext(port.context);
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  relinquish(_domain: Domain, page: number): boolean {
+    return this.#parts.pages.count(page) === 0;
   }
 
   /** Guests that are in a protection domain with another one now: they reach each other's memory. */
@@ -126,26 +134,24 @@ export class DeviceExclusion implements Protection {
 
   counters(): ProtectionCounters {
     return {
-      accepted: this.#ports?.accepted ?? 0,
+      accepted: this.#ports.accepted,
       refused: 0,
-      checked: this.unit.checks,
-      denied: this.unit.denials,
+      checked: this.gate.checks,
+      denied: this.gate.denials,
       details: {
-        tableWalks: this.unit.walks,
-        cacheInvalidations: this.unit.invalidations,
+        tableWalks: this.gate.walks,
+        cacheInvalidations: this.gate.invalidations,
         exclusionBitsChanged: this.#bitsChanged,
         errorsRead: this.#errorsRead,
-        errorsLost: this.unit.errorsLost,
+        errorsLost: this.gate.errorsLost,
         mostGuestsSharingADomain: this.#mostSharing,
       },
     };
   }
 
   checkInvariants(): void {
-    const parts = this.#parts;
-    if (parts === undefined) return;
-    this.#ports?.checkInvariants();
-    for (const domain of parts.hypervisor.domains) {
+    this.#ports.checkInvariants();
+    for (const domain of this.#parts.hypervisor.domains) {
       const own = this.#guests.get(domain.id)?.domain;
       for (const page of domain.ownedPages)
         for (const [number, vector] of this.#vectors.entries())
@@ -156,9 +162,10 @@ export class DeviceExclusion implements Protection {
     }
   }
 
-  /** Units of the card get the domains past 0 in turn, for as many as there are maps. */
-  #assignUnits(host: HostParts, driver: ExclusionDriver, domains: number, maps: number): void {
-    const units = [...new Set(host.nic.contexts.map((context) => context.requesterId >>> 3))];
+  /** The card's units get the domains past 0 round-robin, for as many as there are maps. */
+  #assignUnits(driver: ExclusionDriver, domains: number, maps: number): void {
+    const { contexts } = this.#parts.nic;
+    const units = [...new Set(contexts.map((context) => context.requesterId >>> 3))];
     const domainOf = new Map<number, number>();
     let index = 0;
     for (let at = 0; at < units.length && index < maps; index += 1) {
@@ -174,17 +181,17 @@ export class DeviceExclusion implements Protection {
       );
       at += pair ? 2 : 1;
     }
-    for (const context of host.nic.contexts)
+    for (const context of contexts)
       this.#domainOfContext.push(domainOf.get(context.requesterId >>> 3) ?? UNASSIGNED);
   }
 
   /** The protection domain with the fewest guests that still has a free context. */
   #leastShared(): number {
-    const guests = new Array<number>(this.#options.domains).fill(0);
+    const guests = new Array<number>(this.gate.options.domains).fill(0);
     for (const { domain } of this.#guests.values()) guests[domain] = (guests[domain] ?? 0) + 1;
     let best = 1;
     let fewest = Number.POSITIVE_INFINITY;
-    for (const context of this.#parts?.nic.contexts ?? []) {
+    for (const context of this.#parts.nic.contexts) {
       const domain = this.#domainOfContext[context.index] ?? UNASSIGNED;
       if (domain === UNASSIGNED || context.state !== 'free' || (guests[domain] ?? 0) >= fewest) continue;
       best = domain;
@@ -211,9 +218,9 @@ export class DeviceExclusion implements Protection {
   #changed(bits: number): void {
     if (bits === 0) return;
     this.#bitsChanged += bits;
-    const parts = this.#parts;
-    parts?.processor.chargeAccount(parts.hypervisor.account, 'tableWord', bits);
-    this.#driver?.invalidate();
+    const { processor, hypervisor } = this.#parts;
+    processor.chargeAccount(hypervisor.account, 'tableWord', bits);
+    this.#driver.invalidate();
   }
 
   #onClosed(port: ContextPort): void {
@@ -230,11 +237,10 @@ export class DeviceExclusion implements Protection {
   }
 
   #onMachineCheck(): void {
-    const parts = this.#parts;
-    if (parts === undefined) return;
-    parts.processor.post(parts.hypervisor.account, () => {
-      parts.processor.charge('interrupt');
-      if (this.#driver?.takeError() !== undefined) this.#errorsRead += 1;
+    const { processor, hypervisor } = this.#parts;
+    processor.post(hypervisor.account, () => {
+      processor.charge('interrupt');
+      if (this.#driver.takeError() !== undefined) this.#errorsRead += 1;
     });
   }
 }

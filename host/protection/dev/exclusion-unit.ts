@@ -75,12 +75,7 @@ export class ExclusionUnit implements AccessGate {
 
   /** @param onReport the machine check, when DEV_CR bit 3 asks for one an error. */
   constructor(memory: TableMemory, options: ExclusionUnitOptions, onReport: () => void) {
-    requireRange('dev.domains', options.domains, 2, 64);
-    requireRange('dev.maps', options.maps, 1, 255);
-    requireRange('dev.cacheLines', options.cacheLines, 1, 4096);
-    if ((options.cacheLines & (options.cacheLines - 1)) !== 0)
-      throw new ParameterError(`dev.cacheLines is ${options.cacheLines}, expected a power of two`);
-    requireRange('dev.walkNs', options.walkNs, 0, 1e6);
+    requireExclusionUnit(options);
     this.#memory = memory;
     this.options = options;
     this.#onReport = onReport;
@@ -252,6 +247,16 @@ export class ExclusionUnit implements AccessGate {
     this.#invalidations += 1;
     this.#cacheTag.fill(-1);
   }
+}
+
+/** @throws ParameterError for a unit that cannot be. */
+export function requireExclusionUnit(options: ExclusionUnitOptions): void {
+  requireRange('dev.domains', options.domains, 2, 64);
+  requireRange('dev.maps', options.maps, 1, 255);
+  requireRange('dev.cacheLines', options.cacheLines, 1, 4096);
+  if ((options.cacheLines & (options.cacheLines - 1)) !== 0)
+    throw new ParameterError(`dev.cacheLines is ${options.cacheLines}, expected a power of two`);
+  requireRange('dev.walkNs', options.walkNs, 0, 1e6);
 }
 
 function requireRange(field: string, value: number, least: number, most: number): void {

@@ -130,8 +130,9 @@ export class BackReceive {
     for (let piece = 0; piece < source.count; piece += 1) {
       if ((source.addresses[piece] ?? 0) % PAGE_BYTES !== 0) return false;
       if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== PAGE_BYTES) return false;
-      const frame = this.#table.page(plan.references[piece] ?? 0);
-      if (this.#parts.pages.count(frame) > 0) return false;
+      const page = this.#table.page(plan.references[piece] ?? 0);
+      const { pages } = this.#parts;
+      if (pages.count(page) > 0 || pages.isSetAside(page)) return false;
     }
     return true;
   }

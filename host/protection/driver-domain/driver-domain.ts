@@ -1,10 +1,12 @@
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { OpenGate } from '../../bus/access-gate.js';
+import type { Processor } from '../../cpu/processor.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { EventChannel } from '../../hypervisor/event-channel.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { InterposedPlan, Interposition, Protection, ProtectionCounters } from '../protection.js';
 import { BackEnd } from './back-end.js';
 import { BridgeService } from './bridge-service.js';
 import { FrontEnd } from './front-end.js';
@@ -28,32 +30,10 @@ export interface DriverDomainOptions {
   readonly mac?: number;
 }
 
-/** A running driver domain, and what it is made of. */
-interface Running {
-  readonly host: HostParts;
-  readonly domain: Domain;
-  readonly grants: GrantOperations;
-  readonly device: PhysicalPort;
-  readonly service: BridgeService;
-}
-
-/**
- * The fake device: guests see a paravirtual front end, and a driver domain has the NIC's only context, bridges
- * by station address, and moves the frames between its memory and the guests' by grants that the hypervisor
- * checks (Xen's split drivers; the baseline of the CDNA paper).
- *
- * Guests share no part of the card, so there is nothing to protect at either gate; the price is the driver
- * domain's time, and trust in it. Guests take turns, a frame each; weights are not looked at. A page that is
- * mapped for sending when its port closes stays pinned until the NIC has read it.
- */
-export class DriverDomain implements Protection {
+/** A driver domain with its options. */
+export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
   readonly name = 'driver-domain';
-  readonly gate = new OpenGate();
-  readonly intermediary: TrafficLedger;
   readonly #options: Required<DriverDomainOptions>;
-  #running: Running | undefined;
-  #closedAccepted = 0;
-  #closedRefused = 0;
 
   /** @throws ParameterError for options that no driver domain can have. */
   constructor(options: DriverDomainOptions = {}) {
@@ -73,37 +53,55 @@ export class DriverDomain implements Protection {
     if ((slots & (slots - 1)) !== 0)
       throw new ParameterError(`driver-domain.slots is ${slots}, expected a power of two`);
     requireRange('budget', budget, 1, 4096);
-    this.intermediary = new TrafficLedger(slots);
   }
 
-  /** The driver domain; undefined before `install`. */
-  get domain(): Domain | undefined {
-    return this.#running?.domain;
+  interpose(kernel: EventKernel, processor: Processor): Interposition<DriverDomainProtection> {
+    const ledger = new TrafficLedger(kernel, processor, this.#options.slots);
+    return {
+      intermediary: ledger,
+      build: (parts) => new DriverDomainProtection(parts, this.#options, ledger),
+    };
   }
+}
 
-  /** Frames that the bridge gave up, by reason. */
-  get drops(): Readonly<Record<BridgeDrop, number>> {
-    return this.intermediary.drops;
-  }
+/**
+ * The fake device: guests see a paravirtual front end, and a driver domain has the NIC's only context, bridges
+ * by station address, and moves the frames between its memory and the guests' by grants that the hypervisor
+ * checks (Xen's split drivers; the baseline of the CDNA paper).
+ *
+ * Guests share no part of the card, so there is nothing to protect at either gate; the price is the driver
+ * domain's time, and trust in it. Guests are served round-robin, one frame at a time, whatever their weights. A page
+ * that is mapped for sending when its port closes stays pinned until the NIC has read it.
+ */
+export class DriverDomainProtection implements Protection {
+  readonly name = 'driver-domain';
+  readonly gate = new OpenGate();
+  readonly intermediary: TrafficLedger;
+  /** The driver domain itself. */
+  readonly domain: Domain;
+  readonly #parts: HostParts;
+  readonly #mac: number;
+  readonly #grants: GrantOperations;
+  readonly #device: PhysicalPort;
+  readonly #service: BridgeService;
+  #closedAccepted = 0;
+  #closedRefused = 0;
 
-  install(host: HostParts): void {
-    host.hypervisor.attachVectorRing((physical) => physical);
-    const { transfer, core, slots, budget, mac } = this.#options;
-    const domain = host.hypervisor.createDomain('driver domain', 'driver-domain', core);
-    const grants = new GrantOperations(host, domain);
-    const device = new PhysicalPort(host, domain, mac, slots, transfer === 'copy');
-    const service = new BridgeService({
-      host,
-      domain,
-      grants,
-      device,
-      transfer,
-      budget,
-      ledger: this.intermediary,
-    });
-    this.intermediary.attach(host.kernel, host.processor);
-    this.#running = { host, domain, grants, device, service };
-    host.hypervisor.onRevoked((context) => {
+  constructor(parts: HostParts, options: Required<DriverDomainOptions>, ledger: TrafficLedger) {
+    const { transfer, core, slots, budget, mac } = options;
+    this.#parts = parts;
+    this.#mac = mac;
+    this.intermediary = ledger;
+    parts.hypervisor.attachVectorRing((physical) => physical);
+    const domain = parts.hypervisor.createDomain('driver domain', 'driver-domain', core);
+    const grants = new GrantOperations(parts, domain);
+    const device = new PhysicalPort(parts, domain, mac, slots, transfer === 'copy');
+    const service = new BridgeService({ host: parts, domain, grants, device, transfer, budget, ledger });
+    this.domain = domain;
+    this.#grants = grants;
+    this.#device = device;
+    this.#service = service;
+    parts.hypervisor.onRevoked((context) => {
       if (context !== device.port.context) return;
       device.port.markClosed();
       device.port.freeRings();
@@ -111,39 +109,48 @@ export class DriverDomain implements Protection {
     });
   }
 
+  /** Frames that the bridge dropped, by reason. */
+  get drops(): Readonly<Record<BridgeDrop, number>> {
+    return this.intermediary.drops;
+  }
+
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    const { host, domain: self, grants, service } = this.#installed();
-    if (service.bridge.has(options.mac) || options.mac === this.#options.mac)
+    const parts = this.#parts;
+    const service = this.#service;
+    if (service.bridge.has(options.mac) || options.mac === this.#mac)
       throw new ParameterError(
         `${domain.name}: port.mac ${macText(options.mac)} is taken, expected one of its own`,
       );
     const line: { events?: EventChannel } = {};
-    const front: FrontEnd = new FrontEnd(host, domain, options, {
-      grantee: self.id,
+    const front: FrontEnd = new FrontEnd(parts, domain, options, {
+      grantee: this.domain.id,
       notify: () => {
-        host.hypervisor.enterHypercall();
-        if (line.events !== undefined) host.hypervisor.notify(line.events);
+        parts.hypervisor.enterHypercall();
+        if (line.events !== undefined) parts.hypervisor.notify(line.events);
       },
       onRevoked: () => {
         line.events?.close();
         this.#forget(front);
       },
     });
-    const backEnd = new BackEnd(host, front, grants);
-    line.events = host.hypervisor.openChannel(self, () => service.onGuestEvent(backEnd));
+    const backEnd = new BackEnd(parts, front, this.#grants);
+    line.events = parts.hypervisor.openChannel(this.domain, () => service.onGuestEvent(backEnd));
     service.connect(backEnd);
     return front;
   }
 
   closePort(port: GuestPort): void {
-    this.#running?.host.hypervisor.revokeContext(port.context);
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  relinquish(_domain: Domain, page: number): boolean {
+    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
-    const { service, grants } = this.#installed();
     let accepted = this.#closedAccepted;
     let refused = this.#closedRefused;
-    for (const { front, refused: atBackEnd } of service.backEnds) {
+    for (const { front, refused: atBackEnd } of this.#service.backEnds) {
       accepted += front.transmit.accepted + front.receive.accepted;
       refused += front.transmit.refused + front.receive.refused + atBackEnd;
     }
@@ -155,32 +162,25 @@ export class DriverDomain implements Protection {
       refused,
       checked: 0,
       denied: 0,
-      details: { ...service.counters, ...grants.counters, ...drops },
+      details: { ...this.#service.counters, ...this.#grants.counters, ...drops },
     };
   }
 
   checkInvariants(): void {
-    if (this.#running === undefined) return;
-    const { service, host, device } = this.#running;
-    service.checkInvariants();
-    device.checkInvariants();
-    let pinned = device.mappedInFlight;
-    for (const backEnd of service.backEnds) {
+    this.#service.checkInvariants();
+    this.#device.checkInvariants();
+    let pinned = this.#device.mappedInFlight;
+    for (const backEnd of this.#service.backEnds) {
       pinned += backEnd.pinnedPages;
       backEnd.front.checkInvariants();
     }
-    const { pinsTaken, pinsReleased } = host.pages;
+    const { pinsTaken, pinsReleased } = this.#parts.pages;
     if (pinsTaken - pinsReleased !== pinned)
       throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
   }
 
-  #installed(): Running {
-    if (this.#running === undefined) throw new InvariantViolation('the driver domain is not installed');
-    return this.#running;
-  }
-
   #forget(front: FrontEnd): void {
-    const backEnd = this.#installed().service.disconnect(front.context);
+    const backEnd = this.#service.disconnect(front.context);
     this.#closedAccepted += front.transmit.accepted + front.receive.accepted;
     this.#closedRefused += front.transmit.refused + front.receive.refused + (backEnd?.refused ?? 0);
     front.close();

@@ -101,21 +101,22 @@ export class GrantOperations {
   }
 
   /**
-   * Gives a page of the driver domain to the guest, in exchange for the granted one. The granted frame, or -1
-   * when refused (or pinned: then nothing has changed, and `refusal` is `pinned`).
+   * Gives a page of the driver domain to the guest, in exchange for the granted one. The granted page, or -1
+   * when refused (or pinned, or in a bank: then nothing has changed, and `refusal` is `pinned`).
    */
   flip(table: GrantTable, reference: number, given: number): number {
     const taken = this.#enter(table, reference, true);
     if (taken < 0) return -1;
     const { pages, processor } = this.#parts;
     const guest = table.domain;
-    if (pages.count(taken) > 0 || pages.count(given) > 0) return this.#refuse('pinned');
+    if (pages.count(taken) > 0 || pages.isSetAside(taken) || pages.count(given) > 0)
+      return this.#refuse('pinned');
     for (const outcome of [
       pages.transfer(guest.id, this.#user.id, taken),
       pages.transfer(this.#user.id, guest.id, given),
     ])
       if (!outcome.ok)
-        throw new InvariantViolation(`frame ${outcome.page} cannot be flipped: ${outcome.refusal}`);
+        throw new InvariantViolation(`page ${outcome.page} cannot be flipped: ${outcome.refusal}`);
     guest.forget(taken);
     this.#user.adopt(taken);
     this.#user.forget(given);

@@ -33,6 +33,8 @@ interface Account {
  * ring, when what lies in a slot of its receive ring arrived, and what each guest has had in all.
  */
 export class TrafficLedger implements Intermediary {
+  readonly #kernel: EventKernel;
+  readonly #processor: Processor;
   readonly #mask: number;
   readonly #port: Int32Array;
   readonly #index: Uint32Array;
@@ -42,22 +44,18 @@ export class TrafficLedger implements Intermediary {
     BridgeDrop,
     number
   >;
-  #clock: { kernel: EventKernel; processor: Processor } | undefined;
   #to: NicInstruments | undefined;
   #taken = 0;
   #departed = 0;
 
   /** @param slots of the card's rings. */
-  constructor(slots: number) {
+  constructor(kernel: EventKernel, processor: Processor, slots: number) {
+    this.#kernel = kernel;
+    this.#processor = processor;
     this.#mask = slots - 1;
     this.#port = new Int32Array(slots).fill(NO_PORT);
     this.#index = new Uint32Array(slots);
     this.#arrivedNs = new Float64Array(slots);
-  }
-
-  /** The machine that it keeps books of. */
-  attach(kernel: EventKernel, processor: Processor): void {
-    this.#clock = { kernel, processor };
   }
 
   wire(far: WirePort): WirePort {
@@ -133,8 +131,8 @@ export class TrafficLedger implements Intermediary {
     const account = this.#account(port);
     account.framesReceived += 1;
     account.bytesReceived += Math.max(length, PADDED_FRAME_BYTES);
-    if (this.#to === undefined || this.#clock === undefined) return;
-    const nowNs = this.#clock.kernel.nowNs + this.#clock.processor.elapsedNs;
+    if (this.#to === undefined) return;
+    const nowNs = this.#kernel.nowNs + this.#processor.elapsedNs;
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
   }
 

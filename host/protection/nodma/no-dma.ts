@@ -6,7 +6,7 @@ import type { DomainId } from '../../memory/page-ownership.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
 import { DPR, DPR_OFFSET, NoDmaChipset, PMEN, PMR, PMR_ALIGNMENT } from './chipset.js';
 
 const MEGABYTE = 2 ** 20;
@@ -14,6 +14,25 @@ const MEGABYTE = 2 ** 20;
 export interface NoDmaOptions {
   /** Measured memory behind the DPR, MB, 1 to 255. @defaultValue 1 */
   readonly dprMegabytes?: number;
+}
+
+/** NoDMA with its options. */
+export class NoDma implements DirectPlan<NoDmaProtection> {
+  readonly name = 'nodma';
+  readonly #dprBytes: number;
+
+  /** @throws ParameterError for a DPR that the chipset does not have. */
+  constructor({ dprMegabytes = 1 }: NoDmaOptions = {}) {
+    if (!Number.isInteger(dprMegabytes) || dprMegabytes < 1 || dprMegabytes > 255)
+      throw new ParameterError(
+        `nodma.dprMegabytes is ${dprMegabytes}, expected a whole number from 1 to 255`,
+      );
+    this.#dprBytes = dprMegabytes * MEGABYTE;
+  }
+
+  build(parts: HostParts): NoDmaProtection {
+    return new NoDmaProtection(parts, this.#dprBytes);
+  }
 }
 
 /** The measured environment's memory, physical addresses. */
@@ -32,38 +51,21 @@ export interface MeasuredMemory {
  * no guest's device out of another guest; and the one page of the hypervisor that the NIC must write, its
  * interrupt vector ring, is open to every context of the card. That is the approach's limit, and it shows.
  */
-export class NoDma implements Protection {
+export class NoDmaProtection implements Protection {
   readonly name = 'nodma';
   readonly gate: NoDmaChipset;
-  readonly #dprBytes: number;
-  readonly #memory: { source: { readU32(address: number): number } | undefined } = { source: undefined };
-  #parts: HostParts | undefined;
-  #ports: OpenPorts | undefined;
-  #measured: MeasuredMemory | undefined;
+  /** Where the measured environment lies. */
+  readonly measured: MeasuredMemory;
+  readonly #parts: HostParts;
+  readonly #ports: OpenPorts;
   #bitsChanged = 0;
 
-  constructor(options: NoDmaOptions = {}) {
-    const megabytes = options.dprMegabytes ?? 1;
-    if (!Number.isInteger(megabytes) || megabytes < 1 || megabytes > 255)
-      throw new ParameterError(`nodma.dprMegabytes is ${megabytes}, expected a whole number from 1 to 255`);
-    this.#dprBytes = megabytes * MEGABYTE;
-    this.gate = new NoDmaChipset({
-      readU32: (address) => this.#memory.source?.readU32(address) ?? 0xffffffff,
-    });
-  }
-
-  /** Where the measured environment lies. */
-  get measured(): MeasuredMemory {
-    if (this.#measured === undefined) throw new InvariantViolation('NoDMA is not installed');
-    return this.#measured;
-  }
-
-  install(host: HostParts): void {
-    this.#parts = host;
-    this.#memory.source = host.memory;
-    this.#ports = new OpenPorts(host);
-    const measured = this.#reserve(host);
-    this.#measured = measured;
+  constructor(parts: HostParts, dprBytes: number) {
+    this.#parts = parts;
+    this.gate = new NoDmaChipset(parts.memory);
+    this.#ports = new OpenPorts(parts);
+    const measured = reserve(parts, dprBytes);
+    this.measured = measured;
     this.gate.writePmr(PMR.LOW_BASE, measured.pmr.base);
     this.gate.writePmr(PMR.LOW_LIMIT, measured.pmr.base + measured.pmr.bytes - 1);
     // Base and limit alike are one piece of memory, not none: the range that is not wanted must be turned round.
@@ -72,32 +74,35 @@ export class NoDma implements Protection {
     const top = measured.dpr.base + measured.dpr.bytes;
     this.gate.writeConfig(DPR_OFFSET, top + (measured.dpr.bytes / MEGABYTE) * 16 + DPR.ENABLE + DPR.LOCK);
     this.gate.setTable(measured.table.base, measured.table.bytes, true);
-    host.pages.observe({
+    parts.pages.observe({
       given: (pages, owner) => this.#mark(pages, owner, true),
       taken: (pages, owner) => this.#mark(pages, owner, false),
     });
-    for (let page = 0; page < host.pages.pageCount; page += 1)
-      if (host.pages.owner(page) === HYPERVISOR) this.#mark([page], HYPERVISOR, true);
-    host.hypervisor.attachVectorRing((physical, bytes) => {
+    for (let page = 0; page < parts.pages.pageCount; page += 1)
+      if (parts.pages.owner(page) === HYPERVISOR) this.#mark([page], HYPERVISOR, true);
+    parts.hypervisor.attachVectorRing((physical, bytes) => {
       for (let at = physical; at < physical + bytes; at += PAGE_BYTES) this.#setBit(at / PAGE_BYTES, false);
       return physical;
     });
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new InvariantViolation('NoDMA is not installed');
     return this.#ports.open(domain, options);
   }
 
   closePort(port: GuestPort): void {
-    this.#parts?.hypervisor.revokeContext(port.context);
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  relinquish(_domain: Domain, page: number): boolean {
+    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
     const { denials } = this.gate;
     const denied = Object.values(denials).reduce((sum, count) => sum + count, 0);
     return {
-      accepted: this.#ports?.accepted ?? 0,
+      accepted: this.#ports.accepted,
       refused: 0,
       checked: this.gate.checks,
       denied,
@@ -112,25 +117,11 @@ export class NoDma implements Protection {
   }
 
   checkInvariants(): void {
-    this.#ports?.checkInvariants();
-    for (const domain of this.#parts?.hypervisor.domains ?? [])
+    this.#ports.checkInvariants();
+    for (const domain of this.#parts.hypervisor.domains)
       for (const page of domain.ownedPages)
         if (domain.id !== HYPERVISOR && this.gate.deniedBy(page * PAGE_BYTES, PAGE_BYTES) !== undefined)
           throw new InvariantViolation(`page ${page} of ${domain.name} is closed to DMA`);
-  }
-
-  /** Takes memory for the measured environment, in one piece, with the alignment that the ranges want. */
-  #reserve(host: HostParts): MeasuredMemory {
-    const tableBytes = roundUp(Math.ceil(host.pages.pageCount / 8), PAGE_BYTES);
-    const dprBytes = Math.max(this.#dprBytes, roundUp(tableBytes, MEGABYTE));
-    const taken = host.hypervisor.allocateOwn('hypervisor', 2 * PMR_ALIGNMENT + dprBytes);
-    const base = roundUp(taken, PMR_ALIGNMENT);
-    const dpr = base + PMR_ALIGNMENT;
-    return {
-      pmr: { base, bytes: PMR_ALIGNMENT },
-      dpr: { base: dpr, bytes: dprBytes },
-      table: { base: dpr, bytes: tableBytes },
-    };
   }
 
   /** The hypervisor's pages are in the table, unless one of the ranges has them. */
@@ -144,15 +135,28 @@ export class NoDma implements Protection {
   }
 
   #setBit(page: number, forbidden: boolean): void {
-    const parts = this.#parts;
-    if (parts === undefined) return;
+    const { memory, processor, hypervisor } = this.#parts;
     const address = this.measured.table.base + Math.floor(page / 32) * 4;
     const bit = 1 << (page & 31);
-    const word = parts.memory.readU32(address);
-    parts.memory.writeU32(address, forbidden ? word | bit : word & ~bit);
+    const word = memory.readU32(address);
+    memory.writeU32(address, forbidden ? word | bit : word & ~bit);
     this.#bitsChanged += 1;
-    parts.processor.chargeAccount(parts.hypervisor.account, 'tableWord');
+    processor.chargeAccount(hypervisor.account, 'tableWord');
   }
+}
+
+/** Takes memory for the measured environment, in one piece, with the alignment that the ranges want. */
+function reserve(parts: HostParts, leastDprBytes: number): MeasuredMemory {
+  const tableBytes = roundUp(Math.ceil(parts.pages.pageCount / 8), PAGE_BYTES);
+  const dprBytes = Math.max(leastDprBytes, roundUp(tableBytes, MEGABYTE));
+  const taken = parts.hypervisor.allocateOwn('hypervisor', 2 * PMR_ALIGNMENT + dprBytes);
+  const base = roundUp(taken, PMR_ALIGNMENT);
+  const dpr = base + PMR_ALIGNMENT;
+  return {
+    pmr: { base, bytes: PMR_ALIGNMENT },
+    dpr: { base: dpr, bytes: dprBytes },
+    table: { base: dpr, bytes: tableBytes },
+  };
 }
 
 function roundUp(value: number, unit: number): number {

@@ -1,41 +1,52 @@
-import { InvariantViolation } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
+
+/** Plain DMA, which has no options. */
+export class PlainDma implements DirectPlan<PlainDmaProtection> {
+  readonly name = 'none';
+
+  build(parts: HostParts): PlainDmaProtection {
+    return new PlainDmaProtection(parts);
+  }
+}
 
 /**
  * Plain DMA, the PC's older design: guests program their context with physical addresses, and the northbridge
- * believes them. Both gates stand open; all others are measured against this one.
+ * believes them. Both gates are open; all other approaches are measured against this one.
  */
-export class PlainDma implements Protection {
+export class PlainDmaProtection implements Protection {
   readonly name = 'none';
   readonly gate = new OpenGate();
-  #parts: HostParts | undefined;
-  #ports: OpenPorts | undefined;
+  readonly #parts: HostParts;
+  readonly #ports: OpenPorts;
 
-  install(host: HostParts): void {
-    this.#parts = host;
-    this.#ports = new OpenPorts(host);
-    host.hypervisor.attachVectorRing((physical) => physical);
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.#ports = new OpenPorts(parts);
+    parts.hypervisor.attachVectorRing((physical) => physical);
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    if (this.#ports === undefined) throw new InvariantViolation('plain DMA is not installed');
     return this.#ports.open(domain, options);
   }
 
   closePort(port: GuestPort): void {
-    this.#parts?.hypervisor.revokeContext(port.context);
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  relinquish(_domain: Domain, page: number): boolean {
+    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
-    return { accepted: this.#ports?.accepted ?? 0, refused: 0, checked: 0, denied: 0, details: {} };
+    return { accepted: this.#ports.accepted, refused: 0, checked: 0, denied: 0, details: {} };
   }
 
   checkInvariants(): void {
-    this.#ports?.checkInvariants();
+    this.#ports.checkInvariants();
   }
 }

@@ -6,7 +6,7 @@ import type { TimingParameters } from '../../../host/iommu/translation/parameter
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
-import type { Protection } from '../../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import type { NicParameters } from '../../../nic/parameters.js';
 import { rounded } from '../seeds.js';
 import { steadyRun } from '../steady-run.js';
@@ -111,7 +111,7 @@ export function runTestbed(
   };
 }
 
-function protectionOf(approach: string, { timing, queueTiming }: TestbedChanges): Protection {
+function protectionOf(approach: string, { timing, queueTiming }: TestbedChanges): ProtectionPlan {
   if (approach === 'driver-domain') return new DriverDomain({ transfer: 'flip' });
   if (timing === undefined && queueTiming === undefined) return makeProtection(approach);
   const strategy = approach.replace('iommu:', '');

@@ -1,3 +1,5 @@
+import { UserError } from '../../../scheduler/errors.js';
+
 /** One measured point: random DMA of one size in a window of host memory. */
 export interface HardwareRow {
   readonly iommu: 'off' | 'on';
@@ -16,7 +18,7 @@ export interface HardwareData {
 }
 
 /** The file is not what the experiment can use. The message names line, field, value and what was expected. */
-export class HardwareDataError extends Error {
+export class HardwareDataError extends UserError {
   override readonly name = 'HardwareDataError';
 }
 

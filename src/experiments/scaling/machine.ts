@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { Protection } from '../../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
@@ -103,7 +103,7 @@ export function sampleMachine(approach: string, guests: number, seed: number): S
 const NO_ROOM = 'this protection can use none of them';
 
 /** @param protection fresh: it is for this machine alone */
-export function greedySample(protection: Protection, guests: number, seed: number): GreedySample {
+export function greedySample(protection: ProtectionPlan, guests: number, seed: number): GreedySample {
   const random = xoroshiro128plus(seed);
   const meter = new FairnessMeter(makeDiscipline('drr', { linkBps: LINE_BPS }));
   const waits = new WaitMeter();
@@ -144,7 +144,7 @@ export function greedySample(protection: Protection, guests: number, seed: numbe
   };
 }
 
-function quietSample(protection: Protection, guests: number, seed: number): QuietSample {
+function quietSample(protection: ProtectionPlan, guests: number, seed: number): QuietSample {
   const poisson = { kind: 'poisson' as const, frameBytes: FRAME_BYTES, wireRateBps: QUIET_BPS / guests };
   const waits = new WaitMeter();
   steadyRun({

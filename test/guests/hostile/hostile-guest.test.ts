@@ -4,13 +4,13 @@ import { Cdna, PlainDma } from '../../../host/index.js';
 import { ContextPort } from '../../../host/protection/context-port.js';
 import { DeviceExclusion } from '../../../host/protection/dev/device-exclusion.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
-import type { Protection } from '../../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { DriverLab, FAR_MAC } from '../driver-lab.js';
 
 const END_OF_PACKET = 1;
 const SLOT_BYTES = 16;
 
-function scene(protection: Protection) {
+function scene(protection: ProtectionPlan) {
   const lab = new DriverLab({ protection });
   const { domain: victim, port: victimPort } = lab.guest();
   const domain = lab.host.createGuest('hostile', 1);

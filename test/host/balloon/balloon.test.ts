@@ -3,7 +3,8 @@ import { Balloon, type BalloonParameters } from '../../../host/balloon/index.js'
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
-import type { Protection } from '../../../host/protection/protection.js';
+import { IommuProtection } from '../../../host/protection/iommu/iommu-protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
@@ -18,7 +19,7 @@ const PORT = {
 };
 
 /** A guest with 1 MB of RAM, a port, and a page posted for receiving. */
-function lab(protection: Protection, parameters: Partial<BalloonParameters> = {}) {
+function lab(protection: ProtectionPlan, parameters: Partial<BalloonParameters> = {}) {
   const machine = new Machine(protection);
   const { host } = machine;
   const domain = host.createGuest('guest 1', 1);
@@ -26,7 +27,7 @@ function lab(protection: Protection, parameters: Partial<BalloonParameters> = {}
   const port = host.openPort(domain, { ...PORT, mac: macOf(1) });
   const [buffer = 0] = domain.allocate(1);
   const guest = { domain, bufferPages: () => [buffer] };
-  const balloon = new Balloon(host, protection, [guest], { ...DEFAULTS, ...parameters });
+  const balloon = new Balloon(host, host.protection, [guest], { ...DEFAULTS, ...parameters });
   const post = () => {
     const batch = new BufferBatch(1);
     batch.add(buffer * PAGE, 2048, 0);
@@ -144,7 +145,9 @@ describe('a balloon', () => {
       machine.run(100_000);
       machine.arrive(frame(macOf(1), STRANGER, 100));
       machine.run(100_000);
-      const ring = iommu.ports.get(port.context)?.port.receive.ringAddress ?? 0;
+      const { protection } = host;
+      if (!(protection instanceof IommuProtection)) throw new Error('built without its IOMMU');
+      const ring = protection.ports.get(port.context)?.port.receive.ringAddress ?? 0;
       const bus = Number(host.memory.readU64(ring));
       port.receive.finish(port.receive.consumer());
       machine.run(200_000);

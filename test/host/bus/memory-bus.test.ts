@@ -25,9 +25,10 @@ function bus(gate: AccessGate) {
   const kernel = new EventKernel();
   const memory = new PhysicalMemory(1024);
   let interrupts = 0;
-  const made = new MemoryBus(kernel, memory, gate, { readNs: 120, writeNs: 5 }, () => {
+  const made = new MemoryBus(kernel, memory, { readNs: 120, writeNs: 5 }, () => {
     interrupts += 1;
   });
+  made.attachGate(gate);
   const denied: DeniedAccess[] = [];
   made.denied$.subscribe((access) => denied.push(access));
   return { kernel, memory, bus: made, denied, interrupts: () => interrupts };
@@ -114,8 +115,7 @@ describe('the memory bus', () => {
     { readNs: 0.5, writeNs: 0 },
     { readNs: 0, writeNs: Number.NaN },
   ])('refuses timings of %o', (timings) => {
-    const make = () =>
-      new MemoryBus(new EventKernel(), new PhysicalMemory(1), new OpenGate(), timings, () => {});
+    const make = () => new MemoryBus(new EventKernel(), new PhysicalMemory(1), timings, () => {});
     expect(make).toThrow(/memory\.(readNs|writeNs) is .*, expected a whole number/);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CardControl } from '../../../host/hypervisor/card-control.js';
 import { PlainDma } from '../../../host/index.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { Machine } from '../support/machine.js';
 
 const COSTS = { doorbell: 100, registerRead: 1000 };
@@ -26,10 +27,10 @@ describe('the driver of the management page', () => {
     expect(host.nic.contexts[context]?.state).toBe('free');
   });
 
-  it.each([3, 4, 99])('throws when context %d, which nobody has, is to be revoked', (context) => {
+  it.each([3, 4, 99])('throws when context %d, which no guest has, is to be revoked', (context) => {
     const { control } = card();
     expect(() => control.revoke(context)).toThrow(
-      new Error(
+      new InvariantViolation(
         `the card refused to revoke context ${context}: ${context < 4 ? 'wrong-state' : 'no-such-context'}`,
       ),
     );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Cdna, type FaultPolicy, PlainDma } from '../../../host/index.js';
+import type { Protection } from '../../../host/protection/protection.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 describe('interrupts', () => {
@@ -83,7 +84,7 @@ describe('interrupts', () => {
 describe('contexts', () => {
   it('run out with an error that says so, and nothing is lost by asking', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
-      const machine = new Machine(protection, { nic: { contexts: 2 } });
+      const machine = new Machine<Protection>(protection, { nic: { contexts: 2 } });
       machine.guest(1);
       const second = machine.guest(2);
       const free = machine.host.pages.freePages;
@@ -98,7 +99,7 @@ describe('contexts', () => {
 
   it('are refused with the reason of the card, and nothing is lost by it', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
-      const machine = new Machine(protection);
+      const machine = new Machine<Protection>(protection);
       machine.guest(1);
       const free = machine.host.pages.freePages;
       expect(() => machine.guest(2, { mac: macOf(1) })).toThrow(
@@ -115,7 +116,7 @@ describe('contexts', () => {
 
   it('can be opened and closed for ever in the same memory', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
-      const machine = new Machine(protection, { host: { memoryBytes: 2 ** 20 } });
+      const machine = new Machine<Protection>(protection, { host: { memoryBytes: 2 ** 20 } });
       const domain = machine.host.createGuest('guest', 1);
       for (let turn = 0; turn < 500; turn += 1) {
         const port = machine.host.openPort(domain, { ...BIG_PORT, mac: macOf(1) });

@@ -148,7 +148,7 @@ const commands: fc.Arbitrary<Command>[] = [
     command(`pin(${at})`, (paper, { table }) => {
       const page = paper.at(at);
       if (page.kind === 'free') {
-        expect(() => table.pin(at)).toThrow(`page ${at} is pinned and belongs to nobody`);
+        expect(() => table.pin(at)).toThrow(`page ${at} is pinned and has no owner`);
         return;
       }
       table.pin(at);

@@ -1,4 +1,4 @@
-import type { Protection } from '../../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { Machine, PAGE, type TestGuest } from '../support/machine.js';
 
 /** What secret pages are full of: no frame that the tests send has so much of it in a row. */
@@ -23,7 +23,7 @@ export interface AttackScenario {
   stolen(): { readonly leaked: readonly Robbed[]; readonly changed: readonly Robbed[] };
 }
 
-export function scene(protection: Protection): AttackScenario {
+export function scene(protection: ProtectionPlan): AttackScenario {
   const machine = new Machine(protection);
   const [thief, victim] = [machine.guest(1), machine.guest(2)];
   const marked = (whose: Robbed) => new Uint8Array(PAGE).fill(MARKS[whose]);

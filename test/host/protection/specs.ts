@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Claims } from '../../../host/protection/approaches.js';
-import type { Protection } from '../../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 import { type AttackScenario, scene } from './scene.js';
 
@@ -13,7 +13,7 @@ const SETTLE_NS = 60_000_000;
  * apart, answers mistakes with values, lets go of everything at the end, and its books balance. What it does not
  * claim is shown to happen, so that a claim that is left out is a finding and not an oversight.
  */
-export function protectionSpecs(title: string, make: () => Protection, claims: Claims): void {
+export function protectionSpecs(title: string, make: () => ProtectionPlan, claims: Claims): void {
   describe(title, () => {
     it.each([60, 61, 1514, 2048, 4096, 4097, 9018])(
       'carries a frame of %s bytes out and in, byte for byte',

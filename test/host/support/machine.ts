@@ -1,6 +1,6 @@
 import { type CpuAccess, type Domain, Host, type HostParameters } from '../../../host/index.js';
 import { BufferBatch, type GuestPort, type PortOptions } from '../../../host/protection/guest-port.js';
-import type { Protection } from '../../../host/protection/protection.js';
+import type { Protection, ProtectionPlan } from '../../../host/protection/protection.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import type { WirePort } from '../../../nic/host-port.js';
 import type { NicParameters } from '../../../nic/parameters.js';
@@ -43,12 +43,12 @@ export interface MachineOptions {
 }
 
 /** A small machine: 64 MB, two cores, one port of 1 Gb/s into a tap. */
-export class Machine {
+export class Machine<P extends Protection = Protection> {
   readonly kernel = new EventKernel();
   readonly wire = new WireTap();
-  readonly host: Host;
+  readonly host: Host<P>;
 
-  constructor(protection: Protection, options: MachineOptions = {}) {
+  constructor(protection: ProtectionPlan<P>, options: MachineOptions = {}) {
     this.host = new Host({
       kernel: this.kernel,
       protection,

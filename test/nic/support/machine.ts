@@ -99,7 +99,7 @@ export class Machine {
     guest.offer(Math.min(count, guest.slots - ((guest.rxProducer - guest.rxSeen) >>> 0)), length);
   }
 
-  /** A frame comes in: a copy for each open context that it is for, or one for nobody. */
+  /** A frame comes in: a copy per open context that it is for, or one that is dropped. */
   arrive(to: number, length: number): void {
     const bytes = this.#frame(length, to);
     const members = this.#lives.filter(
@@ -154,8 +154,8 @@ export class Machine {
   #frame(length: number, to: number): Uint8Array {
     this.#mark += 1;
     const bytes = frame(length, to, ELSEWHERE, 0);
-    // Every frame is another one, the shortest too.
-    new DataView(bytes.buffer).setUint32(8, this.#mark);
+    // Every frame differs, the shortest too, and comes from a station that no context is.
+    new DataView(bytes.buffer).setUint32(8, 0x80000000 + this.#mark);
     return bytes;
   }
 

@@ -12,13 +12,8 @@ import {
   printIommuHardware,
   reproduceIommuHardware,
   SHIPPED_DATA,
-  STORED_SEED,
 } from '../../../src/experiments/iommu-hardware/index.js';
-import {
-  describeParameters,
-  emulatePoint,
-  summarize,
-} from '../../../src/experiments/iommu-hardware/reproduce.js';
+import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
 
 const HEADER = 'machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s';
 const stored = JSON.parse(
@@ -265,17 +260,6 @@ describe('the stored result', () => {
       for (const { emulated_tps, measured_tps, error } of points) {
         expect(error).toBeCloseTo(emulated_tps / measured_tps - 1, 4);
       }
-    }
-  });
-
-  it('comes out again: a calibration whole, and of the points a sample', () => {
-    const [expected, data] = [of(stored, 1), of(shipped, 1)];
-    const calibration = calibrate(data, STORED_SEED);
-    expect(describeParameters(calibration)).toEqual(expected.parameters);
-    const emulation = new Emulation(STORED_SEED);
-    for (let number = 0; number < data.rows.length; number += 13) {
-      const fresh = emulatePoint(emulation, calibration, of(data.rows, number));
-      expect(fresh).toEqual(of(expected.points, number));
     }
   });
 

@@ -5,16 +5,13 @@ import { DISCIPLINES } from '../../../scheduler/disciplines/index.js';
 import { DISCIPLINE_PROMISES, promiseOf } from '../../../src/experiments/isolation/expected.js';
 import { isolationReportFigures } from '../../../src/experiments/isolation/figures.js';
 import { HOSTILITIES } from '../../../src/experiments/isolation/hostilities.js';
-import { sampleIsolation } from '../../../src/experiments/isolation/machine.js';
 import { printIsolation } from '../../../src/experiments/isolation/print.js';
 import {
-  cellOf,
   type IsolationCell,
   type IsolationResult,
   judged,
   type VictimTime,
 } from '../../../src/experiments/isolation/reproduce.js';
-import { withSeeds } from '../../../src/experiments/several-seeds.js';
 import { plotSvg } from '../../../src/report/plot.js';
 
 const stored = JSON.parse(
@@ -148,22 +145,5 @@ describe('a verdict', () => {
     expect(promiseOf('nodma', 'drr', 'garbage-descriptors').silent).toBe(true);
     expect(promiseOf('driver-domain', 'drr', 'jumbo-flood')).toMatchObject({ rate: false, wait: false });
     expect(() => promiseOf('cdna', 'luck', 'jumbo-flood')).toThrow('nothing is known of cdna, luck');
-  });
-});
-
-describe('a fresh run', () => {
-  it.each([
-    ['cdna', 'prr', 'jumbo-flood'],
-    ['driver-domain', 'drr', 'map-storm'],
-    ['iommu:single-use', 'drr', 'faulting-dma'],
-    ['none', 'drr', 'broadcast-flood'],
-    ['nodma', 'drr', 'faulting-dma'],
-  ])('of %s, %s, %s gives what is stored', (approach, discipline, hostility) => {
-    const runs = withSeeds(stored.seed, stored.seeds, (seed) =>
-      sampleIsolation({ approach, discipline, hostility, seed }),
-    );
-    const fresh = cellOf(approach, discipline, hostility, runs);
-    const place = `${approach} ${discipline} ${hostility}`;
-    expect(JSON.parse(JSON.stringify(fresh))).toEqual(stored.cells.find((cell) => placeOf(cell) === place));
   });
 });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { strategiesFigures } from '../../../src/experiments/strategies/figures.js';
-import { measureStrategy, strategyPoints } from '../../../src/experiments/strategies/measure.js';
 import { printStrategies } from '../../../src/experiments/strategies/print.js';
 import type { StrategiesResult } from '../../../src/experiments/strategies/reproduce.js';
 import { expectFigures } from './expect-figures.js';
@@ -85,19 +84,5 @@ describe('the stored result', () => {
       'strategies-statements',
     ];
     await expectFigures(figures, ids, PLOTS, 'request and response');
-  });
-});
-
-describe('a fresh run', () => {
-  it('gives what is stored', () => {
-    const measured = ['none', 'iommu:shared'].map((approach) =>
-      measureStrategy({ workload: 'web', approach, seed: stored.seed }),
-    );
-    const fresh = strategyPoints(measured);
-    expect(JSON.parse(JSON.stringify(fresh))).toEqual(
-      stored.points.filter(
-        ({ workload, approach }) => workload === 'web' && ['none', 'iommu:shared'].includes(approach),
-      ),
-    );
   });
 });

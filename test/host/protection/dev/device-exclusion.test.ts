@@ -21,8 +21,8 @@ function guests(machine: Machine, count: number): TestGuest[] {
 
 describe('guests behind exclusion vectors', () => {
   it('each get a unit and a domain of their own while there are some: three with four domains', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
+    const { protection } = machine.host;
     const made = guests(machine, 3);
     expect(made.map((guest) => guest.port.context)).toEqual([0, 8, 16]);
     expect(protection.guestsSharing).toBe(0);
@@ -37,8 +37,8 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('share a domain from the fourth on, and those two reach each other: a finding, not a surprise', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
+    const { protection } = machine.host;
     const [one, two, three, four] = guests(machine, 4);
     if (one === undefined || two === undefined || three === undefined || four === undefined)
       throw new Error('four');
@@ -51,8 +51,8 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('are all one device to a card with eight contexts or fewer, however many domains there are', () => {
-    const protection = new DeviceExclusion({ domains: 16 });
-    const machine = new Machine(protection, { nic: { contexts: 8 } });
+    const machine = new Machine(new DeviceExclusion({ domains: 16 }), { nic: { contexts: 8 } });
+    const { protection } = machine.host;
     const [one, two] = guests(machine, 2);
     if (one === undefined || two === undefined) throw new Error('two');
     expect(protection.guestsSharing).toBe(2);
@@ -60,16 +60,15 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('are more with more domains', () => {
-    const protection = new DeviceExclusion({ domains: 9 });
-    const machine = new Machine(protection, { nic: { contexts: 64 } });
+    const machine = new Machine(new DeviceExclusion({ domains: 9 }), { nic: { contexts: 64 } });
+    const { protection } = machine.host;
     const made = guests(machine, 8);
     expect(protection.guestsSharing).toBe(0);
     expect(new Set(made.map((guest) => guest.port.context >> 3)).size).toBe(8);
   });
 
   it('cannot reach the hypervisor, its tables or its vector ring', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
     const { pages, memory } = machine.host;
     let turn = 0;
     for (let at = 0; at < pages.pageCount; at += 1) {
@@ -92,8 +91,7 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('lose the reach of a page at the moment when they give it back', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
     const [guest] = guests(machine, 1);
     if (guest === undefined) throw new Error('one');
     const page = guest.page();
@@ -128,8 +126,8 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('make the hypervisor read each error, and count those that overran', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
+    const { protection } = machine.host;
     const made = guests(machine, 3);
     for (const guest of made) guest.post({ address: 0, length: 64 });
     machine.run();
@@ -139,15 +137,15 @@ describe('guests behind exclusion vectors', () => {
   });
 
   it('pay for tables: every change of ownership is an invalidation, charged to the hypervisor', () => {
-    const protection = new DeviceExclusion();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DeviceExclusion());
+    const { protection } = machine.host;
     const [guest] = guests(machine, 1);
     if (guest === undefined) throw new Error('one');
     const { processor, hypervisor } = machine.host;
     const before = processor.cyclesOf(hypervisor.account);
-    const invalidations = protection.unit.invalidations;
+    const invalidations = protection.gate.invalidations;
     guest.domain.allocate(10);
-    expect(protection.unit.invalidations).toBe(invalidations + 1);
+    expect(protection.gate.invalidations).toBe(invalidations + 1);
     // The write of bit 4 and one look at whether it is clear, two configuration accesses each.
     const { costs } = processor;
     expect(processor.cyclesOf(hypervisor.account) - before).toBe(

@@ -7,8 +7,8 @@ const DEVICE_MAC = 0x02_ff_00_00_00_01;
 
 for (const transfer of ['copy', 'flip'] as const) {
   const bench = (guests: number, options: { antiSpoofing?: boolean; promiscuous?: boolean } = {}) => {
-    const protection = new DriverDomain({ transfer });
-    const machine = new Machine(protection, { nic: { contexts: 1 } });
+    const machine = new Machine(new DriverDomain({ transfer }), { nic: { contexts: 1 } });
+    const { protection } = machine.host;
     const made = Array.from({ length: guests }, (_, index) => machine.guest(index + 1, options));
     machine.run();
     for (const guest of made)
@@ -185,8 +185,7 @@ for (const transfer of ['copy', 'flip'] as const) {
     });
 
     it('holds no references and no memory of a guest that has gone', () => {
-      const protection = new DriverDomain({ transfer });
-      const machine = new Machine(protection);
+      const machine = new Machine(new DriverDomain({ transfer }));
       const domain = machine.host.createGuest('guest', 1);
       const options = {
         weight: 1,
@@ -214,8 +213,8 @@ for (const transfer of ['copy', 'flip'] as const) {
 
 describe('a driver domain that flips pages', () => {
   it('gives the guest the page that the frame came in, and takes the posted one', () => {
-    const protection = new DriverDomain({ transfer: 'flip' });
-    const machine = new Machine(protection);
+    const machine = new Machine(new DriverDomain({ transfer: 'flip' }));
+    const { protection } = machine.host;
     const guest = machine.guest(1);
     machine.run();
     const posted = guest.page();
@@ -233,8 +232,8 @@ describe('a driver domain that flips pages', () => {
   });
 
   it('shows a guest nothing of what other frames left on the page', () => {
-    const protection = new DriverDomain({ transfer: 'flip', slots: 128 });
-    const machine = new Machine(protection);
+    const machine = new Machine(new DriverDomain({ transfer: 'flip', slots: 128 }));
+    const { protection } = machine.host;
     const [one, two] = [machine.guest(1), machine.guest(2)];
     machine.run();
     // Long frames for the first, until every page of the driver domain has held one and come around.
@@ -273,8 +272,8 @@ describe('a driver domain that flips pages', () => {
   });
 
   it('copies where no whole page was posted', () => {
-    const protection = new DriverDomain({ transfer: 'flip' });
-    const machine = new Machine(protection);
+    const machine = new Machine(new DriverDomain({ transfer: 'flip' }));
+    const { protection } = machine.host;
     const guest = machine.guest(1);
     machine.run();
     const page = guest.page();
@@ -287,8 +286,7 @@ describe('a driver domain that flips pages', () => {
   });
 
   it('keeps a mapped page from its next owner until the NIC has read it, port or no port', () => {
-    const protection = new DriverDomain({ transfer: 'flip' });
-    const machine = new Machine(protection);
+    const machine = new Machine(new DriverDomain({ transfer: 'flip' }));
     const guest = machine.guest(1);
     machine.run();
     const page = guest.send(frame(STRANGER, macOf(1), 1500, 1));

@@ -9,8 +9,8 @@ const END_OF_PACKET = 1;
 const SECRET = frame(STRANGER, macOf(2), 600, 77);
 
 function bench(transfer: 'copy' | 'flip', faultPolicy: FaultPolicy = 'log') {
-  const protection = new DriverDomain({ transfer });
-  const machine = new Machine(protection, { host: { faultPolicy } });
+  const machine = new Machine(new DriverDomain({ transfer }), { host: { faultPolicy } });
+  const { protection } = machine.host;
   const [bad, victim] = [machine.guest(1), machine.guest(2)];
   machine.run();
   const page = victim.page();
@@ -236,8 +236,8 @@ for (const transfer of ['copy', 'flip'] as const) {
 
 describe('a driver domain whose NIC is taken away', () => {
   it('drops what is for the wire, with a reason, and bridges on between guests', () => {
-    const protection = new DriverDomain();
-    const machine = new Machine(protection);
+    const machine = new Machine(new DriverDomain());
+    const { protection } = machine.host;
     const [one, two] = [machine.guest(1), machine.guest(2)];
     machine.run();
     machine.host.hypervisor.revokeContext(0);

@@ -1,6 +1,7 @@
 import type { PortOptions } from '../../../../host/protection/guest-port.js';
 import { Iommu, type IommuOptions } from '../../../../host/protection/iommu/iommu.js';
 import type { IommuVendor } from '../../../../host/protection/iommu/iommu-driver.js';
+import type { IommuProtection } from '../../../../host/protection/iommu/iommu-protection.js';
 import type { StrategyOptions } from '../../../../host/protection/iommu/strategies/index.js';
 import {
   frame,
@@ -25,12 +26,13 @@ export const requesterOf = (context: number) => 0x0100 + context;
 
 /** A machine with an IOMMU, and eyes at its gate. */
 export class IommuLab {
-  readonly iommu: Iommu;
-  readonly machine: Machine;
+  readonly iommu: IommuProtection;
+  readonly machine: Machine<IommuProtection>;
 
   constructor(options: IommuOptions, machine: MachineOptions = {}) {
-    this.iommu = new Iommu({ ...options, timing: { ...LARGE, ...options.timing } });
-    this.machine = new Machine(this.iommu, machine);
+    const plan = new Iommu({ ...options, timing: { ...LARGE, ...options.timing } });
+    this.machine = new Machine(plan, machine);
+    this.iommu = this.machine.host.protection;
   }
 
   static with(strategy: string, vendor: IommuVendor, strategyOptions: StrategyOptions = {}): IommuLab {

@@ -4,8 +4,8 @@ import { frame, Machine, macOf, PAGE, STRANGER } from '../../support/machine.js'
 
 describe('NoDMA, PMR and DPR under guests with contexts', () => {
   it('keep every page of the hypervisor from every device but the vector ring, each by its own check', () => {
-    const protection = new NoDma();
-    const machine = new Machine(protection);
+    const machine = new Machine(new NoDma());
+    const { protection } = machine.host;
     const { pages } = machine.host;
     const { pmr, dpr, table } = protection.measured;
     const open: number[] = [];
@@ -31,8 +31,8 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
   });
 
   it('stop a guest that posts hypervisor memory for receiving', () => {
-    const protection = new NoDma();
-    const machine = new Machine(protection);
+    const machine = new Machine(new NoDma());
+    const { protection } = machine.host;
     const guest = machine.guest(1);
     machine.run();
     const { base } = protection.measured.table;
@@ -60,8 +60,8 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
   });
 
   it('follow the frames that the hypervisor takes and gives back', () => {
-    const protection = new NoDma();
-    const machine = new Machine(protection);
+    const machine = new Machine(new NoDma());
+    const { protection } = machine.host;
     const address = machine.host.hypervisor.allocateOwn('hypervisor', 2 * PAGE);
     expect(protection.gate.deniedBy(address + PAGE, 1)).toBe('nodma-table');
     machine.host.hypervisor.freeOwn(address, 2 * PAGE);
@@ -71,8 +71,7 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
   });
 
   it('take a table that does not fit the DPR into a larger one', () => {
-    const protection = new NoDma();
-    new Machine(protection, { host: { memoryBytes: 64 * 2 ** 30 } });
+    const { protection } = new Machine(new NoDma(), { host: { memoryBytes: 64 * 2 ** 30 } }).host;
     const { dpr, table } = protection.measured;
     expect(table.bytes).toBe(2 * 2 ** 20);
     expect(dpr.bytes).toBe(2 * 2 ** 20);

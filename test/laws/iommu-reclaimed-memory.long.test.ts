@@ -4,7 +4,7 @@ import { APPROACHES } from '../../host/protection/approaches.js';
 import { CdnaIommu } from '../../host/protection/cdna-iommu/cdna-iommu.js';
 import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
 import { Iommu } from '../../host/protection/iommu/iommu.js';
-import type { Protection } from '../../host/protection/protection.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../../src/machine/machine.js';
 import { scenarioSchema } from '../../src/scenario/schema.js';
@@ -62,7 +62,7 @@ class Turmoil {
   readonly #batch = new BufferBatch(4);
   #port: GuestPort;
 
-  constructor(protection: Protection, seed: number) {
+  constructor(protection: ProtectionPlan, seed: number) {
     const behaved = { memoryMegabytes: 2, transmitSlots: 32, receiveSlots: 32 };
     const traffic = { kind: 'poisson', wireRateBps: 2e8 };
     this.machine = new Machine({
@@ -191,7 +191,7 @@ function holds(frame: Uint8Array, byte: number): boolean {
 const moves = fc.tuple(fc.nat(2 ** 31 - 1), fc.array(move, { minLength: 4, maxLength: 25 }));
 
 /** Those that claim to keep guests apart; the lazy mode too, once a frame stays pinned for as long as its window is open. */
-const CLAIMANTS: readonly { readonly name: string; readonly make: () => Protection }[] = [
+const CLAIMANTS: readonly { readonly name: string; readonly make: () => ProtectionPlan }[] = [
   ...APPROACHES.filter(({ claims }) => claims.interGuest),
   {
     name: 'iommu:deferred, pinned until the flush',

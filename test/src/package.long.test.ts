@@ -59,7 +59,7 @@ beforeAll(() => {
   ) as [{ filename: string }];
   mkdirSync(installed, { recursive: true });
   run('tar', ['-xzf', join(scratch, packed.filename), '--strip-components=1', '-C', installed]);
-  for (const name of [...Object.keys(manifest.dependencies), 'fast-check']) {
+  for (const name of [...Object.keys(manifest.dependencies), 'fast-check', 'tsx']) {
     const link = join(project, 'node_modules', name);
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(join(REPOSITORY, 'node_modules', name), link);
@@ -78,7 +78,10 @@ test('every door of package.json leads somewhere, with its types', async () => {
 
 test('it holds what it needs and nothing that it does not', () => {
   expect(readdirSync(installed).sort()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'captures', 'dist', 'docs', 'package.json', 'scenarios'].sort(),
+    [
+      ...['CHANGELOG.md', 'LICENSE', 'LICENSES', 'README.md', 'SECURITY.md'],
+      ...['captures', 'dist', 'docs', 'examples', 'package.json', 'scenarios'],
+    ].sort(),
   );
   const dist = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' });
   expect(dist.filter((path) => /\.test\.|^test/u.test(path))).toEqual([]);

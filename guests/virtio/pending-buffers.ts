@@ -1,0 +1,95 @@
+import { BufferBatch as Batch, type BufferBatch, type PortQueue } from '../../host/protection/guest-port.js';
+import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
+
+/** How handing over ended. */
+export type HandOver = 'done' | 'lost' | 'cut';
+
+/** Buffers in one call through the set-up gate, at most. */
+const CAPACITY = 256;
+
+/**
+ * Buffers that are about to be handed to a port, each with the head of the virtqueue chain it belongs to. They go through
+ * the set-up gate together; a frame that is refused is left out and the others still go.
+ */
+export class PendingBuffers {
+  readonly #batch: BufferBatch = new Batch(CAPACITY);
+  readonly #addresses = new Float64Array(CAPACITY);
+  readonly #lengths = new Uint32Array(CAPACITY);
+  readonly #flags = new Uint16Array(CAPACITY);
+  readonly #heads = new Uint16Array(CAPACITY);
+  #count = 0;
+
+  readonly capacity = CAPACITY;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Buffers that still fit. */
+  get room(): number {
+    return CAPACITY - this.#count;
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  add(address: number, length: number, flags: number, head: number): void {
+    if (this.#count === CAPACITY) throw new InvariantViolation('more buffers pending than a batch holds');
+    this.#addresses[this.#count] = address;
+    this.#lengths[this.#count] = length;
+    this.#flags[this.#count] = flags;
+    this.#heads[this.#count] = head;
+    this.#count += 1;
+  }
+
+  /**
+   * Hands everything over; the port has room for it.
+   *
+   * @param accepted told of each buffer that the port took: its index there and the head of its chain
+   * @param refused told of each frame (transmit) or buffer (receive) that was refused: the head of its chain
+   * @returns `lost` when the port is gone, `cut` when a frame was refused after a part of it had been taken.
+   */
+  handOver(
+    queue: PortQueue,
+    frames: boolean,
+    accepted: (index: number, head: number, flags: number) => void,
+    refused: (head: number) => void,
+  ): HandOver {
+    let from = 0;
+    let outcome: HandOver = 'done';
+    while (from < this.#count && outcome === 'done') {
+      const batch = this.#batch;
+      batch.clear();
+      for (let at = from; at < this.#count; at += 1) {
+        batch.add(this.#addresses[at] ?? 0, this.#lengths[at] ?? 0, this.#flags[at] ?? 0);
+      }
+      const first = queue.producer;
+      const took = queue.post(batch);
+      for (let at = 0; at < took; at += 1) {
+        accepted((first + at) >>> 0, this.#heads[from + at] ?? 0, this.#flags[from + at] ?? 0);
+      }
+      from += took;
+      if (from === this.#count) break;
+      const refusal = queue.refusal;
+      if (refusal === undefined) throw new InvariantViolation('a port had less room than it said');
+      if (refusal.refusal === 'port-closed') outcome = 'lost';
+      else if (frames && took > 0 && ((this.#flags[from - 1] ?? 0) & FLAG_END_OF_PACKET) === 0)
+        outcome = 'cut';
+      else {
+        refused(this.#heads[from] ?? 0);
+        from += frames ? this.#restOfFrame(from) : 1;
+      }
+    }
+    this.#count = 0;
+    return outcome;
+  }
+
+  /** Buffers from `from` to the end of their frame. */
+  #restOfFrame(from: number): number {
+    let at = from;
+    while (at < this.#count - 1 && ((this.#flags[at] ?? 0) & FLAG_END_OF_PACKET) === 0) at += 1;
+    return at + 1 - from;
+  }
+}

@@ -1,0 +1,157 @@
+import type { HostParts } from '../../host-parts.js';
+import { type AmdviCommand, writeCommand } from '../../iommu/amdvi/commands.js';
+import { DeviceTable } from '../../iommu/amdvi/device-table.js';
+import { DENY_ALL } from '../../iommu/amdvi/entries.js';
+import { AMDVI_FLAG, amdviEventText } from '../../iommu/amdvi/events.js';
+import { createPageTable } from '../../iommu/amdvi/page-table.js';
+import { CONTROL, STATUS } from '../../iommu/amdvi/registers.js';
+import { AmdviUnit } from '../../iommu/amdvi/unit.js';
+import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { UnitParts } from '../../iommu/unit-parts.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
+import type { TablePages } from './table-pages.js';
+import type { QueueFormat } from './unit-queue.js';
+import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
+
+/** Register offsets of AMD-Vi, as a driver knows them. */
+const DEVICE_TABLE_BASE = 0x00;
+const COMMAND_BASE = 0x08;
+const EVENT_BASE = 0x10;
+const CONTROL_OFFSET = 0x18;
+const COMMAND_HEAD = 0x2000;
+const COMMAND_TAIL = 0x2008;
+const EVENT_HEAD = 0x2010;
+const EVENT_TAIL = 0x2018;
+const STATUS_OFFSET = 0x2020;
+
+/** An entry for each of the 65,536 device IDs: 2 MB, of which only what is written costs memory. */
+const DEVICE_TABLE_BYTES = 2 ** 21;
+/** log2 of the entries of the command buffer and of the event log. */
+const COMMANDS_LOG2 = 11;
+const EVENTS_LOG2 = 9;
+/** Levels of page tables: Mode of a device table entry. */
+const LEVELS = 4;
+
+const ON = CONTROL.IOMMU_EN | CONTROL.EVENT_INT_EN | CONTROL.COM_WAIT_INT_EN | CONTROL.CMD_BUF_EN;
+
+/** AMD-Vi: device table, command buffer with COMPLETION_WAIT, event log. */
+export class AmdviOperations implements VendorOperations<AmdviCommand> {
+  readonly unit: AmdviUnit;
+  readonly queue: QueueFormat<AmdviCommand>;
+  readonly #parts: HostParts;
+  readonly #tablePages: TablePages;
+  readonly #devices: DeviceTable;
+  readonly #eventBase: number;
+
+  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages) {
+    const { hypervisor, memory } = parts;
+    this.#parts = parts;
+    this.#tablePages = tablePages;
+    this.unit = new AmdviUnit(unitParts);
+    const { registers } = this.unit;
+    const table = hypervisor.allocateOwn('io-table', DEVICE_TABLE_BYTES);
+    this.#devices = new DeviceTable(memory, table, DEVICE_TABLE_BYTES);
+    const base = hypervisor.allocateOwn('io-table', RING_ENTRY_BYTES * 2 ** COMMANDS_LOG2);
+    this.#eventBase = hypervisor.allocateOwn('io-table', RING_ENTRY_BYTES * 2 ** EVENTS_LOG2);
+    const storeAddress = hypervisor.allocateOwn('io-table', 8);
+    this.queue = {
+      base,
+      slotBytes: RING_ENTRY_BYTES,
+      slots: 2 ** COMMANDS_LOG2,
+      statusWord: storeAddress,
+      fetchNs: this.unit.timing.descriptorFetchNs,
+      statusNs: this.unit.timing.statusWriteNs,
+      write: (at, command) => writeCommand(memory, at, command),
+      head: () => registers.read32(COMMAND_HEAD),
+      moveTail: (offset) => {
+        registers.write32(COMMAND_TAIL, offset);
+        registers.write32(COMMAND_TAIL + 4, 0);
+      },
+      wait: (number) => ({
+        type: 'completion-wait',
+        storeAddress,
+        data: BigInt(number),
+        interrupt: true,
+        flush: true,
+      }),
+    };
+  }
+
+  get busy(): boolean {
+    const { registers } = this.unit;
+    return registers.read32(COMMAND_HEAD) !== registers.read32(COMMAND_TAIL);
+  }
+
+  program(): void {
+    const { registers } = this.unit;
+    const ring = (base: number, log2: number) => BigInt(base) | (BigInt(log2) << 56n);
+    registers.write64(DEVICE_TABLE_BASE, BigInt(this.#devices.address + DEVICE_TABLE_BYTES / PAGE_BYTES - 1));
+    registers.write64(COMMAND_BASE, ring(this.queue.base, COMMANDS_LOG2));
+    registers.write64(EVENT_BASE, ring(this.#eventBase, EVENTS_LOG2));
+    registers.write32(CONTROL_OFFSET, ON | CONTROL.EVENT_LOG_EN);
+  }
+
+  createTables(): RadixTable {
+    return createPageTable(this.#parts.memory, this.#tablePages, LEVELS);
+  }
+
+  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+    this.#devices.set(
+      requesterId,
+      tables === undefined
+        ? DENY_ALL
+        : { ...DENY_ALL, mode: LEVELS, pageTable: tables.root, read: true, write: true, domainId },
+    );
+  }
+
+  invalidateEntry(deviceId: number): AmdviCommand {
+    return { type: 'invalidate-devtab-entry', deviceId };
+  }
+
+  invalidateDomain(domainId: number): AmdviCommand {
+    return { type: 'invalidate-pages', domainId, directories: true };
+  }
+
+  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): AmdviCommand {
+    return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
+  }
+
+  acknowledgeWait(): void {
+    this.unit.registers.write32(STATUS_OFFSET, STATUS.COM_WAIT_INT);
+  }
+
+  /** Takes every event of the log; one that overflowed is started again, as Linux does (iommu_restart_log). */
+  readLog(take: FaultReader): void {
+    const { registers } = this.unit;
+    const { memory } = this.#parts;
+    registers.write32(STATUS_OFFSET, STATUS.EVENT_LOG_INT);
+    const tail = registers.read32(EVENT_TAIL);
+    let head = registers.read32(EVENT_HEAD);
+    // Events lie in memory, so no register is read for each.
+    for (; head !== tail; head = (head + RING_ENTRY_BYTES) % (RING_ENTRY_BYTES * 2 ** EVENTS_LOG2)) {
+      const at = this.#eventBase + head;
+      const word1 = memory.readU32(at + 4);
+      const flags = (word1 >>> 16) & 0xfff;
+      const reason = word1 >>> 28;
+      const fault = {
+        requesterId: memory.readU32(at) & 0xffff,
+        address: memory.readU32(at + 8) + memory.readU32(at + 12) * 2 ** 32,
+        write: (flags & AMDVI_FLAG.WRITE) !== 0,
+        reason,
+        text: amdviEventText(reason, flags),
+      };
+      take(fault, 0);
+    }
+    registers.write64(EVENT_HEAD, BigInt(head));
+    if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) === 0) return;
+    registers.write32(CONTROL_OFFSET, ON);
+    registers.write32(STATUS_OFFSET, STATUS.EVENT_OVERFLOW);
+    registers.write32(CONTROL_OFFSET, ON | CONTROL.EVENT_LOG_EN);
+  }
+
+  counts(): UnitCounts {
+    const { logged, lost } = this.unit.log.counters;
+    return { processed: this.unit.commands.processed, recorded: logged, compressed: 0, dropped: lost };
+  }
+}

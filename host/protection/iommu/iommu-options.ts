@@ -1,0 +1,29 @@
+import type { QueueTiming } from '../../iommu/queue-timing.js';
+import type { TimingParameters } from '../../iommu/translation/parameters.js';
+import type { IommuVendor } from './iommu-driver.js';
+import type { StrategyMaker } from './mapping-strategy.js';
+import type { StrategyOptions } from './strategies/index.js';
+
+/** A strategy that is not in the list: an approach of its own that is built on this one. */
+export interface OwnStrategy {
+  readonly name: string;
+  /** The hypervisor owns and writes the rings, and the card checks sequence numbers (CDNA). */
+  readonly hypervisorRings: boolean;
+  readonly make: StrategyMaker;
+}
+
+export interface IommuOptions {
+  /** Name of the mapping strategy, or one of one's own. */
+  readonly strategy: string | OwnStrategy;
+  readonly strategyOptions?: StrategyOptions;
+  /** Whose unit: tables, registers, queue and log of Intel VT-d or AMD-Vi. @defaultValue 'vtd' */
+  readonly vendor?: IommuVendor;
+  readonly timing?: Partial<TimingParameters>;
+  readonly queueTiming?: Partial<QueueTiming>;
+  /** Seed of the replacement in the unit's caches. @defaultValue 1 */
+  readonly seed?: number;
+  /** The whole card has one requester ID, as cards without one per context have. @defaultValue false */
+  readonly oneRequesterId?: boolean;
+  /** VT-d only: the unit may remember that there is no mapping, as virtual units do (CAP.CM). @defaultValue false */
+  readonly cachingMode?: boolean;
+}

@@ -1,0 +1,229 @@
+import { InvariantViolation } from '../../../scheduler/errors.js';
+import type { AccessGate } from '../../bus/access-gate.js';
+import type { HostParts } from '../../host-parts.js';
+import type { Domain } from '../../hypervisor/domain.js';
+import { WRITE } from '../../iommu/radix-table.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
+import { ContextPort } from '../context-port.js';
+import type { GuestPort, PortOptions } from '../guest-port.js';
+import type { Protection, ProtectionCounters } from '../protection.js';
+import { AddressSpace, DomainNumbers } from './address-space.js';
+import { AmdviDriver } from './amdvi-driver.js';
+import { GuestSpace } from './guest-space.js';
+import type { IommuDriver, IommuDriverOptions } from './iommu-driver.js';
+import type { IommuOptions, OwnStrategy } from './iommu-options.js';
+import type { MappingStrategy } from './mapping-strategy.js';
+import { VtdDriver } from './vtd-driver.js';
+
+/** Domain number of the card's own transfers (interrupt vectors). */
+const CARD_DOMAIN = 1;
+/** Domain numbers of guests begin here and have 16 bits. */
+const FIRST_GUEST_DOMAIN = 2;
+const DOMAIN_LIMIT = 2 ** 16;
+
+/** A guest's port with what the IOMMU keeps for it. */
+export interface IommuPort {
+  readonly port: ContextPort;
+  readonly space: GuestSpace;
+  readonly strategy: MappingStrategy;
+}
+
+/**
+ * The IOMMU at the access gate. Each context of the card is a device of its own to the unit, with tables of its
+ * own; guests write their own descriptors, and the strategy decides when their pages are in the tables.
+ *
+ * A port that closes leaves things behind that the unit's caches still know. Its context, its domain number, its
+ * tables and its pages are free again when the unit has reported the last invalidation, and not before.
+ */
+export class IommuProtection implements Protection {
+  readonly name: string;
+  readonly gate: AccessGate;
+  /** The unit's driver. */
+  readonly driver: IommuDriver;
+  readonly #parts: HostParts;
+  readonly #strategy: OwnStrategy;
+  readonly #oneRequesterId: boolean;
+  readonly #open = new Map<number, IommuPort>();
+  readonly #domains = new DomainNumbers(FIRST_GUEST_DOMAIN, DOMAIN_LIMIT);
+  // Contexts that the unit's caches may still know something of.
+  readonly #leaving = new Set<number>();
+  #shared: AddressSpace | undefined;
+  #closedAccepted = 0;
+  #closedRefused = 0;
+  readonly #closedCounts: Record<string, number> = {};
+
+  constructor(parts: HostParts, strategy: OwnStrategy, options: IommuOptions) {
+    this.#parts = parts;
+    this.name = strategy.name;
+    this.#strategy = strategy;
+    this.#oneRequesterId = options.oneRequesterId ?? false;
+    const { requesterBase, managementRequesterId } = parts.nic.parameters;
+    const driverOptions: IommuDriverOptions = {
+      seed: options.seed ?? 1,
+      timing: options.timing ?? {},
+      queueTiming: options.queueTiming ?? {},
+      managementRequester: managementRequesterId,
+      sharedRequester: this.#oneRequesterId ? requesterBase : undefined,
+      cachingMode: options.cachingMode ?? false,
+    };
+    const driver =
+      options.vendor === 'amdvi'
+        ? new AmdviDriver(parts, driverOptions)
+        : new VtdDriver(parts, driverOptions);
+    this.driver = driver;
+    this.gate = driver.gate;
+    const cardTables = driver.createTables();
+    parts.hypervisor.attachVectorRing((physical, bytes) => {
+      for (let at = physical; at < physical + bytes; at += PAGE_BYTES) cardTables.map(at, at, 12, WRITE);
+      return physical;
+    });
+    driver.attach(managementRequesterId, CARD_DOMAIN, cardTables);
+    parts.hypervisor.onRevoked((context) => this.#forget(context));
+  }
+
+  openPort(domain: Domain, options: PortOptions): GuestPort {
+    return this.open(domain, options).port;
+  }
+
+  /** Opens a port and says what the IOMMU keeps for it. @throws ParameterError for options that no port can have. */
+  open(domain: Domain, options: PortOptions): IommuPort {
+    const parts = this.#parts;
+    const address = this.#addressSpace();
+    const space = new GuestSpace(parts, this.driver, domain, address);
+    const strategy = this.#strategy.make(space);
+    try {
+      const port = new ContextPort({
+        parts,
+        domain,
+        options,
+        transmitGate: strategy.transmit,
+        receiveGate: strategy.receive,
+        hypervisorRings: this.#strategy.hypervisorRings,
+        eligible: (context) => !this.#leaving.has(context),
+        busAddressOf: (physical, bytes) => space.mapRings(physical, bytes),
+      });
+      const entry = { port, space, strategy };
+      this.#open.set(port.context, entry);
+      if (this.#shared === undefined) {
+        this.driver.attach(this.#requesterOf(port.context), address.domainId, address.tables);
+      }
+      strategy.opened(port);
+      return entry;
+    } catch (error) {
+      this.#abandon(space, strategy);
+      throw error;
+    }
+  }
+
+  closePort(port: GuestPort): void {
+    this.#parts.hypervisor.revokeContext(port.context);
+  }
+
+  /** The strategies of the open ports, by context. */
+  get ports(): ReadonlyMap<number, IommuPort> {
+    return this.#open;
+  }
+
+  relinquish(domain: Domain, page: number): boolean {
+    for (const { space, strategy } of this.#open.values()) {
+      if (space.domain === domain && !strategy.relinquish(page)) return false;
+    }
+    return true;
+  }
+
+  counters(): ProtectionCounters {
+    const driver = this.driver;
+    const details: Record<string, number> = { ...driver.counters(), ...this.#closedCounts };
+    let accepted = this.#closedAccepted;
+    let refused = this.#closedRefused;
+    for (const entry of this.#open.values()) {
+      accepted += entry.port.transmit.accepted + entry.port.receive.accepted;
+      refused += entry.port.transmit.refused + entry.port.receive.refused;
+      addCounts(details, entry);
+    }
+    return { accepted, refused, checked: driver.checked, denied: driver.denied, details };
+  }
+
+  checkInvariants(): void {
+    this.driver.checkInvariants();
+    for (const { port, space } of this.#open.values()) {
+      port.transmit.checkInvariants();
+      port.receive.checkInvariants();
+      space.checkInvariants();
+    }
+  }
+
+  /** Tables of its own for a port, or those of the whole card if the unit cannot tell its contexts apart. */
+  #addressSpace(): AddressSpace {
+    if (!this.#oneRequesterId) return new AddressSpace(this.driver, this.#domains.take());
+    if (this.#shared === undefined) {
+      this.#shared = new AddressSpace(this.driver, this.#domains.take());
+      this.driver.attach(
+        this.#parts.nic.parameters.requesterBase,
+        this.#shared.domainId,
+        this.#shared.tables,
+      );
+    }
+    return this.#shared;
+  }
+
+  #requesterOf(context: number): number {
+    const requester = this.#parts.nic.contexts[context]?.requesterId;
+    if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
+    return requester;
+  }
+
+  #forget(context: number): void {
+    const entry = this.#open.get(context);
+    if (entry === undefined) return;
+    this.#open.delete(context);
+    const { port, space, strategy } = entry;
+    this.#closedAccepted += port.transmit.accepted + port.receive.accepted;
+    this.#closedRefused += port.transmit.refused + port.receive.refused;
+    strategy.closed();
+    space.unmapRings();
+    addCounts(this.#closedCounts, entry);
+    port.markClosed();
+    // They are pinned, so no domain gets them before the unit has reported their invalidation.
+    port.freeRings();
+    this.#leaving.add(context);
+    const done = () => {
+      this.#leaving.delete(context);
+      this.#release(space);
+    };
+    const { domainId } = space.address;
+    if (this.#shared === undefined) this.driver.detach(this.#requesterOf(context), domainId, done);
+    else this.driver.invalidateDomain(domainId, done);
+  }
+
+  /** A port that was not opened after all: no device has ever been attached to what was set up for it. */
+  #abandon(space: GuestSpace, strategy: MappingStrategy): void {
+    for (const [context, entry] of this.#open) {
+      if (entry.space !== space) continue;
+      this.#parts.hypervisor.revokeContext(context);
+      return;
+    }
+    strategy.closed();
+    space.unmapRings();
+    if (this.#shared === undefined) this.#release(space);
+    else this.driver.invalidateDomain(space.address.domainId, () => this.#release(space));
+  }
+
+  /** No cache knows anything of the space. */
+  #release(space: GuestSpace): void {
+    space.gone();
+    if (space.address === this.#shared) return;
+    space.address.tables.destroy();
+    this.#domains.giveBack(space.address.domainId);
+  }
+}
+
+function addCounts(details: Record<string, number>, { space, strategy }: IommuPort): void {
+  const counts = {
+    pagesMapped: space.counters.mapped,
+    pagesUnmapped: space.counters.unmapped,
+    flushes: space.counters.flushes,
+    ...strategy.counters(),
+  };
+  for (const [name, count] of Object.entries(counts)) details[name] = (details[name] ?? 0) + count;
+}

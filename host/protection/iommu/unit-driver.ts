@@ -1,0 +1,174 @@
+import type { HostParts } from '../../host-parts.js';
+import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { TableWalker } from '../../iommu/table-walker.js';
+import { TranslationCache } from '../../iommu/translation/translation-cache.js';
+import { PAGE_BYTES } from '../../memory/physical-memory.js';
+import type {
+  IommuCounters,
+  IommuDriver,
+  IommuDriverOptions,
+  IommuFault,
+  IommuVendor,
+  WhenReported,
+} from './iommu-driver.js';
+import { IommuGate } from './iommu-gate.js';
+import { orderOf } from './page-order.js';
+import { TablePages } from './table-pages.js';
+import { UnitFaultLog } from './unit-fault-log.js';
+import { UnitQueue } from './unit-queue.js';
+import type { VendorMaker, VendorOperations } from './vendor-operations.js';
+
+const PAGE_BITS = 12;
+
+/**
+ * The hypervisor's driver for a translation unit, whichever the vendor: it attaches requesters to tables, fills the
+ * unit's queue, waits for reports and reads the fault log. What a vendor does in its own way is in its operations.
+ */
+export abstract class UnitDriver<Command extends object, Operations extends VendorOperations<Command>>
+  implements IommuDriver
+{
+  abstract readonly vendor: IommuVendor;
+  readonly timing: TranslationCache;
+  readonly gate: IommuGate;
+  readonly tablePages: TablePages;
+  readonly cachingMode: boolean;
+  protected readonly operations: Operations;
+  readonly #queue: UnitQueue<Command>;
+  readonly #faultLog: UnitFaultLog;
+  #invalidations = 0;
+
+  constructor(parts: HostParts, options: IommuDriverOptions, makeOperations: VendorMaker<Operations>) {
+    const { hypervisor, memory, kernel } = parts;
+    this.cachingMode = options.cachingMode;
+    this.tablePages = new TablePages(hypervisor);
+    this.#faultLog = new UnitFaultLog(parts, () =>
+      this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers)),
+    );
+    // The caches ask the unit, and the unit's queue invalidates the caches.
+    const walker: TableWalker = {
+      walk: (id, iova, write, out) => this.operations.unit.walk(id, iova, write, out),
+    };
+    this.timing = new TranslationCache(walker, options.seed, options.timing);
+    const operations = makeOperations(
+      {
+        kernel,
+        memory,
+        reachable: (address) => memory.contains(address, PAGE_BYTES),
+        sink: this.timing,
+        interrupts: {
+          raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
+        },
+        timing: options.queueTiming,
+      },
+      this.tablePages,
+    );
+    this.operations = operations;
+    const { unit, regions } = operations;
+    this.gate = new IommuGate({
+      timing: this.timing,
+      onFault: (id, address, write, walk) => unit.recordFault(id, address, write, walk),
+      managementRequester: options.managementRequester,
+      sharedRequester: options.sharedRequester,
+      ...(regions === undefined ? {} : { regions }),
+    });
+    this.#queue = new UnitQueue(parts, operations.queue);
+    operations.program();
+  }
+
+  get faults(): readonly IommuFault[] {
+    return this.#faultLog.faults;
+  }
+
+  get checked(): number {
+    return this.gate.checked;
+  }
+
+  get denied(): number {
+    return this.gate.denied;
+  }
+
+  createTables(): RadixTable {
+    return this.operations.createTables();
+  }
+
+  attach(requesterId: number, domainId: number, tables: RadixTable): void {
+    this.operations.writeEntry(requesterId, domainId, tables);
+    this.#invalidateEntry(requesterId, domainId);
+    this.#queue.wait(() => {});
+  }
+
+  detach(requesterId: number, domainId: number, done: () => void): void {
+    this.operations.writeEntry(requesterId, domainId, undefined);
+    this.#invalidateEntry(requesterId, domainId);
+    this.invalidateDomain(domainId, done);
+  }
+
+  invalidateRange(
+    domainId: number,
+    iova: number,
+    pages: number,
+    leafOnly: boolean,
+    done: WhenReported,
+    page = 0,
+  ): void {
+    // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
+    const order = orderOf(pages);
+    const bits = PAGE_BITS + order;
+    const bytes = pageSize(bits);
+    const takesNs = this.timing.parameters.pageInvalidationNs;
+    for (let address = pageStart(iova, bits); address < iova + pages * PAGE_BYTES; address += bytes) {
+      this.#queue.submit(this.operations.invalidatePages(domainId, address, order, leafOnly), takesNs);
+    }
+    this.#invalidations += 1;
+    this.#queue.wait(done, iova, pages, page);
+  }
+
+  invalidateDomain(domainId: number, done: () => void): void {
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
+    this.#invalidations += 1;
+    this.#queue.wait(done);
+  }
+
+  waitCharged(): void {
+    this.#queue.spin();
+  }
+
+  counters(): IommuCounters {
+    const { requests, hits, shared, walks, tableReads, contextReads, faults } = this.timing.counters;
+    const { processed, recorded, compressed, dropped } = this.operations.counts();
+    return {
+      translations: requests,
+      iotlbHits: hits,
+      sharedWalks: shared,
+      walks,
+      tableReads,
+      contextReads,
+      translationFaults: faults,
+      invalidations: this.#invalidations,
+      queueDescriptors: processed,
+      faultsRecorded: recorded,
+      faultsCompressed: compressed,
+      faultsDropped: dropped,
+      faultsRead: this.#faultLog.read,
+      tablePages: this.tablePages.used,
+    };
+  }
+
+  checkInvariants(): void {
+    this.timing.checkInvariants();
+    this.operations.unit.checkInvariants();
+    this.#queue.checkInvariants(this.operations.busy);
+  }
+
+  #invalidateEntry(requesterId: number, domainId: number): void {
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
+  }
+
+  #onWaitDone(): void {
+    this.operations.acknowledgeWait();
+    this.#queue.onReported();
+  }
+}

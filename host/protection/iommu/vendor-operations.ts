@@ -1,0 +1,59 @@
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { TableWalker, WalkResult } from '../../iommu/table-walker.js';
+import type { UnitParts } from '../../iommu/unit-parts.js';
+import type { IommuFault } from './iommu-driver.js';
+import type { ClosedRegions } from './iommu-gate.js';
+import type { TablePages } from './table-pages.js';
+import type { QueueFormat } from './unit-queue.js';
+
+/** A translation unit as its driver sees it, beside its registers. */
+export interface DrivenUnit extends TableWalker {
+  /** Logs a request that was stopped. */
+  recordFault(requesterId: number, address: number, write: boolean, walk: WalkResult): unknown;
+  checkInvariants(): void;
+}
+
+/** What a unit did, where vendors count alike. */
+export interface UnitCounts {
+  /** Entries of the queue that were carried out. */
+  readonly processed: number;
+  /** Faults that were logged, joined a record that was there already, or found no room. */
+  readonly recorded: number;
+  readonly compressed: number;
+  readonly dropped: number;
+}
+
+/** Takes one record of a unit's log; `registers` reads were needed for it. */
+export type FaultReader = (fault: Omit<IommuFault, 'readAtNs'>, registers: number) => void;
+
+/**
+ * What differs between the drivers of two vendors: formats, registers and the words of the queue, as in the table of
+ * operations that an operating system keeps for each vendor. `UnitDriver` is the rest.
+ */
+export interface VendorOperations<Command extends object> {
+  readonly unit: DrivenUnit;
+  /** Physical memory that no device reaches, whatever the tables say. */
+  readonly regions?: ClosedRegions;
+  /** The ring that commands are written to. */
+  readonly queue: QueueFormat<Command>;
+  /** True while the unit has entries of its queue to carry out. */
+  readonly busy: boolean;
+  /** Switches the unit on. Everything that its registers point at is there. */
+  program(): void;
+  /** Empty tables for a new domain. */
+  createTables(): RadixTable;
+  /** Points the requester's entry at tables, or makes it refuse everything. The unit must be told of the change. */
+  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void;
+  /** Commands; the object may be the same each time. An order is log2 of a number of 4 KB pages. */
+  invalidateEntry(requesterId: number, domainId: number): Command;
+  invalidateDomain(domainId: number): Command;
+  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): Command;
+  /** Software has seen that a wait was completed. */
+  acknowledgeWait(): void;
+  /** Empties the unit's log. */
+  readLog(take: FaultReader): void;
+  counts(): UnitCounts;
+}
+
+/** Makes the operations of a vendor, with a unit that is plugged into `parts`. */
+export type VendorMaker<Operations> = (parts: UnitParts, tablePages: TablePages) => Operations;

@@ -1,0 +1,179 @@
+import { ParameterError } from '../../../scheduler/errors.js';
+import type { HostParts } from '../../host-parts.js';
+import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
+import type { RadixTable } from '../../iommu/radix-table.js';
+import type { UnitParts } from '../../iommu/unit-parts.js';
+import { ContextTables } from '../../iommu/vtd/context-tables.js';
+import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
+import { type InvalidationDescriptor, writeDescriptor } from '../../iommu/vtd/invalidation-descriptors.js';
+import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
+import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
+import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
+import type { TablePages } from './table-pages.js';
+import type { QueueFormat } from './unit-queue.js';
+import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
+
+/** Register offsets of VT-d, as a driver knows them. */
+const RTADDR = 0x20;
+const GCMD_OFFSET = 0x18;
+const FSTS_OFFSET = 0x34;
+const FECTL = 0x38;
+const IQH = 0x80;
+const IQT = 0x88;
+const IQA = 0x90;
+const ICS = 0x9c;
+const IECTL = 0xa0;
+/** Top word of a fault recording register: F and T. */
+const FAULT_VALID = 0x8000_0000;
+const FAULT_READ = 0x4000_0000;
+
+/** log2 of the queue's slots beyond 256: QS of IQA. */
+const QUEUE_SIZE = 3;
+const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
+/** Levels of second-level tables, and the AW field that says so. */
+const LEVELS = 4;
+
+/** VT-d in legacy mode with queued invalidation. */
+export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
+  readonly unit: RemappingUnit;
+  readonly queue: QueueFormat<InvalidationDescriptor>;
+  readonly #parts: HostParts;
+  readonly #tablePages: TablePages;
+  readonly #contexts: ContextTables;
+  /** Written to the queue and used again. */
+  readonly #rangeCommand = {
+    type: 'iotlb' as const,
+    granularity: 'page' as const,
+    domainId: 0,
+    address: 0,
+    addressMask: 0,
+    leafOnly: false,
+  };
+  readonly #waitCommand = {
+    type: 'wait' as const,
+    statusAddress: 0,
+    statusData: 0,
+    interrupt: true,
+    fence: true,
+  };
+
+  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages, cachingMode: boolean) {
+    const { hypervisor, memory } = parts;
+    this.#parts = parts;
+    this.#tablePages = tablePages;
+    this.unit = new RemappingUnit({ ...unitParts, capabilities: { cachingMode } });
+    this.#contexts = new ContextTables(memory, tablePages);
+    const { registers } = this.unit;
+    const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
+    this.#waitCommand.statusAddress = hypervisor.allocateOwn('io-table', 4);
+    this.queue = {
+      base,
+      slotBytes: RING_ENTRY_BYTES,
+      slots: QUEUE_SLOTS,
+      statusWord: this.#waitCommand.statusAddress,
+      fetchNs: this.unit.timing.descriptorFetchNs,
+      statusNs: this.unit.timing.statusWriteNs,
+      write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
+      head: () => registers.read32(IQH),
+      moveTail: (offset) => {
+        registers.write32(IQT, offset);
+        registers.write32(IQT + 4, 0);
+      },
+      wait: (statusData) => {
+        this.#waitCommand.statusData = statusData;
+        return this.#waitCommand;
+      },
+    };
+  }
+
+  get regions() {
+    return this.unit.protectedRegions;
+  }
+
+  get busy(): boolean {
+    return this.unit.queue.busy;
+  }
+
+  program(): void {
+    const { registers } = this.unit;
+    const write64 = (offset: number, address: number) => registers.write64(offset, BigInt(address));
+    write64(RTADDR, this.#contexts.rootTable);
+    registers.write32(GCMD_OFFSET, GCMD.SRTP >>> 0);
+    write64(IQA, this.queue.base + QUEUE_SIZE);
+    registers.write32(IECTL, 0);
+    registers.write32(FECTL, 0);
+    registers.write32(GCMD_OFFSET, GCMD.QIE >>> 0);
+    registers.write32(GCMD_OFFSET, (GCMD.QIE | GCMD.TE) >>> 0);
+  }
+
+  createTables(): RadixTable {
+    return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
+  }
+
+  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+    if (tables === undefined) {
+      this.#contexts.clear(requesterId);
+      return;
+    }
+    const written = this.#contexts.set(requesterId, {
+      present: true,
+      faultProcessingDisable: false,
+      translationType: 0,
+      secondLevelTable: tables.root,
+      addressWidth: LEVELS - 2,
+      domainId,
+    });
+    if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
+  }
+
+  invalidateEntry(requesterId: number, domainId: number): InvalidationDescriptor {
+    return { type: 'context', granularity: 'device', domainId, requesterId };
+  }
+
+  invalidateDomain(domainId: number): InvalidationDescriptor {
+    return { type: 'iotlb', granularity: 'domain', domainId };
+  }
+
+  invalidatePages(
+    domainId: number,
+    address: number,
+    order: number,
+    leafOnly: boolean,
+  ): InvalidationDescriptor {
+    const command = this.#rangeCommand;
+    command.domainId = domainId;
+    command.address = address;
+    command.addressMask = order;
+    command.leafOnly = leafOnly;
+    return command;
+  }
+
+  acknowledgeWait(): void {
+    this.unit.registers.write32(ICS, 1);
+  }
+
+  /** Takes every record that waits, and clears it, as Linux does in its fault handler (dmar_fault). */
+  readLog(take: FaultReader): void {
+    const { registers, capabilities } = this.unit;
+    for (let index = 0; index < capabilities.faultRecords; index += 1) {
+      const at = capabilities.faultRecordOffset + index * 16;
+      const top = registers.read32(at + 12);
+      if ((top & FAULT_VALID) === 0) continue;
+      const reason = top & 0xff;
+      const fault = {
+        requesterId: registers.read32(at + 8) & 0xffff,
+        address: registers.read32(at) + registers.read32(at + 4) * 2 ** 32,
+        write: (top & FAULT_READ) === 0,
+        reason,
+        text: vtdFaultText(reason),
+      };
+      take(fault, 4);
+      registers.write32(at + 12, FAULT_VALID);
+    }
+    registers.write32(FSTS_OFFSET, FSTS.PFO);
+  }
+
+  counts(): UnitCounts {
+    return { processed: this.unit.queue.processed, ...this.unit.faults.counters };
+  }
+}

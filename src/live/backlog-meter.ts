@@ -1,0 +1,74 @@
+import type { Discipline, Share } from '../../scheduler/discipline.js';
+
+/**
+ * A discipline that passes every call on and measures, for each context, how long it was backlogged. Shares follow weights
+ * only while all are: a guest that has nothing to send has no claim on the wire.
+ */
+export class BacklogMeter implements Discipline {
+  readonly name: string;
+  readonly nextEligibleNs?: (nowNs: number) => number;
+  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly #inner: Discipline;
+  readonly #since: Float64Array;
+  readonly #total: Float64Array;
+
+  /** @param contexts contexts of the card. */
+  constructor(inner: Discipline, contexts: number) {
+    this.#inner = inner;
+    this.name = inner.name;
+    this.#since = new Float64Array(contexts).fill(-1);
+    this.#total = new Float64Array(contexts);
+    if (inner.nextEligibleNs !== undefined)
+      this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
+    if (inner.arrived !== undefined)
+      this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+  }
+
+  /** How long a context has been backlogged since the start, up to now, ns. */
+  backloggedNs(context: number, nowNs: number): number {
+    const since = this.#since[context] ?? -1;
+    return (this.#total[context] ?? 0) + (since < 0 ? 0 : nowNs - since);
+  }
+
+  join(context: number, share: Share): void {
+    this.#inner.join(context, share);
+  }
+
+  leave(context: number): void {
+    this.#inner.leave(context);
+  }
+
+  activate(context: number, headBytes: number, nowNs: number): void {
+    this.#inner.activate(context, headBytes, nowNs);
+    if ((this.#since[context] ?? 0) < 0) this.#since[context] = nowNs;
+  }
+
+  select(nowNs: number): number {
+    return this.#inner.select(nowNs);
+  }
+
+  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    this.#inner.served(context, bytes, nextHeadBytes, nowNs);
+    if (nextHeadBytes === 0) this.#stop(context, nowNs);
+  }
+
+  withdraw(context: number, nowNs: number): void {
+    this.#inner.withdraw(context, nowNs);
+    this.#stop(context, nowNs);
+  }
+
+  relativeFairnessBoundBytes(...pair: Parameters<Discipline['relativeFairnessBoundBytes']>): number {
+    return this.#inner.relativeFairnessBoundBytes(...pair);
+  }
+
+  checkInvariants(): void {
+    this.#inner.checkInvariants();
+  }
+
+  #stop(context: number, nowNs: number): void {
+    const since = this.#since[context] ?? -1;
+    if (since < 0) return;
+    this.#total[context] = (this.#total[context] ?? 0) + nowNs - since;
+    this.#since[context] = -1;
+  }
+}

@@ -1,0 +1,143 @@
+import type { PciFunction } from '../../guests/pci/pci-function.js';
+import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
+import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
+import type { Host } from '../../host/host.js';
+import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
+import type { AttachedGuest } from '../machine/machine.js';
+import type { GuestRam } from './guest-ram.js';
+import type { MappedRange } from './vfio-user/mapped-ranges.js';
+import { type Outlet, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
+import type { SessionFault } from './vfio-user/session-faults.js';
+
+/** Ranges that a machine of QEMU maps for its RAM, ROMs and holes; it has a dozen. */
+const MOST_RANGES = 1024;
+
+/** What a live guest is made of. */
+export interface LiveGuestPlan {
+  readonly host: Host;
+  readonly guest: AttachedGuest;
+  readonly ram: GuestRam;
+  /** Told of a port that was opened, or of the one that is gone. */
+  readonly portChanged: (port: GuestPort | undefined) => void;
+}
+
+/** A real guest: its RAM, the PCI function that it sees, and while it is attached, its session. */
+export class LiveGuest {
+  readonly name: string;
+  readonly mac: number;
+  readonly ram: GuestRam;
+  readonly function: PciFunction;
+  readonly device: VirtioNet;
+  readonly #plan: LiveGuestPlan;
+  readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
+  #session: VfioUserSession | undefined;
+  #attachments = 0;
+  #messagesBefore = 0;
+
+  constructor(plan: LiveGuestPlan) {
+    const { host, guest, ram } = plan;
+    this.#plan = plan;
+    this.name = guest.name;
+    this.mac = guest.mac;
+    this.ram = ram;
+    const made = new VirtioNetFunction({
+      host,
+      domain: guest.domain,
+      memory: ram,
+      busAddressOf: (address) => ram.base + address,
+      port: portOptions(guest),
+      accessPlatform: false,
+      interrupt: (vector) => this.#session?.interrupt(vector),
+      portChanged: plan.portChanged,
+    });
+    this.function = made;
+    this.device = made.device;
+  }
+
+  get session(): VfioUserSession | undefined {
+    return this.#session;
+  }
+
+  get domain(): AttachedGuest['domain'] {
+    return this.#plan.guest.domain;
+  }
+
+  /** Times that a virtual machine has attached. */
+  get attachments(): number {
+    return this.#attachments;
+  }
+
+  /** Messages of all its sessions. */
+  get messages(): number {
+    return this.#messagesBefore + (this.#session?.messages ?? 0);
+  }
+
+  /** What its clients have done wrong, by name. */
+  get sessionFaults(): Readonly<Partial<Record<SessionFault, number>>> {
+    return this.#sessionFaults;
+  }
+
+  /** A virtual machine has connected. Returns why it is turned away, or undefined. */
+  attach(outlet: Outlet, timers: SessionTimers): 'busy' | 'killed' | undefined {
+    if (this.#session !== undefined) return 'busy';
+    if (this.domain.state === 'killed') return 'killed';
+    this.#attachments += 1;
+    this.#session = new VfioUserSession({
+      kernel: this.#plan.host.kernel,
+      timers,
+      function: this.function,
+      memory: {
+        mapped: () => true,
+        unmapped: (ranges, done) => this.#unmapped(ranges, done),
+      },
+      outlet,
+      mostRanges: MOST_RANGES,
+      fault: (fault) => {
+        this.#sessionFaults[fault] = (this.#sessionFaults[fault] ?? 0) + 1;
+      },
+      closed: () => this.#end(),
+    });
+    return undefined;
+  }
+
+  /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */
+  detach(): void {
+    if (this.#session === undefined) return;
+    this.#session.close();
+    this.#end();
+  }
+
+  checkInvariants(): void {
+    this.function.checkInvariants();
+    this.#session?.checkInvariants();
+  }
+
+  #end(): void {
+    this.#messagesBefore = this.messages;
+    this.#session = undefined;
+    this.function.reset();
+  }
+
+  /** RAM that goes while the card has buffers there: the context is stopped first, and the answer is true. */
+  #unmapped(ranges: readonly MappedRange[], done: () => void): void {
+    const ram = BigInt(this.ram.bytes);
+    if (this.device.port !== undefined && ranges.some(({ address }) => address < ram)) {
+      this.#session?.fail('memory-taken-away');
+      this.device.contextStopped(this.device.port.context);
+    }
+    done();
+  }
+}
+
+function portOptions({ mac, spec }: AttachedGuest): PortOptions {
+  return {
+    mac,
+    weight: spec.weight,
+    transmitSlots: spec.transmitSlots,
+    receiveSlots: spec.receiveSlots,
+    antiSpoofing: spec.antiSpoofing,
+    promiscuous: spec.promiscuous,
+    coalesceFrames: spec.coalesceFrames,
+    coalesceNs: spec.coalesceNs,
+  };
+}

@@ -1,0 +1,231 @@
+import type { Host } from '../../host/host.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
+import { isGroup, readMac } from '../../nic/demultiplexer.js';
+import { DEFAULT_NIC } from '../../nic/parameters.js';
+import type { Discipline } from '../../scheduler/discipline.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
+import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
+import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
+import { Machine } from '../machine/machine.js';
+import type { CaptureStore } from '../machine/traffic.js';
+import type { GuestSpec, Scenario } from '../scenario/schema.js';
+import { BacklogMeter } from './backlog-meter.js';
+import { GuestRam, type RamFile } from './guest-ram.js';
+import { LiveGuest } from './live-guest.js';
+import type { Outlet } from './vfio-user/session.js';
+
+/** Outputs that the fingerprint of a session tells apart, beside those of a run. */
+const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
+
+/** The RAM of a real guest, as the machine is given it. */
+export interface AttachedRam {
+  /** Physical address of its first byte. */
+  readonly base: number;
+  readonly file: RamFile | undefined;
+}
+
+/** What a live machine is made from. */
+export interface LiveMachinePlan {
+  readonly scenario: Scenario;
+  readonly directory: string;
+  readonly captures: CaptureStore;
+  readonly seed: number;
+  readonly protection: ProtectionPlan;
+  readonly makeDiscipline: () => Discipline;
+  /** Gives a guest its RAM: called once per guest, before any attaches. */
+  readonly attachRam: (host: Host, domain: Domain, spec: GuestSpec, index: number) => AttachedRam;
+  /** Where frames go that are for no guest; `bytes` is borrowed. */
+  readonly uplink?: (bytes: Uint8Array, offset: number, length: number) => void;
+}
+
+/**
+ * A machine that real guests are plugged into. It knows neither clock nor sockets: what comes in is handed to it at a
+ * moment of virtual time, and what goes out is handed on. The same inputs at the same moments give the same outputs to the
+ * bit, which is what a recorded session is played again with.
+ */
+export class LiveMachine {
+  readonly machine: Machine;
+  readonly guests: readonly LiveGuest[];
+  readonly backlog: BacklogMeter;
+  readonly fingerprint = new Fingerprint();
+  readonly #plan: LiveMachinePlan;
+  readonly #bySession = new Map<number, LiveGuest>();
+  readonly #byContext: (LiveGuest | undefined)[] = [];
+  readonly #patience: HandlerId;
+  readonly #readTable: HandlerId;
+  readonly #reflect: HandlerId;
+  readonly #stop: HandlerId;
+  // Frames on their way to the far end that it sends back to everyone.
+  readonly #reflected: Uint8Array[] = [];
+  #sessions = 0;
+
+  /** @throws ScenarioError, ParameterError: the scenario asks for what cannot be. */
+  constructor(plan: LiveMachinePlan) {
+    this.#plan = plan;
+    const { scenario, directory, captures, seed, protection } = plan;
+    const rams: AttachedRam[] = [];
+    this.backlog = new BacklogMeter(plan.makeDiscipline(), contextsOf(scenario));
+    this.machine = new Machine({
+      scenario,
+      directory,
+      captures,
+      seed,
+      protection,
+      transmitDiscipline: this.backlog,
+      receiveDiscipline: plan.makeDiscipline(),
+      wireTap: {
+        transmitted: (bytes, offset, length, context, _index, _startNs, endNs) =>
+          this.#transmitted(bytes, offset, length, context, endNs),
+      },
+      attachRam: (host, domain, spec, index) => {
+        rams.push(plan.attachRam(host, domain, spec, index));
+      },
+    });
+    const { kernel, host } = this.machine;
+    this.#patience = kernel.register('live.patience', (number) =>
+      this.#bySession.get(number)?.session?.onPatience(),
+    );
+    this.#readTable = kernel.register('live.msix-table', (number) =>
+      this.#bySession.get(number)?.session?.onReadTable(),
+    );
+    this.#reflect = kernel.register('live.reflect', () => this.#onReflect());
+    this.#stop = kernel.register('live.context-stopped', (index, context) =>
+      this.guests[index]?.device.contextStopped(context),
+    );
+    this.guests = this.machine.attached.map((guest, index) => {
+      const ram = rams[index];
+      if (ram === undefined) throw new InvariantViolation(`${guest.name} has no RAM`);
+      const bytes = guest.spec.memoryMegabytes * 2 ** 20;
+      const live: LiveGuest = new LiveGuest({
+        host,
+        guest,
+        ram: new GuestRam(guest.domain, ram.base, bytes, ram.file),
+        portChanged: (port) => this.#portChanged(live, port),
+      });
+      return live;
+    });
+    host.hypervisor.faults$.subscribe(({ domain, context, caughtBy, action }) => {
+      const index = this.guests.findIndex(({ name }) => name === domain);
+      if (index >= 0 && (caughtBy === 'nic' || action !== 'log')) kernel.post(0, this.#stop, index, context);
+    });
+  }
+
+  get kernel(): EventKernel {
+    return this.machine.kernel;
+  }
+
+  get host(): Host {
+    return this.machine.host;
+  }
+
+  /** The guest whose context this is now. */
+  guestOf(context: number): LiveGuest | undefined {
+    return this.#byContext[context];
+  }
+
+  /** A virtual machine has connected to a guest's socket. False when it was turned away. */
+  attach(index: number, outlet: Outlet): boolean {
+    const guest = this.#guest(index);
+    this.#sessions += 1;
+    const number = this.#sessions;
+    const timers = { patience: this.#patience, readTable: this.#readTable, number };
+    const fingerprinted: Outlet = {
+      send: (bytes) => {
+        this.#output(LIVE_EVENTS.message, index, bytes, 0, bytes.length);
+        outlet.send(bytes);
+      },
+      close: (reason) => outlet.close(reason),
+    };
+    const refusal = guest.attach(fingerprinted, timers);
+    if (refusal !== undefined) {
+      outlet.close(refusal);
+      return false;
+    }
+    for (const [old, owner] of this.#bySession) if (owner === guest) this.#bySession.delete(old);
+    this.#bySession.set(number, guest);
+    return true;
+  }
+
+  /** Bytes have come from a guest's virtual machine. */
+  receive(index: number, bytes: Uint8Array): void {
+    this.#guest(index).session?.receive(bytes);
+  }
+
+  /** The connection of a guest is gone. */
+  detach(index: number): void {
+    this.#guest(index).detach();
+  }
+
+  /** More than it may have waits for a guest's virtual machine to be read. */
+  slowReader(index: number): void {
+    this.#guest(index).session?.fail('slow-reader');
+  }
+
+  /** A frame has come from the uplink. */
+  uplinkFrame(bytes: Uint8Array): void {
+    this.machine.partner.send(bytes, 0, bytes.length);
+  }
+
+  /** Bytes have been written to a guest's RAM: an output like any other. */
+  wroteMemory(index: number, offset: number, bytes: Uint8Array, at: number, length: number): void {
+    this.fingerprint.add(LIVE_EVENTS.memory, this.kernel.nowNs, index, offset);
+    this.fingerprint.addBytes(bytes, at, length);
+  }
+
+  /** Runs to a moment of virtual time, ns. */
+  run(untilNs: number): void {
+    this.kernel.run(untilNs);
+  }
+
+  checkInvariants(): void {
+    this.machine.checkInvariants();
+    for (const guest of this.guests) guest.checkInvariants();
+  }
+
+  #guest(index: number): LiveGuest {
+    const guest = this.guests[index];
+    if (guest === undefined) throw new InvariantViolation(`there is no attached guest ${index}`);
+    return guest;
+  }
+
+  #portChanged(guest: LiveGuest, port: GuestPort | undefined): void {
+    for (const [context, owner] of this.#byContext.entries())
+      if (owner === guest) this.#byContext[context] = undefined;
+    if (port !== undefined) this.#byContext[port.context] = guest;
+  }
+
+  /** The far end is a switch: frames for all come back to the others, frames for strangers go to the uplink. */
+  #transmitted(bytes: Uint8Array, offset: number, length: number, context: number, endNs: number): void {
+    this.fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
+    this.fingerprint.addBytes(bytes, offset, length);
+    const destination = readMac(bytes, offset);
+    const group = isGroup(destination);
+    if (group) {
+      this.#reflected.push(bytes.slice(offset, offset + length));
+      this.kernel.post(this.#plan.scenario.link?.propagationNs ?? 500, this.#reflect);
+    }
+    if (group || !this.#isStation(destination)) this.#plan.uplink?.(bytes, offset, length);
+  }
+
+  #isStation(mac: number): boolean {
+    const { guests, attached } = this.machine;
+    return attached.some((guest) => guest.mac === mac) || guests.some((guest) => guest.mac === mac);
+  }
+
+  #onReflect(): void {
+    const frame = this.#reflected.shift();
+    if (frame !== undefined) this.machine.partner.send(frame, 0, frame.length);
+  }
+
+  #output(kind: number, index: number, bytes: Uint8Array, offset: number, length: number): void {
+    this.fingerprint.add(kind, this.kernel.nowNs, index, length);
+    this.fingerprint.addBytes(bytes, offset, length);
+  }
+}
+
+function contextsOf(scenario: Scenario): number {
+  const guests = scenario.guests.reduce((sum, { count }) => sum + count, 0);
+  return Math.max(scenario.nic?.contexts ?? DEFAULT_NIC.contexts, guests);
+}

@@ -1,0 +1,428 @@
+import { INTERRUPT_KINDS, type PciFunction, REGION_COUNT } from '../../../guests/pci/pci-function.js';
+import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
+import { InterruptTable, type TableMessage } from './interrupt-table.js';
+import { type MappedRange, MappedRanges } from './mapped-ranges.js';
+import { MessageStream } from './message-stream.js';
+import {
+  type CommandName,
+  codeOf,
+  commandOf,
+  DEVICE_PCI,
+  DEVICE_RESETTABLE,
+  ERRNO,
+  FLAG_ERROR,
+  FLAG_NO_REPLY,
+  fixedBytes,
+  HEADER_BYTES,
+  IRQ_EVENTFD,
+  IRQ_NORESIZE,
+  message,
+  Payload,
+  REGION_READ,
+  REGION_WRITE,
+  TYPE_MASK,
+  TYPE_REPLY,
+  UNMAP_ALL,
+} from './messages.js';
+import { closesConnection, type SessionFault } from './session-faults.js';
+
+/** What the session needs from the connection that carries it. */
+export interface Outlet {
+  /** Sends bytes to the client; they are the outlet's to keep. */
+  send(bytes: Uint8Array): void;
+  /** Ends the connection. */
+  close(reason: string): void;
+}
+
+/** What the session tells of the guest's memory. */
+export interface MemoryClient {
+  /** A range is there for the device. False when it cannot be taken. */
+  mapped(range: MappedRange): boolean;
+  /** Ranges are to go; `done` is called when nothing of the device reaches them any more. */
+  unmapped(ranges: readonly MappedRange[], done: () => void): void;
+}
+
+/** What a session is made of. */
+export interface SessionPlan {
+  readonly kernel: EventKernel;
+  readonly timers: SessionTimers;
+  readonly function: PciFunction;
+  readonly memory: MemoryClient;
+  readonly outlet: Outlet;
+  /** Ranges that are kept for the client. */
+  readonly mostRanges: number;
+  /** Told of what the client does wrong. */
+  readonly fault: (fault: SessionFault) => void;
+  /** The session has closed the connection. */
+  readonly closed: (fault: SessionFault) => void;
+}
+
+/** Timers of all sessions: one handler each, told apart by a number. */
+export interface SessionTimers {
+  readonly patience: HandlerId;
+  readonly readTable: HandlerId;
+  /** Number of this session. */
+  readonly number: number;
+}
+
+/** How long a client may take for its VERSION, and for the rest of a message, ns. */
+export const PATIENCE_NS = 5_000_000_000;
+/** QEMU sends SET_IRQS from inside the guest's store to the MSI-X table: the table is read when that is over, ns. */
+const TABLE_DELAY_NS = 1_000_000;
+/** Region accesses are by single registers; nothing in a guest reads more at once. */
+const MAX_ACCESS_BYTES = 4096;
+const TABLE_REQUEST_ID = 0xbeef;
+const MAX_VERSION_BYTES = 4096;
+
+/** What the server says of itself; one transfer is never larger than an access. */
+const CAPABILITIES = '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":65536,"migration":{}}}\0';
+
+/** The guest is gone, or said what no client says. */
+type SessionState = 'greeting' | 'ready' | 'closed';
+
+/**
+ * The server's side of one vfio-user connection: a PCI function that a virtual machine has plugged in. Time and bytes come
+ * from outside, so that a session can be recorded and played again. Whatever a client sends costs only the client.
+ */
+export class VfioUserSession {
+  readonly ranges: MappedRanges;
+  readonly #plan: SessionPlan;
+  readonly #stream = new MessageStream();
+  readonly #interrupts: InterruptTable;
+  #state: SessionState = 'greeting';
+  #messages = 0;
+  #patience: EventHandle | undefined;
+  #tableWanted = false;
+  #tableAsked = false;
+  readonly #onMessage = (bytes: Uint8Array) => this.#take(bytes);
+
+  constructor(plan: SessionPlan) {
+    this.#plan = plan;
+    this.ranges = new MappedRanges(plan.mostRanges);
+    this.#interrupts = new InterruptTable(plan.function.interrupts[INTERRUPT_KINDS.indexOf('msix')] ?? 0);
+    this.#patience = plan.kernel.schedule(PATIENCE_NS, plan.timers.patience, plan.timers.number);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Messages that the client has sent. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Bytes have come from the client. */
+  receive(bytes: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    const begun = this.#stream.unfinishedBytes > 0;
+    const before = this.#messages;
+    const sane = this.#stream.push(bytes, this.#onMessage);
+    if (!sane) this.fail('message-size');
+    if (this.state === 'closed' || this.#state === 'greeting') return;
+    // The clock runs for a message from its first byte; every message that comes whole starts it anew.
+    if (this.#stream.unfinishedBytes === 0) this.#stopPatience();
+    else if (!begun || this.#messages !== before) this.#startPatience();
+  }
+
+  /** The client has taken too long. */
+  onPatience(): void {
+    this.#patience = undefined;
+    this.fail(this.#state === 'greeting' ? 'no-version' : 'half-a-message');
+  }
+
+  /** It is time to ask for the MSI-X table. */
+  onReadTable(): void {
+    this.#tableWanted = false;
+    if (this.#state !== 'ready') return;
+    const address = this.#plan.function.msixTableAddress();
+    if (address === undefined || this.#interrupts.vectors === 0) return;
+    this.#tableAsked = true;
+    this.#command('DMA_READ', TABLE_REQUEST_ID, 0, BigInt(address), this.#interrupts.bytes);
+  }
+
+  /** The function sends an interrupt: by its MSI-X vector, or by MSI where it has set a message. */
+  interrupt(vector: number): void {
+    if (this.#state !== 'ready') return;
+    const msi = this.#plan.function.msiMessage();
+    if (msi !== undefined) this.#send({ address: BigInt(msi.address), data: msi.data + vector });
+    else {
+      const raised = this.#interrupts.raise(vector);
+      if (raised !== undefined) this.#send(raised);
+    }
+  }
+
+  /** The client has done something wrong. */
+  fail(fault: SessionFault): void {
+    if (this.#state === 'closed') return;
+    this.#plan.fault(fault);
+    if (!closesConnection(fault)) return;
+    this.close();
+    this.#plan.outlet.close(fault);
+    this.#plan.closed(fault);
+  }
+
+  /** The connection is gone: nothing is sent any more. */
+  close(): void {
+    this.#state = 'closed';
+    this.#stopPatience();
+    this.ranges.clear();
+  }
+
+  checkInvariants(): void {
+    this.ranges.checkInvariants();
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    this.#messages += 1;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if ((view.getUint32(8, true) & TYPE_MASK) === TYPE_REPLY) {
+      this.#onReply(bytes, view);
+      return;
+    }
+    const definition = commandOf(view.getUint16(2, true));
+    const payload = bytes.subarray(HEADER_BYTES);
+    if (definition?.name !== 'VERSION' && this.#state === 'greeting') {
+      this.fail('version-first');
+      return;
+    }
+    if (definition === undefined || definition.from === 'server') {
+      this.fail('unknown-command');
+      this.#refuse(view, ERRNO.ENOTSUP);
+    } else if (payload.length < fixedBytes(definition)) {
+      this.fail('short-payload');
+      this.#refuse(view, ERRNO.EINVAL);
+    } else this.#obey(definition.name, view, payload);
+  }
+
+  #obey(name: CommandName, view: DataView, payload: Uint8Array): void {
+    const client = this.#plan.function;
+    if (name === 'VERSION') this.#greet(view, payload);
+    else if (name === 'DMA_MAP') this.#map(view, payload);
+    else if (name === 'DMA_UNMAP') this.#unmap(view, payload);
+    else if (name === 'DEVICE_GET_INFO') {
+      this.#reply(view, 16, (answer) => {
+        const values = [16, DEVICE_RESETTABLE | DEVICE_PCI, REGION_COUNT, INTERRUPT_KINDS.length];
+        for (const [at, value] of values.entries()) answer.setUint32(4 * at, value, true);
+      });
+    } else if (name === 'DEVICE_GET_REGION_INFO') this.#regionInfo(view, payload);
+    else if (name === 'DEVICE_GET_IRQ_INFO') this.#interruptInfo(view, payload);
+    else if (name === 'DEVICE_SET_IRQS') {
+      this.#wantTable();
+      this.#reply(view, 0);
+    } else if (name === 'REGION_READ' || name === 'REGION_WRITE') this.#access(name, view, payload);
+    else if (name === 'DEVICE_RESET') {
+      client.reset();
+      this.#reply(view, 0);
+    } else this.#refuse(view, ERRNO.ENOTSUP);
+  }
+
+  #greet(view: DataView, payload: Uint8Array): void {
+    const version = new Payload('VERSION', payload);
+    const text = payload.subarray(4);
+    if (this.#state !== 'greeting' || version.number('major') !== 0 || !isVersionData(text)) {
+      this.#refuse(view, ERRNO.EINVAL);
+      this.fail('version');
+      return;
+    }
+    this.#state = 'ready';
+    this.#stopPatience();
+    const capabilities = new TextEncoder().encode(CAPABILITIES);
+    this.#reply(view, 4 + capabilities.length, (answer, bytes) => {
+      answer.setUint16(0, 0, true);
+      answer.setUint16(2, Math.min(1, version.number('minor')), true);
+      bytes.set(capabilities, 4);
+    });
+  }
+
+  #map(view: DataView, payload: Uint8Array): void {
+    const fields = new Payload('DMA_MAP', payload);
+    const range = {
+      address: fields.exact('address'),
+      size: fields.exact('size'),
+      offset: fields.exact('offset'),
+      flags: fields.number('flags'),
+    };
+    if (range.size === 0n || range.address + range.size > 2n ** 64n) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    const outcome = this.ranges.add(range);
+    if (outcome === 'full') {
+      this.fail('too-many-mappings');
+      this.#refuse(view, ERRNO.ENOSPC);
+    } else if (outcome === 'overlaps') {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EEXIST);
+    } else if (!this.#plan.memory.mapped(range)) {
+      this.ranges.remove(range.address, range.size);
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+    } else this.#reply(view, 0);
+  }
+
+  #unmap(view: DataView, payload: Uint8Array): void {
+    const fields = new Payload('DMA_UNMAP', payload);
+    const all = (fields.number('flags') & UNMAP_ALL) !== 0;
+    const ranges = all
+      ? this.ranges.clear()
+      : this.ranges.remove(fields.exact('address'), fields.exact('size'));
+    if (ranges === undefined) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    const header = copyOf(view);
+    const answer = payload.slice(0, 24);
+    this.#plan.memory.unmapped(ranges, () => this.#reply(header, 24, (_view, bytes) => bytes.set(answer)));
+  }
+
+  #regionInfo(view: DataView, payload: Uint8Array): void {
+    const index = new Payload('DEVICE_GET_REGION_INFO', payload).number('index');
+    const size = this.#plan.function.regionBytes[index];
+    if (size === undefined) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    this.#reply(view, 32, (answer) => {
+      answer.setUint32(0, 32, true);
+      answer.setUint32(4, size === 0 ? 0 : REGION_READ | REGION_WRITE, true);
+      answer.setUint32(8, index, true);
+      answer.setBigUint64(16, BigInt(size), true);
+    });
+  }
+
+  #interruptInfo(view: DataView, payload: Uint8Array): void {
+    const index = new Payload('DEVICE_GET_IRQ_INFO', payload).number('index');
+    const count = this.#plan.function.interrupts[index];
+    if (count === undefined) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    this.#reply(view, 16, (answer) => {
+      answer.setUint32(0, 16, true);
+      answer.setUint32(4, count === 0 ? 0 : IRQ_EVENTFD | IRQ_NORESIZE, true);
+      answer.setUint32(8, index, true);
+      answer.setUint32(12, count, true);
+    });
+  }
+
+  #access(name: 'REGION_READ' | 'REGION_WRITE', view: DataView, payload: Uint8Array): void {
+    const fields = new Payload(name, payload);
+    const region = fields.number('region');
+    const count = fields.number('count');
+    const size = this.#plan.function.regionBytes[region] ?? 0;
+    if (count > MAX_ACCESS_BYTES || fields.exact('offset') + BigInt(count) > BigInt(size)) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    const offset = fields.number('offset');
+    if (name === 'REGION_READ') {
+      this.#reply(view, 16 + count, (_view, bytes) => {
+        bytes.set(payload.subarray(0, 16));
+        this.#plan.function.read(region, offset, bytes.subarray(16));
+      });
+      return;
+    }
+    if (payload.length < 16 + count) {
+      this.fail('short-payload');
+      this.#refuse(view, ERRNO.EINVAL);
+      return;
+    }
+    this.#plan.function.write(region, offset, payload.subarray(16, 16 + count));
+    this.#reply(view, 16, (_view, bytes) => bytes.set(payload.subarray(0, 16)));
+  }
+
+  #onReply(bytes: Uint8Array, view: DataView): void {
+    const asked = this.#tableAsked && view.getUint16(0, true) === TABLE_REQUEST_ID;
+    if (!asked) {
+      this.fail('bad-reply');
+      return;
+    }
+    this.#tableAsked = false;
+    // Behind a virtual IOMMU the table cannot be read: the client says so, and vectors wait.
+    if ((view.getUint32(8, true) & FLAG_ERROR) !== 0) return;
+    if (bytes.length < HEADER_BYTES + 16 + this.#interrupts.bytes) {
+      this.fail('bad-reply');
+      return;
+    }
+    this.#interrupts.set(bytes.subarray(HEADER_BYTES + 16), (raised) => this.#send(raised));
+  }
+
+  #wantTable(): void {
+    if (this.#tableWanted || this.#interrupts.vectors === 0) return;
+    this.#tableWanted = true;
+    const { kernel, timers } = this.#plan;
+    kernel.post(TABLE_DELAY_NS, timers.readTable, timers.number);
+  }
+
+  #send({ address, data }: TableMessage): void {
+    this.#command('DMA_WRITE', 1, FLAG_NO_REPLY, address, 4, data);
+  }
+
+  #command(
+    name: 'DMA_READ' | 'DMA_WRITE',
+    id: number,
+    flags: number,
+    address: bigint,
+    count: number,
+    data?: number,
+  ): void {
+    const bytes = 16 + (data === undefined ? 0 : count);
+    this.#plan.outlet.send(
+      message(id, codeOf(name), flags, bytes, (view) => {
+        view.setBigUint64(0, address, true);
+        view.setBigUint64(8, BigInt(count), true);
+        if (data !== undefined) view.setUint32(16, data, true);
+      }),
+    );
+  }
+
+  #reply(request: DataView, bytes: number, fill?: (view: DataView, bytes: Uint8Array) => void): void {
+    if (this.#state === 'closed') return;
+    const quiet = (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0;
+    const answer = message(request.getUint16(0, true), request.getUint16(2, true), TYPE_REPLY, bytes, fill);
+    if (!quiet) this.#plan.outlet.send(answer);
+  }
+
+  #refuse(request: DataView, error: number): void {
+    if (this.#state === 'closed' || (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0) return;
+    const id = request.getUint16(0, true);
+    const code = request.getUint16(2, true);
+    this.#plan.outlet.send(message(id, code, TYPE_REPLY | FLAG_ERROR, 0, undefined, error));
+  }
+
+  #startPatience(): void {
+    this.#stopPatience();
+    const { kernel, timers } = this.#plan;
+    this.#patience = kernel.schedule(PATIENCE_NS, timers.patience, timers.number);
+  }
+
+  #stopPatience(): void {
+    if (this.#patience !== undefined) this.#plan.kernel.cancel(this.#patience);
+    this.#patience = undefined;
+  }
+}
+
+function copyOf(view: DataView): DataView {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  bytes.set(new Uint8Array(view.buffer, view.byteOffset, HEADER_BYTES));
+  return new DataView(bytes.buffer);
+}
+
+/** Version data is a JSON object with a NUL behind it, or nothing at all. */
+function isVersionData(bytes: Uint8Array): boolean {
+  if (bytes.length === 0) return true;
+  if (bytes.length > MAX_VERSION_BYTES || bytes[bytes.length - 1] !== 0) return false;
+  try {
+    const data: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(0, -1)));
+    return typeof data === 'object' && data !== null;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** Endings of files that are programs. */
+export const MODULE_EXTENSIONS: readonly string[] = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
+
+const TYPESCRIPT_EXTENSIONS = ['.ts', '.mts', '.cts'];
+
+/** Why a module cannot be used: a reason without the file's name, which the caller knows. */
+export class ModuleProblem extends Error {
+  override readonly name = 'ModuleProblem';
+}
+
+/**
+ * Runs a TypeScript or JavaScript file and returns its default export. TypeScript needs tsx, which is loaded only then.
+ *
+ * @param file absolute path
+ * @throws ModuleProblem
+ */
+export async function importDefault(file: string): Promise<unknown> {
+  if (!existsSync(file)) throw new ModuleProblem('cannot be read (no such file)');
+  const isTypeScript = TYPESCRIPT_EXTENSIONS.includes(extname(file));
+  const load = isTypeScript ? await typeScriptLoader() : (url: string) => import(/* @vite-ignore */ url);
+  let module: { default?: unknown };
+  try {
+    module = (await load(pathToFileURL(file).href)) as { default?: unknown };
+  } catch (error) {
+    const reason = reasonOf(error);
+    const hint = /Cannot find (module|package) 'cdna-nic/u.test(reason)
+      ? '; expected cdna-nic to be installed where the file lies, or no import of it'
+      : '';
+    throw new ModuleProblem(`cannot be loaded (${reason})${hint}`);
+  }
+  return insideOf(module.default);
+}
+
+/** The first line of what a system call, parser or module said. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as { code?: unknown }).code;
+  return code === 'ENOENT' ? 'no such file' : (error.message.split('\n')[0] ?? error.name);
+}
+
+async function typeScriptLoader(): Promise<(url: string) => Promise<unknown>> {
+  try {
+    const { tsImport } = await import('tsx/esm/api');
+    return (url) => tsImport(url, import.meta.url);
+  } catch {
+    throw new ModuleProblem(
+      'is TypeScript, which needs tsx; expected tsx to be installed (npm install tsx), or a .json or .mjs file',
+    );
+  }
+}
+
+/** In a folder without "type": "module" a .ts file is CommonJS, and its default export arrives wrapped once more. */
+function insideOf(exported: unknown): unknown {
+  if (typeof exported !== 'object' || exported === null || !('__esModule' in exported)) return exported;
+  return (exported as { default?: unknown }).default;
+}

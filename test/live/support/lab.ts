@@ -1,0 +1,104 @@
+import { makeProtection } from '../../../host/protection/approaches.js';
+import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
+import { LiveMachine } from '../../../src/live/live-machine.js';
+import { checkScenario } from '../../../src/scenario/load.js';
+import type { ScenarioInput } from '../../../src/scenario/schema.js';
+import { Client } from './client.js';
+import { Driver } from './driver.js';
+
+export const GUEST_BYTES = 4 * 2 ** 20;
+/** Station addresses of guests, from the first on. */
+export const MAC = 0x020000000001;
+
+/** What a lab may be told. */
+export interface LabOptions {
+  readonly protection?: string;
+  readonly weights?: readonly number[];
+  readonly scenario?: Partial<ScenarioInput>;
+  readonly uplink?: (frame: Uint8Array) => void;
+}
+
+/** A live machine in virtual time, with a client and a driver for each guest. No clock, no socket, no file. */
+export class Lab {
+  readonly live: LiveMachine;
+  readonly bases: number[] = [];
+  readonly clients: Client[] = [];
+  readonly drivers: Driver[] = [];
+
+  constructor(options: LabOptions = {}) {
+    const weights = options.weights ?? [1, 1];
+    const { uplink } = options;
+    this.live = new LiveMachine({
+      scenario: checkScenario({
+        guests: weights.map((weight, index) => ({
+          name: `guest${index}`,
+          attached: true,
+          weight,
+          memoryMegabytes: 4,
+        })),
+        ...options.scenario,
+      }),
+      directory: '.',
+      captures: new Map(),
+      seed: 1,
+      protection: makeProtection(options.protection ?? 'cdna'),
+      makeDiscipline: () => makeDiscipline('drr', { linkBps: 1e9 }),
+      attachRam: (host, domain) => {
+        const pages = host.pages.allocate(domain.id, 'guest', GUEST_BYTES / 4096, true, 512);
+        if (!pages.ok) throw new Error('no memory');
+        for (const page of pages.value) domain.adopt(page);
+        const base = (pages.value[0] ?? 0) * 4096;
+        this.bases.push(base);
+        return { base, file: undefined };
+      },
+      ...(uplink === undefined
+        ? {}
+        : { uplink: (bytes, offset, length) => uplink(bytes.slice(offset, offset + length)) }),
+    });
+    for (const index of weights.keys()) this.plugIn(index);
+  }
+
+  /** A new virtual machine for a guest: its own client, its own driver, the same RAM. */
+  plugIn(index: number): Driver {
+    const base = this.bases[index] ?? 0;
+    const { live } = this;
+    const client = new Client({
+      connect: (outlet) => live.attach(index, outlet),
+      send: (bytes) => live.receive(index, bytes),
+      close: () => live.detach(index),
+    });
+    const driver = new Driver(client, {
+      read: (address, length) => {
+        const bytes = new Uint8Array(length);
+        live.host.memory.read(base + address, length, bytes, 0);
+        return bytes;
+      },
+      write: (address, bytes) => live.host.memory.write(base + address, bytes.length, bytes, 0),
+    });
+    this.clients[index] = client;
+    this.drivers[index] = driver;
+    return driver;
+  }
+
+  driver(index: number): Driver {
+    const driver = this.drivers[index];
+    if (driver === undefined) throw new Error(`no driver ${index}`);
+    return driver;
+  }
+
+  /** Connects a guest, maps its RAM and starts its driver. */
+  boot(index: number, features?: bigint): Driver {
+    const driver = this.driver(index);
+    driver.client.connect();
+    driver.client.version();
+    driver.client.map(0, GUEST_BYTES, 0);
+    driver.start(features);
+    this.run(2_000_000);
+    return driver;
+  }
+
+  /** Lets virtual time pass, ns. */
+  run(ns = 1_000_000): void {
+    this.live.run(this.live.kernel.nowNs + ns);
+  }
+}

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type Cdna2007Result, measurePoint } from '../../../src/experiments/cdna-2007/reproduce.js';
+
+const stored = JSON.parse(
+  readFileSync(new URL('../../../src/experiments/cdna-2007/result.json', import.meta.url), 'utf8'),
+) as Cdna2007Result;
+
+function point(approach: string, direction: string, guests: number) {
+  const found = stored.points.find(
+    (one) => one.approach === approach && one.direction === direction && one.guests === guests,
+  );
+  if (found === undefined) throw new Error(`no point ${approach}, ${direction}, ${guests}`);
+  return found;
+}
+
+describe('a fresh run', () => {
+  it.each(['cdna', 'driver-domain'])('of %s gives what is stored', (approach) => {
+    const { point: fresh } = measurePoint(approach, 'transmit', 1, stored.parameters, stored.seed);
+    expect(JSON.parse(JSON.stringify(fresh))).toEqual(point(approach, 'transmit', 1));
+  });
+});

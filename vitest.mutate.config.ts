@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+import base from './vitest.config.js';
+
+/** The tests that mutants of scheduler/ and host/ are held against: those of the same layers, without the long ones. */
+export default defineConfig((environment) => {
+  const { resolve, test } = base(environment);
+  return {
+    resolve,
+    test: {
+      ...test,
+      include: ['test/scheduler/**/*.test.ts', 'test/host/**/*.test.ts'],
+      reporters: ['default'],
+    },
+  };
+});
