@@ -78,8 +78,11 @@ export function metricLines<Point>(
     ...about,
     y: { ...(metrics[0] === undefined ? {} : { title: metricAxis(metrics[0]) }), ...about.y },
     ...(metrics.length > 1 ? { legend } : {}),
-    panels: panels.map((title) => {
-      const own = points.filter((point) => panelOf(point) === title);
+    panels: panels.flatMap((title) => {
+      const own = points.filter(
+        (point) => panelOf(point) === title && metrics.some((metric) => metric.of(point) !== undefined),
+      );
+      if (own.length === 0) return [];
       const marks = metrics.flatMap((metric, index): Mark[] => {
         const line = own.flatMap((point) => {
           const shown = shownValue(metric, point);
@@ -92,10 +95,12 @@ export function metricLines<Point>(
           ...line.map(([x, y]): Mark => ({ kind: 'point', x, y, style, shape })),
         ];
       });
-      return {
-        title,
-        marks: level === undefined ? marks : [{ kind: 'rule', y: level, style: 'rule', dash: 2 }, ...marks],
-      };
+      return [
+        {
+          title,
+          marks: level === undefined ? marks : [{ kind: 'rule', y: level, style: 'rule', dash: 2 }, ...marks],
+        },
+      ];
     }),
   };
 }

@@ -127,11 +127,12 @@ export const SERIES = 7;
 
 /** Legend and marks of several lines take style and dash by number, so that they agree. */
 export function lineLegend(texts: readonly string[]): LegendEntry[] {
+  // Beyond the palette colours come again, with another dash.
   return texts.map((text, index) => ({
     text,
     style: seriesOf(index),
     as: 'line',
-    dash: index % DASHES.length,
+    dash: (index + Math.floor(index / SERIES)) % DASHES.length,
   }));
 }
 

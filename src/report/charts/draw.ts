@@ -66,7 +66,7 @@ export function chartSvg(chart: Chart, width: ChartWidth = 'wide'): string {
   const drawing = new Drawing(chart, width, 'chart');
   const height = drawing.height + TITLE_HEIGHT + 8;
   const { text } =
-    html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -${TITLE_HEIGHT + 4} ${PIXELS[width] + 16} ${height}" width="${PIXELS[width] + 16}" height="${height}" role="img" font-family="sans-serif"><title>${chart.title}</title><desc>${chart.description}</desc><rect x="-8" y="-${TITLE_HEIGHT + 4}" width="100%" height="100%" fill="#ffffff"/><text y="-6" font-size="13" font-weight="bold" fill="var(--ink)">${chart.title}</text>${drawing.body}</svg>
+    html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -${TITLE_HEIGHT + 4} ${PIXELS[width] + 16} ${height}" width="${PIXELS[width] + 16}" height="${height}" font-family="sans-serif" role="img"><title>${chart.title}</title><desc>${chart.description}</desc><rect x="-8" y="-${TITLE_HEIGHT + 4}" width="100%" height="100%" fill="#ffffff"/><text y="-6" font-size="13" font-weight="bold" fill="var(--ink)">${chart.title}</text>${drawing.body}</svg>
 `;
   return text.replaceAll(/="var\(--([a-z0-9-]+)\)"/gu, (_, name: keyof typeof LIGHT) => `="${LIGHT[name]}"`);
 }
@@ -194,6 +194,7 @@ class Drawing {
           .x(([x]) => across.at(x))
           .y(([, y]) => down.at(y ?? 0));
         if (mark.steps === true) path.curve(curveStepAfter);
+        if (mark.points.length === 0) return html``;
         return html`<path d="${path(mark.points) ?? ''}" fill="none" stroke="${colour(mark.style)}" stroke-width="${mark.width ?? 1.7}"${dashed(mark.dash)}/>`;
       }
       case 'band': {
@@ -273,21 +274,31 @@ class Drawing {
   }
 }
 
-/** Of a `linear` axis from zero, so far that texts behind marks are inside. */
+/** Values as lengths along an axis, and back. */
+const ALONG = {
+  linear: [(value: number) => value, (length: number) => length],
+  log: [Math.log, Math.exp],
+  sqrt: [Math.sqrt, (length: number) => length ** 2],
+  symlog: [Math.log1p, Math.expm1],
+} as const;
+
+/** The ends of an axis across, so far apart that texts behind marks are inside. */
 function withRoom(
-  { scale = 'linear', domain }: Chart['x'],
+  { scale = 'linear' }: Chart['x'],
   [least, most]: readonly [number, number],
   marks: readonly Mark[],
   width: number,
 ): readonly [number, number] {
-  if (scale !== 'linear' || least < 0) return [least, most];
-  let end = most;
+  if (scale === 'rows' || (least < 0 && scale !== 'log')) return [least, most];
+  // Room is counted along the axis, whatever its scale.
+  const [to, from] = ALONG[scale];
+  let end = to(most);
   for (const mark of marks) {
-    if (mark.kind !== 'text' || typeof mark.x !== 'number') continue;
+    if (mark.kind !== 'text' || typeof mark.x !== 'number' || (scale === 'log' && mark.x <= 0)) continue;
     const room = Math.max(width / 3, width - labelWidth(mark.text) - 8);
-    end = Math.max(end, (mark.x * width) / room);
+    end = Math.max(end, to(least) + ((to(mark.x) - to(least)) * width) / room);
   }
-  return domain === undefined || end > most ? [least, end] : domain;
+  return [least, end === to(most) ? most : from(end)];
 }
 
 function columnsOf({ panels, columns, narrowColumns, y }: Chart, width: ChartWidth): number {

@@ -109,7 +109,11 @@ export function endsOf(axis: Axis, marks: readonly Mark[], direction: 'x' | 'y')
     most = Math.max(most, value);
   }
   if (least > most) return axis.scale === 'log' ? [1, 10] : [0, 1];
-  if (axis.scale === 'log') return least === most ? [least / 2, most * 2] : [least, most];
+  // A little beyond the outermost marks, so that they do not lie on the edge.
+  if (axis.scale === 'log') {
+    const margin = Math.max(1.1, (most / least) ** 0.04);
+    return [least / margin, most * margin];
+  }
   // Bars and lines are seen in full: from zero on.
   return [Math.min(0, least), most === 0 ? 1 : Math.max(0, most) * 1.03];
 }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { publishedFigure, publishedSentence } from '../../../src/experiments/published-plot.js';
-import type { ComparedFigure } from '../../../src/experiments/reference-figure.js';
+import {
+  type ComparedFigure,
+  publishedFigure,
+  publishedSentence,
+} from '../../../src/experiments/published.js';
 
 function figure(
   name: string,
@@ -60,7 +63,7 @@ describe('the sentence on published figures', () => {
 describe('the figure of published figures', () => {
   it('has a row a candidate, told apart by its name', () => {
     const figures = ['strict', 'lazy'].map((candidate) => figure('rise', 0.5, { candidate }));
-    const { table } = publishedFigure(figures, { id: 'published', repeat: 'again', parameters: [] });
+    const { table } = publishedFigure(figures, 'published');
     expect(table.rows.map(([name]) => name)).toEqual(['rise: strict', 'rise: lazy']);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { seedOfRun, withSeeds } from '../../../src/experiments/several-seeds.js';
+import { seedOfRun, withSeeds } from '../../../src/experiments/seeds.js';
 
 const RUNS = 8;
 const SOURCES = 64;
