@@ -163,7 +163,10 @@ test('names of guests are text, whatever they are', async () => {
     expect(drawn.filter((text) => text.includes(like)).length).toBeGreaterThan(0);
   }
   const begun = drawn.filter((text) => /\b(?:a fill=|b id=)/u.test(text));
-  expect(begun.filter((text) => !likeAttributes.some((like) => text.includes(like)))).toEqual([]);
+  // The title of a panel may be cut off.
+  const isOurs = (text: string) =>
+    likeAttributes.some((like) => text.includes(like) || like.startsWith(text.replace(/…$/u, '')));
+  expect(begun.filter((text) => !isOurs(text))).toEqual([]);
 });
 
 describe('sentences under figures say what the runs gave', () => {
