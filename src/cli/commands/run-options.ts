@@ -2,8 +2,9 @@
 export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   [
     '--discipline <name>',
-    'DMA scheduler: fifo, prr, wrr, drr, srr, sfq, scfq, wfq, wf2q+, qfq, priority, edf, a/b, ...',
+    'DMA scheduler: fifo, prr, wrr, drr, srr, sfq, scfq, wfq, wf2q+, qfq, priority, edf, a/b, ..., or ./mine.ts',
   ],
+  ['--allow-modules', 'run modules that the scenario names, from its own folder: they have your rights'],
   ['--seed <number>', 'seed of everything random (default: the scenario, or 1)'],
   ['--warm-up <time>', 'virtual time to run first, unmeasured (default: the scenario, or 0)'],
   ['--duration <time>', 'virtual time to measure, with ns, us, ms or s (default: the scenario, or 200ms)'],
