@@ -1,5 +1,4 @@
-import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
-import { presentationText } from './presentation-text.js';
+import { type Presentation, presentationText } from './presentation.js';
 import { compareWithStored, type StoredComparison } from './stored-result.js';
 import type { Threads } from './threads.js';
 
@@ -12,17 +11,6 @@ export interface ExperimentRequest {
   readonly threads: Threads;
   /** Told how far it is, 0 to 1, and what it is doing. */
   readonly progress: (fraction: number, step: string) => void;
-}
-
-/** A result for people: text and pages are rendered from it. */
-export interface Presentation {
-  /** What came of it, in a few sentences. */
-  readonly answer: string;
-  /** What was run: machine, traffic, times, seeds. */
-  readonly parameters: readonly FigureParameter[];
-  readonly figures: readonly ReportFigure[];
-  /** What else a reader must know: what was fitted, what is missed. */
-  readonly notes: readonly string[];
 }
 
 /** What an experiment found, for people and for programs. */

@@ -1,6 +1,16 @@
-import type { FigureTable } from '../report/html/figure.js';
+import type { FigureParameter, FigureTable, ReportFigure } from '../report/html/figure.js';
 import { plainTable } from '../report/plain-table.js';
-import type { Presentation } from './experiment.js';
+
+/** A result for people: text and pages are rendered from it. */
+export interface Presentation {
+  /** What came of it, in a few sentences. */
+  readonly answer: string;
+  /** What was run: machine, traffic, times, seeds. */
+  readonly parameters: readonly FigureParameter[];
+  readonly figures: readonly ReportFigure[];
+  /** What else a reader must know: what was fitted, what is missed. */
+  readonly notes: readonly string[];
+}
 
 /** A presentation as text: the answer, what was run, and each figure's sentence and numbers. */
 export function presentationText(
