@@ -1,15 +1,9 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
+import { busAddress } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context, Direction } from './context.js';
-import {
-  DESCRIPTOR_BYTES,
-  descriptorAddress,
-  FLAG_END_OF_PACKET,
-  MAX_BUFFER_BYTES,
-  readU16,
-  readU32,
-} from './descriptor.js';
+import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf, MAX_BUFFER_BYTES } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
@@ -26,7 +20,7 @@ export class DescriptorFetcher {
   readonly #contexts: readonly Context[];
   readonly #batch: number;
   // A place for each ring: one batch of it is under way at most.
-  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
   readonly #counts: Int32Array;
   readonly #underWay: Uint8Array;
   readonly #fetchedRow: Float64Array;
@@ -40,10 +34,11 @@ export class DescriptorFetcher {
     this.#subjects = core.subjects;
     this.#batch = batch;
     this.#fetchedRow = core.counters.row('descriptorsFetched');
-    this.#bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
+    const bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
+    this.#words = new Uint32Array(bytes.buffer);
     this.#counts = new Int32Array(contexts.length * 2);
     this.#underWay = new Uint8Array(contexts.length * 2);
-    this.#channel.buffer = this.#bytes;
+    this.#channel.buffer = bytes;
   }
 
   /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
@@ -117,8 +112,9 @@ export class DescriptorFetcher {
   }
 
   #acceptOne(context: Context, direction: Direction, ring: DescriptorRing, at: number): boolean {
-    const bytes = this.#bytes;
-    const sequence = readU32(bytes, at + 12);
+    const words = this.#words;
+    const word = at >>> 2;
+    const sequence = present(words[word + 3]);
     if (context.sequenceChecking) {
       // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
       if (sequence !== ring.expectedSequence) {
@@ -127,13 +123,15 @@ export class DescriptorFetcher {
       }
       ring.expectedSequence = ((ring.expectedSequence + 1) & context.sequenceMask) >>> 0;
     }
-    const length = readU16(bytes, at + 8);
+    const lengthAndFlags = present(words[word + 2]);
+    const length = lengthOf(lengthAndFlags);
     if (length === 0 || length > MAX_BUFFER_BYTES) {
       this.#path.fault(context, direction, 'descriptor-length', length);
       return false;
     }
-    const flags = readU16(bytes, at + 10);
-    ring.accept(descriptorAddress(bytes, at), length, flags, sequence);
+    const flags = flagsOf(lengthAndFlags);
+    const address = busAddress(present(words[word + 1]) * 2 ** 32 + present(words[word]));
+    ring.accept(address, length, flags, sequence);
     const longest = Math.min(ring.cacheSlots, ring.slots);
     const mayGoOn = direction === 'receive' || (flags & FLAG_END_OF_PACKET) !== 0;
     if (mayGoOn || ring.available < longest || ring.headChain() > 0) return true;
