@@ -2,11 +2,11 @@ import type { Chart, LegendEntry, Mark } from '../../report/charts/chart.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import { idOf } from '../../report/html/markup.js';
 import { plainTable } from '../../report/plain-table.js';
-import type { ErrorSummary, IommuHardwareResult, PointResult } from './reproduce.js';
+import type { ErrorSummary, IommuHardwareResult, LatencyResult, PointResult } from './reproduce.js';
 
 /** Bands around agreement: what is aimed at for the median, and for the 95th percentile. */
-const MEDIAN_AIM = 0.03;
-const P95_AIM = 0.1;
+const MEDIAN_AIM = 0.015;
+const P95_AIM = 0.06;
 const OPERATIONS = ['read', 'write'] as const;
 const SIGNS = { read: { style: 1, shape: 'circle' }, write: { style: 4, shape: 'triangle' } } as const;
 const LEGEND: readonly LegendEntry[] = OPERATIONS.map((text) => ({
@@ -15,6 +15,13 @@ const LEGEND: readonly LegendEntry[] = OPERATIONS.map((text) => ({
   as: SIGNS[text].shape,
 }));
 const BAND_STEPS = 60;
+const WINDOW_AXIS: Chart['x'] = {
+  title: 'window',
+  scale: 'log',
+  ticks: [4, 64, 1024, 16_384],
+  label: (kilobytes) => windowText(kilobytes * 1024),
+  grid: false,
+};
 
 /** Emulated against measured with its bands, and rates over windows, of one machine. */
 export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[] {
@@ -23,30 +30,31 @@ export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[
   return [
     { ...agreementFigure(on, result), parameters },
     { ...windowsFigure(on, result.machine), parameters },
+    ...(result.latencies.length === 0 ? [] : [{ ...latencyFigure(result), parameters }]),
   ];
 }
 
 /** What came of it, in a sentence. */
-export function iommuHardwareAnswer({ machine, summary, predicted }: IommuHardwareResult): string {
-  return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(summary)} (${summary.rows} rows); of the ${predicted.rows} rows that no parameter was fitted to, by ${percents(predicted)}.`;
+export function iommuHardwareAnswer({ machine, bandwidth, latency }: IommuHardwareResult): string {
+  return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows, to none of which a parameter was fitted); the latency of single reads, to which IOTLB and walk were fitted, by ${percents(latency)} (${latency.rows} windows).`;
 }
 
-function percents({ medianAbsError, p95AbsError, maxAbsError }: ErrorSummary): string {
+function percents({ medianError, p95Error, maxError }: ErrorSummary): string {
   const text = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
-  return `${text(medianAbsError)} in the median, ${text(p95AbsError)} at the 95th percentile and ${text(maxAbsError)} at most`;
+  return `${text(medianError)} in the median, ${text(p95Error)} at the 95th percentile and ${text(maxError)} at most`;
 }
 
 function agreementFigure(
   points: readonly PointResult[],
-  { machine, summary }: IommuHardwareResult,
+  { machine, bandwidth }: IommuHardwareResult,
 ): ReportFigure {
   return {
     id: `iommu-hardware-${idOf(machine)}-agreement`,
     title: `${machine}: emulated against measured`,
-    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides; hollow points were used to find parameters, filled ones are predicted.`,
-    chart: agreementChart(points, summary),
+    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter was fitted to these rows.`,
+    chart: agreementChart(points, bandwidth),
     table: {
-      heads: ['operation', 'bytes', 'cache', 'window', 'measured, M/s', 'emulated, M/s', 'error, %', 'role'],
+      heads: ['operation', 'bytes', 'cache', 'window', 'measured, M/s', 'emulated, M/s', 'error, %'],
       rows: points.map((point) => [
         point.op,
         `${point.size_bytes}`,
@@ -55,7 +63,6 @@ function agreementFigure(
         millions(point.measured_tps).toFixed(3),
         millions(point.emulated_tps).toFixed(3),
         (point.error * 100).toFixed(2),
-        point.fitted ? 'fitted' : 'predicted',
       ]),
     },
     text: errorsText(points),
@@ -84,13 +91,13 @@ function errorsText(points: readonly PointResult[]): string {
       return own.length === 0 ? [] : [`${op}, ${cache}\n${plainTable(columns, rows)}`];
     }),
   );
-  return `Cells: measured, emulated (million transactions per second), error. * was fitted, the rest is predicted.\n\n${tables.join('\n\n')}`;
+  return `Cells: measured, emulated (million transactions per second), error. No parameter was fitted to these rows.\n\n${tables.join('\n\n')}`;
 }
 
-function cellText({ measured_tps, emulated_tps, error, fitted }: PointResult): string {
+function cellText({ measured_tps, emulated_tps, error }: PointResult): string {
   const rate = (tps: number) => (tps / 1e6).toFixed(2);
   const sign = error < 0 ? '-' : '+';
-  return `${rate(measured_tps)} ${rate(emulated_tps)} ${sign}${(Math.abs(error) * 100).toFixed(1)}%${fitted ? '*' : ''}`;
+  return `${rate(measured_tps)} ${rate(emulated_tps)} ${sign}${(Math.abs(error) * 100).toFixed(1)}%`;
 }
 
 function agreementChart(points: readonly PointResult[], summary: ErrorSummary): Chart {
@@ -107,7 +114,7 @@ function agreementChart(points: readonly PointResult[], summary: ErrorSummary): 
     });
   return {
     title: 'Emulated against measured rates',
-    description: `${points.length} points about a diagonal on logarithmic axes, with bands of ${MEDIAN_AIM * 100} and ${P95_AIM * 100} %. Absolute error: median ${(summary.medianAbsError * 100).toFixed(1)} %, 95th percentile ${(summary.p95AbsError * 100).toFixed(1)} %, largest ${(summary.maxAbsError * 100).toFixed(1)} %.`,
+    description: `${points.length} points about a diagonal on logarithmic axes, with bands of ${MEDIAN_AIM * 100} and ${P95_AIM * 100} %. Absolute error: median ${(summary.medianError * 100).toFixed(1)} %, 95th percentile ${(summary.p95Error * 100).toFixed(1)} %, largest ${(summary.maxError * 100).toFixed(1)} %.`,
     x: { title: 'measured, million transactions per second', scale: 'log', domain: [least, most] },
     y: { title: 'emulated, million per second', scale: 'log', domain: [least, most] },
     height: 420,
@@ -119,12 +126,11 @@ function agreementChart(points: readonly PointResult[], summary: ErrorSummary): 
           { kind: 'band', points: band(MEDIAN_AIM), style: 'grid' },
           { kind: 'line', points: band(0).map(([rate]) => [rate, rate]), style: 'rule', width: 1 },
           ...points.map(
-            ({ op, measured_tps, emulated_tps, fitted }): Mark => ({
+            ({ op, measured_tps, emulated_tps }): Mark => ({
               kind: 'point',
               x: millions(measured_tps),
               y: millions(emulated_tps),
               ...SIGNS[op],
-              hollow: fitted,
             }),
           ),
         ],
@@ -160,13 +166,7 @@ function windowsChart(points: readonly PointResult[]): Chart {
   return {
     title: 'Rates over windows, a panel per size',
     description: `Marks (measured) on lines (emulated) that stay level and then fall once the window is larger than the IOTLB covers; panels for ${sizes.join(', ')} bytes.`,
-    x: {
-      title: 'window',
-      scale: 'log',
-      ticks: [4, 64, 1024, 16_384],
-      label: (kilobytes) => windowText(kilobytes * 1024),
-      grid: false,
-    },
+    x: WINDOW_AXIS,
     y: { title: 'million per second' },
     legend: LEGEND,
     panels: sizes.map((size) => ({
@@ -196,17 +196,67 @@ function windowsChart(points: readonly PointResult[]): Chart {
   };
 }
 
-function parametersOf({ parameters, machine }: IommuHardwareResult): FigureParameter[] {
+/** Latency of single reads over windows, to which IOTLB and walk were fitted. */
+function latencyFigure({ machine, latencies }: IommuHardwareResult): ReportFigure {
+  const line = (of: (one: LatencyResult) => number) =>
+    latencies.map((one) => [one.window_bytes / 1024, of(one)] as const);
+  return {
+    id: `iommu-hardware-${idOf(machine)}-latency`,
+    title: `${machine}: latency of single reads`,
+    sentence: 'Marks are measured, the line is emulated: reads of 64 bytes, one outstanding, IOMMU on.',
+    chart: {
+      title: 'Latency of single reads over windows',
+      description: latencies
+        .map(
+          (one) =>
+            `${windowText(one.window_bytes)}: measured ${one.measured_ns.toFixed(0)} ns, emulated ${one.emulated_ns.toFixed(0)} ns`,
+        )
+        .join('; '),
+      x: WINDOW_AXIS,
+      y: { title: 'ns' },
+      height: 220,
+      panels: [
+        {
+          marks: [
+            { kind: 'line', points: line(({ emulated_ns }) => emulated_ns), style: 1 },
+            ...line(({ measured_ns }) => measured_ns).map(
+              ([x, y]): Mark => ({ kind: 'point', x, y, style: 4, shape: 'triangle' }),
+            ),
+          ],
+        },
+      ],
+    },
+    table: {
+      heads: ['window', 'measured, ns', 'emulated, ns', 'error'],
+      rows: latencies.map(({ window_bytes, measured_ns, emulated_ns, error }) => [
+        windowText(window_bytes),
+        measured_ns.toFixed(0),
+        emulated_ns.toFixed(0),
+        `${error < 0 ? '-' : '+'}${(Math.abs(error) * 100).toFixed(1)}%`,
+      ]),
+    },
+  };
+}
+
+function parametersOf(result: IommuHardwareResult): FigureParameter[] {
+  const { parameters } = result;
   return [
-    { name: 'machine', value: machine },
+    { name: 'measurements', value: result.origin },
+    { name: 'machine', value: result.machine },
+    { name: 'pages', value: result.pages },
     {
-      name: `fitted to the ${parameters.fitted_to_size_bytes}-byte rows`,
-      value: `${parameters.iotlb_entries} IOTLB entries, walks of ${parameters.read_walk_ns} ns (reads) and ${parameters.write_walk_ns} ns (writes)`,
+      name: parameters.unit === 'latency' ? 'fitted to latency' : 'the default unit',
+      value: `${parameters.iotlb_entries} IOTLB entries, walks of ${parameters.walk_ns} ns`,
     },
     {
       name: 'the same for every machine',
-      value: `${parameters.walkers} walkers, ${parameters.spare_reads} spare reads, ${parameters.writes_in_flight} writes in flight`,
+      value: `${parameters.walkers} walkers, starts ${parameters.read_walk_interval_ns} ns (reads) or ${parameters.write_walk_interval_ns} ns (writes) apart, ${parameters.spare_reads} spare reads, ${parameters.writes_in_flight} writes in flight`,
     },
+    {
+      name: 'from the rows without IOMMU',
+      value: 'rates of engine, link and memory, and the latency of a read',
+    },
+    { name: 'seed', value: `${result.seed}` },
   ];
 }
 
