@@ -54,7 +54,8 @@ const LINE_CHARACTERS = 118;
 function wrapped(text: string): string {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  // A number stays with its unit.
+  for (const word of text.split(/ (?!%)/u)) {
     if (line !== '' && line.length + word.length + 1 > LINE_CHARACTERS) {
       lines.push(line);
       line = '';
