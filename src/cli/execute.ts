@@ -83,7 +83,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       progress.show('drawing the report');
       // What draws is large, and not loaded without a report to draw.
       const { comparePage } = await import('../report/compare/compare-page.js');
-      outputs.page(await comparePage(request, results, repeat));
+      outputs.page(comparePage(request, results, repeat));
     }
     return { results, files: outputs.commit(), document, repeat, notes };
   } catch (error) {
