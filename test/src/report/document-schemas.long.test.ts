@@ -8,10 +8,10 @@ const stored = (path: string) => readFileSync(new URL(`../../../${path}`, import
 
 test.for(DOCUMENT_SCHEMAS)(
   '$path is current; `npm run schema:documents` writes it',
+  { timeout: 300_000 },
   (document) => {
     expect(stored(document.path)).toBe(documentSchema(document));
   },
-  300_000,
 );
 
 test('what run and compare print is what the schema says, and what it does not say is refused', async () => {
