@@ -15,6 +15,7 @@ export const MAC = 0x020000000001;
 export interface LabOptions {
   readonly protection?: string;
   readonly weights?: readonly number[];
+  readonly discipline?: string;
   readonly scenario?: Partial<ScenarioInput>;
   readonly uplink?: (frame: Uint8Array) => void;
 }
@@ -43,7 +44,11 @@ export class Lab {
       captures: new Map(),
       seed: 1,
       protection: makeProtection(options.protection ?? 'cdna'),
-      makeDiscipline: () => makeDiscipline('drr', { linkBps: 1e9 }),
+      makeDiscipline: () =>
+        makeDiscipline(options.discipline ?? 'drr', {
+          linkBps: options.scenario?.nic?.rateBps ?? 1e9,
+          linkVaries: true,
+        }),
       makeRam: (index) => {
         const ram = new ArrayRam(new Uint8Array(GUEST_BYTES));
         this.rams[index] = ram;
