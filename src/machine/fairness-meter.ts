@@ -39,6 +39,7 @@ export class FairnessMeter implements Discipline {
   readonly #gap = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly starve?: (context: number, bytes: number, nowNs: number) => void;
   #contexts = 0;
 
   constructor(inner: Discipline) {
@@ -48,6 +49,14 @@ export class FairnessMeter implements Discipline {
       this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
     if (inner.arrived !== undefined) {
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+    }
+    if (inner.starve !== undefined) {
+      this.starve = (context, bytes, nowNs) => {
+        inner.starve?.(context, bytes, nowNs);
+        this.#count(context, bytes);
+        // What is not fetched cannot be chosen: for the meter the interval of this pair ends here.
+        if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+      };
     }
   }
 
@@ -83,6 +92,11 @@ export class FairnessMeter implements Discipline {
 
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
+    this.#count(context, bytes);
+    if (nextHeadBytes === 0 && context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+  }
+
+  #count(context: number, bytes: number): void {
     if (context >= MEASURED_CONTEXTS) return;
     if (bytes > present(this.#maxFrame[context])) this.#maxFrame[context] = bytes;
     const step = bytes / present(this.#weights[context]);
@@ -98,7 +112,6 @@ export class FairnessMeter implements Discipline {
       const gap = present(this.#high[pair]) - present(this.#low[pair]);
       if (gap > present(this.#gap[pair])) this.#gap[pair] = gap;
     }
-    if (nextHeadBytes === 0) this.#backlogged[context] = 0;
   }
 
   withdraw(context: number, nowNs: number): void {
