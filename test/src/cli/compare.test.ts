@@ -43,7 +43,7 @@ test('without arguments: the bundled scenario under every approach, a row each i
   expect(code).toBe(0);
   const lines = out.split('\n');
   for (const { name } of APPROACHES) {
-    expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(4);
+    expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(5);
   }
   const table = lines.filter((line) => !line.startsWith('again: '));
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);
@@ -68,7 +68,7 @@ test('a scenario with a balloon has what it got, an approach a row, as the docum
     ...[balloon.lateReads, balloon.lateWrites, balloon.damagedPages].map(String),
   ]);
   expect(rows.slice(2)).toEqual(expected);
-  // Memory that a table maps for good is not given away; what nobody guards is, and a device writes into it.
+  // Memory that a table maps for good is not given away; what nothing guards is, and a device writes into it.
   expect(
     expected.map(([name, , reclaimed, , , , , , writes]) => [name, reclaimed !== '0', writes !== '0']),
   ).toEqual([
