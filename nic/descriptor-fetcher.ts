@@ -10,7 +10,7 @@ import type { NicSubjects } from './streams.js';
 
 /**
  * Brings descriptors from the rings in host memory to the card, a batch at a time, ahead of the frames that
- * need them; checks each one as it arrives. One batch a ring is under way at once, so descriptors arrive in
+ * need them; checks each one as it arrives. One batch per ring is under way at once, so descriptors arrive in
  * order, which is what the sequence check builds on.
  */
 export class DescriptorFetcher {
@@ -78,7 +78,7 @@ export class DescriptorFetcher {
         const coming = ring.requested !== ring.fetched;
         if (context.state === 'open' && coming !== (this.#underWay[placeOf(context, direction)] === 1))
           throw new InvariantViolation(
-            `descriptors of context ${context.index} are on their way and nobody asked`,
+            `descriptors of context ${context.index} are on their way and were not requested`,
           );
       }
     }
@@ -116,7 +116,7 @@ export class DescriptorFetcher {
     const word = at >>> 2;
     const sequence = present(words[word + 3]);
     if (context.sequenceChecking) {
-      // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
+      // CDNA: the one after the last, modulo N. Any other number is a descriptor that was not validated for this use.
       if (sequence !== ring.expectedSequence) {
         this.#path.fault(context, direction, 'sequence-break', ring.fetched);
         return false;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FLOORS = ['scheduler', 'nic', 'host', 'guests', 'src'];
+const LAYERS = ['scheduler', 'nic', 'host', 'guests', 'src'];
 
 /** What answers differently on another host or at another time. */
 const HOST_ONLY =
@@ -29,14 +29,14 @@ function uses(text: string): string[] {
 }
 
 describe('law 1: time is virtual', () => {
-  it('no floor asks the host for the time, for a timer or for a random number, but for those that are named', () => {
+  it('no layer asks the host for the time, a timer or a random number, except the files named here', () => {
     const found: string[] = [];
-    for (const floor of FLOORS) {
-      const files = readdirSync(join(ROOT, floor), { recursive: true, encoding: 'utf8' });
+    for (const layer of LAYERS) {
+      const files = readdirSync(join(ROOT, layer), { recursive: true, encoding: 'utf8' });
       expect(files.length).toBeGreaterThan(5);
       for (const file of files.filter((name) => name.endsWith('.ts'))) {
-        for (const name of uses(readFileSync(join(ROOT, floor, file), 'utf8')))
-          found.push(`${floor}/${file.replaceAll('\\', '/')}: ${name}`);
+        for (const name of uses(readFileSync(join(ROOT, layer, file), 'utf8')))
+          found.push(`${layer}/${file.replaceAll('\\', '/')}: ${name}`);
       }
     }
     expect(found.sort()).toEqual(ALLOWED);

@@ -5,7 +5,7 @@ import { type BacklogWatch, type CapturedPass, type LabPlan, pairGaps } from './
 
 /**
  * Those that promise a bound on whatever link they are given. `wfq` promises its own on a link of the rate that it was
- * told, in counted bytes; a wire that adds 24 bytes a frame has no such rate unless all frames are of one size.
+ * told, in counted bytes; a wire that adds 24 bytes per frame has no such rate unless all frames are of one size.
  */
 export const BOUNDED = ['drr', 'srr', 'sfq', 'scfq', 'wf2q+', 'qfq'] as const;
 export const PROTECTIONS = ['cdna', 'iommu:single-use'] as const;

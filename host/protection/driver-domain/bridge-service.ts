@@ -12,7 +12,7 @@ import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.j
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
-/** Nobody waits to hear that this frame has left. */
+/** No front end is to be told when this frame has left. */
 const NONE = -1;
 
 /** What the service works with. */
@@ -148,11 +148,11 @@ export class BridgeService implements SentListener {
     }
   }
 
-  /** Takes a frame of each guest in turn; true if the budget ended it. What the NIC has no room for waits for it. */
+  /** Takes one frame of each guest in turn; true if the budget ended it. What the NIC has no space for waits for it. */
   #serveGuests(): boolean {
     const { device, budget } = this.#plan;
     for (let count = 0; count < budget; count += 1) {
-      if (device.room < MAX_PIECES) return false;
+      if (device.freeSlots < MAX_PIECES) return false;
       const backEnd = this.#round.shift();
       if (backEnd === undefined) return false;
       backEnd.queued = false;

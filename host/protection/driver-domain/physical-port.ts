@@ -10,7 +10,7 @@ import { OpenSetupGate } from '../open-setup-gate.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
-/** Nobody waits for this slot's completion. */
+/** No completion is awaited for this slot. */
 const NONE = -1;
 
 /** Told what has become of sent frames. */
@@ -21,7 +21,7 @@ export interface SentListener {
   done(frame: number): void;
 }
 
-/** The driver domain's own driver of the NIC: the only context of it that anybody has. */
+/** The driver domain's own driver of the NIC: the only context of it that is allocated. */
 export class PhysicalPort {
   readonly port: ContextPort;
   readonly slots: number;
@@ -79,7 +79,7 @@ export class PhysicalPort {
   }
 
   /** Descriptors that can be posted now. */
-  get room(): number {
+  get freeSlots(): number {
     return this.slots - ((this.port.transmit.producer - this.#reclaimed) >>> 0);
   }
 
@@ -117,7 +117,7 @@ export class PhysicalPort {
     this.#request[end] = firstRequest;
     this.#requests[end] = requests;
     if (this.port.transmit.post(this.#batch) !== frame.count)
-      throw new InvariantViolation('the driver domain sent a frame for which its ring has no room');
+      throw new InvariantViolation('the driver domain sent a frame for which its ring has no space');
     return (first + frame.count - 1) >>> 0;
   }
 

@@ -18,7 +18,7 @@ export const BRIDGE_DROPS = [
 ] as const;
 export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
 
-/** Nobody behind the bridge. */
+/** No port behind the bridge. */
 export const NO_PORT = -1;
 
 interface Account {
@@ -99,7 +99,7 @@ export class TrafficLedger implements Intermediary {
     return this.#taken;
   }
 
-  /** Frames given up in all. */
+  /** Frames dropped in all. */
   get dropped(): number {
     return BRIDGE_DROPS.reduce((sum, reason) => sum + this.#drops[reason], 0);
   }
@@ -137,7 +137,7 @@ export class TrafficLedger implements Intermediary {
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
   }
 
-  /** A frame was given up; `port` is whose it was or was to be, or NO_PORT. */
+  /** A frame was dropped; `port` is the one that sent it or was to get it, or NO_PORT. */
   drop(reason: BridgeDrop, port: number): void {
     this.#drops[reason] += 1;
     if (port === NO_PORT) return;
