@@ -80,7 +80,7 @@ export class Hypervisor {
     this.#faults = new FaultLog(parts.kernel);
     this.faults$ = this.#faults.faults$;
     this.account = parts.processor.addAccount('hypervisor', 0, true);
-    this.#card = new CardControl(parts.window, parts.processor, this.account);
+    this.#card = new CardControl(parts.nic, parts.window, parts.processor, this.account);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);

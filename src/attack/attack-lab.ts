@@ -161,7 +161,7 @@ export class AttackLab {
   #open(domain: Domain, mac: number, slots: number): GuestPort {
     return this.host.openPort(domain, {
       mac,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: slots,
       receiveSlots: slots,
       antiSpoofing: true,

@@ -49,7 +49,7 @@ export class PhysicalPort {
       domain,
       options: {
         mac,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: slots,
         receiveSlots: slots,
         antiSpoofing: false,
