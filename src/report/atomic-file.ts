@@ -51,6 +51,11 @@ export class AtomicFile {
     this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
   }
 
+  /** The file that is meant, behind links. */
+  get target(): string {
+    return this.#target;
+  }
+
   /** Whether it still takes bytes: neither sealed nor aborted. */
   get isOpen(): boolean {
     return this.#descriptor !== undefined;

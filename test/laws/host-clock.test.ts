@@ -13,7 +13,7 @@ const HOST_ONLY =
 /** Who may use what, and why no result of the emulator depends on it. */
 const ALLOWED = [
   // The cost of a scheduling decision is measured on this host and is shown as that.
-  'src/cli/fairness-action.ts: hrtime',
+  'src/fairness/fairness-study.ts: hrtime',
   // Lets the event loop see Ctrl-C between two slices of a run.
   'src/cli/interruption.ts: setImmediate',
 ];
