@@ -2,7 +2,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import { runCli } from './program.js';
 
 /** What README says its table was printed by. */
-const COMMAND = ['compare', '--duration', '50ms'];
+const COMMAND = ['compare', '--duration', '20ms'];
 
 const BEGIN = '<!-- compare: npm run docs:readme -->';
 const END = '<!-- /compare -->';

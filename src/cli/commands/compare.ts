@@ -11,6 +11,6 @@ export const compareCommand: CommandEntry = {
     ['--no-attacks', 'leave out which attacks get through'],
     JOBS_OPTION,
   ],
-  notes: `Without a scenario: four guests on one 1 Gb/s port (scenarios/four-guests.json).\n${FILE_NOTES}`,
+  notes: `Without a scenario: a voice call beside greedy guests (scenarios/voice-and-greedy.json).\n${FILE_NOTES}`,
   load: async () => (await import('../compare-action.js')).compareAction,
 };
