@@ -38,7 +38,10 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const tasks = usable(() => fairnessTasks(settings));
   const repeat = repeatLine(settings, options, io.program);
   const out = folderPath('--out', options.out);
-  const folder = out === undefined ? undefined : new OutputFolder(out, fileNames(settings.workloads));
+  const folder =
+    out === undefined
+      ? undefined
+      : new OutputFolder(out, fileNames(settings.workloads), options.force === true);
   const { findings, document, written } = await untilWritten(folder, async (interruption) => {
     const findings = await longWork(io, jobsOf(options, io), interruption, async ({ workers, show }) => {
       const rows = await workers.each('fairness/discipline', tasks, (done) =>

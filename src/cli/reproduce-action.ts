@@ -21,7 +21,10 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const jobs = jobsOf(options, io);
   const out = folderPath('--out', options.out);
   const call = { seed, dataPath, repeatOf: (one: string) => again(io, one, measured, seed) };
-  const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
+  const folder =
+    out === undefined
+      ? undefined
+      : new OutputFolder(out, [...experiments.map(fileOf), PAGE], options.force === true);
   const written: string[] = [];
   const isText = options.json !== true;
   const finished: FinishedExperiment[] = [];

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import { AtomicFile } from '../report/atomic-file.js';
+import { refuseForeignFiles } from '../report/foreign-file.js';
 import { OutputFileError } from '../report/output-file-error.js';
 import { OutputFolder } from '../report/output-folder.js';
 import type { RunRequest } from './run-request.js';
@@ -13,7 +14,10 @@ export interface WrittenFile {
 
 /** Something that grows out of sight and appears when all is well. */
 interface Pending extends WrittenFile {
+  /** Ends the file under its other name, so that what may fail for want of space has then not failed. */
+  readonly seal: () => void;
   readonly commit: () => void;
+  /** Leaves nothing, also of a file that got its place already and was new there. */
   readonly abort: () => void;
 }
 
@@ -27,16 +31,17 @@ export class RunOutputs {
   readonly #pending: Pending[] = [];
   readonly #folder: OutputFolder | undefined;
 
-  /** @throws OutputFileError when the folder cannot be made. */
+  /** @throws OutputFileError when the folder cannot be made, or a file of other origin is in a place. */
   constructor(request: RunRequest) {
     this.#request = request;
+    this.#refuseForeign();
     this.#folder = request.out === undefined ? undefined : new OutputFolder(request.out);
   }
 
   /** Where the run of an approach writes its captures and timelines: names that are not yet those of the user. */
   filesOf(approach: string): { readonly captures: readonly string[]; readonly traces: readonly string[] } {
     const { out, pcapng, trace } = this.#request;
-    const fileName = approach.replaceAll(/[:+/\\]/gu, '-');
+    const fileName = fileNameOf(approach);
     const paths = (given: string | undefined, extension: string) => [
       ...(given === undefined ? [] : [this.#pathOf(given, fileName)]),
       ...(out === undefined ? [] : [join(out, `${fileName}.${extension}`)]),
@@ -53,16 +58,27 @@ export class RunOutputs {
     if (out === undefined) return;
     const file = new AtomicFile(join(out, name));
     // Before the captures, of which there may be many.
-    this.#pending.unshift({ kind, path: file.path, commit: () => file.commit(), abort: () => file.abort() });
+    this.#pending.unshift({
+      kind,
+      path: file.path,
+      seal: () => file.seal(),
+      commit: () => file.commit(),
+      abort: () => {
+        file.abort();
+        file.withdraw();
+      },
+    });
     file.text(text);
   }
 
   /** Puts every file in its place; paths are as the user would write them. */
   commit(): WrittenFile[] {
+    for (const { seal } of this.#pending) seal();
     for (const { commit } of this.#pending) commit();
     return this.#pending.map(({ kind, path }) => ({ kind, path }));
   }
 
+  /** Leaves nothing, also of files that got their place already and were new there. */
   abort(): void {
     for (const { abort } of this.#pending) abort();
     this.#folder?.remove();
@@ -75,19 +91,45 @@ export class RunOutputs {
     probe.abort();
     // The extension stays: the format of a timeline follows from it.
     const growing = join(dirname(path), `.growing-${process.pid}.${basename(path)}`);
+    let isNew = false;
     this.#pending.push({
       kind,
       path,
+      seal: () => undefined,
       commit: () => {
         try {
-          if (existsSync(growing)) renameSync(growing, probe.target);
+          const wasThere = existsSync(probe.target);
+          renameSync(growing, probe.target);
+          isNew = !wasThere;
         } catch (cause) {
           throw OutputFileError.of(path, cause);
         }
       },
-      abort: () => removeAll(growing),
+      abort: () => {
+        removeAll(growing);
+        if (isNew) rmSync(probe.target, { force: true });
+      },
     });
     return growing;
+  }
+
+  #refuseForeign(): void {
+    const { out, pcapng, trace, command, approaches, force } = this.#request;
+    const names = approaches.map(fileNameOf);
+    for (const path of [pcapng, trace]) {
+      if (path !== undefined)
+        refuseForeignFiles(
+          names.map((name) => this.#pathOf(path, name)),
+          force,
+        );
+    }
+    if (out === undefined) return;
+    const written = names.flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
+    const all = [`${command}.json`, `${command}.html`, ...written];
+    refuseForeignFiles(
+      all.map((name) => join(out, name)),
+      force,
+    );
   }
 
   /** With several approaches the name of each goes before the extension. */
@@ -96,6 +138,11 @@ export class RunOutputs {
     const { dir, name, ext } = parse(path);
     return join(dir, `${name}.${fileName}${ext}`);
   }
+}
+
+/** An approach as a part of a file's name; of a module's path the last part. */
+function fileNameOf(approach: string): string {
+  return parse(approach).name.replaceAll(/[:+]/gu, '-');
 }
 
 const PROBE_BYTES = 16;

@@ -29,6 +29,8 @@ export interface RunRequest {
   readonly attacks: boolean;
   /** How many tasks run at once. */
   readonly jobs: number;
+  /** Whether files of other origin are written over. */
+  readonly force: boolean;
   readonly seed: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
@@ -77,6 +79,7 @@ export async function readRequest(
     command,
     scenarioArgument,
     json: options.json === true,
+    force: options.force === true,
     out,
     pcapng: filePath('--pcapng', options.pcapng),
     trace: filePath('--trace', options.trace),

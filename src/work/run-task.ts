@@ -7,6 +7,7 @@ import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
 import type { LoadedScenario } from '../scenario/load.js';
 import { type ModuleName, OwnModules } from '../scenario/own-modules.js';
+import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import { type Refusable, refusable } from './refusable.js';
 
@@ -67,16 +68,25 @@ export async function runStepwise(
           durationNs,
           prepare: (machine) => {
             for (const path of task.captures) writers.push(new RunCapture(path, machine, task.snapBytes));
-            const about = { protection: approach, discipline, seed, scenario: source };
+            const about = { tool: 'cdna-nic', protection: approach, discipline, seed, scenario: source };
             for (const path of task.traces) writers.push(new RunTrace(path, machine, task.traceNs, about));
           },
         }),
     );
-    while (!run.done) await pause(run.advance());
+    while (!run.done) {
+      const fraction = run.advance();
+      // What the disk refuses is met inside of an observer, and told here.
+      for (const { file } of writers) if (file.failure !== undefined) throw file.failure;
+      await pause(fraction);
+    }
     const result = run.result();
     for (const writer of writers) writer.finish();
     for (const writer of writers) writer.close();
-    return { result, notes: [...captures.values()].flatMap(captureNotes) };
+    const notes = [
+      ...[...captures.values()].flatMap(captureNotes),
+      ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
+    ];
+    return { result, notes };
   } catch (error) {
     for (const writer of writers) writer.abort();
     throw error;
