@@ -1,5 +1,6 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
+import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run.js';
 import { formatRunDocument } from '../report/run-document.js';
@@ -47,6 +48,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
     return await written({ results, through, notes }, request, outputs, io, interruption);
   } catch (error) {
     outputs.abort();
+    if (error instanceof UserError) error.message = outputs.named(error.message);
     throw error;
   } finally {
     interruption.close();

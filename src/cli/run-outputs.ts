@@ -14,6 +14,8 @@ export interface WrittenFile {
 
 /** Something that grows out of sight and appears when all is well. */
 interface Pending extends WrittenFile {
+  /** Its name while it grows, where that is another. */
+  readonly growing?: string;
   /** Ends the file under its other name, so that what may fail for want of space has then not failed. */
   readonly seal: () => void;
   readonly commit: () => void;
@@ -84,6 +86,14 @@ export class RunOutputs {
     this.#folder?.remove();
   }
 
+  /** A message of a writer with the names that the user knows. */
+  named(message: string): string {
+    return this.#pending.reduce(
+      (text, { path, growing }) => (growing === undefined ? text : text.replaceAll(growing, path)),
+      message,
+    );
+  }
+
   /** A file that something else writes, whole, under the name that is returned. */
   #expect(kind: WrittenFile['kind'], path: string): string {
     // Refuses at once what could not be written in the end.
@@ -95,6 +105,7 @@ export class RunOutputs {
     this.#pending.push({
       kind,
       path,
+      growing,
       seal: () => undefined,
       commit: () => {
         try {
