@@ -1,5 +1,5 @@
 import type { Discipline, Share } from '../scheduler/discipline.js';
-import { DmaScheduler } from '../scheduler/dma-scheduler.js';
+import { DmaScheduler, STARVED } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
@@ -66,6 +66,8 @@ export class FrameFlow implements DataPath {
       discipline: neighbours.transmitDiscipline,
       heads: this.transmit,
       onGrant: (index) => this.transmit.take(present(core.contexts[index])),
+      overheadBytes: parameters.overheadBytes,
+      dryBytes: dryBytes(parameters),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
@@ -113,15 +115,14 @@ export class FrameFlow implements DataPath {
     }
     const { transmit } = this;
     const waited = transmit.headBytes(context.index) > 0;
-    if (!transmit.refreshHead(context)) return;
-    transmit.noteArrivals(context, first, count);
+    if (transmit.refreshHead(context)) transmit.noteArrivals(context, first, count);
     if (!waited) this.transmitScheduler.ring(context.index);
   }
 
   starved(context: Context, direction: Direction): boolean {
     const { receive, transmit } = this;
-    if (direction === 'transmit') return transmit.headBytes(context.index) === 0;
-    return receive.waiting(context.index) && receive.headBytes(context.index) === 0;
+    if (direction === 'transmit') return transmit.headBytes(context.index) <= 0;
+    return receive.headBytes(context.index) === STARVED;
   }
 
   took(context: Context, direction: Direction): void {
@@ -129,12 +130,10 @@ export class FrameFlow implements DataPath {
     else this.#fetcher.consider(context, direction);
   }
 
-  completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
+  completed(context: Context, _direction: Direction, descriptors: number, urgent: boolean): void {
     const row = this.#descriptorsCompleted;
     row[context.index] = present(row[context.index]) + descriptors;
     this.#completions.note(context, urgent);
-    // A finished descriptor leaves the card's cache: there may be space for the next batch.
-    this.#fetcher.consider(context, direction);
   }
 
   released(direction: Direction, bytes: number): void {
@@ -182,6 +181,15 @@ export class FrameFlow implements DataPath {
   }
 
   #ringReceive(context: Context): void {
-    if (this.receive.waiting(context.index)) this.receiveScheduler.ring(context.index);
+    this.receiveScheduler.ring(context.index);
   }
+}
+
+/**
+ * Bytes that the wire sends while descriptors and then payload are read: each goes through the link and the root
+ * complex and back. With less than this before the wire, waiting for one context would leave it without work.
+ */
+function dryBytes({ pcie, rateBps, transmitFifoBytes }: CardCore['parameters']): number {
+  const readNs = 2 * pcie.propagationNs;
+  return Math.min(Math.floor(transmitFifoBytes / 2), Math.ceil((2 * readNs * rateBps) / 8e9));
 }

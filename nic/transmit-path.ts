@@ -1,3 +1,4 @@
+import { STARVED } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -117,9 +118,12 @@ export class TransmitPath {
     this.#urgent = new Uint8Array(this.#slots);
   }
 
-  /** Bytes of the frame that a grant to this context would send, or 0. */
+  /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
   headBytes(context: number): number {
-    return present(this.#headBytes[context]);
+    const bytes = present(this.#headBytes[context]);
+    if (bytes > 0) return bytes;
+    const { state, transmit } = present(this.#contexts[context]);
+    return state === 'open' && transmit.untaken > transmit.available ? STARVED : 0;
   }
 
   /** Frames between grant and departure. */

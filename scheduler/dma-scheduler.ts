@@ -5,11 +5,15 @@ import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
 
+/** Answer of `HeadsOfLine`: a frame is posted, and how long it is will be known soon. */
+export const STARVED = -1;
+
 /** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
   /**
-   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. After a 0 the
-   * context's doorbell must be rung when there is one.
+   * Bytes of the frame at the head of the context's queue; 0 while none is posted (idle); STARVED while one is
+   * posted whose descriptors are not there yet. After a 0 or STARVED the context's doorbell must be rung when the
+   * answer has changed.
    */
   headBytes(context: number): number;
 }
@@ -22,6 +26,13 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
   readonly onGrant: (context: number, bytes: number) => void;
+  /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
+  readonly overheadBytes?: number;
+  /**
+   * While more than this is granted and not given back, the link has enough to send, and the scheduler waits for a
+   * starved context. Default: 0.
+   */
+  readonly dryBytes?: number;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
@@ -51,6 +62,11 @@ const BACKLOGGED = 2;
  * so that a doorbell rung from inside a completion changes no order. A grant takes the frame's bytes from the
  * link's credit, `credit` gives them back. While the chosen frame does not fit nothing is granted: a smaller frame
  * of another context would overtake it every time. The discipline is asked anew when there is more credit.
+ *
+ * A context is idle, starved or ready. One that is starved after a grant keeps its deficit, tag and place: its
+ * discipline is told of that grant when the next frame is known, and until then nothing else is decided. The link
+ * does not notice, since it is still sending what was granted; when that runs low and others are ready, the
+ * starved context is treated as idle, so a slow fetch of one context never leaves the link without work.
  */
 export class DmaScheduler {
   /**
@@ -64,6 +80,8 @@ export class DmaScheduler {
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #overheadBytes: number;
+  readonly #dryBytes: number;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -83,6 +101,10 @@ export class DmaScheduler {
   #attending = NONE;
   #rangMeanwhile = false;
 
+  // The context that was granted last and is starved, and the bytes that its discipline has not been charged yet.
+  #starved = NONE;
+  #unchargedBytes = 0;
+
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
     const { onError } = options;
     this.#name = options.name;
@@ -90,6 +112,8 @@ export class DmaScheduler {
     this.#discipline = options.discipline;
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
+    this.#overheadBytes = options.overheadBytes ?? 0;
+    this.#dryBytes = options.dryBytes ?? 0;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -163,7 +187,8 @@ export class DmaScheduler {
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
     if (this.#state[context] !== BACKLOGGED) return;
-    this.#withdraw(context);
+    if (context === this.#starved) this.#charge(0);
+    else this.#withdraw(context);
     // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
     else this.#cancelWakeUp();
@@ -172,7 +197,7 @@ export class DmaScheduler {
   /** A frame became known; passed on to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
-    this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
+    this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
   /** A context that may have work. Ringing twice, or for nothing, does no harm. */
@@ -181,14 +206,18 @@ export class DmaScheduler {
       this.#rangMeanwhile = true;
       return;
     }
+    if (context === this.#starved) {
+      this.#resume();
+      return;
+    }
     if (this.#state[context] !== IDLE || this.#stopped) return;
     let headBytes = this.#headBytes(context);
-    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes <= 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
-    if (headBytes === 0) return;
+    if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
     this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
+    this.#discipline.activate(context, headBytes + this.#overheadBytes, this.#kernel.nowNs);
     this.#requestDecision();
   }
 
@@ -250,6 +279,11 @@ export class DmaScheduler {
 
   #serve(): void {
     while (this.#backlogged > 0 && !this.#stopped) {
+      if (this.#starved !== NONE) {
+        if (!this.#isDry || this.#backlogged === 1) return;
+        this.#charge(0);
+        continue;
+      }
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NONE) {
@@ -262,7 +296,7 @@ export class DmaScheduler {
         );
       }
       const bytes = this.#headBytes(context);
-      if (bytes === 0) {
+      if (bytes <= 0) {
         const rang = this.#rangMeanwhile;
         this.#withdraw(context);
         if (rang) this.ring(context);
@@ -302,12 +336,40 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
+    this.#starved = context;
+    this.#unchargedBytes = bytes;
+    if (nextHeadBytes !== STARVED) this.#charge(nextHeadBytes);
+    if (rang) this.ring(context);
+  }
+
+  /** Whether what was granted and not given back will soon leave the link without work. */
+  get #isDry(): boolean {
+    return (this.#capacityBytes ?? 0) - this.#creditBytes <= this.#dryBytes;
+  }
+
+  /** The starved context has rung: its next frame may be known now, or be gone. */
+  #resume(): void {
+    const headBytes = this.#headBytes(this.#starved);
+    if (headBytes === STARVED) return;
+    this.#charge(headBytes);
+    this.#requestDecision();
+  }
+
+  /** Tells the discipline of the last grant, and of the frame that is next in its context: 0 for none. */
+  #charge(nextHeadBytes: number): void {
+    const context = this.#starved;
+    const overheadBytes = this.#overheadBytes;
+    this.#starved = NONE;
     if (nextHeadBytes === 0) {
       this.#state[context] = IDLE;
       this.#backlogged -= 1;
     }
-    this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
-    if (rang) this.ring(context);
+    this.#discipline.served(
+      context,
+      this.#unchargedBytes + overheadBytes,
+      nextHeadBytes === 0 ? 0 : nextHeadBytes + overheadBytes,
+      this.#kernel.nowNs,
+    );
   }
 
   #sleepUntilEligible(nowNs: number): void {
