@@ -67,7 +67,6 @@ export class FrameFlow implements DataPath {
       heads: this.transmit,
       onGrant: (index) => this.transmit.take(present(core.contexts[index])),
       overheadBytes: parameters.overheadBytes,
-      dryBytes: dryBytes(parameters),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
@@ -183,13 +182,4 @@ export class FrameFlow implements DataPath {
   #ringReceive(context: Context): void {
     this.receiveScheduler.ring(context.index);
   }
-}
-
-/**
- * Bytes that the wire sends while descriptors and then payload are read: each goes through the link and the root
- * complex and back. With less than this before the wire, waiting for one context would leave it without work.
- */
-function dryBytes({ pcie, rateBps, transmitFifoBytes }: CardCore['parameters']): number {
-  const readNs = 2 * pcie.propagationNs;
-  return Math.min(Math.floor(transmitFifoBytes / 2), Math.ceil((2 * readNs * rateBps) / 8e9));
 }

@@ -120,7 +120,7 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
   parameter(
     'overheadBytes',
     0,
-    256,
+    WIRE_OVERHEAD_BYTES,
     'bytes',
     'Counted with each frame by the transmit scheduler: 24 shares what the wire carries, 0 the frame alone',
     'IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12',

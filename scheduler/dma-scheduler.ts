@@ -28,11 +28,6 @@ export interface DmaSchedulerOptions {
   readonly onGrant: (context: number, bytes: number) => void;
   /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
   readonly overheadBytes?: number;
-  /**
-   * While more than this is granted and not given back, the link has enough to send, and the scheduler waits for a
-   * starved context. Default: 0.
-   */
-  readonly dryBytes?: number;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
@@ -65,8 +60,8 @@ const BACKLOGGED = 2;
  *
  * A context is idle, starved or ready. One that is starved after a grant keeps its deficit, tag and place: its
  * discipline is told of that grant when the next frame is known, and until then nothing else is decided. The link
- * does not notice, since it is still sending what was granted; when that runs low and others are ready, the
- * starved context is treated as idle, so a slow fetch of one context never leaves the link without work.
+ * does not notice, since it is still sending what was granted; when that has run out and others are ready, the
+ * starved context is treated as idle, so that a slow fetch of one context does not stop the others.
  */
 export class DmaScheduler {
   /**
@@ -81,7 +76,6 @@ export class DmaScheduler {
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
   readonly #overheadBytes: number;
-  readonly #dryBytes: number;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -113,7 +107,6 @@ export class DmaScheduler {
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
     this.#overheadBytes = options.overheadBytes ?? 0;
-    this.#dryBytes = options.dryBytes ?? 0;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -342,9 +335,9 @@ export class DmaScheduler {
     if (rang) this.ring(context);
   }
 
-  /** Whether what was granted and not given back will soon leave the link without work. */
+  /** Whether all that was granted has been given back: the link has nothing to do. */
   get #isDry(): boolean {
-    return (this.#capacityBytes ?? 0) - this.#creditBytes <= this.#dryBytes;
+    return this.#creditBytes === this.#capacityBytes;
   }
 
   /** The starved context has rung: its next frame may be known now, or be gone. */

@@ -1,8 +1,8 @@
+import { ABORT, type HostPort } from '../../../nic/host-port.js';
 import { Nic } from '../../../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../../../nic/parameters.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
-import { ABORT, type HostPort } from '../../../nic/host-port.js';
 import {
   M_COMMAND,
   M_COMMAND_STATUS,
@@ -67,7 +67,11 @@ export class FullRings {
 
   constructor(
     senders: readonly Sender[],
-    { slots = 256, discipline = 'drr', ...parameters }: Partial<NicParameters> & {
+    {
+      slots = 256,
+      discipline = 'drr',
+      ...parameters
+    }: Partial<NicParameters> & {
       slots?: number;
       discipline?: string;
     } = {},
@@ -121,7 +125,8 @@ export class FullRings {
       manage(M_RX_RING_SIZE, Math.log2(slots));
       manage(M_STATUS_LOW, transmit + 2 * ringBytes);
       manage(M_COMMAND, 2);
-      if (this.nic.read(management + M_COMMAND_STATUS, 4) !== 0) throw new Error(`context ${index} did not open`);
+      if (this.nic.read(management + M_COMMAND_STATUS, 4) !== 0)
+        throw new Error(`context ${index} did not open`);
     });
     const again = this.kernel.register('test.repost', () => {
       for (const context of this.#touched) this.#post(context);
