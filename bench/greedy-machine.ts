@@ -1,5 +1,5 @@
 import { fixedSize, greedy, LinkPartner, NicDriver } from 'cdna-nic/guests';
-import { DEFAULT_PCIE } from 'cdna-nic/nic';
+import { DEFAULT_PCIE, type WirePort } from 'cdna-nic/nic';
 import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 import { Host } from '../host/host.js';
 import { makeProtection } from '../host/protection/approaches.js';
@@ -13,6 +13,10 @@ export interface GreedyMachineOptions {
   readonly transmitSlots?: number;
   /** Slots of a guest's receive ring. @defaultValue 16 */
   readonly receiveSlots?: number;
+  /** Guests send nothing. @defaultValue false */
+  readonly idle?: boolean;
+  /** Told of each frame that leaves. */
+  readonly tap?: WirePort;
 }
 
 const RATE_BPS = 100_000_000_000;
@@ -28,13 +32,13 @@ const FAR_END_MAC = 0x020000010001;
 export class GreedyMachine {
   readonly kernel = new EventKernel();
   readonly host: Host;
-  readonly #partner: LinkPartner;
+  readonly partner: LinkPartner;
   readonly drivers: readonly NicDriver[];
 
   constructor(options: GreedyMachineOptions) {
     const { protection, contexts, frameBytes, transmitSlots = 64, receiveSlots = 16 } = options;
     const { kernel } = this;
-    this.#partner = new LinkPartner(kernel, {
+    this.partner = new LinkPartner(kernel, {
       rateBps: RATE_BPS,
       propagationNs: 500,
       queueBytes: 65_536,
@@ -43,13 +47,13 @@ export class GreedyMachine {
     this.host = new Host({
       kernel,
       protection: makeProtection(protection),
-      wire: this.#partner,
+      wire: options.tap === undefined ? this.partner : both(options.tap, this.partner),
       transmitDiscipline: makeDiscipline('drr'),
       receiveDiscipline: makeDiscipline('drr'),
       nic: { contexts, rateBps: RATE_BPS, pcie: { ...DEFAULT_PCIE, generation: 5, lanes: 16 } },
       host: { cores: CORES, memoryBytes: 16 * 2 ** 30 },
     });
-    this.#partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
+    this.partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
     this.drivers = Array.from({ length: contexts }, (_, index) => {
       const domain = this.host.createGuest(`guest${index}`, index);
       const mac = FIRST_MAC + index;
@@ -65,6 +69,7 @@ export class GreedyMachine {
       });
       const driver = new NicDriver(this.host, domain, port, { refillBatch: Math.min(16, receiveSlots) });
       const name = domain.name;
+      if (options.idle === true) return driver;
       driver.attach(
         greedy({
           name,
@@ -80,7 +85,7 @@ export class GreedyMachine {
 
   /** Frames that the far end has got. */
   get delivered(): number {
-    return this.#partner.framesFromNic;
+    return this.partner.framesFromNic;
   }
 
   /** Runs until so many more frames were delivered; returns how many it really were. */
@@ -89,4 +94,13 @@ export class GreedyMachine {
     while (this.delivered < before + frames) this.kernel.run(this.kernel.nowNs + STEP_NS);
     return this.delivered - before;
   }
+}
+
+function both(tap: WirePort, wire: WirePort): WirePort {
+  return {
+    transmitted(bytes, offset, length, context, index, startNs, endNs) {
+      tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
+      wire.transmitted(bytes, offset, length, context, index, startNs, endNs);
+    },
+  };
 }

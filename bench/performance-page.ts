@@ -28,6 +28,18 @@ const RENDERERS: Readonly<Record<string, Render>> = {
         times(row.floorRatio),
       ]),
     ),
+  paired: (rows) =>
+    table(
+      ['what', 'ns', 'ns of the other', 'ratio', 'least', 'most'],
+      rows.map((row) => [
+        row.pair,
+        int(row.ns),
+        int(row.otherNs),
+        times(row.ratio),
+        times(row.leastRatio),
+        times(row.mostRatio),
+      ]),
+    ),
   'end-to-end': (rows) => endToEndTable(rows),
   rooms: (rows) => roomsTable(rows),
   decisions: (rows) =>

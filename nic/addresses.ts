@@ -102,9 +102,9 @@ export function untranslated(address: HostPhysicalAddress): BusAddress {
 }
 
 /**
- * Where in its 4,096-byte page an address lies, as the number of bytes before it. The remainder operator would call a
- * library for numbers beyond 2^31; this is a multiplication and two subtractions.
+ * Where in its 4,096-byte page an address lies, as the number of bytes before it. The low bits of a number beyond
+ * 2^31 are taken exactly (ECMAScript, ToInt32), where the remainder operator would call a library.
  */
 export function offsetInPage(address: number): number {
-  return address - Math.floor(address / PAGE_BYTES) * PAGE_BYTES;
+  return address & (PAGE_BYTES - 1);
 }

@@ -1,15 +1,9 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
+import { busAddress } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context, Direction } from './context.js';
-import {
-  DESCRIPTOR_BYTES,
-  descriptorAddress,
-  FLAG_END_OF_PACKET,
-  MAX_BUFFER_BYTES,
-  readU16,
-  readU32,
-} from './descriptor.js';
+import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf, MAX_BUFFER_BYTES } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FetchTable } from './fetch-table.js';
@@ -34,7 +28,8 @@ export class DescriptorFetcher {
   readonly #batch: number;
   readonly #fetches: FetchTable;
   // Where the bytes of a ring's descriptors land: a slot for each one that the card keeps.
-  readonly #landing: (Uint8Array | undefined)[];
+  readonly #landing: (Uint32Array | undefined)[];
+  readonly #views: (Uint8Array | undefined)[];
   readonly #fetchedRow: Float64Array;
 
   constructor(core: CardCore, path: DataPath) {
@@ -46,7 +41,8 @@ export class DescriptorFetcher {
     this.#batch = parameters.descriptorBatch;
     this.#fetchedRow = core.counters.row('descriptorsFetched');
     this.#fetches = new FetchTable(contexts.length * 2);
-    this.#landing = new Array<Uint8Array | undefined>(contexts.length * 2).fill(undefined);
+    this.#views = new Array<Uint8Array | undefined>(contexts.length * 2).fill(undefined);
+    this.#landing = new Array<Uint32Array | undefined>(contexts.length * 2).fill(undefined);
   }
 
   /** Asks for the next batches of a ring if they are worth a transfer now. Called whenever its indices have moved. */
@@ -91,17 +87,19 @@ export class DescriptorFetcher {
     channel.cookie = this.#fetches.begin(number, count);
     channel.address = ring.addressOf(ring.requested);
     channel.length = count * DESCRIPTOR_BYTES;
-    channel.buffer = this.#landingOf(number, ring.cacheSlots);
+    this.#landingOf(number, ring.cacheSlots);
+    channel.buffer = present(this.#views[number]);
     channel.bufferOffset = (ring.requested & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES;
     ring.requested = (ring.requested + count) >>> 0;
     channel.read();
   }
 
-  #landingOf(number: number, slots: number): Uint8Array {
+  #landingOf(number: number, slots: number): Uint32Array {
     const known = this.#landing[number];
     if (known !== undefined) return known;
-    const fresh = new Uint8Array(slots * DESCRIPTOR_BYTES);
+    const fresh = new Uint32Array(slots * (DESCRIPTOR_BYTES / 4));
     this.#landing[number] = fresh;
+    this.#views[number] = new Uint8Array(fresh.buffer);
     return fresh;
   }
 
@@ -134,10 +132,10 @@ export class DescriptorFetcher {
       const count = present(fetches.count[entry]);
       const firstIndex = ring.fetched;
       fetches.shift(number);
-      const bytes = this.#landingOf(number, ring.cacheSlots);
+      const words = this.#landingOf(number, ring.cacheSlots);
       for (let index = 0; index < count; index += 1) {
-        const at = (ring.fetched & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES;
-        if (!this.#acceptOne(context, direction, ring, bytes, at)) return;
+        const word = (ring.fetched & (ring.cacheSlots - 1)) * (DESCRIPTOR_BYTES / 4);
+        if (!this.#acceptOne(context, direction, ring, words, word)) return;
       }
       this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
       this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
@@ -149,10 +147,10 @@ export class DescriptorFetcher {
     context: Context,
     direction: Direction,
     ring: DescriptorRing,
-    bytes: Uint8Array,
-    at: number,
+    words: Uint32Array,
+    word: number,
   ): boolean {
-    const sequence = readU32(bytes, at + 12);
+    const sequence = present(words[word + 3]);
     if (context.sequenceChecking) {
       // CDNA: the one after the last, modulo N. Anything else is a descriptor that was not validated for this slot now.
       if (sequence !== ring.expectedSequence) {
@@ -161,13 +159,15 @@ export class DescriptorFetcher {
       }
       ring.expectedSequence = ((ring.expectedSequence + 1) & context.sequenceMask) >>> 0;
     }
-    const length = readU16(bytes, at + 8);
+    const lengthAndFlags = present(words[word + 2]);
+    const length = lengthOf(lengthAndFlags);
     if (length === 0 || length > MAX_BUFFER_BYTES) {
       this.#path.fault(context, direction, 'descriptor-length', length);
       return false;
     }
-    const flags = readU16(bytes, at + 10);
-    ring.accept(descriptorAddress(bytes, at), length, flags, sequence);
+    const flags = flagsOf(lengthAndFlags);
+    const address = busAddress(present(words[word + 1]) * 2 ** 32 + present(words[word]));
+    ring.accept(address, length, flags, sequence);
     const longest = Math.min(ring.cacheSlots, ring.slots);
     const mayGoOn = direction === 'receive' || (flags & FLAG_END_OF_PACKET) !== 0;
     if (mayGoOn || ring.available < longest || ring.headChain() > 0) return true;

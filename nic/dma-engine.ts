@@ -7,6 +7,22 @@ import type { PcieLink } from './pcie-link.js';
 
 const READ = 0;
 const WRITE = 1;
+
+// The record of a transfer, ten 32-bit integers in a row of sixteen.
+const RECORD_SHIFT = 4;
+/** The transfer that waits behind it, or the next free slot. */
+const NEXT = 0;
+const KIND = 1;
+const CHANNEL = 2;
+const STATUS = 3;
+/** The context that it belongs to, and which life of it; -1 for the card's own. */
+const CONTEXT = 4;
+const EPOCH = 5;
+const REQUESTER = 6;
+const COOKIE = 7;
+const LENGTH = 8;
+const BUFFER_OFFSET = 9;
+
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
 const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
@@ -34,7 +50,7 @@ export interface DmaOwner {
  */
 export class DmaChannel {
   owner: DmaOwner;
-  /** Handed back to the client when the transfer is over. */
+  /** Handed back to the client when the transfer is over, a whole number of 32 bits. */
   cookie = 0;
   address = busAddress(0);
   /** Bytes. */
@@ -43,23 +59,23 @@ export class DmaChannel {
   buffer: Uint8Array = NO_BYTES;
   bufferOffset = 0;
   readonly number: number;
-  readonly #submit: (kind: number, channel: DmaChannel) => void;
+  readonly #engine: DmaEngine;
 
   /** Made by `DmaEngine.open`. */
-  constructor(number: number, owner: DmaOwner, submit: (kind: number, channel: DmaChannel) => void) {
+  constructor(number: number, owner: DmaOwner, engine: DmaEngine) {
     this.number = number;
     this.owner = owner;
-    this.#submit = submit;
+    this.#engine = engine;
   }
 
   /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
   read(): void {
-    this.#submit(READ, this);
+    this.#engine.submit(READ, this);
   }
 
   /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
   write(): void {
-    this.#submit(WRITE, this);
+    this.#engine.submit(WRITE, this);
   }
 }
 
@@ -89,19 +105,11 @@ export class DmaEngine {
   // Stopping a context moves its epoch on; a transfer of an older epoch never touches memory.
   readonly #epochs: Int32Array;
 
-  // One slot a transfer, in flight or waiting.
-  #kind = new Uint8Array(0);
-  #client = new Uint8Array(0);
-  #status = new Uint8Array(0);
-  #requester = new Uint16Array(0);
-  #owner = new Int32Array(0);
-  #epoch = new Int32Array(0);
-  #cookie = new Float64Array(0);
-  #address = new Float64Array(0);
-  #length = new Int32Array(0);
-  #bufferOffset = new Int32Array(0);
-  #next = new Int32Array(0);
-  readonly #buffer: Uint8Array[] = [];
+  // One record per transfer, in flight or waiting, and what is no 32-bit integer beside it.
+  #records = new Int32Array(0);
+  #addresses = new Float64Array(0);
+  readonly #buffers: Uint8Array[] = [];
+  #slots = 0;
   #free = -1;
 
   // Waiting transfers, first come first served, a queue for reads and one for writes.
@@ -139,7 +147,7 @@ export class DmaEngine {
   /** Opens a channel for a client, which is told of the end of each of its transfers. */
   open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
-    return new DmaChannel(this.#clients.length - 1, CARD, (kind, channel) => this.#submit(kind, channel));
+    return new DmaChannel(this.#clients.length - 1, CARD, this);
   }
 
   /** Transfers that are in flight or waiting. */
@@ -177,28 +185,31 @@ export class DmaEngine {
       }
     }
     let free = 0;
-    for (let slot = this.#free; slot >= 0; slot = present(this.#next[slot])) free += 1;
-    if (free + this.outstanding !== this.#kind.length) throw new InvariantViolation('a DMA slot is lost');
+    for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
+    if (free + this.outstanding !== this.#slots) throw new InvariantViolation('a DMA slot is lost');
   }
 
-  #submit(kind: number, channel: DmaChannel): void {
+  /** For the channels: a transfer as a channel describes it. */
+  submit(kind: number, channel: DmaChannel): void {
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
     const { owner } = channel;
     const { index } = owner;
-    this.#free = present(this.#next[slot]);
-    this.#kind[slot] = kind;
-    this.#client[slot] = channel.number;
-    this.#status[slot] = DMA_OK;
-    this.#requester[slot] = owner.requesterId;
-    this.#owner[slot] = index;
-    this.#epoch[slot] = index >= 0 ? present(this.#epochs[index]) : 0;
-    this.#cookie[slot] = channel.cookie;
-    this.#address[slot] = channel.address;
-    this.#length[slot] = channel.length;
-    this.#bufferOffset[slot] = channel.bufferOffset;
-    this.#buffer[slot] = channel.buffer;
-    this.#next[slot] = -1;
+    this.#free = present(records[record]);
+    records[record] = -1;
+    records[record + KIND] = kind;
+    records[record + CHANNEL] = channel.number;
+    records[record + STATUS] = DMA_OK;
+    records[record + CONTEXT] = index;
+    records[record + EPOCH] = index >= 0 ? present(this.#epochs[index]) : 0;
+    records[record + REQUESTER] = owner.requesterId;
+    records[record + COOKIE] = channel.cookie;
+    records[record + LENGTH] = channel.length;
+    records[record + BUFFER_OFFSET] = channel.bufferOffset;
+    this.#addresses[slot] = channel.address;
+    if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
     this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
       this.#start(kind, slot);
@@ -209,8 +220,12 @@ export class DmaEngine {
     if (this.#waiting > this.#peakWaiting) this.#peakWaiting = this.#waiting;
     const tail = present(this.#waitingTail[kind]);
     if (tail < 0) this.#waitingHead[kind] = slot;
-    else this.#next[tail] = slot;
+    else records[tail << RECORD_SHIFT] = slot;
     this.#waitingTail[kind] = slot;
+  }
+
+  #field(slot: number, field: number): number {
+    return present(this.#records[(slot << RECORD_SHIFT) + field]);
   }
 
   #start(kind: number, slot: number): void {
@@ -220,34 +235,36 @@ export class DmaEngine {
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const length = present(this.#length[slot]);
+    const address = present(this.#addresses[slot]);
+    const length = this.#field(slot, LENGTH);
     const nowNs = this.#kernel.nowNs;
     const arrivesNs =
       kind === READ
-        ? this.#link.requestRead(present(this.#address[slot]), length, nowNs)
-        : this.#link.write(present(this.#address[slot]), length, nowNs);
+        ? this.#link.requestRead(address, length, nowNs)
+        : this.#link.write(address, length, nowNs);
     this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
   }
 
   #cancelled(slot: number): boolean {
-    const context = present(this.#owner[slot]);
-    return context >= 0 && this.#epoch[slot] !== this.#epochs[context];
+    const context = this.#field(slot, CONTEXT);
+    return context >= 0 && this.#field(slot, EPOCH) !== this.#epochs[context];
   }
 
   #onArrive(slot: number): void {
-    const nowNs = this.#kernel.nowNs;
-    const isRead = this.#kind[slot] === READ;
+    const record = slot << RECORD_SHIFT;
+    const isRead = this.#records[record + KIND] === READ;
     if (this.#cancelled(slot)) {
-      this.#status[slot] = DMA_CANCELLED;
+      this.#records[record + STATUS] = DMA_CANCELLED;
       this.#onFinish(slot);
       return;
     }
-    const delayNs = this.#access(slot, isRead);
+    const address = present(this.#addresses[slot]);
+    const length = present(this.#records[record + LENGTH]);
+    const delayNs = this.#access(slot, isRead, address, length);
     if (isRead) {
-      const address = present(this.#address[slot]);
-      const length = present(this.#length[slot]);
+      const nowNs = this.#kernel.nowNs;
       const doneNs =
-        this.#status[slot] === DMA_OK
+        this.#records[record + STATUS] === DMA_OK
           ? this.#link.completeRead(address, length, nowNs + delayNs)
           : this.#link.completeAbort(nowNs + delayNs);
       this.#kernel.post(doneNs - nowNs, this.#finish, slot);
@@ -259,73 +276,63 @@ export class DmaEngine {
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
-  #access(slot: number, isRead: boolean): number {
-    const requester = requesterId(present(this.#requester[slot]));
-    const buffer = this.#buffer[slot];
-    if (buffer === undefined) throw new InvariantViolation('a transfer without a buffer');
-    let address: number = present(this.#address[slot]);
-    let offset = present(this.#bufferOffset[slot]);
-    let left = present(this.#length[slot]);
+  #access(slot: number, isRead: boolean, address: number, length: number): number {
+    const requester = requesterId(this.#field(slot, REQUESTER));
+    const buffer = present(this.#buffers[slot]);
+    const offset = this.#field(slot, BUFFER_OFFSET);
+    let done = 0;
     let delayNs = 0;
-    while (left > 0) {
-      const inPage = PAGE_BYTES - offsetInPage(address);
-      const piece = Math.min(left, inPage);
+    while (done < length) {
+      const at = busAddress(address + done);
+      const piece = Math.min(length - done, PAGE_BYTES - offsetInPage(at));
       const takesNs = isRead
-        ? this.#port.read(requester, busAddress(address), piece, buffer, offset)
-        : this.#port.write(requester, busAddress(address), piece, buffer, offset);
+        ? this.#port.read(requester, at, piece, buffer, offset + done)
+        : this.#port.write(requester, at, piece, buffer, offset + done);
       if (takesNs === ABORT) {
-        this.#status[slot] = DMA_ABORTED;
+        this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
         return delayNs;
       }
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;
-      address += piece;
-      offset += piece;
-      left -= piece;
+      done += piece;
     }
     return delayNs;
   }
 
   #onFinish(slot: number): void {
-    const kind = present(this.#kind[slot]);
-    const client = this.#clients[present(this.#client[slot])];
-    const cookie = present(this.#cookie[slot]);
-    if (this.#cancelled(slot)) this.#status[slot] = DMA_CANCELLED;
-    const status = present(this.#status[slot]) as DmaStatus;
-    this.#next[slot] = this.#free;
+    const records = this.#records;
+    const record = slot << RECORD_SHIFT;
+    const kind = present(records[record + KIND]);
+    const client = present(this.#clients[present(records[record + CHANNEL])]);
+    const cookie = present(records[record + COOKIE]);
+    const status = this.#cancelled(slot) ? DMA_CANCELLED : (present(records[record + STATUS]) as DmaStatus);
+    records[record] = this.#free;
     this.#free = slot;
     this.#inFlight[kind] = present(this.#inFlight[kind]) - 1;
     const waiting = present(this.#waitingHead[kind]);
     if (waiting >= 0) {
-      const next = present(this.#next[waiting]);
+      const next = this.#field(waiting, NEXT);
       this.#waitingHead[kind] = next;
       if (next < 0) this.#waitingTail[kind] = -1;
       this.#waiting -= 1;
       this.#start(kind, waiting);
     }
-    client?.(cookie, status);
+    client(cookie, status);
   }
 
   #grow(): void {
-    const old = this.#kind.length;
+    const old = this.#slots;
     const size = old === 0 ? 64 : old * 2;
-    const wider = <T extends Uint8Array | Uint16Array | Int32Array | Float64Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.#kind = wider(this.#kind, new Uint8Array(size));
-    this.#client = wider(this.#client, new Uint8Array(size));
-    this.#status = wider(this.#status, new Uint8Array(size));
-    this.#requester = wider(this.#requester, new Uint16Array(size));
-    this.#owner = wider(this.#owner, new Int32Array(size));
-    this.#epoch = wider(this.#epoch, new Int32Array(size));
-    this.#cookie = wider(this.#cookie, new Float64Array(size));
-    this.#address = wider(this.#address, new Float64Array(size));
-    this.#length = wider(this.#length, new Int32Array(size));
-    this.#bufferOffset = wider(this.#bufferOffset, new Int32Array(size));
-    this.#next = wider(this.#next, new Int32Array(size));
+    const records = new Int32Array(size << RECORD_SHIFT);
+    records.set(this.#records);
+    const addresses = new Float64Array(size);
+    addresses.set(this.#addresses);
+    this.#records = records;
+    this.#addresses = addresses;
+    this.#slots = size;
+    while (this.#buffers.length < size) this.#buffers.push(NO_BYTES);
     for (let slot = size - 1; slot >= old; slot -= 1) {
-      this.#next[slot] = this.#free;
+      records[slot << RECORD_SHIFT] = this.#free;
       this.#free = slot;
     }
   }

@@ -138,8 +138,12 @@ export class FrameLedger implements FrameTally {
     endNs: number,
     switched: boolean,
   ): void {
-    if (!this.#subjects.frames.observed) return;
+    const { frames, lentFrames } = this.#subjects;
+    if (lentFrames.observed) {
+      lentFrames.next({ direction, context, buffer: bytes, offset, length, startNs, endNs, switched });
+    }
+    if (!frames.observed) return;
     const copy = bytes.slice(offset, offset + length);
-    this.#subjects.frames.next({ direction, context, bytes: copy, startNs, endNs, switched });
+    frames.next({ direction, context, bytes: copy, startNs, endNs, switched });
   }
 }

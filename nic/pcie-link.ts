@@ -100,6 +100,8 @@ export class PcieLink {
   constructor(parameters: PcieParameters = DEFAULT_PCIE) {
     validate(parameters);
     this.parameters = parameters;
+    this.#payloadShift = Math.log2(parameters.maxPayloadBytes);
+    this.#requestShift = Math.log2(parameters.maxReadRequestBytes);
     const { generation, lanes, dataLinkEfficiency } = parameters;
     const encoding = generation <= 2 ? 8 / 10 : 128 / 130;
     const rateBps = Math.floor(TRANSFERS_PER_LANE[generation] * lanes * encoding * dataLinkEfficiency);
@@ -107,10 +109,14 @@ export class PcieLink {
     this.downstream = new SerialLine(rateBps);
   }
 
+  // Packet sizes are powers of two: divisions by them are shifts.
+  readonly #payloadShift: number;
+  readonly #requestShift: number;
+
   /** Read requests that `length` bytes at `address` take: a request ends at an MRRS boundary or before. */
   readRequests(address: number, length: number): number {
     const unit = this.parameters.maxReadRequestBytes;
-    return Math.ceil(((offsetInPage(address) & (unit - 1)) + length) / unit);
+    return ((address & (unit - 1)) + length + unit - 1) >> this.#requestShift;
   }
 
   /**
@@ -120,13 +126,13 @@ export class PcieLink {
   completions(address: number, length: number): number {
     const { maxPayloadBytes, readCompletionBoundaryBytes, maxReadRequestBytes } = this.parameters;
     let count = 0;
-    let at = offsetInPage(address) & (maxReadRequestBytes - 1);
+    let at = address & (maxReadRequestBytes - 1);
     let left = length;
     while (left > 0) {
       const asked = Math.min(left, maxReadRequestBytes - at);
       // Only the first completion can begin off the boundary, and it pays for that if there are more.
       const lost = asked <= maxPayloadBytes ? 0 : at & (readCompletionBoundaryBytes - 1);
-      count += Math.ceil((lost + asked) / maxPayloadBytes);
+      count += (lost + asked + maxPayloadBytes - 1) >> this.#payloadShift;
       left -= asked;
       at = 0;
     }
@@ -139,14 +145,10 @@ export class PcieLink {
    */
   writes(address: number, length: number): number {
     const { maxPayloadBytes } = this.parameters;
+    const shift = this.#payloadShift;
     const first = Math.min(length, PAGE_BYTES - offsetInPage(address));
-    const rest = length - first;
-    const whole = Math.floor(rest / PAGE_BYTES);
-    return (
-      Math.ceil(first / maxPayloadBytes) +
-      whole * (PAGE_BYTES / maxPayloadBytes) +
-      Math.ceil((rest - whole * PAGE_BYTES) / maxPayloadBytes)
-    );
+    // Whole pages are whole packets, so only what is before the first boundary is counted apart.
+    return ((first + maxPayloadBytes - 1) >> shift) + ((length - first + maxPayloadBytes - 1) >> shift);
   }
 
   /** Sends the requests for a read; returns when the last of them is at the root complex, ns. */

@@ -25,6 +25,20 @@ export interface FrameEvent {
   readonly switched: boolean;
 }
 
+/** The same, lent: for observers that copy what they need before they return. */
+export interface LentFrame {
+  readonly direction: Direction;
+  readonly context: number;
+  /** The card's own buffer, in which the frame lies at `offset`; other frames will lie there. */
+  readonly buffer: Uint8Array;
+  readonly offset: number;
+  /** Bytes of the frame. */
+  readonly length: number;
+  readonly startNs: number;
+  readonly endNs: number;
+  readonly switched: boolean;
+}
+
 /** Descriptors changed state together. */
 export interface DescriptorEvent {
   readonly context: number;
@@ -76,6 +90,8 @@ export interface DropEvent {
 export interface NicStreams {
   readonly doorbells$: Observable<Doorbell>;
   readonly frames$: Observable<FrameEvent>;
+  /** Every frame of `frames$`, not copied. */
+  readonly lentFrames$: Observable<LentFrame>;
   readonly descriptors$: Observable<DescriptorEvent>;
   readonly completions$: Observable<CompletionEvent>;
   readonly interrupts$: Observable<InterruptEvent>;
@@ -87,6 +103,7 @@ export interface NicStreams {
 export class NicSubjects {
   readonly doorbells: GuardedSubject<Doorbell>;
   readonly frames: GuardedSubject<FrameEvent>;
+  readonly lentFrames: GuardedSubject<LentFrame>;
   readonly descriptors: GuardedSubject<DescriptorEvent>;
   readonly completions: GuardedSubject<CompletionEvent>;
   readonly interrupts: GuardedSubject<InterruptEvent>;
@@ -98,6 +115,7 @@ export class NicSubjects {
     this.#kernel = kernel;
     this.doorbells = new GuardedSubject('nic.doorbells$', kernel);
     this.frames = new GuardedSubject('nic.frames$', kernel);
+    this.lentFrames = new GuardedSubject('nic.lentFrames$', kernel);
     this.descriptors = new GuardedSubject('nic.descriptors$', kernel);
     this.completions = new GuardedSubject('nic.completions$', kernel);
     this.interrupts = new GuardedSubject('nic.interrupts$', kernel);
@@ -109,6 +127,7 @@ export class NicSubjects {
     return {
       doorbells$: this.doorbells.stream$,
       frames$: this.frames.stream$,
+      lentFrames$: this.lentFrames.stream$,
       descriptors$: this.descriptors.stream$,
       completions$: this.completions.stream$,
       interrupts$: this.interrupts.stream$,

@@ -24,12 +24,15 @@ export {
   type PacketNotes,
   PcapngWriter,
 } from './report/pcapng-writer.js';
+export { PerfettoWriter } from './report/perfetto-writer.js';
 export { RunCapture } from './report/run-capture.js';
 export { formatRunDocument, type RunDocument } from './report/run-document.js';
 export type { RunHeading } from './report/run-heading.js';
 export { runText } from './report/run-text.js';
 export { RunTrace } from './report/run-trace.js';
-export { type TraceArguments, TraceWriter } from './report/trace-writer.js';
+export { timelineWriter } from './report/timeline-format.js';
+export type { TimelineWriter, TraceArguments } from './report/timeline-writer.js';
+export { TraceWriter } from './report/trace-writer.js';
 export { bundledScenario } from './scenario/bundled.js';
 export { scenarioJsonSchema } from './scenario/json-schema.js';
 export { checkScenario, type LoadedScenario, loadScenario } from './scenario/load.js';

@@ -49,14 +49,16 @@ export async function simulate(
   const checked = loaded.scenario;
   const protection = options.protection ?? checked.protection ?? RUN_DEFAULTS.protection;
   const specs = checked.guests.map(({ traffic }) => traffic);
+  const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs;
+  const durationNs = options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs;
   return runScenario({
     ...loaded,
-    captures: await readCaptures(specs, loaded.directory),
+    captures: await readCaptures(specs, loaded.directory, warmUpNs + durationNs),
     protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
     discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
-    warmUpNs: options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
-    durationNs: options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs,
+    warmUpNs,
+    durationNs,
     ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
   });
 }

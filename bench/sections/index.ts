@@ -6,6 +6,7 @@ import { endToEnd } from './end-to-end.js';
 import { floor } from './floor.js';
 import { kernel } from './kernel.js';
 import { memory } from './memory.js';
+import { paired } from './paired.js';
 import { programs } from './programs.js';
 import { recorded } from './recorded.js';
 import { rooms } from './rooms.js';
@@ -16,6 +17,7 @@ export const sections: readonly Section[] = [
   kernel,
   decisions,
   columnReads,
+  paired,
   endToEnd,
   recorded,
   streams,

@@ -5,7 +5,7 @@ import { hostNs, timingColumns } from '../measure.js';
 import type { Row, Section } from '../section.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const BUILT = `${ROOT}dist/src/cli/main.js`;
+const BUILT = `${ROOT}dist/bin/cdna-nic.js`;
 
 /** How the command line is started: as an installed package does it, and as in a clone. */
 const WAYS = [

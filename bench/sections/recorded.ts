@@ -73,7 +73,7 @@ function timeRecorded(
   const capture = pcapng ? new RunCapture(join(folder, 'run.pcapng'), machine) : undefined;
   const endNs = Number.MAX_SAFE_INTEGER;
   const timeline = trace
-    ? new RunTrace(join(folder, 'run.trace.json'), machine, endNs, { protection })
+    ? new RunTrace(join(folder, 'run.pftrace'), machine, endNs, { protection })
     : undefined;
   try {
     return stopwatch.time(

@@ -1,8 +1,13 @@
+import type { ByteStore } from './byte-store.js';
 import { CaptureError } from './capture.js';
 
+/** What is read of a file at once: large against a packet, small against a capture. */
+const WINDOW_BYTES = 1 << 22;
+
 /**
- * The bytes of a capture file, read in either byte order. Every read is checked against what the file holds,
- * so a length field can be wrong but never lead outside; what fails ends in a `CaptureError`.
+ * The bytes of a capture file, read in either byte order through a window that moves along the file. Every read is
+ * checked against what the file holds, so a length field can be wrong but never lead outside; what fails ends in a
+ * `CaptureError`.
  */
 export class CaptureBytes {
   readonly file: string;
@@ -11,40 +16,40 @@ export class CaptureBytes {
   littleEndian = true;
   /** The packet that is being read, counted from 1; undefined in the file's header. */
   packetNumber: number | undefined = undefined;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #store: ByteStore;
+  #window: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#window.buffer);
+  #windowStart = 0;
 
-  constructor(file: string, bytes: Uint8Array) {
+  constructor(file: string, store: ByteStore) {
     this.file = file;
-    this.length = bytes.byteLength;
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.length = store.length;
+    this.#store = store;
   }
 
   u8(offset: number, field: string): number {
-    this.need(offset, 1, field);
-    return this.#view.getUint8(offset);
+    return this.#view.getUint8(this.#place(offset, 1, field));
   }
 
   u16(offset: number, field: string): number {
-    this.need(offset, 2, field);
-    return this.#view.getUint16(offset, this.littleEndian);
+    const place = this.#place(offset, 2, field);
+    return this.#view.getUint16(place, this.littleEndian);
   }
 
   u32(offset: number, field: string): number {
-    this.need(offset, 4, field);
-    return this.#view.getUint32(offset, this.littleEndian);
+    const place = this.#place(offset, 4, field);
+    return this.#view.getUint32(place, this.littleEndian);
   }
 
   i64(offset: number, field: string): bigint {
-    this.need(offset, 8, field);
-    return this.#view.getBigInt64(offset, this.littleEndian);
+    const place = this.#place(offset, 8, field);
+    return this.#view.getBigInt64(place, this.littleEndian);
   }
 
-  /** A view of `length` bytes; nothing is copied. */
+  /** A view of `length` bytes. They stay as they are when the window moves on. */
   view(offset: number, length: number, field: string): Uint8Array {
-    this.need(offset, length, field);
-    return this.#bytes.subarray(offset, offset + length);
+    const place = this.#place(offset, length, field);
+    return this.#window.subarray(place, place + length);
   }
 
   /** Text of a bounded field, with anything unprintable made visible, since it may be damage. */
@@ -74,5 +79,27 @@ export class CaptureBytes {
       found,
       expected,
     });
+  }
+
+  /** Brings `length` bytes from `offset` into the window. @returns where in the window they start */
+  #place(offset: number, length: number, field: string): number {
+    this.need(offset, length, field);
+    const start = this.#windowStart;
+    if (offset < start || offset + length > start + this.#window.length) {
+      this.#windowStart = offset;
+      const wanted = Math.min(Math.max(length, WINDOW_BYTES), this.length - offset);
+      const window = this.#store.read(offset, wanted);
+      if (window.length < length) {
+        this.fail(
+          offset,
+          field,
+          `no longer there: the file became shorter while it was read`,
+          `${length} bytes`,
+        );
+      }
+      this.#window = window;
+      this.#view = new DataView(window.buffer, window.byteOffset, window.byteLength);
+    }
+    return offset - this.#windowStart;
   }
 }

@@ -5,6 +5,36 @@ export interface Capture {
   /** What the capture was called when it was read, for messages. */
   readonly name: string;
   readonly frames: readonly CapturedFrame[];
+  readonly reading: CaptureReading;
+}
+
+/** What became of a file when it was read. */
+export interface CaptureReading {
+  /** Packets that were looked at, those of other links too. */
+  readonly packets: number;
+  /** Frames whose Ethernet header is made up, since the recorder's link has none (cooked, raw IP, loopback). */
+  readonly synthesised: number;
+  /** Packets left out because of their link, by its name. */
+  readonly foreign: Readonly<Record<string, number>>;
+  /** Whether the file goes on behind what was wanted of it. */
+  readonly unread: boolean;
+  /** If the file's tail is cut off: where, and how much. */
+  readonly cut: string | undefined;
+}
+
+/** What a user should know of how a capture was read, a sentence each. */
+export function captureNotes({ name, reading }: Capture): string[] {
+  const notes: string[] = [];
+  if (reading.cut !== undefined) notes.push(`${name} ${reading.cut}`);
+  if (reading.synthesised > 0) {
+    notes.push(
+      `${name}: ${reading.synthesised} frames have Ethernet headers that were made up: the link it was recorded on has none`,
+    );
+  }
+  for (const [link, packets] of Object.entries(reading.foreign)) {
+    notes.push(`${name}: ${packets} packets of link type ${link} were left out`);
+  }
+  return notes;
 }
 
 /** One frame as it was recorded. */
@@ -19,7 +49,7 @@ export interface CapturedFrame {
    * before it, or of the first timed frame when there is none before it, or 0 when no frame has a time.
    */
   readonly timed: boolean;
-  /** The recorded bytes: a view into the file's bytes, not a copy. */
+  /** The recorded bytes: a view into the file's bytes, not a copy, unless the Ethernet header is made up. */
   readonly bytes: Uint8Array;
   /** Bytes that the frame had on the wire. More than `bytes` holds when the recorder cut it short. */
   readonly originalLength: number;
@@ -57,9 +87,6 @@ export class CaptureError extends UserError {
   }
 }
 
-/** LINKTYPE_ETHERNET of https://www.tcpdump.org/linktypes.html. */
-export const LINK_TYPE_ETHERNET = 1;
-
 const LINK_TYPE_NAMES: Readonly<Record<number, string>> = {
   0: 'NULL (BSD loopback)',
   1: 'ETHERNET',
@@ -67,6 +94,8 @@ const LINK_TYPE_NAMES: Readonly<Record<number, string>> = {
   12: 'RAW (IP)',
   101: 'RAW (IP)',
   105: 'IEEE802_11',
+  14: 'RAW (IP)',
+  108: 'LOOP (OpenBSD loopback)',
   113: 'LINUX_SLL (cooked, "any" interface)',
   127: 'IEEE802_11_RADIOTAP',
   189: 'USB_LINUX',

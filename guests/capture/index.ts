@@ -1,2 +1,10 @@
-export { type Capture, type CapturedFrame, CaptureError, type CaptureFault } from './capture.js';
+export {
+  type Capture,
+  type CapturedFrame,
+  CaptureError,
+  type CaptureFault,
+  type CaptureReading,
+  captureNotes,
+} from './capture.js';
+export type { CaptureLimits } from './frame-collector.js';
 export { parseCapture, readCapture } from './read-capture.js';

@@ -1,5 +1,7 @@
-import { type CapturedFrame, LINK_TYPE_ETHERNET, linkTypeName } from './capture.js';
+import { linkTypeName } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
+import type { FrameCollector } from './frame-collector.js';
+import { linkLayerOf, type RecordedPacket } from './link-layer.js';
 import { checkLengths } from './pcap.js';
 import { type PcapngInterface, parseInterface } from './pcapng-interface.js';
 import { forEachOption, padded } from './pcapng-options.js';
@@ -17,30 +19,35 @@ const BYTE_ORDER_MAGIC_SWAPPED = 0x4d3c2b1a;
 const BLOCK_OVERHEAD_BYTES = 12;
 const OPTION_PACKET_FLAGS = 2;
 
+/** A block that is longer than this is damage; a shorter one that the file does not hold whole was cut off. */
+const MOST_BLOCK_BYTES = 1 << 24;
+
 /** Reads pcapng (draft-ietf-opsawg-pcapng). Block types that carry no packets are stepped over. */
-export function parsePcapng(source: CaptureBytes): CapturedFrame[] {
-  return new PcapngReader(source).read();
+export function parsePcapng(source: CaptureBytes, frames: FrameCollector): void {
+  new PcapngReader(source, frames).read();
 }
 
 class PcapngReader {
   readonly #source: CaptureBytes;
-  readonly #frames: CapturedFrame[] = [];
+  readonly #frames: FrameCollector;
   /** Of the section that is being read; each section counts its interfaces from 0. */
   #interfaces: PcapngInterface[] = [];
-  #untimedAtStart = 0;
+  #wantsMore = true;
 
-  constructor(source: CaptureBytes) {
+  constructor(source: CaptureBytes, frames: FrameCollector) {
     this.#source = source;
+    this.#frames = frames;
   }
 
-  read(): CapturedFrame[] {
+  read(): void {
     let offset = 0;
-    while (offset < this.#source.length) offset = this.#readBlock(offset);
-    return this.#frames;
+    while (this.#wantsMore && offset < this.#source.length) offset = this.#readBlock(offset);
   }
 
+  /** Reads the block at `offset`. @returns where the next one begins */
   #readBlock(offset: number): number {
     const source = this.#source;
+    if (source.length - offset < BLOCK_OVERHEAD_BYTES) return this.#cutTail(offset, BLOCK_OVERHEAD_BYTES);
     const type = source.u32(offset, 'block type');
     // A section's lengths are in the section's own byte order, so that comes first.
     if (type === SECTION_HEADER_BLOCK) this.#readByteOrder(offset + 8);
@@ -53,7 +60,10 @@ class PcapngReader {
         `a multiple of 4, at least ${BLOCK_OVERHEAD_BYTES}`,
       );
     }
+    if (length > source.length - offset && length <= MOST_BLOCK_BYTES) return this.#cutTail(offset, length);
     source.need(offset, length, `block of ${length} bytes`);
+    // Brings the block into the window at once: its end is looked at before its body.
+    if (length <= MOST_BLOCK_BYTES) source.view(offset, length, 'block');
     const body = offset + 8;
     const end = offset + length - 4;
     const repeated = source.u32(end, 'block length behind the block');
@@ -102,7 +112,12 @@ class PcapngReader {
     const major = source.u16(body + 4, 'major version');
     if (major !== 1) source.fail(body + 4, 'major version', `${major}`, '1');
     this.#interfaces = [];
-    source.packetNumber = this.#frames.length + 1;
+    source.packetNumber = this.#frames.packets + 1;
+  }
+
+  #cutTail(offset: number, wantedBytes: number): number {
+    this.#frames.cutTail(offset, `block of ${wantedBytes} bytes`, wantedBytes);
+    return this.#source.length;
   }
 
   /** Enhanced packet blocks, and the obsolete packet blocks, which differ in how they name the interface. */
@@ -111,7 +126,7 @@ class PcapngReader {
     const data = body + 20;
     if (end < data) source.fail(body, 'packet block', `${end - body} bytes`, 'at least 20');
     const id = type === PACKET_BLOCK ? source.u16(body, 'interface') : source.u32(body, 'interface');
-    const from = this.#ethernetInterface(id, body);
+    const from = this.#interfaceOf(id, body);
     const ticks = (BigInt(source.u32(body + 4, 'time')) << 32n) | BigInt(source.u32(body + 8, 'time'));
     const capturedLength = source.u32(body + 12, 'captured length');
     const originalLength = source.u32(body + 16, 'original length');
@@ -124,8 +139,8 @@ class PcapngReader {
       if (own !== 0) fcsBytes = own;
     });
     const timeNs = from.timeNs(ticks);
-    this.#giveTimeToStart(timeNs);
-    this.#push(timeNs, true, source.view(data, capturedLength, 'packet data'), originalLength, fcsBytes);
+    const bytes = source.view(data, capturedLength, 'packet data');
+    this.#take({ timeNs, timed: true, bytes, originalLength, fcsBytes }, from);
   }
 
   /** A simple packet block has neither time nor captured length: it belongs to interface 0, cut at its limit. */
@@ -133,41 +148,27 @@ class PcapngReader {
     const source = this.#source;
     const data = body + 4;
     if (end < data) source.fail(body, 'simple packet block', `${end - body} bytes`, 'at least 4');
-    const from = this.#ethernetInterface(0, body);
+    const from = this.#interfaceOf(0, body);
     const originalLength = source.u32(body, 'original length');
     const limit = from.snapBytes === 0 ? originalLength : from.snapBytes;
     const capturedLength = Math.min(originalLength, limit);
     checkLengths(source, body, capturedLength, originalLength, data, end);
-    const before = this.#frames.at(-1);
-    if (before === undefined || this.#untimedAtStart > 0) this.#untimedAtStart += 1;
     const bytes = source.view(data, capturedLength, 'packet data');
-    this.#push(before?.timeNs ?? 0n, false, bytes, originalLength, from.fcsBytes);
+    const { fcsBytes } = from;
+    this.#take({ timeNs: this.#frames.lastNs, timed: false, bytes, originalLength, fcsBytes }, from);
   }
 
-  #ethernetInterface(id: number, offset: number): PcapngInterface {
+  #interfaceOf(id: number, offset: number): PcapngInterface {
     const source: CaptureBytes = this.#source;
     const from = this.#interfaces[id];
     if (from === undefined) {
       source.fail(offset, 'interface', `${id}`, `one of the section's ${this.#interfaces.length} interfaces`);
     }
-    if (from.linkType !== LINK_TYPE_ETHERNET) {
-      const field = `link type of ${from.label}`;
-      source.fail(offset, field, linkTypeName(from.linkType), linkTypeName(LINK_TYPE_ETHERNET));
-    }
     return from;
   }
 
-  /** Frames without a time that open the capture take the time of the first frame that has one. */
-  #giveTimeToStart(timeNs: bigint): void {
-    for (let index = 0; index < this.#untimedAtStart; index += 1) {
-      const frame = this.#frames[index];
-      if (frame !== undefined) this.#frames[index] = { ...frame, timeNs };
-    }
-    this.#untimedAtStart = 0;
-  }
-
-  #push(timeNs: bigint, timed: boolean, bytes: Uint8Array, originalLength: number, fcsBytes: number): void {
-    this.#frames.push({ timeNs, timed, bytes, originalLength, fcsBytes });
-    this.#source.packetNumber = this.#frames.length + 1;
+  #take(packet: RecordedPacket, { linkType, label }: PcapngInterface): void {
+    const linkName = `${linkTypeName(linkType)} on ${label}`;
+    this.#wantsMore = this.#frames.take(packet, linkLayerOf(linkType), linkName);
   }
 }

@@ -2,6 +2,7 @@ import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MAX_TIME_NS } from '../../scheduler/event-kernel.js';
 import type { Capture, CapturedFrame } from '../capture/index.js';
 import { isGroupAddress, type MacAddress, readMac } from './mac-address.js';
+import { splitFrame } from './split-frame.js';
 import { TrafficError } from './traffic-source.js';
 
 /** A recorded frame as replay needs it: without FCS. */
@@ -31,19 +32,26 @@ export interface Conversation {
   readonly spanNs: number;
   /** Frames between two other stations, left out. */
   readonly bystanders: number;
-  /** Frames that our NIC cannot carry, left out; 0 unless that was asked for. */
+  /** Frames that our NIC cannot carry and that were dropped; 0 unless that was asked for. */
   readonly unfit: number;
+  /** Frames that our NIC cannot carry and that were cut into such that it can; 0 unless that was asked for. */
+  readonly split: number;
 }
+
+/** What becomes of frames that no card can carry. */
+export type Unfit = 'refuse' | 'drop' | 'split';
 
 /** How a capture becomes a conversation. */
 export interface ConversationOptions {
-  /** Address, in the capture, of the station that plays the guest. Default: who sent its first unicast frame. */
+  /** Address, in the capture, of the station that plays the guest. Default: the sender of its first unicast frame. */
   readonly local?: MacAddress;
   /**
-   * What to do with frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet
-   * header. Default `refuse`: they mostly mean a capture made with offloads on, which is not what was on the wire.
+   * What becomes of frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet header.
+   * Such frames mostly mean a capture made with offloads on, which is not what was on the wire. `split` cuts long ones of
+   * TCP into segments as a card with TSO does (`splitFrame`), and drops the rest.
+   * @defaultValue `refuse`
    */
-  readonly unfit?: 'refuse' | 'leave-out';
+  readonly unfit?: Unfit;
 }
 
 /**
@@ -57,14 +65,19 @@ export function conversationOf(
   capture: Capture,
   options: ConversationOptions = {},
 ): Conversation {
-  const fit = capture.frames.filter((frame, index) => {
-    if (isFit(frame)) return true;
-    if (options.unfit === 'leave-out') return false;
+  let split = 0;
+  let unfit = 0;
+  const fit = capture.frames.flatMap((frame, index) => {
+    if (isFit(frame)) return [frame];
+    const pieces = options.unfit === 'split' ? splitFrame(frame) : [];
+    if (pieces.length > 0) split += 1;
+    else unfit += 1;
+    if (options.unfit === 'drop' || options.unfit === 'split') return pieces;
     throw new TrafficError(
       name,
       `${capture.name} packet ${index + 1}`,
       `${wireLength(frame)} bytes, ${frame.bytes.length} of them recorded`,
-      `${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES} bytes with a whole Ethernet header (record with offloads off, or leave such frames out)`,
+      `${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES} bytes with a whole Ethernet header: record with offloads off, or give the replay "unfit": "drop" or "split"`,
     );
   });
   const frames = fit.toSorted((left, right) =>
@@ -83,7 +96,8 @@ export function conversationOf(
     const destination = destinationOf(frame);
     return sourceOf(frame) !== local && (destination === local || isGroupAddress(destination));
   });
-  if (options.local !== undefined && frames.length > 0 && transmit.length + receive.length === 0) {
+  const isWhole = !capture.reading.unread;
+  if (options.local !== undefined && isWhole && frames.length > 0 && transmit.length + receive.length === 0) {
     throw new TrafficError(name, 'local', `0x${local.toString(16)}`, `a station of ${capture.name}`);
   }
   return {
@@ -92,7 +106,8 @@ export function conversationOf(
     receive: voice(receive, originNs),
     spanNs,
     bystanders: frames.length - transmit.length - receive.length,
-    unfit: capture.frames.length - fit.length,
+    unfit,
+    split,
   };
 }
 

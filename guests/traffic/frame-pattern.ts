@@ -48,6 +48,9 @@ export class FramePattern {
   readonly #written = new Uint8Array(PATTERNS);
   /** Views of the buffers by pattern and length, so that a frame is found and not made. */
   readonly #views = new Map<number, Uint8Array>();
+  // Those of the last length, by pattern: most sources send one length, or many frames of one.
+  readonly #lastViews = new Array<Uint8Array | undefined>(PATTERNS).fill(undefined);
+  #lastBytes = -1;
 
   /** @param maxBytes the longest frame that will be asked for. @throws TrafficError */
   constructor(identity: FrameIdentity, maxBytes: number) {
@@ -70,12 +73,26 @@ export class FramePattern {
     // The writes that go past the end of a frame too short for its header are dropped by the typed array.
     writeU16(frame, LENGTH_OFFSET, bytes);
     writeU16(frame, KIND_OFFSET, kind);
-    writeU32(frame, SEQUENCE_OFFSET, Math.floor(sequence / 2 ** 32));
-    writeU32(frame, SEQUENCE_OFFSET + 4, sequence % 2 ** 32);
+    const high = Math.floor(sequence / 2 ** 32);
+    writeU32(frame, SEQUENCE_OFFSET, high);
+    writeU32(frame, SEQUENCE_OFFSET + 4, sequence - high * 2 ** 32);
     return frame;
   }
 
   #view(bytes: number, pattern: number): Uint8Array {
+    if (bytes === this.#lastBytes) {
+      const last = this.#lastViews[pattern];
+      if (last !== undefined) return last;
+    } else {
+      this.#lastBytes = bytes;
+      this.#lastViews.fill(undefined);
+    }
+    const view = this.#viewOf(bytes, pattern);
+    this.#lastViews[pattern] = view;
+    return view;
+  }
+
+  #viewOf(bytes: number, pattern: number): Uint8Array {
     const key = bytes * PATTERNS + pattern;
     const known = this.#views.get(key);
     if (known !== undefined) return known;

@@ -3,6 +3,7 @@ export {
   type ConversationOptions,
   conversationOf,
   type SpokenFrame,
+  type Unfit,
   type Voice,
 } from './conversation.js';
 export { type Durations, exponentialDurations, fixedDurations, paretoDurations } from './durations.js';
@@ -25,6 +26,7 @@ export { isGroupAddress, type MacAddress, readMac, writeMac } from './mac-addres
 export { RandomStream } from './random-stream.js';
 export { type Replay, type ReplayOptions, replay } from './replay.js';
 export { RequestClient, type RequestClientOptions } from './request-client.js';
+export { splitFrame } from './split-frame.js';
 export { TimedSource } from './timed-source.js';
 export {
   type PullSource,

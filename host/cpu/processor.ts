@@ -1,6 +1,8 @@
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
+import { present } from '../../scheduler/present.js';
 import { COSTS, type CostName } from './costs.js';
+import { WorkShares } from './work-shares.js';
 
 const COST_NAMES = Object.keys(COSTS) as CostName[];
 const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, number])) as Record<
@@ -12,14 +14,14 @@ const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, num
 export type Work = (argument: number) => void;
 
 export interface ProcessorOptions {
-  /** Cores, shared by everybody. */
+  /** Cores, shared by all accounts. */
   readonly cores: number;
   /** Clock, Hz. */
   readonly hertz: number;
   readonly costs: Readonly<Record<CostName, number>>;
 }
 
-/** Who runs on the processor. */
+/** A domain that runs on the processor, and is charged for it. */
 export interface CpuAccount {
   readonly name: string;
   readonly core: number;
@@ -29,15 +31,19 @@ interface Core {
   busy: boolean;
   /** Last domain that ran here. */
   lastAccount: number;
-  /** Parties with work, in the order in which they became ready. */
+  /** Accounts with work, in the order in which they became ready. */
   readonly ready: number[];
   urgent: number;
   /** Time that it was given to work, ns, all of it; the last of it ends at `busyUntilNs`. */
   busyNs: number;
   busyUntilNs: number;
+  /** Which accounts the last unit of work was for, and until when. */
+  readonly shares: WorkShares;
+  /** Accounts of this core that were charged outside of work. */
+  readonly owing: number[];
 }
 
-/** What a party is still to do: a ring that grows, and is never given back, so that an empty queue costs nothing to fill. */
+/** What an account is still to do: a ring that grows, and never shrinks, so that an empty queue costs nothing to fill. */
 interface Queue {
   works: (Work | undefined)[];
   arguments: Float64Array;
@@ -52,8 +58,12 @@ const INITIAL_QUEUE = 8;
  * free, runs in one instant, and keeps the core busy for what it charged; what it sends out leaves `elapsedNs` after
  * that instant. So a full core makes everything on it late, and throughput falls.
  *
- * Parties on a core take turns, one unit of work each; the hypervisor's work (interrupts) goes first. A change of
- * party costs a context switch.
+ * The accounts of a core are served round-robin, one unit of work each; the hypervisor's work (interrupts) goes first. A
+ * change of account costs a context switch. What is charged while no work runs (an answer of the IOMMU that unpins
+ * pages) is work too: the account's core does it before anything else.
+ *
+ * CPU time is conserved: at every instant the accounts' time is the cores' busy time, and with their idle time it is
+ * all the time that there was, in whole nanoseconds.
  */
 export class Processor {
   readonly hertz: number;
@@ -64,13 +74,19 @@ export class Processor {
   readonly #accounts: CpuAccount[] = [];
   readonly #queues: Queue[] = [];
   readonly #cycles: number[] = [];
+  // Time of each account, ns, with all of a unit of work that still runs.
+  readonly #ns: number[] = [];
+  // Cycles that were charged to each account outside of work and that its core has not spent yet.
+  readonly #owedCycles: number[] = [];
   readonly #cores: Core[];
   readonly #urgentAccount: number[] = [];
   readonly #halted = new Set<number>();
   readonly #nsPerCycle: number;
   readonly #costByNumber: Float64Array;
   #current = -1;
+  #shares: WorkShares | undefined;
   #elapsedCycles = 0;
+  #startNs = 0;
   // What is left of a nanosecond when work ends, carried forward for each core.
   readonly #carryNs: number[];
 
@@ -95,11 +111,13 @@ export class Processor {
       urgent: 0,
       busyNs: 0,
       busyUntilNs: 0,
+      shares: new WorkShares(),
+      owing: [],
     }));
     this.#carryNs = new Array<number>(options.cores).fill(0);
   }
 
-  /** Makes a party known on a core; `urgent` work goes before that of others. Returns its number. */
+  /** Opens an account on a core; `urgent` work goes before that of others. Returns its number. */
   addAccount(name: string, core: number, urgent = false): number {
     this.#accounts.push({ name, core: core % this.cores });
     this.#queues.push({
@@ -109,6 +127,8 @@ export class Processor {
       count: 0,
     });
     this.#cycles.push(0);
+    this.#ns.push(0);
+    this.#owedCycles.push(0);
     if (urgent) this.#urgentAccount.push(this.#accounts.length - 1);
     return this.#accounts.length - 1;
   }
@@ -117,41 +137,47 @@ export class Processor {
     return this.#accounts;
   }
 
-  /** Cycles that a party has been charged. */
+  /** Cycles that an account has been charged, spent or not. */
   cyclesOf(account: number): number {
     return this.#cycles[account] ?? 0;
   }
 
-  /** Time that a party has been charged, ns. */
+  /** Time that cores have spent on an account since `startAccounts`, up to now, whole ns. */
   nsOf(account: number): number {
-    return (this.#cycles[account] ?? 0) * this.#nsPerCycle;
+    const now = this.#kernel.nowNs;
+    let ns = this.#ns[account] ?? 0;
+    for (const { busyUntilNs, shares } of this.#cores) {
+      if (busyUntilNs > now) ns -= shares.lastNs(account, busyUntilNs - now);
+    }
+    return ns;
   }
 
-  /** Time that a core has been busy up to now, ns. */
+  /** Time that a core has been busy since `startAccounts`, up to now, whole ns. */
   busyNsOf(core: number): number {
     const entry = this.#cores[core];
     if (entry === undefined) throw new RangeError(`core is ${core}, expected 0 to ${this.cores - 1}`);
     return entry.busyNs - Math.max(0, entry.busyUntilNs - this.#kernel.nowNs);
   }
 
-  /** Time that cores had nothing to do up to now, ns, summed over them: wall time less busy time. */
+  /** Time that cores had nothing to do since `startAccounts`, up to now, ns, summed over them: wall time less busy time. */
   get idleNs(): number {
     let idleNs = 0;
-    for (let core = 0; core < this.cores; core += 1) idleNs += this.#kernel.nowNs - this.busyNsOf(core);
+    const wallNs = this.#kernel.nowNs - this.#startNs;
+    for (let core = 0; core < this.cores; core += 1) idleNs += wallNs - this.busyNsOf(core);
     return idleNs;
   }
 
-  /** How far into its work whoever runs now has come, ns; 0 outside of work. */
+  /** How far the work that runs now has come, ns; 0 outside of work. */
   get elapsedNs(): number {
     return Math.ceil(this.#elapsedCycles * this.#nsPerCycle);
   }
 
-  /** Asks for `work` to be run for a party when its core has time. */
+  /** Asks for `work` to be run for an account when its core has time. */
   post(account: number, work: Work, argument = 0): void {
     const queue = this.#queues[account];
     const entry = this.#accounts[account];
     if (queue === undefined || entry === undefined)
-      throw new InvariantViolation(`party ${account} does not exist`);
+      throw new InvariantViolation(`account ${account} does not exist`);
     if (this.#halted.has(account)) return;
     const wasEmpty = queue.count === 0;
     if (queue.count === queue.works.length) grow(queue);
@@ -162,20 +188,17 @@ export class Processor {
     const core = this.#cores[entry.core];
     if (core === undefined) throw new InvariantViolation(`core ${entry.core} does not exist`);
     if (wasEmpty) this.#makeReady(core, account);
-    if (!core.busy) {
-      core.busy = true;
-      this.#kernel.post(0, this.#done, entry.core);
-    }
+    this.#wake(core, entry.core);
   }
 
-  /** A party never runs again: what waits is thrown away, what comes later is ignored. Work that runs now ends. */
+  /** An account never runs again: what waits is thrown away, what comes later is ignored. Work that runs now ends. */
   halt(account: number): void {
     if (this.#halted.has(account)) return;
     this.#halted.add(account);
     const queue = this.#queues[account];
     const core = this.#cores[this.#accounts[account]?.core ?? -1];
     if (queue === undefined || core === undefined)
-      throw new InvariantViolation(`party ${account} does not exist`);
+      throw new InvariantViolation(`account ${account} does not exist`);
     queue.works.fill(undefined);
     queue.head = 0;
     queue.count = 0;
@@ -185,37 +208,45 @@ export class Processor {
     if (at < core.urgent) core.urgent -= 1;
   }
 
-  /** Charges the party that runs now. Outside of work (set-up) it only counts. */
+  /** Charges the account that runs now. While none does (set-up) there is none to charge. */
   charge(name: CostName, times = 1): void {
-    this.chargeAccount(this.#current, name, times);
+    if (this.#current >= 0) this.chargeAccount(this.#current, name, times);
   }
 
-  /** Charges another party than the one whose work runs (a hypercall is the hypervisor's time). */
+  /** Charges an account, which may be another than the one whose work runs (a hypercall is the hypervisor's time). */
   chargeAccount(account: number, name: CostName, times = 1): void {
-    // By number: a load of a fraction by a changing name would be boxed (16 bytes a charge, measured).
-    const cycles = (this.#costByNumber[NUMBER_OF[name]] ?? 0) * times;
-    if (account >= 0) this.#cycles[account] = (this.#cycles[account] ?? 0) + cycles;
-    if (this.#current >= 0) this.#elapsedCycles += cycles;
+    // By number: a load of a fraction by a changing name would be boxed (16 bytes per charge, measured).
+    this.#spend(account, present(this.#costByNumber[NUMBER_OF[name]]) * times);
   }
 
-  /** A party waits with the core in its hands (polls a status word) for so many ns. */
+  /** An account holds its core while it waits (polls a status word) for so many ns. */
   spin(account: number, waitNs: number): void {
-    const cycles = waitNs / this.#nsPerCycle;
-    this.#cycles[account] = (this.#cycles[account] ?? 0) + cycles;
-    if (this.#current >= 0) this.#elapsedCycles += cycles;
+    this.#spend(account, waitNs / this.#nsPerCycle);
   }
 
-  /** Forgets what has been charged: set-up is over, what follows is the run. */
+  /**
+   * Forgets what has been charged, spent or not: set-up is over, what follows is the run.
+   * @throws InvariantViolation in the middle of work.
+   */
   startAccounts(): void {
+    this.#startNs = this.#kernel.nowNs;
     this.#cycles.fill(0);
+    this.#ns.fill(0);
+    this.#owedCycles.fill(0);
+    for (const core of this.#cores) {
+      if (core.busyUntilNs > this.#startNs)
+        throw new InvariantViolation('accounts start in the middle of work');
+      core.busyNs = 0;
+      core.owing.length = 0;
+    }
   }
 
-  /** The party whose work runs now, or -1. */
+  /** The account whose work runs now, or -1. */
   get running(): number {
     return this.#current;
   }
 
-  /** Units of work that wait, for a party. */
+  /** Units of work that wait, for an account. */
   backlogOf(account: number): number {
     return this.#queues[account]?.count ?? 0;
   }
@@ -229,6 +260,39 @@ export class Processor {
         throw new InvariantViolation(`${this.#accounts[account]?.name} is ready ${listed} times`);
       if (waiting && core?.busy === false) throw new InvariantViolation('a core idles although work waits');
     }
+    let busyNs = 0;
+    for (let core = 0; core < this.cores; core += 1) busyNs += this.busyNsOf(core);
+    let spentNs = 0;
+    for (let account = 0; account < this.#accounts.length; account += 1) spentNs += this.nsOf(account);
+    if (spentNs !== busyNs)
+      throw new InvariantViolation(
+        `accounts have ${spentNs} ns of CPU time, cores were busy for ${busyNs} ns`,
+      );
+    if (this.idleNs < 0) throw new InvariantViolation(`cores were idle for ${this.idleNs} ns`);
+  }
+
+  /** Within work the time belongs to the unit that runs; outside of it, the account's core owes it. */
+  #spend(account: number, cycles: number): void {
+    this.#cycles[account] = present(this.#cycles[account]) + cycles;
+    if (this.#shares !== undefined) {
+      this.#shares.charge(account, this.#elapsedCycles);
+      this.#elapsedCycles += cycles;
+      return;
+    }
+    // Before the first event a machine is being set up, and set-up takes no time.
+    if (cycles === 0 || this.#kernel.executed === 0) return;
+    const coreNumber = present(this.#accounts[account]).core;
+    const core = present(this.#cores[coreNumber]);
+    const owed = present(this.#owedCycles[account]);
+    if (owed === 0) core.owing.push(account);
+    this.#owedCycles[account] = owed + cycles;
+    this.#wake(core, coreNumber);
+  }
+
+  #wake(core: Core, coreNumber: number): void {
+    if (core.busy) return;
+    core.busy = true;
+    this.#kernel.post(0, this.#done, coreNumber);
   }
 
   #makeReady(core: Core, account: number): void {
@@ -243,6 +307,15 @@ export class Processor {
   #onDone(coreNumber: number): void {
     const core = this.#cores[coreNumber];
     if (core === undefined) throw new InvariantViolation(`core ${coreNumber} does not exist`);
+    const owing = core.owing.shift();
+    if (owing !== undefined) {
+      this.#begin(core, owing);
+      this.#shares?.charge(owing, 0);
+      this.#elapsedCycles = present(this.#owedCycles[owing]);
+      this.#owedCycles[owing] = 0;
+      this.#end(core, coreNumber);
+      return;
+    }
     const account = core.ready.shift();
     if (account === undefined) {
       core.busy = false;
@@ -252,15 +325,15 @@ export class Processor {
     if (core.urgent > 0) core.urgent -= 1;
     const queue = this.#queues[account];
     const work = queue?.works[queue.head];
-    if (queue === undefined || work === undefined) throw new InvariantViolation('a ready party without work');
+    if (queue === undefined || work === undefined)
+      throw new InvariantViolation('a ready account without work');
     const argument = queue.arguments[queue.head] ?? 0;
     queue.works[queue.head] = undefined;
     queue.head = (queue.head + 1) & (queue.works.length - 1);
     queue.count -= 1;
     if (queue.count > 0) this.#makeReady(core, account);
-    this.#current = account;
-    this.#elapsedCycles = 0;
-    // The hypervisor runs in whoever's context; only a change between domains is a switch, and is its time.
+    this.#begin(core, account);
+    // The hypervisor runs in the context of the domain that is there; only a change of domain is a switch, and its time.
     if (!this.#urgentAccount.includes(account)) {
       if (core.lastAccount !== account && core.lastAccount >= 0) {
         this.chargeAccount(this.#urgentAccount[0] ?? account, 'contextSwitch');
@@ -270,15 +343,30 @@ export class Processor {
     try {
       work(argument);
     } finally {
-      const busyNs = this.#elapsedCycles * this.#nsPerCycle + (this.#carryNs[coreNumber] ?? 0);
-      const wholeNs = Math.floor(busyNs);
-      this.#carryNs[coreNumber] = busyNs - wholeNs;
-      this.#current = -1;
-      this.#elapsedCycles = 0;
-      core.busyNs += wholeNs;
-      core.busyUntilNs = this.#kernel.nowNs + wholeNs;
-      this.#kernel.post(wholeNs, this.#done, coreNumber);
+      this.#end(core, coreNumber);
     }
+  }
+
+  #begin(core: Core, account: number): void {
+    this.#current = account;
+    this.#shares = core.shares;
+    core.shares.begin(account);
+    this.#elapsedCycles = 0;
+  }
+
+  /** The core is busy for what the unit of work has charged, to the whole ns; fractions are carried on. */
+  #end(core: Core, coreNumber: number): void {
+    const carryNs = present(this.#carryNs[coreNumber]);
+    const busyNs = this.#elapsedCycles * this.#nsPerCycle + carryNs;
+    const wholeNs = Math.floor(busyNs);
+    this.#carryNs[coreNumber] = busyNs - wholeNs;
+    core.shares.end(this.#ns, this.#nsPerCycle, carryNs, wholeNs);
+    this.#current = -1;
+    this.#shares = undefined;
+    this.#elapsedCycles = 0;
+    core.busyNs += wholeNs;
+    core.busyUntilNs = this.#kernel.nowNs + wholeNs;
+    this.#kernel.post(wholeNs, this.#done, coreNumber);
   }
 }
 

@@ -146,8 +146,14 @@ export class PageOwnership {
   ): PageOutcome<number[]> {
     const pages = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
     if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#mark };
-    assign(this.#owner, pages, domain);
-    assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
+    const [first = 0] = pages;
+    if (contiguous) {
+      this.#owner.fill(domain, first, first + count);
+      this.#kind.fill(PAGE_KINDS.indexOf(kind), first, first + count);
+    } else {
+      assign(this.#owner, pages, domain);
+      assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
+    }
     for (const observer of this.#observers) observer.given(pages, domain, kind);
     return { ok: true, value: pages };
   }

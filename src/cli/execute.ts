@@ -1,5 +1,6 @@
+import { captureNotes } from '../../guests/capture/index.js';
 import { TrafficError } from '../../guests/traffic/index.js';
-import { protectionOf } from '../machine/protection.js';
+import { approachOptions } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
@@ -18,14 +19,17 @@ export interface Execution {
   /** The JSON document: what --json prints and what lies in the folder of --out. */
   readonly document: string;
   readonly repeat: string;
+  /** What the user should know of the captures that were read. */
+  readonly notes: readonly string[];
 }
 
 /** Runs a scenario under each approach that was asked for. Either every file of it appears, or none. */
 export async function execute(request: RunRequest, io: CliIo): Promise<Execution> {
-  const { loaded, approaches, discipline, seed, warmUpNs, durationNs } = request;
+  const { loaded, approaches, discipline, modules, seed, warmUpNs, durationNs } = request;
   const { scenario, directory } = loaded;
   const specs = scenario.guests.map(({ traffic }) => traffic);
-  const captures = await readCaptures(specs, directory);
+  const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
+  const notes = [...captures.values()].flatMap(captureNotes);
   const interruption = new Interruption();
   const progress = new ProgressLine(io);
   const outputs = new RunOutputs(request);
@@ -41,8 +45,8 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
             scenario,
             directory,
             captures,
-            protection: protectionOf(approach, scenario),
-            discipline,
+            protection: modules.protection(approach, approachOptions(scenario)),
+            discipline: modules.discipline(discipline),
             seed,
             warmUpNs,
             durationNs,
@@ -66,6 +70,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       seed,
       scenario,
       source: loaded.source,
+      notes,
       results,
     });
     outputs.document(document);
@@ -75,7 +80,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       const { comparePage } = await import('../report/compare/compare-page.js');
       outputs.page(await comparePage(request, results, repeat));
     }
-    return { results, files: outputs.commit(), document, repeat };
+    return { results, files: outputs.commit(), document, repeat, notes };
   } catch (error) {
     outputs.abort();
     throw error;

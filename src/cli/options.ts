@@ -1,3 +1,4 @@
+import { MOST_SEED } from '../scenario/schema.js';
 import { UsageError } from './cli-io.js';
 
 /** The text that an option was given; undefined when it was not given, or has none. */
@@ -21,5 +22,5 @@ export function wholeNumber(
 
 /** The seed of a command, 1 unless given. @throws UsageError */
 export function seedOf(value: string | boolean | undefined): number {
-  return wholeNumber('--seed', text(value), 0, 2 ** 31 - 1) ?? 1;
+  return wholeNumber('--seed', text(value), 0, MOST_SEED) ?? 1;
 }

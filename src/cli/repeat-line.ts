@@ -17,6 +17,7 @@ export function repeatLine(request: RunRequest, program: string): string {
     ...(warmUpNs === 0 ? [] : ['--warm-up', formatDuration(warmUpNs)]),
     '--duration',
     formatDuration(durationNs),
+    ...(request.allowModules ? ['--allow-modules'] : []),
   ];
   return commandLine([program, ...words]);
 }

@@ -48,7 +48,7 @@ export class RunOutputs {
     }
     const traces = [
       ...(trace === undefined ? [] : [this.#pathOf(trace, fileName)]),
-      ...(out === undefined ? [] : [join(out, `${fileName}.trace.json`)]),
+      ...(out === undefined ? [] : [join(out, `${fileName}.pftrace`)]),
     ];
     for (const path of traces) {
       const about = { protection: approach, discipline, seed, scenario: loaded.source };

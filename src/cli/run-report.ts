@@ -5,11 +5,12 @@ import type { RunRequest } from './run-request.js';
 
 /** Prints what came of a request, in the form that was asked for. Returns the exit code. */
 export function report(request: RunRequest, execution: Execution, io: CliIo, text: () => string): ExitCode {
-  const { results, files, document, repeat } = execution;
+  const { results, files, document, repeat, notes } = execution;
   const broken = results.flatMap(({ protection, laws }) =>
     laws.filter(({ held }) => !held).map(({ law, detail }) => `law broken: ${protection}: ${law}: ${detail}`),
   );
-  const trailer = [...broken, ...fileLines(files), `again: ${repeat}`];
+  const warnings = notes.map((note) => `note: ${note}`);
+  const trailer = [...warnings, ...broken, ...fileLines(files), `again: ${repeat}`];
   if (request.json) {
     io.out(document);
     io.err(`${trailer.join('\n')}\n`);

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { APPROACHES, makeProtection } from '../../host/protection/approaches.js';
-import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
+import { approachNames, type ModuleName, OwnModules } from '../scenario/own-modules.js';
+import { MOST_SEED } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
 import { UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
@@ -19,6 +19,9 @@ export interface RunRequest {
   readonly scenarioArgument: string | undefined;
   readonly approaches: readonly string[];
   readonly discipline: string;
+  /** Disciplines and approaches of the user's own, by the names above. */
+  readonly modules: OwnModules;
+  readonly allowModules: boolean;
   readonly seed: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
@@ -45,8 +48,15 @@ export async function readRequest(
   const wanted = text(options.protection);
   const given = wanted === undefined ? undefined : readApproaches(command, wanted);
   const discipline = text(options.discipline);
-  if (discipline !== undefined) refusedAs('--', () => makeDiscipline(discipline, { linkBps: 1e9 }));
-  const seed = wholeNumber('--seed', text(options.seed), 0, 2 ** 31 - 1);
+  const allowModules = options.allowModules === true;
+  const typed = [
+    ...(given ?? []).map((name) => ofCommandLine('protection', name)),
+    ...(discipline === undefined ? [] : [ofCommandLine('discipline', discipline)]),
+  ];
+  const known = await OwnModules.load(typed, allowModules);
+  for (const name of given ?? []) refusedAs('--', () => known.protection(name));
+  if (discipline !== undefined) refusedAs('--', () => known.discipline(discipline));
+  const seed = wholeNumber('--seed', text(options.seed), 0, MOST_SEED);
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const duration = text(options.duration);
   const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
@@ -73,16 +83,20 @@ export async function readRequest(
   }
   const loaded =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
-  const { scenario, source } = loaded;
-  if (scenario.protection !== undefined)
-    refusedAs(`${source}: `, () => readApproach(scenario.protection ?? ''));
-  if (scenario.discipline !== undefined) {
-    refusedAs(`${source}: `, () => makeDiscipline(scenario.discipline ?? '', { linkBps: 1e9 }));
-  }
-  const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : names();
+  const { scenario } = loaded;
+  const named = [
+    ...(given === undefined && command === 'run'
+      ? ofScenario('protection', loaded, scenario.protection)
+      : []),
+    ...(discipline === undefined ? ofScenario('discipline', loaded, scenario.discipline) : []),
+  ];
+  const modules = await OwnModules.load([...typed, ...named], allowModules);
+  const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
   return {
     ...request,
     loaded,
+    modules,
+    allowModules,
     approaches: given ?? fromScenario,
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,
@@ -91,15 +105,25 @@ export async function readRequest(
   };
 }
 
-function names(): string[] {
-  return APPROACHES.map(({ name }) => name);
+function ofCommandLine(kind: ModuleName['kind'], name: string): ModuleName {
+  return { kind, name, directory: process.cwd(), field: `--${kind}`, fromScenario: false };
+}
+
+/** What a scenario names, if it names anything. */
+function ofScenario(
+  kind: ModuleName['kind'],
+  { directory, source }: LoadedScenario,
+  name: string | undefined,
+): ModuleName[] {
+  return name === undefined
+    ? []
+    : [{ kind, name, directory, field: `${source}: ${kind}`, fromScenario: true }];
 }
 
 function readApproaches(command: RunRequest['command'], text: string): string[] {
-  if (text === 'all' && command === 'compare') return names();
+  if (text === 'all' && command === 'compare') return approachNames();
   const list = text.split(',').map((name) => name.trim());
   for (const [index, name] of list.entries()) {
-    refusedAs('--', () => readApproach(name));
     if (list.indexOf(name) !== index) {
       throw new UsageError(`--protection names "${name}" twice, expected each approach once`);
     }
@@ -108,11 +132,6 @@ function readApproaches(command: RunRequest['command'], text: string): string[] 
     throw new UsageError(`--protection is "${text}", expected one approach; compare runs several`);
   }
   return list;
-}
-
-/** @throws ParameterError that says which names there are. */
-function readApproach(name: string): void {
-  makeProtection(name);
 }
 
 function refusedAs(prefix: string, check: () => unknown): void {

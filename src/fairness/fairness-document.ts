@@ -1,3 +1,4 @@
+import { jsonDocument } from '../report/json-document.js';
 import type { DisciplineFinding, FindingCurves, StudySettings, WorkloadFinding } from './fairness-study.js';
 import { shareOf } from './workload.js';
 
@@ -11,8 +12,7 @@ export function fairnessDocument(
   repeat: string,
 ): string {
   const { contexts, linkBps, durationNs, seed } = settings;
-  const document = {
-    command: 'fairness',
+  return jsonDocument('fairness', {
     repeat,
     seed,
     contexts,
@@ -32,8 +32,7 @@ export function fairnessDocument(
         ]),
       ),
     },
-  };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  });
 }
 
 function tableRow(finding: DisciplineFinding & FindingCurves): DisciplineFinding {

@@ -7,7 +7,9 @@ export function protectionOf(name: string, scenario: Scenario): ProtectionPlan {
   return makeProtection(name, approachOptions(scenario));
 }
 
-function approachOptions({ iommu = {} }: Scenario): ApproachOptions {
+/** What a scenario says of IOMMUs, as approaches take it. */
+
+export function approachOptions({ iommu = {} }: Scenario): ApproachOptions {
   const {
     vendor,
     oneRequesterId,

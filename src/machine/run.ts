@@ -155,8 +155,10 @@ export class Run {
     const wallNs = durationNs * host.processor.cores;
     const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
       const busyNs = counts.domainNs[index] ?? 0;
-      return { name, kind, busyNs: Math.round(busyNs), fraction: busyNs / wallNs };
+      return { name, kind, busyNs, fraction: busyNs / wallNs };
     });
+    // CPU time is conserved (host/cpu/processor.ts): what no domain had was idle, to the nanosecond.
+    const idleNs = domains.reduce((left, { busyNs }) => left - busyNs, wallNs);
     const transmit = this.#transmitMeter.report();
     const receive = this.#receiveMeter.report();
     const faultLog = host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0);
@@ -178,7 +180,7 @@ export class Run {
       latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
       cpu: {
         cores: host.processor.cores,
-        idleFraction: Math.max(0, 1 - domains.reduce((sum, { fraction }) => sum + fraction, 0)),
+        idleFraction: idleNs / wallNs,
         domains,
       },
       fairness: { ...transmit, jainIndex: jainIndex(due.filter((got) => !Number.isNaN(got))) },

@@ -47,15 +47,26 @@ export interface BuiltTraffic {
 /** Captures that have been read, by path: many guests may replay one. */
 export type CaptureStore = Map<string, Capture>;
 
-/** Reads the captures that a scenario names, before anything runs. @throws CaptureError, ScenarioError */
-export async function readCaptures(specs: readonly TrafficSpec[], directory: string): Promise<CaptureStore> {
-  const shelf: CaptureStore = new Map();
+/**
+ * Reads the captures that a scenario names, before anything runs: of each as much as a run of `durationNs` plays.
+ * @throws CaptureError
+ */
+export async function readCaptures(
+  specs: readonly TrafficSpec[],
+  directory: string,
+  durationNs: number = Number.POSITIVE_INFINITY,
+): Promise<CaptureStore> {
+  const wanted = new Map<string, number>();
   for (const spec of specs) {
     if (spec.kind !== 'replay') continue;
     const path = resolve(directory, spec.capture);
-    if (!shelf.has(path)) shelf.set(path, await readCapture(path));
+    // One that is played in a loop is played to its end, and the pause counts from there.
+    const untilNs = spec.loop
+      ? Number.POSITIVE_INFINITY
+      : Math.max(0, durationNs - spec.startNs) / spec.timeFactor;
+    wanted.set(path, Math.max(wanted.get(path) ?? 0, untilNs));
   }
-  return shelf;
+  return new Map([...wanted].map(([path, untilNs]) => [path, readCapture(path, { untilNs })]));
 }
 
 /** Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own. */
@@ -90,6 +101,7 @@ export function buildTraffic(
         peer: stations.destination,
         timeFactor: spec.timeFactor,
         startNs: spec.startNs,
+        unfit: spec.unfit,
         ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
         ...local,
       });

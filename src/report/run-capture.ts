@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import type { FrameEvent } from '../../nic/streams.js';
+import type { LentFrame } from '../../nic/streams.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
 import { PcapngWriter } from './pcapng-writer.js';
@@ -38,7 +38,7 @@ export class RunCapture {
     this.#subscriptions.push(
       nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
-      nic.streams.frames$.subscribe((frame) => this.#onFrame(frame)),
+      nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
       nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
         if (reason === 'source-mac-spoofed') this.#grants[direction].take(context, bytes);
       }),
@@ -101,18 +101,18 @@ export class RunCapture {
     return this.#interfaceOf[context] ?? 0;
   }
 
-  #onFrame({ direction, context, bytes, startNs, endNs, switched }: FrameEvent): void {
-    const grant = this.#grants[direction].take(context, bytes.length);
+  #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {
+    const grant = this.#grants[direction].take(context, length);
     const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
     const path = switched ? '; stayed inside the card' : '';
     const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
-    const kept = Math.min(bytes.length, this.#snapBytes ?? bytes.length);
+    const kept = Math.min(length, this.#snapBytes ?? length);
     this.#writer.packet(
       this.#interface(context),
       endNs,
-      bytes,
-      0,
-      bytes.length,
+      buffer,
+      offset,
+      length,
       { direction: direction === 'transmit' ? 'out' : 'in', comment: `${reason}${path}${arrival}` },
       kept,
     );

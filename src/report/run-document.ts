@@ -1,6 +1,6 @@
 import type { RunResult } from '../machine/run-result.js';
-import { packageVersion } from '../scenario/bundled.js';
 import type { Scenario } from '../scenario/schema.js';
+import { jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -11,23 +11,16 @@ export interface RunDocument {
   readonly scenario: Scenario;
   /** The scenario's file as the user named it. */
   readonly source: string;
+  /** What the input was like where that matters: headers made up, packets left out, a tail cut off. A sentence each. */
+  readonly notes: readonly string[];
   readonly results: readonly RunResult[];
 }
 
 /**
  * The JSON document of a call; docs/scenarios.md explains its keys. Nothing in it depends on when or where the
- * call was made, so two of the same are equal byte for byte. What there is not is `null`.
+ * call was made, so two of the same are equal byte for byte. Absent values are `null`.
  */
 export function formatRunDocument(document: RunDocument): string {
-  const { command, repeat, seed, scenario, source, results } = document;
-  const shown = {
-    tool: 'cdna-nic',
-    version: packageVersion(),
-    command,
-    repeat,
-    seed,
-    scenario: { source, ...scenario },
-    runs: results,
-  };
-  return `${JSON.stringify(shown, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
+  const { command, repeat, seed, scenario, source, notes, results } = document;
+  return jsonDocument(command, { repeat, seed, scenario: { source, ...scenario }, notes, runs: results });
 }

@@ -1,8 +1,9 @@
 import type { Subscription } from 'rxjs';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
-import type { DescriptorEvent, FrameEvent } from '../../nic/streams.js';
+import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { Machine } from '../machine/machine.js';
-import { type TraceArguments, type TraceProcess, type TraceTrack, TraceWriter } from './trace-writer.js';
+import { timelineWriter } from './timeline-format.js';
+import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
 /** The tracks of one context. */
 interface ContextTracks {
@@ -22,7 +23,7 @@ const LAST_STATES: ReadonlySet<DescriptorEvent['state']> = new Set(['completed',
  * doorbells, drops and faults.
  */
 export class RunTrace {
-  readonly #writer: TraceWriter;
+  readonly #writer: TimelineWriter;
   readonly #machine: Machine;
   readonly #endNs: number;
   readonly #card: TraceProcess;
@@ -31,18 +32,17 @@ export class RunTrace {
   readonly #interrupts: TraceTrack;
   readonly #refused: TraceTrack;
   readonly #tracks = new Map<number, ContextTracks>();
-  /** State that each descriptor is in, by track and index. */
-  readonly #states = new Map<string, DescriptorEvent['state']>();
   readonly #subscriptions: Subscription[] = [];
   #wireInBusyNs = 0;
 
   /**
    * Starts to watch a machine that has not run yet.
+   * @param path a name that ends in `.json` gives Trace Event JSON, any other Perfetto's own format.
    * @param endNs events after this moment are left out: a few milliseconds are megabytes.
    * @throws OutputFileError
    */
   constructor(path: string, machine: Machine, endNs: number, about: TraceArguments) {
-    this.#writer = new TraceWriter(path, { ...about, endNs });
+    this.#writer = timelineWriter(path, { ...about, endNs });
     this.#machine = machine;
     this.#endNs = endNs;
     this.#card = this.#writer.addProcess('card');
@@ -83,7 +83,7 @@ export class RunTrace {
       streams.descriptors$.subscribe((event) => {
         if (within(event.atNs)) this.#onDescriptors(event);
       }),
-      streams.frames$.subscribe((frame) => {
+      streams.lentFrames$.subscribe((frame) => {
         if (within(frame.endNs)) this.#onFrame(frame);
       }),
       streams.interrupts$.subscribe(({ contexts, management, atNs }) => {
@@ -141,21 +141,15 @@ export class RunTrace {
     const track = this.#tracksOf(context)[direction];
     for (let step = 0; step < count; step += 1) {
       const descriptor = (index + step) >>> 0;
-      const key = `${track}:${descriptor}`;
-      const before = this.#states.get(key);
-      if (before !== undefined) this.#writer.spanEnd(track, descriptor, before, atNs);
       if (LAST_STATES.has(state)) {
-        this.#states.delete(key);
+        this.#writer.leaveState(track, descriptor, atNs);
         this.#writer.instant(track, state, atNs, { descriptor });
-      } else {
-        this.#states.set(key, state);
-        this.#writer.spanBegin(track, descriptor, state, atNs, { descriptor });
-      }
+      } else this.#writer.enterState(track, descriptor, state, atNs, { descriptor });
     }
   }
 
-  #onFrame({ direction, context, bytes, startNs, endNs, switched }: FrameEvent): void {
-    const about = { context, bytes: bytes.length };
+  #onFrame({ direction, context, length, startNs, endNs, switched }: LentFrame): void {
+    const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
       if (!switched) this.#writer.complete(this.#wireOut, name, startNs, endNs - startNs, about);
@@ -163,7 +157,7 @@ export class RunTrace {
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.
     const { rateBps } = this.#machine.host.nic.parameters;
-    const wireNs = Math.floor(((bytes.length + WIRE_OVERHEAD_BYTES) * 8e9) / rateBps);
+    const wireNs = Math.floor(((length + WIRE_OVERHEAD_BYTES) * 8e9) / rateBps);
     const firstBitNs = Math.max(0, startNs - wireNs);
     if (firstBitNs < this.#wireInBusyNs) return;
     this.#wireInBusyNs = startNs;

@@ -1,13 +1,6 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { AtomicFile } from './atomic-file.js';
-
-/** What a viewer shows when an event is selected. */
-export type TraceArguments = Readonly<Record<string, string | number | boolean>>;
-
-/** A process of a trace: a group of tracks. */
-export type TraceProcess = number;
-/** A track of a trace: one row of the timeline. */
-export type TraceTrack = number;
+import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
 const CATEGORY = 'cdna';
 /** Names come from a small vocabulary; this many of them are kept quoted. */
@@ -22,13 +15,15 @@ const MAX_QUOTED = 4096;
  * The file appears when it is closed, whole; `abort` leaves nothing. @throws OutputFileError from every method
  * that writes.
  */
-export class TraceWriter {
+export class TraceWriter implements TimelineWriter {
   readonly path: string;
   readonly #file: AtomicFile;
   readonly #quoted = new Map<string, string>();
   readonly #trackHeads: string[] = [];
   readonly #tracksOfProcess: number[] = [];
   readonly #openSpans = new Map<string, number>();
+  /** The state that each thing is in, by track and number. */
+  readonly #states = new Map<string, string>();
   #isFirst = true;
 
   /** @param about facts of the whole run (seed, scenario), shown by the viewer. */
@@ -110,6 +105,20 @@ export class TraceWriter {
     if (depth === 1) this.#openSpans.delete(key);
     else this.#openSpans.set(key, depth - 1);
     this.#event('e', track, name, atNs, spanId(key), args);
+  }
+
+  enterState(track: TraceTrack, id: number, name: string, atNs: number, args?: TraceArguments): void {
+    this.leaveState(track, id, atNs);
+    this.spanBegin(track, id, name, atNs, args);
+    this.#states.set(`${track}:${id}`, name);
+  }
+
+  leaveState(track: TraceTrack, id: number, atNs: number): void {
+    const key = `${track}:${id}`;
+    const name = this.#states.get(key);
+    if (name === undefined) return;
+    this.#states.delete(key);
+    this.spanEnd(track, id, name, atNs);
   }
 
   /** Completes the file and puts it in its place. */

@@ -1,7 +1,13 @@
 import { z } from 'zod';
+import { disciplineName, protectionName } from './names.js';
+
+/** Seeds are 32 bits without a sign. */
+export const MOST_SEED = 2 ** 32 - 1;
+/** Longest virtual time of a run, ns: an hour. */
+export const MOST_DURATION_NS = 3_600_000_000_000;
 
 /** Whole nanoseconds of virtual time, up to an hour. */
-const durationNs = z.int().min(1).max(3_600_000_000_000);
+const durationNs = z.int().min(1).max(MOST_DURATION_NS);
 const frameBytes = z.int().min(14).max(9018);
 const wireRateBps = z.int().min(1_000).max(400_000_000_000);
 const powerOfTwoSlots = z
@@ -75,6 +81,12 @@ export const trafficSchema = z
           .string()
           .optional()
           .describe('Address in the capture that plays the guest, as 02:00:00:00:00:01'),
+        unfit: z
+          .enum(['refuse', 'drop', 'split'])
+          .default('refuse')
+          .describe(
+            'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
+          ),
         startNs: z.int().min(0).default(0),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
@@ -242,14 +254,10 @@ export const scenarioSchema = z.strictObject({
   balloon: balloonSchema
     .optional()
     .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),
-  protection: z.string().optional().describe('Approach of `run`; `compare` runs several'),
-  discipline: z.string().optional().describe('Transmit and receive DMA scheduler'),
+  protection: protectionName.optional().describe('Approach of `run`; `compare` runs several'),
+  discipline: disciplineName.optional().describe('Transmit and receive DMA scheduler'),
   quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .optional(),
+  seed: z.int().min(0).max(MOST_SEED).optional(),
   warmUpNs: z
     .int()
     .min(0)

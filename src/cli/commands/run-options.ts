@@ -2,15 +2,19 @@
 export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   [
     '--discipline <name>',
-    'DMA scheduler: fifo, prr, wrr, drr, srr, sfq, scfq, wfq, wf2q+, qfq, priority, edf, a/b, ...',
+    'DMA scheduler: fifo, prr, wrr, drr, srr, sfq, scfq, wfq, wf2q+, qfq, priority, edf, a/b, ..., or ./mine.ts',
   ],
+  ['--allow-modules', 'run modules that the scenario names, from its own folder: they have your rights'],
   ['--seed <number>', 'seed of everything random (default: the scenario, or 1)'],
   ['--warm-up <time>', 'virtual time to run first, unmeasured (default: the scenario, or 0)'],
   ['--duration <time>', 'virtual time to measure, with ns, us, ms or s (default: the scenario, or 200ms)'],
   ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
   ['--json', 'one JSON document on stdout, nothing else'],
   ['--pcapng <file>', 'write what passed the card, for Wireshark'],
-  ['--trace <file>', 'write a timeline, for ui.perfetto.dev'],
+  [
+    '--trace <file>',
+    'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',
+  ],
   ['--trace-duration <time>', 'how much of the run the timeline shows, from its start (default: 5ms)'],
   ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all; with --out 128)'],
 ];
@@ -18,7 +22,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
 /** How files are named, for the help of both. */
 export const FILE_NOTES = `With several approaches each has files of its own: --pcapng x.pcapng gives x.none.pcapng, x.cdna.pcapng and so
 on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, a report to look at,
-and for each approach NAME.pcapng and NAME.trace.json. Files appear when everything is done, whole, or not at all.
+and for each approach NAME.pcapng and NAME.pftrace. Files appear when everything is done, whole, or not at all.
 
 Exit code: 0 fine, 1 a law of the house was broken in a run, 2 usage or input that cannot be used, 130 stopped
 by Ctrl-C; nothing is written then.`;

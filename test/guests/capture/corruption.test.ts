@@ -61,7 +61,9 @@ describe.for(originals)('$name, damaged', ({ name, bytes }) => {
       fc.property(fc.array(damageArbitrary, { minLength: 1, maxLength: 4 }), (damages) => {
         const file = damages.reduce(damage, bytes);
         try {
-          const { frames } = parseCapture(name, file);
+          const { frames, reading } = parseCapture(name, file);
+          // A damaged link type may be that of another link: then headers are made up, and bytes are copies.
+          if (reading.synthesised > 0) return;
           // Nothing is made up: each frame is a stretch of the file, and no two of them share a byte.
           let end = 0;
           for (const frame of frames) {

@@ -148,7 +148,7 @@ test('files are named after the approaches, and there is nothing else', async ()
   );
   expect(code).toBe(0);
   for (const name of ['none', 'iommu-single-use', 'cdna-iommu']) {
-    for (const file of [`made/for/this/${name}.pcapng`, `made/for/this/${name}.trace.json`]) {
+    for (const file of [`made/for/this/${name}.pcapng`, `made/for/this/${name}.pftrace`]) {
       expect(existsSync(scratch.path(file)), file).toBe(true);
     }
     expect(scratch.list()).toContain(`all.${name}.pcapng`);

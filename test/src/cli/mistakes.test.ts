@@ -7,6 +7,9 @@ const scratch = scratchFolder();
 const BULK = new URL('../../../captures/bulk.pcap', import.meta.url);
 writeFileSync(scratch.path('bulk.pcap'), readFileSync(BULK));
 writeFileSync(scratch.path('cut.pcap'), readFileSync(BULK).subarray(0, 5000));
+const damaged = readFileSync(BULK);
+damaged.writeUInt32LE(0xffff_ffff, 24 + 8);
+writeFileSync(scratch.path('damaged.pcap'), damaged);
 writeFileSync(scratch.path('text.pcap'), 'this is no capture at all, it is a letter');
 
 const guest = (fields: object) => ({ guests: [fields] });
@@ -66,9 +69,9 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
   ['one name twice', { guests: [{ name: 'a' }, { name: 'a' }] }, /two are named "a"/u],
   ['no such capture', replay({ capture: 'no.pcap' }), /no\.pcap: .*no such file/u],
   [
-    'a capture cut short',
-    replay({ capture: 'cut.pcap' }),
-    /cut\.pcap: byte 4892, packet 22: captured length/u,
+    'a damaged capture',
+    replay({ capture: 'damaged.pcap' }),
+    /damaged\.pcap: byte 32, packet 1: captured length is 4294967295, expected at most/u,
   ],
   ['no capture at all', replay({ capture: 'text.pcap' }), /text\.pcap: byte 0: .*expected/u],
   ['no address', replay({ capture: 'bulk.pcap', local: 'zz' }), /address is "zz", expected six bytes/u],
@@ -85,12 +88,28 @@ test.for(SCENARIOS)('%s', async ([, scenario, said]) => {
   expect(err).not.toMatch(/\n\s+at /u);
 });
 
+test('a capture whose tail is cut is played up to there, and text and JSON say so', async () => {
+  const path = scratch.path('cut.json');
+  writeFileSync(path, JSON.stringify(replay({ capture: 'cut.pcap' })));
+  const note =
+    /cut\.pcap ends within packet 22: \d+ of at least \d+ bytes are there, from byte 4884 on; 21 packets/u;
+  const text = await invoke('run', path, '--duration', '1ms');
+  expect([text.code, text.err]).toEqual([0, '']);
+  expect(text.out).toMatch(note);
+  const { code, out, err } = await invoke('run', path, '--duration', '1ms', '--json');
+  expect(code).toBe(0);
+  const document = JSON.parse(out) as { format: number; notes: string[] };
+  expect(document.format).toBe(2);
+  expect(document.notes).toEqual([expect.stringMatching(note)]);
+  expect(err).toMatch(note);
+});
+
 const OPTIONS: [string[], RegExp][] = [
   [['--duration', '5'], /^--duration is "5", expected a time .* with its unit/u],
   [['--duration', '-5ms'], /^--duration is "-5ms", expected a time above 0/u],
   [['--duration', '0ms'], /^--duration is "0ms", expected a time above 0/u],
   [['--duration', '2h'], /^--duration is "2h"/u],
-  [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 2147483647/u],
+  [['--seed', '1.5'], /^--seed is "1.5", expected a whole number from 0 to 4294967295/u],
   [['--seed', '-1'], /^--seed is "-1"/u],
   [['--pcapng', 'same', '--trace', './same'], /^--trace is "\.\/same", the file of --pcapng too/u],
   [['--snap', '3'], /^--snap is "3", expected a whole number from 14/u],

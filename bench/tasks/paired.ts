@@ -1,0 +1,130 @@
+import { fixedSize, greedy } from 'cdna-nic/guests';
+import { makeProtection } from '../../host/protection/approaches.js';
+import { makeDiscipline } from '../../scheduler/disciplines/make-discipline.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { Machine } from '../../src/machine/machine.js';
+import { readCaptures } from '../../src/machine/traffic.js';
+import { loadScenario } from '../../src/scenario/load.js';
+import { answer } from '../child.js';
+import { makeFlatMachine } from '../flat/flat-machine.js';
+import { moveFrames, postFrames } from '../floor-loop.js';
+import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
+
+/** One side of a pair: what a process runs. */
+export type Side =
+  | ({ readonly kind: 'greedy' } & GreedyMachineOptions)
+  | {
+      readonly kind: 'flat';
+      readonly protection: 'cdna';
+      readonly contexts: number;
+      readonly frameBytes: number;
+    }
+  | { readonly kind: 'floor'; readonly frameBytes: number }
+  | {
+      readonly kind: 'receive';
+      readonly protection: string;
+      readonly contexts: number;
+      readonly frameBytes: number;
+    }
+  | { readonly kind: 'scenario'; readonly path: string; readonly protection: string };
+
+export interface Stretch {
+  readonly frames: number;
+}
+
+/** Processor time, frames and events of a stretch. */
+export interface StretchAnswer {
+  readonly cpuNs: number;
+  readonly frames: number;
+  readonly events: number;
+}
+
+interface Runner {
+  deliver(frames: number): number;
+  readonly events: number;
+}
+
+const STEP_NS = 100_000;
+let runner: Runner | undefined;
+
+answer(async (question: Side | Stretch): Promise<StretchAnswer | 'ready'> => {
+  if ('kind' in question) {
+    runner = await start(question);
+    return 'ready';
+  }
+  if (runner === undefined) throw new Error('nothing was started');
+  const before = runner.events;
+  const cpu = process.cpuUsage();
+  const frames = runner.deliver(question.frames);
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpuNs: (user + system) * 1000, frames, events: runner.events - before };
+});
+
+async function start(side: Side): Promise<Runner> {
+  switch (side.kind) {
+    case 'flat': {
+      const machine = makeFlatMachine(side);
+      return {
+        deliver: (frames) => machine.deliver(frames),
+        get events() {
+          return machine.executed;
+        },
+      };
+    }
+    case 'floor':
+      postFrames(side.frameBytes);
+      return {
+        deliver(frames) {
+          moveFrames(frames);
+          return frames;
+        },
+        events: 0,
+      };
+    case 'greedy': {
+      const machine = new GreedyMachine(side);
+      return counted(machine.kernel, () => machine.delivered);
+    }
+    case 'receive': {
+      const machine = new GreedyMachine({ ...side, idle: true });
+      for (let index = 0; index < side.contexts; index += 1) {
+        machine.partner.attach(
+          greedy({
+            name: `far${index}`,
+            sourceId: index,
+            source: 0x020000010001 + index,
+            destination: 0x020000000001 + index,
+            sizes: fixedSize(`far${index}`, side.frameBytes),
+          }),
+        );
+      }
+      return counted(machine.kernel, () => machine.partner.framesToNic);
+    }
+    case 'scenario': {
+      const { scenario, directory } = await loadScenario(side.path);
+      const traffic = scenario.guests.map((guest) => guest.traffic);
+      const machine = new Machine({
+        scenario,
+        directory,
+        captures: await readCaptures(traffic, directory),
+        seed: scenario.seed ?? 1,
+        protection: makeProtection(side.protection),
+        transmitDiscipline: makeDiscipline('drr'),
+        receiveDiscipline: makeDiscipline('drr'),
+      });
+      return counted(machine.kernel, () => machine.partner.framesFromNic + machine.partner.framesToNic);
+    }
+  }
+}
+
+function counted(kernel: EventKernel, delivered: () => number): Runner {
+  return {
+    deliver(frames) {
+      const before = delivered();
+      while (delivered() < before + frames) kernel.run(kernel.nowNs + STEP_NS);
+      return delivered() - before;
+    },
+    get events() {
+      return kernel.executed;
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+
+/** Bytes of a file, wherever they are. */
+export interface ByteStore {
+  readonly length: number;
+  /** `length` bytes from `offset`, both within the store. The result is never written to again. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** Bytes that are in memory. */
+export class MemoryStore implements ByteStore {
+  readonly length: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.length = bytes.byteLength;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    return this.#bytes.subarray(offset, offset + length);
+  }
+}
+
+/** An open file, of any size: nothing is read before it is asked for. */
+export class FileStore implements ByteStore {
+  readonly length: number;
+  readonly #descriptor: number;
+
+  /** @throws Error of the system when the file cannot be opened, or is not a regular file. */
+  constructor(path: string) {
+    const stats = statSync(path);
+    // A device or a pipe has no end to wait for.
+    if (!stats.isFile()) throw new Error('not a regular file');
+    this.length = stats.size;
+    this.#descriptor = openSync(path, 'r');
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#descriptor, bytes, done, length - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return bytes.subarray(0, done);
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

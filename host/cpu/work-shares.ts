@@ -1,0 +1,78 @@
+import { present } from '../../scheduler/present.js';
+
+const INITIAL = 64;
+
+/**
+ * Whose time one unit of work was, in the order in which it was spent: a guest's, the hypervisor's during a hypercall,
+ * the guest's again. Each share is a whole number of ns, and together they are what the core was busy for.
+ */
+export class WorkShares {
+  #account: Int32Array = new Int32Array(INITIAL);
+  // Where each share begins: while the unit runs in cycles, afterwards in whole ns.
+  #begin: Float64Array = new Float64Array(INITIAL);
+  #count = 0;
+  #current = -1;
+  #wholeNs = 0;
+
+  /** A unit of work of an account begins. */
+  begin(account: number): void {
+    this.#count = 1;
+    this.#current = account;
+    this.#account[0] = account;
+    this.#begin[0] = 0;
+  }
+
+  /** What is spent from `elapsedCycles` on is the time of this account. */
+  charge(account: number, elapsedCycles: number): void {
+    if (account === this.#current) return;
+    this.#current = account;
+    if (this.#count === this.#account.length) this.#grow();
+    this.#account[this.#count] = account;
+    this.#begin[this.#count] = elapsedCycles;
+    this.#count += 1;
+  }
+
+  /**
+   * The unit has ended: adds each share to `accountNs`.
+   *
+   * @param carryNs what was left of a ns before
+   * @param wholeNs time of the whole unit
+   */
+  end(accountNs: number[], nsPerCycle: number, carryNs: number, wholeNs: number): void {
+    this.#wholeNs = wholeNs;
+    let endNs = wholeNs;
+    for (let share = this.#count - 1; share >= 0; share -= 1) {
+      const beginNs = share === 0 ? 0 : this.#wholeNsAt(share, nsPerCycle, carryNs, endNs);
+      this.#begin[share] = beginNs;
+      const account = present(this.#account[share]);
+      accountNs[account] = present(accountNs[account]) + endNs - beginNs;
+      endNs = beginNs;
+    }
+  }
+
+  /** How much of the last `ns` of the unit is of this account, ns. */
+  lastNs(account: number, ns: number): number {
+    const fromNs = this.#wholeNs - ns;
+    let sum = 0;
+    let endNs = this.#wholeNs;
+    for (let share = this.#count - 1; share >= 0 && endNs > fromNs; share -= 1) {
+      const beginNs = present(this.#begin[share]);
+      if (this.#account[share] === account) sum += endNs - Math.max(beginNs, fromNs);
+      endNs = beginNs;
+    }
+    return sum;
+  }
+
+  #wholeNsAt(share: number, nsPerCycle: number, carryNs: number, mostNs: number): number {
+    return Math.min(mostNs, Math.floor(present(this.#begin[share]) * nsPerCycle + carryNs));
+  }
+
+  #grow(): void {
+    const account = new Int32Array(this.#account.length * 2);
+    const begin = new Float64Array(this.#begin.length * 2);
+    account.set(this.#account);
+    begin.set(this.#begin);
+    this.#account = account;
+    this.#begin = begin;
+  }
+}

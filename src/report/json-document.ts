@@ -1,0 +1,22 @@
+import { packageVersion } from '../scenario/bundled.js';
+
+/**
+ * Edition of the JSON documents. It rises when a key is renamed or changes its meaning, and not when one is added.
+ * 2: pages are called pages and frames frames; every document says its format.
+ */
+export const DOCUMENT_FORMAT = 2;
+
+/**
+ * A JSON document as commands print and write it: what it is, then its fields. Nothing in it depends on when or where
+ * the call was made. Absent values are `null`.
+ */
+export function jsonDocument(command: string, fields: Readonly<Record<string, unknown>>): string {
+  const document = {
+    format: DOCUMENT_FORMAT,
+    tool: 'cdna-nic',
+    version: packageVersion(),
+    command,
+    ...fields,
+  };
+  return `${JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
+}

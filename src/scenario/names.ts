@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
+import { isModulePath, MODULE_PATH } from './module-path.js';
+
+const OR_MODULE = ', or the path of a module (./mine.ts)';
+const modulePattern = { pattern: MODULE_PATH.source, description: 'A module; needs --allow-modules' };
+
+/** Name of an approach, or the path of a module that makes one. */
+export const protectionName = z
+  .string()
+  .refine((name) => isModulePath(name) || APPROACHES.some((approach) => approach.name === name), {
+    error: `expected one of: ${APPROACHES.map(({ name }) => name).join(', ')}${OR_MODULE}`,
+  })
+  .meta({ anyOf: [{ enum: APPROACHES.map(({ name }) => name) }, modulePattern] });
+
+const single = `(${DISCIPLINES.map(({ name }) => name.replace('+', '\\+')).join('|')})`;
+
+/** Name of a discipline, alone or composed, or the path of a module that makes one. */
+export const disciplineName = z
+  .string()
+  .superRefine((name, context) => {
+    const expected = isModulePath(name) ? undefined : expectedInstead(name);
+    if (expected !== undefined) context.addIssue({ code: 'custom', message: expected });
+  })
+  .meta({
+    anyOf: [
+      { enum: DISCIPLINES.map(({ name }) => name) },
+      {
+        pattern: `^((limited|minimum):)*${single}(/${single})?$`,
+        description: 'Composed: a/b, limited:a, minimum:a',
+      },
+      modulePattern,
+    ],
+  });
+
+/** What `makeDiscipline` would say that it expects instead of a name; undefined when it takes it. */
+function expectedInstead(name: string): string | undefined {
+  try {
+    makeDiscipline(name, { linkBps: 1e9 });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ParameterError)) throw error;
+    return `${error.message.slice(error.message.indexOf('expected'))}${OR_MODULE}`;
+  }
+}

@@ -1,0 +1,172 @@
+import { realpathSync } from 'node:fs';
+import { extname, relative, resolve, sep } from 'node:path';
+import { APPROACHES, type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
+import type { Discipline } from '../../scheduler/discipline.js';
+import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { UserError } from '../../scheduler/errors.js';
+import { importDefault, MODULE_EXTENSIONS, ModuleProblem } from './import-module.js';
+import { isModulePath } from './module-path.js';
+
+/** Makes a discipline of one's own, fresh for each direction of each run. */
+export type OwnDiscipline = (options: DisciplineOptions) => Discipline;
+/** Makes an approach of one's own; the options are what the scenario says of IOMMUs. */
+export type OwnApproach = (options: ApproachOptions) => ProtectionPlan;
+
+/** A name that is the path of a module, and who gave it. Plain data: a worker thread can be told it. */
+export interface ModuleName {
+  readonly kind: 'discipline' | 'protection';
+  /** As it was given. */
+  readonly name: string;
+  /** Where the path starts. */
+  readonly directory: string;
+  /** What the message of a refusal begins with: `--discipline`, or the scenario's field. */
+  readonly field: string;
+  /** Whether a scenario named it, which may come from a stranger: then only files of its own folder are loaded. */
+  readonly fromScenario: boolean;
+}
+
+/** Disciplines and approaches by name: those of the catalogues, and modules of one's own that were loaded. */
+export class OwnModules {
+  readonly #disciplines = new Map<string, OwnDiscipline>();
+  readonly #approaches = new Map<string, OwnApproach>();
+
+  /**
+   * Loads every name that is a module's path; others are left to the catalogues.
+   *
+   * @param allowed whether modules that a scenario names may be loaded (`--allow-modules`)
+   * @throws UserError that names the field, its value and what was expected
+   */
+  static async load(names: readonly ModuleName[], allowed: boolean): Promise<OwnModules> {
+    const modules = new OwnModules();
+    for (const name of names) {
+      if (isModulePath(name.name)) await modules.#load(name, allowed);
+    }
+    return modules;
+  }
+
+  /** What makes a discipline: a name of the catalogue stays a name. @throws ParameterError for one that does not exist */
+  discipline(name: string): string | OwnDiscipline {
+    const own = this.#disciplines.get(name);
+    if (own !== undefined) return own;
+    makeDiscipline(name, { linkBps: 1e9 });
+    return name;
+  }
+
+  /** An approach with its options. @throws ParameterError for a name that does not exist */
+  protection(name: string, options: ApproachOptions = {}): ProtectionPlan {
+    const own = this.#approaches.get(name);
+    return own === undefined ? makeProtection(name, options) : own(options);
+  }
+
+  async #load(module: ModuleName, allowed: boolean): Promise<void> {
+    const { kind, name, directory, field, fromScenario } = module;
+    if (fromScenario && !allowed) {
+      throw new UserError(
+        `${field} is ${JSON.stringify(name)}, a module; expected a name, or --allow-modules (allowModules in the library): a module runs with your rights`,
+      );
+    }
+    const file = resolve(directory, name);
+    if (fromScenario) refuseOutside(module, file);
+    const made = await loadFunction(module, file);
+    if (kind === 'discipline') {
+      const make = made as OwnDiscipline;
+      checkParts(
+        module,
+        tried(module, () => make({ linkBps: 1e9 })),
+        DISCIPLINE_PARTS,
+      );
+      this.#disciplines.set(name, make);
+    } else {
+      const make = made as OwnApproach;
+      const plan = tried(module, () => make({}));
+      const parts = isObject(plan) && typeof plan.interpose === 'function' ? ['interpose'] : ['build'];
+      checkParts(module, plan, parts);
+      this.#approaches.set(name, make);
+    }
+  }
+}
+
+/** Every name of an approach, for messages and `all`. */
+export function approachNames(): string[] {
+  return APPROACHES.map(({ name }) => name);
+}
+
+const DISCIPLINE_PARTS = [
+  'join',
+  'leave',
+  'activate',
+  'select',
+  'served',
+  'withdraw',
+  'relativeFairnessBoundBytes',
+  'checkInvariants',
+];
+
+/** A scenario's modules lie beside it or below: links are followed before that is looked at. */
+function refuseOutside({ name, directory, field }: ModuleName, file: string): void {
+  const way = relative(realOf(directory), realOf(file));
+  const isInside =
+    way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && resolve(directory, way) !== way;
+  if (isInside) return;
+  throw new UserError(
+    `${field} is ${JSON.stringify(name)}, which is outside of the scenario's folder; expected a module in it`,
+  );
+}
+
+/** Where a path leads behind links; the path itself when nothing is there. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
+async function loadFunction({ kind, name, field }: ModuleName, file: string): Promise<unknown> {
+  if (!MODULE_EXTENSIONS.includes(extname(file))) {
+    throw new UserError(
+      `${field} is ${JSON.stringify(name)}, expected a file that ends in one of ${MODULE_EXTENSIONS.join(', ')}`,
+    );
+  }
+  let made: unknown;
+  try {
+    made = await importDefault(file);
+  } catch (error) {
+    if (!(error instanceof ModuleProblem)) throw error;
+    throw new UserError(`${field} is ${JSON.stringify(name)}, which ${error.message}`);
+  }
+  if (typeof made === 'function') return made;
+  const what = kind === 'discipline' ? 'a discipline' : 'an approach (a plan with a name and build)';
+  throw new UserError(
+    `${field} is ${JSON.stringify(name)}, whose default export is ${made === null ? 'null' : typeof made}; expected a function that makes ${what}`,
+  );
+}
+
+/** What a maker makes. @throws UserError when it throws */
+function tried<T>({ field, name }: ModuleName, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${field} is ${JSON.stringify(name)}, whose function throws: ${reason}`);
+  }
+}
+
+function checkParts({ field, name }: ModuleName, made: unknown, parts: readonly string[]): void {
+  const missing = isObject(made) ? parts.filter((part) => typeof made[part] !== 'function') : parts;
+  if (missing.length > 0) {
+    throw new UserError(
+      `${field} is ${JSON.stringify(name)}, whose function makes no object with ${missing.join(', ')}; expected every method of the interface`,
+    );
+  }
+  if (!isObject(made) || typeof made.name !== 'string' || made.name === '') {
+    throw new UserError(
+      `${field} is ${JSON.stringify(name)}, which makes something without a name; expected one`,
+    );
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
