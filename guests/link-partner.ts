@@ -7,6 +7,7 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import type { ReceiveHandler } from './nic-driver.js';
 import { readMac } from './traffic/mac-address.js';
+import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
 
 /** The far end of the cable. */
@@ -105,22 +106,14 @@ export class LinkPartner implements WirePort {
     this.#responders.set(mac, handler);
   }
 
-  /** Frames of this source are sent towards the NIC. Pull sources take turns, a frame each. */
+  /** Frames of this source are sent towards the NIC. Pull sources go round-robin, a frame each. */
   attach(source: TrafficSource): void {
     if (source.kind === 'pull') {
       this.#pulls.push(source);
       this.#pullAhead();
       return;
     }
-    this.#subscriptions.push(
-      source.frames$.subscribe((frame) => {
-        try {
-          this.send(frame, 0, frame.length);
-        } catch (error) {
-          this.#kernel.fail(error);
-        }
-      }),
-    );
+    this.#subscriptions.push(takeFrames(source, this.#kernel, (frame) => this.send(frame, 0, frame.length)));
   }
 
   /** Stops all sources. */
@@ -250,7 +243,7 @@ export class LinkPartner implements WirePort {
   #pullAhead(): void {
     while (this.#pulls.length > 0 && this.#framesHere === 0) {
       const [source] = this.#pulls.splice(0, 1);
-      const frame = source?.pull();
+      const frame = source?.pull()?.bytes;
       if (source === undefined || frame === undefined) continue;
       this.#pulls.push(source);
       this.send(frame, 0, frame.length);

@@ -5,6 +5,8 @@ import type { GuestPort } from '../host/protection/guest-port.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
+import type { BorrowedFrame } from './traffic/borrowed-frame.js';
+import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
 import { TransmitRing } from './transmit-ring.js';
 
@@ -73,7 +75,7 @@ export class NicDriver {
   readonly #pollWork = () => this.#onPoll();
   readonly #reader = (bytes: Uint8Array, length: number) => this.#deliver(bytes, length);
   #handler: ReceiveHandler | undefined;
-  #pulled: Uint8Array | undefined;
+  #pulled: BorrowedFrame | undefined;
   #transmitPending = false;
   #polling = false;
   #framesOffered = 0;
@@ -155,7 +157,7 @@ export class NicDriver {
     this.#handler = handler;
   }
 
-  /** Frames from this source are sent from now on. Pull sources take turns, a frame each. */
+  /** Frames from this source are sent from now on. Pull sources go round-robin, a frame each. */
   attach(source: TrafficSource): void {
     if (this.#closed) return;
     if (source.kind === 'pull') {
@@ -163,15 +165,7 @@ export class NicDriver {
       this.#wantTransmit();
       return;
     }
-    this.#subscriptions.push(
-      source.frames$.subscribe((frame) => {
-        try {
-          this.send(frame);
-        } catch (error) {
-          this.#parts.kernel.fail(error);
-        }
-      }),
-    );
+    this.#subscriptions.push(takeFrames(source, this.#parts.kernel, (frame) => this.send(frame)));
   }
 
   /** Stops all sources and hands nothing more to the device; frames that it has not heard of are dropped. */
@@ -239,7 +233,7 @@ export class NicDriver {
         continue;
       }
       if (this.#transmit.mustWaitFor(this.#pulled.length)) return false;
-      if (this.#offer(this.#pulled)) stored += 1;
+      if (this.#offer(this.#pulled.bytes)) stored += 1;
       else lost += 1;
       this.#pulled = undefined;
       if (this.#sources.length > 1) this.#sources.push(...this.#sources.splice(0, 1));

@@ -45,4 +45,4 @@ export {
   scenarioSchema,
   type TrafficSpec,
 } from './scenario/schema.js';
-export { RUN_DEFAULTS, type SimulateOptions, simulate } from './simulate.js';
+export { RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';

@@ -1,27 +1,36 @@
+import { setImmediate } from 'node:timers/promises';
+import { Observable } from 'rxjs';
+import { z } from 'zod';
 import type { ProtectionPlan } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
 import { protectionOf } from './machine/protection.js';
-import { type DisciplineMaker, type RunResult, runScenario } from './machine/run.js';
+import { type DisciplineMaker, Run, type RunResult } from './machine/run.js';
 import { readCaptures } from './machine/traffic.js';
 import { checkScenario, loadScenario } from './scenario/load.js';
-import type { ScenarioInput } from './scenario/schema.js';
+import { scenarioErrorOf } from './scenario/scenario-error.js';
+import { type ScenarioInput, scenarioSchema } from './scenario/schema.js';
+import { catchingObserverErrors } from './unhandled-errors.js';
 
 /** What a simulation may be told besides its scenario; each goes before what the scenario says. */
 export interface SimulateOptions {
   /** Name of an approach, or one of your own. @defaultValue `cdna` */
-  readonly protection?: string | ProtectionPlan;
+  readonly protection?: string | ProtectionPlan | undefined;
   /** Name of a discipline, or what makes one of your own. @defaultValue `drr` */
-  readonly discipline?: string | DisciplineMaker;
-  /** @defaultValue 1 */
-  readonly seed?: number;
+  readonly discipline?: string | DisciplineMaker | undefined;
+  /** A whole number from 0 to 2^31 - 1. @defaultValue 1 */
+  readonly seed?: number | undefined;
   /** Virtual time that runs before the measured window, ns. @defaultValue 0 */
-  readonly warmUpNs?: number;
+  readonly warmUpNs?: number | undefined;
   /** Virtual time that is measured, ns. @defaultValue 200 ms */
-  readonly durationNs?: number;
+  readonly durationNs?: number | undefined;
   /** Where relative paths of a scenario that is no file start. @defaultValue the working directory */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
   /** Looks at the machine before it runs: subscribe here. */
-  readonly prepare?: (machine: Machine) => void;
+  readonly prepare?: ((machine: Machine) => void) | undefined;
+  /** Told how far the run is, from 0 to 1. */
+  readonly progress?: ((fraction: number) => void) | undefined;
+  /** Stops the run when it aborts; `simulate` then rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a run takes that neither the scenario nor its caller decides. */
@@ -33,15 +42,94 @@ export const RUN_DEFAULTS = {
   durationNs: 200_000_000,
 } as const;
 
+const optionsSchema = z.strictObject({
+  protection: z
+    .union([
+      z.string(),
+      z.custom<ProtectionPlan>(
+        (value) => isObject(value) && 'build' in value && isFunction(value.build),
+        'expected the name of an approach, or one that can be built',
+      ),
+    ])
+    .optional(),
+  discipline: z
+    .union([
+      z.string(),
+      z.custom<DisciplineMaker>(
+        (value) => typeof value === 'function',
+        'expected the name of a discipline, or a function that makes one',
+      ),
+    ])
+    .optional(),
+  seed: scenarioSchema.shape.seed,
+  warmUpNs: scenarioSchema.shape.warmUpNs,
+  durationNs: scenarioSchema.shape.durationNs,
+  directory: z.string().optional(),
+  prepare: z.custom<(machine: Machine) => void>(isFunction, 'expected a function').optional(),
+  progress: z.custom<(fraction: number) => void>(isFunction, 'expected a function').optional(),
+  signal: z
+    .custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal')
+    .optional(),
+});
+
 /**
- * Runs a scenario, given as an object or as the path of a file, and tells what came of it.
+ * Runs a scenario, given as an object or as the path of a file, and tells what came of it. Between two steps of the
+ * run, 2 ms of virtual time at most, the event loop has its turn. Every stream of the machine completes before this
+ * settles.
  *
- * @throws ScenarioError, CaptureError, TrafficError, RangeError: each names what is wrong and what was expected.
+ * @throws UserError that names what is wrong and what was expected: ScenarioError, CaptureError, TrafficError,
+ * ParameterError; ObserverError when an observer of a stream throws; the signal's reason when it aborts.
  */
 export async function simulate(
   scenario: ScenarioInput | string,
   options: SimulateOptions = {},
 ): Promise<RunResult> {
+  const checked = optionsSchema.safeParse(options);
+  if (!checked.success) throw scenarioErrorOf('simulate', optionsSchema, options, checked.error);
+  const { signal, progress } = options;
+  signal?.throwIfAborted();
+  const settings = await settingsOf(scenario, options);
+  return catchingObserverErrors(async (check) => {
+    signal?.throwIfAborted();
+    const run = new Run(settings);
+    try {
+      options.prepare?.(run.machine);
+      while (!run.done) {
+        const fraction = run.advance();
+        progress?.(fraction);
+        await setImmediate();
+        check();
+        signal?.throwIfAborted();
+      }
+      return run.result();
+    } catch (error) {
+      closeAfterFailure(run);
+      throw error;
+    }
+  });
+}
+
+/** `simulate` as a cold Observable of one result: each subscriber has a run of its own, and unsubscribing stops it. */
+export function simulate$(
+  scenario: ScenarioInput | string,
+  options: SimulateOptions = {},
+): Observable<RunResult> {
+  return new Observable<RunResult>((subscriber) => {
+    const stop = new AbortController();
+    const { signal: theirs } = options;
+    const signal = theirs === undefined ? stop.signal : AbortSignal.any([stop.signal, theirs]);
+    simulate(scenario, { ...options, signal }).then(
+      (result) => {
+        subscriber.next(result);
+        subscriber.complete();
+      },
+      (error) => subscriber.error(error),
+    );
+    return () => stop.abort();
+  });
+}
+
+async function settingsOf(scenario: ScenarioInput | string, options: SimulateOptions) {
   const loaded =
     typeof scenario === 'string'
       ? await loadScenario(scenario)
@@ -51,7 +139,7 @@ export async function simulate(
   const specs = checked.guests.map(({ traffic }) => traffic);
   const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs;
   const durationNs = options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs;
-  return runScenario({
+  return {
     ...loaded,
     captures: await readCaptures(specs, loaded.directory, warmUpNs + durationNs),
     protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
@@ -59,6 +147,22 @@ export async function simulate(
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
     warmUpNs,
     durationNs,
-    ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
-  });
+  };
+}
+
+/** The run has failed already: what its observers throw as their streams complete says nothing more. */
+function closeAfterFailure(run: Run): void {
+  try {
+    run.close();
+  } catch {
+    // The first failure counts.
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
 }

@@ -1,5 +1,6 @@
 import { type EventKernel, MAX_TIME_NS } from '../../scheduler/event-kernel.js';
 import { type Arrivals, checkRate, constantArrivals, onOffArrivals, poissonArrivals } from './arrivals.js';
+import { BorrowedFrame } from './borrowed-frame.js';
 import { type Durations, exponentialDurations, fixedDurations, paretoDurations } from './durations.js';
 import type { FrameIdentity } from './frame-pattern.js';
 import { type FrameSizes, IMIX, mixedSizes, wireBytes } from './frame-sizes.js';
@@ -79,10 +80,11 @@ export function heavyTailed(
 export function greedy(options: Omit<StreamOptions, 'kernel' | 'startNs' | 'endNs'>): PullSource {
   const stream = new FrameStream(options, options.sizes);
   const limit = checkLimit(options);
+  const loan = new BorrowedFrame(options.name);
   return {
     kind: 'pull',
     name: options.name,
-    pull: () => (stream.sequence < limit ? stream.next() : undefined),
+    pull: () => (stream.sequence < limit ? loan.lend(stream.next()) : undefined),
   };
 }
 

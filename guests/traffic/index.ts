@@ -1,3 +1,4 @@
+export { BorrowedFrame } from './borrowed-frame.js';
 export {
   type Conversation,
   type ConversationOptions,

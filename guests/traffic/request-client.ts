@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import {
   type EventHandle,
@@ -7,6 +7,7 @@ import {
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
+import { BorrowedFrame } from './borrowed-frame.js';
 import type { Durations } from './durations.js';
 import {
   ETHERTYPE_EXPERIMENTAL,
@@ -47,14 +48,15 @@ export interface RequestClientOptions extends FrameIdentity {
 /**
  * A closed loop: each of N workers sends a request, waits for its response, thinks, and sends the next. The load
  * follows what the way there and back can carry, as that of a database client does. Requests leave through
- * `frames$`; give each received frame to `onReceive`. Works while `frames$` is watched.
+ * `frames$`; give each received frame to `onReceive`. Works while `frames$` or `lent$` is observed.
  *
- * Request r of worker w has the sequence number r x N + w, so a response says by itself whose it is.
+ * Request r of worker w has the sequence number r x N + w, so a response says by itself which worker it is for.
  */
 export class RequestClient implements PushSource, Responder {
   readonly kind = 'push' as const;
   readonly name: string;
   readonly frames$: Observable<Uint8Array>;
+  readonly lent$: Observable<BorrowedFrame>;
   /** Times from request to response, ns. */
   readonly roundTrips$: Observable<number>;
   readonly #kernel: EventKernel;
@@ -64,7 +66,8 @@ export class RequestClient implements PushSource, Responder {
   readonly #responderId: number;
   readonly #timeoutNs: number;
   readonly #startNs: number;
-  readonly #frames: GuardedSubject<Uint8Array>;
+  readonly #frames: GuardedSubject<BorrowedFrame>;
+  readonly #loan: BorrowedFrame;
   readonly #roundTrips: GuardedSubject<number>;
   readonly #send: HandlerId;
   readonly #timeout: HandlerId;
@@ -107,11 +110,13 @@ export class RequestClient implements PushSource, Responder {
     this.#waiting = new Uint8Array(outstanding);
     this.#event = new Float64Array(outstanding);
     this.roundTrips$ = this.#roundTrips.stream$;
-    this.frames$ = startOnSubscription(this.#frames, {
+    this.#loan = new BorrowedFrame(name);
+    this.lent$ = startOnSubscription(this.#frames, {
       start: () => this.#start(),
       stop: () => this.#stop(),
       isEnded: () => false,
     });
+    this.frames$ = this.lent$.pipe(map((frame) => frame.copy()));
   }
 
   /** Requests sent. Each is answered, lost, given up by a stop, or under way. */
@@ -190,7 +195,9 @@ export class RequestClient implements PushSource, Responder {
     this.#waiting[worker] = 1;
     this.#sent += 1;
     this.#event[worker] = this.#kernel.schedule(this.#timeoutNs, this.#timeout, worker);
-    this.#frames.next(this.#pattern.fill(this.#sizes.next(), sequence, FRAME_KINDS.request));
+    const frame = this.#pattern.fill(this.#sizes.next(), sequence, FRAME_KINDS.request);
+    this.#frames.next(this.#loan.lend(frame));
+    this.#loan.lend(undefined);
   }
 
   #onTimeout(worker: number): void {

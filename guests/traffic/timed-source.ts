@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import {
   type EventHandle,
@@ -7,6 +7,7 @@ import {
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
+import { BorrowedFrame } from './borrowed-frame.js';
 import { startOnSubscription } from './start-on-subscription.js';
 import type { PushSource } from './traffic-source.js';
 
@@ -28,10 +29,12 @@ export class TimedSource implements PushSource {
   readonly kind = 'push' as const;
   readonly name: string;
   readonly frames$: Observable<Uint8Array>;
+  readonly lent$: Observable<BorrowedFrame>;
   readonly #kernel: EventKernel;
   readonly #score: FrameScore;
   readonly #startNs: number;
-  readonly #subject: GuardedSubject<Uint8Array>;
+  readonly #subject: GuardedSubject<BorrowedFrame>;
+  readonly #loan: BorrowedFrame;
   readonly #due: HandlerId;
   #event: EventHandle | undefined;
   #running = false;
@@ -46,11 +49,13 @@ export class TimedSource implements PushSource {
     this.#startNs = startNs;
     this.#subject = new GuardedSubject(`${name}.frames$`, kernel);
     this.#due = kernel.register(name, () => this.#onDue());
-    this.frames$ = startOnSubscription(this.#subject, {
+    this.#loan = new BorrowedFrame(name);
+    this.lent$ = startOnSubscription(this.#subject, {
       start: () => this.#start(),
       stop: () => this.#stop(),
       isEnded: () => this.#ended,
     });
+    this.frames$ = this.lent$.pipe(map((frame) => frame.copy()));
   }
 
   /** Frames sent so far. */
@@ -88,7 +93,8 @@ export class TimedSource implements PushSource {
     this.#frames += 1;
     // Booked before it is told, so that an observer who leaves takes the booking back.
     this.#book(this.#score.nextNs());
-    this.#subject.next(frame);
+    this.#subject.next(this.#loan.lend(frame));
+    this.#loan.lend(undefined);
     if (this.#ended) this.#subject.complete();
   }
 

@@ -1,27 +1,26 @@
 import type { Observable } from 'rxjs';
 import { UserError } from '../../scheduler/errors.js';
+import type { BorrowedFrame } from './borrowed-frame.js';
 
-/**
- * Frames that arrive in their own time. The source starts when somebody subscribes and stops when the last
- * one leaves.
- *
- * An emitted frame is borrowed: it is good until the observer returns, then the source uses its bytes again.
- * A driver copies it into guest memory at once, so nothing is lost by that, and nothing is allocated a frame.
- */
+/** Frames that arrive in their own time. The source starts with the first subscriber and stops when the last one leaves. */
 export interface PushSource {
   readonly kind: 'push';
   readonly name: string;
+  /** Each frame is the observer's to keep. */
   readonly frames$: Observable<Uint8Array>;
+  /**
+   * The same frames, lent until the observer returns. A driver, which copies a frame into guest memory at once,
+   * listens here if it can: nothing is allocated per frame then. A source of one's own may leave it out.
+   */
+  readonly lent$?: Observable<BorrowedFrame>;
 }
 
-/**
- * Frames that are there whenever they are asked for. Undefined means that there will be no more.
- * A frame is borrowed: it is good until the next `pull`.
- */
+/** Frames that are there whenever they are asked for. */
 export interface PullSource {
   readonly kind: 'pull';
   readonly name: string;
-  pull(): Uint8Array | undefined;
+  /** The next frame, lent until the next `pull`. Undefined: there will be no more. */
+  pull(): BorrowedFrame | undefined;
 }
 
 /** Where the frames come from that a guest sends. */

@@ -64,7 +64,10 @@ export function runScenario(settings: RunSettings): RunResult {
   return run.result();
 }
 
-/** A run that is taken a step at a time, so that whoever drives it can draw progress, answer a key, or give up. */
+/**
+ * A run that is taken a step at a time, so that its caller can draw progress, answer a key, or stop it. With the last
+ * step, or with `close`, every stream of its machine completes.
+ */
 export class Run {
   readonly machine: Machine;
   readonly #settings: RunSettings;
@@ -87,6 +90,7 @@ export class Run {
     | undefined;
   readonly #steps: number;
   #step = 0;
+  #result: RunResult | undefined;
 
   /** Puts the machine together. @throws ScenarioError when the scenario asks for what cannot be. */
   constructor(settings: RunSettings) {
@@ -139,13 +143,27 @@ export class Run {
     }
     this.#samplePinned();
     this.machine.run(untilNs);
-    if (this.done) this.#samplePinned();
+    if (this.done) {
+      this.#samplePinned();
+      // Before the streams end: sources stop with their streams, and what they counted is asked here.
+      this.#result = this.#conclude();
+      this.close();
+    }
     return this.#step / this.#steps;
   }
 
   /** What the run found; call when it is done. */
   result(): RunResult {
-    if (!this.done) throw new InvariantViolation('the run has not ended');
+    if (this.#result === undefined) throw new InvariantViolation('the run has not ended');
+    return this.#result;
+  }
+
+  /** Ends the run where it stands: every stream of its machine completes. Nothing happens the second time. */
+  close(): void {
+    this.machine.kernel.end();
+  }
+
+  #conclude(): RunResult {
     const { machine } = this;
     const { host, guests } = machine;
     const { durationNs, seed } = this.#settings;

@@ -292,7 +292,7 @@ describe('greedy', () => {
     });
     const verifier = new FrameVerifier();
     for (let n = 0; n < 1000; n += 1) {
-      const frame = source.pull();
+      const frame = source.pull()?.bytes;
       if (frame === undefined) throw new Error(`no frame ${n}`);
       expect(verifier.verify(frame, 0, frame.length)).toBe('good');
       expect([verifier.sourceId, verifier.sequence]).toEqual([9, n]);

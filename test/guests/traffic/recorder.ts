@@ -6,7 +6,7 @@ export interface Sent {
   readonly bytes: Uint8Array;
 }
 
-/** Watches a source and keeps a copy of what it sends and when. */
+/** Watches a source and keeps what it sends and when. */
 export class Recorder {
   readonly sent: Sent[] = [];
   completed = false;
@@ -14,7 +14,7 @@ export class Recorder {
 
   constructor(kernel: EventKernel, frames$: Observable<Uint8Array>) {
     this.subscription = frames$.subscribe({
-      next: (frame) => this.sent.push({ atNs: kernel.nowNs, bytes: frame.slice() }),
+      next: (frame) => this.sent.push({ atNs: kernel.nowNs, bytes: frame }),
       complete: () => {
         this.completed = true;
       },

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NicDriver } from '../../../guests/nic-driver.js';
+import { BorrowedFrame } from '../../../guests/traffic/index.js';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
@@ -107,7 +108,8 @@ describe('what the driver domain costs', () => {
     const machine = new Machine(protection, { nic: { rateBps: 1e10 }, host: { cores: 1 } });
     const all = guests(machine, count, 2048);
     const bytes = frame(STRANGER, macOf(1), 1500);
-    for (const { driver } of all) driver.attach({ kind: 'pull', name: 'greedy', pull: () => bytes });
+    const loan = new BorrowedFrame('greedy').lend(bytes);
+    for (const { driver } of all) driver.attach({ kind: 'pull', name: 'greedy', pull: () => loan });
     machine.kernel.run(20_000_000);
     return { frames: machine.wire.frames.length, idleNs: machine.host.processor.idleNs };
   }
