@@ -3,10 +3,13 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly signal: 'SIGINT' | 'SIGTERM';
+  /** What is left of the work. */
+  readonly left: string;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
+  constructor(signal: 'SIGINT' | 'SIGTERM', left = 'nothing was written') {
     super(`stopped by ${signal}`);
     this.signal = signal;
+    this.left = left;
   }
 
   /** As a shell counts: 128 and the number of the signal. */

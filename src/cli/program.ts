@@ -26,7 +26,7 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof Interrupted) {
-      io.err(`${error.message}; nothing was written\n`);
+      io.err(`${error.message}; ${error.left}\n`);
       return error.exitCode;
     }
     if (error instanceof UserError) {

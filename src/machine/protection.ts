@@ -8,8 +8,7 @@ export function protectionOf(name: string, scenario: Scenario): ProtectionPlan {
 }
 
 /** What a scenario says of IOMMUs, as approaches take it. */
-
-export function approachOptions({ iommu = {} }: Scenario): ApproachOptions {
+export function approachOptions({ iommu = {} }: Pick<Scenario, 'iommu'>): ApproachOptions {
   const {
     vendor,
     oneRequesterId,

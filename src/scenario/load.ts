@@ -17,6 +17,15 @@ export interface LoadedScenario {
  * @throws ScenarioError that names the file and what is wrong with it.
  */
 export async function loadScenario(path: string): Promise<LoadedScenario> {
+  const input = await readInput(path);
+  return { scenario: checkScenario(input, path), directory: dirname(resolve(path)), source: path };
+}
+
+/**
+ * Reads what a JSON file says, or what the default export of a module is, without checking it.
+ * @throws ScenarioError that names the file and why it cannot be read.
+ */
+export async function readInput(path: string): Promise<unknown> {
   const file = resolve(path);
   const extension = extname(file);
   if (extension !== '.json' && !MODULE_EXTENSIONS.includes(extension)) {
@@ -24,8 +33,7 @@ export async function loadScenario(path: string): Promise<LoadedScenario> {
       `${path}: is not a scenario by its name, expected .json or one of ${MODULE_EXTENSIONS.join(', ')}`,
     );
   }
-  const input = extension === '.json' ? await readJson(path, file) : await importModule(path, file);
-  return { scenario: checkScenario(input, path), directory: dirname(file), source: path };
+  return extension === '.json' ? await readJson(path, file) : await importModule(path, file);
 }
 
 /** Checks what a scenario says. @throws ScenarioError */

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { MODEL_VERSION } from '../../src/machine/model-version.js';
 import {
+  digestOf,
+  readModelRecord,
   readStoredTable,
   runStored,
   STORED_APPROACHES,
@@ -23,4 +26,8 @@ describe.each(STORED_SCENARIOS)('$path comes to what is stored', ({ path, durati
   test('and has a row for each approach and discipline', () => {
     expect(Object.keys(stored)).toHaveLength(STORED_APPROACHES.length * STORED_DISCIPLINES.length);
   });
+});
+
+test('the model version is the one of the stored table, which did not change without it', () => {
+  expect({ version: MODEL_VERSION, digest: digestOf(readStoredTable()) }).toEqual(readModelRecord());
 });

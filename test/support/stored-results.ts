@@ -37,6 +37,16 @@ export function readStoredTable(): StoredTable {
 }
 
 export const storedTablePath = tablePath;
+export const modelRecordPath: string = join(root, 'test/fixtures/model-version.json');
+
+/** The model version of the stored table, and a digest of the table, so that neither changes without the other. */
+export function readModelRecord(): { readonly version: number; readonly digest: string } {
+  return JSON.parse(readFileSync(modelRecordPath, 'utf8')) as { version: number; digest: string };
+}
+
+export function digestOf(table: StoredTable): string {
+  return createHash('sha256').update(JSON.stringify(table)).digest('hex').slice(0, 16);
+}
 
 /** Runs one row of the table. */
 export async function runStored(

@@ -5,6 +5,7 @@ import { fairnessCommand } from './fairness.js';
 import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
+import { sweepCommand } from './sweep.js';
 import { tablesCommand } from './tables.js';
 
 export type { CommandEntry } from './entry.js';
@@ -17,5 +18,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   tablesCommand,
   reproduceCommand,
   fairnessCommand,
+  sweepCommand,
   schemaCommand,
 ];

@@ -1,0 +1,66 @@
+import { ATTACKS } from '../../guests/hostile/index.js';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { UserError } from '../../scheduler/errors.js';
+import { playMatrix } from '../attack/matrix.js';
+import { approachOptions, protectionOf } from '../machine/protection.js';
+import { runScenario } from '../machine/run.js';
+import { type CaptureStore, readCaptures } from '../machine/traffic.js';
+import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
+import type { AttackJob, Job, RunJob } from './planned-run.js';
+
+/** Captures that this thread has read, by what was asked for: runs of a study replay the same few. */
+const captureStores = new Map<string, CaptureStore>();
+/** So many sets are kept, the last ones that were read. */
+const MOST_STORES = 16;
+
+/**
+ * Does one job. A run that cannot be done comes to a `FailedOutcome` that says why: a study goes on without it.
+ * @throws InvariantViolation and the like: defects are not results
+ */
+export async function doJob(job: Job): Promise<Outcome> {
+  try {
+    return job.kind === 'run' ? await doRun(job) : doAttacks(job);
+  } catch (error) {
+    if (error instanceof UserError || error instanceof RangeError) return { error: error.message };
+    throw error;
+  }
+}
+
+async function capturesFor({ scenario, directory }: RunJob): Promise<CaptureStore> {
+  const specs = scenario.guests.map(({ traffic }) => traffic).filter(({ kind }) => kind === 'replay');
+  const endNs = scenario.warmUpNs + scenario.durationNs;
+  const key = JSON.stringify([directory, endNs, specs]);
+  const known = captureStores.get(key);
+  if (known !== undefined) return known;
+  const captures = await readCaptures(specs, directory, endNs);
+  const [oldest] = captureStores.keys();
+  if (captureStores.size >= MOST_STORES && oldest !== undefined) captureStores.delete(oldest);
+  captureStores.set(key, captures);
+  return captures;
+}
+
+async function doRun(job: RunJob): Promise<RunOutcome> {
+  const { scenario, directory } = job;
+  const captures = await capturesFor(job);
+  const result = runScenario({
+    scenario,
+    directory,
+    captures,
+    protection: protectionOf(scenario.protection, scenario),
+    discipline: scenario.discipline,
+    seed: scenario.seed,
+    warmUpNs: scenario.warmUpNs,
+    durationNs: scenario.durationNs,
+  });
+  return outcomeOf(result);
+}
+
+function doAttacks({ protection, iommu, seed, attacks }: AttackJob): AttackOutcome {
+  const chosen = APPROACHES.filter(({ name }) => name === protection).map((approach) => ({
+    ...approach,
+    make: () => approach.make(approachOptions({ iommu })),
+  }));
+  const played = ATTACKS.filter(({ name }) => attacks.includes(name));
+  const cells = [...playMatrix({ attacks: played, approaches: chosen, seed })];
+  return { attacks: cells.map(({ attack, verdict }) => ({ attack, verdict })) };
+}

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ATTACKS } from '../../guests/hostile/index.js';
+import { makeProtection } from '../../host/protection/approaches.js';
+import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
+import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
+import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { UserError } from '../../scheduler/errors.js';
+import { expandGuests } from '../machine/machine.js';
+import { checkScenario } from '../scenario/load.js';
+import type { Scenario, ScenarioInput } from '../scenario/schema.js';
+import { RUN_DEFAULTS } from '../simulate.js';
+import { type Assignment, expandProduct, type Variable } from './axes.js';
+import { matches, readException } from './conditions.js';
+import type { KeyedJob } from './executor.js';
+import { parseFieldPath, withField } from './field-path.js';
+import type { LoadedStudy } from './load-study.js';
+import {
+  type AttackJob,
+  type ContentHashes,
+  type DecidedScenario,
+  jobKey,
+  type RunJob,
+} from './planned-run.js';
+import { furtherSeed, seedsOf } from './seeds.js';
+import { SweepError } from './sweep-error.js';
+
+/** A combination of values: a row of the table of points. */
+export interface Point {
+  /** From 0, in the order of the study. */
+  readonly index: number;
+  readonly values: Assignment;
+  readonly scenario: Scenario;
+}
+
+/** One run of a point. */
+export interface PlannedRun {
+  readonly point: Point;
+  readonly seed: number;
+  readonly key: string;
+  readonly job: RunJob;
+}
+
+/** What a study comes to: its variables, its points and its runs, in the order of its tables. */
+export class Plan {
+  readonly study: LoadedStudy;
+  readonly variables: readonly Variable[];
+  readonly points: readonly Point[];
+  readonly seeds: readonly number[];
+  readonly #contents: ContentHashes;
+
+  private constructor(
+    study: LoadedStudy,
+    variables: readonly Variable[],
+    points: readonly Point[],
+    contents: ContentHashes,
+  ) {
+    this.study = study;
+    this.variables = variables;
+    this.points = points;
+    this.seeds = seedsOf(study.study.seeds);
+    this.#contents = contents;
+  }
+
+  /**
+   * Expands a study and looks at each point before anything runs.
+   * @throws SweepError that names the path, or the values of a combination that cannot run
+   */
+  static async of(study: LoadedStudy): Promise<Plan> {
+    const { scenario: base, where } = study;
+    const { variables, assignments } = expandProduct(study.study.vary, `${where}: vary`);
+    const paths = variables.map(({ paths }) =>
+      paths.map((path) => parseFieldPath(path, base, `${where}: vary.path`)),
+    );
+    const exceptions = study.study.except.map((entry, index) =>
+      readException(entry, variables, `${where}: except[${index}]`),
+    );
+    requireAttacks(study.study.attacks, where);
+    const kept = assignments.filter((assignment) => !exceptions.some((entry) => matches(entry, assignment)));
+    if (kept.length === 0)
+      throw new SweepError(`${where}: except leaves nothing of ${assignments.length} points`);
+    const points = kept.map((values, index): Point => {
+      let input = base;
+      for (const [at, fields] of paths.entries()) {
+        for (const field of fields) input = withField(input, field, values[at]);
+      }
+      return { index, values, scenario: checkPoint(input, variables, values, where) };
+    });
+    return new Plan(study, variables, points, await contentsOf(points, study.directory));
+  }
+
+  /** Seeds of each point, before more are asked for. */
+  get seedCounts(): number[] {
+    return this.points.map(() => this.seeds.length);
+  }
+
+  /** Every run in the order of the study; made one by one, since a study may have a hundred thousand. */
+  *runs(seedCounts: readonly number[] = this.seedCounts): Generator<PlannedRun> {
+    for (const point of this.points) {
+      for (let at = 0; at < (seedCounts[point.index] ?? 0); at += 1) yield this.run(point, at);
+    }
+  }
+
+  /** The run of a point with the seed at this place of the list; past its end the list goes on. */
+  run(point: Point, at: number): PlannedRun {
+    const seed = this.seeds[at] ?? furtherSeed(this.seeds, at);
+    const { study, directory } = this.study;
+    const { scenario } = point;
+    const decided: DecidedScenario = {
+      ...scenario,
+      protection: scenario.protection ?? RUN_DEFAULTS.protection,
+      discipline: scenario.discipline ?? RUN_DEFAULTS.discipline,
+      seed,
+      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
+      durationNs: study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
+    };
+    const job: RunJob = { kind: 'run', scenario: decided, directory };
+    return { point, seed, key: jobKey(job, contentsFor(scenario, this.#contents)), job };
+  }
+
+  /** The attacks that a run's approach is put to; undefined when the study asks for none. */
+  attacksOf({ job: { scenario } }: PlannedRun): KeyedJob | undefined {
+    const { attacks } = this.study.study;
+    if (attacks === undefined) return undefined;
+    const names = attacks === 'all' ? ATTACKS.map(({ name }) => name) : attacks;
+    const { protection, iommu, seed } = scenario;
+    const job: AttackJob = { kind: 'attacks', protection, iommu, seed, attacks: names };
+    return { key: jobKey(job), job };
+  }
+
+  /** Every job: runs, and the attacks of each. */
+  *jobs(seedCounts?: readonly number[]): Generator<KeyedJob> {
+    for (const run of this.runs(seedCounts)) {
+      yield run;
+      const attacks = this.attacksOf(run);
+      if (attacks !== undefined) yield attacks;
+    }
+  }
+}
+
+function checkPoint(
+  input: ScenarioInput,
+  variables: readonly Variable[],
+  values: Assignment,
+  where: string,
+): Scenario {
+  try {
+    const scenario = checkScenario(input, where);
+    const guests = expandGuests(scenario.guests).length;
+    const { pcie, switching: _switching, ...nic } = scenario.nic ?? {};
+    validateNicParameters({
+      ...DEFAULT_NIC,
+      contexts: Math.max(DEFAULT_NIC.contexts, guests),
+      ...defined(nic),
+      pcie: { ...DEFAULT_PCIE, ...defined(pcie ?? {}) },
+    });
+    makeProtection(scenario.protection ?? RUN_DEFAULTS.protection);
+    makeDiscipline(scenario.discipline ?? RUN_DEFAULTS.discipline, { linkBps: 1e9 });
+    return scenario;
+  } catch (error) {
+    if (!(error instanceof UserError) && !(error instanceof RangeError)) throw error;
+    const settings = variables
+      .map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`)
+      .join(', ');
+    throw new SweepError(`${where}: the combination ${settings || '(none)'} cannot run: ${error.message}`);
+  }
+}
+
+function requireAttacks(attacks: 'all' | readonly string[] | undefined, where: string): void {
+  if (attacks === undefined || attacks === 'all') return;
+  const names = ATTACKS.map(({ name }) => name);
+  for (const attack of attacks) {
+    if (!names.includes(attack)) {
+      throw new SweepError(`${where}: attacks has "${attack}", expected some of: ${names.join(', ')}`);
+    }
+  }
+}
+
+function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function capturesOf({ guests }: Scenario): string[] {
+  return guests.flatMap(({ traffic, receive }) =>
+    [traffic, receive].flatMap((spec) => (spec?.kind === 'replay' ? [spec.capture] : [])),
+  );
+}
+
+async function contentsOf(points: readonly Point[], directory: string): Promise<ContentHashes> {
+  const hashes: Record<string, string> = {};
+  for (const path of new Set(points.flatMap(({ scenario }) => capturesOf(scenario)))) {
+    try {
+      hashes[path] = createHash('sha256')
+        .update(await readFile(resolve(directory, path)))
+        .digest('hex');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new SweepError(`capture is "${path}", which cannot be read (${reason})`);
+    }
+  }
+  return hashes;
+}
+
+function contentsFor(scenario: Scenario, contents: ContentHashes): ContentHashes {
+  return Object.fromEntries(capturesOf(scenario).map((path) => [path, contents[path] ?? '']));
+}

@@ -1,0 +1,112 @@
+import { ParameterError } from '../../scheduler/errors.js';
+
+/** What several seeds gave for one number. */
+export interface Estimate {
+  readonly count: number;
+  readonly mean: number;
+  /** Half the width of the 95 % confidence interval of the mean (Student's t); undefined with fewer than two values. */
+  readonly halfWidth: number | undefined;
+  /** Standard deviation over the mean; undefined with fewer than two values or a mean of 0. */
+  readonly coefficientOfVariation: number | undefined;
+}
+
+const CONFIDENCE = 0.95;
+
+/** Mean, interval and variation of a sample. @param values at least one, finite */
+export function estimate(values: readonly number[]): Estimate {
+  const count = values.length;
+  if (count === 0) throw new ParameterError('values is empty, expected at least one');
+  // Welford's recurrence keeps the digits that a difference of sums of squares loses.
+  let mean = 0;
+  let squares = 0;
+  for (const [index, value] of values.entries()) {
+    const step = value - mean;
+    mean += step / (index + 1);
+    squares += step * (value - mean);
+  }
+  if (count < 2) return { count, mean, halfWidth: undefined, coefficientOfVariation: undefined };
+  const deviation = Math.sqrt(squares / (count - 1));
+  return {
+    count,
+    mean,
+    halfWidth: (studentQuantile(count - 1, CONFIDENCE) * deviation) / Math.sqrt(count),
+    coefficientOfVariation: mean === 0 ? undefined : deviation / Math.abs(mean),
+  };
+}
+
+/**
+ * The difference of two means with its 95 % interval: of pairs when both have the same seeds (common random numbers
+ * cancel), by Welch's approximation otherwise. `larger than noise` when the interval does not hold 0.
+ *
+ * @param paired whether `one[i]` and `other[i]` come from the same seed
+ */
+export function difference(one: readonly number[], other: readonly number[], paired: boolean): Estimate {
+  if (paired && one.length === other.length) {
+    return estimate(one.map((value, index) => value - (other[index] ?? 0)));
+  }
+  const [a, b] = [estimate(one), estimate(other)];
+  const mean = a.mean - b.mean;
+  const count = Math.min(a.count, b.count);
+  if (count < 2) return { count, mean, halfWidth: undefined, coefficientOfVariation: undefined };
+  const [varianceA, varianceB] = [squaredError(one, a.mean), squaredError(other, b.mean)];
+  const variance = varianceA + varianceB;
+  if (variance === 0) return { count, mean, halfWidth: 0, coefficientOfVariation: undefined };
+  // Welch and Satterthwaite, with shares of the variance, which neither overflow nor vanish.
+  const [shareA, shareB] = [varianceA / variance, varianceB / variance];
+  const degrees = Math.max(
+    1,
+    Math.floor(1 / ((shareA * shareA) / (a.count - 1) + (shareB * shareB) / (b.count - 1))),
+  );
+  return {
+    count,
+    mean,
+    halfWidth: studentQuantile(degrees, CONFIDENCE) * Math.sqrt(variance),
+    coefficientOfVariation: undefined,
+  };
+}
+
+/** Squared standard error of the mean. */
+function squaredError(values: readonly number[], mean: number): number {
+  const squares = values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0);
+  return squares / (values.length - 1) / values.length;
+}
+
+/**
+ * The value that |t| stays below with this probability, for Student's t with whole degrees of freedom, by bisection of
+ * the distribution, which for whole degrees is a finite series (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+ */
+export function studentQuantile(degrees: number, probability: number): number {
+  if (!Number.isInteger(degrees) || degrees < 1) {
+    throw new ParameterError(`degrees is ${degrees}, expected a whole number from 1`);
+  }
+  let [low, high] = [0, 1];
+  while (centralProbability(high, degrees) < probability) high *= 2;
+  for (let step = 0; step < 80; step += 1) {
+    const middle = (low + high) / 2;
+    if (centralProbability(middle, degrees) < probability) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** The probability that |t| is below `t`. */
+function centralProbability(t: number, degrees: number): number {
+  const angle = Math.atan(t / Math.sqrt(degrees));
+  const cosine = Math.cos(angle);
+  const square = cosine * cosine;
+  if (degrees % 2 === 0) {
+    let [term, sum] = [1, 1];
+    for (let power = 2; power <= degrees - 2; power += 2) {
+      term *= (square * (power - 1)) / power;
+      sum += term;
+    }
+    return Math.sin(angle) * sum;
+  }
+  if (degrees === 1) return (2 * angle) / Math.PI;
+  let [term, sum] = [cosine, cosine];
+  for (let power = 3; power <= degrees - 2; power += 2) {
+    term *= (square * (power - 1)) / power;
+    sum += term;
+  }
+  return (2 / Math.PI) * (angle + Math.sin(angle) * sum);
+}

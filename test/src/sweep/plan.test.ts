@@ -1,0 +1,238 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { StudyInput } from '../../../src/sweep/study-schema.js';
+import { planOf, SCENARIO, STUDY } from './study-lab.js';
+
+const varied = (vary: StudyInput['vary'], more: Partial<StudyInput> = {}) =>
+  planOf({ scenario: SCENARIO, vary, ...more });
+const points = async (vary: StudyInput['vary'], more: Partial<StudyInput> = {}) =>
+  (await varied(vary, more)).points.map(({ values }) => values);
+
+describe('the points of a study', () => {
+  test('are every combination, the last variable fastest', async () => {
+    expect(await points(STUDY.vary)).toEqual([
+      ['none', 1e8],
+      ['none', 5e8],
+      ['cdna', 1e8],
+      ['cdna', 5e8],
+      ['iommu:deferred', 1e8],
+      ['iommu:deferred', 5e8],
+    ]);
+  });
+
+  test('of a study without variables are one', async () => {
+    expect(await points([])).toEqual([[]]);
+  });
+
+  test('of a zip change together, and a product is inside a zip or beside it', async () => {
+    expect(
+      await points([
+        {
+          zip: [
+            { path: 'guests[0].weight', values: [1, 2] },
+            { path: 'guests[1].weight', values: [8, 9] },
+          ],
+        },
+        { path: 'discipline', values: ['drr', 'sfq'] },
+      ]),
+    ).toEqual([
+      [1, 8, 'drr'],
+      [1, 8, 'sfq'],
+      [2, 9, 'drr'],
+      [2, 9, 'sfq'],
+    ]);
+  });
+
+  test('of a range include both ends, though the step is no binary fraction', async () => {
+    expect(
+      (await points([{ path: 'guests[0].weight', from: 1, to: 4, step: 1 }])).map(([value]) => value),
+    ).toEqual([1, 2, 3, 4]);
+    const [first, , third, last] = (
+      await points([{ path: 'host.hertz', from: 1e9, to: 1.3e9, step: 1e8 }])
+    ).flat();
+    expect([first, third, last]).toEqual([1e9, 1.2e9, 1.3e9]);
+  });
+
+  test('of a logarithmic range lie at equal factors', async () => {
+    const rates = await points([{ path: 'nic.rateBps', from: 1e9, to: 1e11, points: 3, scale: 'log' }]);
+    expect(rates).toEqual([[1e9], [1e10], [1e11]]);
+  });
+
+  test('that an entry of except matches are left out', async () => {
+    expect(
+      await points(STUDY.vary, { except: [{ protection: ['none', 'cdna'], load: { above: 2e8 } }] }),
+    ).toEqual([
+      ['none', 1e8],
+      ['cdna', 1e8],
+      ['iommu:deferred', 1e8],
+      ['iommu:deferred', 5e8],
+    ]);
+  });
+
+  test('have the value in the scenario that is run, at every path of the variable', async () => {
+    const { points: all } = await varied([{ path: ['guests[a].weight', 'guests[b].weight'], values: [7] }]);
+    expect(all[0]?.scenario.guests.map(({ weight }) => weight)).toEqual([7, 7]);
+  });
+
+  test('keep the order of a shuffled list of values', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 9 }),
+        async (weights) => {
+          expect((await points([{ path: 'guests[0].weight', values: weights }])).flat()).toEqual(weights);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe('the key of a run', () => {
+  const keys = async (study: StudyInput) => [...(await planOf(study)).runs()].map(({ key }) => key);
+
+  test('is another for each run, and the same when the study is read again', async () => {
+    const all = await keys(STUDY);
+    expect(new Set(all).size).toBe(12);
+    expect(await keys(STUDY)).toEqual(all);
+  });
+
+  test('does not depend on names, on the order of fields, or on defaults that are written out', async () => {
+    const same: StudyInput = {
+      ...STUDY,
+      name: 'another name',
+      scenario: {
+        name: 'whatever',
+        discipline: 'drr',
+        guests: [
+          { traffic: { wireRateBps: 300_000_000, kind: 'poisson' }, weight: 1, name: 'a' },
+          { name: 'b', traffic: { kind: 'greedy', frameBytes: 1514 } },
+        ],
+      },
+    };
+    expect(await keys(same)).toEqual(await keys(STUDY));
+  });
+
+  test('stays when the study grows around it', async () => {
+    const more: StudyInput = {
+      ...STUDY,
+      seeds: 5,
+      vary: [...(STUDY.vary ?? []), { path: 'discipline', values: ['drr', 'wfq'] }],
+    };
+    expect(await keys(more)).toEqual(expect.arrayContaining(await keys(STUDY)));
+  });
+
+  test.each<[string, Partial<StudyInput>]>([
+    ['the window', { windowNs: 300_000 }],
+    ['the warm-up', { warmUpNs: 0 }],
+    ['the scenario', { scenario: { ...SCENARIO, nic: { rateBps: 2e9 } } }],
+  ])('changes with %s', async (_what, change) => {
+    const before = new Set(await keys(STUDY));
+    expect((await keys({ ...STUDY, ...change })).some((key) => before.has(key))).toBe(false);
+  });
+});
+
+describe('seeds', () => {
+  test('of a larger number begin with those of a smaller one', async () => {
+    const few = (await varied([], { seeds: 3 })).seeds;
+    expect((await varied([], { seeds: 9 })).seeds.slice(0, 3)).toEqual(few);
+  });
+
+  test('that go on past the list are new ones', async () => {
+    const plan = await varied([], { seeds: [5, 379648363] });
+    const [point] = plan.points;
+    if (point === undefined) throw new Error('no point');
+    const all = [0, 1, 2, 3, 4].map((at) => plan.run(point, at).seed);
+    expect(all.slice(0, 2)).toEqual([5, 379648363]);
+    expect(new Set(all).size).toBe(5);
+  });
+});
+
+describe('a study that cannot be run is refused in one line that says what was expected', () => {
+  test.each<[string, Partial<StudyInput>, RegExp]>([
+    [
+      'an unknown path',
+      { vary: [{ path: 'guests[0].wieght', values: [1] }] },
+      /"guests\[0\]\.wieght", which no scenario has; the nearest are guests\[0\]\.weight/u,
+    ],
+    [
+      'an unknown top field',
+      { vary: [{ path: 'nic.ratebps', values: [1] }] },
+      /the nearest are nic\.rateBps/u,
+    ],
+    [
+      'a field of another kind of traffic',
+      { vary: [{ path: 'guests[b].traffic.meanOnNs', values: [1] }] },
+      /no scenario has/u,
+    ],
+    [
+      'a guest that is not there',
+      { vary: [{ path: 'guests[c].weight', values: [1] }] },
+      /expected one of a, b in the brackets/u,
+    ],
+    ['the seed', { vary: [{ path: 'seed', values: [1] }] }, /expected seeds/u],
+    [
+      'a combination that the schema refuses',
+      { vary: [{ path: 'guests[0].weight', values: [1, 0] }] },
+      /guests_0_weight = 0 cannot run: .*weight is 0/u,
+    ],
+    [
+      'a combination that the card refuses',
+      { vary: [{ path: 'nic.dmaInFlight', values: [-3] }] },
+      /nic_dmaInFlight = -3 cannot run/u,
+    ],
+    [
+      'an unknown approach',
+      { vary: [{ path: 'protection', values: ['cdna', 'magic'] }] },
+      /protection = "magic" cannot run/u,
+    ],
+    [
+      'an unknown discipline',
+      { vary: [{ path: 'discipline', values: ['dr'] }] },
+      /discipline = "dr" cannot run/u,
+    ],
+    [
+      'a zip of two lengths',
+      {
+        vary: [
+          {
+            zip: [
+              { path: 'guests[0].weight', values: [1] },
+              { path: 'guests[1].weight', values: [1, 2] },
+            ],
+          },
+        ],
+      },
+      /zip\[1\] has 2 values, expected 1/u,
+    ],
+    [
+      'a column twice',
+      {
+        vary: [
+          { path: 'guests[0].weight', name: 'w', values: [1] },
+          { path: 'guests[1].weight', name: 'w', values: [1] },
+        ],
+      },
+      /column "w" twice/u,
+    ],
+    [
+      'a range that goes down',
+      { vary: [{ path: 'guests[0].weight', from: 3, to: 1, step: 1 }] },
+      /to is 1, expected at least from, which is 3/u,
+    ],
+    [
+      'a logarithm of nothing',
+      { vary: [{ path: 'host.hertz', from: 0, to: 1, points: 3, scale: 'log' }] },
+      /expected a number above 0/u,
+    ],
+    ['except without a variable', { except: [{ load: 3 }] }, /load is no variable of this study/u],
+    [
+      'except that leaves nothing',
+      { vary: [{ path: 'guests[0].weight', values: [1] }], except: [{ guests_0_weight: 1 }] },
+      /leaves nothing of 1 points/u,
+    ],
+    ['an unknown attack', { attacks: ['tickle'] }, /attacks has "tickle", expected some of/u],
+  ])('%s', async (_what, change, message) => {
+    await expect(planOf({ scenario: SCENARIO, ...change })).rejects.toThrow(message);
+    await expect(planOf({ scenario: SCENARIO, ...change })).rejects.toHaveProperty('name', 'SweepError');
+  });
+});
