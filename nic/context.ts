@@ -1,7 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { busAddress, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
-import { DescriptorRing } from './descriptor-ring.js';
+import { type DescriptorCache, DescriptorRing } from './descriptor-ring.js';
 
 /** Life of a context, as its STATUS register shows it (the index). */
 export const CONTEXT_STATES = ['free', 'allocated', 'open', 'faulted'] as const;
@@ -40,11 +40,11 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
-  constructor(index: number, requesterId: RequesterId, cacheSlots: number) {
+  constructor(index: number, requesterId: RequesterId, cache: DescriptorCache) {
     this.index = index;
     this.requesterId = requesterId;
-    this.transmit = new DescriptorRing(cacheSlots);
-    this.receive = new DescriptorRing(cacheSlots);
+    this.transmit = new DescriptorRing(cache, index * 2);
+    this.receive = new DescriptorRing(cache, index * 2 + 1);
   }
 
   /** N - 1: what is left of a sequence number modulo N, as bits. */

@@ -1,11 +1,24 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { type BusAddress, busAddress } from './addresses.js';
-import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET } from './descriptor.js';
+import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf } from './descriptor.js';
 
-const NO_ADDRESS = new Float64Array(0);
-const NO_WORDS = new Uint32Array(0);
-const NO_HALVES = new Uint16Array(0);
+/**
+ * The descriptors that the card holds, of all its rings: a run of `slots` for each. One address and two words each:
+ * length and flags as in the ring, and the sequence number.
+ */
+export class DescriptorCache {
+  /** Slots of a ring, a power of two: descriptors kept on the card, and so the longest chain. */
+  readonly slots: number;
+  readonly addresses: Float64Array;
+  readonly words: Int32Array;
+
+  constructor(slots: number, rings: number) {
+    this.slots = slots;
+    this.addresses = new Float64Array(slots * rings);
+    this.words = new Int32Array(slots * rings * 2);
+  }
+}
 
 /**
  * The card's side of one ring: its indices, and the descriptors that it has fetched and no frame has taken.
@@ -33,14 +46,18 @@ export class DescriptorRing {
   /** The sequence number that the next fetched descriptor must carry. */
   expectedSequence = 1;
 
-  #addresses = NO_ADDRESS;
-  #lengths = NO_WORDS;
-  #sequences = NO_WORDS;
-  #flags = NO_HALVES;
+  readonly #addresses: Float64Array;
+  readonly #words: Int32Array;
+  readonly #first: number;
+  readonly #mask: number;
 
-  /** @param cacheSlots a power of two: descriptors kept on the card, and so the longest chain. */
-  constructor(cacheSlots: number) {
-    this.cacheSlots = cacheSlots;
+  /** @param ring which run of the cache is this ring's. */
+  constructor(cache: DescriptorCache, ring: number) {
+    this.cacheSlots = cache.slots;
+    this.#addresses = cache.addresses;
+    this.#words = cache.words;
+    this.#first = ring * cache.slots;
+    this.#mask = cache.slots - 1;
   }
 
   /** Whether there is a ring. */
@@ -48,17 +65,11 @@ export class DescriptorRing {
     return this.slots > 0;
   }
 
-  /** A new ring, empty. The cache is allocated with the first one. */
+  /** A new ring, empty. */
   attach(base: BusAddress, slots: number): void {
     this.base = base;
     this.slots = slots;
     this.#restart();
-    if (this.#addresses.length === 0) {
-      this.#addresses = new Float64Array(this.cacheSlots);
-      this.#lengths = new Uint32Array(this.cacheSlots);
-      this.#sequences = new Uint32Array(this.cacheSlots);
-      this.#flags = new Uint16Array(this.cacheSlots);
-    }
   }
 
   detach(): void {
@@ -108,28 +119,27 @@ export class DescriptorRing {
 
   /** Keeps a descriptor that has arrived, as the one at `fetched`. */
   accept(address: BusAddress, length: number, flags: number, sequence: number): void {
-    const at = this.fetched & (this.cacheSlots - 1);
+    const at = this.#first + (this.fetched & this.#mask);
     this.#addresses[at] = address;
-    this.#lengths[at] = length;
-    this.#flags[at] = flags;
-    this.#sequences[at] = sequence;
+    this.#words[at * 2] = length | (flags << 16);
+    this.#words[at * 2 + 1] = sequence;
     this.fetched = (this.fetched + 1) >>> 0;
   }
 
   address(index: number): BusAddress {
-    return busAddress(present(this.#addresses[index & (this.cacheSlots - 1)]));
+    return busAddress(present(this.#addresses[this.#first + (index & this.#mask)]));
   }
 
   length(index: number): number {
-    return present(this.#lengths[index & (this.cacheSlots - 1)]);
+    return lengthOf(present(this.#words[(this.#first + (index & this.#mask)) * 2]));
   }
 
   flags(index: number): number {
-    return present(this.#flags[index & (this.cacheSlots - 1)]);
+    return flagsOf(present(this.#words[(this.#first + (index & this.#mask)) * 2]));
   }
 
   sequence(index: number): number {
-    return present(this.#sequences[index & (this.cacheSlots - 1)]);
+    return present(this.#words[(this.#first + (index & this.#mask)) * 2 + 1]) >>> 0;
   }
 
   /** Descriptors of the frame that begins at `taken`, up to and with its end of packet; 0 while it is not all there. */

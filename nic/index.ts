@@ -13,7 +13,7 @@ export {
 export { datasheet } from './datasheet.js';
 export { GROUPS_PER_CONTEXT, isGroup, readMac } from './demultiplexer.js';
 export * from './descriptor.js';
-export { DescriptorRing } from './descriptor-ring.js';
+export { DescriptorCache, DescriptorRing } from './descriptor-ring.js';
 export {
   DMA_ABORTED,
   DMA_CANCELLED,

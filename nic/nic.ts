@@ -11,6 +11,7 @@ import { ContextLifecycle } from './context-lifecycle.js';
 import { ContextPages } from './context-pages.js';
 import { Counters } from './counters.js';
 import { Demultiplexer } from './demultiplexer.js';
+import { DescriptorCache } from './descriptor-ring.js';
 import { DmaEngine } from './dma-engine.js';
 import { EventVector } from './event-vector.js';
 import { FaultQueue } from './fault-queue.js';
@@ -71,10 +72,10 @@ export class Nic {
     const { contexts: count } = parameters;
     const subjects = new NicSubjects(kernel);
     this.parameters = parameters;
+    const cache = new DescriptorCache(parameters.descriptorCacheSlots, count * 2);
     this.contexts = Array.from(
       { length: count },
-      (_, index) =>
-        new Context(index, requesterId(parameters.requesterBase + index), parameters.descriptorCacheSlots),
+      (_, index) => new Context(index, requesterId(parameters.requesterBase + index), cache),
     );
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');

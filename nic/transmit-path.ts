@@ -45,7 +45,28 @@ export interface TransmitNeighbours {
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
 export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed';
 
-/** Where a frame slot stands. */
+// The record of a context.
+const HEAD_SHIFT = 2;
+const HEAD_BYTES = 0;
+const HEAD_CHAIN = 1;
+const TAIL_BYTES = 2;
+/** Which life of the context: frames of an older one are not its own any more. */
+const HEAD_EPOCH = 3;
+
+// The record of a granted frame.
+const FRAME_SHIFT = 4;
+const CONTEXT = 0;
+const EPOCH = 1;
+const STATE = 2;
+/** Reads of its buffers that are not over. */
+const PENDING = 3;
+const OFFSET = 4;
+const BYTES = 5;
+const FIRST_INDEX = 6;
+const CHAIN = 7;
+const URGENT = 8;
+
+/** Where a granted frame stands. */
 const READING = 0;
 const LOADED = 1;
 const ABORTED = 2;
@@ -67,22 +88,11 @@ export class TransmitPath {
   readonly #contexts: readonly Context[];
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
-  readonly #headBytes: Int32Array;
-  // Bytes of the frame of which only the beginning has been fetched.
-  readonly #tailBytes: Int32Array;
-  readonly #epochs: Int32Array;
-
-  // One slot a granted frame, in a ring: the order of grants is the order on the wire.
+  // One record per context: what the frame at its head has, and bytes of the one of which only the beginning is here.
+  readonly #heads: Int32Array;
+  // One record per granted frame, in a ring: the order of grants is the order on the wire.
+  readonly #frames: Int32Array;
   readonly #slots: number;
-  readonly #context: Int32Array;
-  readonly #epoch: Int32Array;
-  readonly #state: Uint8Array;
-  readonly #pendingReads: Int32Array;
-  readonly #offset: Int32Array;
-  readonly #bytes: Int32Array;
-  readonly #firstIndex: Uint32Array;
-  readonly #chain: Int32Array;
-  readonly #urgent: Uint8Array;
   #first = 0;
   #count = 0;
   #sending = false;
@@ -103,24 +113,14 @@ export class TransmitPath {
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
-    this.#headBytes = new Int32Array(contexts.length);
-    this.#tailBytes = new Int32Array(contexts.length);
-    this.#epochs = new Int32Array(contexts.length);
+    this.#heads = new Int32Array(contexts.length << HEAD_SHIFT);
     this.#slots = 2 ** Math.ceil(Math.log2(fifoBytes / PADDED_FRAME_BYTES + 2));
-    this.#context = new Int32Array(this.#slots);
-    this.#epoch = new Int32Array(this.#slots);
-    this.#state = new Uint8Array(this.#slots);
-    this.#pendingReads = new Int32Array(this.#slots);
-    this.#offset = new Int32Array(this.#slots);
-    this.#bytes = new Int32Array(this.#slots);
-    this.#firstIndex = new Uint32Array(this.#slots);
-    this.#chain = new Int32Array(this.#slots);
-    this.#urgent = new Uint8Array(this.#slots);
+    this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
   }
 
   /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
   headBytes(context: number): number {
-    const bytes = present(this.#headBytes[context]);
+    const bytes = present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
     if (bytes > 0) return bytes;
     const { state, transmit } = present(this.#contexts[context]);
     return state === 'open' && transmit.untaken > transmit.available ? STARVED : 0;
@@ -135,7 +135,7 @@ export class TransmitPath {
   get inFlightBytes(): number {
     let bytes = 0;
     for (let index = 0; index < this.#count; index += 1) {
-      bytes += present(this.#bytes[(this.#first + index) & (this.#slots - 1)]);
+      bytes += this.#frame((this.#first + index) & (this.#slots - 1), BYTES);
     }
     return bytes;
   }
@@ -143,41 +143,50 @@ export class TransmitPath {
   /** Tells of each frame that the `count` descriptors from index `first` on complete. */
   noteArrivals(context: Context, first: number, count: number): void {
     const ring = context.transmit;
-    let bytes = present(this.#tailBytes[context.index]);
+    const tail = (context.index << HEAD_SHIFT) + TAIL_BYTES;
+    let bytes = present(this.#heads[tail]);
     for (let index = 0; index < count; index += 1) {
       bytes += ring.length(first + index);
       if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
       this.#path.queued(context, Math.max(bytes, PADDED_FRAME_BYTES));
       bytes = 0;
     }
-    this.#tailBytes[context.index] = bytes;
+    this.#heads[tail] = bytes;
   }
 
   /** Looks again at the head of a context's queue; true when a frame could go now. */
   refreshHead(context: Context): boolean {
     const ring = context.transmit;
-    const chain = ring.headChain();
+    const head = context.index << HEAD_SHIFT;
+    const { taken, available } = ring;
+    this.#heads[head + HEAD_BYTES] = 0;
+    this.#heads[head + HEAD_CHAIN] = 0;
     let bytes = 0;
-    for (let index = 0; index < chain; index += 1) bytes += ring.length(ring.taken + index);
-    this.#headBytes[context.index] = 0;
-    if (chain === 0) return false;
-    if (bytes < MIN_FRAME_BYTES) {
-      this.#path.fault(context, 'transmit', 'frame-too-short', bytes);
-      return false;
+    for (let index = 0; index < available; index += 1) {
+      bytes += ring.length(taken + index);
+      if ((ring.flags(taken + index) & FLAG_END_OF_PACKET) === 0) continue;
+      if (bytes < MIN_FRAME_BYTES || bytes > MAX_FRAME_BYTES) {
+        this.#path.fault(
+          context,
+          'transmit',
+          bytes < MIN_FRAME_BYTES ? 'frame-too-short' : 'frame-too-long',
+          bytes,
+        );
+        return false;
+      }
+      this.#heads[head + HEAD_BYTES] = Math.max(bytes, PADDED_FRAME_BYTES);
+      this.#heads[head + HEAD_CHAIN] = index + 1;
+      return true;
     }
-    if (bytes > MAX_FRAME_BYTES) {
-      this.#path.fault(context, 'transmit', 'frame-too-long', bytes);
-      return false;
-    }
-    this.#headBytes[context.index] = Math.max(bytes, PADDED_FRAME_BYTES);
-    return true;
+    return false;
   }
 
   /** Takes the head frame of a context that was granted and starts to read it. */
   take(context: Context): void {
     const ring = context.transmit;
-    const chain = ring.headChain();
-    const padded = present(this.#headBytes[context.index]);
+    const head = context.index << HEAD_SHIFT;
+    const chain = present(this.#heads[head + HEAD_CHAIN]);
+    const padded = present(this.#heads[head + HEAD_BYTES]);
     if (chain === 0 || padded === 0)
       throw new InvariantViolation(`context ${context.index} was granted without a frame`);
     if (this.#count === this.#slots)
@@ -187,14 +196,16 @@ export class TransmitPath {
     this.#count += 1;
     this.#ledger.takenOn('transmit');
     const offset = this.#fifo.push(padded);
-    this.#context[slot] = context.index;
-    this.#epoch[slot] = present(this.#epochs[context.index]);
-    this.#state[slot] = READING;
-    this.#pendingReads[slot] = chain;
-    this.#offset[slot] = offset;
-    this.#bytes[slot] = padded;
-    this.#firstIndex[slot] = ring.taken;
-    this.#chain[slot] = chain;
+    const frames = this.#frames;
+    const frame = slot << FRAME_SHIFT;
+    frames[frame + CONTEXT] = context.index;
+    frames[frame + EPOCH] = present(this.#heads[head + HEAD_EPOCH]);
+    frames[frame + STATE] = READING;
+    frames[frame + PENDING] = chain;
+    frames[frame + OFFSET] = offset;
+    frames[frame + BYTES] = padded;
+    frames[frame + FIRST_INDEX] = ring.taken;
+    frames[frame + CHAIN] = chain;
     this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
 
     let urgent = 0;
@@ -212,7 +223,7 @@ export class TransmitPath {
       channel.read();
       at += length;
     }
-    this.#urgent[slot] = urgent;
+    frames[frame + URGENT] = urgent;
     if (at < offset + padded) this.#fifo.bytes.fill(0, at, offset + padded);
     this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
@@ -222,65 +233,75 @@ export class TransmitPath {
 
   /** The context was stopped: its frames that have not begun to leave never will. */
   forget(context: Context): void {
-    this.#epochs[context.index] = present(this.#epochs[context.index]) + 1;
-    this.#headBytes[context.index] = 0;
-    this.#tailBytes[context.index] = 0;
+    const head = context.index << HEAD_SHIFT;
+    this.#heads[head + HEAD_EPOCH] = present(this.#heads[head + HEAD_EPOCH]) + 1;
+    this.#heads[head + HEAD_BYTES] = 0;
+    this.#heads[head + HEAD_CHAIN] = 0;
+    this.#heads[head + TAIL_BYTES] = 0;
   }
 
   checkInvariants(): void {
     this.#fifo.checkInvariants();
     if (this.inFlightBytes > this.#fifo.usedBytes)
       throw new InvariantViolation('the transmit FIFO holds fewer bytes than its frames');
-    const loaded = this.#count > 0 && this.#pendingReads[this.#first] === 0;
+    const loaded = this.#count > 0 && this.#frame(this.#first, PENDING) === 0;
     if (loaded !== this.#sending)
       throw new InvariantViolation('a frame at the head of the transmit FIFO is not sent');
   }
 
   #onRead(slot: number, status: DmaStatus): void {
-    const pending = present(this.#pendingReads[slot]) - 1;
-    this.#pendingReads[slot] = pending;
+    const frames = this.#frames;
+    const frame = slot << FRAME_SHIFT;
+    const pending = present(frames[frame + PENDING]) - 1;
+    frames[frame + PENDING] = pending;
     if (status === DMA_ABORTED) {
-      this.#state[slot] = ABORTED;
-      const context = this.#contexts[present(this.#context[slot])];
+      frames[frame + STATE] = ABORTED;
+      const context = this.#contexts[present(frames[frame + CONTEXT])];
       if (context !== undefined && this.#isCurrent(slot)) {
-        this.#path.fault(context, 'transmit', 'payload-abort', present(this.#firstIndex[slot]));
+        this.#path.fault(context, 'transmit', 'payload-abort', present(frames[frame + FIRST_INDEX]) >>> 0);
       }
-    } else if (status === DMA_CANCELLED && this.#state[slot] !== ABORTED) {
-      this.#state[slot] = CANCELLED;
+    } else if (status === DMA_CANCELLED && present(frames[frame + STATE]) !== ABORTED) {
+      frames[frame + STATE] = CANCELLED;
     }
     if (pending > 0) return;
-    if (this.#state[slot] === READING) {
-      this.#state[slot] = LOADED;
+    if (present(frames[frame + STATE]) === READING) {
+      frames[frame + STATE] = LOADED;
       this.#subjects.descriptor(
-        present(this.#context[slot]),
+        present(frames[frame + CONTEXT]),
         'transmit',
-        present(this.#firstIndex[slot]),
-        present(this.#chain[slot]),
+        present(frames[frame + FIRST_INDEX]) >>> 0,
+        present(frames[frame + CHAIN]),
         'buffered',
       );
     }
     if (!this.#sending) this.#pump();
   }
 
+  #frame(slot: number, field: number): number {
+    return present(this.#frames[(slot << FRAME_SHIFT) + field]);
+  }
+
   #isCurrent(slot: number): boolean {
-    return this.#epoch[slot] === this.#epochs[present(this.#context[slot])];
+    return this.#frame(slot, EPOCH) === this.#heads[(this.#frame(slot, CONTEXT) << HEAD_SHIFT) + HEAD_EPOCH];
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */
   #pump(): void {
     while (this.#count > 0) {
       const slot = this.#first;
-      if (present(this.#pendingReads[slot]) > 0) return;
-      const context = this.#contexts[present(this.#context[slot])];
+      const frames = this.#frames;
+      const frame = slot << FRAME_SHIFT;
+      if (present(frames[frame + PENDING]) > 0) return;
+      const context = this.#contexts[present(frames[frame + CONTEXT])];
       if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
-      const bytes = present(this.#bytes[slot]);
-      if (this.#state[slot] !== LOADED || !this.#isCurrent(slot)) {
-        const reason = this.#state[slot] === ABORTED ? 'dma-abort' : 'context-stopped';
+      const bytes = present(frames[frame + BYTES]);
+      if (present(frames[frame + STATE]) !== LOADED || !this.#isCurrent(slot)) {
+        const reason = present(frames[frame + STATE]) === ABORTED ? 'dma-abort' : 'context-stopped';
         this.#ledger.dropped(context.index, 'transmit', reason, bytes);
         this.#release(slot, bytes);
         continue;
       }
-      const offset = present(this.#offset[slot]);
+      const offset = present(frames[frame + OFFSET]);
       const nowNs = this.#kernel.nowNs;
       this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
       this.#sending = true;
@@ -298,18 +319,20 @@ export class TransmitPath {
 
   #onDepart(slot: number): void {
     this.#sending = false;
-    const context = this.#contexts[present(this.#context[slot])];
+    const frames = this.#frames;
+    const frame = slot << FRAME_SHIFT;
+    const context = this.#contexts[present(frames[frame + CONTEXT])];
     if (context === undefined) throw new InvariantViolation('frame of a context that does not exist');
-    const bytes = present(this.#bytes[slot]);
-    const chain = present(this.#chain[slot]);
-    const lastIndex = (present(this.#firstIndex[slot]) + chain - 1) >>> 0;
+    const bytes = present(frames[frame + BYTES]);
+    const chain = present(frames[frame + CHAIN]);
+    const lastIndex = ((present(frames[frame + FIRST_INDEX]) >>> 0) + chain - 1) >>> 0;
     if (this.#route === 'spoofed') {
       this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
     } else {
       this.#exit.departed(
         context,
         this.#fifo.bytes,
-        present(this.#offset[slot]),
+        present(frames[frame + OFFSET]),
         bytes,
         lastIndex,
         this.#startNs,
@@ -324,18 +347,18 @@ export class TransmitPath {
       this.#subjects.descriptor(
         context.index,
         'transmit',
-        present(this.#firstIndex[slot]),
+        present(frames[frame + FIRST_INDEX]) >>> 0,
         chain,
         'completed',
       );
-      this.#path.completed(context, 'transmit', chain, this.#urgent[slot] !== 0);
+      this.#path.completed(context, 'transmit', chain, present(frames[frame + URGENT]) !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();
   }
 
   #release(slot: number, bytes: number): void {
-    this.#fifo.shift(present(this.#offset[slot]), bytes);
+    this.#fifo.shift(this.#frame(slot, OFFSET), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
     this.#path.released('transmit', bytes);

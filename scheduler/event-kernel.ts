@@ -26,6 +26,8 @@ const EPOCH_NS = 1024;
 const WINDOW = 2 * EPOCH_NS;
 const WINDOW_MASK = WINDOW - 1;
 const WORDS = WINDOW / 32;
+/** An event this far ahead of all others stays in the wheel. */
+const SPARSE_NS = 512;
 
 // The record of an event, eight 32-bit integers.
 const RECORD_SHIFT = 3;
@@ -38,6 +40,8 @@ const ARGUMENT_B = 3;
 const GENERATION = 4;
 /** 1 while the event waits beyond the window. */
 const IS_FAR = 5;
+/** The handler of the event that was last in the slot, which stays when the slot is free. */
+const DUE = 6;
 
 const FREE = -1;
 const CANCELLED = -2;
@@ -78,8 +82,12 @@ export class EventKernel {
   #near = 0;
   // First instant beyond the window. The epochs of the window begin at multiples of EPOCH_NS.
   #horizonNs = WINDOW;
+  // When the clock comes here, the window moves on.
+  #refreshNs = EPOCH_NS;
   #far: TimingWheel;
   #farCount = 0;
+  // No event beyond the window is due before this.
+  #farFromNs = Number.POSITIVE_INFINITY;
 
   /** @param initialCapacity events that may be pending before anything has to grow. */
   constructor(initialCapacity = 1024) {
@@ -233,6 +241,8 @@ export class EventKernel {
     const farNs = this.#far.nextTimeNs();
     if (farNs !== undefined && farNs < this.#horizonNs)
       throw new InvariantViolation(`an event at ${farNs} ns was not dealt into the window`);
+    if (farNs !== undefined && farNs < this.#farFromNs)
+      throw new InvariantViolation(`an event at ${farNs} ns lies before ${this.#farFromNs} ns`);
     for (let bucket = 0; bucket < WINDOW; bucket += 1) {
       const first = this.#buckets[bucket * 2] ?? NO_SLOT;
       const word = bucket >>> 5;
@@ -277,7 +287,12 @@ export class EventKernel {
         if (slot === NO_SLOT || this.#records[(slot << RECORD_SHIFT) + HANDLER] === CANCELLED) {
           bucket = this.#nextBucket();
           if (bucket < 0) {
-            if (!this.#pullFar(untilNs)) break;
+            slot = this.#pullFar(untilNs);
+            if (slot === NO_SLOT) break;
+            this.#release(slot);
+            this.#call(slot);
+            count += 1;
+            if (this.#failure !== undefined) this.#throwFailure();
             continue;
           }
           const timeNs = this.#timeOf(bucket);
@@ -285,7 +300,8 @@ export class EventKernel {
           if (timeNs !== this.#nowNs) this.#moveTo(timeNs);
           slot = this.#buckets[bucket << 1] ?? NO_SLOT;
         }
-        this.#runFirst(bucket, slot);
+        this.#dropFirst(bucket, slot);
+        this.#call(slot);
         count += 1;
         if (this.#failure !== undefined) this.#throwFailure();
       }
@@ -295,14 +311,13 @@ export class EventKernel {
     return count;
   }
 
-  /** Takes the first event of a bucket, which is due now, and runs it. */
-  #runFirst(bucket: number, slot: number): void {
+  /** Runs the event that was in a slot; the slot is free already, and its record still says what to do. */
+  #call(slot: number): void {
     const records = this.#records;
     const record = slot << RECORD_SHIFT;
-    const handler = records[record + HANDLER] ?? FREE;
+    const handler = records[record + DUE] ?? FREE;
     const a = records[record + ARGUMENT_A] ?? 0;
     const b = records[record + ARGUMENT_B] ?? 0;
-    this.#dropFirst(bucket, slot);
     this.#live -= 1;
     this.#executed += 1;
     if (handler >= WIDE) {
@@ -362,33 +377,45 @@ export class EventKernel {
   /** The clock stands at `timeNs`; no event lies before it. */
   #moveTo(timeNs: number): void {
     this.#nowNs = timeNs;
-    if (timeNs >= this.#horizonNs - EPOCH_NS) this.#enterEpoch();
+    if (timeNs >= this.#refreshNs) this.#moveWindow();
   }
 
-  /** Moves the window to the clock's epoch, and deals what falls into it into buckets. */
-  #enterEpoch(): void {
+  /**
+   * Moves the window on to the clock's epoch. Where the next event of the wheel lies far ahead it stays there, and
+   * the window ends before it: a sparse queue would pay twice for each event that is dealt out.
+   */
+  #moveWindow(): void {
     const nowNs = this.#nowNs;
-    this.#horizonNs = nowNs - (nowNs & (EPOCH_NS - 1)) + WINDOW;
-    if (this.#farCount === 0) return;
-    const lastNs = Math.min(this.#horizonNs - 1, MAX_TIME_NS);
+    const endNs = nowNs - (nowNs & (EPOCH_NS - 1)) + WINDOW;
+    if (this.#farFromNs < endNs && this.#farFromNs - nowNs > SPARSE_NS) {
+      this.#horizonNs = this.#farFromNs;
+      this.#refreshNs = this.#farFromNs;
+      return;
+    }
+    this.#horizonNs = endNs;
+    this.#refreshNs = endNs - EPOCH_NS;
+    if (this.#farFromNs < endNs) this.#dealFar(Math.min(endNs - 1, MAX_TIME_NS));
+  }
+
+  /** Deals what the wheel has up to `lastNs` into buckets. */
+  #dealFar(lastNs: number): void {
     for (let slot = this.#far.take(lastNs); slot !== NO_SLOT; slot = this.#far.take(lastNs)) {
       this.#farCount -= 1;
       this.#records[(slot << RECORD_SHIFT) + IS_FAR] = 0;
       this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
     }
+    this.#farFromNs = this.#far.earliestPossibleNs();
   }
 
-  /** Nothing is left in the window: goes to the next event beyond it, if it is due by `untilNs`. */
-  #pullFar(untilNs: number): boolean {
-    if (this.#farCount === 0) return false;
+  /** Nothing is left in the window: goes to the next event beyond it and returns its slot, if it is due by `untilNs`. */
+  #pullFar(untilNs: number): number {
+    if (this.#farCount === 0) return NO_SLOT;
     const slot = this.#far.take(untilNs);
-    if (slot === NO_SLOT) return false;
+    if (slot === NO_SLOT) return NO_SLOT;
     this.#farCount -= 1;
-    this.#records[(slot << RECORD_SHIFT) + IS_FAR] = 0;
-    const timeNs = this.#far.timeOf(slot);
-    this.#append(slot, timeNs & WINDOW_MASK);
-    this.#moveTo(timeNs);
-    return true;
+    this.#farFromNs = this.#far.earliestPossibleNs();
+    this.#moveTo(this.#far.timeOf(slot));
+    return slot;
   }
 
   #throwFailure(): void {
@@ -430,6 +457,7 @@ export class EventKernel {
       records[record + IS_FAR] = 1;
       this.#farCount += 1;
       this.#far.insert(slot, timeNs);
+      if (timeNs < this.#farFromNs) this.#farFromNs = timeNs;
     }
     return slot;
   }
@@ -478,8 +506,10 @@ export class EventKernel {
 
   #release(slot: number): void {
     const records = this.#records;
-    records[(slot << RECORD_SHIFT) + HANDLER] = FREE;
-    records[(slot << RECORD_SHIFT) + NEXT] = this.#free;
+    const record = slot << RECORD_SHIFT;
+    records[record + DUE] = records[record + HANDLER] ?? FREE;
+    records[record + HANDLER] = FREE;
+    records[record + NEXT] = this.#free;
     this.#free = slot;
   }
 

@@ -143,6 +143,19 @@ export class TimingWheel {
     return earliestNs;
   }
 
+  /** No slot waits for a time before this, ns: the start of the first bucket in use, or Infinity. Constant time. */
+  earliestPossibleNs(): number {
+    if (this.#wheels === 0) return Number.POSITIVE_INFINITY;
+    const bucket = this.#firstOccupied();
+    const slot = this.#first[bucket] ?? NO_SLOT;
+    const timeNs = this.#timeNs[slot] ?? 0;
+    if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) return timeNs;
+    // Of the digits of a time, those below the bucket's own say where in the bucket it lies.
+    const wheel = bucket >>> DIGIT_BITS;
+    const span = 2 ** (wheel * DIGIT_BITS);
+    return Math.floor(timeNs / span) * span;
+  }
+
   /** Throws if a slot is not where its time says; returns how many wait. Costs O(waiting). */
   checkInvariants(): number {
     const cursorNs = this.#cursorHigh * TWO_32 + (this.#cursorLow >>> 0);

@@ -19,9 +19,12 @@ export class TransmitFront {
   readonly #queue: Virtqueue;
   readonly #counters: FrontCounters;
   readonly #busAddressOf: (address: number) => number;
+  readonly #nowNs: () => number;
   readonly #pending = new PendingBuffers();
   // Slot of the port: the head of the chain whose last buffer is there.
   #heads = new Int32Array(0);
+  // and when the frame was handed over, ns.
+  #postedNs = new Float64Array(0);
   #port: PortQueue | undefined;
   #finished = 0;
   // The chain in `queue.chain` was taken and is not handed over: the port had no room.
@@ -30,14 +33,22 @@ export class TransmitFront {
   readonly #accepted = (index: number, head: number, flags: number) => {
     const last = (flags & FLAG_END_OF_PACKET) !== 0;
     this.#heads[index & (this.#heads.length - 1)] = last ? head : NOT_LAST;
-    if (last) this.#counters.framesPosted += 1;
+    if (!last) return;
+    this.#postedNs[index & (this.#heads.length - 1)] = this.#nowNs();
+    this.#counters.framesPosted += 1;
   };
   readonly #refused = (head: number) => {
     this.#counters.framesRefused += 1;
     this.#queue.giveBack(head, 0);
   };
 
-  constructor(queue: Virtqueue, counters: FrontCounters, busAddressOf: (address: number) => number) {
+  constructor(
+    queue: Virtqueue,
+    counters: FrontCounters,
+    busAddressOf: (address: number) => number,
+    nowNs: () => number,
+  ) {
+    this.#nowNs = nowNs;
     this.#queue = queue;
     this.#counters = counters;
     this.#busAddressOf = busAddressOf;
@@ -46,6 +57,7 @@ export class TransmitFront {
   open(port: GuestPort): void {
     this.#port = port.transmit;
     this.#heads = new Int32Array(port.transmit.slots).fill(NOT_LAST);
+    this.#postedNs = new Float64Array(port.transmit.slots);
     this.#finished = port.transmit.producer;
     this.#held = false;
     this.#pending.clear();
@@ -60,6 +72,11 @@ export class TransmitFront {
   /** Buffers that the card has and has not reported as done. */
   get outstanding(): number {
     return this.#port === undefined ? 0 : (this.#port.producer - this.#finished) >>> 0;
+  }
+
+  /** When the frame whose last buffer has this index of the port was handed over, ns. */
+  postedNs(index: number): number {
+    return this.#postedNs[index & (this.#postedNs.length - 1)] ?? 0;
   }
 
   /** Hands over what the driver has made available. True when more waits than one round takes. */

@@ -65,10 +65,12 @@ export class VirtioNet {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
+  #weight: number;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
+    this.#weight = plan.port.weight;
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -77,7 +79,8 @@ export class VirtioNet {
       { accessPlatform: plan.accessPlatform, vectors: VIRTIO_NET_VECTORS },
     );
     this.#receive = new ReceiveFront(this.receiveQueue, plan.memory, this.counters, plan.busAddressOf);
-    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.busAddressOf);
+    const nowNs = () => plan.host.kernel.nowNs;
+    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.busAddressOf, nowNs);
     const mac = this.#image;
     for (let at = 5, rest = plan.port.mac; at >= 0; at -= 1, rest = Math.floor(rest / 256))
       mac[at] = rest % 256;
@@ -122,6 +125,20 @@ export class VirtioNet {
     this.configuration.reset();
   }
 
+  /** When the frame whose last buffer has this index of the open port was handed over, ns. */
+  postedNs(index: number): number {
+    return this.#transmit.postedNs(index);
+  }
+
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** Another weight, from the next time on that a driver starts the device. */
+  setWeight(weight: number): void {
+    this.#weight = weight;
+  }
+
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: number): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -147,7 +164,7 @@ export class VirtioNet {
       indirect: (agreed & featureBit('VIRTIO_F_INDIRECT_DESC')) !== 0n,
     };
     try {
-      this.#port = host.openPort(domain, port);
+      this.#port = host.openPort(domain, { ...port, weight: this.#weight });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;
       this.#stop('no-context');

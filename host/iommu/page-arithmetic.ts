@@ -1,3 +1,5 @@
+import { present } from '../../scheduler/present.js';
+
 /**
  * Page numbers and offsets of addresses up to 2^53 without a division: `2 ** bits` with a variable is a call into the
  * C library, and so is `%` of numbers beyond 32 bits. A product with a power of two is exact.
@@ -8,12 +10,12 @@ const INVERSE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** -b
 
 /** Bytes of a page of 2^bits. */
 export function pageSize(bits: number): number {
-  return SIZE[bits] ?? Number.NaN;
+  return present(SIZE[bits]);
 }
 
 /** Number of the page of 2^bits bytes that holds `address`. */
 export function pageNumber(address: number, bits: number): number {
-  return Math.floor(address * (INVERSE[bits] ?? Number.NaN));
+  return Math.floor(address * present(INVERSE[bits]));
 }
 
 /** First byte of that page. */

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 /** ro: writes are ignored. rw: read and write. wo: reads give zero. A register may also have bits that a written 1 clears. */
 export type RegisterAccess = 'ro' | 'rw' | 'wo';
 
@@ -70,7 +71,7 @@ export class RegisterFile<Name extends string> {
   /** What software reads: 32 bits at a multiple of 4. */
   read32(offset: number): number {
     const word = this.#word(offset, 4);
-    return ((this.#words[word] ?? 0) & (this.#readable[word] ?? 0)) >>> 0;
+    return (present(this.#words[word]) & present(this.#readable[word])) >>> 0;
   }
 
   read64(offset: number): bigint {
@@ -81,10 +82,10 @@ export class RegisterFile<Name extends string> {
   /** What software writes: 32 bits at a multiple of 4. */
   write32(offset: number, value: number): void {
     const word = this.#word(offset, 4);
-    const definition = this.definitions[this.#owner[word] ?? -1];
+    const definition = this.definitions[present(this.#owner[word])];
     if (definition === undefined || definition.access === 'ro') return;
-    const writable = this.#writable[word] ?? 0;
-    const kept = (this.#words[word] ?? 0) & ~writable & ~(value & (this.#clearedByOne[word] ?? 0));
+    const writable = present(this.#writable[word]);
+    const kept = present(this.#words[word]) & ~writable & ~(value & present(this.#clearedByOne[word]));
     this.#words[word] = kept | (value & writable);
     this.#onWrite(definition.name, value >>> 0, offset !== definition.offset);
   }
@@ -97,12 +98,12 @@ export class RegisterFile<Name extends string> {
 
   /** The unit's own view: the lower 32 bits of a register. */
   low(name: Name): number {
-    return this.#words[this.#indexOf(name)] ?? 0;
+    return present(this.#words[this.#indexOf(name)]);
   }
 
   /** The upper 32 bits of a 64-bit register. */
   high(name: Name): number {
-    return this.#words[this.#indexOf(name) + 1] ?? 0;
+    return present(this.#words[this.#indexOf(name) + 1]);
   }
 
   /** The address in bits 51:12 of a 64-bit register, with the lower bits in `lowMask` kept. */
@@ -120,7 +121,7 @@ export class RegisterFile<Name extends string> {
 
   /** As `low`. */
   lowAt(word: number): number {
-    return this.#words[word] ?? 0;
+    return present(this.#words[word]);
   }
 
   /** Sets the lower 32 bits; no handler is called. */

@@ -1,5 +1,6 @@
 import type { FinishedExperiment } from '../experiments/experiment.js';
 import { EXPERIMENTS, type Experiment } from '../experiments/index.js';
+import { PAGE_KINDS, type PageKind } from '../experiments/iommu-hardware/latency-rows.js';
 import type { ReproduceCall } from '../experiments/reproduce-page.js';
 import { storedSentence } from '../experiments/stored-sentence.js';
 import { Threads } from '../experiments/threads.js';
@@ -16,18 +17,14 @@ import { untilWritten } from './until-written.js';
 /** Runs one experiment, or all of them. */
 export const reproduceAction: CommandAction = async ([name = ''], options, io) => {
   const experiments = chosen(name);
-  const dataPath = text(options.data);
-  if (dataPath !== undefined && (name === 'all' || experiments[0]?.takesData !== true)) {
-    throw new UsageError(
-      `--data is "${dataPath}", but ${name} takes no data; expected iommu-hardware with it`,
-    );
-  }
+  const measured = measurementsOf(name, experiments, options);
+  const { dataPath } = measured;
   const seed = seedOf(options.seed);
   const out = folderPath('--out', options.out);
-  const repeat = again(io, name, dataPath, seed);
+  const repeat = again(io, name, measured, seed);
   const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
   const { outcomes, written } = await untilWritten(folder, async (interruption) => {
-    const outcomes = await runAll(experiments, dataPath, seed, io, interruption);
+    const outcomes = await runAll(experiments, measured, seed, io, interruption);
     if (folder === undefined) return { outcomes, written: [] };
     const files = await filesOf(outcomes, { seed, repeat, dataPath });
     await interruption.breathe();
@@ -48,7 +45,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
 /** All at once: their tasks share the threads, and the line shows the one that moved last. */
 async function runAll(
   experiments: readonly Experiment[],
-  dataPath: string | undefined,
+  files: MeasurementFiles,
   seed: number,
   io: CliIo,
   interruption: Interruption,
@@ -64,8 +61,8 @@ async function runAll(
           const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
           line.show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
         };
-        const repeat = again(io, experiment.name, dataPath, seed);
-        const outcome = await experiment.run({ dataPath, seed, repeat, threads, progress });
+        const repeat = again(io, experiment.name, files, seed);
+        const outcome = await experiment.run({ ...files, seed, repeat, threads, progress });
         progress(1, 'done');
         return { experiment, outcome };
       }),
@@ -101,7 +98,46 @@ async function filesOf(finished: readonly FinishedExperiment[], call: ReproduceC
   ];
 }
 
-function again(io: CliIo, name: string, dataPath: string | undefined, seed: number): string {
-  const data = dataPath === undefined ? [] : ['--data', dataPath];
-  return commandLine([io.program, 'reproduce', name, ...data, '--seed', String(seed)]);
+/** Measurements of a user's own machine, as the command line names them. */
+interface MeasurementFiles {
+  readonly dataPath: string | undefined;
+  readonly latencyPath: string | undefined;
+  readonly pages: PageKind | undefined;
+}
+
+function measurementsOf(
+  name: string,
+  experiments: readonly Experiment[],
+  options: Readonly<Record<string, string | boolean | undefined>>,
+): MeasurementFiles {
+  const dataPath = text(options.data);
+  const latencyPath = text(options.latency);
+  const pages = text(options.pages);
+  for (const [option, value] of Object.entries({ data: dataPath, latency: latencyPath, pages })) {
+    if (value !== undefined && (name === 'all' || experiments[0]?.takesData !== true)) {
+      throw new UsageError(
+        `--${option} is "${value}", but ${name} takes no data; expected iommu-hardware with it`,
+      );
+    }
+  }
+  if (dataPath !== undefined && latencyPath === undefined) {
+    throw new UsageError('--latency is missing, expected a file of latencies beside --data');
+  }
+  if (dataPath === undefined && (latencyPath ?? pages) !== undefined) {
+    throw new UsageError('--data is missing, expected a file of rates beside --latency and --pages');
+  }
+  const kind = PAGE_KINDS.find((one) => one === pages);
+  if (pages !== undefined && kind === undefined) {
+    throw new UsageError(`--pages is "${pages}", expected one of: ${PAGE_KINDS.join(', ')}`);
+  }
+  return { dataPath, latencyPath, pages: kind };
+}
+
+function again(io: CliIo, name: string, files: MeasurementFiles, seed: number): string {
+  const given = [
+    ['--data', files.dataPath],
+    ['--latency', files.latencyPath],
+    ['--pages', files.pages],
+  ].flatMap(([option, value]) => (option === undefined || value === undefined ? [] : [option, value]));
+  return commandLine([io.program, 'reproduce', name, ...given, '--seed', String(seed)]);
 }

@@ -6,6 +6,9 @@ import type { Threads } from './threads.js';
 export interface ExperimentRequest {
   /** A file of the user's own, for experiments that compare with data. */
   readonly dataPath: string | undefined;
+  /** With it: the latencies of the same machine, and what pages its windows had. */
+  readonly latencyPath?: string | undefined;
+  readonly pages?: '4k' | 'super' | undefined;
   readonly seed: number;
   /** The command line that does it again: goes under every figure. */
   readonly repeat: string;

@@ -1,25 +1,32 @@
 import type { GuestMemory } from '../../guests/virtio/guest-memory.js';
+import type { AttachedRam } from '../../host/hypervisor/attached-ram.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
-
-/** A guest's RAM as what backs it knows it: by offsets from its start. */
-export interface RamFile {
-  /** As `GuestMemory.prefetch`. */
-  prefetch(offset: number, length: number): void;
-}
+import type { LiveRam } from './ram/live-ram.js';
 
 /** A guest's RAM in the machine: a piece of physical memory that is its own, and that its own CPU reaches at 0. */
 export class GuestRam implements GuestMemory {
   readonly #domain: Domain;
-  /** Physical address of its first byte. */
-  readonly base: number;
-  readonly bytes: number;
-  readonly #file: RamFile | undefined;
+  readonly #attached: AttachedRam;
+  readonly #bank: LiveRam;
 
-  constructor(domain: Domain, base: number, bytes: number, file: RamFile | undefined) {
+  constructor(domain: Domain, attached: AttachedRam, bank: LiveRam) {
     this.#domain = domain;
-    this.base = base;
-    this.bytes = bytes;
-    this.#file = file;
+    this.#attached = attached;
+    this.#bank = bank;
+  }
+
+  /** Physical address of its first byte. */
+  get base(): number {
+    return this.#attached.address;
+  }
+
+  get bytes(): number {
+    return this.#attached.bytes;
+  }
+
+  /** Everything that was written is where the guest sees it. */
+  flush(): void {
+    this.#bank.flush();
   }
 
   read(address: number, length: number, target: Uint8Array, targetOffset: number): boolean {
@@ -33,7 +40,7 @@ export class GuestRam implements GuestMemory {
   }
 
   prefetch(address: number, length: number): void {
-    if (this.#contains(address, length)) this.#file?.prefetch(address, length);
+    if (this.#contains(address, length)) this.#bank.prefetch(address, length);
   }
 
   #contains(address: number, length: number): boolean {

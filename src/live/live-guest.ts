@@ -100,6 +100,11 @@ export class LiveGuest {
     return undefined;
   }
 
+  /** Another weight: for the context that is open, and for those that will be. */
+  setWeight(weight: number): void {
+    this.device.setWeight(weight);
+  }
+
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */
   detach(): void {
     if (this.#session === undefined) return;

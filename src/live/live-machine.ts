@@ -1,5 +1,4 @@
 import type { Host } from '../../host/host.js';
-import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
@@ -10,21 +9,16 @@ import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
 import { Machine } from '../machine/machine.js';
 import type { CaptureStore } from '../machine/traffic.js';
-import type { GuestSpec, Scenario } from '../scenario/schema.js';
+import type { Scenario } from '../scenario/schema.js';
 import { BacklogMeter } from './backlog-meter.js';
-import { GuestRam, type RamFile } from './guest-ram.js';
+import { GuestRam } from './guest-ram.js';
+import { GuestTally } from './guest-tally.js';
 import { LiveGuest } from './live-guest.js';
+import { type LiveRam, ObservedRam } from './ram/live-ram.js';
 import type { Outlet } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
 const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
-
-/** The RAM of a real guest, as the machine is given it. */
-export interface AttachedRam {
-  /** Physical address of its first byte. */
-  readonly base: number;
-  readonly file: RamFile | undefined;
-}
 
 /** What a live machine is made from. */
 export interface LiveMachinePlan {
@@ -34,8 +28,25 @@ export interface LiveMachinePlan {
   readonly seed: number;
   readonly protection: ProtectionPlan;
   readonly makeDiscipline: () => Discipline;
-  /** Gives a guest its RAM: called once per guest, before any attaches. */
-  readonly attachRam: (host: Host, domain: Domain, spec: GuestSpec, index: number) => AttachedRam;
+  /** Makes the RAM of a guest: called once for each, before any attaches. */
+  readonly makeRam: (index: number, name: string, bytes: number) => LiveRam;
+  /** Told of bytes that were read from a guest's RAM: with what is handed to the machine, all that it depends on. */
+  readonly readMemory?: (
+    guest: number,
+    offset: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+  ) => void;
+  /** Told of each frame of a real guest that has left: when its driver's notification handed it over, and when its last bit left. */
+  readonly sent?: (
+    guest: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    postedNs: number,
+    endNs: number,
+  ) => void;
   /** Where frames go that are for no guest; `bytes` is borrowed. */
   readonly uplink?: (bytes: Uint8Array, offset: number, length: number) => void;
 }
@@ -48,6 +59,8 @@ export interface LiveMachinePlan {
 export class LiveMachine {
   readonly machine: Machine;
   readonly guests: readonly LiveGuest[];
+  /** What each guest has had of the card, in the order of `guests`. */
+  readonly tallies: readonly GuestTally[];
   readonly backlog: BacklogMeter;
   readonly fingerprint = new Fingerprint();
   readonly #plan: LiveMachinePlan;
@@ -65,7 +78,7 @@ export class LiveMachine {
   constructor(plan: LiveMachinePlan) {
     this.#plan = plan;
     const { scenario, directory, captures, seed, protection } = plan;
-    const rams: AttachedRam[] = [];
+    const rams: GuestRam[] = [];
     this.backlog = new BacklogMeter(plan.makeDiscipline(), contextsOf(scenario));
     this.machine = new Machine({
       scenario,
@@ -76,11 +89,27 @@ export class LiveMachine {
       transmitDiscipline: this.backlog,
       receiveDiscipline: plan.makeDiscipline(),
       wireTap: {
-        transmitted: (bytes, offset, length, context, _index, _startNs, endNs) =>
-          this.#transmitted(bytes, offset, length, context, endNs),
+        transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
+          const guest = this.#byContext[context];
+          if (guest !== undefined) {
+            const number = this.guests.indexOf(guest);
+            this.tallies[number]?.sent(length);
+            plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), endNs);
+          }
+          this.#transmitted(bytes, offset, length, context, endNs);
+        },
       },
-      attachRam: (host, domain, spec, index) => {
-        rams.push(plan.attachRam(host, domain, spec, index));
+      instruments: {
+        received: (context, _index, length) => this.#tallyOf(context)?.received(length),
+      },
+      attachRam: (_host, domain, spec) => {
+        const index = rams.length;
+        const made = plan.makeRam(index, domain.name, spec.memoryMegabytes * 2 ** 20);
+        const bank = new ObservedRam(made, {
+          read: (offset, bytes, at, length) => plan.readMemory?.(index, offset, bytes, at, length),
+          wrote: (offset, bytes, at, length) => this.#wroteMemory(index, offset, bytes, at, length),
+        });
+        rams.push(new GuestRam(domain, domain.attachRam(bank), bank));
       },
     });
     const { kernel, host } = this.machine;
@@ -97,15 +126,16 @@ export class LiveMachine {
     this.guests = this.machine.attached.map((guest, index) => {
       const ram = rams[index];
       if (ram === undefined) throw new InvariantViolation(`${guest.name} has no RAM`);
-      const bytes = guest.spec.memoryMegabytes * 2 ** 20;
       const live: LiveGuest = new LiveGuest({
         host,
         guest,
-        ram: new GuestRam(guest.domain, ram.base, bytes, ram.file),
+        ram,
         portChanged: (port) => this.#portChanged(live, port),
       });
       return live;
     });
+    this.tallies = this.guests.map(() => new GuestTally(this.backlog));
+    host.nic.streams.drops$.subscribe(({ context, reason }) => this.#tallyOf(context)?.dropped(reason));
     host.hypervisor.faults$.subscribe(({ domain, context, caughtBy, action }) => {
       const index = this.guests.findIndex(({ name }) => name === domain);
       if (index >= 0 && (caughtBy === 'nic' || action !== 'log')) kernel.post(0, this.#stop, index, context);
@@ -133,6 +163,8 @@ export class LiveMachine {
     const timers = { patience: this.#patience, readTable: this.#readTable, number };
     const fingerprinted: Outlet = {
       send: (bytes) => {
+        // What an interrupt or an answer tells of is in memory before it.
+        guest.ram.flush();
         this.#output(LIVE_EVENTS.message, index, bytes, 0, bytes.length);
         outlet.send(bytes);
       },
@@ -168,20 +200,25 @@ export class LiveMachine {
     this.machine.partner.send(bytes, 0, bytes.length);
   }
 
-  /** Bytes have been written to a guest's RAM: an output like any other. */
-  wroteMemory(index: number, offset: number, bytes: Uint8Array, at: number, length: number): void {
-    this.fingerprint.add(LIVE_EVENTS.memory, this.kernel.nowNs, index, offset);
-    this.fingerprint.addBytes(bytes, at, length);
+  /** A guest has another weight from now on. */
+  setWeight(index: number, weight: number): void {
+    this.#guest(index).setWeight(weight);
   }
 
-  /** Runs to a moment of virtual time, ns. */
+  /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */
   run(untilNs: number): void {
     this.kernel.run(untilNs);
+    for (const { ram } of this.guests) ram.flush();
   }
 
   checkInvariants(): void {
     this.machine.checkInvariants();
     for (const guest of this.guests) guest.checkInvariants();
+  }
+
+  #tallyOf(context: number): GuestTally | undefined {
+    const guest = this.#byContext[context];
+    return guest === undefined ? undefined : this.tallies[this.guests.indexOf(guest)];
   }
 
   #guest(index: number): LiveGuest {
@@ -194,6 +231,7 @@ export class LiveMachine {
     for (const [context, owner] of this.#byContext.entries())
       if (owner === guest) this.#byContext[context] = undefined;
     if (port !== undefined) this.#byContext[port.context] = guest;
+    this.tallies[this.guests.indexOf(guest)]?.portChanged(port, this.kernel.nowNs);
   }
 
   /** The far end is a switch: frames for all come back to the others, frames for strangers go to the uplink. */
@@ -217,6 +255,11 @@ export class LiveMachine {
   #onReflect(): void {
     const frame = this.#reflected.shift();
     if (frame !== undefined) this.machine.partner.send(frame, 0, frame.length);
+  }
+
+  #wroteMemory(index: number, offset: number, bytes: Uint8Array, at: number, length: number): void {
+    this.fingerprint.add(LIVE_EVENTS.memory, this.kernel.nowNs, index, offset);
+    this.fingerprint.addBytes(bytes, at, length);
   }
 
   #output(kind: number, index: number, bytes: Uint8Array, offset: number, length: number): void {

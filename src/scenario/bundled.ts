@@ -15,6 +15,11 @@ export async function bundledScenario(): Promise<LoadedScenario> {
   return { ...(await loadScenario(join(packageFolder(), BUNDLED))), source: BUNDLED };
 }
 
+/** Where a scenario of the package lies, by its file's name. */
+export function bundledPath(name: string): string {
+  return join(packageFolder(), 'scenarios', name);
+}
+
 /** The folder of this package: sources and build lie at different depths below it. */
 export function packageFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

@@ -1,4 +1,5 @@
 import { ParameterError } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
 import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
@@ -71,8 +72,8 @@ export class AmdviUnit implements TableWalker {
     if (walk.logging === 'first') {
       const word = requesterId >>> 5;
       const bit = 1 << (requesterId & 31);
-      if (((this.#reported[word] ?? 0) & bit) !== 0) return undefined;
-      this.#reported[word] = (this.#reported[word] ?? 0) | bit;
+      if ((present(this.#reported[word]) & bit) !== 0) return undefined;
+      this.#reported[word] = present(this.#reported[word]) | bit;
     }
     const high = Math.floor(iova / TWO_32);
     return this.log.write(walk.faultReason, walk.faultFlags, requesterId, walk.domainId, iova % TWO_32, high);
@@ -85,7 +86,7 @@ export class AmdviUnit implements TableWalker {
 
   #forget(deviceId: number | undefined): void {
     if (deviceId === undefined) this.#reported.fill(0);
-    else this.#reported[deviceId >>> 5] = (this.#reported[deviceId >>> 5] ?? 0) & ~(1 << (deviceId & 31));
+    else this.#reported[deviceId >>> 5] = present(this.#reported[deviceId >>> 5]) & ~(1 << (deviceId & 31));
   }
 
   #onWrite(name: AmdviRegisterName): void {

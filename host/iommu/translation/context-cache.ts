@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
@@ -26,7 +27,7 @@ export class ContextCache {
   }
 
   domain(slot: number): number {
-    return this.#domain[slot] ?? 0;
+    return present(this.#domain[slot]);
   }
 
   passesThrough(slot: number): boolean {
@@ -58,7 +59,7 @@ export class ContextCache {
       const named =
         granularity === 'domain'
           ? this.#domain[slot] === domainId
-          : (((this.#requester[slot] ?? 0) ^ requesterId) & ~ignored) === 0;
+          : ((present(this.#requester[slot]) ^ requesterId) & ~ignored) === 0;
       if (named) this.#tags.removeSlot(slot);
     }
   }

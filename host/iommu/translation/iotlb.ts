@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { pageNumber } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
@@ -41,7 +42,7 @@ export class Iotlb {
   /** The slot that translates `iova`, or -1. */
   find(domain: number, iova: number): number {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const bits = this.#sizes[index] ?? 0;
+      const bits = present(this.#sizes[index]);
       if (bits === 0) return -1;
       const slot = this.#tags.find(domain, bits, pageNumber(iova, bits));
       if (slot >= 0) {
@@ -54,12 +55,12 @@ export class Iotlb {
 
   /** Whether a slot's page may be read (or written). */
   permits(slot: number, write: boolean): boolean {
-    return ((this.#permissions[slot] ?? 0) & (write ? WRITE : READ)) !== 0;
+    return (present(this.#permissions[slot]) & (write ? WRITE : READ)) !== 0;
   }
 
   /** Physical address at which a slot's page starts. */
   physical(slot: number): number {
-    return this.#physical[slot] ?? 0;
+    return present(this.#physical[slot]);
   }
 
   /** Holds a translation; one of the same page is replaced. */
@@ -97,7 +98,7 @@ export class Iotlb {
   #noteSize(pageBits: number): void {
     let carried = pageBits;
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const held = this.#sizes[index] ?? 0;
+      const held = present(this.#sizes[index]);
       if (held === carried) return;
       if (held === 0 || held > carried) {
         this.#sizes[index] = carried;

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 
 const READ = 1;
@@ -83,16 +84,16 @@ export class OutstandingWalks {
 
   /** End of the walk that ends next, ns, or Infinity. */
   get nextEndNs(): number {
-    return this.#count > 0 ? (this.#endsAtNs[this.#order[0] ?? 0] ?? 0) : Number.POSITIVE_INFINITY;
+    return this.#count > 0 ? present(this.#endsAtNs[present(this.#order[0])]) : Number.POSITIVE_INFINITY;
   }
 
   /** Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
   add(endNs: number, walk: EndedWalk): void {
     if (this.#count === this.#order.length) this.#grow();
-    const row = this.#order[this.#count] ?? 0;
+    const row = present(this.#order[this.#count]);
     let at = this.#count;
-    while (at > 0 && (this.#endsAtNs[this.#order[at - 1] ?? 0] ?? 0) > endNs) {
-      this.#order[at] = this.#order[at - 1] ?? 0;
+    while (at > 0 && present(this.#endsAtNs[present(this.#order[at - 1])]) > endNs) {
+      this.#order[at] = present(this.#order[at - 1]);
       at -= 1;
     }
     this.#order[at] = row;
@@ -120,9 +121,9 @@ export class OutstandingWalks {
   find(requesterId: number, domainId: number, iova: number, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
-      const row = this.#order[index] ?? 0;
-      if ((this.#from[row] ?? 0) > iova || (this.#to[row] ?? 0) <= iova) continue;
-      if (((this.#fills[row] ?? 0) & FILL_PAGE) === 0 || ((this.#permissions[row] ?? 0) & needed) === 0)
+      const row = present(this.#order[index]);
+      if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
+      if ((present(this.#fills[row]) & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0)
         continue;
       if (domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId) return row;
     }
@@ -130,33 +131,33 @@ export class OutstandingWalks {
   }
 
   endNs(row: number): number {
-    return this.#endsAtNs[row] ?? 0;
+    return present(this.#endsAtNs[row]);
   }
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: number): number {
-    return (this.#physical[row] ?? 0) + iova - (this.#from[row] ?? 0);
+    return present(this.#physical[row]) + iova - present(this.#from[row]);
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
   takeEnded(): EndedWalk {
-    const row = this.#order[0] ?? 0;
+    const row = present(this.#order[0]);
     this.#count -= 1;
     // As many as there are walkers at the most: too few for a call of copyWithin to pay.
-    for (let index = 0; index < this.#count; index += 1) this.#order[index] = this.#order[index + 1] ?? 0;
+    for (let index = 0; index < this.#count; index += 1) this.#order[index] = present(this.#order[index + 1]);
     this.#order[this.#count] = row;
-    const fills = this.#fills[row] ?? 0;
-    const permissions = this.#permissions[row] ?? 0;
+    const fills = present(this.#fills[row]);
+    const permissions = present(this.#permissions[row]);
     const { ended } = this;
-    ended.requesterId = this.#requester[row] ?? 0;
-    ended.domainId = this.#domain[row] ?? 0;
-    ended.iova = this.#iova[row] ?? 0;
-    ended.pageBits = this.#pageBits[row] ?? 0;
-    ended.physical = this.#physical[row] ?? 0;
+    ended.requesterId = present(this.#requester[row]);
+    ended.domainId = present(this.#domain[row]);
+    ended.iova = present(this.#iova[row]);
+    ended.pageBits = present(this.#pageBits[row]);
+    ended.physical = present(this.#physical[row]);
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
     ended.passThrough = this.#passThrough[row] === 1;
-    ended.levelMask = this.#levelMask[row] ?? 0;
+    ended.levelMask = present(this.#levelMask[row]);
     ended.fillsContext = (fills & FILL_CONTEXT) !== 0;
     ended.fillsPointers = (fills & FILL_POINTERS) !== 0;
     ended.fillsPage = (fills & FILL_PAGE) !== 0;
@@ -170,18 +171,18 @@ export class OutstandingWalks {
   discard(domainId: number, address: number, end: number, leafOnly: boolean): void {
     const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
-      const row = this.#order[index] ?? 0;
+      const row = present(this.#order[index]);
       if (domainId >= 0 && this.#domain[row] !== domainId) continue;
-      if ((this.#from[row] ?? 0) >= end || (this.#to[row] ?? 0) <= address) continue;
-      this.#fills[row] = (this.#fills[row] ?? 0) & kept;
+      if (present(this.#from[row]) >= end || present(this.#to[row]) <= address) continue;
+      this.#fills[row] = present(this.#fills[row]) & kept;
     }
   }
 
   /** Keeps what walks found of contexts out of the context cache. It concerns all of them: few are ever under way. */
   discardContexts(): void {
     for (let index = 0; index < this.#count; index += 1) {
-      const row = this.#order[index] ?? 0;
-      this.#fills[row] = (this.#fills[row] ?? 0) & ~FILL_CONTEXT;
+      const row = present(this.#order[index]);
+      this.#fills[row] = present(this.#fills[row]) & ~FILL_CONTEXT;
     }
   }
 
@@ -189,7 +190,7 @@ export class OutstandingWalks {
     if (new Set(this.#order).size !== this.#order.length)
       throw new InvariantViolation('a row of a walk is lost');
     for (let index = 1; index < this.#count; index += 1) {
-      if (this.endNs(this.#order[index - 1] ?? 0) > this.endNs(this.#order[index] ?? 0)) {
+      if (this.endNs(present(this.#order[index - 1])) > this.endNs(present(this.#order[index]))) {
         throw new InvariantViolation('walks are out of order');
       }
     }

@@ -60,6 +60,7 @@ export const TIMING = {
   contextWays: parameter(64, 'ways', 'entries of a context cache set', 'assumed', 'assumed'),
   walkers: parameter(6, 'walkers', 'walks that can be under way at once', PCIE_BENCH, 'D'),
   lookupNs: parameter(0, 'ns', 'a look into the caches; hidden in the way to memory', 'assumed', 'assumed'),
+  walkIntervalNs: parameter(0, 'ns', 'least time between the starts of two walks', PCIE_BENCH, 'D'),
   walkOverheadNs: parameter(80, 'ns', 'of a walk, besides its reads', PCIE_BENCH, 'D'),
   tableReadNs: parameter(197, 'ns', 'a read of a table, context or root entry', FAST_AND_SAFE, 'S'),
   globalInvalidationNs: parameter(686, 'ns', 'a global invalidation', RIOMMU, 'M+'),

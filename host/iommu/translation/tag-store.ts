@@ -1,6 +1,7 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { pageNumber } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
@@ -78,11 +79,11 @@ export class TagStore {
     this.#page[slot] = page;
     this.#stamp[slot] = this.#tick();
     const bucket = this.#bucket(domain, bits, page);
-    this.#next[slot] = this.#heads[bucket] ?? NONE;
+    this.#next[slot] = present(this.#heads[bucket]);
     this.#heads[bucket] = slot;
-    this.#filledWays[set] = (this.#filledWays[set] ?? 0) + 1;
+    this.#filledWays[set] = present(this.#filledWays[set]) + 1;
     if (this.#ofSize[bits] === 0 && !this.#sizes.includes(bits)) this.#sizes.push(bits);
-    this.#ofSize[bits] = (this.#ofSize[bits] ?? 0) + 1;
+    this.#ofSize[bits] = present(this.#ofSize[bits]) + 1;
     this.#size += 1;
     return slot;
   }
@@ -94,21 +95,21 @@ export class TagStore {
 
   removeSlot(slot: number): void {
     if (!this.holds(slot)) return;
-    const page = this.#page[slot] ?? 0;
-    const bits = this.#bits[slot] ?? 0;
-    const bucket = this.#bucket(this.#domain[slot] ?? 0, bits, page);
-    const after = this.#next[slot] ?? NONE;
-    let at = this.#heads[bucket] ?? NONE;
+    const page = present(this.#page[slot]);
+    const bits = present(this.#bits[slot]);
+    const bucket = this.#bucket(present(this.#domain[slot]), bits, page);
+    const after = present(this.#next[slot]);
+    let at = present(this.#heads[bucket]);
     if (at === slot) {
       this.#heads[bucket] = after;
     } else {
-      while (this.#next[at] !== slot) at = this.#next[at] ?? NONE;
+      while (this.#next[at] !== slot) at = present(this.#next[at]);
       this.#next[at] = after;
     }
     this.#bits[slot] = NONE;
     const set = this.#setOf(page);
-    this.#filledWays[set] = (this.#filledWays[set] ?? 0) - 1;
-    this.#ofSize[bits] = (this.#ofSize[bits] ?? 0) - 1;
+    this.#filledWays[set] = present(this.#filledWays[set]) - 1;
+    this.#ofSize[bits] = present(this.#ofSize[bits]) - 1;
     this.#size -= 1;
   }
 
@@ -130,8 +131,8 @@ export class TagStore {
   removeRange(domain: number, address: number, end: number): void {
     let left = this.#size;
     for (let index = 0; left > 0; index += 1) {
-      const bits = this.#sizes[index] ?? 0;
-      const held = this.#ofSize[bits] ?? 0;
+      const bits = present(this.#sizes[index]);
+      const held = present(this.#ofSize[bits]);
       if (held === 0) continue;
       left -= held;
       const first = pageNumber(address, bits);
@@ -152,12 +153,12 @@ export class TagStore {
   checkInvariants(): void {
     let chained = 0;
     for (let bucket = 0; bucket < this.#heads.length; bucket += 1) {
-      for (let slot = this.#heads[bucket] ?? NONE; slot !== NONE; slot = this.#next[slot] ?? NONE) {
+      for (let slot = present(this.#heads[bucket]); slot !== NONE; slot = present(this.#next[slot])) {
         chained += 1;
         if (chained > this.entries) throw new InvariantViolation('a hash chain has a loop');
         if (!this.holds(slot)) throw new InvariantViolation(`empty slot ${slot} is chained`);
-        const page = this.#page[slot] ?? 0;
-        const expected = this.#bucket(this.#domain[slot] ?? 0, this.#bits[slot] ?? 0, page);
+        const page = present(this.#page[slot]);
+        const expected = this.#bucket(present(this.#domain[slot]), present(this.#bits[slot]), page);
         if (expected !== bucket)
           throw new InvariantViolation(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
         if (Math.floor(slot / this.ways) !== this.#setOf(page))
@@ -176,18 +177,18 @@ export class TagStore {
   }
 
   #locate(domain: number, bits: number, page: number): number {
-    let slot = this.#heads[this.#bucket(domain, bits, page)] ?? NONE;
+    let slot = present(this.#heads[this.#bucket(domain, bits, page)]);
     while (slot !== NONE) {
       if (this.#page[slot] === page && this.#domain[slot] === domain && this.#bits[slot] === bits)
         return slot;
-      slot = this.#next[slot] ?? NONE;
+      slot = present(this.#next[slot]);
     }
     return NONE;
   }
 
   #scan(domain: number, bits: number, first: number, last: number): void {
     for (let slot = 0; slot < this.entries; slot += 1) {
-      const page = this.#page[slot] ?? 0;
+      const page = present(this.#page[slot]);
       if (this.#bits[slot] !== bits || this.#domain[slot] !== domain) continue;
       if (page >= first && page <= last) this.removeSlot(slot);
     }
@@ -214,7 +215,7 @@ export class TagStore {
   /** An empty slot of a set. */
   #room(set: number): number {
     const first = set * this.ways;
-    if ((this.#filledWays[set] ?? 0) < this.ways) {
+    if (present(this.#filledWays[set]) < this.ways) {
       let slot = first;
       while (this.holds(slot)) slot += 1;
       return slot;
@@ -224,7 +225,7 @@ export class TagStore {
       victim = first + Math.floor(((this.#random.next() >>> 0) / 2 ** 32) * this.ways);
     } else {
       for (let slot = first + 1; slot < first + this.ways; slot += 1) {
-        if ((this.#stamp[slot] ?? 0) < (this.#stamp[victim] ?? 0)) victim = slot;
+        if (present(this.#stamp[slot]) < present(this.#stamp[victim])) victim = slot;
       }
     }
     this.removeSlot(victim);

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
 import { offsetInPage, pageNumber } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
@@ -77,7 +78,7 @@ export class TranslationCache implements InvalidationSink {
     this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
     this.#contexts = new ContextCache(all.contextEntries, all.contextWays, all.replacement, seed + 1);
     this.#walkCaches = new WalkCaches(all.walkCacheEntries, all.walkCacheWays, all.replacement, seed + 2);
-    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment);
+    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment, all.walkIntervalNs);
   }
 
   /** What the last request takes until its translation, or its fault, is known, ns. */
@@ -97,12 +98,12 @@ export class TranslationCache implements InvalidationSink {
 
   /** Walks that found the pointer of `level` in its walk cache. */
   walkCacheHits(level: number): number {
-    return this.#walkCaches.hits[level] ?? 0;
+    return present(this.#walkCaches.hits[level]);
   }
 
   /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
   levelReads(level: number): number {
-    return this.#walkCaches.reads[level] ?? 0;
+    return present(this.#walkCaches.reads[level]);
   }
 
   /** Walks under way at `nowNs`, which is not before the last request. */
@@ -189,6 +190,7 @@ export class TranslationCache implements InvalidationSink {
     this.#walkCaches.checkInvariants();
     this.#contexts.checkInvariants();
     this.#outstanding.checkInvariants();
+    this.#pool.checkInvariants();
     const { requests, hits, shared, walks, bypassed } = this.counters;
     if (hits + shared + walks + bypassed !== requests) {
       throw new InvariantViolation(
@@ -227,8 +229,7 @@ export class TranslationCache implements InvalidationSink {
     const held = slot >= 0 && this.#iotlb.permits(slot, write);
     const tableReads = held ? 0 : this.#walkCaches.readsLeft(domain, iova, found);
     const walkNs = parameters.walkOverheadNs + (contextReads + tableReads) * parameters.tableReadNs;
-    const lookedUpNs = nowNs + parameters.lookupNs;
-    const endNs = this.#pool.book(pageNumber(iova, 12), lookedUpNs, walkNs);
+    const endNs = this.#pool.book(pageNumber(iova, 12), nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { pageNumber } from '../page-arithmetic.js';
 import { spanBits } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
@@ -30,17 +31,17 @@ export class WalkCaches {
   readsLeft(domain: number, iova: number, walk: WalkResult): number {
     let first = 0;
     for (let step = walk.levels - 2; step >= 0; step -= 1) {
-      const level = walk.tableLevel[step] ?? 0;
+      const level = present(walk.tableLevel[step]);
       if (this.#find(domain, iova, level) >= 0) {
-        this.hits[level] = (this.hits[level] ?? 0) + 1;
+        this.hits[level] = present(this.hits[level]) + 1;
         first = step + 1;
         break;
       }
     }
     this.pointersRead = 0;
     for (let step = first; step < walk.levels; step += 1) {
-      const level = walk.tableLevel[step] ?? 0;
-      this.reads[level] = (this.reads[level] ?? 0) + 1;
+      const level = present(walk.tableLevel[step]);
+      this.reads[level] = present(this.reads[level]) + 1;
       if (step < walk.levels - 1) this.pointersRead |= 1 << level;
     }
     return walk.levels - first;

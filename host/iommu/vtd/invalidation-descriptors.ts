@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, IotlbGranularity } from '../invalidation-sink.js';
 import type { TableMemory } from '../table-walker.js';
 
@@ -26,8 +27,8 @@ export function isWellFormed(word0: number, word1: number, word2: number, word3:
   const type = word0 & 0xf;
   if (type < DESCRIPTOR.CONTEXT || type > DESCRIPTOR.WAIT) return false;
   const at = type * 4;
-  const low = (word0 & (RESERVED[at] ?? 0)) | (word1 & (RESERVED[at + 1] ?? 0));
-  return (low | (word2 & (RESERVED[at + 2] ?? 0)) | (word3 & (RESERVED[at + 3] ?? 0))) === 0;
+  const low = (word0 & present(RESERVED[at])) | (word1 & present(RESERVED[at + 1]));
+  return (low | (word2 & present(RESERVED[at + 2])) | (word3 & present(RESERVED[at + 3]))) === 0;
 }
 
 /** What host software puts into the queue. */

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
@@ -104,7 +105,7 @@ export class VtdWalker implements TableWalker {
       else out.pass(iova, true, true);
       return;
     }
-    if (iova >= (this.#widthLimit[addressWidth] ?? 0)) {
+    if (iova >= present(this.#widthLimit[addressWidth])) {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       return;
     }
@@ -184,7 +185,7 @@ export class VtdWalker implements TableWalker {
       type === TRANSLATION_TYPE.TRANSLATE ||
       (type === TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB && this.capabilities.deviceTlb) ||
       (type === TRANSLATION_TYPE.PASS_THROUGH && this.capabilities.passThrough);
-    if (!typeKnown || (this.#widthLimit[upper & 7] ?? 0) === 0) {
+    if (!typeKnown || present(this.#widthLimit[upper & 7]) === 0) {
       out.fail(VTD_FAULT.CONTEXT_INVALID);
       return false;
     }
@@ -213,8 +214,8 @@ export class VtdWalker implements TableWalker {
       permissions &= low;
       const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
       const reserved = isPage
-        ? (low & (this.#pageReservedLow[level] ?? 0)) | (high & this.#pageReservedHigh)
-        : (low & (this.#tableReservedLow[level] ?? 0)) | (high & this.#tableReservedHigh);
+        ? (low & present(this.#pageReservedLow[level])) | (high & this.#pageReservedHigh)
+        : (low & present(this.#tableReservedLow[level])) | (high & this.#tableReservedHigh);
       if (reserved !== 0) {
         out.fail(VTD_FAULT.PAGING_ENTRY_RESERVED);
         return;

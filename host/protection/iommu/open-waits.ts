@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { WhenReported } from './iommu-driver.js';
 
 const INITIAL = 64;
@@ -21,7 +22,7 @@ export class OpenWaits {
 
   /** What the unit writes when it comes to the oldest. */
   get oldestNumber(): number {
-    return this.#number[this.#head] ?? 0;
+    return present(this.#number[this.#head]);
   }
 
   push(number: number, done: WhenReported, iova: number, pages: number, page: number): void {
@@ -43,7 +44,7 @@ export class OpenWaits {
     const done = this.#done[at];
     // Whoever has gone must not be held by a place that is free.
     this.#done[at] = undefined;
-    done?.(this.#iova[at] ?? 0, this.#pages[at] ?? 0, this.#page[at] ?? 0);
+    done?.(present(this.#iova[at]), present(this.#pages[at]), present(this.#page[at]));
   }
 
   #grow(): void {
@@ -51,7 +52,7 @@ export class OpenWaits {
     const order = Array.from({ length: old }, (_, index) => (this.#head + index) & (old - 1));
     const done = order.map((at) => this.#done[at]);
     const wider = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
-      for (const [index, at] of order.entries()) to[index] = from[at] ?? 0;
+      for (const [index, at] of order.entries()) to[index] = present(from[at]);
       return to;
     };
     for (const [index, one] of done.entries()) if (one !== undefined) this.#done[index] = one;

@@ -2,11 +2,14 @@ import { attackCommand } from './attack.js';
 import { compareCommand } from './compare.js';
 import type { CommandEntry } from './entry.js';
 import { fairnessCommand } from './fairness.js';
+import { replayCommand } from './replay.js';
 import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
+import { serveCommand } from './serve.js';
 import { sweepCommand } from './sweep.js';
 import { tablesCommand } from './tables.js';
+import { workerCommand } from './worker.js';
 
 export type { CommandEntry } from './entry.js';
 
@@ -18,6 +21,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   tablesCommand,
   reproduceCommand,
   fairnessCommand,
+  serveCommand,
+  replayCommand,
   sweepCommand,
+  workerCommand,
   schemaCommand,
 ];

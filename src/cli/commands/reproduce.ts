@@ -5,7 +5,9 @@ export const reproduceCommand: CommandEntry = {
   summary:
     'repeat iommu-hardware, walk-cost, cdna-2007, price-of-safety, strategies, scaling, isolation, or all',
   options: [
-    ['--data <file>', 'measurements of a machine of your own (CSV), for iommu-hardware'],
+    ['--data <file>', 'rates of a machine of your own (CSV), for iommu-hardware'],
+    ['--latency <file>', 'latencies of the same machine (CSV), needed with --data'],
+    ['--pages <kind>', 'pages of its windows while the IOMMU was on: 4k (default) or super'],
     ['--seed <number>', 'seed of everything random (default: 1, that of the stored results)'],
     [
       '--out <dir>',

@@ -1,4 +1,5 @@
-import { HardwareDataError, type HardwareRow } from './rows.js';
+import { HardwareDataError } from './hardware-data-error.js';
+import type { HardwareRow } from './rows.js';
 
 /** A point of the experiment without its result. */
 export interface Point {

@@ -9,11 +9,11 @@ export const iommuHardware = defineExperiment({
   question: 'does the emulated IOMMU slow DMA down as real ones do?',
   takesData: true,
   storedUrl: new URL('./result.json', import.meta.url),
-  async measure({ dataPath, seed, threads, progress }) {
-    const files = dataPath === undefined ? SHIPPED_DATA : [dataPath];
+  async measure({ dataPath, latencyPath, pages = '4k', seed, threads, progress }) {
+    const files = dataPath === undefined ? SHIPPED_DATA : [{ dataPath, latencyPath: latencyPath ?? '' }];
     const outcomes = await threads.each(
       'iommu-hardware/file',
-      files.map((file) => ({ dataPath: file, seed })),
+      files.map((file) => ({ ...file, pages, seed })),
       (done) => progress(done / files.length, 'machines'),
     );
     return outcomes.map((outcome) => {

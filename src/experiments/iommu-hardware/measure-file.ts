@@ -1,16 +1,13 @@
-import { type IommuHardwareResult, reproduceIommuHardware } from './reproduce.js';
-import { HardwareDataError } from './rows.js';
+import { HardwareDataError } from './hardware-data-error.js';
+import { type IommuHardwareOptions, type IommuHardwareResult, reproduceIommuHardware } from './reproduce.js';
 
-/** A result, or why the file cannot give one: between threads an error would lose its class. */
+/** A result, or why the files cannot give one: between threads an error would lose its class. */
 export type HardwareFileOutcome = { readonly result: IommuHardwareResult } | { readonly refused: string };
 
-/** Calibrates on one file and emulates its rows. */
-export function measureHardwareFile(file: {
-  readonly dataPath: string;
-  readonly seed: number;
-}): HardwareFileOutcome {
+/** Calibrates on the files of one machine and emulates their rows. */
+export function measureHardwareFile(files: IommuHardwareOptions): HardwareFileOutcome {
   try {
-    return { result: reproduceIommuHardware(file) };
+    return { result: reproduceIommuHardware(files) };
   } catch (error) {
     if (error instanceof HardwareDataError) return { refused: error.message };
     throw error;

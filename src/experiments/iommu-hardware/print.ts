@@ -9,7 +9,7 @@ export function printIommuHardware(result: IommuHardwareResult): string {
   const on = result.points.filter(({ iommu }) => iommu === 'on');
   const lines = [
     `IOMMU against hardware: ${result.machine}, random DMA with the IOMMU on.`,
-    'Cells: measured, emulated (million transactions a second), error. * was fitted, the rest is predicted.',
+    'Cells: measured, emulated (million transactions per second), error. No parameter was fitted to these rows.',
     '',
   ];
   for (const op of ['read', 'write'] as const) {
@@ -18,16 +18,20 @@ export function printIommuHardware(result: IommuHardwareResult): string {
       if (points.length > 0) lines.push(`${op}, ${cache}`, tableOf(points), '');
     }
   }
+  if (result.latencies.length > 0)
+    lines.push('64-byte read, one outstanding, hwarm', latencyTable(result), '');
   const { parameters } = result;
   lines.push(
-    `All IOMMU-on rows:    ${sentence(result.summary)}`,
-    `Predicted rows alone: ${sentence(result.predicted)}`,
+    `Rates with the IOMMU on: ${sentence(result.bandwidth)}`,
+    `Latency:                 ${sentence(result.latency)}`,
     '',
-    `Found from the IOMMU-off rows: rates and latency of engine, link and memory.`,
-    `Found from the ${parameters.fitted_to_size_bytes}-byte IOMMU-on rows: ${parameters.iotlb_entries} IOTLB entries, ` +
-      `walks of ${parameters.read_walk_ns} ns (reads) and ${parameters.write_walk_ns} ns (writes).`,
-    `The same for every machine: ${parameters.walkers} walkers, ${parameters.spare_reads} spare reads, ` +
-      `${parameters.writes_in_flight} writes in flight. Seed ${result.seed}.`,
+    `Found from the IOMMU-off rows: rates of engine, link and memory, and the latency of a read.`,
+    parameters.unit === 'latency'
+      ? `Found from the latencies: ${parameters.iotlb_entries} IOTLB entries, walks of ${parameters.walk_ns} ns.`
+      : `The default unit: ${parameters.iotlb_entries} IOTLB entries, walks of ${parameters.walk_ns} ns; superpages leave nothing to fit.`,
+    `The same for every machine: ${parameters.walkers} walkers that start ${parameters.read_walk_interval_ns} ns (reads) or ` +
+      `${parameters.write_walk_interval_ns} ns (writes) apart,`,
+    `${parameters.spare_reads} spare reads, ${parameters.writes_in_flight} writes in flight. Seed ${result.seed}.`,
     `Measurements: ${DATA_ORIGIN}.`,
   );
   return lines.join('\n');
@@ -37,10 +41,7 @@ function tableOf(points: readonly PointResult[]): string {
   const sizes = [...new Set(points.map(({ size_bytes }) => size_bytes))].sort((a, b) => a - b);
   const windows = [...new Set(points.map(({ window_bytes }) => window_bytes))].sort((a, b) => a - b);
   const table = new Table({
-    head: [
-      'window',
-      ...sizes.map((size) => `${size} B${points.some((p) => p.size_bytes === size && p.fitted) ? ' *' : ''}`),
-    ],
+    head: ['window', ...sizes.map((size) => `${size} B`)],
     colAligns: ['right', ...sizes.map(() => 'right' as const)],
     style: { head: [], border: [], compact: true },
   });
@@ -53,10 +54,25 @@ function tableOf(points: readonly PointResult[]): string {
   return table.toString();
 }
 
+function latencyTable({ latencies }: IommuHardwareResult): string {
+  const table = new Table({
+    head: ['window', 'measured, ns', 'emulated, ns', 'error'],
+    colAligns: ['right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { window_bytes, measured_ns, emulated_ns, error } of latencies) {
+    table.push([windowName(window_bytes), measured_ns.toFixed(1), emulated_ns.toFixed(1), signed(error)]);
+  }
+  return table.toString();
+}
+
 function cell(point: PointResult | undefined): string {
   if (point === undefined) return '-';
-  const error = `${point.error < 0 ? '-' : '+'}${(Math.abs(point.error) * 100).toFixed(1)}%`;
-  return `${millions(point.measured_tps)} ${millions(point.emulated_tps)} ${error.padStart(6)}`;
+  return `${millions(point.measured_tps)} ${millions(point.emulated_tps)} ${signed(point.error).padStart(6)}`;
+}
+
+function signed(error: number): string {
+  return `${error < 0 ? '-' : '+'}${(Math.abs(error) * 100).toFixed(1)}%`;
 }
 
 function millions(tps: number): string {
@@ -67,10 +83,10 @@ function windowName(bytes: number): string {
   return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MB` : `${bytes / 2 ** 10} KB`;
 }
 
-function sentence({ rows, medianAbsError, p95AbsError, maxAbsError }: ErrorSummary): string {
+function sentence({ rows, medianError, p95Error, maxError }: ErrorSummary): string {
   const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
   return (
-    `absolute error median ${percent(medianAbsError)}, 95th percentile ${percent(p95AbsError)}, ` +
-    `largest ${percent(maxAbsError)} (${rows} rows).`
+    `absolute error median ${percent(medianError)}, 95th percentile ${percent(p95Error)}, ` +
+    `largest ${percent(maxError)} (${rows} rows).`
   );
 }

@@ -1,4 +1,5 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { CompletionOrder } from '../../../host/bus/completion-order.js';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
@@ -8,8 +9,8 @@ import { SerialLine } from '../../../scheduler/serial-line.js';
 import type { Point } from './engine-limits.js';
 import {
   type MachineParameters,
-  readLatencyNs,
   readsInFlight,
+  WALK_INTERVAL_NS,
   WALKERS,
   WRITES_IN_FLIGHT,
 } from './machine.js';
@@ -31,7 +32,7 @@ const ISSUE_HEADROOM = 1.25;
  * takes nothing; where a measured limit is above such a link, a wider one is taken.
  */
 export function linkParameters(machine: MachineParameters): PcieParameters {
-  const latencyNs = readLatencyNs(machine.limits, 'hwarm', 2 ** 20);
+  const latencyNs = machine.latency.unloadedNs;
   const propagationNs = Math.max(
     0,
     Math.min(DEFAULT_PCIE.propagationNs, Math.floor((latencyNs - LEAST_MEMORY_NS) / 2) - 20),
@@ -56,6 +57,9 @@ export function linkParameters(machine: MachineParameters): PcieParameters {
   };
 }
 
+/** As many transactions as the engine keeps in flight, or one at a time. */
+export type Load = 'full' | 'one';
+
 /**
  * Random DMA as pcie-bench does it: the engine issues transactions of one size at random aligned places of a window,
  * as many as it may have in flight. Every transaction goes engine, link, translation, memory, and back.
@@ -73,6 +77,7 @@ export class RandomDma {
   readonly #allowed: number;
   readonly #memoryNs: number;
   readonly #isRead: boolean;
+  readonly #order = new CompletionOrder();
   readonly #arrive: number;
   readonly #memoryDone: number;
   readonly #finish: number;
@@ -81,7 +86,13 @@ export class RandomDma {
   #finished = 0;
 
   /** @param walker the tables of the window, or undefined for a machine whose IOMMU is off */
-  constructor(machine: MachineParameters, point: Point, walker: TableWalker | undefined, seed: number) {
+  constructor(
+    machine: MachineParameters,
+    point: Point,
+    walker: TableWalker | undefined,
+    load: Load,
+    seed: number,
+  ) {
     const { limits } = machine;
     this.#point = point;
     this.#isRead = point.op === 'read';
@@ -91,16 +102,20 @@ export class RandomDma {
     const latencyBound = this.#isRead && point.sizeBytes === limits.sizes('read')[0];
     const issueTps = limits.tps(point) * (latencyBound ? ISSUE_HEADROOM : 1);
     this.#engine = new SerialLine(Math.round(issueTps * point.sizeBytes * 8));
-    this.#allowed = this.#isRead ? readsInFlight(limits, point.sizeBytes) : WRITES_IN_FLIGHT;
-    this.#memoryNs = this.#isRead ? memoryReadNs(machine, point) : 0;
+    const inFlight = this.#isRead
+      ? readsInFlight(limits, machine.latency, point.sizeBytes)
+      : WRITES_IN_FLIGHT;
+    this.#allowed = load === 'one' ? 1 : inFlight;
+    this.#memoryNs = this.#isRead ? memoryReadNs(machine, point, load) : 0;
     if (walker !== undefined) {
       this.#pagesToCache = Math.min(machine.iotlbEntries, Math.ceil(point.windowBytes / 4096));
       this.#timing = new TranslationCache(walker, seed + 1, {
         iotlbEntries: machine.iotlbEntries,
         iotlbWays: machine.iotlbEntries,
         walkers: WALKERS,
+        walkIntervalNs: WALK_INTERVAL_NS[point.op],
         walkOverheadNs: 0,
-        tableReadNs: this.#isRead ? machine.readWalkNs : machine.writeWalkNs,
+        tableReadNs: machine.walkNs,
       });
     }
     this.#arrive = this.#kernel.register('dma', () => this.#onArrival());
@@ -118,6 +133,11 @@ export class RandomDma {
     const [fromNs, from] = [this.#kernel.nowNs, this.#finished];
     while (this.#finished < from + transactions) this.#kernel.step();
     return ((this.#finished - from) / (this.#kernel.nowNs - fromNs)) * 1e9;
+  }
+
+  /** Warms up, then takes the mean of `transactions`, from issue to completion, ns. For one at a time. */
+  meanLatencyNs(transactions: number): number {
+    return 1e9 / this.run(transactions);
   }
 
   checkInvariants(): void {
@@ -154,7 +174,8 @@ export class RandomDma {
         throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
       delayNs = this.#timing.delayNs;
     }
-    this.#kernel.schedule(delayNs + this.#memoryNs, this.#memoryDone, physical);
+    const doneNs = this.#kernel.nowNs + delayNs + this.#memoryNs;
+    this.#kernel.scheduleAt(this.#order.inOrder(REQUESTER_ID, doneNs), this.#memoryDone, physical);
   }
 
   #onMemory(_physical: number): void {
@@ -173,13 +194,20 @@ export class RandomDma {
   }
 }
 
-/** What is left of the unloaded latency for the host's memory, after engine and link have had theirs, ns. */
-function memoryReadNs(machine: MachineParameters, point: Point): number {
-  const { limits } = machine;
+/**
+ * What is left of the latency for the host's memory, after engine and link have had theirs, ns. With one read
+ * outstanding that is the measured latency; with many it is what their number and their rate make of it.
+ */
+function memoryReadNs(machine: MachineParameters, point: Point, load: Load): number {
+  const { limits, latency } = machine;
   const sizeBytes = limits.sizes('read')[0] ?? 64;
   const smallest: Point = { ...point, sizeBytes };
   const link = new PcieLink(linkParameters(machine));
   const issueNs = 1e9 / (limits.tps(smallest) * ISSUE_HEADROOM);
   const wayNs = link.completeRead(0, sizeBytes, link.requestRead(0, sizeBytes, 0));
-  return Math.max(0, Math.round(readLatencyNs(limits, point.cache, point.windowBytes) - issueNs - wayNs));
+  const latencyNs =
+    load === 'one'
+      ? latency.at(point.cache, point.windowBytes)
+      : (readsInFlight(limits, latency, sizeBytes) / limits.tps(smallest)) * 1e9;
+  return Math.max(0, Math.round(latencyNs - issueNs - wayNs));
 }

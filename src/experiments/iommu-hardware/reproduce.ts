@@ -2,135 +2,156 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Calibration, calibrate } from './calibrate.js';
 import { Emulation } from './emulation.js';
-import { readsInFlight, SPARE_READS, WALKERS, WRITES_IN_FLIGHT } from './machine.js';
-import { type HardwareData, HardwareDataError, type HardwareRow, parseHardwareRows } from './rows.js';
+import { HardwareDataError } from './hardware-data-error.js';
+import { type LatencyRow, type PageKind, parseLatencyRows } from './latency-rows.js';
+import { readsInFlight, SPARE_READS, WALK_INTERVAL_NS, WALKERS, WRITES_IN_FLIGHT } from './machine.js';
+import { LATENCY_CACHE } from './read-latency.js';
+import { type HardwareRow, parseHardwareRows } from './rows.js';
 
 /** Transactions of a point. Where pages miss, the rate varies with luck; elsewhere it does not. */
 const TRANSACTIONS_WITH_MISSES = 14_000;
 const TRANSACTIONS_WITHOUT = 2_500;
+/** Reads of a latency, one after another. */
+const TRANSACTIONS_OF_LATENCY = 20_000;
 const PAGE_BYTES = 4096;
 
 export const DATA_ORIGIN =
   'pcie-bench data set (github.com/pcie-bench/data, Apache-2.0): Neugebauer et al., "Understanding PCIe performance ' +
   'for end host networking", SIGCOMM 2018';
 
-/** One row of the measurements and what the emulated machine does there. */
+/** One row of the rates and what the emulated machine does there. */
 export interface PointResult {
   readonly op: 'read' | 'write';
   readonly size_bytes: number;
   readonly cache: string;
   readonly window_bytes: number;
   readonly iommu: 'off' | 'on';
-  /** Transactions a second. */
+  /** Transactions per second. */
   readonly measured_tps: number;
   readonly emulated_tps: number;
   /** emulated / measured - 1. */
   readonly error: number;
-  /** Whether the row was used to find the machine's parameters. */
-  readonly fitted: boolean;
+}
+
+/** The mean latency of one window, one 64-byte read outstanding, cache warm, IOMMU on. */
+export interface LatencyResult {
+  readonly window_bytes: number;
+  readonly measured_ns: number;
+  readonly emulated_ns: number;
+  /** emulated / measured - 1. */
+  readonly error: number;
 }
 
 /** Absolute errors over the IOMMU-on rows, as fractions. */
 export interface ErrorSummary {
   readonly rows: number;
-  readonly medianAbsError: number;
-  readonly p95AbsError: number;
-  readonly maxAbsError: number;
+  readonly medianError: number;
+  readonly p95Error: number;
+  readonly maxError: number;
 }
 
 export interface IommuHardwareResult {
   readonly experiment: 'iommu-hardware';
   readonly origin: string;
   readonly machine: string;
+  /** What the pages of the windows were while the IOMMU was on. */
+  readonly pages: PageKind;
   readonly seed: number;
   readonly parameters: {
     readonly iotlb_entries: number;
-    readonly read_walk_ns: number;
-    readonly write_walk_ns: number;
+    readonly walk_ns: number;
+    /** Where those two come from: fitted to latency, or the emulator's defaults. */
+    readonly unit: Calibration['unit'];
     readonly walkers: number;
+    readonly read_walk_interval_ns: number;
+    readonly write_walk_interval_ns: number;
     readonly reads_in_flight: Readonly<Record<string, number>>;
     readonly spare_reads: number;
     readonly writes_in_flight: number;
-    readonly fitted_to_size_bytes: number;
-    readonly fitted_error: number;
   };
   readonly points: readonly PointResult[];
-  readonly summary: ErrorSummary;
-  /** The same over the IOMMU-on rows that no parameter was fitted to. */
-  readonly predicted: ErrorSummary;
+  readonly latencies: readonly LatencyResult[];
+  readonly bandwidth: ErrorSummary;
+  readonly latency: ErrorSummary;
 }
 
-/** What to reproduce: a file, or rows that are there already. */
+/** What to reproduce: files, and what `on` means in that of the rates. */
 export interface IommuHardwareOptions {
-  readonly dataPath?: string;
-  readonly data?: HardwareData;
+  readonly dataPath: string;
+  readonly latencyPath: string;
+  readonly pages: PageKind;
   readonly seed: number;
-  /** Told what is being done, and how much of all points is done (0 to 1). */
-  readonly progress?: (done: number, step: string) => void;
 }
 
 /**
- * Calibrates a machine on a file of measurements and emulates each of its rows. Same file and seed, same result.
+ * Calibrates a machine on two files of measurements and emulates each of their rows. Same files and seed, same result.
  *
- * @throws HardwareDataError if the file cannot be read or is not what the experiment can use
+ * @throws HardwareDataError if a file cannot be read or is not what the experiment can use
  */
 export function reproduceIommuHardware(options: IommuHardwareOptions): IommuHardwareResult {
-  const data = options.data ?? readData(options.dataPath);
-  const { seed, progress } = options;
+  const { dataPath, latencyPath, pages, seed } = options;
   if (!Number.isSafeInteger(seed)) throw new HardwareDataError(`seed is ${seed}, expected a whole number`);
-  const calibration = calibrate(data, seed, (step) => progress?.(0, `calibrating: ${step}`));
+  const data = parseHardwareRows(readText('data', dataPath), basename(dataPath));
+  const latencies = parseLatencyRows(readText('latency', latencyPath), basename(latencyPath));
+  if (!data.rows.some(({ iommu }) => iommu === 'on')) {
+    throw new HardwareDataError('no row has iommu on, expected some to compare with');
+  }
+  const calibration = calibrate(data, latencies, pages);
   const emulation = new Emulation(seed);
-  const points = data.rows.map((row, index): PointResult => {
-    progress?.(index / data.rows.length, `${row.op} ${row.sizeBytes} B, IOMMU ${row.iommu}`);
-    return emulatePoint(emulation, calibration, row);
-  });
-  const on = points.filter(({ iommu }) => iommu === 'on');
+  const points = data.rows.map((row) => emulatePoint(emulation, calibration, pages, row));
+  const latencyResults = latencies
+    .filter(({ iommu, cache }) => iommu === `on-${pages}` && cache === LATENCY_CACHE)
+    .map((row) => emulateLatency(emulation, calibration, pages, row));
   return {
     experiment: 'iommu-hardware',
     origin: DATA_ORIGIN,
     machine: data.machine,
+    pages,
     seed,
     parameters: describeParameters(calibration),
     points,
-    summary: summarize(on),
-    predicted: summarize(on.filter(({ fitted }) => !fitted)),
+    latencies: latencyResults,
+    bandwidth: summarize(points.filter(({ iommu }) => iommu === 'on')),
+    latency: summarize(latencyResults),
   };
 }
 
 /** What was found and what was given, as the result shows it. */
-export function describeParameters(calibration: Calibration): IommuHardwareResult['parameters'] {
-  const { parameters } = calibration;
+export function describeParameters({ parameters, unit }: Calibration): IommuHardwareResult['parameters'] {
+  const { limits, latency } = parameters;
   return {
     iotlb_entries: parameters.iotlbEntries,
-    read_walk_ns: parameters.readWalkNs,
-    write_walk_ns: parameters.writeWalkNs,
+    walk_ns: parameters.walkNs,
+    unit,
     walkers: WALKERS,
+    read_walk_interval_ns: WALK_INTERVAL_NS.read,
+    write_walk_interval_ns: WALK_INTERVAL_NS.write,
     reads_in_flight: Object.fromEntries(
-      parameters.limits.sizes('read').map((size) => [`${size}`, readsInFlight(parameters.limits, size)]),
+      limits.sizes('read').map((size) => [`${size}`, readsInFlight(limits, latency, size)]),
     ),
     spare_reads: SPARE_READS,
     writes_in_flight: WRITES_IN_FLIGHT,
-    fitted_to_size_bytes: calibration.fittedSizeBytes,
-    fitted_error: rounded(calibration.fittedError),
   };
 }
 
 /** Median, 95th percentile (nearest rank) and largest absolute error. */
-export function summarize(points: readonly PointResult[]): ErrorSummary {
+export function summarize(points: readonly { readonly error: number }[]): ErrorSummary {
   const errors = points.map(({ error }) => Math.abs(error)).sort((a, b) => a - b);
   const rank = (share: number) => errors[Math.max(0, Math.ceil(share * errors.length) - 1)] ?? 0;
-  return { rows: errors.length, medianAbsError: rank(0.5), p95AbsError: rank(0.95), maxAbsError: rank(1) };
+  return { rows: errors.length, medianError: rank(0.5), p95Error: rank(0.95), maxError: rank(1) };
 }
 
 /** One row on the calibrated machine. It depends on the row and the seed alone, not on the rows before it. */
 export function emulatePoint(
   emulation: Emulation,
-  { parameters, fittedSizeBytes }: Calibration,
+  { parameters }: Calibration,
+  pages: PageKind,
   row: HardwareRow,
 ): PointResult {
   const misses = row.iommu === 'on' && row.windowBytes > parameters.iotlbEntries * PAGE_BYTES;
   const transactions = misses ? TRANSACTIONS_WITH_MISSES : TRANSACTIONS_WITHOUT;
-  const emulated = Math.round(emulation.tps(parameters, row, row.iommu, transactions));
+  const iommu = row.iommu === 'on' ? pages : 'off';
+  const emulated = Math.round(emulation.tps(parameters, row, iommu, transactions));
   return {
     op: row.op,
     size_bytes: row.sizeBytes,
@@ -140,20 +161,32 @@ export function emulatePoint(
     measured_tps: row.tps,
     emulated_tps: emulated,
     error: rounded(emulated / row.tps - 1),
-    fitted: row.iommu === 'off' || row.sizeBytes === fittedSizeBytes,
   };
 }
 
-function readData(path: string | undefined): HardwareData {
-  if (path === undefined) throw new HardwareDataError('data is missing, expected the path of a CSV file');
-  let text: string;
+/** One window of the latencies on the calibrated machine. */
+export function emulateLatency(
+  emulation: Emulation,
+  { parameters }: Calibration,
+  pages: PageKind,
+  { cache, windowBytes, meanNs }: LatencyRow,
+): LatencyResult {
+  const ns = emulation.latencyNs(parameters, { cache, windowBytes }, pages, TRANSACTIONS_OF_LATENCY);
+  return {
+    window_bytes: windowBytes,
+    measured_ns: meanNs,
+    emulated_ns: Math.round(ns * 10) / 10,
+    error: rounded(ns / meanNs - 1),
+  };
+}
+
+function readText(field: string, path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new HardwareDataError(`data is ${path}, expected a CSV file that can be read (${reason})`);
+    throw new HardwareDataError(`${field} is ${path}, expected a CSV file that can be read (${reason})`);
   }
-  return parseHardwareRows(text, basename(path));
 }
 
 /** To five places; adding zero makes a minus zero, which JSON cannot carry, a zero. */

@@ -7,6 +7,7 @@ import { createSecondLevelTable } from '../../../host/iommu/vtd/second-level-tab
 import { VtdWalker } from '../../../host/iommu/vtd/walker.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import type { PageKind } from './latency-rows.js';
 
 /** The card's requester ID, bus 5. */
 export const REQUESTER_ID = 0x0500;
@@ -16,24 +17,31 @@ export const WINDOW_IOVA = 2 ** 32;
 const PAGE_BYTES = 4096;
 const LEVELS = 4;
 
+/** log2 of the bytes of a page. */
+const PAGE_BITS = { '4k': 12, super: 21 } as const satisfies Record<PageKind, number>;
+
 /**
- * A window of host memory mapped for a device through VT-d tables, 4 KB pages only, as the measurements had it
- * (super pages off). The tables are real and are walked word by word.
+ * A window of host memory mapped for a device through VT-d tables, with pages of one kind. The tables are real and are
+ * walked word by word.
  */
-export function mapWindow(windowBytes: number): TableWalker {
-  const pages = Math.ceil(windowBytes / PAGE_BYTES);
-  const tableFrames = 8 + Math.ceil(pages / 512);
-  const memory = new PhysicalMemory(tableFrames + pages);
-  let nextFrame = 0;
-  const frames = {
-    allocate: () => (nextFrame < tableFrames ? nextFrame++ * PAGE_BYTES : -1),
+export function mapWindow(windowBytes: number, kind: PageKind): TableWalker {
+  const pageBits = PAGE_BITS[kind];
+  const pageBytes = 2 ** pageBits;
+  const pages = Math.ceil(windowBytes / pageBytes);
+  const tablePages = 8 + Math.ceil(windowBytes / 2 ** 21);
+  // The window itself begins where a page of its kind can.
+  const windowStart = Math.ceil((tablePages * PAGE_BYTES) / pageBytes) * pageBytes;
+  const memory = new PhysicalMemory((windowStart + pages * pageBytes) / PAGE_BYTES);
+  let nextPage = 0;
+  const allocator = {
+    allocate: () => (nextPage < tablePages ? nextPage++ * PAGE_BYTES : -1),
     release: () => undefined,
   };
-  const contexts = new ContextTables(memory, frames);
-  const table = createSecondLevelTable(memory, frames, LEVELS);
+  const contexts = new ContextTables(memory, allocator);
+  const table = createSecondLevelTable(memory, allocator, LEVELS);
   for (let page = 0; page < pages; page += 1) {
-    const physical = (tableFrames + page) * PAGE_BYTES;
-    const outcome = table.map(WINDOW_IOVA + page * PAGE_BYTES, physical, 12, READ | WRITE);
+    const physical = windowStart + page * pageBytes;
+    const outcome = table.map(WINDOW_IOVA + page * pageBytes, physical, pageBits, READ | WRITE);
     if (outcome !== 'mapped') throw new InvariantViolation(`page ${page} of the window: ${outcome}`);
   }
   contexts.set(REQUESTER_ID, {

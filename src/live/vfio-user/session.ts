@@ -93,7 +93,8 @@ export class VfioUserSession {
   #messages = 0;
   #patience: EventHandle | undefined;
   #tableWanted = false;
-  #tableAsked = false;
+  // Requests for the table that are not answered yet.
+  #tablesAsked = 0;
   readonly #onMessage = (bytes: Uint8Array) => this.#take(bytes);
 
   constructor(plan: SessionPlan) {
@@ -136,8 +137,9 @@ export class VfioUserSession {
     this.#tableWanted = false;
     if (this.#state !== 'ready') return;
     const address = this.#plan.function.msixTableAddress();
-    if (address === undefined || this.#interrupts.vectors === 0) return;
-    this.#tableAsked = true;
+    const most = 16;
+    if (address === undefined || this.#interrupts.vectors === 0 || this.#tablesAsked === most) return;
+    this.#tablesAsked += 1;
     this.#command('DMA_READ', TABLE_REQUEST_ID, 0, BigInt(address), this.#interrupts.bytes);
   }
 
@@ -339,12 +341,12 @@ export class VfioUserSession {
   }
 
   #onReply(bytes: Uint8Array, view: DataView): void {
-    const asked = this.#tableAsked && view.getUint16(0, true) === TABLE_REQUEST_ID;
+    const asked = this.#tablesAsked > 0 && view.getUint16(0, true) === TABLE_REQUEST_ID;
     if (!asked) {
       this.fail('bad-reply');
       return;
     }
-    this.#tableAsked = false;
+    this.#tablesAsked -= 1;
     // Behind a virtual IOMMU the table cannot be read: the client says so, and vectors wait.
     if ((view.getUint32(8, true) & FLAG_ERROR) !== 0) return;
     if (bytes.length < HEADER_BYTES + 16 + this.#interrupts.bytes) {

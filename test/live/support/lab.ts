@@ -1,6 +1,7 @@
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { LiveMachine } from '../../../src/live/live-machine.js';
+import { ArrayRam } from '../../../src/live/ram/live-ram.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { Client } from './client.js';
@@ -21,7 +22,7 @@ export interface LabOptions {
 /** A live machine in virtual time, with a client and a driver for each guest. No clock, no socket, no file. */
 export class Lab {
   readonly live: LiveMachine;
-  readonly bases: number[] = [];
+  readonly rams: ArrayRam[] = [];
   readonly clients: Client[] = [];
   readonly drivers: Driver[] = [];
 
@@ -43,13 +44,10 @@ export class Lab {
       seed: 1,
       protection: makeProtection(options.protection ?? 'cdna'),
       makeDiscipline: () => makeDiscipline('drr', { linkBps: 1e9 }),
-      attachRam: (host, domain) => {
-        const pages = host.pages.allocate(domain.id, 'guest', GUEST_BYTES / 4096, true, 512);
-        if (!pages.ok) throw new Error('no memory');
-        for (const page of pages.value) domain.adopt(page);
-        const base = (pages.value[0] ?? 0) * 4096;
-        this.bases.push(base);
-        return { base, file: undefined };
+      makeRam: (index) => {
+        const ram = new ArrayRam(new Uint8Array(GUEST_BYTES));
+        this.rams[index] = ram;
+        return ram;
       },
       ...(uplink === undefined
         ? {}
@@ -60,7 +58,6 @@ export class Lab {
 
   /** A new virtual machine for a guest: its own client, its own driver, the same RAM. */
   plugIn(index: number): Driver {
-    const base = this.bases[index] ?? 0;
     const { live } = this;
     const client = new Client({
       connect: (outlet) => live.attach(index, outlet),
@@ -68,16 +65,19 @@ export class Lab {
       close: () => live.detach(index),
     });
     const driver = new Driver(client, {
-      read: (address, length) => {
-        const bytes = new Uint8Array(length);
-        live.host.memory.read(base + address, length, bytes, 0);
-        return bytes;
-      },
-      write: (address, bytes) => live.host.memory.write(base + address, bytes.length, bytes, 0),
+      read: (address, length) => this.ram(index).slice(address, address + length),
+      write: (address, bytes) => this.ram(index).set(bytes, address),
     });
     this.clients[index] = client;
     this.drivers[index] = driver;
     return driver;
+  }
+
+  /** The RAM of a guest, as its own CPU has it. */
+  ram(index: number): Uint8Array {
+    const ram = this.rams[index];
+    if (ram === undefined) throw new Error(`no guest ${index}`);
+    return ram.array;
   }
 
   driver(index: number): Driver {

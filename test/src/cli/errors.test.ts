@@ -4,7 +4,7 @@ import { TrafficError } from '../../../guests/traffic/index.js';
 import manifest from '../../../package.json' with { type: 'json' };
 import { InvariantViolation, ParameterError, UserError } from '../../../scheduler/errors.js';
 import { UsageError } from '../../../src/cli/cli-io.js';
-import { HardwareDataError } from '../../../src/experiments/iommu-hardware/rows.js';
+import { HardwareDataError } from '../../../src/experiments/iommu-hardware/hardware-data-error.js';
 import { OutputFileError } from '../../../src/report/output-file-error.js';
 import { ScenarioError } from '../../../src/scenario/scenario-error.js';
 import { DumpError } from '../../../src/tables/dump.js';

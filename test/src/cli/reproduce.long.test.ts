@@ -13,16 +13,30 @@ const ROWS = [4096, 4_194_304].flatMap((window) =>
 );
 const CSV = `machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s\n${ROWS.join('\n')}\n`;
 
+/** An IOTLB of 256 entries and a walk of 300 ns, as single reads would see them. */
+const LATENCY_CSV = `iommu,test,cache,window_bytes,size_bytes,avg_ns
+off,LAT_DMA_RD,hwarm,4096,64,550
+on-4k,LAT_DMA_RD,hwarm,4096,64,550
+off,LAT_DMA_RD,hwarm,2097152,64,550
+on-4k,LAT_DMA_RD,hwarm,2097152,64,700
+off,LAT_DMA_RD,hwarm,4194304,64,550
+on-4k,LAT_DMA_RD,hwarm,4194304,64,775
+`;
+
 describe('cdna-nic reproduce', () => {
   it('calibrates on a file of the user and prints one JSON document', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'reproduce-'));
     const file = join(folder, 'machine.csv');
     writeFileSync(file, CSV);
+    const latencies = join(folder, 'latency.csv');
+    writeFileSync(latencies, LATENCY_CSV);
     const { code, out, err } = await invoke(
       'reproduce',
       'iommu-hardware',
       '--data',
       file,
+      '--latency',
+      latencies,
       '--json',
       '--out',
       join(folder, 'out'),
@@ -32,8 +46,10 @@ describe('cdna-nic reproduce', () => {
     const document = JSON.parse(out);
     expect(document.machine).toBe('m');
     expect(document.points).toHaveLength(8);
-    expect(Object.keys(document.summary)).toEqual(['rows', 'medianAbsError', 'p95AbsError', 'maxAbsError']);
-    expect(document.summary.rows).toBe(4);
+    const keys = ['rows', 'medianError', 'p95Error', 'maxError'];
+    expect([Object.keys(document.bandwidth), Object.keys(document.latency)]).toEqual([keys, keys]);
+    expect([document.bandwidth.rows, document.latency.rows]).toEqual([4, 3]);
+    expect([document.parameters.iotlb_entries, document.parameters.unit]).toEqual([256, 'latency']);
     expect(readdirSync(join(folder, 'out'))).toEqual(['iommu-hardware.json', 'reproduce.html']);
     expect(JSON.parse(readFileSync(join(folder, 'out', 'iommu-hardware.json'), 'utf8'))).toEqual(document);
   });

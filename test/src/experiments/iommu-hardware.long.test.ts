@@ -5,15 +5,23 @@ import { Emulation } from '../../../src/experiments/iommu-hardware/emulation.js'
 import {
   type IommuHardwareResult,
   parseHardwareRows,
+  parseLatencyRows,
   SHIPPED_DATA,
   STORED_SEED,
 } from '../../../src/experiments/iommu-hardware/index.js';
-import { describeParameters, emulatePoint } from '../../../src/experiments/iommu-hardware/reproduce.js';
+import {
+  describeParameters,
+  emulateLatency,
+  emulatePoint,
+} from '../../../src/experiments/iommu-hardware/reproduce.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/iommu-hardware/result.json', import.meta.url), 'utf8'),
 ) as IommuHardwareResult[];
-const shipped = SHIPPED_DATA.map((path) => parseHardwareRows(readFileSync(path, 'utf8'), path));
+const shipped = SHIPPED_DATA.map(({ dataPath, latencyPath }) => ({
+  ...parseHardwareRows(readFileSync(dataPath, 'utf8'), dataPath),
+  latencies: parseLatencyRows(readFileSync(latencyPath, 'utf8'), latencyPath),
+}));
 
 function of<T>(list: readonly T[], index: number): T {
   const item = list[index];
@@ -24,12 +32,15 @@ function of<T>(list: readonly T[], index: number): T {
 describe('a fresh run', () => {
   it('comes out again: a calibration whole, and of the points a sample', () => {
     const [expected, data] = [of(stored, 1), of(shipped, 1)];
-    const calibration = calibrate(data, STORED_SEED);
+    const calibration = calibrate(data, data.latencies, '4k');
     expect(describeParameters(calibration)).toEqual(expected.parameters);
     const emulation = new Emulation(STORED_SEED);
     for (let number = 0; number < data.rows.length; number += 13) {
-      const fresh = emulatePoint(emulation, calibration, of(data.rows, number));
+      const fresh = emulatePoint(emulation, calibration, '4k', of(data.rows, number));
       expect(fresh).toEqual(of(expected.points, number));
     }
+    const wide = data.latencies.filter(({ iommu, cache }) => iommu === 'on-4k' && cache === 'hwarm').at(-1);
+    if (wide === undefined) throw new Error('no latency with the IOMMU on');
+    expect(emulateLatency(emulation, calibration, '4k', wide)).toEqual(expected.latencies.at(-1));
   });
 });

@@ -1,25 +1,33 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_TIMING } from '../../../host/iommu/translation/parameters.js';
 import { calibrate } from '../../../src/experiments/iommu-hardware/calibrate.js';
 import { Emulation } from '../../../src/experiments/iommu-hardware/emulation.js';
 import { EngineLimits } from '../../../src/experiments/iommu-hardware/engine-limits.js';
 import {
   type HardwareRow,
   type IommuHardwareResult,
+  type LatencyRow,
   type PointResult,
   parseHardwareRows,
+  parseLatencyRows,
   printIommuHardware,
   reproduceIommuHardware,
   SHIPPED_DATA,
 } from '../../../src/experiments/iommu-hardware/index.js';
+import { readsInFlight, WRITES_IN_FLIGHT } from '../../../src/experiments/iommu-hardware/machine.js';
+import { ReadLatency } from '../../../src/experiments/iommu-hardware/read-latency.js';
 import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
 
 const HEADER = 'machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s';
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/iommu-hardware/result.json', import.meta.url), 'utf8'),
 ) as IommuHardwareResult[];
-const shipped = SHIPPED_DATA.map((path) => parseHardwareRows(readFileSync(path, 'utf8'), path));
+const shipped = SHIPPED_DATA.map(({ dataPath, latencyPath }) => ({
+  ...parseHardwareRows(readFileSync(dataPath, 'utf8'), dataPath),
+  latencies: parseLatencyRows(readFileSync(latencyPath, 'utf8'), latencyPath),
+}));
 
 function of<T>(list: readonly T[], index: number): T {
   const item = list[index];
@@ -58,22 +66,53 @@ describe('a file of measurements', () => {
     [`${HEADER}\nm,on,read,64,,4096,1,1\n`, 'a.csv line 2: cache is ""'],
     [
       `${HEADER}\nm,on,read,64,cold,4096,1,1\nn,on,read,64,cold,4096,1,1\n`,
-      'machines m, n, expected one a file',
+      'machines m, n, expected one per file',
     ],
   ])('that is wrong is refused by name: %j', (text, message) => {
     expect(() => parseHardwareRows(text, 'a.csv')).toThrow(message);
   });
 
   it('must be there, and have rows of both kinds', () => {
-    expect(() => reproduceIommuHardware({ dataPath: '/nowhere.csv', seed: 1 })).toThrow(
+    const files = of(SHIPPED_DATA, 0);
+    const call = { ...files, pages: '4k', seed: 1 } as const;
+    expect(() => reproduceIommuHardware({ ...call, dataPath: '/nowhere.csv' })).toThrow(
       'data is /nowhere.csv',
     );
-    expect(() => reproduceIommuHardware({ seed: 1 })).toThrow('data is missing');
-    expect(() => reproduceIommuHardware({ data: of(shipped, 0), seed: 0.5 })).toThrow('seed is 0.5');
+    expect(() => reproduceIommuHardware({ ...call, latencyPath: '/nowhere.csv' })).toThrow(
+      'latency is /nowhere.csv',
+    );
+    expect(() => reproduceIommuHardware({ ...call, seed: 0.5 })).toThrow('seed is 0.5');
     const row = { op: 'read', sizeBytes: 64, cache: 'cold', windowBytes: 4096, tps: 1e6 } as const;
+    const { latencies } = of(shipped, 0);
     const only = (iommu: 'on' | 'off') => ({ machine: 'm', rows: [{ ...row, iommu }] });
-    expect(() => calibrate(only('on'), 1)).toThrow('no row has iommu off');
-    expect(() => calibrate(only('off'), 1)).toThrow('no row has iommu on');
+    expect(() => calibrate(only('on'), latencies, '4k')).toThrow('no row has iommu off');
+    const off = latencies.filter(({ iommu }) => iommu === 'off');
+    expect(() => calibrate(only('off'), off, '4k')).toThrow('no latency row has iommu on-4k');
+  });
+});
+
+describe('a file of latencies', () => {
+  const LATENCY = 'iommu,test,cache,window_bytes,size_bytes,avg_ns,median_ns';
+
+  it('gives the means of 64-byte DMA reads; other tests and sizes are left out', () => {
+    const text = `${LATENCY}
+off,LAT_DMA_RD,hwarm,8192,64,556.9,560
+off,LAT_DMA_RD,hwarm,8192,8,500,500
+off,LAT_CMD_RD,hwarm,8192,64,488,480
+on-super,LAT_DMA_RD,hwarm,8192,64,557.5,560
+`;
+    expect(parseLatencyRows(text, 'l.csv')).toEqual([
+      { iommu: 'off', cache: 'hwarm', windowBytes: 8192, meanNs: 556.9 },
+      { iommu: 'on-super', cache: 'hwarm', windowBytes: 8192, meanNs: 557.5 },
+    ]);
+  });
+
+  it.each([
+    ['off,LAT_DMA_RD,hwarm,8192,64,x,1', 'l.csv line 2: avg_ns is "x", expected a number from 1 to'],
+    ['on,LAT_DMA_RD,hwarm,8192,64,1,1', 'l.csv line 2: iommu is "on", expected off, on-4k or on-super'],
+    ['on-4k,LAT_DMA_RD,hwarm,8192,64,600,1', 'l.csv: no LAT_DMA_RD row of 64 bytes has iommu off'],
+  ])('that is wrong is refused by name: %s', (line, message) => {
+    expect(() => parseLatencyRows(`${LATENCY}\n${line}\n`, 'l.csv')).toThrow(message);
   });
 });
 
@@ -118,7 +157,8 @@ describe('the limits of engine and link', () => {
 describe('the emulated machine', () => {
   const data = of(shipped, 0);
   const limits = new EngineLimits(data.rows);
-  const machine = { machine: 'm', limits, iotlbEntries: 64, readWalkNs: 600, writeWalkNs: 600 };
+  const latency = new ReadLatency(data.latencies);
+  const machine = { machine: 'm', limits, latency, iotlbEntries: 64, walkNs: 600 };
   const emulation = new Emulation(3);
   const point = (op: 'read' | 'write', sizeBytes: number, windowBytes: number) =>
     ({ op, sizeBytes, cache: 'hwarm', windowBytes }) as const;
@@ -130,94 +170,117 @@ describe('the emulated machine', () => {
     }
   });
 
-  it('loses nothing while the IOTLB holds the window', () => {
+  it('loses nothing while the IOTLB holds the window, or its superpages', () => {
     for (const op of ['read', 'write'] as const) {
-      const at = point(op, 64, 64 * 4096);
-      expect(
-        emulation.tps(machine, at, 'on', 3_000) / emulation.tps(machine, at, 'off', 3_000),
-      ).toBeGreaterThan(0.97);
+      for (const [windowBytes, pages] of [
+        [64 * 4096, '4k'],
+        [2 ** 26, 'super'],
+      ] as const) {
+        const at = point(op, 64, windowBytes);
+        const on = emulation.tps(machine, at, pages, 3_000);
+        expect(on / emulation.tps(machine, at, 'off', 3_000)).toBeGreaterThan(0.97);
+      }
     }
   });
 
   it('never does more walks than its walkers can, and of a wide window nearly as many', () => {
-    const walksPerS = (6 / 600) * 1e9;
+    const walksPerS = (8 / 600) * 1e9;
     for (const op of ['read', 'write'] as const) {
-      const tps = emulation.tps(machine, point(op, 64, 2 ** 26), 'on', 8_000);
+      const tps = emulation.tps(machine, point(op, 64, 2 ** 26), '4k', 8_000);
       const missShare = 1 - 64 / (2 ** 26 / 4096);
       expect((tps * missShare) / walksPerS).toBeLessThan(1.01);
-      expect((tps * missShare) / walksPerS).toBeGreaterThan(0.9);
+      expect((tps * missShare) / walksPerS).toBeGreaterThan(0.7);
     }
   });
 
-  it('follows the share of misses: the pages held, and at most those being walked, cost no walk', () => {
-    const [entries, inFlight, pages] = [64, 52, 256];
-    const floor = emulation.tps(machine, point('write', 64, 2 ** 26), 'on', 8_000);
-    const ratio = emulation.tps(machine, point('write', 64, pages * 4096), 'on', 8_000) / floor;
-    // Of uniformly random pages, any replacement that does not look ahead holds entries / pages.
-    expect(ratio).toBeGreaterThan(0.98 / (1 - entries / pages));
-    expect(ratio).toBeLessThan(1.02 / (1 - (entries + inFlight) / pages));
+  it('completes reads in the order of their requests: one miss in ten delays nearly all of them', () => {
+    // 71 pages, 64 held: a request misses with a probability of a tenth, and 35 are in flight.
+    const tps = emulation.tps(machine, point('read', 64, 71 * 4096), '4k', 8_000);
+    const inFlight = readsInFlight(limits, latency, 64);
+    const meanNs = (inFlight / tps) * 1e9;
+    expect(meanNs).toBeGreaterThan(latency.unloadedNs + 0.75 * machine.walkNs);
+  });
+
+  it('keeps a bounded number of writes in flight: a walk that never ends holds all of them', () => {
+    const slow = { ...machine, iotlbEntries: 1, walkNs: 1_000_000 };
+    const tps = emulation.tps(slow, point('write', 64, 2 ** 20), '4k', 200);
+    expect(tps).toBeLessThan((WRITES_IN_FLIGHT / 1_000_000) * 1e9);
+  });
+
+  it('adds a walk times the share of misses to the latency of a single read', () => {
+    for (const pages of [32, 64, 128, 512]) {
+      const window = { cache: 'hwarm', windowBytes: pages * 4096 };
+      const added =
+        emulation.latencyNs(machine, window, '4k', 20_000) -
+        emulation.latencyNs(machine, window, 'off', 1_000);
+      expect(added / machine.walkNs).toBeCloseTo(Math.max(0, 1 - 64 / pages), 1);
+    }
   });
 
   it('is the same machine again with the same seed, and another with another', () => {
     const at = point('read', 128, 2 ** 21);
-    const again = new Emulation(3).tps(machine, at, 'on', 2_000);
-    expect(emulation.tps(machine, at, 'on', 2_000)).toBe(again);
-    expect(new Emulation(4).tps(machine, at, 'on', 2_000)).not.toBe(again);
+    const again = new Emulation(3).tps(machine, at, '4k', 2_000);
+    expect(emulation.tps(machine, at, '4k', 2_000)).toBe(again);
+    expect(new Emulation(4).tps(machine, at, '4k', 2_000)).not.toBe(again);
   });
 });
 
 describe('calibration', () => {
-  it('finds a machine that it has not seen: one emulated with other entries, walk time and seed', () => {
-    const windows = [2 ** 12, 2 ** 14, 2 ** 18, 2 ** 19, 2 ** 21, 2 ** 24];
-    const off = of(shipped, 1).rows.filter(
-      ({ iommu, cache, sizeBytes, windowBytes }) =>
-        iommu === 'off' && cache === 'hwarm' && sizeBytes === 64 && windows.includes(windowBytes),
-    );
-    const [entries, walkNs] = [32, 480];
-    const hidden = {
-      machine: 'hidden',
-      limits: new EngineLimits(off),
-      iotlbEntries: entries,
-      readWalkNs: walkNs,
-      writeWalkNs: walkNs,
-    };
-    const emulation = new Emulation(77);
-    const on = off.map((row) => ({
-      ...row,
-      iommu: 'on' as const,
-      tps: emulation.tps(hidden, row, 'on', 8_000),
-    }));
-    const { parameters, fittedError } = calibrate({ machine: 'hidden', rows: [...off, ...on] }, 1);
-    expect(Math.abs(parameters.iotlbEntries / entries - 1)).toBeLessThan(0.15);
-    expect(Math.abs(parameters.readWalkNs / walkNs - 1)).toBeLessThan(0.05);
-    expect(Math.abs(parameters.writeWalkNs / walkNs - 1)).toBeLessThan(0.05);
-    expect(fittedError).toBeLessThan(0.03);
-  });
+  const windows = [2 ** 13, 2 ** 16, 2 ** 18, 2 ** 19, 2 ** 20, 2 ** 21, 2 ** 23, 2 ** 26];
+  const offRows = of(shipped, 1).latencies.filter(
+    ({ iommu, windowBytes }) => iommu === 'off' && windows.includes(windowBytes),
+  );
 
-  it('looks at no row with the IOMMU on but the smallest: what the others say changes nothing', () => {
-    const rows = of(shipped, 0).rows.filter(({ cache, op }) => cache === 'hwarm' && op === 'read');
-    const distorted = rows.map((row) =>
-      row.iommu === 'on' && row.sizeBytes > 64 ? { ...row, tps: row.tps / 3 } : row,
-    );
-    const few = (list: readonly HardwareRow[]) => ({
-      machine: 'm',
-      rows: list.filter(
-        ({ windowBytes, iommu }) => iommu === 'off' || [2 ** 18, 2 ** 20, 2 ** 24].includes(windowBytes),
+  it('finds entries and walk of a machine that it has not seen, from the latencies that one emulates', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 24, max: 400 }),
+        fc.integer({ min: 150, max: 700 }),
+        (entries, walkNs) => {
+          const rows = of(shipped, 1).rows.filter(({ iommu }) => iommu === 'off');
+          const hidden = {
+            machine: 'hidden',
+            limits: new EngineLimits(rows),
+            latency: new ReadLatency(offRows),
+            iotlbEntries: entries,
+            walkNs,
+          };
+          const emulation = new Emulation(77);
+          const on = offRows
+            .filter(({ cache }) => cache === 'hwarm')
+            .map(
+              (row): LatencyRow => ({
+                ...row,
+                iommu: 'on-4k',
+                meanNs: emulation.latencyNs(hidden, row, '4k', 12_000),
+              }),
+            );
+          const { parameters, unit } = calibrate({ machine: 'hidden', rows }, [...offRows, ...on], '4k');
+          expect(unit).toBe('latency');
+          expect(Math.abs(parameters.iotlbEntries / entries - 1)).toBeLessThan(0.08);
+          expect(Math.abs(parameters.walkNs / walkNs - 1)).toBeLessThan(0.04);
+        },
       ),
-    });
-    const plain = calibrate(few(rows), 1);
-    const other = calibrate(few(distorted), 1);
-    const { limits: _limits, ...found } = plain.parameters;
-    expect(other.parameters).toMatchObject(found);
-    expect(other.fittedError).toBe(plain.fittedError);
+      { numRuns: 6 },
+    );
   });
 
-  it('of a machine without losses says so', () => {
-    const rows = of(shipped, 0).rows.filter(({ iommu, sizeBytes }) => iommu === 'off' && sizeBytes === 64);
-    const on = rows.map((row) => ({ ...row, iommu: 'on' as const }));
-    const { fittedError, parameters } = calibrate({ machine: 'm', rows: [...rows, ...on] }, 1);
-    expect(fittedError).toBe(0);
-    expect(parameters.iotlbEntries).toBeGreaterThan(0);
+  it('looks at no rate with the IOMMU on: what those say changes nothing', () => {
+    const { rows, latencies, machine } = of(shipped, 0);
+    const distorted = rows.map((row) => (row.iommu === 'on' ? { ...row, tps: row.tps / 3 } : row));
+    const { limits: _limits, ...found } = calibrate({ machine, rows }, latencies, '4k').parameters;
+    expect(calibrate({ machine, rows: distorted }, latencies, '4k').parameters).toMatchObject(found);
+  });
+
+  it('takes the default unit where there are only superpages', () => {
+    const { rows, machine } = of(shipped, 0);
+    const superpages = offRows.map((row): LatencyRow => ({ ...row, iommu: 'on-super' }));
+    const { parameters, unit } = calibrate({ machine, rows }, [...offRows, ...superpages], 'super');
+    expect([unit, parameters.iotlbEntries, parameters.walkNs]).toEqual([
+      'default',
+      DEFAULT_TIMING.iotlbEntries,
+      DEFAULT_TIMING.walkOverheadNs + DEFAULT_TIMING.tableReadNs,
+    ]);
   });
 });
 
@@ -228,12 +291,12 @@ describe('the summary', () => {
         fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 1, maxLength: 99 }),
         (errors) => {
           const points = errors.map((error) => ({ error }) as PointResult);
-          const { rows, medianAbsError, p95AbsError, maxAbsError } = summarize(points);
+          const { rows, medianError, p95Error, maxError } = summarize(points);
           const atMost = (limit: number) => errors.filter((error) => Math.abs(error) <= limit).length;
           expect(rows).toBe(errors.length);
-          expect(atMost(medianAbsError)).toBeGreaterThanOrEqual(errors.length / 2);
-          expect(atMost(p95AbsError)).toBeGreaterThanOrEqual(errors.length * 0.95);
-          expect(maxAbsError).toBe(Math.max(...errors.map(Math.abs)));
+          expect(atMost(medianError)).toBeGreaterThanOrEqual(errors.length / 2);
+          expect(atMost(p95Error)).toBeGreaterThanOrEqual(errors.length * 0.95);
+          expect(maxError).toBe(Math.max(...errors.map(Math.abs)));
         },
       ),
     );
@@ -241,15 +304,15 @@ describe('the summary', () => {
 });
 
 describe('the stored result', () => {
-  it('meets the aim on both machines: median 3 %, 95th percentile 10 %', () => {
+  it('meets the aims on both machines: rates 1.5 % and 6 %, latency 3 % at each window', () => {
     expect(stored.map(({ machine }) => machine)).toEqual(shipped.map(({ machine }) => machine));
-    for (const { points, summary, predicted } of stored) {
-      const on = points.filter(({ iommu }) => iommu === 'on');
-      expect(summary).toEqual(summarize(on));
-      expect(predicted).toEqual(summarize(on.filter(({ size_bytes }) => size_bytes > 64)));
-      expect(predicted.medianAbsError).toBeLessThan(0.03);
-      expect(summary.medianAbsError).toBeLessThan(0.03);
-      expect(summary.p95AbsError).toBeLessThan(0.1);
+    for (const { points, bandwidth, latencies, latency } of stored) {
+      expect(bandwidth).toEqual(summarize(points.filter(({ iommu }) => iommu === 'on')));
+      expect(latency).toEqual(summarize(latencies));
+      expect(bandwidth.medianError).toBeLessThan(0.015);
+      expect(bandwidth.p95Error).toBeLessThan(0.06);
+      expect(latencies).toHaveLength(12);
+      expect(latency.maxError).toBeLessThan(0.03);
     }
   });
 
@@ -269,8 +332,8 @@ describe('the stored result', () => {
       expect(text).toContain(result.machine);
       expect(text).toContain('Neugebauer et al.');
       expect(text).toContain('Apache-2.0');
-      expect(text.match(/[+-]\d+\.\d%/g)).toHaveLength(208);
-      expect(text).toContain(`${(result.summary.p95AbsError * 100).toFixed(1)} %`);
+      expect(text.match(/[+-]\d+\.\d%/g)).toHaveLength(208 + 12);
+      expect(text).toContain(`${(result.bandwidth.p95Error * 100).toFixed(1)} %`);
       expect(
         Math.max(
           ...text

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../../scheduler/errors.js';
+import { present } from '../../../../scheduler/present.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
@@ -150,7 +151,7 @@ class ChunkedRange implements Placement, Teardown {
 
   #release(chunk: Chunk): void {
     for (let at = 0; at < chunk.pages.length; at += 2) {
-      this.#space.unpin(chunk.pages[at] ?? 0, chunk.pages[at + 1] ?? 0);
+      this.#space.unpin(present(chunk.pages[at]), present(chunk.pages[at + 1]));
     }
     this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }

@@ -1,3 +1,4 @@
+import { present } from '../../../../scheduler/present.js';
 import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
@@ -38,7 +39,8 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
   opened(): void {}
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
-    for (let index = 0; index < count; index += 1) queue.busAddresses[index] = batch.addresses[index] ?? 0;
+    for (let index = 0; index < count; index += 1)
+      queue.busAddresses[index] = present(batch.addresses[index]);
     return count;
   }
 

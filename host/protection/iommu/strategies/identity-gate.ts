@@ -1,3 +1,4 @@
+import { present } from '../../../../scheduler/present.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
@@ -38,8 +39,8 @@ export class IdentityGate implements SetupGate {
     let entered = false;
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = batch.addresses[valid] ?? 0;
-      const length = batch.lengths[valid] ?? 0;
+      const address = present(batch.addresses[valid]);
+      const length = present(batch.lengths[valid]);
       if (malformedBuffer(address, length) === undefined && this.#allMapped(address, length)) continue;
       if (!entered) space.enter();
       entered = true;
@@ -52,8 +53,8 @@ export class IdentityGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const address = batch.addresses[index] ?? 0;
-      const last = Math.floor((address + (batch.lengths[index] ?? 0) - 1) / PAGE_BYTES);
+      const address = present(batch.addresses[index]);
+      const last = Math.floor((address + present(batch.lengths[index]) - 1) / PAGE_BYTES);
       for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#keeper.use(page);
       queue.busAddresses[index] = address;
     }

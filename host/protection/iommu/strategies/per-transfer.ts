@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../../scheduler/errors.js';
+import { present } from '../../../../scheduler/present.js';
 import { offsetInPage, pageNumber, pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
@@ -51,8 +52,8 @@ export class PerTransferGate implements SetupGate {
     space.enter();
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = batch.addresses[valid] ?? 0;
-      const length = batch.lengths[valid] ?? 0;
+      const address = present(batch.addresses[valid]);
+      const length = present(batch.lengths[valid]);
       const refusal = space.refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
@@ -62,7 +63,11 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      queue.busAddresses[index] = this.#map(queue, batch.addresses[index] ?? 0, batch.lengths[index] ?? 0);
+      queue.busAddresses[index] = this.#map(
+        queue,
+        present(batch.addresses[index]),
+        present(batch.lengths[index]),
+      );
     }
     if (admitted > 0) space.announce();
     return admitted;

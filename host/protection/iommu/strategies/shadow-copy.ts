@@ -1,3 +1,4 @@
+import { present } from '../../../../scheduler/present.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import type { PageRefusal } from '../../../memory/page-ownership.js';
 import { PAGE_BYTES } from '../../../memory/physical-memory.js';
@@ -87,8 +88,8 @@ class ShadowGate implements SetupGate {
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = batch.addresses[valid] ?? 0;
-      const length = batch.lengths[valid] ?? 0;
+      const address = present(batch.addresses[valid]);
+      const length = present(batch.lengths[valid]);
       const refusal = this.#refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
@@ -97,9 +98,9 @@ class ShadowGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const length = batch.lengths[index] ?? 0;
+      const length = present(batch.lengths[index]);
       const shadow = this.#shadow(queue, (queue.producer + index) >>> 0, length);
-      if (queue.direction === 'transmit') this.#copy(batch.addresses[index] ?? 0, shadow, length);
+      if (queue.direction === 'transmit') this.#copy(present(batch.addresses[index]), shadow, length);
       queue.busAddresses[index] = shadow;
     }
     return admitted;
@@ -139,14 +140,14 @@ class ShadowGate implements SetupGate {
 
   #shadow(queue: ContextQueue, index: number, length: number): number {
     const slot = index & (queue.slots - 1);
-    if (length > (this.#bytes[slot] ?? 0)) {
+    if (length > present(this.#bytes[slot])) {
       const pages = Math.ceil(length / PAGE_BYTES);
       this.#space.enter();
       this.#shadows[slot] = this.#pool(pages);
       this.#bytes[slot] = pages * PAGE_BYTES;
       this.#space.announce();
     }
-    return this.#shadows[slot] ?? 0;
+    return present(this.#shadows[slot]);
   }
 
   /** Memory of the hypervisor, mapped at its own addresses until the port is closed. */

@@ -9,6 +9,7 @@ export interface NaiveParameters {
   readonly walkCacheEntries: number;
   readonly contextEntries: number;
   readonly walkers: number;
+  readonly intervalNs: number;
   readonly lookupNs: number;
   readonly overheadNs: number;
   readonly readNs: number;
@@ -45,6 +46,7 @@ export class NaiveUnit {
   readonly #held = new Map<string, { physical: number; permissions: string }>();
   readonly #domains = new Map<number, number>();
   readonly #freeAtNs: number[];
+  readonly #starts: number[] = [];
   #walks: Walk[] = [];
 
   constructor(walker: MapWalker, of: NaiveParameters) {
@@ -60,7 +62,7 @@ export class NaiveUnit {
 
   translate(requester: number, iova: number, write: boolean, nowNs: number): Answer {
     this.#settle(nowNs);
-    const { lookupNs, overheadNs, readNs, walkers } = this.#of;
+    const { lookupNs, overheadNs, readNs, walkers, intervalNs } = this.#of;
     const needed = write ? 'w' : 'r';
     const known = this.#contexts.has(0, 0, requester) ? (this.#domains.get(requester) ?? -1) : -1;
     if (known >= 0) {
@@ -96,7 +98,13 @@ export class NaiveUnit {
       pointers.push(...left.slice(0, -1));
     }
     const walker = Math.floor(iova / 4096) % walkers;
-    const startNs = Math.max(nowNs + lookupNs, this.#freeAtNs[walker] ?? 0);
+    const earliestNs = Math.max(nowNs + lookupNs, this.#freeAtNs[walker] ?? 0);
+    const startNs = Math.min(
+      ...[earliestNs, ...this.#starts.map((start) => start + intervalNs)].filter(
+        (at) => at >= earliestNs && this.#starts.every((start) => Math.abs(at - start) >= intervalNs),
+      ),
+    );
+    this.#starts.push(startNs);
     const endNs = startNs + overheadNs + reads * readNs;
     this.#freeAtNs[walker] = endNs;
     const span = 2 ** (found.ok ? found.pageBits : 12);

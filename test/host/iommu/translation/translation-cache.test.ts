@@ -24,7 +24,7 @@ function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}):
   for (let page = 0; page < MAPPED_PAGES; page += 1)
     walker.map(DOMAIN, page4K(page * 4096, PHYSICAL + page * 4096));
   nowNs = 0;
-  const times = { lookupNs: 0, tableReadNs: READ_NS, walkOverheadNs: OVERHEAD_NS };
+  const times = { lookupNs: 0, tableReadNs: READ_NS, walkOverheadNs: OVERHEAD_NS, walkIntervalNs: 0 };
   unit = new TranslationCache(walker, 1, {
     iotlbEntries: 16,
     iotlbWays: 16,

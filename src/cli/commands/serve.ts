@@ -1,0 +1,29 @@
+import type { CommandEntry } from './entry.js';
+
+export const serveCommand: CommandEntry = {
+  usage: 'serve [scenario]',
+  summary:
+    'be the card of real virtual machines: print how to start them, and show what each has of the wire',
+  options: [
+    ['--protection <name>', 'approach (default: the scenario, or cdna)'],
+    ['--discipline <name>', 'DMA scheduler (default: the scenario, or drr)'],
+    [
+      '--policy <name>',
+      'what becomes of a guest that faults: log, revoke or kill (default: the scenario, or log)',
+    ],
+    ['--record <file>', 'write the session, for `replay`'],
+    ['--capture <file>', 'write what passes the card, for Wireshark'],
+    ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all)'],
+    ['--dir <dir>', 'put the sockets there (default: a new folder, removed at the end)'],
+    ['--spin <time>', 'wait for events nearer than this without rest, at the price of a core (default: 0us)'],
+    ['--seed <number>', 'seed of guests that are not real (default: the scenario, or 1)'],
+    ['--duration <time>', 'end after so long (default: when told to)'],
+    ['--json', 'a line of JSON per second instead of the table'],
+  ],
+  notes: `Without a scenario: two machines (scenarios/two-machines.json). Real guests are those with "attached": true.
+Keys: q ends, c starts and completes a capture, 1 to 9 choose a guest, + and - change its weight.
+QEMU 10.1 or later is needed for the machines; docs/real-guests.md goes from nothing to two that ping.
+
+Exit code: 0 fine, 1 an invariant was violated, 2 usage or input that cannot be used.`,
+  load: async () => (await import('../serve-action.js')).serveAction,
+};

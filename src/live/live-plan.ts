@@ -1,0 +1,49 @@
+import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { protectionOf } from '../machine/protection.js';
+import type { CaptureStore } from '../machine/traffic.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import type { Scenario } from '../scenario/schema.js';
+import type { LiveMachinePlan } from './live-machine.js';
+
+/** What a session is of: with its log, all that it depends on. */
+export interface SessionSubject {
+  readonly scenario: Scenario;
+  readonly directory: string;
+  readonly captures: CaptureStore;
+  readonly protection: string;
+  readonly discipline: string;
+  readonly seed: number;
+}
+
+/** RAM of a real guest, MB, at most: QEMU's q35 puts what is above this elsewhere, and addresses are not offsets then. */
+export const MOST_MEGABYTES = 2048;
+
+/** The part of a live machine's plan that the session decides. @throws ScenarioError, ParameterError */
+export function subjectPlan(
+  subject: SessionSubject,
+): Pick<LiveMachinePlan, 'scenario' | 'directory' | 'captures' | 'seed' | 'protection' | 'makeDiscipline'> {
+  const { scenario, directory, captures, seed, protection, discipline } = subject;
+  const attached = scenario.guests.filter((guest) => guest.attached === true);
+  if (attached.length === 0)
+    throw new ScenarioError('guests: none has "attached": true, expected at least one real guest');
+  for (const { name, memoryMegabytes } of attached) {
+    if (memoryMegabytes > MOST_MEGABYTES)
+      throw new ScenarioError(
+        `${name ?? 'guest'}.memoryMegabytes is ${memoryMegabytes}, expected at most ${MOST_MEGABYTES} for a real guest`,
+      );
+  }
+  const options: DisciplineOptions = {
+    linkBps: scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
+    linkVaries: true,
+    ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
+  };
+  return {
+    scenario,
+    directory,
+    captures,
+    seed,
+    protection: protectionOf(protection, scenario),
+    makeDiscipline: () => makeDiscipline(discipline, options),
+  };
+}

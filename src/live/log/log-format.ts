@@ -1,0 +1,40 @@
+import { UserError } from '../../../scheduler/errors.js';
+
+/** What a session's log holds. Each entry is a byte of its kind, whole numbers of varying length, and bytes. */
+export const LOG_ENTRIES = {
+  /** Virtual time runs to a moment: the difference to the last one, ns. */
+  run: 1,
+  /** A virtual machine has connected: guest. */
+  attach: 2,
+  /** Bytes have come from it: guest, length, bytes. */
+  receive: 3,
+  /** It is gone: guest. */
+  detach: 4,
+  /** It does not read what it is sent: guest. */
+  slow: 5,
+  /** A frame has come from the uplink: length, bytes. */
+  uplink: 6,
+  /** A guest has another weight: guest, weight. */
+  weight: 7,
+  /** Bytes were read from a guest's RAM: guest, offset, length, bytes. */
+  read: 8,
+  /** The end: the difference of time, then the length and text of the fingerprint. */
+  end: 9,
+} as const;
+
+export const LOG_MAGIC = 'cdna-nic session 1';
+
+/** What stands at the beginning of a log, as a line of JSON behind the magic. */
+export interface SessionHeader {
+  readonly scenario: unknown;
+  /** Where relative paths of the scenario start. */
+  readonly directory: string;
+  readonly protection: string;
+  readonly discipline: string;
+  readonly seed: number;
+}
+
+/** A log that cannot be used: names the file, what is there and what was expected. */
+export class SessionLogError extends UserError {
+  override readonly name = 'SessionLogError';
+}

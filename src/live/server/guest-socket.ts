@@ -1,0 +1,92 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Outlet } from '../vfio-user/session.js';
+
+/** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
+export const MOST_UNSENT_BYTES = 2 ** 20;
+
+/** What comes from a guest's socket. */
+export interface SocketClient {
+  /** A virtual machine has connected. False to turn it away. */
+  attached(outlet: Outlet): boolean;
+  received(bytes: Uint8Array): void;
+  detached(): void;
+  /** Too much waits to be read. */
+  slow(): void;
+}
+
+/** The socket that the virtual machine of one guest connects to. Only its owner may. */
+export class GuestSocket {
+  readonly path: string;
+  readonly #client: SocketClient;
+  readonly #server: Server;
+  #current: Socket | undefined;
+
+  constructor(path: string, client: SocketClient) {
+    this.path = path;
+    this.#client = client;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  async listen(): Promise<void> {
+    rmSync(this.path, { force: true });
+    // Nobody else may connect, not even between the making of the socket and the next line.
+    const before = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once('error', reject);
+        this.#server.listen(this.path, resolve);
+      });
+    } finally {
+      process.umask(before);
+    }
+    chmodSync(this.path, 0o600);
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#current?.destroy();
+    rmSync(this.path, { force: true });
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', () => {});
+    const outlet: Outlet = {
+      send: (bytes) => {
+        if (socket.destroyed) return;
+        socket.write(bytes);
+      },
+      close: () => {
+        if (this.#current === socket) this.#current = undefined;
+        socket.destroySoon();
+      },
+    };
+    if (!this.#client.attached(outlet)) {
+      socket.destroy();
+      return;
+    }
+    this.#current = socket;
+    socket.on('data', (bytes: Buffer) => {
+      if (this.#current !== socket) return;
+      socket.cork();
+      // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
+      this.#client.received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+      socket.uncork();
+      this.checkUnsent();
+    });
+    socket.on('close', () => {
+      if (this.#current !== socket) return;
+      this.#current = undefined;
+      this.#client.detached();
+    });
+  }
+
+  /** Drops a client that does not read. */
+  checkUnsent(): void {
+    const socket = this.#current;
+    if (socket === undefined || socket.writableLength <= MOST_UNSENT_BYTES) return;
+    this.#client.slow();
+    this.#current = undefined;
+    socket.destroy();
+  }
+}

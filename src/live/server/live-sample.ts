@@ -1,0 +1,113 @@
+import type { LiveMachine } from '../live-machine.js';
+
+/** One guest over the last second, or however long it was. */
+export interface GuestSample {
+  readonly name: string;
+  readonly state: 'waiting' | 'attached' | 'running' | 'stopped' | 'killed';
+  readonly weight: number;
+  /** Bits per second that it put on the wire, with preamble, FCS and gap, and that it received. */
+  readonly sentBps: number;
+  readonly receivedBps: number;
+  /** Of what all guests put on the wire, 0 to 1. */
+  readonly share: number;
+  /** Of the time, 0 to 1; undefined where guests have no context of their own. */
+  readonly backlogged: number | undefined;
+  /** Frames dropped, and faults of the driver, of the hypervisor's log and of the session, since the start. */
+  readonly drops: number;
+  readonly faults: number;
+}
+
+/** The card over the last second. */
+export interface LiveSample {
+  readonly atNs: number;
+  readonly wireBps: number;
+  readonly guests: readonly GuestSample[];
+  /** CPU time that the modelled hypervisor took, 0 to 1 of one core, and what it was for. */
+  readonly hypervisorCpu: number;
+  readonly hypercalls: number;
+  readonly pinnedPages: number;
+}
+
+interface Before {
+  readonly atNs: number;
+  readonly wireBytes: readonly number[];
+  readonly bytesReceived: readonly number[];
+  readonly backloggedNs: readonly number[];
+  readonly hypervisorNs: number;
+  readonly hypercalls: number;
+}
+
+/** Takes samples of a live machine, each over the time since the last. */
+export class LiveSampler {
+  readonly #machine: LiveMachine;
+  readonly #faults: number[];
+  #before: Before;
+
+  constructor(machine: LiveMachine) {
+    this.#machine = machine;
+    this.#faults = machine.guests.map(() => 0);
+    machine.host.hypervisor.faults$.subscribe(({ domain }) => {
+      const index = machine.guests.findIndex(({ name }) => name === domain);
+      if (index >= 0) this.#faults[index] = (this.#faults[index] ?? 0) + 1;
+    });
+    this.#before = this.#now();
+  }
+
+  sample(): LiveSample {
+    const before = this.#before;
+    const now = this.#now();
+    this.#before = now;
+    const { guests, tallies, host } = this.#machine;
+    const ns = Math.max(1, now.atNs - before.atNs);
+    const gained = (of: 'wireBytes' | 'bytesReceived' | 'backloggedNs', index: number) =>
+      (now[of][index] ?? 0) - (before[of][index] ?? 0);
+    const all = guests.reduce((sum, _guest, index) => sum + gained('wireBytes', index), 0);
+    const ownContexts = host.protection.intermediary === undefined;
+    return {
+      atNs: now.atNs,
+      wireBps: (all * 8e9) / ns,
+      guests: guests.map((guest, index) => {
+        const counts = tallies[index]?.counts(now.atNs);
+        return {
+          name: guest.name,
+          state: stateOf(guest),
+          weight: guest.device.weight,
+          sentBps: (gained('wireBytes', index) * 8e9) / ns,
+          receivedBps: (gained('bytesReceived', index) * 8e9) / ns,
+          share: all === 0 ? 0 : gained('wireBytes', index) / all,
+          backlogged: ownContexts ? Math.min(1, gained('backloggedNs', index) / ns) : undefined,
+          drops: Object.values(counts?.drops ?? {}).reduce((sum, count) => sum + count, 0),
+          faults: (this.#faults[index] ?? 0) + total(guest.device.faults) + total(guest.sessionFaults),
+        };
+      }),
+      hypervisorCpu: (now.hypervisorNs - before.hypervisorNs) / ns,
+      hypercalls: now.hypercalls - before.hypercalls,
+      pinnedPages: host.pages.pinnedPages,
+    };
+  }
+
+  #now(): Before {
+    const { kernel, tallies, host } = this.#machine;
+    const atNs = kernel.nowNs;
+    const counts = tallies.map((tally) => tally.counts(atNs));
+    return {
+      atNs,
+      wireBytes: counts.map(({ wireBytesSent }) => wireBytesSent),
+      bytesReceived: counts.map(({ bytesReceived }) => bytesReceived),
+      backloggedNs: counts.map(({ backloggedNs }) => backloggedNs),
+      hypervisorNs: host.processor.nsOf(host.hypervisor.account),
+      hypercalls: host.hypervisor.hypercalls,
+    };
+  }
+}
+
+function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
+  if (guest.domain.state === 'killed') return 'killed';
+  if (guest.session === undefined) return 'waiting';
+  if (guest.device.port !== undefined) return 'running';
+  return guest.device.lastFault === undefined ? 'attached' : 'stopped';
+}
+
+function total(counts: Readonly<Partial<Record<string, number>>>): number {
+  return Object.values(counts).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+}

@@ -1,0 +1,261 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { LiveCapture } from '../live-capture.js';
+import { LiveMachine } from '../live-machine.js';
+import { type SessionSubject, subjectPlan } from '../live-plan.js';
+import { SessionWriter } from '../log/session-writer.js';
+import { FileRam } from '../ram/file-ram.js';
+import { GuestSocket } from './guest-socket.js';
+import { LiveError } from './live-error.js';
+import { guestCommand, uplinkCommand } from './qemu-command.js';
+import { Uplink } from './uplink.js';
+import { WallClock } from './wall-clock.js';
+
+/** What `serve` is told. */
+export interface ServerOptions {
+  readonly subject: SessionSubject;
+  /** Folder of the sockets; one is made, and removed at the end, when it is left out. */
+  readonly directory: string | undefined;
+  readonly record: string | undefined;
+  readonly capture: string | undefined;
+  readonly snapBytes: number | undefined;
+  readonly spinNs: number;
+  /** Told of what happens, a line each. */
+  readonly log: (line: string) => void;
+  /** Something of ours broke: the server must end. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Where RAM files lie: in memory, where the host has such a place. */
+const MEMORY_FOLDER = '/dev/shm';
+
+/** A card that real machines plug in to: sockets, memory files and the host's clock around a live machine. */
+export class LiveServer {
+  readonly machine: LiveMachine;
+  readonly #options: ServerOptions;
+  readonly #clock: WallClock;
+  readonly #sockets: GuestSocket[] = [];
+  readonly #rams: FileRam[] = [];
+  readonly #uplink: Uplink;
+  readonly #recorder: SessionWriter | undefined;
+  readonly #socketFolder: string;
+  readonly #ownsSocketFolder: boolean;
+  readonly #ramFolder: string;
+  #capture: LiveCapture | undefined;
+  #captures = 0;
+  #stopped = false;
+
+  /** @throws LiveError, ScenarioError, ParameterError, SessionLogError */
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    const { subject, directory, record } = options;
+    const plan = subjectPlan(subject);
+    this.#ownsSocketFolder = directory === undefined;
+    this.#socketFolder =
+      directory === undefined ? mkdtempSync(join(tmpdir(), 'cdna-nic-')) : socketFolder(directory);
+    this.#ramFolder = mkdtempSync(join(existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir(), 'cdna-nic-'));
+    try {
+      this.#recorder =
+        record === undefined
+          ? undefined
+          : new SessionWriter(record, {
+              scenario: subject.scenario,
+              directory: subject.directory,
+              protection: subject.protection,
+              discipline: subject.discipline,
+              seed: subject.seed,
+            });
+      this.#uplink = new Uplink(
+        join(this.#socketFolder, 'uplink.sock'),
+        (frame) => {
+          this.#recorder?.uplink(frame);
+          this.machine.uplinkFrame(frame);
+        },
+        (deliver) => this.#input(deliver),
+      );
+      this.machine = new LiveMachine({
+        ...plan,
+        makeRam: (_index, name, bytes) => {
+          const ram = new FileRam(join(this.#ramFolder, name), bytes);
+          this.#rams.push(ram);
+          return ram;
+        },
+        readMemory: (guest, offset, bytes, at, length) =>
+          this.#recorder?.read(guest, offset, bytes, at, length),
+        uplink: (bytes, offset, length) => this.#uplink.send(bytes, offset, length),
+      });
+    } catch (error) {
+      this.#removeFiles();
+      throw error;
+    }
+    this.#clock = new WallClock(
+      this.machine,
+      options.spinNs,
+      (untilNs) => this.#recorder?.run(untilNs),
+      options.failed,
+    );
+    for (const [index, guest] of this.machine.guests.entries()) this.#addSocket(index, guest.name);
+    if (options.capture !== undefined) this.toggleCapture();
+  }
+
+  /** Opens the sockets. @throws LiveError when one cannot be. */
+  async start(): Promise<void> {
+    try {
+      for (const socket of [...this.#sockets, this.#uplink]) await socket.listen();
+    } catch (error) {
+      throw new LiveError(
+        `${this.#socketFolder}: no socket can be made there (${(error as Error).message}), expected a folder with a short name`,
+      );
+    }
+    this.#clock.advance();
+    this.#clock.arm();
+  }
+
+  /** The command line of each guest's virtual machine, and of the way out. */
+  commands(): { readonly name: string; readonly words: readonly string[] }[] {
+    const guests = this.machine.machine.attached.map(({ name, spec }, index) => ({
+      name,
+      words: guestCommand({
+        memoryMegabytes: spec.memoryMegabytes,
+        ramPath: this.#rams[index]?.path ?? '',
+        socketPath: this.#sockets[index]?.path ?? '',
+      }),
+    }));
+    return [...guests, { name: 'uplink', words: uplinkCommand(this.#uplink.path) }];
+  }
+
+  /** System calls on guests' memory so far. */
+  get memoryCalls(): { readonly reads: number; readonly writes: number } {
+    let reads = 0;
+    let writes = 0;
+    for (const { calls } of this.#rams) {
+      reads += calls.reads;
+      writes += calls.writes;
+    }
+    return { reads, writes };
+  }
+
+  /** Brings virtual time to now, so that what is looked at is of now. */
+  advance(): void {
+    this.#input(() => {});
+  }
+
+  setWeight(index: number, weight: number): void {
+    this.#input(() => {
+      this.#recorder?.weight(index, weight);
+      this.machine.setWeight(index, weight);
+    });
+  }
+
+  /** Starts a capture, or completes the one that is being written. Returns its path while one is being written. */
+  toggleCapture(): string | undefined {
+    const { capture, snapBytes } = this.#options;
+    if (this.#capture !== undefined) {
+      this.#capture.close();
+      this.#options.log(`wrote ${this.#capture.path} (${this.#capture.frames} frames)`);
+      this.#capture = undefined;
+      return undefined;
+    }
+    this.#captures += 1;
+    const path = capture ?? 'serve.pcapng';
+    const numbered = this.#captures === 1 ? path : path.replace(/(\.[^./]*)?$/u, `.${this.#captures}$1`);
+    this.#capture = new LiveCapture(numbered, this.machine, snapBytes);
+    return numbered;
+  }
+
+  /** Ends everything: sockets, RAM files, log and capture. The log gets the session's fingerprint. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#clock.stop();
+    for (const socket of this.#sockets) socket.close();
+    this.#uplink.close();
+    this.#capture?.close();
+    this.#recorder?.end(this.machine.fingerprint.toString());
+    this.#removeFiles();
+  }
+
+  #addSocket(index: number, name: string): void {
+    const { log } = this.#options;
+    this.#sockets.push(
+      new GuestSocket(join(this.#socketFolder, `${name}.sock`), {
+        attached: (outlet) => {
+          let taken = false;
+          this.#input(() => {
+            const guest = this.machine.guests[index];
+            // One that is turned away changes nothing, and is no input.
+            if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
+            this.#recorder?.attach(index);
+            taken = this.machine.attach(index, {
+              send: outlet.send,
+              close: (reason) => {
+                log(`${name}: dropped: ${reason}`);
+                outlet.close(reason);
+              },
+            });
+          });
+          log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
+          return taken;
+        },
+        received: (bytes) =>
+          this.#input(() => {
+            this.#recorder?.receive(index, bytes);
+            this.machine.receive(index, bytes);
+          }),
+        detached: () => {
+          this.#input(() => {
+            this.#recorder?.detach(index);
+            this.machine.detach(index);
+          });
+          log(`${name}: detached`);
+        },
+        slow: () =>
+          this.#input(() => {
+            this.#recorder?.slow(index);
+            this.machine.slowReader(index);
+          }),
+      }),
+    );
+  }
+
+  /** Hands something to the machine at this moment, and lets it act on it. */
+  #input(act: () => void): void {
+    if (this.#stopped) return;
+    try {
+      this.#clock.advance();
+      act();
+      this.#clock.advance();
+      for (const socket of this.#sockets) socket.checkUnsent();
+      this.#clock.arm();
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  #removeFiles(): void {
+    for (const ram of this.#rams.splice(0)) ram.remove();
+    rmSync(this.#ramFolder, { recursive: true, force: true });
+    if (this.#ownsSocketFolder) rmSync(this.#socketFolder, { recursive: true, force: true });
+  }
+}
+
+/** A folder for sockets that only its owner can look into. @throws LiveError */
+function socketFolder(given: string): string {
+  const path = resolve(given);
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new LiveError(
+      `--dir is "${given}", which cannot be made (${(error as Error).message}), expected a folder`,
+    );
+  }
+  const { mode, uid } = statSync(path);
+  if (process.getuid !== undefined && uid !== process.getuid())
+    throw new LiveError(`--dir is "${given}", which belongs to another user, expected a folder of your own`);
+  if ((mode & 0o022) !== 0)
+    throw new LiveError(
+      `--dir is "${given}", where others may write, expected a folder that only you can change`,
+    );
+  return path;
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { findTestbed, Served } from './machines.js';
+
+const testbed = findTestbed();
+if (!testbed.ok) process.stderr.write(`\nSKIPPED: no real guests: ${testbed.reason}\n`);
+
+const folder = mkdtempSync(join(tmpdir(), 'cdna-machines-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function scenario(weights: Readonly<Record<string, number>>, rateBps: number): string {
+  const path = join(folder, 'scenario.json');
+  const guests = Object.entries(weights).map(([name, weight]) => ({
+    name,
+    weight,
+    attached: true,
+    memoryMegabytes: 128,
+  }));
+  writeFileSync(path, JSON.stringify({ guests, nic: { rateBps }, link: { queueBytes: 262_144 } }));
+  return path;
+}
+
+describe.skipIf(!testbed.ok)('stock Linux guests in QEMU', () => {
+  it('two boot, ping each other, and their session is replayed to the bit', {
+    timeout: 400_000,
+  }, async () => {
+    if (!testbed.ok) return;
+    const log = join(folder, 'session');
+    const served = new Served(testbed, scenario({ red: 3, blue: 1 }, 1e9), ['--record', log]);
+    let exitCode = -1;
+    try {
+      await served.until(
+        'serve is ready',
+        () => served.errors.includes('# uplink') || served.errors.includes('way out'),
+      );
+      served.boot(
+        'red',
+        '10.77.0.1',
+        'until ping -c1 -W1 10.77.0.2; do :; done; ping -c 3 10.77.0.2; sleep 300',
+      );
+      served.boot('blue', '10.77.0.2', 'sleep 300');
+      await served.until('red pings blue', () => served.console('red').includes('3 packets received'), 300);
+    } finally {
+      exitCode = await served.end();
+    }
+    expect(exitCode).toBe(0);
+    const replayed = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', 'src/cli/main.ts', 'replay', log, '--json'],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect(replayed.stderr).toContain('replayed to the bit');
+    expect(JSON.parse(replayed.stdout)).toMatchObject({ identical: true });
+  });
+
+  it('three share the wire 3:2:1 of their backlogged time; when one is killed the others have its share', {
+    timeout: 600_000,
+  }, async () => {
+    if (!testbed.ok) return;
+    const served = new Served(testbed, scenario({ three: 3, two: 2, one: 1, sink: 1 }, 20e6), [
+      '--protection',
+      'iommu:single-use',
+      '--discipline',
+      'wf2q+',
+    ]);
+    try {
+      await served.until('serve is ready', () => served.errors.includes('way out'));
+      served.boot('sink', '10.77.0.9', 'for p in 1 2 3; do iperf3 -s -p 520$p >/dev/null & done; sleep 600');
+      for (const [at, name] of ['three', 'two', 'one'].entries()) {
+        served.boot(
+          name,
+          `10.77.0.${at + 1}`,
+          `until ping -c1 -W1 10.77.0.9 >/dev/null; do :; done; iperf3 -u -b 40M -l 1400 -c 10.77.0.9 -p 520${at + 1} -t 600 >/dev/null; sleep 600`,
+        );
+      }
+      const senders = (sample: Served['samples'][number]) => sample.guests.slice(0, 3);
+      const backlogged = (count: number) => {
+        const last = served.samples.slice(-count);
+        return (
+          last.length === count &&
+          last.every((sample) => senders(sample).every((guest) => guest.backlogged > 0.98))
+        );
+      };
+      await served.until('all three are backlogged for 8 s', () => backlogged(8), 400);
+      const last = served.samples.slice(-8);
+      const sent = [0, 1, 2].map((at) =>
+        last.reduce((sum, sample) => sum + (sample.guests[at]?.sentBps ?? 0), 0),
+      );
+      const all = sent.reduce((sum, bps) => sum + bps, 0);
+      for (const [at, weight] of [3, 2, 1].entries())
+        expect(Math.abs((sent[at] ?? 0) / all - weight / 6)).toBeLessThan(0.02);
+      served.kill('three');
+      await served.until(
+        'the others have 2:1',
+        () => {
+          const sample = served.samples.at(-1);
+          const [three, two, one] = sample === undefined ? [] : senders(sample);
+          return (
+            three?.state === 'waiting' &&
+            Math.abs((two?.share ?? 0) - 2 / 3) < 0.03 &&
+            Math.abs((one?.share ?? 0) - 1 / 3) < 0.03
+          );
+        },
+        30,
+      );
+      served.boot(
+        'three',
+        '10.77.0.1',
+        'until ping -c1 -W1 10.77.0.9; do :; done; echo GUEST back; sleep 600',
+      );
+      await served.until(
+        'a new machine attaches to the same socket',
+        () => served.console('three').includes('GUEST back'),
+        200,
+      );
+    } finally {
+      expect(await served.end()).toBe(0);
+    }
+  });
+});

@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildImage, type GuestPackages, kernelOf } from './guest-image.js';
+
+const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+const FETCH = join(REPOSITORY, 'test/live/fetch-debian.sh');
+
+/** What QEMU tests need, or why they are skipped. */
+export type Testbed =
+  | {
+      readonly ok: true;
+      readonly qemu: readonly string[];
+      readonly packages: GuestPackages;
+      readonly initrd: string;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * Finds QEMU and the packages of the guests. `CDNA_GUESTS` names the folder that fetch-debian.sh has filled; it is filled
+ * here when CDNA_QEMU=fetch. Without either the tests are skipped, and say so.
+ */
+export function findTestbed(): Testbed {
+  const folder = process.env.CDNA_GUESTS ?? join(REPOSITORY, '.cache/guests');
+  if (process.env.CDNA_QEMU === 'fetch') {
+    const fetched = spawnSync('bash', [FETCH, folder, 'qemu', 'guest', 'kernel'], { encoding: 'utf8' });
+    if (fetched.status !== 0) return { ok: false, reason: fetched.stderr.trim() || 'fetch-debian.sh failed' };
+  }
+  if (!existsSync(join(folder, 'kernel-trixie/boot')) || !existsSync(join(folder, 'guest/usr/bin/iperf3')))
+    return { ok: false, reason: `no guest in ${folder}; test/live/fetch-debian.sh fetches one` };
+  const own = join(folder, 'qemu');
+  const qemu =
+    process.env.CDNA_QEMU !== undefined && process.env.CDNA_QEMU !== 'fetch'
+      ? [process.env.CDNA_QEMU]
+      : existsSync(join(own, 'usr/bin/qemu-system-x86_64'))
+        ? [
+            join(own, 'usr/lib64/ld-linux-x86-64.so.2'),
+            '--library-path',
+            join(own, 'usr/lib/x86_64-linux-gnu'),
+            join(own, 'usr/bin/qemu-system-x86_64'),
+            ...['-L', join(own, 'usr/share/qemu'), '-L', join(own, 'usr/share/seabios')],
+          ]
+        : ['qemu-system-x86_64'];
+  const [program = '', ...options] = qemu;
+  const devices = spawnSync(program, [...options, '-device', 'help'], { encoding: 'utf8' });
+  if (!(devices.stdout ?? '').includes('vfio-user-pci'))
+    return {
+      ok: false,
+      reason: `${qemu.at(-1) ?? program} knows no vfio-user-pci (QEMU 10.1 or later does)`,
+    };
+  const packages: GuestPackages = { folder, suite: 'trixie' };
+  const initrd = join(mkdtempSync(join(tmpdir(), 'cdna-initrd-')), 'initrd.gz');
+  buildImage(packages, initrd);
+  process.on('exit', () => rmSync(join(initrd, '..'), { recursive: true, force: true }));
+  return { ok: true, qemu, packages, initrd };
+}
+
+/** One second of `serve --json`. */
+export interface Sample {
+  readonly atNs: number;
+  readonly wireBps: number;
+  readonly guests: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly weight: number;
+    readonly sentBps: number;
+    readonly share: number;
+    readonly backlogged: number;
+    readonly faults: number;
+  }[];
+}
+
+/** A running `serve`, and the virtual machines that are plugged into it. */
+export class Served {
+  readonly folder = mkdtempSync(join(tmpdir(), 'cdna-served-'));
+  readonly samples: Sample[] = [];
+  errors = '';
+  readonly #testbed: Extract<Testbed, { ok: true }>;
+  readonly #serve: ChildProcess;
+  readonly #machines = new Map<string, ChildProcess>();
+  #rest = '';
+
+  constructor(testbed: Extract<Testbed, { ok: true }>, scenario: string, options: readonly string[]) {
+    this.#testbed = testbed;
+    this.#serve = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        'src/cli/main.ts',
+        'serve',
+        scenario,
+        '--json',
+        '--dir',
+        join(this.folder, 's'),
+        ...options,
+      ],
+      { cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    this.#serve.stdout?.on('data', (bytes: Buffer) => {
+      const lines = (this.#rest + bytes.toString()).split('\n');
+      this.#rest = lines.pop() ?? '';
+      for (const line of lines) this.samples.push(JSON.parse(line) as Sample);
+    });
+    this.#serve.stderr?.on('data', (bytes: Buffer) => {
+      this.errors += bytes.toString();
+    });
+  }
+
+  get exitCode(): number | null {
+    return this.#serve.exitCode;
+  }
+
+  /** Starts the machine of a guest with an address and a shell command. Its console goes to a file. */
+  boot(name: string, address: string, command: string): void {
+    const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
+    if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
+    const kernel = kernelOf(this.#testbed.packages);
+    const words = [...line.matchAll(/'([^']*)'|(\S+)/gu)].map((match) => match[1] ?? match[2] ?? '').slice(1);
+    const run = Buffer.from(command).toString('base64');
+    const [program = '', ...options] = this.#testbed.qemu;
+    rmSync(this.#console(name), { force: true });
+    const machine = spawn(
+      program,
+      [
+        ...options,
+        ...['-accel', 'tcg', '-nographic', '-nodefaults', '-no-reboot', ...words],
+        ...[
+          '-kernel',
+          kernel.image,
+          '-initrd',
+          this.#testbed.initrd,
+          '-serial',
+          `file:${this.#console(name)}`,
+        ],
+        ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ip=${address}/24 run=${run}`],
+      ],
+      { stdio: 'ignore' },
+    );
+    this.#machines.set(name, machine);
+  }
+
+  /** Kills a machine as a power cut does. */
+  kill(name: string): void {
+    this.#machines.get(name)?.kill('SIGKILL');
+  }
+
+  console(name: string): string {
+    return existsSync(this.#console(name)) ? readFileSync(this.#console(name), 'utf8') : '';
+  }
+
+  /** Waits until something holds. @throws Error with what everyone said when it does not in time. */
+  async until(what: string, holds: () => boolean, seconds = 120): Promise<void> {
+    for (let tenth = 0; tenth < seconds * 10; tenth += 1) {
+      if (holds()) return;
+      if (this.#serve.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const consoles = [...this.#machines.keys()].map((name) => `${name}: ${this.console(name).slice(-800)}`);
+    throw new Error(`${what}: not within ${seconds} s\n${this.errors}\n${consoles.join('\n')}`);
+  }
+
+  /** Ends machines and server; the server's exit code. */
+  async end(): Promise<number> {
+    for (const machine of this.#machines.values()) machine.kill('SIGKILL');
+    this.#serve.kill('SIGTERM');
+    if (this.#serve.exitCode === null) await new Promise((resolve) => this.#serve.once('exit', resolve));
+    rmSync(this.folder, { recursive: true, force: true });
+    return this.#serve.exitCode ?? -1;
+  }
+
+  #console(name: string): string {
+    return join(this.folder, `${name}.console`);
+  }
+}
