@@ -6,7 +6,7 @@ import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
 export interface NicParameters {
   /** Register contexts, 1 to 16,384. */
   readonly contexts: number;
-  /** Wire rate, bits per second, 10^6 to 4 x 10^11. */
+  /** Wire rate, bits per second, 10^6 to 8 x 10^11. */
   readonly rateBps: number;
   /** Transmit FIFO, bytes: grants beyond what the wire has sent are bounded by it. */
   readonly transmitFifoBytes: number;
@@ -80,7 +80,7 @@ const parameter = (
 /** Every number that describes the card, with its range and where its default comes from. */
 export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
   parameter('contexts', 1, 16_384, 'contexts', 'Register contexts', 'RiceNIC has 32'),
-  parameter('rateBps', 1e6, 4e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
+  parameter('rateBps', 1e6, 8e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
   parameter(
     'transmitFifoBytes',
     MAX_FRAME_BYTES,

@@ -43,7 +43,7 @@ export interface TransmitNeighbours {
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
-export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed';
+export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed' | 'control';
 
 // The record of a context.
 const HEAD_SHIFT = 2;
@@ -326,8 +326,9 @@ export class TransmitPath {
     const bytes = present(frames[frame + BYTES]);
     const chain = present(frames[frame + CHAIN]);
     const lastIndex = ((present(frames[frame + FIRST_INDEX]) >>> 0) + chain - 1) >>> 0;
-    if (this.#route === 'spoofed') {
-      this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
+    if (this.#route === 'spoofed' || this.#route === 'control') {
+      const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
+      this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
       this.#exit.departed(
         context,
