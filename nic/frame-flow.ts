@@ -1,5 +1,5 @@
-import type { Discipline, Share } from '../scheduler/discipline.js';
-import { DmaScheduler, STARVED } from '../scheduler/dma-scheduler.js';
+import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
+import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
@@ -67,12 +67,14 @@ export class FrameFlow implements DataPath {
       heads: this.transmit,
       onGrant: (index) => this.transmit.take(present(core.contexts[index])),
       overheadBytes: parameters.overheadBytes,
+      waitsForStarved: true,
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
       discipline: neighbours.receiveDiscipline,
       heads: this.receive,
       onGrant: (index) => this.receive.take(present(core.contexts[index])),
+      waitsForStarved: true,
     });
     this.transmitScheduler.credit(parameters.transmitFifoBytes);
     this.receiveScheduler.credit(parameters.receiveDmaBytes);
@@ -82,6 +84,11 @@ export class FrameFlow implements DataPath {
   join(context: Context, share: Share): void {
     this.transmitScheduler.join(context.index, share);
     this.receiveScheduler.join(context.index, share);
+  }
+
+  reweigh(context: Context, share: Share): void {
+    this.transmitScheduler.reweigh(context.index, share);
+    this.receiveScheduler.reweigh(context.index, share);
   }
 
   /** The context was stopped: nothing of it that has not left yet ever will. */

@@ -1,4 +1,4 @@
-import { STARVED } from '../scheduler/dma-scheduler.js';
+import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';

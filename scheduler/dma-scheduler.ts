@@ -1,19 +1,15 @@
 import type { Observable } from 'rxjs';
 import { contextId } from './branded.js';
-import { type Discipline, NONE, type Share } from './discipline.js';
+import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
 import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
 
-/** Answer of `HeadsOfLine`: a frame is posted, and how long it is will be known soon. */
-export const STARVED = -1;
-
 /** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
   /**
-   * Bytes of the frame at the head of the context's queue; 0 while none is posted (idle); STARVED while one is
-   * posted whose descriptors are not there yet. After a 0 or STARVED the context's doorbell must be rung when the
-   * answer has changed.
+   * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
+   * is not known yet; 0 while it has none. After STARVED or 0 the context's doorbell must be rung when that changes.
    */
   headBytes(context: number): number;
 }
@@ -28,6 +24,12 @@ export interface DmaSchedulerOptions {
   readonly onGrant: (context: number, bytes: number) => void;
   /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
   readonly overheadBytes?: number;
+  /**
+   * Whether nothing is decided while the context that was granted last is starved and the link still has granted
+   * frames to send. The link does not notice, and the shares do not depend on how fast descriptors come. When the
+   * link has run out of them, or with false (the default), the context is `starve`d and the others go on.
+   */
+  readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
@@ -48,6 +50,8 @@ export interface Grant {
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
+// Told to a discipline that can keep its place; every other has it as idle.
+const KEEPING_PLACE = 3;
 
 /**
  * Shares a link between contexts: doorbells and credit in, grants out. This is the imperative core on the packet
@@ -57,11 +61,6 @@ const BACKLOGGED = 2;
  * so that a doorbell rung from inside a completion changes no order. A grant takes the frame's bytes from the
  * link's credit, `credit` gives them back. While the chosen frame does not fit nothing is granted: a smaller frame
  * of another context would overtake it every time. The discipline is asked anew when there is more credit.
- *
- * A context is idle, starved or ready. One that is starved after a grant keeps its deficit, tag and place: its
- * discipline is told of that grant when the next frame is known, and until then nothing else is decided. The link
- * does not notice, since it is still sending what was granted; when that has run out and others are ready, the
- * starved context is treated as idle, so that a slow fetch of one context does not stop the others.
  */
 export class DmaScheduler {
   /**
@@ -76,6 +75,7 @@ export class DmaScheduler {
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
   readonly #overheadBytes: number;
+  readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -87,7 +87,7 @@ export class DmaScheduler {
   #stopped = false;
   #decisions = 0;
 
-  // ABSENT, IDLE or BACKLOGGED: what the discipline has been told, so that it is told once.
+  // ABSENT, IDLE, BACKLOGGED or KEEPING_PLACE: what the discipline has been told, so that it is told once.
   #state: Uint8Array = new Uint8Array(64);
   #backlogged = 0;
 
@@ -95,8 +95,8 @@ export class DmaScheduler {
   #attending = NONE;
   #rangMeanwhile = false;
 
-  // The context that was granted last and is starved, and the bytes that its discipline has not been charged yet.
-  #starved = NONE;
+  // The starved context that is waited for, and the bytes of its grant, of which its discipline has not heard yet.
+  #awaited = NONE;
   #unchargedBytes = 0;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
@@ -107,6 +107,7 @@ export class DmaScheduler {
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
     this.#overheadBytes = options.overheadBytes ?? 0;
+    this.#waitsForStarved = options.waitsForStarved ?? false;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -172,6 +173,14 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
+  /** A context is entitled to something else from now on; what it has waiting stays. Nothing happens if it took no part. */
+  reweigh(context: number, share: Share): void {
+    if (!this.has(context)) return;
+    this.leave(context);
+    this.join(context, share);
+    this.ring(context);
+  }
+
   /** Whether a context takes part. */
   has(context: number): boolean {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
@@ -179,8 +188,9 @@ export class DmaScheduler {
 
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
+    if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
-    if (context === this.#starved) this.#charge(0);
+    if (context === this.#awaited) this.#charge(0);
     else this.#withdraw(context);
     // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
@@ -199,13 +209,15 @@ export class DmaScheduler {
       this.#rangMeanwhile = true;
       return;
     }
-    if (context === this.#starved) {
+    if (context === this.#awaited) {
       this.#resume();
       return;
     }
-    if (this.#state[context] !== IDLE || this.#stopped) return;
+    const state = this.#state[context];
+    if ((state !== IDLE && state !== KEEPING_PLACE) || this.#stopped) return;
     let headBytes = this.#headBytes(context);
     if (headBytes <= 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes === 0 && state === KEEPING_PLACE) this.#giveUpPlace(context);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
     if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
@@ -255,6 +267,12 @@ export class DmaScheduler {
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
 
+  /** A starved context has no frame after all. */
+  #giveUpPlace(context: number): void {
+    this.#state[context] = IDLE;
+    this.#discipline.withdraw(context, this.#kernel.nowNs);
+  }
+
   #requestDecision(): void {
     if (this.#decisionPending) return;
     this.#decisionPending = true;
@@ -272,9 +290,9 @@ export class DmaScheduler {
 
   #serve(): void {
     while (this.#backlogged > 0 && !this.#stopped) {
-      if (this.#starved !== NONE) {
+      if (this.#awaited !== NONE) {
         if (!this.#isDry || this.#backlogged === 1) return;
-        this.#charge(0);
+        this.#charge(STARVED);
         continue;
       }
       const nowNs = this.#kernel.nowNs;
@@ -329,9 +347,9 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
-    this.#starved = context;
+    this.#awaited = context;
     this.#unchargedBytes = bytes;
-    if (nextHeadBytes !== STARVED) this.#charge(nextHeadBytes);
+    if (nextHeadBytes !== STARVED || !this.#waitsForStarved) this.#charge(nextHeadBytes);
     if (rang) this.ring(context);
   }
 
@@ -340,29 +358,32 @@ export class DmaScheduler {
     return this.#creditBytes === this.#capacityBytes;
   }
 
-  /** The starved context has rung: its next frame may be known now, or be gone. */
+  /** The starved context that is waited for has rung: its next frame may be known now, or be gone. */
   #resume(): void {
-    const headBytes = this.#headBytes(this.#starved);
+    const headBytes = this.#headBytes(this.#awaited);
     if (headBytes === STARVED) return;
     this.#charge(headBytes);
     this.#requestDecision();
   }
 
-  /** Tells the discipline of the last grant, and of the frame that is next in its context: 0 for none. */
+  /** Tells the discipline of the last grant, and of what is at the head of its context now. */
   #charge(nextHeadBytes: number): void {
-    const context = this.#starved;
-    const overheadBytes = this.#overheadBytes;
-    this.#starved = NONE;
-    if (nextHeadBytes === 0) {
-      this.#state[context] = IDLE;
-      this.#backlogged -= 1;
+    const context = this.#awaited;
+    const { nowNs } = this.#kernel;
+    const bytes = this.#unchargedBytes + this.#overheadBytes;
+    this.#awaited = NONE;
+    if (nextHeadBytes > 0) {
+      this.#discipline.served(context, bytes, nextHeadBytes + this.#overheadBytes, nowNs);
+      return;
     }
-    this.#discipline.served(
-      context,
-      this.#unchargedBytes + overheadBytes,
-      nextHeadBytes === 0 ? 0 : nextHeadBytes + overheadBytes,
-      this.#kernel.nowNs,
-    );
+    this.#backlogged -= 1;
+    if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
+      this.#state[context] = KEEPING_PLACE;
+      this.#discipline.starve(context, bytes, nowNs);
+    } else {
+      this.#state[context] = IDLE;
+      this.#discipline.served(context, bytes, 0, nowNs);
+    }
   }
 
   #sleepUntilEligible(nowNs: number): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { STARVED } from '../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
-import { DmaScheduler, STARVED } from '../../scheduler/dma-scheduler.js';
+import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { LabLink } from './lab-link.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
@@ -249,10 +250,10 @@ describe('members', () => {
   });
 });
 
-describe('a starved context', () => {
+describe('a starved context that is waited for', () => {
   /** Two contexts of equal weight; context 0 has `known` frames that are there, the others come when `land` is called. */
   function lab() {
-    const link = new LabLink(makeDiscipline('drr', { quantumBytes: 1000 }));
+    const link = new LabLink(makeDiscipline('drr', { quantumBytes: 1000 }), { waitsForStarved: true });
     let hidden = false;
     const inner = link.headBytes.bind(link);
     link.headBytes = (context) => (context === 0 && hidden ? STARVED : inner(context));
