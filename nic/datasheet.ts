@@ -49,6 +49,7 @@ const COMMAND_MEANINGS: Record<(typeof COMMANDS)[number], string> = {
   open: 'Copies 20h to 54h into an allocated context and starts it; its page is as after a reset',
   revoke:
     'Takes a context back in any state; what of it has not touched memory yet never will, and its faults are forgotten',
+  reweigh: 'Gives an open context the weight of 28h; what it has under way stays',
 };
 
 const STATUS_MEANINGS: Record<CommandStatus, string> = {

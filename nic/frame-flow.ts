@@ -83,6 +83,11 @@ export class FrameFlow implements DataPath {
     this.receiveScheduler.join(context.index, share);
   }
 
+  reweigh(context: Context, share: Share): void {
+    this.transmitScheduler.reweigh(context.index, share);
+    this.receiveScheduler.reweigh(context.index, share);
+  }
+
   /** The context was stopped: nothing of it that has not left yet ever will. */
   forget(context: Context): void {
     this.#fetcher.forget(context);

@@ -155,6 +155,14 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
+  /** A context is entitled to something else from now on; what it has waiting stays. Nothing happens if it took no part. */
+  reweigh(context: number, share: Share): void {
+    if (!this.has(context)) return;
+    this.leave(context);
+    this.join(context, share);
+    this.ring(context);
+  }
+
   /** Whether a context takes part. */
   has(context: number): boolean {
     return (this.#state[context] ?? ABSENT) !== ABSENT;

@@ -1,10 +1,11 @@
 import type { Observable } from 'rxjs';
+import { offsetInPage, PAGE_BYTES } from '../../nic/addresses.js';
 import { ABORT, type HostPort } from '../../nic/host-port.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
-import { type AccessGate, CLOSED_GATE } from './access-gate.js';
+import { type AccessGate, CLOSED_GATE, DENIED } from './access-gate.js';
 
 /** Time from the root complex to DRAM and back, ns. */
 export interface MemoryTimings {
@@ -23,6 +24,8 @@ export interface DeniedAccess {
   readonly write: boolean;
   /** Whether the gate let it pass and there was no RAM behind it. */
   readonly beyondMemory: boolean;
+  /** Whether it never came to the gate, because a request may not cross a page (PCI Express). */
+  readonly crossesPage: boolean;
   readonly atNs: number;
 }
 
@@ -33,7 +36,8 @@ export interface AccessWitness {
 
 /**
  * Carries the device's reads and writes to memory, through the access gate. A denied write moves no byte, a
- * denied read gives all ones; either way the device gets an abort.
+ * denied read gives all ones; either way the device gets an abort. So does a request that crosses a page: PCI Express
+ * has no such request (base specification, 2.2.7), and what checks page by page would check only its first.
  */
 export class MemoryBus implements HostPort {
   readonly denied$: Observable<DeniedAccess>;
@@ -101,10 +105,11 @@ export class MemoryBus implements HostPort {
   ): number {
     this.#reads += 1;
     const gate = this.#gate;
-    const physical = gate.check(requesterId, address, length, false, this.#kernel.nowNs);
+    const crosses = offsetInPage(address) + length > PAGE_BYTES;
+    const physical = crosses ? DENIED : gate.check(requesterId, address, length, false, this.#kernel.nowNs);
     if (physical < 0 || !this.#memory.contains(physical, length)) {
       target.fill(0xff, targetOffset, targetOffset + length);
-      this.#refuse(requesterId, address, length, false, physical >= 0);
+      this.#refuse(requesterId, address, length, false, physical >= 0, crosses);
       return ABORT;
     }
     this.#memory.read(physical, length, target, targetOffset);
@@ -122,9 +127,10 @@ export class MemoryBus implements HostPort {
   ): number {
     this.#writes += 1;
     const gate = this.#gate;
-    const physical = gate.check(requesterId, address, length, true, this.#kernel.nowNs);
+    const crosses = offsetInPage(address) + length > PAGE_BYTES;
+    const physical = crosses ? DENIED : gate.check(requesterId, address, length, true, this.#kernel.nowNs);
     if (physical < 0 || !this.#memory.contains(physical, length)) {
-      this.#refuse(requesterId, address, length, true, physical >= 0);
+      this.#refuse(requesterId, address, length, true, physical >= 0, crosses);
       return ABORT;
     }
     this.#memory.write(physical, length, source, sourceOffset);
@@ -137,9 +143,17 @@ export class MemoryBus implements HostPort {
     this.#onInterrupt();
   }
 
-  #refuse(requesterId: number, address: number, length: number, write: boolean, beyondMemory: boolean): void {
+  #refuse(
+    requesterId: number,
+    address: number,
+    length: number,
+    write: boolean,
+    beyondMemory: boolean,
+    crossesPage: boolean,
+  ): void {
     this.#deniedCount += 1;
     if (!this.#denied.observed) return;
-    this.#denied.next({ requesterId, address, length, write, beyondMemory, atNs: this.#kernel.nowNs });
+    const atNs = this.#kernel.nowNs;
+    this.#denied.next({ requesterId, address, length, write, beyondMemory, crossesPage, atNs });
   }
 }

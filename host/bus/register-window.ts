@@ -1,6 +1,7 @@
 import type { Nic } from '../../nic/nic.js';
 import { PAGE_BYTES } from '../../nic/registers.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
+import { present } from '../../scheduler/present.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId } from '../memory/page-ownership.js';
 
@@ -67,7 +68,7 @@ export class RegisterWindow {
       this.#processor.elapsedNs + this.#nic.link.parameters.propagationNs,
       this.#arrive,
       (page * PAGE_BYTES + offset) * WIDTH_FACTOR + width,
-      (this.#mapping[page] ?? 0) * VALUES + (value >>> 0),
+      present(this.#mapping[page]) * VALUES + (value >>> 0),
     );
     return 'done';
   }
@@ -106,7 +107,7 @@ export class RegisterWindow {
 
   #remap(page: number, domain: DomainId): void {
     this.#mappedBy[page] = domain;
-    this.#mapping[page] = ((this.#mapping[page] ?? 0) + 1) % MAPPINGS;
+    this.#mapping[page] = (present(this.#mapping[page]) + 1) % MAPPINGS;
   }
 
   #onArrive(target: number, carried: number): void {

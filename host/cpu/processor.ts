@@ -139,13 +139,13 @@ export class Processor {
 
   /** Cycles that an account has been charged, spent or not. */
   cyclesOf(account: number): number {
-    return this.#cycles[account] ?? 0;
+    return present(this.#cycles[account]);
   }
 
   /** Time that cores have spent on an account since `startAccounts`, up to now, whole ns. */
   nsOf(account: number): number {
     const now = this.#kernel.nowNs;
-    let ns = this.#ns[account] ?? 0;
+    let ns = present(this.#ns[account]);
     for (const { busyUntilNs, shares } of this.#cores) {
       if (busyUntilNs > now) ns -= shares.lastNs(account, busyUntilNs - now);
     }
@@ -327,7 +327,7 @@ export class Processor {
     const work = queue?.works[queue.head];
     if (queue === undefined || work === undefined)
       throw new InvariantViolation('a ready account without work');
-    const argument = queue.arguments[queue.head] ?? 0;
+    const argument = present(queue.arguments[queue.head]);
     queue.works[queue.head] = undefined;
     queue.head = (queue.head + 1) & (queue.works.length - 1);
     queue.count -= 1;
@@ -378,7 +378,7 @@ function grow(queue: Queue): void {
   );
   queue.arguments = new Float64Array(length * 2);
   for (let index = 0; index < length; index += 1) {
-    queue.arguments[index] = before[(head + index) & (length - 1)] ?? 0;
+    queue.arguments[index] = present(before[(head + index) & (length - 1)]);
   }
   queue.head = 0;
 }

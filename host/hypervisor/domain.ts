@@ -1,4 +1,5 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { MemoryBank } from '../memory/memory-bank.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
@@ -65,7 +66,7 @@ export class Domain {
         `${this.name}: ${pageCount} pages of RAM wanted, ${this.#pages.freePages} free; expected a larger host.memoryMegabytes, or less for the guests`,
       );
     }
-    this.#owned.reserve(outcome.value[0] ?? 0, pageCount);
+    this.#owned.reserve(present(outcome.value[0]), pageCount);
   }
 
   /**

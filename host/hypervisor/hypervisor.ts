@@ -4,6 +4,7 @@ import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { present } from '../../scheduler/present.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId, PageKind, PageOwnership } from '../memory/page-ownership.js';
@@ -122,7 +123,7 @@ export class Hypervisor {
     const outcome = this.#pages.allocate(HYPERVISOR, kind, Math.max(1, Math.ceil(bytes / PAGE_BYTES)), true);
     if (!outcome.ok)
       throw new ParameterError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
-    return (outcome.value[0] ?? 0) * PAGE_BYTES;
+    return present(outcome.value[0]) * PAGE_BYTES;
   }
 
   /** Gives back what `allocateOwn` gave. Nothing may reach it any more. */
@@ -210,6 +211,13 @@ export class Hypervisor {
   /** Protection rooms that must give up what they hold for a context hear of its revocation here. */
   onRevoked(listener: (context: number) => void): void {
     this.#revoked.push(listener);
+  }
+
+  /** Gives the context of a domain another weight. Nothing happens for a context that is not open. */
+  setWeight(context: number, weight: number): void {
+    const domain = this.#contextDomain[context];
+    if (domain === undefined || this.#nic.contexts[context]?.state !== 'open') return;
+    this.#card.reweigh(context, weight, domain.name);
   }
 
   /** The domain that a context belongs to. */

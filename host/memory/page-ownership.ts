@@ -67,7 +67,7 @@ export class PageOwnership {
   /** The counts of all pages, summed: looks at every page that was ever given. */
   get references(): number {
     let references = 0;
-    for (let page = 0; page < this.#mark; page += 1) references += this.#count[page] ?? 0;
+    for (let page = 0; page < this.#mark; page += 1) references += present(this.#count[page]);
     return references;
   }
 
@@ -89,6 +89,7 @@ export class PageOwnership {
     return this.#owner[page] ?? NO_OWNER;
   }
 
+  /** References on a page; 0 for one that does not exist. */
   count(page: number): number {
     return this.#count[page] ?? 0;
   }
@@ -242,7 +243,7 @@ export class PageOwnership {
   pin(page: number): void {
     if (this.owner(page) === NO_OWNER)
       throw new InvariantViolation(`page ${page} is pinned and has no owner`);
-    const count = this.#count[page] ?? 0;
+    const count = present(this.#count[page]);
     this.#count[page] = count + 1;
     if (count === 0) this.#pinned += 1;
     this.#pinsTaken += 1;
@@ -253,7 +254,7 @@ export class PageOwnership {
    * @throws InvariantViolation when it has none: the caller's books are wrong.
    */
   unpin(page: number): boolean {
-    const count = this.#count[page] ?? 0;
+    const count = present(this.#count[page]);
     if (count === 0) throw new InvariantViolation(`page ${page} is unpinned more often than pinned`);
     this.#count[page] = count - 1;
     this.#pinsReleased += 1;
@@ -269,7 +270,7 @@ export class PageOwnership {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== domain || this.#releasing[page] === 1)
       return { ok: false, refusal: 'not-owner', page };
-    if ((this.#count[page] ?? 0) > 0) {
+    if (present(this.#count[page]) > 0) {
       this.#releasing[page] = 1;
       return { ok: true, value: 'pending' };
     }
@@ -284,7 +285,7 @@ export class PageOwnership {
       return { ok: false, refusal: 'not-owner', page };
     if (this.#kind[page] !== GUEST_KIND || this.isSetAside(page))
       return { ok: false, refusal: 'wrong-kind', page };
-    if ((this.#count[page] ?? 0) > 0) return { ok: false, refusal: 'pinned', page };
+    if (present(this.#count[page]) > 0) return { ok: false, refusal: 'pinned', page };
     this.#tellTaken(page);
     this.#owner[page] = to;
     this.#tellGiven(page);
@@ -303,7 +304,7 @@ export class PageOwnership {
   checkInvariants(): void {
     let pinned = 0;
     for (let page = 0; page < this.#mark; page += 1) {
-      const count = this.#count[page] ?? 0;
+      const count = present(this.#count[page]);
       if (count > 0) pinned += 1;
       if (this.#kind[page] === 0 && (count > 0 || this.#owner[page] !== NO_OWNER)) {
         throw new InvariantViolation(`free page ${page} is owned or referenced`);
@@ -394,7 +395,7 @@ const GUEST_KIND = PAGE_KINDS.indexOf('guest');
 
 /** One value for many cells. Apart, so that the engine compiles the loop once and not with all that follows it. */
 function assign(column: Int32Array | Uint8Array, cells: readonly number[], value: number): void {
-  for (let index = 0; index < cells.length; index += 1) column[cells[index] ?? 0] = value;
+  for (let index = 0; index < cells.length; index += 1) column[present(cells[index])] = value;
 }
 
 /** `count` numbers from `first` on. */

@@ -211,7 +211,7 @@ export class PhysicalMemory {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined || !this.#isWord(address)) return this.#readUntouched(address);
-    return backing.words[(address - number * PIECE_BYTES) >>> 2] ?? 0;
+    return present(backing.words[(address - number * PIECE_BYTES) >>> 2]);
   }
 
   /** As `readU32`. */
@@ -283,7 +283,7 @@ export class PhysicalMemory {
     const from = within >>> 2;
     const at = to >>> 2;
     const count = length >>> 2;
-    for (let word = 0; word < count; word += 1) words[at + word] = backing.words[from + word] ?? 0;
+    for (let word = 0; word < count; word += 1) words[at + word] = present(backing.words[from + word]);
   }
 
   #piece(number: number): Piece {

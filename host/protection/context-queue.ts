@@ -7,6 +7,7 @@ import {
 } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
@@ -124,21 +125,21 @@ export class ContextQueue implements PortQueue {
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device was told. */
   postedAddress(index: number): number {
-    return this.#addresses[index & (this.slots - 1)] ?? 0;
+    return present(this.#addresses[index & (this.slots - 1)]);
   }
 
   postedLength(index: number): number {
-    return this.#lengths[index & (this.slots - 1)] ?? 0;
+    return present(this.#lengths[index & (this.slots - 1)]);
   }
 
   postedBusAddress(index: number): number {
-    return this.#bus[index & (this.slots - 1)] ?? 0;
+    return present(this.#bus[index & (this.slots - 1)]);
   }
 
   post(batch: BufferBatch): number {
     this.#refusal = undefined;
     if (this.#context < 0) {
-      this.refuse('port-closed', batch.addresses[0] ?? 0, batch.lengths[0] ?? 0);
+      this.refuse('port-closed', present(batch.addresses[0]), present(batch.lengths[0]));
       return 0;
     }
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
@@ -148,10 +149,10 @@ export class ContextQueue implements PortQueue {
     if (this.#context < 0) return 0;
     for (let index = 0; index < admitted; index += 1) {
       this.#write(
-        batch.addresses[index] ?? 0,
-        this.busAddresses[index] ?? 0,
-        batch.lengths[index] ?? 0,
-        batch.flags[index] ?? 0,
+        present(batch.addresses[index]),
+        present(this.busAddresses[index]),
+        present(batch.lengths[index]),
+        present(batch.flags[index]),
       );
     }
     if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);

@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { ContextQueue, SetupGate } from './context-queue.js';
 import type { BufferBatch } from './guest-port.js';
@@ -11,7 +12,8 @@ export class OpenSetupGate implements SetupGate {
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
-    for (let index = 0; index < count; index += 1) queue.busAddresses[index] = batch.addresses[index] ?? 0;
+    for (let index = 0; index < count; index += 1)
+      queue.busAddresses[index] = present(batch.addresses[index]);
     return count;
   }
 

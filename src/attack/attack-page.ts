@@ -1,22 +1,18 @@
 import type { Attack } from '../../guests/hostile/index.js';
 import type { Approach } from '../../host/protection/approaches.js';
-import type { FigureParameter } from '../report/html/figure.js';
-import type { PageFigure } from '../report/html/figure-html.js';
+import { stackedBars } from '../report/charts/bars.js';
+import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
 import { pageHtml, type ReportPage } from '../report/html/page.js';
-import { stackedBars } from '../report/plots/stacked-bars.js';
 import { DEFAULT_TOTAL_NS, MEMORY_BYTES, RATE_BPS, VICTIM_WIRE_RATE_BPS, WARM_UP_NS } from './attack-lab.js';
 import { verdictText } from './evidence-html.js';
 import { compareCell } from './expectations.js';
+import { letThrough } from './let-through.js';
 import type { Cell, MatrixRequest } from './matrix.js';
 import { MATRIX_STYLE, matrixHtml } from './matrix-html.js';
 import { SERVED, VERDICTS } from './verdict.js';
 
 /** The report of `attack` as one HTML file. */
-export async function attackPage(
-  request: MatrixRequest,
-  cells: readonly Cell[],
-  repeat: string,
-): Promise<string> {
+export function attackPage(request: MatrixRequest, cells: readonly Cell[], repeat: string): string {
   return pageHtml(describeMatrix(request, cells, repeat));
 }
 
@@ -26,7 +22,7 @@ export function describeMatrix(
   cells: readonly Cell[],
   repeat: string,
 ): ReportPage {
-  const parameters = parametersOf(attacks, approaches, seed);
+  const origin = { repeat, parameters: parametersOf(attacks, approaches, seed) };
   return {
     command: 'attack',
     title: 'Who gets through what',
@@ -43,28 +39,25 @@ export function describeMatrix(
         id: 'overview',
         title: 'At a glance',
         text: [],
-        figures: [verdictsFigure(approaches, cells, repeat, parameters)],
+        figures: [verdictsFigure(approaches, cells)],
+        origin,
       },
       {
         id: 'matrix',
         title: 'The matrix',
         text: [],
-        figures: [matrixFigure({ attacks, approaches, seed }, cells, repeat, parameters)],
+        figures: [matrixFigure({ attacks, approaches, seed }, cells)],
+        origin,
       },
     ],
   };
 }
 
-/** Worst first, as the bars show them; with each its place in the palette. */
+/** Worst first, as the bars show them; with each its colour of the palette. */
 const PARTS = VERDICTS.toReversed();
-const COLOURS = [3, 1, 0, 5, 6];
+const STYLES = [4, 2, 1, 6, 7];
 
-function verdictsFigure(
-  approaches: readonly Approach[],
-  cells: readonly Cell[],
-  repeat: string,
-  parameters: readonly FigureParameter[],
-): PageFigure {
+function verdictsFigure(approaches: readonly Approach[], cells: readonly Cell[]): ReportFigure {
   const rows = approaches.map(({ name }) => {
     const own = cells.filter(({ approach }) => approach === name);
     return { name, values: PARTS.map((part) => own.filter(({ verdict }) => verdict === part).length) };
@@ -74,11 +67,11 @@ function verdictsFigure(
     title: 'How attacks ended, by approach',
     sentence:
       'Each bar is all attacks against one approach, by how they ended; the label behind it is how many got through.',
-    plot: stackedBars({
+    chart: stackedBars({
       title: 'Verdicts by approach',
       description: `Stacked bars, counts of attacks. Got through: ${rows.map(({ name, values }) => `${name} ${values[0]}`).join(', ')}.`,
       parts: PARTS.map(verdictText),
-      colours: COLOURS,
+      styles: STYLES,
       rows: rows.map(({ name, values }) => ({ name, values, label: `${values[0]} through` })),
       axis: 'attacks',
     }),
@@ -86,34 +79,23 @@ function verdictsFigure(
       heads: ['approach', ...PARTS.map(verdictText)],
       rows: rows.map(({ name, values }) => [name, ...values.map(String)]),
     },
-    repeat,
-    parameters,
   };
 }
 
-function matrixFigure(
-  { attacks, approaches }: MatrixRequest,
-  cells: readonly Cell[],
-  repeat: string,
-  parameters: readonly FigureParameter[],
-): PageFigure {
-  const verdictOf = (attack: string, approach: string) =>
-    cells.find((cell) => cell.attack === attack && cell.approach === approach)?.verdict;
+function matrixFigure({ attacks, approaches }: MatrixRequest, cells: readonly Cell[]): ReportFigure {
   return {
     id: 'attacks-and-approaches',
     title: 'Every attack against every approach',
     sentence:
-      'A row an attack, a column an approach: each verdict was computed from what happened in that machine.',
+      'A row per attack, a column per approach: each verdict was computed from what happened in that machine.',
     table: {
       heads: ['attack', ...approaches.map(({ name }) => name)],
       rows: attacks.map((attack) => [
         attack.name,
-        ...approaches.map(({ name }) => verdictText(verdictOf(attack.name, name) ?? '')),
+        ...approaches.map(({ name }) => verdictText(verdictOf(cells, attack.name, name) ?? '')),
       ]),
     },
     body: matrixHtml(attacks, approaches, cells),
-    repeat,
-    parameters,
   };
 }
 
@@ -155,6 +137,7 @@ function answerOf(
     answer.push(
       `No approach here stops ${everywhere.map(({ name }) => name).join(', ')}; why that is to be expected stands behind their names in the matrix.`,
     );
+  answer.push(...gatesAnswer(attacks, cells));
   answer.push(
     `${compared.length - odd.length} of ${compared.length} cells are as the literature leads one to expect; ` +
       (odd.length === 0
@@ -162,6 +145,37 @@ function answerOf(
         : `${odd.length} ${odd.length === 1 ? 'differs' : 'differ'}, ${explained} in docs/threats.md.`),
   );
   return answer;
+}
+
+/** The strategy that maps for one transfer and closes at once: what an IOMMU can do at its strictest. */
+const STRICT = 'iommu:single-use';
+
+/** CDNA against an IOMMU, and what both together stop. */
+function gatesAnswer(attacks: readonly Attack[], cells: readonly Cell[]): string[] {
+  const [cdna, iommu, both] = ['cdna', STRICT, 'cdna+iommu'].map((approach) => letThrough(approach, cells));
+  if (cdna === undefined || iommu === undefined || cdna.of === 0 || iommu.of === 0) return [];
+  const stopped = (one: string, other: string) =>
+    attacks
+      .filter(({ name }) => verdictOf(cells, name, one) === 'succeeded')
+      .filter(({ name }) => !['succeeded', undefined].includes(verdictOf(cells, name, other)))
+      .map(({ name }) => name);
+  const [more, less] = [stopped('cdna', STRICT), stopped(STRICT, 'cdna')];
+  return [
+    `CDNA against an IOMMU (${STRICT}): CDNA checks when a transfer is set up, so it stops what guests ask for: ${cdna.byGuests} of ${cdna.ofGuests} attacks by guests get through, under the IOMMU ${iommu.byGuests}. ` +
+      `It trusts the card: of ${cdna.ofCards} attacks by the card itself ${cdna.byCards} get through, under the IOMMU, which checks each access, ${iommu.byCards}. ` +
+      `The IOMMU alone stops ${list(more)}; CDNA alone stops ${list(less)}.` +
+      (both === undefined || both.of === 0
+        ? ''
+        : ` Under both together ${both.byGuests} by guests and ${both.byCards} by the card get through.`),
+  ];
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? 'nothing more' : names.join(', ');
+}
+
+function verdictOf(cells: readonly Cell[], attack: string, approach: string): string | undefined {
+  return cells.find((cell) => cell.attack === attack && cell.approach === approach)?.verdict;
 }
 
 function parametersOf(
@@ -175,7 +189,7 @@ function parametersOf(
     { name: 'seed', value: `${seed}, of what is planted` },
     {
       name: 'machine',
-      value: `two guests, ${MEMORY_BYTES / 2 ** 20} MB, one port of ${RATE_BPS / 1e9} Gb/s; a fresh one a cell`,
+      value: `two guests, ${MEMORY_BYTES / 2 ** 20} MB, one port of ${RATE_BPS / 1e9} Gb/s; a fresh one per cell`,
     },
     {
       name: 'victim',
@@ -186,6 +200,6 @@ function parametersOf(
       value: `${DEFAULT_TOTAL_NS / 1e6} ms unless the attack needs longer, the script begins after ${WARM_UP_NS / 1e6} ms`,
     },
     { name: 'DMA scheduler', value: 'drr, unless the attack is on another' },
-    { name: 'served', value: `at least ${SERVED * 100} % of what the victim gets when nobody attacks` },
+    { name: 'served', value: `at least ${SERVED * 100} % of what the victim gets when there is no attack` },
   ];
 }

@@ -3,7 +3,7 @@ import { html, idOf, type Markup } from '../report/html/markup.js';
 import { compareCell, EXPECTATIONS } from './expectations.js';
 import type { Cell } from './matrix.js';
 import { comparisonText } from './matrix-text.js';
-import type { Evidence } from './verdict.js';
+import { type Evidence, VERDICTS } from './verdict.js';
 
 /** Id of what a cell opens. */
 export function evidenceId({ attack, approach }: Pick<Cell, 'attack' | 'approach'>): string {
@@ -42,7 +42,10 @@ export function attackHtml(attack: Attack): Markup {
       ? ''
       : html`<p>Expected to get through ${
           expectation.succeedsOn.length === 0 ? 'nowhere' : html`on ${expectation.succeedsOn.join(', ')}`
-        }: ${expectation.because} ([${expectation.mark}] ${expectation.source}).</p>`;
+        } ([${expectation.mark}] ${expectation.source}).</p>${VERDICTS.flatMap((verdict) => {
+          const because = verdict === 'not-applicable' ? undefined : expectation.because[verdict];
+          return because === undefined ? [] : [html`<p>${verdictText(verdict)}: ${because}.</p>`];
+        })}`;
   return box(
     attackId(attack),
     html`${attack.name}`,

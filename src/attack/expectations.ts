@@ -1,14 +1,20 @@
+import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Cell } from './matrix.js';
+import type { Verdict } from './verdict.js';
 
 /** How sure a source is: confirmed, second hand, derived, remembered and consistent, remembered. */
 export type Mark = 'S' | 'S2' | 'D' | 'M+' | 'M';
+
+/** Why an attack ends as it does, by verdict: what stops it at one gate is not what lets it through elsewhere. */
+export type Reasons = Readonly<Partial<Record<Exclude<Verdict, 'not-applicable'>, string>>>;
 
 /** What is known, or follows, about one attack before anything is run. */
 export interface Expectation {
   readonly attack: string;
   /** Approaches on which it gets through; on all others it is stopped. */
   readonly succeedsOn: readonly string[];
-  readonly because: string;
+  /** A reason for each verdict that some approach comes to. */
+  readonly because: Reasons;
   readonly source: string;
   readonly mark: Mark;
 }
@@ -34,113 +40,317 @@ const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 const START = 'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are believed';
 const ATC = 'Willmann, Rixner, Cox, USENIX ATC 2008: all strategies equal between guests, unequal within one';
 const HPCA = 'Willmann et al., HPCA 2007, section 3.3: validation, pinning, sequence numbers';
-const NODMA = 'Intel’s NoDMA, PMR and DPR keep devices out of measured memory and ask nobody who they are';
+const NODMA = 'Intel’s NoDMA, PMR and DPR keep devices out of measured memory and do not tell them apart';
 const THUNDERCLAP = 'Markettos et al., NDSS 2019: page granularity and stale windows are what attacks use';
 const PCI = 'a PCIe function is who its requester ID says; the IOMMU looks up nothing else';
-const MMU = 'the BAR is mapped a page a guest; the MMU stops the rest (CDNA’s 4 KB partitions)';
+const MMU = 'the BAR is mapped one page per guest; the MMU stops the rest (CDNA’s 4 KB partitions)';
 const CARD = 'the card parses descriptors and stops a context that breaks a ring’s rules';
 const QUEUES = 'byte-fair disciplines bound what a backlogged neighbour can take; others do not';
+
+const OWNER_VALIDATED =
+  'the owner of each page is looked up before the card hears of the buffer (CDNA), or the grant that names it (driver domain)';
+const NOT_MAPPED = 'the page is not in the tables, or not in the vector, of the context that asks';
+const NOTHING_CHECKED = 'no gate asks whom the page belongs to';
+const PINNED = 'the page is pinned while the card may use it, so it has no next owner yet';
+const COPIED = 'the card works on copies, and the page itself is not in its reach';
+const CARD_RULES = 'the card stops the context at the first descriptor that breaks a rule of rings';
+const GATE_RULES = 'the gate that hands the buffer over refuses it first';
 
 const row = (
   attack: string,
   succeedsOn: readonly string[],
-  because: string,
+  because: Reasons,
   source: string,
   mark: Mark,
 ): Expectation => ({ attack, succeedsOn, because, source, mark });
 
-/** What the matrix is held against: a row an attack. */
+/** Reasons of an attack on memory that does not belong to the guest. */
+const foreign = (succeeded: string): Reasons => ({
+  succeeded,
+  'blocked-at-set-up': OWNER_VALIDATED,
+  'blocked-at-access': NOT_MAPPED,
+});
+
+/** What the matrix is held against: a row per attack. */
 export const EXPECTATIONS: readonly Expectation[] = [
-  row('foreign-page-read', OPEN, 'nobody asks whose the page is', `${ATC}; ${START}`, 'S'),
+  row('foreign-page-read', OPEN, foreign(NOTHING_CHECKED), `${ATC}; ${START}`, 'S'),
   row(
     'foreign-page-crowd',
     [...OPEN, 'dev'],
-    'with four protection domains, one of them for what is unassigned, two of four guests share one',
+    foreign(
+      'no gate asks, or two of four guests share a protection domain: there are four, one for what is unassigned',
+    ),
     'AMD64 Architecture Programmer’s Manual, volume 2, Device Exclusion Vector: a handful of domains',
     'D',
   ),
-  row('foreign-page-write', OPEN, 'nobody asks whose the page is', `${ATC}; ${START}`, 'S'),
-  row('length-past-page', OPEN, 'every page of a buffer must be looked at, not its first', HPCA, 'M'),
-  row('victim-ring-write', OPEN, 'a ring is memory like any other', START, 'S'),
+  row('foreign-page-write', OPEN, foreign(NOTHING_CHECKED), `${ATC}; ${START}`, 'S'),
+  row(
+    'length-past-page',
+    OPEN,
+    {
+      succeeded: 'no gate looks at the pages of a buffer',
+      'blocked-at-set-up': 'every page of a buffer is validated, not the first alone',
+      'blocked-at-access': 'each page that the card touches is checked, and the second is not mapped',
+    },
+    HPCA,
+    'M',
+  ),
+  row('victim-ring-write', OPEN, foreign('a ring is memory like any other'), START, 'S'),
   row(
     'hypervisor-page',
     ['none'],
-    'all others keep the hypervisor’s memory out of reach',
+    {
+      succeeded: NOTHING_CHECKED,
+      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-access': 'the hypervisor’s memory is closed to guests’ devices, or to all devices (NoDMA)',
+    },
     `${NODMA}; ${ATC}`,
     'D',
   ),
   row(
     'vector-ring',
     OPEN,
-    'the card must write it, and NoDMA cannot tell who the card works for',
+    {
+      succeeded: 'the card must write the ring, and nothing tells which context it writes for',
+      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-access': 'the ring is mapped for the card’s own requester ID alone',
+    },
     NODMA,
     'D',
   ),
-  row('tables-as-target', [], 'tables lie where no guest’s device reaches', ATC, 'D'),
-  row('queue-as-target', [], 'the queue lies where no guest’s device reaches', ATC, 'D'),
-  row('no-such-memory', [], 'there is nothing to reach', START, 'D'),
+  row(
+    'tables-as-target',
+    [],
+    {
+      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-access': 'tables lie in memory that no guest’s device reaches',
+    },
+    ATC,
+    'D',
+  ),
+  row(
+    'queue-as-target',
+    [],
+    {
+      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-access': 'the queue lies in memory that no guest’s device reaches',
+    },
+    ATC,
+    'D',
+  ),
+  row(
+    'no-such-memory',
+    [],
+    {
+      'blocked-at-set-up': 'an address without RAM is refused before the card hears of it',
+      'blocked-at-access': 'no RAM answers at the address, or no mapping leads to it',
+    },
+    START,
+    'D',
+  ),
   row(
     'own-page-unmeant',
     ['none', 'dev', 'nodma', 'driver-domain', 'cdna', 'iommu:direct-map', 'cdna+iommu'],
-    'whoever checks ownership alone lets a guest misuse what is its own',
+    {
+      succeeded: 'ownership alone is checked, and the page is the guest’s own',
+      'blocked-at-access': 'only pages that were posted are mapped, and this one was not',
+    },
     ATC,
     'M',
   ),
-  row('changed-after-check', OPEN, 'what is checked must be what is used', HPCA, 'M'),
-  row('index-out-of-range', [], 'the card knows how many slots there are', CARD, 'D'),
-  row('zero-length', [], 'a length of zero is refused, by the gate or the card', CARD, 'D'),
-  row('endless-chain', [], 'a chain longer than the card’s memory is a fault', CARD, 'D'),
-  row('stale-descriptor', OPEN, 'old descriptors hold old addresses', HPCA, 'M'),
+  row(
+    'changed-after-check',
+    OPEN,
+    {
+      succeeded: 'what is written to the ring later is what the card uses',
+      'blocked-at-set-up':
+        'the ring belongs to the hypervisor, or the request is copied before it is checked',
+      'blocked-at-access': 'the access itself is checked, and the new address is not mapped',
+    },
+    HPCA,
+    'M',
+  ),
+  row(
+    'index-out-of-range',
+    [],
+    { contained: CARD_RULES, 'blocked-at-set-up': 'the back end closes a port whose index is out of range' },
+    CARD,
+    'D',
+  ),
+  row('zero-length', [], { contained: CARD_RULES, 'blocked-at-set-up': GATE_RULES }, CARD, 'D'),
+  row(
+    'endless-chain',
+    [],
+    {
+      contained: 'a chain longer than the card’s memory is a fault',
+      'blocked-at-set-up': 'the back end bounds a chain',
+    },
+    CARD,
+    'D',
+  ),
+  row(
+    'stale-descriptor',
+    OPEN,
+    {
+      succeeded: 'old descriptors hold old addresses, and no gate looks again',
+      'blocked-at-set-up':
+        'sequence numbers tell the card that the descriptor is old, or the page is still pinned',
+      'blocked-at-access': 'the old address is not mapped any more',
+      contained: COPIED,
+    },
+    HPCA,
+    'M',
+  ),
   row(
     'use-after-unmap',
     [...OPEN, 'iommu:deferred'],
-    'until the invalidation the IOTLB still translates',
+    {
+      succeeded: 'nothing was ever unmapped, or until the invalidation the IOTLB still translates',
+      'blocked-at-set-up': `the card refuses the old descriptor, or ${PINNED}`,
+      'blocked-at-access': 'the invalidation was waited for before the page went',
+      contained: COPIED,
+    },
     'Rubin et al., SOSP 2024; Amit et al., USENIX ATC 2011: deferred mode leaves stale entries usable',
     'S',
   ),
   row(
     'own-page-after-unmap',
     ['none', 'dev', 'nodma', 'driver-domain', 'iommu:direct-map', 'iommu:persistent', 'iommu:deferred'],
-    'mappings that outlive the transfer reach what the guest keeps there next',
+    {
+      succeeded:
+        'the mapping, or the right to the page, outlives the transfer, and reaches what lies there next',
+      'blocked-at-set-up': 'sequence numbers tell the card that the descriptor is old',
+      'blocked-at-access': 'the mapping ended with the transfer, in the caches too',
+      contained: COPIED,
+    },
     ATC,
     'M',
   ),
-  row('freed-while-sending', OPEN, 'a page that DMA uses must not change hands', HPCA, 'M'),
-  row('freed-while-receiving', OPEN, 'a page that DMA uses must not change hands', HPCA, 'M'),
-  row('foreign-doorbell', [], 'the page of another context is not mapped', MMU, 'M'),
-  row('ring-base', [], 'ring bases stand in the management page, which only the hypervisor maps', MMU, 'D'),
-  row('doorbell-storm', [], 'a mailbox that was written twice is one event', HPCA, 'M'),
-  row('interrupt-storm', [], 'one physical interrupt serves all contexts, with a least gap', HPCA, 'M'),
-  row('jumbo-hog', [], 'deficit round robin counts bytes', `${QUEUES} (Shreedhar, Varghese 1996)`, 'S'),
-  row('jumbo-hog-prr', EVERYWHERE, 'a turn a frame favours long frames', QUEUES, 'D'),
-  row('jumbo-hog-fifo', EVERYWHERE, 'a ring that is never empty is never left', QUEUES, 'D'),
-  row('mac-spoofing', [], 'the card (or the bridge) compares the source address', CARD, 'D'),
-  row('payload-after-check', [], 'it compares the bytes that it is about to send', CARD, 'D'),
+  ...['freed-while-sending', 'freed-while-receiving'].map((attack) =>
+    row(
+      attack,
+      OPEN,
+      {
+        succeeded: 'no reference keeps a page that DMA uses from changing hands',
+        'blocked-at-set-up': PINNED,
+        'blocked-at-access': 'the page left the vector when the guest gave it up, so the access is denied',
+        contained: COPIED,
+      },
+      HPCA,
+      'M',
+    ),
+  ),
+  row('foreign-doorbell', [], { 'blocked-at-set-up': 'the page of another context is not mapped' }, MMU, 'M'),
+  row(
+    'ring-base',
+    [],
+    { 'blocked-at-set-up': 'ring bases stand in the management page, which only the hypervisor maps' },
+    MMU,
+    'D',
+  ),
+  row('doorbell-storm', [], { contained: 'a mailbox that was written twice is one event' }, HPCA, 'M'),
+  row(
+    'interrupt-storm',
+    [],
+    { contained: 'one physical interrupt serves all contexts, with a least gap' },
+    HPCA,
+    'M',
+  ),
+  row(
+    'jumbo-hog',
+    [],
+    {
+      contained: 'deficit round robin counts bytes, so that long frames gain nothing',
+      succeeded: 'the bridge takes one frame per guest, however long, before the card’s discipline sees any',
+    },
+    `${QUEUES} (Shreedhar, Varghese 1996)`,
+    'S',
+  ),
+  row('jumbo-hog-prr', EVERYWHERE, { succeeded: 'a turn per frame favours long frames' }, QUEUES, 'D'),
+  row('jumbo-hog-fifo', EVERYWHERE, { succeeded: 'a ring that is never empty is never left' }, QUEUES, 'D'),
+  row(
+    'mac-spoofing',
+    [],
+    { contained: 'the card (or the bridge) compares the source address and drops the frame' },
+    CARD,
+    'D',
+  ),
+  row(
+    'payload-after-check',
+    [],
+    { contained: 'the bytes that are compared are those in the FIFO, which are the bytes that leave' },
+    CARD,
+    'D',
+  ),
   row(
     'broadcast-flood',
     EVERYWHERE,
-    'frames that are for everybody take everybody’s time; who may reach memory is another question',
+    {
+      succeeded:
+        'frames for all guests take the CPU time of all guests; who may reach memory is another question',
+      contained: 'the bridge is too slow to pass the flood on',
+    },
     'Mogul, Ramakrishnan, ACM TOCS 1997: receive livelock',
     'M',
   ),
-  row('card-foreign-guest', UNTRANSLATED, 'only an access gate stops a card that errs', ATC, 'M'),
   row(
-    'card-unasked',
-    [...UNTRANSLATED, 'dev', 'iommu:direct-map'],
-    'what is always open to the guest’s device is open to a device that errs',
+    'card-foreign-guest',
+    UNTRANSLATED,
+    { succeeded: 'no access gate checks a card that errs', 'blocked-at-access': NOT_MAPPED },
     ATC,
     'M',
   ),
-  row('card-borrowed-id', EVERYWHERE, 'who borrows an ID borrows its mappings', PCI, 'D'),
-  row('card-management-id', UNTRANSLATED, 'only what tells IDs apart stops it', PCI, 'D'),
-  row('card-sub-page-read', PAGE_GRANULAR, 'a page is opened whole', THUNDERCLAP, 'S'),
-  row('card-sub-page-write', PAGE_GRANULAR, 'a page is opened whole', THUNDERCLAP, 'S'),
-  row('card-after-revocation', UNTRANSLATED, 'only an access gate stops a card that goes on', ATC, 'M'),
-  row('card-against-tables', ['cdna'], 'CDNA trusts the card with the rings that it reads', HPCA, 'M'),
+  row(
+    'card-unasked',
+    [...UNTRANSLATED, 'dev', 'iommu:direct-map'],
+    {
+      succeeded: 'what is always open to the guest’s device is open to a device that errs',
+      'blocked-at-access': 'only buffers that are posted are mapped',
+    },
+    ATC,
+    'M',
+  ),
+  row('card-borrowed-id', EVERYWHERE, { succeeded: 'a borrowed ID has the mappings of its owner' }, PCI, 'D'),
+  row(
+    'card-management-id',
+    UNTRANSLATED,
+    {
+      succeeded: 'no access gate tells requester IDs apart',
+      'blocked-at-access': 'the ID of the card’s own transfers has the vector ring mapped and nothing else',
+    },
+    PCI,
+    'D',
+  ),
+  ...['card-sub-page-read', 'card-sub-page-write'].map((attack) =>
+    row(attack, PAGE_GRANULAR, { succeeded: 'a page is opened whole', contained: COPIED }, THUNDERCLAP, 'S'),
+  ),
+  row(
+    'card-after-revocation',
+    UNTRANSLATED,
+    {
+      succeeded: 'no access gate checks a card that goes on after its context was revoked',
+      'blocked-at-access': 'the revoked context has no tables, or no vector, any more',
+    },
+    ATC,
+    'M',
+  ),
+  row(
+    'card-against-tables',
+    ['cdna'],
+    {
+      succeeded: 'CDNA trusts the card with the rings that it reads',
+      'blocked-at-access': 'tables and rings lie in memory that the context may not write',
+    },
+    HPCA,
+    'M',
+  ),
   row(
     'card-vector-ring',
     UNTRANSLATED,
-    'only what tells IDs apart keeps the contexts from the card’s own ring',
+    {
+      succeeded: 'no gate keeps the contexts from the card’s own ring',
+      'blocked-at-access': 'the ring is mapped for the card’s own requester ID alone',
+    },
     PCI,
     'D',
   ),
@@ -182,6 +392,7 @@ export interface Comparison {
   readonly asExpected: boolean;
   /** Heading of docs/threats.md that explains the difference; undefined when there is none. */
   readonly explainedBy: string | undefined;
+  /** Why this attack comes to this verdict. */
   readonly because: string;
   readonly source: string;
   readonly mark: Mark;
@@ -192,6 +403,9 @@ export function compareCell({ attack, approach, verdict }: Cell): Comparison | u
   const expectation = EXPECTATIONS.find((candidate) => candidate.attack === attack);
   if (expectation === undefined || verdict === 'not-applicable') return undefined;
   const expected = expectation.succeedsOn.includes(approach) ? 'succeeds' : 'fails';
+  const because = expectation.because[verdict];
+  if (because === undefined)
+    throw new InvariantViolation(`the table of expectations has no reason for ${attack}: ${verdict}`);
   const asExpected = (verdict === 'succeeded') === (expected === 'succeeds');
   const explanation = EXPLANATIONS.find(
     (candidate) => candidate.attack === attack && candidate.approaches.includes(approach),
@@ -202,7 +416,7 @@ export function compareCell({ attack, approach, verdict }: Cell): Comparison | u
     expected,
     asExpected,
     explainedBy: asExpected ? undefined : explanation?.heading,
-    because: expectation.because,
+    because,
     source: expectation.source,
     mark: expectation.mark,
   };

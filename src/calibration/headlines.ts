@@ -5,11 +5,11 @@ import type { QueueTiming } from '../../host/iommu/queue-timing.js';
 import { TIMING, type TimingParameters } from '../../host/iommu/translation/parameters.js';
 import type { NicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE, type PcieParameters } from '../../nic/pcie-link.js';
+import type { Cdna2007Result } from '../experiments/cdna-2007/measure.js';
 import type { Direction } from '../experiments/cdna-2007/published.js';
-import type { Cdna2007Result } from '../experiments/cdna-2007/reproduce.js';
 import { runTestbed } from '../experiments/cdna-2007/testbed.js';
+import { sample } from '../experiments/walk-cost/measure.js';
 import { PAGE_NS } from '../experiments/walk-cost/published.js';
-import { sample } from '../experiments/walk-cost/reproduce.js';
 
 /** One parameter that is not what it was. */
 export interface ParameterChange {

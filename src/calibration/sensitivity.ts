@@ -1,5 +1,4 @@
-import { mean } from '../experiments/reference-figure.js';
-import { seedOfRun } from '../experiments/several-seeds.js';
+import { mean, seedOfRun } from '../experiments/seeds.js';
 import { HEADLINES, type Headline, type ParameterChange } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
 

@@ -91,7 +91,7 @@ async function filesOf(
   const { attackPage } = await import('../attack/attack-page.js');
   return [
     { name: FILES[0], text: document },
-    { name: FILES[1], text: await attackPage(request, cells, repeat) },
+    { name: FILES[1], text: attackPage(request, cells, repeat) },
   ];
 }
 

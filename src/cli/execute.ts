@@ -78,7 +78,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       progress.show('drawing the report');
       // What draws is large: whoever wants no report does not wait for it.
       const { comparePage } = await import('../report/compare/compare-page.js');
-      outputs.page(await comparePage(request, results, repeat));
+      outputs.page(comparePage(request, results, repeat));
     }
     return { results, files: outputs.commit(), document, repeat, notes };
   } catch (error) {

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { type Capture, readCapture } from '../../guests/capture/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { fairnessDocument } from '../fairness/fairness-document.js';
+import { delaysChart, sharesChart } from '../fairness/fairness-figures.js';
 import { fairnessPage } from '../fairness/fairness-page.js';
-import { delaysPlot, sharesPlot } from '../fairness/fairness-plots.js';
 import {
   ALL_DISCIPLINES,
   ALL_WORKLOADS,
@@ -12,8 +12,8 @@ import {
   type WorkloadFinding,
 } from '../fairness/fairness-study.js';
 import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
+import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
-import { plotSvg } from '../report/plot.js';
 import { packageFolder } from '../scenario/bundled.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
@@ -43,9 +43,9 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
     const findings = await carryOut(study, io, interruption);
     const document = fairnessDocument(settings, findings, repeat);
     if (folder === undefined) return { findings, document, written: [] };
-    const page = await fairnessPage(settings, findings, repeat);
+    const page = fairnessPage(settings, findings, repeat);
     await interruption.breathe();
-    const files = await filesOf(document, page, findings);
+    const files = filesOf(document, page, findings);
     await interruption.breathe();
     return { findings, document, written: folder.write(files) };
   });
@@ -146,19 +146,15 @@ function fileNames(workloads: readonly string[]): string[] {
 }
 
 /** The document, the report to look at, and its plots as files of their own. */
-async function filesOf(
-  document: string,
-  page: string,
-  findings: readonly WorkloadFinding[],
-): Promise<NamedText[]> {
+function filesOf(document: string, page: string, findings: readonly WorkloadFinding[]): NamedText[] {
   const files: NamedText[] = [
     { name: DOCUMENT, text: document },
     { name: PAGE, text: page },
   ];
   for (const finding of findings) {
     const { name } = finding.workload;
-    files.push({ name: sharesFile(name), text: await plotSvg(sharesPlot(finding)) });
-    files.push({ name: delaysFile(name), text: await plotSvg(delaysPlot(finding)) });
+    files.push({ name: sharesFile(name), text: chartSvg(sharesChart(finding)) });
+    files.push({ name: delaysFile(name), text: chartSvg(delaysChart(finding)) });
   }
   return files;
 }

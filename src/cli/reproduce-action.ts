@@ -26,7 +26,12 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const { outcomes, written } = await untilWritten(folder, async (interruption) => {
     const outcomes = await runAll(experiments, measured, seed, io, interruption);
     if (folder === undefined) return { outcomes, written: [] };
-    const files = await filesOf(outcomes, { seed, repeat, dataPath });
+    const files = await filesOf(outcomes, {
+      seed,
+      repeat,
+      repeatOf: (one) => again(io, one, measured, seed),
+      dataPath,
+    });
     await interruption.breathe();
     return { outcomes, written: folder.write(files) };
   });
@@ -61,8 +66,7 @@ async function runAll(
           const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
           line.show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
         };
-        const repeat = again(io, experiment.name, files, seed);
-        const outcome = await experiment.run({ ...files, seed, repeat, threads, progress });
+        const outcome = await experiment.run({ ...files, seed, threads, progress });
         progress(1, 'done');
         return { experiment, outcome };
       }),
@@ -94,7 +98,7 @@ async function filesOf(finished: readonly FinishedExperiment[], call: ReproduceC
       name: fileOf(experiment),
       text: `${JSON.stringify(outcome.document, null, 2)}\n`,
     })),
-    { name: PAGE, text: await reproducePage(finished, call) },
+    { name: PAGE, text: reproducePage(finished, call) },
   ];
 }
 

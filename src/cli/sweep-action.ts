@@ -59,7 +59,7 @@ async function runAll(
   request: SweepRequest,
   io: CliIo,
 ): Promise<readonly number[]> {
-  const executor: Executor = new ThreadExecutor(request.threads);
+  const executor = await executorOf(request);
   const interruption = new Interruption();
   const line = new SweepProgressLine(io);
   const stop = new AbortController();
@@ -87,6 +87,13 @@ async function runAll(
     interruption.close();
     await executor.close();
   }
+}
+
+async function executorOf({ queue, threads, allowModules }: SweepRequest): Promise<Executor> {
+  if (queue === undefined) return new ThreadExecutor(threads, allowModules);
+  // The packages of a queue are loaded only where there is one.
+  const { QueueExecutor } = await import('../sweep/queue/queue-executor.js');
+  return QueueExecutor.connect(queue);
 }
 
 function jobsIn(plan: Plan, seedCounts: readonly number[], { shard }: SweepRequest): number {

@@ -17,6 +17,9 @@ export interface SweepRequest {
   readonly dryRun: boolean;
   readonly precision: Precision | undefined;
   readonly shard: Shard | undefined;
+  /** A server whose workers do the runs; threads of this process otherwise. */
+  readonly queue: string | undefined;
+  readonly allowModules: boolean;
   readonly merge: boolean;
   readonly json: boolean;
 }
@@ -43,6 +46,8 @@ export function readSweepRequest(study: string, options: GivenOptions): SweepReq
     dryRun: options.dryRun === true,
     precision,
     shard,
+    queue: text(options.queue),
+    allowModules: options.allowModules === true,
     merge,
     json: options.json === true,
   };

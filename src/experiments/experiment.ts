@@ -1,4 +1,4 @@
-import type { ReportFigure } from '../report/html/figure.js';
+import { type Presentation, presentationText } from './presentation.js';
 import { compareWithStored, type StoredComparison } from './stored-result.js';
 import type { Threads } from './threads.js';
 
@@ -10,25 +10,15 @@ export interface ExperimentRequest {
   readonly latencyPath?: string | undefined;
   readonly pages?: '4k' | 'super' | undefined;
   readonly seed: number;
-  /** The command line that does it again: goes under every figure. */
-  readonly repeat: string;
-  /** What computes. Of several experiments the tasks wait in one queue, so that no core is without work. */
+  /** What computes. The tasks of several experiments wait in one queue, so that no core is without work. */
   readonly threads: Threads;
   /** Told how far it is, 0 to 1, and what it is doing. */
   readonly progress: (fraction: number, step: string) => void;
 }
 
-/** A result for people. */
-export interface Presentation {
-  readonly text: string;
-  /** What came of it, in a sentence or two, for the head of the report. */
-  readonly answer: string;
-  /** What the report shows of it. */
-  readonly figures: readonly ReportFigure[];
-}
-
 /** What an experiment found, for people and for programs. */
 export interface ExperimentOutcome extends Presentation {
+  readonly text: string;
   /** A plain object; keys carry units. */
   readonly document: object;
   readonly stored: StoredComparison;
@@ -44,11 +34,8 @@ export interface Experiment {
   /** The result of seed 1, as JSON. */
   readonly storedUrl: URL;
   run(request: ExperimentRequest): Promise<ExperimentOutcome>;
-  /**
-   * Presents a result of this experiment, fresh or stored, as `run` does.
-   * @param repeat the command line that gives it again
-   */
-  present(result: object, repeat: string): Presentation;
+  /** Presents a result of this experiment, fresh or stored, as `run` does. */
+  present(result: object): Presentation & { readonly text: string };
 }
 
 /** An experiment that has been run. */
@@ -59,10 +46,11 @@ export interface FinishedExperiment {
 
 /** What one experiment has of its own. */
 export interface ExperimentDefinition<Result extends object>
-  extends Pick<Experiment, 'name' | 'question' | 'takesData' | 'storedUrl'> {
+  extends Pick<Experiment, 'name' | 'question' | 'storedUrl'> {
+  readonly takesData?: true;
   /** The result; plain data that depends on the seed and the data alone. */
   measure(request: ExperimentRequest): Promise<Result>;
-  present(result: Result, repeat: string): Presentation;
+  present(result: Result): Presentation;
   /** What programs get, where that is not the result itself. */
   document?(result: Result): object;
 }
@@ -71,23 +59,29 @@ export interface ExperimentDefinition<Result extends object>
 export function defineExperiment<Result extends object>(
   definition: ExperimentDefinition<Result>,
 ): Experiment {
-  const { name, question, takesData, storedUrl } = definition;
+  const { name, question, takesData = false, storedUrl } = definition;
+  const present = (result: Result) => {
+    const presentation = definition.present(result);
+    return { ...presentation, text: presentationText(name, question, presentation) };
+  };
   return {
     name,
     question,
     takesData,
     storedUrl,
     async run(request) {
-      const { dataPath, seed, repeat } = request;
       const result = await definition.measure(request);
       return {
-        ...definition.present(result, repeat),
+        ...present(result),
         document: definition.document?.(result) ?? result,
-        // What is measured on somebody's own machine is stored nowhere.
-        stored: dataPath === undefined ? compareWithStored(storedUrl, seed, result) : 'not-compared',
+        // What is measured on a machine of the user's own is stored nowhere.
+        stored:
+          request.dataPath === undefined
+            ? compareWithStored(storedUrl, request.seed, result)
+            : 'not-compared',
       };
     },
     // A stored result is what `measure` once gave.
-    present: (result, repeat) => definition.present(result as Result, repeat),
+    present: (result) => present(result as Result),
   };
 }

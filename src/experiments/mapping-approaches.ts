@@ -3,19 +3,18 @@ import { Iommu } from '../../host/protection/iommu/iommu.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 
-/** Who decides when pages are mapped: no one, the strategies of an IOMMU, and CDNA, which needs none. */
+/** An approach by what decides when pages are mapped: nothing, a strategy of an IOMMU, or CDNA, which needs none. */
 export interface MappingApproach {
   /** As the command line has it, with a remark where it differs from that. */
   readonly name: string;
   /** As plots and tables show it. */
   readonly title: string;
-  readonly hasIommu: boolean;
 }
 
-const strategy = (title: string): MappingApproach => ({ name: `iommu:${title}`, title, hasIommu: true });
+const strategy = (title: string): MappingApproach => ({ name: `iommu:${title}`, title });
 
-export const NONE: MappingApproach = { name: 'none', title: 'none', hasIommu: false };
-export const SOFTWARE: MappingApproach = { name: 'cdna', title: 'software (CDNA)', hasIommu: false };
+export const NONE: MappingApproach = { name: 'none', title: 'none' };
+export const SOFTWARE: MappingApproach = { name: 'cdna', title: 'software (CDNA)' };
 
 /** The strategies of USENIX ATC 2008 first, then those that came later. */
 export const IOMMU_STRATEGIES: readonly MappingApproach[] = [
@@ -28,14 +27,15 @@ export const IOMMU_STRATEGIES: readonly MappingApproach[] = [
   'shadow-copy',
 ].map(strategy);
 
-/** Linux's lazy mode, but nobody else gets a frame before the flush: `pinUntilFlush`. */
+/** Linux's lazy mode, but no page gets a new owner before the flush: `pinUntilFlush`. */
 export const DEFERRED_PINNED: MappingApproach = {
   name: 'iommu:deferred, pinUntilFlush',
   title: 'deferred, pinned',
-  hasIommu: true,
 };
 
-export const MAPPING_APPROACHES: readonly MappingApproach[] = [NONE, ...IOMMU_STRATEGIES, SOFTWARE];
+const MAPPING_APPROACHES: readonly MappingApproach[] = [NONE, ...IOMMU_STRATEGIES, SOFTWARE];
+/** In the order in which they are shown, `none` first. */
+export const APPROACHES: readonly string[] = MAPPING_APPROACHES.map(({ name }) => name);
 
 /** Fresh for one machine. The seed is that of the replacement in the unit's caches. */
 export function protectionWith(name: string, seed: number): ProtectionPlan {

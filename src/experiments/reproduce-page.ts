@@ -7,22 +7,21 @@ import { storedSentence } from './stored-sentence.js';
 export interface ReproduceCall {
   readonly seed: number;
   readonly repeat: string;
+  /** The command line that gives one experiment again. */
+  readonly repeatOf: (experiment: string) => string;
   /** The user's own measurements, if there were any: then there is no stored result to compare with. */
   readonly dataPath: string | undefined;
 }
 
 /** The report of `reproduce` as one HTML file. */
-export async function reproducePage(
-  finished: readonly FinishedExperiment[],
-  call: ReproduceCall,
-): Promise<string> {
+export function reproducePage(finished: readonly FinishedExperiment[], call: ReproduceCall): string {
   return pageHtml(describeReproduction(finished, call));
 }
 
 /** What the report says and shows, before it is drawn. */
 export function describeReproduction(
   finished: readonly FinishedExperiment[],
-  { seed, repeat, dataPath }: ReproduceCall,
+  { seed, repeat, dataPath, repeatOf }: ReproduceCall,
 ): ReportPage {
   const [only] = finished;
   const isOne = finished.length === 1 && only !== undefined;
@@ -43,6 +42,7 @@ export function describeReproduction(
       title: isOne ? 'Figures' : experiment.name,
       text: isOne ? [] : [asQuestion(experiment.question)],
       figures: outcome.figures.map((figure) => ({ ...figure, id: ownId(experiment.name, figure.id) })),
+      origin: { repeat: repeatOf(experiment.name), parameters: outcome.parameters },
       more: html`<details><summary>All that ${experiment.name} prints</summary><div class="scroll" tabindex="0" role="region" aria-label="Text of ${experiment.name}"><pre class="report">${outcome.text}</pre></div></details>
 `,
     })),

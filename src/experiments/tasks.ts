@@ -1,12 +1,13 @@
-import { reproduceCdna2007 } from './cdna-2007/reproduce.js';
+import { calibrate } from './cdna-2007/calibrate.js';
+import { measurePoint } from './cdna-2007/measure.js';
 import { measureHardwareFile } from './iommu-hardware/measure-file.js';
-import { measureIsolation } from './isolation/reproduce.js';
+import { measureIsolation } from './isolation/measure.js';
 import { measureBalloon } from './price-of-safety/balloon.js';
 import { measureLoad, measurePrice } from './price-of-safety/measure.js';
-import { runScaling } from './scaling/reproduce.js';
+import { runScaling } from './scaling/measure.js';
 import { runUnitChange } from './scaling/unit-changes.js';
 import { measureStrategy } from './strategies/measure.js';
-import { measureSetting } from './walk-cost/reproduce.js';
+import { measureSetting } from './walk-cost/measure.js';
 
 /**
  * What a thread can be asked for, by name: plain data in, plain data out, and nothing that depends on what ran
@@ -15,7 +16,8 @@ import { measureSetting } from './walk-cost/reproduce.js';
 export const TASKS = {
   'iommu-hardware/file': measureHardwareFile,
   'walk-cost/setting': measureSetting,
-  'cdna-2007/all': ({ seed }: { readonly seed: number }) => reproduceCdna2007(seed),
+  'cdna-2007/calibration': ({ seed }: { readonly seed: number }) => calibrate(seed),
+  'cdna-2007/point': measurePoint,
   'price-of-safety/price': measurePrice,
   'price-of-safety/load': measureLoad,
   'price-of-safety/balloon': measureBalloon,

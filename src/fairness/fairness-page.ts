@@ -5,11 +5,11 @@ import { type StudySettings, WINDOWS, type WorkloadFinding } from './fairness-st
 import { WEIGHT_CLASSES } from './workload.js';
 
 /** The report of `fairness` as one HTML file. What a decision costs on this host is not in it: it is never the same twice. */
-export async function fairnessPage(
+export function fairnessPage(
   settings: StudySettings,
   findings: readonly WorkloadFinding[],
   repeat: string,
-): Promise<string> {
+): string {
   return pageHtml(describeStudy(settings, findings, repeat));
 }
 
@@ -20,14 +20,16 @@ export function describeStudy(
   repeat: string,
 ): ReportPage {
   const parameters = [
-    { name: 'contexts', value: `${contexts}, of weights ${WEIGHT_CLASSES.join(', ')} by turns` },
+    { name: 'contexts', value: `${contexts}, of weights ${WEIGHT_CLASSES.join(', ')} round-robin` },
     { name: 'disciplines', value: disciplines.join(', ') },
     { name: 'workloads', value: workloads.join(', ') },
     { name: 'link', value: `${linkBps / 1e9} Gb/s of counted bytes` },
-    { name: 'virtual time', value: `${durationNs / 1e6} ms a run, ${WINDOWS} windows, no warm-up is cut` },
+    { name: 'virtual time', value: `${durationNs / 1e6} ms per run, ${WINDOWS} windows, no warm-up is cut` },
     { name: 'due', value: 'what a fluid link gives that is weighted max-min fair at every instant' },
     { name: 'seed', value: `${seed}` },
-    ...(captures.length === 0 ? [] : [{ name: 'replayed', value: `${captures.length} captures by turns` }]),
+    ...(captures.length === 0
+      ? []
+      : [{ name: 'replayed', value: `${captures.length} captures round-robin` }]),
   ];
   const origin = { repeat, parameters };
   return {
@@ -40,12 +42,13 @@ export function describeStudy(
     repeat,
     seed,
     sections: [
-      { id: 'gaps', title: 'Gaps and bounds', text: [], figures: [boundsFigure(findings, origin)] },
+      { id: 'gaps', title: 'Gaps and bounds', text: [], figures: [boundsFigure(findings)], origin },
       ...findings.map((finding) => ({
         id: `workload-${idOf(finding.workload.name)}`,
         title: capital(finding.workload.name),
         text: [`${capital(finding.workload.meaning)}.`],
-        figures: [sharesFigure(finding, origin), delaysFigure(finding, origin)],
+        figures: [sharesFigure(finding), delaysFigure(finding)],
+        origin,
       })),
     ],
   };
@@ -71,8 +74,8 @@ function answerOf(findings: readonly WorkloadFinding[]): string[] {
   const tightest = bounded.toSorted((one, other) => other.used - one.used)[0];
   const answer: string[] = [];
   if (broken.length > 0) {
-    const whose = broken.map(({ workload, finding }) => `${finding.discipline} under ${workload}`).join(', ');
-    answer.push(`Bounds were broken: ${whose}.`);
+    const which = broken.map(({ workload, finding }) => `${finding.discipline} under ${workload}`).join(', ');
+    answer.push(`Bounds were broken: ${which}.`);
   } else if (tightest !== undefined) {
     answer.push(
       `Every discipline that promises a bound kept it, in all ${bounded.length} runs with one; nearest came ${tightest.finding.discipline} under ${tightest.workload}, with ${(tightest.used * 100).toFixed(0)} % of its bound.`,

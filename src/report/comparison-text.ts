@@ -1,37 +1,72 @@
+import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
+import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
 import { type Metric, metricText, metricTextTable } from './metrics/metric.js';
 import { BALLOON_METRICS, COST_METRICS, GUEST_METRIC, TRAFFIC_METRICS } from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
-const TRAFFIC = Object.values(TRAFFIC_METRICS);
-const { cpuBusyFraction: _all, ...PARTS } = COST_METRICS;
-const COST = Object.values(PARTS);
-const BALLOON = Object.values(BALLOON_METRICS);
-/** More guests than these are shown by the ones that wait longest. */
-const MOST_GUESTS = 6;
+const { worstLatencyP99Ns: _worst, wireBusyFraction: _wire, ...TRAFFIC } = TRAFFIC_METRICS;
+const { cpuBusyFraction: _all, ...COST } = COST_METRICS;
 
 /**
- * Runs of one scenario side by side, a row per approach: what the guests got, how long frames of each of them took,
- * what it cost, what a balloon got if there was one, and what was lost.
+ * Runs of one scenario side by side, a row per approach: what each costs and lets through, how long frames of each guest
+ * took, then the details of both, what a balloon got if there was one, and what was lost.
  * No line is longer than 100 columns while the reasons are few.
  */
-export function comparisonText(heading: RunHeading, runs: readonly RunResult[]): string {
+export function comparisonText(
+  heading: RunHeading,
+  runs: readonly RunResult[],
+  through: readonly LetThrough[] = [],
+): string {
   const cores = runs[0]?.cpu.cores ?? 0;
   const asked = runs.filter(({ memory }) => memory.balloon !== undefined);
   return [
     headingLine(heading),
     '',
-    section('What the guests got', TRAFFIC, runs),
+    priceSection(compareRuns(runs, through), cores),
     latencySection(runs),
-    section(`What it cost (CPU time of ${cores} ${cores === 1 ? 'core' : 'cores'})`, COST, runs),
+    section('What the guests got', Object.values(TRAFFIC), runs),
+    section(`What it cost (CPU time of ${coresText(cores)})`, Object.values(COST), runs),
     ...(asked.length === 0
       ? []
-      : [section('What the balloon got (time: from asking for a page to its being free)', BALLOON, asked)]),
+      : [
+          section(
+            'What the balloon got (time: from asking for a page to its being free)',
+            Object.values(BALLOON_METRICS),
+            asked,
+          ),
+        ]),
     losses(runs),
     invariants(runs),
   ].join('\n');
+}
+
+/** The comparison in one table: the price beside no protection, and what still gets through. */
+function priceSection(compared: readonly Compared[], cores: number): string {
+  const { cpu, cpuOverNone, goodput, goodputOfNone, worstP99, slowdown, pinned } = PRICE_METRICS;
+  const { byGuests, ofGuests, byCards, ofCards } = PRICE_METRICS;
+  const hasNone = compared.some(({ none }) => none !== undefined);
+  const isPlayed = compared.some(({ through }) => through !== undefined);
+  const metrics: Metric<Compared>[] = [
+    cpu,
+    ...(hasNone ? [cpuOverNone] : []),
+    goodput,
+    ...(hasNone ? [goodputOfNone] : []),
+    worstP99,
+    ...(hasNone ? [slowdown] : []),
+    pinned,
+    ...(isPlayed ? [byGuests, ofGuests, byCards, ofCards] : []),
+  ];
+  const rows = compared.map((subject) => ({ names: [subject.name], subject }));
+  return `The price (CPU of ${coresText(cores)}; p99 of the guest that waits longest)${
+    isPlayed ? ', and attacks that get through' : ''
+  }\n\n${metricTextTable(['approach'], metrics, rows)}\n`;
+}
+
+function coresText(cores: number): string {
+  return `${cores} ${cores === 1 ? 'core' : 'cores'}`;
 }
 
 function section(title: string, metrics: readonly Metric<RunResult>[], runs: readonly RunResult[]): string {
@@ -41,9 +76,8 @@ function section(title: string, metrics: readonly Metric<RunResult>[], runs: rea
 
 /** A column per guest: percentiles of guests with different loads are not pooled. */
 function latencySection(runs: readonly RunResult[]): string {
-  const { latencyP50Ns, latencyP99Ns } = GUEST_METRIC;
   const guests = shownGuests(runs);
-  const more = (runs[0]?.guests.length ?? 0) - guests.length;
+  const all = runs[0]?.guests.length ?? 0;
   const columns: Column[] = [
     { head: 'approach', align: 'left' },
     ...guests.map((head) => ({ head, align: 'right' as const })),
@@ -51,26 +85,15 @@ function latencySection(runs: readonly RunResult[]): string {
   const rows = runs.map((run) => [
     run.protection,
     ...guests.map((name) => {
-      const guest = run.guests.find((one) => one.name === name);
-      return guest?.latencyNs === undefined
-        ? '-'
-        : `${metricText(latencyP50Ns, guest)} / ${metricText(latencyP99Ns, guest)}`;
+      const guest = guestOf(run, name);
+      if (guest?.latencyNs === undefined) return '-';
+      const { latencyP50Ns, latencyP99Ns } = GUEST_METRIC;
+      return `${metricText(latencyP50Ns, guest)} / ${metricText(latencyP99Ns, guest)}`;
     }),
   ]);
-  const left = more > 0 ? `, the ${guests.length} guests that wait longest, of ${guests.length + more}` : '';
-  return `Latency out, p50 / p99 us: from the store to the last bit on the wire${left}\n\n${plainTable(columns, rows)}\n`;
-}
-
-function shownGuests(runs: readonly RunResult[]): string[] {
-  const names = runs[0]?.guests.map(({ name }) => name) ?? [];
-  if (names.length <= MOST_GUESTS) return names;
-  const longest = new Map(names.map((name) => [name, 0]));
-  for (const { name, latencyNs } of runs.flatMap(({ guests }) => guests)) {
-    longest.set(name, Math.max(longest.get(name) ?? 0, latencyNs?.p99Ns ?? 0));
-  }
-  const worst = [...names].sort((one, other) => (longest.get(other) ?? 0) - (longest.get(one) ?? 0));
-  const shown = new Set(worst.slice(0, MOST_GUESTS));
-  return names.filter((name) => shown.has(name));
+  const left =
+    all > guests.length ? `, the ${guests.length} guests that wait longest, of ${all}` : ', per guest';
+  return `Latency out, p50 / p99 us, from the store to the last bit on the wire${left}\n\n${plainTable(columns, rows)}\n`;
 }
 
 function losses(runs: readonly RunResult[]): string {

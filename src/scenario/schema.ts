@@ -230,6 +230,10 @@ export const iommuSchema = z.strictObject({
     .max(2 ** 24)
     .optional()
     .describe('persistent: pages that a guest may keep mapped'),
+  linuxKernel: z
+    .enum(['6.1', '6.12'])
+    .optional()
+    .describe('single-use: whose strict mode; 6.1 drops walk caches at each unmap, 6.12 does not'),
 });
 
 /** A scenario as a person writes it. Everything but the guests has a default. */

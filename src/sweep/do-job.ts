@@ -2,11 +2,18 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { playMatrix } from '../attack/matrix.js';
-import { approachOptions, protectionOf } from '../machine/protection.js';
+import { approachOptions } from '../machine/protection.js';
 import { runScenario } from '../machine/run.js';
 import { type CaptureStore, readCaptures } from '../machine/traffic.js';
+import { OwnModules } from '../scenario/own-modules.js';
 import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
 import type { AttackJob, Job, RunJob } from './planned-run.js';
+
+/** A job, and whether modules that its scenario names may be loaded here. */
+export interface JobCall {
+  readonly job: Job;
+  readonly allowModules: boolean;
+}
 
 /** Captures that this thread has read, by what was asked for: runs of a study replay the same few. */
 const captureStores = new Map<string, CaptureStore>();
@@ -17,9 +24,9 @@ const MOST_STORES = 16;
  * Does one job. A run that cannot be done comes to a `FailedOutcome` that says why: a study goes on without it.
  * @throws InvariantViolation and the like: defects are not results
  */
-export async function doJob(job: Job): Promise<Outcome> {
+export async function doJob({ job, allowModules }: JobCall): Promise<Outcome> {
   try {
-    return job.kind === 'run' ? await doRun(job) : doAttacks(job);
+    return job.kind === 'run' ? await doRun(job, allowModules) : doAttacks(job);
   } catch (error) {
     if (error instanceof UserError || error instanceof RangeError) return { error: error.message };
     throw error;
@@ -39,15 +46,23 @@ async function capturesFor({ scenario, directory }: RunJob): Promise<CaptureStor
   return captures;
 }
 
-async function doRun(job: RunJob): Promise<RunOutcome> {
+async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
   const { scenario, directory } = job;
+  const { protection, discipline } = scenario;
+  const modules = await OwnModules.load(
+    [
+      { kind: 'protection', name: protection, directory, field: 'protection', fromScenario: true },
+      { kind: 'discipline', name: discipline, directory, field: 'discipline', fromScenario: true },
+    ],
+    allowModules,
+  );
   const captures = await capturesFor(job);
   const result = runScenario({
     scenario,
     directory,
     captures,
-    protection: protectionOf(scenario.protection, scenario),
-    discipline: scenario.discipline,
+    protection: modules.protection(protection, approachOptions(scenario)),
+    discipline: modules.discipline(discipline),
     seed: scenario.seed,
     warmUpNs: scenario.warmUpNs,
     durationNs: scenario.durationNs,

@@ -9,6 +9,7 @@ import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { expandGuests } from '../machine/machine.js';
 import { checkScenario } from '../scenario/load.js';
+import { isModulePath } from '../scenario/module-path.js';
 import type { Scenario, ScenarioInput } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
 import { type Assignment, expandProduct, type Variable } from './axes.js';
@@ -155,8 +156,9 @@ function checkPoint(
       ...defined(nic),
       pcie: { ...DEFAULT_PCIE, ...defined(pcie ?? {}) },
     });
-    makeProtection(scenario.protection ?? RUN_DEFAULTS.protection);
-    makeDiscipline(scenario.discipline ?? RUN_DEFAULTS.discipline, { linkBps: 1e9 });
+    const { protection, discipline } = scenario;
+    if (protection !== undefined && !isModulePath(protection)) makeProtection(protection);
+    if (discipline !== undefined && !isModulePath(discipline)) makeDiscipline(discipline, { linkBps: 1e9 });
     return scenario;
   } catch (error) {
     if (!(error instanceof UserError) && !(error instanceof RangeError)) throw error;
@@ -183,27 +185,30 @@ function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K],
   };
 }
 
-function capturesOf({ guests }: Scenario): string[] {
-  return guests.flatMap(({ traffic, receive }) =>
+/** Files that decide what a run computes: captures, and modules of one's own. */
+function filesOf({ guests, protection = '', discipline = '' }: Scenario): string[] {
+  const modules = [protection, discipline].filter(isModulePath);
+  const captures = guests.flatMap(({ traffic, receive }) =>
     [traffic, receive].flatMap((spec) => (spec?.kind === 'replay' ? [spec.capture] : [])),
   );
+  return [...modules, ...captures];
 }
 
 async function contentsOf(points: readonly Point[], directory: string): Promise<ContentHashes> {
   const hashes: Record<string, string> = {};
-  for (const path of new Set(points.flatMap(({ scenario }) => capturesOf(scenario)))) {
+  for (const path of new Set(points.flatMap(({ scenario }) => filesOf(scenario)))) {
     try {
       hashes[path] = createHash('sha256')
         .update(await readFile(resolve(directory, path)))
         .digest('hex');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new SweepError(`capture is "${path}", which cannot be read (${reason})`);
+      throw new SweepError(`file is "${path}", which cannot be read (${reason})`);
     }
   }
   return hashes;
 }
 
 function contentsFor(scenario: Scenario, contents: ContentHashes): ContentHashes {
-  return Object.fromEntries(capturesOf(scenario).map((path) => [path, contents[path] ?? '']));
+  return Object.fromEntries(filesOf(scenario).map((path) => [path, contents[path] ?? '']));
 }

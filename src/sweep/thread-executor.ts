@@ -11,9 +11,14 @@ const AHEAD = 2;
 export class ThreadExecutor implements Executor {
   readonly atOnce: number;
   readonly #pool: Tinypool;
+  readonly #allowModules: boolean;
 
-  /** @param threads @defaultValue one per core */
-  constructor(threads: number = availableParallelism()) {
+  /**
+   * @param threads @defaultValue one per core
+   * @param allowModules whether modules that scenarios name may be loaded
+   */
+  constructor(threads: number = availableParallelism(), allowModules = false) {
+    this.#allowModules = allowModules;
     this.atOnce = threads * AHEAD;
     const fromSource = import.meta.url.endsWith('.ts');
     const entry = fromSource ? './sweep-thread-from-source.mjs' : './sweep-thread.js';
@@ -27,7 +32,7 @@ export class ThreadExecutor implements Executor {
   }
 
   run({ job }: KeyedJob): Promise<Outcome> {
-    return this.#pool.run(job) as Promise<Outcome>;
+    return this.#pool.run({ job, allowModules: this.#allowModules }) as Promise<Outcome>;
   }
 
   close(): Promise<void> {

@@ -14,16 +14,16 @@ export type ReportName = (typeof REPORTS)[number];
 /** All experiments with their stored results, as if they had just been run: without the minutes that this takes. */
 export function storedExperiments(): FinishedExperiment[] {
   return EXPERIMENTS.map((experiment) => {
-    const { name, storedUrl } = experiment;
-    const document = readStored(storedUrl);
-    const presentation = experiment.present(document, `cdna-nic reproduce ${name} --seed 1`);
+    const document = readStored(experiment.storedUrl);
+    const presentation = experiment.present(document);
     return { experiment, outcome: { ...presentation, document, stored: 'same' } };
   });
 }
 
 /** The page of `reproduce all`. */
 export function reproduceReport() {
-  const call = { seed: 1, repeat: 'cdna-nic reproduce all --seed 1', dataPath: undefined };
+  const repeatOf = (name: string) => `cdna-nic reproduce ${name} --seed 1`;
+  const call = { seed: 1, repeat: repeatOf('all'), repeatOf, dataPath: undefined };
   return describeReproduction(storedExperiments(), call);
 }
 
@@ -51,7 +51,7 @@ export async function writeReport(
 ): Promise<string> {
   const path = join(folder, `${name}.html`);
   if (name === 'reproduce') {
-    writeFileSync(path, await pageHtml(reproduceReport()));
+    writeFileSync(path, pageHtml(reproduceReport()));
     return path;
   }
   const { code, err } = await invoke(name, ...(args ?? SHORT[name]), '--out', folder);

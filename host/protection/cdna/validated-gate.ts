@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
@@ -61,8 +62,8 @@ export class ValidatedGate implements SetupGate {
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const address = batch.addresses[index] ?? 0;
-      this.#takePages(address, batch.lengths[index] ?? 0);
+      const address = present(batch.addresses[index]);
+      this.#takePages(address, present(batch.lengths[index]));
       queue.busAddresses[index] = address;
     }
     if (admitted === 0) return 0;
@@ -108,8 +109,8 @@ export class ValidatedGate implements SetupGate {
 
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
     const { pages } = this.#parts;
-    const address = batch.addresses[index] ?? 0;
-    const length = batch.lengths[index] ?? 0;
+    const address = present(batch.addresses[index]);
+    const length = present(batch.lengths[index]);
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) {
       queue.refuse(malformed, address, length);

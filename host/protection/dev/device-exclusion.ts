@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
@@ -169,7 +170,7 @@ export class ExclusionProtection implements Protection {
     const domainOf = new Map<number, number>();
     let index = 0;
     for (let at = 0; at < units.length && index < maps; index += 1) {
-      const first = units[at] ?? 0;
+      const first = present(units[at]);
       const second = units[at + 1];
       const pair = second !== undefined && second >>> 5 === first >>> 5;
       domainOf.set(first, 1 + (at % (domains - 1)));
@@ -188,14 +189,14 @@ export class ExclusionProtection implements Protection {
   /** The protection domain with the fewest guests that still has a free context. */
   #leastShared(): number {
     const guests = new Array<number>(this.gate.options.domains).fill(0);
-    for (const { domain } of this.#guests.values()) guests[domain] = (guests[domain] ?? 0) + 1;
+    for (const { domain } of this.#guests.values()) guests[domain] = present(guests[domain]) + 1;
     let best = 1;
     let fewest = Number.POSITIVE_INFINITY;
     for (const context of this.#parts.nic.contexts) {
       const domain = this.#domainOfContext[context.index] ?? UNASSIGNED;
-      if (domain === UNASSIGNED || context.state !== 'free' || (guests[domain] ?? 0) >= fewest) continue;
+      if (domain === UNASSIGNED || context.state !== 'free' || present(guests[domain]) >= fewest) continue;
       best = domain;
-      fewest = guests[domain] ?? 0;
+      fewest = present(guests[domain]);
     }
     return best;
   }

@@ -1,4 +1,5 @@
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
@@ -128,9 +129,9 @@ export class BackReceive {
     const plan = this.#chosen;
     if (plan.count !== source.count) return false;
     for (let piece = 0; piece < source.count; piece += 1) {
-      if ((source.addresses[piece] ?? 0) % PAGE_BYTES !== 0) return false;
+      if (present(source.addresses[piece]) % PAGE_BYTES !== 0) return false;
       if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== PAGE_BYTES) return false;
-      const page = this.#table.page(plan.references[piece] ?? 0);
+      const page = this.#table.page(present(plan.references[piece]));
       const { pages } = this.#parts;
       if (pages.count(page) > 0 || pages.isSetAside(page)) return false;
     }
@@ -141,13 +142,13 @@ export class BackReceive {
   #flipAll(source: FrameParts): boolean {
     const { memory, processor } = this.#parts;
     for (let piece = 0; piece < source.count; piece += 1) {
-      const address = source.addresses[piece] ?? 0;
-      const length = source.lengths[piece] ?? 0;
+      const address = present(source.addresses[piece]);
+      const length = present(source.lengths[piece]);
       // What earlier frames left on the page is not this guest's to see.
       memory.fill(address + length, PAGE_BYTES - length, 0);
       processor.charge('clearByte', PAGE_BYTES - length);
       const given = address / PAGE_BYTES;
-      const taken = this.#grants.flip(this.#table, this.#chosen.references[piece] ?? 0, given);
+      const taken = this.#grants.flip(this.#table, present(this.#chosen.references[piece]), given);
       if (taken < 0) return this.#cutShort();
       source.exchanged[piece] = taken;
       this.#answer(given, 0, length, piece + 1 === source.count);
@@ -161,19 +162,19 @@ export class BackReceive {
     let within = 0;
     let left = source.total;
     for (let step = 0; step < plan.count; step += 1) {
-      const room = Math.min(left, plan.lengths[step] ?? 0);
-      const offset = plan.offsets[step] ?? 0;
-      const first = plan.references[step] ?? 0;
+      const room = Math.min(left, present(plan.lengths[step]));
+      const offset = present(plan.offsets[step]);
+      const first = present(plan.references[step]);
       const frame = this.#table.page(first);
       for (let done = 0; done < room; ) {
         const at = (offset + done) % PAGE_BYTES;
-        const run = Math.min(room - done, (source.lengths[piece] ?? 0) - within, PAGE_BYTES - at);
-        const from = (source.addresses[piece] ?? 0) + within;
+        const run = Math.min(room - done, present(source.lengths[piece]) - within, PAGE_BYTES - at);
+        const from = present(source.addresses[piece]) + within;
         const reference = first + Math.floor((offset + done) / PAGE_BYTES);
         if (!this.#grants.copyIn(this.#table, reference, at, run, from)) return this.#cutShort();
         done += run;
         within += run;
-        if (within < (source.lengths[piece] ?? 0)) continue;
+        if (within < present(source.lengths[piece])) continue;
         piece += 1;
         within = 0;
       }

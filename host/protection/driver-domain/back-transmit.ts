@@ -1,4 +1,5 @@
 import { FLAG_DONE, FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../nic/descriptor.js';
+import { present } from '../../../scheduler/present.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
@@ -101,7 +102,7 @@ export class BackTransmit {
       const refusal = this.#take(this.#first + step, target, staging);
       if (refusal === undefined) continue;
       for (let index = 0; index < target.count; index += 1)
-        if (target.mapped[index] !== NO_FRAME) this.#grants.unmap(target.mapped[index] ?? 0);
+        if (target.mapped[index] !== NO_FRAME) this.#grants.unmap(present(target.mapped[index]));
       return this.#refuse(refusal, this.#first + step);
     }
     return 'frame';

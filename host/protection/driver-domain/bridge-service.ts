@@ -1,5 +1,6 @@
 import { readMac } from '../../../nic/demultiplexer.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
@@ -200,7 +201,7 @@ export class BridgeService implements SentListener {
     this.#furtherCopies += Math.max(0, copies - 1);
     if (!sent)
       for (let piece = 0; piece < frame.count; piece += 1)
-        if (frame.mapped[piece] !== NO_FRAME) this.#plan.grants.unmap(frame.mapped[piece] ?? 0);
+        if (frame.mapped[piece] !== NO_FRAME) this.#plan.grants.unmap(present(frame.mapped[piece]));
     return sent;
   }
 

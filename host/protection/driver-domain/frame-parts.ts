@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** No page is mapped for this piece, or no page has taken its place. */
@@ -53,7 +54,7 @@ export class FrameParts {
       if (this.count === 0 || at % PAGE_BYTES === 0) {
         this.add(at, piece);
       } else {
-        this.lengths[this.count - 1] = (this.lengths[this.count - 1] ?? 0) + piece;
+        this.lengths[this.count - 1] = present(this.lengths[this.count - 1]) + piece;
         this.total += piece;
       }
       at += piece;
@@ -65,8 +66,8 @@ export class FrameParts {
   readHead(memory: PhysicalMemory, target: Uint8Array): void {
     let at = 0;
     for (let index = 0; index < this.count && at < target.length; index += 1) {
-      const piece = Math.min(this.lengths[index] ?? 0, target.length - at);
-      memory.read(this.addresses[index] ?? 0, piece, target, at);
+      const piece = Math.min(present(this.lengths[index]), target.length - at);
+      memory.read(present(this.addresses[index]), piece, target, at);
       at += piece;
     }
   }

@@ -1,5 +1,6 @@
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
@@ -58,7 +59,7 @@ export class FrontQueue implements PortQueue {
     this.plan = plan;
     this.slots = plan.slots;
     this.#ringFrames = plan.domain.allocate(sharedRingBytes(plan.slots) / PAGE_BYTES, true);
-    this.shared = new SharedRing(parts.memory, (this.#ringFrames[0] ?? 0) * PAGE_BYTES, plan.slots);
+    this.shared = new SharedRing(parts.memory, present(this.#ringFrames[0]) * PAGE_BYTES, plan.slots);
     this.shared.reset();
     this.#pages = new Uint8Array(plan.slots);
   }
@@ -95,14 +96,14 @@ export class FrontQueue implements PortQueue {
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
     const count = Math.min(batch.count, room);
     for (let index = 0; index < count; index += 1) {
-      const address = batch.addresses[index] ?? 0;
-      const length = batch.lengths[index] ?? 0;
+      const address = present(batch.addresses[index]);
+      const length = present(batch.lengths[index]);
       const refusal = this.#unspeakable(address, length);
       if (refusal !== undefined) {
         this.#refuse(refusal, address, length);
         return index;
       }
-      this.#request(address, length, batch.flags[index] ?? 0);
+      this.#request(address, length, present(batch.flags[index]));
     }
     return count;
   }
@@ -133,7 +134,7 @@ export class FrontQueue implements PortQueue {
     const count = (consumer - this.#finished) >>> 0;
     if (this.#closed || count === 0 || count > (this.#producer - this.#finished) >>> 0) return;
     for (; this.#finished !== consumer; this.#finished = (this.#finished + 1) >>> 0) {
-      const pages = this.#pages[this.#finished & (this.slots - 1)] ?? 0;
+      const pages = present(this.#pages[this.#finished & (this.slots - 1)]);
       const first = this.#referenceOf(this.#finished);
       for (let page = 0; page < pages; page += 1) this.plan.grants.revoke(first + page);
       this.#parts.processor.chargeAccount(this.plan.domain.account, 'grantEntry', pages);

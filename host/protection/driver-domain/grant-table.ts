@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
 import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
@@ -28,7 +29,7 @@ export class GrantTable {
     this.domain = domain;
     this.entries = entries;
     this.pages = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / PAGE_BYTES), true);
-    this.base = (this.pages[0] ?? 0) * PAGE_BYTES;
+    this.base = present(this.pages[0]) * PAGE_BYTES;
   }
 
   /** The guest lets `to` reach a frame under this reference. */

@@ -1,5 +1,6 @@
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
@@ -89,7 +90,7 @@ export class PhysicalPort {
 
   /** Where the next frame may be put together. */
   get stagingAddress(): number {
-    return this.#staging[this.port.transmit.producer & (this.slots - 1)] ?? 0;
+    return present(this.#staging[this.port.transmit.producer & (this.slots - 1)]);
   }
 
   /**
@@ -102,7 +103,11 @@ export class PhysicalPort {
     this.#batch.clear();
     for (let piece = 0; piece < frame.count; piece += 1) {
       const last = piece + 1 === frame.count;
-      this.#batch.add(frame.addresses[piece] ?? 0, frame.lengths[piece] ?? 0, last ? FLAG_END_OF_PACKET : 0);
+      this.#batch.add(
+        present(frame.addresses[piece]),
+        present(frame.lengths[piece]),
+        last ? FLAG_END_OF_PACKET : 0,
+      );
       this.#front[(first + piece) & mask] = NONE;
       this.#mapped[(first + piece) & mask] = frame.mapped[piece] ?? NO_FRAME;
       if (frame.mapped[piece] !== NO_FRAME) this.#mappedInFlight += 1;
@@ -142,7 +147,7 @@ export class PhysicalPort {
       if (front === NONE) continue;
       this.#front[slot] = NONE;
       frames += 1;
-      listener.sent(front, this.#request[slot] ?? 0, this.#requests[slot] ?? 0);
+      listener.sent(front, present(this.#request[slot]), present(this.#requests[slot]));
     }
     this.#parts.processor.charge('reclaimPacket', frames);
     transmit.finish(until);
@@ -162,7 +167,7 @@ export class PhysicalPort {
       const first = this.#received;
       for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
         if (this.#received === consumer) throw new InvariantViolation('the NIC reported half a frame');
-        const page = this.#receivePages[this.#received & mask] ?? 0;
+        const page = present(this.#receivePages[this.#received & mask]);
         parts.add(page * PAGE_BYTES, receive.completedLength(this.#received));
         flags = receive.completedFlags(this.#received);
         this.#received = (this.#received + 1) >>> 0;
@@ -195,7 +200,7 @@ export class PhysicalPort {
     const free = this.slots - ((receive.producer - this.#received) >>> 0);
     this.#batch.clear();
     for (let step = 0; step < free; step += 1) {
-      const page = this.#receivePages[(receive.producer + step) & (this.slots - 1)] ?? 0;
+      const page = present(this.#receivePages[(receive.producer + step) & (this.slots - 1)]);
       this.#batch.add(page * PAGE_BYTES, PAGE_BYTES, 0);
     }
     this.#parts.processor.charge('refillBuffer', free);

@@ -1,6 +1,7 @@
 import { PADDED_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
+import { present } from '../../../scheduler/present.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { GuestPort } from '../guest-port.js';
 import type { Intermediary, PortTraffic } from '../intermediary.js';
@@ -67,7 +68,7 @@ export class TrafficLedger implements Intermediary {
         account.framesTransmitted += 1;
         account.bytesTransmitted += length;
         this.#departed += 1;
-        far.transmitted(bytes, offset, length, port, this.#index[slot] ?? 0, startNs, endNs);
+        far.transmitted(bytes, offset, length, port, present(this.#index[slot]), startNs, endNs);
       },
     };
   }
@@ -105,7 +106,7 @@ export class TrafficLedger implements Intermediary {
 
   /** When the frame whose last buffer is this one of the card's receive ring came in from the wire, ns. */
   arrivedNs(index: number): number {
-    return this.#arrivedNs[index & this.#mask] ?? 0;
+    return present(this.#arrivedNs[index & this.#mask]);
   }
 
   /** A frame was taken out of a guest. */

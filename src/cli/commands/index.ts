@@ -9,6 +9,7 @@ import { schemaCommand } from './schema.js';
 import { serveCommand } from './serve.js';
 import { sweepCommand } from './sweep.js';
 import { tablesCommand } from './tables.js';
+import { workerCommand } from './worker.js';
 
 export type { CommandEntry } from './entry.js';
 
@@ -23,5 +24,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   serveCommand,
   replayCommand,
   sweepCommand,
+  workerCommand,
   schemaCommand,
 ];

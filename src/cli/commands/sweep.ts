@@ -12,6 +12,8 @@ export const sweepCommand: CommandEntry = {
     ['--of <metrics>', 'metrics for that, with commas between them (default: goodputBps)'],
     ['--most-seeds <number>', 'seeds that a point gets at most for that (default: 100)'],
     ['--shard <part/parts>', 'run only this part of the study, such as 17/256, and write only its journal'],
+    ['--queue <url>', 'have workers do the runs: a Redis or Valkey server, redis://HOST:PORT'],
+    ['--allow-modules', 'load modules of their own that scenarios name, which run with your rights'],
     ['--merge', 'run nothing: put the journals of shards in DIR, and in other FOLDERS, into tables'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],

@@ -1,5 +1,5 @@
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
-import { mean } from '../reference-figure.js';
+import { mean } from '../seeds.js';
 import { type Direction, publishedRow } from './published.js';
 import { cyclesPerFrame, runTestbed, type TestbedParameters, type TestbedRow } from './testbed.js';
 
@@ -15,14 +15,11 @@ type Rows = Readonly<Record<Direction, TestbedRow>>;
 
 /**
  * Finds nine costs and four interrupt gaps from the rows with one guest: CDNA, and Xen with the Intel NIC. A
- * domain's cycles a frame grow with each of these costs by a known number a frame, so that what a row lacks is simply
+ * domain's cycles per frame grow with each of these costs by a known number per frame, so that what a row lacks is simply
  * added; running again settles how the rest (batches, interrupts) answers. Costs that both directions pay (checking
  * pages, grant entries) take the mean of what the two rows ask for.
  */
-export function calibrate(
-  seed: number,
-  progress?: (pass: number, passes: number) => void,
-): TestbedParameters {
+export function calibrate(seed: number): TestbedParameters {
   const costs: Record<CostName, number> = costTable();
   const gap = (rate: number | undefined) => 1e9 / (rate ?? 1);
   const interruptGapNs = {
@@ -33,7 +30,6 @@ export function calibrate(
     costs[name] = Math.max(0, Math.round((costs[name] ?? 0) + cycles));
   };
   for (let pass = 0; pass < PASSES; pass += 1) {
-    progress?.(pass, PASSES);
     const parameters = { costs, interruptGapNs };
     const cdna = both((direction) => runTestbed('cdna', direction, 1, parameters, seed));
     const lacks = (part: Part, direction: Direction) => lacking('CDNA', cdna, part, direction);
@@ -73,7 +69,7 @@ function pick(costs: Readonly<Record<CostName, number>>): Partial<Record<CostNam
   return Object.fromEntries(CALIBRATED.map((name) => [name, costs[name]]));
 }
 
-/** Cycles a frame that the published row has more than ours. */
+/** Cycles per frame that the published row has more than ours. */
 function lacking(system: 'CDNA' | 'Xen (Intel)', rows: Rows, part: Part, direction: Direction): number {
   const published = publishedRow(system, direction);
   const ours = rows[direction];

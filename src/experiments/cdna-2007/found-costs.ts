@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
-import type { Cdna2007Result } from './reproduce.js';
+import type { Cdna2007Result } from './measure.js';
 
 /** Costs of operations as this experiment's stored result has them, the defaults for what it did not look for; cycles. */
 export function foundCosts(): Record<CostName, number> {

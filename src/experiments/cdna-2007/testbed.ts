@@ -8,15 +8,15 @@ import { DriverDomain } from '../../../host/protection/driver-domain/driver-doma
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import type { NicParameters } from '../../../nic/parameters.js';
-import { rounded } from '../reference-figure.js';
+import { rounded } from '../seeds.js';
 import { steadyRun } from '../steady-run.js';
 import type { Direction } from './published.js';
 
-/** What is not looked at, and what is after that. 256 full frames of each guest leave in 1.6 ms of the wire. */
+/** Warm-up and window. 256 full frames of each guest leave in 1.6 ms of the wire. */
 export const WARM_UP_NS = 10_000_000;
-export const WARM_UP_NS_A_GUEST = 2_000_000;
+export const WARM_UP_NS_PER_GUEST = 2_000_000;
 export const WINDOW_NS = 20_000_000;
-export const WINDOW_NS_A_GUEST = 4_000_000;
+export const WINDOW_NS_PER_GUEST = 4_000_000;
 
 /** One Opteron 250, and the two 1 Gb/s NICs as one port of twice the rate (the emulated host has one card). */
 const HERTZ = 2.4e9;
@@ -64,7 +64,7 @@ export function runTestbed(
   changes: TestbedChanges = {},
 ): TestbedRow {
   const random = xoroshiro128plus(seed);
-  const windowNs = WINDOW_NS + guests * WINDOW_NS_A_GUEST;
+  const windowNs = WINDOW_NS + guests * WINDOW_NS_PER_GUEST;
   const isXen = approach === 'driver-domain';
   const window = steadyRun({
     scenario: {
@@ -92,7 +92,7 @@ export function runTestbed(
     },
     protection: protectionOf(approach, changes),
     seed,
-    warmUpNs: WARM_UP_NS + guests * WARM_UP_NS_A_GUEST,
+    warmUpNs: WARM_UP_NS + guests * WARM_UP_NS_PER_GUEST,
     windowNs,
   });
   const frames = direction === 'transmit' ? window.framesTransmitted : window.framesReceived;

@@ -1,13 +1,12 @@
 import { defineExperiment } from '../experiment.js';
 import { iommuHardwareAnswer, iommuHardwareFigures } from './figures.js';
-import { HardwareDataError, SHIPPED_DATA } from './index.js';
-import { printIommuHardware } from './print.js';
+import { DATA_ORIGIN, HardwareDataError, type IommuHardwareResult, SHIPPED_DATA } from './index.js';
 
 /** Random DMA with the IOMMU off and on, beside machines that were measured. */
 export const iommuHardware = defineExperiment({
   name: 'iommu-hardware',
   question: 'does the emulated IOMMU slow DMA down as real ones do?',
-  takesData: true,
+  takesData: true as const,
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ dataPath, latencyPath, pages = '4k', seed, threads, progress }) {
     const files = dataPath === undefined ? SHIPPED_DATA : [{ dataPath, latencyPath: latencyPath ?? '' }];
@@ -21,10 +20,15 @@ export const iommuHardware = defineExperiment({
       return outcome.result;
     });
   },
-  present: (results, repeat) => ({
-    text: results.map(printIommuHardware).join('\n\n'),
+  present: (results: readonly IommuHardwareResult[]) => ({
     answer: results.map(iommuHardwareAnswer).join(' '),
-    figures: results.flatMap((result) => iommuHardwareFigures(result, repeat)),
+    parameters: [
+      { name: 'measurements', value: DATA_ORIGIN },
+      { name: 'from the rows without IOMMU', value: 'rates and latency of engine, link and memory' },
+      { name: 'seed', value: `${results[0]?.seed ?? '-'}` },
+    ],
+    figures: results.flatMap(iommuHardwareFigures),
+    notes: [],
   }),
   // One file, one result; the shipped ones together are a list.
   document: (results) =>

@@ -1,24 +1,37 @@
-import type { TopLevelSpec } from 'vega-lite';
+import type { Chart, LegendEntry, Mark } from '../../report/charts/chart.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import { idOf } from '../../report/html/markup.js';
-import { PLOT_COLOURS, PLOT_DASHES, PLOT_INK, type Plot } from '../../report/plot.js';
-import { legendAbove, panelGrid, panelsOf } from '../../report/plots/panels.js';
-import { bothWidths, PLOT_PIXELS, type PlotWidth } from '../../report/plots/width.js';
-import type { ErrorSummary, IommuHardwareResult, PointResult } from './reproduce.js';
+import { plainTable } from '../../report/plain-table.js';
+import type { ErrorSummary, IommuHardwareResult, LatencyResult, PointResult } from './reproduce.js';
 
 /** Bands around agreement: what is aimed at for the median, and for the 95th percentile. */
 const MEDIAN_AIM = 0.015;
 const P95_AIM = 0.06;
 const OPERATIONS = ['read', 'write'] as const;
-const SHAPES = ['circle', 'triangle-up'];
+const SIGNS = { read: { style: 1, shape: 'circle' }, write: { style: 4, shape: 'triangle' } } as const;
+const LEGEND: readonly LegendEntry[] = OPERATIONS.map((text) => ({
+  text,
+  style: SIGNS[text].style,
+  as: SIGNS[text].shape,
+}));
 const BAND_STEPS = 60;
-const RATE_TICKS = [1, 2, 5, 10, 15, 20, 30, 40, 50, 70, 100, 200];
+const WINDOW_AXIS: Chart['x'] = {
+  title: 'window',
+  scale: 'log',
+  ticks: [4, 64, 1024, 16_384],
+  label: (kilobytes) => windowText(kilobytes * 1024),
+  grid: false,
+};
 
 /** Emulated against measured with its bands, and rates over windows, of one machine. */
-export function iommuHardwareFigures(result: IommuHardwareResult, repeat: string): ReportFigure[] {
+export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[] {
   const on = result.points.filter(({ iommu }) => iommu === 'on');
-  const about = { machine: result.machine, repeat, parameters: parametersOf(result) };
-  return [agreementFigure(on, result, about), windowsFigure(on, about)];
+  const parameters = parametersOf(result);
+  return [
+    { ...agreementFigure(on, result), parameters },
+    { ...windowsFigure(on, result.machine), parameters },
+    ...(result.latencies.length === 0 ? [] : [{ ...latencyFigure(result), parameters }]),
+  ];
 }
 
 /** What came of it, in a sentence. */
@@ -31,22 +44,15 @@ function percents({ medianError, p95Error, maxError }: ErrorSummary): string {
   return `${text(medianError)} in the median, ${text(p95Error)} at the 95th percentile and ${text(maxError)} at most`;
 }
 
-interface About {
-  readonly machine: string;
-  readonly repeat: string;
-  readonly parameters: readonly FigureParameter[];
-}
-
 function agreementFigure(
   points: readonly PointResult[],
-  { bandwidth }: IommuHardwareResult,
-  { machine, repeat, parameters }: About,
+  { machine, bandwidth }: IommuHardwareResult,
 ): ReportFigure {
   return {
     id: `iommu-hardware-${idOf(machine)}-agreement`,
     title: `${machine}: emulated against measured`,
     sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter was fitted to these rows.`,
-    plot: bothWidths((width) => agreementPlot(points, bandwidth, width)),
+    chart: agreementChart(points, bandwidth),
     table: {
       heads: ['operation', 'bytes', 'cache', 'window', 'measured, M/s', 'emulated, M/s', 'error, %'],
       rows: points.map((point) => [
@@ -59,106 +65,88 @@ function agreementFigure(
         (point.error * 100).toFixed(2),
       ]),
     },
-    repeat,
-    parameters,
+    text: errorsText(points),
   };
 }
 
-function agreementPlot(points: readonly PointResult[], summary: ErrorSummary, width: PlotWidth): Plot {
+/** A table for each operation and cache state: windows down and sizes across, errors in the cells. */
+function errorsText(points: readonly PointResult[]): string {
+  const distinct = <T>(values: readonly T[]) => [...new Set(values)];
+  const tables = OPERATIONS.flatMap((op) =>
+    distinct(points.map(({ cache }) => cache)).flatMap((cache) => {
+      const own = points.filter((point) => point.op === op && point.cache === cache);
+      const sizes = distinct(own.map(({ size_bytes }) => size_bytes)).sort((one, other) => one - other);
+      const windows = distinct(own.map(({ window_bytes }) => window_bytes)).sort((one, other) => one - other);
+      const cell = (window: number, size: number) => {
+        const point = own.find(
+          ({ size_bytes, window_bytes }) => size_bytes === size && window_bytes === window,
+        );
+        return point === undefined ? '-' : cellText(point);
+      };
+      const columns = ['window', ...sizes.map((size) => `${size} B`)].map((head) => ({
+        head,
+        align: 'right' as const,
+      }));
+      const rows = windows.map((window) => [windowText(window), ...sizes.map((size) => cell(window, size))]);
+      return own.length === 0 ? [] : [`${op}, ${cache}\n${plainTable(columns, rows)}`];
+    }),
+  );
+  return `Cells: measured, emulated (million transactions per second), error. No parameter was fitted to these rows.\n\n${tables.join('\n\n')}`;
+}
+
+function cellText({ measured_tps, emulated_tps, error }: PointResult): string {
+  const rate = (tps: number) => (tps / 1e6).toFixed(2);
+  const sign = error < 0 ? '-' : '+';
+  return `${rate(measured_tps)} ${rate(emulated_tps)} ${sign}${(Math.abs(error) * 100).toFixed(1)}%`;
+}
+
+function agreementChart(points: readonly PointResult[], summary: ErrorSummary): Chart {
   const rates = points.flatMap(({ measured_tps, emulated_tps }) => [
     millions(measured_tps),
     millions(emulated_tps),
   ]);
   const [least, most] = [Math.min(...rates) * 0.93, Math.max(...rates) * 1.07];
-  const domain = [least, most];
-  const ticks = RATE_TICKS.filter((rate) => rate >= least && rate <= most);
-  // The bands are cut off at the edge of the plot, so they are drawn in small steps.
-  const ends = Array.from({ length: BAND_STEPS + 1 }, (_, step) => {
-    const rate = least * (most / least) ** (step / BAND_STEPS);
-    return {
-      rate,
-      low: rate * (1 - MEDIAN_AIM),
-      high: rate * (1 + MEDIAN_AIM),
-      lower: rate * (1 - P95_AIM),
-      higher: rate * (1 + P95_AIM),
-    };
-  });
-  const scale = { type: 'log' as const, domain, nice: false, clamp: true };
-  const x = {
-    type: 'quantitative' as const,
-    title: 'measured, million transactions a second',
-    scale,
-    axis: { values: ticks },
-  };
-  const y = {
-    type: 'quantitative' as const,
-    title: 'emulated, million a second',
-    scale,
-    axis: { values: ticks },
-  };
-  const legend = legendAbove(OPERATIONS, width);
-  const colour = {
-    field: 'op',
-    type: 'nominal' as const,
-    scale: { domain: OPERATIONS, range: [PLOT_COLOURS[0], PLOT_COLOURS[3]] },
-    legend,
-  };
-  const shape = {
-    field: 'op',
-    type: 'nominal' as const,
-    scale: { domain: OPERATIONS, range: SHAPES },
-    legend,
-  };
-  const marks = {
-    data: {
-      values: points.map(({ op, measured_tps, emulated_tps }) => ({
-        op,
-        measured: millions(measured_tps),
-        emulated: millions(emulated_tps),
-      })),
-    },
-    mark: { type: 'point', filled: true, size: width === 'wide' ? 34 : 22, strokeWidth: 1.3 },
-    encoding: { x: { ...x, field: 'measured' }, y: { ...y, field: 'emulated' }, color: colour, shape },
-  };
-  const spec = {
-    width: PLOT_PIXELS[width],
-    height: width === 'wide' ? 460 : 320,
-    autosize: { type: 'fit-x', contains: 'padding' },
-    layer: [
-      {
-        data: { values: ends },
-        mark: { type: 'area', color: PLOT_INK.grid, opacity: 0.55 },
-        encoding: { x: { ...x, field: 'rate' }, y: { ...y, field: 'lower' }, y2: { field: 'higher' } },
-      },
-      {
-        data: { values: ends },
-        mark: { type: 'area', color: PLOT_INK.grid },
-        encoding: { x: { ...x, field: 'rate' }, y: { ...y, field: 'low' }, y2: { field: 'high' } },
-      },
-      {
-        data: { values: ends },
-        mark: { type: 'line', color: PLOT_INK.rule, strokeWidth: 1 },
-        encoding: { x: { ...x, field: 'rate' }, y: { ...y, field: 'rate' } },
-      },
-      marks,
-    ],
-  };
+  // Bands are cut off at the edge of the plot, so they are drawn in small steps.
+  const band = (aim: number) =>
+    Array.from({ length: BAND_STEPS + 1 }, (_, step) => {
+      const rate = least * (most / least) ** (step / BAND_STEPS);
+      return [rate, Math.max(least, rate * (1 - aim)), Math.min(most, rate * (1 + aim))] as const;
+    });
   return {
     title: 'Emulated against measured rates',
     description: `${points.length} points about a diagonal on logarithmic axes, with bands of ${MEDIAN_AIM * 100} and ${P95_AIM * 100} %. Absolute error: median ${(summary.medianError * 100).toFixed(1)} %, 95th percentile ${(summary.p95Error * 100).toFixed(1)} %, largest ${(summary.maxError * 100).toFixed(1)} %.`,
-    spec: spec as TopLevelSpec,
+    x: { title: 'measured, million transactions per second', scale: 'log', domain: [least, most] },
+    y: { title: 'emulated, million per second', scale: 'log', domain: [least, most] },
+    height: 420,
+    legend: LEGEND,
+    panels: [
+      {
+        marks: [
+          { kind: 'band', points: band(P95_AIM), style: 'grid', opacity: 0.55 },
+          { kind: 'band', points: band(MEDIAN_AIM), style: 'grid' },
+          { kind: 'line', points: band(0).map(([rate]) => [rate, rate]), style: 'rule', width: 1 },
+          ...points.map(
+            ({ op, measured_tps, emulated_tps }): Mark => ({
+              kind: 'point',
+              x: millions(measured_tps),
+              y: millions(emulated_tps),
+              ...SIGNS[op],
+            }),
+          ),
+        ],
+      },
+    ],
   };
 }
 
-function windowsFigure(points: readonly PointResult[], { machine, repeat, parameters }: About): ReportFigure {
-  const [first] = points;
-  const cache = first?.cache ?? '';
+function windowsFigure(points: readonly PointResult[], machine: string): ReportFigure {
+  const cache = points[0]?.cache ?? '';
   const shown = points.filter((point) => point.cache === cache);
   return {
     id: `iommu-hardware-${idOf(machine)}-windows`,
     title: `${machine}: rates over windows of memory`,
     sentence: `Marks are measured, lines emulated (cache ${cache}, IOMMU on): while the pages of a window fit the IOTLB nothing is lost, beyond it each transaction waits for a walk, and small ones suffer most.`,
-    plot: bothWidths((width) => windowsPlot(shown, width)),
+    chart: windowsChart(shown),
     table: {
       heads: ['operation', 'bytes', 'window', 'measured, M/s', 'emulated, M/s'],
       rows: shown.map((point) => [
@@ -169,70 +157,84 @@ function windowsFigure(points: readonly PointResult[], { machine, repeat, parame
         millions(point.emulated_tps).toFixed(3),
       ]),
     },
-    repeat,
-    parameters,
+    text: 'Its numbers are in the tables above.',
   };
 }
 
-function windowsPlot(points: readonly PointResult[], width: PlotWidth): Plot {
+function windowsChart(points: readonly PointResult[]): Chart {
   const sizes = [...new Set(points.map(({ size_bytes }) => size_bytes))].sort((one, other) => one - other);
-  const panels = sizes.map((size) => `${size} B`);
-  const grid = panelGrid(panels.length, width);
-  const legend = legendAbove(OPERATIONS, width);
-  const op = { field: 'op', type: 'nominal' as const };
-  const values = points.map((point) => ({
-    panel: `${point.size_bytes} B`,
-    op: point.op,
-    kilobytes: point.window_bytes / 1024,
-    measured: millions(point.measured_tps),
-    emulated: millions(point.emulated_tps),
-  }));
-  const spec = {
-    data: { values },
-    ...panelsOf('panel', panels, grid),
-    spec: {
-      width: grid.width,
-      height: Math.round(grid.height * 1.4),
-      encoding: {
-        x: {
-          field: 'kilobytes',
-          type: 'quantitative',
-          title: 'window',
-          scale: { type: 'log', base: 2 },
-          axis: {
-            values: [4, 64, 1024, 16_384],
-            labelExpr: "datum.value >= 1024 ? datum.value / 1024 + ' MB' : datum.value + ' KB'",
-            labelOverlap: true,
+  return {
+    title: 'Rates over windows, a panel per size',
+    description: `Marks (measured) on lines (emulated) that stay level and then fall once the window is larger than the IOTLB covers; panels for ${sizes.join(', ')} bytes.`,
+    x: WINDOW_AXIS,
+    y: { title: 'million per second' },
+    legend: LEGEND,
+    panels: sizes.map((size) => ({
+      title: `${size} B`,
+      marks: OPERATIONS.flatMap((op, dash): Mark[] => {
+        const own = points
+          .filter((point) => point.size_bytes === size && point.op === op)
+          .sort((one, other) => one.window_bytes - other.window_bytes);
+        return [
+          {
+            kind: 'line',
+            points: own.map((point) => [point.window_bytes / 1024, millions(point.emulated_tps)]),
+            style: SIGNS[op].style,
+            dash,
           },
-        },
-        color: { ...op, scale: { domain: OPERATIONS, range: [PLOT_COLOURS[0], PLOT_COLOURS[3]] }, legend },
-      },
-      layer: [
+          ...own.map(
+            (point): Mark => ({
+              kind: 'point',
+              x: point.window_bytes / 1024,
+              y: millions(point.measured_tps),
+              ...SIGNS[op],
+            }),
+          ),
+        ];
+      }),
+    })),
+  };
+}
+
+/** Latency of single reads over windows, to which IOTLB and walk were fitted. */
+function latencyFigure({ machine, latencies }: IommuHardwareResult): ReportFigure {
+  const line = (of: (one: LatencyResult) => number) =>
+    latencies.map((one) => [one.window_bytes / 1024, of(one)] as const);
+  return {
+    id: `iommu-hardware-${idOf(machine)}-latency`,
+    title: `${machine}: latency of single reads`,
+    sentence: 'Marks are measured, the line is emulated: reads of 64 bytes, one outstanding, IOMMU on.',
+    chart: {
+      title: 'Latency of single reads over windows',
+      description: latencies
+        .map(
+          (one) =>
+            `${windowText(one.window_bytes)}: measured ${one.measured_ns.toFixed(0)} ns, emulated ${one.emulated_ns.toFixed(0)} ns`,
+        )
+        .join('; '),
+      x: WINDOW_AXIS,
+      y: { title: 'ns' },
+      height: 220,
+      panels: [
         {
-          mark: { type: 'line', strokeWidth: 1.6 },
-          encoding: {
-            y: { field: 'emulated', type: 'quantitative', title: 'million a second' },
-            strokeDash: {
-              ...op,
-              scale: { domain: OPERATIONS, range: PLOT_DASHES.slice(0, 2) },
-              legend: null,
-            },
-          },
-        },
-        {
-          mark: { type: 'point', filled: true, size: 26 },
-          encoding: {
-            y: { field: 'measured', type: 'quantitative' },
-            shape: { ...op, scale: { domain: OPERATIONS, range: SHAPES }, legend },
-          },
+          marks: [
+            { kind: 'line', points: line(({ emulated_ns }) => emulated_ns), style: 1 },
+            ...line(({ measured_ns }) => measured_ns).map(
+              ([x, y]): Mark => ({ kind: 'point', x, y, style: 4, shape: 'triangle' }),
+            ),
+          ],
         },
       ],
     },
-  };
-  return {
-    title: 'Rates over windows, a panel a size',
-    description: `Marks (measured) on lines (emulated) that stay level and then fall once the window is larger than the IOTLB covers; panels for ${panels.join(', ')}.`,
-    spec: spec as TopLevelSpec,
+    table: {
+      heads: ['window', 'measured, ns', 'emulated, ns', 'error'],
+      rows: latencies.map(({ window_bytes, measured_ns, emulated_ns, error }) => [
+        windowText(window_bytes),
+        measured_ns.toFixed(0),
+        emulated_ns.toFixed(0),
+        `${error < 0 ? '-' : '+'}${(Math.abs(error) * 100).toFixed(1)}%`,
+      ]),
+    },
   };
 }
 

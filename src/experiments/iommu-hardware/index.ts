@@ -4,7 +4,6 @@ export { type Calibration, calibrate } from './calibrate.js';
 export { HardwareDataError } from './hardware-data-error.js';
 export { type LatencyRow, PAGE_KINDS, type PageKind, parseLatencyRows } from './latency-rows.js';
 export type { MachineParameters } from './machine.js';
-export { printIommuHardware } from './print.js';
 export {
   DATA_ORIGIN,
   type ErrorSummary,

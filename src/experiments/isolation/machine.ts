@@ -20,7 +20,7 @@ export const REQUEST_BYTES = 128;
 export const RESPONSE_BYTES = 1024;
 export const THINK_NS = 50_000;
 
-/** Not looked at; looked at; not looked at, since the neighbour has just turned; looked at. ns */
+/** Warm-up; window before the turn; settling, since the neighbour has just turned; window after it. ns */
 export const TIMES = {
   warmUpNs: 2_000_000,
   beforeNs: 12_000_000,
@@ -57,8 +57,8 @@ export interface VictimSample {
   /** From the driver's store to the last bit on the wire, us; undefined when none left. */
   readonly sendP50Us: number | undefined;
   readonly sendP99Us: number | undefined;
-  /** Answers a second, and from request to answer, us. */
-  readonly answersAS: number;
+  /** Answers per second, and from request to answer, us. */
+  readonly answersPerS: number;
   readonly askP50Us: number | undefined;
   readonly askP99Us: number | undefined;
   readonly neighbourMbps: number;
@@ -73,7 +73,7 @@ export interface IsolationSample {
   readonly boundBroken: boolean;
   /** Why the card stopped the neighbour's context; undefined when it did not, or has none for it. */
   readonly stoppedFor: string | undefined;
-  /** Megabits a second on the wire, a step each: steady, asking, neighbour. */
+  /** Megabits a second on the wire, per step: steady, asking, neighbour. */
   readonly overTime: readonly (readonly number[])[];
 }
 
@@ -156,7 +156,7 @@ function scenarioOf(seed: number, switching: boolean): ScenarioInput {
 /** What leaves on the wire, and how long it took, of the three guests. */
 class VictimRecord {
   readonly waits = new WireWaits((guest, waitNs, bytes) => this.#sent(guest, waitNs, bytes));
-  /** A row a guest. */
+  /** A row per guest. */
   readonly overTime: number[][] = [0, 1, 2].map(() => new Array<number>(Math.ceil(END_NS / STEP_NS)).fill(0));
   #guests: readonly GuestRun[] = [];
   #nowNs: () => number = () => 0;
@@ -195,7 +195,7 @@ class VictimRecord {
       served: Math.min(1, this.#framesSent / offered),
       sendP50Us: micro(send?.p50Ns),
       sendP99Us: micro(send?.p99Ns),
-      answersAS: (answered * 1e9) / lastedNs,
+      answersPerS: (answered * 1e9) / lastedNs,
       askP50Us: micro(ask?.p50Ns),
       askP99Us: micro(ask?.p99Ns),
       neighbourMbps: (this.#neighbourBytes * 8e3) / lastedNs,
@@ -220,7 +220,7 @@ function stoppedFor({ host }: Machine, { port }: GuestRun): string | undefined {
   return reason === 'none' ? undefined : reason;
 }
 
-/** Everything but the books of the neighbour's driver: it is gone, and somebody else has used its port. */
+/** Everything but the accounts of the neighbour's driver: it is gone, and its port was used past it. */
 function checkInvariants({ kernel, host, partner, guests }: Machine, neighbour: GuestRun): void {
   kernel.checkInvariants();
   host.checkInvariants();

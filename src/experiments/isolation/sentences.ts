@@ -1,7 +1,6 @@
-import { plainText, spanText } from '../several-seeds.js';
+import { plainText, spanText } from '../../report/metrics/spread.js';
 import { SILENT_US, WHOLE } from './expected.js';
-import { percent } from './print.js';
-import { answersLeft, type IsolationCell, type VictimTime } from './reproduce.js';
+import { answersLeft, type IsolationCell, type VictimTime } from './measure.js';
 
 /** What the victims keep under each discipline, against the flood. */
 export function disciplinesSentence(cells: readonly IsolationCell[], approach: string): string {
@@ -42,7 +41,7 @@ export function sharesSentence(cells: readonly IsolationCell[]): string {
 }
 
 function answersSentence(cells: readonly IsolationCell[]): string {
-  return `Nobody promises answers a second: the one that asks waits longer for each, asks less often, and gets ${span(cells.map(answersLeft))} of those it had.`;
+  return `Answers per second are not promised: the one that asks waits longer for each, asks less often, and gets ${span(cells.map(answersLeft))} of those it had.`;
 }
 
 function span(shares: readonly number[]): string {
@@ -77,7 +76,12 @@ export function isolationAnswer(cells: readonly IsolationCell[]): string {
   const of = (verdict: string) => cells.filter((cell) => cell.verdict === verdict);
   const kept = of('kept');
   return (
-    `In ${of('broken').length} of ${cells.length} cells a promise to the victims is broken; in ${of('lost').length} they lose what nobody had promised them. ` +
-    `Answers a second are promised by nobody: where all that is promised is kept, the victim that asks is left with ${percent(Math.min(...kept.map(answersLeft)))} of them or more.`
+    `In ${of('broken').length} of ${cells.length} cells a promise to the victims is broken; in ${of('lost').length} they lose what was not promised to them. ` +
+    `Answers per second are not promised: where all that is promised is kept, the victim that asks is left with ${percent(Math.min(...kept.map(answersLeft)))} of them or more.`
   );
+}
+
+/** Of a whole, `35 %`. */
+export function percent(share: number): string {
+  return `${plainText(share * 100, 0)} %`;
 }

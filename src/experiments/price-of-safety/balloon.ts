@@ -3,10 +3,10 @@ import { type RunResult, runScenario } from '../../machine/run.js';
 import { checkScenario } from '../../scenario/load.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { DEFERRED_PINNED, IOMMU_STRATEGIES, NONE, protectionWith, SOFTWARE } from '../mapping-approaches.js';
-import { mean, rounded } from '../reference-figure.js';
-import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import { gather, type Measures, type PointOf } from '../measures.js';
+import { withSeeds } from '../seeds.js';
 
-/** Approaches that the balloon meets: those with a price, none, and what a flush costs that holds frames back. */
+/** Approaches that the balloon meets: those with a price, none, and what a flush costs that holds pages back. */
 export const BALLOON_APPROACHES: readonly string[] = [
   NONE,
   ...IOMMU_STRATEGIES,
@@ -25,27 +25,91 @@ export const BALLOON = {
   bufferPercent: 50,
 } as const;
 
-/** What the balloon found with one approach: means over the seeds, with the least and most where a spread is given. */
-export interface BalloonPoint {
+const ofBalloon = (of: (balloon: Balloon) => number | undefined) => (run: RunResult) => of(balloonOf(run));
+
+/** What the balloon found with one approach. */
+export const BALLOON_MEASURES = {
+  asked: {
+    title: 'Pages asked for',
+    head: 'asked',
+    unit: 'count',
+    sentence: 'Pages that the balloon asked guests for.',
+    mean: true,
+    of: ofBalloon(({ asked }) => asked),
+  },
+  reclaimed: {
+    title: 'Reclaimed',
+    head: 'reclaimed',
+    unit: 'count',
+    sentence: 'Pages that came free.',
+    of: ofBalloon(({ reclaimed }) => reclaimed),
+  },
+  refused: {
+    title: 'Refused',
+    head: 'refused',
+    unit: 'count',
+    sentence: 'Pages that could not be given up.',
+    mean: true,
+    of: ofBalloon(({ refused }) => refused),
+  },
+  waiting: {
+    title: 'Waiting',
+    head: 'waiting',
+    unit: 'count',
+    sentence: 'Pages that were given up and not free when the run ended.',
+    mean: true,
+    of: ofBalloon(({ waiting }) => waiting),
+  },
+  free_p50_us: {
+    title: 'Until free, p50',
+    head: 'free p50 us',
+    unit: 'us',
+    digits: 2,
+    sentence: 'Median time from the request to the free page.',
+    optional: true,
+    of: ofBalloon(({ reclaimNs }) => microseconds(reclaimNs?.p50Ns)),
+  },
+  free_p99_us: {
+    title: 'Until free, p99',
+    head: 'p99 us',
+    unit: 'us',
+    sentence: 'Its 99th percentile.',
+    optional: true,
+    of: ofBalloon(({ reclaimNs }) => microseconds(reclaimNs?.p99Ns)),
+  },
+  most_pinned_pages: {
+    title: 'Pinned at most',
+    head: 'most pinned',
+    unit: 'count',
+    sentence: 'Most pages that were pinned at any sample.',
+    of: ({ memory }) => memory.mostPinnedPages,
+  },
+  late_accesses: {
+    title: 'Late accesses',
+    head: 'late accesses',
+    unit: 'count',
+    sentence: 'Accesses of devices to pages that their guest no longer had.',
+    of: ofBalloon(({ lateReads, lateWrites }) => lateReads + lateWrites),
+  },
+  damaged_pages: {
+    title: 'Damaged',
+    head: 'damaged',
+    unit: 'count',
+    sentence: 'Pages of a new owner whose bytes are not what it wrote.',
+    mean: true,
+    of: ofBalloon(({ damagedPages }) => damagedPages),
+  },
+} as const satisfies Measures<RunResult>;
+
+/** One approach. */
+export type BalloonPoint = PointOf<typeof BALLOON_MEASURES> & {
   readonly approach: string;
-  readonly asked: number;
-  readonly reclaimed: Spread;
-  readonly refused: number;
-  /** Given up, and not free when the run ended. */
-  readonly waiting: number;
-  /** From request to free frame, us; absent where no frame came free. */
-  readonly free_p50_us?: Spread;
-  readonly free_p99_us?: Spread;
-  readonly most_pinned_pages: Spread;
-  /** Accesses of devices to frames that their guest no longer had. */
-  readonly late_accesses: Spread;
-  readonly damaged_pages: number;
-  /** Frames pinned at equal steps through the run of the first seed. */
+  /** Pages pinned at equal steps through the run of the first seed. */
   readonly pinned_step_ns: number;
   readonly pinned_pages: readonly number[];
-}
+};
 
-/** One approach with all of its seeds. The host is virtual: on the metal nobody asks memory back. */
+/** One approach with all of its seeds. The host is virtual: on the metal nothing asks for memory back. */
 export function measureBalloon({
   approach,
   seed,
@@ -56,31 +120,24 @@ export function measureBalloon({
   readonly seeds: number;
 }): BalloonPoint {
   const runs = withSeeds(seed, seeds, (own) => runBalloon(approach, own));
-  const balloons = runs.map(({ memory }) => {
-    if (memory.balloon === undefined) throw new InvariantViolation('a run without a balloon');
-    return memory.balloon;
-  });
-  const average = (values: readonly number[]) => rounded(mean(values));
-  const times = balloons.flatMap(({ reclaimNs }) => (reclaimNs === undefined ? [] : [reclaimNs]));
   const pinned = runs[0]?.memory.pinnedPages ?? [];
   return {
     approach,
-    asked: average(balloons.map(({ asked }) => asked)),
-    reclaimed: spreadOf(balloons.map(({ reclaimed }) => reclaimed)),
-    refused: average(balloons.map(({ refused }) => refused)),
-    waiting: average(balloons.map(({ waiting }) => waiting)),
-    ...(times.length === 0
-      ? {}
-      : {
-          free_p50_us: spreadOf(times.map(({ p50Ns }) => p50Ns / 1e3)),
-          free_p99_us: spreadOf(times.map(({ p99Ns }) => p99Ns / 1e3)),
-        }),
-    most_pinned_pages: spreadOf(runs.map(({ memory }) => memory.mostPinnedPages)),
-    late_accesses: spreadOf(balloons.map(({ lateReads, lateWrites }) => lateReads + lateWrites)),
-    damaged_pages: average(balloons.map(({ damagedPages }) => damagedPages)),
+    ...gather(BALLOON_MEASURES, runs),
     pinned_step_ns: (pinned[1]?.atNs ?? 0) - (pinned[0]?.atNs ?? 0),
     pinned_pages: pinned.map(({ pages }) => pages),
   };
+}
+
+type Balloon = NonNullable<RunResult['memory']['balloon']>;
+
+function balloonOf({ memory: { balloon } }: RunResult): Balloon {
+  if (balloon === undefined) throw new InvariantViolation('a run without a balloon');
+  return balloon;
+}
+
+function microseconds(ns: number | undefined): number | undefined {
+  return ns === undefined ? undefined : ns / 1e3;
 }
 
 function runBalloon(approach: string, seed: number): RunResult {

@@ -1,8 +1,8 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import type { CheckedStatement } from '../checked-statement.js';
-import { type ComparedFigure, compareFigure } from '../reference-figure.js';
-import { spanText } from '../several-seeds.js';
-import { ATC_2008 } from '../strategies/published.js';
+import { spanText } from '../../report/metrics/spread.js';
+import { type ComparedFigure, compareFigure } from '../published.js';
+import type { CheckedStatement } from '../statements.js';
+import { ATC_2008 } from '../strategies/findings.js';
 import type { BalloonPoint } from './balloon.js';
 import { SETTINGS } from './bench.js';
 import { CANDIDATES, type MeasuredPrice, mostRises, type PricePoint } from './measure.js';
@@ -12,7 +12,7 @@ import { INCOMPARABLE, type IncomparableFigure, MOST_RISE, OLS_2007 } from './pu
 export function priceFigures(measured: readonly MeasuredPrice[]): ComparedFigure[] {
   return SETTINGS.flatMap((setting) =>
     CANDIDATES.map((approach) => ({
-      ...compareFigure(MOST_RISE[setting], mostRises(measured, setting, approach), 'predicted'),
+      ...compareFigure(MOST_RISE[setting], mostRises(measured, setting, approach)),
       candidate: approach.replace('iommu:', ''),
     })),
   );

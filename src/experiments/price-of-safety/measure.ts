@@ -1,7 +1,7 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { IOMMU_STRATEGIES, NONE, SOFTWARE } from '../mapping-approaches.js';
-import { mean, rounded } from '../reference-figure.js';
-import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import { gather, type Measures, type PointOf } from '../measures.js';
+import { withSeeds } from '../seeds.js';
 import {
   type BenchRow,
   CASES,
@@ -22,31 +22,105 @@ export function approachesOf(setting: Setting): string[] {
   return setting === 'metal' ? names : [...names, SOFTWARE.name];
 }
 
-/** One approach, setting, direction and size of messages. Shares are percent of the core, means over the seeds. */
-export interface PricePoint {
+/** Both runs of a case with one seed. */
+export interface PriceRun {
+  readonly fixed: BenchRow;
+  readonly full: BenchRow;
+}
+
+const atFixedLoad =
+  (name: keyof BenchRow) =>
+  ({ fixed }: PriceRun) =>
+    fixed[name];
+
+/** What is measured of a case; `base` is the run without protection and with the same seed. */
+export const MEASURES = {
+  frames_per_s: {
+    title: 'Frames at the fixed load',
+    head: 'frames/s',
+    unit: '/s',
+    digits: 0,
+    sentence: 'Frames per second at the load that every approach carries.',
+    mean: true,
+    of: atFixedLoad('framesPerSecond'),
+  },
+  frames_dropped: {
+    title: 'Frames dropped',
+    head: 'dropped',
+    unit: 'count',
+    sentence: 'Frames that were dropped anywhere.',
+    mean: true,
+    of: atFixedLoad('framesDropped'),
+  },
+  guest_percent: {
+    title: 'Guest',
+    head: 'guest %',
+    unit: '%',
+    sentence: 'CPU time of stack and driver, in percent of the core.',
+    mean: true,
+    of: atFixedLoad('guest'),
+  },
+  hypervisor_percent: {
+    title: 'Hypervisor',
+    head: 'hypervisor %',
+    unit: '%',
+    sentence: 'CPU time of what maps and takes interrupts, in percent of the core.',
+    mean: true,
+    of: atFixedLoad('hypervisor'),
+  },
+  cpu_percent: {
+    title: 'CPU',
+    head: 'CPU %',
+    unit: '%',
+    sentence: 'CPU time of both, in percent of the core.',
+    of: ({ fixed }) => cpuOf(fixed),
+  },
+  hypercalls_per_frame: {
+    title: 'Hypercalls per frame',
+    head: 'calls/frame',
+    unit: '',
+    digits: 2,
+    sentence: 'Hypercalls for each frame.',
+    mean: true,
+    of: atFixedLoad('hypercallsPerFrame'),
+  },
+  rise_percent: {
+    title: 'Rise',
+    head: 'rise %',
+    unit: '%',
+    sentence: 'CPU over CPU without protection, less one, in percent.',
+    of: ({ fixed }, base) => riseOf(fixed, base.fixed),
+  },
+  full_frames_per_s: {
+    title: 'Frames of a full core',
+    head: 'full: frames/s',
+    unit: '/s',
+    digits: 0,
+    sentence: 'Frames per second when the core is the limit.',
+    of: ({ full }) => full.framesPerSecond,
+  },
+  full_share_percent: {
+    title: 'What a full core still carries',
+    head: '% of none',
+    unit: '% of none',
+    axis: '% of none',
+    digits: 0,
+    sentence: 'Frames per second when the core is the limit, in percent of those without protection.',
+    of: ({ full }, base) => (100 * full.framesPerSecond) / base.full.framesPerSecond,
+  },
+} as const satisfies Measures<PriceRun>;
+
+/** One approach, setting, direction and size of messages. */
+export type PricePoint = PointOf<typeof MEASURES> & {
   readonly setting: Setting;
   readonly direction: Direction;
   readonly message: Message;
   readonly approach: string;
-  /** At the fixed load. */
-  readonly frames_per_s: number;
-  readonly frames_dropped: number;
-  readonly guest_percent: number;
-  readonly hypervisor_percent: number;
-  readonly cpu_percent: Spread;
-  readonly hypercalls_per_frame: number;
-  /** CPU / CPU of `none` - 1, in percent, each seed with its own. */
-  readonly rise_percent: Spread;
-  /** With the core full. */
-  readonly full_frames_per_s: Spread;
-  /** The same as a share of what `none` carries, in percent. */
-  readonly full_share_percent: Spread;
-}
+};
 
-/** The runs of one case: a row a seed. */
+/** The runs of one case, one per seed. */
 export interface MeasuredCase extends MessageCase {
-  readonly fixed: readonly BenchRow[];
-  readonly full: readonly BenchRow[];
+  readonly runs: readonly PriceRun[];
 }
 
 /** All cases of one approach in one setting. */
@@ -66,26 +140,29 @@ export function measurePrice({
   readonly approach: string;
   readonly seed: number;
 }): MeasuredPrice {
-  const runs = (one: MessageCase, load: number | 'full') =>
-    withSeeds(seed, SEEDS, (own) => runBench(approach, setting, one, load, own));
   const cases = CASES.map((one) => ({
     ...one,
-    fixed: runs(one, MESSAGES[one.message].framesPerSecond),
-    full: runs(one, 'full'),
+    runs: withSeeds(seed, SEEDS, (own) => ({
+      fixed: runBench(approach, setting, one, MESSAGES[one.message].framesPerSecond, own),
+      full: runBench(approach, setting, one, 'full', own),
+    })),
   }));
   return { setting, approach, cases };
 }
 
 /** How much the rise depends on the load: small messages sent, on the metal. */
-export interface LoadPoint {
+export const LOAD_MEASURES = {
+  cpu_percent: { title: 'CPU', unit: '%', sentence: MEASURES.cpu_percent.sentence, of: cpuOf },
+  rise_percent: { title: 'Rise', unit: '%', sentence: MEASURES.rise_percent.sentence, of: riseOf },
+} as const satisfies Measures<BenchRow>;
+
+export type LoadPoint = PointOf<typeof LOAD_MEASURES> & {
   readonly offered_per_s: number;
   readonly approach: string;
-  readonly cpu_percent: Spread;
-  readonly rise_percent: Spread;
-}
+};
 
 export const LOADS: readonly number[] = [20_000, 40_000, 80_000, 160_000];
-/** Which of ours could be what was measured in 2007: a flush a batch, or one when many have gathered. */
+/** Which of ours could be what was measured in 2007: a flush per batch, or one when many have gathered. */
 export const CANDIDATES: readonly string[] = ['iommu:single-use', 'iommu:deferred'];
 
 /** The candidates and none at one load. */
@@ -96,16 +173,15 @@ export function measureLoad({
   readonly framesPerSecond: number;
   readonly seed: number;
 }): LoadPoint[] {
-  const [none = [], ...others] = [NONE.name, ...CANDIDATES].map((approach) =>
+  const rowsOf = (approach: string) =>
     withSeeds(seed, SEEDS, (own) =>
       runBench(approach, 'metal', { direction: 'transmit', message: 'small' }, framesPerSecond, own),
-    ),
-  );
-  return others.map((rows, index) => ({
+    );
+  const none = rowsOf(NONE.name);
+  return CANDIDATES.map((approach) => ({
     offered_per_s: framesPerSecond,
-    approach: CANDIDATES[index] ?? '',
-    cpu_percent: spreadOf(rows.map(cpuOf)),
-    rise_percent: spreadOf(risesOf(rows, none)),
+    approach,
+    ...gather(LOAD_MEASURES, rowsOf(approach), none),
   }));
 }
 
@@ -113,18 +189,27 @@ export function measureLoad({
 export function pricePoints(measured: readonly MeasuredPrice[]): PricePoint[] {
   return measured.flatMap(({ setting, approach, cases }) => {
     const bases = casesOf(measured, setting, NONE.name);
-    return cases.map((one, index) => pointOf(setting, approach, one, caseAt(bases, index)));
+    return cases.map(({ direction, message, runs }, index) => ({
+      setting,
+      direction,
+      message,
+      approach,
+      ...gather(MEASURES, runs, runsAt(bases, index)),
+    }));
   });
 }
 
-/** The most that CPU rose over the cases, in percent of that of `none`: one value a seed. */
+/** The most that CPU rose over the cases, in percent of that of `none`: one value per seed. */
 export function mostRises(measured: readonly MeasuredPrice[], setting: Setting, approach: string): number[] {
   const bases = casesOf(measured, setting, NONE.name);
-  const rises = casesOf(measured, setting, approach).map((one, index) =>
-    risesOf(one.fixed, caseAt(bases, index).fixed),
-  );
+  const cases = casesOf(measured, setting, approach);
   return Array.from({ length: SEEDS }, (_, run) =>
-    Math.max(...rises.map((seeds) => seeds[run] ?? Number.NaN)),
+    Math.max(
+      ...cases.map(({ runs }, index) => {
+        const [own, base] = [runs[run], runsAt(bases, index)[run]];
+        return own === undefined || base === undefined ? Number.NaN : riseOf(own.fixed, base.fixed);
+      }),
+    ),
   );
 }
 
@@ -134,43 +219,17 @@ function casesOf(measured: readonly MeasuredPrice[], setting: Setting, approach:
   return found.cases;
 }
 
-function caseAt(cases: readonly MeasuredCase[], index: number): MeasuredCase {
+function runsAt(cases: readonly MeasuredCase[], index: number): readonly PriceRun[] {
   const found = cases[index];
   if (found === undefined) throw new InvariantViolation(`case ${index} was not measured`);
-  return found;
+  return found.runs;
 }
 
-/** How much more CPU than `none` the same seed took, in percent. */
-function risesOf(rows: readonly BenchRow[], none: readonly BenchRow[]): number[] {
-  return rows.map((row, run) => {
-    const without = none[run];
-    return without === undefined ? Number.NaN : 100 * (cpuOf(row) / cpuOf(without) - 1);
-  });
+/** How much more CPU than without protection, in percent. */
+function riseOf(row: BenchRow, without: BenchRow): number {
+  return 100 * (cpuOf(row) / cpuOf(without) - 1);
 }
 
 function cpuOf({ guest, hypervisor }: BenchRow): number {
   return guest + hypervisor;
-}
-
-function pointOf(setting: Setting, approach: string, one: MeasuredCase, base: MeasuredCase): PricePoint {
-  const { direction, message, fixed, full } = one;
-  const average = (name: keyof BenchRow) => rounded(mean(fixed.map((row) => row[name])));
-  const ratios = (ours: readonly number[], others: readonly number[]) =>
-    ours.map((value, index) => (100 * value) / (others[index] ?? Number.NaN));
-  const rate = (rows: readonly BenchRow[]) => rows.map(({ framesPerSecond }) => framesPerSecond);
-  return {
-    setting,
-    direction,
-    message,
-    approach,
-    frames_per_s: average('framesPerSecond'),
-    frames_dropped: average('framesDropped'),
-    guest_percent: average('guest'),
-    hypervisor_percent: average('hypervisor'),
-    cpu_percent: spreadOf(fixed.map(cpuOf)),
-    hypercalls_per_frame: average('hypercallsPerFrame'),
-    rise_percent: spreadOf(risesOf(one.fixed, base.fixed)),
-    full_frames_per_s: spreadOf(rate(full)),
-    full_share_percent: spreadOf(ratios(rate(full), rate(base.full))),
-  };
 }

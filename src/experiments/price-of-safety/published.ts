@@ -1,4 +1,4 @@
-import type { ReferenceFigure } from '../reference-figure.js';
+import type { ReferenceFigure } from '../published.js';
 
 export const OLS_2007 = 'Ben-Yehuda et al., The Price of Safety, OLS 2007';
 

@@ -1,10 +1,11 @@
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
-import type { CheckedStatement } from '../checked-statement.js';
-import { type ComparedFigure, type ReferenceFigure, rounded } from '../reference-figure.js';
-import type { Spread } from '../several-seeds.js';
+import type { Spread } from '../../report/metrics/spread.js';
+import type { ComparedFigure, ReferenceFigure } from '../published.js';
+import { rounded } from '../seeds.js';
+import type { CheckedStatement } from '../statements.js';
 import { FRAME_BYTES, FRAME_NS, LINE_BPS, RING_SLOTS } from './machine.js';
-import type { ScalingPoint } from './result.js';
+import type { ScalingPoint } from './measure.js';
 
 /** With so many, each has a fixed turn, and how long a frame waits is arithmetic. */
 export const CROWD = 1024;
@@ -22,7 +23,7 @@ const arithmetic = (name: string, value: number, unit: string, source: string): 
   certainty: 'D',
 });
 
-/** Nobody has published 1,024 contexts of such a card: what there is to compare with follows from its own numbers. */
+/** Results with 1,024 contexts of such a card are not published: what there is to compare with follows from its own numbers. */
 export const EXPECTED = {
   goodput: arithmetic(
     'goodput',

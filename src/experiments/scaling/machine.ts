@@ -27,7 +27,7 @@ const LEAST_CONTEXTS = 32;
 export const QUIET_BPS = 1e9;
 export const QUIET_WARM_UP_NS = 3_000_000;
 export const QUIET_WINDOW_NS = 12_000_000;
-/** What is not looked at: so long, and so many times what all rings together hold. */
+/** Warm-up: so long, and so many times what all rings together hold. */
 const BASE_NS = 3_000_000;
 const WARM_UP_LAPS = 1.5;
 const WINDOW_LAPS = 1;
@@ -37,7 +37,7 @@ export function lapNs(guests: number): number {
   return Math.ceil(guests * RING_SLOTS * FRAME_NS);
 }
 
-/** Of the run in which everybody sends what they can, ns. */
+/** Of the run in which every guest sends what it can, ns. */
 export function greedyTimes(guests: number): { readonly warmUpNs: number; readonly windowNs: number } {
   return {
     warmUpNs: BASE_NS + Math.ceil(WARM_UP_LAPS * lapNs(guests)),
@@ -58,14 +58,14 @@ export interface GreedySample {
   readonly jain: number;
   /** Largest gap between two contexts among the first 64, and the discipline's bound for them, where there are two. */
   readonly gap: { readonly bytes: number; readonly boundBytes: number } | undefined;
-  /** A second. */
+  /** Per second. */
   readonly physicalInterrupts: number;
   readonly virtualInterrupts: number;
-  readonly hypercallsAFrame: number;
+  readonly hypercallsPerFrame: number;
   /** Where there is an IOMMU. */
   readonly iotlbHitRate: number | undefined;
-  /** Likewise: page walks, and what they read of tables and of context entries, a frame that left. */
-  readonly walks: { readonly walksAFrame: number; readonly readsAFrame: number } | undefined;
+  /** Likewise: page walks, and what they read of tables and of context entries, per frame that left. */
+  readonly walks: { readonly walksPerFrame: number; readonly readsPerFrame: number } | undefined;
 }
 
 /** One run in which all guests together use a tenth of the wire each way. */
@@ -126,7 +126,7 @@ export function greedySample(protection: ProtectionPlan, guests: number, seed: n
   });
   const { largestGapBytes, boundBytes } = meter.report();
   const wait = summaryOf(waits.sent);
-  const aSecond = (count: number) => (count * 1e9) / windowNs;
+  const perSecond = (count: number) => (count * 1e9) / windowNs;
   return {
     gbps: (window.framesTransmitted * FRAME_BYTES * 8) / windowNs,
     hypervisorCores: window.hypervisorNs / windowNs,
@@ -136,9 +136,9 @@ export function greedySample(protection: ProtectionPlan, guests: number, seed: n
     waitP99Us: wait.p99Ns / 1000,
     jain: jainIndex(waits.bytesSent()),
     gap: boundBytes === undefined ? undefined : { bytes: largestGapBytes, boundBytes },
-    physicalInterrupts: aSecond(window.physicalInterrupts),
-    virtualInterrupts: aSecond(window.virtualInterrupts),
-    hypercallsAFrame: window.hypercalls / Math.max(1, window.framesTransmitted),
+    physicalInterrupts: perSecond(window.physicalInterrupts),
+    virtualInterrupts: perSecond(window.virtualInterrupts),
+    hypercallsPerFrame: window.hypercalls / Math.max(1, window.framesTransmitted),
     iotlbHitRate: hitRate(window),
     walks: walksOf(window),
   };
@@ -189,8 +189,8 @@ function walksOf({ details, framesTransmitted }: SteadyWindow): GreedySample['wa
   const { walks, tableReads = 0, contextReads = 0 } = details;
   if (walks === undefined || framesTransmitted === 0) return undefined;
   return {
-    walksAFrame: walks / framesTransmitted,
-    readsAFrame: (tableReads + contextReads) / framesTransmitted,
+    walksPerFrame: walks / framesTransmitted,
+    readsPerFrame: (tableReads + contextReads) / framesTransmitted,
   };
 }
 

@@ -1,11 +1,10 @@
-import { plainText, spanText } from '../several-seeds.js';
+import { plainText, spanText } from '../../report/metrics/spread.js';
 import { CROWD, EXPECTED, FULL } from './expected.js';
 import { FRAME_BYTES } from './machine.js';
-import type { GreedyPoint, QuietPoint, ScalingPoint, ScalingResult } from './result.js';
-import type { UnitChangePoint } from './unit-changes.js';
+import type { GreedyPoint, QuietPoint, ScalingPoint, ScalingResult, UnitChangePoint } from './measure.js';
 
-/** A point at which everybody sent what they could. */
-type GreedyAt = ScalingPoint & { readonly greedy: GreedyPoint };
+/** A point at which every guest sent what it could. */
+export type GreedyAt = ScalingPoint & { readonly greedy: GreedyPoint };
 
 const CROWD_TEXT = CROWD.toLocaleString('en');
 /** An approach that fills the wire with few guests and does not map: what more guests cost shows best there. */
@@ -37,7 +36,7 @@ export function goodputSentence(points: readonly ScalingPoint[]): string {
 
 export function waitSentence(points: readonly ScalingPoint[]): string {
   const medians = (guests: number) =>
-    range(
+    spanText(
       greedyAt(points, guests).map(({ greedy }) => greedy.wait_p50_us.mean / 1000),
       1,
     );
@@ -75,12 +74,12 @@ export function cpuSentence(points: readonly ScalingPoint[]): string {
   const text = (guests: number) => {
     const point = of(guests);
     if (point === undefined) return `nothing with ${guests}`;
-    return `${plainText(coresOf(point), 1)} cores and ${plainText(wakesAFrame(point), 2)} virtual interrupts a frame with ${guests.toLocaleString('en')} guests`;
+    return `${plainText(coresOf(point), 1)} cores and ${plainText(wakesPerFrame(point), 2)} virtual interrupts per frame with ${guests.toLocaleString('en')} guests`;
   };
-  const wakes = greedyAt(points, CROWD).map(wakesAFrame);
+  const wakes = greedyAt(points, CROWD).map(wakesPerFrame);
   return (
     `The same frames cost more with more guests, because each guest is woken for fewer: under ${PLAIN} ${text(FEW)}, ${text(CROWD)}. ` +
-    `By approach it is ${range(wakes, 2)} virtual interrupts a frame with ${CROWD_TEXT}.`
+    `By approach it is ${spanText(wakes, 2)} virtual interrupts per frame with ${CROWD_TEXT}.`
   );
 }
 
@@ -89,8 +88,8 @@ export function interruptsSentence(points: readonly ScalingPoint[]): string {
   const physical = Math.max(...all.map(({ physical_interrupts_per_s }) => physical_interrupts_per_s.most));
   const virtual = Math.max(...all.map(({ virtual_interrupts_per_s }) => virtual_interrupts_per_s.most));
   return (
-    `Physical interrupts reach ${thousands(physical)} a second; the least gap of the card allows ${thousands(EXPECTED.interrupts.value * 1000)}. ` +
-    `Virtual ones, one a guest that has something, reach ${thousands(virtual)}.`
+    `Physical interrupts reach ${thousands(physical)} per second; the least gap of the card allows ${thousands(EXPECTED.interrupts.value * 1000)}. ` +
+    `Virtual ones, one per guest that has something, reach ${thousands(virtual)}.`
   );
 }
 
@@ -126,9 +125,10 @@ export function walksSentence({ unit_changes }: ScalingResult): string {
   );
 }
 
-function greedyAt(points: readonly ScalingPoint[], count: number): GreedyAt[] {
+/** Points at which every guest sent what it could, of one number of guests or of all. */
+export function greedyAt(points: readonly ScalingPoint[], count?: number): GreedyAt[] {
   return points.flatMap(({ greedy, ...point }) =>
-    greedy === undefined || point.guests !== count ? [] : [{ ...point, greedy }],
+    greedy === undefined || (count !== undefined && point.guests !== count) ? [] : [{ ...point, greedy }],
   );
 }
 
@@ -141,7 +141,7 @@ function fullOf(points: readonly GreedyAt[]): string {
 }
 
 function gbpsOf(points: readonly GreedyAt[]): string {
-  return range(
+  return spanText(
     points.map(({ greedy }) => greedy.goodput_gbps.mean),
     1,
   );
@@ -159,18 +159,12 @@ function coresOf({ greedy }: GreedyAt): number {
   return hypervisor.mean + driver_domain.mean + guests.mean;
 }
 
-/** Virtual interrupts a frame that left; frames from their goodput. */
-function wakesAFrame({ greedy }: GreedyAt): number {
+/** Virtual interrupts per frame that left; frames from their goodput. */
+function wakesPerFrame({ greedy }: GreedyAt): number {
   const framesPerS = (greedy.goodput_gbps.mean * 1e9) / (FRAME_BYTES * 8);
   return greedy.virtual_interrupts_per_s.mean / framesPerS;
 }
 
-function range(values: readonly number[], digits: number): string {
-  const low = plainText(Math.min(...values), digits);
-  const high = plainText(Math.max(...values), digits);
-  return low === high ? low : `${low} to ${high}`;
-}
-
-function thousands(aSecond: number): string {
-  return `${plainText(aSecond / 1000, 0)},000`;
+function thousands(perSecond: number): string {
+  return `${plainText(perSecond / 1000, 0)},000`;
 }

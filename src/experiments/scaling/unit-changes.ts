@@ -1,7 +1,9 @@
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
-import { greedySample } from './machine.js';
+import { gather } from '../measures.js';
+import { withSeeds } from '../seeds.js';
+import { type GreedySample, greedySample } from './machine.js';
+import { CHANGE_MEASURES, SEEDS, type UnitChangePoint } from './measure.js';
 
 type Timing = NonNullable<ConstructorParameters<typeof Iommu>[0]['timing']>;
 
@@ -49,44 +51,27 @@ export interface UnitChangeTask {
   readonly seed: number;
 }
 
-/** Goodput in Gb/s; walks, and what they read of tables and context entries, a frame that left. */
-export interface UnitChangeSample {
-  readonly gbps: number;
-  readonly walks: number;
-  readonly reads: number;
-}
-
-/** What came of a change, all guests sending what they can. */
-export interface UnitChangePoint {
-  readonly approach: string;
-  readonly guests: number;
-  readonly change: string;
-  readonly goodput_gbps: Spread;
-  readonly walks_per_frame: Spread;
-  readonly walk_reads_per_frame: Spread;
-}
-
 /** Every change with each seed. */
-export function unitChangeTasks(seed: number, seeds: number): UnitChangeTask[] {
+export function unitChangeTasks(seed: number): UnitChangeTask[] {
   return CHANGES.flatMap(({ strategy, change }) =>
-    withSeeds(seed, seeds, (runSeed) => ({ strategy, change, seed: runSeed })),
+    withSeeds(seed, SEEDS, (runSeed) => ({ strategy, change, seed: runSeed })),
   );
 }
 
 /** One run of one of them. */
-export function runUnitChange({ strategy, change, seed }: UnitChangeTask): UnitChangeSample {
+export function runUnitChange({ strategy, change, seed }: UnitChangeTask): GreedySample {
   const chosen = CHANGES.find((one) => one.strategy === strategy && one.change === change);
-  if (chosen === undefined) throw new InvariantViolation(`nobody changes "${change}" with ${strategy}`);
+  if (chosen === undefined) throw new InvariantViolation(`there is no change "${change}" with ${strategy}`);
   const unit = new Iommu({ strategy, seed, timing: chosen.timing });
-  const { gbps, walks } = greedySample(unit, CHANGED_GUESTS, seed);
-  if (walks === undefined) throw new InvariantViolation(`${strategy} has walked no table`);
-  return { gbps, walks: walks.walksAFrame, reads: walks.readsAFrame };
+  const sample = greedySample(unit, CHANGED_GUESTS, seed);
+  if (sample.walks === undefined) throw new InvariantViolation(`${strategy} has walked no table`);
+  return sample;
 }
 
 /** Puts together what the tasks gave, in their order. */
 export function unitChangePoints(
   tasks: readonly UnitChangeTask[],
-  samples: readonly UnitChangeSample[],
+  samples: readonly GreedySample[],
 ): UnitChangePoint[] {
   return CHANGES.flatMap(({ strategy, change }) => {
     const runs = samples.filter(
@@ -98,9 +83,7 @@ export function unitChangePoints(
         approach: `iommu:${strategy}`,
         guests: CHANGED_GUESTS,
         change,
-        goodput_gbps: spreadOf(runs.map(({ gbps }) => gbps)),
-        walks_per_frame: spreadOf(runs.map(({ walks }) => walks)),
-        walk_reads_per_frame: spreadOf(runs.map(({ reads }) => reads)),
+        ...gather(CHANGE_MEASURES, runs),
       },
     ];
   });

@@ -1,9 +1,9 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { FrameLatencies, percentilesOf } from '../frame-latencies.js';
-import { MAPPING_APPROACHES, protectionWith } from '../mapping-approaches.js';
-import { mean, rounded } from '../reference-figure.js';
-import { type Spread, spreadOf, withSeeds } from '../several-seeds.js';
+import { protectionWith } from '../mapping-approaches.js';
+import { gather, type Measures, type PointOf } from '../measures.js';
+import { withSeeds } from '../seeds.js';
 import { steadyRun } from '../steady-run.js';
 import { capturesOf, guestOf, WARM_UP_NS, workloadOf } from './workloads.js';
 
@@ -31,6 +31,101 @@ export interface StrategySample {
   readonly latencyNs: readonly number[];
 }
 
+const percent = (fraction: number | undefined) => (fraction === undefined ? undefined : 100 * fraction);
+const microsecondsAt = (wanted: (typeof PERCENTS)[number]) => (run: StrategySample) =>
+  (run.latencyNs[PERCENTS.indexOf(wanted)] ?? Number.NaN) / 1e3;
+const nsPerFrame = ({ cpu, framesPerSecond }: StrategySample) => (cpu * 1e7) / framesPerSecond;
+
+/** What is measured of an approach under a workload; `base` is the run without protection and with the same seed. */
+export const MEASURES = {
+  frames_per_s: {
+    title: 'Frames',
+    unit: '/s',
+    digits: 0,
+    sentence: 'Frames that were sent or received, per second.',
+    of: ({ framesPerSecond }) => framesPerSecond,
+  },
+  frames_dropped: {
+    title: 'Frames dropped',
+    head: 'dropped',
+    unit: 'count',
+    sentence: 'Frames that were dropped anywhere.',
+    mean: true,
+    of: ({ framesDropped }) => framesDropped,
+  },
+  cpu_percent: {
+    title: 'CPU',
+    unit: '%',
+    sentence: 'CPU time of guest and hypervisor, in percent of the core.',
+    of: ({ cpu }) => cpu,
+  },
+  protection_percent: {
+    title: 'CPU for protection',
+    head: 'protection',
+    unit: 'points of the core',
+    sentence: 'CPU less that of the same machine and seed without protection, in points of the core.',
+    of: ({ cpu }, base) => cpu - base.cpu,
+  },
+  protection_ns_per_frame: {
+    title: 'CPU for protection per frame',
+    head: 'ns/frame',
+    unit: 'ns per frame',
+    digits: 0,
+    sentence: 'CPU time per frame less that without protection: where what is slower also asks for less.',
+    of: (run, base) => nsPerFrame(run) - nsPerFrame(base),
+  },
+  hypercalls_per_frame: {
+    title: 'Hypercalls per frame',
+    head: 'calls/frame',
+    unit: '',
+    digits: 2,
+    axis: 'hypercalls per frame',
+    sentence: 'Hypercalls for each frame that was sent or received.',
+    of: ({ hypercallsPerFrame }) => hypercallsPerFrame,
+  },
+  hypercalls_per_dma: {
+    title: 'Hypercalls per DMA',
+    head: 'calls/DMA',
+    unit: '',
+    digits: 2,
+    sentence: 'Hypercalls for each descriptor that the set-up gate accepted.',
+    of: ({ hypercallsPerDma }) => hypercallsPerDma,
+  },
+  reuse_percent: {
+    title: 'Mappings reused',
+    head: 'reuse %',
+    unit: '% of pages used',
+    sentence:
+      'Of the pages that transfers used, the percentage that was mapped already; only where an IOMMU maps.',
+    optional: true,
+    of: ({ reuse }) => percent(reuse),
+  },
+  iotlb_hit_percent: {
+    title: 'IOTLB hit rate',
+    head: 'IOTLB %',
+    unit: '% of translations',
+    sentence: "Of the IOMMU's translations, the percentage that its IOTLB of 64 entries answered.",
+    optional: true,
+    of: ({ iotlbHits }) => percent(iotlbHits),
+  },
+  latency_p50_us: {
+    title: 'Latency, p50',
+    head: 'p50 us',
+    unit: 'us',
+    digits: 2,
+    sentence: 'The median of what the workload times.',
+    of: microsecondsAt(50),
+  },
+  latency_p99_us: {
+    title: 'Latency, p99',
+    head: 'p99 us',
+    unit: 'us',
+    digits: 2,
+    sentence: 'Its 99th percentile.',
+    of: microsecondsAt(99),
+  },
+} as const satisfies Measures<StrategySample>;
+
 /** All runs of one approach under one workload. */
 export interface MeasuredStrategy {
   readonly workload: string;
@@ -39,25 +134,12 @@ export interface MeasuredStrategy {
 }
 
 /** One approach under one workload; spreads are over the seeds. */
-export interface StrategyPoint {
+export type StrategyPoint = PointOf<typeof MEASURES> & {
   readonly workload: string;
   readonly approach: string;
-  readonly frames_per_s: Spread;
-  readonly frames_dropped: number;
-  readonly cpu_percent: Spread;
-  /** CPU less that of `none` with the same seed, in points of the core. */
-  readonly protection_percent: Spread;
-  /** CPU time a frame less that of `none`, ns: where what is slower also asks for less. */
-  readonly protection_ns_per_frame: Spread;
-  readonly hypercalls_per_frame: Spread;
-  readonly hypercalls_per_dma: Spread;
-  readonly reuse_percent?: Spread;
-  readonly iotlb_hit_percent?: Spread;
-  readonly latency_p50_us: Spread;
-  readonly latency_p99_us: Spread;
   /** Means over the seeds, at each of the document's `percents`. */
   readonly latency_us: readonly number[];
-}
+};
 
 /** One approach under one workload with all seeds. */
 export function measureStrategy({
@@ -89,10 +171,9 @@ function runOnce(name: string, approach: string, seed: number): StrategySample {
     captures: capturesOf(workload),
     watch: latencies,
   });
-  const { descriptors, details, hypercalls } = window;
+  const { descriptors, hypercalls } = window;
+  const { pagesMapped, translations, iotlbHits = 0 } = window.details;
   const frames = window.framesTransmitted + window.framesReceived;
-  const mapsPages = details['pagesMapped'] !== undefined;
-  const translations = details['translations'];
   return {
     framesPerSecond: (frames * 1e9) / windowNs,
     framesDropped: window.framesDropped,
@@ -100,59 +181,32 @@ function runOnce(name: string, approach: string, seed: number): StrategySample {
     hypercallsPerFrame: hypercalls / frames,
     hypercallsPerDma: hypercalls / descriptors,
     // A buffer lies on one page, so a DMA uses one.
-    reuse: mapsPages ? 1 - (details['pagesMapped'] ?? 0) / descriptors : undefined,
-    iotlbHits: translations === undefined ? undefined : (details['iotlbHits'] ?? 0) / translations,
+    reuse: pagesMapped === undefined ? undefined : 1 - pagesMapped / descriptors,
+    iotlbHits: translations === undefined ? undefined : iotlbHits / translations,
     latencyNs: percentilesOf(workload.latenciesNs(latencies), PERCENTS),
   };
 }
 
 /** Points of what was measured; `none` of each workload must be among it. */
 export function strategyPoints(measured: readonly MeasuredStrategy[]): StrategyPoint[] {
-  return measured.map((one) => {
-    const none = measured.find(({ workload, approach }) => workload === one.workload && approach === 'none');
+  return measured.map(({ workload, approach, runs }) => {
+    const none = measured.find((one) => one.workload === workload && one.approach === 'none');
     if (none === undefined)
-      throw new InvariantViolation(`nothing without protection to compare with (${one.workload})`);
-    return pointOf(one, none.runs);
+      throw new InvariantViolation(`nothing without protection to compare with (${workload})`);
+    const latency = gather(LATENCIES, runs);
+    return {
+      workload,
+      approach,
+      ...gather(MEASURES, runs, none.runs),
+      latency_us: PERCENTS.map((at) => latency[`${at}`] ?? Number.NaN),
+    };
   });
 }
 
-function pointOf(
-  { workload, approach, runs }: MeasuredStrategy,
-  none: readonly StrategySample[],
-): StrategyPoint {
-  const of = (value: (run: StrategySample) => number) => runs.map(value);
-  const percents = (values: readonly (number | undefined)[]) =>
-    spreadOf(values.map((value) => 100 * (value ?? Number.NaN)));
-  const percentile = (percent: (typeof PERCENTS)[number]) => {
-    const at = PERCENTS.indexOf(percent);
-    return spreadOf(of(({ latencyNs }) => (latencyNs[at] ?? Number.NaN) / 1e3));
-  };
-  const [first] = runs;
-  return {
-    workload,
-    approach,
-    frames_per_s: spreadOf(of(({ framesPerSecond }) => framesPerSecond)),
-    frames_dropped: rounded(mean(of(({ framesDropped }) => framesDropped))),
-    cpu_percent: spreadOf(of(({ cpu }) => cpu)),
-    protection_percent: spreadOf(runs.map(({ cpu }, run) => cpu - (none[run]?.cpu ?? Number.NaN))),
-    protection_ns_per_frame: spreadOf(
-      runs.map((run, index) => nsPerFrame(run) - nsPerFrame(none[index] ?? run)),
-    ),
-    hypercalls_per_frame: spreadOf(of(({ hypercallsPerFrame }) => hypercallsPerFrame)),
-    hypercalls_per_dma: spreadOf(of(({ hypercallsPerDma }) => hypercallsPerDma)),
-    ...(first?.reuse === undefined ? {} : { reuse_percent: percents(runs.map(({ reuse }) => reuse)) }),
-    ...(first?.iotlbHits === undefined
-      ? {}
-      : { iotlb_hit_percent: percents(runs.map(({ iotlbHits }) => iotlbHits)) }),
-    latency_p50_us: percentile(50),
-    latency_p99_us: percentile(99),
-    latency_us: PERCENTS.map((percent) => percentile(percent).mean),
-  };
-}
-
-function nsPerFrame({ cpu, framesPerSecond }: StrategySample): number {
-  return (cpu * 1e7) / framesPerSecond;
-}
-
-/** Approaches in the order in which they are shown, `none` first. */
-export const APPROACHES: readonly string[] = MAPPING_APPROACHES.map(({ name }) => name);
+const LATENCIES: Readonly<Record<string, { readonly mean: true } & Measures<StrategySample>[string]>> =
+  Object.fromEntries(
+    PERCENTS.map((at) => [
+      `${at}`,
+      { title: `p${at}`, unit: 'us', sentence: 'A percentile.', mean: true as const, of: microsecondsAt(at) },
+    ]),
+  );

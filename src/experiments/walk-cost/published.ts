@@ -1,4 +1,4 @@
-import type { ReferenceFigure } from '../reference-figure.js';
+import type { ReferenceFigure } from '../published.js';
 
 const SOURCE = 'Rubin et al., Fast & Safe IO Memory Protection, SOSP 2024';
 

@@ -1,25 +1,41 @@
+import { DEFAULT_HOST } from '../../../host/host.js';
+import { APPROACHES, type Approach } from '../../../host/protection/approaches.js';
+import { DEFAULT_NIC } from '../../../nic/parameters.js';
+import type { LetThrough } from '../../attack/let-through.js';
+import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
-import { pageHtml, type ReportPage } from '../html/page.js';
-import { decimal, megabits, percent } from '../number-text.js';
-import { megabytes } from '../plots/pinned.js';
+import type { FigureParameter } from '../html/figure.js';
+import { html, idOf, type Markup } from '../html/markup.js';
+import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
+import { pinnedLinesFigure } from '../html/pinned.js';
+import { cpuFraction } from '../metrics/run-metrics.js';
+import { megabits, microseconds, percent } from '../number-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
-import { balloonFigure } from './balloon-figure.js';
-import { comparedRuns } from './compared-runs.js';
-import { busy, coresText, cpuFigure } from './cpu-figure.js';
-import { extremes } from './extremes.js';
-import { goodputFigure } from './goodput-figure.js';
-import { iotlbFigure } from './iotlb-figure.js';
-import { latencyFigure } from './latency-figure.js';
-import { memoryFigure } from './memory-figure.js';
-import { sharesFigure } from './shares-figure.js';
+import { type Compared, compareRuns, mostSlowed, ranked, shownGuests } from './compared.js';
+import {
+  balloonFigure,
+  coresText,
+  cpuFigure,
+  goodputFigure,
+  iotlbFigure,
+  latencyFigure,
+  priceFigure,
+  sharesFigure,
+} from './figures.js';
 
-/** The report of `compare` as one HTML file. */
-export async function comparePage(
+const MOST_GUESTS_NAMED = 12;
+/** Goodputs within this fraction of the largest are alike. */
+const ALIKE = 0.02;
+
+/** The report of `compare` or of `run` as one HTML file. */
+export function comparePage(
   heading: RunHeading,
   runs: readonly RunResult[],
   repeat: string,
-): Promise<string> {
-  return pageHtml(describeComparison(heading, runs, repeat));
+  through: readonly LetThrough[] = [],
+  links: readonly PageLink[] = [],
+): string {
+  return pageHtml(describeComparison(heading, runs, repeat, through, links));
 }
 
 /** What the report says and shows, before it is drawn. */
@@ -27,71 +43,207 @@ export function describeComparison(
   heading: RunHeading,
   runs: readonly RunResult[],
   repeat: string,
+  through: readonly LetThrough[] = [],
+  links: readonly PageLink[] = [],
 ): ReportPage {
-  const compared = comparedRuns(heading, runs, repeat);
+  const compared = compareRuns(runs, through);
+  const origin = { repeat, parameters: parametersOf(heading, runs) };
   const present = <T>(...figures: readonly (T | undefined)[]) =>
     figures.filter((figure) => figure !== undefined);
-  const approaches = runs.length === 1 ? 'one approach' : `${runs.length} approaches`;
+  const isOne = runs.length === 1;
+  const when =
+    heading.loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
   return {
-    command: 'compare',
-    title: `${approaches.charAt(0).toUpperCase()}${approaches.slice(1)} side by side`,
-    question: `What does it cost to keep a guest’s network card out of memory that is not the guest’s?`,
+    command: isOne ? 'run' : 'compare',
+    title: isOne ? `One run under ${runs[0]?.protection}` : `${runs.length} approaches side by side`,
+    question: isOne
+      ? 'What did each guest get, and what did it cost?'
+      : 'What does it cost to keep a guest’s network card out of memory that is not the guest’s, and what still gets through?',
     setting: `Scenario: ${headingLine(heading)}.`,
-    answer: answerOf(runs),
+    answer: answerOf(compared),
     repeat,
     seed: heading.seed,
+    links,
     sections: [
-      { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(compared)] },
       {
-        id: 'service',
-        title: 'What the guests get',
+        id: 'price',
+        title: isOne ? 'In short' : 'Price and protection',
         text: [],
-        figures: present(goodputFigure(compared), latencyFigure(compared), sharesFigure(compared)),
+        figures: [priceFigure(compared)],
+        origin,
       },
       {
-        id: 'memory-and-iommu',
-        title: 'What it holds fast, and what the IOMMU does',
+        id: 'service',
+        title: 'What each guest gets',
         text: [],
-        figures: present(memoryFigure(compared), balloonFigure(compared), iotlbFigure(compared)),
+        figures: present(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        origin,
+      },
+      { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
+      {
+        id: 'memory-and-iommu',
+        title: 'What is pinned, and what the IOMMU does',
+        text: [],
+        figures: present(
+          pinnedLinesFigure(
+            'memory',
+            runs.map(({ protection, memory }) => ({
+              approach: protection,
+              samples: memory.pinnedPages,
+              mostPages: memory.mostPinnedPages,
+            })),
+            when,
+          ),
+          balloonFigure(runs),
+          iotlbFigure(runs),
+        ),
+        origin,
+      },
+      {
+        id: 'approaches',
+        title: 'What each approach is',
+        text: ['More on each is in docs/protection.md, under the heading that is named.'],
+        figures: [],
+        origin,
+        more: approachesHtml(runs.map(({ protection }) => protection)),
       },
     ],
   };
 }
 
-function answerOf(runs: readonly RunResult[]): string[] {
-  const [first] = runs;
-  if (first === undefined) return ['Nothing was run.'];
-  const rates = extremes(runs, ({ goodputBps }) => goodputBps);
-  const work = extremes(runs, (run) => 1 - run.cpu.idleFraction);
-  const pinned = extremes(runs, ({ memory }) => memory.mostPinnedPages);
-  const cores = coresText(first.cpu.cores);
-  const answer: string[] = [];
-  if (runs.length === 1) {
-    answer.push(
-      `${first.protection} carries ${megabits(first.goodputBps)} Mb/s out with ${percent(1 - first.cpu.idleFraction)} % of ${cores}, ` +
-        `${percent(busy(first, 'hypervisor'))} % of it in the hypervisor, and holds at most ${decimal(megabytes(first.memory.mostPinnedPages), 1)} MB fast.`,
-    );
-  } else {
-    const spread = (rates.most.value - rates.least.value) / Math.max(1, rates.most.value);
-    answer.push(
-      spread < ALIKE
-        ? `Goodput is alike under all of them, ${megabits(rates.least.value)} to ${megabits(rates.most.value)} Mb/s out: what differs is the price.`
-        : `Goodput goes from ${megabits(rates.least.value)} Mb/s out (${rates.least.name}) to ${megabits(rates.most.value)} Mb/s (${rates.most.name}).`,
-      `The cheapest keeps ${percent(work.least.value)} % of ${cores} busy (${work.least.name}), the dearest ${percent(work.most.value)} % (${work.most.name}). ` +
-        `Memory held fast at any time goes from ${decimal(megabytes(pinned.least.value), 1)} MB (${pinned.least.name}) to ${decimal(megabytes(pinned.most.value), 1)} MB (${pinned.most.name}).`,
-    );
-  }
-  const broken = runs
-    .filter(({ laws }) => laws.some(({ held }) => !held))
-    .map(({ protection }) => protection);
-  answer.push(
-    broken.length === 0
-      ? `All ${first.laws.length} laws of the house, from conservation of frames to the bounds of fairness, held in every run.`
-      : `Laws of the house were broken under ${broken.join(', ')}: the figures of those runs are not to be trusted.`,
-    'What each approach lets through is another question, which the command attack answers.',
-  );
-  return answer;
+/** One sentence per approach, what it claims, and where docs say more. */
+function approachesHtml(names: readonly string[]): Markup {
+  const known = APPROACHES.filter(({ name }) => names.includes(name));
+  return html`<dl>${known.map(
+    ({ name, title, meaning, claims }) =>
+      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} <code>docs/protection.md#${name.startsWith('iommu:') ? 'iommu' : idOf(name)}</code></dd>`,
+  )}</dl>`;
 }
 
-/** Goodputs within this fraction of the largest are alike. */
-const ALIKE = 0.02;
+function claimsText(claims: Approach['claims']): string {
+  const protects = [
+    ...(claims.hypervisor ? ['the hypervisor'] : []),
+    ...(claims.interGuest
+      ? [claims.separates === undefined ? 'other guests' : `other guests, up to ${claims.separates}`]
+      : []),
+    ...(claims.ownMistakes ? ['a guest from its own mistakes'] : []),
+  ];
+  if (protects.length === 0) return 'It claims to protect nothing.';
+  return `It claims to protect ${protects.join(', ')}${claims.device ? ', from the card itself too' : ', but not from the card itself'}.`;
+}
+
+function answerOf(compared: readonly Compared[]): string[] {
+  const [first] = compared;
+  if (first === undefined) return ['Nothing was run.'];
+  const violated = compared.filter(({ run }) => run.laws.some(({ held }) => !held)).map(({ name }) => name);
+  return [
+    ...(compared.length === 1 ? [oneAnswer(first)] : [costAnswer(compared), ...latencyAnswers(compared)]),
+    ...throughAnswer(compared),
+    violated.length === 0
+      ? `All ${first.run.laws.length} invariants, from conservation of frames to the bounds of fairness, held in every run.`
+      : `Invariants were violated under ${violated.join(', ')}: the figures of those runs are not to be trusted.`,
+  ];
+}
+
+function oneAnswer({ run }: Compared): string {
+  const cores = coresText(run.cpu.cores);
+  return `${run.protection} carries ${megabits(run.goodputBps)} Mb/s out with ${percent(1 - run.cpu.idleFraction)} % of ${cores} busy, ${percent(cpuFraction(run, 'hypervisor'))} % in the hypervisor.`;
+}
+
+function costAnswer(compared: readonly Compared[]): string {
+  const rates = ranked(compared, ({ run }) => run.goodputBps);
+  const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
+  const [slow, fast, cheap, dear] = [rates[0], rates.at(-1), work[0], work.at(-1)];
+  if (slow === undefined || fast === undefined || cheap === undefined || dear === undefined) return '';
+  const cores = coresText(compared[0]?.run.cpu.cores ?? 0);
+  const goodput =
+    (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE
+      ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
+      : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}).`;
+  return `${goodput} The cheapest keeps ${percent(cheap.value)} % of ${cores} busy (${cheap.name}), the dearest ${percent(dear.value)} % (${dear.name}).`;
+}
+
+/** Guest by guest: percentiles of guests with different loads are never pooled. */
+function latencyAnswers(compared: readonly Compared[]): string[] {
+  const slowed = compared.flatMap((one) => {
+    const most = mostSlowed(one);
+    return most === undefined ? [] : [{ name: one.name, ...most }];
+  });
+  const worst = slowed.reduce<(typeof slowed)[number] | undefined>(
+    (most, one) => (one.times > (most?.times ?? 0) ? one : most),
+    undefined,
+  );
+  const guests = shownGuests(compared.map(({ run }) => run)).flatMap((name) => {
+    const waits = ranked(
+      compared,
+      ({ run }) => run.guests.find((guest) => guest.name === name)?.latencyNs?.p99Ns,
+    );
+    const [least, most] = [waits[0], waits.at(-1)];
+    return least === undefined || most === undefined
+      ? []
+      : [
+          `${name} ${microseconds(least.value)} us (${least.name}) to ${microseconds(most.value)} us (${most.name})`,
+        ];
+  });
+  return [
+    `99th percentile of latency out, per guest, from the shortest to the longest: ${guests.join('; ')}.` +
+      (worst === undefined || worst.times < 1.05
+        ? ''
+        : ` Suffering most is ${worst.guest} under ${worst.name}: ${worst.times.toFixed(1)} times as long as without protection.`),
+  ];
+}
+
+/** What gets through, and which of the tightest costs least. */
+function throughAnswer(compared: readonly Compared[]): string[] {
+  const played = compared.flatMap(({ through, ...one }) =>
+    through === undefined ? [] : [{ ...one, through }],
+  );
+  const [first] = played;
+  if (first === undefined) return ['What gets through was not played here; the command attack answers that.'];
+  if (played.length === 1) {
+    const { byGuests, ofGuests, byCards, ofCards } = first.through;
+    return [
+      `Of ${ofGuests} attacks by guests ${byGuests} get through, of ${ofCards} by the card ${byCards}.`,
+    ];
+  }
+  const fewest = (of: (one: LetThrough) => number) => {
+    const least = Math.min(...played.map(({ through }) => of(through)));
+    const tight = played.filter(({ through }) => of(through) === least);
+    const cheapest = ranked(tight, ({ run }) => 1 - run.cpu.idleFraction)[0];
+    const names = tight.map(({ name }) => name).join(', ');
+    return { least, names, cheapest, isOne: tight.length === 1 };
+  };
+  const text = ({ least, names, cheapest, isOne }: ReturnType<typeof fewest>) =>
+    `${least}, under ${names}${isOne || cheapest === undefined ? '' : `, of which ${cheapest.name} takes the least CPU`}`;
+  return [
+    `The fewest attacks by guests that get through are ${text(fewest(({ byGuests }) => byGuests))}. ` +
+      `If the card is not trusted either, the fewest of all are ${text(fewest(({ through }) => through))}.`,
+  ];
+}
+
+function parametersOf({ loaded, discipline, durationNs, seed }: RunHeading, runs: readonly RunResult[]) {
+  const { scenario, source } = loaded;
+  const guests = expandGuests(scenario.guests);
+  const named = guests
+    .slice(0, MOST_GUESTS_NAMED)
+    .map(({ name, spec }) => `${name} (weight ${spec.weight}, ${spec.traffic.kind})`);
+  const more = guests.length > named.length ? [`and ${guests.length - named.length} more`] : [];
+  const hertz = scenario.host?.hertz ?? DEFAULT_HOST.hertz;
+  const parameters: FigureParameter[] = [
+    { name: 'scenario', value: source },
+    { name: 'guests', value: [...named, ...more].join(', ') },
+    { name: 'approaches', value: runs.map(({ protection }) => protection).join(', ') },
+    { name: 'DMA scheduler', value: discipline },
+    { name: 'virtual time', value: `${durationNs / 1e6} ms, from the first nanosecond: no warm-up is cut` },
+    { name: 'seed', value: `${seed}` },
+    { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
+    { name: 'CPU', value: `${coresText(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores)} of ${hertz / 1e9} GHz` },
+    { name: 'runs', value: 'one per approach; the same seed gives each the same traffic' },
+  ];
+  if (scenario.balloon === undefined) return parameters;
+  const { pages, everyNs } = scenario.balloon;
+  return [
+    ...parameters,
+    { name: 'balloon', value: `${pages} pages asked back, one every ${everyNs / 1000} us` },
+  ];
+}

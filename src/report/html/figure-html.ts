@@ -1,30 +1,25 @@
-import type { FigureParameter, FigureTable, ReportFigure } from './figure.js';
-import { inlineSvg } from './inline-svg.js';
+import { chartMarkup } from '../charts/draw.js';
+import type { FigureOrigin, FigureParameter, FigureTable, ReportFigure } from './figure.js';
 import { html, type Markup } from './markup.js';
 
-/** A figure as a page shows it: one whose body is made already shows that in the place of its plain table. */
-export interface PageFigure extends ReportFigure {
-  readonly body?: Markup;
-}
-
-/** A figure: what it shows, the plot, how to have it again, its parameters, its numbers. */
-export async function figureHtml(figure: PageFigure): Promise<Markup> {
-  const { id, title, sentence, plot, table, repeat, parameters, body } = figure;
-  const plots =
-    plot === undefined
+/** A figure: what it shows, the chart, its numbers, how to have it again, its parameters. */
+export function figureHtml(figure: ReportFigure, origin: FigureOrigin): Markup {
+  const { id, title, sentence, chart, table, parameters = [], body } = figure;
+  const drawn =
+    chart === undefined
       ? ''
-      : html`<div class="plot wide">${await inlineSvg(plot.wide, `${id}-wide`)}</div>
-<div class="plot narrow">${await inlineSvg(plot.narrow, `${id}-narrow`)}</div>`;
+      : html`<div class="plot wide">${chartMarkup(chart, 'wide', `${id}-wide`)}</div>
+<div class="plot narrow">${chartMarkup(chart, 'narrow', `${id}-narrow`)}</div>`;
   const numbers =
-    plot === undefined
+    chart === undefined
       ? tableHtml(title, table)
       : html`<details><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
   return html`<figure id="${id}">
 <figcaption><h3>${title}</h3><p>${sentence}</p></figcaption>
-${plots}
+${drawn}
 ${body ?? numbers}
-<div class="repeat"><span>Again:</span>${commandHtml(repeat)}</div>
-<details class="parameters"><summary>Parameters behind it</summary>${parametersHtml(parameters)}</details>
+<div class="repeat"><span>Again:</span>${commandHtml(origin.repeat)}</div>
+<details class="parameters"><summary>Parameters behind it</summary>${parametersHtml([...origin.parameters, ...parameters])}</details>
 </figure>
 `;
 }

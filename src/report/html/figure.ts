@@ -1,4 +1,5 @@
-import type { Plot } from '../plot.js';
+import type { Chart } from '../charts/chart.js';
+import type { Markup } from './markup.js';
 
 /** A parameter behind a figure, as it is shown: its value carries the unit. */
 export interface FigureParameter {
@@ -9,19 +10,30 @@ export interface FigureParameter {
 /** The numbers of a figure as a table: for those who do not see the plot, and for those who want to copy them. */
 export interface FigureTable {
   readonly heads: readonly string[];
+  /** Shorter heads, which may have several lines, for a table of text. */
+  readonly textHeads?: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
 
-/** One figure of a report: a plot, a table, or both. */
+/** One figure of a report: a chart, a table, or both. A page draws the chart once for a page and once for a phone. */
 export interface ReportFigure {
   /** Unique in its page; lower case and dashes: the address of the figure within the file. */
   readonly id: string;
   readonly title: string;
-  /** One sentence that says what the figure shows. */
+  /** What the figure shows, in a sentence or two. */
   readonly sentence: string;
-  /** The same plot for a wide page and for a phone; a page shows the one that fits. */
-  readonly plot?: { readonly wide: Plot; readonly narrow: Plot };
+  readonly chart?: Chart;
   readonly table: FigureTable;
+  /** Shown in the place of the plain table. */
+  readonly body?: Markup;
+  /** Shown in the place of the table where the figure is text. */
+  readonly text?: string;
+  /** Besides those of its section. */
+  readonly parameters?: readonly FigureParameter[];
+}
+
+/** What stands under every figure of a section: how to have it again, and what is behind it. */
+export interface FigureOrigin {
   /** The command line that gives the figure again. */
   readonly repeat: string;
   readonly parameters: readonly FigureParameter[];

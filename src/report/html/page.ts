@@ -1,4 +1,5 @@
-import { commandHtml, figureHtml, type PageFigure } from './figure-html.js';
+import type { FigureOrigin, ReportFigure } from './figure.js';
+import { commandHtml, figureHtml } from './figure-html.js';
 import { html, Markup } from './markup.js';
 import { STYLE } from './style.js';
 
@@ -9,9 +10,16 @@ export interface PageSection {
   readonly title: string;
   /** Paragraphs before the figures. */
   readonly text: readonly string[];
-  readonly figures: readonly PageFigure[];
+  readonly figures: readonly ReportFigure[];
+  readonly origin: FigureOrigin;
   /** Stands behind the figures. */
   readonly more?: Markup;
+}
+
+/** Another page in the same folder. */
+export interface PageLink {
+  readonly file: string;
+  readonly text: string;
 }
 
 /** A report: what was asked, what came of it, and the figures that show it. */
@@ -28,6 +36,8 @@ export interface ReportPage {
   readonly repeat: string;
   readonly seed: number;
   readonly sections: readonly PageSection[];
+  /** Pages that lie beside this one. */
+  readonly links?: readonly PageLink[];
   /** Besides what every page has. */
   readonly style?: string;
   /** A page of wide tables takes what width there is. */
@@ -38,7 +48,7 @@ export interface ReportPage {
  * A report as one HTML file that needs nothing else: no network, no script, no font of its own. The same page gives
  * the same text.
  */
-export async function pageHtml(page: ReportPage): Promise<string> {
+export function pageHtml(page: ReportPage): string {
   const {
     command,
     title,
@@ -48,12 +58,11 @@ export async function pageHtml(page: ReportPage): Promise<string> {
     repeat,
     seed,
     sections,
+    links = [],
     style = '',
     broad = false,
   } = page;
-  const bodies: Markup[] = [];
-  for (const section of sections) bodies.push(await sectionHtml(section));
-  // The style is ours: it has neither tags nor text of anybody else in it.
+  // The style is ours: it has neither tags nor text of a user in it.
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -75,15 +84,20 @@ export async function pageHtml(page: ReportPage): Promise<string> {
 <section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
 <div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(repeat)}</div>
 <nav aria-labelledby="contents"><h2 id="contents">Contents</h2>
-<ul>${sections.map(contentsOf)}</ul></nav>
+<ul>${sections.map(contentsOf)}</ul>${linksHtml(links)}</nav>
 </header>
 <main id="figures" tabindex="-1"${broad ? html` class="broad"` : ''}>
-${bodies}
+${sections.map(sectionHtml)}
 </main>
 <footer><p>Written by <code>cdna-nic ${command}</code>. All times are virtual; nothing here depends on when or where it was run.</p></footer>
 </body>
 </html>
 `.text;
+}
+
+function linksHtml(links: readonly PageLink[]): Markup | '' {
+  if (links.length === 0) return '';
+  return html`<p class="links">Beside this page: ${links.map(({ file, text }, at) => html`${at > 0 ? ', ' : ''}<a href="${file}">${text}</a>`)}</p>`;
 }
 
 function contentsOf({ id, title, figures }: PageSection): Markup {
@@ -94,13 +108,11 @@ function contentsOf({ id, title, figures }: PageSection): Markup {
   return html`<li><a href="#${id}">${title}</a>${inner}</li>`;
 }
 
-async function sectionHtml({ id, title, text, figures, more }: PageSection): Promise<Markup> {
-  const drawn: Markup[] = [];
-  for (const figure of figures) drawn.push(await figureHtml(figure));
+function sectionHtml({ id, title, text, figures, origin, more }: PageSection): Markup {
   return html`<section aria-labelledby="${id}">
 <h2 id="${id}">${title}</h2>
 ${text.map((paragraph) => html`<p>${paragraph}</p>`)}
-${drawn}${more ?? ''}
+${figures.map((figure) => figureHtml(figure, origin))}${more ?? ''}
 </section>
 `;
 }

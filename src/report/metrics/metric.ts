@@ -1,3 +1,4 @@
+import type { FigureTable } from '../html/figure.js';
 import { plainTable } from '../plain-table.js';
 import { type Spread, scaleSpread, spreadText } from './spread.js';
 
@@ -112,8 +113,12 @@ export function metricFigureTable<Subject>(
   names: readonly string[],
   metrics: readonly Metric<Subject>[],
   rows: readonly MetricRow<Subject>[],
-): { readonly heads: readonly string[]; readonly rows: readonly (readonly string[])[] } {
-  return { heads: [...names, ...metrics.map(metricHead)], rows: metricCells(metrics, rows) };
+): FigureTable {
+  return {
+    heads: [...names, ...metrics.map(metricHead)],
+    textHeads: [...names, ...metrics.map((metric) => metric.head ?? metricHead(metric))],
+    rows: metricCells(metrics, rows),
+  };
 }
 
 function metricCells<Subject>(

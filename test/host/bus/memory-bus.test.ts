@@ -66,9 +66,49 @@ describe('the memory bus', () => {
     memory.read(0x1000, 4096, page, 0);
     expect(page.every((byte) => byte === 0)).toBe(true);
     expect(denied).toEqual([
-      { requesterId: OTHER, address: 0x2000, length: 64, write: true, beyondMemory: false, atNs: 500 },
-      { requesterId: DEVICE, address: 0x1ff0, length: 16, write: true, beyondMemory: false, atNs: 500 },
+      {
+        requesterId: OTHER,
+        address: 0x2000,
+        length: 64,
+        write: true,
+        beyondMemory: false,
+        crossesPage: false,
+        atNs: 500,
+      },
+      {
+        requesterId: DEVICE,
+        address: 0x1ff0,
+        length: 16,
+        write: true,
+        beyondMemory: false,
+        crossesPage: false,
+        atNs: 500,
+      },
     ]);
+  });
+
+  it('refuses a request that crosses a page before any gate is asked, whatever the gate would say', () => {
+    const gate = new OpenGate();
+    const { memory, bus: made, denied } = bus(gate);
+    for (const [address, length] of [
+      [0x1ffc, 8],
+      [0x1fff, 2],
+      [0x2000, 4097],
+    ] as const) {
+      memory.fill(0x1000, 0x3000, 0x33);
+      expect(made.write(DEVICE, address, length, bytes(length), 0)).toBe(ABORT);
+      const target = new Uint8Array(length);
+      expect(made.read(DEVICE, address, length, target, 0)).toBe(ABORT);
+      expect(target.every((byte) => byte === 0xff)).toBe(true);
+      const after = new Uint8Array(0x3000);
+      memory.read(0x1000, 0x3000, after, 0);
+      expect(after.every((byte) => byte === 0x33)).toBe(true);
+    }
+    expect(made.denied).toBe(6);
+    expect(denied.every(({ crossesPage, beyondMemory }) => crossesPage && !beyondMemory)).toBe(true);
+    // To the last byte of a page is not across it.
+    expect(made.write(DEVICE, 0x1ff8, 8, bytes(8), 0)).not.toBe(ABORT);
+    expect(made.write(DEVICE, 0x2000, 4096, bytes(4096), 0)).not.toBe(ABORT);
   });
 
   it('answers a denied read with all ones and aborts it', () => {
@@ -84,7 +124,7 @@ describe('the memory bus', () => {
     const { memory, bus: made, denied } = bus(new OpenGate());
     const end = memory.bytes;
     const target = new Uint8Array(8);
-    expect(made.read(DEVICE, end - 4, 8, target, 0)).toBe(ABORT);
+    expect(made.read(DEVICE, end, 8, target, 0)).toBe(ABORT);
     expect([...target]).toEqual(new Array(8).fill(0xff));
     expect(made.write(DEVICE, end, 1, bytes(1), 0)).toBe(ABORT);
     expect(made.write(DEVICE, 2 ** 60, 1, bytes(1), 0)).toBe(ABORT);

@@ -83,7 +83,30 @@ describe('the whole matrix', () => {
     expect(verdictOf('card-foreign-guest', 'cdna+iommu')).toBe('blocked-at-access');
   });
 
-  it('fits 100 columns, a row an attack', () => {
+  it('has a reason for each verdict of each attack, and never the same for two', () => {
+    const reasons = new Map<string, Map<string, string>>();
+    for (const cell of cells) {
+      const comparison = compareCell(cell);
+      if (comparison === undefined) continue;
+      const known = reasons.get(cell.attack) ?? new Map<string, string>();
+      reasons.set(cell.attack, known.set(cell.verdict, comparison.because));
+    }
+    for (const { attack, because } of EXPECTATIONS) {
+      const known = reasons.get(attack) ?? new Map();
+      expect(new Set(known.values()).size, attack).toBe(known.size);
+      // And none for a verdict that no approach comes to.
+      expect([...known.keys()].sort(), attack).toEqual(Object.keys(because).sort());
+    }
+  });
+
+  it('does not explain what was stopped by what was not checked', () => {
+    const cdna = cells.find(({ attack, approach }) => attack === 'foreign-page-read' && approach === 'cdna');
+    expect(cdna === undefined ? undefined : compareCell(cdna)?.because).toMatch(
+      /owner of each page is looked up/u,
+    );
+  });
+
+  it('fits 100 columns, a row per attack', () => {
     const lines = matrixText(ATTACKS, APPROACHES, cells).split('\n');
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
     for (const name of attackNames)
@@ -110,7 +133,7 @@ describe('a part of the matrix', () => {
 });
 
 describe('the table of expectations', () => {
-  it('has one row an attack and names nothing that does not exist', () => {
+  it('has one row per attack and names nothing that does not exist', () => {
     expect(EXPECTATIONS.map(({ attack }) => attack)).toEqual(attackNames);
     for (const { succeedsOn } of EXPECTATIONS)
       for (const name of succeedsOn) expect(approachNames).toContain(name);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Cdna2007Result, measurePoint } from '../../../src/experiments/cdna-2007/reproduce.js';
+import { type Cdna2007Result, measurePoint } from '../../../src/experiments/cdna-2007/measure.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/cdna-2007/result.json', import.meta.url), 'utf8'),
@@ -16,7 +16,13 @@ function point(approach: string, direction: string, guests: number) {
 
 describe('a fresh run', () => {
   it.each(['cdna', 'driver-domain'])('of %s gives what is stored', (approach) => {
-    const { point: fresh } = measurePoint(approach, 'transmit', 1, stored.parameters, stored.seed);
+    const { point: fresh } = measurePoint({
+      approach,
+      direction: 'transmit',
+      guests: 1,
+      parameters: stored.parameters,
+      seed: stored.seed,
+    });
     expect(JSON.parse(JSON.stringify(fresh))).toEqual(point(approach, 'transmit', 1));
   });
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { printCdna2007 } from '../../../src/experiments/cdna-2007/print.js';
+import { cdna2007 } from '../../../src/experiments/cdna-2007/experiment.js';
+import type { Cdna2007Result } from '../../../src/experiments/cdna-2007/measure.js';
 import { GUEST_COUNTS, ROWS } from '../../../src/experiments/cdna-2007/published.js';
-import type { Cdna2007Result } from '../../../src/experiments/cdna-2007/reproduce.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/cdna-2007/result.json', import.meta.url), 'utf8'),
@@ -72,7 +72,7 @@ describe('the stored result', () => {
   });
 
   it('shows each figure with its certainty and its role', () => {
-    const lines = printCdna2007(stored).split('\n');
+    const lines = cdna2007.present(stored).text.split('\n');
     for (const { name, certainty, role } of stored.figures) {
       const line = lines.find((one) => one.startsWith(`${name}  `));
       expect(line).toContain(`[${certainty}]`);

@@ -1,24 +1,24 @@
 import { expect } from 'vitest';
+import { chartSvg } from '../../../src/report/charts/draw.js';
 import type { ReportFigure } from '../../../src/report/html/figure.js';
-import { plotSvg } from '../../../src/report/plot.js';
 
-/** Figures by their ids, tables that are whole, and of each plot a wide and a narrow drawing that names `word`. */
-export async function expectFigures(
+/** Figures by their ids, tables that are whole, and of each chart a wide and a narrow drawing that names `word`. */
+export function expectFigures(
   figures: readonly ReportFigure[],
   ids: readonly string[],
-  plots: number,
+  charts: number,
   word: string,
-): Promise<void> {
+): void {
   expect(figures.map(({ id }) => id)).toEqual(ids);
   for (const { table } of figures) {
     expect(table.rows.every((row) => row.length === table.heads.length)).toBe(true);
   }
-  for (const { plot } of figures.slice(0, plots)) {
-    if (plot === undefined) throw new Error('a figure without a plot');
-    for (const drawn of [plot.wide, plot.narrow]) {
-      const svg = await plotSvg(drawn);
+  for (const { chart } of figures.slice(0, charts)) {
+    if (chart === undefined) throw new Error('a figure without a chart');
+    for (const width of ['wide', 'narrow'] as const) {
+      const svg = chartSvg(chart, width);
       expect(svg).toContain(word);
-      expect(svg).not.toContain('NaN');
+      expect(svg).not.toMatch(/NaN|undefined|Infinity/u);
     }
   }
 }

@@ -5,8 +5,8 @@ import {
   cellOf,
   type IsolationCell,
   type IsolationResult,
-} from '../../../src/experiments/isolation/reproduce.js';
-import { withSeeds } from '../../../src/experiments/several-seeds.js';
+} from '../../../src/experiments/isolation/measure.js';
+import { withSeeds } from '../../../src/experiments/seeds.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/isolation/result.json', import.meta.url), 'utf8'),

@@ -3,16 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { DISCIPLINES } from '../../../scheduler/disciplines/index.js';
 import { DISCIPLINE_PROMISES, promiseOf } from '../../../src/experiments/isolation/expected.js';
-import { isolationReportFigures } from '../../../src/experiments/isolation/figures.js';
+import { isolation } from '../../../src/experiments/isolation/experiment.js';
 import { HOSTILITIES } from '../../../src/experiments/isolation/hostilities.js';
-import { printIsolation } from '../../../src/experiments/isolation/print.js';
 import {
   type IsolationCell,
   type IsolationResult,
   judged,
   type VictimTime,
-} from '../../../src/experiments/isolation/reproduce.js';
-import { plotSvg } from '../../../src/report/plot.js';
+} from '../../../src/experiments/isolation/measure.js';
+import { chartSvg } from '../../../src/report/charts/draw.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/isolation/result.json', import.meta.url), 'utf8'),
@@ -64,12 +63,12 @@ describe('the stored cells', () => {
       expect(served(discipline)).toBeGreaterThan(0.98);
   });
 
-  it('are printed and drawn', async () => {
-    const text = printIsolation(stored);
+  it('are printed and drawn', () => {
+    const { text, figures } = isolation.present(stored);
     for (const { name } of APPROACHES)
       expect(text.split('\n').filter((line) => line.startsWith(`${name} `)).length).toBeGreaterThan(25);
-    for (const { plot } of isolationReportFigures(stored, 'again'))
-      if (plot !== undefined) expect((await plotSvg(plot.narrow)).includes('mark-')).toBe(true);
+    for (const { chart } of figures)
+      if (chart !== undefined) expect(chartSvg(chart, 'narrow')).toMatch(/<g class="data"><path/u);
   });
 });
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { measureBalloon } from '../../../src/experiments/price-of-safety/balloon.js';
+import type { PriceOfSafetyResult } from '../../../src/experiments/price-of-safety/experiment.js';
 import { measureLoad } from '../../../src/experiments/price-of-safety/measure.js';
-import type { PriceOfSafetyResult } from '../../../src/experiments/price-of-safety/reproduce.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/price-of-safety/result.json', import.meta.url), 'utf8'),

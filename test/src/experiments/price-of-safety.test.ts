@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { priceOfSafetyFigures } from '../../../src/experiments/price-of-safety/figures.js';
-import { printPriceOfSafety } from '../../../src/experiments/price-of-safety/print.js';
-import type { PriceOfSafetyResult } from '../../../src/experiments/price-of-safety/reproduce.js';
+import {
+  type PriceOfSafetyResult,
+  priceOfSafety,
+} from '../../../src/experiments/price-of-safety/experiment.js';
 import { expectFigures } from './expect-figures.js';
 
 const stored = JSON.parse(
@@ -56,7 +57,7 @@ describe('the stored result', () => {
   });
 
   it('shows each published figure with its certainty, the missed ones too', () => {
-    const text = printPriceOfSafety(stored);
+    const text = priceOfSafety.present(stored).text;
     for (const { name, certainty } of stored.figures) {
       expect(text.split('\n').find((line) => line.startsWith(name))).toContain(`[${certainty}]`);
     }
@@ -64,8 +65,8 @@ describe('the stored result', () => {
     for (const { statement } of stored.statements) expect(text).toContain(statement);
   });
 
-  it('draws a panel for everything that its tables list', async () => {
-    const figures = priceOfSafetyFigures(stored, 'cdna-nic reproduce price-of-safety --seed 1');
+  it('draws a panel for everything that its tables list', () => {
+    const figures = priceOfSafety.present(stored).figures;
     const ids = [
       'price-cpu',
       'price-full',
@@ -73,7 +74,9 @@ describe('the stored result', () => {
       'price-balloon',
       'price-published',
       'price-statements',
+      'price-loads',
+      'price-beside',
     ];
-    await expectFigures(figures, ids, PLOTS, 'single-use');
+    expectFigures(figures, ids, PLOTS, 'single-use');
   });
 });

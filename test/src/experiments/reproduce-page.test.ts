@@ -14,21 +14,35 @@ const counting = defineExperiment({
   takesData: true,
   storedUrl: STORED,
   measure: async ({ seed }) => ({ seed, count: 3 }),
-  present: ({ count }, repeat) => ({
-    text: `${count}, by ${repeat}`,
+  present: ({ count }) => ({
     answer: `There are ${count}.`,
+    parameters: [{ name: 'seed', value: '1' }],
     figures: [],
+    notes: [],
   }),
 });
 
 function finished(stored: StoredComparison): FinishedExperiment {
   return {
     experiment: counting,
-    outcome: { text: 'x', answer: 'There are 3.', document: {}, figures: [], stored },
+    outcome: {
+      text: 'x',
+      answer: 'There are 3.',
+      parameters: [],
+      notes: [],
+      document: {},
+      figures: [],
+      stored,
+    },
   };
 }
 
-const call = (seed: number, dataPath?: string) => ({ seed, repeat: 'cdna-nic reproduce x', dataPath });
+const call = (seed: number, dataPath?: string) => ({
+  seed,
+  repeat: 'cdna-nic reproduce x',
+  repeatOf: (name: string) => `cdna-nic reproduce ${name}`,
+  dataPath,
+});
 
 describe('what the page says of stored results', () => {
   test.for([
@@ -48,10 +62,10 @@ describe('what the page says of stored results', () => {
 
 test('an outcome is what was presented, and says whether it was compared', async () => {
   const threads = new Threads(1);
-  const request = { dataPath: undefined, repeat: 'again', threads, progress: () => undefined };
+  const request = { dataPath: undefined, threads, progress: () => undefined };
   try {
     expect(await counting.run({ ...request, seed: 1 })).toEqual({
-      ...counting.present({ seed: 1, count: 3 }, 'again'),
+      ...counting.present({ seed: 1, count: 3 }),
       document: { seed: 1, count: 3 },
       stored: 'different',
     });

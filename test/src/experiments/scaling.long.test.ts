@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
-  changeTasks,
   runScaling,
+  type ScalingPoint,
+  type ScalingResult,
   scalingPoints,
   scalingTasks,
-} from '../../../src/experiments/scaling/reproduce.js';
-import type { ScalingPoint, ScalingResult } from '../../../src/experiments/scaling/result.js';
-import { runUnitChange, unitChangePoints } from '../../../src/experiments/scaling/unit-changes.js';
+} from '../../../src/experiments/scaling/measure.js';
+import {
+  runUnitChange,
+  unitChangePoints,
+  unitChangeTasks,
+} from '../../../src/experiments/scaling/unit-changes.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/scaling/result.json', import.meta.url), 'utf8'),
@@ -15,7 +19,7 @@ const stored = JSON.parse(
 
 describe('a fresh run', () => {
   it('gives what is stored of a change', () => {
-    const tasks = changeTasks(stored.seed).filter(({ change }) => change === '12 walkers');
+    const tasks = unitChangeTasks(stored.seed).filter(({ change }) => change === '12 walkers');
     const fresh = unitChangePoints(tasks, tasks.map(runUnitChange));
     expect(JSON.parse(JSON.stringify(fresh))).toEqual(
       stored.unit_changes.filter(({ change }) => change === '12 walkers'),

@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { scalingStatements } from '../../../src/experiments/scaling/expected.js';
-import { scalingReportFigures } from '../../../src/experiments/scaling/figures.js';
+import { scaling } from '../../../src/experiments/scaling/experiment.js';
 import { sampleMachine } from '../../../src/experiments/scaling/machine.js';
-import { printScaling } from '../../../src/experiments/scaling/print.js';
-import { runScaling } from '../../../src/experiments/scaling/reproduce.js';
-import type { ScalingPoint, ScalingResult } from '../../../src/experiments/scaling/result.js';
-import { plotSvg } from '../../../src/report/plot.js';
+import type { ScalingPoint, ScalingResult } from '../../../src/experiments/scaling/measure.js';
+import { runScaling } from '../../../src/experiments/scaling/measure.js';
+import { chartSvg } from '../../../src/report/charts/draw.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/scaling/result.json', import.meta.url), 'utf8'),
@@ -66,18 +65,20 @@ describe('the stored sweep', () => {
     }
   });
 
-  it('is printed and drawn: a line a point, each statement, and every plot', async () => {
-    const text = printScaling(stored);
-    for (const { approach, guests } of stored.points)
+  it('is printed and drawn: a line a point, each statement, and every plot', () => {
+    const { text, figures } = scaling.present(stored);
+    for (const { approach, guests } of run)
       expect(text).toMatch(new RegExp(`^${approach.replace('+', '\\+')} +${guests} `, 'mu'));
     for (const { statement } of stored.statements) expect(text).toContain(statement);
     expect(text).toContain('dev with 256 guests cannot be set up');
     for (const { change } of stored.unit_changes) expect(text).toContain(change);
-    for (const { id, plot, table } of scalingReportFigures(stored, 'again')) {
+    for (const { id, chart, table } of figures) {
       if (id === 'scaling-statements') expect(table.rows).toHaveLength(stored.statements.length);
       else if (id === 'scaling-walks') expect(table.rows).toHaveLength(stored.unit_changes.length);
-      else expect(table.rows).toHaveLength(stored.points.length);
-      if (plot !== undefined) expect((await plotSvg(plot.narrow)).includes('>cdna+iommu<')).toBe(true);
+      else if (id === 'scaling-published') expect(table.rows).toHaveLength(stored.figures.length);
+      else expect(table.rows).toHaveLength(run.length);
+      if (chart !== undefined && id !== 'scaling-published')
+        expect(chartSvg(chart, 'narrow')).toContain('>cdna+iommu<');
     }
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { StrategiesResult } from '../../../src/experiments/strategies/experiment.js';
 import { measureStrategy, strategyPoints } from '../../../src/experiments/strategies/measure.js';
-import type { StrategiesResult } from '../../../src/experiments/strategies/reproduce.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/strategies/result.json', import.meta.url), 'utf8'),

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { strategiesFigures } from '../../../src/experiments/strategies/figures.js';
-import { printStrategies } from '../../../src/experiments/strategies/print.js';
-import type { StrategiesResult } from '../../../src/experiments/strategies/reproduce.js';
+import { type StrategiesResult, strategies } from '../../../src/experiments/strategies/experiment.js';
 import { expectFigures } from './expect-figures.js';
 
 const stored = JSON.parse(
@@ -62,7 +60,7 @@ describe('the stored result', () => {
   });
 
   it('shows the published figure and each statement with its mark, and what came of it', () => {
-    const text = printStrategies(stored);
+    const text = strategies.present(stored).text;
     for (const { name, certainty } of stored.figures) {
       expect(text.split('\n').find((line) => line.startsWith(name))).toContain(`[${certainty}]`);
     }
@@ -72,8 +70,8 @@ describe('the stored result', () => {
     }
   });
 
-  it('draws its figures, wide and narrow', async () => {
-    const figures = strategiesFigures(stored, 'cdna-nic reproduce strategies --seed 1');
+  it('draws its figures, wide and narrow', () => {
+    const figures = strategies.present(stored).figures;
     const ids = [
       'strategies-cpu',
       'strategies-reuse',
@@ -82,7 +80,8 @@ describe('the stored result', () => {
       'strategies-latency',
       'strategies-published',
       'strategies-statements',
+      'strategies-points',
     ];
-    await expectFigures(figures, ids, PLOTS, 'request and response');
+    expectFigures(figures, ids, PLOTS, 'request and response');
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { measureSetting, type WalkCostResult } from '../../../src/experiments/walk-cost/reproduce.js';
+import { measureSetting, type WalkCostResult } from '../../../src/experiments/walk-cost/measure.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/walk-cost/result.json', import.meta.url), 'utf8'),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { printWalkCost } from '../../../src/experiments/walk-cost/print.js';
-import type { WalkCostResult } from '../../../src/experiments/walk-cost/reproduce.js';
+import { walkCost } from '../../../src/experiments/walk-cost/experiment.js';
+import type { WalkCostResult } from '../../../src/experiments/walk-cost/measure.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/walk-cost/result.json', import.meta.url), 'utf8'),
@@ -43,7 +43,7 @@ describe('the stored sweep', () => {
   });
 
   it('shows each published figure with its certainty', () => {
-    const text = printWalkCost(stored);
+    const text = walkCost.present(stored).text;
     for (const { name, certainty } of stored.figures) {
       const line = text.split('\n').find((one) => one.startsWith(name));
       expect(line).toContain(`[${certainty}]`);

@@ -93,7 +93,9 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
     const addresses = [
       ...page.matchAll(/\s(?:href|src|srcset|action|formaction|data|poster)="([^"]*)"/gu),
     ].map((match) => match[1]);
-    expect(addresses.filter((address) => !address?.startsWith('#') && address !== 'data:,')).toEqual([]);
+    // Other pages of the same folder may be named; they are not fetched.
+    const others = /^(?:#|data:,$|[a-z]+\.html$)/u;
+    expect(addresses.filter((address) => !others.test(address ?? ''))).toEqual([]);
     expect(page.match(/url\((?!#)/gu)).toBeNull();
   });
 
@@ -153,13 +155,18 @@ test('names of guests are text, whatever they are', async () => {
   expect(page).not.toContain('<img');
   expect(page).not.toContain('<b>');
   expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
-  // In a drawing quotes are as they are; nothing of the name is lost or changed.
-  const drawn = [...page.matchAll(/<text [^>]*>([^<]*)<\/text>/gu)].map((match) => match[1] ?? '');
+  // Nothing of the name is lost or changed.
+  const drawn = [...page.matchAll(/<text [^>]*>([^<]*)<\/text>/gu)].map((match) =>
+    (match[1] ?? '').replaceAll('&quot;', '"'),
+  );
   for (const like of likeAttributes) {
     expect(drawn.filter((text) => text.includes(like)).length).toBeGreaterThan(0);
   }
   const begun = drawn.filter((text) => /\b(?:a fill=|b id=)/u.test(text));
-  expect(begun.filter((text) => !likeAttributes.some((like) => text.includes(like)))).toEqual([]);
+  // The title of a panel may be cut off.
+  const isOurs = (text: string) =>
+    likeAttributes.some((like) => text.includes(like) || like.startsWith(text.replace(/…$/u, '')));
+  expect(begun.filter((text) => !isOurs(text))).toEqual([]);
 });
 
 describe('sentences under figures say what the runs gave', () => {
@@ -190,7 +197,7 @@ describe('sentences under figures say what the runs gave', () => {
   test('a full wire was', async () => {
     const { goodput, cpu } = await captions('heavy', { kind: 'greedy' }, 'none');
     expect(goodput).toMatch(/; the wire out was the limit, (?:9[89]|100)\.\d % busy\.$/u);
-    expect(cpu).toMatch(/by who was running\.$/u);
+    expect(cpu).toMatch(/by the domain that was running\.$/u);
   });
 });
 
@@ -230,8 +237,8 @@ test('an id is made of letters, digits and dashes', () => {
   expect(['cdna+iommu', 'iommu:single-use'].map(idOf)).toEqual(['cdna-iommu', 'iommu-single-use']);
 });
 
-test('a figure without a plot shows its table at once', async () => {
-  const { text } = await figureHtml({
+test('a figure without a plot shows its table at once', () => {
+  const figure = {
     id: 'numbers',
     title: 'Numbers',
     sentence: 'What they are.',
@@ -242,9 +249,8 @@ test('a figure without a plot shows its table at once', async () => {
         ['two', '-'],
       ],
     },
-    repeat: 'cdna-nic x',
-    parameters: [{ name: 'seed', value: '1' }],
-  });
+  };
+  const { text } = figureHtml(figure, { repeat: 'cdna-nic x', parameters: [{ name: 'seed', value: '1' }] });
   expect(text).not.toContain('<svg');
   expect(text).not.toContain('The numbers as a table');
   expect(text).toContain('<th scope="row">one</th><td class="number">1.5 %</td>');
@@ -254,13 +260,13 @@ test('a figure without a plot shows its table at once', async () => {
 function drawnMarks(page: string): string[] {
   const marks: string[] = [];
   const groups: string[] = [];
-  for (const [tag] of page.matchAll(/<\/?(?:g|path|line|rect)\b[^>]*>/gu)) {
+  for (const [tag] of page.matchAll(/<\/?(?:g|path|rect)\b[^>]*>/gu)) {
     if (tag === '</g>') groups.pop();
     else if (tag.startsWith('<g')) groups.push(tag.endsWith('/>') ? '' : tag);
-    else if (/class="mark-(?:rect|symbol|rule|line) role-mark/u.test(groups.at(-1) ?? '')) marks.push(tag);
+    else if (groups.at(-1)?.includes('class="data"') === true) marks.push(tag);
     if (tag.startsWith('<g') && tag.endsWith('/>')) groups.pop();
   }
-  return marks.filter((tag) => attribute(tag, 'opacity') !== '0');
+  return marks;
 }
 
 /** The colour that a mark has on paper, its opacity reckoned in; hatching is drawn over the colour of its series. */

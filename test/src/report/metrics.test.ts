@@ -56,6 +56,7 @@ test('text, report table and dictionary follow from one table', () => {
   expect(metricTextTable(['what'], [latency], rows)).toBe('what  Latency, us\na              20');
   expect(metricFigureTable(['what'], [latency], rows)).toEqual({
     heads: ['what', 'Latency, us'],
+    textHeads: ['what', 'Latency, us'],
     rows: [['a', '20']],
   });
   expect(dataDictionary([latency])).toEqual([

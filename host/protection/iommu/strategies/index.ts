@@ -6,10 +6,10 @@ import { DirectMap } from './direct-map.js';
 import { Persistent, type PersistentOptions } from './persistent.js';
 import { ShadowCopy } from './shadow-copy.js';
 import { Shared } from './shared.js';
-import { SingleUse } from './single-use.js';
+import { LINUX_KERNELS, SingleUse, type SingleUseOptions } from './single-use.js';
 
 /** What strategies may be told; each takes what it understands. */
-export type StrategyOptions = Partial<DeferredOptions & PersistentOptions>;
+export type StrategyOptions = Partial<DeferredOptions & PersistentOptions & SingleUseOptions>;
 
 /** One mapping strategy as a list shows it. */
 export interface StrategyEntry {
@@ -29,7 +29,14 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   {
     name: 'single-use',
     meaning: 'each buffer for its transfer, invalidated before it is used again',
-    make: () => (space) => new SingleUse(space),
+    make: ({ linuxKernel = '6.1' }) => {
+      if (!LINUX_KERNELS.includes(linuxKernel)) {
+        throw new ParameterError(
+          `iommu.linuxKernel is "${linuxKernel}", expected one of: ${LINUX_KERNELS.join(', ')}`,
+        );
+      }
+      return (space) => new SingleUse(space, { linuxKernel });
+    },
   },
   {
     name: 'shared',

@@ -4,21 +4,35 @@ import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
+/** Kernels whose strict mode differs: 6.1 drops walk caches at each unmap, 6.12 does not. */
+export const LINUX_KERNELS = ['6.1', '6.12'] as const;
+export type LinuxKernel = (typeof LINUX_KERNELS)[number];
+
+export interface SingleUseOptions {
+  /** Whose strict mode. @defaultValue '6.1' */
+  readonly linuxKernel: LinuxKernel;
+}
+
 /**
  * Single use: a mapping for each buffer, made when it is posted and taken away when it is done, with an
  * invalidation that is waited for, even if the page is mapped for something else already (Willmann et al., ATC 2008;
  * Linux's strict mode). What the device reaches is what is in flight, and it costs the most.
+ *
+ * Linux 6.1 drops the walk caches with every strict unmap, whether a table page was freed or not; Linux 6.12 keeps
+ * them unless one was (leaf only). Both were recorded (test/host/protection/iommu/linux-traces.test.ts).
  */
 export class SingleUse implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
   readonly #space: GuestSpace;
   readonly #forgotten: WhenReported;
+  readonly #leafOnly: boolean;
   #port: ContextPort | undefined;
   #leaving = 0;
 
-  constructor(space: GuestSpace) {
+  constructor(space: GuestSpace, { linuxKernel }: SingleUseOptions = { linuxKernel: '6.1' }) {
     this.#space = space;
+    this.#leafOnly = linuxKernel === '6.12';
     this.#forgotten = (iova, pages, page) => {
       this.#leaving -= 1;
       space.unpin(page, pages);
@@ -40,8 +54,7 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     const space = this.#space;
     space.clear(iova, pages);
     this.#leaving += 1;
-    // Linux drops the walk caches with every strict unmap, whether a table page was freed or not.
-    space.invalidate(iova, pages, false, this.#forgotten, firstPage);
+    space.invalidate(iova, pages, this.#leafOnly, this.#forgotten, firstPage);
   }
 
   settle(): void {
