@@ -117,10 +117,7 @@ export class OutstandingWalks {
     this.#passThrough[row] = walk.passThrough ? 1 : 0;
   }
 
-  /**
-   * A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
-   * only a walk will do whose context entry is still to be believed.
-   */
+  /** A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet. */
   find(requesterId: number, domainId: number, iova: number, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
@@ -128,10 +125,7 @@ export class OutstandingWalks {
       if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
       if ((present(this.#fills[row]) & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0)
         continue;
-      const shares =
-        domainId >= 0
-          ? this.#domain[row] === domainId
-          : this.#requester[row] === requesterId && (present(this.#fills[row]) & FILL_CONTEXT) !== 0;
+      const shares = domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId;
       if (shares) return row;
     }
     return -1;
@@ -185,10 +179,7 @@ export class OutstandingWalks {
     }
   }
 
-  /**
-   * Keeps what walks found of contexts out of the context cache, and from requests that come later. It concerns all of
-   * them: few are ever under way.
-   */
+  /** Keeps what walks found of contexts out of the context cache. It concerns all of them: few are ever under way. */
   discardContexts(): void {
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);

@@ -281,10 +281,3 @@ describe('timing parameters', () => {
     expect(() => ask(0)).toThrow('request at 9 ns, after one at 10 ns');
   });
 });
-
-it('a request after a context invalidation shares no walk that began before it (VT-d 6.5.2, row V119)', () => {
-  expect(ask(0)).toEqual([PHYSICAL, OVERHEAD_NS + 6 * READ_NS]);
-  unit.context('device', DOMAIN, DEVICE, 0);
-  walker.contexts.delete(DEVICE);
-  expect(ask(0x10)[0]).toBe(-1);
-});
