@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { contextId } from './branded.js';
-import { type Discipline, NONE, type Share } from './discipline.js';
+import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
 import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
@@ -8,8 +8,8 @@ import { GuardedSubject } from './guarded-subject.js';
 /** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
   /**
-   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. After a 0 the
-   * context's doorbell must be rung when there is one.
+   * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
+   * is not known yet; 0 while it has none. After STARVED or 0 the context's doorbell must be rung when that changes.
    */
   headBytes(context: number): number;
 }
@@ -42,6 +42,8 @@ export interface Grant {
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
+// Told to a discipline that can keep its place; every other has it as idle.
+const KEEPING_PLACE = 3;
 
 /**
  * Shares a link between contexts: doorbells and credit in, grants out. This is the imperative core on the packet
@@ -75,7 +77,7 @@ export class DmaScheduler {
   #stopped = false;
   #decisions = 0;
 
-  // ABSENT, IDLE or BACKLOGGED: what the discipline has been told, so that it is told once.
+  // ABSENT, IDLE, BACKLOGGED or KEEPING_PLACE: what the discipline has been told, so that it is told once.
   #state: Uint8Array = new Uint8Array(64);
   #backlogged = 0;
 
@@ -170,6 +172,7 @@ export class DmaScheduler {
 
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
+    if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
     this.#withdraw(context);
     // The others may have waited for its frame to fit.
@@ -189,11 +192,13 @@ export class DmaScheduler {
       this.#rangMeanwhile = true;
       return;
     }
-    if (this.#state[context] !== IDLE || this.#stopped) return;
+    const state = this.#state[context];
+    if ((state !== IDLE && state !== KEEPING_PLACE) || this.#stopped) return;
     let headBytes = this.#headBytes(context);
-    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes <= 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes === 0 && state === KEEPING_PLACE) this.#giveUpPlace(context);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
-    if (headBytes === 0) return;
+    if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
     this.#backlogged += 1;
     this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
@@ -241,6 +246,12 @@ export class DmaScheduler {
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
 
+  /** A starved context has no frame after all. */
+  #giveUpPlace(context: number): void {
+    this.#state[context] = IDLE;
+    this.#discipline.withdraw(context, this.#kernel.nowNs);
+  }
+
   #requestDecision(): void {
     if (this.#decisionPending) return;
     this.#decisionPending = true;
@@ -270,7 +281,7 @@ export class DmaScheduler {
         );
       }
       const bytes = this.#headBytes(context);
-      if (bytes === 0) {
+      if (bytes <= 0) {
         const rang = this.#rangMeanwhile;
         this.#withdraw(context);
         if (rang) this.ring(context);
@@ -310,11 +321,18 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
-    if (nextHeadBytes === 0) {
-      this.#state[context] = IDLE;
+    if (nextHeadBytes > 0) {
+      this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
+    } else {
       this.#backlogged -= 1;
+      if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
+        this.#state[context] = KEEPING_PLACE;
+        this.#discipline.starve(context, bytes, nowNs);
+      } else {
+        this.#state[context] = IDLE;
+        this.#discipline.served(context, bytes, 0, nowNs);
+      }
     }
-    this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
     if (rang) this.ring(context);
   }
 

@@ -32,7 +32,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   const seed = seedOf(options.seed);
   const repeat = again(io.program, options, seed);
   const out = folderPath('--out', options.out);
-  const folder = out === undefined ? undefined : new OutputFolder(out, FILES);
+  const folder = out === undefined ? undefined : new OutputFolder(out, FILES, options.force === true);
   const request = { attacks, approaches, seed };
   const { cells, document, written } = await untilWritten(folder, async (interruption) => {
     const cells = await playAll(request, io, interruption);

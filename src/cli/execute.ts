@@ -4,6 +4,7 @@ import { approachOptions } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { readCaptures } from '../machine/traffic.js';
 import { formatRunDocument } from '../report/run-document.js';
+import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { CliIo } from './cli-io.js';
 import { Interruption } from './interruption.js';
@@ -29,7 +30,10 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   const { scenario, directory } = loaded;
   const specs = scenario.guests.map(({ traffic }) => traffic);
   const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
-  const notes = [...captures.values()].flatMap(captureNotes);
+  const notes = [
+    ...[...captures.values()].flatMap(captureNotes),
+    ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
+  ];
   const interruption = new Interruption();
   const progress = new ProgressLine(io);
   const outputs = new RunOutputs(request);
@@ -57,6 +61,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
       );
       while (!run.done) {
         const fraction = run.advance();
+        outputs.check();
         progress.show(`${index + 1}/${approaches.length} ${approach} ${Math.round(fraction * 100)} %`);
         await interruption.breathe();
       }
@@ -76,7 +81,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
     outputs.document(document);
     if (request.command === 'compare' && request.out !== undefined) {
       progress.show('drawing the report');
-      // What draws is large: whoever wants no report does not wait for it.
+      // What draws is large, and not loaded without a report to draw.
       const { comparePage } = await import('../report/compare/compare-page.js');
       outputs.page(comparePage(request, results, repeat));
     }

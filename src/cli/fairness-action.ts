@@ -38,7 +38,10 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   const study = usable(() => new FairnessStudy(settings));
   const repeat = repeatLine(settings, options, io.program);
   const out = folderPath('--out', options.out);
-  const folder = out === undefined ? undefined : new OutputFolder(out, fileNames(settings.workloads));
+  const folder =
+    out === undefined
+      ? undefined
+      : new OutputFolder(out, fileNames(settings.workloads), options.force === true);
   const { findings, document, written } = await untilWritten(folder, async (interruption) => {
     const findings = await carryOut(study, io, interruption);
     const document = fairnessDocument(settings, findings, repeat);

@@ -22,7 +22,10 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   const seed = seedOf(options.seed);
   const out = folderPath('--out', options.out);
   const repeat = again(io, name, measured, seed);
-  const folder = out === undefined ? undefined : new OutputFolder(out, [...experiments.map(fileOf), PAGE]);
+  const folder =
+    out === undefined
+      ? undefined
+      : new OutputFolder(out, [...experiments.map(fileOf), PAGE], options.force === true);
   const { outcomes, written } = await untilWritten(folder, async (interruption) => {
     const outcomes = await runAll(experiments, measured, seed, io, interruption);
     if (folder === undefined) return { outcomes, written: [] };

@@ -22,6 +22,8 @@ export interface RunRequest {
   /** Disciplines and approaches of the user's own, by the names above. */
   readonly modules: OwnModules;
   readonly allowModules: boolean;
+  /** Whether files of other origin are written over. */
+  readonly force: boolean;
   readonly seed: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
@@ -68,6 +70,7 @@ export async function readRequest(
     command,
     scenarioArgument,
     json: options.json === true,
+    force: options.force === true,
     out,
     pcapng: filePath('--pcapng', options.pcapng),
     trace: filePath('--trace', options.trace),

@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { LentFrame } from '../../nic/streams.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
+import type { AtomicFile } from './atomic-file.js';
 import { PcapngWriter } from './pcapng-writer.js';
 
 /**
@@ -80,6 +81,16 @@ export class RunCapture {
 
   close(): void {
     this.#writer.close();
+  }
+
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#writer.seal();
+  }
+
+  /** The file that it writes. */
+  get file(): AtomicFile {
+    return this.#writer.file;
   }
 
   abort(): void {

@@ -1,6 +1,6 @@
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
-import { jsonDocument } from './json-document.js';
+import { type DOCUMENT_FORMAT, jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -14,6 +14,22 @@ export interface RunDocument {
   /** What the input was like where that matters: headers made up, packets left out, a tail cut off. A sentence each. */
   readonly notes: readonly string[];
   readonly results: readonly RunResult[];
+}
+
+/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
+export interface RunDocumentJson {
+  /** Edition of the document. */
+  readonly format: typeof DOCUMENT_FORMAT;
+  readonly tool: 'cdna-nic';
+  readonly version: string;
+  readonly command: 'compare' | 'run';
+  readonly repeat: string;
+  readonly seed: number;
+  /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
+  readonly scenario: { readonly source: string; readonly guests: readonly unknown[] };
+  readonly notes: readonly string[];
+  /** One entry per approach. */
+  readonly runs: readonly RunResult[];
 }
 
 /**

@@ -24,7 +24,7 @@ type Machine = Parameters<NonNullable<LabPlan['prepare']>>[0];
 const MISBEHAVIOURS: Readonly<Record<string, (machine: Machine) => void>> = {
   'asks for more than its ring holds, and faults': ({ host, kernel, guests }) => {
     const villain = guests.at(-1);
-    if (villain === undefined) throw new Error('nobody to misbehave');
+    if (villain === undefined) throw new Error('no guest to misbehave');
     const ring = kernel.register('test.villain', () => {
       expect(host.window.write(villain.domain.id, villain.port.context, TX_PRODUCER, 0x7fff_ffff)).toBe(
         'done',
@@ -40,7 +40,7 @@ const MISBEHAVIOURS: Readonly<Record<string, (machine: Machine) => void>> = {
   'rings its doorbell every 100 ns': ({ host, kernel, guests }) => {
     const page = guests.at(-1)?.port.context ?? 0;
     const storm = kernel.register('test.villain', () => {
-      // The value that is there: the doorbell of somebody who has nothing new.
+      // The value that is there: a doorbell that tells nothing new.
       host.window.writeNow(page, TX_PRODUCER, host.window.readNow(page, TX_PRODUCER));
       kernel.schedule(100, storm);
     });
@@ -82,7 +82,7 @@ describe('a context that misbehaves does not move the shares of the others', () 
           (context) => senders[context]?.frameBytes ?? 60,
           (wi, wj) => transmitAddition(creditBytes, wi, wj),
         );
-        // Nor does it cost them wire: from the moment on it is as busy as with somebody who behaves.
+        // Nor does it cost them wire: from then on it is as busy as beside a context that behaves.
         const busy = (passes: readonly CapturedPass[]) =>
           passes
             .filter(({ atNs }) => atNs > MISBEHAVES_NS)

@@ -95,7 +95,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     }
   });
 
-  test('3: equal flows get equal shares, and nobody is left out, from 1 guest to 24', () => {
+  test('3: equal flows get equal shares, and none is left out, from 1 guest to 24', () => {
     for (const count of [1, 2, 3, 7, 16, 24]) {
       const law = machineOf(Array.from({ length: count }, () => greedy(1514, { transmitSlots: 32 })));
       law.machine.run(12_000_000);
@@ -109,7 +109,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     }
   });
 
-  test('4: a round skips nobody where it wraps, nor at the end of a word of the event vector', () => {
+  test('4: a round skips no context where it wraps, nor at the end of a word of the event vector', () => {
     for (const count of [31, 32, 33, 40]) {
       const law = machineOf(
         Array.from({ length: count }, () => greedy(1514, { transmitSlots: 16, receiveSlots: 2 })),
@@ -335,7 +335,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     expect(law).toMatchObject({ held: true });
   });
 
-  test('15: an offset past the last register block is nobody, for any width', () => {
+  test('15: an offset past the last register block is no register, for any width', () => {
     const law = machineOf([greedy(1514)], { nic: { contexts: 5 } });
     law.machine.run(200_000);
     const { nic } = law.machine.host;
@@ -376,7 +376,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     ['link.queueBytes', { link: { queueBytes: 100 } }],
     ['host.cores', { host: { cores: 0 } }],
     ['host.hertz', { host: { hertz: 1 } }],
-    ['costs.hypercal', { host: { costs: { hypercal: 1 } } }],
+    ['costs.hypercal', { host: { costs: { hypercal: 1 } as object } }],
     ['quantumBytes', { quantumBytes: 0 }],
     ['durationNs', { durationNs: 0 }],
     ['guests[0].weight', { guest: { weight: 0 } }],

@@ -68,7 +68,7 @@ test('a scenario with a balloon has what it got, an approach a row, as the docum
     ...[balloon.lateReads, balloon.lateWrites, balloon.damagedPages].map(String),
   ]);
   expect(rows.slice(2)).toEqual(expected);
-  // Memory that a table maps for good is not given away; what nobody guards is, and a device writes into it.
+  // Memory that a table maps for good is not given away; what nothing guards is, and a device writes into it.
   expect(
     expected.map(([name, , reclaimed, , , , , , writes]) => [name, reclaimed !== '0', writes !== '0']),
   ).toEqual([
