@@ -107,6 +107,11 @@ const RENDERERS: Readonly<Record<string, Render>> = {
       column: ({ way }) => String(way),
       cell: (row) => (row.milliseconds === null ? 'not built' : `${int(row.milliseconds)} ms`),
     }),
+  'column-reads': (rows) =>
+    table(
+      ['way', 'ns', 'of the floor'],
+      rows.map((row) => [row.way, decimal(row.nsPerOperation), times(row.floorRatio)]),
+    ),
   kernel: (rows) =>
     table(
       ['what', 'pending', 'ns', 'of the floor', 'RxJS over it'],

@@ -12,6 +12,8 @@ import type { CommandStatus } from './registers.js';
 export interface ContextKeeper {
   /** The context takes part from now on. */
   join(context: Context, share: Share): void;
+  /** The context is entitled to something else; what it has under way stays. */
+  reweigh?(context: Context, share: Share): void;
   /** The context was stopped: nothing may be left under way. */
   forget(context: Context): void;
 }
@@ -55,6 +57,12 @@ export class ContextLifecycle implements FaultSink {
     const share = this.#parts.shareOf(context);
     for (const keeper of this.#keepers) keeper.join(context, share);
     return 'done';
+  }
+
+  /** An open context has another weight from now on. */
+  reweigh(context: Context): void {
+    const share = this.#parts.shareOf(context);
+    for (const keeper of this.#keepers) keeper.reweigh?.(context, share);
   }
 
   /** The hypervisor takes the context back, in whatever state it is. */

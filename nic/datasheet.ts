@@ -49,6 +49,7 @@ const COMMAND_MEANINGS: Record<(typeof COMMANDS)[number], string> = {
   open: 'Copies 20h to 54h into an allocated context and starts it; its page is as after a reset',
   revoke:
     'Takes a context back in any state; what of it has not touched memory yet never will, and its faults are forgotten',
+  reweigh: 'Gives an open context the weight of 28h; what it has under way stays',
 };
 
 const STATUS_MEANINGS: Record<CommandStatus, string> = {
@@ -90,6 +91,8 @@ const DROP_MEANINGS: Record<DropReason, string> = {
   'no-receive-buffer': 'Too few receive descriptors are posted, or it takes more than fit the card',
   'receive-share-full': 'The context has its share of the receive buffer full',
   'unknown-destination': 'The address is that of no open context (counted for none)',
+  'mac-control':
+    'A context sent a MAC control frame (EtherType 8808h) or one to 01-80-C2-00-00-00 to -0F, which speak to the port',
   'source-mac-spoofed': 'A context that must send under its own address did not',
   'frame-too-short': `Fewer than ${PADDED_FRAME_BYTES} bytes came in (counted for none)`,
   'frame-too-long': `More than ${number(MAX_FRAME_BYTES)} bytes came in (counted for none)`,

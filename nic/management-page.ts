@@ -22,6 +22,7 @@ import {
 export interface ContextControl {
   open(context: Context): CommandStatus;
   revoke(context: Context): void;
+  reweigh(context: Context): void;
 }
 
 /** Frames between contexts stay inside the card while `switching` is on. */
@@ -158,7 +159,18 @@ export class ManagementPage {
         this.#parts.lifecycle.revoke(context);
         this.#parts.faults.forget(context.index);
         return 'done';
+      case 'reweigh':
+        return this.#reweigh(context);
     }
+  }
+
+  #reweigh(context: Context): CommandStatus {
+    if (context.state !== 'open') return 'wrong-state';
+    const weight = this.#value('WEIGHT');
+    if (weight < 1 || weight > 65_535) return 'bad-weight';
+    context.weight = weight;
+    this.#parts.lifecycle.reweigh(context);
+    return 'done';
   }
 
   #open(context: Context): CommandStatus {

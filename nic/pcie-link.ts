@@ -40,43 +40,79 @@ export const DEFAULT_PCIE: PcieParameters = {
   propagationNs: 150,
 };
 
-/** The parameters of the link as the datasheet lists them: what is expected, the unit, the meaning. */
-export const PCIE_PARAMETERS: Readonly<
-  Record<keyof PcieParameters, { readonly expected: string; readonly unit: string; readonly meaning: string }>
-> = {
-  generation: { expected: '1 to 5', unit: '', meaning: '2.5, 5, 8, 16 or 32 GT/s a lane' },
-  lanes: { expected: '1, 2, 4, 8 or 16', unit: 'lanes', meaning: 'Width of the link' },
+/** A parameter of the link as the datasheet lists it. */
+export interface PcieParameterDefinition {
+  /** The values that there are, or the range that they lie in. */
+  readonly allowed: readonly number[] | PcieRange;
+  /** The same in words, for messages and the datasheet. */
+  readonly expected: string;
+  readonly unit: string;
+  readonly meaning: string;
+}
+
+/** From `least` (or above it) to `most`. */
+export interface PcieRange {
+  readonly least: number;
+  readonly most: number;
+  readonly isWhole: boolean;
+  readonly isAboveLeast?: boolean;
+}
+
+const SIZES = [128, 256, 512, 1024, 2048, 4096] as const;
+const COUNT: PcieRange = { least: 0, most: 1_000_000, isWhole: true };
+
+/** The parameters of the link, with what each may be: checks, datasheet and schema follow from this table. */
+export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParameterDefinition>> = {
+  generation: {
+    allowed: [1, 2, 3, 4, 5],
+    expected: '1 to 5',
+    unit: '',
+    meaning: '2.5, 5, 8, 16 or 32 GT/s a lane',
+  },
+  lanes: {
+    allowed: [1, 2, 4, 8, 16],
+    expected: '1, 2, 4, 8 or 16',
+    unit: 'lanes',
+    meaning: 'Width of the link',
+  },
   maxPayloadBytes: {
+    allowed: SIZES,
     expected: 'a power of two from 128 to 4096',
     unit: 'bytes',
     meaning: 'Largest payload of a write or a completion (MPS)',
   },
   maxReadRequestBytes: {
+    allowed: SIZES,
     expected: 'a power of two from 128 to 4096',
     unit: 'bytes',
     meaning: 'Largest read request (MRRS)',
   },
   readCompletionBoundaryBytes: {
+    allowed: [64, 128],
     expected: '64 or 128',
     unit: 'bytes',
     meaning: 'Completions of one request part only at multiples of this (RCB)',
   },
   requestHeaderBytes: {
+    allowed: COUNT,
     expected: 'a whole number from 0 to 1,000,000',
     unit: 'bytes',
     meaning: 'A write or read request besides its payload: framing, sequence, 64-bit header, LCRC',
   },
   completionHeaderBytes: {
+    allowed: COUNT,
     expected: 'a whole number from 0 to 1,000,000',
     unit: 'bytes',
     meaning: 'A completion besides its data',
   },
   dataLinkEfficiency: {
+    allowed: { least: 0, most: 1, isWhole: false, isAboveLeast: true },
     expected: 'above 0, at most 1',
     unit: '',
     meaning: 'Share of the rate that flow control and acknowledgements leave',
   },
   propagationNs: {
+    allowed: COUNT,
     expected: 'a whole number from 0 to 1,000,000',
     unit: 'ns',
     meaning: 'One way through the link and the root complex',
@@ -84,7 +120,6 @@ export const PCIE_PARAMETERS: Readonly<
 };
 
 const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
-const LANES = [1, 2, 4, 8, 16];
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
@@ -178,26 +213,17 @@ export class PcieLink {
 }
 
 function validate(parameters: PcieParameters): void {
-  const isCount = (value: number) => Number.isInteger(value) && value >= 0 && value <= 1e6;
-  const isSize = (value: number) => isPowerOfTwo(value) && value >= 128 && value <= 4096;
-  const accepts: Record<keyof PcieParameters, (value: number) => boolean> = {
-    generation: (value) => TRANSFERS_PER_LANE[value as PcieParameters['generation']] !== undefined,
-    lanes: (value) => LANES.includes(value),
-    maxPayloadBytes: isSize,
-    maxReadRequestBytes: isSize,
-    readCompletionBoundaryBytes: (value) => value === 64 || value === 128,
-    requestHeaderBytes: isCount,
-    completionHeaderBytes: isCount,
-    dataLinkEfficiency: (value) => value > 0 && value <= 1,
-    propagationNs: isCount,
-  };
-  for (const field of Object.keys(accepts) as (keyof PcieParameters)[]) {
+  for (const field of Object.keys(PCIE_PARAMETERS) as (keyof PcieParameters)[]) {
     const value = parameters[field];
-    if (accepts[field](value)) continue;
-    throw new ParameterError(`pcie.${field} is ${value}, expected ${PCIE_PARAMETERS[field].expected}`);
+    const { allowed, expected } = PCIE_PARAMETERS[field];
+    if (isAllowed(value, allowed)) continue;
+    throw new ParameterError(`pcie.${field} is ${value}, expected ${expected}`);
   }
 }
 
-function isPowerOfTwo(value: number): boolean {
-  return Number.isInteger(value) && value > 0 && (value & (value - 1)) === 0;
+function isAllowed(value: number, allowed: PcieParameterDefinition['allowed']): boolean {
+  if (!('least' in allowed)) return allowed.includes(value);
+  const { least, most, isWhole, isAboveLeast = false } = allowed;
+  const isInside = value >= least && value <= most && !(isAboveLeast && value === least);
+  return isInside && (!isWhole || Number.isInteger(value));
 }

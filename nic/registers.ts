@@ -100,7 +100,7 @@ export const MANAGEMENT_REGISTERS = [
     0,
     'Context that COMMAND and STATE are about; the open command copies 20h to 54h into it',
   ),
-  register('COMMAND', 0x14, 'wo', 0, '1 allocate, 2 open, 3 revoke the selected context'),
+  register('COMMAND', 0x14, 'wo', 0, '1 allocate, 2 open, 3 revoke, 4 reweigh the selected context'),
   register(
     'COMMAND_STATUS',
     0x18,
@@ -163,7 +163,7 @@ export type MailboxName = (typeof MAILBOX_REGISTERS)[number]['name'];
 export type ManagementName = (typeof MANAGEMENT_REGISTERS)[number]['name'];
 
 /** What COMMAND does; the index is the value written. */
-export const COMMANDS = ['none', 'allocate', 'open', 'revoke'] as const;
+export const COMMANDS = ['none', 'allocate', 'open', 'revoke', 'reweigh'] as const;
 
 /** What COMMAND_STATUS says; the index is the value read. */
 export const COMMAND_STATUSES = [

@@ -9,11 +9,11 @@ export interface Share {
   readonly deadlineNs?: number;
   /** Group that the context belongs to in a hierarchy. @defaultValue 0 */
   readonly tenant?: number;
-  /** Upper limit, bits a second; none when absent. */
+  /** Upper limit, bits per second; none when absent. */
   readonly limitBps?: number;
   /** Bytes that may go at once under the limit. */
   readonly burstBytes?: number;
-  /** Lower limit that is served before weights count, bits a second. */
+  /** Lower limit that is served before weights count, bits per second. */
   readonly minimumBps?: number;
 }
 
@@ -31,18 +31,34 @@ export interface BoundMember {
 export const NONE = -1;
 
 /**
- * Decides who is served next. Pure and synchronous: it holds no clock, no packets and no streams; it is told
- * what became backlogged and what was served, and answers one question.
+ * In the place of a head's bytes: the context has frames, and how long the next one is is not known yet (posted,
+ * its descriptor not fetched). 0 means that it has none.
+ */
+export const STARVED = -1;
+
+/**
+ * Decides which context is served next. Pure and synchronous: it holds no clock, no packets and no streams; it is
+ * told what became backlogged and what was served, and answers one question.
  *
- * The contract between a discipline and whoever drives it:
+ * A context is in one of three states:
+ * - *idle*: it has no frame. What it saved (deficit, credit) is forfeited, what it owes it still owes.
+ * - *ready*: it has a frame and the length of that is known. Only ready contexts are chosen.
+ * - *starved*: it has frames, and the card does not know the next one yet. It is not chosen, nothing waits for it,
+ *   and it keeps its deficit, its tag and its place: a guest of small frames is not poorer for a slow fetch.
+ *
+ * The contract between a discipline and its driver:
  * - `join` comes before anything else about a context, `leave` ends it. A context number may join again.
- * - A context is backlogged from `activate` until a `served` with `nextHeadBytes` 0, or `withdraw`.
- *   `activate` for a backlogged context changes nothing: a second doorbell is not a second place in the queue.
- * - `select` may be asked any number of times before the frame is served (there may be no room for it yet)
- *   and must not charge anybody for being asked.
- * - `served` names the context that `select` gave last; `bytes` are those that were told as its head.
+ *   `leave` while ready or starved does what `withdraw` would have done first, in every discipline.
+ * - idle to ready: `activate`. Ready to idle: `served` with `nextHeadBytes` 0, or `withdraw`.
+ * - ready to starved: `starve`, in the place of `served`. Starved to ready: `activate`. Starved to idle: `withdraw`.
+ *   A discipline without `starve` is told `served` with 0 instead, and treats the context as idle.
+ * - `activate` for a ready context changes nothing: a second doorbell is not a second place in the queue.
+ * - `select` may be asked any number of times before the frame is served (it may not fit yet): without other news
+ *   the answer stays the same, and being asked costs a context nothing.
+ * - `served` and `starve` name the context that `select` gave last; `bytes` are those that were told as its head.
  * - Time never runs backwards between calls; `nowNs` is virtual.
- * - Frames are counted in the bytes that they occupy in a capture (padded to 60, without preamble, FCS, gap).
+ * - Frames are counted in the bytes that they occupy in a capture (padded to 60, without preamble, FCS, gap), or in
+ *   those that the wire carries, as the driver says.
  */
 export interface Discipline {
   /** Short name as the command line spells it, e.g. `drr`. */
@@ -60,20 +76,26 @@ export interface Discipline {
    */
   arrived?(context: number, bytes: number, nowNs: number): void;
 
-  /** Whom to serve, or NONE. */
+  /** The context to serve, or NONE. */
   select(nowNs: number): number;
 
   /** The head frame of `bytes` was taken; the next one has `nextHeadBytes`, or 0 if there is none. */
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void;
 
-  /** The backlog of a context is gone without service: it faulted or was revoked. */
+  /**
+   * The head frame of `bytes` was taken, and there are more, of which the next is not known yet. The context is
+   * starved until `activate`. Told in the place of `served`; disciplines that cannot keep a place leave it out.
+   */
+  starve?(context: number, bytes: number, nowNs: number): void;
+
+  /** The backlog of a context is gone without service: it faulted, was revoked, or had none after all. */
   withdraw(context: number, nowNs: number): void;
 
-  /** When to ask again, ns, if `select` said NONE although somebody is backlogged (rate limits). */
+  /** When to ask again, ns, if `select` said NONE although a context is ready (rate limits). */
   nextEligibleNs?(nowNs: number): number;
 
   /**
-   * Upper bound on |S_i/w_i - S_j/w_j| over any interval in which both stay backlogged, in bytes a unit of
+   * Upper bound on |S_i/w_i - S_j/w_j| over any interval in which both stay backlogged, in bytes per unit of
    * weight; Infinity where the discipline promises nothing. The source stands in each discipline's file.
    */
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number;

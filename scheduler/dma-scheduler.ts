@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { contextId } from './branded.js';
-import { type Discipline, NONE, type Share } from './discipline.js';
+import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
 import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
@@ -8,8 +8,8 @@ import { GuardedSubject } from './guarded-subject.js';
 /** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
   /**
-   * Bytes of the frame at the head of the context's queue, or 0 while there is none that could go. After a 0 the
-   * context's doorbell must be rung when there is one.
+   * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
+   * is not known yet; 0 while it has none. After STARVED or 0 the context's doorbell must be rung when that changes.
    */
   headBytes(context: number): number;
 }
@@ -22,6 +22,14 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
   readonly onGrant: (context: number, bytes: number) => void;
+  /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
+  readonly overheadBytes?: number;
+  /**
+   * Whether nothing is decided while the context that was granted last is starved and the link still has granted
+   * frames to send. The link does not notice, and the shares do not depend on how fast descriptors come. When the
+   * link has run out of them, or with false (the default), the context is `starve`d and the others go on.
+   */
+  readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
@@ -42,6 +50,8 @@ export interface Grant {
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
+// Told to a discipline that can keep its place; every other has it as idle.
+const KEEPING_PLACE = 3;
 
 /**
  * Shares a link between contexts: doorbells and credit in, grants out. This is the imperative core on the packet
@@ -64,6 +74,8 @@ export class DmaScheduler {
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #overheadBytes: number;
+  readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -75,13 +87,17 @@ export class DmaScheduler {
   #stopped = false;
   #decisions = 0;
 
-  // ABSENT, IDLE or BACKLOGGED: what the discipline has been told, so that it is told once.
+  // ABSENT, IDLE, BACKLOGGED or KEEPING_PLACE: what the discipline has been told, so that it is told once.
   #state: Uint8Array = new Uint8Array(64);
   #backlogged = 0;
 
   // The context that is asked for its head or told of its grant, and what happened to it meanwhile.
   #attending = NONE;
   #rangMeanwhile = false;
+
+  // The starved context that is waited for, and the bytes of its grant, of which its discipline has not heard yet.
+  #awaited = NONE;
+  #unchargedBytes = 0;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
     const { onError } = options;
@@ -90,6 +106,8 @@ export class DmaScheduler {
     this.#discipline = options.discipline;
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
+    this.#overheadBytes = options.overheadBytes ?? 0;
+    this.#waitsForStarved = options.waitsForStarved ?? false;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -155,6 +173,14 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
+  /** A context is entitled to something else from now on; what it has waiting stays. Nothing happens if it took no part. */
+  reweigh(context: number, share: Share): void {
+    if (!this.has(context)) return;
+    this.leave(context);
+    this.join(context, share);
+    this.ring(context);
+  }
+
   /** Whether a context takes part. */
   has(context: number): boolean {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
@@ -162,8 +188,10 @@ export class DmaScheduler {
 
   /** A context's backlog is gone without service (fault). It may ring again. */
   withdraw(context: number): void {
+    if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
-    this.#withdraw(context);
+    if (context === this.#awaited) this.#charge(0);
+    else this.#withdraw(context);
     // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
     else this.#cancelWakeUp();
@@ -172,7 +200,7 @@ export class DmaScheduler {
   /** A frame became known; passed on to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
-    this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
+    this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
   /** A context that may have work. Ringing twice, or for nothing, does no harm. */
@@ -181,14 +209,20 @@ export class DmaScheduler {
       this.#rangMeanwhile = true;
       return;
     }
-    if (this.#state[context] !== IDLE || this.#stopped) return;
+    if (context === this.#awaited) {
+      this.#resume();
+      return;
+    }
+    const state = this.#state[context];
+    if ((state !== IDLE && state !== KEEPING_PLACE) || this.#stopped) return;
     let headBytes = this.#headBytes(context);
-    if (headBytes === 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes <= 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
+    if (headBytes === 0 && state === KEEPING_PLACE) this.#giveUpPlace(context);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
-    if (headBytes === 0) return;
+    if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
     this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
+    this.#discipline.activate(context, headBytes + this.#overheadBytes, this.#kernel.nowNs);
     this.#requestDecision();
   }
 
@@ -233,6 +267,12 @@ export class DmaScheduler {
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
 
+  /** A starved context has no frame after all. */
+  #giveUpPlace(context: number): void {
+    this.#state[context] = IDLE;
+    this.#discipline.withdraw(context, this.#kernel.nowNs);
+  }
+
   #requestDecision(): void {
     if (this.#decisionPending) return;
     this.#decisionPending = true;
@@ -250,6 +290,11 @@ export class DmaScheduler {
 
   #serve(): void {
     while (this.#backlogged > 0 && !this.#stopped) {
+      if (this.#awaited !== NONE) {
+        if (!this.#isDry || this.#backlogged === 1) return;
+        this.#charge(STARVED);
+        continue;
+      }
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NONE) {
@@ -262,7 +307,7 @@ export class DmaScheduler {
         );
       }
       const bytes = this.#headBytes(context);
-      if (bytes === 0) {
+      if (bytes <= 0) {
         const rang = this.#rangMeanwhile;
         this.#withdraw(context);
         if (rang) this.ring(context);
@@ -302,12 +347,43 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
-    if (nextHeadBytes === 0) {
-      this.#state[context] = IDLE;
-      this.#backlogged -= 1;
-    }
-    this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
+    this.#awaited = context;
+    this.#unchargedBytes = bytes;
+    if (nextHeadBytes !== STARVED || !this.#waitsForStarved) this.#charge(nextHeadBytes);
     if (rang) this.ring(context);
+  }
+
+  /** Whether all that was granted has been given back: the link has nothing to do. */
+  get #isDry(): boolean {
+    return this.#creditBytes === this.#capacityBytes;
+  }
+
+  /** The starved context that is waited for has rung: its next frame may be known now, or be gone. */
+  #resume(): void {
+    const headBytes = this.#headBytes(this.#awaited);
+    if (headBytes === STARVED) return;
+    this.#charge(headBytes);
+    this.#requestDecision();
+  }
+
+  /** Tells the discipline of the last grant, and of what is at the head of its context now. */
+  #charge(nextHeadBytes: number): void {
+    const context = this.#awaited;
+    const { nowNs } = this.#kernel;
+    const bytes = this.#unchargedBytes + this.#overheadBytes;
+    this.#awaited = NONE;
+    if (nextHeadBytes > 0) {
+      this.#discipline.served(context, bytes, nextHeadBytes + this.#overheadBytes, nowNs);
+      return;
+    }
+    this.#backlogged -= 1;
+    if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
+      this.#state[context] = KEEPING_PLACE;
+      this.#discipline.starve(context, bytes, nowNs);
+    } else {
+      this.#state[context] = IDLE;
+      this.#discipline.served(context, bytes, 0, nowNs);
+    }
   }
 
   #sleepUntilEligible(nowNs: number): void {

@@ -1,6 +1,6 @@
 export { type Branded, type ContextId, contextId } from './branded.js';
 export type { BoundMember, Discipline, Entitlement, Share } from './discipline.js';
-export { NONE, requireWeight } from './discipline.js';
+export { NONE, requireWeight, STARVED } from './discipline.js';
 export type {
   DisciplineEntry,
   DisciplineOptions,

@@ -3,10 +3,11 @@ import { Observable } from 'rxjs';
 import { z } from 'zod';
 import type { ProtectionPlan } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
-import { protectionOf } from './machine/protection.js';
+import { approachOptions } from './machine/protection.js';
 import { type DisciplineMaker, Run, type RunResult } from './machine/run.js';
 import { readCaptures } from './machine/traffic.js';
 import { checkScenario, loadScenario } from './scenario/load.js';
+import { type ModuleName, OwnModules } from './scenario/own-modules.js';
 import { scenarioErrorOf } from './scenario/scenario-error.js';
 import { type ScenarioInput, scenarioSchema } from './scenario/schema.js';
 import { catchingObserverErrors } from './unhandled-errors.js';
@@ -23,6 +24,8 @@ export interface SimulateOptions {
   readonly warmUpNs?: number | undefined;
   /** Virtual time that is measured, ns. @defaultValue 200 ms */
   readonly durationNs?: number | undefined;
+  /** Whether modules that the scenario names are run; they have your rights. @defaultValue false */
+  readonly allowModules?: boolean | undefined;
   /** Where relative paths of a scenario that is no file start. @defaultValue the working directory */
   readonly directory?: string | undefined;
   /** Looks at the machine before it runs: subscribe here. */
@@ -64,6 +67,7 @@ const optionsSchema = z.strictObject({
   seed: scenarioSchema.shape.seed,
   warmUpNs: scenarioSchema.shape.warmUpNs,
   durationNs: scenarioSchema.shape.durationNs,
+  allowModules: z.boolean().optional(),
   directory: z.string().optional(),
   prepare: z.custom<(machine: Machine) => void>(isFunction, 'expected a function').optional(),
   progress: z.custom<(fraction: number) => void>(isFunction, 'expected a function').optional(),
@@ -136,18 +140,39 @@ async function settingsOf(scenario: ScenarioInput | string, options: SimulateOpt
       : { scenario: checkScenario(scenario), directory: options.directory ?? process.cwd() };
   const checked = loaded.scenario;
   const protection = options.protection ?? checked.protection ?? RUN_DEFAULTS.protection;
+  const discipline = options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline;
+  const names = [
+    ...moduleName('protection', options.protection, checked.protection, loaded.directory),
+    ...moduleName('discipline', options.discipline, checked.discipline, loaded.directory),
+  ];
+  const modules = await OwnModules.load(names, options.allowModules === true);
   const specs = checked.guests.map(({ traffic }) => traffic);
   const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? RUN_DEFAULTS.warmUpNs;
   const durationNs = options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs;
   return {
     ...loaded,
     captures: await readCaptures(specs, loaded.directory, warmUpNs + durationNs),
-    protection: typeof protection === 'string' ? protectionOf(protection, checked) : protection,
-    discipline: options.discipline ?? checked.discipline ?? RUN_DEFAULTS.discipline,
+    protection:
+      typeof protection === 'string' ? modules.protection(protection, approachOptions(checked)) : protection,
+    discipline: typeof discipline === 'string' ? modules.discipline(discipline) : discipline,
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
     warmUpNs,
     durationNs,
   };
+}
+
+/** A name that may be the path of a module, and where that path starts: what a caller gives is as good as the caller's own code. */
+function moduleName(
+  kind: ModuleName['kind'],
+  given: unknown,
+  named: string | undefined,
+  directory: string,
+): ModuleName[] {
+  if (typeof given === 'string') {
+    return [{ kind, name: given, directory: process.cwd(), field: `simulate: ${kind}`, fromScenario: false }];
+  }
+  if (given !== undefined || named === undefined) return [];
+  return [{ kind, name: named, directory, field: `scenario: ${kind}`, fromScenario: true }];
 }
 
 /** The run has failed already: what its observers throw as their streams complete says nothing more. */

@@ -11,4 +11,11 @@ export interface GuestMemory {
    * fetch it in one; the reads that follow then see it as it was at this moment. Nothing else may be concluded from it.
    */
   prefetch(address: number, length: number): void;
+
+  /**
+   * What was written before is where the guest sees it before anything is read after: a memory may keep writes back and
+   * hold bytes that it fetched ahead, and both end here. Without it an index that is published and a wish to be told of it
+   * could pass each other, and neither side would ever wake the other (VIRTIO 1.2, 2.7.7.2, 2.7.13.4.1).
+   */
+  barrier(): void;
 }

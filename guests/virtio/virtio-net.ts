@@ -134,9 +134,10 @@ export class VirtioNet {
     return this.#weight;
   }
 
-  /** Another weight, from the next time on that a driver starts the device. */
+  /** Another weight: for the port that is open, and for those that will be. */
   setWeight(weight: number): void {
     this.#weight = weight;
+    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
   }
 
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */

@@ -138,6 +138,7 @@ export class Virtqueue {
     this.#published = this.#used;
     writeU16(this.#word, 0, this.#used);
     if (!this.#memory.write(this.deviceArea + 2, 2, this.#word, 0)) return this.fail('ring-not-in-memory');
+    this.#memory.barrier();
     return this.#wantsInterrupt(before);
   }
 
@@ -150,6 +151,7 @@ export class Virtqueue {
     writeU16(this.#word, 0, this.#taken);
     const at = this.deviceArea + RING_HEADER_BYTES + this.size * USED_ENTRY_BYTES;
     if (!this.#memory.write(at, 2, this.#word, 0)) return this.fail('ring-not-in-memory');
+    this.#memory.barrier();
     return this.waiting() > 0;
   }
 
@@ -172,6 +174,8 @@ export class Virtqueue {
   }
 
   #readHeads(): void {
+    // Descriptors that were fetched for earlier chains may have been written anew.
+    this.#memory.barrier();
     const index = this.#readWord(this.driverArea + 2);
     if (index < 0) return;
     const count = (index - this.#taken) & 0xffff;

@@ -80,6 +80,9 @@ export const COSTS = {
 
 export type CostName = keyof typeof COSTS;
 
+/** No operation takes longer: half a second of the core of the paper. */
+export const MOST_COST_CYCLES = 1e9;
+
 /** The costs as plain cycles, with any that the user set otherwise. @throws ParameterError for a negative or not finite one. */
 export function costTable(overrides: Partial<Record<CostName, number>> = {}): Record<CostName, number> {
   const table = Object.fromEntries(
@@ -88,8 +91,8 @@ export function costTable(overrides: Partial<Record<CostName, number>> = {}): Re
   for (const [name, cycles] of Object.entries(overrides)) {
     if (!Object.hasOwn(table, name))
       throw new ParameterError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
-    if (!Number.isFinite(cycles) || cycles < 0) {
-      throw new ParameterError(`costs.${name} is ${cycles}, expected cycles >= 0`);
+    if (!(cycles >= 0 && cycles <= MOST_COST_CYCLES)) {
+      throw new ParameterError(`costs.${name} is ${cycles}, expected cycles from 0 to ${MOST_COST_CYCLES}`);
     }
     table[name as CostName] = cycles;
   }

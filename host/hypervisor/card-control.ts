@@ -81,6 +81,13 @@ export class CardControl {
       throw new InvariantViolation(`the card refused to revoke context ${context}: ${status}`);
   }
 
+  /** Gives an open context another weight. @throws ParameterError when the card refuses it. */
+  reweigh(context: number, weight: number, who: string): void {
+    this.#set('SELECT', context);
+    this.#set('WEIGHT', weight);
+    this.#demand('reweigh', who);
+  }
+
   /** Takes the oldest unread fault, or undefined. */
   nextFault(): { readonly context: number; readonly reason: FaultReason } | undefined {
     const context = this.#get('FAULT_CONTEXT');

@@ -213,6 +213,13 @@ export class Hypervisor {
     this.#revoked.push(listener);
   }
 
+  /** Gives the context of a domain another weight. Nothing happens for a context that is not open. */
+  setWeight(context: number, weight: number): void {
+    const domain = this.#contextDomain[context];
+    if (domain === undefined || this.#nic.contexts[context]?.state !== 'open') return;
+    this.#card.reweigh(context, weight, domain.name);
+  }
+
   /** The domain that a context belongs to. */
   domainOf(context: number): Domain | undefined {
     return this.#contextDomain[context];

@@ -50,6 +50,20 @@ export class ContextList {
     this.#size += 1;
   }
 
+  /** Puts a context, which must not be in the list, before all others. */
+  pushFront(context: number): void {
+    const front = this.#front;
+    this.pushBack(context);
+    if (front === NONE) return;
+    // From the back to the front: a turn of the ring.
+    this.#back = this.#previous[context] ?? NONE;
+    this.#next[this.#back] = NONE;
+    this.#previous[context] = NONE;
+    this.#next[context] = front;
+    this.#previous[front] = context;
+    this.#front = context;
+  }
+
   /** Takes a context out, wherever it stands. */
   remove(context: number): void {
     const next = this.#next[context] ?? UNLINKED;

@@ -4,7 +4,7 @@ import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
 
-/** What a quantum a weight of 1 is when nobody says otherwise: one untagged Ethernet frame, bytes. */
+/** Quantum of a weight of 1 unless another is given: one untagged Ethernet frame, bytes. */
 export const DEFAULT_QUANTUM_BYTES = 1514;
 
 /** @throws ParameterError unless the quantum is a whole number of bytes >= 1. */
@@ -25,25 +25,32 @@ export function requireQuantum(discipline: string, quantumBytes: number): number
  *
  * With Q_i = weight_i * quantumBytes, L_i the largest frame of i, F the sum of the quanta of those backlogged:
  *
- * - Complexity: O(1) a decision when quantumBytes >= the largest frame, since each visit then sends. With a
- *   smaller quantum a decision may pass over everybody L_max / quantumBytes times.
+ * - Complexity: O(1) per decision when quantumBytes >= the largest frame, since each visit then sends. With a
+ *   smaller quantum a decision passes over the backlogged contexts twice at most: rounds in which none could send
+ *   are added up at once.
  * - Fairness: between any two instants at which both have been backlogged throughout,
  *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j  (the theorem of the paper, with the
  *   sharp deficit bound L - 1; the deficit is a whole number below the head that it could not cover).
  * - Delay: a latency-rate server with latency ((F - Q_i)(1 + (L_i - 1)/Q_i) + sum over others of (L_j - 1)) / r
  *   to the first bit, L_i / r more to the last.
  *
- * The round moves on when a frame has been served, not when it is asked who is next: `select` reads one
- * number, and asking it more often cannot change what follows.
+ * The round moves when the next frame is asked for, as in the paper and in Linux's sch_drr: a context that becomes
+ * backlogged between a frame and the next decision comes before those whose visits end with that decision. Asked
+ * again, `select` finds the visit open that it opened, and moves nothing.
+ *
+ * A starved context keeps its deficit and its open visit, and takes that up again before the next visit begins.
  */
 export class DeficitRoundRobin implements Discipline {
   readonly name: string = 'drr';
   readonly quantumBytes: number;
   readonly #roster = new Roster('drr');
-  /** Backlogged contexts in the order of their visits; the first one's visit is open. */
+  /** Ready contexts in the order of their visits. */
   readonly #round = new ContextList();
   #quantum: Float64Array = new Float64Array(64);
   #deficit: Float64Array = new Float64Array(64);
+  /** 1 from the moment at which the context got the quantum of its visit until the round passes on. */
+  #visited: Uint8Array = new Uint8Array(64);
+  #chosen = NONE;
 
   constructor({ quantumBytes = DEFAULT_QUANTUM_BYTES }: { quantumBytes?: number } = {}) {
     this.quantumBytes = requireQuantum('drr', quantumBytes);
@@ -54,8 +61,10 @@ export class DeficitRoundRobin implements Discipline {
     this.#roster.join(context);
     this.#quantum = widened(this.#quantum, this.#roster.capacity);
     this.#deficit = widened(this.#deficit, this.#roster.capacity);
+    this.#visited = widened(this.#visited, this.#roster.capacity);
     this.#quantum[context] = share.weight * this.quantumBytes;
     this.#deficit[context] = 0;
+    this.#visited[context] = 0;
   }
 
   leave(context: number): void {
@@ -64,37 +73,37 @@ export class DeficitRoundRobin implements Discipline {
   }
 
   activate(context: number, headBytes: number): void {
+    const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
-    this.#round.pushBack(context);
-    if (this.#round.size === 1) this.#openVisit();
+    if (resumes) this.#round.pushFront(context);
+    else this.#round.pushBack(context);
   }
 
   select(): number {
-    return this.#round.front;
+    this.#chosen = this.#visit();
+    return this.#chosen;
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
-    if (context !== this.#round.front)
-      throw new InvariantViolation(`drr: context ${context} was served out of its turn`);
-    const left = (this.#deficit[context] ?? 0) - bytes;
-    if (!this.#roster.served(context, bytes, nextHeadBytes)) {
-      this.#deficit[context] = 0;
-      this.#round.remove(context);
-      this.#openVisit();
+    this.#requireTurn(context);
+    if (this.#roster.served(context, bytes, nextHeadBytes)) {
+      this.#deficit[context] = this.deficitBytes(context) - bytes;
       return;
     }
-    this.#deficit[context] = left;
-    if (nextHeadBytes <= left) return;
-    this.#round.rotate();
-    this.#openVisit();
+    this.#round.remove(context);
+    this.#forfeit(context);
+  }
+
+  starve(context: number, bytes: number): void {
+    this.#requireTurn(context);
+    this.#roster.starve(context, bytes);
+    this.#deficit[context] = this.deficitBytes(context) - bytes;
+    this.#round.remove(context);
   }
 
   withdraw(context: number): void {
-    if (!this.#roster.withdraw(context)) return;
-    const wasOpen = context === this.#round.front;
-    this.#deficit[context] = 0;
-    this.#round.remove(context);
-    if (wasOpen) this.#openVisit();
+    if (this.#roster.withdraw(context)) this.#round.remove(context);
+    if (this.#roster.isMember(context)) this.#forfeit(context);
   }
 
   /** Bytes that the context may still send in its visit, or has saved for the next one. */
@@ -113,31 +122,51 @@ export class DeficitRoundRobin implements Discipline {
       throw new InvariantViolation('drr: round and roster differ');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const deficit = this.deficitBytes(context);
-      const head = this.#roster.headBytes(context);
       if (deficit < 0)
         throw new InvariantViolation(`drr: context ${context} has a deficit of ${deficit} bytes`);
-      if (head === 0 && deficit !== 0)
+      if (this.#roster.isBacklogged(context) || this.#roster.isStarved(context)) continue;
+      if (deficit !== 0 || this.#visited[context] === 1)
         throw new InvariantViolation(`drr: context ${context} saved ${deficit} bytes while idle`);
-      if (context === this.#round.front) {
-        if (head > deficit)
-          throw new InvariantViolation(`drr: context ${context} is on turn and cannot send`);
-      } else if (head > 0 && deficit >= head) {
-        throw new InvariantViolation(
-          `drr: context ${context} was left with ${deficit} bytes for a head of ${head}`,
-        );
-      }
     }
   }
 
-  /** Gives the first context its quantum, and goes on to the next as long as that is not enough. */
-  #openVisit(): void {
-    for (;;) {
+  #requireTurn(context: number): void {
+    if (context !== this.#chosen)
+      throw new InvariantViolation(`drr: context ${context} was served out of its turn`);
+    this.#chosen = NONE;
+  }
+
+  #forfeit(context: number): void {
+    this.#deficit[context] = 0;
+    this.#visited[context] = 0;
+  }
+
+  /** The first context whose deficit covers its head, once the round has come to it. */
+  #visit(): number {
+    for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
-      if (context === NONE) return;
-      const deficit = (this.#deficit[context] ?? 0) + (this.#quantum[context] ?? 0);
-      this.#deficit[context] = deficit;
-      if (this.#roster.headBytes(context) <= deficit) return;
+      if (context === NONE) return NONE;
+      // A whole round has gone by in which none could send.
+      if (passed === this.#round.size) this.#skipRounds();
+      if (this.#visited[context] === 0) {
+        this.#visited[context] = 1;
+        this.#deficit[context] = this.deficitBytes(context) + (this.#quantum[context] ?? 0);
+      }
+      if (this.#roster.headBytes(context) <= this.deficitBytes(context)) return context;
+      this.#visited[context] = 0;
       this.#round.rotate();
+    }
+  }
+
+  /** Adds up the rounds before the one in which the first of them can send; no visit is open. */
+  #skipRounds(): void {
+    let rounds = Number.POSITIVE_INFINITY;
+    for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
+      const missing = this.#roster.headBytes(context) - this.deficitBytes(context);
+      rounds = Math.min(rounds, Math.ceil(missing / (this.#quantum[context] ?? 1)) - 1);
+    }
+    for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
+      this.#deficit[context] = this.deficitBytes(context) + rounds * (this.#quantum[context] ?? 0);
     }
   }
 }

@@ -4,13 +4,16 @@ import { capacityFor, widened } from './widened.js';
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
+const STARVED = 3;
+
+const SPELLED = ['not taking part', 'idle', 'backlogged', 'starved'];
 
 /** Contexts are numbered below this, so that a mistyped number does not ask for gigabytes. */
 export const MAX_CONTEXTS = 2 ** 20;
 
 /**
- * Who takes part in a discipline, who of those waits, and how large the frame at the head is. It holds every
- * discipline to the same reading of the contract: what a caller may do is checked here and nowhere else.
+ * Which contexts take part in a discipline, which of those are ready, and how large the frame at the head is. It
+ * holds every discipline to the same reading of the contract: what a caller may do is checked here and nowhere else.
  */
 export class Roster {
   readonly #discipline: string;
@@ -46,7 +49,12 @@ export class Roster {
     return this.#state[context] === BACKLOGGED;
   }
 
-  /** Bytes of the frame at the head, 0 while idle. */
+  /** Whether it has frames of which the next is not known. */
+  isStarved(context: number): boolean {
+    return this.#state[context] === STARVED;
+  }
+
+  /** Bytes of the frame at the head, 0 while idle or starved. */
   headBytes(context: number): number {
     return this.#headBytes[context] ?? 0;
   }
@@ -78,10 +86,10 @@ export class Roster {
     this.#members -= 1;
   }
 
-  /** True if the context was idle and waits from now on; false if it waited already (nothing changes). */
+  /** True if the context was idle or starved and waits from now on; false if it waited already (nothing changes). */
   activate(context: number, headBytes: number): boolean {
     if (this.#state[context] === BACKLOGGED) return false;
-    if (this.#state[context] !== IDLE) {
+    if (this.#state[context] !== IDLE && this.#state[context] !== STARVED) {
       throw new InvariantViolation(
         `${this.#discipline}: context ${context} has a frame but does not take part`,
       );
@@ -114,8 +122,15 @@ export class Roster {
     return true;
   }
 
-  /** The context waits no longer. True if it did. */
+  /** The head frame was taken, and what is behind it is not known yet. */
+  starve(context: number, bytes: number): void {
+    this.served(context, bytes, 0);
+    this.#state[context] = STARVED;
+  }
+
+  /** The context is idle from now on. True if it was ready; a starved one has no place that had to be given up. */
   withdraw(context: number): boolean {
+    if (this.#state[context] === STARVED) this.#state[context] = IDLE;
     if (this.#state[context] !== BACKLOGGED) return false;
     this.#state[context] = IDLE;
     this.#headBytes[context] = 0;
@@ -152,6 +167,6 @@ export class Roster {
 
   #spell(context: number): string {
     const state = this.#state[context] ?? ABSENT;
-    return state === BACKLOGGED ? 'backlogged' : state === IDLE ? 'idle' : 'not taking part';
+    return SPELLED[state] ?? 'in no state';
   }
 }

@@ -14,21 +14,28 @@ import { widened } from './widened.js';
  *
  * With Q_i = weight_i * quantumBytes and L_i the largest frame of i:
  *
- * - Complexity: O(1) a decision when quantumBytes >= the largest frame; a debt is always paid by one visit then.
+ * - Complexity: O(1) per decision when quantumBytes >= the largest frame; a debt is always paid by one visit then.
+ *   With a smaller quantum, two rounds at most: those that only pay debts are added up at once.
  * - Fairness: after a visit the debt is at most L_i - 1 bytes, so while both are backlogged
  *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j, the value of deficit round robin.
  * - Delay: before the k-th visit of i, every other j has sent at most k Q_j + L_j - 1 bytes, as under deficit
  *   round robin; a frame never waits for more visits because it is long, since the visit does not look at it.
+ *
+ * The round moves when the next frame is asked for, and a starved context keeps its credit and its open visit, as
+ * under deficit round robin here.
  */
 export class SurplusRoundRobin implements Discipline {
   readonly name: string = 'srr';
   readonly quantumBytes: number;
   readonly #roster = new Roster('srr');
-  /** Backlogged contexts in the order of their visits; the first one's visit is open. */
+  /** Ready contexts in the order of their visits. */
   readonly #round = new ContextList();
   #quantum: Float64Array = new Float64Array(64);
-  /** Above 0 during a visit, 0 or below outside. */
+  /** Above 0 only during a visit. */
   #credit: Float64Array = new Float64Array(64);
+  /** 1 from the moment at which the context got the quantum of its visit until the round passes on. */
+  #visited: Uint8Array = new Uint8Array(64);
+  #chosen = NONE;
 
   constructor({ quantumBytes = DEFAULT_QUANTUM_BYTES }: { quantumBytes?: number } = {}) {
     this.quantumBytes = requireQuantum('srr', quantumBytes);
@@ -39,7 +46,9 @@ export class SurplusRoundRobin implements Discipline {
     this.#roster.join(context);
     this.#quantum = widened(this.#quantum, this.#roster.capacity);
     this.#credit = widened(this.#credit, this.#roster.capacity);
+    this.#visited = widened(this.#visited, this.#roster.capacity);
     this.#quantum[context] = share.weight * this.quantumBytes;
+    this.#visited[context] = 0;
   }
 
   leave(context: number): void {
@@ -48,34 +57,35 @@ export class SurplusRoundRobin implements Discipline {
   }
 
   activate(context: number, headBytes: number): void {
+    const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
-    this.#round.pushBack(context);
-    if (this.#round.size === 1) this.#openVisit();
+    if (resumes) this.#round.pushFront(context);
+    else this.#round.pushBack(context);
   }
 
   select(): number {
-    return this.#round.front;
+    this.#chosen = this.#visit();
+    return this.#chosen;
   }
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
-    if (context !== this.#round.front)
-      throw new InvariantViolation(`srr: context ${context} was served out of its turn`);
-    const more = this.#roster.served(context, bytes, nextHeadBytes);
-    const credit = (this.#credit[context] ?? 0) - bytes;
-    // Running empty forfeits a credit. A debt stays, or going idle after each long frame would pay it off.
-    this.#credit[context] = more ? credit : Math.min(0, credit);
-    if (more && credit > 0) return;
+    this.#requireTurn(context);
+    this.#credit[context] = this.creditBytes(context) - bytes;
+    if (this.#roster.served(context, bytes, nextHeadBytes)) return;
     this.#round.remove(context);
-    if (more) this.#round.pushBack(context);
-    this.#openVisit();
+    this.#forfeit(context);
+  }
+
+  starve(context: number, bytes: number): void {
+    this.#requireTurn(context);
+    this.#roster.starve(context, bytes);
+    this.#credit[context] = this.creditBytes(context) - bytes;
+    this.#round.remove(context);
   }
 
   withdraw(context: number): void {
-    if (!this.#roster.withdraw(context)) return;
-    const wasOpen = context === this.#round.front;
-    this.#credit[context] = Math.min(0, this.creditBytes(context));
-    this.#round.remove(context);
-    if (wasOpen) this.#openVisit();
+    if (this.#roster.withdraw(context)) this.#round.remove(context);
+    if (this.#roster.isMember(context)) this.#forfeit(context);
   }
 
   /** Bytes that the context may still send in its visit, or what it took too much in the last one (negative). */
@@ -94,23 +104,50 @@ export class SurplusRoundRobin implements Discipline {
       throw new InvariantViolation('srr: round and roster differ');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const credit = this.creditBytes(context);
-      if (context === this.#round.front ? credit <= 0 : credit > 0) {
+      if (credit > 0 && this.#visited[context] === 0)
         throw new InvariantViolation(
-          `srr: context ${context} has a credit of ${credit} bytes ${context === this.#round.front ? 'on' : 'off'} turn`,
+          `srr: context ${context} has a credit of ${credit} bytes without a visit`,
         );
-      }
     }
   }
 
-  /** Pays the first context its quantum, and goes on to the next as long as that only pays a debt. */
-  #openVisit(): void {
-    for (;;) {
+  #requireTurn(context: number): void {
+    if (context !== this.#chosen)
+      throw new InvariantViolation(`srr: context ${context} was served out of its turn`);
+    this.#chosen = NONE;
+  }
+
+  /** Running empty forfeits a credit. A debt stays, or going idle after each long frame would pay it off. */
+  #forfeit(context: number): void {
+    this.#credit[context] = Math.min(0, this.creditBytes(context));
+    this.#visited[context] = 0;
+  }
+
+  /** The first context with a credit, once the round has come to it. */
+  #visit(): number {
+    for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
-      if (context === NONE) return;
-      const credit = this.creditBytes(context) + (this.#quantum[context] ?? 0);
-      this.#credit[context] = credit;
-      if (credit > 0) return;
+      if (context === NONE) return NONE;
+      // A whole round has gone by that only paid debts.
+      if (passed === this.#round.size) this.#skipRounds();
+      if (this.#visited[context] === 0) {
+        this.#visited[context] = 1;
+        this.#credit[context] = this.creditBytes(context) + (this.#quantum[context] ?? 0);
+      }
+      if (this.creditBytes(context) > 0) return context;
+      this.#visited[context] = 0;
       this.#round.rotate();
+    }
+  }
+
+  /** Adds up the rounds before the one in which the first of them has a credit; no visit is open. */
+  #skipRounds(): void {
+    let rounds = Number.POSITIVE_INFINITY;
+    for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
+      rounds = Math.min(rounds, Math.floor(-this.creditBytes(context) / (this.#quantum[context] ?? 1)));
+    }
+    for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
+      this.#credit[context] = this.creditBytes(context) + rounds * (this.#quantum[context] ?? 0);
     }
   }
 }

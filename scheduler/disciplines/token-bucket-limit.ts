@@ -6,12 +6,15 @@ import { Roster } from './roster.js';
 import { DEFAULT_MAX_FRAME_BYTES } from './weights.js';
 import { widened } from './widened.js';
 
+/** Largest bucket, bytes. */
+export const MOST_BURST_BYTES = 2 ** 20;
+
 /**
  * A token bucket a context in front of any discipline: J. Turner, "New Directions in Communications", IEEE
  * Communications Magazine 24(10), 1986. A context whose bucket does not cover the frame at its head is
  * withheld from the discipline inside until it does, as if it were idle.
  *
- * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9018); a context without a limit
+ * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9042); a context without a limit
  * passes through. A frame larger than the bucket goes once the bucket has been full for as long as the missing
  * bytes take, so that a small bucket slows a context down and does not shut it out.
  *
@@ -41,9 +44,9 @@ export class TokenBucketLimit implements Discipline {
 
   join(context: number, share: Share): void {
     const burst = share.burstBytes ?? DEFAULT_MAX_FRAME_BYTES;
-    if (!Number.isInteger(burst) || burst < 0 || burst > 2 ** 20) {
+    if (!Number.isInteger(burst) || burst < 0 || burst > MOST_BURST_BYTES) {
       throw new ParameterError(
-        `${this.name}: burstBytes of context ${context} is ${burst}, expected a whole number from 0 to ${2 ** 20}`,
+        `${this.name}: burstBytes of context ${context} is ${burst}, expected a whole number from 0 to ${MOST_BURST_BYTES}`,
       );
     }
     this.#roster.join(context);

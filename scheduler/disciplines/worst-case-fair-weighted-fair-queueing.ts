@@ -60,7 +60,15 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   }
 
   activate(context: number, headBytes: number): void {
+    const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
+    if (resumes) {
+      // Its frames were there all along: the chain of its tags goes on, also where V has passed it.
+      this.#tags.follow(context, headBytes);
+      this.#early.push(context);
+      this.#settle();
+      return;
+    }
     // V as it was when the frame that is on the link began: V moves a whole frame at a time here, and a newcomer
     // must not start behind work that is still to be done.
     this.#tags.beginAtMark(context, headBytes);
@@ -76,15 +84,25 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
-    if (this.#early.has(context)) this.#jump(context);
-    this.#eligible.remove(context);
-    this.#tags.markClock();
-    this.#tags.advanceClock(bytes, this.#weights.sum);
+    this.#charge(context, bytes);
     if (more) {
       this.#tags.follow(context, nextHeadBytes);
       this.#early.push(context);
     }
     this.#settle();
+  }
+
+  starve(context: number, bytes: number): void {
+    this.#roster.starve(context, bytes);
+    this.#charge(context, bytes);
+    this.#settle();
+  }
+
+  #charge(context: number, bytes: number): void {
+    if (this.#early.has(context)) this.#jump(context);
+    this.#eligible.remove(context);
+    this.#tags.markClock();
+    this.#tags.advanceClock(bytes, this.#weights.sum);
   }
 
   withdraw(context: number): void {

@@ -1,44 +1,47 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
-/** The user has asked for the end (Ctrl-C, or a polite kill). */
+
+/** Signals that ask for the end, and their exit codes as a shell counts: 128 and the number of the signal. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+type EndSignal = keyof typeof EXIT_CODES;
+const END_SIGNALS = Object.keys(EXIT_CODES) as EndSignal[];
+
+/** The end was asked for: Ctrl-C, a polite kill, or the terminal went away. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
-  readonly signal: 'SIGINT' | 'SIGTERM';
+  readonly signal: EndSignal;
   /** What is left of the work. */
   readonly left: string;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM', left = 'nothing was written') {
+  constructor(signal: EndSignal, left = 'nothing was written') {
     super(`stopped by ${signal}`);
     this.signal = signal;
     this.left = left;
   }
 
-  /** As a shell counts: 128 and the number of the signal. */
   get exitCode(): number {
-    return this.signal === 'SIGINT' ? 130 : 143;
+    return EXIT_CODES[this.signal];
   }
 }
 
 /**
  * Hears signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
- * signal in, and throws if there was one, so that whoever holds files can take them away. Who waits for work that
- * others do (threads) waits through `cutShort`.
+ * signal in, and throws if there was one, so that files can be taken away. Work that threads do is
+ * awaited through `cutShort`.
  */
 export class Interruption {
-  #signal: 'SIGINT' | 'SIGTERM' | undefined;
+  #signal: EndSignal | undefined;
   #heard: (() => void) | undefined;
   readonly #onSignal = (signal: NodeJS.Signals) => {
-    this.#signal ??= signal === 'SIGTERM' ? 'SIGTERM' : 'SIGINT';
+    this.#signal ??= END_SIGNALS.find((one) => one === signal);
     this.#heard?.();
   };
 
   listen(): void {
-    process.on('SIGINT', this.#onSignal);
-    process.on('SIGTERM', this.#onSignal);
+    for (const signal of END_SIGNALS) process.on(signal, this.#onSignal);
   }
 
   close(): void {
-    process.off('SIGINT', this.#onSignal);
-    process.off('SIGTERM', this.#onSignal);
+    for (const signal of END_SIGNALS) process.off(signal, this.#onSignal);
   }
 
   /** @throws Interrupted when a signal has come. */
@@ -48,8 +51,8 @@ export class Interruption {
   }
 
   /**
-   * What `work` comes to. When a signal comes first it is not waited for any longer; whoever does the work is then to
-   * be stopped.
+   * What `work` comes to. When a signal comes first it is not waited for any longer, and is then to be
+   * stopped.
    * @throws Interrupted
    */
   async cutShort<T>(work: Promise<T>): Promise<T> {

@@ -12,10 +12,17 @@ const io: CliIo = {
   program: entry.endsWith('.ts') ? `npx tsx ${relative(process.cwd(), entry)}` : 'npx cdna-nic',
 };
 
-// A reader that has seen enough (`| head`) closes the pipe: no reason to complain.
+let outputFailed = false;
+// A reader that has seen enough (`| head`) closes the pipe: no reason to complain. Anything else is told once.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code === 'EPIPE' || outputFailed) return;
+  outputFailed = true;
+  process.stderr.write(`standard output cannot be written: ${error.message}\n`);
+  process.exitCode = 2;
 });
+// There is nowhere left to complain to.
+process.stderr.on('error', () => undefined);
 
 // Set, not called: what is on its way to a pipe still gets there.
-process.exitCode = await runCli(process.argv.slice(2), io);
+const exitCode = await runCli(process.argv.slice(2), io);
+process.exitCode = outputFailed ? 2 : exitCode;

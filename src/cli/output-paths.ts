@@ -49,7 +49,7 @@ function kindOf(found: Stats): string {
   return found.isFile() ? 'a file' : 'not a folder';
 }
 
-/** Undefined for what is not there, and for what may not be looked at: whoever opens it says why. */
+/** Undefined for what is not there, and for what may not be looked at: opening it will say why. */
 function statsOf(path: string): Stats | undefined {
   try {
     return statSync(resolve(path));

@@ -4,9 +4,16 @@ import { packageVersion } from '../scenario/bundled.js';
 import type { CliIo, ExitCode } from './cli-io.js';
 import { COMMANDS, type CommandEntry } from './commands/index.js';
 import { Interrupted } from './interruption.js';
+import { visibleProgress, visibleText } from './visible-text.js';
 
 /** Runs one command line and returns the exit code. Never throws. */
-export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
+export async function runCli(args: readonly string[], terminal: CliIo): Promise<number> {
+  // Names, paths and fields of files come from strangers: what they hold must not write to the terminal.
+  const io: CliIo = {
+    ...terminal,
+    out: (text) => terminal.out(visibleText(text)),
+    err: (text) => terminal.err(visibleProgress(text)),
+  };
   let exitCode: ExitCode = 0;
   const program = new Command('cdna-nic')
     .description('Guests, a multi-context NIC and the two gates in front of memory, in virtual time')

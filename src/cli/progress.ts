@@ -1,4 +1,5 @@
 import type { CliIo } from './cli-io.js';
+import { CLEAR_LINE } from './visible-text.js';
 
 /** One line on stderr that is written over and over while a run goes on, and is gone afterwards. */
 export class ProgressLine {
@@ -12,12 +13,12 @@ export class ProgressLine {
   show(text: string): void {
     if (!this.#io.errIsTerminal || text === this.#shown) return;
     this.#shown = text;
-    this.#io.err(`\r\u001b[K${text.slice(0, this.#io.columns - 1)}`);
+    this.#io.err(`${CLEAR_LINE}${text.slice(0, this.#io.columns - 1)}`);
   }
 
   clear(): void {
     if (this.#shown === '') return;
     this.#shown = '';
-    this.#io.err('\r\u001b[K');
+    this.#io.err(CLEAR_LINE);
   }
 }

@@ -26,10 +26,8 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
   const duration = text(options.duration);
   const spin = text(options.spin);
   let failure: unknown;
-  let end = () => {};
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
-  });
+  const ending = new AbortController();
+  const end = () => ending.abort();
   const note = (line: string) => io.err(`${line}\n`);
   const server = new LiveServer({
     subject,
@@ -55,7 +53,7 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     }
     keys.listen();
     const timeNs = duration === undefined ? undefined : parseDuration('--duration', duration);
-    await Promise.race([ended, show(server, subject, options, io, timeNs, () => failure !== undefined)]);
+    await show(server, subject, options, io, timeNs, ending.signal);
     if (failure !== undefined) throw failure;
     server.advance();
     server.machine.checkInvariants();
@@ -67,22 +65,23 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
   }
 };
 
-/** Shows a sample per second, for so long. */
+/** Shows a sample per second, for so long, or until it is told to end. */
 async function show(
   server: LiveServer,
   about: { readonly protection: string; readonly discipline: string },
   options: GivenOptions,
   io: CliIo,
   durationNs: number | undefined,
-  failed: () => boolean,
+  ending: AbortSignal,
 ): Promise<void> {
   const sampler = new LiveSampler(server.machine);
   const redraw = options.json !== true && process.stdout.isTTY === true;
   let lines = 0;
-  while (!failed()) {
+  while (!ending.aborted) {
     const { nowNs } = server.machine.kernel;
     const leftMs = durationNs === undefined ? SAMPLE_MS : Math.max(0, (durationNs - nowNs) / 1e6);
-    await after(Math.min(SAMPLE_MS, leftMs), undefined, { ref: true });
+    await after(Math.min(SAMPLE_MS, leftMs), undefined, { signal: ending }).catch(() => {});
+    if (ending.aborted) return;
     server.advance();
     const sample = sampler.sample();
     if (options.json === true) io.out(`${JSON.stringify(sample)}\n`);

@@ -24,8 +24,7 @@ export class GuestRam implements GuestMemory {
     return this.#attached.bytes;
   }
 
-  /** Everything that was written is where the guest sees it. */
-  flush(): void {
+  barrier(): void {
     this.#bank.flush();
   }
 

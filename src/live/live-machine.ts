@@ -164,7 +164,7 @@ export class LiveMachine {
     const fingerprinted: Outlet = {
       send: (bytes) => {
         // What an interrupt or an answer tells of is in memory before it.
-        guest.ram.flush();
+        guest.ram.barrier();
         this.#output(LIVE_EVENTS.message, index, bytes, 0, bytes.length);
         outlet.send(bytes);
       },
@@ -208,7 +208,7 @@ export class LiveMachine {
   /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */
   run(untilNs: number): void {
     this.kernel.run(untilNs);
-    for (const { ram } of this.guests) ram.flush();
+    for (const { ram } of this.guests) ram.barrier();
   }
 
   checkInvariants(): void {

@@ -1,4 +1,21 @@
+import { type Column, plainTable } from '../report/plain-table.js';
 import type { SessionResult } from './session-result.js';
+
+const COLUMNS: readonly Column[] = [
+  { head: 'guest', align: 'left' },
+  ...[
+    'weight',
+    'out Mb/s',
+    'in Mb/s',
+    'frames out',
+    'in',
+    'backlogged %',
+    'p50 us',
+    'p99 us',
+    'attached',
+    'messages',
+  ].map((head) => ({ head, align: 'right' }) as const),
+];
 
 /** A session's result as text. */
 export function sessionText(result: SessionResult): string {
@@ -19,28 +36,6 @@ export function sessionText(result: SessionResult): string {
     count(guest.attachments),
     count(guest.messages),
   ]);
-  const headings = [
-    'guest',
-    'weight',
-    'out Mb/s',
-    'in Mb/s',
-    'frames out',
-    'in',
-    'backlogged %',
-    'p50 us',
-    'p99 us',
-    'attached',
-    'messages',
-  ];
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ');
   const list = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts)
       .filter(([, value]) => value > 0)
@@ -49,8 +44,7 @@ export function sessionText(result: SessionResult): string {
   return [
     `a session of ${seconds.toFixed(3)} s under ${result.protection}, ${result.discipline}`,
     '',
-    line(headings),
-    ...rows.map(line),
+    plainTable(COLUMNS, rows),
     '',
     `hypervisor (modelled): ${((result.cpuNs.hypervisor ?? 0) / 1e6).toFixed(1)} ms of CPU time, ${count(result.hypercalls)} hypercalls, ${count(result.pins.taken)} pages pinned and ${count(result.pins.released)} released`,
     `set-up gate: ${count(result.setUpGate.accepted)} buffers accepted, ${count(result.setUpGate.refused)} refused; access gate: ${count(result.accessGate.checked)} accesses checked, ${count(result.accessGate.denied)} denied`,

@@ -1,4 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
+import { present } from '../../scheduler/present.js';
 
 /** Pairs are measured among the first so many contexts; n contexts have n(n-1)/2 pairs. */
 export const MEASURED_CONTEXTS = 64;
@@ -38,6 +39,7 @@ export class FairnessMeter implements Discipline {
   readonly #gap = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly starve?: (context: number, bytes: number, nowNs: number) => void;
   #contexts = 0;
 
   constructor(inner: Discipline) {
@@ -47,6 +49,14 @@ export class FairnessMeter implements Discipline {
       this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
     if (inner.arrived !== undefined) {
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+    }
+    if (inner.starve !== undefined) {
+      this.starve = (context, bytes, nowNs) => {
+        inner.starve?.(context, bytes, nowNs);
+        this.#count(context, bytes);
+        // What is not fetched cannot be chosen: for the meter the interval of this pair ends here.
+        if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+      };
     }
   }
 
@@ -82,22 +92,26 @@ export class FairnessMeter implements Discipline {
 
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
+    this.#count(context, bytes);
+    if (nextHeadBytes === 0 && context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+  }
+
+  #count(context: number, bytes: number): void {
     if (context >= MEASURED_CONTEXTS) return;
-    if (bytes > (this.#maxFrame[context] ?? 0)) this.#maxFrame[context] = bytes;
-    const step = bytes / (this.#weights[context] ?? 1);
+    if (bytes > present(this.#maxFrame[context])) this.#maxFrame[context] = bytes;
+    const step = bytes / present(this.#weights[context]);
     const seen = this.#seen;
     for (let index = 0; index < seen.length; index += 1) {
-      const other = seen[index] ?? 0;
+      const other = present(seen[index]);
       if (other === context || this.#backlogged[other] === 0) continue;
       const pair = pairOf(context, other);
-      const value = (this.#difference[pair] ?? 0) + (context < other ? step : -step);
+      const value = present(this.#difference[pair]) + (context < other ? step : -step);
       this.#difference[pair] = value;
-      if (value > (this.#high[pair] ?? 0)) this.#high[pair] = value;
-      if (value < (this.#low[pair] ?? 0)) this.#low[pair] = value;
-      const gap = (this.#high[pair] ?? 0) - (this.#low[pair] ?? 0);
-      if (gap > (this.#gap[pair] ?? 0)) this.#gap[pair] = gap;
+      if (value > present(this.#high[pair])) this.#high[pair] = value;
+      if (value < present(this.#low[pair])) this.#low[pair] = value;
+      const gap = present(this.#high[pair]) - present(this.#low[pair]);
+      if (gap > present(this.#gap[pair])) this.#gap[pair] = gap;
     }
-    if (nextHeadBytes === 0) this.#backlogged[context] = 0;
   }
 
   withdraw(context: number, nowNs: number): void {
@@ -129,7 +143,7 @@ export class FairnessMeter implements Discipline {
     for (const i of this.#seen) {
       for (const j of this.#seen) {
         if (i >= j) continue;
-        const gap = this.#gap[pairOf(i, j)] ?? 0;
+        const gap = present(this.#gap[pairOf(i, j)]);
         if (gap === 0) continue;
         const bound = this.#inner.relativeFairnessBoundBytes(this.#account(i), this.#account(j));
         if (gap > bound * (1 + 1e-9)) broken += 1;
@@ -150,7 +164,7 @@ export class FairnessMeter implements Discipline {
   }
 
   #account(context: number): BoundMember {
-    return { weight: this.#weights[context] ?? 1, maxFrameBytes: this.#maxFrame[context] ?? 0 };
+    return { weight: present(this.#weights[context]), maxFrameBytes: present(this.#maxFrame[context]) };
   }
 }
 

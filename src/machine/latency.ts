@@ -1,4 +1,5 @@
 import * as hdr from 'hdr-histogram-js';
+import { present } from '../../scheduler/present.js';
 
 /** A latency distribution in nanoseconds, three digits of precision. */
 export interface LatencySummary {
@@ -56,7 +57,7 @@ export class LatencyRecorder {
       this.#blocks[cell >>> BLOCK_BITS] = block;
     }
     const at = cell & (BLOCK_CELLS - 1);
-    block[at] = (block[at] ?? 0) + 1;
+    block[at] = present(block[at]) + 1;
     this.#count += 1;
     if (latencyNs > this.#maxNs) this.#maxNs = latencyNs;
   }
@@ -96,7 +97,7 @@ export class LatencyRecorder {
     for (const [number, block] of this.#blocks.entries()) {
       if (block === undefined) continue;
       for (let at = 0; at < BLOCK_CELLS; at += 1) {
-        const count = block[at] ?? 0;
+        const count = present(block[at]);
         if (count > 0) summarised.recordValueWithCount(firstOf(number * BLOCK_CELLS + at), count);
       }
     }

@@ -51,6 +51,9 @@ export interface MachineAssembly {
   readonly attachRam?: (host: Host, domain: Domain, spec: GuestSpec, index: number) => void;
 }
 
+/** RAM of the largest machine: 256 GB. */
+const MOST_MEMORY_BYTES = 2 ** 38;
+
 /** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
 const GUEST_MAC = 0x020000000001;
 const FAR_END_MAC = 0x020000010001;
@@ -82,6 +85,11 @@ export class Machine {
       512 * 2 ** 20,
     );
     const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
+    if (memoryBytes > MOST_MEMORY_BYTES) {
+      throw new ScenarioError(
+        `guests: ${specs.length} guests need ${Math.ceil(memoryBytes / 2 ** 20)} MB with what the machine needs, expected at most ${MOST_MEMORY_BYTES / 2 ** 20}; give them less memoryMegabytes`,
+      );
+    }
 
     const card: NicParameters = {
       ...DEFAULT_NIC,
@@ -116,7 +124,7 @@ export class Machine {
       entitlementOf: (mac) => withoutUndefined(specs[mac - GUEST_MAC]?.spec.share ?? {}),
       ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
       nic: card,
-      host: { ...DEFAULT_HOST, ...hostOptions, costs: costs ?? {}, memoryBytes },
+      host: { ...DEFAULT_HOST, ...hostOptions, costs: withoutUndefined(costs ?? {}), memoryBytes },
     });
     this.partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
     if (switching === true) {

@@ -3,7 +3,7 @@ import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import { DROP_REASONS } from '../../nic/counters.js';
 import type { Machine } from './machine.js';
 
-/** Every frame that was given up, by the name of the reason; those of the driver and the far end say so. */
+/** Every frame that was dropped, by the name of the reason; those of the driver and the far end say so. */
 export function dropsOf(machine: Machine): Record<string, number> {
   const drops: Record<string, number> = {};
   const contexts = machine.host.nic.contexts.length;

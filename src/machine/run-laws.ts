@@ -3,7 +3,7 @@ import type { FairnessReport } from './fairness-meter.js';
 import type { GuestRun, Machine } from './machine.js';
 import type { LawResult } from './run-result.js';
 
-/** Holds a machine at the end of its run to the laws of the house. */
+/** Checks the invariants of a whole machine at the end of its run. */
 export function checkLaws(
   machine: Machine,
   transmit: FairnessReport,
@@ -27,11 +27,11 @@ export function checkLaws(
     `${sent} frames transmitted, ${framesFromNic} seen at the far end, ${counters.total('framesSwitched')} switched inside`,
   );
   const posted = sum(({ driver }) => driver.framesPosted);
-  // In a ring still, given up when its port was closed, or dropped by the card: each is counted somewhere.
+  // Still in a ring, dropped when its port was closed, or dropped by the card: each is counted somewhere.
   const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']);
-  // Whoever stands between guests and card accounts for its own part; `invariants` holds it to that.
+  // An intermediary between guests and card accounts for its own part; `invariants` holds it to that.
   const between = host.protection.intermediary?.framesBetween ?? 0;
-  const dropped = drops(['source-mac-spoofed', 'dma-abort', 'context-stopped']);
+  const dropped = drops(['source-mac-spoofed', 'mac-control', 'dma-abort', 'context-stopped']);
   law(
     'transmit-conservation',
     sent <= posted && posted <= sent + held + dropped + between,

@@ -24,7 +24,7 @@ export interface GuestResult {
   readonly firstReceivedNs: number | undefined;
   readonly lastReceivedNs: number | undefined;
   readonly latencyNs: LatencySummary | undefined;
-  /** Weighted max-min fair share that it got: 1 is all that was its due. */
+  /** Weighted max-min fair share that it got: 1 is all that was its due; NaN (null in JSON) if it asked for nothing. */
   readonly fairShareGot: number;
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;
@@ -40,7 +40,7 @@ export interface ReclaimResult {
   readonly refused: number;
   /** From the request to the free frame. */
   readonly reclaimNs: LatencySummary | undefined;
-  /** Device accesses to frames after they were given to somebody else: leaks and corruption. */
+  /** Device accesses to pages after they were given to another owner: leaks and corruption. */
   readonly lateReads: number;
   readonly lateWrites: number;
   /** Frames of the new owner whose bytes are not what it wrote. */
@@ -49,7 +49,7 @@ export interface ReclaimResult {
   readonly proofs: readonly LateAccess[];
 }
 
-/** A law of the house, and whether the run kept it. */
+/** An invariant of the whole machine, and whether it held. */
 export interface LawResult {
   readonly law: string;
   readonly held: boolean;

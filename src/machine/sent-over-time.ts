@@ -18,7 +18,7 @@ export class SentOverTime {
     this.#bytes[context] ??= new Float64Array(SENT_WINDOWS);
   }
 
-  /** A frame whose last bit left at `endNs`; one of a context that was not opened is nobody's. */
+  /** A frame whose last bit left at `endNs`; one of a context that was not opened is not counted. */
   add(context: number, bytes: number, endNs: number): void {
     const windows = this.#bytes[context];
     if (windows === undefined) return;

@@ -8,8 +8,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { clearStalePartials, partialName } from './foreign-file.js';
 import { OutputFileError } from './output-file-error.js';
 
 export { OutputFileError } from './output-file-error.js';
@@ -23,6 +24,9 @@ let filesOpened = 0;
 /**
  * A file that is there whole or not at all: it grows under another name in the same folder and is renamed when it
  * is complete. Writes are gathered in one buffer.
+ *
+ * When the disk takes no more, nothing is thrown where bytes are put in: that may be inside of an observer, from where no
+ * error reaches the run. The file takes bytes into the void from then on, `failure` says why, and `seal` throws it.
  *
  * To write bytes: `offset = room(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
  */
@@ -38,6 +42,7 @@ export class AtomicFile {
   /** In its place, where nothing was before. */
   #isNew = false;
   #used = 0;
+  #failure: OutputFileError | undefined;
 
   /** @throws OutputFileError when the folder is missing or closed to us, or `path` is something else than a file. */
   constructor(path: string, bufferBytes: number = DEFAULT_BUFFER_BYTES) {
@@ -46,19 +51,29 @@ export class AtomicFile {
     this.view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength);
     this.#target = this.#resolve();
     filesOpened += 1;
-    const name = `.${basename(this.#target)}.${process.pid}-${filesOpened}.partial`;
-    this.#temporary = join(dirname(this.#target), name);
+    clearStalePartials(this.#target);
+    this.#temporary = join(dirname(this.#target), partialName(this.#target, filesOpened));
     this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
+  }
+
+  /** The file that is meant, behind links. */
+  get target(): string {
+    return this.#target;
+  }
+
+  /** Why it will never be whole; undefined while all is well. */
+  get failure(): OutputFileError | undefined {
+    return this.#failure;
   }
 
   /** Whether it still takes bytes: neither sealed nor aborted. */
   get isOpen(): boolean {
-    return this.#descriptor !== undefined;
+    return this.#descriptor !== undefined && this.#failure === undefined;
   }
 
-  /** Makes room for `bytes` bytes and says where in `buffer`. @throws OutputFileError when the disk takes no more. */
+  /** Makes room for `bytes` bytes and says where in `buffer`. */
   room(bytes: number): number {
-    if (this.#descriptor === undefined)
+    if (this.#descriptor === undefined && this.#failure === undefined)
       throw new InvariantViolation(`${this.path}: written to after its end`);
     if (this.#used + bytes > this.buffer.length) this.#flush();
     if (bytes > this.buffer.length)
@@ -88,8 +103,10 @@ export class AtomicFile {
 
   /** Ends the file, still under its other name: what may fail for want of space has then not failed. @throws OutputFileError */
   seal(): void {
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#descriptor === undefined) throw new InvariantViolation(`${this.path}: ended twice`);
     this.#flush();
+    if (this.#failure !== undefined) throw this.#failure;
     this.#orReport(() => this.#close());
     this.#sealed = true;
   }
@@ -120,14 +137,17 @@ export class AtomicFile {
 
   #flush(): void {
     const descriptor = this.#descriptor;
-    if (descriptor === undefined) return;
-    this.#orReport(() => {
-      let written = 0;
-      while (written < this.#used) {
-        written += writeSync(descriptor, this.buffer, written, this.#used - written);
-      }
-    });
+    const used = this.#used;
     this.#used = 0;
+    if (descriptor === undefined) return;
+    try {
+      let written = 0;
+      while (written < used) written += writeSync(descriptor, this.buffer, written, used - written);
+    } catch (cause) {
+      this.#failure = OutputFileError.of(this.path, cause);
+      this.#close();
+      this.#remove();
+    }
   }
 
   #close(): void {

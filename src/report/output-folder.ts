@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AtomicFile, OutputFileError } from './atomic-file.js';
+import { refuseForeignFiles } from './foreign-file.js';
 
 /** A file by its name within a folder. */
 export interface NamedText {
@@ -21,10 +22,15 @@ export class OutputFolder {
 
   /**
    * @param names of files that are to be written into it: each is tried
-   * @throws OutputFileError when the folder cannot be made, or a file in it cannot be opened
+   * @param force whether files of other origin are written over
+   * @throws OutputFileError when the folder cannot be made, or a file in it cannot be opened or is of other origin
    */
-  constructor(path: string, names: readonly string[] = []) {
+  constructor(path: string, names: readonly string[] = [], force = false) {
     this.path = path;
+    refuseForeignFiles(
+      names.map((name) => join(path, name)),
+      force,
+    );
     try {
       this.#make();
       for (const name of names) new AtomicFile(join(path, name), PROBE_BYTES).abort();

@@ -175,6 +175,16 @@ export class PcapngWriter {
     this.#file.commit();
   }
 
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#file.seal();
+  }
+
+  /** The file that it writes, for those who write several that appear together. */
+  get file(): AtomicFile {
+    return this.#file;
+  }
+
   /** Gives the file up and leaves nothing. Does nothing after `close`. */
   abort(): void {
     this.#file.abort();

@@ -126,8 +126,17 @@ export class PerfettoWriter implements TimelineWriter {
   }
 
   close(): void {
-    this.#flush();
+    this.seal();
     this.#file.commit();
+  }
+
+  seal(): void {
+    this.#flush();
+    this.#file.seal();
+  }
+
+  get file(): AtomicFile {
+    return this.#file;
   }
 
   abort(): void {

@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { LentFrame } from '../../nic/streams.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
+import type { AtomicFile } from './atomic-file.js';
 import { PcapngWriter } from './pcapng-writer.js';
 
 /**
@@ -40,7 +41,8 @@ export class RunCapture {
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
       nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
       nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
-        if (reason === 'source-mac-spoofed') this.#grants[direction].take(context, bytes);
+        if (reason === 'source-mac-spoofed' || reason === 'mac-control')
+          this.#grants[direction].take(context, bytes);
       }),
       nic.streams.faults$.subscribe(({ context }) => {
         this.#grants.transmit.clear(context);
@@ -80,6 +82,16 @@ export class RunCapture {
 
   close(): void {
     this.#writer.close();
+  }
+
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#writer.seal();
+  }
+
+  /** The file that it writes. */
+  get file(): AtomicFile {
+    return this.#writer.file;
   }
 
   abort(): void {

@@ -1,6 +1,7 @@
+import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
-import { jsonDocument } from './json-document.js';
+import { type DOCUMENT_FORMAT, jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -14,6 +15,24 @@ export interface RunDocument {
   /** What the input was like where that matters: headers made up, packets left out, a tail cut off. A sentence each. */
   readonly notes: readonly string[];
   readonly results: readonly RunResult[];
+  /** What each approach lets through; only where attacks were played. */
+  readonly attacks?: readonly LetThrough[];
+}
+
+/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
+export interface RunDocumentJson {
+  /** Edition of the document. */
+  readonly format: typeof DOCUMENT_FORMAT;
+  readonly tool: 'cdna-nic';
+  readonly version: string;
+  readonly command: 'compare' | 'run';
+  readonly repeat: string;
+  readonly seed: number;
+  /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
+  readonly scenario: { readonly source: string; readonly guests: readonly unknown[] };
+  readonly notes: readonly string[];
+  /** One entry per approach. */
+  readonly runs: readonly RunResult[];
 }
 
 /**
@@ -21,6 +40,13 @@ export interface RunDocument {
  * call was made, so two of the same are equal byte for byte. Absent values are `null`.
  */
 export function formatRunDocument(document: RunDocument): string {
-  const { command, repeat, seed, scenario, source, notes, results } = document;
-  return jsonDocument(command, { repeat, seed, scenario: { source, ...scenario }, notes, runs: results });
+  const { command, repeat, seed, scenario, source, notes, results, attacks } = document;
+  return jsonDocument(command, {
+    repeat,
+    seed,
+    scenario: { source, ...scenario },
+    notes,
+    runs: results,
+    ...(attacks === undefined ? {} : { attacks }),
+  });
 }

@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { Machine } from '../machine/machine.js';
+import type { AtomicFile } from './atomic-file.js';
 import { timelineWriter } from './timeline-format.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -62,6 +63,16 @@ export class RunTrace {
 
   close(): void {
     this.#writer.close();
+  }
+
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#writer.seal();
+  }
+
+  /** The file that it writes. */
+  get file(): AtomicFile {
+    return this.#writer.file;
   }
 
   abort(): void {

@@ -1,3 +1,5 @@
+import type { AtomicFile } from './atomic-file.js';
+
 /** What a viewer shows when an event is selected. */
 export type TraceArguments = Readonly<Record<string, string | number | boolean>>;
 
@@ -9,7 +11,7 @@ export type TraceTrack = number;
 /**
  * A file that shows what happened when, in one of the formats that ui.perfetto.dev reads. Times are whole ns of
  * virtual time, in any order. The file appears when it is closed, whole; `abort` leaves nothing.
- * @throws OutputFileError from every method that writes.
+ * What the disk refuses is told by `file.failure`, and thrown by `seal` and `close`.
  */
 export interface TimelineWriter {
   readonly path: string;
@@ -29,6 +31,10 @@ export interface TimelineWriter {
   leaveState(track: TraceTrack, id: number, atNs: number): void;
   /** Completes the file and puts it in its place. */
   close(): void;
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void;
+  /** The file that it writes, for those who write several that appear together. */
+  readonly file: AtomicFile;
   /** Gives the file up and leaves nothing. Does nothing after `close`. */
   abort(): void;
 }

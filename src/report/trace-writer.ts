@@ -123,8 +123,19 @@ export class TraceWriter implements TimelineWriter {
 
   /** Completes the file and puts it in its place. */
   close(): void {
-    this.#file.text('\n]}\n');
+    this.seal();
     this.#file.commit();
+  }
+
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#file.text('\n]}\n');
+    this.#file.seal();
+  }
+
+  /** The file that it writes, for those who write several that appear together. */
+  get file(): AtomicFile {
+    return this.#file;
   }
 
   /** Gives the file up and leaves nothing. Does nothing after `close`. */

@@ -38,6 +38,7 @@ export async function readInput(path: string): Promise<unknown> {
 
 /** Checks what a scenario says. @throws ScenarioError */
 export function checkScenario(input: unknown, where = 'scenario'): Scenario {
+  refuseDepth(input, where);
   const result = scenarioSchema.safeParse(input);
   if (!result.success) throw scenarioErrorOf(where, scenarioSchema, input, result.error);
   return result.data;
@@ -46,7 +47,7 @@ export function checkScenario(input: unknown, where = 'scenario'): Scenario {
 async function readJson(path: string, file: string): Promise<unknown> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = decodeText(await readFile(file));
   } catch (error) {
     throw new ScenarioError(`${path}: cannot be read (${reasonOf(error)}), expected a scenario file`);
   }
@@ -71,4 +72,34 @@ async function importModule(path: string, file: string): Promise<unknown> {
     );
   }
   return scenario;
+}
+
+/** UTF-8, or UTF-16 as its byte order mark says; Windows editors write either. */
+function decodeText(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(bytes);
+  // Takes a byte order mark away.
+  return new TextDecoder('utf-8').decode(bytes);
+}
+
+/** A scenario is five levels deep; what recurses on values can take many more, but not any number. */
+const MOST_LEVELS = 64;
+
+/** @throws ScenarioError */
+function refuseDepth(input: unknown, where: string): void {
+  let level: unknown[] = [input];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MOST_LEVELS) {
+      throw new ScenarioError(
+        `${where}: is nested more than ${MOST_LEVELS} levels deep, expected a scenario`,
+      );
+    }
+    const next: unknown[] = [];
+    for (const value of level) {
+      if (typeof value === 'object' && value !== null)
+        for (const inner of Object.values(value)) next.push(inner);
+    }
+    level = next;
+  }
 }

@@ -27,7 +27,18 @@ function linesOf(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue): st
       (key) => `${fieldName([...path, key])} is not a field that is known here${expected}`,
     );
   }
-  return [`${fieldName(path)} is ${shown(valueAt(input, path))}, ${expectation(issue)}`];
+  const value = valueAt(input, path);
+  return [`${fieldName(path)} is ${shown(value)}, ${expectation(issue)}${unitHint(path, value)}`];
+}
+
+const UNIT_NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
+
+/** For a time with its unit where nanoseconds are expected: the number to write. */
+function unitHint(path: readonly PropertyKey[], value: unknown): string {
+  if (typeof value !== 'string' || !/Ns$/u.test(String(path.at(-1)))) return '';
+  const found = /^(?<amount>\d+(?:\.\d+)?) ?(?<unit>ns|us|ms|s)$/u.exec(value.trim())?.groups;
+  const ns = Number(found?.amount) * (UNIT_NS[found?.unit ?? ''] ?? Number.NaN);
+  return Number.isNaN(ns) ? ' (nanoseconds)' : ` of nanoseconds: ${Math.round(ns)}`;
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

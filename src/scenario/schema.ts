@@ -1,14 +1,23 @@
 import { z } from 'zod';
+import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
+import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
+import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
+import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit.js';
 import { disciplineName, protectionName } from './names.js';
+import { cardNumber, numberFrom, pcieNumber, printable, wholeFrom } from './ranges.js';
 
 /** Seeds are 32 bits without a sign. */
 export const MOST_SEED = 2 ** 32 - 1;
+/** Guests of a scenario, counts multiplied out. */
+export const MOST_GUESTS = 16_384;
 /** Longest virtual time of a run, ns: an hour. */
 export const MOST_DURATION_NS = 3_600_000_000_000;
 
 /** Whole nanoseconds of virtual time, up to an hour. */
 const durationNs = z.int().min(1).max(MOST_DURATION_NS);
-const frameBytes = z.int().min(14).max(9018);
+/** The same, or 0. */
+const instantNs = z.int().min(0).max(MOST_DURATION_NS);
+const frameBytes = z.int().min(MIN_FRAME_BYTES).max(MAX_FRAME_BYTES);
 const wireRateBps = z.int().min(1_000).max(400_000_000_000);
 const powerOfTwoSlots = z
   .int()
@@ -35,7 +44,7 @@ const to = z
   .optional()
   .describe('Name of the guest that the frames are for; the far end of the wire when absent');
 
-const generated = { frameBytes: sizes.default(1514), to, startNs: z.int().min(0).default(0) };
+const generated = { frameBytes: sizes.default(1514), to, startNs: instantNs.default(0) };
 
 /** Where the frames of a guest, or those for it, come from. */
 export const trafficSchema = z
@@ -50,7 +59,7 @@ export const trafficSchema = z
         kind: z.literal('on-off'),
         peakWireRateBps: wireRateBps,
         meanOnNs: durationNs.default(1_000_000),
-        meanOffNs: z.int().min(0).default(1_000_000),
+        meanOffNs: instantNs.default(1_000_000),
         lengths: z.enum(['fixed', 'exponential']).default('exponential'),
         ...generated,
       })
@@ -60,7 +69,7 @@ export const trafficSchema = z
         kind: z.literal('pareto'),
         peakWireRateBps: wireRateBps,
         meanOnNs: durationNs.default(1_000_000),
-        meanOffNs: z.int().min(0).default(1_000_000),
+        meanOffNs: instantNs.default(1_000_000),
         shape: z.number().gt(1).max(10).default(1.5),
         ...generated,
       })
@@ -87,19 +96,19 @@ export const trafficSchema = z
           .describe(
             'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
           ),
-        startNs: z.int().min(0).default(0),
+        startNs: instantNs.default(0),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
     z
       .strictObject({
         kind: z.literal('request'),
         to,
-        requestBytes: z.int().min(30).max(9018).default(128),
-        responseBytes: z.int().min(30).max(9018).default(1024),
+        requestBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(128),
+        responseBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(1024),
         outstanding: z.int().min(1).max(1024).default(1),
-        thinkNs: z.int().min(0).default(0),
+        thinkNs: instantNs.default(0),
         timeoutNs: durationNs.default(100_000_000),
-        startNs: z.int().min(0).default(0),
+        startNs: instantNs.default(0),
       })
       .describe('Request and response, a fixed number outstanding; the other side answers'),
     z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
@@ -108,7 +117,7 @@ export const trafficSchema = z
 
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z.strictObject({
-  name: z.string().min(1).max(40).optional().describe('Default: guest0, guest1, ...'),
+  name: printable(40).optional().describe('Default: guest0, guest1, ...'),
   count: z.int().min(1).max(16_384).default(1).describe('So many guests like this; their names get a number'),
   traffic: trafficSchema
     .default({ kind: 'none' })
@@ -121,12 +130,7 @@ export const guestSchema = z.strictObject({
       deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
       tenant: z.int().min(0).max(4095).optional().describe('Group in a hierarchy (a/b)'),
       limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
-      burstBytes: z
-        .int()
-        .min(9018)
-        .max(2 ** 24)
-        .optional()
-        .describe('What may go at once under the limit'),
+      burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
       minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
     })
     .optional()
@@ -139,7 +143,7 @@ export const guestSchema = z.strictObject({
     .describe('RAM of the guest; only what is touched costs memory'),
   transmitSlots: powerOfTwoSlots.default(256),
   receiveSlots: powerOfTwoSlots.default(256),
-  core: z.int().min(0).max(1023).optional().describe('Core it runs on; by turns when absent'),
+  core: z.int().min(0).max(1023).optional().describe('Core it runs on; round-robin when absent'),
   antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
   promiscuous: z.boolean().default(false),
   attached: z
@@ -152,41 +156,53 @@ export const guestSchema = z.strictObject({
   bufferBytes: z.union([z.literal(2048), z.literal(4096)]).default(2048),
 });
 
+/** The link of the card, from the table that checks it and writes the datasheet. */
 const pcieSchema = z.strictObject({
-  generation: z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(5)]).optional(),
-  lanes: z.int().optional(),
-  maxPayloadBytes: z.int().optional(),
-  maxReadRequestBytes: z.int().optional(),
-  readCompletionBoundaryBytes: z.int().optional(),
-  requestHeaderBytes: z.int().optional(),
-  completionHeaderBytes: z.int().optional(),
-  dataLinkEfficiency: z.number().optional(),
-  propagationNs: z.int().optional(),
+  generation: z.literal([1, 2, 3, 4, 5]).describe(PCIE_PARAMETERS.generation.meaning).optional(),
+  lanes: pcieNumber('lanes'),
+  maxPayloadBytes: pcieNumber('maxPayloadBytes'),
+  maxReadRequestBytes: pcieNumber('maxReadRequestBytes'),
+  readCompletionBoundaryBytes: pcieNumber('readCompletionBoundaryBytes'),
+  requestHeaderBytes: pcieNumber('requestHeaderBytes'),
+  completionHeaderBytes: pcieNumber('completionHeaderBytes'),
+  dataLinkEfficiency: pcieNumber('dataLinkEfficiency'),
+  propagationNs: pcieNumber('propagationNs'),
 });
 
-/** The card; ranges are checked where the card is built. */
+/** The card, likewise. */
 export const nicSchema = z.strictObject({
-  contexts: z.int().optional(),
-  rateBps: z.int().optional(),
-  transmitFifoBytes: z.int().optional(),
-  receiveShareBytes: z.int().optional(),
-  receiveDmaBytes: z.int().optional(),
-  descriptorCacheSlots: z.int().optional(),
-  descriptorBatch: z.int().optional(),
-  dmaInFlight: z.int().optional(),
-  decodeNs: z.int().optional(),
-  interruptGapNs: z.int().optional(),
-  switchNs: z.int().optional(),
+  contexts: cardNumber('contexts'),
+  rateBps: cardNumber('rateBps'),
+  transmitFifoBytes: cardNumber('transmitFifoBytes'),
+  receiveShareBytes: cardNumber('receiveShareBytes'),
+  receiveDmaBytes: cardNumber('receiveDmaBytes'),
+  descriptorCacheSlots: cardNumber('descriptorCacheSlots'),
+  descriptorBatch: cardNumber('descriptorBatch'),
+  dmaInFlight: cardNumber('dmaInFlight'),
+  decodeNs: cardNumber('decodeNs'),
+  interruptGapNs: cardNumber('interruptGapNs'),
+  switchNs: cardNumber('switchNs'),
+  overheadBytes: cardNumber('overheadBytes'),
   switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
   pcie: pcieSchema.optional(),
 });
+
+/** Cycles by the name of the operation, from the table of costs. */
+const costsSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(COSTS).map(([name, { per }]) => [
+      name,
+      numberFrom(0, MOST_COST_CYCLES).describe(`Cycles per ${per}`).optional(),
+    ]),
+  ) as Record<CostName, z.ZodOptional<z.ZodNumber>>,
+);
 
 /** The machine around it. */
 export const hostSchema = z.strictObject({
   memoryMegabytes: z.int().min(16).max(262_144).optional(),
   cores: z.int().min(1).max(1024).optional(),
   hertz: z.number().min(1e6).max(1e11).optional(),
-  costs: z.record(z.string(), z.number().min(0)).optional().describe('Cycles by name; see docs/scenarios.md'),
+  costs: costsSchema.optional().describe('Cycles by name; see docs/scenarios.md'),
   faultPolicy: z.enum(['log', 'revoke', 'kill']).optional(),
 });
 
@@ -198,7 +214,7 @@ export const balloonSchema = z.strictObject({
     .max(2 ** 26)
     .describe('Pages that are wanted, of all guests together'),
   everyNs: durationNs.default(100_000).describe('One request every so many ns, of a guest by chance'),
-  startNs: z.int().min(0).max(3_600_000_000_000).default(0),
+  startNs: instantNs.default(0),
   bufferPercent: z
     .int()
     .min(0)
@@ -208,39 +224,57 @@ export const balloonSchema = z.strictObject({
 });
 
 /** What IOMMUs are like, for the approaches that have one. */
-export const iommuSchema = z.strictObject({
-  vendor: z.enum(['vtd', 'amdvi']).optional().describe('Whose tables, registers, queue and log'),
-  oneRequesterId: z.boolean().optional().describe('The whole card is one device to the IOMMU'),
-  cachingMode: z.boolean().optional().describe('VT-d: the unit may remember that there is no mapping'),
-  iotlbEntries: z
-    .int()
-    .min(1)
-    .max(65_536)
-    .optional()
-    .describe('Translations that the IOTLB holds, any page anywhere'),
-  walkers: z.int().min(1).max(65_536).optional().describe('Walks under way at once'),
-  tableReadNs: z.int().min(0).max(1_000_000).optional().describe('A read of a table by the walker'),
-  pageInvalidationNs: z.int().min(0).max(1_000_000).optional().describe('An invalidation of a range'),
-  queueEntries: z.int().min(1).max(65_536).optional().describe('deferred: ranges that wait for one flush'),
-  timeoutNs: durationNs.optional().describe('deferred: longest wait for the flush'),
-  pinUntilFlush: z.boolean().optional().describe('deferred: a page keeps its reference until the flush'),
-  quotaPages: z
-    .int()
-    .min(1)
-    .max(2 ** 24)
-    .optional()
-    .describe('persistent: pages that a guest may keep mapped'),
-  linuxKernel: z
-    .enum(['6.1', '6.12'])
-    .optional()
-    .describe('single-use: whose strict mode; 6.1 drops walk caches at each unmap, 6.12 does not'),
-});
+export const iommuSchema = z
+  .strictObject({
+    vendor: z.enum(['vtd', 'amdvi']).optional().describe('Whose tables, registers, queue and log'),
+    oneRequesterId: z.boolean().optional().describe('The whole card is one device to the IOMMU'),
+    cachingMode: z.boolean().optional().describe('VT-d: the unit may remember that there is no mapping'),
+    iotlbEntries: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .optional()
+      .describe('Translations that the IOTLB holds, any page anywhere'),
+    walkers: z.int().min(1).max(65_536).optional().describe('Walks under way at once'),
+    tableReadNs: z.int().min(0).max(1_000_000).optional().describe('A read of a table by the walker'),
+    pageInvalidationNs: z.int().min(0).max(1_000_000).optional().describe('An invalidation of a range'),
+    queueEntries: z.int().min(1).max(65_536).optional().describe('deferred: ranges that wait for one flush'),
+    timeoutNs: durationNs.optional().describe('deferred: longest wait for the flush'),
+    pinUntilFlush: z.boolean().optional().describe('deferred: a page keeps its reference until the flush'),
+    quotaPages: z
+      .int()
+      .min(1)
+      .max(2 ** 24)
+      .optional()
+      .describe('persistent: pages that a guest may keep mapped'),
+    linuxKernel: z
+      .enum(['6.1', '6.12'])
+      .optional()
+      .describe('single-use: whose strict mode; 6.1 drops walk caches at each unmap, 6.12 does not'),
+  })
+  .superRefine(({ vendor, cachingMode }, context) => {
+    if (vendor !== 'amdvi' || cachingMode === undefined) return;
+    const message = 'expected none with iommu.vendor "amdvi": it is a bit of VT-d (CAP.CM)';
+    context.addIssue({ code: 'custom', path: ['cachingMode'], message });
+  });
 
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
-  name: z.string().min(1).max(80).optional(),
-  guests: z.array(guestSchema).min(1).max(16_384),
+  name: printable(80).optional(),
+  guests: z
+    .array(guestSchema)
+    .min(1)
+    .max(MOST_GUESTS)
+    .superRefine((guests, context) => {
+      // Before any of them is made: counts multiply.
+      const all = guests.reduce((sum, { count }) => sum + count, 0);
+      if (all <= MOST_GUESTS) return;
+      context.addIssue({
+        code: 'custom',
+        message: `expected at most ${MOST_GUESTS} guests in all, not ${all}`,
+      });
+    }),
   nic: nicSchema.optional(),
   host: hostSchema.optional(),
   link: z
@@ -257,7 +291,7 @@ export const scenarioSchema = z.strictObject({
   iommu: iommuSchema.optional(),
   balloon: balloonSchema
     .optional()
-    .describe('Takes frames back from guests while traffic runs, and gives them to somebody else'),
+    .describe('Takes pages back from guests while traffic runs, and gives them to another owner'),
   protection: protectionName.optional().describe('Approach of `run`; `compare` runs several'),
   discipline: disciplineName.optional().describe('Transmit and receive DMA scheduler'),
   quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),

@@ -88,7 +88,7 @@ function checkFrames(law: LawMachine, ledger: Ledger): void {
   const { copies } = nic.frameTally;
   const outcomes = ledger.received + ledger.receiveDrops + receive;
   const arrivals = law.arrived + nic.counters.total('framesSwitched') - switching;
-  // One frame for several contexts has an outcome for each of them; nobody but a listener makes it several here.
+  // One frame for several contexts has an outcome for each of them; only a promiscuous one makes it several here.
   if (!guests.some(({ spec }) => spec.promiscuous) && copies !== 0)
     throw new Error(`${copies} copies of frames that are for one context each`);
   if (outcomes !== arrivals + copies)

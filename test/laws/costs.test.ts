@@ -116,7 +116,9 @@ describe('law 5: a cost is a named parameter', () => {
 
   test('a cost that cannot be is refused by name; an unknown one with those that there are', () => {
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(() => costTable({ hypercall: bad })).toThrow(`costs.hypercall is ${bad}, expected cycles >= 0`);
+      expect(() => costTable({ hypercall: bad })).toThrow(
+        `costs.hypercall is ${bad}, expected cycles from 0 to 1000000000`,
+      );
     }
     expect(() => costTable({ hypercal: 1 } as object)).toThrow(
       /costs\.hypercal is not a cost; there are hypercall/u,

@@ -213,9 +213,9 @@ describe("law 2: a guest's mistake is a value, charged to that guest alone", () 
         if (seen.has(id) && verifier.sourceId !== 0x6666) twice.push(id);
         seen.add(id);
       };
-      // Guests behind a driver domain share one deep ring: what is in it comes first, whoever misbehaves.
+      // Guests behind a driver domain share one deep ring: what is in it comes first, whichever misbehaves.
       const behindOne = machine.guests.some(({ port }) => host.nic.contexts[port.context] === undefined);
-      // Everybody is under way before the trouble begins.
+      // All guests are under way before the trouble begins.
       machine.run(behindOne ? 4_000_000 : 300_000);
       const before = law.wire.length;
       for (const { afterNs, deed: act } of plot.deeds) {
@@ -238,7 +238,7 @@ describe("law 2: a guest's mistake is a value, charged to that guest alone", () 
       }
       if (host.hypervisor.faultLog.length > 0 || host.window.pageFaults > 0) substance();
 
-      // The others keep their bytes: what they sent and received is whole, and nobody else sent it.
+      // The others keep their bytes: what they sent and received is whole, and no other guest sent it.
       const guests = machine.guests.map(({ mac }) => mac);
       // Without that promise the attacker may well send their bytes, so it is told by the context whose frame it is.
       const ofGuest = ({ source, context }: WireFrame, index: number) =>

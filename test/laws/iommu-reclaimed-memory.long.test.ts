@@ -11,7 +11,7 @@ import { scenarioSchema } from '../../src/scenario/schema.js';
 
 const PAGE = 4096;
 const BAD_MAC = 0x0200_0000_0077;
-/** What pages are full of that nobody else may read or change: the victim's, and those that changed hands. */
+/** What pages are full of that no other owner may read or change: the victim's, and those that changed hands. */
 const SECRET = 0xa7;
 const RECLAIMED = 0x5a;
 /** A frame that the tests or the traffic send has nowhere so many equal bytes of these. */
@@ -50,7 +50,7 @@ const move: fc.Arbitrary<Move> = fc.record({
 });
 
 /**
- * Two guests that behave, one that does not, a balloon that takes frames from all of them and gives them to somebody
+ * Two guests that behave, one that does not, a balloon that takes pages from all of them and gives them to another
  * else, ports that are revoked and opened, and frames from the wire: all at once.
  */
 class Turmoil {
@@ -159,7 +159,7 @@ class Turmoil {
     });
   }
 
-  /** A page of its own, of the victim, or of whoever has what the balloon took. */
+  /** A page of its own, of the victim, or of the owner of what the balloon took. */
   #target(pick: number): number {
     const reclaimed = [...(this.machine.balloon?.newOwner.domain.ownedPages ?? [])];
     if (pick % 3 === 0 && reclaimed.length > 0) return (reclaimed[pick % reclaimed.length] ?? 0) * PAGE;

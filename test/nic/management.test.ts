@@ -35,6 +35,7 @@ import {
   PAGE,
   PRODUCER_OUT_OF_RANGE,
   REVOKE,
+  REWEIGH,
   STATUS,
   UNKNOWN_COMMAND,
   WRONG_STATE,
@@ -76,9 +77,21 @@ describe('management commands', () => {
     expect(card.command(0, OPEN)).toBe(WRONG_STATE);
   });
 
+  it('reweigh takes a weight from 1 to 65,535, of an open context only', () => {
+    const card = prepared();
+    expect(card.command(0, REWEIGH)).toBe(WRONG_STATE);
+    card.command(0, OPEN);
+    for (const weight of [0, 65_536]) {
+      card.manage(M_WEIGHT, weight);
+      expect(card.command(0, REWEIGH)).toBe(BAD_WEIGHT);
+    }
+    card.manage(M_WEIGHT, 65_535);
+    expect(card.command(0, REWEIGH)).toBe(DONE);
+  });
+
   it('say so when the command or the context does not exist', () => {
     const card = prepared();
-    for (const command of [0, 4, ONES]) expect(card.command(0, command)).toBe(UNKNOWN_COMMAND);
+    for (const command of [0, 5, ONES]) expect(card.command(0, command)).toBe(UNKNOWN_COMMAND);
     for (const context of [4, ONES]) expect(card.command(context, ALLOCATE)).toBe(NO_SUCH_CONTEXT);
   });
 

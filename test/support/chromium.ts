@@ -14,7 +14,7 @@ export function findChromium(): string | undefined {
   return [...(named === undefined ? [] : [named]), ...PLACES].find((path) => existsSync(path));
 }
 
-/** A browser that calls nobody. */
+/** A browser that opens no connection. */
 export const CHROMIUM_FLAGS = [
   '--headless',
   '--no-sandbox',

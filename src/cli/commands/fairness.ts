@@ -1,4 +1,5 @@
 import type { CommandEntry } from './entry.js';
+import { JOBS_OPTION } from './jobs-option.js';
 
 export const fairnessCommand: CommandEntry = {
   usage: 'fairness',
@@ -7,7 +8,7 @@ export const fairnessCommand: CommandEntry = {
   options: [
     [
       '--contexts <number>',
-      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 by turns (default: 16)',
+      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 in turn (default: 16)',
     ],
     ['--disciplines <names>', 'with commas between them; also a/b, limited:a, minimum:a (default: all)'],
     ['--workloads <names>', 'greedy, mixed, bursty, churn, replay (default: all)'],
@@ -15,6 +16,8 @@ export const fairnessCommand: CommandEntry = {
     ['--seed <number>', 'seed of everything random (default: 1)'],
     ['--duration <time>', 'virtual time of each run, with ns, us, ms or s (default: 50ms)'],
     ['--out <dir>', 'write fairness.json, fairness.html, a report to look at, and its plots as SVG into DIR'],
+    JOBS_OPTION,
+    ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],
   notes: `The link has 1 Gb/s of counted bytes. In the document everything but "hostDependent" is the same on every machine.

@@ -9,6 +9,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ['--warm-up <time>', 'virtual time to run first, unmeasured (default: the scenario, or 0)'],
   ['--duration <time>', 'virtual time to measure, with ns, us, ms or s (default: the scenario, or 200ms)'],
   ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
+  ['--force', 'write over files that cdna-nic did not write'],
   ['--json', 'one JSON document on stdout, nothing else'],
   ['--pcapng <file>', 'write what passed the card, for Wireshark'],
   [
@@ -24,5 +25,5 @@ export const FILE_NOTES = `With several approaches each has files of its own: --
 on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, a report to look at,
 and for each approach NAME.pcapng and NAME.pftrace. Files appear when everything is done, whole, or not at all.
 
-Exit code: 0 fine, 1 a law of the house was broken in a run, 2 usage or input that cannot be used, 130 stopped
+Exit code: 0 fine, 1 an invariant was violated in a run, 2 usage or input that cannot be used, 130 stopped
 by Ctrl-C; nothing is written then.`;

@@ -1,5 +1,5 @@
 /** Writes that are kept, at most; then all are carried out. */
-const MOST_WRITES = 64;
+const MOST_WRITES = 256;
 /** A write longer than this is not kept. */
 const MOST_BYTES = 2048;
 /** Room in front of a kept write, for one that ends where it begins. */

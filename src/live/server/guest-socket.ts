@@ -1,6 +1,7 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Outlet } from '../vfio-user/session.js';
+import { listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
 export const MOST_UNSENT_BYTES = 2 ** 20;
@@ -28,19 +29,8 @@ export class GuestSocket {
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  async listen(): Promise<void> {
-    rmSync(this.path, { force: true });
-    // Nobody else may connect, not even between the making of the socket and the next line.
-    const before = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#server.once('error', reject);
-        this.#server.listen(this.path, resolve);
-      });
-    } finally {
-      process.umask(before);
-    }
-    chmodSync(this.path, 0o600);
+  listen(): Promise<void> {
+    return listenPrivately(this.#server, this.path);
   }
 
   close(): void {

@@ -1,15 +1,16 @@
+import { type Column, plainTable } from '../../report/plain-table.js';
 import type { LiveSample } from './live-sample.js';
 
-const HEADINGS = [
-  'guest',
-  'state',
-  'weight',
-  'out Mb/s',
-  'share %',
-  'backlogged %',
-  'in Mb/s',
-  'drops',
-  'faults',
+const COLUMNS: readonly Column[] = [
+  { head: 'guest', align: 'left' },
+  { head: 'state', align: 'left' },
+  { head: 'weight', align: 'right' },
+  { head: 'out Mb/s', align: 'right' },
+  { head: 'share %', align: 'right' },
+  { head: 'backlogged %', align: 'right' },
+  { head: 'in Mb/s', align: 'right' },
+  { head: 'drops', align: 'right' },
+  { head: 'faults', align: 'right' },
 ];
 
 /** A sample as a table for the terminal, with a line about the wire above it and one about the hypervisor below. */
@@ -28,21 +29,10 @@ export function liveTable(
     guest.drops.toLocaleString('en-US'),
     guest.faults.toLocaleString('en-US'),
   ]);
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) =>
-        column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
   const seconds = (sample.atNs / 1e9).toFixed(1);
   return [
     `${seconds} s  ${about.protection}, ${about.discipline}  wire ${megabits(sample.wireBps)} Mb/s`,
-    line(HEADINGS),
-    ...rows.map(line),
+    plainTable(COLUMNS, rows),
     `hypervisor (modelled): ${percent(sample.hypervisorCpu)} % of a core, ${sample.hypercalls.toLocaleString('en-US')} hypercalls, ${sample.pinnedPages.toLocaleString('en-US')} pages pinned`,
     '',
   ].join('\n');

@@ -1,7 +1,9 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../nic/descriptor.js';
+import { joined } from '../joined.js';
 import { MOST_UNSENT_BYTES } from './guest-socket.js';
+import { listenPrivately } from './private-socket.js';
 
 /** Bytes of the length in front of each frame, most significant first (QEMU, `-netdev stream`). */
 const LENGTH_BYTES = 4;
@@ -37,18 +39,8 @@ export class Uplink {
     return this.#dropped;
   }
 
-  async listen(): Promise<void> {
-    rmSync(this.path, { force: true });
-    const before = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#server.once('error', reject);
-        this.#server.listen(this.path, resolve);
-      });
-    } finally {
-      process.umask(before);
-    }
-    chmodSync(this.path, 0o600);
+  listen(): Promise<void> {
+    return listenPrivately(this.#server, this.path);
   }
 
   close(): void {
@@ -87,12 +79,7 @@ export class Uplink {
   }
 
   #take(socket: Socket, bytes: Uint8Array): void {
-    let all = bytes;
-    if (this.#rest.length > 0) {
-      all = new Uint8Array(this.#rest.length + bytes.length);
-      all.set(this.#rest);
-      all.set(bytes, this.#rest.length);
-    }
+    const all = joined(this.#rest, bytes);
     const view = new DataView(all.buffer, all.byteOffset, all.byteLength);
     let at = 0;
     while (all.length - at >= LENGTH_BYTES) {

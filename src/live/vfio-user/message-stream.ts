@@ -1,3 +1,4 @@
+import { joined } from '../joined.js';
 import { HEADER_BYTES } from './messages.js';
 
 /** Longest message that is taken, bytes: what a client can make us keep of one that it does not finish. */
@@ -17,12 +18,7 @@ export class MessageStream {
    * @returns false when a message has an impossible size: the stream cannot be followed any more.
    */
   push(bytes: Uint8Array, each: (message: Uint8Array) => void): boolean {
-    let all = bytes;
-    if (this.#rest.length > 0) {
-      all = new Uint8Array(this.#rest.length + bytes.length);
-      all.set(this.#rest);
-      all.set(bytes, this.#rest.length);
-    }
+    const all = joined(this.#rest, bytes);
     const view = new DataView(all.buffer, all.byteOffset, all.byteLength);
     let at = 0;
     while (all.length - at >= HEADER_BYTES) {

@@ -88,6 +88,9 @@ export function buildImage(packages: GuestPackages, target: string, extra: reado
       add(`usr/lib/x86_64-linux-gnu/${basename(library)}`, FILE, readFileSync(library));
     }
   }
+  // The C library loads it by itself, when a thread is cancelled.
+  const unwinder = 'usr/lib/x86_64-linux-gnu/libgcc_s.so.1';
+  add(unwinder, FILE, readFileSync(join(guest, unwinder)));
   add('lib64/ld-linux-x86-64.so.2', FILE, readFileSync(loader));
   add('etc/ld.so.conf', FILE, new TextEncoder().encode('/usr/lib/x86_64-linux-gnu\n'));
   const modules = [...MODULES.map((name) => moduleOf(packages, name)), ...extra].filter(

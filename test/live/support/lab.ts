@@ -1,7 +1,7 @@
 import { makeProtection } from '../../../host/protection/approaches.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { LiveMachine } from '../../../src/live/live-machine.js';
-import { ArrayRam } from '../../../src/live/ram/live-ram.js';
+import { ArrayRam, type LiveRam } from '../../../src/live/ram/live-ram.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { Client } from './client.js';
@@ -15,6 +15,9 @@ export const MAC = 0x020000000001;
 export interface LabOptions {
   readonly protection?: string;
   readonly weights?: readonly number[];
+  readonly discipline?: string;
+  /** Puts something between the machine and a guest's RAM. */
+  readonly wrapRam?: (ram: ArrayRam) => LiveRam;
   readonly scenario?: Partial<ScenarioInput>;
   readonly uplink?: (frame: Uint8Array) => void;
 }
@@ -43,11 +46,15 @@ export class Lab {
       captures: new Map(),
       seed: 1,
       protection: makeProtection(options.protection ?? 'cdna'),
-      makeDiscipline: () => makeDiscipline('drr', { linkBps: 1e9 }),
+      makeDiscipline: () =>
+        makeDiscipline(options.discipline ?? 'drr', {
+          linkBps: options.scenario?.nic?.rateBps ?? 1e9,
+          linkVaries: true,
+        }),
       makeRam: (index) => {
         const ram = new ArrayRam(new Uint8Array(GUEST_BYTES));
         this.rams[index] = ram;
-        return ram;
+        return options.wrapRam?.(ram) ?? ram;
       },
       ...(uplink === undefined
         ? {}

@@ -66,6 +66,7 @@ export const OWN_SOURCE_ONLY = 2;
 export const ALLOCATE = 1;
 export const OPEN = 2;
 export const REVOKE = 3;
+export const REWEIGH = 4;
 
 /** COMMAND_STATUS */
 export const DONE = 0;

@@ -63,6 +63,8 @@ function playWorstCase(
     }
   }
 
+  // The round has moved on, the frame that opens the next visit is chosen: now the tagged context rings.
+  drr.select();
   drr.activate(TAGGED, headOf(TAGGED));
   const bytes = weights.map(() => 0);
   let opened = 0;

@@ -61,8 +61,10 @@ describe('deficit round robin', () => {
     drr.join(1, { weight: 1 });
     drr.activate(0, 200);
     drr.activate(1, 500);
+    expect(drr.select()).toBe(0);
     drr.served(0, 200, 750);
     expect(drr.deficitBytes(0)).toBe(300);
+    expect(drr.select()).toBe(1);
     drr.served(1, 500, 500);
     expect(drr.deficitBytes(1)).toBe(0);
     expect(drr.select()).toBe(0);
@@ -95,11 +97,14 @@ describe('deficit round robin', () => {
     drr.join(0, { weight: 1 });
     drr.join(1, { weight: 1 });
     drr.activate(0, 60);
+    drr.select();
     drr.served(0, 60, 0);
     expect(drr.deficitBytes(0)).toBe(0);
     drr.activate(1, 600);
     drr.activate(0, 1000);
+    expect(drr.select()).toBe(1);
     drr.served(1, 600, 600);
+    expect(drr.select()).toBe(0);
     expect(drr.deficitBytes(0)).toBe(1000);
   });
 

@@ -69,7 +69,7 @@ describe('cdna-nic attack', () => {
     [['--protection', 'nonsense'], '--protection has "nonsense", expected one of: none, '],
     [['--explain', 'a,b,c'], '--explain is "a,b,c", expected ATTACK or ATTACK,APPROACH'],
     [['--explain', 'nonsense'], '--explain has "nonsense", expected one of: foreign-page-read, '],
-    [['--seed', '-1'], '--seed is "-1", expected a whole number from 0 to 2147483647'],
+    [['--seed', '-1'], '--seed is "-1", expected a whole number from 0 to 4294967295'],
   ])('says of %j what was expected', async (args, message) => {
     const { code, out, err } = await run(...args);
     expect(code).toBe(2);

@@ -61,11 +61,15 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
   [
     'a bus of the future',
     { guests: [{}], nic: { pcie: { generation: 9 } } },
-    /generation is 9, expected 1, or/u,
+    /generation is 9, expected one of 1\|2\|3/u,
   ],
-  ['an unknown cost', { guests: [{}], host: { costs: { syscall: 5 } } }, /costs\.syscall is not a cost/u],
+  [
+    'an unknown cost',
+    { guests: [{}], host: { costs: { syscall: 5 } } },
+    /host\.costs\.syscall is not a field .*expected one of: hypercall, /u,
+  ],
   ['too few contexts', { guests: [{ count: 9 }], nic: { contexts: 3 } }, /all 3 contexts are taken/u],
-  ['nobody of that name', greedy({ to: 'b' }), /traffic\.to is "b", expected the name of a guest: guest0/u],
+  ['no guest of that name', greedy({ to: 'b' }), /traffic\.to is "b", expected the name of a guest: guest0/u],
   ['one name twice', { guests: [{ name: 'a' }, { name: 'a' }] }, /two are named "a"/u],
   ['no such capture', replay({ capture: 'no.pcap' }), /no\.pcap: .*no such file/u],
   [
@@ -100,7 +104,7 @@ test('a capture whose tail is cut is played up to there, and text and JSON say s
   expect(code).toBe(0);
   const document = JSON.parse(out) as { format: number; notes: string[] };
   expect(document.format).toBe(2);
-  expect(document.notes).toEqual([expect.stringMatching(note)]);
+  expect(document.notes[0]).toMatch(note);
   expect(err).toMatch(note);
 });
 

@@ -25,7 +25,7 @@ const CALLS = {
 const NAMES = ['attack', 'fairness'] as const;
 const CLEARED = '\r\u001b[K';
 
-/** Whether somebody besides the test listens to SIGINT: without it a signal ends the process at once. */
+/** Whether anything besides the test listens to SIGINT: without it a signal ends the process at once. */
 const isHeard = () => process.listenerCount('SIGINT') > 0;
 
 test.for(NAMES)('%s: a signal while the report is drawn leaves nothing', async (name) => {

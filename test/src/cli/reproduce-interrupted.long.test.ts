@@ -37,7 +37,7 @@ test('work that ends is not cut short, and work that fails says why', async () =
     const cut = interruption.cutShort(endless);
     process.emit('SIGTERM', 'SIGTERM');
     await expect(cut).rejects.toThrow(Interrupted);
-    // A signal that came while nobody waited counts as well.
+    // A signal that came before the wait counts as well.
     await expect(interruption.cutShort(endless)).rejects.toThrow('stopped by SIGTERM');
   } finally {
     interruption.close();

@@ -102,7 +102,7 @@ function bruteForceGap(log: readonly Step[], weights: readonly number[], i: numb
   return largest;
 }
 
-/** Drops steps that no driver would take: service or withdrawal of somebody idle, a second activation. */
+/** Drops steps that no driver would take: service or withdrawal of an idle context, a second activation. */
 function possible(all: readonly Step[], contexts: number): Step[] {
   const backlogged = new Array<boolean>(contexts).fill(false);
   return all.filter((step) => {

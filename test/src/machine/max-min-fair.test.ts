@@ -18,7 +18,7 @@ const divide = (list: readonly { demand: number; weight: number }[], total: numb
   );
 
 describe('weighted max-min fair shares', () => {
-  test('keep to the definition: nobody can have more without taking it from one who has no more a unit of weight', () => {
+  test('keep to the definition: none can have more without taking it from one that has no more per unit of weight', () => {
     fc.assert(
       fc.property(accounts, capacity, (list, total) => {
         const shares = divide(list, total);
@@ -43,7 +43,7 @@ describe('weighted max-min fair shares', () => {
   test('are what pouring water drop by drop gives', () => {
     fc.assert(
       fc.property(accounts, fc.integer({ min: 0, max: 600 }), (list, total) => {
-        // Drops go to whoever has least a unit of weight and still wants some.
+        // Drops go to the one that has least per unit of weight and still wants some.
         const drop = 1 / 16;
         const got = list.map(() => 0);
         for (let left = total; left > 1e-9; left -= drop) {

@@ -14,7 +14,7 @@ test('every byte is in the window in which its frame ended, and nowhere else', (
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 60 }), (frames) => {
       const recorder = new SentOverTime(5_000);
-      // Context 3 was never opened: what it sends is nobody's.
+      // Context 3 was never opened: what it sends is not counted.
       for (const context of [0, 1, 2]) recorder.open(context);
       for (const { context, bytes, atNs } of frames) recorder.add(context, bytes, atNs);
       for (const context of [0, 1, 2, 3]) {

@@ -57,7 +57,7 @@ test.for([
 test('a file that does not get its place takes the new ones before it away', () => {
   const path = scratch.path('contested');
   mkdirSync(path);
-  writeFileSync(join(path, 'old'), 'before');
+  writeFileSync(join(path, 'old'), 'before, by cdna-nic');
   const folder = new OutputFolder(path, ['old', 'new', 'lost', 'last']);
   const texts = [
     { name: 'old', text: 'after' },

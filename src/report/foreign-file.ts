@@ -1,0 +1,77 @@
+import { closeSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { OutputFileError } from './output-file-error.js';
+
+/** Every file that this tool writes names it near its beginning. */
+const MARK = 'cdna-nic';
+/** How far in: a page has its style sheet before its first words. */
+const HEAD_BYTES = 1 << 16;
+
+/**
+ * Refuses to write over files that this tool did not write. Files that are written together count together: where one
+ * of them is ours, the others are from the same run.
+ * @throws OutputFileError that names the file
+ */
+export function refuseForeignFiles(paths: readonly string[], force: boolean): void {
+  if (force) return;
+  const there = paths.filter(isFilledFile);
+  if (there.length === 0 || there.some(isOurs)) return;
+  const [first = ''] = there;
+  throw new OutputFileError(first, 'it is there and is no file of cdna-nic; --force writes over it');
+}
+
+/** Whether something is there that would be lost: what is no regular file is refused elsewhere, an empty one is no loss. */
+function isFilledFile(path: string): boolean {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() && stats.size > 0;
+  } catch {
+    return false;
+  }
+}
+
+function isOurs(path: string): boolean {
+  try {
+    const descriptor = openSync(path, 'r');
+    try {
+      const head = Buffer.alloc(HEAD_BYTES);
+      return head.subarray(0, readSync(descriptor, head)).includes(MARK);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** The name under which a file grows: of the process that writes it, so that no two write into one. */
+export function partialName(target: string, number: number): string {
+  return `.${basename(target)}.${process.pid}-${number}.partial`;
+}
+
+/** Takes away what processes that are gone left of a file that they were writing: killed, or out of power. */
+export function clearStalePartials(target: string): void {
+  const folder = dirname(resolve(target));
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return;
+  }
+  const start = `.${basename(target)}.`;
+  for (const name of names) {
+    const writer = /^(?<pid>\d+)-\d+\.partial$/u.exec(name.slice(start.length))?.groups?.pid;
+    if (!name.startsWith(start) || writer === undefined || isAlive(Number(writer))) continue;
+    rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is there, and somebody else's.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
