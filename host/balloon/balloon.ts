@@ -33,7 +33,7 @@ export interface BalloonReport {
   /** Pages that a guest was asked for; each is reclaimed, waiting, or refused. */
   readonly asked: number;
   readonly reclaimed: number;
-  /** Released, and kept by references until the device is done or the unit has forgotten them. */
+  /** Released, and kept by references until the device is done or the unit has reported their invalidation. */
   readonly waiting: number;
   readonly refused: number;
   /** From request to free page, ns, in the order in which they became free. */
@@ -43,7 +43,7 @@ export interface BalloonReport {
 interface LeavingFrame {
   readonly guest: string;
   readonly askedNs: number;
-  /** When it was free, by the clock of the account that freed it. */
+  /** When it was free, by the clock of what freed it. */
   freedNs: number;
 }
 
@@ -128,7 +128,7 @@ export class Balloon implements OwnershipObserver {
       );
     }
     if (this.newOwner.pages > reclaimed)
-      throw new InvariantViolation('the new owner has pages that were never released');
+      throw new InvariantViolation('the new owner has pages that no guest released');
   }
 
   #tick(): void {

@@ -29,7 +29,7 @@ interface GivenPage {
 }
 
 /**
- * The domain that gets the pages that guests release: it has no device, fills each page with a pattern
+ * The owner of the pages that guests give back: a domain without a device, which fills each page with a pattern
  * and leaves it alone. So every device access to one of them is wrong, and every byte that changes is damage.
  */
 export class NewOwner implements AccessWitness {
@@ -47,7 +47,7 @@ export class NewOwner implements AccessWitness {
     parts.bus.watch(this);
   }
 
-  /** Device reads of pages that were given away: bytes of another owner that may leave. */
+  /** Device reads of pages that were given away: bytes of another domain that may leave. */
   get lateReads(): number {
     return this.#reads;
   }

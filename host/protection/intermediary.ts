@@ -7,7 +7,7 @@ export interface PortTraffic {
   readonly bytesTransmitted: number;
   readonly framesReceived: number;
   readonly bytesReceived: number;
-  /** Frames dropped, by reason; only reasons that occurred. */
+  /** Frames dropped, by reason, only those that happened. */
   readonly drops: Readonly<Record<string, number>>;
 }
 

@@ -17,7 +17,7 @@ import { WorstCaseFairWeightedFairQueueing } from './worst-case-fair-weighted-fa
 export interface DisciplineOptions {
   /** Bytes that a visit grants a weight of 1 (drr, srr). @defaultValue 1514 */
   readonly quantumBytes?: number;
-  /** Largest frame that may come, bytes (wfq, wf2q+, qfq). @defaultValue 9018 */
+  /** Largest frame that may come, bytes (wfq, wf2q+, qfq). @defaultValue 9042 */
   readonly maxFrameBytes?: number;
   /** Rate of the link, bits a second of counted bytes. wfq cannot do without; sfq keeps its delay bound by it. */
   readonly linkBps?: number;

@@ -14,7 +14,7 @@ export const MOST_BURST_BYTES = 2 ** 20;
  * Communications Magazine 24(10), 1986. A context whose bucket does not cover the frame at its head is
  * withheld from the discipline inside until it does, as if it were idle.
  *
- * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9018); a context without a limit
+ * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9042); a context without a limit
  * passes through. A frame larger than the bucket goes once the bucket has been full for as long as the missing
  * bytes take, so that a small bucket slows a context down and does not shut it out.
  *

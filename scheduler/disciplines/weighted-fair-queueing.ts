@@ -11,7 +11,7 @@ import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame, requireTagWeight } from './we
 export interface WeightedFairQueueingOptions {
   /** Rate of the fluid system, bits a second of counted bytes: the rate of the link. */
   readonly linkBps: number;
-  /** Largest frame; enters the bound and nothing else. @defaultValue 9018 */
+  /** Largest frame; enters the bound and nothing else. @defaultValue 9042 */
   readonly maxFrameBytes?: number;
   /** The link does not always carry `linkBps` of counted bytes; then no bound is promised. @defaultValue false */
   readonly linkVaries?: boolean;

@@ -22,5 +22,6 @@ export function requireMaxFrame(discipline: string, maxFrameBytes: number): numb
   return maxFrameBytes;
 }
 
-/** Largest frame that disciplines whose bound depends on it expect, bytes: 9,000 of payload, Ethernet header, FCS. */
-export const DEFAULT_MAX_FRAME_BYTES = 9018;
+/** Largest frame that disciplines whose bound depends on it expect, bytes: 9,000 of payload, header 14, tag 4, and
+ * what the wire adds (IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12). */
+export const DEFAULT_MAX_FRAME_BYTES = 9042;

@@ -26,7 +26,7 @@ export interface Observation {
   readonly setUpRefusals: Readonly<Record<string, number>>;
   /** CPU stores and register accesses of the attacker that the MMU stopped. */
   readonly pageFaults: number;
-  /** Pages that the attacker released and that could not be reassigned, since they were pinned. */
+  /** Pages that the attacker gave up and no other could get, since they were pinned. */
   readonly withheldPages: number;
   /** DMA accesses that the access gate, or the absence of memory, stopped. */
   readonly deniedAccesses: number;
