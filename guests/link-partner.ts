@@ -241,7 +241,7 @@ export class LinkPartner implements WirePort {
     this.#pausedUntilNs = this.#kernel.nowNs + ns;
   }
 
-  /** The last bit of a frame is on the cable: there is room for another one. */
+  /** The last bit of a frame is on the cable: there is space for another one. */
   #onLeft(offset: number, length: number): void {
     this.#framesHere -= 1;
     this.#bytesHere -= length;
