@@ -59,7 +59,7 @@ export class GreedyMachine {
       const mac = FIRST_MAC + index;
       const port = this.host.openPort(domain, {
         mac,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots,
         receiveSlots,
         antiSpoofing: true,

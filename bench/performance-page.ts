@@ -56,15 +56,29 @@ const RENDERERS: Readonly<Record<string, Render>> = {
     }),
   streams: (rows) =>
     table(
-      ['subscribers', 'bytes', 'events a packet', 'time', 'least', 'most', 'cost'],
+      [
+        'subscribers',
+        'bytes',
+        'pairs',
+        'events per packet',
+        'time',
+        'least',
+        'most',
+        'cost',
+        '95 % interval',
+      ],
       rows.map((row) => [
         row.subscribers,
         int(row.frameBytes),
+        int(row.pairs),
         decimal(row.eventsPerPacket),
         decimal(row.timeRatio),
         decimal(row.leastRatio),
         decimal(row.mostRatio),
-        row.costPercent === null ? '' : `${decimal(row.costPercent)} %`,
+        `${decimal(row.costPercent)} %`,
+        typeof row.lowPercent === 'number'
+          ? `${decimal(row.lowPercent)} to ${decimal(row.highPercent)} %`
+          : '',
       ]),
     ),
   allocation: (rows) =>

@@ -27,7 +27,7 @@ for (const approach of ['none', 'cdna', 'iommu:single-use']) {
   const curious = host.createGuest('curious', 1);
   const port = host.openPort(curious, {
     mac: 0x020000000001,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: 64,
     receiveSlots: 64,
     antiSpoofing: false,

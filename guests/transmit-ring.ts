@@ -122,7 +122,7 @@ export class TransmitRing {
     let posted = false;
     let refusal: SetupRefusal | undefined;
     while (queue.producer !== this.#written && refusal === undefined) {
-      // Somebody else used the port: whatever was posted there, it is none of these frames.
+      // Another user of the port has posted buffers there: none of them is one of these frames.
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
@@ -166,7 +166,7 @@ export class TransmitRing {
     this.#reclaimed = consumer;
   }
 
-  /** Frames that hold nothing which is still to be sent. */
+  /** Pages that hold nothing which is still to be sent. */
   get idlePages(): Set<number> {
     return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
@@ -209,8 +209,13 @@ export class TransmitRing {
     return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 
+  /**
+   * Frames that end in the slots from an index to before another. None if these are further apart than the ring is
+   * long: another user of the port has moved its indices past ours.
+   */
   #framesBetween(from: number, to: number): number {
     let frames = 0;
+    if ((to - from) >>> 0 > this.#queue.slots) return 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       if ((present(this.#flags[index & this.#mask]) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }

@@ -24,8 +24,6 @@ export interface LifecycleParts {
   readonly demultiplexer: Demultiplexer;
   readonly vectors: InterruptVectors;
   readonly faults: FaultQueue;
-  /** What a context is entitled to, as its schedulers are told. */
-  shareOf(context: Context): Share;
 }
 
 /**
@@ -54,15 +52,13 @@ export class ContextLifecycle implements FaultSink {
       return 'mac-missing-or-taken';
     context.state = 'open';
     pages.reset(context.index);
-    const share = this.#parts.shareOf(context);
-    for (const keeper of this.#keepers) keeper.join(context, share);
+    for (const keeper of this.#keepers) keeper.join(context, context.share);
     return 'done';
   }
 
   /** An open context has another weight from now on. */
   reweigh(context: Context): void {
-    const share = this.#parts.shareOf(context);
-    for (const keeper of this.#keepers) keeper.reweigh?.(context, share);
+    for (const keeper of this.#keepers) keeper.reweigh?.(context, context.share);
   }
 
   /** The hypervisor takes the context back, in whatever state it is. */

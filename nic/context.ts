@@ -1,3 +1,4 @@
+import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { busAddress, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
@@ -24,7 +25,8 @@ export class Context {
 
   /** 48-bit station address as a number; 0 while none is set. */
   mac = 0;
-  weight = 1;
+  /** What it is entitled to, as its schedulers are told. */
+  share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
   statusAddress = busAddress(0);
   sequenceChecking = false;
@@ -71,7 +73,7 @@ export class Context {
     this.state = 'free';
     this.faultReason = 'none';
     this.mac = 0;
-    this.weight = 1;
+    this.share = { weight: 1 };
     this.statusAddress = busAddress(0);
     this.sequenceChecking = false;
     this.sequenceModulusLog2 = 16;

@@ -5,6 +5,7 @@ export const DROP_REASONS = [
   'receive-share-full',
   'unknown-destination',
   'source-mac-spoofed',
+  'mac-control',
   'frame-too-short',
   'frame-too-long',
   'dma-abort',

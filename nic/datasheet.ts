@@ -91,6 +91,8 @@ const DROP_MEANINGS: Record<DropReason, string> = {
   'no-receive-buffer': 'Too few receive descriptors are posted, or it takes more than fit the card',
   'receive-share-full': 'The context has its share of the receive buffer full',
   'unknown-destination': 'The address is that of no open context (counted for none)',
+  'mac-control':
+    'A context sent a MAC control frame (EtherType 8808h) or one to 01-80-C2-00-00-00 to -0F, which speak to the port',
   'source-mac-spoofed': 'A context that must send under its own address did not',
   'frame-too-short': `Fewer than ${PADDED_FRAME_BYTES} bytes came in (counted for none)`,
   'frame-too-long': `More than ${number(MAX_FRAME_BYTES)} bytes came in (counted for none)`,

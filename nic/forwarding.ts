@@ -6,6 +6,7 @@ import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { WirePort } from './host-port.js';
+import { isMacControl } from './mac-control.js';
 import type { TransmitRoute } from './transmit-path.js';
 
 /**
@@ -46,6 +47,7 @@ export class Forwarding {
   /** A whole frame is at the head of the transmit FIFO: may it go, and where? */
   route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute {
     if (context.antiSpoofing && readMac(bytes, offset + 6) !== context.mac) return 'spoofed';
+    if (isMacControl(bytes, offset)) return 'control';
     if (!this.switching) return 'wire';
     const destination = readMac(bytes, offset);
     if (isGroup(destination)) return 'both';

@@ -1,3 +1,4 @@
+import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -61,11 +62,14 @@ export class ReceivePath {
 
   /**
    * Bytes of the frame that a grant would write for this context, or 0. A frame whose descriptors are posted
-   * but not on the card yet is not ready; the fetch that brings them rings again.
+   * but not on the card yet is STARVED; the fetch that brings them rings again.
    */
   headBytes(context: number): number {
     const slot = this.#queues.cursor(context);
-    return slot !== NONE && this.#isReady(context, slot) ? present(this.#queues.slots.length[slot]) : 0;
+    if (slot === NONE) return 0;
+    if (this.#isReady(context, slot)) return present(this.#queues.slots.length[slot]);
+    const ring = present(this.#contexts[context]).receive;
+    return ring.untaken > ring.available ? STARVED : 0;
   }
 
   /** Whether a frame waits for its grant. */
@@ -104,6 +108,7 @@ export class ReceivePath {
     const chain = this.#chainFor(context, length);
     if (chain === 0)
       throw new InvariantViolation(`context ${index} was granted a receive without descriptors`);
+    this.#writeBack.reserve(context, chain);
     this.#queues.advance(index);
     this.#inFlightBytes += length;
     slots.state[slot] = WRITING;

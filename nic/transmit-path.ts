@@ -1,3 +1,4 @@
+import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -42,7 +43,7 @@ export interface TransmitNeighbours {
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
-export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed';
+export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed' | 'control';
 
 // The record of a context.
 const HEAD_SHIFT = 2;
@@ -117,9 +118,12 @@ export class TransmitPath {
     this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
   }
 
-  /** Bytes of the frame that a grant to this context would send, or 0. */
+  /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
   headBytes(context: number): number {
-    return present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
+    const bytes = present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
+    if (bytes > 0) return bytes;
+    const { state, transmit } = present(this.#contexts[context]);
+    return state === 'open' && transmit.untaken > transmit.available ? STARVED : 0;
   }
 
   /** Frames between grant and departure. */
@@ -322,8 +326,9 @@ export class TransmitPath {
     const bytes = present(frames[frame + BYTES]);
     const chain = present(frames[frame + CHAIN]);
     const lastIndex = ((present(frames[frame + FIRST_INDEX]) >>> 0) + chain - 1) >>> 0;
-    if (this.#route === 'spoofed') {
-      this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
+    if (this.#route === 'spoofed' || this.#route === 'control') {
+      const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
+      this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
       this.#exit.departed(
         context,

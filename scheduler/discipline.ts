@@ -17,9 +17,6 @@ export interface Share {
   readonly minimumBps?: number;
 }
 
-/** A share without its weight, which the card has in a register. */
-export type Entitlement = Omit<Share, 'weight'>;
-
 /** One context as a fairness bound sees it. */
 export interface BoundMember {
   readonly weight: number;

@@ -22,6 +22,14 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
   readonly onGrant: (context: number, bytes: number) => void;
+  /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
+  readonly overheadBytes?: number;
+  /**
+   * Whether nothing is decided while the context that was granted last is starved and the link still has granted
+   * frames to send. The link does not notice, and the shares do not depend on how fast descriptors come. When the
+   * link has run out of them, or with false (the default), the context is `starve`d and the others go on.
+   */
+  readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Receives what a decision throws. Default: it is thrown by the kernel's `run`. */
@@ -66,6 +74,8 @@ export class DmaScheduler {
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #overheadBytes: number;
+  readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -85,6 +95,10 @@ export class DmaScheduler {
   #attending = NONE;
   #rangMeanwhile = false;
 
+  // The starved context that is waited for, and the bytes of its grant, of which its discipline has not heard yet.
+  #awaited = NONE;
+  #unchargedBytes = 0;
+
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
     const { onError } = options;
     this.#name = options.name;
@@ -92,6 +106,8 @@ export class DmaScheduler {
     this.#discipline = options.discipline;
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
+    this.#overheadBytes = options.overheadBytes ?? 0;
+    this.#waitsForStarved = options.waitsForStarved ?? false;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -174,7 +190,8 @@ export class DmaScheduler {
   withdraw(context: number): void {
     if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
-    this.#withdraw(context);
+    if (context === this.#awaited) this.#charge(0);
+    else this.#withdraw(context);
     // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
     else this.#cancelWakeUp();
@@ -183,13 +200,17 @@ export class DmaScheduler {
   /** A frame became known; reported to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
-    this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
+    this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
   /** A doorbell: the context may have work. Redundant doorbells do no harm. */
   ring(context: number): void {
     if (context === this.#attending) {
       this.#rangMeanwhile = true;
+      return;
+    }
+    if (context === this.#awaited) {
+      this.#resume();
       return;
     }
     const state = this.#state[context];
@@ -201,7 +222,7 @@ export class DmaScheduler {
     if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
     this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
+    this.#discipline.activate(context, headBytes + this.#overheadBytes, this.#kernel.nowNs);
     this.#requestDecision();
   }
 
@@ -269,6 +290,11 @@ export class DmaScheduler {
 
   #serve(): void {
     while (this.#backlogged > 0 && !this.#stopped) {
+      if (this.#awaited !== NONE) {
+        if (!this.#isDry || this.#backlogged === 1) return;
+        this.#charge(STARVED);
+        continue;
+      }
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NONE) {
@@ -321,19 +347,43 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
-    if (nextHeadBytes > 0) {
-      this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
-    } else {
-      this.#backlogged -= 1;
-      if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
-        this.#state[context] = KEEPING_PLACE;
-        this.#discipline.starve(context, bytes, nowNs);
-      } else {
-        this.#state[context] = IDLE;
-        this.#discipline.served(context, bytes, 0, nowNs);
-      }
-    }
+    this.#awaited = context;
+    this.#unchargedBytes = bytes;
+    if (nextHeadBytes !== STARVED || !this.#waitsForStarved) this.#charge(nextHeadBytes);
     if (rang) this.ring(context);
+  }
+
+  /** Whether all that was granted has been given back: the link has nothing to do. */
+  get #isDry(): boolean {
+    return this.#creditBytes === this.#capacityBytes;
+  }
+
+  /** The starved context that is waited for has rung: its next frame may be known now, or be gone. */
+  #resume(): void {
+    const headBytes = this.#headBytes(this.#awaited);
+    if (headBytes === STARVED) return;
+    this.#charge(headBytes);
+    this.#requestDecision();
+  }
+
+  /** Tells the discipline of the last grant, and of what is at the head of its context now. */
+  #charge(nextHeadBytes: number): void {
+    const context = this.#awaited;
+    const { nowNs } = this.#kernel;
+    const bytes = this.#unchargedBytes + this.#overheadBytes;
+    this.#awaited = NONE;
+    if (nextHeadBytes > 0) {
+      this.#discipline.served(context, bytes, nextHeadBytes + this.#overheadBytes, nowNs);
+      return;
+    }
+    this.#backlogged -= 1;
+    if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
+      this.#state[context] = KEEPING_PLACE;
+      this.#discipline.starve(context, bytes, nowNs);
+    } else {
+      this.#state[context] = IDLE;
+      this.#discipline.served(context, bytes, 0, nowNs);
+    }
   }
 
   #sleepUntilEligible(nowNs: number): void {

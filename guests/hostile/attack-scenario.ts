@@ -13,7 +13,7 @@ import { HostileGuest, headerBytes } from './hostile-guest.js';
 import { RogueDevice } from './rogue-device.js';
 import { ControlStructure, contains, Secret, type Stake, tagged, tagOf } from './stakes.js';
 
-/** Somebody who works honestly and is not to suffer. */
+/** A guest that works honestly and is not to suffer. */
 export interface Victim {
   readonly domain: Domain;
   readonly port: GuestPort;
@@ -84,7 +84,7 @@ export class AttackScenario {
     return this.#secretAt((domain.allocate(1)[0] ?? 0) * PAGE_BYTES, PAGE_BYTES, label);
   }
 
-  /** A secret in a part of somebody's page. */
+  /** A secret in a part of a page of another. */
   plantAt(address: number, bytes: number, label: string): Secret {
     return this.#secretAt(address, bytes, label);
   }

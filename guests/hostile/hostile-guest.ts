@@ -14,7 +14,7 @@ export interface StoppedEarly {
   readonly refusals: Readonly<Record<string, number>>;
   /** Stores and register accesses that ended in a page fault. */
   readonly pageFaults: number;
-  /** Pages that it gave back and that nobody got, since they were pinned. */
+  /** Pages that it gave back and that no domain got, since they were pinned. */
   readonly withheldPages: number;
 }
 

@@ -32,7 +32,7 @@ export interface RawRing {
   busAddress(way: Way, index: number, address: number): number;
 }
 
-/** What a guest finds behind its port. @throws RangeError for a port of a kind that nobody knows how to attack. */
+/** What a guest finds behind its port. @throws RangeError for a port of a kind that no attack knows. */
 export function rawRingOf(parts: HostParts, domain: Domain, port: GuestPort): RawRing {
   if (port instanceof ContextPort) return new DescriptorRings(parts, domain, port);
   if (port instanceof FrontEnd) return new RequestRings(domain, port);

@@ -2,7 +2,7 @@ import type { HostParts } from '../../host/host-parts.js';
 import { busAddress, requesterId } from '../../nic/addresses.js';
 import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js';
 
-/** A transfer that nobody asked for. */
+/** A transfer that no guest asked for. */
 export interface RogueTransfer {
   /** What was read, or what was to be written. */
   readonly bytes: Uint8Array;

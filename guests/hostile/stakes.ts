@@ -37,7 +37,7 @@ export interface Stake {
   readonly tag: Uint8Array | undefined;
 }
 
-/** A piece of memory with a secret in it that nobody touches but its owner. */
+/** A piece of memory with a secret in it that only its owner touches. */
 export class Secret implements Stake {
   readonly label: string;
   readonly address: number;

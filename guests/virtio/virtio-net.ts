@@ -70,7 +70,7 @@ export class VirtioNet {
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.weight;
+    this.#weight = plan.port.share.weight;
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -165,7 +165,10 @@ export class VirtioNet {
       indirect: (agreed & featureBit('VIRTIO_F_INDIRECT_DESC')) !== 0n,
     };
     try {
-      this.#port = host.openPort(domain, { ...port, weight: this.#weight });
+      this.#port = host.openPort(domain, {
+        ...port,
+        share: { ...port.share, weight: this.#weight },
+      });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;
       this.#stop('no-context');

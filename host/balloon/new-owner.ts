@@ -29,7 +29,7 @@ interface GivenPage {
 }
 
 /**
- * Whoever gets the pages that guests give back: a domain without a device, which fills each page with a pattern
+ * The owner of the pages that guests give back: a domain without a device, which fills each page with a pattern
  * and leaves it alone. So every device access to one of them is wrong, and every byte that changes is damage.
  */
 export class NewOwner implements AccessWitness {
@@ -47,7 +47,7 @@ export class NewOwner implements AccessWitness {
     parts.bus.watch(this);
   }
 
-  /** Device reads of pages that were given away: bytes of somebody else that may leave. */
+  /** Device reads of pages that were given away: bytes of another domain that may leave. */
   get lateReads(): number {
     return this.#reads;
   }
@@ -62,7 +62,7 @@ export class NewOwner implements AccessWitness {
     return this.#pages.size;
   }
 
-  /** Takes a page that is free now. False if somebody was faster. */
+  /** Takes a page that is free now. False if another domain was faster. */
   take(page: number, oldOwner: string): boolean {
     const { pages, memory, kernel } = this.#parts;
     if (!pages.claim(this.domain.id, 'guest', page).ok) return false;

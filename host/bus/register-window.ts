@@ -85,7 +85,7 @@ export class RegisterWindow {
   }
 
   /**
-   * The hypervisor's own access of 4 bytes, at once and free of charge: whoever uses it while time runs charges
+   * The hypervisor's own access of 4 bytes, at once and free of charge: a caller that uses it while time runs charges
    * for it, as CardControl does. False when the card refuses it.
    */
   writeNow(page: number, offset: number, value: number): boolean {

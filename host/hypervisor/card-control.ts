@@ -1,5 +1,7 @@
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
+import type { Nic } from '../../nic/nic.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
+import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
@@ -7,7 +9,8 @@ import type { Processor } from '../cpu/processor.js';
 /** What a context is opened with; addresses are bus addresses, as the device must use them. */
 export interface ContextSettings {
   readonly mac: number;
-  readonly weight: number;
+  /** What its schedulers are told of it. */
+  readonly share: Share;
   readonly transmitRing: number;
   readonly transmitSlots: number;
   readonly receiveRing: number;
@@ -28,12 +31,14 @@ export interface ContextSettings {
 export class CardControl {
   /** Bytes of one interrupt vector; the card is asked once. */
   readonly vectorBytes: number;
+  readonly #nic: Pick<Nic, 'entitle'>;
   readonly #window: RegisterWindow;
   readonly #processor: Processor;
   readonly #account: number;
 
   /** @param account the hypervisor's number on the processor */
-  constructor(window: RegisterWindow, processor: Processor, account: number) {
+  constructor(nic: Pick<Nic, 'entitle'>, window: RegisterWindow, processor: Processor, account: number) {
+    this.#nic = nic;
     this.#window = window;
     this.#processor = processor;
     this.#account = account;
@@ -51,7 +56,8 @@ export class CardControl {
     this.#demand('allocate', who);
     this.#set('MAC_LOW', settings.mac % 0x100000000);
     this.#set('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
-    this.#set('WEIGHT', settings.weight);
+    this.#nic.entitle(context, settings.share);
+    this.#set('WEIGHT', settings.share.weight);
     this.#set('SEQUENCE', settings.sequenceChecking ? 1 : 0);
     const slotsLog2 = Math.log2(Math.max(settings.transmitSlots, settings.receiveSlots));
     // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).

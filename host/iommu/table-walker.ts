@@ -35,6 +35,8 @@ export class WalkResult {
   faultReason = 0;
   /** AMD-Vi event flags (bits 27:16 of an event, as a number); 0 for VT-d. */
   faultFlags = 0;
+  /** AMD-Vi: physical address of the table entry that could not be read; -1 for every other fault. */
+  entryAddress = -1;
   /** What of this fault the tables let into the log (VT-d FPD, AMD-Vi SE and SA). */
   logging: FaultLogging = 'always';
   /** The address lies in the interrupt window. A write is a message for the interrupt controller, a read is refused. */
@@ -64,6 +66,7 @@ export class WalkResult {
     this.ok = false;
     this.faultReason = 0;
     this.faultFlags = 0;
+    this.entryAddress = -1;
     this.logging = 'always';
     this.interruptWindow = false;
     this.passThrough = false;

@@ -101,7 +101,7 @@ export class ContextQueue implements PortQueue {
     return this.#producer;
   }
 
-  /** One past the last buffer that the driver has given up. */
+  /** One past the last buffer that the driver has finished with. */
   get finished(): number {
     return this.#finished;
   }

@@ -1,3 +1,4 @@
+import type { Share } from '../../scheduler/discipline.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
@@ -104,7 +105,8 @@ export interface GuestPort {
 export interface PortOptions {
   /** Station address, 48 bits. */
   readonly mac: number;
-  readonly weight: number;
+  /** What the guest is entitled to on the card. */
+  readonly share: Share;
   /** Powers of two. */
   readonly transmitSlots: number;
   readonly receiveSlots: number;

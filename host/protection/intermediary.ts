@@ -7,12 +7,12 @@ export interface PortTraffic {
   readonly bytesTransmitted: number;
   readonly framesReceived: number;
   readonly bytesReceived: number;
-  /** Frames given up, by reason, only those that happened. */
+  /** Frames dropped, by reason, only those that happened. */
   readonly drops: Readonly<Record<string, number>>;
 }
 
 /**
- * For an approach that puts somebody between the guests and the card. The card sees one owner of all frames;
+ * For an approach that puts an intermediary between the guests and the card. The card sees one owner of all frames;
  * the one in between knows whose they are, and tells instruments so.
  */
 export interface Intermediary {
@@ -24,6 +24,6 @@ export interface Intermediary {
   traffic(port: GuestPort): PortTraffic;
   /** Frames taken from guests that have not left on the wire: under way, given to another guest, or dropped. */
   readonly framesBetween: number;
-  /** Frames given up in between, by reason. */
+  /** Frames dropped in between, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }

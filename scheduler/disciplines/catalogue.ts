@@ -17,7 +17,7 @@ import { WorstCaseFairWeightedFairQueueing } from './worst-case-fair-weighted-fa
 export interface DisciplineOptions {
   /** Bytes that a visit grants per unit of weight (drr, srr). @defaultValue 1514 */
   readonly quantumBytes?: number;
-  /** Largest frame expected, bytes (wfq, wf2q+, qfq). @defaultValue 9018 */
+  /** Largest frame expected, bytes (wfq, wf2q+, qfq). @defaultValue 9042 */
   readonly maxFrameBytes?: number;
   /** Rate of the link, bits per second of counted bytes. Required by wfq; sfq needs it for its delay bound. */
   readonly linkBps?: number;

@@ -50,7 +50,7 @@ export class QuickFairQueueing implements Discipline {
   /** Units that have been subtracted from the starts of groups. */
   #rebased = 0;
 
-  /** @param options `maxFrameBytes` (default 9018) is the largest frame expected; it determines the groups. */
+  /** @param options `maxFrameBytes` (default 9042) is the largest frame expected; it determines the groups. */
   constructor(options: Omit<TagTableOptions, 'unitsPerByte'> & { readonly maxFrameBytes?: number } = {}) {
     this.#maxFrameBytes = requireMaxFrame('qfq', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
     this.#tags = new TagTable({ ...options, unitsPerByte: UNITS_PER_BYTE });

@@ -14,7 +14,7 @@ export const MOST_BURST_BYTES = 2 ** 20;
  * Communications Magazine 24(10), 1986. A context with too few tokens for the frame at its head is
  * withheld from the inner discipline until it has enough, as if it were idle.
  *
- * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9018); a context without a limit
+ * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9042); a context without a limit
  * passes through. A frame larger than the bucket is sent once the bucket has been full for the time that the missing
  * bytes take, so that a small bucket slows a context down but does not block it.
  *

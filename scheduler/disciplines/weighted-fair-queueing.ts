@@ -11,7 +11,7 @@ import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame, requireTagWeight } from './we
 export interface WeightedFairQueueingOptions {
   /** Rate of the fluid system, bits per second of counted bytes: the rate of the link. */
   readonly linkBps: number;
-  /** Largest frame; used in the bound only. @defaultValue 9018 */
+  /** Largest frame; used in the bound only. @defaultValue 9042 */
   readonly maxFrameBytes?: number;
   /** The link does not always carry `linkBps` of counted bytes; then no bound is promised. @defaultValue false */
   readonly linkVaries?: boolean;

@@ -22,5 +22,8 @@ export function requireMaxFrame(discipline: string, maxFrameBytes: number): numb
   return maxFrameBytes;
 }
 
-/** Largest frame assumed by the disciplines with bounds that depend on it, bytes: 9,000 of payload, Ethernet header, FCS. */
-export const DEFAULT_MAX_FRAME_BYTES = 9018;
+/**
+ * Largest frame assumed by the disciplines with bounds that depend on it, bytes: 9,000 of payload, header 14, tag 4,
+ * and what the wire adds (IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12).
+ */
+export const DEFAULT_MAX_FRAME_BYTES = 9042;

@@ -32,8 +32,8 @@ export interface Judgement {
  * Judges a run by what happened. `succeeded`: bytes that were at stake changed or got out, frames were damaged or
  * forged, or the victim was not served. Otherwise the gate that stopped something gets the verdict: the access gate if a
  * DMA was denied; the set-up gate if a request was refused, the MMU stopped a store, a pinned page was withheld, or
- * the card refused a descriptor that nobody had validated. `contained`: nobody stood in the way, or only the card
- * itself, and nobody but the attacker was the worse for it.
+ * the card refused a descriptor that had not been validated. `contained`: nothing stopped it, or only the card
+ * itself, and only the attacker was the worse for it.
  *
  * @throws Error when the machine left alone did not serve the victim: then nothing can be said of its service
  */
@@ -98,7 +98,7 @@ function containment(facts: Observation, servedShare: number): string {
   return `${capital(parts.join('; '))}; the victim was served ${percent(servedShare)}.`;
 }
 
-/** CDNA's answer to descriptors that nobody validated for now. */
+/** CDNA's answer to descriptors that are not validated for now. */
 const SEQUENCE_BREAK = 'sequence-break';
 
 function plural(count: number, one: string, many = `${one}s`): string {

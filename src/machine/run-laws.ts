@@ -31,7 +31,7 @@ export function checkLaws(
   const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']);
   // An intermediary between guests and card accounts for its own part; `invariants` holds it to that.
   const between = host.protection.intermediary?.framesBetween ?? 0;
-  const dropped = drops(['source-mac-spoofed', 'dma-abort', 'context-stopped']);
+  const dropped = drops(['source-mac-spoofed', 'mac-control', 'dma-abort', 'context-stopped']);
   law(
     'transmit-conservation',
     sent <= posted && posted <= sent + held + dropped + between,

@@ -45,6 +45,12 @@ export interface TableSet {
  */
 export class Problems {
   readonly #seen = new Set<string>();
+  readonly #missing = new Set<string>();
+
+  /** Tables that the dump lacks: what is listed without them is not all that a device may reach. */
+  get missing(): number {
+    return this.#missing.size;
+  }
 
   get list(): readonly string[] {
     return [...this.#seen];
@@ -56,6 +62,7 @@ export class Problems {
 
   /** A table that the dump does not hold, so that what it maps is not known. */
   noteMissing(text: string): void {
+    this.#missing.add(text);
     this.note(text);
   }
 }

@@ -94,7 +94,10 @@ export class TextOutput implements TablesOutput {
   }
 
   #check(comparison: ListComparison): void {
-    if (comparison.equal) {
+    const missingTables = this.#set?.problems.missing ?? 0;
+    if (missingTables > 0) {
+      this.#line(`check: incomplete, since the dump lacks ${plural(missingTables, 'table')}`);
+    } else if (comparison.equal) {
       this.#line(`check: all ${plural(comparison.matched, 'translation')} as the file lists them`);
       return;
     }

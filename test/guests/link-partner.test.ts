@@ -302,3 +302,32 @@ describe('a far end that cannot be', () => {
     partner.checkInvariants();
   });
 });
+
+describe('PAUSE (IEEE 802.3, annex 31B)', () => {
+  function pause(quanta: number): Uint8Array {
+    const bytes = new Uint8Array(60);
+    bytes.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, quanta >>> 8, quanta]);
+    return bytes;
+  }
+
+  test('holds the far end back for so many times 512 bit times, and reaches no station', () => {
+    const { kernel, partner, arrivals, send } = bench();
+    partner.transmitted(pause(100), 0, 60);
+    kernel.run(1_000);
+    send(1514);
+    kernel.run(1_000_000);
+    // 500 ns along the cable, 100 x 512 ns of silence, the frame, and 500 ns back.
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([500 + 51_200 + onWire(1514) * 8 + 500]);
+    partner.checkInvariants();
+  });
+
+  test('of time zero ends the silence', () => {
+    const { kernel, partner, arrivals, send } = bench();
+    partner.transmitted(pause(0xffff), 0, 60);
+    partner.transmitted(pause(0), 0, 60);
+    kernel.run(1_000);
+    send(60);
+    kernel.run(1_000_000);
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([1_000 + onWire(60) * 8 + 500]);
+  });
+});

@@ -97,7 +97,7 @@ function play(options: SwarmOptions): SwarmOutcome {
   const domain = host.createGuest('attacker', 0);
   const port = host.openPort(domain, {
     mac: ATTACKER_MAC,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: ATTACKER_SLOTS,
     receiveSlots: ATTACKER_SLOTS,
     antiSpoofing: true,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { STARVED } from '../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -246,5 +247,74 @@ describe('members', () => {
     machine.post(0, 100, 1);
     machine.kernel.drain();
     expect(machine.granted).toEqual([]);
+  });
+});
+
+describe('a starved context that is waited for', () => {
+  /** Two contexts of equal weight; context 0 has `known` frames that are there, the others come when `land` is called. */
+  function lab() {
+    const link = new LabLink(makeDiscipline('drr', { quantumBytes: 1000 }), { waitsForStarved: true });
+    let hidden = false;
+    const inner = link.headBytes.bind(link);
+    link.headBytes = (context) => (context === 0 && hidden ? STARVED : inner(context));
+    link.join(0);
+    link.join(1);
+    return {
+      link,
+      hide: () => {
+        hidden = true;
+      },
+      land: () => {
+        hidden = false;
+        link.ring(0);
+      },
+    };
+  }
+
+  it('keeps its deficit: the others wait for it while the link is busy', () => {
+    const { link, hide, land } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 3) hide();
+    };
+    link.post(0, 100, 400);
+    link.post(1, 1000, 40);
+    link.kernel.run(1000);
+    // Its visit is not over: 300 of 1,000 bytes are served, and the link has 300 to send.
+    expect(link.granted).toEqual([0, 0, 0]);
+    land();
+    link.kernel.run(100_000);
+    expect(link.granted.slice(0, 12)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+    link.scheduler.checkInvariants();
+  });
+
+  it('is passed over when the link has nothing left to send, and comes back with its doorbell', () => {
+    const { link, hide, land } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 3) hide();
+    };
+    link.post(0, 100, 4);
+    link.post(1, 1000, 3);
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 0, 0, 1, 1, 1]);
+    expect(link.scheduler.backlogged).toBe(0);
+    land();
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 0, 0, 1, 1, 1, 0]);
+    link.scheduler.checkInvariants();
+  });
+
+  it('that is withdrawn is charged for its last frame and waited for no longer', () => {
+    const { link, hide } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 1) hide();
+    };
+    link.post(0, 100, 4);
+    link.post(1, 1000, 2);
+    link.kernel.run(100);
+    expect(link.granted).toEqual([0]);
+    link.scheduler.leave(0);
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 1, 1]);
+    link.scheduler.checkInvariants();
   });
 });

@@ -187,7 +187,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
       scene.rogue.write(requester, address, scene.marked(64));
       scene.run(WATCH_STEP_NS);
       scene.look();
-      // Whoever is interrupted now finds a producer index that nobody wrote in earnest.
+      // The hypervisor, interrupted now, finds a producer index that the card never meant.
       scene.host.bus.raise();
       scene.run(SETTLE_NS);
     }),

@@ -13,7 +13,7 @@ const NOWHERE = 2 ** 50;
 
 const last = (address: number, length: number) => ({ address, length, flags: FLAG_END_OF_PACKET });
 
-/** The attacker's receive buffer is somebody else's memory, and a frame full of its mark arrives for it. */
+/** The attacker's receive buffer is another guest's memory, and a frame full of its mark arrives for it. */
 function invade(scene: AttackScenario, address: number, length = WINDOW_BYTES): void {
   scene.attacker.invade({ address, length, flags: 0 });
   scene.run(SETTLE_NS);

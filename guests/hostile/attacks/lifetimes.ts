@@ -59,7 +59,7 @@ function sendOnce(scene: AttackScenario): SentOnce {
   return sent;
 }
 
-/** Has the device go to the same addresses once more, without asking anybody. */
+/** Has the device go to the same addresses once more, without asking any gate. */
 function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void {
   const next = attacker.port.transmit.producer;
   attacker.forge('transmit', next, header);

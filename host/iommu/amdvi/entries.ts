@@ -51,9 +51,9 @@ export const DTE_I = 1 << 0;
 export const DTE_SE = 1 << 1;
 export const DTE_SA = 1 << 2;
 export const DTE_EX = 1 << 7;
-/** Reserved bits of a DTE: 6:2, 63 and 106. */
+/** Reserved bits of a DTE: 6:2, 63 and 106, and without guest translation and peripheral page requests 55:52. */
 export const DTE_RESERVED_0 = 0x7c;
-export const DTE_RESERVED_1 = 0x8000_0000;
+export const DTE_RESERVED_1 = 0x80f0_0000;
 export const DTE_RESERVED_3 = 1 << 10;
 
 export const PTE_PRESENT = 1 << 0;

@@ -85,6 +85,11 @@ export class FaultRecorder {
     if (!this.#isPending(this.#registers.low('FSTS'))) this.#event.withdraw();
   }
 
+  /** The next fault is recorded in the first register again. */
+  reset(): void {
+    this.#next = 0;
+  }
+
   /** Throws if the status contradicts the records. */
   checkInvariants(): void {
     const sources = new Set<number>();

@@ -57,7 +57,7 @@ export class ValidatedGate implements SetupGate {
     this.#pagesLookedAt = 0;
     while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
     this.#parts.processor.chargeAccount(this.writer, 'validatePage', this.#pagesLookedAt);
-    // The refusal may have cost the guest its context; nobody would drop references taken after that.
+    // The refusal may have cost the guest its context; no call would drop references taken after that.
     if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);

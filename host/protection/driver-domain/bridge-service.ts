@@ -12,7 +12,7 @@ import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.j
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
-/** Nobody waits to hear that this frame has left. */
+/** No front end waits to hear that this frame has left. */
 const NONE = -1;
 
 /** What the service works with. */

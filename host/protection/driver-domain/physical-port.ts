@@ -10,7 +10,7 @@ import { OpenSetupGate } from '../open-setup-gate.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
-/** Nobody waits for this slot's completion. */
+/** No front end waits for this slot's completion. */
 const NONE = -1;
 
 /** Told what has become of sent frames. */
@@ -21,7 +21,7 @@ export interface SentListener {
   done(frame: number): void;
 }
 
-/** The driver domain's own driver of the NIC: the only context of it that anybody has. */
+/** The driver domain's own driver of the NIC: the only context of it that is open. */
 export class PhysicalPort {
   readonly port: ContextPort;
   readonly slots: number;
@@ -49,7 +49,7 @@ export class PhysicalPort {
       domain,
       options: {
         mac,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: slots,
         receiveSlots: slots,
         antiSpoofing: false,

@@ -16,7 +16,7 @@ function scene(protection: ProtectionPlan) {
   const domain = lab.host.createGuest('hostile', 1);
   const port = lab.host.openPort(domain, {
     mac: 0x02_00_00_00_00_77,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: 8,
     receiveSlots: 8,
     antiSpoofing: true,

@@ -9,7 +9,7 @@ import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
 const PORT = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,

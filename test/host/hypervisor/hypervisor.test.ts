@@ -105,7 +105,9 @@ describe('contexts', () => {
       expect(() => machine.guest(2, { mac: macOf(1) })).toThrow(
         /guest 2: .*open a context: mac-missing-or-taken/,
       );
-      expect(() => machine.guest(3, { weight: 0 })).toThrow(/guest 3: .*open a context: bad-weight/);
+      expect(() => machine.guest(3, { share: { weight: 0 } })).toThrow(
+        /guest 3: .*open a context: bad-weight/,
+      );
       expect(() => machine.guest(4, { transmitSlots: 12 })).toThrow(
         /port\.transmitSlots is 12, expected a power of two/,
       );
@@ -130,7 +132,7 @@ describe('contexts', () => {
 });
 
 const BIG_PORT = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 1024,
   receiveSlots: 1024,
   antiSpoofing: false,

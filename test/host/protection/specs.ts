@@ -143,7 +143,7 @@ export function protectionSpecs(title: string, make: () => ProtectionPlan, claim
       const machine = new Machine(make());
       const domain = machine.host.createGuest('guest', 1);
       const options = {
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: 32,
         receiveSlots: 32,
         antiSpoofing: false,

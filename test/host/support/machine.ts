@@ -14,7 +14,7 @@ export const STRANGER = 0x02_00_00_00_99_01;
 
 export const PORT: PortOptions = {
   mac: 0x02_00_00_00_00_01,
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,

@@ -223,3 +223,39 @@ describe('VT-d requests that are not translated', () => {
     expect(() => walk(0, false, 0x1_0000)).toThrow(/requester ID is 65536/);
   });
 });
+
+describe('VT-d, what a walk refuses as peers expect', () => {
+  const [LEVEL_2, LEVEL_1] = [0x4000, 0x5000];
+
+  /** Three levels that map IOVA 0 to `physical`. */
+  function mapped(physical: bigint) {
+    const { memory, walk } = machine();
+    for (const table of [LEVEL_2, LEVEL_1]) memory.add(table);
+    memory.writeU64(TOP, BigInt(LEVEL_2) + 3n);
+    memory.writeU64(LEVEL_2, BigInt(LEVEL_1) + 3n);
+    memory.writeU64(LEVEL_1, physical + 3n);
+    return walk;
+  }
+
+  it('a top table that cannot be read is the context entry at fault: 3 (QEMU intel_iommu.c, row V58)', () => {
+    const { memory, walk } = machine({}, { low: 0x9000n + 1n });
+    expect(walk(0).faultReason).toBe(3);
+    memory.add(0x9000);
+    memory.writeU64(0x9000, 0xa000n + 3n);
+    expect(walk(0).faultReason).toBe(7);
+  });
+
+  it.each([0xfee0_0000n, 0xfee0_1000n, 0xfeef_f000n])(
+    'a page that lies in the interrupt range at 0x%s: 0xe (VT-d 3.14 LGN.4, row V67)',
+    (physical) => {
+      for (const write of [false, true])
+        expect(mapped(physical)(0, write)).toMatchObject({ ok: false, faultReason: 0xe });
+    },
+  );
+
+  it('the pages before and behind the interrupt range are memory', () => {
+    for (const physical of [0xfedf_f000n, 0xfef0_0000n]) {
+      expect(mapped(physical)(0x123)).toMatchObject({ ok: true, physical: Number(physical) });
+    }
+  });
+});

@@ -188,7 +188,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       const machine = new Machine(new DriverDomain({ transfer }));
       const domain = machine.host.createGuest('guest', 1);
       const options = {
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: 64,
         receiveSlots: 64,
         antiSpoofing: false,

@@ -271,7 +271,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
 });
 
 const OPTIONS = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,
