@@ -14,7 +14,7 @@ export interface HeadsOfLine {
   headBytes(context: number): number;
 }
 
-/** How a DmaScheduler is put together. */
+/** Options of a DmaScheduler. */
 export interface DmaSchedulerOptions {
   /** Name of the component, e.g. `nic.transmit`; errors and streams carry it. */
   readonly name: string;
@@ -32,7 +32,7 @@ export interface DmaSchedulerOptions {
   readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
-  /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
+  /** Receives what a decision throws. Default: it is thrown by the kernel's `run`. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -50,7 +50,7 @@ export interface Grant {
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
-// Told to a discipline that can keep its place; every other has it as idle.
+// For a discipline that keeps the position of a starved context; all others see the context as idle.
 const KEEPING_PLACE = 3;
 
 /**
@@ -58,9 +58,9 @@ const KEEPING_PLACE = 3;
  * path; `fairShare` is the same as an RxJS operator.
  *
  * `ring` and `credit` only note what they are told; deciding happens in an event of its own at the same instant,
- * so that a doorbell rung from inside a completion changes no order. A grant takes the frame's bytes from the
- * link's credit, `credit` gives them back. While the chosen frame does not fit nothing is granted: a smaller frame
- * of another context would overtake it every time. The discipline is asked anew when there is more credit.
+ * so that a doorbell rung from inside a completion does not change the order. A grant takes the frame's bytes from the
+ * link's credit, `credit` returns them. While the selected frame does not fit nothing is granted: a smaller frame
+ * of another context would overtake it every time. The discipline is asked again when there is more credit.
  */
 export class DmaScheduler {
   /**
@@ -91,7 +91,7 @@ export class DmaScheduler {
   #state: Uint8Array = new Uint8Array(64);
   #backlogged = 0;
 
-  // The context that is asked for its head or told of its grant, and what happened to it meanwhile.
+  // The context that is being asked for its head or told of its grant, and what happened to it meanwhile.
   #attending = NONE;
   #rangMeanwhile = false;
 
@@ -146,7 +146,7 @@ export class DmaScheduler {
     return this.#backlogged;
   }
 
-  /** Whether it decides now, at this instant still, or when the discipline says that a context becomes eligible. */
+  /** Whether it decides now, later at this instant, or when the discipline says that a context becomes eligible. */
   get willDecide(): boolean {
     return this.#deciding || this.#decisionPending || this.#wakeUp !== undefined;
   }
@@ -165,7 +165,7 @@ export class DmaScheduler {
     this.#state[context] = IDLE;
   }
 
-  /** A context takes part no longer; its backlog is forgotten. Nothing happens if it took no part. */
+  /** A context no longer takes part; its backlog is forgotten. No effect if it did not take part. */
   leave(context: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.withdraw(context);
@@ -173,7 +173,7 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
-  /** A context is entitled to something else from now on; what it has waiting stays. Nothing happens if it took no part. */
+  /** Changes the share of a context from now on; its backlog stays. No effect if it does not take part. */
   reweigh(context: number, share: Share): void {
     if (!this.has(context)) return;
     this.leave(context);
@@ -186,7 +186,7 @@ export class DmaScheduler {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
   }
 
-  /** A context's backlog is gone without service (fault). It may ring again. */
+  /** The backlog of a context is lost without service (fault). It may ring again. */
   withdraw(context: number): void {
     if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
@@ -197,13 +197,13 @@ export class DmaScheduler {
     else this.#cancelWakeUp();
   }
 
-  /** A frame became known; passed on to disciplines that follow a reference system. */
+  /** A frame became known; reported to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
-  /** A context that may have work. Ringing twice, or for nothing, does no harm. */
+  /** A doorbell: the context may have work. Redundant doorbells do no harm. */
   ring(context: number): void {
     if (context === this.#attending) {
       this.#rangMeanwhile = true;
@@ -227,16 +227,16 @@ export class DmaScheduler {
   }
 
   /**
-   * The link has `bytes` more of credit. The first call gives all of it, at least the longest frame; from then on
-   * what was granted comes back, in whatever portions.
-   * @throws InvariantViolation when more comes back than was granted.
+   * The link has `bytes` more of credit. The first call gives all of it, at least the longest frame; later calls
+   * return what was granted, in portions of any size.
+   * @throws InvariantViolation when more is returned than was granted.
    */
   credit(bytes: number): void {
     this.#capacityBytes ??= bytes;
     const creditBytes = this.#creditBytes + bytes;
     if (!(Number.isInteger(bytes) && bytes >= 0 && creditBytes <= this.#capacityBytes)) {
       throw new InvariantViolation(
-        `${this.#name}: the link gave back ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
+        `${this.#name}: the link returned ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
           'were free, expected a whole number that was granted before',
       );
     }
@@ -262,7 +262,7 @@ export class DmaScheduler {
   #withdraw(context: number): void {
     this.#state[context] = IDLE;
     this.#backlogged -= 1;
-    // Gone while it was granted: no context is charged for that grant, even if this one rings again at once.
+    // It left during its grant: no context is charged for that grant, even if this one rings again at once.
     if (this.#attending === context) this.#attending = NONE;
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
@@ -303,7 +303,7 @@ export class DmaScheduler {
       }
       if (this.#state[context] !== BACKLOGGED) {
         throw new InvariantViolation(
-          `${this.#name}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
+          `${this.#name}: ${this.#discipline.name} selected context ${context}, which has no backlog`,
         );
       }
       const bytes = this.#headBytes(context);
@@ -322,7 +322,7 @@ export class DmaScheduler {
     }
   }
 
-  /** Asks for the head of a queue. A doorbell that lands meanwhile is noted, not answered: it may be for what is just gone. */
+  /** Reads the head of a queue. A doorbell during the read is noted, not acted upon: it may be for a frame just taken. */
   #headBytes(context: number): number {
     const before = this.#attending;
     this.#attending = context;
@@ -395,7 +395,7 @@ export class DmaScheduler {
     }
     this.#cancelWakeUp();
     if (eligibleNs === Number.POSITIVE_INFINITY) return;
-    // Never this instant again: rounding in a discipline must not stop the clock.
+    // Never at this instant again: rounding in a discipline must not stop the clock.
     this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide, 1);
   }
 
