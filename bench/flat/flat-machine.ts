@@ -1,6 +1,12 @@
 import { writePayload } from '../../guests/traffic/frame-format.js';
 import { COSTS } from '../../host/cpu/costs.js';
 
+/**
+ * The model version that the reference represents: its rows say so where the emulator has gone on, and it is held to
+ * the emulator where the two are the same.
+ */
+export const FLAT_MODEL_VERSION: number = 2;
+
 /** What the reference is built for. */
 export interface FlatOptions {
   readonly protection: 'cdna';

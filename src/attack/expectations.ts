@@ -381,6 +381,11 @@ export const EXPLANATIONS: readonly Explanation[] = [
     approaches: ['driver-domain'],
     heading: 'A flood that the bridge has no time for',
   },
+  {
+    attack: 'broadcast-flood',
+    approaches: ['iommu:single-use'],
+    heading: 'A flood that its sender has no time for',
+  },
 ];
 
 /** A cell held against what was expected of it. */

@@ -128,6 +128,9 @@ describe('rounds that count frames', () => {
   });
 });
 
+/** The burst of a context that names none: the largest frame with what the wire adds to it. */
+const DEFAULT_BURST = 9_018 + 24;
+
 /** Bytes of each context over every interval, against burst + rate * time. */
 class Conformance implements Guarantee {
   checks = 0;
@@ -140,7 +143,7 @@ class Conformance implements Guarantee {
   }
 
   granted(context: number, bytes: number, _more: boolean, nowNs: number): void {
-    const { limitBps, burstBytes = LARGEST } = this.#shares[context] ?? { weight: 1 };
+    const { limitBps, burstBytes = DEFAULT_BURST } = this.#shares[context] ?? { weight: 1 };
     const grants = this.#grants[context] ?? [];
     grants.push({ atNs: nowNs, bytes });
     if (limitBps === undefined) return;
