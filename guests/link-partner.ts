@@ -52,7 +52,7 @@ export class LinkPartner implements WirePort {
   #framesHere = 0;
   #bytesHere = 0;
   #framesWaiting = 0;
-  // Frames on their way from the NIC that somebody at the far end listens for, oldest first.
+  // Frames on their way from the NIC that have a listener at the far end, oldest first.
   readonly #heard: Uint8Array[] = [];
   // No frame begins to leave before this: the NIC has sent a PAUSE.
   #pausedUntilNs = 0;
@@ -144,7 +144,7 @@ export class LinkPartner implements WirePort {
     return this.#bytesToNic;
   }
 
-  /** Frames that somebody at the far end wanted to send: arrived, dropped here, or waiting. */
+  /** Frames that sources at the far end wanted to send: arrived, dropped here, or waiting. */
   get framesOffered(): number {
     return this.#offered;
   }
@@ -241,7 +241,7 @@ export class LinkPartner implements WirePort {
     this.#pausedUntilNs = this.#kernel.nowNs + ns;
   }
 
-  /** The last bit of a frame is on the cable: there is room for another one. */
+  /** The last bit of a frame is on the cable: there is space for another one. */
   #onLeft(offset: number, length: number): void {
     this.#framesHere -= 1;
     this.#bytesHere -= length;

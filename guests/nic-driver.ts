@@ -28,7 +28,7 @@ export const DEFAULT_DRIVER: DriverOptions = {
   postBatch: 64,
 };
 
-/** Why the driver itself gave a frame up. */
+/** Why the driver itself dropped a frame. */
 export const DRIVER_DROPS = [
   'ring-full',
   'refused-at-set-up',
@@ -40,7 +40,7 @@ export const DRIVER_DROPS = [
 ] as const;
 export type DriverDrop = (typeof DRIVER_DROPS)[number];
 
-/** Frames of pull sources that cannot be stored, before a unit of work gives up. */
+/** Frames of pull sources that cannot be stored, before a unit of work ends. */
 const MAX_UNSTORABLE = 64;
 
 /**
@@ -123,7 +123,7 @@ export class NicDriver {
     return this.#receive.bytesReceived;
   }
 
-  /** Frames given up here, by reason. */
+  /** Frames dropped here, by reason. */
   get drops(): Readonly<Record<DriverDrop, number>> {
     return this.#drops;
   }

@@ -9,7 +9,7 @@ import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost }
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
 
-/** Somebody who looks at a received frame. `bytes` is borrowed. */
+/** Called with each received frame. `bytes` is borrowed. */
 export type FrameReader = (bytes: Uint8Array, length: number) => void;
 
 /**

@@ -12,7 +12,7 @@ export function longestChain(bufferBytes: BufferBytes): number {
 }
 
 /**
- * Takes guest memory for one buffer a slot; returns their physical addresses.
+ * Takes guest memory for one buffer per slot; returns their physical addresses.
  * @throws RangeError when the machine has no memory left.
  */
 export function allocateBuffers(domain: Domain, slots: number, bufferBytes: BufferBytes): Float64Array {

@@ -10,7 +10,7 @@ import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost }
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
 
 /**
- * A driver's transmit ring: a buffer a slot, so a frame is written once, where the device will read it. A
+ * A driver's transmit ring: one buffer per slot, so a frame is written once, where the device will read it. A
  * slot is free, written, posted (the device knows of it) and reported as done, in this order; indices run
  * freely modulo 2^32, and `reclaimed <= producer of the port <= written`.
  */

@@ -18,7 +18,7 @@ const JOIN = 0x40000000;
 const LEAVE = 0x80000000;
 
 /**
- * The pages that guests map: one a context, mailboxes first, shared memory behind them. A mailbox write takes
+ * The pages that guests map: one per context, mailboxes first, shared memory behind them. A mailbox write takes
  * effect on the context's settings at once and sets its event bit for the firmware. The shared memory is just
  * memory, whatever the state of the context, and zero after a reset; it is allocated when it is first written,
  * so contexts that do not use it cost nothing.

@@ -68,7 +68,7 @@ export class Context {
       throw new InvariantViolation(`context ${this.index} is ${this.state} because of ${this.faultReason}`);
   }
 
-  /** Back to what it was before anybody had it. */
+  /** Back to its state before it was first allocated. */
   reset(): void {
     this.state = 'free';
     this.faultReason = 'none';

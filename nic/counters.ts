@@ -1,5 +1,5 @@
 import { present } from '../scheduler/present.js';
-/** Why the NIC gave up a frame. Every drop has one of these, counted a context. */
+/** Why the NIC dropped a frame. Every drop has one of these, counted per context. */
 export const DROP_REASONS = [
   'no-receive-buffer',
   'receive-share-full',
@@ -43,7 +43,7 @@ export const COUNTERS = [
 ] as const;
 export type CounterName = (typeof COUNTERS)[number];
 
-/** The NIC's counters: one row a name, one cell a context. */
+/** The NIC's counters: one row per name, one cell per context. */
 export class Counters {
   readonly #values: Record<CounterName, Float64Array>;
   readonly #drops: Record<DropReason, Float64Array>;
@@ -79,7 +79,7 @@ export class Counters {
     return this.#values[name].reduce((sum, value) => sum + value, 0);
   }
 
-  /** Frames of a context given up for a reason; `context` = number of contexts for those that were for none. */
+  /** Frames of a context dropped for a reason; `context` = number of contexts for those that were for none. */
   drops(reason: DropReason, context: number): number {
     return present(this.#drops[reason][context]);
   }

@@ -37,7 +37,7 @@ import {
 } from './registers.js';
 
 const CONTEXT_STATE_MEANINGS: Record<ContextState, string> = {
-  free: 'Nobody has it',
+  free: 'Not allocated',
   allocated: 'The hypervisor sets it up',
   open: 'It takes doorbells and frames',
   faulted: 'It was stopped; it stays so until it is revoked',
@@ -136,7 +136,7 @@ function bar(): string[] {
   const page = hex(PAGE_BYTES);
   return [
     '## The BAR',
-    `One page of ${page} bytes a context, from offset 0, then the management page, which only the hypervisor maps; ` +
+    `One page of ${page} bytes per context, from offset 0, then the management page, which only the hypervisor maps; ` +
       'the whole is rounded up to a power of two. With C contexts:',
     table(
       ['Offset', 'What', 'Widths'],
@@ -240,7 +240,7 @@ function faultsAndDrops(): string[] {
       FAULT_REASONS.map((reason, index) => [String(index), reason, FAULT_MEANINGS[reason]]),
     ),
     '## Drops',
-    'Every frame that the card gives up is counted under one of these, a context.',
+    'Every frame that the card drops is counted under one of these, per context.',
     table(
       ['Reason', 'Meaning'],
       DROP_REASONS.map((reason) => [reason, DROP_MEANINGS[reason]]),

@@ -27,7 +27,7 @@ export function isGroup(mac: number): boolean {
 
 /**
  * Says which contexts a destination address is for: the one that has it, all of them for broadcast, the
- * members of a multicast group, and whoever is promiscuous.
+ * members of a multicast group, and promiscuous contexts.
  */
 export class Demultiplexer {
   readonly #byMac = new Map<number, Context>();

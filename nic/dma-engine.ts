@@ -112,7 +112,7 @@ export class DmaEngine {
   #slots = 0;
   #free = -1;
 
-  // Waiting transfers, first come first served, a queue for reads and one for writes.
+  // Waiting transfers, first come first served, one queue for reads and one for writes.
   readonly #waitingHead = [-1, -1];
   readonly #waitingTail = [-1, -1];
   readonly #inFlight = [0, 0];

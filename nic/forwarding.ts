@@ -71,7 +71,7 @@ export class Forwarding {
       this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, startNs, endNs);
   }
 
-  /** A frame is here, from the wire or from a context: a copy for everyone whose it is. */
+  /** A frame is here, from the wire or from a context: a copy for each context that it is addressed to. */
   arrived(bytes: Uint8Array, offset: number, length: number, from: Context | undefined): void {
     if (length < PADDED_FRAME_BYTES) {
       this.#dropUndelivered('frame-too-short', length);

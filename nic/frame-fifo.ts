@@ -19,7 +19,7 @@ export class FrameFifo {
     return this.#used;
   }
 
-  /** Takes room for a frame; returns its offset. The caller keeps to the capacity. */
+  /** Takes space for a frame; returns its offset. The caller keeps to the capacity. */
   push(length: number): number {
     const size = this.bytes.length;
     if (this.#head + length > size) {

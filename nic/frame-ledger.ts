@@ -8,7 +8,7 @@ import type { NicSubjects } from './streams.js';
 
 /** What the counters of a card do not say about its frames. */
 export interface FrameTally {
-  /** Frames given up, on their way out and on their way in: the drop counters summed, but each way by itself. */
+  /** Frames dropped, on their way out and on their way in: the drop counters summed, but each way by itself. */
   readonly framesDropped: Readonly<Record<Direction, number>>;
   /** How many more frames the receive path took on than arrived: one frame for three contexts is two copies. */
   readonly copies: number;
@@ -105,7 +105,7 @@ export class FrameLedger implements FrameTally {
     this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
   }
 
-  /** A frame was given up. @param context -1 when it was for none. */
+  /** A frame was dropped. @param context -1 when it was for none. */
   dropped(context: number, direction: Direction, reason: DropReason, bytes: number): void {
     this.#done[direction] += 1;
     this.#dropped[direction] += 1;

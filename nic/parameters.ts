@@ -10,11 +10,11 @@ export interface NicParameters {
   readonly rateBps: number;
   /** Transmit FIFO, bytes: grants beyond what the wire has sent are bounded by it. */
   readonly transmitFifoBytes: number;
-  /** Receive buffer that one context may fill, bytes (RiceNIC: 128 KB a context). */
+  /** Receive buffer that one context may fill, bytes (RiceNIC: 128 KB per context). */
   readonly receiveShareBytes: number;
   /** Bytes of received frames on their way to memory at once. */
   readonly receiveDmaBytes: number;
-  /** Descriptors kept on the card, a context and direction: a power of two, and the longest chain. */
+  /** Descriptors kept on the card, per context and direction: a power of two, and the longest chain. */
   readonly descriptorCacheSlots: number;
   /** Descriptors fetched at once. */
   readonly descriptorBatch: number;
@@ -95,7 +95,7 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     2 ** 24,
     'bytes',
     'Receive buffer that one context may fill',
-    'RiceNIC: 128 KB a context',
+    'RiceNIC: 128 KB per context',
   ),
   parameter(
     'receiveDmaBytes',
@@ -110,7 +110,7 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     4,
     1024,
     'descriptors',
-    'Kept on the card, a ring; a power of two, and the longest chain',
+    'Kept on the card, per ring; a power of two, and the longest chain',
     'chosen',
   ),
   parameter('descriptorBatch', 1, 1024, 'descriptors', 'Fetched by one transfer, at most', 'chosen'),

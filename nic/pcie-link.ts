@@ -4,7 +4,7 @@ import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
 export interface PcieParameters {
-  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s a lane. */
+  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s per lane. */
   readonly generation: 1 | 2 | 3 | 4 | 5;
   /** 1, 2, 4, 8 or 16. */
   readonly lanes: number;
@@ -26,7 +26,7 @@ export interface PcieParameters {
 
 /**
  * Gen 3 x8 with the header sizes and the data link share of Neugebauer et al., "Understanding PCIe
- * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes a request, 20 a completion, 57.88 of 62.96 Gb/s left).
+ * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes per request, 20 per completion, 57.88 of 62.96 Gb/s left).
  */
 export const DEFAULT_PCIE: PcieParameters = {
   generation: 3,
@@ -67,7 +67,7 @@ export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParamete
     allowed: [1, 2, 3, 4, 5],
     expected: '1 to 5',
     unit: '',
-    meaning: '2.5, 5, 8, 16 or 32 GT/s a lane',
+    meaning: '2.5, 5, 8, 16 or 32 GT/s per lane',
   },
   lanes: {
     allowed: [1, 2, 4, 8, 16],

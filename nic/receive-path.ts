@@ -117,7 +117,7 @@ export class ReceivePath {
     slots.pending[slot] = chain + this.#writeBack.pieces(context, first, chain);
     this.#subjects.descriptor(index, 'receive', first, chain, 'granted');
 
-    // A frame that goes out in one piece is a whole array, of which nobody needs to make a view.
+    // A frame that goes out in one piece is a whole array, so no view of it is needed.
     const memory = chain === 1 ? this.#queues.view(slot) : this.#queues.bytes(slot);
     let at = chain === 1 ? 0 : this.#queues.offset(slot);
     let left = length;
@@ -146,7 +146,7 @@ export class ReceivePath {
   }
 
   /**
-   * Gives up the frame at the cursor if it can never be written: it needs more buffers than the guest has
+   * Drops the frame at the cursor if it can never be written: it needs more buffers than the guest has
    * posted, or than fit the card. Those behind it must not be stuck. True if one was dropped.
    */
   dropUnwritable(context: Context): boolean {

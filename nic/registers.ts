@@ -5,7 +5,7 @@ export { PAGE_BYTES } from './addresses.js';
 
 /** Where the shared memory of a context's page begins, right behind its mailboxes. */
 export const SHARED_MEMORY_OFFSET = MAILBOXES * 4;
-/** What a read of anything undefined returns, as a PCI device that nobody claims does. */
+/** What a read of anything undefined returns, like a PCI read that no device claims. */
 export const ALL_ONES = 0xffffffff;
 /** Value of the ID register: "CDNA". */
 export const DEVICE_ID = 0x43444e41;
@@ -151,7 +151,7 @@ export const MANAGEMENT_REGISTERS = [
     0x74,
     'ro',
     'as-built',
-    'Bytes of one vector: a bit a context, then one for the NIC itself',
+    'Bytes of one vector: one bit per context, then one for the NIC itself',
   ),
   register('FAULT_CONTEXT', 0x80, 'ro', ALL_ONES, 'Context of the oldest unread fault, or all ones'),
   register('FAULT_REASON', 0x84, 'ro', 0, 'Its reason'),

@@ -74,7 +74,7 @@ const CANCELLED = 3;
 
 /**
  * From a grant to the wire: takes the frame's descriptors, reads its buffers into the transmit FIFO, and
- * sends what is loaded in the order of the grants. The FIFO's room is the credit that the scheduler shares
+ * sends what is loaded in the order of the grants. The FIFO's free space is the credit that the scheduler shares
  * out, so what can overtake a decision is never more than the FIFO holds.
  */
 export class TransmitPath {

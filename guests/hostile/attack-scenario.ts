@@ -102,7 +102,7 @@ export class AttackScenario {
   }
 
   /**
-   * A page that the attacker gives up goes to the victim, who keeps a secret there, as soon as nothing references it any
+   * A page that the attacker releases goes to the victim, which keeps a secret there, as soon as nothing references it any
    * more. False when that takes longer than `patienceNs`.
    */
   handOver(address: number, patienceNs: number): boolean {
@@ -112,7 +112,7 @@ export class AttackScenario {
     this.attacker.release(address);
     while (pages.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
     if (pages.owner(frame) !== NO_OWNER) {
-      this.note('nobody got the page: it was still referenced');
+      this.note('the page was not reassigned: it was still referenced');
       return false;
     }
     // What came back last is given out first; a ring that came back later stands before this page.

@@ -1,7 +1,7 @@
 import { UserError } from '../../scheduler/errors.js';
 
 /**
- * A frame that a source lends: its bytes are the source's own, which uses them again. Whoever wants to keep the
+ * A frame that a source lends: its bytes are the source's own, which uses them again. A reader that wants to keep the
  * frame takes a `copy()`; reading it after it was given back is refused. One object serves all frames of a source,
  * so nothing is allocated per frame.
  */

@@ -29,7 +29,7 @@ const MAX_TEMPLATES = 4096;
  * Checks every byte of received frames against what their sources must have sent. It needs to know nothing but
  * the frame: source id and sequence in its header tell the rest.
  *
- * The answer to the last `verify` is left in the fields, so that nothing is allocated a frame.
+ * The answer to the last `verify` is left in the fields, so that nothing is allocated per frame.
  */
 export class FrameVerifier {
   /** Source of the last frame that was not foreign; -1 when it was too short to say. */

@@ -76,7 +76,7 @@ export function heavyTailed(
   return bursts(options, (meanNs) => paretoDurations(name, meanNs, shape, random));
 }
 
-/** As many frames as are asked for: a guest that would take the whole wire. */
+/** As many frames as are asked for: a guest that would use the whole link. */
 export function greedy(options: Omit<StreamOptions, 'kernel' | 'startNs' | 'endNs'>): PullSource {
   const stream = new FrameStream(options, options.sizes);
   const limit = checkLimit(options);

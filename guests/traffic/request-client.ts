@@ -119,7 +119,7 @@ export class RequestClient implements PushSource, Responder {
     this.frames$ = this.lent$.pipe(map((frame) => frame.copy()));
   }
 
-  /** Requests sent. Each is answered, lost, given up by a stop, or under way. */
+  /** Requests sent. Each is answered, lost, abandoned at a stop, or under way. */
   get sent(): number {
     return this.#sent;
   }
@@ -134,7 +134,7 @@ export class RequestClient implements PushSource, Responder {
     return this.#lost;
   }
 
-  /** Responses that nobody waits for (any more): later than the timeout, or doubled. */
+  /** Responses that are not awaited (any more): later than the timeout, or duplicates. */
   get late(): number {
     return this.#late;
   }

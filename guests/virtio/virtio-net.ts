@@ -117,7 +117,7 @@ export class VirtioNet {
     for (let index = 0; index < target.length; index += 1) target[index] = this.#image[offset + index] ?? 0;
   }
 
-  /** The driver, or whoever ends it, wants the device as it was before any driver. Nothing reaches memory afterwards. */
+  /** The driver, or what ends it, wants the device as it was before any driver. Nothing reaches memory afterwards. */
   reset(): void {
     this.counters.resets += 1;
     this.#lastFault = undefined;

@@ -144,7 +144,7 @@ export class Balloon implements OwnershipObserver {
     processor.post(domain.account, this.#work, guest);
   }
 
-  /** The guest's balloon driver: picks a page and gives it up, if it can be. */
+  /** The guest's balloon driver: picks a page and releases it, if possible. */
   #answer(number: number): void {
     const guest = this.#guests[number];
     const askedNs = this.#askedNs[number] ?? -1;

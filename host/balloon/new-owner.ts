@@ -3,7 +3,7 @@ import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { PAGE_BYTES } from '../memory/physical-memory.js';
 
-/** A device touched a page that its guest no longer had: the proof. */
+/** Proof that a device touched a page that its guest no longer had. */
 export interface LateAccess {
   readonly atNs: number;
   /** Physical page number. */

@@ -116,7 +116,7 @@ export class Domain {
     return outcome.value;
   }
 
-  /** Gives a page back to the hypervisor (balloon, exit). */
+  /** Returns a page to the hypervisor (balloon, exit). */
   release(page: number): 'freed' | 'pending' | 'refused' {
     const outcome = this.#pages.release(this.id, page);
     if (!outcome.ok) return 'refused';

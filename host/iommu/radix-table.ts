@@ -53,7 +53,7 @@ export function spanBits(level: number): number {
  * what is mapped is what the tables say.
  *
  * A table page is given back only when one `unmap` covers all that it maps, as Linux's VT-d driver does
- * (dma_pte_clear_level); an emptied table stays otherwise. Whoever unmaps must invalidate: `tablesFreed` says
+ * (dma_pte_clear_level); an emptied table stays otherwise. The caller of `unmap` must invalidate: `tablesFreed` says
  * whether the paging-structure caches are concerned too.
  */
 export class RadixTable {

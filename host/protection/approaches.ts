@@ -65,7 +65,8 @@ export const APPROACHES: readonly Approach[] = [
   {
     name: 'dev',
     title: 'exclusion vector',
-    meaning: "AMD's DEV: a bit a page and protection domain, no translation; few domains, and no functions",
+    meaning:
+      "AMD's DEV: one bit per page and protection domain, no translation; few domains, and no functions",
     claims: { hypervisor: true, interGuest: true, separates: 3, ownMistakes: false, device: true },
     make: () => new DeviceExclusion(),
   },

@@ -16,7 +16,7 @@ import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-p
 export interface SetupGate {
   /**
    * Looks at the first `count` buffers of a batch and returns how many may go; for those it has set
-   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less room than the driver
+   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
    * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;

@@ -60,7 +60,7 @@ export interface PortQueue {
   readonly slots: number;
   /** One past the last buffer accepted; runs freely modulo 2^32. */
   readonly producer: number;
-  /** What the last `post` was refused for; undefined when all of it was accepted or there was no room. */
+  /** What the last `post` was refused for; undefined when all of it was accepted or there was no space. */
   readonly refusal: SetupFault | undefined;
 
   /**
@@ -82,7 +82,7 @@ export interface PortQueue {
   /** Where that buffer's bytes are now: the posted address, unless the approach flipped the page. */
   completedAddress(index: number): number;
 
-  /** The driver has seen that buffers up to `consumer` are finished and gives up what they were set up with. */
+  /** The driver has seen that buffers up to `consumer` are finished and releases what they were set up with. */
   finish(consumer: number): void;
 }
 

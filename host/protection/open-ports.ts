@@ -49,7 +49,7 @@ export class OpenPorts {
     return this.#ports.values();
   }
 
-  /** Buffers accepted since the start: all that there was room for. */
+  /** Buffers accepted since the start: all that there was space for. */
   get accepted(): number {
     let accepted = this.#closedAccepted;
     for (const port of this.#ports.values()) accepted += port.transmit.accepted + port.receive.accepted;

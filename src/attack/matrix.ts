@@ -25,7 +25,7 @@ export const WHOLE_MATRIX: MatrixRequest = { attacks: ATTACKS, approaches: APPRO
 
 /**
  * Plays every attack on every approach, a fresh machine each, a cell at a time, so that its caller can draw
- * progress or give up. Same request, same cells.
+ * progress or stop. Same request, same cells.
  */
 export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Generator<Cell> {
   for (const approach of approaches) {

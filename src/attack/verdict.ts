@@ -82,7 +82,7 @@ function stoppedAtSetUp(facts: Observation): string | undefined {
   const refusals = Object.entries(facts.setUpRefusals);
   if (refusals.length > 0) parts.push(`refused at set-up (${refusals.map(([reason]) => reason).join(', ')})`);
   if (facts.pageFaults > 0) parts.push(`${plural(facts.pageFaults, 'store')} stopped by the MMU`);
-  if (facts.withheldPages > 0) parts.push('the page stayed pinned and nobody got it');
+  if (facts.withheldPages > 0) parts.push('the page stayed pinned and was not reassigned');
   if (facts.cardFaults[SEQUENCE_BREAK] !== undefined) parts.push('the card refused a stale sequence number');
   return parts.length === 0 ? undefined : `${capital(parts.join('; '))}.`;
 }

@@ -11,7 +11,7 @@ export const TRACE_EVENTS = {
 
 /**
  * A hash of everything that happened in a run, in order: two lanes of 32 bits, each mixed with a multiply and
- * a rotation a word, so that one event more, or two that change places, give another value. It is not meant
+ * one rotation per word, so that one event more, or two that change places, give another value. It is not meant
  * to resist an attacker, only to show that two runs were the same.
  */
 export class Fingerprint {

@@ -77,5 +77,5 @@ function describeBound(report: FairnessReport): string {
   if (report.pair === undefined) return 'no two contexts were backlogged together';
   const bound =
     report.boundBytes === undefined ? 'no bound promised' : `bound ${Math.round(report.boundBytes)}`;
-  return `largest gap ${Math.round(report.largestGapBytes)} bytes a unit of weight, ${bound}`;
+  return `largest gap ${Math.round(report.largestGapBytes)} bytes per unit of weight, ${bound}`;
 }

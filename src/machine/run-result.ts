@@ -96,7 +96,7 @@ export interface RunResult {
   readonly receiveFairness: FairnessReport;
   readonly hypercalls: number;
   readonly pins: { readonly taken: number; readonly released: number; readonly held: number };
-  /** Frames that no one else can be given, over time; and what the balloon did, if there was one. */
+  /** Pages that cannot be given to another owner, over time; and what the balloon did, if there was one. */
   readonly memory: {
     readonly mostPinnedPages: number;
     readonly pinnedPages: readonly { readonly atNs: number; readonly pages: number }[];

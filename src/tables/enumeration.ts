@@ -68,7 +68,7 @@ export class Problems {
 }
 
 /**
- * Tables that the walk of one requester may read before it is given up. Tables that share parts read a page more
+ * Tables that the walk of one requester may read before it is abandoned. Tables that share parts read a page more
  * than once, but only those that point back at themselves read every page many times.
  */
 export function tableReadLimit(pages: number): number {

@@ -126,7 +126,7 @@ describe('the far end sends', () => {
     );
   });
 
-  test('a greedy source that ends makes room for the others', () => {
+  test('a greedy source that ends leaves its share to the others', () => {
     const { kernel, partner, arrivals } = bench();
     for (const [id, frameLimit] of [3, 10, 0].entries()) {
       partner.attach(
@@ -145,7 +145,7 @@ describe('the far end sends', () => {
     partner.checkInvariants();
   });
 
-  test('a full queue drops what comes, counts it, and takes frames again when there is room', () => {
+  test('a full queue drops what comes, counts it, and takes frames again when there is space', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: LONGEST, max: 40_000 }),

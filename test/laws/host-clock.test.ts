@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FLOORS = ['scheduler', 'nic', 'host', 'guests', 'src'];
+const LAYERS = ['scheduler', 'nic', 'host', 'guests', 'src'];
 
 /** What answers differently on another host or at another time. */
 const HOST_ONLY =
@@ -39,12 +39,12 @@ function uses(text: string): string[] {
 describe('law 1: time is virtual', () => {
   it('the clock, timers and random numbers of the host are used in the files that are named and in no other', () => {
     const found: string[] = [];
-    for (const floor of FLOORS) {
-      const files = readdirSync(join(ROOT, floor), { recursive: true, encoding: 'utf8' });
+    for (const layer of LAYERS) {
+      const files = readdirSync(join(ROOT, layer), { recursive: true, encoding: 'utf8' });
       expect(files.length).toBeGreaterThan(5);
       for (const file of files.filter((name) => name.endsWith('.ts'))) {
-        for (const name of uses(readFileSync(join(ROOT, floor, file), 'utf8')))
-          found.push(`${floor}/${file.replaceAll('\\', '/')}: ${name}`);
+        for (const name of uses(readFileSync(join(ROOT, layer, file), 'utf8')))
+          found.push(`${layer}/${file.replaceAll('\\', '/')}: ${name}`);
       }
     }
     expect(found.sort()).toEqual(ALLOWED);

@@ -161,7 +161,7 @@ export function runLab(plan: LabPlan): LabRun {
   }
 }
 
-/** Largest gap of one pair of contexts, bytes a unit of weight. */
+/** Largest gap of one pair of contexts, bytes per unit of weight. */
 export interface PairGap {
   readonly i: number;
   readonly j: number;

@@ -262,7 +262,7 @@ describe('bugs that others shipped, on the whole machine', () => {
         host.hypervisor.faultLog.map(({ domain }) => domain),
         approach.name,
       ).toEqual(['guest1']);
-      // At line rate through it all: 1,538 byte times a frame.
+      // At line rate throughout: 1,538 byte times per frame.
       expect(law.wire.length - before, approach.name).toBeGreaterThanOrEqual(
         Math.floor(1_000_000 / (1538 * 8)) - 1,
       );

@@ -172,7 +172,7 @@ describe('revocation while transfers are in flight', () => {
     }
   });
 
-  it('does not disturb whoever gets the context at once', () => {
+  it('does not disturb the next owner of the context', () => {
     const card = new Card({ dmaInFlight: 1 });
     const first = new Guest(card, 0);
     for (let index = 0; index < 8; index += 1) first.post(frame(1514));

@@ -251,7 +251,7 @@ describe('a masked context', () => {
     expect(card.host.raised).toBe(1);
   });
 
-  it('that polls and sleeps by turns never sleeps through a completion', () => {
+  it('that alternates between polling and sleeping never misses a completion', () => {
     // A driver in NAPI's manner: told by an interrupt it masks and polls; with nothing left it unmasks and
     // sleeps. It has lost if it sleeps for good while something is finished that it has not seen.
     const step = fc.record({ frames: fc.nat(4), runNs: fc.constantFrom(0, 100, 900, 5_000, 30_000) });

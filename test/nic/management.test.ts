@@ -191,7 +191,7 @@ describe('the fault queue', () => {
     expect(card.manage(M_FAULT_POP, 1)).toBe(true);
   });
 
-  it('does not charge a fault to whoever gets the context next', () => {
+  it('does not charge a fault to the next owner of the context', () => {
     const card = new Card();
     new Guest(card, 1).ring(5000);
     card.settle();

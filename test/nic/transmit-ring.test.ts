@@ -197,7 +197,7 @@ describe('sequence numbers', () => {
     );
   });
 
-  it('catch a ring that nobody has written yet', () => {
+  it('catch a ring that has not been written yet', () => {
     const card = new Card();
     const guest = new Guest(card, 0, { slotsLog2: 4, modulusLog2: N_LOG2 });
     guest.ring(16);
@@ -278,7 +278,7 @@ describe('a frame', () => {
     expect(outcome(13)).toBe(FRAME_TOO_SHORT);
   });
 
-  it('waits for the rest of its chain without holding anybody up', () => {
+  it('waits for the rest of its chain without delaying other contexts', () => {
     const card = new Card();
     const [guest, other] = [new Guest(card, 0), new Guest(card, 1)];
     guest.describeTransmit(guest.txBuffers, 100, 0);

@@ -85,7 +85,8 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'use-after-unmap',
-    meaning: 'a page is unmapped, given up and the victim’s; the device is sent to its old address at once',
+    meaning:
+      'a page is unmapped, released and given to the victim; the device is sent to its old address at once',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
@@ -110,7 +111,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'freed-while-sending',
-    meaning: 'a page is given up while frames from it wait to be sent, and becomes the victim’s',
+    meaning: 'a page is released while frames from it wait to be sent, and becomes the victim’s',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
@@ -128,7 +129,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'freed-while-receiving',
-    meaning: 'a posted receive buffer is given up and becomes the victim’s before the frame for it arrives',
+    meaning: 'a posted receive buffer is released and becomes the victim’s before the frame for it arrives',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {

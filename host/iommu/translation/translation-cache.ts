@@ -40,7 +40,7 @@ export interface TranslationCounters {
  * says what the tables hold; here is what that costs, and what the caches still believe after the tables changed.
  *
  * Times of requests do not decrease. A request is answered at once with the delay that it will meet: walks are
- * booked ahead, and enter the caches when their time has come. Nothing is allocated a request.
+ * booked ahead, and enter the caches when their time has come. Nothing is allocated per request.
  */
 export class TranslationCache implements InvalidationSink {
   readonly parameters: TimingParameters;

@@ -31,7 +31,7 @@ export class FaultRecorder {
     this.#records = records;
   }
 
-  /** Faults that got a register, joined a record of their requester, or found no room. */
+  /** Faults that got a register, joined a record of their requester, or found no space. */
   get counters(): { readonly recorded: number; readonly compressed: number; readonly dropped: number } {
     return { recorded: this.#recorded, compressed: this.#compressed, dropped: this.#dropped };
   }

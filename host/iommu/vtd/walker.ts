@@ -43,7 +43,7 @@ export class VtdWalker implements TableWalker {
   #contextHigh = 0;
   #contextUpper = 0;
 
-  // Which bits must be zero, a level, for entries that hold a page and for those that point at a table.
+  // Which bits must be zero, per level, for entries that hold a page and for those that point at a table.
   readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
   readonly #tableReservedLow = new Uint32Array(MAX_LEVELS + 1);
   readonly #pageReservedHigh: number;

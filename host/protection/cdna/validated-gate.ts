@@ -50,7 +50,7 @@ export class ValidatedGate implements SetupGate {
     this.#queue = queue;
     this.#parts.hypervisor.enterHypercall();
     this.releaseFinished();
-    // Room is what the NIC has finished, not what the driver says: a slot that is still in flight must neither
+    // Free slots are those that the NIC has finished, not what the driver says: a slot that is still in flight must neither
     // be overwritten nor lose its references.
     const most = Math.min(count, queue.slots - this.held);
     let valid = 0;

@@ -148,11 +148,11 @@ export class BridgeService implements SentListener {
     }
   }
 
-  /** Takes a frame of each guest in turn; true if the budget ended it. What the NIC has no room for waits for it. */
+  /** Takes one frame of each guest in turn; true if the budget ended it. What the NIC has no space for waits for it. */
   #serveGuests(): boolean {
     const { device, budget } = this.#plan;
     for (let count = 0; count < budget; count += 1) {
-      if (device.room < MAX_PIECES) return false;
+      if (device.freeSlots < MAX_PIECES) return false;
       const backEnd = this.#round.shift();
       if (backEnd === undefined) return false;
       backEnd.queued = false;

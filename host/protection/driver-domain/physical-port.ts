@@ -79,7 +79,7 @@ export class PhysicalPort {
   }
 
   /** Descriptors that can be posted now. */
-  get room(): number {
+  get freeSlots(): number {
     return this.slots - ((this.port.transmit.producer - this.#reclaimed) >>> 0);
   }
 
@@ -117,7 +117,7 @@ export class PhysicalPort {
     this.#request[end] = firstRequest;
     this.#requests[end] = requests;
     if (this.port.transmit.post(this.#batch) !== frame.count)
-      throw new InvariantViolation('the driver domain sent a frame for which its ring has no room');
+      throw new InvariantViolation('the driver domain sent a frame for which its ring has no space');
     return (first + frame.count - 1) >>> 0;
   }
 

@@ -26,8 +26,8 @@ export function sharedRingBytes(slots: number): number {
 
 /**
  * A ring of requests and responses in a page that two domains share (the layout follows Xen's ring.h). Indices
- * run freely modulo 2^32. Either side asks to be told by setting an event index: whoever moves its producer
- * over it sends an event, and none otherwise.
+ * run freely modulo 2^32. Either side asks to be told by setting an event index: the side that moves its producer
+ * past it sends an event, and none otherwise.
  *
  * What the other side has written is read as it is, and may be anything.
  */

@@ -165,7 +165,7 @@ export class GuestSpace {
   }
 
   checkInvariants(): void {
-    if (this.#pinned < 0) throw new InvariantViolation('a space has given up more references than it took');
+    if (this.#pinned < 0) throw new InvariantViolation('a space has dropped more references than it took');
   }
 
   #write(iova: number, pageNumber: number, pages: number, permissions: number): void {

@@ -17,7 +17,7 @@ export interface IommuDriverOptions {
   readonly sharedRequester: number | undefined;
   /** Requester ID of the card's own transfers. */
   readonly managementRequester: number;
-  /** VT-d CAP.CM: absent entries may be cached, so whoever maps must invalidate. AMD-Vi has no such mode that is used here. */
+  /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
   readonly cachingMode: boolean;
 }
 
@@ -54,7 +54,7 @@ export type IommuCounters = Readonly<Record<string, number>>;
 export interface IommuDriver {
   readonly vendor: IommuVendor;
   readonly gate: AccessGate;
-  /** Whoever maps must tell the unit too. */
+  /** Mapping needs an invalidation too. */
   readonly cachingMode: boolean;
   /** Faults that were read from the log: the first thousand. */
   readonly faults: readonly IommuFault[];

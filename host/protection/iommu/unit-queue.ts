@@ -92,7 +92,7 @@ export class UnitQueue<Command extends object> {
       throw new InvariantViolation(`${this.waiting} waits will never be reported`);
     }
     if (this.#backlog.length > 0 && this.waiting === 0)
-      throw new InvariantViolation('commands wait for room that nobody will tell of');
+      throw new InvariantViolation('commands wait for space that will not be reported');
   }
 
   #feed(): void {

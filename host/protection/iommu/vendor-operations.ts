@@ -17,7 +17,7 @@ export interface DrivenUnit extends TableWalker {
 export interface UnitCounts {
   /** Entries of the queue that were carried out. */
   readonly processed: number;
-  /** Faults that were logged, joined a record that was there already, or found no room. */
+  /** Faults that were logged, joined a record that was there already, or found no space. */
   readonly recorded: number;
   readonly compressed: number;
   readonly dropped: number;

@@ -5,7 +5,7 @@ import { conversationOf, replay, TrafficError } from '../../../guests/traffic/in
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { BROADCAST, LOCAL, REMOTE, Recorder } from './recorder.js';
 
-// Stations of the made-up captures: A opens, B answers, C is somebody else.
+// Stations of the made-up captures: A opens, B answers, C is a third station.
 const A = 0x0a00_0000_000a;
 const B = 0x0a00_0000_000b;
 const C = 0x0a00_0000_000c;

@@ -212,7 +212,7 @@ describe('the fault policy', () => {
     expect(machine.wire.frames).toHaveLength(1);
   });
 
-  it('does not lay an unread fault at the door of the next owner of the context', () => {
+  it('does not charge an unread fault to the next owner of the context', () => {
     const machine = new Machine(new PlainDma(), { nic: { contexts: 1 }, host: { faultPolicy: 'kill' } });
     const bad = machine.guest(1);
     const { hypervisor, processor, nic } = machine.host;

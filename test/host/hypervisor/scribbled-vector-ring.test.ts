@@ -6,7 +6,7 @@ import { frame, Machine, macOf, STRANGER } from '../support/machine.js';
 /** Slots of the hypervisor's vector ring, and what a look at one costs there: contexts in words of 32 bits. */
 const SLOTS = 64;
 
-describe('a vector ring that somebody has written to who should not', () => {
+describe('a vector ring that was overwritten', () => {
   for (const producer of [0xffffffff, 0x80000000, 1000]) {
     it(`makes the hypervisor look at no more vectors than there are slots (producer ${producer})`, () => {
       const machine = new Machine(new PlainDma());

@@ -131,7 +131,7 @@ describe('AMD-Vi event log', () => {
     expect(interrupts.take()).toEqual([]); // software has not seen the first
   });
 
-  it('overflows, loses, and runs again when software has made room', () => {
+  it('overflows, loses events, and runs again when software has freed entries', () => {
     const { unit, request, read, write } = machine();
     for (let count = 0; count < 255; count += 1) expect(request(3, count * 4096)).toBe('logged');
     expect(request(3, 0)).toBe('overflow');

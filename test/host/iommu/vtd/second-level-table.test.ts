@@ -181,7 +181,7 @@ describe('second-level tables as host software builds them', () => {
     expect([...pages.out].sort()).toEqual(contexts.tableAddresses().sort());
   });
 
-  it('keeps a context entry a requester', () => {
+  it('keeps one context entry per requester', () => {
     const { contexts, translate, table, out } = machine(3);
     table.map(0, 0x3000, 12, READ | WRITE);
     expect(contexts.get(DEVICE)).toMatchObject({

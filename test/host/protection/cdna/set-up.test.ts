@@ -64,7 +64,7 @@ describe("CDNA's set-up gate", () => {
     ['an address that is no number', Number.NaN, 64, 'not-ram'],
     ['half an address', 4096.5, 64, 'not-ram'],
     ['infinitely far', Number.POSITIVE_INFINITY, 64, 'not-ram'],
-    ['nobody', 63 * 2 ** 20, 64, 'not-owner'],
+    ['no owner', 63 * 2 ** 20, 64, 'not-owner'],
   ])('refuses %s', (_what, address, length, refusal) => {
     const { machine, bad } = two();
     expect(refusals(machine, bad, address, length)).toEqual([refusal]);
@@ -139,7 +139,7 @@ describe("CDNA's set-up gate", () => {
         const other = machine.guest(2);
         for (let turn = 0; turn < 8; turn += 1) (turn % 3 === 0 ? other : guest).page();
         for (const { receive, frame: at, offset, length } of requests) {
-          // Most tries near the pages that are somebody's.
+          // Most tries near the pages that have an owner.
           const address = (at % 4 === 0 ? at : 10 + (Math.abs(at) % 14)) * PAGE + offset;
           let allowed = length > 0 && length <= 16_384;
           for (
@@ -153,7 +153,7 @@ describe("CDNA's set-up gate", () => {
           const queue = receive ? guest.port.receive : guest.port.transmit;
           if (accepted === 1) expect(allowed).toBe(true);
           else if (allowed)
-            expect(queue.producer, 'a good buffer is turned away for want of room alone').toBe(queue.slots);
+            expect(queue.producer, 'a good buffer is refused only for want of space').toBe(queue.slots);
           else expect(queue.refusal).toBeDefined();
           machine.host.protection.checkInvariants();
         }

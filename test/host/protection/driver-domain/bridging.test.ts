@@ -77,7 +77,7 @@ for (const transfer of ['copy', 'flip'] as const) {
     });
 
     it.each([
-      ['everybody', EVERYONE],
+      ['broadcast', EVERYONE],
       ['a group', MULTICAST],
     ])('sends what is for %s to the wire and to all guests but the sender', (_who, destination) => {
       const { machine, guests } = bench(3);
@@ -101,7 +101,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       expect(guests.map((guest) => guest.receive())).toEqual([[back], [back]]);
     });
 
-    it('drops with a reason what it cannot give to anybody', () => {
+    it('drops with a reason what it cannot deliver', () => {
       const { protection, machine, guests } = bench(2, { antiSpoofing: true });
       machine.arrive(frame(0x02_00_00_00_77_77, STRANGER));
       machine.run();

@@ -102,7 +102,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       unharmed(machine, victim, next);
     });
 
-    it('uses a grant that it has taken back, or that is for somebody else, or read-only', () => {
+    it('uses a grant that it has revoked, or that is for another domain, or read-only', () => {
       const { protection, machine, bad, victim, page, port, request } = bench(transfer);
       const mine = bad.page() / PAGE;
       port.grants.grant(3, protection.domain?.id ?? 0, mine, true);
