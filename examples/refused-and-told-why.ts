@@ -1,5 +1,5 @@
-// A guest hands its card a buffer that belongs to another guest. Under CDNA the hypervisor looks first, refuses, and
-// says why. Under plain DMA nobody looks, and the other guest's bytes go out on the wire.
+// A guest gives its card a buffer that belongs to another guest. Under CDNA the hypervisor validates it first, refuses it,
+// and gives the reason. Under plain DMA nothing is checked, and the other guest's bytes are sent on the wire.
 import { makeProtection } from 'cdna-nic';
 import { BufferBatch, Host, PAGE_BYTES } from 'cdna-nic/host';
 import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';

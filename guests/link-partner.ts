@@ -206,7 +206,7 @@ export class LinkPartner implements WirePort {
     this.#bytesFromNic += length;
     const quanta = pauseQuanta(bytes, offset, length);
     if (quanta !== undefined) {
-      // Taken in by the port: no station hears of it (IEEE 802.3, annex 31B).
+      // Consumed by the port: it reaches no station (IEEE 802.3, annex 31B).
       this.#kernel.post(this.#options.propagationNs, this.#pause, quanta);
       return;
     }

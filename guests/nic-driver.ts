@@ -275,7 +275,7 @@ export class NicDriver {
       return;
     }
     this.#polling = false;
-    // What completed since the look above is remembered by the device and told when it is unmasked.
+    // The device remembers what completed since the check above and raises it when it is unmasked.
     this.port.maskInterrupts(false);
   }
 

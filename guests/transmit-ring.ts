@@ -6,7 +6,7 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
-/** What became of a frame that was to be stored. */
+/** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
 
 /**
@@ -115,7 +115,7 @@ export class TransmitRing {
     return 'stored';
   }
 
-  /** Hands written frames to the device, a batch a call, and rings once. Returns why it was turned away, if it was. */
+  /** Hands written frames to the device, one batch per call, and rings once. Returns the refusal, if there was one. */
   post(): SetupRefusal | undefined {
     const queue = this.#queue;
     const batch = this.#batch;

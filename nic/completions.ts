@@ -15,7 +15,7 @@ export const STATUS_BLOCK_BYTES = 8;
  * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
  * coalesced by count and by time, each context for itself. The indices are in memory before the interrupt.
  *
- * A context that masks its interrupts (it polls) still gets its indices; what it was not told of is
+ * A context that masks its interrupts (it polls) still gets its indices; what was held back is
  * remembered and raised when it unmasks, so no completion is slept through.
  */
 export class Completions {

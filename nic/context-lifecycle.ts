@@ -40,7 +40,7 @@ export class ContextLifecycle implements FaultSink {
     this.#parts = parts;
   }
 
-  /** From now on a component is told of contexts that open and stop, after those that were added before it. */
+  /** From now on a component is notified of contexts that open and stop, after those that were added before it. */
   add(keeper: ContextKeeper): void {
     this.#keepers.push(keeper);
   }

@@ -25,7 +25,7 @@ export class Context {
 
   /** 48-bit station address as a number; 0 while none is set. */
   mac = 0;
-  /** What it is entitled to, as its schedulers are told. */
+  /** Its share, as its schedulers get it. */
   share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
   statusAddress = busAddress(0);

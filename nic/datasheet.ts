@@ -227,7 +227,7 @@ function structures(): string[] {
       'gather in it.',
     'Writes reach memory in the order in which they were asked for: payload, descriptor, status block, vector, producer ' +
       'index of the vectors; then the physical interrupt is raised. A context that masks its interrupts still gets its ' +
-      'status block; what it was not told of is raised when it unmasks.',
+      'status block; what was held back is raised when it unmasks.',
   ];
 }
 

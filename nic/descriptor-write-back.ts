@@ -12,7 +12,7 @@ export class DescriptorWriteBack {
   readonly #channel: DmaChannel;
   readonly #copies: (Uint8Array | undefined)[];
 
-  /** @param channel where the writes go, and whose client is told of their ends. */
+  /** @param channel where the writes go; its client is notified when they end. */
   constructor(channel: DmaChannel, contexts: number) {
     this.#channel = channel;
     this.#copies = new Array<Uint8Array | undefined>(contexts).fill(undefined);

@@ -68,12 +68,12 @@ export class DmaChannel {
     this.#engine = engine;
   }
 
-  /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
+  /** Reads host memory into the buffer. The bytes are there when the client gets DMA_OK. */
   read(): void {
     this.#engine.submit(READ, this);
   }
 
-  /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
+  /** Writes the buffer to host memory. Its bytes must not change until the client is notified. */
   write(): void {
     this.#engine.submit(WRITE, this);
   }
@@ -144,7 +144,7 @@ export class DmaEngine {
     this.#grow();
   }
 
-  /** Opens a channel for a client, which is told of the end of each of its transfers. */
+  /** Opens a channel for a client, which is notified of the end of each of its transfers. */
   open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
     return new DmaChannel(this.#clients.length - 1, CARD, this);
@@ -170,7 +170,7 @@ export class DmaEngine {
     return this.#peakWaiting;
   }
 
-  /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
+  /** What of this context has not reached memory yet never will; its clients get DMA_CANCELLED. */
   stop(context: number): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
   }

@@ -10,7 +10,7 @@ import { isMacControl } from './mac-control.js';
 import type { TransmitRoute } from './transmit-path.js';
 
 /**
- * Between the contexts and the wire: where a frame goes that leaves, and whose a frame is that arrives. With
+ * Between the contexts and the wire: where a frame that leaves goes, and which context a frame that arrives is for. With
  * switching on, a frame for another context of this NIC never sees the wire, and one for a group goes both
  * ways; neither comes back to its sender.
  */

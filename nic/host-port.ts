@@ -40,7 +40,7 @@ export interface HostPort {
 export interface WirePort {
   /**
    * A frame has left. `bytes` is borrowed: read it before returning. `context` and `descriptorIndex` (of its
-   * last descriptor) say whose it was, for instruments; a real wire does not carry them.
+   * last descriptor) give its owner, for instruments; a real wire does not carry them.
    */
   transmitted(
     bytes: Uint8Array,

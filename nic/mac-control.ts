@@ -6,7 +6,7 @@ export const PAUSE_OPCODE = 0x0001;
 export const PAUSE_QUANTUM_BITS = 512;
 
 /**
- * Whether a frame speaks to the port at the other end of the cable and to no station: a MAC control frame, or one to
+ * Whether a frame is for the port at the other end of the cable and for no station: a MAC control frame, or one to
  * 01-80-C2-00-00-00 to -0F, which no bridge forwards (IEEE 802.1Q, table 8-1). A guest that could send one would stop
  * the port of all guests (Smolyar, Ben-Yehuda and Tsafrir, "Securing Self-Virtualizing Ethernet Devices", USENIX
  * Security 2015).

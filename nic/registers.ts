@@ -53,9 +53,9 @@ export const MAILBOX_REGISTERS = [
     0x08,
     'rw',
     0,
-    'Bit 0: hold interrupts back; what they would have told is raised when it is cleared',
+    'Bit 0: hold interrupts back; pending events are raised when it is cleared',
   ),
-  register('COALESCE_FRAMES', 0x0c, 'rw', 8, 'Completions that make an interrupt, 1 to 65,535'),
+  register('COALESCE_FRAMES', 0x0c, 'rw', 8, 'Completions per interrupt, 1 to 65,535'),
   register(
     'COALESCE_NS',
     0x10,

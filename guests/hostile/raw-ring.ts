@@ -24,7 +24,7 @@ export interface NamedBuffer {
 export interface RawRing {
   /** Physical address at which the ring of a direction begins. */
   address(way: Way): number;
-  /** Overwrites the entry of an index. The address is what the device will be told. */
+  /** Overwrites the entry of an index. The address is the one that the device will use. */
   store(way: Way, index: number, buffer: NamedBuffer): CpuAccess;
   /** Tells the device that entries up to `producer` are there. False when the guest cannot reach a doorbell. */
   doorbell(way: Way, producer: number): boolean;

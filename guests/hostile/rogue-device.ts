@@ -11,7 +11,7 @@ export interface RogueTransfer {
 }
 
 /**
- * A card that does not do as it is told: its DMA engine is driven with any address and any requester ID, as faulty
+ * A card that ignores its descriptors: its DMA engine is driven with any address and any requester ID, as faulty
  * or malicious firmware could.
  */
 export class RogueDevice {

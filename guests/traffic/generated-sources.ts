@@ -11,7 +11,7 @@ import { checkWhole, type PullSource } from './traffic-source.js';
 
 const MAX_BURSTS_A_FRAME = 1000;
 
-/** What every generated source is told. */
+/** Options common to all generated sources. */
 export interface StreamOptions extends FrameIdentity {
   readonly kernel: EventKernel;
   /** Its own: sizes have a state. */

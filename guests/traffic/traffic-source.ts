@@ -15,7 +15,7 @@ export interface PushSource {
   readonly lent$?: Observable<BorrowedFrame>;
 }
 
-/** Frames that are there whenever they are asked for. */
+/** Frames that are available on demand. */
 export interface PullSource {
   readonly kind: 'pull';
   readonly name: string;

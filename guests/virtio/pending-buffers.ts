@@ -47,8 +47,8 @@ export class PendingBuffers {
   /**
    * Hands everything over; the port has space for it.
    *
-   * @param accepted told of each buffer that the port took: its index there and the head of its chain
-   * @param refused told of each frame (transmit) or buffer (receive) that was refused: the head of its chain
+   * @param accepted called for each buffer that the port took: its index there and the head of its chain
+   * @param refused called for each frame (transmit) or buffer (receive) that was refused: the head of its chain
    * @returns `lost` when the port is gone, `cut` when a frame was refused after a part of it had been taken.
    */
   handOver(

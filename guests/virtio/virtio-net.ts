@@ -13,7 +13,7 @@ import { Virtqueue } from './virtqueue.js';
 
 /** MSI-X vectors: one for the configuration and one per virtqueue. */
 export const VIRTIO_NET_VECTORS = 3;
-/** Payload of a frame that the driver is told of, bytes: Ethernet's. */
+/** MTU that is reported to the driver, bytes: Ethernet's. */
 const MTU = 1500;
 
 const RECEIVE = 0;

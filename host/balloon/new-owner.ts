@@ -11,7 +11,7 @@ export interface LateAccess {
   readonly requesterId: number;
   readonly write: boolean;
   readonly length: number;
-  /** Whose the page was, and whose it is. */
+  /** The page's previous owner, and its present one. */
   readonly oldOwner: string;
   readonly newOwner: string;
   /** When it was given to the new owner, ns. */

@@ -9,7 +9,7 @@ import type { Processor } from '../cpu/processor.js';
 /** What a context is opened with; addresses are bus addresses, as the device must use them. */
 export interface ContextSettings {
   readonly mac: number;
-  /** What its schedulers are told of it. */
+  /** Its share, as its schedulers get it. */
   readonly share: Share;
   readonly transmitRing: number;
   readonly transmitSlots: number;
@@ -125,7 +125,7 @@ export class CardControl {
     return COMMAND_STATUSES[this.#get('COMMAND_STATUS')] ?? 'unknown-command';
   }
 
-  /** A command that the card may refuse because of what it was told of the context. */
+  /** A command that the card may refuse because of the context's settings. */
   #demand(command: (typeof COMMANDS)[number], who: string): void {
     const status = this.#command(command);
     if (status !== 'done')

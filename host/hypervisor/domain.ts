@@ -54,7 +54,7 @@ export class Domain {
   }
 
   /**
-   * Gives the guest its RAM, all of it and for good, as a hypervisor does when it starts a guest: one piece, at a
+   * Gives the guest its RAM, all of it and permanently, as a hypervisor does when it starts a guest: one region, at a
    * multiple of 2 MB if it is as large. What it uses is drawn from there.
    * @throws ParameterError when the machine has not as much left: the scenario is too large for it.
    */
@@ -72,7 +72,7 @@ export class Domain {
   /**
    * Gives the guest RAM that lies in a bank, as the memory of a real guest does: all of it, in one piece of the
    * machine's addresses, at a multiple of 2 MB. Nothing is ever drawn from it here (`allocate` takes from the machine's
-   * own memory): which of its pages are buffers is for the guest to say.
+   * own memory): the guest decides which of its pages are buffers.
    * @throws ParameterError when the machine has no such piece of addresses left.
    */
   attachRam(bank: MemoryBank): AttachedRam {

@@ -225,7 +225,7 @@ export class Hypervisor {
     return this.#contextDomain[context];
   }
 
-  /** A set-up gate turned a request away. */
+  /** A set-up gate refused a request. */
   reportSetupFault(domain: Domain, context: number, fault: SetupFault): void {
     this.#deal(domain, context, 'set-up', fault.refusal);
   }
@@ -242,7 +242,7 @@ export class Hypervisor {
     if (channel.notify()) this.#virtualInterrupts += 1;
   }
 
-  /** Stops a domain for good: its work is thrown away and its contexts are revoked. Its memory stays as it is. */
+  /** Stops a domain permanently: its work is discarded and its contexts are revoked. Its memory stays as it is. */
   kill(domain: Domain): void {
     if (domain.state === 'killed') return;
     domain.state = 'killed';

@@ -55,6 +55,6 @@ export function dropAll(sink: InvalidationSink): void {
 
 /** Where a unit sends its interrupts: a message, as software programmed it into the unit's address and data registers. */
 export interface UnitInterrupts {
-  /** @param source what the unit has to say; @param address message address; @param data message data */
+  /** @param source the event that the unit reports; @param address message address; @param data message data */
   raise(source: 'fault' | 'invalidation', address: number, data: number): void;
 }

@@ -18,7 +18,7 @@ export type PageOutcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: PageRefusal; readonly page: number };
 
-/** Keeps tables of what may be reached by which device: told at once, before a page can have its next owner. */
+/** Keeps tables of which device may reach which page: notified at once, before a page can have its next owner. */
 export interface OwnershipObserver {
   /** These pages belong to `domain` now. The list is borrowed. */
   given(pages: readonly number[], domain: DomainId, kind: PageKind): void;
@@ -265,7 +265,7 @@ export class PageOwnership {
     return true;
   }
 
-  /** A domain gives a page back. While it is referenced it only waits: `pending` says so. */
+  /** A domain gives a page back. While it is referenced it is `pending`. */
   release(domain: DomainId, page: number): PageOutcome<'freed' | 'pending'> {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== domain || this.#releasing[page] === 1)

@@ -36,7 +36,7 @@ export interface Approach {
   readonly make: (options?: ApproachOptions) => ProtectionPlan;
 }
 
-/** What the approaches with an IOMMU may be told; one that does not know a field leaves it. */
+/** Options of the approaches with an IOMMU; one that does not know a field ignores it. */
 export type ApproachOptions = Pick<
   IommuOptions,
   'vendor' | 'oneRequesterId' | 'cachingMode' | 'timing' | 'strategyOptions'

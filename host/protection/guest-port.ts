@@ -35,7 +35,7 @@ export class BufferBatch {
   }
 }
 
-/** Why the set-up gate turned a buffer away. */
+/** Why the set-up gate refused a buffer. */
 export type SetupRefusal =
   | PageRefusal
   | 'bad-length'
@@ -44,7 +44,7 @@ export type SetupRefusal =
   | 'bad-ring'
   | 'port-closed';
 
-/** A buffer that the set-up gate turned away: a guest's mistake, as a value. */
+/** A buffer that the set-up gate refused: a guest's mistake, as a value. */
 export interface SetupFault {
   readonly domain: number;
   readonly direction: 'transmit' | 'receive';
@@ -65,7 +65,7 @@ export interface PortQueue {
 
   /**
    * Hands over buffers, in order, through the set-up gate. Returns how many were accepted: fewer than given
-   * when the ring is full (`refusal` undefined) or when one was turned away (`refusal` says why; none behind
+   * when the ring is full (`refusal` undefined) or when one was refused (`refusal` gives the reason; none behind
    * it was looked at).
    */
   post(batch: BufferBatch): number;

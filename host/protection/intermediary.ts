@@ -13,12 +13,12 @@ export interface PortTraffic {
 
 /**
  * For an approach that puts an intermediary between the guests and the card. The card sees one owner of all frames;
- * the one in between knows whose they are, and tells instruments so.
+ * the intermediary knows the owner of each and reports it to instruments.
  */
 export interface Intermediary {
   /** A wire for the card that tells `far` of each frame under the port and index of the guest that sent it. */
   wire(far: WirePort): WirePort;
-  /** Instruments for the card; `to` hears of each frame when it is complete in the guest's memory. */
+  /** Instruments for the card; `to` is called for each frame when it is complete in the guest's memory. */
   instruments(to: NicInstruments | undefined): NicInstruments;
   /** What a port has sent and received, also after it was closed. */
   traffic(port: GuestPort): PortTraffic;

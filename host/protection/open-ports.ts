@@ -13,7 +13,7 @@ export class OpenPorts {
   readonly #ports = new Map<number, ContextPort>();
   #closedAccepted = 0;
 
-  /** @param onClosed told when a port is gone and its rings are given back. */
+  /** @param onClosed called when a port is gone and its rings are released. */
   constructor(parts: HostParts, onClosed: (port: ContextPort) => void = () => {}) {
     this.#parts = parts;
     parts.hypervisor.onRevoked((context) => {

@@ -43,7 +43,7 @@ export interface ReclaimResult {
   /** Device accesses to pages after they were given to another owner: leaks and corruption. */
   readonly lateReads: number;
   readonly lateWrites: number;
-  /** Frames of the new owner whose bytes are not what it wrote. */
+  /** Pages of the new owner whose bytes are not what it wrote. */
   readonly damagedPages: number;
   /** The first thousand late accesses. */
   readonly proofs: readonly LateAccess[];

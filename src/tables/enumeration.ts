@@ -40,7 +40,7 @@ export interface TableSet {
 }
 
 /**
- * What hardware would refuse, and what the dump lacks. Each is told once, however many requesters share the table
+ * What hardware would refuse, and what the dump lacks. Each is reported once, however many requesters share the table
  * that it is in.
  */
 export class Problems {

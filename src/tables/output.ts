@@ -41,7 +41,7 @@ const MAX_SHOWN = 20;
 /** Lines that are written together: tables may hold millions of ranges. */
 const LINES_AT_ONCE = 1000;
 
-/** For people: a paragraph for each set of tables, a line for each range. */
+/** Readable text: one paragraph per set of tables, one line per range. */
 export class TextOutput implements TablesOutput {
   readonly #io: TablesIo;
   #set: TableSet | undefined;

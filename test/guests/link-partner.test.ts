@@ -217,7 +217,7 @@ describe('the far end sends', () => {
   });
 });
 
-describe('the far end hears', () => {
+describe('the far end receives', () => {
   test('a responder answers after the cable, twice its length later at the sender', () => {
     const { kernel, partner, arrivals } = bench({ propagationNs: 700 });
     partner.addResponder(FAR, (bytes, offset, length) =>
@@ -310,7 +310,7 @@ describe('PAUSE (IEEE 802.3, annex 31B)', () => {
     return bytes;
   }
 
-  test('holds the far end back for so many times 512 bit times, and reaches no station', () => {
+  test('pauses the far end for a multiple of 512 bit times, and reaches no station', () => {
     const { kernel, partner, arrivals, send } = bench();
     partner.transmitted(pause(100), 0, 60);
     kernel.run(1_000);

@@ -457,7 +457,7 @@ describe('a driver and its mistakes', () => {
     expect(driver.send(pattern().fill(100, 6))).toBe(false);
   });
 
-  test('a killed guest stops at once, its books balance, and the others go on', () => {
+  test('a killed guest stops at once, its counters balance, and the others continue', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...PROTECTIONS),

@@ -327,7 +327,7 @@ describe('bugs that others shipped, on the whole machine', () => {
     );
   });
 
-  test('14: a frame without a buffer is a drop with a name, and the numbers add up', () => {
+  test('14: a frame without a buffer is counted as a drop with its reason, and the counts add up', () => {
     const result = resultOf({
       ...planOf([{ receive: { kind: 'greedy', frameBytes: 60 }, receiveSlots: 2, coalesceNs: 100_000 }]),
       durationNs: 2_000_000,

@@ -193,7 +193,7 @@ describe('the BAR', () => {
     expect(guest.peek(RX_MODE)).toBe(ONES);
   });
 
-  it('says how long a vector is: one bit per context and one for the NIC, in a power of two of words', () => {
+  it('reports the length of a vector: one bit per context and one for the NIC, in a power of two of words', () => {
     const bytesFor = (contexts: number) => new Card({ contexts }).query(M_VECTOR_BYTES);
     expect([1, 31, 32, 63, 64, 127].map(bytesFor)).toEqual([4, 4, 8, 8, 16, 16]);
     const card = new Card();

@@ -73,7 +73,7 @@ describe('a context that faults', () => {
     expect(card.faults).toHaveLength(1);
   });
 
-  it('leaves the others alone: each sends all it has, and the wire is never idle', () => {
+  it('leaves the others undisturbed: each sends all it has, and the wire is never idle', () => {
     const untroubled = race(undefined);
     const misbehaviours: ((card: Card, guest: Guest) => void)[] = [
       (_, guest) => guest.ring(99_999),

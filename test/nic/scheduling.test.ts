@@ -41,7 +41,7 @@ function noted(): { discipline: Discipline; told: string[] } {
 }
 
 describe('the transmit scheduler', () => {
-  it('hears of every frame when it arrives, before it is asked to choose, in bytes of a capture', () => {
+  it('gets every frame when it arrives, before it has to choose, in bytes of a capture', () => {
     const { discipline, told } = noted();
     const card = new Card({}, undefined, { transmit: discipline });
     const guest = new Guest(card, 2, { weight: 7 });

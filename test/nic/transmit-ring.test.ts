@@ -149,7 +149,7 @@ describe('a transmit ring', () => {
     expect(guest.peek(FAULT)).toBe(PRODUCER_OUT_OF_RANGE);
   });
 
-  it('takes a doorbell that says nothing new, and the last of several before they are decoded', () => {
+  it('accepts a doorbell that announces nothing new, and the last of several before they are decoded', () => {
     const card = new Card();
     const guest = new Guest(card, 0);
     guest.ring();

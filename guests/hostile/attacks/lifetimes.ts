@@ -12,7 +12,7 @@ const AT_ONCE_NS = 20_000;
 /** Longer than CDNA's lazy release and Linux's deferred invalidation wait, both 10 ms. */
 const EVERYTHING_SETTLED_NS = 12_000_000;
 
-/** A page that was sent from, honestly, as often as the ring allows, and is done with; its entries are still in the ring. */
+/** A page from which every slot of the ring sent a valid frame, and that is no longer used; its entries are still there. */
 function sendLap(scene: AttackScenario): number {
   const { attacker } = scene;
   const page = attacker.page();
@@ -38,7 +38,7 @@ interface SentOnce {
   readonly body: NamedBuffer;
 }
 
-/** Sends one frame from a page, honestly, and gives its buffers up as soon as it is gone. */
+/** Sends one valid frame from a page, and releases its buffers as soon as it has left. */
 function sendOnce(scene: AttackScenario): SentOnce {
   const { attacker } = scene;
   const page = attacker.page();

@@ -29,7 +29,7 @@ export class AmdviUnit implements TableWalker {
   readonly walker: AmdviWalker;
   readonly log: EventLog;
   readonly commands: CommandBuffer;
-  /** Devices with SE whose first fault is in the log already, a bit each. */
+  /** Devices with SE whose first fault is in the log already, one bit each. */
   readonly #reported = new Uint32Array(2048);
   readonly #sink: InvalidationSink;
   #control = 0;

@@ -153,7 +153,7 @@ const FIXED: readonly Line[] = [
   ],
 ];
 
-/** The registers of a unit with these capabilities: where IVA, IOTLB and FRCD are is theirs to say. */
+/** The registers of a unit with these capabilities: they give the offsets of IVA, IOTLB and FRCD. */
 export function vtdRegisters(capabilities: VtdCapabilities): RegisterDefinition<VtdRegisterName>[] {
   const { iotlbOffset, faultRecordOffset, faultRecords } = capabilities;
   const lines: Line[] = [

@@ -51,7 +51,7 @@ export class BackEnd implements BackEndFaults {
     return this.#closed ? 0 : this.#sharedPages.length;
   }
 
-  /** Requests that were turned away. */
+  /** Requests that were refused. */
   get refused(): number {
     return this.#refused;
   }

@@ -48,7 +48,7 @@ export class BackReceive {
     return (this.#consumer - 1) >>> 0;
   }
 
-  /** Whether responses have been written since the last question that the guest wants to be told of. */
+  /** Whether responses of which the guest wants a notification have been written since the last call. */
   takeTell(): boolean {
     const tell = this.#tell;
     this.#tell = false;

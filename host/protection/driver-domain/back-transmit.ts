@@ -74,7 +74,7 @@ export class BackTransmit {
     return 'nothing';
   }
 
-  /** Answers requests; true if the guest wants to be told. It sees them finish in order. */
+  /** Answers requests; true if the guest wants a notification. It sees them finish in order. */
   complete(first: number, count: number): boolean {
     const mask = this.#done.length - 1;
     for (let step = 0; step < count; step += 1) this.#done[(first + step) & mask] = 1;

@@ -72,7 +72,7 @@ export class FrontQueue implements PortQueue {
     return this.#refusal;
   }
 
-  /** Buffers put into the ring, and those that the guest's own code turned away. */
+  /** Buffers put into the ring, and those that the guest's own code refused. */
   get accepted(): number {
     return this.#accepted;
   }

@@ -94,7 +94,7 @@ export class PhysicalPort {
   }
 
   /**
-   * Sends a frame. `front` (or -1) is told of its requests when it has left; mapped pages are handed back then.
+   * Sends a frame. `front` (or -1) gets the completion of its requests when it has left; mapped pages are handed back then.
    * Returns the index of its last descriptor.
    */
   send(frame: FrameParts, front: number, firstRequest: number, requests: number): number {

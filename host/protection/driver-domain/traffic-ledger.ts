@@ -30,7 +30,7 @@ interface Account {
 }
 
 /**
- * Whose each frame is that goes through the driver domain: who sent what lies in a slot of the card's transmit
+ * The owner of each frame that goes through the driver domain: which port sent the frame in a slot of the card's transmit
  * ring, when what lies in a slot of its receive ring arrived, and what each guest has had in all.
  */
 export class TrafficLedger implements Intermediary {
@@ -137,7 +137,7 @@ export class TrafficLedger implements Intermediary {
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
   }
 
-  /** A frame was dropped; `port` is whose it was or was to be, or NO_PORT. */
+  /** A frame was dropped; `port` is its sender or receiver, or NO_PORT. */
   drop(reason: BridgeDrop, port: number): void {
     this.#drops[reason] += 1;
     if (port === NO_PORT) return;

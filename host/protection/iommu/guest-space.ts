@@ -24,7 +24,7 @@ export interface SpaceCounters {
 /**
  * One guest's share of an I/O address space: what is mapped for it, and the references that keep mapped pages from
  * being given away. A page is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
- * it any more (a strategy that unpins earlier says so, and why).
+ * it any more (a strategy that unpins earlier documents it, with the reason).
  */
 export class GuestSpace {
   readonly domain: Domain;
@@ -116,7 +116,7 @@ export class GuestSpace {
     this.driver.invalidateDomain(this.address.domainId, done);
   }
 
-  /** A batch of maps has ended. In caching mode the unit may remember that there was nothing, and must be told. */
+  /** A batch of maps has ended. In caching mode the unit may have cached absent entries, which must be invalidated. */
   announce(): void {
     if (!this.driver.cachingMode) return;
     this.invalidateAll(() => {});

@@ -94,7 +94,7 @@ describe('registers of others', () => {
 });
 
 describe('a rogue card', () => {
-  it('takes what the gate lets it, and has nothing to show for what is denied', () => {
+  it('gets what the gate allows, and nothing of what is denied', () => {
     for (const [protection, taken] of [
       [new PlainDma(), 2],
       [new DeviceExclusion(), 1],

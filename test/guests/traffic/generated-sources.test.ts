@@ -97,7 +97,7 @@ describe('constant rate', () => {
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
-  test('ends before endNs, and who comes later is told that it is over', () => {
+  test('ends before endNs, and completes at once for later subscribers', () => {
     const kernel = new EventKernel();
     const sizes = fixedSize('s', 1226);
     const source = constantRate({ ...identity, kernel, sizes, wireRateBps: 1e9, startNs: 5, endNs: 20_005 });

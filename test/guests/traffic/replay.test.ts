@@ -55,7 +55,7 @@ function play(capture: Capture, options: Partial<Parameters<typeof replay>[0]> =
   return { kernel, ...played, sent: transmit, got: receive };
 }
 
-describe('who plays the guest', () => {
+describe('the station that plays the guest', () => {
   test('by default the source of the first unicast frame; its frames are sent, those to it or a group received', () => {
     const { sent, got, conversation } = play(
       captureOf(

@@ -82,7 +82,7 @@ describe('interrupts', () => {
 });
 
 describe('contexts', () => {
-  it('run out with an error that says so, and nothing is lost by asking', () => {
+  it('report an error when they run out, and a failed request loses nothing', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
       const machine = new Machine<Protection>(protection, { nic: { contexts: 2 } });
       machine.guest(1);
@@ -164,7 +164,7 @@ describe('the fault policy', () => {
     return { machine, bad, good, second };
   }
 
-  it('log: the fault is written down and the guest goes on', () => {
+  it('log: the fault is logged and the guest continues', () => {
     const { machine, bad } = offend('log');
     bad.send(frame(STRANGER, macOf(1), 80));
     machine.run();

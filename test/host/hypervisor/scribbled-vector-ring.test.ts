@@ -24,7 +24,7 @@ describe('a vector ring that was overwritten', () => {
     });
   }
 
-  it('is believed as long as it holds no more than it has slots', () => {
+  it('is accepted as long as it holds no more entries than slots', () => {
     const machine = new Machine(new PlainDma());
     const guest = machine.guest(1);
     machine.run();

@@ -82,7 +82,7 @@ function machine(control = ALL) {
 }
 
 describe('AMD-Vi unit: control', () => {
-  it('says how many levels it walks', () => {
+  it('reports how many levels it walks', () => {
     expect((machine().read(FEATURES) >> 10n) & 3n).toBe(2n);
     const parts = { kernel: new EventKernel(), memory: new SparseMemory() };
     const options = { ...parts, sink: new RecordingSink(), interrupts: new RecordingInterrupts() };
@@ -149,7 +149,7 @@ describe('AMD-Vi event log', () => {
     expect(unit.log.counters).toEqual({ logged: 256, lost: 3 });
   });
 
-  it('is left alone where the device table entry says so', () => {
+  it('is not logged where the device table entry suppresses it', () => {
     const { memory, kernel, request, post } = machine();
     memory.writeU64(DEVICES + 5 * 32 + 8, 1n << 34n); // SA
     expect(request(5, 0)).toBeUndefined();
@@ -263,7 +263,7 @@ describe('AMD-Vi command buffer', () => {
     expect([unit.commands.processed, read(COMMAND_HEAD)]).toEqual([600, BigInt((600 % 256) * 16)]);
   });
 
-  it('waits for a device that does not answer as long as software says', () => {
+  it('waits for a device that does not answer for the time that software has set', () => {
     const { kernel, sink, post, write, event, read } = machine();
     sink.silent.add(0x21);
     write(CONTROL, ALL | (1n << 5n)); // 1 ms

@@ -124,7 +124,7 @@ function translating(capabilities: Partial<VtdCapabilities> = {}) {
 }
 
 describe('VT-d unit: capabilities and commands', () => {
-  it('says what it can do', () => {
+  it('reports its capabilities', () => {
     const { registers, read, iotlb, frcd } = machine({
       cachingMode: true,
       tableLevels: [3, 4],
@@ -171,7 +171,7 @@ describe('VT-d unit: capabilities and commands', () => {
     expect(m.unit.faults.counters.recorded).toBe(0);
   });
 
-  it('has no queue if ECAP says so', () => {
+  it('has no queue without the ECAP bit', () => {
     const { registers, write, read } = machine({ queuedInvalidation: false });
     expect(registers.read64(ECAP) & 2n).toBe(0n);
     write(GCMD, QIE);
@@ -558,7 +558,7 @@ describe('VT-d, behaviours that peers and kernels expect', () => {
     expect([read(FSTS), memory.readU32(STATUS)]).toEqual([0, 0]);
   });
 
-  it('IQER says why the queue stopped, and which device did not answer (Linux dmar.c, row V100)', () => {
+  it('IQER reports why the queue stopped, and which device did not answer (Linux dmar.c, row V100)', () => {
     const silent = machine();
     silent.startQueue();
     silent.sink.silent.add(0x0108);

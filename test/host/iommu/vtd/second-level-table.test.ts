@@ -156,7 +156,7 @@ describe('second-level tables as host software builds them', () => {
     expect(translate(0x5123)).toBe(0x60_5123);
   });
 
-  it('says so when there is no page, and leaves what was mapped alone', () => {
+  it('reports when there is no page, and leaves existing mappings unchanged', () => {
     const { table, translate } = machine(3, 5); // root, context, top, two more
     expect(table.map(0, 0x7000, 12, READ)).toBe('mapped');
     expect(table.map(GB, 0x8000, 12, READ)).toBe('no-page');

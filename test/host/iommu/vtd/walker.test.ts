@@ -70,7 +70,7 @@ describe('VT-d walker against a brute-force model', () => {
     );
   });
 
-  it('says which tables it read', () => {
+  it('reports which tables it read', () => {
     const { memory, walk } = machine({}, { high: 2n });
     memory.writeU64(TOP + 8, 0x4003n); // 4 levels; IOVA bits 47:39 = 1
     memory.writeU64(0x4000 + 2 * 8, 0x5003n);
@@ -195,7 +195,7 @@ describe('VT-d faults', () => {
     granted.walker.checkTranslatedRequest(DEVICE, 0x1234, granted.out);
     expect(granted.out).toMatchObject({ ok: true, passThrough: true, physical: 0x1000 });
   });
-  it('keeps a fault out of the log if the context entry says so (FPD)', () => {
+  it('keeps a fault out of the log if the context entry sets FPD', () => {
     expect(machine({}, { low: 2n }).walk(0).logging).toBe('never');
     expect(machine({}, { low: BigInt(TOP) + 3n }).walk(0)).toMatchObject({
       faultReason: 6,
@@ -206,7 +206,7 @@ describe('VT-d faults', () => {
 });
 
 describe('VT-d requests that are not translated', () => {
-  it('passes through what translation type 2 says', () => {
+  it('passes requests through under translation type 2', () => {
     const got = machine({}, { low: (2n << 2n) + 1n, high: (9n << 8n) + 2n }).walk(0x1234_5678, true);
     expect(got).toMatchObject({ ok: true, passThrough: true, physical: 0x1234_5000, domainId: 9, levels: 0 });
   });

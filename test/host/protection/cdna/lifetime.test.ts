@@ -109,7 +109,7 @@ describe('references on pages', () => {
   });
 });
 
-describe('a driver that lies', () => {
+describe('a driver that misreports its progress', () => {
   it('about what is finished does not get slots or pages back that the NIC still uses', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
@@ -236,7 +236,7 @@ describe('revocation', () => {
     machine.host.checkInvariants();
   }
 
-  it('stops sending at any moment, and lets go of pages only when nothing can reach them', () => {
+  it('stops sending at any moment, and unpins pages only when nothing can reach them', () => {
     for (let ns = 0; ns <= 40_000; ns += 900) {
       revokeAt(ns, (_machine, guest) =>
         Array.from({ length: 3 }, (_, index) => guest.send(frame(STRANGER, macOf(1), 1400, index))),
@@ -244,7 +244,7 @@ describe('revocation', () => {
     }
   });
 
-  it('stops receiving at any moment, and lets go of pages only when nothing can reach them', () => {
+  it('stops receiving at any moment, and unpins pages only when nothing can reach them', () => {
     for (let ns = 0; ns <= 4_000; ns += 130) {
       revokeAt(ns, (machine, guest) => {
         const pages = [guest.page(), guest.page(), guest.page()];

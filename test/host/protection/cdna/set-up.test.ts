@@ -31,7 +31,7 @@ function refusals(machine: Machine, guest: TestGuest, address: number, length: n
 }
 
 describe("CDNA's set-up gate", () => {
-  it('refuses a page of another guest, as a value, and charges it to the one who asked', () => {
+  it('refuses a page of another guest, as a value, and charges it to the guest that asked', () => {
     const { machine, bad, victim } = two();
     const page = victim.page();
     victim.store(page, frame(1, 2, 64));
@@ -44,7 +44,7 @@ describe("CDNA's set-up gate", () => {
     expect([counters.accepted, counters.refused]).toEqual([0, 2]);
   });
 
-  it('looks at every page: a buffer that begins in an own page and ends in a foreign one is refused', () => {
+  it('checks every page: a buffer that begins in an own page and ends in a foreign one is refused', () => {
     const { machine, bad, victim } = two();
     // Allocated in turn, so that their pages alternate.
     const mine = bad.page();
@@ -165,7 +165,7 @@ describe("CDNA's set-up gate", () => {
     );
   });
 
-  it('charges a hypercall a batch, and for each page that it looks at and pins', () => {
+  it('charges one hypercall per batch, and for each page that it checks and pins', () => {
     const { machine, bad } = two();
     const { processor, hypervisor } = machine.host;
     const { costs } = processor;

@@ -130,7 +130,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       expect(machine.host.pages.freePages).toBe(free);
     });
 
-    it('lets guests take turns: a greedy one does not keep another waiting', () => {
+    it('serves guests round-robin: a greedy one does not keep another waiting', () => {
       const { machine, guests } = bench(2);
       for (let count = 0; count < 14; count += 1) guests[0].send(frame(STRANGER, macOf(1), 1500, count));
       guests[1].send(frame(STRANGER, macOf(2), 100));
