@@ -369,17 +369,17 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     attack: 'jumbo-hog',
     approaches: ['driver-domain'],
-    heading: 'A bridge that takes turns by frames',
+    heading: 'A bridge that is round-robin by frames',
   },
   {
     attack: 'own-page-after-unmap',
     approaches: ['iommu:contiguous'],
-    heading: 'A range is invalidated when all of it is done',
+    heading: 'A range is invalidated when all of it is finished',
   },
   {
     attack: 'broadcast-flood',
     approaches: ['driver-domain'],
-    heading: 'A flood that the bridge has no time for',
+    heading: 'A flood that exceeds the capacity of the bridge',
   },
 ];
 
