@@ -16,7 +16,7 @@ interface Effort {
   readonly warmUpPackets: number;
 }
 
-const FULL: Effort = { pairs: 16, equalPairs: 8, stretches: 24, packets: 20_000, warmUpPackets: 150_000 };
+const FULL: Effort = { pairs: 40, equalPairs: 8, stretches: 24, packets: 20_000, warmUpPackets: 150_000 };
 const QUICK: Effort = { pairs: 2, equalPairs: 2, stretches: 4, packets: 5_000, warmUpPackets: 30_000 };
 
 /** Rows that the aim is judged by. */
