@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { median } from './measure.js';
 
-/** What is compared with until there is a tag. */
+/** The reference for comparison until there is a tag. */
 const FIRST = '00dcd34';
 const CASES = [
   { protection: 'cdna', frameBytes: 60 },
@@ -22,8 +22,8 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cdna-nic-against-'));
 
 /**
- * A short bench beside the last tag's code: both machines take turns in processes of their own, and the median of the
- * ratios of processor time is printed. It is for the eye: on a shared machine a few percent are noise.
+ * A short bench beside the last tag's code: both machines run alternately in separate processes, and the median of the
+ * ratios of processor time is printed. It is indicative only: on a shared machine a few percent are noise.
  */
 try {
   const name = lastTag();

@@ -1,14 +1,14 @@
 import type { Row } from './section.js';
 import { UNOBSERVED } from './sections/streams.js';
 
-/** What a section found, by its name. */
+/** The findings of a section, by its name. */
 export type Findings = ReadonlyMap<string, readonly Row[]>;
 
 const MET = 'met';
 const MISSED = 'missed';
 const UNKNOWN = 'not measured';
 
-/** One of the figures that the bench is there to reach. */
+/** One of the figures that the bench is to reach. */
 interface Aim {
   readonly aim: string;
   /** What was reached, and whether that is enough; undefined when its section did not run. */
@@ -39,7 +39,7 @@ const AIMS: readonly Aim[] = [
     aim: 'own memory beyond rings and buffers: at most 8,192 bytes per context',
     judge: (findings) =>
       most(
-        // Rings of two slots: what belongs to slots and buffers is not asked about.
+        // Rings of two slots: memory of slots and buffers does not count.
         findings.get('memory')?.filter(({ transmitSlots }) => transmitSlots === 2),
         'ownBytesPerContext',
         8192,
@@ -67,7 +67,7 @@ export function aimRows(findings: Findings): Row[] {
   });
 }
 
-/** A row of the section that runs two processes in turns. */
+/** A row of the section that runs two processes alternately. */
 function pairAim(pair: string, times: number): Aim {
   return {
     aim: `${pair}: at most ${times} x`,

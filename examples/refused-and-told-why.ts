@@ -5,7 +5,7 @@ import { BufferBatch, Host, PAGE_BYTES } from 'cdna-nic/host';
 import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';
 import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 
-const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and for nobody else.');
+const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and no other has it.');
 
 for (const approach of ['none', 'cdna', 'iommu:single-use']) {
   const kernel = new EventKernel();

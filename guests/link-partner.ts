@@ -32,7 +32,7 @@ export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
 const MAX_BYTES_ON_CABLE = 2 ** 28;
 
 /**
- * What the port is cabled to: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
+ * The other end of the cable: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
  * replayed traffic, answers of responders, and frames of one guest for another.
  */
 export class LinkPartner implements WirePort {
@@ -111,7 +111,7 @@ export class LinkPartner implements WirePort {
     this.#responders.set(mac, handler);
   }
 
-  /** Frames of this source are sent towards the NIC. Pull sources go round-robin, a frame each. */
+  /** Frames of this source are sent towards the NIC. Pull sources are served round-robin, one frame each. */
   attach(source: TrafficSource): void {
     if (source.kind === 'pull') {
       this.#pulls.push(source);
@@ -159,7 +159,7 @@ export class LinkPartner implements WirePort {
     return this.#framesWaiting;
   }
 
-  /** Throws when a frame is lost count of. */
+  /** Throws when the counts of frames do not add up. */
   checkInvariants(): void {
     if (this.#offered !== this.#framesToNic + this.#droppedFull + this.#framesWaiting) {
       throw new InvariantViolation(
@@ -235,7 +235,7 @@ export class LinkPartner implements WirePort {
     if (answer !== undefined) this.send(answer, 0, answer.length);
   }
 
-  /** The NIC asks for silence: frames that have begun to leave go on, no other one begins. 0 ends it. */
+  /** The NIC asks for a pause: frames that have begun to leave continue, no other one begins. 0 ends it. */
   #onPause(quanta: number): void {
     const ns = Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps);
     this.#pausedUntilNs = this.#kernel.nowNs + ns;

@@ -110,7 +110,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
     this.bus.attachGate(this.protection.gate);
   }
 
-  /** Creates a guest on a core; pages are given when it asks for them. */
+  /** Creates a guest on a core; pages are allocated on demand. */
   createGuest(name: string, core: number): Domain {
     return this.hypervisor.createDomain(name, 'guest', core);
   }
@@ -119,7 +119,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
     return this.protection.openPort(domain, options);
   }
 
-  /** What a port has sent and received: as the card counts it, or as the intermediary before the card does. */
+  /** Frames and bytes that a port has sent and received: as the card counts them, or the intermediary in front of the card. */
   trafficOf(port: GuestPort): PortTraffic {
     const { intermediary } = this.protection;
     if (intermediary !== undefined) return intermediary.traffic(port);

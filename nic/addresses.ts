@@ -12,7 +12,7 @@ export type BusAddress = Branded<'BusAddress'>;
 /** An address of the machine's memory, as a DRAM controller sees it. */
 export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
 
-/** An address of memory as a guest knows it. */
+/** A memory address as a guest uses it. */
 export type GuestPhysicalAddress = Branded<'GuestPhysicalAddress'>;
 
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */

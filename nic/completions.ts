@@ -94,11 +94,11 @@ export class Completions {
     if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
   }
 
-  /** Writes back what is pending if it should not wait for company; else sees to it that it does not wait too long. */
+  /** Writes back pending completions if they should not be coalesced any further; otherwise bounds their wait. */
   #consider(context: Context): void {
     const index = context.index;
     const pending = present(this.#pending[index]);
-    // One write-back a context at a time; what completes meanwhile is considered when it is over.
+    // One write-back per context at a time; what completes meanwhile is considered when it is over.
     if (pending === 0 || this.#writing[index] === 1) return;
     const due = pending >= context.coalesceFrames || context.coalesceNs === 0 || this.#isHalfUntold(context);
     if (this.#urgent[index] === 1 || due) {

@@ -12,7 +12,7 @@ import type { CommandStatus } from './registers.js';
 export interface ContextKeeper {
   /** The context takes part from now on. */
   join(context: Context, share: Share): void;
-  /** The context is entitled to something else; what it has under way stays. */
+  /** The context's share has changed; its work under way stays. */
   reweigh?(context: Context, share: Share): void;
   /** The context was stopped: nothing may be left under way. */
   forget(context: Context): void;

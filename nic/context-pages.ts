@@ -5,7 +5,7 @@ import { FAULT_REASONS } from './counters.js';
 import { type EventVector, MAILBOXES } from './event-vector.js';
 import { ALL_ONES, MAILBOX, MAILBOX_REGISTERS, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 
-/** What the receive filter has to do about a guest's settings. */
+/** The receive filter's handlers for a guest's settings. */
 export interface ReceiveFilter {
   /** A context's promiscuous bit has changed. */
   recount(): void;

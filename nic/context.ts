@@ -12,7 +12,7 @@ export type ContextState = (typeof CONTEXT_STATES)[number];
 export type Direction = 'transmit' | 'receive';
 
 /**
- * One set of registers, rings and buffers: the card that one guest believes to have for itself (CDNA,
+ * One set of registers, rings and buffers: the card as one guest sees it, as if it were its own (CDNA,
  * HPCA 2007, section 3). The NIC's parts keep their own state of it; this is what they share.
  */
 export class Context {

@@ -28,7 +28,7 @@ export const FAULT_REASONS = [
 ] as const;
 export type FaultReason = (typeof FAULT_REASONS)[number];
 
-/** What the NIC counts for each context; bytes are those of a capture (padded, without FCS). */
+/** Counters of each context; bytes are those of a capture (padded, without FCS). */
 export const COUNTERS = [
   'framesTransmitted',
   'bytesTransmitted',
@@ -48,7 +48,7 @@ export class Counters {
   readonly #values: Record<CounterName, Float64Array>;
   readonly #drops: Record<DropReason, Float64Array>;
 
-  /** @param contexts number of contexts; one more cell holds what belongs to none of them. */
+  /** @param contexts number of contexts; one more cell counts events of no context. */
   constructor(contexts: number) {
     const row = () => new Float64Array(contexts + 1);
     this.#values = Object.fromEntries(COUNTERS.map((name) => [name, row()])) as Record<

@@ -118,7 +118,7 @@ export class DescriptorFetcher {
     this.consider(context, direction);
   }
 
-  /** Accepts what has landed, up to the first fetch that has not. */
+  /** Accepts fetches that have completed, up to the first that has not. */
   #acceptLanded(context: Context, direction: Direction, number: number): void {
     const fetches = this.#fetches;
     const ring = context[direction];

@@ -35,7 +35,7 @@ export class DescriptorRing {
   slots = 0;
   /** One past the last descriptor that the driver has posted. */
   producer = 0;
-  /** One past the last descriptor whose fetch was asked for. */
+  /** One past the last descriptor whose fetch was requested. */
   requested = 0;
   /** One past the last descriptor that has arrived and been accepted. */
   fetched = 0;
@@ -98,7 +98,7 @@ export class DescriptorRing {
     return (this.fetched - this.taken) >>> 0;
   }
 
-  /** Descriptors to ask for next: what is posted, fits the cache, lies before the ring's end, at most `batch`. */
+  /** Descriptors to fetch next: what is posted, fits the cache, lies before the ring's end, at most `batch`. */
   fetchable(batch: number): number {
     const posted = (this.producer - this.requested) >>> 0;
     const room = this.cacheSlots - ((this.requested - this.taken) >>> 0);

@@ -35,7 +35,7 @@ export const DMA_ABORTED = 1;
 export const DMA_CANCELLED = 2;
 export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLED;
 
-/** Told when a transfer is over: the cookie that came with it, and how it ended. */
+/** Called when a transfer is over, with its cookie and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
 /** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
@@ -89,9 +89,9 @@ export interface DmaEngineOptions {
  *
  * A transfer has two moments: when its request reaches the host (the gates are asked and the bytes are
  * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over.
- * A bounded number is in flight; the others wait their turn, and none is forgotten.
+ * A bounded number is in flight; the others wait in order, and none is lost.
  *
- * Writes reach memory in the order in which they were asked for (posted writes do not pass each other). A gate
+ * Writes reach memory in the order in which they were requested (posted writes do not pass each other). A gate
  * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
  */
 export class DmaEngine {

@@ -3,7 +3,7 @@ import { present } from '../scheduler/present.js';
 import { NONE } from './receive-slots.js';
 
 /**
- * Descriptor fetches that are under way, a queue per ring in the order in which they were asked for. They may end in
+ * Descriptor fetches that are under way, one queue per ring in the order in which they were requested. They may end in
  * another order; descriptors are accepted in this one. Entries are numbered and reused; there are as many as were
  * ever under way at once.
  */

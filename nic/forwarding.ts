@@ -54,7 +54,7 @@ export class Forwarding {
     return this.#demultiplexer.owner(destination) === undefined ? 'wire' : 'switch';
   }
 
-  /** It has gone. */
+  /** The frame has left. */
   departed(
     context: Context,
     bytes: Uint8Array,

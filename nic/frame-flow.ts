@@ -15,7 +15,7 @@ import type { InterruptVectors } from './interrupt-vectors.js';
 import { ReceivePath } from './receive-path.js';
 import { TransmitPath } from './transmit-path.js';
 
-/** What the data path lies between. */
+/** The environment of the data path. */
 export interface FlowNeighbours {
   readonly faults: FaultSink;
   readonly vectors: InterruptVectors;
@@ -28,7 +28,7 @@ export interface FlowNeighbours {
 
 /**
  * The data path: a descriptor from doorbell to completion, a frame from the guest to the wire and back. Each
- * component reports here, and what its report means for the next one stands in one method.
+ * component reports here, and each report is passed to the next one in one method.
  */
 export class FrameFlow implements DataPath {
   readonly transmit: TransmitPath;

@@ -2,7 +2,7 @@
 export const ETHERTYPE_MAC_CONTROL = 0x8808;
 /** Opcode of PAUSE (IEEE 802.3, annex 31B). */
 export const PAUSE_OPCODE = 0x0001;
-/** A PAUSE asks for so many times 512 bit times. */
+/** A PAUSE gives its time as a multiple of 512 bit times. */
 export const PAUSE_QUANTUM_BITS = 512;
 
 /**

@@ -30,7 +30,7 @@ export interface SwitchControl {
   switching: boolean;
 }
 
-/** What the management page controls. */
+/** The components that the management page controls. */
 export interface ManagedParts {
   readonly contexts: readonly Context[];
   readonly vectors: InterruptVectors;

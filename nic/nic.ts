@@ -27,7 +27,7 @@ import { PcieLink } from './pcie-link.js';
 import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 import { type NicStreams, NicSubjects } from './streams.js';
 
-/** What a NIC is plugged into, and which disciplines divide it. */
+/** The environment of a NIC, and the disciplines that divide it. */
 export interface NicAttachments {
   readonly port: HostPort;
   readonly wire: WirePort;
@@ -187,7 +187,7 @@ export class Nic {
   }
 
   /**
-   * What a context that is being set up is entitled to. The management page has a register for the weight alone, which
+   * The share of a context that is being set up. The management page has a register for the weight alone, which
    * the open command takes; the rest of the share is known from here. Freeing the context forgets all of it.
    * @throws InvariantViolation unless the context is allocated and not open yet.
    */

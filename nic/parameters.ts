@@ -2,7 +2,7 @@ import { ParameterError } from '../scheduler/errors.js';
 import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
 
-/** What kind of card this is. Every value is a named parameter; docs/datasheet.md lists them. */
+/** The card's parameters, each with a name; docs/datasheet.md lists them. */
 export interface NicParameters {
   /** Register contexts, 1 to 16,384. */
   readonly contexts: number;

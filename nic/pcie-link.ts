@@ -14,7 +14,7 @@ export interface PcieParameters {
   readonly maxReadRequestBytes: number;
   /** Completions of one request part only at multiples of this (RCB), bytes. */
   readonly readCompletionBoundaryBytes: number;
-  /** What a write or read request costs besides its payload: framing, sequence, 64-bit header, LCRC. */
+  /** Overhead of a write or read request besides its payload: framing, sequence, 64-bit header, LCRC. */
   readonly requestHeaderBytes: number;
   /** The same for a completion with data. */
   readonly completionHeaderBytes: number;
@@ -123,7 +123,7 @@ const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as con
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
- * transfer takes and when their last byte arrives, and nothing of what they are for.
+ * transfer takes and when their last byte arrives, and is independent of their purpose.
  */
 export class PcieLink {
   readonly parameters: PcieParameters;

@@ -30,7 +30,7 @@ export class ReceivePath {
   readonly #writeBack: DescriptorWriteBack;
   // Stopping a context moves its epoch on; frames of an older one are not its own any more.
   readonly #epochs: Int32Array;
-  // Granted and not finished: what the scheduler has not had back yet.
+  // Granted and not finished: bytes not yet returned to the scheduler.
   #inFlightBytes = 0;
 
   constructor(core: CardCore, path: DataPath) {

@@ -162,10 +162,10 @@ export const MANAGEMENT_REGISTERS = [
 export type MailboxName = (typeof MAILBOX_REGISTERS)[number]['name'];
 export type ManagementName = (typeof MANAGEMENT_REGISTERS)[number]['name'];
 
-/** What COMMAND does; the index is the value written. */
+/** Commands of COMMAND; the index is the value written. */
 export const COMMANDS = ['none', 'allocate', 'open', 'revoke', 'reweigh'] as const;
 
-/** What COMMAND_STATUS says; the index is the value read. */
+/** Values of COMMAND_STATUS; the index is the value read. */
 export const COMMAND_STATUSES = [
   'done',
   'unknown-command',

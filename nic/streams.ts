@@ -71,7 +71,7 @@ export interface FaultEvent {
   readonly context: number;
   readonly direction: Direction;
   readonly reason: FaultReason;
-  /** What was refused: the index, address or length that the reason is about. */
+  /** The refused value: the index, address or length that the reason is about. */
   readonly detail: number;
   readonly atNs: number;
 }

@@ -22,7 +22,7 @@ import type { NicSubjects } from './streams.js';
 export interface TransmitExit {
   /** A whole frame is loaded and at the head: may it go, and where? */
   route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute;
-  /** It has gone (over the wire, or switched). */
+  /** The frame has left (over the wire, or switched). */
   departed(
     context: Context,
     bytes: Uint8Array,
@@ -35,7 +35,7 @@ export interface TransmitExit {
   ): void;
 }
 
-/** What the transmit path lies between. */
+/** The environment of the transmit path. */
 export interface TransmitNeighbours {
   readonly line: SerialLine;
   readonly exit: TransmitExit;
@@ -66,7 +66,7 @@ const FIRST_INDEX = 6;
 const CHAIN = 7;
 const URGENT = 8;
 
-/** Where a granted frame stands. */
+/** The state of a granted frame. */
 const READING = 0;
 const LOADED = 1;
 const ABORTED = 2;

@@ -22,12 +22,12 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
   readonly onGrant: (context: number, bytes: number) => void;
-  /** What a frame costs on the link besides its bytes; the discipline counts it with each frame. Default: 0. */
+  /** Overhead of a frame on the link, bytes; the discipline counts it with each frame. Default: 0. */
   readonly overheadBytes?: number;
   /**
-   * Whether nothing is decided while the context that was granted last is starved and the link still has granted
-   * frames to send. The link does not notice, and the shares do not depend on how fast descriptors come. When the
-   * link has run out of them, or with false (the default), the context is `starve`d and the others go on.
+   * Whether decisions wait while the context granted last is starved and the link still has granted frames to
+   * send. The link stays busy, and the shares do not depend on how fast descriptors arrive. When the link has
+   * no more of them, or with false (the default), the context is `starve`d and the others continue.
    */
   readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
@@ -95,7 +95,7 @@ export class DmaScheduler {
   #attending = NONE;
   #rangMeanwhile = false;
 
-  // The starved context that is waited for, and the bytes of its grant, of which its discipline has not heard yet.
+  // The starved context that decisions wait for, and the bytes of its grant, not yet reported to the discipline.
   #awaited = NONE;
   #unchargedBytes = 0;
 
@@ -353,12 +353,12 @@ export class DmaScheduler {
     if (rang) this.ring(context);
   }
 
-  /** Whether all that was granted has been given back: the link has nothing to do. */
+  /** Whether all granted credit has been returned: the link is idle. */
   get #isDry(): boolean {
     return this.#creditBytes === this.#capacityBytes;
   }
 
-  /** The starved context that is waited for has rung: its next frame may be known now, or be gone. */
+  /** The starved context that decisions wait for has rung: its next frame may be known now, or gone. */
   #resume(): void {
     const headBytes = this.#headBytes(this.#awaited);
     if (headBytes === STARVED) return;
@@ -366,7 +366,7 @@ export class DmaScheduler {
     this.#requestDecision();
   }
 
-  /** Tells the discipline of the last grant, and of what is at the head of its context now. */
+  /** Reports the last grant to the discipline, with the current head of its context. */
   #charge(nextHeadBytes: number): void {
     const context = this.#awaited;
     const { nowNs } = this.#kernel;

@@ -9,7 +9,7 @@ import type { Side, Stretch, StretchAnswer } from '../tasks/paired.js';
 
 const FOUR_GUESTS = fileURLToPath(new URL('../../scenarios/four-guests.json', import.meta.url));
 
-/** What is divided by what. */
+/** Numerator and denominator of a ratio. */
 interface Pair {
   readonly name: string;
   readonly what: Side;
@@ -18,7 +18,7 @@ interface Pair {
   readonly frames?: number;
   /** Per event rather than per frame. */
   readonly perEvent?: boolean;
-  /** The first frames of a process, which the compiler is still busy with. */
+  /** The first frames of a process, during which the compiler is still busy. */
   readonly cold?: boolean;
 }
 
@@ -107,13 +107,13 @@ const PAIRS: readonly Pair[] = [
 ];
 
 /**
- * Two processes take turns, a stretch each; what counts is the ratio of neighbouring stretches in processor time,
- * and of that the median. Whoever goes first changes each time. Each pair is started anew, so that functions are
+ * Two processes run alternately, one stretch each; the figure is the median of the ratios of neighbouring stretches in
+ * processor time. The order alternates. Each pair is started anew, so that functions are
  * compiled for one machine alone.
  */
 export const paired: Section = {
   name: 'paired',
-  title: `Beside the same work in one flat file${FLAT_NOTE}: processor time, in turns`,
+  title: `Beside the same work in one flat file${FLAT_NOTE}: processor time, alternately`,
   async run(context) {
     const rows: Row[] = [];
     for (const pair of PAIRS) {

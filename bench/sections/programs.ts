@@ -23,7 +23,7 @@ const CALLS = [
 /**
  * Whole programs, from the start of the process to its end; of `--help` one repetition that warms the
  * disk's cache is not counted; the others last seconds.
- * `npx` itself takes half a second to find tsx and is left out: what is timed is node with tsx as its loader. What was
+ * `npx` itself takes half a second to find tsx and is left out: what is timed is node with tsx as its loader. A program that was
  * not built has null; `npm run build` builds it. The ratio to the floor says how many of its packets go into that time.
  */
 export const programs: Section = {
@@ -65,7 +65,7 @@ function wallNs(call: readonly string[]): number {
   const start = hostNs();
   const { status, stderr } = spawnSync(process.execPath, call, { cwd: ROOT, encoding: 'utf8' });
   const ns = hostNs() - start;
-  // 1 is an answer too: something got through, or a law was broken.
+  // 1 is an answer too: an attack succeeded, or a bound was violated.
   if (status !== 0 && status !== 1) throw new Error(`${call.join(' ')} ended with ${status}: ${stderr}`);
   return ns;
 }

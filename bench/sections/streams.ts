@@ -16,7 +16,7 @@ interface Effort {
   readonly warmUpPackets: number;
 }
 
-const FULL: Effort = { pairs: 16, equalPairs: 8, stretches: 24, packets: 20_000, warmUpPackets: 150_000 };
+const FULL: Effort = { pairs: 40, equalPairs: 8, stretches: 24, packets: 20_000, warmUpPackets: 150_000 };
 const QUICK: Effort = { pairs: 2, equalPairs: 2, stretches: 4, packets: 5_000, warmUpPackets: 30_000 };
 
 /** Rows that the aim is judged by. */
@@ -24,8 +24,8 @@ export const UNOBSERVED = 'none, over no emission';
 
 /**
  * No subscriber: two processes run the same machine from the same files, one as it is, one without emission (see
- * `StreamsSetUp`). They take turns, a stretch each, in processor time, and the median of the ratios of neighbouring stretches
- * is the pair's one figure: what a process's code and heap happen to look like makes some percent of difference by itself,
+ * `StreamsSetUp`). They run alternately, one stretch each, in processor time, and the median of the ratios of neighbouring stretches
+ * is the pair's one figure: the layout of code and heap of a process alone makes a difference of some percent,
  * and is the same for all stretches of a process. So the pairs are the sample, and the interval is Student's over
  * them. Pairs of equal processes are measured beside them: their interval should contain 0, and shows how finely this can
  * be measured.

@@ -4,7 +4,7 @@ import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js
 
 /** A transfer that no guest asked for. */
 export interface RogueTransfer {
-  /** What was read, or what was to be written. */
+  /** The bytes that were read, or that were to be written. */
   readonly bytes: Uint8Array;
   /** Undefined while it is under way. */
   status: DmaStatus | undefined;

@@ -34,7 +34,7 @@ export class BorrowedFrame {
     return this.bytes.slice();
   }
 
-  /** For the source: the loan is of these bytes now, or of none. */
+  /** For the source: lends these bytes from now on, or none. */
   lend(bytes: Uint8Array | undefined): this {
     this.#bytes = bytes;
     return this;

@@ -6,7 +6,7 @@ import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 
-/** What a context is opened with; addresses are bus addresses, as the device must use them. */
+/** Settings with which a context is opened; addresses are bus addresses, as the device must use them. */
 export interface ContextSettings {
   readonly mac: number;
   /** Its share, as its schedulers get it. */
@@ -29,7 +29,7 @@ export interface ContextSettings {
  * for a read.
  */
 export class CardControl {
-  /** Bytes of one interrupt vector; the card is asked once. */
+  /** Bytes of one interrupt vector; read from the card once. */
   readonly vectorBytes: number;
   readonly #nic: Pick<Nic, 'entitle'>;
   readonly #window: RegisterWindow;
@@ -108,7 +108,7 @@ export class CardControl {
     return this.#window.readNow(this.#window.managementPage, MANAGEMENT[name]);
   }
 
-  /** What the registers take is known here, so a refusal is our own mistake. */
+  /** The valid ranges of the registers are known here, so a refusal is our own mistake. */
   #set(name: keyof typeof MANAGEMENT, value: number): void {
     this.#processor.chargeAccount(this.#account, 'doorbell');
     if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))

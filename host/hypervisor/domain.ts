@@ -12,12 +12,12 @@ const PAGES_PER_LARGE_PAGE = 512;
 export type DomainKind = 'hypervisor' | 'driver-domain' | 'guest';
 export type DomainState = 'running' | 'killed';
 
-/** What a CPU access of a domain ends in; the MMU refuses what is not its own. */
+/** Outcome of a CPU access of a domain; the MMU refuses pages of other owners. */
 export type CpuAccess = 'done' | 'page-fault';
 
 /**
  * A virtual machine: its memory, and its place on the processor. Its own CPU accesses go through the MMU,
- * which lets it reach its own pages and no others; that was never the problem. What its device reaches is.
+ * which lets it reach its own pages and no others. The open question is what its device can reach.
  */
 export class Domain {
   readonly id: DomainId;

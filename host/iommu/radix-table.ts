@@ -12,7 +12,7 @@ export interface PageAllocator {
 export const READ = 1;
 export const WRITE = 2;
 
-/** What became of a `map`. The two refusals leave every translation as it was. */
+/** Outcome of `map`. The two refusals leave every translation unchanged. */
 export type MapOutcome = 'mapped' | 'already-mapped' | 'no-page';
 
 /** A translation as `find` reports it. */
@@ -208,7 +208,7 @@ export class RadixTable {
     this.#release(this.root, this.levels);
   }
 
-  /** Throws if the tables are not what the builder believes. For tests: reads every table. */
+  /** Throws if the tables do not match the builder's state. For tests: reads every table. */
   checkInvariants(): void {
     const found = this.tableAddresses();
     if (found.length !== this.#tables)

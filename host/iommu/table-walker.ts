@@ -19,11 +19,11 @@ export const ADDRESS_LIMIT = 2 ** 53;
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
 export const INTERRUPT_WINDOW_END = 0xfef0_0000;
 
-/** What a walk that failed may leave in the log: `always`, only the device's `first` fault, or `never`. */
+/** What a failed walk may log: `always`, only the device's `first` fault, or `never`. */
 export type FaultLogging = 'always' | 'first' | 'never';
 
 /**
- * What a walk found. One object serves many walks: a caller keeps one and hands it to `walk` each time.
+ * Result of a walk. One object serves many walks: a caller keeps one and hands it to `walk` each time.
  *
  * A walk that fails (`ok` false) has a `faultReason` of the vendor's numbering. Reason 0 means that the request
  * is stopped and nothing is to be recorded, as for the interrupt window.
@@ -37,7 +37,7 @@ export class WalkResult {
   faultFlags = 0;
   /** AMD-Vi: physical address of the table entry that could not be read; -1 for every other fault. */
   entryAddress = -1;
-  /** What of this fault the tables let into the log (VT-d FPD, AMD-Vi SE and SA). */
+  /** Whether the tables allow this fault to be logged (VT-d FPD, AMD-Vi SE and SA). */
   logging: FaultLogging = 'always';
   /** The address lies in the interrupt window. A write is a message for the interrupt controller, a read is refused. */
   interruptWindow = false;

@@ -9,7 +9,7 @@ import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
 import type { ProtectionPlan } from './protection.js';
 
-/** What an approach promises to keep a guest's card from. A promise is held to by the specs; a fault is a finding. */
+/** Memory that an approach claims to protect from a guest's card. The specs test each claim. */
 export interface Claims {
   /** The hypervisor's memory, whatever a guest asks for. */
   readonly hypervisor: boolean;
@@ -45,7 +45,7 @@ export type ApproachOptions = Pick<
 const NOTHING: Claims = { hypervisor: false, interGuest: false, ownMistakes: false, device: false };
 const EVERYTHING: Claims = { hypervisor: true, interGuest: true, ownMistakes: true, device: true };
 
-/** What the mapping strategies promise (Willmann et al., USENIX ATC 2008; Linux's lazy mode for `deferred`). */
+/** Claims of the mapping strategies (Willmann et al., USENIX ATC 2008; Linux's lazy mode for `deferred`). */
 const STRATEGY_CLAIMS: Readonly<Record<string, Claims>> = {
   'direct-map': { ...EVERYTHING, ownMistakes: false },
   persistent: { ...EVERYTHING, ownMistakes: false },

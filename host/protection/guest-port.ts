@@ -3,7 +3,7 @@ import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
 export class BufferBatch {
-  /** Addresses as the guest knows its memory. */
+  /** Guest-physical addresses. */
   readonly addresses: Float64Array;
   readonly lengths: Uint32Array;
   readonly flags: Uint16Array;
@@ -54,13 +54,13 @@ export interface SetupFault {
   readonly atNs: number;
 }
 
-/** One direction of a port: how a driver hands buffers to its device and learns that they are done. */
+/** One direction of a port: how a driver hands buffers to its device and is notified when they are done. */
 export interface PortQueue {
   /** Buffers that can be outstanding. */
   readonly slots: number;
   /** One past the last buffer accepted; runs freely modulo 2^32. */
   readonly producer: number;
-  /** What the last `post` was refused for; undefined when all of it was accepted or there was no space. */
+  /** Why the last `post` was refused; undefined when all of it was accepted or there was no space. */
   readonly refusal: SetupFault | undefined;
 
   /**
@@ -94,14 +94,14 @@ export interface GuestPort {
   readonly transmit: PortQueue;
   readonly receive: PortQueue;
 
-  /** What to run, on the guest's CPU time, when the device has something to tell. */
+  /** The handler that runs, on the guest's CPU time, when the device raises an event. */
   onInterrupt(handler: () => void): void;
 
   /** Holds interrupts back while the driver polls. */
   maskInterrupts(masked: boolean): void;
 }
 
-/** What a guest asks for when it opens a port. */
+/** Options with which a guest opens a port. */
 export interface PortOptions {
   /** Station address, 48 bits. */
   readonly mac: number;

@@ -1,7 +1,7 @@
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import type { GuestPort } from './guest-port.js';
 
-/** What a port has sent and received; bytes are those of a capture (padded, without FCS). */
+/** Frames and bytes that a port has sent and received; bytes are those of a capture (padded, without FCS). */
 export interface PortTraffic {
   readonly framesTransmitted: number;
   readonly bytesTransmitted: number;
@@ -20,7 +20,7 @@ export interface Intermediary {
   wire(far: WirePort): WirePort;
   /** Instruments for the card; `to` is called for each frame when it is complete in the guest's memory. */
   instruments(to: NicInstruments | undefined): NicInstruments;
-  /** What a port has sent and received, also after it was closed. */
+  /** Frames and bytes that a port has sent and received, also after it was closed. */
   traffic(port: GuestPort): PortTraffic;
   /** Frames taken from guests that have not left on the wire: under way, given to another guest, or dropped. */
   readonly framesBetween: number;

@@ -6,7 +6,7 @@ import { OpenSetupGate } from './open-setup-gate.js';
 
 /**
  * Ports for approaches that leave the set-up gate open: each guest has a context, keeps its rings in its own
- * memory and writes physical addresses into them. What becomes of those addresses is the access gate's affair.
+ * memory and writes physical addresses into them. The access gate decides about those addresses.
  */
 export class OpenPorts {
   readonly #parts: HostParts;

@@ -141,7 +141,7 @@ export class DeficitRoundRobin implements Discipline {
     this.#visited[context] = 0;
   }
 
-  /** The first context whose deficit covers its head, once the round has come to it. */
+  /** The first context with a deficit that covers its head, once the round has reached it. */
   #visit(): number {
     for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;

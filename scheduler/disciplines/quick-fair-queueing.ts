@@ -272,7 +272,7 @@ function lowest(bits: number): number {
   return 31 - Math.clz32(bits & -bits);
 }
 
-/** Groups of whose slots a clock has entered a new one: all up to the highest bit that changed. */
+/** Groups in which a clock has entered a new slot: all up to the highest bit that changed. */
 function crossedGroups(before: number, now: number): number {
   if (before === now) return 0;
   if (Math.floor(before / 2 ** 31) !== Math.floor(now / 2 ** 31)) return ALL_GROUPS;

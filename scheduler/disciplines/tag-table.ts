@@ -162,7 +162,7 @@ export class TagTable {
     this.#setFinish(context, (this.#finishWhole[context] ?? 0) + whole, part, weight);
   }
 
-  /** The frame whose start tag is given: finish = start + bytes / weight. Needs no clock. */
+  /** The frame with a given start tag: finish = start + bytes / weight. Needs no clock. */
   place(context: number, startWhole: number, startPart: number, bytes: number): void {
     this.#finishWhole[context] = startWhole;
     this.#finishPart[context] = startPart;
@@ -224,7 +224,7 @@ export class TagTable {
     return this.#toClock(this.#finishWhole, this.#finishPart, context) < 0;
   }
 
-  /** V += bytes / totalWeight. A clock whose fraction has another denominator is rounded down first. */
+  /** V += bytes / totalWeight. A clock with a fraction of another denominator is rounded down first. */
   advanceClock(bytes: number, totalWeight: number): void {
     if (this.#clockWeight !== totalWeight) {
       this.#clockPart = Math.floor((this.#clockPart * totalWeight) / this.#clockWeight);

@@ -1,4 +1,4 @@
-/** The typed arrays that hold one number a context. */
+/** The typed arrays that hold one number per context. */
 export type ContextColumn = Uint8Array | Int32Array | Float64Array;
 
 /** Smallest capacity, a power of two, that includes `context`. */

@@ -24,7 +24,7 @@ export interface MatrixRequest {
 export const WHOLE_MATRIX: MatrixRequest = { attacks: ATTACKS, approaches: APPROACHES, seed: 1 };
 
 /**
- * Plays every attack on every approach, a fresh machine each, a cell at a time, so that its caller can draw
+ * Plays every attack on every approach, each on a fresh machine, one cell at a time, so that its caller can draw
  * progress or stop. Same request, same cells.
  */
 export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Generator<Cell> {

@@ -24,7 +24,7 @@ export class Fingerprint {
     return this.#events;
   }
 
-  /** Takes in an event: its kind, time, owner, and one more number. */
+  /** Adds an event: its kind, time, owner, and one more number. */
   add(kind: number, atNs: number, context: number, detail: number): void {
     this.#events += 1;
     this.#mix(kind ^ (context << 8));

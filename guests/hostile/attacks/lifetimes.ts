@@ -59,7 +59,7 @@ function sendOnce(scene: AttackScenario): SentOnce {
   return sent;
 }
 
-/** Has the device go to the same addresses once more, without asking any gate. */
+/** Has the device access the same addresses once more, without passing the set-up gate. */
 function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void {
   const next = attacker.port.transmit.producer;
   attacker.forge('transmit', next, header);
@@ -67,7 +67,7 @@ function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void 
   attacker.doorbell('transmit', next + 2);
 }
 
-/** Attacks by when a page is whose. */
+/** Attacks on the lifetime of a page: who owns it when. */
 export const LIFETIME_ATTACKS: readonly Attack[] = [
   {
     name: 'stale-descriptor',
@@ -104,7 +104,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
     play: always((scene) => {
       const sent = sendOnce(scene);
       scene.plantAt(sent.page, STOLEN_BYTES, 'page that was a buffer of the attacker');
-      // What is invalidated by then is gone; what is not will be used.
+      // Entries that are invalidated by then are gone; the others will be used.
       scene.run(AT_ONCE_NS);
       goBack(scene, sent);
     }),
@@ -141,7 +141,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
       scene.handOver(page, AT_ONCE_NS);
       scene.sendMarked(attacker.port.mac);
       scene.run(SENT_NS);
-      // What an approach does when the driver takes the frame, it does now.
+      // What an approach does when the driver takes the frame happens now.
       queue.finish(queue.consumer());
     }),
   },

@@ -10,7 +10,7 @@ const TWO_32 = 2 ** 32;
 /** CONTROL.InvTimeOut in ns; 0 waits for ever. */
 const TIMEOUTS_NS = [0, 1e6, 1e7, 1e8, 1e9, 1e10] as const;
 
-/** What a command buffer needs of the unit that it belongs to. */
+/** The interface through which a command buffer uses its unit. */
 export interface CommandBufferParts extends RingParts {
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly log: EventLog;
@@ -27,7 +27,7 @@ export class CommandBuffer extends CommandRing {
   readonly #registers: RegisterFile<AmdviRegisterName>;
   readonly #log: EventLog;
   readonly #onEntryInvalidated: (deviceId: number | undefined) => void;
-  // What is left to do when the time of the current command has passed.
+  // The action due when the time of the current command has passed.
   #waitFlags = 0;
   #storeAddress = 0;
   #storeLow = 0;

@@ -1,7 +1,7 @@
 import { spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 
-/** Device table entry (DTE), 32 bytes, one a device ID. Fields of interrupt remapping and guest translation stay 0. */
+/** Device table entry (DTE), 32 bytes, one per device ID. Fields of interrupt remapping and guest translation stay 0. */
 export interface DeviceTableEntry {
   /** V: the entry counts. Without it, requests pass untranslated. */
   readonly valid: boolean;

@@ -12,7 +12,7 @@ import { AmdviWalker } from './walker.js';
 
 const TWO_32 = 2 ** 32;
 
-/** What an AMD-Vi unit is plugged into, and what it can do. */
+/** The environment and the capabilities of an AMD-Vi unit. */
 export interface AmdviUnitOptions extends UnitParts {
   /** Most levels that it can walk, 4 to 6. */
   readonly maxMode?: number;
@@ -23,7 +23,7 @@ export interface AmdviUnitOptions extends UnitParts {
  * log. Until software sets IommuEn, requests pass untranslated.
  */
 export class AmdviUnit implements TableWalker {
-  /** What its command buffer takes, ns. */
+  /** Times of its command buffer, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly walker: AmdviWalker;

@@ -8,7 +8,7 @@ const TWO_32 = 2 ** 32;
 const FRCD_VALID = 0x8000_0000;
 const FRCD_READ = 0x4000_0000;
 
-/** What became of a fault. */
+/** Outcome of recording a fault. */
 export type RecordOutcome = 'recorded' | 'compressed' | 'overflow';
 
 /**

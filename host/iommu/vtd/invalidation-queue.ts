@@ -16,7 +16,7 @@ import { FSTS, ICS_IWC, IQEI, type VtdRegisterName } from './registers.js';
 
 const TWO_32 = 2 ** 32;
 
-/** What a queue needs of the unit that it belongs to. */
+/** The interface through which a queue uses its unit. */
 export interface QueueParts extends RingParts {
   readonly registers: RegisterFile<VtdRegisterName>;
   readonly capabilities: VtdCapabilities;

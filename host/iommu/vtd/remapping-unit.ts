@@ -13,7 +13,7 @@ import { RegisterInvalidation } from './register-invalidation.js';
 import { GCMD, VTD_WINDOW_BYTES, type VtdRegisterName, vtdRegisters } from './registers.js';
 import { VtdWalker } from './walker.js';
 
-/** What a VT-d unit is plugged into, and what it can do. */
+/** The environment and the capabilities of a VT-d unit. */
 export interface RemappingUnitOptions extends UnitParts {
   readonly capabilities?: Partial<VtdCapabilities>;
 }
@@ -27,7 +27,7 @@ export interface RemappingUnitOptions extends UnitParts {
  */
 export class RemappingUnit implements TableWalker {
   readonly capabilities: VtdCapabilities;
-  /** What its queue takes, ns. */
+  /** Times of its queue, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<VtdRegisterName>;
   readonly walker: VtdWalker;

@@ -72,7 +72,7 @@ export class ValidatedGate implements SetupGate {
     return admitted;
   }
 
-  /** The driver's word is not asked for: the hypervisor looks at the NIC's own index. */
+  /** The driver's index is not trusted: the hypervisor reads the NIC's own. */
   finish(): void {}
 
   /** Drops the references of every descriptor that the NIC is done with. */

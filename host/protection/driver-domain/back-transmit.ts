@@ -8,7 +8,7 @@ import type { GrantOperations } from './grant-operations.js';
 import type { GrantTable } from './grant-table.js';
 import type { SharedRing } from './shared-ring.js';
 
-/** What a look into a guest's transmit ring found. */
+/** Result of reading a guest's transmit ring. */
 export type Taken = 'nothing' | 'frame' | 'bad-grant' | 'bad-frame';
 
 /** The driver domain's end of a transmit ring: takes frames out of a guest, by copy or by mapping. */

@@ -19,7 +19,7 @@ const RESPONSE_EVENT = 12;
  */
 const SLOT_BYTES = 16;
 
-/** Bytes of a ring with so many slots, whole pages. */
+/** Bytes of a ring with this number of slots, in whole pages. */
 export function sharedRingBytes(slots: number): number {
   return Math.ceil((HEADER_BYTES + slots * SLOT_BYTES) / PAGE_BYTES) * PAGE_BYTES;
 }
@@ -29,7 +29,7 @@ export function sharedRingBytes(slots: number): number {
  * run freely modulo 2^32. Either side asks for a notification by setting an event index: the side that moves its producer
  * past it sends an event, and none otherwise.
  *
- * What the other side has written is read as it is, and may be anything.
+ * Values written by the other side are read unchecked, and may be anything.
  */
 export class SharedRing {
   readonly base: number;

@@ -13,7 +13,7 @@ export interface DrivenUnit extends TableWalker {
   checkInvariants(): void;
 }
 
-/** What a unit did, where vendors count alike. */
+/** Counts of a unit that both vendors share. */
 export interface UnitCounts {
   /** Entries of the queue that were carried out. */
   readonly processed: number;

@@ -1,7 +1,7 @@
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
-/** What the chipset reads its table from. */
+/** The memory from which the chipset reads its table. */
 export interface TableMemory {
   readU32(address: number): number;
 }

@@ -11,7 +11,7 @@ import { type GuestSpace, pagesOf } from '../guest-space.js';
 /** Of a page of memory, the only kind of page here. */
 const PAGE_BITS = 12;
 
-/** What happens to the pages of a buffer whose transfer is over. */
+/** Policy for the pages of a buffer whose transfer is over. */
 export interface Teardown {
   /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
   retire(iova: number, pages: number, firstPage: number): void;

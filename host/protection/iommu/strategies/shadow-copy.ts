@@ -131,7 +131,7 @@ class ShadowGate implements SetupGate {
     this.#pools.length = 0;
   }
 
-  /** What the copying CPU finds: it can only read and write pages of its own domain. */
+  /** Outcome of a CPU copy: the CPU can only read and write pages of its own domain. */
   #refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;
