@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * A task of bench/tasks in a process of its own: for figures that a process which has measured other things before
- * can no longer show (its heap, its peak memory, functions compiled for one approach alone). It answers questions,
- * one at a time, so that two of them can be asked in turns and see the same state of the machine.
+ * A task of bench/tasks in a separate process: for figures that a process which has measured other things before
+ * can no longer give (its heap, its peak memory, functions compiled for one approach alone). It answers questions,
+ * one at a time, so that two of them can be asked alternately and see the same state of the host.
  */
 export class Child {
   readonly #process: ChildProcess;
@@ -36,7 +36,7 @@ export class Child {
     });
   }
 
-  /** The task ends when nobody asks any more. */
+  /** Ends the task: no more questions follow. */
   close(): void {
     if (this.#process.connected) this.#process.disconnect();
   }

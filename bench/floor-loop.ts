@@ -1,4 +1,4 @@
-/** Rings, slots and buffers as in the end-to-end runs of 32 contexts, so that both walk through as much memory. */
+/** Rings, slots and buffers as in the end-to-end runs of 32 contexts, so that both use as much memory. */
 const RINGS = 32;
 const SLOTS = 256;
 const BUFFER_BYTES = 2048;
@@ -7,7 +7,7 @@ const WIRE_BYTES = 65536;
 /** Up to here a loop over words beats the call into the engine's copy (measured). */
 const WORD_LOOP_BYTES = 256;
 
-// One memory for all floors of a run, as there is one in the machine: two would push each other out of the caches.
+// One memory for all floor measurements of a run, as in the machine: two would evict each other from the caches.
 const memory = new ArrayBuffer(RINGS * SLOTS * BUFFER_BYTES);
 const bytes = new Uint8Array(memory);
 const words = new Uint32Array(memory);
@@ -18,7 +18,7 @@ const wireWords = new Uint32Array(wire.buffer);
 for (let index = 0; index < bytes.length; index += 1) bytes[index] = index * 31;
 
 /**
- * The floor: what moving packets costs with everything else left out. No time, no model, no gates; a loop that
+ * The floor: the cost of moving packets with everything else left out. No time, no model, no gates; a loop that
  * reads a 16-byte descriptor from an ArrayBuffer (address u64, length u16, flags u16, sequence u32), copies
  * the payload out of memory and writes an 8-byte completion (sequence u32, status u32).
  */

@@ -4,7 +4,7 @@ import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 import { Host } from '../host/host.js';
 import { makeProtection } from '../host/protection/approaches.js';
 
-/** What a row of the end-to-end table is about. */
+/** The parameters of a row of the end-to-end table. */
 export interface GreedyMachineOptions {
   readonly protection: string;
   readonly contexts: number;
@@ -13,9 +13,9 @@ export interface GreedyMachineOptions {
   readonly transmitSlots?: number;
   /** Slots of a guest's receive ring. @defaultValue 16 */
   readonly receiveSlots?: number;
-  /** Guests send nothing. @defaultValue false */
+  /** Whether the guests send nothing. @defaultValue false */
   readonly idle?: boolean;
-  /** Told of each frame that leaves. */
+  /** Called for each frame that leaves. */
   readonly tap?: WirePort;
 }
 
@@ -27,7 +27,7 @@ const FAR_END_MAC = 0x020000010001;
 
 /**
  * Guests that send as fast as their rings allow, on a card and a link that keep up: every byte goes from guest
- * memory through ring, gates, bus and FIFO to the wire. Nobody watches a stream, nothing is recorded.
+ * memory through ring, gates, bus and FIFO to the wire. No stream has a subscriber, nothing is recorded.
  */
 export class GreedyMachine {
   readonly kernel = new EventKernel();
@@ -59,7 +59,7 @@ export class GreedyMachine {
       const mac = FIRST_MAC + index;
       const port = this.host.openPort(domain, {
         mac,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots,
         receiveSlots,
         antiSpoofing: true,
@@ -83,12 +83,12 @@ export class GreedyMachine {
     });
   }
 
-  /** Frames that the far end has got. */
+  /** Frames received by the far end. */
   get delivered(): number {
     return this.partner.framesFromNic;
   }
 
-  /** Runs until so many more frames were delivered; returns how many it really were. */
+  /** Runs until so many more frames were delivered; returns the actual number. */
   deliver(frames: number): number {
     const before = this.delivered;
     while (this.delivered < before + frames) this.kernel.run(this.kernel.nowNs + STEP_NS);

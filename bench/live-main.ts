@@ -17,8 +17,8 @@ import {
 } from '../test/live/support/driver.js';
 
 // What a frame of a real guest costs this host in CPU time, 1,514 bytes long, under each approach: to the wire, from it,
-// and from guest to guest over it. The guests' RAM lies in files, as in `serve`. The work of the drivers that play guests
-// is measured and taken off; sockets are not part of it.
+// and from guest to guest over it. The guests' RAM lies in files, as in `serve`. The work of the drivers that act as guests
+// is measured and subtracted; sockets are not part of it.
 
 const APPROACHES = ['none', 'cdna', 'iommu:single-use', 'iommu:deferred', 'driver-domain', 'cdna+iommu'];
 const GUEST_BYTES = 4 * 2 ** 20;
@@ -121,7 +121,7 @@ function measure(protection: string, flow: 'out' | 'in' | 'guest to guest', fold
     run(1_000_000);
   }
   const cpu = process.cpuUsage(cpuBefore);
-  // The driver's own work, of which a real guest does its part elsewhere.
+  // The driver's own work, which a real guest does in its own process.
   const cpuUs = cpu.user + cpu.system - driverUs;
   const after = calls(rams);
   const received = machine.tallies[1]?.counts(machine.kernel.nowNs).framesReceived ?? 0;

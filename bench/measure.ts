@@ -1,17 +1,17 @@
 import { moveFrames, postFrames } from './floor-loop.js';
 
 /**
- * Does `operations` of what is measured. Returns how long they took if setting up is not to be counted,
+ * Performs `operations` of the measured work. Returns their duration if set-up is not to be counted,
  * ns of the host's clock; otherwise the whole call is timed.
  */
 export type Measured = (operations: number) => number | undefined;
 
 export interface TimeOptions {
-  /** Operations a repetition; enough that a repetition lasts some tens of milliseconds. */
+  /** Operations per repetition; enough that a repetition lasts some tens of milliseconds. */
   readonly operations: number;
   /** @defaultValue 9 */
   readonly repetitions?: number;
-  /** Repetitions that are run first and thrown away, so that the optimising compiler is done. @defaultValue 3 */
+  /** Warm-up repetitions, discarded, so that the optimising compiler has finished. @defaultValue 3 */
   readonly warmUps?: number;
   /** Frame that the floor moves for comparison. @defaultValue 60 */
   readonly frameBytes?: number;
@@ -23,8 +23,8 @@ export interface Timing {
   readonly fastestNs: number;
   readonly slowestNs: number;
   /**
-   * Median of the repetitions' ratios to the floor, which is run beside every one of them: on a machine with
-   * neighbours nanoseconds drift by a factor of two in a minute, and their ratio much less.
+   * Median of the repetitions' ratios to the floor, which is run beside each of them: on a shared
+   * machine nanoseconds drift by a factor of two within a minute, and their ratio much less.
    */
   readonly floorRatio: number;
 }
@@ -34,10 +34,10 @@ export function hostNs(): number {
   return Number(process.hrtime.bigint());
 }
 
-/** Packets that the floor moves beside each repetition: enough that memory being cold at first does not count. */
+/** Packets that the floor moves beside each repetition: enough that cold memory at the start does not matter. */
 const FLOOR_PACKETS = 200_000;
 
-/** Times things beside the floor. */
+/** Times work beside the floor. */
 export class Stopwatch {
   readonly #quick: boolean;
   readonly #floorTimes = new Map<number, number[]>();
@@ -70,7 +70,7 @@ export class Stopwatch {
     };
   }
 
-  /** Nanoseconds a packet of the floor, the median of all its runs so far, by frame size. */
+  /** Nanoseconds per packet of the floor, the median of all its runs so far, by frame size. */
   get floorNs(): Record<string, number> {
     return Object.fromEntries(
       [...this.#floorTimes].map(([frameBytes, times]) => [frameBytes, round(median(times))]),
@@ -103,7 +103,7 @@ export function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The loop that everything is compared with, as something to be timed. */
+/** The loop with which everything is compared, as timed work. */
 function floor(packets: number): undefined {
   moveFrames(packets);
 }
@@ -114,7 +114,7 @@ function once(run: Measured, operations: number): number {
   return (ownNs ?? hostNs() - start) / operations;
 }
 
-/** The middle one; of an even number the upper of the two. */
+/** The median; of an even number the upper of the two. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;

@@ -20,7 +20,7 @@ const RENDERERS: Readonly<Record<string, Render>> = {
     ),
   floor: (rows) =>
     table(
-      ['bytes', 'ns a packet', 'packets a second', 'beside itself'],
+      ['bytes', 'ns per packet', 'packets per second', 'over itself'],
       rows.map((row) => [
         int(row.frameBytes),
         decimal(row.nsPerOperation),
@@ -56,20 +56,34 @@ const RENDERERS: Readonly<Record<string, Render>> = {
     }),
   streams: (rows) =>
     table(
-      ['subscribers', 'bytes', 'events a packet', 'time', 'least', 'most', 'cost'],
+      [
+        'subscribers',
+        'bytes',
+        'pairs',
+        'events per packet',
+        'time',
+        'least',
+        'most',
+        'cost',
+        '95 % interval',
+      ],
       rows.map((row) => [
         row.subscribers,
         int(row.frameBytes),
+        int(row.pairs),
         decimal(row.eventsPerPacket),
         decimal(row.timeRatio),
         decimal(row.leastRatio),
         decimal(row.mostRatio),
-        row.costPercent === null ? '' : `${decimal(row.costPercent)} %`,
+        `${decimal(row.costPercent)} %`,
+        typeof row.lowPercent === 'number'
+          ? `${decimal(row.lowPercent)} to ${decimal(row.highPercent)} %`
+          : '',
       ]),
     ),
   allocation: (rows) =>
     table(
-      ['approach', 'bytes a frame', 'bytes allocated', 'by growth of the heap', 'most by'],
+      ['approach', 'bytes per frame', 'bytes allocated', 'by growth of the heap', 'most by'],
       rows.map((row) => [
         row.protection,
         int(row.frameBytes),
@@ -107,6 +121,11 @@ const RENDERERS: Readonly<Record<string, Render>> = {
       column: ({ way }) => String(way),
       cell: (row) => (row.milliseconds === null ? 'not built' : `${int(row.milliseconds)} ms`),
     }),
+  'column-reads': (rows) =>
+    table(
+      ['way', 'ns', 'of the floor'],
+      rows.map((row) => [row.way, decimal(row.nsPerOperation), times(row.floorRatio)]),
+    ),
   kernel: (rows) =>
     table(
       ['what', 'pending', 'ns', 'of the floor', 'RxJS over it'],
@@ -137,7 +156,7 @@ export function withFigures(page: string, document: BenchDocument): string {
     const to = next.indexOf(end, from);
     if (to < 0) throw new Error(`docs/performance.md has ${begin} and no ${end}`);
     if (section === undefined || section.rows.length === 0) continue;
-    // A part of the bench judges a part of the aims: the page keeps those of the last whole run.
+    // A partial run judges only some of the aims: the page keeps those of the last complete run.
     if (name === 'aims' && Object.keys(RENDERERS).some((other) => document.sections[other] === undefined))
       continue;
     const { machine, node } = document;
@@ -147,7 +166,7 @@ export function withFigures(page: string, document: BenchDocument): string {
   return next;
 }
 
-/** Time a packet beside the floor by approach and number of contexts, a table a frame size. */
+/** Time per packet beside the floor by approach and number of contexts, one table per frame size. */
 function endToEndTable(rows: readonly Row[]): string {
   const sizes = [...new Set(rows.map(({ frameBytes }) => frameBytes))];
   const by = (frameBytes: Row[string] | undefined, title: string, cell: (row: Row) => string) => {
@@ -165,21 +184,21 @@ function endToEndTable(rows: readonly Row[]): string {
     ...sizes.map((frameBytes) =>
       by(
         frameBytes,
-        'packets a second, and time a packet over that of the floor',
+        'packets per second, and time per packet over that of the floor',
         (row) => `${int(row.packetsPerSecond)}, ${times(row.floorRatio)}`,
       ),
     ),
     ...sizes.map((frameBytes) =>
       by(
         frameBytes,
-        'events a packet, and nanoseconds of virtual time a packet',
+        'events per packet, and nanoseconds of virtual time per packet',
         (row) => `${decimal(row.eventsPerPacket)}, ${int(row.virtualNsPerPacket)} ns`,
       ),
     ),
   ].join('\n\n');
 }
 
-/** The budget of a packet: a room a row, an approach and frame size a column; rooms that cost most come first. */
+/** The budget of a packet: one component per row, one approach and frame size per column; the most expensive components first. */
 function roomsTable(rows: readonly Row[]): string {
   const cost = new Map<Row[string] | undefined, number>();
   for (const { room, nsPerPacket } of rows) cost.set(room, (cost.get(room) ?? 0) + Number(nsPerPacket));

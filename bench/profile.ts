@@ -3,7 +3,7 @@ import { findSourceMap } from 'node:module';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where V8 says that something happened. Line and column count from 0, in what the engine runs. */
+/** A location as V8 reports it. Line and column count from 0, in the code that the engine runs. */
 interface CallFrame {
   readonly functionName: string;
   readonly url: string;
@@ -11,10 +11,10 @@ interface CallFrame {
   readonly columnNumber: number;
 }
 
-/** A function as people look for it. */
+/** A function by its source location. */
 export interface Place {
   readonly name: string;
-  /** Path from the root of the repository; '' for what is the engine's own. */
+  /** Path from the root of the repository; '' for the engine's own code. */
   readonly file: string;
   /** Line in the source, from 1. */
   readonly line: number;
@@ -45,8 +45,8 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const CPU_INTERVAL_US = 200;
 
 /**
- * Bytes that each function allocated while `work` ran, most first, by V8's sampling heap profiler: also what was
- * collected since. A function that the compiler has put inside another counts as the outer one.
+ * Bytes that each function allocated while `work` ran, most first, by V8's sampling heap profiler: including what was
+ * collected since. A function inlined into another counts as the outer one.
  *
  * @param intervalBytes mean distance of two samples
  */
@@ -79,7 +79,7 @@ export async function bytesByFunction(
   return [...found.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
-/** What the processor was seen doing: a function of ours, and the engine's own that it was in, '' for none. */
+/** A sample of the processor: a function of ours, and the engine's function that it was in, '' for none. */
 export interface Seen {
   readonly place: Place;
   readonly builtin: string;
@@ -88,8 +88,8 @@ export interface Seen {
 
 /**
  * Shares of the time of `work` after `warmUp`, by function. Both run under the profiler, because code that was
- * optimised without it does not say which of the functions inlined into it ran; samples of `warmUp` are thrown away.
- * What the engine does on its own account (a copy of bytes, say) is put down to the function that called it.
+ * optimised without it does not report which of the functions inlined into it ran; samples of `warmUp` are discarded.
+ * Work of the engine itself (a copy of bytes, for example) is attributed to the calling function.
  */
 export async function timeByFunction(warmUp: () => void, work: () => void): Promise<Seen[]> {
   const session = new Session();
@@ -127,7 +127,7 @@ export async function timeByFunction(warmUp: () => void, work: () => void): Prom
   });
 }
 
-/** The source of a function: tsx packs a file into few lines, its map leads back. */
+/** The source of a function: tsx packs a file into few lines; its source map leads back. */
 function placeOf({ functionName, url, lineNumber, columnNumber }: CallFrame): Place {
   const name = functionName === '' ? '(anonymous)' : functionName;
   if (!url.startsWith('file:')) return { name, file: '', line: 0 };
@@ -137,7 +137,7 @@ function placeOf({ functionName, url, lineNumber, columnNumber }: CallFrame): Pl
   return { name, file: relative(ROOT, path), line: line + 1 };
 }
 
-/** Posts a command and waits for its answer; the inspector of node knows callbacks alone. */
+/** Posts a command and waits for its answer; the inspector of node has callbacks only. */
 function post<Result>(session: Session, method: string, parameters: object = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
     session.post(method, parameters, (error, result) => {

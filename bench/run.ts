@@ -4,7 +4,7 @@ import { Stopwatch } from './measure.js';
 import type { Row } from './section.js';
 import { sections } from './sections/index.js';
 
-/** What the bench is asked for. */
+/** Options of the bench. */
 export interface BenchRequest {
   readonly quick: boolean;
   /** Names of sections; every one when empty. */
@@ -27,13 +27,13 @@ export interface BenchDocument {
   };
   readonly node: string;
   readonly quick: boolean;
-  /** Nanoseconds a packet of the floor, by frame size. */
+  /** Nanoseconds per packet of the floor, by frame size. */
   readonly floorNs: Readonly<Record<string, number>>;
   /** By name; `aims` is the last. */
   readonly sections: Readonly<Record<string, SectionResult>>;
 }
 
-/** Runs the sections that were asked for, one after the other. @throws Error for a name that there is not. */
+/** Runs the requested sections, one after the other. @throws Error for an unknown name. */
 export async function runBench({ quick, only, progress }: BenchRequest): Promise<BenchDocument> {
   const unknown = only.find((name) => !sections.some((section) => section.name === name));
   if (unknown !== undefined) {
@@ -49,7 +49,7 @@ export async function runBench({ quick, only, progress }: BenchRequest): Promise
   }
   progress('');
   const findings = new Map(Object.entries(results).map(([name, { rows }]) => [name, rows]));
-  // Aims of sections that nobody asked for are not missed, they are left out.
+  // Aims of sections that were not requested are not missed but left out.
   const aims = aimRows(findings).filter(({ reached }) => only.length === 0 || reached !== null);
   results.aims = { title: 'Aims', rows: aims };
   return {
@@ -61,7 +61,7 @@ export async function runBench({ quick, only, progress }: BenchRequest): Promise
   };
 }
 
-/** One line on stderr that is written over, if somebody sits there. */
+/** One line on stderr that is overwritten, if it is a terminal. */
 export function progressLine(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }

@@ -1,13 +1,13 @@
 import type { Stopwatch } from './measure.js';
 
-/** One line of a bench table. Units stand in the keys, as everywhere. */
+/** One line of a bench table. The keys contain the units, as everywhere. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
 /** What a section gets from the bench that runs it. */
 export interface BenchContext {
-  /** Few repetitions: to see that everything runs, not to believe the figures. */
+  /** Few repetitions: to check that everything runs; the figures are not reliable. */
   readonly quick: boolean;
-  /** Times things, each repetition beside the floor: `timingColumns` gives the columns, ratio included. */
+  /** Times work, each repetition beside the floor: `timingColumns` gives the columns, ratio included. */
   readonly stopwatch: Stopwatch;
   /** Says on stderr what is being measured. */
   progress(text: string): void;

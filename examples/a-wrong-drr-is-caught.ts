@@ -1,6 +1,6 @@
-// Deficit round robin with the mistake that is made most often: what a context has saved is not taken from it
-// when it runs empty. It looks right in every test in which nobody idles. The laws find a script in which
-// somebody does, make it small, and tell it as a timeline.
+// Deficit round robin with the most frequent mistake: the deficit of a context is not reset when it becomes
+// idle. It passes every test in which no context idles. The laws find a script in which one does, shrink it,
+// and print it as a timeline.
 import { type BoundMember, type Discipline, NONE, type Share } from 'cdna-nic/scheduler';
 import { checkDiscipline, LawBroken } from 'cdna-nic/scheduler/laws';
 

@@ -1,5 +1,5 @@
-// A discipline is a small, pure object. This one serves whoever has had the least so far, in bytes a unit of
-// weight, and lets nobody save up while idle. It is held to the laws first, and then put into a machine.
+// A discipline is a small, pure object. This one serves the context that has received the fewest bytes per
+// unit of weight, and no context accumulates credit while idle. The laws check it first, then a machine runs it.
 import { simulate } from 'cdna-nic';
 import { type BoundMember, type Discipline, NONE, type Share } from 'cdna-nic/scheduler';
 import { checkDiscipline } from 'cdna-nic/scheduler/laws';
@@ -21,7 +21,7 @@ class LeastServed implements Discipline {
   }
   activate(context: number): void {
     if (this.#waiting.has(context)) return;
-    // No credit for having been idle: it starts level with whoever waits and has had least.
+    // No credit for idle time: it starts level with the waiting context that has received least.
     const least = Math.min(...[...this.#waiting].map((other) => this.#had(other)));
     this.#served.set(context, Math.max(this.#had(context), Number.isFinite(least) ? least : this.#floor));
     this.#waiting.add(context);
@@ -50,7 +50,7 @@ class LeastServed implements Discipline {
 }
 
 const check = checkDiscipline(() => new LeastServed(), { seed: 7 });
-console.log(`laws held, largest gap ${check.largestGapRatio.toFixed(2)} of the bound`);
+console.log(`the laws hold, largest gap ${check.largestGapRatio.toFixed(2)} of the bound`);
 const guests = [1, 2, 3].map((weight) => ({ weight, traffic: { kind: 'greedy' as const } }));
 const run = await simulate({ guests }, { discipline: () => new LeastServed(), durationNs: 20_000_000 });
 for (const { weight, transmitGoodputBps } of run.guests)

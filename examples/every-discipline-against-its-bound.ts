@@ -1,4 +1,4 @@
-// Every discipline on the same random scripts, beside the bound that it states: how many frames were granted,
+// Every discipline on the same random scripts, beside its stated bound: how many frames were granted,
 // how often two contexts were compared, and how close the largest gap came. 1 means that the bound is reached.
 import { DISCIPLINES, makeDiscipline } from 'cdna-nic/scheduler';
 import { checkDiscipline } from 'cdna-nic/scheduler/laws';

@@ -1,11 +1,11 @@
-// A guest hands its card a buffer that belongs to another guest. Under CDNA the hypervisor looks first, refuses, and
-// says why. Under plain DMA nobody looks, and the other guest's bytes go out on the wire.
+// A guest gives its card a buffer that belongs to another guest. Under CDNA the hypervisor validates it first, refuses it,
+// and gives the reason. Under plain DMA nothing is checked, and the other guest's bytes are sent on the wire.
 import { makeProtection } from 'cdna-nic';
 import { BufferBatch, Host, PAGE_BYTES } from 'cdna-nic/host';
 import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';
 import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 
-const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and for nobody else.');
+const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and no other has it.');
 
 for (const approach of ['none', 'cdna', 'iommu:single-use']) {
   const kernel = new EventKernel();
@@ -27,7 +27,7 @@ for (const approach of ['none', 'cdna', 'iommu:single-use']) {
   const curious = host.createGuest('curious', 1);
   const port = host.openPort(curious, {
     mac: 0x020000000001,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: 64,
     receiveSlots: 64,
     antiSpoofing: false,

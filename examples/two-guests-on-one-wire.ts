@@ -1,4 +1,4 @@
-// Two guests would both take the whole wire. One sends long frames, the other short ones. Who gets what is up to
+// Two guests could each fill the whole wire. One sends long frames, the other short ones. Their shares depend on
 // the discipline that grants DMA: run `npx tsx examples/two-guests-on-one-wire.ts` and compare.
 import { defineScenario, simulate } from 'cdna-nic';
 

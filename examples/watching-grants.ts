@@ -1,5 +1,5 @@
 // Everything that happens in a machine is an Observable, and time is virtual: `bufferTime` counts its nanoseconds,
-// not yours. This prints, for each millisecond, who was granted how much of the wire.
+// not those of the host. This prints the bytes granted to each guest in each millisecond.
 import { defineScenario, simulate } from 'cdna-nic';
 import { type Grant, KernelScheduler } from 'cdna-nic/scheduler';
 import { bufferTime, filter, map } from 'rxjs';

@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
 import type { WirePort } from '../nic/host-port.js';
+import { PAUSE_QUANTUM_BITS, pauseQuanta } from '../nic/mac-control.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { SerialLine } from '../scheduler/serial-line.js';
@@ -31,7 +32,7 @@ export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
 const MAX_BYTES_ON_CABLE = 2 ** 28;
 
 /**
- * What the port is cabled to: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
+ * The other end of the cable: takes what the NIC sends, and sends towards the NIC at line rate, full duplex:
  * replayed traffic, answers of responders, and frames of one guest for another.
  */
 export class LinkPartner implements WirePort {
@@ -42,6 +43,7 @@ export class LinkPartner implements WirePort {
   readonly #left: HandlerId;
   readonly #arrive: HandlerId;
   readonly #hear: HandlerId;
+  readonly #pause: HandlerId;
   readonly #subscriptions: Subscription[] = [];
   readonly #pulls: Extract<TrafficSource, { kind: 'pull' }>[] = [];
   readonly #responders = new Map<number, ReceiveHandler>();
@@ -50,8 +52,10 @@ export class LinkPartner implements WirePort {
   #framesHere = 0;
   #bytesHere = 0;
   #framesWaiting = 0;
-  // Frames on their way from the NIC that somebody at the far end listens for, oldest first.
+  // Frames on their way from the NIC that have a listener at the far end, oldest first.
   readonly #heard: Uint8Array[] = [];
+  // No frame begins to leave before this: the NIC has sent a PAUSE.
+  #pausedUntilNs = 0;
   #deliver: ((bytes: Uint8Array, offset: number, length: number) => void) | undefined;
   #framesFromNic = 0;
   #bytesFromNic = 0;
@@ -89,6 +93,7 @@ export class LinkPartner implements WirePort {
     this.#left = kernel.register('guests.link.left', (offset, length) => this.#onLeft(offset, length));
     this.#arrive = kernel.register('guests.link.arrived', (offset, length) => this.#onArrive(offset, length));
     this.#hear = kernel.register('guests.far-end', () => this.#onHear());
+    this.#pause = kernel.register('guests.link.pause', (quanta) => this.#onPause(quanta));
   }
 
   /** Where frames for the near end go: the NIC's receive side. */
@@ -106,7 +111,7 @@ export class LinkPartner implements WirePort {
     this.#responders.set(mac, handler);
   }
 
-  /** Frames of this source are sent towards the NIC. Pull sources go round-robin, a frame each. */
+  /** Frames of this source are sent towards the NIC. Pull sources are served round-robin, one frame each. */
   attach(source: TrafficSource): void {
     if (source.kind === 'pull') {
       this.#pulls.push(source);
@@ -139,7 +144,7 @@ export class LinkPartner implements WirePort {
     return this.#bytesToNic;
   }
 
-  /** Frames that somebody at the far end wanted to send: arrived, dropped here, or waiting. */
+  /** Frames that sources at the far end wanted to send: arrived, dropped here, or waiting. */
   get framesOffered(): number {
     return this.#offered;
   }
@@ -154,7 +159,7 @@ export class LinkPartner implements WirePort {
     return this.#framesWaiting;
   }
 
-  /** Throws when a frame is lost count of. */
+  /** Throws when the counts of frames do not add up. */
   checkInvariants(): void {
     if (this.#offered !== this.#framesToNic + this.#droppedFull + this.#framesWaiting) {
       throw new InvariantViolation(
@@ -190,7 +195,8 @@ export class LinkPartner implements WirePort {
     this.#framesWaiting += 1;
     this.#framesHere += 1;
     this.#bytesHere += padded;
-    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, this.#kernel.nowNs);
+    const fromNs = Math.max(this.#kernel.nowNs, this.#pausedUntilNs);
+    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, fromNs);
     this.#kernel.post(endNs - this.#kernel.nowNs, this.#left, at, padded);
     return true;
   }
@@ -198,6 +204,12 @@ export class LinkPartner implements WirePort {
   transmitted(bytes: Uint8Array, offset: number, length: number): void {
     this.#framesFromNic += 1;
     this.#bytesFromNic += length;
+    const quanta = pauseQuanta(bytes, offset, length);
+    if (quanta !== undefined) {
+      // Consumed by the port: it reaches no station (IEEE 802.3, annex 31B).
+      this.#kernel.post(this.#options.propagationNs, this.#pause, quanta);
+      return;
+    }
     if (this.#responders.size === 0 && !this.#options.reflect) return;
     const destination = readMac(bytes, offset);
     if (!this.#responders.has(destination) && !this.#reflects(destination, bytes, offset)) return;
@@ -223,7 +235,13 @@ export class LinkPartner implements WirePort {
     if (answer !== undefined) this.send(answer, 0, answer.length);
   }
 
-  /** The last bit of a frame is on the cable: there is room for another one. */
+  /** The NIC asks for a pause: frames that have begun to leave continue, no other one begins. 0 ends it. */
+  #onPause(quanta: number): void {
+    const ns = Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps);
+    this.#pausedUntilNs = this.#kernel.nowNs + ns;
+  }
+
+  /** The last bit of a frame is on the cable: there is space for another one. */
   #onLeft(offset: number, length: number): void {
     this.#framesHere -= 1;
     this.#bytesHere -= length;

@@ -10,7 +10,7 @@ import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
 import { TransmitRing } from './transmit-ring.js';
 
-/** How a driver works its card. */
+/** Options of a driver. */
 export interface DriverOptions {
   /** Frames that one unit of work handles before others get the core (NAPI's budget). */
   readonly budget: number;
@@ -28,23 +28,23 @@ export const DEFAULT_DRIVER: DriverOptions = {
   postBatch: 64,
 };
 
-/** Why the driver itself gave a frame up. */
+/** Why the driver itself dropped a frame. */
 export const DRIVER_DROPS = [
   'ring-full',
   'refused-at-set-up',
   // Shorter or longer than a frame may be, or than the whole ring can hold.
   'bad-size',
-  // The guest gave away the page of the buffer that came next.
+  // The guest has released the page of the next buffer.
   'buffer-lost',
   'port-closed',
 ] as const;
 export type DriverDrop = (typeof DRIVER_DROPS)[number];
 
-/** Frames of pull sources that cannot be stored, before a unit of work gives up. */
+/** Frames of pull sources that cannot be stored, before a unit of work ends. */
 const MAX_UNSTORABLE = 64;
 
 /**
- * What becomes of a received frame. `bytes` is borrowed. Returns a frame to send in answer, if any.
+ * Handles a received frame. `bytes` is borrowed. Returns a frame to send in answer, if any.
  */
 export type ReceiveHandler = (bytes: Uint8Array, offset: number, length: number) => Uint8Array | undefined;
 
@@ -123,7 +123,7 @@ export class NicDriver {
     return this.#receive.bytesReceived;
   }
 
-  /** Frames given up here, by reason. */
+  /** Frames dropped here, by reason. */
   get drops(): Readonly<Record<DriverDrop, number>> {
     return this.#drops;
   }
@@ -138,7 +138,7 @@ export class NicDriver {
     return this.#transmit.createdNs(descriptorIndex);
   }
 
-  /** Address of the buffer of a transmit or receive slot: for those who want to look, or to attack. */
+  /** Address of the buffer of a transmit or receive slot: for inspection, or for attacks. */
   transmitBuffer(index: number): number {
     return this.#transmit.buffer(index);
   }
@@ -157,7 +157,7 @@ export class NicDriver {
     this.#handler = handler;
   }
 
-  /** Frames from this source are sent from now on. Pull sources go round-robin, a frame each. */
+  /** Frames from this source are sent from now on. Pull sources are served round-robin, one frame each. */
   attach(source: TrafficSource): void {
     if (this.#closed) return;
     if (source.kind === 'pull') {
@@ -168,7 +168,7 @@ export class NicDriver {
     this.#subscriptions.push(takeFrames(source, this.#parts.kernel, (frame) => this.send(frame)));
   }
 
-  /** Stops all sources and hands nothing more to the device; frames that it has not heard of are dropped. */
+  /** Stops all sources and hands nothing more to the device; frames that it has not been given are dropped. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -179,7 +179,7 @@ export class NicDriver {
 
   /**
    * Sends a frame: its bytes are written to the next free buffers at once (the application's store), the
-   * driver's work on it waits for CPU time. False if it was dropped; `drops` says why.
+   * driver's work on it waits for CPU time. False if it was dropped; `drops` counts the reason.
    */
   send(frame: Uint8Array): boolean {
     if (!this.#offer(frame)) return false;
@@ -198,7 +198,7 @@ export class NicDriver {
     this.#receive.checkInvariants();
   }
 
-  /** Stores a frame or counts why not. */
+  /** Stores a frame, or counts the reason for dropping it. */
   #offer(frame: Uint8Array): boolean {
     this.#framesOffered += 1;
     const outcome = this.#closed ? 'port-closed' : this.#transmit.store(frame);
@@ -275,7 +275,7 @@ export class NicDriver {
       return;
     }
     this.#polling = false;
-    // What completed since the look above is remembered by the device and told when it is unmasked.
+    // The device remembers what completed since the check above and raises it when it is unmasked.
     this.port.maskInterrupts(false);
   }
 

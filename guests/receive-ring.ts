@@ -9,7 +9,7 @@ import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost }
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
 
-/** Somebody who looks at a received frame. `bytes` is borrowed. */
+/** Called with each received frame. `bytes` is borrowed. */
 export type FrameReader = (bytes: Uint8Array, length: number) => void;
 
 /**
@@ -51,7 +51,7 @@ export class ReceiveRing {
     this.#bufferBytes = bufferBytes;
     this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
     this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
-    // However many wait to be handed back, those left must hold the longest frame, or none would ever come again.
+    // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
     this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
   }
@@ -76,7 +76,7 @@ export class ReceiveRing {
     if ((consumer - this.#received) >>> 0 > (queue.producer - this.#received) >>> 0) return 0;
     const end = this.#endOfFrames(consumer, budget);
     if (end === this.#received) return 0;
-    // The device gives buffers up before the CPU looks at them (unmapped, copied out), as in any DMA interface.
+    // The device releases buffers before the CPU reads them (unmapped, copied out), as in any DMA interface.
     queue.finish(end);
     let frames = 0;
     let length = 0;
@@ -136,7 +136,7 @@ export class ReceiveRing {
     if (queue.producer !== before) queue.ring();
   }
 
-  /** Frames that buffers lie in, whether the device may fill them or not. */
+  /** Pages that buffers lie in, whether the device may fill them or not. */
   get bufferPages(): Set<number> {
     return pagesOf(this.#buffers, () => false);
   }

@@ -12,7 +12,7 @@ export function longestChain(bufferBytes: BufferBytes): number {
 }
 
 /**
- * Takes guest memory for one buffer a slot; returns their physical addresses.
+ * Takes guest memory for one buffer per slot; returns their physical addresses.
  * @throws RangeError when the machine has no memory left.
  */
 export function allocateBuffers(domain: Domain, slots: number, bufferBytes: BufferBytes): Float64Array {
@@ -25,7 +25,7 @@ export function allocateBuffers(domain: Domain, slots: number, bufferBytes: Buff
 }
 
 /**
- * Puts fresh pages in the place of buffers whose page the guest has given back (to a balloon), but for those of slots
+ * Puts fresh pages in the place of buffers whose page the guest has released (to a balloon), except for slots
  * that the device may still be using. Returns whether every buffer is good again.
  */
 export function replaceLost(
@@ -49,7 +49,7 @@ export function replaceLost(
   return good;
 }
 
-/** Frames that buffers lie in, each once, but for buffers of slots that `keep` names. */
+/** Pages that buffers lie in, each once, except buffers of slots that `keep` names. */
 export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<number> {
   const pages = new Set<number>();
   const kept = new Set<number>();

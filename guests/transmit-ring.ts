@@ -6,11 +6,11 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
 
-/** What became of a frame that was to be stored. */
+/** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
 
 /**
- * A driver's transmit ring: a buffer a slot, so a frame is written once, where the device will read it. A
+ * A driver's transmit ring: one buffer per slot, so a frame is written once, where the device will read it. A
  * slot is free, written, posted (the device knows of it) and reported as done, in this order; indices run
  * freely modulo 2^32, and `reclaimed <= producer of the port <= written`.
  */
@@ -115,14 +115,14 @@ export class TransmitRing {
     return 'stored';
   }
 
-  /** Hands written frames to the device, a batch a call, and rings once. Returns why it was turned away, if it was. */
+  /** Hands written frames to the device, one batch per call, and rings once. Returns the refusal, if there was one. */
   post(): SetupRefusal | undefined {
     const queue = this.#queue;
     const batch = this.#batch;
     let posted = false;
     let refusal: SetupRefusal | undefined;
     while (queue.producer !== this.#written && refusal === undefined) {
-      // Somebody else used the port: whatever was posted there, it is none of these frames.
+      // Another user of the port has posted buffers there: none of them is one of these frames.
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
@@ -166,7 +166,7 @@ export class TransmitRing {
     this.#reclaimed = consumer;
   }
 
-  /** Frames that hold nothing which is still to be sent. */
+  /** Pages that hold nothing which is still to be sent. */
   get idlePages(): Set<number> {
     return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
@@ -209,8 +209,13 @@ export class TransmitRing {
     return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 
+  /**
+   * Frames that end in the slots from an index to before another. None if these are further apart than the ring is
+   * long: another user of the port has moved its indices past ours.
+   */
   #framesBetween(from: number, to: number): number {
     let frames = 0;
+    if ((to - from) >>> 0 > this.#queue.slots) return 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       if ((present(this.#flags[index & this.#mask]) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }

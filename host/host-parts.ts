@@ -7,7 +7,7 @@ import type { Hypervisor } from './hypervisor/hypervisor.js';
 import type { PageOwnership } from './memory/page-ownership.js';
 import type { PhysicalMemory } from './memory/physical-memory.js';
 
-/** The parts of the machine, as its rooms know each other. */
+/** The parts of the machine, as its components know each other. */
 export interface HostParts {
   readonly kernel: EventKernel;
   readonly memory: PhysicalMemory;

@@ -1,7 +1,7 @@
 import type { NicInstruments, WirePort } from '../nic/host-port.js';
 import { Nic } from '../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../nic/parameters.js';
-import type { Discipline, Entitlement } from '../scheduler/discipline.js';
+import type { Discipline } from '../scheduler/discipline.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { DEFAULT_MEMORY_TIMINGS, MemoryBus, type MemoryTimings } from './bus/memory-bus.js';
 import { RegisterWindow } from './bus/register-window.js';
@@ -47,8 +47,6 @@ export interface HostAssembly<P extends Protection = Protection> {
   readonly wire: WirePort;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
-  /** What a station is entitled to besides its weight. */
-  readonly entitlementOf?: (mac: number) => Entitlement;
   readonly instruments?: NicInstruments;
   readonly host?: Partial<HostParameters>;
   readonly nic?: Partial<NicParameters>;
@@ -95,7 +93,6 @@ export class Host<P extends Protection = Protection> implements HostParts {
         wire: intermediary?.wire(assembly.wire) ?? assembly.wire,
         transmitDiscipline: assembly.transmitDiscipline,
         receiveDiscipline: assembly.receiveDiscipline,
-        ...(assembly.entitlementOf === undefined ? {} : { entitlementOf: assembly.entitlementOf }),
         ...(instruments === undefined ? {} : { instruments }),
       },
     );
@@ -113,7 +110,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
     this.bus.attachGate(this.protection.gate);
   }
 
-  /** Creates a guest on a core; pages are given when it asks for them. */
+  /** Creates a guest on a core; pages are allocated on demand. */
   createGuest(name: string, core: number): Domain {
     return this.hypervisor.createDomain(name, 'guest', core);
   }
@@ -122,7 +119,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
     return this.protection.openPort(domain, options);
   }
 
-  /** What a port has sent and received: as the card counts it, or as the intermediary before the card does. */
+  /** Frames and bytes that a port has sent and received: as the card counts them, or the intermediary in front of the card. */
   trafficOf(port: GuestPort): PortTraffic {
     const { intermediary } = this.protection;
     if (intermediary !== undefined) return intermediary.traffic(port);

@@ -12,7 +12,7 @@ export type BusAddress = Branded<'BusAddress'>;
 /** An address of the machine's memory, as a DRAM controller sees it. */
 export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
 
-/** An address of memory as a guest knows it. */
+/** A memory address as a guest uses it. */
 export type GuestPhysicalAddress = Branded<'GuestPhysicalAddress'>;
 
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
@@ -21,7 +21,7 @@ export type PageNumber = Branded<'PageNumber'>;
 /** Number of a 4,096-byte page of bus addresses: a bus address divided by `PAGE_BYTES`. */
 export type BusPageNumber = Branded<'BusPageNumber'>;
 
-/** Bus, device and function of who sends a PCI Express request: bits 15:8, 7:3 and 2:0. */
+/** Bus, device and function of the sender of a PCI Express request: bits 15:8, 7:3 and 2:0. */
 export type RequesterId = Branded<'RequesterId'>;
 
 /** Place in a ring or in a table of the card: an index modulo its size. */

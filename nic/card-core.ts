@@ -17,13 +17,13 @@ export interface CardCore {
   readonly subjects: NicSubjects;
 }
 
-/** Where components report that a context has done what it must not. */
+/** Where components report a context that has violated a rule. */
 export interface FaultSink {
   /** Stops the context. @param detail what was refused: the index, address or length that the reason is about. */
   fault(context: Context, direction: Direction, reason: FaultReason, detail: number): void;
 }
 
-/** What the components of the data path tell each other; `FrameFlow` passes it on to the next one. */
+/** Events that the components of the data path report; `FrameFlow` passes each to the next component. */
 export interface DataPath extends FaultSink {
   /** `count` descriptors of a ring have arrived on the card, from index `first` on. */
   fetched(context: Context, direction: Direction, first: number, count: number): void;
@@ -31,7 +31,7 @@ export interface DataPath extends FaultSink {
   starved(context: Context, direction: Direction): boolean;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context, direction: Direction): void;
-  /** A frame is finished, sent or dropped, and `descriptors` with it. `urgent`: its guest wants to know at once. */
+  /** A frame is finished, sent or dropped, and `descriptors` with it. `urgent`: its guest asked for immediate completion. */
   completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void;
   /** A granted frame of `bytes` is finished: its scheduler has the credit back. */
   released(direction: Direction, bytes: number): void;

@@ -4,6 +4,7 @@ import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { readU32, writeU32 } from './descriptor.js';
+import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
@@ -14,7 +15,7 @@ export const STATUS_BLOCK_BYTES = 8;
  * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
  * coalesced by count and by time, each context for itself. The indices are in memory before the interrupt.
  *
- * A context that masks its interrupts (it polls) still gets its indices; what it was not told of is
+ * A context that masks its interrupts (it polls) still gets its indices; what was held back is
  * remembered and raised when it unmasks, so no completion is slept through.
  */
 export class Completions {
@@ -76,6 +77,7 @@ export class Completions {
     this.#urgent[index] = 0;
     this.#writing[index] = 0;
     this.#untold[index] = 0;
+    this.#blocks.fill(0, index * STATUS_BLOCK_BYTES, (index + 1) * STATUS_BLOCK_BYTES);
   }
 
   checkInvariants(): void {
@@ -92,17 +94,25 @@ export class Completions {
     if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
   }
 
-  /** Writes back what is pending if it should not wait for company; else sees to it that it does not wait too long. */
+  /** Writes back pending completions if they should not be coalesced any further; otherwise bounds their wait. */
   #consider(context: Context): void {
     const index = context.index;
     const pending = present(this.#pending[index]);
-    // One write-back a context at a time; what completes meanwhile is considered when it is over.
+    // One write-back per context at a time; what completes meanwhile is considered when it is over.
     if (pending === 0 || this.#writing[index] === 1) return;
-    if (this.#urgent[index] === 1 || pending >= context.coalesceFrames || context.coalesceNs === 0) {
+    const due = pending >= context.coalesceFrames || context.coalesceNs === 0 || this.#isHalfUntold(context);
+    if (this.#urgent[index] === 1 || due) {
       this.#writeBack(context);
     } else if (present(this.#timers[index]) < 0) {
       this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
     }
+  }
+
+  /** Whether half of a ring is finished and not written back: a driver of a short ring must not sleep until the timer. */
+  #isHalfUntold({ index, transmit, receive }: Context): boolean {
+    const untold = (ring: DescriptorRing, at: number) => (ring.consumer - readU32(this.#blocks, at)) >>> 0;
+    const at = index * STATUS_BLOCK_BYTES;
+    return 2 * untold(transmit, at) >= transmit.slots || 2 * untold(receive, at + 4) >= receive.slots;
   }
 
   #cancelTimer(index: number): void {
@@ -117,14 +127,14 @@ export class Completions {
     this.#cancelTimer(index);
     this.#pending[index] = 0;
     this.#urgent[index] = 0;
+    const at = index * STATUS_BLOCK_BYTES;
+    writeU32(this.#blocks, at, context.transmit.consumer);
+    writeU32(this.#blocks, at + 4, context.receive.consumer);
     if (context.statusAddress === 0) {
       this.#announce(context);
       return;
     }
     this.#writing[index] = 1;
-    const at = index * STATUS_BLOCK_BYTES;
-    writeU32(this.#blocks, at, context.transmit.consumer);
-    writeU32(this.#blocks, at + 4, context.receive.consumer);
     this.#writeBacks[index] = present(this.#writeBacks[index]) + 1;
     const channel = this.#channel;
     channel.owner = context;

@@ -12,7 +12,7 @@ import type { CommandStatus } from './registers.js';
 export interface ContextKeeper {
   /** The context takes part from now on. */
   join(context: Context, share: Share): void;
-  /** The context is entitled to something else; what it has under way stays. */
+  /** The context's share has changed; its work under way stays. */
   reweigh?(context: Context, share: Share): void;
   /** The context was stopped: nothing may be left under way. */
   forget(context: Context): void;
@@ -24,8 +24,6 @@ export interface LifecycleParts {
   readonly demultiplexer: Demultiplexer;
   readonly vectors: InterruptVectors;
   readonly faults: FaultQueue;
-  /** What a context is entitled to, as its schedulers are told. */
-  shareOf(context: Context): Share;
 }
 
 /**
@@ -42,7 +40,7 @@ export class ContextLifecycle implements FaultSink {
     this.#parts = parts;
   }
 
-  /** From now on a component is told of contexts that open and stop, after those that were added before it. */
+  /** From now on a component is notified of contexts that open and stop, after those that were added before it. */
   add(keeper: ContextKeeper): void {
     this.#keepers.push(keeper);
   }
@@ -54,15 +52,13 @@ export class ContextLifecycle implements FaultSink {
       return 'mac-missing-or-taken';
     context.state = 'open';
     pages.reset(context.index);
-    const share = this.#parts.shareOf(context);
-    for (const keeper of this.#keepers) keeper.join(context, share);
+    for (const keeper of this.#keepers) keeper.join(context, context.share);
     return 'done';
   }
 
   /** An open context has another weight from now on. */
   reweigh(context: Context): void {
-    const share = this.#parts.shareOf(context);
-    for (const keeper of this.#keepers) keeper.reweigh?.(context, share);
+    for (const keeper of this.#keepers) keeper.reweigh?.(context, context.share);
   }
 
   /** The hypervisor takes the context back, in whatever state it is. */

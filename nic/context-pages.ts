@@ -5,7 +5,7 @@ import { FAULT_REASONS } from './counters.js';
 import { type EventVector, MAILBOXES } from './event-vector.js';
 import { ALL_ONES, MAILBOX, MAILBOX_REGISTERS, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 
-/** What the receive filter has to do about a guest's settings. */
+/** The receive filter's handlers for a guest's settings. */
 export interface ReceiveFilter {
   /** A context's promiscuous bit has changed. */
   recount(): void;
@@ -18,7 +18,7 @@ const JOIN = 0x40000000;
 const LEAVE = 0x80000000;
 
 /**
- * The pages that guests map: one a context, mailboxes first, shared memory behind them. A mailbox write takes
+ * The pages that guests map: one per context, mailboxes first, shared memory behind them. A mailbox write takes
  * effect on the context's settings at once and sets its event bit for the firmware. The shared memory is just
  * memory, whatever the state of the context, and zero after a reset; it is allocated when it is first written,
  * so contexts that do not use it cost nothing.

@@ -1,3 +1,4 @@
+import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { busAddress, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
@@ -11,7 +12,7 @@ export type ContextState = (typeof CONTEXT_STATES)[number];
 export type Direction = 'transmit' | 'receive';
 
 /**
- * One set of registers, rings and buffers: the card that one guest believes to have for itself (CDNA,
+ * One set of registers, rings and buffers: the card as one guest sees it, as if it were its own (CDNA,
  * HPCA 2007, section 3). The NIC's parts keep their own state of it; this is what they share.
  */
 export class Context {
@@ -24,7 +25,8 @@ export class Context {
 
   /** 48-bit station address as a number; 0 while none is set. */
   mac = 0;
-  weight = 1;
+  /** Its share, as its schedulers get it. */
+  share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
   statusAddress = busAddress(0);
   sequenceChecking = false;
@@ -66,12 +68,12 @@ export class Context {
       throw new InvariantViolation(`context ${this.index} is ${this.state} because of ${this.faultReason}`);
   }
 
-  /** Back to what it was before anybody had it. */
+  /** Back to its state before it was first allocated. */
   reset(): void {
     this.state = 'free';
     this.faultReason = 'none';
     this.mac = 0;
-    this.weight = 1;
+    this.share = { weight: 1 };
     this.statusAddress = busAddress(0);
     this.sequenceChecking = false;
     this.sequenceModulusLog2 = 16;

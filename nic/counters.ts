@@ -1,10 +1,11 @@
 import { present } from '../scheduler/present.js';
-/** Why the NIC gave up a frame. Every drop has one of these, counted a context. */
+/** Why the NIC dropped a frame. Every drop has one of these, counted per context. */
 export const DROP_REASONS = [
   'no-receive-buffer',
   'receive-share-full',
   'unknown-destination',
   'source-mac-spoofed',
+  'mac-control',
   'frame-too-short',
   'frame-too-long',
   'dma-abort',
@@ -27,7 +28,7 @@ export const FAULT_REASONS = [
 ] as const;
 export type FaultReason = (typeof FAULT_REASONS)[number];
 
-/** What the NIC counts for each context; bytes are those of a capture (padded, without FCS). */
+/** Counters of each context; bytes are those of a capture (padded, without FCS). */
 export const COUNTERS = [
   'framesTransmitted',
   'bytesTransmitted',
@@ -42,12 +43,12 @@ export const COUNTERS = [
 ] as const;
 export type CounterName = (typeof COUNTERS)[number];
 
-/** The NIC's counters: one row a name, one cell a context. */
+/** The NIC's counters: one row per name, one cell per context. */
 export class Counters {
   readonly #values: Record<CounterName, Float64Array>;
   readonly #drops: Record<DropReason, Float64Array>;
 
-  /** @param contexts number of contexts; one more cell holds what belongs to none of them. */
+  /** @param contexts number of contexts; one more cell counts events of no context. */
   constructor(contexts: number) {
     const row = () => new Float64Array(contexts + 1);
     this.#values = Object.fromEntries(COUNTERS.map((name) => [name, row()])) as Record<
@@ -78,7 +79,7 @@ export class Counters {
     return this.#values[name].reduce((sum, value) => sum + value, 0);
   }
 
-  /** Frames of a context given up for a reason; `context` = number of contexts for those that were for none. */
+  /** Frames of a context dropped for a reason; `context` = number of contexts for those that were for none. */
   drops(reason: DropReason, context: number): number {
     return present(this.#drops[reason][context]);
   }

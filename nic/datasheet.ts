@@ -37,7 +37,7 @@ import {
 } from './registers.js';
 
 const CONTEXT_STATE_MEANINGS: Record<ContextState, string> = {
-  free: 'Nobody has it',
+  free: 'Not allocated',
   allocated: 'The hypervisor sets it up',
   open: 'It takes doorbells and frames',
   faulted: 'It was stopped; it stays so until it is revoked',
@@ -91,6 +91,8 @@ const DROP_MEANINGS: Record<DropReason, string> = {
   'no-receive-buffer': 'Too few receive descriptors are posted, or it takes more than fit the card',
   'receive-share-full': 'The context has its share of the receive buffer full',
   'unknown-destination': 'The address is that of no open context (counted for none)',
+  'mac-control':
+    'A context sent a MAC control frame (EtherType 8808h) or one to 01-80-C2-00-00-00 to -0F, which speak to the port',
   'source-mac-spoofed': 'A context that must send under its own address did not',
   'frame-too-short': `Fewer than ${PADDED_FRAME_BYTES} bytes came in (counted for none)`,
   'frame-too-long': `More than ${number(MAX_FRAME_BYTES)} bytes came in (counted for none)`,
@@ -134,7 +136,7 @@ function bar(): string[] {
   const page = hex(PAGE_BYTES);
   return [
     '## The BAR',
-    `One page of ${page} bytes a context, from offset 0, then the management page, which only the hypervisor maps; ` +
+    `One page of ${page} bytes per context, from offset 0, then the management page, which only the hypervisor maps; ` +
       'the whole is rounded up to a power of two. With C contexts:',
     table(
       ['Offset', 'What', 'Widths'],
@@ -225,7 +227,7 @@ function structures(): string[] {
       'gather in it.',
     'Writes reach memory in the order in which they were asked for: payload, descriptor, status block, vector, producer ' +
       'index of the vectors; then the physical interrupt is raised. A context that masks its interrupts still gets its ' +
-      'status block; what it was not told of is raised when it unmasks.',
+      'status block; what was held back is raised when it unmasks.',
   ];
 }
 
@@ -238,7 +240,7 @@ function faultsAndDrops(): string[] {
       FAULT_REASONS.map((reason, index) => [String(index), reason, FAULT_MEANINGS[reason]]),
     ),
     '## Drops',
-    'Every frame that the card gives up is counted under one of these, a context.',
+    'Every frame that the card drops is counted under one of these, per context.',
     table(
       ['Reason', 'Meaning'],
       DROP_REASONS.map((reason) => [reason, DROP_MEANINGS[reason]]),

@@ -5,7 +5,7 @@ import type { Context } from './context.js';
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
 const GROUP_BIT = 0x010000000000;
 const BROADCAST = 0xffffffffffff;
-/** Multicast groups that one context may be in: what a guest can make the card remember is bounded. */
+/** Multicast groups that one context may be in: the state that a guest can take up on the card is bounded. */
 export const GROUPS_PER_CONTEXT = 64;
 
 /** Reads a station address as a 48-bit number, most significant byte first. */
@@ -27,7 +27,7 @@ export function isGroup(mac: number): boolean {
 
 /**
  * Says which contexts a destination address is for: the one that has it, all of them for broadcast, the
- * members of a multicast group, and whoever is promiscuous.
+ * members of a multicast group, and promiscuous contexts.
  */
 export class Demultiplexer {
   readonly #byMac = new Map<number, Context>();
@@ -130,7 +130,7 @@ export class Demultiplexer {
       throw new InvariantViolation('open contexts are out of order');
   }
 
-  /** Where a context stands among the open ones, or would stand: they are kept in the order of their numbers. */
+  /** Index of a context among the open ones, or its insertion point: they are kept in the order of their numbers. */
   #placeOf(context: Context): number {
     let first = 0;
     let end = this.#open.length;

@@ -5,13 +5,20 @@ import type { CardCore, DataPath } from './card-core.js';
 import type { Context, Direction } from './context.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf, MAX_BUFFER_BYTES } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
-import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
+import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
+import { FetchTable } from './fetch-table.js';
+import { NONE } from './receive-slots.js';
 import type { NicSubjects } from './streams.js';
 
+/** How far a fetch is, as `FetchTable.landed` holds it. */
+const UNDER_WAY = 0;
+const LANDED = 1;
+const ABORTED = 2;
+
 /**
- * Brings descriptors from the rings in host memory to the card, a batch at a time, ahead of the frames that
- * need them; checks each one as it arrives. One batch a ring is under way at once, so descriptors arrive in
- * order, which is what the sequence check builds on.
+ * Brings descriptors from the rings in host memory to the card, in batches, as far ahead of the frames that need them
+ * as the card has slots; checks each one as it arrives. Several batches of a ring may be under way; their
+ * descriptors are accepted in order, which is what the sequence check builds on.
  */
 export class DescriptorFetcher {
   readonly #channel: DmaChannel;
@@ -19,104 +26,133 @@ export class DescriptorFetcher {
   readonly #subjects: NicSubjects;
   readonly #contexts: readonly Context[];
   readonly #batch: number;
-  // A place for each ring: one batch of it is under way at most.
-  readonly #words: Uint32Array;
-  readonly #counts: Int32Array;
-  readonly #underWay: Uint8Array;
+  readonly #fetches: FetchTable;
+  // Where the bytes of a ring's descriptors land: a slot for each one that the card keeps.
+  readonly #landing: (Uint32Array | undefined)[];
+  readonly #views: (Uint8Array | undefined)[];
   readonly #fetchedRow: Float64Array;
 
   constructor(core: CardCore, path: DataPath) {
     const { contexts, parameters } = core;
-    const batch = parameters.descriptorBatch;
-    this.#channel = core.dma.open((place, status) => this.#onDone(place, status));
+    this.#channel = core.dma.open((entry, status) => this.#onDone(entry, status));
     this.#contexts = contexts;
     this.#path = path;
     this.#subjects = core.subjects;
-    this.#batch = batch;
+    this.#batch = parameters.descriptorBatch;
     this.#fetchedRow = core.counters.row('descriptorsFetched');
-    const bytes = new Uint8Array(contexts.length * 2 * batch * DESCRIPTOR_BYTES);
-    this.#words = new Uint32Array(bytes.buffer);
-    this.#counts = new Int32Array(contexts.length * 2);
-    this.#underWay = new Uint8Array(contexts.length * 2);
-    this.#channel.buffer = bytes;
+    this.#fetches = new FetchTable(contexts.length * 2);
+    this.#views = new Array<Uint8Array | undefined>(contexts.length * 2).fill(undefined);
+    this.#landing = new Array<Uint32Array | undefined>(contexts.length * 2).fill(undefined);
   }
 
-  /** Asks for the next batch of a ring if it is worth a transfer now. Called whenever its indices have moved. */
+  /** Asks for the next batches of a ring if they are worth a transfer now. Called whenever its indices have moved. */
   consider(context: Context, direction: Direction): void {
-    const ring = direction === 'transmit' ? context.transmit : context.receive;
-    const place = placeOf(context, direction);
-    if (this.#underWay[place] === 1 || context.state !== 'open') return;
-    const count = ring.fetchable(this.#batch);
-    if (count === 0) return;
-    // Enough on the card to go on with: wait for a full batch, unless the ring's end cuts it short.
-    const untilEnd = ring.slots - (ring.requested & (ring.slots - 1));
-    const enough = ring.available >= this.#batch && !this.#path.starved(context, direction);
-    if (count < this.#batch && count < untilEnd && enough) return;
-
-    this.#counts[place] = count;
-    this.#underWay[place] = 1;
-    const channel = this.#channel;
-    channel.owner = context;
-    channel.cookie = place;
-    channel.address = ring.addressOf(ring.requested);
-    channel.length = count * DESCRIPTOR_BYTES;
-    channel.bufferOffset = this.#offsetOf(place);
-    ring.requested = (ring.requested + count) >>> 0;
-    channel.read();
+    if (context.state !== 'open') return;
+    const ring = context[direction];
+    for (;;) {
+      const count = ring.fetchable(this.#batch);
+      if (count === 0) return;
+      // Enough is here or on its way: wait for a full batch, unless an end cuts it short.
+      const enough = ring.ahead >= this.#batch && !this.#path.starved(context, direction);
+      if (count < this.#batch && count < ring.contiguous && enough) return;
+      this.#fetch(context, direction, count);
+    }
   }
 
   /** The context was stopped: what is under way for it will be cancelled. */
   forget(context: Context): void {
-    this.#underWay[placeOf(context, 'transmit')] = 0;
-    this.#underWay[placeOf(context, 'receive')] = 0;
+    this.#fetches.forget(ringNumber(context, 'transmit'));
+    this.#fetches.forget(ringNumber(context, 'receive'));
   }
 
   checkInvariants(): void {
+    this.#fetches.checkInvariants();
     for (const context of this.#contexts) {
       for (const direction of ['transmit', 'receive'] as const) {
         const ring = context[direction];
-        const coming = ring.requested !== ring.fetched;
-        if (context.state === 'open' && coming !== (this.#underWay[placeOf(context, direction)] === 1))
+        const coming = (ring.requested - ring.fetched) >>> 0;
+        if (context.state === 'open' && coming !== this.#fetches.underWay(ringNumber(context, direction)))
           throw new InvariantViolation(
-            `descriptors of context ${context.index} are on their way and nobody asked`,
+            `context ${context.index} has asked for ${coming} descriptors that are not under way`,
           );
       }
     }
   }
 
-  #offsetOf(place: number): number {
-    return place * this.#batch * DESCRIPTOR_BYTES;
+  #fetch(context: Context, direction: Direction, count: number): void {
+    const ring = context[direction];
+    const number = ringNumber(context, direction);
+    const channel = this.#channel;
+    channel.owner = context;
+    channel.cookie = this.#fetches.begin(number, count);
+    channel.address = ring.addressOf(ring.requested);
+    channel.length = count * DESCRIPTOR_BYTES;
+    this.#landingOf(number, ring.cacheSlots);
+    channel.buffer = present(this.#views[number]);
+    channel.bufferOffset = (ring.requested & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES;
+    ring.requested = (ring.requested + count) >>> 0;
+    channel.read();
   }
 
-  #onDone(place: number, status: DmaStatus): void {
-    if (status === DMA_CANCELLED) return;
-    const context = this.#contexts[place >>> 1];
-    if (context === undefined) throw new InvariantViolation('descriptors of a context that does not exist');
-    const direction: Direction = (place & 1) === 0 ? 'transmit' : 'receive';
-    const ring = direction === 'transmit' ? context.transmit : context.receive;
-    this.#underWay[place] = 0;
-    if (status === DMA_ABORTED) {
-      this.#path.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
+  #landingOf(number: number, slots: number): Uint32Array {
+    const known = this.#landing[number];
+    if (known !== undefined) return known;
+    const fresh = new Uint32Array(slots * (DESCRIPTOR_BYTES / 4));
+    this.#landing[number] = fresh;
+    this.#views[number] = new Uint8Array(fresh.buffer);
+    return fresh;
+  }
+
+  #onDone(entry: number, status: DmaStatus): void {
+    const number = present(this.#fetches.ring[entry]);
+    if (number === NONE) {
+      this.#fetches.release(entry);
       return;
     }
-    const count = present(this.#counts[place]);
-    const offset = this.#offsetOf(place);
-    const firstIndex = ring.fetched;
-    for (let index = 0; index < count; index += 1) {
-      if (!this.#acceptOne(context, direction, ring, offset + index * DESCRIPTOR_BYTES)) return;
-    }
-    this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
-    this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
-    this.#path.fetched(context, direction, firstIndex, count);
+    // A stopped context's entries have no ring: this one's end is awaited still, so it was not cancelled.
+    this.#fetches.landed[entry] = status === DMA_ABORTED ? ABORTED : LANDED;
+    if (entry !== this.#fetches.oldest(number)) return;
+    const context = present(this.#contexts[number >>> 1]);
+    const direction: Direction = (number & 1) === 0 ? 'transmit' : 'receive';
+    this.#acceptLanded(context, direction, number);
     this.consider(context, direction);
   }
 
-  #acceptOne(context: Context, direction: Direction, ring: DescriptorRing, at: number): boolean {
-    const words = this.#words;
-    const word = at >>> 2;
+  /** Accepts fetches that have completed, up to the first that has not. */
+  #acceptLanded(context: Context, direction: Direction, number: number): void {
+    const fetches = this.#fetches;
+    const ring = context[direction];
+    for (let entry = fetches.oldest(number); entry !== NONE; entry = fetches.oldest(number)) {
+      const landed = present(fetches.landed[entry]);
+      if (landed === UNDER_WAY) return;
+      if (landed === ABORTED) {
+        this.#path.fault(context, direction, 'descriptor-fetch-abort', ring.addressOf(ring.fetched));
+        return;
+      }
+      const count = present(fetches.count[entry]);
+      const firstIndex = ring.fetched;
+      fetches.shift(number);
+      const words = this.#landingOf(number, ring.cacheSlots);
+      for (let index = 0; index < count; index += 1) {
+        const word = (ring.fetched & (ring.cacheSlots - 1)) * (DESCRIPTOR_BYTES / 4);
+        if (!this.#acceptOne(context, direction, ring, words, word)) return;
+      }
+      this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
+      this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
+      this.#path.fetched(context, direction, firstIndex, count);
+    }
+  }
+
+  #acceptOne(
+    context: Context,
+    direction: Direction,
+    ring: DescriptorRing,
+    words: Uint32Array,
+    word: number,
+  ): boolean {
     const sequence = present(words[word + 3]);
     if (context.sequenceChecking) {
-      // CDNA: the one after the last, modulo N. Anything else is a descriptor that nobody validated now.
+      // CDNA: the one after the last, modulo N. Anything else is a descriptor that was not validated for this slot now.
       if (sequence !== ring.expectedSequence) {
         this.#path.fault(context, direction, 'sequence-break', ring.fetched);
         return false;
@@ -141,7 +177,7 @@ export class DescriptorFetcher {
   }
 }
 
-/** Number of a ring: two a context. */
-function placeOf(context: Context, direction: Direction): number {
+/** Number of a ring: two per context. */
+function ringNumber(context: Context, direction: Direction): number {
   return context.index * 2 + (direction === 'transmit' ? 0 : 1);
 }

@@ -21,7 +21,7 @@ export class DescriptorCache {
 }
 
 /**
- * The NIC's side of one ring: its indices, and the descriptors that it has fetched and not finished with.
+ * The card's side of one ring: its indices, and the descriptors that it has fetched and no frame has taken.
  *
  * All indices run freely modulo 2^32 and keep this order:
  * `consumer <= taken <= fetched <= requested <= producer`. A slot is an index modulo the ring's size; a
@@ -35,7 +35,7 @@ export class DescriptorRing {
   slots = 0;
   /** One past the last descriptor that the driver has posted. */
   producer = 0;
-  /** One past the last descriptor whose fetch was asked for. */
+  /** One past the last descriptor whose fetch was requested. */
   requested = 0;
   /** One past the last descriptor that has arrived and been accepted. */
   fetched = 0;
@@ -83,6 +83,11 @@ export class DescriptorRing {
     return (this.producer - this.consumer) >>> 0;
   }
 
+  /** Asked for and not yet taken by a frame. */
+  get ahead(): number {
+    return (this.requested - this.taken) >>> 0;
+  }
+
   /** Posted and not yet taken by a frame. */
   get untaken(): number {
     return (this.producer - this.taken) >>> 0;
@@ -93,12 +98,18 @@ export class DescriptorRing {
     return (this.fetched - this.taken) >>> 0;
   }
 
-  /** Descriptors to ask for next: what is posted, fits the cache, lies before the ring's end, at most `batch`. */
+  /** Descriptors to fetch next: what is posted, fits the cache, lies before the ring's end, at most `batch`. */
   fetchable(batch: number): number {
     const posted = (this.producer - this.requested) >>> 0;
-    const room = this.cacheSlots - ((this.requested - this.consumer) >>> 0);
-    const untilEnd = this.slots - (this.requested & (this.slots - 1));
-    return Math.max(0, Math.min(posted, room, untilEnd, batch));
+    const room = this.cacheSlots - ((this.requested - this.taken) >>> 0);
+    return Math.max(0, Math.min(posted, room, this.contiguous, batch));
+  }
+
+  /** Descriptors from the next one to ask for to the end of the ring, or of the cache that they land in. */
+  get contiguous(): number {
+    const untilRingEnd = this.slots - (this.requested & (this.slots - 1));
+    const untilCacheEnd = this.cacheSlots - (this.requested & (this.cacheSlots - 1));
+    return Math.min(untilRingEnd, untilCacheEnd);
   }
 
   /** Bus address of the slot that an index falls on. */
@@ -149,7 +160,7 @@ export class DescriptorRing {
     }
     if (this.slots > 0 && this.outstanding > this.slots)
       throw new InvariantViolation('more posted than the ring holds');
-    if ((this.requested - this.consumer) >>> 0 > this.cacheSlots)
+    if ((this.requested - this.taken) >>> 0 > this.cacheSlots)
       throw new InvariantViolation('descriptor cache overrun');
   }
 

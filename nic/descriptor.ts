@@ -43,7 +43,7 @@ export const DESCRIPTOR_FLAGS = [
   { name: 'DONE', mask: FLAG_DONE, meaning: 'Set by the NIC on a receive descriptor that it has filled' },
 ] as const;
 
-/** Where a descriptor stands, in the order in which it gets there. Each one ends in exactly one of the last three. */
+/** The state of a descriptor, in the order in which it passes through them. Each one ends in exactly one of the last three. */
 export const DESCRIPTOR_STATES = [
   'posted',
   'fetched',
@@ -62,7 +62,7 @@ export const MAX_BUFFER_BYTES = 16_384;
 export const MIN_FRAME_BYTES = 14;
 export const PADDED_FRAME_BYTES = 60;
 export const MAX_FRAME_BYTES = 9018;
-/** What a frame costs on the wire besides its bytes: preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
+/** Overhead of a frame on the wire, bytes: preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
 export const WIRE_OVERHEAD_BYTES = 24;
 
 /** Writes one descriptor; `address` below 2^53. */

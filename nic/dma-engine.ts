@@ -35,7 +35,7 @@ export const DMA_ABORTED = 1;
 export const DMA_CANCELLED = 2;
 export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLED;
 
-/** Told when a transfer is over: the cookie that came with it, and how it ended. */
+/** Called when a transfer is over, with its cookie and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
 /** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
@@ -68,12 +68,12 @@ export class DmaChannel {
     this.#engine = engine;
   }
 
-  /** Reads host memory into the buffer. The bytes are there when the client is told DMA_OK. */
+  /** Reads host memory into the buffer. The bytes are there when the client gets DMA_OK. */
   read(): void {
     this.#engine.submit(READ, this);
   }
 
-  /** Writes the buffer to host memory. Its bytes must stay as they are until the client is told. */
+  /** Writes the buffer to host memory. Its bytes must not change until the client is notified. */
   write(): void {
     this.#engine.submit(WRITE, this);
   }
@@ -89,9 +89,9 @@ export interface DmaEngineOptions {
  *
  * A transfer has two moments: when its request reaches the host (the gates are asked and the bytes are
  * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over.
- * A bounded number is in flight; the others wait their turn, and none is forgotten.
+ * A bounded number is in flight; the others wait in order, and none is lost.
  *
- * Writes reach memory in the order in which they were asked for (posted writes do not pass each other). A gate
+ * Writes reach memory in the order in which they were requested (posted writes do not pass each other). A gate
  * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
  */
 export class DmaEngine {
@@ -112,7 +112,7 @@ export class DmaEngine {
   #slots = 0;
   #free = -1;
 
-  // Waiting transfers, first come first served, a queue for reads and one for writes.
+  // Waiting transfers, first come first served, one queue for reads and one for writes.
   readonly #waitingHead = [-1, -1];
   readonly #waitingTail = [-1, -1];
   readonly #inFlight = [0, 0];
@@ -144,7 +144,7 @@ export class DmaEngine {
     this.#grow();
   }
 
-  /** Opens a channel for a client, which is told of the end of each of its transfers. */
+  /** Opens a channel for a client, which is notified of the end of each of its transfers. */
   open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
     return new DmaChannel(this.#clients.length - 1, CARD, this);
@@ -170,7 +170,7 @@ export class DmaEngine {
     return this.#peakWaiting;
   }
 
-  /** What of this context has not reached memory yet never will; its clients are told DMA_CANCELLED. */
+  /** What of this context has not reached memory yet never will; its clients get DMA_CANCELLED. */
   stop(context: number): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
   }

@@ -26,7 +26,7 @@ export class FaultQueue {
     this.#faults.shift();
   }
 
-  /** The context is revoked: its next owner has not caused what is queued here. */
+  /** The context is revoked: its next owner must not get the faults queued here. */
   forget(context: number): void {
     this.#faults = this.#faults.filter((fault) => fault.context !== context);
   }

@@ -6,7 +6,7 @@ import type { ContextPages } from './context-pages.js';
 import type { EventVector } from './event-vector.js';
 import { MAILBOX } from './registers.js';
 
-/** What the firmware does about a mailbox. */
+/** The firmware's handler for a mailbox write. */
 export interface FirmwareClient extends FaultSink {
   /** `count` descriptors were posted; the ring's producer has moved on. */
   posted(context: Context, direction: Direction, count: number): void;

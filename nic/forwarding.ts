@@ -6,10 +6,11 @@ import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { WirePort } from './host-port.js';
+import { isMacControl } from './mac-control.js';
 import type { TransmitRoute } from './transmit-path.js';
 
 /**
- * Between the contexts and the wire: where a frame goes that leaves, and whose a frame is that arrives. With
+ * Between the contexts and the wire: where a frame that leaves goes, and which context a frame that arrives is for. With
  * switching on, a frame for another context of this NIC never sees the wire, and one for a group goes both
  * ways; neither comes back to its sender.
  */
@@ -46,13 +47,14 @@ export class Forwarding {
   /** A whole frame is at the head of the transmit FIFO: may it go, and where? */
   route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute {
     if (context.antiSpoofing && readMac(bytes, offset + 6) !== context.mac) return 'spoofed';
+    if (isMacControl(bytes, offset)) return 'control';
     if (!this.switching) return 'wire';
     const destination = readMac(bytes, offset);
     if (isGroup(destination)) return 'both';
     return this.#demultiplexer.owner(destination) === undefined ? 'wire' : 'switch';
   }
 
-  /** It has gone. */
+  /** The frame has left. */
   departed(
     context: Context,
     bytes: Uint8Array,
@@ -69,7 +71,7 @@ export class Forwarding {
       this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, startNs, endNs);
   }
 
-  /** A frame is here, from the wire or from a context: a copy for everyone whose it is. */
+  /** A frame is here, from the wire or from a context: a copy for each context that it is addressed to. */
   arrived(bytes: Uint8Array, offset: number, length: number, from: Context | undefined): void {
     if (length < PADDED_FRAME_BYTES) {
       this.#dropUndelivered('frame-too-short', length);

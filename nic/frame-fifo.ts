@@ -1,7 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 /**
  * Bytes of a first-in first-out buffer in which each frame lies in one piece. A frame that does not fit
- * before the end starts again at the beginning, so the store is two frames larger than what it promises.
+ * before the end starts again at the beginning, so the store is two frames larger than its capacity.
  */
 export class FrameFifo {
   readonly bytes: Uint8Array;
@@ -9,7 +9,7 @@ export class FrameFifo {
   #tail = 0;
   #used = 0;
 
-  /** @param capacityBytes what may be in it at once; @param maxFrameBytes the largest piece. */
+  /** @param capacityBytes bytes that it may hold at once; @param maxFrameBytes the largest piece. */
   constructor(capacityBytes: number, maxFrameBytes: number) {
     this.bytes = new Uint8Array(capacityBytes + 2 * maxFrameBytes);
   }
@@ -19,7 +19,7 @@ export class FrameFifo {
     return this.#used;
   }
 
-  /** Takes room for a frame; returns its offset. The caller keeps to the capacity. */
+  /** Takes space for a frame; returns its offset. The caller keeps to the capacity. */
   push(length: number): number {
     const size = this.bytes.length;
     if (this.#head + length > size) {

@@ -1,4 +1,4 @@
-import type { Discipline, Share } from '../scheduler/discipline.js';
+import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
 import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
@@ -15,7 +15,7 @@ import type { InterruptVectors } from './interrupt-vectors.js';
 import { ReceivePath } from './receive-path.js';
 import { TransmitPath } from './transmit-path.js';
 
-/** What the data path lies between. */
+/** The environment of the data path. */
 export interface FlowNeighbours {
   readonly faults: FaultSink;
   readonly vectors: InterruptVectors;
@@ -28,7 +28,7 @@ export interface FlowNeighbours {
 
 /**
  * The data path: a descriptor from doorbell to completion, a frame from the guest to the wire and back. Each
- * component reports here, and what its report means for the next one stands in one method.
+ * component reports here, and each report is passed to the next one in one method.
  */
 export class FrameFlow implements DataPath {
   readonly transmit: TransmitPath;
@@ -66,12 +66,15 @@ export class FrameFlow implements DataPath {
       discipline: neighbours.transmitDiscipline,
       heads: this.transmit,
       onGrant: (index) => this.transmit.take(present(core.contexts[index])),
+      overheadBytes: parameters.overheadBytes,
+      waitsForStarved: true,
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',
       discipline: neighbours.receiveDiscipline,
       heads: this.receive,
       onGrant: (index) => this.receive.take(present(core.contexts[index])),
+      waitsForStarved: true,
     });
     this.transmitScheduler.credit(parameters.transmitFifoBytes);
     this.receiveScheduler.credit(parameters.receiveDmaBytes);
@@ -118,15 +121,14 @@ export class FrameFlow implements DataPath {
     }
     const { transmit } = this;
     const waited = transmit.headBytes(context.index) > 0;
-    if (!transmit.refreshHead(context)) return;
-    transmit.noteArrivals(context, first, count);
+    if (transmit.refreshHead(context)) transmit.noteArrivals(context, first, count);
     if (!waited) this.transmitScheduler.ring(context.index);
   }
 
   starved(context: Context, direction: Direction): boolean {
     const { receive, transmit } = this;
-    if (direction === 'transmit') return transmit.headBytes(context.index) === 0;
-    return receive.waiting(context.index) && receive.headBytes(context.index) === 0;
+    if (direction === 'transmit') return transmit.headBytes(context.index) <= 0;
+    return receive.headBytes(context.index) === STARVED;
   }
 
   took(context: Context, direction: Direction): void {
@@ -134,12 +136,10 @@ export class FrameFlow implements DataPath {
     else this.#fetcher.consider(context, direction);
   }
 
-  completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void {
+  completed(context: Context, _direction: Direction, descriptors: number, urgent: boolean): void {
     const row = this.#descriptorsCompleted;
     row[context.index] = present(row[context.index]) + descriptors;
     this.#completions.note(context, urgent);
-    // A finished descriptor leaves the card's cache: there may be space for the next batch.
-    this.#fetcher.consider(context, direction);
   }
 
   released(direction: Direction, bytes: number): void {
@@ -187,6 +187,6 @@ export class FrameFlow implements DataPath {
   }
 
   #ringReceive(context: Context): void {
-    if (this.receive.waiting(context.index)) this.receiveScheduler.ring(context.index);
+    this.receiveScheduler.ring(context.index);
   }
 }

@@ -6,16 +6,16 @@ import type { Counters, DropReason } from './counters.js';
 import type { NicInstruments } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 
-/** What the counters of a card do not say about its frames. */
+/** Frame counts that the counters of a card do not give. */
 export interface FrameTally {
-  /** Frames given up, on their way out and on their way in: the drop counters summed, but each way by itself. */
+  /** Frames dropped, on their way out and on their way in: the drop counters summed, but each way by itself. */
   readonly framesDropped: Readonly<Record<Direction, number>>;
   /** How many more frames the receive path took on than arrived: one frame for three contexts is two copies. */
   readonly copies: number;
 }
 
 /**
- * Where every frame is written down: once when the card takes it on, once when it is done with it. What was
+ * Records every frame: once when the card accepts it, once when it is done with it. What was
  * taken on and is not done is inside, and nothing vanishes.
  */
 export class FrameLedger implements FrameTally {
@@ -59,7 +59,7 @@ export class FrameLedger implements FrameTally {
     return this.#copies;
   }
 
-  /** An arrived frame is for so many contexts besides the first. */
+  /** Number of contexts besides the first that an arrived frame is for. */
   copied(others: number): void {
     this.#copies += others;
   }
@@ -105,7 +105,7 @@ export class FrameLedger implements FrameTally {
     this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
   }
 
-  /** A frame was given up. @param context -1 when it was for none. */
+  /** A frame was dropped. @param context -1 when it was for none. */
   dropped(context: number, direction: Direction, reason: DropReason, bytes: number): void {
     this.#done[direction] += 1;
     this.#dropped[direction] += 1;
@@ -117,7 +117,7 @@ export class FrameLedger implements FrameTally {
     }
   }
 
-  /** Throws unless exactly so many frames are inside as the paths hold. */
+  /** Throws unless the number of frames inside equals the number that the paths hold. */
   checkInvariants(inside: Readonly<Record<Direction, number>>): void {
     for (const direction of ['transmit', 'receive'] as const) {
       const expected = this.#takenOn[direction] - this.#done[direction];

@@ -1,10 +1,10 @@
 import type { BusAddress, RequesterId } from './addresses.js';
 
-/** What a refused access returns: the device sees a master abort (PCIe: unsupported request). */
+/** Returned for a refused access: the device sees a master abort (PCIe: unsupported request). */
 export const ABORT = -1;
 
 /**
- * What the NIC needs from the machine that it is plugged into. Addresses are bus addresses: whether they are
+ * The NIC's interface to its machine. Addresses are bus addresses: whether they are
  * physical or translated is the host's business, and the NIC cannot tell.
  *
  * An access never crosses a 4 KB boundary; the DMA engine splits it (PCIe base specification: a memory
@@ -36,11 +36,11 @@ export interface HostPort {
   raise(): void;
 }
 
-/** What the NIC needs from the cable: where frames go that leave the port. */
+/** The NIC's interface to the cable: takes the frames that leave the port. */
 export interface WirePort {
   /**
    * A frame has left. `bytes` is borrowed: read it before returning. `context` and `descriptorIndex` (of its
-   * last descriptor) say whose it was, for instruments; a real wire does not carry them.
+   * last descriptor) give its owner, for instruments; a real wire does not carry them.
    */
   transmitted(
     bytes: Uint8Array,

@@ -22,7 +22,7 @@ const WRITES = 2;
  * The bit after the last context is the NIC's own: faults wait in the management page.
  */
 export class InterruptVectors {
-  /** Bytes of one vector: a bit a context and one for the NIC, rounded up to a power of two of words. */
+  /** Bytes of one vector: one bit per context and one for the NIC, rounded up to a power of two of words. */
   readonly entryBytes: number;
   readonly #kernel: EventKernel;
   readonly #channel: DmaChannel;
@@ -81,7 +81,7 @@ export class InterruptVectors {
   /** The hypervisor gives a ring of `entries` (a power of two) at `base`. */
   attach(base: BusAddress, entries: number): void {
     if (this.#writing > 0) {
-      // It is on its way to the ring of before, where nobody may look any more: tell it again.
+      // It is on its way to the previous ring, which may not be read any more: tell it again.
       for (let at = 0; at < this.entryBytes; at += 1) {
         this.#bits[at] = present(this.#bits[at]) | present(this.#staged[at]);
       }
@@ -122,7 +122,7 @@ export class InterruptVectors {
       throw new InvariantViolation('the gathering interrupt vector is not marked as what it is');
     const full = (this.#producer - this.#consumer) >>> 0 >= this.#entries;
     if (this.#anyBit && this.#writing === 0 && !full && !this.#waiting)
-      throw new InvariantViolation('an interrupt vector is ready and nobody sends it');
+      throw new InvariantViolation('an interrupt vector is ready and is not being sent');
   }
 
   #send(): void {

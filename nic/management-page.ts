@@ -30,7 +30,7 @@ export interface SwitchControl {
   switching: boolean;
 }
 
-/** What the management page controls. */
+/** The components that the management page controls. */
 export interface ManagedParts {
   readonly contexts: readonly Context[];
   readonly vectors: InterruptVectors;
@@ -168,7 +168,7 @@ export class ManagementPage {
     if (context.state !== 'open') return 'wrong-state';
     const weight = this.#value('WEIGHT');
     if (weight < 1 || weight > 65_535) return 'bad-weight';
-    context.weight = weight;
+    context.share = { ...context.share, weight };
     this.#parts.lifecycle.reweigh(context);
     return 'done';
   }
@@ -192,7 +192,7 @@ export class ManagementPage {
     if (weight < 1 || weight > 65_535) return 'bad-weight';
     const permissions = this.#value('PERMISSIONS');
     context.mac = (this.#value('MAC_HIGH') % 0x10000) * 0x100000000 + this.#value('MAC_LOW');
-    context.weight = weight;
+    context.share = { ...context.share, weight };
     context.sequenceChecking = checking;
     context.sequenceModulusLog2 = modulusLog2;
     context.statusAddress = this.#address('STATUS_LOW', 'STATUS_HIGH');

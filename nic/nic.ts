@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
-import type { Discipline, Entitlement } from '../scheduler/discipline.js';
+import type { Discipline, Share } from '../scheduler/discipline.js';
 import type { DmaScheduler, Grant } from '../scheduler/dma-scheduler.js';
+import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
@@ -26,7 +27,7 @@ import { PcieLink } from './pcie-link.js';
 import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 import { type NicStreams, NicSubjects } from './streams.js';
 
-/** What a NIC is plugged into, and which disciplines divide it. */
+/** The environment of a NIC, and the disciplines that divide it. */
 export interface NicAttachments {
   readonly port: HostPort;
   readonly wire: WirePort;
@@ -34,8 +35,6 @@ export interface NicAttachments {
   readonly transmitDiscipline: Discipline;
   /** Decides for which context the next received frame is written to memory. */
   readonly receiveDiscipline: Discipline;
-  /** What a station is entitled to besides its weight, for disciplines that ask for more (limits, deadlines, tenants). */
-  readonly entitlementOf?: (mac: number) => Entitlement;
   readonly instruments?: NicInstruments;
 }
 
@@ -104,7 +103,6 @@ export class Nic {
       demultiplexer: this.#demultiplexer,
       vectors: this.#vectors,
       faults,
-      shareOf: ({ mac, weight }) => ({ ...attachments.entitlementOf?.(mac), weight }),
     });
     this.#flow = new FrameFlow(this.#core, {
       faults: lifecycle,
@@ -186,6 +184,20 @@ export class Nic {
       this.#firmware.wake();
     }
     return true;
+  }
+
+  /**
+   * The share of a context that is being set up. The management page has a register for the weight alone, which
+   * the open command takes; the rest of the share is known from here. Freeing the context forgets all of it.
+   * @throws InvariantViolation unless the context is allocated and not open yet.
+   */
+  entitle(index: number, share: Share): void {
+    const context = this.contexts[index];
+    if (context?.state !== 'allocated')
+      throw new InvariantViolation(
+        `context ${index} is ${context?.state ?? 'not there'}, expected allocated to be entitled to a share`,
+      );
+    context.share = share;
   }
 
   /** A frame has arrived from the wire: its last bit is here now. `bytes` is borrowed. */

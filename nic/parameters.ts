@@ -1,20 +1,20 @@
 import { ParameterError } from '../scheduler/errors.js';
-import { MAX_FRAME_BYTES } from './descriptor.js';
+import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
 
-/** What kind of card this is. Every value is a named parameter; docs/datasheet.md lists them. */
+/** The card's parameters, each with a name; docs/datasheet.md lists them. */
 export interface NicParameters {
   /** Register contexts, 1 to 16,384. */
   readonly contexts: number;
-  /** Wire rate, bits per second, 10^6 to 4 x 10^11. */
+  /** Wire rate, bits per second, 10^6 to 8 x 10^11. */
   readonly rateBps: number;
   /** Transmit FIFO, bytes: grants beyond what the wire has sent are bounded by it. */
   readonly transmitFifoBytes: number;
-  /** Receive buffer that one context may fill, bytes (RiceNIC: 128 KB a context). */
+  /** Receive buffer that one context may fill, bytes (RiceNIC: 128 KB per context). */
   readonly receiveShareBytes: number;
   /** Bytes of received frames on their way to memory at once. */
   readonly receiveDmaBytes: number;
-  /** Descriptors kept on the card, a context and direction: a power of two, and the longest chain. */
+  /** Descriptors kept on the card, per context and direction: a power of two, and the longest chain. */
   readonly descriptorCacheSlots: number;
   /** Descriptors fetched at once. */
   readonly descriptorBatch: number;
@@ -24,6 +24,11 @@ export interface NicParameters {
   readonly decodeNs: number;
   /** Least time between two physical interrupts, ns. */
   readonly interruptGapNs: number;
+  /**
+   * What a frame costs besides its bytes when the transmit scheduler counts it, bytes: 24 counts what the wire
+   * carries (preamble and delimiter 8, FCS 4, gap 12), 0 the frame alone.
+   */
+  readonly overheadBytes: number;
   /** From one context to another inside the NIC, ns. */
   readonly switchNs: number;
   /** Requester ID of context 0; context c has this plus c. */
@@ -45,6 +50,7 @@ export const DEFAULT_NIC: NicParameters = {
   dmaInFlight: 64,
   decodeNs: 100,
   interruptGapNs: 5_000,
+  overheadBytes: WIRE_OVERHEAD_BYTES,
   switchNs: 500,
   requesterBase: 0x0100,
   managementRequesterId: 0x00f8,
@@ -74,7 +80,7 @@ const parameter = (
 /** Every number that describes the card, with its range and where its default comes from. */
 export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
   parameter('contexts', 1, 16_384, 'contexts', 'Register contexts', 'RiceNIC has 32'),
-  parameter('rateBps', 1e6, 4e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
+  parameter('rateBps', 1e6, 8e11, 'bit/s', 'Rate of the wire', "Gigabit Ethernet, as RiceNIC's port"),
   parameter(
     'transmitFifoBytes',
     MAX_FRAME_BYTES,
@@ -89,7 +95,7 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     2 ** 24,
     'bytes',
     'Receive buffer that one context may fill',
-    'RiceNIC: 128 KB a context',
+    'RiceNIC: 128 KB per context',
   ),
   parameter(
     'receiveDmaBytes',
@@ -104,13 +110,21 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     4,
     1024,
     'descriptors',
-    'Kept on the card, a ring; a power of two, and the longest chain',
+    'Kept on the card, per ring; a power of two, and the longest chain',
     'chosen',
   ),
   parameter('descriptorBatch', 1, 1024, 'descriptors', 'Fetched by one transfer, at most', 'chosen'),
   parameter('dmaInFlight', 1, 65_536, 'transfers', 'In flight at once, reads and writes each', 'chosen'),
   parameter('decodeNs', 0, 1e9, 'ns', 'From a mailbox write to its having been decoded', 'chosen'),
   parameter('interruptGapNs', 0, 1e9, 'ns', 'Least time between two physical interrupts', 'chosen'),
+  parameter(
+    'overheadBytes',
+    0,
+    WIRE_OVERHEAD_BYTES,
+    'bytes',
+    'Counted with each frame by the transmit scheduler: 24 shares what the wire carries, 0 the frame alone',
+    'IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12',
+  ),
   parameter('switchNs', 0, 1e9, 'ns', 'From one context to another inside the card', 'chosen'),
   parameter('requesterBase', 0, 0xffff, 'ID', 'Requester ID of context 0; context c has c more', 'bus 1'),
   parameter(

@@ -4,7 +4,7 @@ import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
 export interface PcieParameters {
-  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s a lane. */
+  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s per lane. */
   readonly generation: 1 | 2 | 3 | 4 | 5;
   /** 1, 2, 4, 8 or 16. */
   readonly lanes: number;
@@ -14,7 +14,7 @@ export interface PcieParameters {
   readonly maxReadRequestBytes: number;
   /** Completions of one request part only at multiples of this (RCB), bytes. */
   readonly readCompletionBoundaryBytes: number;
-  /** What a write or read request costs besides its payload: framing, sequence, 64-bit header, LCRC. */
+  /** Overhead of a write or read request besides its payload: framing, sequence, 64-bit header, LCRC. */
   readonly requestHeaderBytes: number;
   /** The same for a completion with data. */
   readonly completionHeaderBytes: number;
@@ -26,7 +26,7 @@ export interface PcieParameters {
 
 /**
  * Gen 3 x8 with the header sizes and the data link share of Neugebauer et al., "Understanding PCIe
- * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes a request, 20 a completion, 57.88 of 62.96 Gb/s left).
+ * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes per request, 20 per completion, 57.88 of 62.96 Gb/s left).
  */
 export const DEFAULT_PCIE: PcieParameters = {
   generation: 3,
@@ -67,7 +67,7 @@ export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParamete
     allowed: [1, 2, 3, 4, 5],
     expected: '1 to 5',
     unit: '',
-    meaning: '2.5, 5, 8, 16 or 32 GT/s a lane',
+    meaning: '2.5, 5, 8, 16 or 32 GT/s per lane',
   },
   lanes: {
     allowed: [1, 2, 4, 8, 16],
@@ -123,7 +123,7 @@ const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as con
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
- * transfer takes and when their last byte arrives, and nothing of what they are for.
+ * transfer takes and when their last byte arrives, and is independent of their purpose.
  */
 export class PcieLink {
   readonly parameters: PcieParameters;

@@ -1,3 +1,4 @@
+import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -29,7 +30,7 @@ export class ReceivePath {
   readonly #writeBack: DescriptorWriteBack;
   // Stopping a context moves its epoch on; frames of an older one are not its own any more.
   readonly #epochs: Int32Array;
-  // Granted and not finished: what the scheduler has not had back yet.
+  // Granted and not finished: bytes not yet returned to the scheduler.
   #inFlightBytes = 0;
 
   constructor(core: CardCore, path: DataPath) {
@@ -61,11 +62,14 @@ export class ReceivePath {
 
   /**
    * Bytes of the frame that a grant would write for this context, or 0. A frame whose descriptors are posted
-   * but not on the card yet is not ready; the fetch that brings them rings again.
+   * but not on the card yet is STARVED; the fetch that brings them rings again.
    */
   headBytes(context: number): number {
     const slot = this.#queues.cursor(context);
-    return slot !== NONE && this.#isReady(context, slot) ? present(this.#queues.slots.length[slot]) : 0;
+    if (slot === NONE) return 0;
+    if (this.#isReady(context, slot)) return present(this.#queues.slots.length[slot]);
+    const ring = present(this.#contexts[context]).receive;
+    return ring.untaken > ring.available ? STARVED : 0;
   }
 
   /** Whether a frame waits for its grant. */
@@ -104,6 +108,7 @@ export class ReceivePath {
     const chain = this.#chainFor(context, length);
     if (chain === 0)
       throw new InvariantViolation(`context ${index} was granted a receive without descriptors`);
+    this.#writeBack.reserve(context, chain);
     this.#queues.advance(index);
     this.#inFlightBytes += length;
     slots.state[slot] = WRITING;
@@ -112,7 +117,7 @@ export class ReceivePath {
     slots.pending[slot] = chain + this.#writeBack.pieces(context, first, chain);
     this.#subjects.descriptor(index, 'receive', first, chain, 'granted');
 
-    // A frame that goes out in one piece is a whole array, of which nobody needs to make a view.
+    // A frame that goes out in one piece is a whole array, so no view of it is needed.
     const memory = chain === 1 ? this.#queues.view(slot) : this.#queues.bytes(slot);
     let at = chain === 1 ? 0 : this.#queues.offset(slot);
     let left = length;
@@ -141,7 +146,7 @@ export class ReceivePath {
   }
 
   /**
-   * Gives up the frame at the cursor if it can never be written: it needs more buffers than the guest has
+   * Drops the frame at the cursor if it can never be written: it needs more buffers than the guest has
    * posted, or than fit the card. Those behind it must not be stuck. True if one was dropped.
    */
   dropUnwritable(context: Context): boolean {

@@ -94,7 +94,7 @@ export class ReceiveQueues {
     if (next === NONE) this.#tail[context] = NONE;
   }
 
-  /** The frame at the cursor is given up; its slot and bytes stay until `release`. */
+  /** The frame at the cursor is dropped; its slot and bytes stay until `release`. */
   unlinkCursor(context: number): void {
     const slot = this.cursor(context);
     const next = present(this.slots.next[slot]);
@@ -108,7 +108,7 @@ export class ReceiveQueues {
     this.#waiting[context] = this.waiting(context) - 1;
   }
 
-  /** Nothing is queued for a context any more; whoever held slots of it releases them. */
+  /** Nothing is queued for a context any more; those that held slots of it release them. */
   empty(context: number): void {
     this.#head[context] = NONE;
     this.#tail[context] = NONE;

@@ -3,7 +3,7 @@ import { present } from '../scheduler/present.js';
 /** No slot. */
 export const NONE = -1;
 
-/** Where a received frame stands. */
+/** The state of a received frame. */
 export const WAITING = 0;
 export const WRITING = 1;
 export const WRITTEN = 2;
@@ -37,7 +37,7 @@ export class ReceiveSlots {
   #free = NONE;
   #inUse = 0;
 
-  /** Slots taken and not given back. */
+  /** Slots taken and not released. */
   get inUse(): number {
     return this.#inUse;
   }

@@ -5,7 +5,7 @@ export { PAGE_BYTES } from './addresses.js';
 
 /** Where the shared memory of a context's page begins, right behind its mailboxes. */
 export const SHARED_MEMORY_OFFSET = MAILBOXES * 4;
-/** What a read of anything undefined returns, as a PCI device that nobody claims does. */
+/** What a read of anything undefined returns, like a PCI read that no device claims. */
 export const ALL_ONES = 0xffffffff;
 /** Value of the ID register: "CDNA". */
 export const DEVICE_ID = 0x43444e41;
@@ -53,9 +53,9 @@ export const MAILBOX_REGISTERS = [
     0x08,
     'rw',
     0,
-    'Bit 0: hold interrupts back; what they would have told is raised when it is cleared',
+    'Bit 0: hold interrupts back; pending events are raised when it is cleared',
   ),
-  register('COALESCE_FRAMES', 0x0c, 'rw', 8, 'Completions that make an interrupt, 1 to 65,535'),
+  register('COALESCE_FRAMES', 0x0c, 'rw', 8, 'Completions per interrupt, 1 to 65,535'),
   register(
     'COALESCE_NS',
     0x10,
@@ -151,7 +151,7 @@ export const MANAGEMENT_REGISTERS = [
     0x74,
     'ro',
     'as-built',
-    'Bytes of one vector: a bit a context, then one for the NIC itself',
+    'Bytes of one vector: one bit per context, then one for the NIC itself',
   ),
   register('FAULT_CONTEXT', 0x80, 'ro', ALL_ONES, 'Context of the oldest unread fault, or all ones'),
   register('FAULT_REASON', 0x84, 'ro', 0, 'Its reason'),
@@ -162,10 +162,10 @@ export const MANAGEMENT_REGISTERS = [
 export type MailboxName = (typeof MAILBOX_REGISTERS)[number]['name'];
 export type ManagementName = (typeof MANAGEMENT_REGISTERS)[number]['name'];
 
-/** What COMMAND does; the index is the value written. */
+/** Commands of COMMAND; the index is the value written. */
 export const COMMANDS = ['none', 'allocate', 'open', 'revoke', 'reweigh'] as const;
 
-/** What COMMAND_STATUS says; the index is the value read. */
+/** Values of COMMAND_STATUS; the index is the value read. */
 export const COMMAND_STATUSES = [
   'done',
   'unknown-command',

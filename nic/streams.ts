@@ -71,12 +71,12 @@ export interface FaultEvent {
   readonly context: number;
   readonly direction: Direction;
   readonly reason: FaultReason;
-  /** What was refused: the index, address or length that the reason is about. */
+  /** The refused value: the index, address or length that the reason is about. */
   readonly detail: number;
   readonly atNs: number;
 }
 
-/** A frame was given up. */
+/** A frame was dropped. */
 export interface DropEvent {
   /** -1 when the frame was for no context. */
   readonly context: number;
@@ -86,7 +86,7 @@ export interface DropEvent {
   readonly atNs: number;
 }
 
-/** Everything that a NIC tells about itself. Nothing is built for a stream that nobody watches. */
+/** Everything that a NIC tells about itself. Nothing is built for a stream that has no subscriber. */
 export interface NicStreams {
   readonly doorbells$: Observable<Doorbell>;
   readonly frames$: Observable<FrameEvent>;
@@ -136,7 +136,7 @@ export class NicSubjects {
     };
   }
 
-  /** Tells of descriptors that changed state, if anybody listens. */
+  /** Tells of descriptors that changed state, if there is a subscriber. */
   descriptor(
     context: number,
     direction: Direction,

@@ -1,3 +1,4 @@
+import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -21,7 +22,7 @@ import type { NicSubjects } from './streams.js';
 export interface TransmitExit {
   /** A whole frame is loaded and at the head: may it go, and where? */
   route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute;
-  /** It has gone (over the wire, or switched). */
+  /** The frame has left (over the wire, or switched). */
   departed(
     context: Context,
     bytes: Uint8Array,
@@ -34,7 +35,7 @@ export interface TransmitExit {
   ): void;
 }
 
-/** What the transmit path lies between. */
+/** The environment of the transmit path. */
 export interface TransmitNeighbours {
   readonly line: SerialLine;
   readonly exit: TransmitExit;
@@ -42,7 +43,7 @@ export interface TransmitNeighbours {
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
-export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed';
+export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed' | 'control';
 
 // The record of a context.
 const HEAD_SHIFT = 2;
@@ -65,7 +66,7 @@ const FIRST_INDEX = 6;
 const CHAIN = 7;
 const URGENT = 8;
 
-/** Where a granted frame stands. */
+/** The state of a granted frame. */
 const READING = 0;
 const LOADED = 1;
 const ABORTED = 2;
@@ -73,7 +74,7 @@ const CANCELLED = 3;
 
 /**
  * From a grant to the wire: takes the frame's descriptors, reads its buffers into the transmit FIFO, and
- * sends what is loaded in the order of the grants. The FIFO's room is the credit that the scheduler shares
+ * sends what is loaded in the order of the grants. The FIFO's free space is the credit that the scheduler shares
  * out, so what can overtake a decision is never more than the FIFO holds.
  */
 export class TransmitPath {
@@ -117,9 +118,12 @@ export class TransmitPath {
     this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
   }
 
-  /** Bytes of the frame that a grant to this context would send, or 0. */
+  /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
   headBytes(context: number): number {
-    return present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
+    const bytes = present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
+    if (bytes > 0) return bytes;
+    const { state, transmit } = present(this.#contexts[context]);
+    return state === 'open' && transmit.untaken > transmit.available ? STARVED : 0;
   }
 
   /** Frames between grant and departure. */
@@ -322,8 +326,9 @@ export class TransmitPath {
     const bytes = present(frames[frame + BYTES]);
     const chain = present(frames[frame + CHAIN]);
     const lastIndex = ((present(frames[frame + FIRST_INDEX]) >>> 0) + chain - 1) >>> 0;
-    if (this.#route === 'spoofed') {
-      this.#ledger.dropped(context.index, 'transmit', 'source-mac-spoofed', bytes);
+    if (this.#route === 'spoofed' || this.#route === 'control') {
+      const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
+      this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
       this.#exit.departed(
         context,

@@ -3,7 +3,7 @@ import { ParameterError } from './errors.js';
 declare const brand: unique symbol;
 
 /**
- * A number that the compiler tells apart from other numbers: `Branded<'HostPhysical'>` cannot be passed where
+ * A number that the compiler distinguishes from other numbers: `Branded<'HostPhysical'>` cannot be passed where
  * `Branded<'GuestPhysical'>` is expected. The brand exists for the compiler only; at run time it is the number.
  * Each branded type has one function that makes it, so that every conversion can be found by name.
  */

@@ -3,7 +3,7 @@ import { ParameterError } from './errors.js';
 export interface Share {
   /** Relative weight, a whole number >= 1. @defaultValue 1 */
   readonly weight: number;
-  /** Smaller goes first (strict priority). @defaultValue 0 */
+  /** Smaller is served first (strict priority). @defaultValue 0 */
   readonly priority?: number;
   /** A frame should leave within this time of its arrival at the head (earliest deadline), ns. */
   readonly deadlineNs?: number;
@@ -11,14 +11,11 @@ export interface Share {
   readonly tenant?: number;
   /** Upper limit, bits per second; none when absent. */
   readonly limitBps?: number;
-  /** Bytes that may go at once under the limit. */
+  /** Bytes that may be sent at once under the limit. */
   readonly burstBytes?: number;
-  /** Lower limit that is served before weights count, bits per second. */
+  /** Guaranteed minimum, served before weights count, bits per second. */
   readonly minimumBps?: number;
 }
-
-/** A share without its weight, which the card has in a register. */
-export type Entitlement = Omit<Share, 'weight'>;
 
 /** One context as a fairness bound sees it. */
 export interface BoundMember {
@@ -31,34 +28,34 @@ export interface BoundMember {
 export const NONE = -1;
 
 /**
- * In the place of a head's bytes: the context has frames, and how long the next one is is not known yet (posted,
+ * Takes the place of a head's length: the context has frames, but the length of the next one is not known yet (posted,
  * its descriptor not fetched). 0 means that it has none.
  */
 export const STARVED = -1;
 
 /**
  * Decides which context is served next. Pure and synchronous: it holds no clock, no packets and no streams; it is
- * told what became backlogged and what was served, and answers one question.
+ * told what became backlogged and what was served, and answers one query.
  *
  * A context is in one of three states:
- * - *idle*: it has no frame. What it saved (deficit, credit) is forfeited, what it owes it still owes.
- * - *ready*: it has a frame and the length of that is known. Only ready contexts are chosen.
- * - *starved*: it has frames, and the card does not know the next one yet. It is not chosen, nothing waits for it,
- *   and it keeps its deficit, its tag and its place: a guest of small frames is not poorer for a slow fetch.
+ * - *idle*: it has no frame. What it saved (deficit, credit) is forfeited; its debt remains.
+ * - *ready*: it has a frame of known length. Only ready contexts are selected.
+ * - *starved*: it has frames, but the card does not know the next one yet. It is not selected, nothing waits for it,
+ *   and it keeps its deficit, its tag and its position: a slow fetch does not penalise a guest with small frames.
  *
  * The contract between a discipline and its driver:
  * - `join` comes before anything else about a context, `leave` ends it. A context number may join again.
  *   `leave` while ready or starved does what `withdraw` would have done first, in every discipline.
  * - idle to ready: `activate`. Ready to idle: `served` with `nextHeadBytes` 0, or `withdraw`.
- * - ready to starved: `starve`, in the place of `served`. Starved to ready: `activate`. Starved to idle: `withdraw`.
+ * - ready to starved: `starve`, instead of `served`. Starved to ready: `activate`. Starved to idle: `withdraw`.
  *   A discipline without `starve` is told `served` with 0 instead, and treats the context as idle.
- * - `activate` for a ready context changes nothing: a second doorbell is not a second place in the queue.
- * - `select` may be asked any number of times before the frame is served (it may not fit yet): without other news
- *   the answer stays the same, and being asked costs a context nothing.
- * - `served` and `starve` name the context that `select` gave last; `bytes` are those that were told as its head.
+ * - `activate` for a ready context changes nothing: a second doorbell does not give a second position in the queue.
+ * - `select` may be called any number of times before the frame is served (it may not fit yet): without other calls in
+ *   between the answer stays the same, and no context is charged for it.
+ * - `served` and `starve` name the context that `select` returned last; `bytes` are those announced for its head.
  * - Time never runs backwards between calls; `nowNs` is virtual.
  * - Frames are counted in the bytes that they occupy in a capture (padded to 60, without preamble, FCS, gap), or in
- *   those that the wire carries, as the driver says.
+ *   those that the wire carries, as the driver chooses.
  */
 export interface Discipline {
   /** Short name as the command line spells it, e.g. `drr`. */
@@ -71,8 +68,8 @@ export interface Discipline {
   activate(context: number, headBytes: number, nowNs: number): void;
 
   /**
-   * A frame of `bytes` joined the context's queue (also told for the one that activates it, before
-   * `activate`). Only for disciplines that follow a reference system such as GPS; the rest leave it out.
+   * A frame of `bytes` joined the context's queue (also called for the frame that activates it, before
+   * `activate`). Only for disciplines that follow a reference system such as GPS; the rest omit it.
    */
   arrived?(context: number, bytes: number, nowNs: number): void;
 
@@ -83,8 +80,8 @@ export interface Discipline {
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void;
 
   /**
-   * The head frame of `bytes` was taken, and there are more, of which the next is not known yet. The context is
-   * starved until `activate`. Told in the place of `served`; disciplines that cannot keep a place leave it out.
+   * The head frame of `bytes` was taken, and there are more, but the next is not known yet. The context is
+   * starved until `activate`. Called instead of `served`; disciplines that cannot keep a position omit it.
    */
   starve?(context: number, bytes: number, nowNs: number): void;
 
@@ -96,15 +93,15 @@ export interface Discipline {
 
   /**
    * Upper bound on |S_i/w_i - S_j/w_j| over any interval in which both stay backlogged, in bytes per unit of
-   * weight; Infinity where the discipline promises nothing. The source stands in each discipline's file.
+   * weight; Infinity where the discipline promises nothing. The source is in each discipline's file.
    */
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number;
 
-  /** Throws when the state is not what it should be. */
+  /** @throws InvariantViolation when the state is inconsistent. */
   checkInvariants(): void;
 }
 
-/** A refused parameter of a discipline, in one voice. */
+/** A refused weight, with the same message in every discipline. */
 export function requireWeight(discipline: string, context: number, weight: number): void {
   if (!Number.isInteger(weight) || weight < 1) {
     throw new ParameterError(

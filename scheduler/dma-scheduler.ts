@@ -14,7 +14,7 @@ export interface HeadsOfLine {
   headBytes(context: number): number;
 }
 
-/** How a DmaScheduler is put together. */
+/** Options of a DmaScheduler. */
 export interface DmaSchedulerOptions {
   /** Name of the component, e.g. `nic.transmit`; errors and streams carry it. */
   readonly name: string;
@@ -22,9 +22,17 @@ export interface DmaSchedulerOptions {
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
   readonly onGrant: (context: number, bytes: number) => void;
+  /** Overhead of a frame on the link, bytes; the discipline counts it with each frame. Default: 0. */
+  readonly overheadBytes?: number;
+  /**
+   * Whether decisions wait while the context granted last is starved and the link still has granted frames to
+   * send. The link stays busy, and the shares do not depend on how fast descriptors arrive. When the link has
+   * no more of them, or with false (the default), the context is `starve`d and the others continue.
+   */
+  readonly waitsForStarved?: boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
-  /** Takes what a decision throws. Default: it leaves through the kernel's `run`. */
+  /** Receives what a decision throws. Default: it is thrown by the kernel's `run`. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -42,7 +50,7 @@ export interface Grant {
 const ABSENT = 0;
 const IDLE = 1;
 const BACKLOGGED = 2;
-// Told to a discipline that can keep its place; every other has it as idle.
+// For a discipline that keeps the position of a starved context; all others see the context as idle.
 const KEEPING_PLACE = 3;
 
 /**
@@ -50,9 +58,9 @@ const KEEPING_PLACE = 3;
  * path; `fairShare` is the same as an RxJS operator.
  *
  * `ring` and `credit` only note what they are told; deciding happens in an event of its own at the same instant,
- * so that a doorbell rung from inside a completion changes no order. A grant takes the frame's bytes from the
- * link's credit, `credit` gives them back. While the chosen frame does not fit nothing is granted: a smaller frame
- * of another context would overtake it every time. The discipline is asked anew when there is more credit.
+ * so that a doorbell rung from inside a completion does not change the order. A grant takes the frame's bytes from the
+ * link's credit, `credit` returns them. While the selected frame does not fit nothing is granted: a smaller frame
+ * of another context would overtake it every time. The discipline is asked again when there is more credit.
  */
 export class DmaScheduler {
   /**
@@ -66,6 +74,8 @@ export class DmaScheduler {
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
   readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #overheadBytes: number;
+  readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #decide: HandlerId;
@@ -81,9 +91,13 @@ export class DmaScheduler {
   #state: Uint8Array = new Uint8Array(64);
   #backlogged = 0;
 
-  // The context that is asked for its head or told of its grant, and what happened to it meanwhile.
+  // The context that is being asked for its head or told of its grant, and what happened to it meanwhile.
   #attending = NONE;
   #rangMeanwhile = false;
+
+  // The starved context that decisions wait for, and the bytes of its grant, not yet reported to the discipline.
+  #awaited = NONE;
+  #unchargedBytes = 0;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
     const { onError } = options;
@@ -92,6 +106,8 @@ export class DmaScheduler {
     this.#discipline = options.discipline;
     this.#heads = options.heads;
     this.#onGrant = options.onGrant;
+    this.#overheadBytes = options.overheadBytes ?? 0;
+    this.#waitsForStarved = options.waitsForStarved ?? false;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -130,7 +146,7 @@ export class DmaScheduler {
     return this.#backlogged;
   }
 
-  /** Whether it decides now, at this instant still, or when the discipline says that a context becomes eligible. */
+  /** Whether it decides now, later at this instant, or when the discipline says that a context becomes eligible. */
   get willDecide(): boolean {
     return this.#deciding || this.#decisionPending || this.#wakeUp !== undefined;
   }
@@ -149,7 +165,7 @@ export class DmaScheduler {
     this.#state[context] = IDLE;
   }
 
-  /** A context takes part no longer; its backlog is forgotten. Nothing happens if it took no part. */
+  /** A context no longer takes part; its backlog is forgotten. No effect if it did not take part. */
   leave(context: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.withdraw(context);
@@ -157,7 +173,7 @@ export class DmaScheduler {
     this.#state[context] = ABSENT;
   }
 
-  /** A context is entitled to something else from now on; what it has waiting stays. Nothing happens if it took no part. */
+  /** Changes the share of a context from now on; its backlog stays. No effect if it does not take part. */
   reweigh(context: number, share: Share): void {
     if (!this.has(context)) return;
     this.leave(context);
@@ -170,26 +186,31 @@ export class DmaScheduler {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
   }
 
-  /** A context's backlog is gone without service (fault). It may ring again. */
+  /** The backlog of a context is lost without service (fault). It may ring again. */
   withdraw(context: number): void {
     if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
-    this.#withdraw(context);
+    if (context === this.#awaited) this.#charge(0);
+    else this.#withdraw(context);
     // The others may have waited for its frame to fit.
     if (this.#backlogged > 0) this.#requestDecision();
     else this.#cancelWakeUp();
   }
 
-  /** A frame became known; passed on to disciplines that follow a reference system. */
+  /** A frame became known; reported to disciplines that follow a reference system. */
   arrived(context: number, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
-    this.#discipline.arrived?.(context, bytes, this.#kernel.nowNs);
+    this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
-  /** A context that may have work. Ringing twice, or for nothing, does no harm. */
+  /** A doorbell: the context may have work. Redundant doorbells do no harm. */
   ring(context: number): void {
     if (context === this.#attending) {
       this.#rangMeanwhile = true;
+      return;
+    }
+    if (context === this.#awaited) {
+      this.#resume();
       return;
     }
     const state = this.#state[context];
@@ -201,21 +222,21 @@ export class DmaScheduler {
     if (headBytes <= 0) return;
     this.#state[context] = BACKLOGGED;
     this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes, this.#kernel.nowNs);
+    this.#discipline.activate(context, headBytes + this.#overheadBytes, this.#kernel.nowNs);
     this.#requestDecision();
   }
 
   /**
-   * The link has `bytes` more of credit. The first call gives all of it, at least the longest frame; from then on
-   * what was granted comes back, in whatever portions.
-   * @throws InvariantViolation when more comes back than was granted.
+   * The link has `bytes` more of credit. The first call gives all of it, at least the longest frame; later calls
+   * return what was granted, in portions of any size.
+   * @throws InvariantViolation when more is returned than was granted.
    */
   credit(bytes: number): void {
     this.#capacityBytes ??= bytes;
     const creditBytes = this.#creditBytes + bytes;
     if (!(Number.isInteger(bytes) && bytes >= 0 && creditBytes <= this.#capacityBytes)) {
       throw new InvariantViolation(
-        `${this.#name}: the link gave back ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
+        `${this.#name}: the link returned ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
           'were free, expected a whole number that was granted before',
       );
     }
@@ -241,7 +262,7 @@ export class DmaScheduler {
   #withdraw(context: number): void {
     this.#state[context] = IDLE;
     this.#backlogged -= 1;
-    // Gone while it was granted: no context is charged for that grant, even if this one rings again at once.
+    // It left during its grant: no context is charged for that grant, even if this one rings again at once.
     if (this.#attending === context) this.#attending = NONE;
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
@@ -269,6 +290,11 @@ export class DmaScheduler {
 
   #serve(): void {
     while (this.#backlogged > 0 && !this.#stopped) {
+      if (this.#awaited !== NONE) {
+        if (!this.#isDry || this.#backlogged === 1) return;
+        this.#charge(STARVED);
+        continue;
+      }
       const nowNs = this.#kernel.nowNs;
       const context = this.#discipline.select(nowNs);
       if (context === NONE) {
@@ -277,7 +303,7 @@ export class DmaScheduler {
       }
       if (this.#state[context] !== BACKLOGGED) {
         throw new InvariantViolation(
-          `${this.#name}: ${this.#discipline.name} chose context ${context}, which has no backlog`,
+          `${this.#name}: ${this.#discipline.name} selected context ${context}, which has no backlog`,
         );
       }
       const bytes = this.#headBytes(context);
@@ -296,7 +322,7 @@ export class DmaScheduler {
     }
   }
 
-  /** Asks for the head of a queue. A doorbell that lands meanwhile is noted, not answered: it may be for what is just gone. */
+  /** Reads the head of a queue. A doorbell during the read is noted, not acted upon: it may be for a frame just taken. */
   #headBytes(context: number): number {
     const before = this.#attending;
     this.#attending = context;
@@ -321,19 +347,43 @@ export class DmaScheduler {
     const nextHeadBytes = this.#headBytes(context);
     const rang = this.#rangMeanwhile;
     if (this.#state[context] !== BACKLOGGED) return;
-    if (nextHeadBytes > 0) {
-      this.#discipline.served(context, bytes, nextHeadBytes, nowNs);
-    } else {
-      this.#backlogged -= 1;
-      if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
-        this.#state[context] = KEEPING_PLACE;
-        this.#discipline.starve(context, bytes, nowNs);
-      } else {
-        this.#state[context] = IDLE;
-        this.#discipline.served(context, bytes, 0, nowNs);
-      }
-    }
+    this.#awaited = context;
+    this.#unchargedBytes = bytes;
+    if (nextHeadBytes !== STARVED || !this.#waitsForStarved) this.#charge(nextHeadBytes);
     if (rang) this.ring(context);
+  }
+
+  /** Whether all granted credit has been returned: the link is idle. */
+  get #isDry(): boolean {
+    return this.#creditBytes === this.#capacityBytes;
+  }
+
+  /** The starved context that decisions wait for has rung: its next frame may be known now, or gone. */
+  #resume(): void {
+    const headBytes = this.#headBytes(this.#awaited);
+    if (headBytes === STARVED) return;
+    this.#charge(headBytes);
+    this.#requestDecision();
+  }
+
+  /** Reports the last grant to the discipline, with the current head of its context. */
+  #charge(nextHeadBytes: number): void {
+    const context = this.#awaited;
+    const { nowNs } = this.#kernel;
+    const bytes = this.#unchargedBytes + this.#overheadBytes;
+    this.#awaited = NONE;
+    if (nextHeadBytes > 0) {
+      this.#discipline.served(context, bytes, nextHeadBytes + this.#overheadBytes, nowNs);
+      return;
+    }
+    this.#backlogged -= 1;
+    if (nextHeadBytes === STARVED && this.#discipline.starve !== undefined) {
+      this.#state[context] = KEEPING_PLACE;
+      this.#discipline.starve(context, bytes, nowNs);
+    } else {
+      this.#state[context] = IDLE;
+      this.#discipline.served(context, bytes, 0, nowNs);
+    }
   }
 
   #sleepUntilEligible(nowNs: number): void {
@@ -345,7 +395,7 @@ export class DmaScheduler {
     }
     this.#cancelWakeUp();
     if (eligibleNs === Number.POSITIVE_INFINITY) return;
-    // Never this instant again: rounding in a discipline must not stop the clock.
+    // Never at this instant again: rounding in a discipline must not stop the clock.
     this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide, 1);
   }
 

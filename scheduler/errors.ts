@@ -1,4 +1,4 @@
-/** What a user of the tool or the library got wrong. The message is one line: "field is value, expected what". */
+/** A mistake of a user of the tool or the library. The message is one line: "field is value, expected what". */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
 }
@@ -8,14 +8,14 @@ export class InvariantViolation extends Error {
   override readonly name: string = 'InvariantViolation';
 }
 
-/** A time that no event may have. Our own mistake, so it throws. */
+/** A time that no event may have: a defect, so it throws. */
 export class KernelTimeError extends InvariantViolation {
   override readonly name = 'KernelTimeError';
 }
 
 /**
- * A stream was given a value while it was still telling its observers of the last one, or the kernel was asked to
- * run from inside an event. Our own mistake, so it throws.
+ * A stream was given a value while it was still delivering the last one to its observers, or the kernel was asked to
+ * run from inside an event: a defect, so it throws.
  */
 export class ReentryError extends InvariantViolation {
   override readonly name = 'ReentryError';
@@ -29,7 +29,7 @@ export class ParameterError extends UserError {
 /** An observer of a run's stream threw. The run fails with this; `cause` is what was thrown. */
 export class ObserverError extends UserError {
   override readonly name = 'ObserverError';
-  /** The stream, e.g. `nic.grants$`; undefined where the observer stood behind a combination of streams. */
+  /** The stream, e.g. `nic.grants$`; undefined where the observer subscribed to a combination of streams. */
   readonly stream: string | undefined;
 
   /** @param atNs virtual time, where it is known. */

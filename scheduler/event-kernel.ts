@@ -3,25 +3,25 @@ import { NO_SLOT, TimingWheel } from './timing-wheel.js';
 
 export { KernelTimeError } from './errors.js';
 
-/** The last nanosecond of a run, 104 days after the first: a double counts no further in whole numbers. */
+/** The last nanosecond of a run, 104 days after the first: beyond it a double does not represent every whole number. */
 export const MAX_TIME_NS = 2 ** 53 - 1;
 
-/** What a component gets back when it registers: the number that its events carry instead of a closure. */
+/** The result of registering a handler: the number that its events carry instead of a closure. */
 export type HandlerId = number;
 
 /** Names one scheduled event, for `cancel`. A handle is never used twice. */
 export type EventHandle = number;
 
-/** Called when an event is due; `a` and `b` are whatever was given to `schedule`. */
+/** Called when an event is due; `a` and `b` are the arguments given to `schedule`. */
 export type EventHandler = (a: number, b: number) => void;
 
 const MAX_SLOTS = 2 ** 22;
 const MAX_GENERATION = 2 ** 31 - 1;
 const NO_HANDLER = -1;
-/** Added to the handler of an event with an argument that is no 32-bit integer. */
+/** Added to the handler of an event with an argument that is not a 32-bit integer. */
 const WIDE = 2 ** 24;
 
-/** The window has a bucket per nanosecond: the epoch in which the clock stands, and the one that follows. */
+/** The window has a bucket per nanosecond: the current epoch of the clock, and the one that follows. */
 const EPOCH_NS = 1024;
 const WINDOW = 2 * EPOCH_NS;
 const WINDOW_MASK = WINDOW - 1;
@@ -33,7 +33,7 @@ const SPARSE_NS = 512;
 const RECORD_SHIFT = 3;
 /** The next event of its bucket, or the next free slot. */
 const NEXT = 0;
-/** What to call, or FREE, or CANCELLED (it still stands in its bucket). */
+/** What to call, or FREE, or CANCELLED (it is still in its bucket). */
 const HANDLER = 1;
 const ARGUMENT_A = 2;
 const ARGUMENT_B = 3;
@@ -51,9 +51,9 @@ const CANCELLED = -2;
  * were scheduled. All times are whole nanoseconds since the start of the run.
  *
  * Nothing is allocated per event: handlers are registered once, and an event is a record of 32-bit integers.
- * Those of the near future, which most are, stand in a calendar with a bucket per nanosecond; a bucket is
+ * Those of the near future, which are most, lie in a calendar with a bucket per nanosecond; a bucket is
  * first-in first-out, so equal times need no comparison. Those further away wait in a timing wheel, in the
- * same order, until the clock enters the epoch before theirs. Then they are dealt into their buckets, before
+ * same order, until the clock enters the epoch before theirs. Then they are moved into their buckets, before
  * anything else can be scheduled for the same instant.
  */
 export class EventKernel {
@@ -70,26 +70,26 @@ export class EventKernel {
 
   #capacity = 0;
   #records = new Int32Array(0);
-  // Arguments that are no 32-bit integers, two for each slot; absent until there is one.
+  // Arguments that are not 32-bit integers, two per slot; absent until there is one.
   #wide: Float64Array | undefined;
   #free = NO_SLOT;
 
-  // The first and the last event of each bucket, a bit per bucket in use, and a bit per word of those.
+  // The first and the last event of each bucket, one bit per bucket in use, and one bit per word of those.
   readonly #buckets = new Int32Array(WINDOW * 2).fill(NO_SLOT);
   readonly #inUse = new Int32Array(WORDS);
   readonly #wordsInUse = new Int32Array(WORDS / 32);
-  // Events that stand in buckets, the cancelled ones included.
+  // Events in buckets, including cancelled ones.
   #near = 0;
   // First instant beyond the window. The epochs of the window begin at multiples of EPOCH_NS.
   #horizonNs = WINDOW;
-  // When the clock comes here, the window moves on.
+  // When the clock reaches this time, the window advances.
   #refreshNs = EPOCH_NS;
   #far: TimingWheel;
   #farCount = 0;
   // No event beyond the window is due before this.
   #farFromNs = Number.POSITIVE_INFINITY;
 
-  /** @param initialCapacity events that may be pending before anything has to grow. */
+  /** @param initialCapacity events that may be pending before the tables grow. */
   constructor(initialCapacity = 1024) {
     if (!Number.isInteger(initialCapacity) || initialCapacity < 1 || initialCapacity > MAX_SLOTS) {
       throw new RangeError(
@@ -101,22 +101,22 @@ export class EventKernel {
     this.#grow(capacity);
   }
 
-  /** The instant that is being simulated, ns. */
+  /** Current virtual time, ns. */
   get nowNs(): number {
     return this.#nowNs;
   }
 
-  /** Events that are still to run (cancelled ones not counted). */
+  /** Number of pending events, without cancelled ones. */
   get pending(): number {
     return this.#live;
   }
 
-  /** Events that have run. */
+  /** Number of events that have run. */
   get executed(): number {
     return this.#executed;
   }
 
-  /** Makes `handler` known under the name of the component it belongs to; the name appears in errors. */
+  /** Registers `handler` under the name of its component; the name appears in errors. */
   register(component: string, handler: EventHandler): HandlerId {
     if (this.#handlers.length === WIDE)
       throw new InvariantViolation(`${component}: more than ${WIDE} handlers are registered`);
@@ -136,8 +136,8 @@ export class EventKernel {
   }
 
   /**
-   * `schedule` for events that are never cancelled, as most on a packet's way are: a handle is a large number,
-   * which the engine would put on the heap (16 bytes per event, measured).
+   * `schedule` for events that are never cancelled, as are most on the packet path: a handle is a large number,
+   * which the engine would allocate on the heap (16 bytes per event, measured).
    */
   post(delayNs: number, handler: HandlerId, a = 0, b = 0): void {
     this.#add(delayNs, handler, a, b);
@@ -154,7 +154,7 @@ export class EventKernel {
     return this.#handleOf(this.#add(timeNs - this.#nowNs, handler, a, b));
   }
 
-  /** Takes an event back. False if it has run, was cancelled before, or never was. */
+  /** Cancels an event. False if it has run, was cancelled before, or never existed. */
   cancel(handle: EventHandle): boolean {
     const slot = handle % MAX_SLOTS;
     const records = this.#records;
@@ -167,7 +167,7 @@ export class EventKernel {
       this.#farCount -= 1;
       this.#release(slot);
     } else {
-      // A bucket is linked one way, so that scheduling is cheap; it is passed over when its turn comes.
+      // A bucket is a singly linked list, so that scheduling is cheap; the event is skipped when it is due.
       records[record + HANDLER] = CANCELLED;
     }
     return true;
@@ -179,7 +179,7 @@ export class EventKernel {
     return bucket >= 0 ? this.#timeOf(bucket) : this.#far.nextTimeNs();
   }
 
-  /** Runs every event up to and including `untilNs`, then stands at `untilNs`. */
+  /** Runs every event up to and including `untilNs`, then sets the clock to `untilNs`. */
   run(untilNs: number): void {
     if (!(untilNs >= this.#nowNs && untilNs <= MAX_TIME_NS) || untilNs !== Math.floor(untilNs)) {
       throw new KernelTimeError(
@@ -202,21 +202,21 @@ export class EventKernel {
   }
 
   /**
-   * Reports a mistake of ours from a place that must not throw (an observer: RxJS would move the exception to
-   * a host timer). The event that is running ends, then `run` throws it; the first of several counts.
+   * Reports a defect from a place that must not throw (an observer: RxJS would move the exception to
+   * a host timer). The running event ends, then `run` throws the error; of several, the first.
    */
   fail(error: unknown): void {
     this.#failure ??= { error };
   }
 
-  /** Has `ending` run when the run ends; endings run in the order in which they were given. */
+  /** Registers `ending` to be called when the run ends; endings are called in the order of registration. */
   onEnd(ending: () => void): void {
     this.#endings.push(ending);
   }
 
   /**
-   * The run is over: every stream that this kernel drives completes. Events that are still pending stay so.
-   * Nothing happens the second time.
+   * Ends the run: every stream that this kernel drives completes. Pending events stay pending.
+   * A second call has no effect.
    * @throws ReentryError from inside an event; ObserverError for an observer that throws as its stream completes.
    */
   end(): void {
@@ -231,7 +231,7 @@ export class EventKernel {
     if (this.#failure !== undefined) this.#throwFailure();
   }
 
-  /** Throws if the queue is not what it should be. For tests: costs O(pending). */
+  /** @throws InvariantViolation if the queue is inconsistent. For tests: costs O(pending). */
   checkInvariants(): void {
     const records = this.#records;
     let near = 0;
@@ -240,7 +240,7 @@ export class EventKernel {
       throw new InvariantViolation(`${this.#farCount} events counted beyond the window, ${live} found`);
     const farNs = this.#far.nextTimeNs();
     if (farNs !== undefined && farNs < this.#horizonNs)
-      throw new InvariantViolation(`an event at ${farNs} ns was not dealt into the window`);
+      throw new InvariantViolation(`an event at ${farNs} ns was not moved into the window`);
     if (farNs !== undefined && farNs < this.#farFromNs)
       throw new InvariantViolation(`an event at ${farNs} ns lies before ${this.#farFromNs} ns`);
     for (let bucket = 0; bucket < WINDOW; bucket += 1) {
@@ -252,7 +252,7 @@ export class EventKernel {
       if (isMarked && ((this.#wordsInUse[word >>> 5] ?? 0) & (1 << (word & 31))) === 0)
         throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
       if (isMarked && this.#timeOf(bucket) >= this.#horizonNs)
-        throw new InvariantViolation(`an event was passed over in bucket ${bucket}`);
+        throw new InvariantViolation(`an event was skipped in bucket ${bucket}`);
       let last = NO_SLOT;
       for (let slot = first; slot !== NO_SLOT; slot = records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT) {
         if (records[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) live += 1;
@@ -342,7 +342,7 @@ export class EventKernel {
     return this.#nowNs + ((bucket - this.#nowNs) & WINDOW_MASK);
   }
 
-  /** The bucket of the next event of the window, or -1. What was cancelled before it is cleared away. */
+  /** The bucket of the next event of the window, or -1. Cancelled events before it are removed. */
   #nextBucket(): number {
     while (this.#near > 0) {
       const bucket = this.#firstInUse(this.#nowNs & WINDOW_MASK);
@@ -374,15 +374,15 @@ export class EventKernel {
     return (next << 5) | lowestBit(this.#inUse[next] ?? 0);
   }
 
-  /** The clock stands at `timeNs`; no event lies before it. */
+  /** Sets the clock to `timeNs`; no event lies before it. */
   #moveTo(timeNs: number): void {
     this.#nowNs = timeNs;
     if (timeNs >= this.#refreshNs) this.#moveWindow();
   }
 
   /**
-   * Moves the window on to the clock's epoch. Where the next event of the wheel lies far ahead it stays there, and
-   * the window ends before it: a sparse queue would pay twice for each event that is dealt out.
+   * Advances the window to the clock's epoch. Where the next event of the wheel lies far ahead it stays there, and
+   * the window ends before it: a sparse queue would pay twice for each event that is moved.
    */
   #moveWindow(): void {
     const nowNs = this.#nowNs;
@@ -397,7 +397,7 @@ export class EventKernel {
     if (this.#farFromNs < endNs) this.#dealFar(Math.min(endNs - 1, MAX_TIME_NS));
   }
 
-  /** Deals what the wheel has up to `lastNs` into buckets. */
+  /** Moves the events of the wheel up to `lastNs` into buckets. */
   #dealFar(lastNs: number): void {
     for (let slot = this.#far.take(lastNs); slot !== NO_SLOT; slot = this.#far.take(lastNs)) {
       this.#farCount -= 1;
@@ -407,7 +407,7 @@ export class EventKernel {
     this.#farFromNs = this.#far.earliestPossibleNs();
   }
 
-  /** Nothing is left in the window: goes to the next event beyond it and returns its slot, if it is due by `untilNs`. */
+  /** The window is empty: advances to the next event beyond it and returns its slot, if it is due by `untilNs`. */
   #pullFar(untilNs: number): number {
     if (this.#farCount === 0) return NO_SLOT;
     const slot = this.#far.take(untilNs);
@@ -485,7 +485,7 @@ export class EventKernel {
     this.#wordsInUse[word >>> 5] = (this.#wordsInUse[word >>> 5] ?? 0) | (1 << (word & 31));
   }
 
-  /** The first event of a bucket leaves it, and its slot is free. */
+  /** Removes the first event of a bucket and frees its slot. */
   #dropFirst(bucket: number, slot: number): void {
     const next = this.#records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT;
     this.#buckets[bucket << 1] = next;

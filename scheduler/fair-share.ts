@@ -9,7 +9,7 @@ export interface FrameQueues extends HeadsOfLine {
   take(context: number): void;
 }
 
-/** What happens to the contexts besides their doorbells; each is one call of the core. */
+/** Changes of the contexts other than doorbells; each is one call of the core. */
 export type ContextChange =
   | { readonly kind: 'join'; readonly context: number; readonly share: Share }
   | { readonly kind: 'leave'; readonly context: number }
@@ -23,8 +23,8 @@ export interface FairShareOptions {
   readonly discipline: Discipline;
   readonly heads: FrameQueues;
   /**
-   * Credit of the link, bytes. The first value is all of it, at least the longest frame; from then on what was
-   * granted comes back, in whatever portions.
+   * Credit of the link, bytes. The first value is all of it, at least the longest frame; later values return what was
+   * granted, in portions of any size.
    */
   readonly linkReady$: Observable<number>;
   /**
@@ -33,7 +33,7 @@ export interface FairShareOptions {
   readonly changes$?: Observable<ContextChange>;
   /** What a context that joins with its first doorbell is entitled to. @defaultValue a weight of 1 */
   readonly shareOf?: (context: number) => Share;
-  /** What errors call the stream. @defaultValue `fairShare` */
+  /** Name of the stream in errors. @defaultValue `fairShare` */
   readonly name?: string;
 }
 
@@ -43,9 +43,9 @@ export interface FairShareOptions {
  *
  * - Cold: each subscriber gets a scheduler of its own, so `discipline` and `heads` serve one subscriber.
  * - It completes when no grant can follow: `doorbells$` has completed and the queues of all contexts that rang are
- *   empty, or all inputs have completed and the frame at the head never gets its credit.
+ *   empty, or all inputs have completed and the frame at the head will never get its credit.
  * - It errors with what an input errors with, and with what `discipline` or `heads` throw.
- * - Unsubscribing leaves every input, and nothing is granted any more.
+ * - Unsubscribing unsubscribes from every input, and nothing more is granted.
  */
 export function fairShare(options: FairShareOptions): OperatorFunction<number, Grant> {
   return (doorbells$) =>
@@ -73,7 +73,7 @@ export function fairShare(options: FairShareOptions): OperatorFunction<number, G
         if (scheduler.backlogged === 0 || open.size === 0) subscriber.complete();
       };
 
-      /** Feeds one input to the scheduler; what that throws is an error of the stream. */
+      /** Feeds one input to the scheduler; what it throws becomes an error of the stream. */
       const hear = <T>(
         input: 'doorbells' | 'credit' | 'changes',
         input$: Observable<T>,

@@ -5,15 +5,15 @@ import type { EventKernel } from './event-kernel.js';
 type Next<T> = (value: T) => void;
 
 /**
- * The Observable that a component offers. It differs from RxJS's own in what becomes of an observer that throws:
- * RxJS reports that from a timer of the host, when the run is long over. Here the event that is running ends, and
- * then `run` throws an ObserverError with the name of the stream. What is derived from it by `pipe` does the same.
+ * The Observable that a component offers. It differs from RxJS's own in how it treats an observer that throws:
+ * RxJS reports the error from a timer of the host, long after the run. Here the running event ends, and
+ * then `run` throws an ObserverError with the name of the stream. Streams derived by `pipe` do the same.
  */
 export class GuardedStream<T> extends Observable<T> {
   readonly #name: string;
   readonly #kernel: EventKernel;
 
-  /** @param name what errors call it, e.g. `nic.frames$`. */
+  /** @param name its name in errors, e.g. `nic.frames$`. */
   constructor(
     name: string,
     kernel: EventKernel,
@@ -43,7 +43,7 @@ export class GuardedStream<T> extends Observable<T> {
     error?: ((error: unknown) => void) | null,
     complete?: (() => void) | null,
   ): Subscription {
-    // An operator's subscriber, or one of ours: it hands on what goes wrong by itself.
+    // The subscriber of an operator, or one of ours: it forwards errors by itself.
     if (observerOrNext instanceof Subscriber) return super.subscribe(observerOrNext);
     const observer =
       typeof observerOrNext === 'function' || !observerOrNext
@@ -53,7 +53,7 @@ export class GuardedStream<T> extends Observable<T> {
   }
 }
 
-/** Hands on to an observer of the user's, and fails the run when that throws. */
+/** Forwards to an observer of the user, and fails the run when it throws. */
 class GuardedObserver<T> extends Subscriber<T> {
   readonly #name: string;
   readonly #kernel: EventKernel;

@@ -6,14 +6,14 @@ import { GuardedStream } from './guarded-stream.js';
 export { ReentryError } from './errors.js';
 
 /**
- * Where a component offers what happens in it: an Observable that only its owner can feed.
+ * The source of a component's stream: an Observable that only its owner can feed.
  *
  * Unlike a Subject it refuses a `next` from inside one of its own observers, because later observers would
- * see the two values in the wrong order (RxJS keeps that as intended; see docs/virtual-time.md). The cause
+ * see the two values in the wrong order (RxJS does so by design; see docs/virtual-time.md). The cause
  * of the next event belongs in the kernel's queue, at delay zero if need be. The refusal surfaces as an
  * exception from the kernel's `run`, with the name of the stream.
  *
- * An observer that throws does not disturb the others; the event that is running ends, and then the kernel's `run`
+ * An observer that throws does not affect the others; the running event ends, and then the kernel's `run`
  * throws an ObserverError (see GuardedStream). Components that listen to each other use `listen`.
  *
  * It completes when the run ends (`EventKernel.end`), if it has not completed before.
@@ -21,7 +21,7 @@ export { ReentryError } from './errors.js';
  * With no observers `next` is one comparison. Test `observed` before building a value that costs anything.
  */
 export class GuardedSubject<T> {
-  /** What others may subscribe to. Hot; an observer sees what happens from then on. */
+  /** The stream for subscribers. Hot: an observer sees what happens after it subscribes. */
   readonly stream$: Observable<T>;
   readonly name: string;
   readonly kernel: EventKernel;
@@ -29,7 +29,7 @@ export class GuardedSubject<T> {
   #emitting = false;
   #completed = false;
 
-  /** @param name what errors call it, e.g. `nic.frames$`. */
+  /** @param name its name in errors, e.g. `nic.frames$`. */
   constructor(name: string, kernel: EventKernel) {
     this.name = name;
     this.kernel = kernel;
@@ -38,7 +38,7 @@ export class GuardedSubject<T> {
         subscriber.complete();
         return;
       }
-      // A new list each time, so that one that leaves during an emission does not shift the others.
+      // A new list each time, so that an observer that unsubscribes during an emission does not shift the others.
       this.#subscribers = [...this.#subscribers, subscriber];
       return () => {
         this.#subscribers = this.#subscribers.filter((other) => other !== subscriber);
@@ -52,7 +52,7 @@ export class GuardedSubject<T> {
     return this.#subscribers.length > 0;
   }
 
-  /** Tells every observer. @throws ReentryError (from the kernel's `run`) when called from one of them. */
+  /** Delivers to every observer. @throws ReentryError (from the kernel's `run`) when called from one of them. */
   next(value: T): void {
     const subscribers = this.#subscribers;
     if (subscribers.length === 0) return;
@@ -72,7 +72,7 @@ export class GuardedSubject<T> {
     }
   }
 
-  /** Ends the stream, for its observers and for those that come later. */
+  /** Completes the stream, for current and later observers. */
   complete(): void {
     if (this.#completed) return;
     this.#completed = true;

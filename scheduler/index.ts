@@ -1,5 +1,5 @@
 export { type Branded, type ContextId, contextId } from './branded.js';
-export type { BoundMember, Discipline, Entitlement, Share } from './discipline.js';
+export type { BoundMember, Discipline, Share } from './discipline.js';
 export { NONE, requireWeight, STARVED } from './discipline.js';
 export type {
   DisciplineEntry,

@@ -12,8 +12,8 @@ type ValuesOf<T> = { [marble: string]: T };
 const NS_PER_UNIT: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9 };
 
 /**
- * Marble tests over virtual time: RxJS's TestScheduler, whose frames are nanoseconds of an event kernel. What the
- * marbles say and what the components under test do are events of one queue, ordered by (time, sequence).
+ * Marble tests over virtual time: RxJS's TestScheduler with frames of one nanosecond of an event kernel. The marbles
+ * and the components under test schedule events in one queue, ordered by (time, sequence).
  *
  * ```ts
  * new KernelTestScheduler(kernel, (actual, expected) => expect(actual).toEqual(expected)).run(
@@ -25,8 +25,8 @@ const NS_PER_UNIT: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6,
  * ```
  *
  * What differs from RxJS's own:
- * - a character of a diagram is 1 ns, and `10ns`, `1.5us`, `3ms`, `2s` (a space behind each) mean what they say;
- * - frame 0 is the kernel's time at construction; what a hot diagram has before its `^` lies before that and is
+ * - a character of a diagram is 1 ns, and `10ns`, `1.5us`, `3ms`, `2s` (followed by a space) are exact;
+ * - frame 0 is the kernel's time at construction; the part of a hot diagram before its `^` lies before that and is
  *   not emitted;
  * - `flush`, and `run` at its end, run the kernel until nothing is pending, or to `untilNs`.
  */
@@ -36,7 +36,7 @@ export class KernelTestScheduler extends TestScheduler {
   readonly #untilNs: number | undefined;
 
   /**
-   * @param assertDeepEqual throws when what was observed is not what the marbles say.
+   * @param assertDeepEqual throws when the observed values differ from the marbles.
    * @param options `untilNs`: the kernel's time at which a flush stops, for machines that never come to rest.
    */
   constructor(

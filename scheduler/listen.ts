@@ -2,8 +2,8 @@ import { type Observable, Subscriber, type Subscription } from 'rxjs';
 import type { EventKernel } from './event-kernel.js';
 
 /**
- * How one component listens to another. What `next` throws is a mistake of ours and leaves through the kernel's
- * `run`, as it was thrown, when the event has ended; so does an error of the stream. With a plain `subscribe` RxJS
+ * Subscribes one component to another. What `next` throws is a defect and is thrown unchanged by the kernel's
+ * `run` when the event has ended; so is an error of the stream. With a plain `subscribe` RxJS
  * would throw it from a timer of the host, after the run, where no caller can catch it.
  */
 export function listen<T>(
@@ -15,7 +15,7 @@ export function listen<T>(
 }
 
 /**
- * The subscriber itself is the listener: a plain observer sits behind three calls of RxJS, for each frame of a source.
+ * The subscriber itself is the listener: a plain observer costs three more calls of RxJS per frame of a source.
  */
 class Listener<T> extends Subscriber<T> {
   readonly #kernel: EventKernel;

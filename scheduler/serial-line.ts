@@ -2,9 +2,8 @@ import { ParameterError } from './errors.js';
 /**
  * A medium that carries bytes one after the other at a fixed rate: a wire, or one direction of a PCIe link.
  *
- * The rate is kept as a reduced fraction of nanoseconds a byte and what is left of a nanosecond is carried
- * forward, so a million frames at 400 Gb/s end on the nanosecond that the arithmetic says, not on a sum of
- * rounded ones.
+ * The rate is kept as a reduced fraction, nanoseconds per byte, and the fraction of a nanosecond is carried
+ * forward, so a million frames at 400 Gb/s end on the exact nanosecond and not on a sum of rounded ones.
  */
 export class SerialLine {
   readonly rateBps: number;
@@ -14,11 +13,11 @@ export class SerialLine {
   #freeAtRemainder = 0;
   #carriedBytes = 0;
 
-  /** @param rateBps bits a second, a whole number from 1 to 10^13. */
+  /** @param rateBps bits per second, a whole number from 1 to 10^13. */
   constructor(rateBps: number) {
     if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
       throw new ParameterError(
-        `rateBps is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`,
+        `rateBps is ${rateBps}, expected a whole number of bits per second from 1 to 10^13`,
       );
     }
     const divisor = greatestCommonDivisor(8e9, rateBps);
@@ -32,7 +31,7 @@ export class SerialLine {
     return this.#freeAtNs + (this.#freeAtRemainder > 0 ? 1 : 0);
   }
 
-  /** Bytes that the line was given since the start. */
+  /** Bytes given to the line since the start. */
   get carriedBytes(): number {
     return this.#carriedBytes;
   }
@@ -42,15 +41,15 @@ export class SerialLine {
     return this.durationNs(this.#carriedBytes);
   }
 
-  /** How long `bytes` take on an idle line, ns, rounded up. */
+  /** Time that `bytes` take on an idle line, ns, rounded up. */
   durationNs(bytes: number): number {
     return Math.ceil((bytes * this.#nsNumerator) / this.#nsDenominator);
   }
 
   /**
-   * Books `bytes` behind whatever is booked already, not before `fromNs`; returns when the last bit has
-   * passed, ns rounded up. Bytes that come in the very nanosecond in which the line falls free follow without
-   * a gap, so that a sender who waits for `freeAtNs` loses no fraction.
+   * Books `bytes` behind everything booked already, not before `fromNs`; returns the time at which the last bit has
+   * passed, ns rounded up. Bytes given in the nanosecond in which the line becomes free follow without
+   * a gap, so that a sender that waits for `freeAtNs` loses no fraction.
    */
   carry(bytes: number, fromNs: number): number {
     if (fromNs > this.freeAtNs) {

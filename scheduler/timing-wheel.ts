@@ -7,7 +7,7 @@ const BUCKETS = 2 ** DIGIT_BITS;
 const DIGIT_MASK = BUCKETS - 1;
 /** Seven wheels of 8 bits reach past 2^53. */
 const WHEELS = 7;
-/** The wheels below this one turn on the low 32 bits of the time, the others on what is above. */
+/** The wheels below this one use the low 32 bits of the time, the others the bits above. */
 const LOW_WHEELS = 4;
 const TWO_32 = 2 ** 32;
 
@@ -17,11 +17,11 @@ const TWO_32 = 2 ** 32;
  * behind the timers of several operating systems.
  *
  * A time is read as seven digits of 8 bits. An event waits in the wheel of the highest digit in which its time
- * differs from the cursor's, in the bucket of its own digit there. When the cursor comes to a bucket above the
- * lowest wheel, the bucket is dealt out to the wheels below; a bucket of the lowest wheel is a single instant.
+ * differs from the cursor's, in the bucket of its own digit there. When the cursor reaches a bucket above the
+ * lowest wheel, its events are moved to the wheels below; a bucket of the lowest wheel is a single instant.
  *
  * Where an event waits follows from its time and the cursor alone, so events of equal time always share a
- * bucket; buckets are first-in first-out and are dealt out in that order. Equal times therefore keep their
+ * bucket; buckets are first-in first-out and are moved in that order. Equal times therefore keep their
  * order without a sequence number.
  *
  * Events are numbers (slots) from 0 to the capacity, and all state is typed arrays. No time may lie before the
@@ -32,15 +32,15 @@ export class TimingWheel {
   #cursorHigh = 0;
   #cursorLow = 0;
 
-  // The first slot of each bucket, and three layers of bits that find the first bucket in use: a bit a bucket
-  // in #occupied, a bit a word of those in #words, a bit a wheel in #wheels. Nothing waits behind the cursor,
-  // so the lowest bits set are always the ones to look at.
+  // The first slot of each bucket, and three layers of bits that find the first bucket in use: one bit per
+  // bucket in #occupied, one bit per word of those in #words, one bit per wheel in #wheels. Nothing waits behind the
+  // cursor, so the lowest set bit is always the right one.
   readonly #first = new Int32Array(WHEELS * BUCKETS).fill(NO_SLOT);
   readonly #occupied = new Int32Array((WHEELS * BUCKETS) / 32);
   readonly #words = new Int32Array(WHEELS);
   #wheels = 0;
 
-  // Slots: their time and their neighbours in the bucket. The first one's previous is the last one.
+  // Slots: their time and their neighbours in the bucket. The predecessor of the first is the last.
   #timeNs: Float64Array;
   #next: Int32Array;
   #previous: Int32Array;
@@ -51,7 +51,7 @@ export class TimingWheel {
     this.#previous = new Int32Array(capacity);
   }
 
-  /** Makes room for slots below `capacity`. */
+  /** Grows to slots below `capacity`. */
   grow(capacity: number): void {
     const timeNs = this.#timeNs;
     const next = this.#next;
@@ -64,17 +64,17 @@ export class TimingWheel {
     this.#previous.set(previous);
   }
 
-  /** Time of a slot that waits, or that was taken and not inserted since, ns. */
+  /** Time of a slot that waits, or that was taken and has not been inserted since, ns. */
   timeOf(slot: number): number {
     return this.#timeNs[slot] ?? 0;
   }
 
-  /** Whether a slot still waits for the very instant at which the cursor stands. */
+  /** Whether a slot still waits for the instant of the cursor. */
   get instantLeft(): boolean {
     return this.#first[this.#cursorLow & DIGIT_MASK] !== NO_SLOT;
   }
 
-  /** The slot waits for `timeNs`, a whole number not before the cursor, behind all that wait for it already. */
+  /** Inserts a slot at `timeNs`, a whole number not before the cursor, behind all that wait for that time already. */
   insert(slot: number, timeNs: number): void {
     this.#timeNs[slot] = timeNs;
     this.#next[slot] = NO_SLOT;
@@ -92,7 +92,7 @@ export class TimingWheel {
     }
   }
 
-  /** A slot that waits does so no longer. */
+  /** Removes a waiting slot. */
   remove(slot: number): void {
     const bucket = this.#bucketOf(this.#timeNs[slot] ?? 0);
     const first = this.#first[bucket] ?? NO_SLOT;
@@ -106,7 +106,7 @@ export class TimingWheel {
     this.#previous[next === NO_SLOT ? first : next] = previous;
   }
 
-  /** Takes the earliest slot out and moves the cursor to its time, or NO_SLOT if it is due only after `untilNs`. */
+  /** Removes the earliest slot and moves the cursor to its time; NO_SLOT if it is due only after `untilNs`. */
   take(untilNs: number): number {
     for (;;) {
       let bucket = this.#cursorLow & DIGIT_MASK;
@@ -120,7 +120,7 @@ export class TimingWheel {
           continue;
         }
       }
-      // The bucket is an instant, or it holds one slot alone: either way nothing comes before its first.
+      // The bucket is a single instant, or it holds one slot only: either way its first slot is the earliest.
       const timeNs = this.#timeNs[slot] ?? 0;
       if (timeNs > untilNs) return NO_SLOT;
       this.#dropFirst(bucket, slot);
@@ -131,7 +131,7 @@ export class TimingWheel {
     }
   }
 
-  /** Time of the earliest slot, ns, or undefined. Moves nothing; costs as much as the first bucket is long. */
+  /** Time of the earliest slot, ns, or undefined. Moves nothing; the cost is the length of the first bucket. */
   nextTimeNs(): number | undefined {
     if (this.#wheels === 0) return undefined;
     let earliestNs = Number.POSITIVE_INFINITY;
@@ -150,13 +150,13 @@ export class TimingWheel {
     const slot = this.#first[bucket] ?? NO_SLOT;
     const timeNs = this.#timeNs[slot] ?? 0;
     if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) return timeNs;
-    // Of the digits of a time, those below the bucket's own say where in the bucket it lies.
+    // The digits of a time below that of the bucket give its position within the bucket.
     const wheel = bucket >>> DIGIT_BITS;
     const span = 2 ** (wheel * DIGIT_BITS);
     return Math.floor(timeNs / span) * span;
   }
 
-  /** Throws if a slot is not where its time says; returns how many wait. Costs O(waiting). */
+  /** @throws InvariantViolation if a slot is not where its time belongs. Returns the number of waiting slots. Costs O(waiting). */
   checkInvariants(): number {
     const cursorNs = this.#cursorHigh * TWO_32 + (this.#cursorLow >>> 0);
     let count = 0;
@@ -177,7 +177,7 @@ export class TimingWheel {
         if (this.#bucketOf(timeNs) !== bucket)
           throw new InvariantViolation(`slot ${slot} at ${timeNs} ns is in bucket ${bucket}`);
         if (this.#previous[slot] !== previous)
-          throw new InvariantViolation(`the list of bucket ${bucket} is torn at slot ${slot}`);
+          throw new InvariantViolation(`the list of bucket ${bucket} is broken at slot ${slot}`);
         previous = slot;
         count += 1;
       }
@@ -202,7 +202,7 @@ export class TimingWheel {
     return ((LOW_WHEELS + wheel) << DIGIT_BITS) | ((high >>> (wheel << 3)) & DIGIT_MASK);
   }
 
-  /** Moves the cursor to the start of a bucket above the lowest wheel and deals its slots out to those below. */
+  /** Moves the cursor to the start of a bucket above the lowest wheel and moves its slots to those below. */
   #dealOut(bucket: number, untilNs: number): boolean {
     const wheel = bucket >>> DIGIT_BITS;
     const digit = bucket & DIGIT_MASK;

@@ -9,17 +9,17 @@ type Work<T> = (this: SchedulerAction<T>, state?: T) => void;
  * `observeOn` or `timeout`, and their times are virtual nanoseconds.
  *
  * What differs from RxJS's own VirtualTimeScheduler, and why:
- * - its actions are events among all others of the kernel, so a `timer(500)` and a DMA that ends 500 ns from
+ * - its actions are events of the kernel like all others, so a `timer(500)` and a DMA that ends 500 ns from
  *   now run in the order in which they were scheduled;
- * - an action that throws is unsubscribed and its error leaves through the kernel's `run`; everything else
+ * - an action that throws is unsubscribed and its error is thrown by the kernel's `run`; everything else
  *   that is queued stays queued;
- * - a delay that is negative, NaN or infinite is refused: the first would turn the clock back, and nobody
+ * - a delay that is negative, NaN or infinite is refused: the first would turn the clock back, and no action
  *   can wait for the other two (a stream that never fires is `NEVER`);
- * - an action that schedules itself again is used again; nothing is allocated for it.
+ * - an action that schedules itself again is reused; nothing is allocated for it.
  *
  * A fraction of a nanosecond is rounded up, so a timer may be late by less than one but is never early. An
- * operator that looks at the clock when it is woken, as debounceTime does, would otherwise find itself early
- * and ask again for the same instant, for ever.
+ * operator that reads the clock when it is called, as debounceTime does, would otherwise find that it is early
+ * and schedule itself for the same instant, for ever.
  */
 export class KernelScheduler implements SchedulerLike {
   readonly #queue: ActionQueue;
@@ -36,14 +36,14 @@ export class KernelScheduler implements SchedulerLike {
     return this.#kernel.nowNs;
   }
 
-  /** Actions that wait for their time. */
+  /** Number of pending actions. */
   get pending(): number {
     return this.#queue.pending;
   }
 
   /**
    * Runs `work` with `state` after `delayNs`. Inside it, `this.schedule(state, delayNs)` runs it once more.
-   * @returns a subscription that takes the action back, out of the kernel's queue as well.
+   * @returns a subscription that cancels the action, in the kernel's queue as well.
    * @throws KernelTimeError for a delay that is negative or not finite.
    */
   schedule<T>(work: Work<T>, delayNs = 0, state?: T): Subscription {
@@ -55,9 +55,9 @@ export class KernelScheduler implements SchedulerLike {
   }
 }
 
-/** What the queue knows of an action. */
+/** An action as the queue sees it. */
 interface Waiting {
-  /** Place in the queue's table, or -1 while the action does not wait. */
+  /** Index in the queue's table, or -1 while the action does not wait. */
   line: number;
   event: EventHandle;
   readonly closed: boolean;
@@ -78,7 +78,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T>, Waitin
     this.#work = work;
   }
 
-  /** Waits for `delayNs` from now. An action waits once at most: a wait that has not ended yet is replaced. */
+  /** Waits for `delayNs` from now. An action waits at most once: a wait that has not ended yet is replaced. */
   schedule(state?: T, delayNs = 0): Subscription {
     if (this.closed) return this;
     this.#queue.enqueue(this, delayNs);
@@ -86,7 +86,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T>, Waitin
     return this;
   }
 
-  /** Its time has come. The queue has taken it off the table, so it may schedule itself again. */
+  /** It is due. The queue has removed it from the table, so it may schedule itself again. */
   execute(): void {
     try {
       this.#work?.(this.#state);
@@ -105,7 +105,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T>, Waitin
   }
 }
 
-/** The actions that wait. A kernel event carries numbers, so it says which line of this table is due. */
+/** The pending actions. A kernel event carries numbers: the line of this table that is due. */
 class ActionQueue {
   readonly #kernel: EventKernel;
   readonly #component: string;
@@ -131,7 +131,7 @@ class ActionQueue {
       );
     }
     const line = action.line >= 0 ? action.line : (this.#freeLines.at(-1) ?? this.#lines.length);
-    // The kernel may still refuse (past the end of its time), so nothing has changed until it has answered.
+    // The kernel may still refuse (past the end of its time), so nothing is changed before this call.
     const event = this.#kernel.schedule(Math.ceil(delayNs), this.#due, line);
     if (action.line >= 0) {
       this.#kernel.cancel(action.event);

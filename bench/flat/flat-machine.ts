@@ -1,17 +1,23 @@
 import { writePayload } from '../../guests/traffic/frame-format.js';
 import { COSTS } from '../../host/cpu/costs.js';
 
+/**
+ * The model version that the reference represents: its rows say so where the emulator has gone on, and it is held to
+ * the emulator where the two are the same.
+ */
+export const FLAT_MODEL_VERSION: number = 2;
+
 /** What the reference is built for. */
 export interface FlatOptions {
   readonly protection: 'cdna';
   readonly contexts: number;
   readonly frameBytes: number;
-  /** Told of each frame whose last bit has left; `bytes` is borrowed. */
+  /** Called for each frame when its last bit has left; `bytes` is borrowed. */
   readonly tap?: (bytes: Uint8Array, offset: number, length: number, context: number, endNs: number) => void;
 }
 
 export interface FlatMachine {
-  /** Runs until so many more frames were delivered; returns how many it really were. */
+  /** Runs until so many more frames were delivered; returns the actual number. */
   deliver(frames: number): number;
   readonly deliveredBytes: number;
   readonly wireBusyNs: number;
@@ -67,8 +73,8 @@ const VECTOR_CONSUMER = 16;
 /**
  * A machine that does the work of the emulator's greedy machine with nothing between the steps: the same events at
  * the same virtual times, the same bytes moved through guest memory, rings, FIFO and wire, in one function over
- * 32-bit columns. It has no fault paths, no receive traffic and no streams, and can be nothing but fast: it is what
- * the bench divides by. A test holds its frames and their times equal to the emulator's.
+ * 32-bit columns. It has no fault paths, no receive traffic and no streams, and serves for speed only: it is the
+ * denominator of the bench. A test checks that its frames and their times equal those of the emulator.
  */
 export function makeFlatMachine({ contexts: N, frameBytes: LEN, tap }: FlatOptions): FlatMachine {
   const vectorBytes = 2 ** Math.ceil(Math.log2(Math.ceil((N + 1) / 32) * 4));
@@ -515,7 +521,7 @@ export function makeFlatMachine({ contexts: N, frameBytes: LEN, tap }: FlatOptio
     return false;
   }
 
-  // ---- Deficit round robin over the room of the FIFO.
+  // ---- Deficit round robin over the free space of the FIFO.
   let room = 16_384;
   let backlogged = 0;
   let deciding = true; // the first link-ready asks for a decision before anything else happens

@@ -4,18 +4,18 @@ import type { Section } from '../section.js';
 import type { AllocationAnswer, AllocationQuestion } from '../tasks/allocation.js';
 import { PROTECTIONS } from './end-to-end.js';
 
-/** A young generation that holds what is allocated between two forced collections, MB. */
+/** A young generation, MB, that holds the allocations between two forced collections. */
 const FLAGS = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
 
 /**
- * Bytes allocated a packet after warm-up, collected or not: a heap profile of a process that runs one approach.
+ * Bytes allocated per packet after warm-up, collected or not: a heap profile of a process that runs one approach.
  * `grownBytes` is the check on it: by how much the heap in use grew between forced collections, with no profiler. A boxed
- * number is 16 bytes. The three functions that allocate most stand beside it; one that the compiler has put inside
+ * number is 16 bytes. The three functions that allocate most are listed; a function inlined into
  * another counts as the outer one.
  */
 export const allocation: Section = {
   name: 'allocation',
-  title: 'Heap profile: bytes allocated a packet, 32 contexts',
+  title: 'Heap profile: bytes allocated per packet, 32 contexts',
   async run({ quick, progress }) {
     const rows = [];
     for (const protection of quick ? PROTECTIONS.slice(0, 3) : PROTECTIONS) {

@@ -58,7 +58,7 @@ function withShared(operations: number): undefined {
   SUM[0] = sum;
 }
 
-/** What it costs that a read beyond a column fails instead of giving 0. An operation reads five columns. */
+/** The cost of making a read beyond a column fail instead of returning 0. An operation reads five columns. */
 export const columnReads: Section = {
   name: 'column-reads',
   title: 'Reading typed arrays of five kinds, one cell of each per operation',

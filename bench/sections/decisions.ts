@@ -5,18 +5,18 @@ import type { Section } from '../section.js';
 
 const CONTEXTS = [32, 1024, 4096] as const;
 const LINK_BPS = 100_000_000_000;
-/** Seven small ones, four of middle size and a large one, as IMIX mixes them. */
+/** Seven small frames, four of medium size and a large one, as in IMIX. */
 const SIZES = [60, 60, 576, 60, 1514, 576, 60, 576, 60, 60, 576, 60] as const;
 const DECISIONS = 200_000;
 
 /**
- * The Discipline contract alone, no card and no kernel: everybody always has a next frame, weights are 1 to 4, and
- * virtual time moves on by what each frame takes on the link. One operation = select, served, and the arrival of
+ * The Discipline contract alone, no card and no kernel: every context always has a next frame, weights are 1 to 4, and
+ * virtual time advances by the time of each frame on the link. One operation = select, served, and the arrival of
  * the frame that takes the place of the one served.
  */
 export const decisions: Section = {
   name: 'decisions',
-  title: 'Scheduling decisions: select + served, everybody backlogged',
+  title: 'Scheduling decisions: select + served, all contexts backlogged',
   run({ stopwatch, progress }) {
     const rows = [];
     for (const { name, complexity } of DISCIPLINES) {

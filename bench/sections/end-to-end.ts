@@ -15,7 +15,7 @@ const CONTEXTS = [1, 32, 256, 1024, 4096] as const;
 const FRAME_BYTES = [60, 1514] as const;
 /** Two hundred microseconds of 100 Gb/s hold fewer; enough that a repetition lasts tens of milliseconds. */
 const FRAMES = 60_000;
-/** From here on a packet costs more: fewer of them a repetition. */
+/** From here on a packet costs more: fewer packets per repetition. */
 const MANY_CONTEXTS = 1024;
 const FRAMES_OF_MANY = 20_000;
 /** Once around every ring of 64 and a little more: only then is what was posted also finished, unmapped and reused. */
@@ -58,7 +58,7 @@ export const endToEnd: Section = {
             contexts,
             frameBytes,
             packetsPerSecond: Math.round(1e9 / timing.medianNs),
-            // How much there was to do: a machine whose wait is for walks wakes its guests for each packet.
+            // The amount of work: a machine that waits for table walks wakes its guests for each packet.
             eventsPerPacket: round(events / packets),
             virtualNsPerPacket: round(virtualNs / packets),
             ...columns,

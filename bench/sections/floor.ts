@@ -2,7 +2,7 @@ import { moveFrames, postFrames } from '../floor-loop.js';
 import { hostNs, timingColumns } from '../measure.js';
 import type { Section } from '../section.js';
 
-/** The floor beside itself: how far its ratio is from 1 is how far any ratio of this run may be off. */
+/** The floor beside itself: the distance of its ratio from 1 is the error of any ratio of this run. */
 export const floor: Section = {
   name: 'floor',
   title: 'The floor: read a descriptor, copy the payload, write a completion',

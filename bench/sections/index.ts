@@ -12,7 +12,7 @@ import { recorded } from './recorded.js';
 import { rooms } from './rooms.js';
 import { streams } from './streams.js';
 
-/** Every section, in the order in which the bench runs them. The floor stands last, where it shows the drift. */
+/** Every section, in the order in which the bench runs them. The floor is last, where it shows the drift. */
 export const sections: readonly Section[] = [
   kernel,
   decisions,

@@ -59,8 +59,8 @@ function timeKernelScheduler(stopwatch: Stopwatch, pending: number): Timing {
 }
 
 /**
- * RxJS sorts its array at each schedule. Filling it would take minutes for the same reason, so while it is
- * filled sorting is put off to the end; filling is not timed.
+ * RxJS sorts its array at each schedule. Filling it would take minutes for the same reason, so sorting is postponed to the end
+ * while it is filled; filling is not timed.
  */
 function timeVirtualTimeScheduler(stopwatch: Stopwatch, pending: number, operations: number): Timing {
   const run = (count: number) => {
@@ -94,7 +94,7 @@ function fill(scheduler: SchedulerLike, pending: number, stop: () => boolean): v
   for (let index = 0; index < pending; index += 1) scheduler.schedule(work, delaysNs[index & 4095] ?? 1);
 }
 
-/** A doorbell that sets off a decision at the same instant, and so on. */
+/** A doorbell that triggers a decision at the same instant, and so on. */
 function timeSameInstant(stopwatch: Stopwatch): Timing {
   const queue = new EventKernel();
   const handler = queue.register('bench', () => queue.post(0, handler));
@@ -102,7 +102,7 @@ function timeSameInstant(stopwatch: Stopwatch): Timing {
   return stopwatch.time((operations) => void queue.drain(operations), { operations: 1_000_000 });
 }
 
-/** A timeout that is set for each packet and taken back before it fires. */
+/** A timeout that is set for each packet and cancelled before it fires. */
 function timeCancel(stopwatch: Stopwatch): Timing {
   const queue = new EventKernel();
   const handler = queue.register('bench', () => {});

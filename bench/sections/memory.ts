@@ -10,19 +10,19 @@ const RINGS = [
   { transmitSlots: 64, receiveSlots: 16 },
 ] as const;
 const BASE = 1;
-/** So many that every guest has sent its share of each pattern and has used every buffer. */
+/** Enough that every guest has sent its share of each pattern and has used every buffer. */
 const FRAMES_A_CONTEXT = 80;
 const FRAMES_AT_LEAST = 20_000;
 
 /**
- * What a context costs: memory with so many contexts, less memory with one, over the difference, each in a fresh
+ * The cost of a context: memory with many contexts, minus memory with one, over the difference, each in a fresh
  * process after a collection. RAM of the emulated machine (rings, buffers, tables; backed in pieces of 64 KB) is
- * counted apart, and so is the traffic source, whose patterns are what frames are made of: what is left, heap and typed
+ * counted separately, and so is the traffic source, which holds the patterns of the frames: the rest, heap and typed
  * arrays, is our own bookkeeping for card, host, port and driver.
  */
 export const memory: Section = {
   name: 'memory',
-  title: 'Memory a context, bytes: our own, and the emulated RAM that it touches',
+  title: 'Memory per context, bytes: our own, and the emulated RAM that it touches',
   async run({ quick, progress }) {
     const rows: Row[] = [];
     for (const protection of quick ? APPROACHES.slice(1, 2) : APPROACHES) {

@@ -5,7 +5,7 @@ import type { RoomsAnswer, RoomsQuestion } from '../tasks/rooms.js';
 
 const APPROACHES = ['cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'] as const;
 
-/** Rooms by the beginning of a file's path; the first that fits. */
+/** Components by the prefix of a file's path; the first match counts. */
 const ROOMS: readonly (readonly [prefix: string, room: string])[] = [
   ['scheduler/disciplines/', 'scheduler: disciplines'],
   ['scheduler/event-kernel.', 'scheduler: event kernel'],
@@ -25,7 +25,7 @@ const COPYING = 'copying bytes';
 const COLLECTING = 'collecting garbage';
 const REST = 'the rest';
 
-/** Where bytes are copied for everybody, and what the engine calls its own ways to do it. */
+/** Where bytes are copied for all components, and the engine's names for its own copies. */
 const COPY_FILE = 'nic/copy-bytes.ts';
 const COPYING_FILES: ReadonlySet<string> = new Set([
   COPY_FILE,
@@ -39,13 +39,13 @@ const COPY_BUILTINS: ReadonlySet<string> = new Set(['set', 'fill', 'subarray', '
 const BENCH = 'bench/';
 
 /**
- * A budget of a packet: where a CPU profile saw the processor, folded by room, times what a packet took in the same
- * stretch. Each approach has a process of its own. What is copied is apart, whoever asked for it: the floor copies too.
+ * A budget of a packet: where a CPU profile saw the processor, folded by component, times the time of a packet in the
+ * same stretch. Each approach has its own process. Copying is counted separately, for all callers: the floor copies too.
  * Profiling makes everything some percent slower than the end-to-end rows are.
  */
 export const rooms: Section = {
   name: 'rooms',
-  title: 'Time by room: CPU profile of the end-to-end run, ns a packet, 32 contexts',
+  title: 'Time by component: CPU profile of the end-to-end run, ns per packet, 32 contexts',
   async run({ quick, progress }) {
     const rows: Row[] = [];
     for (const protection of quick ? APPROACHES.slice(0, 2) : APPROACHES) {
@@ -83,7 +83,7 @@ export const rooms: Section = {
   },
 };
 
-/** Shares of rooms, largest first; what the bench did itself does not count. */
+/** Shares of components, largest first; the bench itself does not count. */
 function fold(seen: RoomsAnswer['seen']): [room: string, share: number][] {
   const shares = new Map<string, number>();
   let total = 0;

@@ -1,90 +1,108 @@
+import { estimate } from '../../src/sweep/statistics.js';
 import { Child } from '../child.js';
 import type { GreedyMachineOptions } from '../greedy-machine.js';
 import { median, round } from '../measure.js';
 import type { BenchContext, Row, Section } from '../section.js';
-import type { StreamsSetUp, StreamsStretch } from '../tasks/streams.js';
+import type { StreamsAnswer, StreamsSetUp, StreamsStretch } from '../tasks/streams.js';
 
 /** How much is measured; a stretch is some tens of milliseconds. */
 interface Effort {
+  /** Pairs of processes of which one has no emission. */
   readonly pairs: number;
+  /** Pairs of equal processes. */
+  readonly equalPairs: number;
   readonly stretches: number;
   readonly packets: number;
   readonly warmUpPackets: number;
 }
 
-const FULL: Effort = { pairs: 3, stretches: 20, packets: 20_000, warmUpPackets: 150_000 };
-const QUICK: Effort = { pairs: 1, stretches: 4, packets: 5_000, warmUpPackets: 30_000 };
+const FULL: Effort = { pairs: 40, equalPairs: 8, stretches: 24, packets: 20_000, warmUpPackets: 150_000 };
+const QUICK: Effort = { pairs: 2, equalPairs: 2, stretches: 4, packets: 5_000, warmUpPackets: 30_000 };
+
+/** Rows that the aim is judged by. */
+export const UNOBSERVED = 'none, over no emission';
 
 /**
- * Nobody subscribed: two processes run the same machine, one with the outlets as they are, one in which
- * `GuardedSubject.prototype.observed` is a constant false from before the first function is compiled, so that the compiler drops
- * the question and everything behind it. (The streams by which rooms of the card hear each other never ask, and stay.
- * They are how the card works, not what it costs to be watched.) The processes take turns, a stretch each, and it is the
- * ratio of neighbouring stretches, in processor time, that counts. How a process lies in memory makes some percent of difference by
- * itself: several pairs are started, and beside them pairs of which both have the outlets as they are. What those
- * show is how finely this can be measured; the cost is the difference between the two medians.
+ * No subscriber: two processes run the same machine from the same files, one as it is, one without emission (see
+ * `StreamsSetUp`). They run alternately, one stretch each, in processor time, and the median of the ratios of neighbouring stretches
+ * is the pair's one figure: the layout of code and heap of a process alone makes a difference of some percent,
+ * and is the same for all stretches of a process. So the pairs are the sample, and the interval is Student's over
+ * them. Pairs of equal processes are measured beside them: their interval should contain 0, and shows how finely this can
+ * be measured.
  *
- * Somebody subscribed: one process, stretches with and without a subscriber that counts, in turns.
+ * With subscribers: one process, stretches with a subscriber that counts between stretches without.
  */
 export const streams: Section = {
   name: 'streams',
-  title: 'Streams: processor time a packet with the outlets, over that without; cdna, 32 contexts',
+  title: 'Streams: processor time per packet, as the machine is over without emission; cdna, 32 contexts',
   async run(context) {
     const effort = context.quick ? QUICK : FULL;
     const rows: Row[] = [];
     for (const frameBytes of [60, 1514]) {
       const machine = { protection: 'cdna', contexts: 32, frameBytes };
-      const control = await nobody(context, machine, 'as they are', effort);
-      const without = await nobody(context, machine, 'without', effort);
-      const about = { frameBytes, pairs: effort.pairs, eventsPerPacket: 0 };
-      rows.push({ subscribers: 'nobody, both as they are', ...about, ...control, costPercent: null });
-      const costPercent = round((without.timeRatio / control.timeRatio - 1) * 100);
-      rows.push({ subscribers: 'nobody, over without', ...about, ...without, costPercent });
-      rows.push(...(await somebody(context, machine, effort)));
+      const { pairs, equalPairs } = effort;
+      const equal = await unobserved(context, machine, 'as it is', equalPairs, effort);
+      rows.push({ subscribers: 'none, equal processes', frameBytes, ...equal });
+      const without = await unobserved(context, machine, 'removed', pairs, effort);
+      rows.push({ subscribers: UNOBSERVED, frameBytes, ...without });
+      rows.push(...(await observed(context, machine, effort)));
     }
     return rows;
   },
 };
 
-interface Ratios {
-  readonly timeRatio: number;
-  readonly leastRatio: number;
-  readonly mostRatio: number;
-}
-
-/** Times with the outlets as they are, over those of a second process. */
-async function nobody(
+/** Time of the machine as it is, over that of a second process. */
+async function unobserved(
   { progress }: BenchContext,
   machine: GreedyMachineOptions,
-  subjects: StreamsSetUp['subjects'],
-  { pairs, stretches, packets, warmUpPackets }: Effort,
-): Promise<Ratios> {
-  const medians: number[] = [];
+  emission: StreamsSetUp['emission'],
+  pairs: number,
+  effort: Effort,
+): Promise<Row> {
+  const ratios: number[] = [];
   for (let pair = 0; pair < pairs; pair += 1) {
-    progress(`streams: ${machine.frameBytes} bytes, nobody, pair ${pair + 1} (${subjects})`);
-    const [asTheyAre, other] = [new Child('streams'), new Child('streams')];
-    try {
-      await asTheyAre.ask({ machine, subjects: 'as they are', warmUpPackets } satisfies StreamsSetUp);
-      await other.ask({ machine, subjects, warmUpPackets } satisfies StreamsSetUp);
-      const ratios: number[] = [];
-      for (let index = 0; index < stretches; index += 1) {
-        // Who goes first changes each time: a process that has just been idle finds the caches full of the other's.
-        const first = index % 2 === 0 ? asTheyAre : other;
-        const second = first === other ? asTheyAre : other;
-        const [one, two] = [await stretch(first, packets, []), await stretch(second, packets, [])];
-        ratios.push(first === asTheyAre ? one.ns / two.ns : two.ns / one.ns);
-      }
-      medians.push(median(ratios));
-    } finally {
-      asTheyAre.close();
-      other.close();
-    }
+    progress(
+      `streams: ${machine.frameBytes} bytes, no subscriber, emission ${emission}, pair ${pair + 1} of ${pairs}`,
+    );
+    ratios.push(await pairRatio(machine, emission, pair % 2 === 0, effort));
   }
-  return summary(medians);
+  return { pairs, eventsPerPacket: 0, ...summary(ratios) };
 }
 
-/** Times with one subscriber on a stream, and on all of them, over times with none. */
-async function somebody(
+/** @param startsAsItIs which of the two processes is started and measured first */
+async function pairRatio(
+  machine: GreedyMachineOptions,
+  emission: StreamsSetUp['emission'],
+  startsAsItIs: boolean,
+  { stretches, packets, warmUpPackets }: Effort,
+): Promise<number> {
+  const [asItIs, other] = [new Child('streams'), new Child('streams')];
+  try {
+    const start = (child: Child, what: StreamsSetUp['emission']) =>
+      child.ask({ machine, emission: what, warmUpPackets } satisfies StreamsSetUp);
+    if (startsAsItIs) await start(asItIs, 'as it is');
+    await start(other, emission);
+    if (!startsAsItIs) await start(asItIs, 'as it is');
+    const ratios: number[] = [];
+    for (let index = 0; index < stretches; index += 1) {
+      // Which goes first changes each time: a process that has just been idle finds the caches full of the other's.
+      const isFirst = (index % 2 === 0) === startsAsItIs;
+      const [first, second] = isFirst ? [asItIs, other] : [other, asItIs];
+      const [one, two] = [await stretch(first, packets, []), await stretch(second, packets, [])];
+      // The same machine on both sides, or the ratio means nothing.
+      if (one.virtualNs !== two.virtualNs || one.executed !== two.executed)
+        throw new Error('streams: the machine without emission does not do what the machine does');
+      ratios.push(isFirst ? one.ns / two.ns : two.ns / one.ns);
+    }
+    return median(ratios);
+  } finally {
+    asItIs.close();
+    other.close();
+  }
+}
+
+/** Time with one subscriber on a stream, and on all of them, over time with none. */
+async function observed(
   { progress, quick }: BenchContext,
   machine: GreedyMachineOptions,
   { stretches, packets, warmUpPackets }: Effort,
@@ -94,7 +112,7 @@ async function somebody(
   try {
     const names = await child.ask<string[]>({
       machine,
-      subjects: 'as they are',
+      emission: 'as it is',
       warmUpPackets,
     } satisfies StreamsSetUp);
     const plans = names.map((name) => ({ subscribers: `one on ${name}`, subscribe: [name] }));
@@ -110,15 +128,8 @@ async function somebody(
         ratios.push((2 * ns) / (before.ns + after.ns));
         events = eventsPerPacket;
       }
-      const found = summary(ratios);
-      rows.push({
-        subscribers,
-        frameBytes: machine.frameBytes,
-        pairs: 1,
-        eventsPerPacket: round(events),
-        ...found,
-        costPercent: round((found.timeRatio - 1) * 100),
-      });
+      const { frameBytes } = machine;
+      rows.push({ subscribers, frameBytes, pairs: null, eventsPerPacket: round(events), ...summary(ratios) });
     }
   } finally {
     child.close();
@@ -126,14 +137,20 @@ async function somebody(
   return rows;
 }
 
-function stretch(child: Child, packets: number, subscribe: readonly string[]) {
-  return child.ask<{ ns: number; eventsPerPacket: number }>({ packets, subscribe } satisfies StreamsStretch);
+function stretch(child: Child, packets: number, subscribe: readonly string[]): Promise<StreamsAnswer> {
+  return child.ask<StreamsAnswer>({ packets, subscribe } satisfies StreamsStretch);
 }
 
-function summary(ratios: readonly number[]): Ratios {
+/** The ratios' range, and their geometric mean less 1 with its 95 % interval, percent. */
+function summary(ratios: readonly number[]): Row {
+  const { mean, halfWidth } = estimate(ratios.map(Math.log));
+  const percent = (log: number) => Number((Math.expm1(log) * 100).toFixed(2));
   return {
-    timeRatio: round(median(ratios)),
+    timeRatio: round(Math.exp(mean)),
     leastRatio: round(Math.min(...ratios)),
     mostRatio: round(Math.max(...ratios)),
+    costPercent: percent(mean),
+    lowPercent: halfWidth === undefined ? null : percent(mean - halfWidth),
+    highPercent: halfWidth === undefined ? null : percent(mean + halfWidth),
   };
 }

@@ -7,14 +7,14 @@ export interface AllocationQuestion {
   readonly machine: GreedyMachineOptions;
   readonly warmUpPackets: number;
   readonly packets: number;
-  /** Functions that are named. */
+  /** Number of functions to name. */
   readonly top: number;
 }
 
 export interface AllocationAnswer {
-  /** Bytes a packet by which the heap in use grew between collections: everything that was allocated. */
+  /** Bytes per packet by which the heap in use grew between collections: everything that was allocated. */
   readonly grownBytes: number;
-  /** Bytes a packet by the sampling heap profiler. */
+  /** Bytes per packet by the sampling heap profiler. */
   readonly sampledBytes: number;
   readonly functions: readonly { readonly place: Place; readonly bytes: number }[];
 }

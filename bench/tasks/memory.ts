@@ -5,7 +5,7 @@ import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 
 export interface MemoryQuestion {
   readonly machine: GreedyMachineOptions;
-  /** Frames that are delivered before memory is looked at: what grows with use has then grown. */
+  /** Frames delivered before memory is measured: structures that grow with use have then grown. */
   readonly frames: number;
 }
 
@@ -15,7 +15,7 @@ export interface MemoryAnswer {
   readonly bufferBytes: number;
   /** Of the buffers: backing of the guests' and the hypervisor's RAM, where rings, buffers and tables lie. */
   readonly ramBytes: number;
-  /** What as many traffic sources alone take: their patterns are the frames' contents, and no context's. */
+  /** Memory of as many traffic sources alone: their patterns are the contents of frames and belong to no context. */
   readonly sourceBytes: number;
   /** Largest resident set of the process so far, bytes. */
   readonly peakBytes: number;
@@ -40,7 +40,7 @@ answer(({ machine: options, frames }: MemoryQuestion) => {
     sourceBytes: after.heapUsed + after.external - heapUsed - external,
     peakBytes,
   };
-  // Both are still needed here: what nobody needs is collected.
+  // Both are used here so that they are not collected before.
   if (sources.length !== machine.drivers.length) throw new Error('a source is missing');
   return found;
 });

@@ -7,26 +7,36 @@ import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 export interface StreamsSetUp {
   readonly machine: GreedyMachineOptions;
   /**
-   * `without` puts a constant in the place of the question whether anybody listens, before any of the code is
-   * compiled: the compiler then removes the question, and what would be built for an observer.
+   * Every stream of card, bus and schedulers asks `GuardedSubject.observed` before it builds an event. `removed` makes
+   * that a constant false before any code is compiled, so that the compiler removes the question, the event and its
+   * emission. What stays are the fields that hold the subjects. (The sources that feed drivers do not ask: their
+   * streams are how frames get in, and stay.)
    */
-  readonly subjects: 'as they are' | 'without';
+  readonly emission: 'as it is' | 'removed';
   readonly warmUpPackets: number;
 }
 
-/** Asks for a stretch of so many packets, with one subscriber on each of these streams; answered with ns a packet
- * of this process's processor time: a neighbour that runs in between does not count. */
+/** Asks for a stretch of so many packets, with one subscriber on each of these streams. */
 export interface StreamsStretch {
   readonly packets: number;
   readonly subscribe: readonly string[];
 }
 
+export interface StreamsAnswer {
+  /** This process's own processor time per packet: a neighbour that runs in between does not count. */
+  readonly ns: number;
+  readonly eventsPerPacket: number;
+  /** Virtual time and kernel events since the start, by which two machines can be told apart. */
+  readonly virtualNs: number;
+  readonly executed: number;
+}
+
 let machine: GreedyMachine | undefined;
 let seen = 0;
 
-answer((question: StreamsSetUp | StreamsStretch) => {
+answer((question: StreamsSetUp | StreamsStretch): readonly string[] | StreamsAnswer => {
   if ('machine' in question) {
-    if (question.subjects === 'without') {
+    if (question.emission === 'removed') {
       Object.defineProperty(GuardedSubject.prototype, 'observed', { get: () => false });
     }
     machine = new GreedyMachine(question.machine);
@@ -48,10 +58,11 @@ answer((question: StreamsSetUp | StreamsStretch) => {
   const { user, system } = process.cpuUsage(start);
   const ns = ((user + system) * 1000) / delivered;
   for (const subscription of subscriptions) subscription.unsubscribe();
-  return { ns, eventsPerPacket: seen / delivered };
+  const { nowNs: virtualNs, executed } = machine.kernel;
+  return { ns, eventsPerPacket: seen / delivered, virtualNs, executed };
 });
 
-/** Every stream that a machine offers to whoever wants to look. */
+/** Every stream that a machine offers. */
 function streamsOf({ host }: GreedyMachine): Record<string, Observable<unknown>> {
   const { nic, bus, hypervisor } = host;
   return {

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
-/** Bytes of a file, wherever they are. */
+/** Bytes of a file, in memory or on disk. */
 export interface ByteStore {
   readonly length: number;
   /** `length` bytes from `offset`, both within the store. The result is never written to again. */
@@ -22,7 +22,7 @@ export class MemoryStore implements ByteStore {
   }
 }
 
-/** An open file, of any size: nothing is read before it is asked for. */
+/** An open file, of any size: bytes are read on demand. */
 export class FileStore implements ByteStore {
   readonly length: number;
   readonly #descriptor: number;
@@ -30,7 +30,7 @@ export class FileStore implements ByteStore {
   /** @throws Error of the system when the file cannot be opened, or is not a regular file. */
   constructor(path: string) {
     const stats = statSync(path);
-    // A device or a pipe has no end to wait for.
+    // A device or a pipe may never end.
     if (!stats.isFile()) throw new Error('not a regular file');
     this.length = stats.size;
     this.#descriptor = openSync(path, 'r');

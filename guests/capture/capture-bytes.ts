@@ -1,12 +1,12 @@
 import type { ByteStore } from './byte-store.js';
 import { CaptureError } from './capture.js';
 
-/** What is read of a file at once: large against a packet, small against a capture. */
+/** Bytes per read of a file: large compared with a packet, small compared with a capture. */
 const WINDOW_BYTES = 1 << 22;
 
 /**
  * The bytes of a capture file, read in either byte order through a window that moves along the file. Every read is
- * checked against what the file holds, so a length field can be wrong but never lead outside; what fails ends in a
+ * checked against what the file holds, so a wrong length field never leads outside; a failed check ends in a
  * `CaptureError`.
  */
 export class CaptureBytes {

@@ -2,27 +2,27 @@ import { UserError } from '../../scheduler/errors.js';
 
 /** A capture in memory: the frames of one file, in the order in which the file has them. */
 export interface Capture {
-  /** What the capture was called when it was read, for messages. */
+  /** Name under which the capture was read, for messages. */
   readonly name: string;
   readonly frames: readonly CapturedFrame[];
   readonly reading: CaptureReading;
 }
 
-/** What became of a file when it was read. */
+/** Summary of reading a file. */
 export interface CaptureReading {
-  /** Packets that were looked at, those of other links too. */
+  /** Packets examined, including those of other links. */
   readonly packets: number;
   /** Frames whose Ethernet header is made up, since the recorder's link has none (cooked, raw IP, loopback). */
   readonly synthesised: number;
   /** Packets left out because of their link, by its name. */
   readonly foreign: Readonly<Record<string, number>>;
-  /** Whether the file goes on behind what was wanted of it. */
+  /** Whether the file continues beyond the limits. */
   readonly unread: boolean;
   /** If the file's tail is cut off: where, and how much. */
   readonly cut: string | undefined;
 }
 
-/** What a user should know of how a capture was read, a sentence each. */
+/** What a user should know about how a capture was read, one sentence each. */
 export function captureNotes({ name, reading }: Capture): string[] {
   const notes: string[] = [];
   if (reading.cut !== undefined) notes.push(`${name} ${reading.cut}`);
@@ -105,7 +105,7 @@ const LINK_TYPE_NAMES: Readonly<Record<number, string>> = {
   276: 'LINUX_SLL2 (cooked, "any" interface)',
 };
 
-/** A link type for people: its number and, when it is a common one, its name. */
+/** A link type in readable form: its number and, when it is a common one, its name. */
 export function linkTypeName(linkType: number): string {
   const name = LINK_TYPE_NAMES[linkType];
   return name === undefined ? `${linkType}` : `${linkType}, ${name}`;

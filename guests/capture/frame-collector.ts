@@ -2,7 +2,7 @@ import type { CapturedFrame, CaptureReading } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
 import type { LinkLayer, RecordedPacket } from './link-layer.js';
 
-/** How much of a capture is wanted. */
+/** How much of a capture to read. */
 export interface CaptureLimits {
   /** Frames up to this time after the first are enough, ns. @defaultValue all */
   readonly untilNs?: number;
@@ -15,7 +15,7 @@ const DISORDER_NS = 10_000_000;
 /** After a frame this much later than what is wanted, nothing of it is expected to follow. */
 const FAR_BEYOND_NS = 1_000_000_000;
 
-/** Takes packets as a reader finds them, and keeps those that are wanted as Ethernet frames. */
+/** Takes packets from a reader and keeps those within the limits as Ethernet frames. */
 export class FrameCollector {
   readonly #source: CaptureBytes;
   readonly #frames: CapturedFrame[] = [];

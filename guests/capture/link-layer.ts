@@ -25,7 +25,7 @@ const HEADER_BYTES = 14;
 
 /** Stands for the recording host on links that do not say its address; locally administered. */
 const RECORDER_MAC = [0x02, 0, 0, 0, 0xff, 0x01];
-/** Stands for whoever the recording host speaks with, likewise. */
+/** Stands for the peer of the recording host, likewise. */
 const OTHER_MAC = [0x02, 0, 0, 0, 0xff, 0x02];
 const BROADCAST_MAC = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 
@@ -91,7 +91,7 @@ export function linkLayerOf(linkType: number): LinkLayer | undefined {
 interface CookedHeader {
   /** 0 to us, 1 broadcast, 2 multicast, 3 to another host, 4 from us. */
   readonly packetType: number;
-  /** Of the sender's address, which has eight bytes of room. */
+  /** Of the sender's address, for which there are eight bytes. */
   readonly addressBytes: number;
   readonly addressAt: number;
   readonly protocol: number;

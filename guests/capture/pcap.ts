@@ -19,7 +19,7 @@ const MOST_PACKET_BYTES = 262_144;
 /**
  * Reads classic pcap (draft-ietf-opsawg-pcap). `source.littleEndian` is already that of the file.
  *
- * The snapshot length of the header is not held against the packets: writers are known to get it wrong, and a
+ * Packets are not checked against the header's snapshot length: writers are known to get it wrong, and a
  * packet that the file really holds does no harm.
  */
 export function parsePcap(source: CaptureBytes, frames: FrameCollector): void {

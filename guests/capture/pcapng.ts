@@ -22,7 +22,7 @@ const OPTION_PACKET_FLAGS = 2;
 /** A block that is longer than this is damage; a shorter one that the file does not hold whole was cut off. */
 const MOST_BLOCK_BYTES = 1 << 24;
 
-/** Reads pcapng (draft-ietf-opsawg-pcapng). Block types that carry no packets are stepped over. */
+/** Reads pcapng (draft-ietf-opsawg-pcapng). Block types that carry no packets are skipped. */
 export function parsePcapng(source: CaptureBytes, frames: FrameCollector): void {
   new PcapngReader(source, frames).read();
 }
@@ -105,7 +105,7 @@ class PcapngReader {
     }
   }
 
-  /** The section's own length is not used: every block in it says its length anyway. */
+  /** The section's own length is not used: every block in it gives its own length. */
   #startSection(body: number, end: number): void {
     const source = this.#source;
     if (end - body < 16) source.fail(body, 'section header', `${end - body} bytes`, 'at least 16');

@@ -12,8 +12,8 @@ import { packingOf, unpack } from './unpack.js';
 const SNOOP_MAGIC = 0x6f6f6e73;
 
 /**
- * Reads a capture file: classic pcap (also its "modified" variant) or pcapng, plain or packed with gzip or zstd, told
- * apart by their first bytes. A plain file may have any size: it is read through a window, and no further than
+ * Reads a capture file: classic pcap (also its "modified" variant) or pcapng, plain or packed with gzip or zstd,
+ * distinguished by their first bytes. A plain file may have any size: it is read through a window, and no further than
  * `limits` want. Packets of cooked, raw IP and loopback links get an Ethernet header.
  *
  * @throws CaptureError when the file is not there, not a capture, damaged, or of a link that cannot become Ethernet.
@@ -39,7 +39,7 @@ export function readCapture(path: string, limits: CaptureLimits = {}): Capture {
  * Reads a capture that is in memory already. The frames are views into `bytes`, which must not change after.
  *
  * Memory taken is a small object per packet, so it is bounded by the bytes that are really there; no length
- * field of the file is believed before the file backs it.
+ * field of the file is trusted before it has been checked against the file's size.
  *
  * @param name what messages call the capture.
  * @throws CaptureError

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
 import type { CaptureBytes } from './capture-bytes.js';
 
-/** What a packed capture may come to: a few kilobytes can be packed zeros without end. */
+/** Largest size of an unpacked capture: a few kilobytes can unpack to any amount of zeros. */
 export const MOST_UNPACKED_BYTES = 2 ** 29;
 
 const GZIP_MAGIC = 0x8b1f;
@@ -56,7 +56,7 @@ function unzstdInScript(source: CaptureBytes, packed: Uint8Array): Uint8Array {
     if (bytes > MOST_UNPACKED_BYTES) tooLarge(source, 'zstd');
     parts.push(part);
   });
-  // In pieces, so that what comes out is counted on the way.
+  // In pieces, so that the output is counted on the way.
   const PIECE_BYTES = 1 << 16;
   for (let at = 0; at < packed.length; at += PIECE_BYTES) {
     stream.push(packed.subarray(at, at + PIECE_BYTES), at + PIECE_BYTES >= packed.length);

@@ -13,7 +13,7 @@ import { HostileGuest, headerBytes } from './hostile-guest.js';
 import { RogueDevice } from './rogue-device.js';
 import { ControlStructure, contains, Secret, type Stake, tagged, tagOf } from './stakes.js';
 
-/** Somebody who works honestly and is not to suffer. */
+/** A guest that follows the rules and must not be harmed. */
 export interface Victim {
   readonly domain: Domain;
   readonly port: GuestPort;
@@ -52,7 +52,7 @@ export class AttackScenario {
   readonly attacker: HostileGuest;
   readonly victim: Victim;
   readonly rogue: RogueDevice;
-  /** Sixteen bytes that everything carries which the attacker writes into other people's memory. */
+  /** Sixteen bytes that mark everything that the attacker writes into memory of others. */
   readonly mark: Uint8Array;
   readonly stakes: Stake[] = [];
   /** What the script saw on its way, for the reader. */
@@ -70,7 +70,7 @@ export class AttackScenario {
     this.rogue = new RogueDevice(parts.host);
   }
 
-  /** Lets so much time pass, ns. */
+  /** Lets the given time pass, ns. */
   run(ns: number): void {
     this.host.kernel.run(this.host.kernel.nowNs + ns);
   }
@@ -79,12 +79,12 @@ export class AttackScenario {
     this.notes.push(text);
   }
 
-  /** A page of a domain with a secret in it that is used for nothing else; returns what is at stake. */
+  /** A page of a domain that holds a secret and is used for nothing else; returns the stake. */
   plant(domain: Domain, label: string): Secret {
     return this.#secretAt((domain.allocate(1)[0] ?? 0) * PAGE_BYTES, PAGE_BYTES, label);
   }
 
-  /** A secret in a part of somebody's page. */
+  /** A secret in a part of a page of another. */
   plantAt(address: number, bytes: number, label: string): Secret {
     return this.#secretAt(address, bytes, label);
   }
@@ -102,7 +102,7 @@ export class AttackScenario {
   }
 
   /**
-   * A page that the attacker gives up goes to the victim, who keeps a secret there, as soon as nothing references it any
+   * A page that the attacker releases goes to the victim, which keeps a secret there, as soon as nothing references it any
    * more. False when that takes longer than `patienceNs`.
    */
   handOver(address: number, patienceNs: number): boolean {
@@ -112,7 +112,7 @@ export class AttackScenario {
     this.attacker.release(address);
     while (pages.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
     if (pages.owner(frame) !== NO_OWNER) {
-      this.note('nobody got the page: it was still referenced');
+      this.note('the page was not reassigned: it was still referenced');
       return false;
     }
     // What came back last is given out first; a ring that came back later stands before this page.
@@ -169,7 +169,7 @@ export class AttackScenario {
     return found;
   }
 
-  /** Looks at everything that is at stake. */
+  /** Checks every stake. */
   look(): void {
     for (const stake of this.stakes) stake.look(this.host.memory);
   }

@@ -1,9 +1,9 @@
 import type { AttackScenario } from './attack-scenario.js';
 
-/** Who turns on the others: a guest with its driver, or the card. */
+/** The attacker: a guest with its driver, or the card. */
 export type Attacker = 'guest' | 'card';
 
-/** What suffers if nothing stops it. */
+/** The target that is harmed if nothing stops the attack. */
 export type Target = 'another guest' | 'the hypervisor' | 'the same guest' | 'service' | 'identity';
 
 /** How the machine differs from the usual one. */
@@ -33,7 +33,7 @@ export interface Attack {
   readonly target: Target;
   readonly stage?: StageOptions;
   /**
-   * Plays it. Time goes on only when the script says so; what is still under way when it returns gets time to end.
+   * Plays it. Time advances only when the script advances it; what is still under way when it returns gets time to end.
    */
   readonly play: (scene: AttackScenario) => NotApplicable | undefined;
 }

@@ -6,7 +6,7 @@ import { NoDmaProtection } from '../../host/protection/nodma/no-dma.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { AttackScenario } from './attack-scenario.js';
 
-/** Something in memory that protection itself rests on. */
+/** A structure in memory on which protection itself depends. */
 export interface Structure {
   readonly label: string;
   readonly address: number;

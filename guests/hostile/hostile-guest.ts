@@ -8,13 +8,13 @@ import { ETHERTYPE_EXPERIMENTAL } from '../traffic/frame-format.js';
 import { writeMac } from '../traffic/mac-address.js';
 import { type NamedBuffer, type RawRing, rawRingOf, type Way } from './raw-ring.js';
 
-/** What the machine kept from a hostile guest before any device heard of it. */
+/** Requests of a hostile guest that were stopped before they reached a device. */
 export interface StoppedEarly {
-  /** Buffers that the set-up gate turned down, by reason. */
+  /** Buffers that the set-up gate refused, by reason. */
   readonly refusals: Readonly<Record<string, number>>;
   /** Stores and register accesses that ended in a page fault. */
   readonly pageFaults: number;
-  /** Pages that it gave back and that nobody got, since they were pinned. */
+  /** Pages that it released and that were not reassigned, since they were pinned. */
   readonly withheldPages: number;
 }
 
@@ -22,8 +22,8 @@ export interface StoppedEarly {
 const HEADER_BYTES = 64;
 
 /**
- * A guest whose driver keeps to no rule. It has what every guest has: a port, a page of registers, its own
- * memory. It asks where asking helps, and writes what it was refused into the ring itself where the ring is its own.
+ * A guest whose driver follows no rule. It has what every guest has: a port, a page of registers, its own
+ * memory. It uses the set-up gate where that helps, and writes refused buffers into a ring of its own itself.
  */
 export class HostileGuest {
   readonly domain: Domain;
@@ -93,14 +93,14 @@ export class HostileGuest {
     return done;
   }
 
-  /** Gives a page back to the hypervisor. */
+  /** Returns a page to the hypervisor. */
   release(address: number): 'freed' | 'pending' | 'refused' {
     const outcome = this.domain.release(address / PAGE_BYTES);
     if (outcome === 'pending') this.#withheld += 1;
     return outcome;
   }
 
-  /** Has foreign bytes sent behind a header of its own: through the gate if it lets them, past it if not. */
+  /** Has foreign bytes sent behind a header of its own: through the gate if the gate accepts them, past it if not. */
   exfiltrate(destination: number, target: NamedBuffer): void {
     const header = this.header(destination);
     const queue = this.port.transmit;
@@ -108,7 +108,7 @@ export class HostileGuest {
       queue.ring();
       return;
     }
-    // What is its own it may have set up; the foreign part follows without asking.
+    // Its own part goes through the gate; the foreign part is written past it.
     if (!this.ask('transmit', [{ ...header, flags: FLAG_END_OF_PACKET }])) return;
     const first = (queue.producer - 1) >>> 0;
     const bus = this.raw.busAddress('transmit', first, header.address);

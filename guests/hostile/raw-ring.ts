@@ -18,28 +18,28 @@ export interface NamedBuffer {
 }
 
 /**
- * The memory behind a port's queues, for a driver that does not ask: every store is one that the guest's own CPU can
+ * The memory behind a port's queues, for a driver that bypasses the port: every store is one that the guest's own CPU can
  * make, through its MMU, and every doorbell goes through the register window.
  */
 export interface RawRing {
   /** Physical address at which the ring of a direction begins. */
   address(way: Way): number;
-  /** Overwrites the entry of an index. The address is what the device will be told. */
+  /** Overwrites the entry of an index. The address is the one that the device will use. */
   store(way: Way, index: number, buffer: NamedBuffer): CpuAccess;
-  /** Tells the device that entries up to `producer` are there. False when the guest cannot reach a doorbell. */
+  /** Announces entries up to `producer` to the device. False when the guest cannot reach a doorbell. */
   doorbell(way: Way, producer: number): boolean;
   /** The address by which the device knows the buffer that was posted under an index. */
   busAddress(way: Way, index: number, address: number): number;
 }
 
-/** What a guest finds behind its port. @throws RangeError for a port of a kind that nobody knows how to attack. */
+/** The memory and registers behind a guest's port. @throws RangeError for a kind of port without known attacks. */
 export function rawRingOf(parts: HostParts, domain: Domain, port: GuestPort): RawRing {
   if (port instanceof ContextPort) return new DescriptorRings(parts, domain, port);
   if (port instanceof FrontEnd) return new RequestRings(domain, port);
   throw new RangeError(`${domain.name}: the port is of an unknown kind`);
 }
 
-/** The rings of a context of the card, wherever they lie: under CDNA the store is the hypervisor's to make. */
+/** The rings of a context of the card, wherever they lie: under CDNA only the hypervisor can make the store. */
 class DescriptorRings implements RawRing {
   readonly #parts: HostParts;
   readonly #domain: Domain;

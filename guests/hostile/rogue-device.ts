@@ -2,16 +2,16 @@ import type { HostParts } from '../../host/host-parts.js';
 import { busAddress, requesterId } from '../../nic/addresses.js';
 import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js';
 
-/** A transfer that nobody asked for. */
+/** A transfer that no guest asked for. */
 export interface RogueTransfer {
-  /** What was read, or what was to be written. */
+  /** The bytes that were read, or that were to be written. */
   readonly bytes: Uint8Array;
   /** Undefined while it is under way. */
   status: DmaStatus | undefined;
 }
 
 /**
- * A card that does not do as it is told: its DMA engine is driven with any address and any requester ID, as faulty
+ * A card that ignores its descriptors: its DMA engine is driven with any address and any requester ID, as faulty
  * or malicious firmware could.
  */
 export class RogueDevice {

@@ -13,7 +13,7 @@ export function tagOf(seed: number, number: number): Uint8Array {
   return tag;
 }
 
-/** Bytes filled with a tag from end to end, so that any 32 of them give it away. */
+/** Bytes filled with a tag from end to end, so that any 32 of them identify it. */
 export function tagged(tag: Uint8Array, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => tag[at % TAG_BYTES] ?? 0);
 }
@@ -23,21 +23,21 @@ export function contains(bytes: Uint8Array, tag: Uint8Array): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(Buffer.from(tag));
 }
 
-/** Something that an attack is after: it has been changed, it has been seen outside, or it is as it was. */
+/** The target of an attack: it has been changed, it has been seen outside, or it is unchanged. */
 export interface Stake {
-  /** Whose it is and what, e.g. `page of victim`. */
+  /** Its owner and kind, e.g. `page of victim`. */
   readonly label: string;
   readonly address: number;
   readonly bytes: number;
-  /** Looks at memory now; what has happened once stays happened. */
+  /** Checks memory now; a change that was seen once stays recorded. */
   look(memory: PhysicalMemory): void;
-  /** Bytes that are not what they were. */
+  /** Bytes that have changed. */
   readonly changedBytes: number;
-  /** What gives it away outside; undefined where only its integrity counts. */
+  /** The bytes that identify it outside; undefined where only its integrity counts. */
   readonly tag: Uint8Array | undefined;
 }
 
-/** A piece of memory with a secret in it that nobody touches but its owner. */
+/** A piece of memory with a secret in it that only its owner touches. */
 export class Secret implements Stake {
   readonly label: string;
   readonly address: number;

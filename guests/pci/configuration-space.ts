@@ -19,7 +19,7 @@ const STATUS_CAPABILITIES = 0x10;
 const COMMAND_MASK = 0x0406;
 const FIRST_CAPABILITY = 0x40;
 
-/** Who a function says it is. */
+/** The identity of a function. */
 export interface FunctionIdentity {
   readonly vendor: number;
   readonly device: number;
@@ -100,7 +100,7 @@ export class ConfigurationSpace {
     }
   }
 
-  /** What the guest has changed is as it was at first, but for the addresses of the BARs, which its firmware has given. */
+  /** Resets what the guest has changed, except for the addresses of the BARs, which its firmware has assigned. */
   reset(): void {
     const bars = this.#bytes.slice(HEADER.BAR0, HEADER.BAR0 + 24);
     this.#bytes.set(this.#initial);

@@ -12,7 +12,7 @@ export interface InterruptMessage {
 }
 
 /**
- * A PCI function that is given to a guest: configuration space and BARs. Accesses are checked to lie within a region before
+ * A PCI function that is assigned to a guest: configuration space and BARs. Accesses are checked to lie within a region before
  * they come here; what a function does not decode reads as zero and ignores writes.
  */
 export interface PciFunction {

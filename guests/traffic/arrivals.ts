@@ -64,7 +64,7 @@ export function poissonArrivals(
   };
 }
 
-/** How an on/off source behaves. */
+/** Parameters of an on/off source. */
 export interface OnOff {
   /** Rate within a burst. */
   readonly peakWireRateBps: number;

@@ -1,7 +1,7 @@
 import { UserError } from '../../scheduler/errors.js';
 
 /**
- * A frame that a source lends: its bytes are the source's own, which uses them again. Whoever wants to keep the
+ * A frame that a source lends: its bytes are the source's own, which uses them again. A reader that wants to keep the
  * frame takes a `copy()`; reading it after it was given back is refused. One object serves all frames of a source,
  * so nothing is allocated per frame.
  */
@@ -34,7 +34,7 @@ export class BorrowedFrame {
     return this.bytes.slice();
   }
 
-  /** For the source: the loan is of these bytes now, or of none. */
+  /** For the source: lends these bytes from now on, or none. */
   lend(bytes: Uint8Array | undefined): this {
     this.#bytes = bytes;
     return this;

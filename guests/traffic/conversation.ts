@@ -38,15 +38,15 @@ export interface Conversation {
   readonly split: number;
 }
 
-/** What becomes of frames that no card can carry. */
+/** Policy for frames that no card can carry. */
 export type Unfit = 'refuse' | 'drop' | 'split';
 
-/** How a capture becomes a conversation. */
+/** Options for turning a capture into a conversation. */
 export interface ConversationOptions {
   /** Address, in the capture, of the station that plays the guest. Default: the sender of its first unicast frame. */
   readonly local?: MacAddress;
   /**
-   * What becomes of frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet header.
+   * Policy for frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet header.
    * Such frames mostly mean a capture made with offloads on, which is not what was on the wire. `split` cuts long ones of
    * TCP into segments as a card with TSO does (`splitFrame`), and drops the rest.
    * @defaultValue `refuse`

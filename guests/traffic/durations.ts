@@ -5,11 +5,11 @@ import { checkWhole, TrafficError } from './traffic-source.js';
 
 /** Lengths of time, drawn one after the other: how long a burst lasts, how long a client thinks. Whole ns. */
 export interface Durations {
-  /** The next one, ns: a whole number from 0 to `MAX_TIME_NS`. */
+  /** The next duration, ns: a whole number from 0 to `MAX_TIME_NS`. */
   next(): number;
 }
 
-/** Always the same. */
+/** Constant. */
 export function fixedDurations(name: string, durationNs: number): Durations {
   checkWhole(name, 'durationNs', durationNs, 0, MAX_TIME_NS);
   return { next: () => durationNs };

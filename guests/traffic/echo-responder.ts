@@ -26,7 +26,7 @@ export interface EchoResponderOptions {
 
 /**
  * Answers requests at once: a frame to the station that asked, with the request's sequence number and a payload
- * of its own pattern. Anything that is not a request gets no answer, so two of them cannot talk for ever.
+ * of its own pattern. Only requests are answered, so two responders cannot loop for ever.
  */
 export class EchoResponder implements Responder {
   readonly name: string;

@@ -27,7 +27,7 @@ export const SOURCE_ID_OFFSET = 18;
 export const SEQUENCE_OFFSET = 22;
 export const PAYLOAD_OFFSET = 30;
 
-/** What a frame is to its receiver. */
+/** The kind of a frame. */
 export const FRAME_KINDS = { stream: 0, request: 1, response: 2 } as const;
 export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];
 

@@ -21,7 +21,7 @@ import { checkFrameBytes } from './frame-sizes.js';
 import { checkMac, type MacAddress, writeMac } from './mac-address.js';
 import { checkWhole } from './traffic-source.js';
 
-/** Who makes the frames and where they go. */
+/** Source and destination of the frames. */
 export interface FrameIdentity {
   /** For messages. */
   readonly name: string;

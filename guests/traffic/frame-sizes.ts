@@ -95,7 +95,7 @@ class DealtSizes implements FrameSizes {
   next(): number {
     const deck = this.#deck;
     if (this.#undealt === 0) this.#undealt = deck.length;
-    // Fisher and Yates, one step a card: the drawn card changes places with the last undealt one.
+    // Fisher and Yates, one step per card: the drawn card changes places with the last undealt one.
     const drawn = this.#random.below(this.#undealt);
     this.#undealt -= 1;
     const bytes = deck[drawn] ?? 0;

@@ -17,7 +17,7 @@ import {
 } from './frame-format.js';
 
 /**
- * What a received frame turned out to be: `good`, every byte as its source made it; `damaged`, one of ours with
+ * Classification of a received frame: `good`, every byte as its source made it; `damaged`, one of ours with
  * a wrong byte or length; `foreign`, not made by a `FramePattern` (replayed traffic, for one).
  */
 export type FrameVerdict = 'good' | 'damaged' | 'foreign';
@@ -26,17 +26,17 @@ export type FrameVerdict = 'good' | 'damaged' | 'foreign';
 const MAX_TEMPLATES = 4096;
 
 /**
- * Checks every byte of received frames against what their sources must have sent. It needs to know nothing but
- * the frame: source id and sequence in its header tell the rest.
+ * Checks every byte of received frames against what their sources must have sent. It needs nothing but
+ * the frame: source id and sequence number in its header give the rest.
  *
- * The answer to the last `verify` is left in the fields, so that nothing is allocated a frame.
+ * The answer to the last `verify` is left in the fields, so that nothing is allocated per frame.
  */
 export class FrameVerifier {
-  /** Source of the last frame that was not foreign; -1 when it was too short to say. */
+  /** Source of the last frame that was not foreign; -1 when it was too short to carry one. */
   sourceId = -1;
-  /** Its sequence number; -1 when it was too short to say. */
+  /** Its sequence number; -1 when it was too short to carry one. */
   sequence = -1;
-  /** Its kind (`FRAME_KINDS`); -1 when it was too short to say. */
+  /** Its kind (`FRAME_KINDS`); -1 when it was too short to carry one. */
   kind = -1;
   /** Its bytes before padding. */
   frameBytes = 0;
@@ -68,7 +68,7 @@ export class FrameVerifier {
     return this.#verifyPayload(bytes, offset + PAYLOAD_OFFSET, this.frameBytes - PAYLOAD_OFFSET);
   }
 
-  /** The length that the header tells, or -1 when a frame of `length` bytes cannot have had it. */
+  /** The length in the header, or -1 when a frame of `length` bytes cannot have had it. */
   #lengthBeforePadding(bytes: Uint8Array, offset: number, length: number): number {
     const padded = length === PADDED_FRAME_BYTES;
     // Too short to hold its length; when padded, the length reads as 0 (14 and 15 bytes have it cut away).
@@ -97,7 +97,7 @@ export class FrameVerifier {
     const key = sourceId * PATTERNS + pattern;
     const known = this.#templates.get(key);
     if (known !== undefined && known.length >= length) return known;
-    // A damaged header may tell any source id, so what is kept for them is bounded.
+    // A damaged header may hold any source id, so the state kept per source is bounded.
     if (known === undefined && this.#templates.size >= MAX_TEMPLATES) return undefined;
     const template = Buffer.alloc(length);
     writePayload(template, 0, length, sourceId, pattern);

@@ -11,7 +11,7 @@ import { checkWhole, type PullSource } from './traffic-source.js';
 
 const MAX_BURSTS_A_FRAME = 1000;
 
-/** What every generated source is told. */
+/** Options common to all generated sources. */
 export interface StreamOptions extends FrameIdentity {
   readonly kernel: EventKernel;
   /** Its own: sizes have a state. */
@@ -76,7 +76,7 @@ export function heavyTailed(
   return bursts(options, (meanNs) => paretoDurations(name, meanNs, shape, random));
 }
 
-/** As many frames as are asked for: a guest that would take the whole wire. */
+/** As many frames as are asked for: a guest that would use the whole link. */
 export function greedy(options: Omit<StreamOptions, 'kernel' | 'startNs' | 'endNs'>): PullSource {
   const stream = new FrameStream(options, options.sizes);
   const limit = checkLimit(options);

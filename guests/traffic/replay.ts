@@ -7,7 +7,7 @@ import { checkMac, isGroupAddress, type MacAddress, readMac, writeMac } from './
 import { type FrameScore, TimedSource } from './timed-source.js';
 import { checkWhole, TrafficError } from './traffic-source.js';
 
-/** How a capture is played. */
+/** Options of a replay. */
 export interface ReplayOptions extends ConversationOptions {
   readonly name: string;
   readonly kernel: EventKernel;

@@ -33,7 +33,7 @@ export interface RequestClientOptions extends FrameIdentity {
   readonly kernel: EventKernel;
   /** Source id that the responder puts in its frames. */
   readonly responderId: number;
-  /** Sizes of the requests, at least 30 bytes each, so that a request can say who it is. */
+  /** Sizes of the requests, at least 30 bytes each, so that a request can carry its source id and number. */
   readonly sizes: FrameSizes;
   /** Requests under way at a time, 1 to 1,024. */
   readonly outstanding: number;
@@ -50,7 +50,7 @@ export interface RequestClientOptions extends FrameIdentity {
  * follows what the way there and back can carry, as that of a database client does. Requests leave through
  * `frames$`; give each received frame to `onReceive`. Works while `frames$` or `lent$` is observed.
  *
- * Request r of worker w has the sequence number r x N + w, so a response says by itself which worker it is for.
+ * Request r of worker w has the sequence number r x N + w, so a response identifies its worker.
  */
 export class RequestClient implements PushSource, Responder {
   readonly kind = 'push' as const;
@@ -119,7 +119,7 @@ export class RequestClient implements PushSource, Responder {
     this.frames$ = this.lent$.pipe(map((frame) => frame.copy()));
   }
 
-  /** Requests sent. Each is answered, lost, given up by a stop, or under way. */
+  /** Requests sent. Each is answered, lost, abandoned at a stop, or under way. */
   get sent(): number {
     return this.#sent;
   }
@@ -134,7 +134,7 @@ export class RequestClient implements PushSource, Responder {
     return this.#lost;
   }
 
-  /** Responses that nobody waits for (any more): later than the timeout, or doubled. */
+  /** Responses that are not awaited (any more): later than the timeout, or duplicates. */
   get late(): number {
     return this.#late;
   }
@@ -146,7 +146,7 @@ export class RequestClient implements PushSource, Responder {
     return count;
   }
 
-  /** Takes a received frame; those that are not responses to this client leave it cold. Never answers at once. */
+  /** Takes a received frame and ignores those that are not responses to this client. Never answers at once. */
   onReceive(bytes: Uint8Array, offset: number, length: number): undefined {
     if (!isResponse(bytes, offset, length) || readU32(bytes, offset + SOURCE_ID_OFFSET) !== this.#responderId)
       return;

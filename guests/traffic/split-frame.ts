@@ -26,7 +26,7 @@ interface TcpFrame {
  * lengths, identification, flags and checksums as a card that segments sets them (FIN and PSH on the last piece, CWR on
  * the first; RFC 3168 section 6.1.2).
  *
- * @returns none when it is no TCP over IPv4 or IPv6 with whole headers: how it was made cannot be told
+ * @returns none when it is no TCP over IPv4 or IPv6 with whole headers: how it was made cannot be determined
  */
 export function splitFrame(frame: CapturedFrame): CapturedFrame[] {
   const { bytes } = frame;

@@ -91,7 +91,7 @@ export class TimedSource implements PushSource {
     this.#event = undefined;
     const frame = this.#score.take();
     this.#frames += 1;
-    // Booked before it is told, so that an observer who leaves takes the booking back.
+    // Scheduled before the frame is emitted, so that an observer that unsubscribes cancels it.
     this.#book(this.#score.nextNs());
     this.#subject.next(this.#loan.lend(frame));
     this.#loan.lend(undefined);

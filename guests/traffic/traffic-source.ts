@@ -15,7 +15,7 @@ export interface PushSource {
   readonly lent$?: Observable<BorrowedFrame>;
 }
 
-/** Frames that are there whenever they are asked for. */
+/** Frames that are available on demand. */
 export interface PullSource {
   readonly kind: 'pull';
   readonly name: string;
@@ -27,7 +27,7 @@ export interface PullSource {
 export type TrafficSource = PushSource | PullSource;
 
 /**
- * What a guest does with a frame that it received: `length` bytes from `offset` on, read before it returns.
+ * Handler of a frame that a guest received: `length` bytes from `offset` on, read before it returns.
  * The frame that it gives back, if any, is sent; it is borrowed until the next call.
  */
 export interface Responder {
@@ -35,7 +35,7 @@ export interface Responder {
   onReceive(bytes: Uint8Array, offset: number, length: number): Uint8Array | undefined;
 }
 
-/** An option of a source that cannot be. The options are the user's, so the message names field and value. */
+/** An invalid option of a source. The options are the user's, so the message names field and value. */
 export class TrafficError extends UserError {
   override readonly name = 'TrafficError';
   readonly source: string;

@@ -10,11 +10,11 @@ import { MAX_QUEUE_SIZE, type Virtqueue } from './virtqueue.js';
 
 type FieldName = (typeof COMMON_CONFIGURATION)[number]['name'];
 
-/** What the configuration asks of its device. */
+/** Callbacks of the configuration to its device. */
 export interface ConfigurationClient {
   /** The driver has finished its set-up. */
   driverReady(): void;
-  /** The driver wants the device as it was before any driver. */
+  /** The driver resets the device. */
   reset(): void;
 }
 

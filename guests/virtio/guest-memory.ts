@@ -14,7 +14,7 @@ export interface GuestMemory {
 
   /**
    * What was written before is where the guest sees it before anything is read after: a memory may keep writes back and
-   * hold bytes that it fetched ahead, and both end here. Without it an index that is published and a wish to be told of it
+   * hold bytes that it fetched ahead, and both end here. Without it a published index and a request to be notified of it
    * could pass each other, and neither side would ever wake the other (VIRTIO 1.2, 2.7.7.2, 2.7.13.4.1).
    */
   barrier(): void;

@@ -27,7 +27,7 @@ export class PendingBuffers {
   }
 
   /** Buffers that still fit. */
-  get room(): number {
+  get freeSlots(): number {
     return CAPACITY - this.#count;
   }
 
@@ -45,10 +45,10 @@ export class PendingBuffers {
   }
 
   /**
-   * Hands everything over; the port has room for it.
+   * Hands everything over; the port has space for it.
    *
-   * @param accepted told of each buffer that the port took: its index there and the head of its chain
-   * @param refused told of each frame (transmit) or buffer (receive) that was refused: the head of its chain
+   * @param accepted called for each buffer that the port took: its index there and the head of its chain
+   * @param refused called for each frame (transmit) or buffer (receive) that was refused: the head of its chain
    * @returns `lost` when the port is gone, `cut` when a frame was refused after a part of it had been taken.
    */
   handOver(
@@ -73,7 +73,7 @@ export class PendingBuffers {
       from += took;
       if (from === this.#count) break;
       const refusal = queue.refusal;
-      if (refusal === undefined) throw new InvariantViolation('a port had less room than it said');
+      if (refusal === undefined) throw new InvariantViolation('a port had less space than it reported');
       if (refusal.refusal === 'port-closed') outcome = 'lost';
       else if (frames && took > 0 && ((this.#flags[from - 1] ?? 0) & FLAG_END_OF_PACKET) === 0)
         outcome = 'cut';

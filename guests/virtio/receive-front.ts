@@ -9,7 +9,7 @@ import type { Virtqueue } from './virtqueue.js';
 import { writeU16 } from './words.js';
 
 /**
- * From a port to a receive virtqueue. The card writes a frame behind the room for its header; the header follows when
+ * From a port to a receive virtqueue. The card writes a frame behind the space for its header; the header follows when
  * the frame is complete. A frame that takes more than one buffer is put together anew, since the later buffers of a frame
  * have no header (VIRTIO 1.2, 5.1.6.4), which the card could not know when it filled them.
  */
@@ -80,7 +80,7 @@ export class ReceiveFront {
     return this.#port === undefined ? 0 : (this.#port.producer - this.#finished) >>> 0;
   }
 
-  /** Hands over the buffers that the driver has made available, as far as the port has room. */
+  /** Hands over the buffers that the driver has made available, as far as the port has space. */
   post(): void {
     const port = this.#port;
     if (port === undefined) return;
@@ -90,7 +90,7 @@ export class ReceiveFront {
       while (room > 0) {
         const head = this.#spare.length > 0 ? this.#spare.shift() : this.#takeBuffer();
         if (head === undefined) break;
-        if (this.#pending.room === 0 && !this.#handOver(port)) break;
+        if (this.#pending.freeSlots === 0 && !this.#handOver(port)) break;
         const address = this.#addressOfHead[head] ?? 0;
         const length = Math.min((this.#lengthOfHead[head] ?? 0) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
         this.#pending.add(this.#busAddressOf(address + NET_HEADER_BYTES), length, 0, head);

@@ -27,7 +27,7 @@ export class TransmitFront {
   #postedNs = new Float64Array(0);
   #port: PortQueue | undefined;
   #finished = 0;
-  // The chain in `queue.chain` was taken and is not handed over: the port had no room.
+  // The chain in `queue.chain` was taken and is not handed over: the port had no space.
   #held = false;
 
   readonly #accepted = (index: number, head: number, flags: number) => {
@@ -88,7 +88,7 @@ export class TransmitFront {
     do {
       frames += this.#takeFrames(port, ROUND_FRAMES - frames);
       if (this.#pending.count > 0 && !this.#handOver(port)) break;
-      // A chain that is held for want of room goes on when the card reports what it has sent: no notification is needed.
+      // A chain that is held for want of space goes on when the card reports what it has sent: no notification is needed.
     } while (!this.#held && frames < ROUND_FRAMES && queue.askForNotification());
     if (frames > 0) port.ring();
     return frames === ROUND_FRAMES && queue.fault === undefined;
@@ -118,7 +118,7 @@ export class TransmitFront {
     if (this.#pending.count > 0) throw new InvariantViolation('a frame was taken and not handed over');
   }
 
-  /** Takes up to `most` frames from the virtqueue; returns how many. Stops at the first that the port has no room for. */
+  /** Takes up to `most` frames from the virtqueue; returns how many. Stops at the first that the port has no space for. */
   #takeFrames(port: PortQueue, most: number): number {
     const queue = this.#queue;
     for (let frames = 0; frames < most; frames += 1) {
@@ -131,7 +131,7 @@ export class TransmitFront {
       if (buffers > Math.min(port.slots, this.#pending.capacity)) queue.fail('chain-too-long');
       if (queue.fault !== undefined) return frames;
       if (buffers > port.slots - this.outstanding - this.#pending.count) return frames;
-      if (buffers > this.#pending.room && !this.#handOver(port)) return frames;
+      if (buffers > this.#pending.freeSlots && !this.#handOver(port)) return frames;
       this.#addChain();
       this.#held = false;
     }

@@ -13,7 +13,7 @@ import { Virtqueue } from './virtqueue.js';
 
 /** MSI-X vectors: one for the configuration and one per virtqueue. */
 export const VIRTIO_NET_VECTORS = 3;
-/** Payload of a frame that the driver is told of, bytes: Ethernet's. */
+/** MTU that is reported to the driver, bytes: Ethernet's. */
 const MTU = 1500;
 
 const RECEIVE = 0;
@@ -70,7 +70,7 @@ export class VirtioNet {
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.weight;
+    this.#weight = plan.port.share.weight;
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -117,7 +117,7 @@ export class VirtioNet {
     for (let index = 0; index < target.length; index += 1) target[index] = this.#image[offset + index] ?? 0;
   }
 
-  /** The driver, or whoever ends it, wants the device as it was before any driver. Nothing reaches memory afterwards. */
+  /** The driver, or what ends it, wants the device as it was before any driver. Nothing reaches memory afterwards. */
   reset(): void {
     this.counters.resets += 1;
     this.#lastFault = undefined;
@@ -165,7 +165,10 @@ export class VirtioNet {
       indirect: (agreed & featureBit('VIRTIO_F_INDIRECT_DESC')) !== 0n,
     };
     try {
-      this.#port = host.openPort(domain, { ...port, weight: this.#weight });
+      this.#port = host.openPort(domain, {
+        ...port,
+        share: { ...port.share, weight: this.#weight },
+      });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;
       this.#stop('no-context');

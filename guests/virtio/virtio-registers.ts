@@ -86,7 +86,7 @@ export const VIRTIO_FEATURES: readonly VirtioFeature[] = [
   feature('VIRTIO_NET_F_MRG_RXBUF', 15, true, 'A received frame may be spread over several buffers'),
   feature('VIRTIO_NET_F_STATUS', 16, false, 'The link status is in the configuration'),
   feature('VIRTIO_F_INDIRECT_DESC', 28, false, 'A descriptor may name a table of descriptors'),
-  feature('VIRTIO_F_EVENT_IDX', 29, false, 'Each side says from which index on it wants to be told'),
+  feature('VIRTIO_F_EVENT_IDX', 29, false, 'Each side names the index from which on it wants a notification'),
   feature('VIRTIO_F_VERSION_1', 32, true, 'VIRTIO 1.0 or later; there is no legacy interface'),
 ];
 

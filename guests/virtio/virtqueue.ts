@@ -40,7 +40,7 @@ export class Virtqueue {
   readonly #finished = new Uint8Array(USED_ENTRY_BYTES * MAX_QUEUE_SIZE);
   #headCount = 0;
   #headAt = 0;
-  // Chains taken and given back, modulo 2^16; those given back are published when the used index says so.
+  // Chains taken and given back, modulo 2^16; those given back are published by the used index.
   #taken = 0;
   #used = 0;
   #published = 0;
@@ -179,7 +179,7 @@ export class Virtqueue {
     const index = this.#readWord(this.driverArea + 2);
     if (index < 0) return;
     const count = (index - this.#taken) & 0xffff;
-    // Chains that are out still occupy their entries of the ring: an honest driver never has more in all.
+    // Chains that are out still occupy their entries of the ring: a correct driver never has more in all.
     if (count + this.#outstanding > this.size) {
       this.fail('available-index-ahead');
       return;

@@ -33,7 +33,7 @@ export interface BalloonReport {
   /** Pages that a guest was asked for; each is reclaimed, waiting, or refused. */
   readonly asked: number;
   readonly reclaimed: number;
-  /** Given up, and kept by references until the device is done or the unit has forgotten them. */
+  /** Released, and kept by references until the device is done or the unit has reported their invalidation. */
   readonly waiting: number;
   readonly refused: number;
   /** From request to free page, ns, in the order in which they became free. */
@@ -43,7 +43,7 @@ export interface BalloonReport {
 interface LeavingFrame {
   readonly guest: string;
   readonly askedNs: number;
-  /** When it was free, by the clock of whoever freed it. */
+  /** When it was free, by the clock of what freed it. */
   freedNs: number;
 }
 
@@ -64,7 +64,7 @@ export class Balloon implements OwnershipObserver {
   readonly #work: (guest: number) => void;
   // When each guest was asked, ns; -1 when it has answered.
   readonly #askedNs: number[];
-  // Pages that were given up and that the new owner has not yet.
+  // Pages that were released and that the new owner does not have yet.
   readonly #leaving = new Map<number, LeavingFrame>();
   readonly #reclaimNs: number[] = [];
   #asked = 0;
@@ -128,7 +128,7 @@ export class Balloon implements OwnershipObserver {
       );
     }
     if (this.newOwner.pages > reclaimed)
-      throw new InvariantViolation('the new owner has pages that nobody gave up');
+      throw new InvariantViolation('the new owner has pages that no guest released');
   }
 
   #tick(): void {
@@ -144,7 +144,7 @@ export class Balloon implements OwnershipObserver {
     processor.post(domain.account, this.#work, guest);
   }
 
-  /** The guest's balloon driver: picks a page and gives it up, if it can be. */
+  /** The guest's balloon driver: picks a page and releases it, if possible. */
   #answer(number: number): void {
     const guest = this.#guests[number];
     const askedNs = this.#askedNs[number] ?? -1;
@@ -178,7 +178,7 @@ export class Balloon implements OwnershipObserver {
     const entry = this.#leaving.get(page);
     if (entry === undefined) return;
     this.#leaving.delete(page);
-    // If somebody else was given it in this instant it is reclaimed all the same, but not ours to watch.
+    // If another domain was given it in this instant it is reclaimed all the same, but not ours to watch.
     this.newOwner.take(page, entry.guest);
     this.#reclaimNs.push(entry.freedNs - entry.askedNs);
   }

@@ -3,7 +3,7 @@ import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { PAGE_BYTES } from '../memory/physical-memory.js';
 
-/** A device touched a page that its guest no longer had: the proof. */
+/** Proof that a device touched a page that its guest no longer had. */
 export interface LateAccess {
   readonly atNs: number;
   /** Physical page number. */
@@ -11,7 +11,7 @@ export interface LateAccess {
   readonly requesterId: number;
   readonly write: boolean;
   readonly length: number;
-  /** Whose the page was, and whose it is. */
+  /** The page's previous owner, and its present one. */
   readonly oldOwner: string;
   readonly newOwner: string;
   /** When it was given to the new owner, ns. */
@@ -29,7 +29,7 @@ interface GivenPage {
 }
 
 /**
- * Whoever gets the pages that guests give back: a domain without a device, which fills each page with a pattern
+ * The owner of the pages that guests give back: a domain without a device, which fills each page with a pattern
  * and leaves it alone. So every device access to one of them is wrong, and every byte that changes is damage.
  */
 export class NewOwner implements AccessWitness {
@@ -47,7 +47,7 @@ export class NewOwner implements AccessWitness {
     parts.bus.watch(this);
   }
 
-  /** Device reads of pages that were given away: bytes of somebody else that may leave. */
+  /** Device reads of pages that were given away: bytes of another domain that may leave. */
   get lateReads(): number {
     return this.#reads;
   }
@@ -62,7 +62,7 @@ export class NewOwner implements AccessWitness {
     return this.#pages.size;
   }
 
-  /** Takes a page that is free now. False if somebody was faster. */
+  /** Takes a page that is free now. False if another domain was faster. */
   take(page: number, oldOwner: string): boolean {
     const { pages, memory, kernel } = this.#parts;
     if (!pages.claim(this.domain.id, 'guest', page).ok) return false;

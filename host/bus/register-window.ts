@@ -18,7 +18,7 @@ export type WindowOutcome = 'done' | 'not-mapped';
  * that is all that keeps guests out of each other's contexts: an access to a page that is not mapped faults
  * in the MMU and never becomes a bus cycle.
  *
- * Writes are posted: they arrive after the link's latency, those of one domain in order. Whoever unmaps a page
+ * Writes are posted: they arrive after the link's latency, those of one domain in order. A hypervisor that unmaps a page
  * would wait until nothing of the old owner is under way; here a posted write belongs to the mapping that it went
  * through and is lost with it, so it does not reach the next owner's context.
  */
@@ -85,7 +85,7 @@ export class RegisterWindow {
   }
 
   /**
-   * The hypervisor's own access of 4 bytes, at once and free of charge: whoever uses it while time runs charges
+   * The hypervisor's own access of 4 bytes, at once and free of charge: a caller that uses it while time runs charges
    * for it, as CardControl does. False when the card refuses it.
    */
   writeNow(page: number, offset: number, value: number): boolean {

@@ -191,7 +191,7 @@ export class Processor {
     this.#wake(core, entry.core);
   }
 
-  /** An account never runs again: what waits is thrown away, what comes later is ignored. Work that runs now ends. */
+  /** An account never runs again: waiting work is discarded, later work is ignored. Work that runs now ends. */
   halt(account: number): void {
     if (this.#halted.has(account)) return;
     this.#halted.add(account);
@@ -219,7 +219,7 @@ export class Processor {
     this.#spend(account, present(this.#costByNumber[NUMBER_OF[name]]) * times);
   }
 
-  /** An account holds its core while it waits (polls a status word) for so many ns. */
+  /** An account holds its core while it waits (polls a status word) for the given time, ns. */
   spin(account: number, waitNs: number): void {
     this.#spend(account, waitNs / this.#nsPerCycle);
   }

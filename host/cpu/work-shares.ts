@@ -22,7 +22,7 @@ export class WorkShares {
     this.#begin[0] = 0;
   }
 
-  /** What is spent from `elapsedCycles` on is the time of this account. */
+  /** Time spent from `elapsedCycles` on is charged to this account. */
   charge(account: number, elapsedCycles: number): void {
     if (account === this.#current) return;
     this.#current = account;

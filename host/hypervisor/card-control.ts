@@ -1,13 +1,16 @@
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
+import type { Nic } from '../../nic/nic.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
+import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 
-/** What a context is opened with; addresses are bus addresses, as the device must use them. */
+/** Settings with which a context is opened; addresses are bus addresses, as the device must use them. */
 export interface ContextSettings {
   readonly mac: number;
-  readonly weight: number;
+  /** Its share, as its schedulers get it. */
+  readonly share: Share;
   readonly transmitRing: number;
   readonly transmitSlots: number;
   readonly receiveRing: number;
@@ -26,14 +29,16 @@ export interface ContextSettings {
  * for a read.
  */
 export class CardControl {
-  /** Bytes of one interrupt vector; the card is asked once. */
+  /** Bytes of one interrupt vector; read from the card once. */
   readonly vectorBytes: number;
+  readonly #nic: Pick<Nic, 'entitle'>;
   readonly #window: RegisterWindow;
   readonly #processor: Processor;
   readonly #account: number;
 
   /** @param account the hypervisor's number on the processor */
-  constructor(window: RegisterWindow, processor: Processor, account: number) {
+  constructor(nic: Pick<Nic, 'entitle'>, window: RegisterWindow, processor: Processor, account: number) {
+    this.#nic = nic;
     this.#window = window;
     this.#processor = processor;
     this.#account = account;
@@ -51,7 +56,8 @@ export class CardControl {
     this.#demand('allocate', who);
     this.#set('MAC_LOW', settings.mac % 0x100000000);
     this.#set('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
-    this.#set('WEIGHT', settings.weight);
+    this.#nic.entitle(context, settings.share);
+    this.#set('WEIGHT', settings.share.weight);
     this.#set('SEQUENCE', settings.sequenceChecking ? 1 : 0);
     const slotsLog2 = Math.log2(Math.max(settings.transmitSlots, settings.receiveSlots));
     // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).
@@ -102,7 +108,7 @@ export class CardControl {
     return this.#window.readNow(this.#window.managementPage, MANAGEMENT[name]);
   }
 
-  /** What the registers take is known here, so a refusal is our own mistake. */
+  /** The valid ranges of the registers are known here, so a refusal is our own mistake. */
   #set(name: keyof typeof MANAGEMENT, value: number): void {
     this.#processor.chargeAccount(this.#account, 'doorbell');
     if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))
@@ -119,7 +125,7 @@ export class CardControl {
     return COMMAND_STATUSES[this.#get('COMMAND_STATUS')] ?? 'unknown-command';
   }
 
-  /** A command that the card may refuse because of what it was told of the context. */
+  /** A command that the card may refuse because of the context's settings. */
   #demand(command: (typeof COMMANDS)[number], who: string): void {
     const status = this.#command(command);
     if (status !== 'done')

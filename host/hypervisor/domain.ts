@@ -12,12 +12,12 @@ const PAGES_PER_LARGE_PAGE = 512;
 export type DomainKind = 'hypervisor' | 'driver-domain' | 'guest';
 export type DomainState = 'running' | 'killed';
 
-/** What a CPU access of a domain ends in; the MMU refuses what is not its own. */
+/** Outcome of a CPU access of a domain; the MMU refuses pages of other owners. */
 export type CpuAccess = 'done' | 'page-fault';
 
 /**
  * A virtual machine: its memory, and its place on the processor. Its own CPU accesses go through the MMU,
- * which lets it reach its own pages and no others; that was never the problem. What its device reaches is.
+ * which lets it reach its own pages and no others. The open question is what its device can reach.
  */
 export class Domain {
   readonly id: DomainId;
@@ -54,7 +54,7 @@ export class Domain {
   }
 
   /**
-   * Gives the guest its RAM, all of it and for good, as a hypervisor does when it starts a guest: one piece, at a
+   * Gives the guest its RAM, all of it and permanently, as a hypervisor does when it starts a guest: one region, at a
    * multiple of 2 MB if it is as large. What it uses is drawn from there.
    * @throws ParameterError when the machine has not as much left: the scenario is too large for it.
    */
@@ -72,7 +72,7 @@ export class Domain {
   /**
    * Gives the guest RAM that lies in a bank, as the memory of a real guest does: all of it, in one piece of the
    * machine's addresses, at a multiple of 2 MB. Nothing is ever drawn from it here (`allocate` takes from the machine's
-   * own memory): which of its pages are buffers is for the guest to say.
+   * own memory): the guest decides which of its pages are buffers.
    * @throws ParameterError when the machine has no such piece of addresses left.
    */
   attachRam(bank: MemoryBank): AttachedRam {
@@ -116,7 +116,7 @@ export class Domain {
     return outcome.value;
   }
 
-  /** Gives a page back to the hypervisor (balloon, exit). */
+  /** Returns a page to the hypervisor (balloon, exit). */
   release(page: number): 'freed' | 'pending' | 'refused' {
     const outcome = this.#pages.release(this.id, page);
     if (!outcome.ok) return 'refused';

@@ -15,7 +15,7 @@ export class EventChannel {
   #pending = false;
   #delivered = 0;
 
-  /** @param payer who pays for posting (the hypervisor), a number on the processor. */
+  /** @param payer the account charged for posting (the hypervisor), a number on the processor. */
   constructor(processor: Processor, payer: number, domain: Domain, handler: () => void) {
     this.#processor = processor;
     this.#payer = payer;

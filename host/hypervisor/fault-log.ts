@@ -4,10 +4,10 @@ import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { SetupRefusal } from '../protection/guest-port.js';
 
-/** What happens to a guest whose context faulted or whose request was refused. */
+/** Policy for a guest whose context faulted or whose request was refused. */
 export type FaultPolicy = 'log' | 'revoke' | 'kill';
 
-/** What the hypervisor remembers of a fault. */
+/** The hypervisor's record of a fault. */
 export interface FaultRecord {
   readonly atNs: number;
   readonly domain: string;

@@ -15,7 +15,7 @@ import { Domain, type DomainKind } from './domain.js';
 import { EventChannel } from './event-channel.js';
 import { FaultLog, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
-/** The hypervisor's own domain number: its pages are nobody's guest memory. */
+/** The hypervisor's own domain number: its pages are no guest's memory. */
 export const HYPERVISOR: DomainId = 0;
 
 export type { ContextSettings } from './card-control.js';
@@ -31,7 +31,7 @@ const VECTOR_RING_LOG2 = 6;
 
 /**
  * The hypervisor: owns what no guest may touch (the management page, the vector ring), hands out contexts,
- * takes the one physical interrupt and turns it into virtual ones, and deals with whoever breaks the rules.
+ * takes the one physical interrupt and turns it into virtual ones, and deals with guests that break the rules.
  */
 export class Hypervisor {
   readonly account: number;
@@ -80,7 +80,7 @@ export class Hypervisor {
     this.#faults = new FaultLog(parts.kernel);
     this.faults$ = this.#faults.faults$;
     this.account = parts.processor.addAccount('hypervisor', 0, true);
-    this.#card = new CardControl(parts.window, parts.processor, this.account);
+    this.#card = new CardControl(parts.nic, parts.window, parts.processor, this.account);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
@@ -143,7 +143,7 @@ export class Hypervisor {
     this.#card.attachVectorRing(busAddressOf(this.#vectorRing, bytes), VECTOR_RING_LOG2);
   }
 
-  /** Counts and charges one hypercall of whoever runs. */
+  /** Counts and charges one hypercall of the domain that runs. */
   enterHypercall(): void {
     this.#hypercalls += 1;
     this.#processor.chargeAccount(this.account, 'hypercall');
@@ -196,7 +196,7 @@ export class Hypervisor {
       return;
     }
     if (this.#contextDomain[context] === undefined) return;
-    // A fault that nobody has read yet must not be laid at the door of the context's next owner.
+    // A fault that is not read yet must not be charged to the context's next owner.
     this.#onNicFaults();
     if (this.#contextDomain[context] === undefined) return;
     this.#contextDomain[context] = undefined;
@@ -208,7 +208,7 @@ export class Hypervisor {
     for (const listener of this.#revoked) listener(context);
   }
 
-  /** Protection rooms that must give up what they hold for a context hear of its revocation here. */
+  /** Protections that must release what they hold for a context hear of its revocation here. */
   onRevoked(listener: (context: number) => void): void {
     this.#revoked.push(listener);
   }
@@ -225,7 +225,7 @@ export class Hypervisor {
     return this.#contextDomain[context];
   }
 
-  /** A set-up gate turned a request away. */
+  /** A set-up gate refused a request. */
   reportSetupFault(domain: Domain, context: number, fault: SetupFault): void {
     this.#deal(domain, context, 'set-up', fault.refusal);
   }
@@ -242,7 +242,7 @@ export class Hypervisor {
     if (channel.notify()) this.#virtualInterrupts += 1;
   }
 
-  /** Stops a domain for good: its work is thrown away and its contexts are revoked. Its memory stays as it is. */
+  /** Stops a domain permanently: its work is discarded and its contexts are revoked. Its memory stays as it is. */
   kill(domain: Domain): void {
     if (domain.state === 'killed') return;
     domain.state = 'killed';

@@ -14,7 +14,7 @@ export const ILLEGAL = -1;
 /** Why a ring stopped: a pointer beyond it, an entry that cannot be read, or one that cannot be carried out. */
 export type RingError = 'pointer' | 'unreadable' | 'illegal';
 
-/** What a ring needs of the unit that it belongs to, whichever the vendor. */
+/** The interface through which a ring uses its unit, for either vendor. */
 export interface RingParts {
   readonly memory: TableMemory;
   readonly reachable: Reachable;
@@ -98,7 +98,7 @@ export abstract class CommandRing {
   protected abstract get tail(): number;
   /** Carries out one entry. Returns the ns that it takes, Infinity if it never ends, or ILLEGAL. */
   protected abstract perform(word0: number, word1: number, word2: number, word3: number): number;
-  /** What remains to be done when the time of an entry has passed. False if the ring stops at it. */
+  /** Completes an entry when its time has passed. False if the ring stops at it. */
   protected abstract finish(): boolean;
   /** Reports an error, after which `running` is false. */
   protected abstract report(error: RingError, at: number): void;

@@ -47,8 +47,14 @@ export interface InvalidationSink {
   deviceTlb(requesterId: number, address: number, pages: number): number;
 }
 
+/** Drops everything that the caches hold, at once: translation was switched on or off, or the unit was reset. */
+export function dropAll(sink: InvalidationSink): void {
+  sink.context('global', 0, 0, 0);
+  sink.iotlb('global', 0, 0, 0, false);
+}
+
 /** Where a unit sends its interrupts: a message, as software programmed it into the unit's address and data registers. */
 export interface UnitInterrupts {
-  /** @param source what the unit has to say; @param address message address; @param data message data */
+  /** @param source the event that the unit reports; @param address message address; @param data message data */
   raise(source: 'fault' | 'invalidation', address: number, data: number): void;
 }

@@ -3,7 +3,7 @@ import type { TimingParameter } from './translation/parameters.js';
 
 const FAST_AND_SAFE = 'Fast & Safe IO Memory Protection, SOSP 2024: a table read';
 
-/** What a unit's queue takes besides the invalidations themselves, whose times the caches tell. */
+/** Times of a unit's queue besides those of the invalidations themselves, which the caches give. */
 export const QUEUE_TIMING = {
   descriptorFetchNs: {
     value: 197,

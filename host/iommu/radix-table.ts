@@ -12,7 +12,7 @@ export interface PageAllocator {
 export const READ = 1;
 export const WRITE = 2;
 
-/** What became of a `map`. The two refusals leave every translation as it was. */
+/** Outcome of `map`. The two refusals leave every translation unchanged. */
 export type MapOutcome = 'mapped' | 'already-mapped' | 'no-page';
 
 /** A translation as `find` reports it. */
@@ -53,7 +53,7 @@ export function spanBits(level: number): number {
  * what is mapped is what the tables say.
  *
  * A table page is given back only when one `unmap` covers all that it maps, as Linux's VT-d driver does
- * (dma_pte_clear_level); an emptied table stays otherwise. Whoever unmaps must invalidate: `tablesFreed` says
+ * (dma_pte_clear_level); an emptied table stays otherwise. The caller of `unmap` must invalidate: `tablesFreed` says
  * whether the paging-structure caches are concerned too.
  */
 export class RadixTable {
@@ -208,7 +208,7 @@ export class RadixTable {
     this.#release(this.root, this.levels);
   }
 
-  /** Throws if the tables are not what the builder believes. For tests: reads every table. */
+  /** Throws if the tables do not match the builder's state. For tests: reads every table. */
   checkInvariants(): void {
     const found = this.tableAddresses();
     if (found.length !== this.#tables)

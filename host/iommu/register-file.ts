@@ -14,6 +14,8 @@ export interface RegisterDefinition<Name extends string = string> {
   readonly reset: bigint;
   /** Bits that software can write; all, if left out. */
   readonly writable?: bigint;
+  /** Bits that read as they are, the others as 0; all, if left out. */
+  readonly readable?: bigint;
   /** Bits that software clears by writing 1. */
   readonly clearedByOne?: bigint;
   /** What it is for, in one line. */
@@ -150,7 +152,8 @@ export class RegisterFile<Name extends string> {
       this.#owner[word] = index;
       this.#writable[word] = Number((writable >> BigInt(32 * half)) & MASK_32);
       this.#clearedByOne[word] = Number((cleared >> BigInt(32 * half)) & MASK_32);
-      this.#readable[word] = access === 'wo' ? 0 : 0xffff_ffff;
+      const readable = access === 'wo' ? 0n : (definition.readable ?? ~0n);
+      this.#readable[word] = Number((readable >> BigInt(32 * half)) & MASK_32);
     }
   }
 

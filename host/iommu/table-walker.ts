@@ -19,11 +19,11 @@ export const ADDRESS_LIMIT = 2 ** 53;
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
 export const INTERRUPT_WINDOW_END = 0xfef0_0000;
 
-/** What a walk that failed may leave in the log: `always`, only the device's `first` fault, or `never`. */
+/** What a failed walk may log: `always`, only the device's `first` fault, or `never`. */
 export type FaultLogging = 'always' | 'first' | 'never';
 
 /**
- * What a walk found. One object serves many walks: a caller keeps one and hands it to `walk` each time.
+ * Result of a walk. One object serves many walks: a caller keeps one and hands it to `walk` each time.
  *
  * A walk that fails (`ok` false) has a `faultReason` of the vendor's numbering. Reason 0 means that the request
  * is stopped and nothing is to be recorded, as for the interrupt window.
@@ -35,7 +35,9 @@ export class WalkResult {
   faultReason = 0;
   /** AMD-Vi event flags (bits 27:16 of an event, as a number); 0 for VT-d. */
   faultFlags = 0;
-  /** What of this fault the tables let into the log (VT-d FPD, AMD-Vi SE and SA). */
+  /** AMD-Vi: physical address of the table entry that could not be read; -1 for every other fault. */
+  entryAddress = -1;
+  /** Whether the tables allow this fault to be logged (VT-d FPD, AMD-Vi SE and SA). */
   logging: FaultLogging = 'always';
   /** The address lies in the interrupt window. A write is a message for the interrupt controller, a read is refused. */
   interruptWindow = false;
@@ -64,6 +66,7 @@ export class WalkResult {
     this.ok = false;
     this.faultReason = 0;
     this.faultFlags = 0;
+    this.entryAddress = -1;
     this.logging = 'always';
     this.interruptWindow = false;
     this.passThrough = false;

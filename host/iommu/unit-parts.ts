@@ -3,7 +3,7 @@ import type { InvalidationSink, UnitInterrupts } from './invalidation-sink.js';
 import type { QueueTiming } from './queue-timing.js';
 import type { Reachable, TableMemory } from './table-walker.js';
 
-/** What a translation unit is plugged into, whichever the vendor. */
+/** The environment of a translation unit, for either vendor. */
 export interface UnitParts {
   readonly kernel: EventKernel;
   readonly memory: TableMemory;

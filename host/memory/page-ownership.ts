@@ -2,15 +2,15 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { PAGE_BYTES, type PhysicalMemory } from './physical-memory.js';
 
-/** Who a page belongs to: a domain number, or NO_OWNER. */
+/** The owner of a page: a domain number, or NO_OWNER. */
 export type DomainId = number;
 export const NO_OWNER: DomainId = -1;
 
-/** What a page is used for. Only `guest` pages may be named in a guest's descriptors. */
+/** The use of a page. Only `guest` pages may be named in a guest's descriptors. */
 export const PAGE_KINDS = ['free', 'guest', 'descriptor-ring', 'hypervisor', 'io-table', 'shadow'] as const;
 export type PageKind = (typeof PAGE_KINDS)[number];
 
-/** Why the page table refused something that a domain asked for. */
+/** Why a request of a domain was refused. */
 export type PageRefusal = 'not-ram' | 'not-owner' | 'wrong-kind' | 'pinned' | 'out-of-memory';
 
 /** An outcome that is not an exception: a guest's mistake is a value. */
@@ -18,7 +18,7 @@ export type PageOutcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: PageRefusal; readonly page: number };
 
-/** Keeps tables of what may be reached by which device: told at once, before a page can have its next owner. */
+/** Keeps tables of which device may reach which page: notified at once, before a page can have its next owner. */
 export interface OwnershipObserver {
   /** These pages belong to `domain` now. The list is borrowed. */
   given(pages: readonly number[], domain: DomainId, kind: PageKind): void;
@@ -64,7 +64,7 @@ export class PageOwnership {
     return this.#pinned;
   }
 
-  /** The counts of all pages, summed: looks at every page that was ever given. */
+  /** The counts of all pages, summed: reads every page that was ever allocated. */
   get references(): number {
     let references = 0;
     for (let page = 0; page < this.#mark; page += 1) references += present(this.#count[page]);
@@ -265,7 +265,7 @@ export class PageOwnership {
     return true;
   }
 
-  /** A domain gives a page back. While it is referenced it only waits: `pending` says so. */
+  /** A domain gives a page back. While it is referenced it is `pending`. */
   release(domain: DomainId, page: number): PageOutcome<'freed' | 'pending'> {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== domain || this.#releasing[page] === 1)
@@ -341,7 +341,7 @@ export class PageOwnership {
   #takePiece(count: number, align: number, strict = false): number[] | undefined {
     const first = this.#untouchedPiece(count, align) ?? (strict ? undefined : this.#untouchedPiece(count, 1));
     if (first !== undefined) {
-      // What is skipped is as good as what has come back.
+      // Skipped pages are treated like returned ones.
       for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
       this.#mark = first + count;
       return pagesFrom(first, count);
@@ -385,7 +385,7 @@ export class PageOwnership {
     this.#releasing[page] = 0;
     // The bytes of a page in a bank are its guest's, also when the machine has no use for them any more.
     if (this.isSetAside(page)) return;
-    // What the next owner gets must not tell of the last one.
+    // The next owner must not see data of the last one.
     this.#memory.fill(page * PAGE_BYTES, PAGE_BYTES, 0);
     this.#returned.push(page);
   }

@@ -1,6 +1,6 @@
 /**
  * Byte arrays seen as 32-bit words. The card reads into few arrays (its FIFO, its descriptor buffers), so the views
- * of the last two are kept and none is made a transfer.
+ * of the last two are kept and none is made per transfer.
  */
 export class WordWindows {
   #bytes: Uint8Array = new Uint8Array(0);

@@ -9,7 +9,7 @@ import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
 import type { ProtectionPlan } from './protection.js';
 
-/** What an approach promises to keep a guest's card from. A promise is held to by the specs; a fault is a finding. */
+/** Memory that an approach claims to protect from a guest's card. The specs test each claim. */
 export interface Claims {
   /** The hypervisor's memory, whatever a guest asks for. */
   readonly hypervisor: boolean;
@@ -36,7 +36,7 @@ export interface Approach {
   readonly make: (options?: ApproachOptions) => ProtectionPlan;
 }
 
-/** What the approaches with an IOMMU may be told; one that does not know a field leaves it. */
+/** Options of the approaches with an IOMMU; one that does not know a field ignores it. */
 export type ApproachOptions = Pick<
   IommuOptions,
   'vendor' | 'oneRequesterId' | 'cachingMode' | 'timing' | 'strategyOptions'
@@ -45,7 +45,7 @@ export type ApproachOptions = Pick<
 const NOTHING: Claims = { hypervisor: false, interGuest: false, ownMistakes: false, device: false };
 const EVERYTHING: Claims = { hypervisor: true, interGuest: true, ownMistakes: true, device: true };
 
-/** What the mapping strategies promise (Willmann et al., USENIX ATC 2008; Linux's lazy mode for `deferred`). */
+/** Claims of the mapping strategies (Willmann et al., USENIX ATC 2008; Linux's lazy mode for `deferred`). */
 const STRATEGY_CLAIMS: Readonly<Record<string, Claims>> = {
   'direct-map': { ...EVERYTHING, ownMistakes: false },
   persistent: { ...EVERYTHING, ownMistakes: false },
@@ -65,7 +65,8 @@ export const APPROACHES: readonly Approach[] = [
   {
     name: 'dev',
     title: 'exclusion vector',
-    meaning: "AMD's DEV: a bit a page and protection domain, no translation; few domains, and no functions",
+    meaning:
+      "AMD's DEV: one bit per page and protection domain, no translation; few domains, and no functions",
     claims: { hypervisor: true, interGuest: true, separates: 3, ownMistakes: false, device: true },
     make: () => new DeviceExclusion(),
   },

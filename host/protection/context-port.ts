@@ -69,7 +69,7 @@ export class ContextPort implements GuestPort {
     const bus = plan.busAddressOf(base, bytes);
     const settings: ContextSettings = {
       mac: options.mac,
-      weight: options.weight,
+      share: options.share,
       transmitRing: bus,
       transmitSlots: options.transmitSlots,
       receiveRing: bus + transmitBytes,

@@ -12,17 +12,17 @@ import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
 
-/** The set-up gate of one queue: what an approach does with buffers before the device hears of them. */
+/** The set-up gate of one queue: what an approach does with buffers before they are passed to the device. */
 export interface SetupGate {
   /**
    * Looks at the first `count` buffers of a batch and returns how many may go; for those it has set
-   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less room than the driver
+   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
    * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
   /** Who writes descriptors, and pays for it: a number on the processor. */
   readonly writer: number;
-  /** Buffers `from` to `to` (not included) are finished and the driver says so. */
+  /** Buffers `from` to `to` (not included) are finished, as reported by the driver. */
   finish(queue: ContextQueue, from: number, to: number): void;
 }
 
@@ -101,7 +101,7 @@ export class ContextQueue implements PortQueue {
     return this.#producer;
   }
 
-  /** One past the last buffer that the driver has given up. */
+  /** One past the last buffer that the driver has finished with. */
   get finished(): number {
     return this.#finished;
   }
@@ -123,7 +123,7 @@ export class ContextQueue implements PortQueue {
     return this.#ring;
   }
 
-  /** Address and length of the buffer in a slot, as the guest gave them, and as the device was told. */
+  /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
   postedAddress(index: number): number {
     return present(this.#addresses[index & (this.slots - 1)]);
   }

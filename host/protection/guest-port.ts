@@ -1,8 +1,9 @@
+import type { Share } from '../../scheduler/discipline.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
 export class BufferBatch {
-  /** Addresses as the guest knows its memory. */
+  /** Guest-physical addresses. */
   readonly addresses: Float64Array;
   readonly lengths: Uint32Array;
   readonly flags: Uint16Array;
@@ -34,7 +35,7 @@ export class BufferBatch {
   }
 }
 
-/** Why the set-up gate turned a buffer away. */
+/** Why the set-up gate refused a buffer. */
 export type SetupRefusal =
   | PageRefusal
   | 'bad-length'
@@ -43,7 +44,7 @@ export type SetupRefusal =
   | 'bad-ring'
   | 'port-closed';
 
-/** A buffer that the set-up gate turned away: a guest's mistake, as a value. */
+/** A buffer that the set-up gate refused: a guest's mistake, as a value. */
 export interface SetupFault {
   readonly domain: number;
   readonly direction: 'transmit' | 'receive';
@@ -53,18 +54,18 @@ export interface SetupFault {
   readonly atNs: number;
 }
 
-/** One direction of a port: how a driver hands buffers to its device and learns that they are done. */
+/** One direction of a port: how a driver hands buffers to its device and is notified when they are done. */
 export interface PortQueue {
   /** Buffers that can be outstanding. */
   readonly slots: number;
   /** One past the last buffer accepted; runs freely modulo 2^32. */
   readonly producer: number;
-  /** What the last `post` was refused for; undefined when all of it was accepted or there was no room. */
+  /** Why the last `post` was refused; undefined when all of it was accepted or there was no space. */
   readonly refusal: SetupFault | undefined;
 
   /**
    * Hands over buffers, in order, through the set-up gate. Returns how many were accepted: fewer than given
-   * when the ring is full (`refusal` undefined) or when one was turned away (`refusal` says why; none behind
+   * when the ring is full (`refusal` undefined) or when one was refused (`refusal` gives the reason; none behind
    * it was looked at).
    */
   post(batch: BufferBatch): number;
@@ -81,7 +82,7 @@ export interface PortQueue {
   /** Where that buffer's bytes are now: the posted address, unless the approach flipped the page. */
   completedAddress(index: number): number;
 
-  /** The driver has seen that buffers up to `consumer` are finished and gives up what they were set up with. */
+  /** The driver has seen that buffers up to `consumer` are finished and releases what they were set up with. */
   finish(consumer: number): void;
 }
 
@@ -93,18 +94,19 @@ export interface GuestPort {
   readonly transmit: PortQueue;
   readonly receive: PortQueue;
 
-  /** What to run, on the guest's CPU time, when the device has something to tell. */
+  /** The handler that runs, on the guest's CPU time, when the device raises an event. */
   onInterrupt(handler: () => void): void;
 
   /** Holds interrupts back while the driver polls. */
   maskInterrupts(masked: boolean): void;
 }
 
-/** What a guest asks for when it opens a port. */
+/** Options with which a guest opens a port. */
 export interface PortOptions {
   /** Station address, 48 bits. */
   readonly mac: number;
-  readonly weight: number;
+  /** What the guest is entitled to on the card. */
+  readonly share: Share;
   /** Powers of two. */
   readonly transmitSlots: number;
   readonly receiveSlots: number;

@@ -6,14 +6,14 @@ import { OpenSetupGate } from './open-setup-gate.js';
 
 /**
  * Ports for approaches that leave the set-up gate open: each guest has a context, keeps its rings in its own
- * memory and writes physical addresses into them. What becomes of those addresses is the access gate's affair.
+ * memory and writes physical addresses into them. The access gate decides about those addresses.
  */
 export class OpenPorts {
   readonly #parts: HostParts;
   readonly #ports = new Map<number, ContextPort>();
   #closedAccepted = 0;
 
-  /** @param onClosed told when a port is gone and its rings are given back. */
+  /** @param onClosed called when a port is gone and its rings are released. */
   constructor(parts: HostParts, onClosed: (port: ContextPort) => void = () => {}) {
     this.#parts = parts;
     parts.hypervisor.onRevoked((context) => {
@@ -49,7 +49,7 @@ export class OpenPorts {
     return this.#ports.values();
   }
 
-  /** Buffers accepted since the start: all that there was room for. */
+  /** Buffers accepted since the start: all that there was space for. */
   get accepted(): number {
     let accepted = this.#closedAccepted;
     for (const port of this.#ports.values()) accepted += port.transmit.accepted + port.receive.accepted;

@@ -3,7 +3,7 @@ import type { Domain } from '../hypervisor/domain.js';
 import type { ContextQueue, SetupGate } from './context-queue.js';
 import type { BufferBatch } from './guest-port.js';
 
-/** Nobody stands at the set-up gate: the driver writes its own descriptors, with whatever is in them. */
+/** An open set-up gate: the driver writes its own descriptors, with whatever is in them. */
 export class OpenSetupGate implements SetupGate {
   readonly writer: number;
 

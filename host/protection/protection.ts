@@ -6,7 +6,7 @@ import type { Domain } from '../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
 import type { Intermediary } from './intermediary.js';
 
-/** What an approach counts, by the same names for all; docs/scenarios.md explains each. */
+/** Counters of an approach, by the same names for all; docs/scenarios.md explains each. */
 export interface ProtectionCounters {
   /** Set-up gate: buffers accepted and refused. */
   readonly accepted: number;
@@ -26,9 +26,9 @@ export interface ProtectionCounters {
 export interface Protection {
   /** As the command line spells it. */
   readonly name: string;
-  /** What the bus asks at each access of the device. */
+  /** The gate that the bus calls at each access of the device. */
   readonly gate: AccessGate;
-  /** What stands between the guests and the card, in approaches that share the card that way. */
+  /** The intermediary between the guests and the card, in approaches that have one. */
   readonly intermediary?: Intermediary;
 
   /** Opens a port for a domain. @throws ParameterError for options that no port can have. */
@@ -76,5 +76,5 @@ export interface Interposition<P extends Protection = Protection> {
   build(parts: HostParts): P;
 }
 
-/** What a machine is given: an approach that it can build. One plan can build any number of machines. */
+/** An approach that a machine can build. One plan can build any number of machines. */
 export type ProtectionPlan<P extends Protection = Protection> = DirectPlan<P> | InterposedPlan<P>;

@@ -13,13 +13,13 @@ import { WeightedFairQueueing } from './weighted-fair-queueing.js';
 import { WeightedRoundRobin } from './weighted-round-robin.js';
 import { WorstCaseFairWeightedFairQueueing } from './worst-case-fair-weighted-fair-queueing.js';
 
-/** What a discipline may be told when it is made; each takes what it understands. */
+/** Options for making a discipline; each discipline reads those that it understands. */
 export interface DisciplineOptions {
-  /** Bytes that a visit grants a weight of 1 (drr, srr). @defaultValue 1514 */
+  /** Bytes that a visit grants per unit of weight (drr, srr). @defaultValue 1514 */
   readonly quantumBytes?: number;
-  /** Largest frame that may come, bytes (wfq, wf2q+, qfq). @defaultValue 9018 */
+  /** Largest frame expected, bytes (wfq, wf2q+, qfq). @defaultValue 9042 */
   readonly maxFrameBytes?: number;
-  /** Rate of the link, bits a second of counted bytes. wfq cannot do without; sfq keeps its delay bound by it. */
+  /** Rate of the link, bits per second of counted bytes. Required by wfq; sfq needs it for its delay bound. */
   readonly linkBps?: number;
   /** The link does not always carry `linkBps` of counted bytes: wfq then promises no bound. @defaultValue false */
   readonly linkVaries?: boolean;
@@ -27,7 +27,7 @@ export interface DisciplineOptions {
   readonly tenantWeights?: Readonly<Record<number, number>>;
 }
 
-/** One discipline as a list shows it. L is a frame, w a weight, r the link, W the sum of weights, N how many. */
+/** One discipline as lists show it. L is a frame length, w a weight, r the link rate, W the sum of weights, N the number of contexts. */
 export interface DisciplineEntry {
   readonly name: string;
   /** One line. */
@@ -37,7 +37,7 @@ export interface DisciplineEntry {
   readonly complexity: string;
   /** Bound on |S_i/w_i - S_j/w_j| while both are backlogged. */
   readonly fairness: string;
-  /** Bound on waiting. */
+  /** Bound on the waiting time. */
   readonly delay: string;
   /** Whether shares follow weights, in bytes. */
   readonly weighted: boolean;
@@ -46,11 +46,11 @@ export interface DisciplineEntry {
 
 const NONE = 'none';
 
-/** Every discipline that stands by itself. */
+/** Every discipline that can be used alone. */
 export const DISCIPLINES: readonly DisciplineEntry[] = [
   {
     name: 'fifo',
-    meaning: 'whoever rang first is served until its ring is empty; starves the rest',
+    meaning: 'the context that rang first is served until its ring is empty; starves the rest',
     paper: 'the baseline',
     complexity: 'O(1)',
     fairness: NONE,
@@ -60,17 +60,17 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   },
   {
     name: 'prr',
-    meaning: 'packet round robin: one frame a visit, whatever its size',
+    meaning: 'packet round robin: one frame per visit, whatever its size',
     paper: 'Nagle 1985, RFC 970',
     complexity: 'O(1)',
     fairness: 'none in bytes; one frame',
-    delay: 'N L_max / r: a frame of each other, and the one under way',
+    delay: 'N L_max / r: one frame of each other context, and the one in transmission',
     weighted: false,
     make: () => new PacketRoundRobin(),
   },
   {
     name: 'wrr',
-    meaning: 'weighted round robin: as many frames a visit as the weight says',
+    meaning: 'weighted round robin: the weight is the number of frames per visit',
     paper: 'Katevenis et al. 1991',
     complexity: 'O(1)',
     fairness: 'none in bytes; L if all frames have one size L',
@@ -80,7 +80,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   },
   {
     name: 'drr',
-    meaning: 'deficit round robin: bytes a visit by weight, what is left carries over',
+    meaning: 'deficit round robin: bytes per visit in proportion to weight; the remainder carries over',
     paper: 'Shreedhar and Varghese 1995',
     complexity: 'O(1) if quantum >= L_max',
     fairness: 'quantum + (L_i-1)/w_i + (L_j-1)/w_j',
@@ -94,13 +94,13 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     paper: 'Adiseshu et al. 1996',
     complexity: 'O(1) if quantum >= L_max',
     fairness: 'quantum + (L_i-1)/w_i + (L_j-1)/w_j',
-    delay: 'k Q_j + L_j - 1 of each other before the k-th visit',
+    delay: 'k Q_j + L_j - 1 of each other context before the k-th visit',
     weighted: true,
     make: (options) => new SurplusRoundRobin(pick(options, 'quantumBytes')),
   },
   {
     name: 'sfq',
-    meaning: 'start-time fair queueing: smallest start tag first; fair on a link of any varying rate',
+    meaning: 'start-time fair queueing: smallest start tag first; fair on a link of varying rate',
     paper: 'Goyal, Vin and Cheng 1996',
     complexity: 'O(log n)',
     fairness: 'L_i/w_i + L_j/w_j',
@@ -120,7 +120,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   },
   {
     name: 'wfq',
-    meaning: 'weighted fair queueing: the frame first that a fluid link would finish first',
+    meaning: 'weighted fair queueing: first the frame that a fluid link would finish first',
     paper: 'Demers et al. 1989; Parekh and Gallager 1993',
     complexity: 'O(log n)',
     fairness:
@@ -129,7 +129,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     weighted: true,
     make: (options) => {
       if (options.linkBps === undefined) {
-        throw new ParameterError('wfq: linkBps is missing, expected the rate of the link in bits a second');
+        throw new ParameterError('wfq: linkBps is missing, expected the rate of the link in bits per second');
       }
       return new WeightedFairQueueing({
         linkBps: options.linkBps,
@@ -141,7 +141,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   {
     name: 'wf2q+',
     meaning:
-      'worst-case fair WFQ: of the frames that a fluid link would have begun, the one it would finish first',
+      'worst-case fair WFQ: of the frames that a fluid link would have started, the one that it would finish first',
     paper: 'Bennett and Zhang 1996',
     complexity: 'O(log n)',
     fairness: '2 (L_i/w_i + L_j/w_j + L_max/W); worst-case index L_i + (L_max-L_i) w_i/W',
@@ -171,7 +171,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   },
   {
     name: 'edf',
-    meaning: 'earliest deadline first, counted from when a frame comes to the head of its context',
+    meaning: 'earliest deadline first, counted from the time at which a frame reaches the head of its queue',
     paper: 'Liu and Layland 1973; Ferrari and Verma 1990',
     complexity: 'O(log n)',
     fairness: NONE,
@@ -181,7 +181,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
   },
 ];
 
-/** One option, if it is there: an absent one must not become `undefined`. */
+/** One option, if present: an absent option must not become `undefined`. */
 function pick<K extends keyof DisciplineOptions>(
   options: DisciplineOptions,
   key: K,

@@ -3,13 +3,13 @@ import { InvariantViolation } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
 
 /**
- * Contexts ordered by a key that their discipline keeps. Each knows its place, so that one can be taken out
- * of the middle. O(log n) for every change, nothing allocated. Equal keys go by the lower context number.
+ * Contexts ordered by a key that their discipline keeps. The position of each is stored, so that one can be removed
+ * from the middle. O(log n) for every change, nothing allocated. Equal keys are ordered by context number.
  */
 export class ContextHeap {
   readonly #compare: (left: number, right: number) => number;
   #heap: Int32Array = new Int32Array(64);
-  /** Place of each context in the heap, or -1. */
+  /** Position of each context in the heap, or -1. */
   #place: Int32Array = new Int32Array(64).fill(-1);
   #size = 0;
 
@@ -62,9 +62,9 @@ export class ContextHeap {
     for (let index = 0; index < this.#size; index += 1) {
       const context = this.#heap[index] ?? NONE;
       if (this.#place[context] !== index)
-        throw new InvariantViolation(`context ${context} does not know its place`);
+        throw new InvariantViolation(`context ${context} is not at its recorded position`);
       if (index > 0 && this.#before(context, this.#heap[(index - 1) >> 1] ?? NONE)) {
-        throw new InvariantViolation(`context ${context} is before the one above it`);
+        throw new InvariantViolation(`context ${context} sorts before its parent`);
       }
     }
   }

@@ -5,8 +5,8 @@ import { capacityFor, widened } from './widened.js';
 const UNLINKED = -2;
 
 /**
- * A queue of contexts linked through typed arrays: a context is its own list node, so that nothing is
- * allocated to queue one, and one can be taken out of the middle at once. O(1) everything.
+ * A queue of contexts linked through typed arrays: a context is its own list node, so that queueing
+ * allocates nothing, and a context can be removed from the middle. Every operation is O(1).
  */
 export class ContextList {
   #next: Int32Array = new Int32Array(64).fill(UNLINKED);
@@ -24,7 +24,7 @@ export class ContextList {
     return this.#size;
   }
 
-  /** The one behind `context`, or NONE. */
+  /** The context behind `context`, or NONE. */
   after(context: number): number {
     return this.#next[context] ?? NONE;
   }
@@ -55,7 +55,7 @@ export class ContextList {
     const front = this.#front;
     this.pushBack(context);
     if (front === NONE) return;
-    // From the back to the front: a turn of the ring.
+    // From the back to the front: a rotation of the ring.
     this.#back = this.#previous[context] ?? NONE;
     this.#next[this.#back] = NONE;
     this.#previous[context] = NONE;
@@ -64,7 +64,7 @@ export class ContextList {
     this.#front = context;
   }
 
-  /** Takes a context out, wherever it stands. */
+  /** Removes a context, wherever it is in the list. */
   remove(context: number): void {
     const next = this.#next[context] ?? UNLINKED;
     if (next === UNLINKED) throw new InvariantViolation(`context ${context} is not in the list`);
@@ -78,7 +78,7 @@ export class ContextList {
     this.#size -= 1;
   }
 
-  /** The first goes behind the last. */
+  /** Moves the first behind the last. */
   rotate(): void {
     const context = this.#front;
     if (context === this.#back) return;
@@ -91,10 +91,10 @@ export class ContextList {
     let previous = NONE;
     for (let context = this.#front; context !== NONE; context = this.#next[context] ?? NONE) {
       if (this.#previous[context] !== previous)
-        throw new InvariantViolation(`context ${context} is linked one way only`);
+        throw new InvariantViolation(`context ${context} is linked in one direction only`);
       previous = context;
       count += 1;
-      if (count > this.#size) throw new InvariantViolation('the list runs in a circle');
+      if (count > this.#size) throw new InvariantViolation('the list has a cycle');
     }
     if (previous !== this.#back || count !== this.#size)
       throw new InvariantViolation(`list of ${this.#size} has ${count}`);

@@ -20,25 +20,25 @@ export function requireQuantum(discipline: string, quantumBytes: number): number
 /**
  * Deficit round robin: M. Shreedhar and G. Varghese, "Efficient Fair Queueing Using Deficit Round-Robin",
  * SIGCOMM 1995 / IEEE/ACM ToN 4(3), 1996. A visit adds the context's quantum to its deficit; the context
- * sends while the frame at its head is covered, and what is left carries over to its next visit. A context
- * that runs empty loses what was left, so that idling earns nothing.
+ * sends while its deficit covers the frame at its head, and the remainder carries over to its next visit. A context
+ * that becomes idle forfeits the remainder, so that idling earns nothing.
  *
  * With Q_i = weight_i * quantumBytes, L_i the largest frame of i, F the sum of the quanta of those backlogged:
  *
  * - Complexity: O(1) per decision when quantumBytes >= the largest frame, since each visit then sends. With a
- *   smaller quantum a decision passes over the backlogged contexts twice at most: rounds in which none could send
- *   are added up at once.
+ *   smaller quantum a decision passes over the backlogged contexts at most twice: rounds in which none could send
+ *   are added in one step.
  * - Fairness: between any two instants at which both have been backlogged throughout,
  *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j  (the theorem of the paper, with the
  *   sharp deficit bound L - 1; the deficit is a whole number below the head that it could not cover).
  * - Delay: a latency-rate server with latency ((F - Q_i)(1 + (L_i - 1)/Q_i) + sum over others of (L_j - 1)) / r
  *   to the first bit, L_i / r more to the last.
  *
- * The round moves when the next frame is asked for, as in the paper and in Linux's sch_drr: a context that becomes
- * backlogged between a frame and the next decision comes before those whose visits end with that decision. Asked
- * again, `select` finds the visit open that it opened, and moves nothing.
+ * The round advances when the next frame is selected, as in the paper and in Linux's sch_drr: a context that becomes
+ * backlogged between a frame and the next decision comes before those whose visits end with that decision. Called
+ * again, `select` finds the visit that it opened and changes nothing.
  *
- * A starved context keeps its deficit and its open visit, and takes that up again before the next visit begins.
+ * A starved context keeps its deficit and its open visit, and resumes that visit before the next one begins.
  */
 export class DeficitRoundRobin implements Discipline {
   readonly name: string = 'drr';
@@ -48,7 +48,7 @@ export class DeficitRoundRobin implements Discipline {
   readonly #round = new ContextList();
   #quantum: Float64Array = new Float64Array(64);
   #deficit: Float64Array = new Float64Array(64);
-  /** 1 from the moment at which the context got the quantum of its visit until the round passes on. */
+  /** 1 from the time at which the context is granted the quantum of its visit until the round moves on. */
   #visited: Uint8Array = new Uint8Array(64);
   #chosen = NONE;
 
@@ -119,7 +119,7 @@ export class DeficitRoundRobin implements Discipline {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
-      throw new InvariantViolation('drr: round and roster differ');
+      throw new InvariantViolation('drr: round and roster disagree');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const deficit = this.deficitBytes(context);
       if (deficit < 0)
@@ -132,7 +132,7 @@ export class DeficitRoundRobin implements Discipline {
 
   #requireTurn(context: number): void {
     if (context !== this.#chosen)
-      throw new InvariantViolation(`drr: context ${context} was served out of its turn`);
+      throw new InvariantViolation(`drr: context ${context} was served out of turn`);
     this.#chosen = NONE;
   }
 
@@ -141,12 +141,12 @@ export class DeficitRoundRobin implements Discipline {
     this.#visited[context] = 0;
   }
 
-  /** The first context whose deficit covers its head, once the round has come to it. */
+  /** The first context with a deficit that covers its head, once the round has reached it. */
   #visit(): number {
     for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
       if (context === NONE) return NONE;
-      // A whole round has gone by in which none could send.
+      // A whole round has passed in which none could send.
       if (passed === this.#round.size) this.#skipRounds();
       if (this.#visited[context] === 0) {
         this.#visited[context] = 1;
@@ -158,7 +158,7 @@ export class DeficitRoundRobin implements Discipline {
     }
   }
 
-  /** Adds up the rounds before the one in which the first of them can send; no visit is open. */
+  /** Adds the rounds that precede the one in which some context can send; no visit is open. */
   #skipRounds(): void {
     let rounds = Number.POSITIVE_INFINITY;
     for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {

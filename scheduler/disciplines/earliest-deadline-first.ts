@@ -8,30 +8,30 @@ import { widened } from './widened.js';
  * Earliest deadline first: C. L. Liu and J. W. Layland, "Scheduling Algorithms for Multiprogramming in a
  * Hard-Real-Time Environment", JACM 20(1), 1973; on links D. Ferrari and D. Verma, "A Scheme for Real-Time
  * Channel Establishment in Wide-Area Networks", IEEE JSAC 8(3), 1990. The deadline of a frame is
- * `Share.deadlineNs` after it has come to the head of its context. Contexts without one go when no other waits.
+ * `Share.deadlineNs` after it has reached the head of its queue. Contexts without one are served when no other waits.
  *
- * - Complexity: O(log n) a decision.
- * - Fairness: none in bytes: the shortest deadline takes what it asks for. A context that has a deadline does
- *   not starve, since its frame's deadline comes; one that has none may.
+ * - Complexity: O(log n) per decision.
+ * - Fairness: none in bytes: the shortest deadline takes what it demands. A context that has a deadline does
+ *   not starve, since its frame's deadline becomes the earliest; a context without one may starve.
  * - Delay: with D_min the shortest deadline, a head of a context of deadline D_i starts within
- *   max(D_i - D_min, 0) + (sum over all contexts of L_j + L_max) / r. Frames that come to a head later than
- *   D_i - D_min after it have later deadlines, and of those before there is one a context, and one under way.
+ *   max(D_i - D_min, 0) + (sum over all contexts of L_j + L_max) / r. Frames that reach a head later than
+ *   D_i - D_min after it have later deadlines; of earlier ones there is one per context, and one in transmission.
  */
 export class EarliestDeadlineFirst implements Discipline {
   readonly name: string = 'edf';
   readonly #roster = new Roster('edf');
   readonly #waiting: ContextHeap;
-  /** What a context asks for, ns; Infinity for none. */
+  /** Relative deadline of a context, ns; Infinity for none. */
   #allowance: Float64Array = new Float64Array(64);
   #deadline: Float64Array = new Float64Array(64);
-  /** Order in which heads came, to tell equal deadlines apart. */
+  /** Order of arrival at the head, to break ties between equal deadlines. */
   #arrival: Float64Array = new Float64Array(64);
   #arrivals = 0;
 
   constructor() {
     this.#waiting = new ContextHeap((i, j) => {
       const [left = 0, right = 0] = [this.#deadline[i], this.#deadline[j]];
-      // Not a difference: Infinity less Infinity is no number.
+      // Not a difference: Infinity - Infinity is NaN.
       if (left !== right) return left < right ? -1 : 1;
       return (this.#arrival[i] ?? 0) - (this.#arrival[j] ?? 0);
     });
@@ -86,7 +86,7 @@ export class EarliestDeadlineFirst implements Discipline {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
     if (this.#waiting.size !== this.#roster.backlogged)
-      throw new InvariantViolation('edf: heap and roster differ');
+      throw new InvariantViolation('edf: heap and roster disagree');
   }
 
   #stamp(context: number, nowNs: number): void {

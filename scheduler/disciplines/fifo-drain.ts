@@ -4,12 +4,12 @@ import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 
 /**
- * What a doorbell that drains its ring does: the context that rang first is served until it has nothing
- * left, then the next one. No source needed; it is what a device does whose author did not think of sharing,
- * and the baseline that the others are measured against.
+ * A doorbell drains its ring: the context that rang first is served until its ring is empty, then the next
+ * one. No source is needed: it is how a device behaves that was designed without sharing in mind, and the
+ * baseline against which the others are measured.
  *
- * - Complexity: O(1) a decision.
- * - Fairness: none. A context that keeps its ring filled is never left, and everybody behind it starves.
+ * - Complexity: O(1) per decision.
+ * - Fairness: none. A context that keeps its ring filled is served for ever, and every context behind it starves.
  * - Delay: none.
  */
 export class FifoDrain implements Discipline {
@@ -50,6 +50,6 @@ export class FifoDrain implements Discipline {
     this.#roster.checkInvariants();
     this.#queue.checkInvariants();
     if (this.#queue.size !== this.#roster.backlogged)
-      throw new InvariantViolation('fifo: queue and roster differ');
+      throw new InvariantViolation('fifo: queue and roster disagree');
   }
 }

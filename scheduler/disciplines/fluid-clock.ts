@@ -4,12 +4,12 @@ import type { TagTable } from './tag-table.js';
 
 /**
  * Generalised processor sharing, the fluid system that WFQ imitates: A. Parekh and R. Gallager, "A
- * Generalized Processor Sharing Approach to Flow Control", IEEE/ACM ToN 1(3), 1993. Everybody backlogged is
+ * Generalized Processor Sharing Approach to Flow Control", IEEE/ACM ToN 1(3), 1993. All backlogged contexts are
  * served at once, in proportion to weight, so the clock runs at r / (sum of the weights of those backlogged
  * *in the fluid system*), and a context leaves that system when the clock reaches its last finish tag.
  *
- * Whole units and the fraction are kept apart, so that the clock is good to 2^-52 units however far it has
- * run. Its rounding does not depend on weights.
+ * Whole units and the fraction are kept apart, so that the clock is accurate to 2^-52 units however far it has
+ * advanced. Its rounding does not depend on weights.
  */
 export class FluidClock {
   readonly #tags: TagTable;
@@ -20,14 +20,14 @@ export class FluidClock {
   #fraction = 0;
   #atNs = 0;
 
-  /** @param linkBps rate of the fluid system, bits a second. */
+  /** @param linkBps rate of the fluid system, bits per second. */
   constructor(tags: TagTable, linkBps: number) {
     this.#tags = tags;
     this.#unitsPerNs = (linkBps / 8e9) * tags.unitsPerByte;
     this.#backlogged = new ContextHeap((i, j) => tags.compareFinishes(i, j));
   }
 
-  /** Contexts that the fluid system has not finished. */
+  /** Number of contexts that the fluid system has not finished. */
   get backlogged(): number {
     return this.#backlogged.size;
   }
@@ -37,7 +37,7 @@ export class FluidClock {
     return this.#weights;
   }
 
-  /** Runs the fluid system up to `nowNs` and sets the clock of the tags. Amortised O(log n) a departure. */
+  /** Runs the fluid system up to `nowNs` and sets the clock of the tags. Amortised O(log n) per departure. */
   run(nowNs: number): void {
     let work = (nowNs - this.#atNs) * this.#unitsPerNs;
     this.#atNs = nowNs;
@@ -61,7 +61,7 @@ export class FluidClock {
     this.#tags.setClockTo(this.#whole, this.#fraction);
   }
 
-  /** The finish tag of a context has changed: more of it is in the fluid system, or less. */
+  /** The finish tag of a context has changed: it has more work in the fluid system, or less. */
   changed(context: number): void {
     const present = this.#backlogged.has(context);
     if (this.#tags.hasFinished(context)) {
@@ -79,7 +79,7 @@ export class FluidClock {
     if (this.#backlogged.has(context)) this.#remove(context);
   }
 
-  /** Starts at 0 again; nobody may be backlogged. */
+  /** Restarts at 0; no context may be backlogged. */
   restart(): void {
     if (this.#backlogged.size > 0) throw new InvariantViolation('the fluid system is not empty');
     this.#whole = 0;

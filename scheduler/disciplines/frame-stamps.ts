@@ -4,8 +4,8 @@ import { widened } from './widened.js';
 const NONE = -1;
 
 /**
- * A queue of start tags a context, one a waiting frame: whole units, and the part of a unit in 1/weight. The
- * queues share one pool of nodes, which grows to the most frames that ever waited and is used again.
+ * A queue of start tags per context, one per waiting frame: whole units, and the fraction of a unit in 1/weight. The
+ * queues share one pool of nodes, which grows to the largest number of frames that ever waited and is reused.
  */
 export class FrameStamps {
   #whole: Float64Array = new Float64Array(256);
@@ -30,7 +30,7 @@ export class FrameStamps {
     return this.#whole[this.#first[context] ?? 0] ?? 0;
   }
 
-  /** Of the first frame, what is beyond whole units. */
+  /** Of the first frame, the fraction beyond whole units. */
   part(context: number): number {
     return this.#part[this.#first[context] ?? 0] ?? 0;
   }

@@ -7,8 +7,8 @@ const SLOTS = 32;
 const UNLINKED = -2;
 
 /**
- * QFQ's groups: 31 short calendars, of 32 slots each, one bit a slot. A slot of group g is 2^g units wide and
- * holds a queue of contexts whose start tags fall into it. Everything is O(1): the next slot in use is found
+ * QFQ's groups: 31 short calendars, of 32 slots each, one bit per slot. A slot of group g is 2^g units wide and
+ * holds a queue of the contexts with a start tag in it. Everything is O(1): the next slot in use is found
  * by rotating the bits.
  */
 export class GroupSlots {
@@ -27,7 +27,7 @@ export class GroupSlots {
     return this.#size;
   }
 
-  /** Makes room for `capacity` contexts, in a column of the caller's too. */
+  /** Grows to `capacity` contexts, and widens a column of the caller's as well. */
   grow(capacity: number, column: Uint8Array): Uint8Array {
     this.#next = widened(this.#next, capacity, UNLINKED);
     this.#previous = widened(this.#previous, capacity, UNLINKED);
@@ -49,7 +49,7 @@ export class GroupSlots {
     return this.isEmpty(group) ? NONE : (this.#first[this.#slotAt(group, this.start(group))] ?? NONE);
   }
 
-  /** Files a context under its start tag. True if the start of the group has changed by that. */
+  /** Files a context under its start tag. True if this changed the start of the group. */
   insert(group: number, context: number, startUnits: number): boolean {
     const width = 2 ** group;
     const start = Math.floor(startUnits / width) * width;
@@ -63,17 +63,17 @@ export class GroupSlots {
     return earlier;
   }
 
-  /** Takes a context out. True if the start of the group has changed, or the group is empty now. */
+  /** Removes a context. True if the start of the group has changed, or the group is empty now. */
   remove(group: number, context: number): boolean {
     this.#unlink(context);
     return this.#findStart(group);
   }
 
-  /** Files a context under a later start tag. True if the start of the group has changed by that. */
+  /** Files a context under a later start tag. True if this changed the start of the group. */
   move(group: number, context: number, startUnits: number): boolean {
     const width = 2 ** group;
     const slot = this.#slotAt(group, Math.floor(startUnits / width) * width);
-    // In the same slot it stays in front: the tag has not moved as far as anybody can tell.
+    // In the same slot it stays in front: rounded to slots, the tag has not changed.
     if (slot === this.#slotOf[context]) return false;
     this.#unlink(context);
     const before = this.start(group);
@@ -86,7 +86,7 @@ export class GroupSlots {
     return this.start(group) !== before;
   }
 
-  /** Takes a constant, a multiple of every slot and of 32 slots, from all starts. */
+  /** Subtracts a constant, a multiple of every slot and of 32 slots, from all starts. */
   lower(units: number): void {
     for (let group = 0; group < GROUPS; group += 1) this.#start[group] = this.start(group) - units;
   }
@@ -95,20 +95,20 @@ export class GroupSlots {
     let count = 0;
     for (let slot = 0; slot < GROUPS * SLOTS; slot += 1) {
       const group = slot >> 5;
-      // A context that is lost in an unused group is missed by the count below.
+      // A context lost in an unused group makes the count below come out short.
       if (this.isEmpty(group)) {
         slot |= SLOTS - 1;
         continue;
       }
       const first = this.#first[slot] ?? NONE;
       if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NONE ? 0 : 1)) {
-        throw new InvariantViolation(`qfq: slot ${slot & 31} of group ${group} and its bit differ`);
+        throw new InvariantViolation(`qfq: slot ${slot & 31} of group ${group} and its bit disagree`);
       }
       for (let context = first; context !== NONE; context = this.#next[context] ?? NONE) {
         if (this.#slotOf[context] !== slot)
-          throw new InvariantViolation(`qfq: context ${context} does not know its slot`);
+          throw new InvariantViolation(`qfq: context ${context} is not in its recorded slot`);
         count += 1;
-        if (count > this.#size) throw new InvariantViolation('qfq: a slot runs in a circle');
+        if (count > this.#size) throw new InvariantViolation('qfq: a slot has a cycle');
       }
     }
     if (count !== this.#size)
@@ -119,7 +119,7 @@ export class GroupSlots {
     return group * SLOTS + ((start / 2 ** group) % SLOTS);
   }
 
-  /** Moves the start on to the first slot in use. True if it moved, or there is none. */
+  /** Advances the start to the first slot in use. True if it moved, or if no slot is in use. */
   #findStart(group: number): boolean {
     const used = this.#used[group] ?? 0;
     if (used === 0) return true;

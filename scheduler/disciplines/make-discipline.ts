@@ -5,18 +5,18 @@ import { MinimumGuarantee } from './minimum-guarantee.js';
 import { TokenBucketLimit } from './token-bucket-limit.js';
 import { TwoLevel } from './two-level.js';
 
-/** How disciplines are put together by name; `a` and `b` stand for names of the catalogue. */
+/** How disciplines are composed by name; `a` and `b` stand for names in the catalogue. */
 export const COMPOSITIONS: readonly { readonly form: string; readonly meaning: string }[] = [
   { form: 'a/b', meaning: 'two levels: a between tenants, b between the contexts of a tenant' },
-  { form: 'limited:a', meaning: 'a token bucket a context (limitBps, burstBytes) in front of a' },
-  { form: 'minimum:a', meaning: 'a minimum rate a context (minimumBps), and a for the rest' },
+  { form: 'limited:a', meaning: 'a token bucket per context (limitBps, burstBytes) in front of a' },
+  { form: 'minimum:a', meaning: 'a minimum rate per context (minimumBps), and a for the rest' },
 ];
 
 /**
  * Makes a discipline by its name: one of the catalogue, two with a slash between for a hierarchy, and any
- * number of `limited:` and `minimum:` in front.
+ * number of `limited:` and `minimum:` prefixes.
  *
- * @throws ParameterError for a name that does not exist, with those that do.
+ * @throws ParameterError for an unknown name; the message lists the known ones.
  */
 export function makeDiscipline(name: string, options: DisciplineOptions = {}): Discipline {
   if (name.startsWith('limited:')) return new TokenBucketLimit(makeDiscipline(name.slice(8), options));

@@ -6,24 +6,24 @@ import { Roster } from './roster.js';
 import { widened } from './widened.js';
 
 /**
- * A minimum rate a context in front of any discipline: `Share.minimumBps` is served before weights count, and
- * what is left of the link goes by the discipline inside. A context is due when it has had less than its
- * minimum; those due are served by earliest deadline, a frame's deadline being the time by which its context's
- * minimum would have carried it. That is VirtualClock with frames held until they begin (L. Zhang,
+ * A minimum rate per context in front of any discipline: `Share.minimumBps` is served before weights count, and
+ * the inner discipline shares the rest of the link. A context is due when it has received less than its
+ * minimum; those due are served by earliest deadline, a frame's deadline being the time by which the minimum rate of its
+ * context would have carried it. That is VirtualClock with frames held until their start time (L. Zhang,
  * "VirtualClock: A New Traffic Control Algorithm for Packet Switching Networks", SIGCOMM 1990).
  *
- * - Complexity: O(log n) for contexts that have a minimum, otherwise that of the discipline inside.
- * - Guarantee: if the minimums together fit on a link of r bits a second, a context backlogged for t ns has got
+ * - Complexity: O(log n) for contexts that have a minimum, otherwise that of the inner discipline.
+ * - Guarantee: if the minimums together fit on a link of r bits per second, a context backlogged for t ns has received
  *   at least minimumBps * (t - L_max * 8e9 / r) / 8e9 - 2 L_i bytes. Idle time is not saved up.
- * - Fairness: that of the discipline inside, for contexts without a minimum, over intervals in which none is
- *   due. Bytes beyond the minimum are shared by weight; a context that becomes due gives up its place there.
+ * - Fairness: that of the inner discipline, for contexts without a minimum, over intervals in which none is
+ *   due. Bytes beyond the minimum are shared by weight; a context that becomes due loses its position there.
  */
 export class MinimumGuarantee implements Discipline {
   readonly name: string;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
-  /** Waiting contexts that have had less than their minimum, by deadline. The inner discipline does not know of them. */
+  /** Waiting contexts that have received less than their minimum, by deadline. The inner discipline is not told of them. */
   readonly #due: ContextHeap;
   /** Waiting contexts inside that have a minimum, by the time at which they become due. */
   readonly #content: ContextHeap;
@@ -72,7 +72,7 @@ export class MinimumGuarantee implements Discipline {
     } else if (!this.#rate.hasRate(context)) {
       this.#inner.served(context, bytes, nextHeadBytes, nowNs);
     } else {
-      // Served by weight: it covers the minimum from now on for as long as the frame takes at that rate, not more,
+      // Served by weight: it covers the minimum from now on for the time that the frame takes at that rate, not longer,
       // or a context that found the link idle for an hour would go without its minimum for the next.
       this.#content.remove(context);
       this.#rate.notBefore(context, nowNs + this.#rate.durationNs(context, bytes));
@@ -97,7 +97,7 @@ export class MinimumGuarantee implements Discipline {
     return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Holds between contexts without a minimum while none is due, so nothing is promised on the whole. */
+  /** Holds between contexts without a minimum while none is due, so no overall bound is promised. */
   relativeFairnessBoundBytes(_i: BoundMember, _j: BoundMember): number {
     return Number.POSITIVE_INFINITY;
   }
@@ -117,7 +117,7 @@ export class MinimumGuarantee implements Discipline {
     }
   }
 
-  /** Files a context that waits and that the inner discipline does not know of. */
+  /** Files a waiting context that is not in the inner discipline. */
   #place(context: number, headBytes: number, nowNs: number): void {
     if (this.#rate.hasRate(context) && this.#rate.afterNs(context, 0) <= nowNs) {
       this.#deadline[context] = this.#rate.afterNs(context, headBytes);
@@ -133,7 +133,7 @@ export class MinimumGuarantee implements Discipline {
     this.#content.push(context);
   }
 
-  /** Whoever has become due by now leaves the inner discipline, each at its own instant. */
+  /** Every context that has become due by now leaves the inner discipline, each at its own instant. */
   #release(nowNs: number): void {
     while (this.#content.size > 0) {
       const context = this.#content.top;

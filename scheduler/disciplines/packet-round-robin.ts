@@ -4,13 +4,13 @@ import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 
 /**
- * One frame a visit, whatever its size: J. Nagle, "On Packet Switches with Infinite Storage", RFC 970 (1985).
+ * One frame per visit, whatever its size: J. Nagle, "On Packet Switches with Infinite Storage", RFC 970 (1985).
  * Weights are ignored.
  *
- * - Complexity: O(1) a decision.
+ * - Complexity: O(1) per decision.
  * - Fairness: two backlogged contexts differ by at most one frame. In bytes it promises nothing: a context
  *   that sends 9,018-byte frames gets 150 times the bytes of one that sends 60-byte frames.
- * - Delay: a frame at the head waits for at most one frame of each other context and the one under way, N L_max / r.
+ * - Delay: a frame at the head waits for at most one frame of each other context and the one in transmission, N L_max / r.
  */
 export class PacketRoundRobin implements Discipline {
   readonly name: string = 'prr';
@@ -52,6 +52,6 @@ export class PacketRoundRobin implements Discipline {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
-      throw new InvariantViolation('prr: round and roster differ');
+      throw new InvariantViolation('prr: round and roster disagree');
   }
 }

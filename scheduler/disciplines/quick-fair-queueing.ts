@@ -16,20 +16,20 @@ const ALL_GROUPS = 0x7fffffff;
  * Quick fair queueing: F. Checconi, L. Rizzo and P. Valente, "QFQ: Efficient Packet Scheduling with Tight
  * Guarantees", IEEE/ACM ToN 21(3), 2013. WF2Q+ with tags rounded just enough to need no heap: contexts with
  * about the same L/w form a group with slots of sigma = 2^k, its tags are rounded down to slots, and four
- * bitmaps of groups say who is Ready or Blocked (a higher group that is eligible finishes first), and Eligible
- * or Ineligible (V has not reached its start). The next frame is in the lowest group of the ready.
+ * bitmaps say which groups are Ready or Blocked (a higher group that is eligible finishes first), and Eligible
+ * or Ineligible (V has not reached its start). The next frame is in the lowest ready group.
  *
  * With W the sum of weights, sigma_i the smallest power of two (in 1/65536 bytes) >= maxFrameBytes / w_i, and
  * L_max the largest frame of all:
  *
- * - Complexity: O(1) a decision, whatever the number of contexts; no loop over them or over groups. (A
- *   withdrawal, which is a fault, files the 31 groups anew.)
+ * - Complexity: O(1) per decision, whatever the number of contexts; no loop over them or over groups. (A
+ *   withdrawal, which is a fault, refiles the 31 groups.)
  * - Fairness: worst-case fair index 3 sigma_i w_i + 2 L_max w_i/W bytes. Pairwise,
  *   |S_i/w_i - S_j/w_j| <= 4 (sigma_i + sigma_j) + 2 L_max/W, since a waiting frame starts no later than
  *   V + 2 sigma_i and no earlier than V - 2 sigma_i - L_max/W.
  * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + (3 sigma_i W + 2 L_max)/r.
  *
- * Tags are exact before they are rounded to slots (the published code truncates 1/w instead, which bends the
+ * Tags are exact before they are rounded to slots (the published code truncates 1/w instead, which distorts the
  * shares); see TagTable for that and for overflow.
  */
 export class QuickFairQueueing implements Discipline {
@@ -39,18 +39,18 @@ export class QuickFairQueueing implements Discipline {
   readonly #tags: TagTable;
   readonly #weights: ReservedWeight;
   readonly #groups = new GroupSlots();
-  /** Used within a call, to start contexts anew. */
+  /** Scratch within a call, to restart contexts. */
   readonly #late = new ContextList();
   #groupOf: Uint8Array = new Uint8Array(64);
-  /** Groups by state, a bit each. */
+  /** Groups by state, one bit per group. */
   #ready = 0;
   #blocked = 0;
   #early = 0;
   #earlyBlocked = 0;
-  /** Units that have been taken from the starts of groups. */
+  /** Units that have been subtracted from the starts of groups. */
   #rebased = 0;
 
-  /** @param options `maxFrameBytes` (default 9018) is the largest frame that may come; it decides the groups. */
+  /** @param options `maxFrameBytes` (default 9042) is the largest frame expected; it determines the groups. */
   constructor(options: Omit<TagTableOptions, 'unitsPerByte'> & { readonly maxFrameBytes?: number } = {}) {
     this.#maxFrameBytes = requireMaxFrame('qfq', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
     this.#tags = new TagTable({ ...options, unitsPerByte: UNITS_PER_BYTE });
@@ -69,7 +69,7 @@ export class QuickFairQueueing implements Discipline {
     this.#groupOf = this.#groups.grow(this.#roster.capacity, this.#groupOf);
     const group = this.#groupFor(share.weight);
     this.#groupOf[context] = group;
-    // With a lighter weight before, it may have finished further ahead than the slots of its new group reach.
+    // Under an earlier, smaller weight it may have finished further ahead than the slots of its new group reach.
     const slot = 2 ** group;
     this.#tags.capFinish(context, Math.floor(this.#tags.clockWhole / slot) * slot + slot);
   }
@@ -90,7 +90,7 @@ export class QuickFairQueueing implements Discipline {
 
   select(): number {
     if (this.#ready !== 0) return this.#groups.first(lowest(this.#ready));
-    // With nobody ready V jumps to the smallest start, when that frame goes; starts of groups that are early are
+    // If no group is ready, V jumps to the smallest start when that frame is served; starts of groups that are early are
     // the next multiples of their slots, so it is in the group with the smallest slot.
     return this.#early === 0 ? NONE : this.#groups.first(lowest(this.#early));
   }
@@ -99,7 +99,7 @@ export class QuickFairQueueing implements Discipline {
     if (nextHeadBytes > 0) this.#requireFrame(context, nextHeadBytes);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     const group = this.#groupOf[context] ?? 0;
-    // Its own slot, not its group's: the group may have got an earlier one since it was chosen.
+    // Its own slot, not that of its group: an earlier one may have been added to the group since the selection.
     const slotStart = Math.floor(this.#tags.startWhole(context) / 2 ** group) * 2 ** group;
     if (slotStart > this.#tags.clockWhole) this.#jump(slotStart);
     let before = this.#tags.clockWhole;
@@ -134,7 +134,7 @@ export class QuickFairQueueing implements Discipline {
     );
   }
 
-  /** Slot of the group of a weight, bytes a unit of weight. */
+  /** Slot of the group of a weight, bytes per unit of weight. */
   sigmaBytes(weight: number): number {
     return 2 ** this.#groupFor(weight) / UNITS_PER_BYTE;
   }
@@ -143,7 +143,7 @@ export class QuickFairQueueing implements Discipline {
     this.#roster.checkInvariants();
     this.#groups.checkInvariants();
     if (this.#groups.size !== this.#roster.backlogged)
-      throw new InvariantViolation('qfq: groups and roster differ');
+      throw new InvariantViolation('qfq: groups and roster disagree');
     const filed = [this.#ready, this.#blocked, this.#early, this.#earlyBlocked];
     this.#fileAll();
     const byDefinition = [this.#ready, this.#blocked, this.#early, this.#earlyBlocked];
@@ -206,10 +206,10 @@ export class QuickFairQueueing implements Discipline {
     for (let group = 30; group >= 0; group -= 1) if (!this.#groups.isEmpty(group)) this.#file(group);
   }
 
-  /** A ready group that finished at `finish` has moved on: those below wait for it no longer. */
+  /** A ready group that finished at `finish` has moved on: those below no longer wait for it. */
   #unblockBelow(group: number, finish: number): void {
     const above = group < 30 ? this.#ready & (ALL_GROUPS << (group + 1)) & ALL_GROUPS : 0;
-    // Somebody further up still holds them.
+    // A group further up still blocks them.
     if (above !== 0 && this.#finish(lowest(above)) <= finish) return;
     const below = (1 << group) - 1;
     this.#ready |= this.#blocked & below;
@@ -218,9 +218,9 @@ export class QuickFairQueueing implements Discipline {
     this.#earlyBlocked &= ~below;
   }
 
-  /** Nobody was ready when a context was chosen: V moves on to the start of its slot. */
+  /** No group was ready when a context was selected: V advances to the start of its slot. */
   #jump(start: number): void {
-    // Whoever is ready now, or starts earlier, came between the choice and the news of the service: after the jump.
+    // A group that is ready now, or starts earlier, became so between `select` and `served`: after the jump.
     let late = this.#ready | this.#blocked;
     if (late !== 0 || this.#groups.start(lowest(this.#early)) < start)
       late |= this.#early | this.#earlyBlocked;
@@ -240,7 +240,7 @@ export class QuickFairQueueing implements Discipline {
     this.#fileAll();
   }
 
-  /** Takes out of a group whoever starts before V. All of them, or the slots would not reach from one to the next. */
+  /** Removes from a group every context that starts before V: with some left, the span would exceed the slots. */
   #takeLate(group: number): void {
     for (let next = this.#groups.first(group); next !== NONE; next = this.#groups.first(group)) {
       if (!this.#tags.hasStartedBefore(next)) return;
@@ -249,7 +249,7 @@ export class QuickFairQueueing implements Discipline {
     }
   }
 
-  /** V has moved on from `before`: files what became eligible. */
+  /** V has advanced from `before`: files what became eligible. */
   #advance(before: number): void {
     const crossed = crossedGroups(before, this.#tags.clockWhole);
     this.#ready |= this.#early & crossed;
@@ -272,7 +272,7 @@ function lowest(bits: number): number {
   return 31 - Math.clz32(bits & -bits);
 }
 
-/** Groups of whose slots a clock has entered a new one: all up to the highest bit that changed. */
+/** Groups in which a clock has entered a new slot: all up to the highest bit that changed. */
 function crossedGroups(before: number, now: number): number {
   if (before === now) return 0;
   if (Math.floor(before / 2 ** 31) !== Math.floor(now / 2 ** 31)) return ALL_GROUPS;

@@ -3,9 +3,9 @@ import { widened } from './widened.js';
 
 /**
  * For each context the instant up to which its rate is used up: the "theoretical arrival time" of the generic
- * cell rate algorithm (ITU-T I.371), which is a token bucket counted in time instead of bytes. Frames of n
- * bytes push it on by n * 8 / rate, kept as whole nanoseconds and a fraction with the rate as denominator, so
- * that no rate is rounded. Precomputed for a rate: the greatest common divisor is taken out once, at `setRate`.
+ * cell rate algorithm (ITU-T I.371), which is a token bucket counted in time instead of bytes. A frame of n
+ * bytes advances it by n * 8 / rate, kept as whole nanoseconds and a fraction with the rate as denominator, so
+ * that no rate is rounded. Precomputed for a rate: the greatest common divisor is divided out once, in `setRate`.
  */
 export class RateClock {
   #nsNumerator: Float64Array = new Float64Array(64);
@@ -13,7 +13,7 @@ export class RateClock {
   #whole: Float64Array = new Float64Array(64);
   #part: Float64Array = new Float64Array(64);
 
-  /** @param rateBps bits a second, a whole number from 1 to 10^13, or undefined for no rate. */
+  /** @param rateBps bits per second, a whole number from 1 to 10^13, or undefined for no rate. */
   setRate(field: string, context: number, rateBps: number | undefined, capacity: number): void {
     this.#nsNumerator = widened(this.#nsNumerator, capacity);
     this.#nsDenominator = widened(this.#nsDenominator, capacity);
@@ -26,7 +26,7 @@ export class RateClock {
     if (rateBps === undefined) return;
     if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
       throw new ParameterError(
-        `${field} of context ${context} is ${rateBps}, expected a whole number of bits a second from 1 to 10^13`,
+        `${field} of context ${context} is ${rateBps}, expected a whole number of bits per second from 1 to 10^13`,
       );
     }
     const divisor = greatestCommonDivisor(8e9, rateBps);
@@ -38,7 +38,7 @@ export class RateClock {
     return (this.#nsNumerator[context] ?? 0) > 0;
   }
 
-  /** What `bytes` take at the rate, ns, rounded up. */
+  /** Time that `bytes` take at the rate, ns, rounded up. */
   durationNs(context: number, bytes: number): number {
     return Math.ceil((bytes * this.#numerator(context)) / this.#denominator(context));
   }

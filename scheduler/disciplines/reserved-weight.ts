@@ -4,10 +4,10 @@ import { requireTagWeight } from './weights.js';
 
 /**
  * The sum of weights by which a virtual clock runs: of those that take part, and of those that left while
- * their last finish tag was still ahead of the clock. The latter have had their service in advance; without
- * them the clock would run too fast, and whoever leaves and comes back at once would be paid for by the rest.
+ * their last finish tag was still ahead of the clock. The latter have received service in advance; without
+ * them the clock would run too fast, and a context that leaves and returns at once would gain at the others' expense.
  *
- * Those that left are looked at in the order in which they did, so one may stay counted a little longer than
+ * Those that left are examined in the order in which they left, so one may stay counted a little longer than
  * it has to. That is harmless (the clock is late, never early), and keeps it O(1).
  */
 export class ReservedWeight {
@@ -42,7 +42,7 @@ export class ReservedWeight {
     this.expire();
   }
 
-  /** The clock has moved: those that it has passed count no longer. */
+  /** The clock has advanced: those that it has passed no longer count. */
   expire(): void {
     while (this.#leaving.size > 0 && this.#tags.hasFinished(this.#leaving.front))
       this.#forget(this.#leaving.front);

@@ -13,7 +13,7 @@ export const MAX_CONTEXTS = 2 ** 20;
 
 /**
  * Which contexts take part in a discipline, which of those are ready, and how large the frame at the head is. It
- * holds every discipline to the same reading of the contract: what a caller may do is checked here and nowhere else.
+ * applies one reading of the contract to every discipline: what a caller may do is checked here and nowhere else.
  */
 export class Roster {
   readonly #discipline: string;
@@ -31,12 +31,12 @@ export class Roster {
     return this.#members;
   }
 
-  /** Contexts that wait. */
+  /** Number of ready contexts. */
   get backlogged(): number {
     return this.#backlogged;
   }
 
-  /** Contexts that have a place in the columns; a discipline keeps its own as long. */
+  /** Length of the columns, contexts; a discipline keeps its own columns at the same length. */
   get capacity(): number {
     return this.#state.length;
   }
@@ -49,7 +49,7 @@ export class Roster {
     return this.#state[context] === BACKLOGGED;
   }
 
-  /** Whether it has frames of which the next is not known. */
+  /** Whether it has frames but the next one is not known yet. */
   isStarved(context: number): boolean {
     return this.#state[context] === STARVED;
   }
@@ -75,7 +75,7 @@ export class Roster {
     this.#members += 1;
   }
 
-  /** The context must be idle: a discipline takes it out of its queue first. */
+  /** The context must be idle: a discipline removes it from its queue first. */
   leave(context: number): void {
     if (this.#state[context] !== IDLE) {
       throw new InvariantViolation(
@@ -86,7 +86,7 @@ export class Roster {
     this.#members -= 1;
   }
 
-  /** True if the context was idle or starved and waits from now on; false if it waited already (nothing changes). */
+  /** True if the context was idle or starved and is ready from now on; false if it was ready already (nothing changes). */
   activate(context: number, headBytes: number): boolean {
     if (this.#state[context] === BACKLOGGED) return false;
     if (this.#state[context] !== IDLE && this.#state[context] !== STARVED) {
@@ -101,7 +101,7 @@ export class Roster {
     return true;
   }
 
-  /** The head frame was taken. True if another waits behind it. */
+  /** The head frame was taken. True if another frame waits behind it. */
   served(context: number, bytes: number, nextHeadBytes: number): boolean {
     if (this.#state[context] !== BACKLOGGED) {
       throw new InvariantViolation(
@@ -122,13 +122,13 @@ export class Roster {
     return true;
   }
 
-  /** The head frame was taken, and what is behind it is not known yet. */
+  /** The head frame was taken, and the one behind it is not known yet. */
   starve(context: number, bytes: number): void {
     this.served(context, bytes, 0);
     this.#state[context] = STARVED;
   }
 
-  /** The context is idle from now on. True if it was ready; a starved one has no place that had to be given up. */
+  /** The context is idle from now on. True if it was ready; a starved context has no position to release. */
   withdraw(context: number): boolean {
     if (this.#state[context] === STARVED) this.#state[context] = IDLE;
     if (this.#state[context] !== BACKLOGGED) return false;

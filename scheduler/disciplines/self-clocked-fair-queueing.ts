@@ -7,10 +7,10 @@ import { requireTagWeight } from './weights.js';
 
 /**
  * Self-clocked fair queueing: S. J. Golestani, "A Self-Clocked Fair Queueing Scheme for Broadband
- * Applications", INFOCOM 1994. The frame with the smallest finish tag goes, and V is the finish tag of the
+ * Applications", INFOCOM 1994. The frame with the smallest finish tag is served, and V is the finish tag of the
  * frame in service: the queue is its own clock, and no reference system has to be followed.
  *
- * - Complexity: O(log n) a decision.
+ * - Complexity: O(log n) per decision.
  * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j.
  * - Delay: a latency-rate server with latency L_i/r_i + (N-1) L_max/r (D. Stiliadis and A. Varma,
  *   "Latency-Rate Servers", IEEE/ACM ToN 6(5), 1998): it grows with the number of contexts.
@@ -80,7 +80,7 @@ export class SelfClockedFairQueueing implements Discipline {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
     if (this.#waiting.size !== this.#roster.backlogged)
-      throw new InvariantViolation('scfq: heap and roster differ');
+      throw new InvariantViolation('scfq: heap and roster disagree');
     const next = this.#waiting.top;
     if (next >= 0 && this.#tags.finish(next) < this.#tags.clock) {
       throw new InvariantViolation(
@@ -89,7 +89,7 @@ export class SelfClockedFairQueueing implements Discipline {
     }
   }
 
-  /** Whoever became backlogged between the choice and the news of the service has arrived during the service. */
+  /** A context that became backlogged between `select` and `served` has arrived during the service. */
   #restartEarlier(): void {
     let next = this.#waiting.top;
     while (next !== NONE && this.#tags.hasFinishedBefore(next)) {

@@ -6,23 +6,23 @@ import { Roster } from './roster.js';
 import { TagTable, type TagTableOptions } from './tag-table.js';
 import { requireTagWeight } from './weights.js';
 
-/** How a StartTimeFairQueueing is put together. */
+/** Options of a StartTimeFairQueueing. */
 export interface StartTimeFairQueueingOptions extends TagTableOptions {
-  /** Rate of the link, bits a second of counted bytes. Without it the link counts as idle once the last frame is granted. */
+  /** Rate of the link, bits per second of counted bytes. Without it the link counts as idle once the last frame is granted. */
   readonly linkBps?: number;
 }
 
 /**
  * Start-time fair queueing: P. Goyal, H. Vin and H. Cheng, "Start-Time Fair Queueing: A Scheduling Algorithm
  * for Integrated Services Packet Switching Networks", SIGCOMM 1996. The frame with the smallest start tag
- * goes; V is the start tag of the frame in service, and the largest finish tag once the link is idle.
+ * is served; V is the start tag of the frame in service, and the largest finish tag once the link is idle.
  *
- * - Complexity: O(log n) a decision.
- * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j, whatever the rate of the
- *   link does meanwhile. No packet scheduler can promise less than half of that.
+ * - Complexity: O(log n) per decision.
+ * - Fairness: while both are backlogged, |S_i/w_i - S_j/w_j| <= L_i/w_i + L_j/w_j, however the rate of the
+ *   link varies meanwhile. No packet scheduler can promise less than half of that.
  * - Delay: a frame of l bytes leaves by its expected arrival time + (sum over others of L_n + l) / C, if the
  *   weights are rates that C can carry. Needs `linkBps`, by which it knows when the link is idle;
- *   without it a frame that comes while the last one is on the link may wait for one more of each other.
+ *   without it a frame that comes while the last one is on the link may wait for one more frame of each other context.
  *
  * Tags are exact; see TagTable for that and for overflow.
  */
@@ -33,9 +33,9 @@ export class StartTimeFairQueueing implements Discipline {
   readonly #waiting: ContextHeap;
   /** Sum of the weights of those that take part. */
   #weights = 0;
-  /** The context with the largest finish tag that was served, which V jumps to when the link falls idle. */
+  /** The context with the largest finish tag that was served, which V jumps to when the link becomes idle. */
   #latest = 0;
-  /** Frames granted so far, on the link, to know when it is idle. */
+  /** The granted frames on a line of the link's rate, to know when it is idle. */
   readonly #line: SerialLine | undefined;
 
   constructor(options: StartTimeFairQueueingOptions = {}) {
@@ -96,9 +96,9 @@ export class StartTimeFairQueueing implements Discipline {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();
     if (this.#waiting.size !== this.#roster.backlogged)
-      throw new InvariantViolation('sfq: heap and roster differ');
+      throw new InvariantViolation('sfq: heap and roster disagree');
     const next = this.#waiting.top;
-    // V never overtakes a frame that waits: whoever is next started at V or later.
+    // V never overtakes a waiting frame: the next context starts at V or later.
     if (next >= 0 && this.#tags.start(next) < this.#tags.clock) {
       throw new InvariantViolation(
         `sfq: context ${next} starts at ${this.#tags.start(next)}, before V = ${this.#tags.clock}`,
@@ -106,14 +106,14 @@ export class StartTimeFairQueueing implements Discipline {
     }
   }
 
-  /** Nobody waits and the link is idle: V becomes the largest finish tag. */
+  /** No context waits and the link is idle: V becomes the largest finish tag. */
   #endBusyPeriod(): void {
     if (!this.#tags.hasFinished(this.#latest)) this.#tags.setClockToFinish(this.#latest);
   }
 
-  /** Whoever became backlogged between the choice and the news of the service has arrived during the service. */
+  /** A context that became backlogged between `select` and `served` has arrived during the service. */
   #restartEarlier(): void {
-    // The context that is served is still in the heap, at V, so this ends there.
+    // The context in service is still in the heap, at V, so this ends there.
     for (let next = this.#waiting.top; this.#tags.hasStartedBefore(next); next = this.#waiting.top) {
       this.#tags.cancel(next);
       this.#tags.begin(next, this.#roster.headBytes(next));

@@ -4,17 +4,17 @@ import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
 
-/** Levels of priority: as many as there are bits in a word. */
+/** Levels of priority: one per bit of a word. */
 export const PRIORITY_LEVELS = 32;
 
 /**
- * Strict priority: the lowest `priority` number that waits is served, one frame a visit among equals. It is
+ * Strict priority: the lowest `priority` number that waits is served, one frame per visit among equals. It is
  * the transmission selection that every IEEE 802.1Q bridge has (802.1Q-2022, 8.6.8.1).
  *
- * - Complexity: O(1) a decision: one bit a level says whether anybody waits there.
- * - Fairness: none between levels, by intention: a level that stays backlogged starves all below. Among equals
+ * - Complexity: O(1) per decision: one bit per level says whether any context waits there.
+ * - Fairness: none between levels, by design: a level that stays backlogged starves all below. Among equals
  *   in frames as packet round robin, in bytes none.
- * - Delay: on the first level, a frame at the head waits for one frame of any level that is under way and one
+ * - Delay: on the first level, a frame at the head waits for one frame of any level that is in transmission and one
  *   of each equal: (N_level L_max) / r. Below, none.
  */
 export class StrictPriority implements Discipline {
@@ -71,10 +71,11 @@ export class StrictPriority implements Discipline {
       list.checkInvariants();
       size += list.size;
       if (list.size > 0 !== ((this.#waiting << level) & 0x80000000) < 0) {
-        throw new InvariantViolation(`priority: level ${level} and its bit differ`);
+        throw new InvariantViolation(`priority: level ${level} and its bit disagree`);
       }
     }
-    if (size !== this.#roster.backlogged) throw new InvariantViolation('priority: levels and roster differ');
+    if (size !== this.#roster.backlogged)
+      throw new InvariantViolation('priority: levels and roster disagree');
   }
 
   #level(level: number): ContextList {

@@ -8,20 +8,20 @@ import { widened } from './widened.js';
 /**
  * Surplus round robin, deficit round robin with the debt carried instead of the savings: H. Adiseshu,
  * G. Parulkar and G. Varghese, "A Reliable and Scalable Striping Protocol", SIGCOMM 1996. A visit lasts while
- * the context has credit left; the frame that exhausts it goes whole, and what it took too much is missing
+ * the context has credit left; the frame that exhausts it is sent whole, and the excess is deducted
  * from the next visit. It is the rule of FQ-CoDel's queues (RFC 8290, section 4.2). A card can use it before
  * it has fetched the descriptor: the length of a frame is needed after the choice, not for it.
  *
  * With Q_i = weight_i * quantumBytes and L_i the largest frame of i:
  *
  * - Complexity: O(1) per decision when quantumBytes >= the largest frame; a debt is always paid by one visit then.
- *   With a smaller quantum, two rounds at most: those that only pay debts are added up at once.
+ *   With a smaller quantum, two passes at most: rounds that only pay debts are added in one step.
  * - Fairness: after a visit the debt is at most L_i - 1 bytes, so while both are backlogged
  *   |S_i/w_i - S_j/w_j| <= quantumBytes + (L_i - 1)/w_i + (L_j - 1)/w_j, the value of deficit round robin.
  * - Delay: before the k-th visit of i, every other j has sent at most k Q_j + L_j - 1 bytes, as under deficit
- *   round robin; a frame never waits for more visits because it is long, since the visit does not look at it.
+ *   round robin; a long frame never waits for more visits, since the visit does not depend on its length.
  *
- * The round moves when the next frame is asked for, and a starved context keeps its credit and its open visit, as
+ * The round advances when the next frame is selected, and a starved context keeps its credit and its open visit, as
  * under deficit round robin here.
  */
 export class SurplusRoundRobin implements Discipline {
@@ -33,7 +33,7 @@ export class SurplusRoundRobin implements Discipline {
   #quantum: Float64Array = new Float64Array(64);
   /** Above 0 only during a visit. */
   #credit: Float64Array = new Float64Array(64);
-  /** 1 from the moment at which the context got the quantum of its visit until the round passes on. */
+  /** 1 from the time at which the context is granted the quantum of its visit until the round moves on. */
   #visited: Uint8Array = new Uint8Array(64);
   #chosen = NONE;
 
@@ -88,7 +88,7 @@ export class SurplusRoundRobin implements Discipline {
     if (this.#roster.isMember(context)) this.#forfeit(context);
   }
 
-  /** Bytes that the context may still send in its visit, or what it took too much in the last one (negative). */
+  /** Bytes that the context may still send in its visit, or its debt from the last one (negative). */
   creditBytes(context: number): number {
     return this.#credit[context] ?? 0;
   }
@@ -101,7 +101,7 @@ export class SurplusRoundRobin implements Discipline {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
-      throw new InvariantViolation('srr: round and roster differ');
+      throw new InvariantViolation('srr: round and roster disagree');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       const credit = this.creditBytes(context);
       if (credit > 0 && this.#visited[context] === 0)
@@ -113,11 +113,11 @@ export class SurplusRoundRobin implements Discipline {
 
   #requireTurn(context: number): void {
     if (context !== this.#chosen)
-      throw new InvariantViolation(`srr: context ${context} was served out of its turn`);
+      throw new InvariantViolation(`srr: context ${context} was served out of turn`);
     this.#chosen = NONE;
   }
 
-  /** Running empty forfeits a credit. A debt stays, or going idle after each long frame would pay it off. */
+  /** Becoming idle forfeits a credit. A debt stays; otherwise going idle after each long frame would cancel it. */
   #forfeit(context: number): void {
     this.#credit[context] = Math.min(0, this.creditBytes(context));
     this.#visited[context] = 0;
@@ -128,7 +128,7 @@ export class SurplusRoundRobin implements Discipline {
     for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
       if (context === NONE) return NONE;
-      // A whole round has gone by that only paid debts.
+      // A whole round has passed that only paid debts.
       if (passed === this.#round.size) this.#skipRounds();
       if (this.#visited[context] === 0) {
         this.#visited[context] = 1;
@@ -140,7 +140,7 @@ export class SurplusRoundRobin implements Discipline {
     }
   }
 
-  /** Adds up the rounds before the one in which the first of them has a credit; no visit is open. */
+  /** Adds the rounds that precede the one in which some context has a credit; no visit is open. */
   #skipRounds(): void {
     let rounds = Number.POSITIVE_INFINITY;
     for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {

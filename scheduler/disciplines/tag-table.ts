@@ -5,23 +5,23 @@ export const MAX_TAG_WEIGHT = 2 ** 26;
 
 /** How a TagTable counts. */
 export interface TagTableOptions {
-  /** Units of virtual time a byte at weight 1. @defaultValue 256 */
+  /** Units of virtual time per byte at weight 1. @defaultValue 256 */
   readonly unitsPerByte?: number;
-  /** The clock starts again from lower numbers once it has passed this many units. @defaultValue 2^52 */
+  /** The clock is rebased to lower numbers once it has passed this many units. @defaultValue 2^52 */
   readonly rebaseAboveUnits?: number;
 }
 
 /**
- * Virtual time without rounding: a start and a finish tag a context, and a clock V.
+ * Virtual time without rounding: a start tag and a finish tag per context, and a clock V.
  *
- * Virtual time counts bytes a unit of weight, in units of 1/unitsPerByte. A tag of a context of weight w is
+ * Virtual time counts bytes per unit of weight, in units of 1/unitsPerByte. A tag of a context of weight w is
  * kept as `whole + part / w` with 0 <= part < w, so adding `bytes / w` is exact for every weight, 1 beside 1000
- * included, and two tags are compared by cross-multiplying. A tag is rounded in one place only: when a context
- * comes back from idleness and its tag is taken from the clock, whose fraction has another denominator. That
- * is less than 1/unitsPerByte of a byte of its own service and never adds up.
+ * included, and two tags are compared by cross-multiplication. A tag is rounded in one place only: when a context
+ * becomes active again and its tag is taken from the clock, the fraction of which has another denominator. The error
+ * is less than 1/unitsPerByte of a byte of its own service and does not accumulate.
  *
  * Overflow: a whole is a double and exact below 2^53. When the clock passes `rebaseAboveUnits`, a constant is
- * taken from everything at once; tags more than half that range behind the clock (of contexts long idle)
+ * subtracted from all tags at once; tags more than half that range behind the clock (of contexts long idle)
  * become 0, which is still behind it. Differences, which are all that matters, do not change.
  */
 export class TagTable {
@@ -46,7 +46,7 @@ export class TagTable {
     this.#rebaseAbove = rebaseAboveUnits;
   }
 
-  /** Weight of a context, 0 if it never had one. */
+  /** Weight of a context, 0 if none was set. */
   weight(context: number): number {
     return this.#weight[context] ?? 0;
   }
@@ -61,12 +61,12 @@ export class TagTable {
     return this.#clockWhole;
   }
 
-  /** Units that have been taken from every tag so far. */
+  /** Units that have been subtracted from every tag so far. */
   get rebasedUnits(): number {
     return this.#rebased;
   }
 
-  /** Start tag, units, as a double: for people and for bounds, not for comparing. */
+  /** Start tag, units, as a double: for display and for bounds, not for comparison. */
   start(context: number): number {
     return this.startWhole(context) + (this.#startPart[context] ?? 0) / (this.#weight[context] || 1);
   }
@@ -83,7 +83,7 @@ export class TagTable {
     return this.#startWhole[context] ?? 0;
   }
 
-  /** What the start tag has beyond whole units, in 1/weight. */
+  /** Fraction of the start tag beyond whole units, in 1/weight. */
   startPart(context: number): number {
     return this.#startPart[context] ?? 0;
   }
@@ -93,14 +93,14 @@ export class TagTable {
     return this.#finishWhole[context] ?? 0;
   }
 
-  /** What the finish tag has beyond whole units, 0 <= fraction < 1. */
+  /** Fraction of the finish tag beyond whole units, 0 <= fraction < 1. */
   finishFraction(context: number): number {
     return (this.#finishPart[context] ?? 0) / (this.#weight[context] || 1);
   }
 
   /**
-   * Gives a context its weight. Bytes that it was served in advance under an earlier one stay charged, so that
-   * leaving and joining anew buys nothing.
+   * Sets the weight of a context. Bytes that it was served in advance under an earlier weight stay charged, so that
+   * leaving and rejoining gains nothing.
    */
   setWeight(context: number, weight: number, capacity: number): void {
     this.#weight = widened(this.#weight, capacity);
@@ -162,14 +162,14 @@ export class TagTable {
     this.#setFinish(context, (this.#finishWhole[context] ?? 0) + whole, part, weight);
   }
 
-  /** The frame whose start tag is given: finish = start + bytes / weight. Needs no clock. */
+  /** The frame with a given start tag: finish = start + bytes / weight. Needs no clock. */
   place(context: number, startWhole: number, startPart: number, bytes: number): void {
     this.#finishWhole[context] = startWhole;
     this.#finishPart[context] = startPart;
     this.follow(context, bytes);
   }
 
-  /** The finish tag becomes `whole + part / weight`: what was charged beyond goes unserved. */
+  /** The finish tag becomes `whole + part / weight`: what was charged beyond it goes unserved. */
   cancelTo(context: number, whole: number, part: number): void {
     this.#finishWhole[context] = whole;
     this.#finishPart[context] = part;
@@ -224,7 +224,7 @@ export class TagTable {
     return this.#toClock(this.#finishWhole, this.#finishPart, context) < 0;
   }
 
-  /** V += bytes / totalWeight. A clock whose fraction has another denominator is rounded down first. */
+  /** V += bytes / totalWeight. A clock with a fraction of another denominator is rounded down first. */
   advanceClock(bytes: number, totalWeight: number): void {
     if (this.#clockWeight !== totalWeight) {
       this.#clockPart = Math.floor((this.#clockPart * totalWeight) / this.#clockWeight);
@@ -259,7 +259,7 @@ export class TagTable {
     this.#setClock(whole, Math.floor(fraction * MAX_TAG_WEIGHT), MAX_TAG_WEIGHT);
   }
 
-  /** All tags and the clock become 0. O(n), for a clock that starts anew when everybody is idle. */
+  /** All tags and the clock become 0. O(n), for a clock that restarts when all contexts are idle. */
   restart(): void {
     for (const column of [this.#startWhole, this.#startPart, this.#finishWhole, this.#finishPart])
       column.fill(0);
@@ -297,7 +297,7 @@ export class TagTable {
   }
 
   #rebase(): void {
-    // A power of two, so that whoever rounds tags to powers of two (QFQ) finds them where they were.
+    // A power of two, so that tags rounded to powers of two (QFQ) keep their positions.
     const base = 2 ** Math.floor(Math.log2(this.#rebaseAbove / 2));
     this.#clockWhole -= base;
     this.#markWhole -= base;

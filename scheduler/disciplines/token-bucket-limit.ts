@@ -10,26 +10,26 @@ import { widened } from './widened.js';
 export const MOST_BURST_BYTES = 2 ** 20;
 
 /**
- * A token bucket a context in front of any discipline: J. Turner, "New Directions in Communications", IEEE
- * Communications Magazine 24(10), 1986. A context whose bucket does not cover the frame at its head is
- * withheld from the discipline inside until it does, as if it were idle.
+ * A token bucket per context in front of any discipline: J. Turner, "New Directions in Communications", IEEE
+ * Communications Magazine 24(10), 1986. A context with too few tokens for the frame at its head is
+ * withheld from the inner discipline until it has enough, as if it were idle.
  *
- * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9018); a context without a limit
- * passes through. A frame larger than the bucket goes once the bucket has been full for as long as the missing
- * bytes take, so that a small bucket slows a context down and does not shut it out.
+ * `Share.limitBps` is the rate and `Share.burstBytes` the bucket (default 9042); a context without a limit
+ * passes through. A frame larger than the bucket is sent once the bucket has been full for the time that the missing
+ * bytes take, so that a small bucket slows a context down but does not block it.
  *
- * - Complexity: O(log n) for a context that is withheld, otherwise that of the discipline inside.
- * - Conformance: over any interval of t ns a context gets at most burstBytes + limitBps * t / 8e9 bytes (the
+ * - Complexity: O(log n) for a context that is withheld, otherwise that of the inner discipline.
+ * - Conformance: over any interval of t ns a context receives at most burstBytes + limitBps * t / 8e9 bytes (the
  *   larger of burstBytes and its largest frame, if that is larger). Exact: see RateClock.
- * - Fairness and delay: those of the discipline inside, over intervals in which nobody is withheld; on the
- *   whole none, since it is not work conserving. `nextEligibleNs` says when to ask again.
+ * - Fairness and delay: those of the inner discipline, over intervals in which no context is withheld;
+ *   overall none, since it is not work conserving. `nextEligibleNs` says when to ask again.
  */
 export class TokenBucketLimit implements Discipline {
   readonly name: string;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
-  /** Waiting contexts that the inner discipline does not know of, by the time from which their bucket is enough. */
+  /** Waiting contexts that are withheld from the inner discipline, by the time at which their bucket suffices. */
   readonly #withheld: ContextHeap;
   #burst: Float64Array = new Float64Array(64);
   #anyLimit = false;
@@ -99,7 +99,7 @@ export class TokenBucketLimit implements Discipline {
     return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** A withheld context is backlogged and not served, so with a limit anywhere nothing is promised on the whole. */
+  /** A withheld context is backlogged and not served, so with any limit no overall bound is promised. */
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return this.#anyLimit ? Number.POSITIVE_INFINITY : this.#inner.relativeFairnessBoundBytes(i, j);
   }
@@ -115,7 +115,7 @@ export class TokenBucketLimit implements Discipline {
     }
   }
 
-  /** Whether the bucket covers the head; if not, notes from when on it will. */
+  /** Whether the bucket covers the head; if not, notes the time at which it will. */
   #mayGo(context: number, headBytes: number, nowNs: number): boolean {
     if (!this.#rate.hasRate(context)) return true;
     const eligible = this.#rate.afterNs(context, headBytes - (this.#burst[context] ?? 0));
@@ -123,7 +123,7 @@ export class TokenBucketLimit implements Discipline {
     return eligible <= nowNs;
   }
 
-  /** Hands over whoever may go by now, each at its own instant, so that it does not matter when this is asked. */
+  /** Releases every context that may be served by now, each at its own instant, so that the time of the call does not matter. */
   #release(nowNs: number): void {
     while (this.#withheld.size > 0) {
       const context = this.#withheld.top;

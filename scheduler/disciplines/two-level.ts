@@ -4,7 +4,7 @@ import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
 
-/** How a TwoLevel is put together. */
+/** Options of a TwoLevel. */
 export interface TwoLevelOptions {
   /** Decides between tenants; made for it alone. */
   readonly outer: Discipline;
@@ -15,10 +15,10 @@ export interface TwoLevelOptions {
 }
 
 /**
- * A hierarchy of two: tenants share the link, contexts share what their tenant gets. J. Bennett and H. Zhang,
+ * A hierarchy of two: tenants share the link, contexts share what their tenant receives. J. Bennett and H. Zhang,
  * "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996: each node offers its parent one frame, a
- * logical head of line, and chooses the next when that has been served. An offer stands: a frame that comes
- * later does not overtake it, however urgent. It costs a tenant's urgent frame one frame of its own, and in
+ * logical head of line, and chooses the next when that has been served. An offer is final: a frame that arrives
+ * later does not overtake it, however urgent. An urgent frame may thus wait for one frame of its own tenant; in
  * return the outer discipline is never told one length and charged another.
  *
  * - Complexity: that of the outer discipline plus that of the inner one.
@@ -40,7 +40,7 @@ export class TwoLevel implements Discipline {
   #members: Int32Array = new Int32Array(64);
   #waiting: Int32Array = new Int32Array(64);
   #offer: Int32Array = new Int32Array(64).fill(NONE);
-  /** Tenants whose inner discipline lets nobody go yet (rate limits). */
+  /** Tenants in which the inner discipline releases no context yet (rate limits). */
   readonly #held = new ContextList();
 
   constructor({ outer, makeInner, tenantShare = () => ({ weight: 1 }) }: TwoLevelOptions) {
@@ -162,7 +162,7 @@ export class TwoLevel implements Discipline {
       }
       if (waits !== (offer !== NONE || this.#held.has(tenant))) {
         throw new InvariantViolation(
-          `${this.name}: tenant ${tenant} ${waits ? 'waits and offers nobody' : 'has nothing to offer'}`,
+          `${this.name}: tenant ${tenant} ${waits ? 'waits and offers no context' : 'has nothing to offer'}`,
         );
       }
     }
@@ -174,7 +174,7 @@ export class TwoLevel implements Discipline {
     return inner;
   }
 
-  /** Whom the tenant offers next; a tenant that waits for a rate limit is noted as held. */
+  /** The context that the tenant offers next; a tenant that waits for a rate limit is noted as held. */
   #nextOf(tenant: number, nowNs: number): number {
     if (this.#waiting[tenant] === 0) return NONE;
     const next = this.#innerOf(tenant).select(nowNs);

@@ -7,37 +7,37 @@ import { Roster } from './roster.js';
 import { TagTable } from './tag-table.js';
 import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame, requireTagWeight } from './weights.js';
 
-/** How a WeightedFairQueueing is put together. */
+/** Options of a WeightedFairQueueing. */
 export interface WeightedFairQueueingOptions {
-  /** Rate of the fluid system, bits a second of counted bytes: the rate of the link. */
+  /** Rate of the fluid system, bits per second of counted bytes: the rate of the link. */
   readonly linkBps: number;
-  /** Largest frame; enters the bound and nothing else. @defaultValue 9018 */
+  /** Largest frame; used in the bound only. @defaultValue 9042 */
   readonly maxFrameBytes?: number;
   /** The link does not always carry `linkBps` of counted bytes; then no bound is promised. @defaultValue false */
   readonly linkVaries?: boolean;
 }
 
-/** A clock beyond this many units starts at 0 again as soon as everybody is idle. */
+/** A clock beyond this many units restarts at 0 as soon as all contexts are idle. */
 const RESTART_ABOVE_UNITS = 2 ** 40;
 
 /**
  * Weighted fair queueing, packet by packet generalised processor sharing: A. Demers, S. Keshav and S. Shenker,
  * "Analysis and Simulation of a Fair Queueing Algorithm", SIGCOMM 1989; A. Parekh and R. Gallager, IEEE/ACM ToN
- * 1(3), 1993. The frame that the fluid system would finish first goes, begun or not.
+ * 1(3), 1993. The frame that the fluid system would finish first is served, started or not.
  *
- * - Complexity: O(log n) a frame, amortised: one that arrives may end the service of others in the fluid system.
+ * - Complexity: O(log n) per frame, amortised: an arrival may end the service of others in the fluid system.
  * - Fairness: with C_i = min((N-1) L_max/w_i, L_max / smallest weight), while both are backlogged
  *   |S_i/w_i - S_j/w_j| <= max(C_j + L_max/w_i + L_j/w_j, C_i + L_max/w_j + L_i/w_i) (D. Stiliadis and A. Varma,
  *   "Latency-Rate Servers", IEEE/ACM ToN 6(5), 1998). It may run far ahead of the fluid system: 10 frames of a context of
- *   weight 10 go before any of ten others of weight 1, which is what WF2Q was made against.
+ *   weight 10 precede all of ten others of weight 1, the problem that WF2Q was designed to solve.
  * - Delay: a frame leaves no later than L_max / r after the fluid system has finished it (Parekh and
  *   Gallager), hence a latency of L_i/r_i + L_max/r.
  *
- * It has to be told of every frame as it arrives (`arrived`). A caller that tells only of heads of line gets
- * frames that arrive when they reach the head, which is fair but no longer bounded by the fluid system.
+ * It has to be told of every frame as it arrives (`arrived`). If a caller reports only heads of line,
+ * frames arrive when they reach the head, which is fair but no longer bounded by the fluid system.
  *
- * Tags are exact (see TagTable), the clock is good to 2^-52 units (see FluidClock). Both start at 0 again when
- * everybody is idle; a busy period of more than 2^44 bytes a unit of weight throws.
+ * Tags are exact (see TagTable), the clock is accurate to 2^-52 units (see FluidClock). Both restart at 0 when
+ * all contexts are idle; a busy period of more than 2^44 bytes per unit of weight throws.
  */
 export class WeightedFairQueueing implements Discipline {
   readonly name: string = 'wfq';
@@ -62,7 +62,7 @@ export class WeightedFairQueueing implements Discipline {
   }: WeightedFairQueueingOptions) {
     this.#linkVaries = linkVaries;
     if (!(linkBps >= 1 && linkBps <= 1e13)) {
-      throw new ParameterError(`wfq: linkBps is ${linkBps}, expected bits a second from 1 to 10^13`);
+      throw new ParameterError(`wfq: linkBps is ${linkBps}, expected bits per second from 1 to 10^13`);
     }
     this.#maxFrameBytes = requireMaxFrame('wfq', maxFrameBytes);
     this.#fluid = new FluidClock(this.#arrivals, linkBps);
@@ -85,7 +85,7 @@ export class WeightedFairQueueing implements Discipline {
   leave(context: number): void {
     this.#drop(context);
     this.#roster.leave(context);
-    // What the fluid system still owes it stays there until the clock has passed it.
+    // Its remaining work in the fluid system stays there until the clock has passed it.
     this.#weights -= this.#arrivals.weight(context);
   }
 
@@ -145,7 +145,7 @@ export class WeightedFairQueueing implements Discipline {
     this.#waiting.checkInvariants();
     this.#fluid.checkInvariants();
     if (this.#waiting.size !== this.#roster.backlogged)
-      throw new InvariantViolation('wfq: heap and roster differ');
+      throw new InvariantViolation('wfq: heap and roster disagree');
     for (let context = 0; context < this.#roster.capacity; context += 1) {
       if (this.#roster.isBacklogged(context) && this.#stamps.isEmpty(context)) {
         throw new InvariantViolation(`wfq: context ${context} waits without a stamp`);
@@ -161,7 +161,7 @@ export class WeightedFairQueueing implements Discipline {
   #drop(context: number): void {
     if (!this.#roster.withdraw(context)) return;
     this.#waiting.remove(context);
-    // Unserved frames are not charged: the chain of tags ends where the head would have begun.
+    // Unserved frames are not charged: the chain of tags ends where the head would have started.
     this.#arrivals.cancelTo(context, this.#stamps.whole(context), this.#stamps.part(context));
     this.#stamps.clear(context);
     this.#fluid.changed(context);

@@ -5,14 +5,14 @@ import { Roster } from './roster.js';
 import { widened } from './widened.js';
 
 /**
- * Weighted round robin: `weight` frames a visit. M. Katevenis, S. Sidiropoulos and C. Courcoubetis, "Weighted
+ * Weighted round robin: `weight` frames per visit. M. Katevenis, S. Sidiropoulos and C. Courcoubetis, "Weighted
  * Round-Robin Cell Multiplexing in a General-Purpose ATM Switch Chip", IEEE JSAC 9(8), 1991, where every cell
  * has the same size; there it is fair, and on Ethernet it is not.
  *
- * - Complexity: O(1) a decision.
- * - Fairness: in frames, two backlogged contexts differ by at most one frame a unit of weight. In bytes it
+ * - Complexity: O(1) per decision.
+ * - Fairness: in frames, two backlogged contexts differ by at most one frame per unit of weight. In bytes it
  *   promises nothing unless all frames have one size L: then |S_i/w_i - S_j/w_j| <= L.
- * - Delay: a frame at the head waits for at most the visits of the others and the frame under way,
+ * - Delay: a frame at the head waits for at most the visits of the others and the frame in transmission,
  *   (sum over j of w_j L_j + L_max) / r.
  */
 export class WeightedRoundRobin implements Discipline {
@@ -47,7 +47,7 @@ export class WeightedRoundRobin implements Discipline {
 
   served(context: number, bytes: number, nextHeadBytes: number): void {
     if (context !== this.#round.front)
-      throw new InvariantViolation(`wrr: context ${context} was served out of its turn`);
+      throw new InvariantViolation(`wrr: context ${context} was served out of turn`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#left -= 1;
     if (more && this.#left > 0) return;
@@ -71,7 +71,7 @@ export class WeightedRoundRobin implements Discipline {
     this.#roster.checkInvariants();
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
-      throw new InvariantViolation('wrr: round and roster differ');
+      throw new InvariantViolation('wrr: round and roster disagree');
     const limit = this.#weight[this.#round.front] ?? 0;
     if (this.#round.size > 0 && !(this.#left >= 1 && this.#left <= limit)) {
       throw new InvariantViolation(`wrr: ${this.#left} frames are left of a visit of ${limit}`);

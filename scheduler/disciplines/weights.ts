@@ -2,7 +2,7 @@ import { requireWeight } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { MAX_TAG_WEIGHT } from './tag-table.js';
 
-/** A weight that tags can carry. @throws ParameterError if it is none, or if the sum would be too large. */
+/** Checks that tags can carry a weight. @throws ParameterError if they cannot, or if the sum would be too large. */
 export function requireTagWeight(discipline: string, context: number, weight: number, sum: number): void {
   requireWeight(discipline, context, weight);
   if (sum + weight > MAX_TAG_WEIGHT) {
@@ -22,5 +22,8 @@ export function requireMaxFrame(discipline: string, maxFrameBytes: number): numb
   return maxFrameBytes;
 }
 
-/** Largest frame that disciplines whose bound depends on it expect, bytes: 9,000 of payload, Ethernet header, FCS. */
-export const DEFAULT_MAX_FRAME_BYTES = 9018;
+/**
+ * Largest frame assumed by the disciplines with bounds that depend on it, bytes: 9,000 of payload, header 14, tag 4,
+ * and what the wire adds (IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12).
+ */
+export const DEFAULT_MAX_FRAME_BYTES = 9042;

@@ -1,12 +1,12 @@
-/** The typed arrays that hold one number a context. */
+/** The typed arrays that hold one number per context. */
 export type ContextColumn = Uint8Array | Int32Array | Float64Array;
 
-/** Capacity, a power of two, at which `context` has a place. */
+/** Smallest capacity, a power of two, that includes `context`. */
 export function capacityFor(context: number): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(context + 1)));
 }
 
-/** The column itself if it has a place for `capacity` contexts, otherwise a longer copy filled up with `fill`. */
+/** The column itself if it is long enough for `capacity` contexts, otherwise a longer copy padded with `fill`. */
 export function widened<T extends ContextColumn>(column: T, capacity: number, fill = 0): T {
   if (column.length >= capacity) return column;
   const wider = new (column.constructor as new (length: number) => T)(capacity);

@@ -8,16 +8,16 @@ import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame } from './weights.js';
 
 /**
  * WF2Q+, worst-case fair weighted fair queueing: J. Bennett and H. Zhang, "Hierarchical Packet Fair Queueing
- * Algorithms", SIGCOMM 1996 / IEEE/ACM ToN 5(5), 1997. Of the frames that a fluid system would have begun
- * (start <= V), the one that it would finish first goes. V advances by the bytes served over the sum of the
- * weights, and never stays behind the smallest start tag of those that wait.
+ * Algorithms", SIGCOMM 1996 / IEEE/ACM ToN 5(5), 1997. Of the frames that a fluid system would have started
+ * (start <= V), the one that it would finish first is served. V advances by the bytes served over the sum of the
+ * weights, and never stays behind the smallest start tag of the waiting frames.
  *
  * With W the sum of weights, r_i = r w_i / W, L_max the largest frame of all:
  *
- * - Complexity: O(log n) a decision, amortised; a frame changes heaps once.
+ * - Complexity: O(log n) per decision, amortised; a frame changes heaps once.
  * - Fairness: worst-case fair index L_i + (L_max - L_i) w_i/W bytes, the smallest that a packet scheduler can
- *   have: over any interval in which i is backlogged and that ends with a frame of i, i gets at least w_i/W of
- *   the bytes less that. Pairwise, |S_i/w_i - S_j/w_j| <= 2 (L_i/w_i + L_j/w_j + L_max/W), since a waiting
+ *   have: over any interval in which i is backlogged and that ends with a frame of i, i receives at least w_i/W of
+ *   the bytes, minus that index. Pairwise, |S_i/w_i - S_j/w_j| <= 2 (L_i/w_i + L_j/w_j + L_max/W), since a waiting
  *   frame starts no later than V + L_i/w_i and finishes no earlier than V - L_max/W.
  * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + L_i/r_i + (L_max - L_i)/r.
  *
@@ -29,12 +29,12 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   readonly #roster = new Roster('wf2q+');
   readonly #tags: TagTable;
   readonly #weights: ReservedWeight;
-  /** Waiting frames that the fluid system has begun, by finish tag. */
+  /** Waiting frames that the fluid system has started, by finish tag. */
   readonly #eligible: ContextHeap;
-  /** Waiting frames that it has not begun, by start tag, equal ones by finish tag. */
+  /** Waiting frames that it has not started, by start tag, ties by finish tag. */
   readonly #early: ContextHeap;
 
-  /** @param options `maxFrameBytes` (default 9018) enters the bound and nothing else. */
+  /** @param options `maxFrameBytes` (default 9018) is used in the bound only. */
   constructor(options: TagTableOptions & { readonly maxFrameBytes?: number } = {}) {
     this.#maxFrameBytes = requireMaxFrame('wf2q+', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
     this.#tags = new TagTable(options);
@@ -49,7 +49,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#weights.require(context, share.weight);
     this.#roster.join(context);
     this.#weights.join(context, share.weight, this.#roster.capacity);
-    // It had no share of the frame on the link, which V has been moved on for by the old sum of weights.
+    // It had no share in the frame on the link, for which V has advanced by the old sum of weights.
     this.#tags.markClock();
   }
 
@@ -63,13 +63,13 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     if (resumes) {
-      // Its frames were there all along: the chain of its tags goes on, also where V has passed it.
+      // Its frames were there all along: the chain of its tags continues, even where V has passed it.
       this.#tags.follow(context, headBytes);
       this.#early.push(context);
       this.#settle();
       return;
     }
-    // V as it was when the frame that is on the link began: V moves a whole frame at a time here, and a newcomer
+    // V as it was when the frame on the link started: V advances by a whole frame at a time here, and a newcomer
     // must not start behind work that is still to be done.
     this.#tags.beginAtMark(context, headBytes);
     this.#early.push(context);
@@ -77,8 +77,8 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   }
 
   select(): number {
-    // With nobody eligible V would jump to the smallest start tag, and that frame would go. The jump waits until
-    // it does go: a frame that comes while the link is busy with the last one must not start behind the jump.
+    // If no context is eligible, V would jump to the smallest start tag, and that frame would be served. The jump waits
+    // until it is served: a frame that arrives while the link is busy with the last one must not start behind the jump.
     return this.#eligible.size > 0 ? this.#eligible.top : this.#early.top;
   }
 
@@ -114,7 +114,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
 
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
-    // The sum of weights is at least theirs, so this holds whoever else takes part.
+    // The sum of weights is at least theirs, so this holds whichever other contexts take part.
     return 2 * (i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + largest / (i.weight + j.weight));
   }
 
@@ -123,17 +123,17 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#eligible.checkInvariants();
     this.#early.checkInvariants();
     if (this.#eligible.size + this.#early.size !== this.#roster.backlogged) {
-      throw new InvariantViolation('wf2q+: heaps and roster differ');
+      throw new InvariantViolation('wf2q+: heaps and roster disagree');
     }
     if (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
-      throw new InvariantViolation(`wf2q+: context ${this.#early.top} is eligible and not filed so`);
+      throw new InvariantViolation(`wf2q+: context ${this.#early.top} is eligible but not filed as eligible`);
     }
   }
 
-  /** Nobody was eligible when `context` was chosen: V jumps to its start. */
+  /** No context was eligible when `context` was selected: V jumps to its start. */
   #jump(context: number): void {
     this.#tags.setClockToStart(context);
-    // Whoever stands before it now came between the choice and the news of the service, hence after the jump.
+    // A context that sorts before it now arrived between `select` and `served`, hence after the jump.
     while (this.#eligible.size > 0) this.#restart(this.#eligible);
     while (this.#tags.hasStartedBefore(this.#early.top)) this.#restart(this.#early);
     this.#settle();
@@ -143,12 +143,12 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     const context = from.top;
     from.remove(context);
     this.#tags.cancel(context);
-    // Rounded up, or it would stand before V again.
+    // Rounded up, or it would lie before V again.
     this.#tags.begin(context, this.#roster.headBytes(context));
     this.#early.push(context);
   }
 
-  /** What V has reached becomes eligible. */
+  /** Frames that V has reached become eligible. */
   #settle(): void {
     while (this.#early.size > 0 && this.#tags.hasStarted(this.#early.top)) {
       const context = this.#early.top;

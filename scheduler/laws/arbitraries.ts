@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import type { Share } from '../discipline.js';
 
-/** Smallest and largest frame that the laws play with, bytes: padded Ethernet, and a jumbo frame of 9,000 + 18. */
+/** Smallest and largest frame that the laws use, bytes: padded Ethernet, and a jumbo frame of 9,000 + 18. */
 export const MIN_FRAME_BYTES = 60;
 export const MAX_FRAME_BYTES = 9018;
 
-/** A frame's bytes: the sizes that real links carry most, and everything between. */
+/** Length of a frame, bytes: the sizes most frequent on real links, and everything between. */
 export function frameBytes(): fc.Arbitrary<number> {
   return fc.oneof(
     { arbitrary: fc.constantFrom(MIN_FRAME_BYTES, 64, 576, 1513, 1514, MAX_FRAME_BYTES), weight: 2 },
@@ -13,7 +13,7 @@ export function frameBytes(): fc.Arbitrary<number> {
   );
 }
 
-/** A run of frames of one context: sometimes one, sometimes enough to stay backlogged for a while. */
+/** A sequence of frames of one context: sometimes one, sometimes enough to stay backlogged for a while. */
 export function burst(): fc.Arbitrary<number[]> {
   return fc.oneof(
     fc.array(frameBytes(), { minLength: 1, maxLength: 4 }),
@@ -25,8 +25,8 @@ export function burst(): fc.Arbitrary<number[]> {
 }
 
 /**
- * Weights of one run, each kind a way in which rounding has gone wrong before: equal, small, coprime,
- * near-equal, 1 against 1000, and either side of what eight bits hold.
+ * Weights of one run, each kind one that exposes a rounding error: equal, small, coprime,
+ * nearly equal, 1 against 1000, and either side of what eight bits hold.
  */
 export function weights(contexts: number): fc.Arbitrary<number[]> {
   const each = (weight: fc.Arbitrary<number>) =>
@@ -41,7 +41,7 @@ export function weights(contexts: number): fc.Arbitrary<number[]> {
   );
 }
 
-/** Shares that have a weight alone, the part that every weighted discipline understands. */
+/** Shares with nothing but a weight, which every weighted discipline understands. */
 export function weightedShares(contexts: number): fc.Arbitrary<Share[]> {
   return weights(contexts).map((list) => list.map((weight) => ({ weight })));
 }

@@ -9,25 +9,25 @@ import { VirtualLink } from './virtual-link.js';
 
 /** How a discipline is checked. */
 export interface CheckOptions {
-  /** Bound on |S_i/w_i - S_j/w_j|, bytes a unit of weight. @defaultValue the discipline's `gapBoundBytes` */
+  /** Bound on |S_i/w_i - S_j/w_j|, bytes per unit of weight. @defaultValue the discipline's `gapBoundBytes` */
   readonly bound?: RelativeFairnessBound;
-  /** Bound on the bytes of others while one waits. @defaultValue what follows from the gap bound */
+  /** Bound on the bytes of other contexts while one waits. @defaultValue derived from the gap bound */
   readonly starvationBound?: StarvationBound;
   /** Random scripts to play. @defaultValue 200 */
   readonly numRuns?: number;
-  /** Repeats a run. @defaultValue whatever fast-check is configured with */
+  /** Repeats a run. @defaultValue the seed that fast-check is configured with */
   readonly seed?: number;
   /** Most contexts at once. @defaultValue 6 */
   readonly maxContexts?: number;
-  /** Most steps a script. @defaultValue 60 */
+  /** Most steps per script. @defaultValue 60 */
   readonly maxCommands?: number;
-  /** Shares of a number of contexts, where a discipline needs more than weights. */
+  /** Shares for a given number of contexts, where a discipline needs more than weights. */
   readonly shares?: (contexts: number) => fc.Arbitrary<Share[]>;
-  /** Rate of the virtual link, bits a second; a discipline that follows a reference system is made for the same. @defaultValue 10^9 */
+  /** Rate of the virtual link, bits per second; a discipline that follows a reference system must be made for the same rate. @defaultValue 10^9 */
   readonly linkBps?: number;
 }
 
-/** What a check has looked at; a check that looked at nothing proves nothing. */
+/** What a check has covered; a check without comparisons proves nothing. */
 export interface CheckReport {
   readonly discipline: string;
   readonly runs: number;
@@ -41,9 +41,9 @@ export interface CheckReport {
 }
 
 /**
- * Plays random scripts (arrivals of 60 to 9,018 bytes, weights of every awkward kind, joins, leaves,
- * withdrawals, idle times, needless doorbells) on a virtual link against a discipline, and holds it to the
- * laws: no call throws, work conservation, nobody starves, shares follow weights within the bound, an idle context gains
+ * Plays random scripts (arrivals of 60 to 9,018 bytes, awkward weights of every kind, joins, leaves,
+ * withdrawals, idle times, redundant doorbells) on a virtual link against a discipline, and checks the
+ * laws: no call throws, work conservation, no context starves, shares follow weights within the bound, an idle context gains
  * nothing, needless calls change nothing, and its own `checkInvariants` after every step.
  *
  * @param makeDiscipline a fresh, empty discipline at each call.

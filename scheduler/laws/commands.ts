@@ -50,7 +50,7 @@ export class Serve implements LinkCommand {
   }
 }
 
-/** A context sends single frames and is idle between them, while the others go on: what savings are made of. */
+/** A context sends single frames and is idle between them while the others continue: this would accumulate savings. */
 export class ComeAndGo implements LinkCommand {
   readonly context: number;
   readonly bytes: number;
@@ -69,7 +69,7 @@ export class ComeAndGo implements LinkCommand {
   run(_model: VirtualLink, link: VirtualLink): void {
     for (let time = 0; time < this.times; time += 1) {
       link.arrive(this.context, this.bytes);
-      // Not for ever: the discipline may starve it, and others are to find that out.
+      // Not for ever: the discipline may starve it, and other laws are to detect that.
       for (let count = 0; count < 50 && link.isBacklogged(this.context); count += 1) link.serve();
     }
   }
@@ -79,7 +79,7 @@ export class ComeAndGo implements LinkCommand {
   }
 }
 
-/** A frame arrives between the choice and the news of the service, as from inside a completion callback. */
+/** A frame arrives between `select` and `served`, as from inside a completion callback. */
 export class ServeWhileArriving implements LinkCommand {
   readonly context: number;
   readonly bytes: number;
@@ -102,7 +102,7 @@ export class ServeWhileArriving implements LinkCommand {
   }
 }
 
-/** Time passes; the link runs, and stands idle if there is nothing. */
+/** Time passes; the link sends, and idles when nothing waits. */
 export class Pass implements LinkCommand {
   readonly durationNs: number;
 
@@ -123,7 +123,7 @@ export class Pass implements LinkCommand {
   }
 }
 
-/** Doorbells and questions that must not matter. */
+/** Redundant doorbells and calls of `select`, which must not matter. */
 export class Needless implements LinkCommand {
   readonly context: number;
 
@@ -167,7 +167,7 @@ export class Withdraw implements LinkCommand {
   }
 }
 
-/** A context comes, or goes if it is there. */
+/** A context joins, or leaves if it takes part. */
 export class JoinOrLeave implements LinkCommand {
   readonly context: number;
   readonly share: Share;
@@ -191,13 +191,13 @@ export class JoinOrLeave implements LinkCommand {
   }
 }
 
-/** What scripts are made of. */
+/** How scripts are generated. */
 export interface ScriptOptions {
   /** Most steps. @defaultValue 60 */
   readonly maxCommands?: number;
-  /** Whether contexts join, leave and lose their backlog on the way. @defaultValue true */
+  /** Whether contexts join, leave and lose their backlog during a script. @defaultValue true */
   readonly churn?: boolean;
-  /** Whether frames arrive between a choice and the news of its service. @defaultValue true */
+  /** Whether frames arrive between `select` and `served`. @defaultValue true */
   readonly reentry?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** A discipline did what no discipline may do, or broke its own bound. The message ends with the timeline. */
+/** A discipline violated a law that applies to all, or its own bound. The message ends with the timeline. */
 export class LawBroken extends Error {
   override readonly name = 'LawBroken';
   /** The law in a few words, e.g. `work conservation`. */

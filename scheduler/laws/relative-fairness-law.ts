@@ -1,10 +1,10 @@
 import type { BoundMember, Share } from '../discipline.js';
 import type { LinkWatcher } from './virtual-link.js';
 
-/** Upper bound on |S_i/w_i - S_j/w_j|, bytes a unit of weight. */
+/** Upper bound on |S_i/w_i - S_j/w_j|, bytes per unit of weight. */
 export type RelativeFairnessBound = (i: BoundMember, j: BoundMember) => number;
 
-/** Reports a broken law; does not return. */
+/** Reports a violated law; does not return. */
 export type Breaker = (law: string, message: string) => never;
 
 interface CpuAccount extends BoundMember {
@@ -12,7 +12,7 @@ interface CpuAccount extends BoundMember {
   maxFrameBytes: number;
   servedBytes: number;
   backlogged: boolean;
-  /** Was idle after it had been served, before it became backlogged this time. */
+  /** It had been idle, after being served, before it became backlogged this time. */
   returned: boolean;
 }
 
@@ -22,24 +22,24 @@ interface Range {
   most: number;
 }
 
-// Bounds are quotients; this is what their rounding may take.
+// Bounds are quotients; this is the tolerance for their rounding.
 const SLACK = 1 + 1e-9;
 
 /**
  * Shares follow weights: |S_i/w_i - S_j/w_j| stays within the bound over every interval during which both
  * contexts are backlogged throughout.
  *
- * The interval is what a test has to choose before it can be right or wrong: it begins at any instant after
+ * A test has to define the interval before it can be right or wrong: it begins at any instant after
  * both have become backlogged and ends at any instant up to the one at which either gets its last frame
- * granted (that frame counts), loses its backlog or leaves. A frame counts whole, at the instant at which it
- * is granted. All such intervals are checked, since the largest gap over intervals is the spread of the
+ * granted (that frame counts), loses its backlog or leaves. A frame counts in full, at the instant at which it
+ * is granted. All such intervals are checked, since the largest gap over intervals is the range of the
  * running difference.
  */
 export class RelativeFairnessLaw implements LinkWatcher {
   readonly #bound: RelativeFairnessBound;
   readonly #broken: Breaker;
   readonly #accounts = new Map<number, CpuAccount>();
-  /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
+  /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
   readonly #largest = new Map<number, number>();
   readonly #ranges = new Map<string, Range>();
   #checks = 0;
@@ -50,12 +50,12 @@ export class RelativeFairnessLaw implements LinkWatcher {
     this.#broken = broken;
   }
 
-  /** Comparisons made. */
+  /** Number of comparisons. */
   get checks(): number {
     return this.#checks;
   }
 
-  /** Largest gap met, as a fraction of its bound. */
+  /** Largest gap observed, as a fraction of its bound. */
   get largestRatio(): number {
     return this.#largestRatio;
   }
@@ -130,7 +130,7 @@ export class RelativeFairnessLaw implements LinkWatcher {
     const [aheadContext, behindContext] = ahead === left ? [i, j] : [j, i];
     this.#broken(
       ahead.returned ? 'an idle context gains nothing' : 'shares follow weights',
-      `at ${nowNs} ns context ${aheadContext} (weight ${ahead.weight}) is ${gap.toFixed(3)} bytes a unit of weight ` +
+      `at ${nowNs} ns context ${aheadContext} (weight ${ahead.weight}) is ${gap.toFixed(3)} bytes per unit of weight ` +
         `ahead of context ${behindContext} (weight ${(ahead === left ? right : left).weight}) over an interval in ` +
         `which both were backlogged, the bound is ${bound.toFixed(3)}`,
     );

@@ -2,12 +2,12 @@ import type { BoundMember, Share } from '../discipline.js';
 import type { Breaker, RelativeFairnessBound } from './relative-fairness-law.js';
 import type { LinkWatcher } from './virtual-link.js';
 
-/** Upper bound on the bytes that `others` get together while one waits with a frame at its head. */
+/** Upper bound on the total bytes granted to `others` while one context waits with a frame at its head. */
 export type StarvationBound = (waiting: BoundMember, others: readonly BoundMember[]) => number;
 
 /**
- * What a gap bound says about waiting. While i waits and j stays backlogged, j gets at most w_j times the gap
- * bound. One that comes and goes may add a frame: the one that it is served as it leaves.
+ * What a gap bound implies for waiting. While i waits and j stays backlogged, j receives at most w_j times the gap
+ * bound. A context that becomes idle and returns may add one frame: the one served as it becomes idle.
  */
 export function starvationFromGap(gap: RelativeFairnessBound): StarvationBound {
   return (waiting, others) => {
@@ -21,21 +21,21 @@ interface CpuAccount extends BoundMember {
   readonly weight: number;
   maxFrameBytes: number;
   backlogged: boolean;
-  /** Bytes that others got since it began to wait for its next frame, and who they were. */
+  /** Bytes granted to others since it began to wait for its next frame, and which contexts they were. */
   othersBytes: number;
   readonly others: Set<CpuAccount>;
 }
 
 /**
- * Nobody starves: while a context waits for its next frame, the others together get no more than the bound.
- * The wait begins when the context becomes backlogged or gets a frame granted, and ends with the next grant.
- * One that leaves and joins anew counts as another party.
+ * No context starves: while a context waits for its next frame, the others together receive no more than the bound.
+ * The wait begins when the context becomes backlogged or has a frame granted, and ends with the next grant.
+ * A context that leaves and rejoins counts as another one.
  */
 export class StarvationLaw implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
   readonly #accounts = new Map<number, CpuAccount>();
-  /** Largest frame of each context so far. It outlives leaving: what was served in advance may be held against it. */
+  /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
   readonly #largest = new Map<number, number>();
   #checks = 0;
   #largestRatio = 0;
@@ -45,12 +45,12 @@ export class StarvationLaw implements LinkWatcher {
     this.#broken = broken;
   }
 
-  /** Comparisons made. */
+  /** Number of comparisons. */
   get checks(): number {
     return this.#checks;
   }
 
-  /** Longest wait met, as a fraction of its bound. */
+  /** Longest wait observed, as a fraction of its bound. */
   get largestRatio(): number {
     return this.#largestRatio;
   }
@@ -90,8 +90,8 @@ export class StarvationLaw implements LinkWatcher {
       this.#largestRatio = Math.max(this.#largestRatio, waiting.othersBytes / bound);
       if (waiting.othersBytes <= bound * (1 + 1e-9)) continue;
       this.#broken(
-        'nobody starves',
-        `at ${nowNs} ns context ${waitingContext} (weight ${waiting.weight}) still waits after others got ` +
+        'no context starves',
+        `at ${nowNs} ns context ${waitingContext} (weight ${waiting.weight}) still waits after others received ` +
           `${waiting.othersBytes} bytes, the bound is ${bound.toFixed(3)}`,
       );
     }

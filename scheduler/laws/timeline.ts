@@ -5,7 +5,7 @@ interface Entry {
   readonly atNs: number;
   readonly event: LinkEvent;
   readonly context: number;
-  /** Bytes of a frame, or the weight of one that joins. */
+  /** Bytes of a frame, or the weight of a context that joins. */
   readonly value: number;
 }
 
@@ -18,7 +18,7 @@ const MARKS: Record<LinkEvent, string> = {
   withdraw: 'withdrawn',
 };
 
-/** What happened on a virtual link, to be read by people: a column a context, time running downwards. */
+/** What happened on a virtual link, for people to read: one column per context, time running downwards. */
 export class Timeline {
   readonly #entries: Entry[] = [];
 
@@ -33,7 +33,7 @@ export class Timeline {
 
   /** The last `maxLines` lines. Arrivals of one context at one instant share a line. */
   print(maxLines = 48): string {
-    // One that joins and does nothing else is no part of the story.
+    // A context that joins and does nothing else is left out.
     const active = this.#entries.filter((entry) => entry.event !== 'join');
     const told = active.length > 0 ? active : this.#entries;
     const contexts = [...new Set(told.map((entry) => entry.context))].sort((a, b) => a - b);

@@ -4,20 +4,20 @@ import { SerialLine } from '../serial-line.js';
 import { LawBroken } from './law-broken.js';
 import { Timeline } from './timeline.js';
 
-/** Sees what happens on a virtual link, after it happened. A law is a watcher that throws. */
+/** Is told what happens on a virtual link, after the fact. A law is a watcher that throws. */
 export interface LinkWatcher {
   joined?(context: number, share: Share): void;
   left?(context: number): void;
-  /** A frame arrived; `first` if it found its context idle. */
+  /** A frame arrived; `first` if its context was idle. */
   arrived?(context: number, bytes: number, first: boolean, nowNs: number): void;
   /** A frame starts on the link; `more` if its context stays backlogged. */
   granted?(context: number, bytes: number, more: boolean, nowNs: number): void;
   withdrawn?(context: number, nowNs: number): void;
 }
 
-/** How a virtual link is put together. */
+/** Options of a virtual link. */
 export interface VirtualLinkOptions {
-  /** The same discipline once more, which is spared every call that must change nothing. */
+  /** A second instance of the discipline, which does not receive the calls that must change nothing. */
   readonly twin?: Discipline;
   /** @defaultValue 10^9 */
   readonly linkBps?: number;
@@ -30,13 +30,13 @@ interface Member {
 }
 
 /**
- * A link, its queues and its clock, in front of one discipline: the smallest thing that a discipline can be
- * played on. It calls the discipline as the DMA scheduler does, and holds it to the laws that need no bound:
+ * A link, its queues and its clock, driving one discipline: the smallest environment in which a discipline can
+ * run. It calls the discipline as the DMA scheduler does, and checks the laws that need no bound:
  *
- * - work conservation: somebody is chosen whenever somebody waits, or it is said when to ask again;
- * - only who waits is chosen (frames of one context cannot change places: a discipline names no frames);
- * - asking `select` again at once, and activating who is active, changes nothing that follows. The twin, which
- *   is spared those calls, has to make the same grants;
+ * - work conservation: a context is selected whenever one is ready, or the next eligible time is given;
+ * - only ready contexts are selected (frames of one context cannot be reordered: a discipline names no frames);
+ * - calling `select` twice, and activating an active context, changes nothing that follows. The twin, which
+ *   does not receive those calls, has to make the same grants;
  * - `checkInvariants` after every step.
  */
 export class VirtualLink {
@@ -60,7 +60,7 @@ export class VirtualLink {
     return this.#nowNs;
   }
 
-  /** Contexts that wait. */
+  /** Number of backlogged contexts. */
   get backlogged(): number {
     return this.#backlogged;
   }
@@ -105,7 +105,7 @@ export class VirtualLink {
     this.#checkInvariants();
   }
 
-  /** A second doorbell for a context that waits. */
+  /** A second doorbell for a backlogged context. */
   ringAgain(context: number): void {
     const head = this.#member(context).queue[0];
     if (head === undefined) return;
@@ -126,7 +126,7 @@ export class VirtualLink {
     this.#checkInvariants();
   }
 
-  /** Asks who would be next, twice, and does not act on the answer: there may be no room for the frame yet. */
+  /** Calls `select` twice and does not act on the answer: the frame may not fit yet. */
   ask(): void {
     if (this.#line.freeAtNs > this.#nowNs) return;
     const first = this.#agree();
@@ -134,15 +134,15 @@ export class VirtualLink {
     if (first !== second) {
       this.broken(
         'needless calls change nothing',
-        `context ${first} is chosen at ${this.#nowNs} ns, and then ${second}`,
+        `context ${first} is selected at ${this.#nowNs} ns, and then ${second}`,
       );
     }
   }
 
   /**
-   * Takes the next frame as soon as the link is free; the clock stops where it starts. `meanwhile` runs when
-   * the choice is made and the discipline has not heard yet that the frame was taken.
-   * @returns false if nobody waits.
+   * Takes the next frame as soon as the link is free; the clock stops where it starts. `meanwhile` runs
+   * between `select` and `served`.
+   * @returns false if no context waits.
    */
   serve(meanwhile?: () => void): boolean {
     if (this.#backlogged === 0) return false;
@@ -166,11 +166,11 @@ export class VirtualLink {
   pass(durationNs: number): void {
     const untilNs = this.#nowNs + durationNs;
     while (this.#backlogged > 0 && Math.max(this.#nowNs, this.#line.freeAtNs) < untilNs) this.serve();
-    // A rate limit may have held the last one back until after that.
+    // A rate limit may have held the last frame back until after that.
     this.#nowNs = Math.max(this.#nowNs, untilNs);
   }
 
-  /** A law was broken here. */
+  /** A law was violated here. */
   broken(law: string, message: string): never {
     throw new LawBroken(law, `${this.#subject.name} breaks "${law}": ${message}\n${this.timeline.print()}`);
   }
@@ -180,18 +180,18 @@ export class VirtualLink {
     if (context !== NONE) return context;
     const eligibleNs = this.#subject.nextEligibleNs?.(this.#nowNs);
     if (eligibleNs === undefined) {
-      this.broken('work conservation', `${this.#backlogged} wait at ${this.#nowNs} ns and nobody is chosen`);
+      this.broken('work conservation', `${this.#backlogged} wait at ${this.#nowNs} ns and none is selected`);
     }
     if (!Number.isFinite(eligibleNs) || eligibleNs <= this.#nowNs) {
       this.broken(
         'says when to ask again',
-        `nobody is chosen at ${this.#nowNs} ns, next time ${eligibleNs} ns`,
+        `no context is selected at ${this.#nowNs} ns, next time ${eligibleNs} ns`,
       );
     }
     this.#nowNs = Math.ceil(eligibleNs);
     const later = this.#agree();
     if (later === NONE) {
-      this.broken('says when to ask again', `${eligibleNs} ns was promised and nobody is chosen then`);
+      this.broken('says when to ask again', `${eligibleNs} ns was promised and no context is selected then`);
     }
     return later;
   }
@@ -202,11 +202,14 @@ export class VirtualLink {
     if (choice !== twinChoice) {
       this.broken(
         'needless calls change nothing',
-        `context ${choice} is chosen at ${this.#nowNs} ns, without the needless calls it is context ${twinChoice}`,
+        `context ${choice} is selected at ${this.#nowNs} ns, without the needless calls it is context ${twinChoice}`,
       );
     }
     if (choice !== NONE && !this.isBacklogged(choice)) {
-      this.broken('only who waits is chosen', `context ${choice} has nothing at ${this.#nowNs} ns`);
+      this.broken(
+        'only ready contexts are selected',
+        `context ${choice} is selected without a frame at ${this.#nowNs} ns`,
+      );
     }
     return choice;
   }

@@ -148,7 +148,7 @@ export class AttackLab {
     this.#kernel.run(WARM_UP_NS);
     const outcome = attack?.play(this.scene);
     if (outcome !== undefined) return outcome;
-    // Service is compared with that of a run that nobody disturbed, so both take the same time.
+    // Service is compared with that of a run without an attack, so both take the same time.
     this.#kernel.run(Math.max(this.#totalNs, this.#kernel.nowNs));
     if (this.#kernel.nowNs !== this.#totalNs)
       throw new InvariantViolation(`${attack?.name} took ${this.#kernel.nowNs} ns`);
@@ -161,7 +161,7 @@ export class AttackLab {
   #open(domain: Domain, mac: number, slots: number): GuestPort {
     return this.host.openPort(domain, {
       mac,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: slots,
       receiveSlots: slots,
       antiSpoofing: true,

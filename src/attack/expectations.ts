@@ -48,7 +48,7 @@ const CARD = 'the card parses descriptors and stops a context that breaks a ring
 const QUEUES = 'byte-fair disciplines bound what a backlogged neighbour can take; others do not';
 
 const OWNER_VALIDATED =
-  'the owner of each page is looked up before the card hears of the buffer (CDNA), or the grant that names it (driver domain)';
+  'the owner of each page is looked up before the card gets the buffer (CDNA), or the grant that names it (driver domain)';
 const NOT_MAPPED = 'the page is not in the tables, or not in the vector, of the context that asks';
 const NOTHING_CHECKED = 'no gate asks whom the page belongs to';
 const PINNED = 'the page is pinned while the card may use it, so it has no next owner yet';
@@ -142,7 +142,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'no-such-memory',
     [],
     {
-      'blocked-at-set-up': 'an address without RAM is refused before the card hears of it',
+      'blocked-at-set-up': 'an address without RAM is refused before the card gets it',
       'blocked-at-access': 'no RAM answers at the address, or no mapping leads to it',
     },
     START,
@@ -369,17 +369,22 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     attack: 'jumbo-hog',
     approaches: ['driver-domain'],
-    heading: 'A bridge that takes turns by frames',
+    heading: 'A bridge that is round-robin by frames',
   },
   {
     attack: 'own-page-after-unmap',
     approaches: ['iommu:contiguous'],
-    heading: 'A range is invalidated when all of it is done',
+    heading: 'A range is invalidated when all of it is finished',
   },
   {
     attack: 'broadcast-flood',
     approaches: ['driver-domain'],
-    heading: 'A flood that the bridge has no time for',
+    heading: 'A flood that exceeds the capacity of the bridge',
+  },
+  {
+    attack: 'broadcast-flood',
+    approaches: ['iommu:single-use'],
+    heading: 'A flood that its sender pays for',
   },
 ];
 

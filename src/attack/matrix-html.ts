@@ -9,13 +9,13 @@ import type { Verdict } from './verdict.js';
 
 const MEANINGS: readonly (readonly [verdict: Verdict, meaning: string])[] = [
   ['succeeded', 'it got through: bytes changed or got out, or the victim was not served'],
-  ['contained', 'nobody stood in the way, and only the attacker suffers'],
+  ['contained', 'no gate stopped it, and only the attacker suffers'],
   ['blocked-at-access', 'blocked at access: the DMA was denied and moved no byte'],
   ['blocked-at-set-up', 'blocked at set-up: refused before the card heard of it'],
   ['not-applicable', 'there is nothing of the kind to attack'],
 ];
 
-/** The matrix: a row an attack, a column an approach; each cell is a button that opens its evidence. */
+/** The matrix: one row per attack, one column per approach; each cell is a button that opens its evidence. */
 export function matrixHtml(
   attacks: readonly Attack[],
   approaches: readonly Approach[],

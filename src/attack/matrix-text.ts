@@ -24,7 +24,7 @@ const NAME_WIDTH = 21;
 const CELL_WIDTH = 6;
 const HEAD_WIDTH = CELL_WIDTH - 1;
 
-/** The matrix as text: a row an attack, a column an approach, 100 columns wide with all thirteen. */
+/** The matrix as text: one row per attack, one column per approach, 100 columns wide with all thirteen. */
 export function matrixText(
   attacks: readonly Attack[],
   approaches: readonly Approach[],

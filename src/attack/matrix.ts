@@ -24,8 +24,8 @@ export interface MatrixRequest {
 export const WHOLE_MATRIX: MatrixRequest = { attacks: ATTACKS, approaches: APPROACHES, seed: 1 };
 
 /**
- * Plays every attack on every approach, a fresh machine each, a cell at a time, so that whoever drives it can draw
- * progress or give up. Same request, same cells.
+ * Plays every attack on every approach, each on a fresh machine, one cell at a time, so that its caller can draw
+ * progress or stop. Same request, same cells.
  */
 export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Generator<Cell> {
   for (const approach of approaches) {
@@ -43,7 +43,7 @@ export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Gener
   }
 }
 
-/** The service of the same machine in which nobody attacks. */
+/** The service of the same machine without an attack. */
 function leftAlone(approach: Approach, stage: StageOptions, seed: number): Service {
   const outcome = new AttackLab(approach.make(), stage, seed).play(undefined);
   if ('notApplicable' in outcome)

@@ -26,13 +26,13 @@ export interface Observation {
   readonly setUpRefusals: Readonly<Record<string, number>>;
   /** CPU stores and register accesses of the attacker that the MMU stopped. */
   readonly pageFaults: number;
-  /** Pages that the attacker gave up and nobody could get, since they were pinned. */
+  /** Pages that the attacker gave up and no other could get, since they were pinned. */
   readonly withheldPages: number;
   /** DMA accesses that the access gate, or the absence of memory, stopped. */
   readonly deniedAccesses: number;
   /** Faults by which the card stopped a context, by reason. */
   readonly cardFaults: Readonly<Record<string, number>>;
-  /** Frames that the card gave up for the attacker, or the bridge of a driver domain for anybody, by reason. */
+  /** Frames that the card dropped for the attacker, or the bridge of a driver domain for any port, by reason. */
   readonly drops: Readonly<Record<string, number>>;
   readonly service: Service;
   readonly notes: readonly string[];

@@ -32,8 +32,8 @@ export interface Judgement {
  * Judges a run by what happened. `succeeded`: bytes that were at stake changed or got out, frames were damaged or
  * forged, or the victim was not served. Otherwise the gate that stopped something gets the verdict: the access gate if a
  * DMA was denied; the set-up gate if a request was refused, the MMU stopped a store, a pinned page was withheld, or
- * the card refused a descriptor that nobody had validated. `contained`: nobody stood in the way, or only the card
- * itself, and nobody but the attacker was the worse for it.
+ * the card refused a descriptor that had not been validated. `contained`: nothing stopped it, or only the card
+ * itself, and only the attacker was the worse for it.
  *
  * @throws Error when the machine left alone did not serve the victim: then nothing can be said of its service
  */
@@ -82,7 +82,7 @@ function stoppedAtSetUp(facts: Observation): string | undefined {
   const refusals = Object.entries(facts.setUpRefusals);
   if (refusals.length > 0) parts.push(`refused at set-up (${refusals.map(([reason]) => reason).join(', ')})`);
   if (facts.pageFaults > 0) parts.push(`${plural(facts.pageFaults, 'store')} stopped by the MMU`);
-  if (facts.withheldPages > 0) parts.push('the page stayed pinned and nobody got it');
+  if (facts.withheldPages > 0) parts.push('the page stayed pinned and was not reassigned');
   if (facts.cardFaults[SEQUENCE_BREAK] !== undefined) parts.push('the card refused a stale sequence number');
   return parts.length === 0 ? undefined : `${capital(parts.join('; '))}.`;
 }
@@ -98,7 +98,7 @@ function containment(facts: Observation, servedShare: number): string {
   return `${capital(parts.join('; '))}; the victim was served ${percent(servedShare)}.`;
 }
 
-/** CDNA's answer to descriptors that nobody validated for now. */
+/** CDNA's answer to descriptors that are not validated for now. */
 const SEQUENCE_BREAK = 'sequence-break';
 
 function plural(count: number, one: string, many = `${one}s`): string {

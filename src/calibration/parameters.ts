@@ -1,7 +1,7 @@
 import { COSTS, type CostName } from '../../host/cpu/costs.js';
 import { QUEUE_TIMING, type QueueTimingName } from '../../host/iommu/queue-timing.js';
 import { TIMING, type TimingName } from '../../host/iommu/translation/parameters.js';
-import { DEFAULT_NIC, NIC_PARAMETERS } from '../../nic/parameters.js';
+import { DEFAULT_NIC, NIC_PARAMETERS, type NicParameterDefinition } from '../../nic/parameters.js';
 import { DEFAULT_PCIE, PCIE_PARAMETERS, type PcieParameters } from '../../nic/pcie-link.js';
 import { FOUND, type ParameterChange, START_COSTS } from './headlines.js';
 
@@ -90,7 +90,7 @@ export const PARAMETERS: readonly Parameter[] = [
       meaning,
       source,
       certainty: source.includes('RiceNIC') ? 'M' : 'assumed',
-      steps: cardSteps(name, value, entry.least),
+      steps: cardSteps(entry, value),
       change: (next) => ({ nic: { [name]: next } }),
     };
   }),
@@ -122,10 +122,11 @@ function partnerOf(name: TimingName, next: number): ParameterChange['timing'] {
   return {};
 }
 
-function cardSteps(name: string, value: number, least: number): number[] {
+/** Steps that the card accepts: a parameter at the end of its range has one step. */
+function cardSteps({ name, least, most }: NicParameterDefinition, value: number): number[] {
   if (NO_COST.includes(name)) return [];
   if (name === 'descriptorCacheSlots') return [value / 2, value * 2];
-  return wholeSteps(value).filter((next) => next >= least);
+  return wholeSteps(value).filter((next) => next >= least && next <= most);
 }
 
 function linkSteps(name: keyof PcieParameters, value: number): number[] {

@@ -2,15 +2,14 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/expectations.js';
-import { type Cell, type MatrixRequest, playMatrix } from '../attack/matrix.js';
+import type { Cell, MatrixRequest } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
-import { type CliIo, UsageError } from './cli-io.js';
+import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
-import type { Interruption } from './interruption.js';
+import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
-import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
@@ -35,7 +34,15 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   const folder = out === undefined ? undefined : new OutputFolder(out, FILES, options.force === true);
   const request = { attacks, approaches, seed };
   const { cells, document, written } = await untilWritten(folder, async (interruption) => {
-    const cells = await playAll(request, io, interruption);
+    const tasks = approaches.map(({ name }) => ({
+      attacks: attacks.map((attack) => attack.name),
+      approach: name,
+      seed,
+    }));
+    const rows = await longWork(io, jobsOf(options, io), interruption, ({ workers, show }) =>
+      workers.each('attack/approach', tasks, (done) => show(`attack ${done}/${tasks.length} approaches`)),
+    );
+    const cells = rows.flat();
     const document = attackDocument(seed, cells);
     if (folder === undefined) return { cells, document, written: [] };
     const files = await filesOf(request, cells, document, repeat);
@@ -64,22 +71,6 @@ export const attackAction: CommandAction = async (_args, options, io) => {
 };
 
 const FILES = ['attack.json', 'attack.html'] as const;
-
-async function playAll(request: MatrixRequest, io: CliIo, interruption: Interruption): Promise<Cell[]> {
-  const total = request.attacks.length * request.approaches.length;
-  const progress = new ProgressLine(io);
-  const cells: Cell[] = [];
-  try {
-    for (const cell of playMatrix(request)) {
-      cells.push(cell);
-      progress.show(`${cells.length}/${total} ${cell.approach}: ${cell.attack}`);
-      await interruption.breathe();
-    }
-    return cells;
-  } finally {
-    progress.clear();
-  }
-}
 
 /** The document and the report to look at. */
 async function filesOf(

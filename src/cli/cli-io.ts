@@ -12,6 +12,8 @@ export interface CliIo {
   readonly columns: number;
   /** How this program was called, for the line that repeats a run, e.g. `npx cdna-nic`. */
   readonly program: string;
+  /** How many tasks of long work run at once unless the user says. @defaultValue one per core */
+  readonly jobs?: number;
 }
 
 /** 0: success. 1: an invariant was violated in the run, or a check found differences. 2: usage or unusable input. */

@@ -6,7 +6,7 @@ import { readRequest } from './run-request.js';
 
 /** `cdna-nic compare`: the same guests under several approaches. */
 export const compareAction: CommandAction = async ([scenario], options, io) => {
-  const request = await readRequest('compare', scenario, options);
+  const request = await readRequest('compare', scenario, options, io);
   const execution = await execute(request, io);
-  return report(request, execution, io, () => comparisonText(request, execution.results));
+  return report(request, execution, io, () => comparisonText(request, execution.results, execution.through));
 };

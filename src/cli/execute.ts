@@ -1,13 +1,14 @@
-import { captureNotes } from '../../guests/capture/index.js';
-import { TrafficError } from '../../guests/traffic/index.js';
-import { approachOptions } from '../machine/protection.js';
-import { Run, type RunResult } from '../machine/run.js';
-import { readCaptures } from '../machine/traffic.js';
+import { ATTACKS } from '../../guests/hostile/index.js';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { UserError } from '../../scheduler/errors.js';
+import { type LetThrough, letThrough } from '../attack/let-through.js';
+import type { RunResult } from '../machine/run.js';
 import { formatRunDocument } from '../report/run-document.js';
-import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
-import { ScenarioError } from '../scenario/scenario-error.js';
+import { resultOf } from '../work/refusable.js';
+import { type RunOutcome, type RunTask, runStepwise } from '../work/run-task.js';
 import type { CliIo } from './cli-io.js';
 import { Interruption } from './interruption.js';
+import { type LongWork, longWork } from './long-work.js';
 import { ProgressLine } from './progress.js';
 import { repeatLine } from './repeat-line.js';
 import { RunOutputs, type WrittenFile } from './run-outputs.js';
@@ -16,6 +17,8 @@ import type { RunRequest } from './run-request.js';
 /** What came of a request. */
 export interface Execution {
   readonly results: readonly RunResult[];
+  /** What each approach lets through; empty where attacks were not played. */
+  readonly through: readonly LetThrough[];
   readonly files: readonly WrittenFile[];
   /** The JSON document: what --json prints and what lies in the folder of --out. */
   readonly document: string;
@@ -24,83 +27,141 @@ export interface Execution {
   readonly notes: readonly string[];
 }
 
-/** Runs a scenario under each approach that was asked for. Either every file of it appears, or none. */
+/**
+ * Runs a scenario under each approach that was asked for, and for a comparison plays the attacks too. Either every file
+ * of it appears, or none.
+ */
 export async function execute(request: RunRequest, io: CliIo): Promise<Execution> {
-  const { loaded, approaches, discipline, modules, seed, warmUpNs, durationNs } = request;
-  const { scenario, directory } = loaded;
-  const specs = scenario.guests.map(({ traffic }) => traffic);
-  const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
-  const notes = [
-    ...[...captures.values()].flatMap(captureNotes),
-    ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
-  ];
+  const { approaches, attacks, jobs } = request;
   const interruption = new Interruption();
-  const progress = new ProgressLine(io);
   const outputs = new RunOutputs(request);
   interruption.listen();
   try {
-    const results: RunResult[] = [];
-    for (const [index, approach] of approaches.entries()) {
-      let finish = () => {};
-      const run = inScenario(
-        loaded.source,
-        () =>
-          new Run({
-            scenario,
-            directory,
-            captures,
-            protection: modules.protection(approach, approachOptions(scenario)),
-            discipline: modules.discipline(discipline),
-            seed,
-            warmUpNs,
-            durationNs,
-            prepare: (machine) => {
-              finish = outputs.watch(approach, machine);
-            },
-          }),
-      );
-      while (!run.done) {
-        const fraction = run.advance();
-        outputs.check();
-        progress.show(`${index + 1}/${approaches.length} ${approach} ${Math.round(fraction * 100)} %`);
-        await interruption.breathe();
-      }
-      results.push(run.result());
-      finish();
-    }
-    const repeat = repeatLine(request, io.program);
-    const document = formatRunDocument({
-      command: request.command,
-      repeat,
-      seed,
-      scenario,
-      source: loaded.source,
-      notes,
-      results,
-    });
-    outputs.document(document);
-    if (request.command === 'compare' && request.out !== undefined) {
-      progress.show('drawing the report');
-      // What draws is large, and not loaded without a report to draw.
-      const { comparePage } = await import('../report/compare/compare-page.js');
-      outputs.page(comparePage(request, results, repeat));
-    }
-    return { results, files: outputs.commit(), document, repeat, notes };
+    const tasks = approaches.map((approach) => taskOf(request, approach, outputs));
+    const [outcomes, through] =
+      jobs === 1 || (tasks.length === 1 && !attacks)
+        ? await oneByOne(tasks, request, io, interruption)
+        : await longWork(io, jobs, interruption, (long) => together(tasks, request, long));
+    const results = outcomes.map(({ result }) => result);
+    // Every run reads the same captures.
+    const notes = outcomes[0]?.notes ?? [];
+    return await written({ results, through, notes }, request, outputs, io, interruption);
   } catch (error) {
     outputs.abort();
+    if (error instanceof UserError) error.message = outputs.named(error.message);
     throw error;
   } finally {
-    progress.clear();
     interruption.close();
   }
 }
 
-/** What a machine refuses to be built from stands in the scenario's file: the message says so. */
-function inScenario<T>(source: string, build: () => T): T {
+function taskOf(request: RunRequest, approach: string, outputs: RunOutputs): RunTask {
+  const { loaded, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs, snapBytes, traceNs } =
+    request;
+  return {
+    ...{ loaded, approach, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs },
+    ...outputs.filesOf(approach),
+    ...{ snapBytes, traceNs },
+  };
+}
+
+type Outcomes = readonly [runs: readonly RunOutcome[], through: readonly LetThrough[]];
+
+/** Runs and attacks in threads: a run each, the attacks on an approach each. */
+async function together(
+  tasks: readonly RunTask[],
+  request: RunRequest,
+  { workers, show }: LongWork,
+): Promise<Outcomes> {
+  const attacks = attackTasks(request);
+  let done = 0;
+  const step = () => {
+    done += 1;
+    show(`${request.command} ${done}/${tasks.length + attacks.length}`);
+  };
+  const [outcomes, cells] = await Promise.all([
+    workers.each('compare/run', tasks, step),
+    workers.each('attack/approach', attacks, step),
+  ]);
+  return [outcomes.map(resultOf), throughOf(request, cells.flat())];
+}
+
+/** The same here, a step of a run at a time. */
+async function oneByOne(
+  tasks: readonly RunTask[],
+  request: RunRequest,
+  io: CliIo,
+  interruption: Interruption,
+): Promise<Outcomes> {
+  const line = new ProgressLine(io);
   try {
-    return build();
-  } catch (error) {
-    if (!(error instanceof ScenarioError || error instanceof TrafficError)) throw error;
-    throw new ScenarioError(`${source}: ${error.message}`);
+    const outcomes: RunOutcome[] = [];
+    for (const [index, task] of tasks.entries()) {
+      outcomes.push(
+        await runStepwise(task, async (fraction) => {
+          line.show(`${index + 1}/${tasks.length} ${task.approach} ${Math.round(fraction * 100)} %`);
+          await interruption.breathe();
+        }),
+      );
+    }
+    const attacks = attackTasks(request);
+    if (attacks.length === 0) return [outcomes, []];
+    const cells = await longWork(io, 1, interruption, ({ workers, show }) =>
+      workers.each('attack/approach', attacks, (done) => show(`attacks ${done}/${attacks.length}`)),
+    );
+    return [outcomes, throughOf(request, cells.flat())];
+  } finally {
+    line.clear();
   }
+}
+
+/** Attacks are played against the approaches that have a name; one of the user's own is not among them. */
+function attackTasks({ approaches, attacks, seed }: RunRequest) {
+  if (!attacks) return [];
+  const names = ATTACKS.map(({ name }) => name);
+  return APPROACHES.filter(({ name }) => approaches.includes(name)).map(({ name }) => ({
+    attacks: names,
+    approach: name,
+    seed,
+  }));
+}
+
+function throughOf(
+  { approaches, attacks }: RunRequest,
+  cells: Parameters<typeof letThrough>[1],
+): LetThrough[] {
+  if (!attacks) return [];
+  return approaches
+    .filter((approach) => cells.some((cell) => cell.approach === approach))
+    .map((approach) => letThrough(approach, cells));
+}
+
+/** Writes document and page, and puts all files in their places. */
+async function written(
+  { results, through, notes }: Pick<Execution, 'results' | 'through' | 'notes'>,
+  request: RunRequest,
+  outputs: RunOutputs,
+  io: CliIo,
+  interruption: Interruption,
+): Promise<Execution> {
+  const { command, loaded, seed, out } = request;
+  const repeat = repeatLine(request, io.program);
+  const document = formatRunDocument({
+    command,
+    repeat,
+    seed,
+    scenario: loaded.scenario,
+    source: loaded.source,
+    notes,
+    results,
+    ...(request.attacks ? { attacks: through } : {}),
+  });
+  outputs.report('report (JSON)', `${command}.json`, document);
+  if (out !== undefined) {
+    // What draws is imported only where a page is asked for.
+    const { comparePage } = await import('../report/compare/compare-page.js');
+    outputs.report('report (HTML)', `${command}.html`, comparePage(request, results, repeat, through));
+    await interruption.breathe();
+  }
+  return { results, through, notes, files: outputs.commit(), document, repeat };
 }

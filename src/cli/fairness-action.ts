@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Capture, readCapture } from '../../guests/capture/index.js';
+import { readCapture } from '../../guests/capture/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { fairnessDocument } from '../fairness/fairness-document.js';
 import { delaysChart, sharesChart } from '../fairness/fairness-figures.js';
@@ -7,21 +7,21 @@ import { fairnessPage } from '../fairness/fairness-page.js';
 import {
   ALL_DISCIPLINES,
   ALL_WORKLOADS,
-  FairnessStudy,
+  fairnessTasks,
   type StudySettings,
   type WorkloadFinding,
+  workloadFinding,
 } from '../fairness/fairness-study.js';
 import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
 import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { packageFolder } from '../scenario/bundled.js';
-import { type CliIo, UsageError } from './cli-io.js';
+import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
-import type { Interruption } from './interruption.js';
+import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { folderPath } from './output-paths.js';
-import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
@@ -35,7 +35,7 @@ const BUNDLED_CAPTURES = ['web.pcapng', 'bulk.pcap', 'voice.pcap'];
 /** Runs the study of fairness and shows it. */
 export const fairnessAction: CommandAction = async (_args, options, io) => {
   const settings = settingsOf(options);
-  const study = usable(() => new FairnessStudy(settings));
+  const tasks = usable(() => fairnessTasks(settings));
   const repeat = repeatLine(settings, options, io.program);
   const out = folderPath('--out', options.out);
   const folder =
@@ -43,7 +43,19 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
       ? undefined
       : new OutputFolder(out, fileNames(settings.workloads), options.force === true);
   const { findings, document, written } = await untilWritten(folder, async (interruption) => {
-    const findings = await carryOut(study, io, interruption);
+    const findings = await longWork(io, jobsOf(options, io), interruption, async ({ workers, show }) => {
+      const rows = await workers.each('fairness/discipline', tasks, (done) =>
+        show(`fairness ${done}/${tasks.length}`),
+      );
+      const { workloads, disciplines } = settings;
+      return workloads.map((name, index) =>
+        workloadFinding(
+          settings,
+          name,
+          rows.slice(index * disciplines.length, (index + 1) * disciplines.length),
+        ),
+      );
+    });
     const document = fairnessDocument(settings, findings, repeat);
     if (folder === undefined) return { findings, document, written: [] };
     const page = fairnessPage(settings, findings, repeat);
@@ -63,25 +75,6 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
   return findings.some(({ findings: rows }) => rows.some(({ broken }) => broken > 0)) ? 1 : 0;
 };
 
-async function carryOut(
-  study: FairnessStudy,
-  io: CliIo,
-  interruption: Interruption,
-): Promise<WorkloadFinding[]> {
-  const line = new ProgressLine(io);
-  try {
-    const steps = study.run();
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      line.show(`fairness ${Math.round(step.value.fraction * 100)} % ${step.value.step}`);
-      await interruption.breathe();
-    }
-  } finally {
-    line.clear();
-  }
-}
-
 function settingsOf(options: GivenOptions): StudySettings {
   const workloads = names(options, 'workloads', ALL_WORKLOADS);
   const duration = text(options.duration);
@@ -99,13 +92,12 @@ function settingsOf(options: GivenOptions): StudySettings {
     seed: seedOf(options.seed),
     durationNs,
     linkBps: LINK_BPS,
-    captures: workloads.includes('replay') ? capturesOf(options) : [],
-    // What a decision costs is a question about this host, so it is this host's clock that answers it.
-    hostClockNs: () => process.hrtime.bigint(),
+    capturePaths: workloads.includes('replay') ? capturesOf(options) : [],
   };
 }
 
-function capturesOf(options: GivenOptions): Capture[] {
+/** Captures that can be played at a rate. */
+function capturesOf(options: GivenOptions): string[] {
   const given = text(options.captures);
   const paths = given?.split(',') ?? BUNDLED_CAPTURES.map((name) => join(packageFolder(), 'captures', name));
   return paths.map((path) => {
@@ -116,7 +108,7 @@ function capturesOf(options: GivenOptions): Capture[] {
         `--captures: ${path} has frames at ${times.size} times, expected at least 2 to play at a rate`,
       );
     }
-    return capture;
+    return path;
   });
 }
 

@@ -2,7 +2,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import { runCli } from './program.js';
 
 /** What README says its table was printed by. */
-const COMMAND = ['compare', '--duration', '50ms'];
+const COMMAND = ['compare', '--duration', '20ms'];
 
 const BEGIN = '<!-- compare: npm run docs:readme -->';
 const END = '<!-- /compare -->';
@@ -13,7 +13,13 @@ export async function withComparison(readme: string): Promise<string> {
   const end = readme.indexOf(END);
   if (begin < 0 || end < begin) throw new InvariantViolation(`README.md has no ${BEGIN} ... ${END}`);
   let out = '';
-  const io = { err: () => {}, errIsTerminal: false, columns: 100, program: 'npx tsx src/cli/main.ts' };
+  const io = {
+    err: () => {},
+    errIsTerminal: false,
+    columns: 100,
+    jobs: 1,
+    program: 'npx tsx src/cli/main.ts',
+  };
   const code = await runCli(COMMAND, {
     ...io,
     out: (text) => {

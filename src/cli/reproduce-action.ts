@@ -1,51 +1,59 @@
 import type { FinishedExperiment } from '../experiments/experiment.js';
 import { EXPERIMENTS, type Experiment } from '../experiments/index.js';
 import { PAGE_KINDS, type PageKind } from '../experiments/iommu-hardware/latency-rows.js';
-import type { ReproduceCall } from '../experiments/reproduce-page.js';
 import { storedSentence } from '../experiments/stored-sentence.js';
-import { Threads } from '../experiments/threads.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
-import type { Interruption } from './interruption.js';
+import { Interrupted } from './interruption.js';
+import { jobsOf, type LongWork, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
-import { ProgressLine } from './progress.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
-/** Runs one experiment, or all of them. */
+/** Runs one experiment, or all of them. What is finished is printed and written as it comes, and stays. */
 export const reproduceAction: CommandAction = async ([name = ''], options, io) => {
   const experiments = chosen(name);
   const measured = measurementsOf(name, experiments, options);
   const { dataPath } = measured;
   const seed = seedOf(options.seed);
+  const jobs = jobsOf(options, io);
   const out = folderPath('--out', options.out);
-  const repeat = again(io, name, measured, seed);
+  const call = { seed, dataPath, repeatOf: (one: string) => again(io, one, measured, seed) };
   const folder =
     out === undefined
       ? undefined
       : new OutputFolder(out, [...experiments.map(fileOf), PAGE], options.force === true);
-  const { outcomes, written } = await untilWritten(folder, async (interruption) => {
-    const outcomes = await runAll(experiments, measured, seed, io, interruption);
-    if (folder === undefined) return { outcomes, written: [] };
-    const files = await filesOf(outcomes, {
-      seed,
-      repeat,
-      repeatOf: (one) => again(io, one, measured, seed),
-      dataPath,
+  const written: string[] = [];
+  const isText = options.json !== true;
+  const finished: FinishedExperiment[] = [];
+  const outcomes = await untilWritten(folder, async (interruption) => {
+    const all = await longWork(io, jobs, interruption, (long) =>
+      runAll(experiments, measured, seed, long, (one) => {
+        finished.push(one);
+        if (folder !== undefined) written.push(...folder.write([documentOf(one)]));
+        if (isText) io.out(`${one.outcome.text}\n\n`);
+      }),
+    ).catch((error: unknown) => {
+      if (error instanceof Interrupted && finished.length > 0)
+        throw new Interrupted(error.signal, `finished and kept: ${namesOf(finished)}`);
+      throw error;
     });
-    await interruption.breathe();
-    return { outcomes, written: folder.write(files) };
+    if (folder !== undefined) {
+      const { reproducePage } = await import('../experiments/reproduce-page.js');
+      const page = reproducePage(all, { ...call, repeat: call.repeatOf(name) });
+      written.push(...folder.write([{ name: PAGE, text: page }]));
+    }
+    return all;
   });
-  if (options.json === true) {
-    const documents = outcomes.map(({ outcome }) => outcome.document);
-    io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
-  } else {
-    for (const { outcome } of outcomes) io.out(`${outcome.text}\n\n`);
+  if (isText) {
     if (dataPath === undefined) io.out(`${storedSentence(outcomes, seed)}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
-    io.out(`again: ${repeat}\n`);
+    io.out(`again: ${call.repeatOf(name)}\n`);
+  } else {
+    const documents = outcomes.map(({ outcome }) => outcome.document);
+    io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
   }
   return outcomes.some(({ outcome }) => outcome.stored === 'different') ? 1 : 0;
 };
@@ -55,31 +63,27 @@ async function runAll(
   experiments: readonly Experiment[],
   files: MeasurementFiles,
   seed: number,
-  io: CliIo,
-  interruption: Interruption,
+  { workers, show }: LongWork,
+  done: (finished: FinishedExperiment) => void,
 ): Promise<FinishedExperiment[]> {
-  const line = new ProgressLine(io);
-  const threads = new Threads();
   const fractions = experiments.map(() => 0);
-  try {
-    const running = Promise.all(
-      experiments.map(async (experiment, index) => {
-        const progress = (fraction: number, step: string) => {
-          fractions[index] = fraction;
-          const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
-          line.show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
-        };
-        const outcome = await experiment.run({ ...files, seed, threads, progress });
-        progress(1, 'done');
-        return { experiment, outcome };
-      }),
-    );
-    // Threads do not hear signals; they are ended below, whatever they are doing.
-    return await interruption.cutShort(running);
-  } finally {
-    line.clear();
-    await threads.close();
-  }
+  return Promise.all(
+    experiments.map(async (experiment, index) => {
+      const progress = (fraction: number, step: string) => {
+        fractions[index] = fraction;
+        const whole = fractions.reduce((sum, one) => sum + one, 0) / experiments.length;
+        show(`reproduce ${Math.round(whole * 100)} %, ${experiment.name}: ${step}`);
+      };
+      const outcome = await experiment.run({ ...files, seed, threads: workers, progress });
+      progress(1, 'done');
+      done({ experiment, outcome });
+      return { experiment, outcome };
+    }),
+  );
+}
+
+function namesOf(finished: readonly FinishedExperiment[]): string {
+  return finished.map(({ experiment }) => experiment.name).join(', ');
 }
 
 function chosen(name: string): readonly Experiment[] {
@@ -93,16 +97,8 @@ function chosen(name: string): readonly Experiment[] {
 const PAGE = 'reproduce.html';
 const fileOf = ({ name }: Experiment) => `${name}.json`;
 
-/** A document an experiment, and one report to look at. */
-async function filesOf(finished: readonly FinishedExperiment[], call: ReproduceCall): Promise<NamedText[]> {
-  const { reproducePage } = await import('../experiments/reproduce-page.js');
-  return [
-    ...finished.map(({ experiment, outcome }) => ({
-      name: fileOf(experiment),
-      text: `${JSON.stringify(outcome.document, null, 2)}\n`,
-    })),
-    { name: PAGE, text: reproducePage(finished, call) },
-  ];
+function documentOf({ experiment, outcome }: FinishedExperiment): NamedText {
+  return { name: fileOf(experiment), text: `${JSON.stringify(outcome.document, null, 2)}\n` };
 }
 
 /** Measurements of a user's own machine, as the command line names them. */

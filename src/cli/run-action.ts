@@ -6,7 +6,7 @@ import { readRequest } from './run-request.js';
 
 /** `cdna-nic run`: one approach, guest by guest. */
 export const runAction: CommandAction = async ([scenario], options, io) => {
-  const request = await readRequest('run', scenario, options);
+  const request = await readRequest('run', scenario, options, io);
   const execution = await execute(request, io);
   return report(request, execution, io, () =>
     execution.results.map((result) => runText(request, result)).join('\n'),

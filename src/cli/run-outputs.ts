@@ -1,10 +1,9 @@
-import { join, parse } from 'node:path';
-import type { Machine } from '../machine/machine.js';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, parse } from 'node:path';
 import { AtomicFile } from '../report/atomic-file.js';
 import { refuseForeignFiles } from '../report/foreign-file.js';
+import { OutputFileError } from '../report/output-file-error.js';
 import { OutputFolder } from '../report/output-folder.js';
-import { RunCapture } from '../report/run-capture.js';
-import { RunTrace } from '../report/run-trace.js';
 import type { RunRequest } from './run-request.js';
 
 /** A file that is there now. */
@@ -13,15 +12,21 @@ export interface WrittenFile {
   readonly path: string;
 }
 
-/** Something that is written while runs go on and appears when all is well. */
+/** Something that grows out of sight and appears when all is well. */
 interface Pending extends WrittenFile {
-  readonly writer: { seal(): void; abort(): void };
-  readonly file: AtomicFile;
+  /** Its name while it grows, where that is another. */
+  readonly growing?: string;
+  /** Ends the file under its other name, so that what may fail for want of space has then not failed. */
+  readonly seal: () => void;
+  readonly commit: () => void;
+  /** Leaves nothing, also of a file that got its place already and was new there. */
+  readonly abort: () => void;
 }
 
 /**
- * The files of one call: captures and timelines a run, and the document. They grow out of sight; `commit` puts
- * them in their places, `abort` leaves nothing, not even a folder that was made for them.
+ * The files of one call: captures and timelines per run, and the documents. They grow out of sight, captures and timelines
+ * perhaps in other threads; `commit` puts them in their places, `abort` leaves nothing, not even a folder that was made
+ * for them.
  */
 export class RunOutputs {
   readonly #request: RunRequest;
@@ -35,79 +40,88 @@ export class RunOutputs {
     this.#folder = request.out === undefined ? undefined : new OutputFolder(request.out);
   }
 
-  /** Watches a machine before it runs. Returns what to call when it has run. */
-  watch(approach: string, machine: Machine): () => void {
-    const { out, pcapng, trace, snapBytes, traceNs, discipline, seed, loaded } = this.#request;
-    const ends: (() => void)[] = [];
+  /** Where the run of an approach writes its captures and timelines: names that are not yet those of the user. */
+  filesOf(approach: string): { readonly captures: readonly string[]; readonly traces: readonly string[] } {
+    const { out, pcapng, trace } = this.#request;
     const fileName = fileNameOf(approach);
-    const captures = [
-      ...(pcapng === undefined ? [] : [this.#pathOf(pcapng, fileName)]),
-      ...(out === undefined ? [] : [join(out, `${fileName}.pcapng`)]),
+    const paths = (given: string | undefined, extension: string) => [
+      ...(given === undefined ? [] : [this.#pathOf(given, fileName)]),
+      ...(out === undefined ? [] : [join(out, `${fileName}.${extension}`)]),
     ];
-    for (const path of captures) {
-      const capture = new RunCapture(path, machine, snapBytes);
-      this.#pending.push({ kind: 'captures (Wireshark)', path, writer: capture, file: capture.file });
-      ends.push(() => capture.finish());
-    }
-    const traces = [
-      ...(trace === undefined ? [] : [this.#pathOf(trace, fileName)]),
-      ...(out === undefined ? [] : [join(out, `${fileName}.pftrace`)]),
-    ];
-    for (const path of traces) {
-      const about = { tool: 'cdna-nic', protection: approach, discipline, seed, scenario: loaded.source };
-      const timeline = new RunTrace(path, machine, traceNs, about);
-      this.#pending.push({
-        kind: 'timelines (ui.perfetto.dev)',
-        path,
-        writer: timeline,
-        file: timeline.file,
-      });
-      ends.push(() => timeline.finish());
-    }
-    return () => {
-      for (const end of ends) end();
+    return {
+      captures: paths(pcapng, 'pcapng').map((path) => this.#expect('captures (Wireshark)', path)),
+      traces: paths(trace, 'pftrace').map((path) => this.#expect('timelines (ui.perfetto.dev)', path)),
     };
   }
 
-  /** Writes the document, if a folder was asked for. */
-  document(text: string): void {
-    this.#report('report (JSON)', 'json', text);
-  }
-
-  /** Writes the report for people, likewise. */
-  page(text: string): void {
-    this.#report('report (HTML)', 'html', text);
+  /** Writes a document or a page beside the runs, if a folder was asked for. */
+  report(kind: WrittenFile['kind'], name: string, text: string): void {
+    const { out } = this.#request;
+    if (out === undefined) return;
+    const file = new AtomicFile(join(out, name));
+    // Before the captures, of which there may be many.
+    this.#pending.unshift({
+      kind,
+      path: file.path,
+      seal: () => file.seal(),
+      commit: () => file.commit(),
+      abort: () => {
+        file.abort();
+        file.withdraw();
+      },
+    });
+    file.text(text);
   }
 
   /** Puts every file in its place; paths are as the user would write them. */
   commit(): WrittenFile[] {
-    for (const { writer } of this.#pending) writer.seal();
-    for (const { file } of this.#pending) file.commit();
+    for (const { seal } of this.#pending) seal();
+    for (const { commit } of this.#pending) commit();
     return this.#pending.map(({ kind, path }) => ({ kind, path }));
-  }
-
-  /** Whether all is well so far: what a writer meets inside of an observer is thrown here. @throws OutputFileError */
-  check(): void {
-    for (const { file } of this.#pending) if (file.failure !== undefined) throw file.failure;
   }
 
   /** Leaves nothing, also of files that got their place already and were new there. */
   abort(): void {
-    for (const { writer, file } of this.#pending) {
-      writer.abort();
-      file.withdraw();
-    }
+    for (const { abort } of this.#pending) abort();
     this.#folder?.remove();
   }
 
-  #report(kind: WrittenFile['kind'], extension: string, text: string): void {
-    const { out, command } = this.#request;
-    if (out === undefined) return;
-    const file = new AtomicFile(join(out, `${command}.${extension}`));
-    const writer = { seal: () => file.seal(), abort: () => file.abort() };
-    // Before the captures, of which there may be many.
-    this.#pending.unshift({ kind, path: file.path, writer, file });
-    file.text(text);
+  /** A message of a writer with the names that the user knows. */
+  named(message: string): string {
+    return this.#pending.reduce(
+      (text, { path, growing }) => (growing === undefined ? text : text.replaceAll(growing, path)),
+      message,
+    );
+  }
+
+  /** A file that something else writes, whole, under the name that is returned. */
+  #expect(kind: WrittenFile['kind'], path: string): string {
+    // Refuses at once what could not be written in the end.
+    const probe = new AtomicFile(path, PROBE_BYTES);
+    probe.abort();
+    // The extension stays: the format of a timeline follows from it.
+    const growing = join(dirname(path), `.growing-${process.pid}.${basename(path)}`);
+    let isNew = false;
+    this.#pending.push({
+      kind,
+      path,
+      growing,
+      seal: () => undefined,
+      commit: () => {
+        try {
+          const wasThere = existsSync(probe.target);
+          renameSync(growing, probe.target);
+          isNew = !wasThere;
+        } catch (cause) {
+          throw OutputFileError.of(path, cause);
+        }
+      },
+      abort: () => {
+        removeAll(growing);
+        if (isNew) rmSync(probe.target, { force: true });
+      },
+    });
+    return growing;
   }
 
   #refuseForeign(): void {
@@ -121,7 +135,7 @@ export class RunOutputs {
         );
     }
     if (out === undefined) return;
-    const written = names.flatMap((name) => [`${name}.pcapng`, `${name}.trace.json`]);
+    const written = names.flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
     const all = [`${command}.json`, `${command}.html`, ...written];
     refuseForeignFiles(
       all.map((name) => join(out, name)),
@@ -140,4 +154,17 @@ export class RunOutputs {
 /** An approach as a part of a file's name; of a module's path the last part. */
 function fileNameOf(approach: string): string {
   return parse(approach).name.replaceAll(/[:+]/gu, '-');
+}
+
+const PROBE_BYTES = 16;
+
+/** A file, and what a thread that was ended has left of it under names that begin with its own. */
+function removeAll(path: string): void {
+  const folder = dirname(path);
+  if (!existsSync(folder)) return;
+  const name = basename(path);
+  for (const found of readdirSync(folder)) {
+    if (found === name || (found.startsWith(`.${name}.`) && found.endsWith('.partial')))
+      rmSync(join(folder, found), { force: true });
+  }
 }

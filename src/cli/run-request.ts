@@ -5,9 +5,10 @@ import { type LoadedScenario, loadScenario } from '../scenario/load.js';
 import { approachNames, type ModuleName, OwnModules } from '../scenario/own-modules.js';
 import { MOST_SEED } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
-import { UsageError } from './cli-io.js';
+import { type CliIo, UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
+import { jobsOf } from './long-work.js';
 import { text, wholeNumber } from './options.js';
 import { filePath, folderPath } from './output-paths.js';
 
@@ -21,7 +22,13 @@ export interface RunRequest {
   readonly discipline: string;
   /** Disciplines and approaches of the user's own, by the names above. */
   readonly modules: OwnModules;
+  /** The same as plain data, for threads. */
+  readonly moduleNames: readonly ModuleName[];
   readonly allowModules: boolean;
+  /** Whether attacks are played beside the runs. */
+  readonly attacks: boolean;
+  /** How many tasks run at once. */
+  readonly jobs: number;
   /** Whether files of other origin are written over. */
   readonly force: boolean;
   readonly seed: number;
@@ -45,6 +52,7 @@ export async function readRequest(
   command: RunRequest['command'],
   scenarioArgument: string | undefined,
   options: GivenOptions,
+  io: CliIo,
 ): Promise<RunRequest> {
   // Options first: they cost nothing to check, and a scenario may be large.
   const wanted = text(options.protection);
@@ -65,6 +73,7 @@ export async function readRequest(
   const warmUp = text(options.warmUp);
   const warmUpNs = warmUp === undefined ? undefined : warmUp === '0' ? 0 : parseDuration('--warm-up', warmUp);
   const traceDuration = text(options.traceDuration);
+  const jobs = jobsOf(options, io);
   const out = folderPath('--out', options.out);
   const request = {
     command,
@@ -93,13 +102,17 @@ export async function readRequest(
       : []),
     ...(discipline === undefined ? ofScenario('discipline', loaded, scenario.discipline) : []),
   ];
-  const modules = await OwnModules.load([...typed, ...named], allowModules);
+  const moduleNames = [...typed, ...named];
+  const modules = await OwnModules.load(moduleNames, allowModules);
   const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
   return {
     ...request,
     loaded,
     modules,
+    moduleNames,
     allowModules,
+    attacks: command === 'compare' && options.attacks !== false,
+    jobs,
     approaches: given ?? fromScenario,
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,

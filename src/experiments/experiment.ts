@@ -1,6 +1,6 @@
+import type { Workers } from '../work/workers.js';
 import { type Presentation, presentationText } from './presentation.js';
 import { compareWithStored, type StoredComparison } from './stored-result.js';
-import type { Threads } from './threads.js';
 
 /** How an experiment is asked for. */
 export interface ExperimentRequest {
@@ -11,7 +11,7 @@ export interface ExperimentRequest {
   readonly pages?: '4k' | 'super' | undefined;
   readonly seed: number;
   /** What computes. The tasks of several experiments wait in one queue, so that no core is without work. */
-  readonly threads: Threads;
+  readonly threads: Workers;
   /** Told how far it is, 0 to 1, and what it is doing. */
   readonly progress: (fraction: number, step: string) => void;
 }

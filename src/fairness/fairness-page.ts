@@ -15,7 +15,7 @@ export function fairnessPage(
 
 /** What the report says and shows, before it is drawn. */
 export function describeStudy(
-  { contexts, disciplines, workloads, seed, durationNs, linkBps, captures }: StudySettings,
+  { contexts, disciplines, workloads, seed, durationNs, linkBps, capturePaths }: StudySettings,
   findings: readonly WorkloadFinding[],
   repeat: string,
 ): ReportPage {
@@ -27,9 +27,9 @@ export function describeStudy(
     { name: 'virtual time', value: `${durationNs / 1e6} ms per run, ${WINDOWS} windows, no warm-up is cut` },
     { name: 'due', value: 'what a fluid link gives that is weighted max-min fair at every instant' },
     { name: 'seed', value: `${seed}` },
-    ...(captures.length === 0
+    ...(capturePaths.length === 0
       ? []
-      : [{ name: 'replayed', value: `${captures.length} captures round-robin` }]),
+      : [{ name: 'replayed', value: `${capturePaths.length} captures round-robin` }]),
   ];
   const origin = { repeat, parameters };
   return {

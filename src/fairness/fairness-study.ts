@@ -1,3 +1,5 @@
+import { readCapture } from '../../guests/capture/index.js';
+import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
@@ -7,14 +9,14 @@ import { fluidDue } from './fluid-due.js';
 import { classOf, tenantWeights, WEIGHT_CLASSES, type Workload } from './workload.js';
 import { WORKLOADS, type WorkloadSettings } from './workloads.js';
 
-/** What is compared, and under what. */
-export interface StudySettings extends WorkloadSettings {
+/** What is compared, and under what. Plain data. */
+export interface StudySettings extends Omit<WorkloadSettings, 'captures'> {
   /** Names as `makeDiscipline` takes them. */
   readonly disciplines: readonly string[];
   /** Names of `WORKLOADS`. */
   readonly workloads: readonly string[];
-  /** A clock of the host, ns; decisions are timed by it. Nothing else depends on it. */
-  readonly hostClockNs: () => bigint;
+  /** Captures to replay, round-robin; only `replay` asks for them. */
+  readonly capturePaths: readonly string[];
 }
 
 /** Windows into which a run is divided, for shares over time. */
@@ -65,104 +67,103 @@ export interface WorkloadFinding {
   readonly findings: readonly (DisciplineFinding & FindingCurves)[];
 }
 
-/**
- * Puts disciplines before workloads, one at a time.
- * @throws ParameterError for a name that does not exist.
- */
-export class FairnessStudy {
-  readonly #settings: StudySettings;
+/** One discipline under one workload, of a study. */
+export interface FairnessTask {
+  readonly settings: StudySettings;
+  readonly workload: string;
+  readonly discipline: string;
+}
 
-  constructor(settings: StudySettings) {
-    this.#settings = settings;
-    for (const name of settings.disciplines) this.#make(name);
-    for (const name of settings.workloads) entryOf(name);
-  }
+/** What a study is cut into, workload by workload. @throws ParameterError for a name that does not exist */
+export function fairnessTasks(settings: StudySettings): FairnessTask[] {
+  for (const name of settings.disciplines) makeNamed(settings, name);
+  return settings.workloads.flatMap((workload) => {
+    entryOf(workload);
+    return settings.disciplines.map((discipline) => ({ settings, workload, discipline }));
+  });
+}
 
-  /** Yields after each discipline, with the fraction that is done, and returns everything. */
-  *run(): Generator<{ readonly fraction: number; readonly step: string }, WorkloadFinding[]> {
-    const { workloads, disciplines, linkBps, durationNs } = this.#settings;
-    const results: WorkloadFinding[] = [];
-    for (const [index, name] of workloads.entries()) {
-      const { meaning, make } = entryOf(name);
-      const workload: Workload = { name, meaning, linkBps, durationNs, ...make(this.#settings) };
-      const dueBytes = fluidDue(workload, WINDOWS);
-      const findings: (DisciplineFinding & FindingCurves)[] = [];
-      for (const [turn, discipline] of disciplines.entries()) {
-        yield {
-          fraction: (index + turn / disciplines.length) / workloads.length,
-          step: `${name}, ${discipline}`,
-        };
-        findings.push(this.#find(workload, dueBytes, discipline));
-      }
-      results.push({ workload, dueBytes, findings });
-    }
-    return results;
-  }
+/** Puts together what the tasks of a workload gave, in their order. */
+export function workloadFinding(
+  settings: StudySettings,
+  name: string,
+  findings: WorkloadFinding['findings'],
+): WorkloadFinding {
+  const workload = makeWorkload(settings, name);
+  return { workload, dueBytes: fluidDue(workload, WINDOWS), findings };
+}
 
-  #find(
-    workload: Workload,
-    dueBytes: readonly Float64Array[],
-    name: string,
-  ): DisciplineFinding & FindingCurves {
-    const contexts = workload.contenders.length;
-    const meter = new FairnessMeter(this.#make(name));
-    const log = new CallLog(meter);
-    const sentBytes = Array.from({ length: WINDOWS }, () => new Float64Array(contexts));
-    const waits: number[][] = WEIGHT_CLASSES.map(() => []);
-    const contest = new FairnessTrial(workload, log, (context, bytes, waitedNs, endNs) => {
-      const window = Math.min(WINDOWS - 1, Math.floor((endNs * WINDOWS) / workload.durationNs));
-      const row = sentBytes[window];
-      if (row !== undefined) row[context] = (row[context] ?? 0) + bytes;
-      waits[classOf(context)]?.push(waitedNs);
-    });
-    contest.run();
-    for (const list of waits) list.sort((one, other) => one - other);
-    const { largestGapBytes, pair, boundBytes, broken } = meter.report();
-    const windowIndices = sentBytes.map((row, window) => jainOf(row, dueBytes[window] ?? new Float64Array()));
-    const sent = columnSums(sentBytes, contexts);
-    const due = columnSums(dueBytes, contexts);
-    return {
-      discipline: name,
-      jainIndex: jainOf(sent, due),
-      windowJainIndex: windowIndices.reduce((sum, index) => sum + index, 0) / WINDOWS,
-      largestGapBytes,
-      pair: pair ?? null,
-      boundBytes: boundBytes ?? null,
-      broken,
-      delays: WEIGHT_CLASSES.map((weight, index) => ({
-        weight,
-        frames: waits[index]?.length ?? 0,
-        p50Ns: percentile(waits[index], 50),
-        p99Ns: percentile(waits[index], 99),
-      })).slice(0, contexts),
-      gotOfDue: gotOfDue(sent, due).slice(0, contexts),
-      sentBytes,
-      delayPercentilesNs: waits.map((list) =>
-        list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => percentile(list, index) ?? 0),
-      ),
-      decisionNs: this.#timeDecisions(log, name),
-    };
-  }
+/** Plays one discipline under one workload. What a decision costs is measured on this host, and nothing else is. */
+export function measureFairness({
+  settings,
+  workload: name,
+  discipline,
+}: FairnessTask): DisciplineFinding & FindingCurves {
+  const workload = makeWorkload(settings, name);
+  const dueBytes = fluidDue(workload, WINDOWS);
+  const contexts = workload.contenders.length;
+  const meter = new FairnessMeter(makeNamed(settings, discipline));
+  const log = new CallLog(meter);
+  const sentBytes = Array.from({ length: WINDOWS }, () => new Float64Array(contexts));
+  const waits: number[][] = WEIGHT_CLASSES.map(() => []);
+  const trial = new FairnessTrial(workload, log, (context, bytes, waitedNs, endNs) => {
+    const window = Math.min(WINDOWS - 1, Math.floor((endNs * WINDOWS) / workload.durationNs));
+    const row = sentBytes[window];
+    if (row !== undefined) row[context] = (row[context] ?? 0) + bytes;
+    waits[classOf(context)]?.push(waitedNs);
+  });
+  trial.run();
+  for (const list of waits) list.sort((one, other) => one - other);
+  const { largestGapBytes, pair, boundBytes, broken } = meter.report();
+  const windowIndices = sentBytes.map((row, window) => jainOf(row, dueBytes[window] ?? new Float64Array()));
+  const sent = columnSums(sentBytes, contexts);
+  const due = columnSums(dueBytes, contexts);
+  return {
+    discipline,
+    jainIndex: jainOf(sent, due),
+    windowJainIndex: windowIndices.reduce((sum, index) => sum + index, 0) / WINDOWS,
+    largestGapBytes,
+    pair: pair ?? null,
+    boundBytes: boundBytes ?? null,
+    broken,
+    delays: WEIGHT_CLASSES.map((weight, index) => ({
+      weight,
+      frames: waits[index]?.length ?? 0,
+      p50Ns: percentile(waits[index], 50),
+      p99Ns: percentile(waits[index], 99),
+    })).slice(0, contexts),
+    gotOfDue: gotOfDue(sent, due).slice(0, contexts),
+    sentBytes,
+    delayPercentilesNs: waits.map((list) =>
+      list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => percentile(list, index) ?? 0),
+    ),
+    decisionNs: timeDecisions(log, () => makeNamed(settings, discipline)),
+  };
+}
 
-  /** The best of a few plays: what disturbs a host only ever adds time. */
-  #timeDecisions(log: CallLog, name: string): number {
-    const { hostClockNs } = this.#settings;
-    let best = Number.POSITIVE_INFINITY;
-    // Code that has run a few hundred times only is not compiled yet.
-    const plays = Math.min(MOST_PLAYS, Math.max(LEAST_PLAYS, Math.ceil(WARM_DECISIONS / log.decisions)));
-    for (let play = 0; play < plays; play += 1) {
-      const fresh = this.#make(name);
-      const beginNs = hostClockNs();
-      log.play(fresh);
-      best = Math.min(best, Number(hostClockNs() - beginNs));
-    }
-    return best / Math.max(1, log.decisions);
-  }
+function makeWorkload(settings: StudySettings, name: string): Workload {
+  const { linkBps, durationNs, capturePaths } = settings;
+  const { meaning, make } = entryOf(name);
+  const captures = name === 'replay' ? capturePaths.map((path) => readCapture(path)) : [];
+  return { name, meaning, linkBps, durationNs, ...make({ ...settings, captures }) };
+}
 
-  #make(name: string) {
-    const { contexts, linkBps } = this.#settings;
-    return makeDiscipline(name, { linkBps, tenantWeights: tenantWeights(contexts) });
+function makeNamed({ contexts, linkBps }: StudySettings, name: string) {
+  return makeDiscipline(name, { linkBps, tenantWeights: tenantWeights(contexts) });
+}
+
+/** The best of a few plays, ns per decision: what disturbs a host only ever adds time. */
+function timeDecisions(log: CallLog, make: () => Discipline): number {
+  let best = Number.POSITIVE_INFINITY;
+  // Code that has run a few hundred times only is not compiled yet.
+  const plays = Math.min(MOST_PLAYS, Math.max(LEAST_PLAYS, Math.ceil(WARM_DECISIONS / log.decisions)));
+  for (let play = 0; play < plays; play += 1) {
+    const fresh = make();
+    const beginNs = process.hrtime.bigint();
+    log.play(fresh);
+    best = Math.min(best, Number(process.hrtime.bigint() - beginNs));
   }
+  return best / Math.max(1, log.decisions);
 }
 
 /** Names of all disciplines that stand by themselves. */

@@ -2,8 +2,9 @@ import type { PciFunction } from '../../guests/pci/pci-function.js';
 import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
-import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { AttachedGuest } from '../machine/machine.js';
+import { portOptions } from '../machine/port-options.js';
 import type { GuestRam } from './guest-ram.js';
 import type { MappedRange } from './vfio-user/mapped-ranges.js';
 import { type Outlet, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
@@ -132,17 +133,4 @@ export class LiveGuest {
     }
     done();
   }
-}
-
-function portOptions({ mac, spec }: AttachedGuest): PortOptions {
-  return {
-    mac,
-    weight: spec.weight,
-    transmitSlots: spec.transmitSlots,
-    receiveSlots: spec.receiveSlots,
-    antiSpoofing: spec.antiSpoofing,
-    promiscuous: spec.promiscuous,
-    coalesceFrames: spec.coalesceFrames,
-    coalesceNs: spec.coalesceNs,
-  };
 }

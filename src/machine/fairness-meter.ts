@@ -6,7 +6,7 @@ export const MEASURED_CONTEXTS = 64;
 
 /** What the meter has seen. */
 export interface FairnessReport {
-  /** Largest |S_i/w_i - S_j/w_j| over any interval in which both stayed backlogged, bytes a unit of weight. */
+  /** Largest |S_i/w_i - S_j/w_j| over any interval in which both stayed backlogged, bytes per unit of weight. */
   readonly largestGapBytes: number;
   /** The pair that it belongs to, or undefined if no two were ever backlogged together. */
   readonly pair: readonly [number, number] | undefined;

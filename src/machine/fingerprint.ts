@@ -11,7 +11,7 @@ export const TRACE_EVENTS = {
 
 /**
  * A hash of everything that happened in a run, in order: two lanes of 32 bits, each mixed with a multiply and
- * a rotation a word, so that one event more, or two that change places, give another value. It is not meant
+ * one rotation per word, so that one event more, or two that change places, give another value. It is not meant
  * to resist an attacker, only to show that two runs were the same.
  */
 export class Fingerprint {
@@ -24,7 +24,7 @@ export class Fingerprint {
     return this.#events;
   }
 
-  /** Takes in an event: its kind, when, whose, and one more number. */
+  /** Adds an event: its kind, time, owner, and one more number. */
   add(kind: number, atNs: number, context: number, detail: number): void {
     this.#events += 1;
     this.#mix(kind ^ (context << 8));

@@ -14,7 +14,9 @@ import type { Discipline } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
+import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
+import { withoutUndefined } from './without-undefined.js';
 
 /** A guest as it runs. */
 export interface GuestRun {
@@ -121,7 +123,6 @@ export class Machine {
       wire,
       transmitDiscipline: assembly.transmitDiscipline,
       receiveDiscipline: assembly.receiveDiscipline,
-      entitlementOf: (mac) => withoutUndefined(specs[mac - GUEST_MAC]?.spec.share ?? {}),
       ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
       nic: card,
       host: { ...DEFAULT_HOST, ...hostOptions, costs: withoutUndefined(costs ?? {}), memoryBytes },
@@ -182,16 +183,7 @@ export class Machine {
   }
 
   #createGuest({ name, spec, mac, domain }: AttachedGuest): GuestRun {
-    const port = this.host.openPort(domain, {
-      mac,
-      weight: spec.weight,
-      transmitSlots: spec.transmitSlots,
-      receiveSlots: spec.receiveSlots,
-      antiSpoofing: spec.antiSpoofing,
-      promiscuous: spec.promiscuous,
-      coalesceFrames: spec.coalesceFrames,
-      coalesceNs: spec.coalesceNs,
-    });
+    const port = this.host.openPort(domain, portOptions({ mac, spec }));
     const driver = new NicDriver(this.host, domain, port, {
       budget: spec.budget,
       bufferBytes: spec.bufferBytes,
@@ -315,11 +307,4 @@ export function expandGuests(specs: readonly GuestSpec[]): { name: string; spec:
     names.add(name);
   }
   return expanded;
-}
-
-/** Options that the user left out must not hide defaults. */
-function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

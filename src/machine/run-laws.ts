@@ -31,7 +31,7 @@ export function checkLaws(
   const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']);
   // An intermediary between guests and card accounts for its own part; `invariants` holds it to that.
   const between = host.protection.intermediary?.framesBetween ?? 0;
-  const dropped = drops(['source-mac-spoofed', 'dma-abort', 'context-stopped']);
+  const dropped = drops(['source-mac-spoofed', 'mac-control', 'dma-abort', 'context-stopped']);
   law(
     'transmit-conservation',
     sent <= posted && posted <= sent + held + dropped + between,
@@ -77,5 +77,5 @@ function describeBound(report: FairnessReport): string {
   if (report.pair === undefined) return 'no two contexts were backlogged together';
   const bound =
     report.boundBytes === undefined ? 'no bound promised' : `bound ${Math.round(report.boundBytes)}`;
-  return `largest gap ${Math.round(report.largestGapBytes)} bytes a unit of weight, ${bound}`;
+  return `largest gap ${Math.round(report.largestGapBytes)} bytes per unit of weight, ${bound}`;
 }

@@ -43,7 +43,7 @@ export interface ReclaimResult {
   /** Device accesses to pages after they were given to another owner: leaks and corruption. */
   readonly lateReads: number;
   readonly lateWrites: number;
-  /** Frames of the new owner whose bytes are not what it wrote. */
+  /** Pages of the new owner whose bytes are not what it wrote. */
   readonly damagedPages: number;
   /** The first thousand late accesses. */
   readonly proofs: readonly LateAccess[];
@@ -96,7 +96,7 @@ export interface RunResult {
   readonly receiveFairness: FairnessReport;
   readonly hypercalls: number;
   readonly pins: { readonly taken: number; readonly released: number; readonly held: number };
-  /** Frames that no one else can be given, over time; and what the balloon did, if there was one. */
+  /** Pages that cannot be given to another owner, over time; and what the balloon did, if there was one. */
   readonly memory: {
     readonly mostPinnedPages: number;
     readonly pinnedPages: readonly { readonly atNs: number; readonly pages: number }[];

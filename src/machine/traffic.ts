@@ -24,13 +24,13 @@ import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { TrafficSpec } from '../scenario/schema.js';
 
-/** Who sends and who is meant, as addresses. */
+/** Addresses of sender and receiver. */
 export interface Stations {
   readonly source: number;
   readonly destination: number;
 }
 
-/** What a traffic specification becomes: frames that leave, frames that come back, and who answers. */
+/** What a traffic specification becomes: frames that leave, frames that come back, and the responder. */
 export interface BuiltTraffic {
   readonly transmit?: TrafficSource;
   /** When `transmit` begins, ns, if it does not see to that itself. */

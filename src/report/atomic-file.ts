@@ -56,6 +56,11 @@ export class AtomicFile {
     this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
   }
 
+  /** The file that is meant, behind links. */
+  get target(): string {
+    return this.#target;
+  }
+
   /** Why it will never be whole; undefined while all is well. */
   get failure(): OutputFileError | undefined {
     return this.#failure;

@@ -41,7 +41,8 @@ export class RunCapture {
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
       nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
       nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
-        if (reason === 'source-mac-spoofed') this.#grants[direction].take(context, bytes);
+        if (reason === 'source-mac-spoofed' || reason === 'mac-control')
+          this.#grants[direction].take(context, bytes);
       }),
       nic.streams.faults$.subscribe(({ context }) => {
         this.#grants.transmit.clear(context);

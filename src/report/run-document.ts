@@ -1,3 +1,4 @@
+import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
 import { type DOCUMENT_FORMAT, jsonDocument } from './json-document.js';
@@ -14,6 +15,8 @@ export interface RunDocument {
   /** What the input was like where that matters: headers made up, packets left out, a tail cut off. A sentence each. */
   readonly notes: readonly string[];
   readonly results: readonly RunResult[];
+  /** What each approach lets through; only where attacks were played. */
+  readonly attacks?: readonly LetThrough[];
 }
 
 /** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
@@ -37,6 +40,13 @@ export interface RunDocumentJson {
  * call was made, so two of the same are equal byte for byte. Absent values are `null`.
  */
 export function formatRunDocument(document: RunDocument): string {
-  const { command, repeat, seed, scenario, source, notes, results } = document;
-  return jsonDocument(command, { repeat, seed, scenario: { source, ...scenario }, notes, runs: results });
+  const { command, repeat, seed, scenario, source, notes, results, attacks } = document;
+  return jsonDocument(command, {
+    repeat,
+    seed,
+    scenario: { source, ...scenario },
+    notes,
+    runs: results,
+    ...(attacks === undefined ? {} : { attacks }),
+  });
 }

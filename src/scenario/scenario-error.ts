@@ -7,7 +7,7 @@ export class ScenarioError extends UserError {
   override readonly name = 'ScenarioError';
 }
 
-/** Says every problem that a schema found, a line each. */
+/** Reports every problem that a schema found, one line each. */
 export function scenarioErrorOf(
   where: string,
   schema: z.ZodType,

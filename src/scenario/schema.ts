@@ -182,6 +182,7 @@ export const nicSchema = z.strictObject({
   decodeNs: cardNumber('decodeNs'),
   interruptGapNs: cardNumber('interruptGapNs'),
   switchNs: cardNumber('switchNs'),
+  overheadBytes: cardNumber('overheadBytes'),
   switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
   pcie: pcieSchema.optional(),
 });

@@ -29,7 +29,7 @@ interface Page {
  * are equal when they have the same pages, with the same size, physical address and permissions.
  *
  * AMD-Vi pages between the standard sizes are held by several equal entries. A list may name such a page once, or
- * once an entry, or in 4 KB pieces: all three say the same and count as one page.
+ * once per entry, or in 4 KB pieces: all three say the same and count as one page.
  */
 export class ListComparison {
   readonly #listed = new Map<number, Page[]>();

@@ -170,8 +170,16 @@ export interface AmdviDump extends DumpCommon {
 
 export type Dump = VtdDump | AmdviDump;
 
-/** Reads a dump from a file, gzip'd or not. @throws DumpError */
-export async function readDump(file: string): Promise<Dump> {
+/** Most bytes that a gzip'd dump may unpack to: a small file can name any number of them. */
+const UNPACKED_LIMIT_BYTES = 2 ** 28;
+
+/**
+ * Reads a dump from a file, gzip'd or not.
+ *
+ * @param limitBytes most that it may unpack to
+ * @throws DumpError
+ */
+export async function readDump(file: string, limitBytes = UNPACKED_LIMIT_BYTES): Promise<Dump> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
@@ -180,8 +188,11 @@ export async function readDump(file: string): Promise<Dump> {
   }
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     try {
-      bytes = await promisify(gunzip)(bytes);
+      bytes = await promisify(gunzip)(bytes, { maxOutputLength: limitBytes });
     } catch (error) {
+      if (error instanceof RangeError) {
+        throw new DumpError(`${file}: unpacks to more than ${limitBytes} bytes, expected at most that`);
+      }
       throw new DumpError(`${file}: expected gzip'd JSON, but it does not unpack (${messageOf(error)})`);
     }
   }

@@ -40,11 +40,17 @@ export interface TableSet {
 }
 
 /**
- * What hardware would refuse, and what the dump lacks. Each is told once, however many requesters share the table
+ * What hardware would refuse, and what the dump lacks. Each is reported once, however many requesters share the table
  * that it is in.
  */
 export class Problems {
   readonly #seen = new Set<string>();
+  readonly #missing = new Set<string>();
+
+  /** Tables that the dump lacks: what is listed without them is not all that a device may reach. */
+  get missing(): number {
+    return this.#missing.size;
+  }
 
   get list(): readonly string[] {
     return [...this.#seen];
@@ -56,12 +62,13 @@ export class Problems {
 
   /** A table that the dump does not hold, so that what it maps is not known. */
   noteMissing(text: string): void {
+    this.#missing.add(text);
     this.note(text);
   }
 }
 
 /**
- * Tables that the walk of one requester may read before it is given up. Tables that share parts read a page more
+ * Tables that the walk of one requester may read before it is abandoned. Tables that share parts read a page more
  * than once, but only those that point back at themselves read every page many times.
  */
 export function tableReadLimit(pages: number): number {

@@ -41,7 +41,7 @@ const MAX_SHOWN = 20;
 /** Lines that are written together: tables may hold millions of ranges. */
 const LINES_AT_ONCE = 1000;
 
-/** For people: a paragraph for each set of tables, a line for each range. */
+/** Readable text: one paragraph per set of tables, one line per range. */
 export class TextOutput implements TablesOutput {
   readonly #io: TablesIo;
   #set: TableSet | undefined;
@@ -94,7 +94,10 @@ export class TextOutput implements TablesOutput {
   }
 
   #check(comparison: ListComparison): void {
-    if (comparison.equal) {
+    const missingTables = this.#set?.problems.missing ?? 0;
+    if (missingTables > 0) {
+      this.#line(`check: incomplete, since the dump lacks ${plural(missingTables, 'table')}`);
+    } else if (comparison.equal) {
       this.#line(`check: all ${plural(comparison.matched, 'translation')} as the file lists them`);
       return;
     }

@@ -13,7 +13,7 @@ export interface TablesOptions {
   readonly check?: boolean;
 }
 
-/** 0: done. 1: `--check` found differences. 2: the file cannot be used. */
+/** 0: done. 1: the dump lacks a table, or `--check` found differences. 2: the file cannot be used. */
 export type TablesExitCode = 0 | 1 | 2;
 
 /**
@@ -72,7 +72,8 @@ export function showTables(dump: Dump, options: TablesOptions, io: TablesIo): Ta
   }
   comparison?.finish();
   output.end(total, ranges, comparison);
-  return comparison === undefined || comparison.equal ? 0 : 1;
+  // Without a table of the dump the list is not all that a device may reach, however well it agrees with the dump's own.
+  return set.problems.missing === 0 && comparison?.equal !== false ? 0 : 1;
 }
 
 /** Requesters whose entries lead to the same tables with the same rights, in the order in which they come. */

@@ -50,14 +50,6 @@ describe('aims', () => {
   const rowsOf = (name: string, rows: readonly Row[]) => aimRows(new Map([[name, rows]]));
   const verdictOf = (aims: readonly Row[], text: string) =>
     aims.find(({ aim }) => String(aim).includes(text))?.verdict;
-  const endToEnd = (packetsPerSecond: number, floorRatio: number, contexts = 32) => ({
-    protection: 'cdna',
-    contexts,
-    frameBytes: 1514,
-    packetsPerSecond,
-    floorRatio,
-  });
-
   test('nothing measured, nothing judged', () => {
     for (const { verdict, reached } of aimRows(new Map())) {
       expect([verdict, reached]).toEqual(['not measured', null]);
@@ -65,21 +57,12 @@ describe('aims', () => {
   });
 
   test.each([
-    { perSecond: 1_300_000, ratio: 20, verdict: 'met' },
-    { perSecond: 500_000, ratio: 8.9, verdict: 'met' },
-    { perSecond: 500_000, ratio: 9.1, verdict: 'missed' },
-  ])(
-    'cdna with large frames: $perSecond a second at $ratio x is $verdict',
-    ({ perSecond, ratio, verdict }) => {
-      const aims = rowsOf('end-to-end', [endToEnd(perSecond, ratio)]);
-      expect(verdictOf(aims, '1,200,000')).toBe(verdict);
-    },
-  );
-
-  test('many contexts are compared with 32 of the same approach and frame size', () => {
-    const grow = (ratio: number) => rowsOf('end-to-end', [endToEnd(1, 8), endToEnd(1, ratio, 4096)]);
-    expect(verdictOf(grow(19), 'cdna: a packet at 4,096')).toBe('met');
-    expect(verdictOf(grow(21), 'cdna: a packet at 4,096')).toBe('missed');
+    { ratio: 1.9, verdict: 'met' },
+    { ratio: 1.91, verdict: 'missed' },
+  ])('cdna with small frames at $ratio x the flat reference is $verdict', ({ ratio, verdict }) => {
+    const aims = rowsOf('paired', [{ pair: 'cdna 60 B over flat', ratio }]);
+    expect(verdictOf(aims, 'cdna 60 B over flat')).toBe(verdict);
+    expect(verdictOf(aims, 'cdna 1,514 B over flat')).toBe('not measured');
   });
 
   test('the worst row decides', () => {
@@ -88,13 +71,14 @@ describe('aims', () => {
       frameBytes,
       bytesPerPacket,
     });
-    expect(verdictOf(rowsOf('allocation', [row(60, 3), row(1514, 15)]), 'none: under 16')).toBe('met');
-    expect(verdictOf(rowsOf('allocation', [row(60, 30), row(1514, 3)]), 'none: under 16')).toBe('missed');
+    const aim = 'none: at most 16 bytes allocated';
+    expect(verdictOf(rowsOf('allocation', [row(60, 3), row(1514, 16)]), aim)).toBe('met');
+    expect(verdictOf(rowsOf('allocation', [row(60, 30), row(1514, 3)]), aim)).toBe('missed');
   });
 
   test('a program that was not built is not judged', () => {
-    const row = { call: 'compare --help', way: 'node dist', milliseconds: null };
-    expect(verdictOf(rowsOf('programs', [row]), 'compare --help (node dist)')).toBe('not measured');
+    const row = { call: '--help', way: 'node dist', milliseconds: null };
+    expect(verdictOf(rowsOf('programs', [row]), '--help, built')).toBe('not measured');
   });
 });
 

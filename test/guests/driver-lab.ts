@@ -73,7 +73,7 @@ export class DriverLab {
     const domain = this.host.createGuest(`guest${number}`, number);
     const port = this.host.openPort(domain, {
       mac: GUEST_MAC + number,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: 32,
       receiveSlots: 32,
       antiSpoofing: false,

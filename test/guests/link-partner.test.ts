@@ -126,7 +126,7 @@ describe('the far end sends', () => {
     );
   });
 
-  test('a greedy source that ends makes room for the others', () => {
+  test('a greedy source that ends leaves its share to the others', () => {
     const { kernel, partner, arrivals } = bench();
     for (const [id, frameLimit] of [3, 10, 0].entries()) {
       partner.attach(
@@ -145,7 +145,7 @@ describe('the far end sends', () => {
     partner.checkInvariants();
   });
 
-  test('a full queue drops what comes, counts it, and takes frames again when there is room', () => {
+  test('a full queue drops what comes, counts it, and takes frames again when there is space', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: LONGEST, max: 40_000 }),
@@ -217,7 +217,7 @@ describe('the far end sends', () => {
   });
 });
 
-describe('the far end hears', () => {
+describe('the far end receives', () => {
   test('a responder answers after the cable, twice its length later at the sender', () => {
     const { kernel, partner, arrivals } = bench({ propagationNs: 700 });
     partner.addResponder(FAR, (bytes, offset, length) =>
@@ -300,5 +300,34 @@ describe('a far end that cannot be', () => {
       'frame of 9019 bytes, expected 1 to 9018',
     );
     partner.checkInvariants();
+  });
+});
+
+describe('PAUSE (IEEE 802.3, annex 31B)', () => {
+  function pause(quanta: number): Uint8Array {
+    const bytes = new Uint8Array(60);
+    bytes.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, quanta >>> 8, quanta]);
+    return bytes;
+  }
+
+  test('pauses the far end for a multiple of 512 bit times, and reaches no station', () => {
+    const { kernel, partner, arrivals, send } = bench();
+    partner.transmitted(pause(100), 0, 60);
+    kernel.run(1_000);
+    send(1514);
+    kernel.run(1_000_000);
+    // 500 ns along the cable, 100 x 512 ns of silence, the frame, and 500 ns back.
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([500 + 51_200 + onWire(1514) * 8 + 500]);
+    partner.checkInvariants();
+  });
+
+  test('of time zero ends the silence', () => {
+    const { kernel, partner, arrivals, send } = bench();
+    partner.transmitted(pause(0xffff), 0, 60);
+    partner.transmitted(pause(0), 0, 60);
+    kernel.run(1_000);
+    send(60);
+    kernel.run(1_000_000);
+    expect(arrivals.map(({ atNs }) => atNs)).toEqual([1_000 + onWire(60) * 8 + 500]);
   });
 });

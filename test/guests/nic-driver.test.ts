@@ -300,7 +300,7 @@ describe('a driver and its mistakes', () => {
     const { domain, driver, port } = machine.guest({ transmitSlots: 8 });
     const frames = pattern();
     driver.send(frames.fill(100, 0));
-    // Between the store and the hypercall the hypervisor gives the page to somebody else.
+    // Between the store and the hypercall the hypervisor gives the page to another domain.
     const page = Math.floor(driver.transmitBuffer(0) / 4096);
     machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
     machine.run(100_000);
@@ -457,7 +457,7 @@ describe('a driver and its mistakes', () => {
     expect(driver.send(pattern().fill(100, 6))).toBe(false);
   });
 
-  test('a killed guest stops at once, its books balance, and the others go on', () => {
+  test('a killed guest stops at once, its counters balance, and the others continue', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...PROTECTIONS),

@@ -42,7 +42,7 @@ describe('cdna-nic/host', () => {
     const machine = machineWith(new host.Iommu({ strategy: { name: 'mine', hypervisorRings: false, make } }));
     machine.openPort(machine.createGuest('guest', 0), {
       mac: 0x02_00_00_00_00_01,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: 16,
       receiveSlots: 16,
       antiSpoofing: false,
@@ -60,7 +60,7 @@ describe('cdna-nic/host', () => {
       one.createGuest('guest', 0);
       one.openPort(one.hypervisor.domains.at(-1) as host.Domain, {
         mac: 0x02_00_00_00_00_01,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: 16,
         receiveSlots: 16,
         antiSpoofing: false,

@@ -30,7 +30,7 @@ const EVERY_SIZE = checkScenario({
   host: { memoryMegabytes: 64, cores: 4 },
 });
 
-/** What became of frames, told by the card's streams, a line a context; -1 are those for no context. */
+/** What became of frames, told by the card's streams, one line per context; -1 are those for no context. */
 class Ledger {
   readonly transmitted = new Map<number, number>();
   readonly transmitDrops = new Map<number, number>();

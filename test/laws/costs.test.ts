@@ -45,7 +45,7 @@ const machines: readonly Plan['approach'][] = [
     .map((approach) => ({ ...approach, make: () => new DriverDomain({ transfer: 'flip' }) })),
 ];
 
-/** Cycles charged to everybody in the life of a machine with these costs, and which costs that were. */
+/** Cycles charged to all accounts in the life of a machine with these costs, and which costs these were. */
 function cycles(
   approach: Plan['approach'],
   costs: Partial<Record<CostName, number>> = {},
@@ -81,7 +81,7 @@ describe('law 5: a cost is a named parameter', () => {
     expect(per.length).toBeGreaterThan(3);
     expect(source.length).toBeGreaterThan(3);
     expect(CERTAINTIES).toContain(certainty);
-    // "assumed" is not a source that anybody could look up, and must not pass for one.
+    // "assumed" is not a source that a reader could look up, and must not pass for one.
     expect(source === 'assumed').toBe(certainty === 'assumed');
   });
 

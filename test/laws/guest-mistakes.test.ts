@@ -99,7 +99,7 @@ class Attacker {
     this.domain = host.createGuest('attacker', 3);
     this.port = host.openPort(this.domain, {
       mac: ATTACKER_MAC,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: 32,
       receiveSlots: 32,
       antiSpoofing: false,

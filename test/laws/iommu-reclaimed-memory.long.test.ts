@@ -151,7 +151,7 @@ class Turmoil {
   #open(): GuestPort {
     return this.machine.host.openPort(this.#bad, {
       mac: BAD_MAC,
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: 16,
       receiveSlots: 16,
       antiSpoofing: false,

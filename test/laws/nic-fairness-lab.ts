@@ -14,7 +14,9 @@ import type { ScenarioInput } from '../../src/scenario/schema.js';
 export interface CapturedPass {
   /** Of the guest that sent it, or that got it. */
   readonly context: number;
+  /** As the scheduler counts them: on the wire 24 more than the frame has (IEEE 802.3). */
   readonly bytes: number;
+  readonly frameBytes: number;
   /** When its last bit left, or when it was whole in memory, ns. */
   readonly atNs: number;
 }
@@ -109,6 +111,9 @@ export interface LabRun {
   readonly receiveWatch: BacklogWatch;
 }
 
+/** Preamble, start, FCS and gap of a frame, bytes. */
+export const WIRE_OVERHEAD_BYTES = 24;
+
 /** Both addresses. */
 const KEPT_BYTES = 16;
 
@@ -145,8 +150,9 @@ export function runLab(plan: LabPlan): LabRun {
     for (const { timeNs, bytes, originalLength } of readCapture(path).frames) {
       const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
       const [to, from] = [contextOf.get(frame.readUIntBE(0, 6)), contextOf.get(frame.readUIntBE(6, 6))];
-      const pass = { bytes: originalLength, atNs: Number(timeNs) };
-      if (from !== undefined) transmitted.push({ context: from, ...pass });
+      const pass = { bytes: originalLength, frameBytes: originalLength, atNs: Number(timeNs) };
+      if (from !== undefined)
+        transmitted.push({ context: from, ...pass, bytes: originalLength + WIRE_OVERHEAD_BYTES });
       if (to !== undefined) received.push({ context: to, ...pass });
     }
     return { machine, transmitted, received, transmitWatch, receiveWatch };
@@ -155,7 +161,7 @@ export function runLab(plan: LabPlan): LabRun {
   }
 }
 
-/** Largest gap of one pair of contexts, bytes a unit of weight. */
+/** Largest gap of one pair of contexts, bytes per unit of weight. */
 export interface PairGap {
   readonly i: number;
   readonly j: number;

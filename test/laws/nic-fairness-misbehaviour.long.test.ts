@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';
 import { LawBook } from './law-book.js';
-import { type CapturedPass, type LabPlan, runLab } from './nic-fairness-lab.js';
+import { type CapturedPass, type LabPlan, runLab, WIRE_OVERHEAD_BYTES } from './nic-fairness-lab.js';
 import {
   BOUNDED,
   holdToBound,
+  onWire,
   PROTECTIONS,
+  padded,
   sender,
   transmitAddition,
   transmitPlan,
-  WIRE_OVERHEAD_BYTES,
 } from './nic-fairness-plans.js';
 
 const laws = new LawBook('fairness beside a context that misbehaves');
@@ -75,18 +76,17 @@ describe('a context that misbehaves does not move the shares of the others', () 
         const plan = transmitPlan(contest, LASTS_NS);
         const { transmitted, transmitWatch, machine } = runLab({ ...plan, prepare: misbehave });
         const villain = senders.length - 1;
+        const smallest = Math.min(...senders.map(({ frameBytes }) => padded(frameBytes)));
         // Over intervals from before the moment to after it too, and the villain among them for as long as it waits.
         const { pairs } = holdToBound(
           transmitted,
           transmitWatch,
-          (context) => senders[context]?.frameBytes ?? 60,
-          (wi, wj) => transmitAddition(creditBytes, wi, wj),
+          (context) => onWire(senders[context]?.frameBytes ?? 60),
+          (wi, wj) => transmitAddition(creditBytes, smallest, wi, wj),
         );
         // Nor does it cost them wire: from then on it is as busy as beside a context that behaves.
         const busy = (passes: readonly CapturedPass[]) =>
-          passes
-            .filter(({ atNs }) => atNs > MISBEHAVES_NS)
-            .reduce((sum, { bytes }) => sum + (bytes + WIRE_OVERHEAD_BYTES) * 8, 0);
+          passes.filter(({ atNs }) => atNs > MISBEHAVES_NS).reduce((sum, { bytes }) => sum + bytes * 8, 0);
         const control = runLab(plan);
         const inFifo = 8 * (creditBytes + Math.ceil(creditBytes / 60) * WIRE_OVERHEAD_BYTES);
         expect(busy(transmitted)).toBeGreaterThanOrEqual(0.98 * busy(control.transmitted) - inFifo);

@@ -1,16 +1,21 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ScenarioInput } from '../../src/scenario/schema.js';
-import { type BacklogWatch, type CapturedPass, type LabPlan, pairGaps } from './nic-fairness-lab.js';
+import {
+  type BacklogWatch,
+  type CapturedPass,
+  type LabPlan,
+  pairGaps,
+  WIRE_OVERHEAD_BYTES,
+} from './nic-fairness-lab.js';
 
-/**
- * Those that promise a bound on whatever link they are given. `wfq` promises its own on a link of the rate that it was
- * told, in counted bytes; a wire that adds 24 bytes a frame has no such rate unless all frames are of one size.
- */
+/** Those that promise a bound on any link. `wfq` promises its own on a link of the rate that it was told. */
 export const BOUNDED = ['drr', 'srr', 'sfq', 'scfq', 'wf2q+', 'qfq'] as const;
 export const PROTECTIONS = ['cdna', 'iommu:single-use'] as const;
-/** As it is counted and captured. */
+/** As it is captured. */
 export const padded = (bytes: number) => Math.max(60, bytes);
+/** As it is counted on its way to the wire. */
+export const onWire = (bytes: number) => padded(bytes) + WIRE_OVERHEAD_BYTES;
 
 export interface Sender {
   readonly weight: number;
@@ -50,9 +55,6 @@ export const contests = (
     protection: fc.constantFrom(...PROTECTIONS),
     seed: fc.nat({ max: 2 ** 31 - 1 }),
   });
-
-/** Preamble, start, FCS and gap of a frame, bytes. */
-export const WIRE_OVERHEAD_BYTES = 24;
 
 type Traffic = NonNullable<ScenarioInput['guests'][number]['traffic']>;
 
@@ -133,10 +135,11 @@ export function receivePlan(contest: FairnessTrial, durationNs: number): LabPlan
 
 /**
  * Frames leave in the order of their grants. Of what leaves while i and j are backlogged, at most the FIFO's credit C was
- * granted before that, so |S_i/w_i - S_j/w_j| <= B_ij + C / min(w_i, w_j).
+ * granted before that, so |S_i/w_i - S_j/w_j| <= B_ij + C / min(w_i, w_j). The credit counts frames, the wire 24 bytes
+ * more for each: C is the credit times (f + 24) / f, f the smallest frame.
  */
-export const transmitAddition = (creditBytes: number, wi: number, wj: number) =>
-  creditBytes / Math.min(wi, wj);
+export const transmitAddition = (creditBytes: number, smallest: number, wi: number, wj: number) =>
+  (creditBytes * (smallest + WIRE_OVERHEAD_BYTES)) / smallest / Math.min(wi, wj);
 
 /**
  * Frames of different contexts may come to memory in another order than that of their grants. With Q granted and not
@@ -149,7 +152,7 @@ export const receiveAddition = (creditBytes: number, wi: number, wj: number) =>
 export function holdToBound(
   passes: readonly CapturedPass[],
   watch: BacklogWatch,
-  frameBytesOf: (context: number) => number,
+  countedBytesOf: (context: number) => number,
   addition: (wi: number, wj: number) => number,
 ): { pairs: number; most: number } {
   let most = 0;
@@ -157,7 +160,7 @@ export function holdToBound(
   for (const { i, j, gapBytes } of gaps) {
     const [one, other] = [i, j].map((context) => ({
       weight: watch.weights.get(context) ?? 1,
-      maxFrameBytes: padded(frameBytesOf(context)),
+      maxFrameBytes: countedBytesOf(context),
     })) as [{ weight: number; maxFrameBytes: number }, { weight: number; maxFrameBytes: number }];
     const bound = watch.relativeFairnessBoundBytes(one, other);
     expect(Number.isFinite(bound), `bound of ${watch.name}`).toBe(true);

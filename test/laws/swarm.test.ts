@@ -31,7 +31,7 @@ describe('the whole machine, drawn anew by each seed', () => {
     expect(again.events).toBe(first.events);
   });
 
-  test('a violation is told with the seed and the options that it takes to see it again', () => {
+  test('a violation is reported with the seed and the options that reproduce it', () => {
     const options = drawSwarm(propertySeed);
     const broken = { ...options, beforeNs: Number.NaN };
     expect(() => runSwarm(broken)).toThrow(new RegExp(`^seed ${propertySeed}: `, 'u'));

@@ -55,7 +55,7 @@ export function drawSwarm(seed: number): SwarmOptions {
   const { plan, policy, vendor, oneRequesterId, iotlbEntries, balloon, ...rest } = drawn;
   const scenario = {
     ...plan.scenario,
-    // Room for what attacks plant, and for what a balloon takes.
+    // Space for what attacks plant, and for what a balloon takes.
     guests: plan.scenario.guests.map((guest) => ({ ...guest, memoryMegabytes: 8 })),
     host: { ...plan.scenario.host, faultPolicy: policy, memoryMegabytes: 128 },
     iommu: { vendor, oneRequesterId, iotlbEntries },
@@ -97,7 +97,7 @@ function play(options: SwarmOptions): SwarmOutcome {
   const domain = host.createGuest('attacker', 0);
   const port = host.openPort(domain, {
     mac: ATTACKER_MAC,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: ATTACKER_SLOTS,
     receiveSlots: ATTACKER_SLOTS,
     antiSpoofing: true,

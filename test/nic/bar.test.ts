@@ -49,7 +49,7 @@ function whatIsAt(
 }
 
 describe('the BAR', () => {
-  it('is a power of two that holds a page a context and the management page', () => {
+  it('is a power of two that holds one page per context and the management page', () => {
     expect(new Card({ contexts: 1 }).nic.barBytes).toBe(2 * PAGE);
     expect(new Card({ contexts: 3 }).nic.barBytes).toBe(4 * PAGE);
     expect(new Card({ contexts: 4 }).nic.barBytes).toBe(8 * PAGE);
@@ -193,7 +193,7 @@ describe('the BAR', () => {
     expect(guest.peek(RX_MODE)).toBe(ONES);
   });
 
-  it('says how long a vector is: a bit a context and one for the NIC, in a power of two of words', () => {
+  it('reports the length of a vector: one bit per context and one for the NIC, in a power of two of words', () => {
     const bytesFor = (contexts: number) => new Card({ contexts }).query(M_VECTOR_BYTES);
     expect([1, 31, 32, 63, 64, 127].map(bytesFor)).toEqual([4, 4, 8, 8, 16, 16]);
     const card = new Card();

@@ -48,7 +48,7 @@ describe('a frame from the wire', () => {
     expect(card.nic.counters.drops('unknown-destination', card.nic.contexts.length)).toBe(1);
   });
 
-  it('goes to everybody when it is broadcast', () => {
+  it('reaches every context when it is broadcast', () => {
     const { card, guests } = withGuests(4);
     expect(heardBy(card, guests, BROADCAST)).toEqual([0, 1, 2, 3]);
   });
@@ -198,7 +198,7 @@ describe('a frame between contexts', () => {
     expect(card.sent).toHaveLength(1);
   });
 
-  it('to everybody goes both ways, and not back to its sender', () => {
+  it('to the broadcast address goes both ways, and not back to its sender', () => {
     const { card, guests } = withGuests(3, { permissions: MAY_BE_PROMISCUOUS });
     card.manage(M_SWITCHING, 1);
     for (const guest of guests) guest.mailbox(RX_MODE, RX_MODE_PROMISCUOUS);

@@ -70,7 +70,7 @@ describe('a descriptor', () => {
     expect(lives(card, 'transmit')[1]?.at(-1)).toBe('faulted');
   });
 
-  it('is named to nobody while nobody asks', () => {
+  it('is not reported while there is no subscriber', () => {
     const card = new Card();
     const { descriptors$ } = card.nic.streams;
     const heard: number[] = [];

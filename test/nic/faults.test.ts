@@ -73,7 +73,7 @@ describe('a context that faults', () => {
     expect(card.faults).toHaveLength(1);
   });
 
-  it('leaves the others alone: each sends all it has, and the wire is never idle', () => {
+  it('leaves the others undisturbed: each sends all it has, and the wire is never idle', () => {
     const untroubled = race(undefined);
     const misbehaviours: ((card: Card, guest: Guest) => void)[] = [
       (_, guest) => guest.ring(99_999),
@@ -172,7 +172,7 @@ describe('revocation while transfers are in flight', () => {
     }
   });
 
-  it('does not disturb whoever gets the context at once', () => {
+  it('does not disturb the next owner of the context', () => {
     const card = new Card({ dmaInFlight: 1 });
     const first = new Guest(card, 0);
     for (let index = 0; index < 8; index += 1) first.post(frame(1514));

@@ -96,7 +96,7 @@ describe('a physical interrupt', () => {
     expect(card.host.raised).toBe(3);
   });
 
-  it('waits for a ring to be attached, and is told again when the ring changes under way', () => {
+  it('waits for a ring to be attached, and is reported again when the ring changes under way', () => {
     const card = new Card({ interruptGapNs: 0 });
     const guest = new Guest(card, 2);
     guest.mailbox(COALESCE_FRAMES, 1);
@@ -146,7 +146,7 @@ describe('a physical interrupt', () => {
 });
 
 describe('completions', () => {
-  it('make an interrupt when so many have gathered', () => {
+  it('raise an interrupt when the configured number has accumulated', () => {
     const card = new Card({ interruptGapNs: 0 });
     card.attachVectors();
     const guest = new Guest(card, 0);
@@ -162,7 +162,7 @@ describe('completions', () => {
     expect(card.completions.map((event) => event.transmitConsumer)).toEqual([4, 8, 10]);
   });
 
-  it('make an interrupt when the first of them has waited so long', () => {
+  it('raise an interrupt when the first of them has waited for the configured time', () => {
     const card = new Card({ interruptGapNs: 0 });
     card.attachVectors();
     const guest = new Guest(card, 0);
@@ -176,7 +176,7 @@ describe('completions', () => {
     expect(writtenNs - doneNs).toBeLessThan(78_000);
   });
 
-  it('make an interrupt at once if they may not wait, or one of them asks for it', () => {
+  it('raise an interrupt at once if they may not wait, or one of them asks for it', () => {
     for (const flag of [0, INTERRUPT]) {
       const card = new Card({ interruptGapNs: 0 });
       card.attachVectors();
@@ -251,7 +251,7 @@ describe('a masked context', () => {
     expect(card.host.raised).toBe(1);
   });
 
-  it('that polls and sleeps by turns never sleeps through a completion', () => {
+  it('that alternates between polling and sleeping never misses a completion', () => {
     // A driver in NAPI's manner: told by an interrupt it masks and polls; with nothing left it unmasks and
     // sleeps. It has lost if it sleeps for good while something is finished that it has not seen.
     const step = fc.record({ frames: fc.nat(4), runNs: fc.constantFrom(0, 100, 900, 5_000, 30_000) });

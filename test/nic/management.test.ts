@@ -176,7 +176,7 @@ describe('management commands', () => {
 });
 
 describe('the fault queue', () => {
-  it('gives faults in their order and says when there is none', () => {
+  it('returns faults in order and reports when there is none', () => {
     const card = new Card();
     const guests = [0, 1, 2].map((context) => new Guest(card, context));
     for (const index of [2, 0]) guests[index]?.ring(5000);
@@ -191,7 +191,7 @@ describe('the fault queue', () => {
     expect(card.manage(M_FAULT_POP, 1)).toBe(true);
   });
 
-  it('does not charge a fault to whoever gets the context next', () => {
+  it('does not charge a fault to the next owner of the context', () => {
     const card = new Card();
     new Guest(card, 1).ring(5000);
     card.settle();

@@ -99,7 +99,7 @@ describe('a PCIe link', () => {
     [4, 16, 1, 252_061_538_461],
     [5, 16, 1, 504_123_076_923],
   ] as const)(
-    'of generation %i with %i lanes and efficiency %d carries %i bits a second',
+    'of generation %i with %i lanes and efficiency %d carries %i bits per second',
     (generation, lanes, dataLinkEfficiency, rateBps) => {
       const pcie = new PcieLink({ ...DEFAULT_PCIE, generation, lanes, dataLinkEfficiency });
       expect(pcie.upstream.rateBps).toBe(rateBps);

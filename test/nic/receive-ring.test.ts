@@ -120,7 +120,7 @@ describe('a receive ring', () => {
     expect(guest.collect()).toHaveLength(3);
   });
 
-  it('has payload, then descriptors, then the index in memory, before anybody is told', () => {
+  it('writes payload, then descriptors, then the index, before the interrupt', () => {
     const card = new Card();
     card.attachVectors();
     const guest = new Guest(card, 0);

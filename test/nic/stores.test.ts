@@ -177,7 +177,7 @@ describe('the receive queues', () => {
     }),
   );
 
-  it('are two lists a context, whatever happens to them', () => {
+  it('are two lists per context, whatever happens to them', () => {
     fc.assert(
       fc.property(fc.commands([push, push, advance, finish, giveUp], { maxCommands: 80 }), (commands) => {
         const model = Array.from({ length: CONTEXTS }, () => ({

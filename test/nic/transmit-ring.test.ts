@@ -149,7 +149,7 @@ describe('a transmit ring', () => {
     expect(guest.peek(FAULT)).toBe(PRODUCER_OUT_OF_RANGE);
   });
 
-  it('takes a doorbell that says nothing new, and the last of several before they are decoded', () => {
+  it('accepts a doorbell that announces nothing new, and the last of several before they are decoded', () => {
     const card = new Card();
     const guest = new Guest(card, 0);
     guest.ring();
@@ -197,7 +197,7 @@ describe('sequence numbers', () => {
     );
   });
 
-  it('catch a ring that nobody has written yet', () => {
+  it('catch a ring that has not been written yet', () => {
     const card = new Card();
     const guest = new Guest(card, 0, { slotsLog2: 4, modulusLog2: N_LOG2 });
     guest.ring(16);
@@ -278,7 +278,7 @@ describe('a frame', () => {
     expect(outcome(13)).toBe(FRAME_TOO_SHORT);
   });
 
-  it('waits for the rest of its chain without holding anybody up', () => {
+  it('waits for the rest of its chain without delaying other contexts', () => {
     const card = new Card();
     const [guest, other] = [new Guest(card, 0), new Guest(card, 1)];
     guest.describeTransmit(guest.txBuffers, 100, 0);

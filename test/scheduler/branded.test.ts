@@ -10,7 +10,7 @@ describe('branded numbers', () => {
     }
   });
 
-  it('a brand is a number, and neither a number nor another brand is it', () => {
+  it('a brand is assignable to a number; a number or another brand is not assignable to it', () => {
     expectTypeOf<ContextId>().toExtend<number>();
     expectTypeOf<number>().not.toExtend<ContextId>();
     expectTypeOf<Branded<'HostPhysical'>>().not.toExtend<Branded<'GuestPhysical'>>();

@@ -4,7 +4,7 @@ import { LabLink } from './lab-link.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
 
 describe('a discipline in the DMA scheduler', () => {
-  /** Serves one context a microsecond, and rounds the time of the next turn as badly as it may. */
+  /** Serves one context per microsecond, and rounds the time of the next turn as badly as allowed. */
   class Metronome extends WatchedRoundRobin {
     #notBeforeNs = 0;
 
@@ -23,7 +23,7 @@ describe('a discipline in the DMA scheduler', () => {
     }
   }
 
-  it('that says when to ask again is asked then, and rounding does not stop the clock', () => {
+  it('that names an eligible time is asked at that time, and rounding does not stop the clock', () => {
     const machine = new LabLink(new Metronome());
     machine.join(0);
     machine.post(0, 100, 4);
@@ -32,7 +32,7 @@ describe('a discipline in the DMA scheduler', () => {
     expect(machine.kernel.pending).toBe(0);
   });
 
-  it('has one alarm at most, and none when nobody waits or nobody listens', () => {
+  it('has at most one alarm, and none when no context waits or after stop', () => {
     const machine = new LabLink(new Metronome(), { sends: false });
     for (let context = 0; context < 9; context += 1) machine.join(context);
     machine.post(0, 100, 2);
@@ -51,7 +51,7 @@ describe('a discipline in the DMA scheduler', () => {
     expect(machine.kernel.pending).toBe(0);
   });
 
-  it('that is always a moment early is asked a nanosecond later, not at the same instant for ever', () => {
+  it('that is always too early is asked one nanosecond later, not at the same instant for ever', () => {
     class Early extends Metronome {
       override nextEligibleNs(nowNs: number): number {
         return nowNs;
@@ -64,7 +64,7 @@ describe('a discipline in the DMA scheduler', () => {
     expect(machine.grants.map(({ atNs }) => atNs)).toEqual([0, 1_000]);
   });
 
-  it('that serves none of the backlogged contexts, and says no time to ask again, breaks its contract', () => {
+  it('that serves no backlogged context and names no eligible time violates its contract', () => {
     class Asleep extends WatchedRoundRobin {
       override select(): number {
         return NONE;
@@ -78,7 +78,7 @@ describe('a discipline in the DMA scheduler', () => {
     );
   });
 
-  it('that chooses who has nothing is our own mistake', () => {
+  it('that selects a context without a backlog is a defect', () => {
     class Confused extends WatchedRoundRobin {
       override select(): number {
         return 1;
@@ -88,6 +88,6 @@ describe('a discipline in the DMA scheduler', () => {
     machine.join(0);
     machine.join(1);
     machine.post(0, 100, 1);
-    expect(() => machine.kernel.drain()).toThrow('watched chose context 1, which has no backlog');
+    expect(() => machine.kernel.drain()).toThrow('watched selected context 1, which has no backlog');
   });
 });

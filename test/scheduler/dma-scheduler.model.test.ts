@@ -7,7 +7,7 @@ import { WatchedRoundRobin } from './watched-round-robin.js';
 const CONTEXTS = 5;
 const CAPACITY_BYTES = 4_000;
 
-/** What the component behind the scheduler does in the very call that tells it of a grant. */
+/** What the component behind the scheduler does in the call that reports a grant. */
 type Reaction =
   | { readonly kind: 'none' }
   | { readonly kind: 'rings'; readonly context: number }
@@ -31,7 +31,7 @@ class Queue {
   }
 }
 
-/** What should happen, as one would tell it: a list of who waits, and a loop that serves the first of it. */
+/** The expected behaviour in its simplest form: a list of waiting contexts, and a loop that serves the first. */
 class Model {
   readonly queues = Array.from({ length: CONTEXTS }, () => new Queue());
   readonly joined = new Set<number>();
@@ -67,7 +67,7 @@ class Model {
   }
 
   decide(): void {
-    // A queue that was emptied behind the scheduler's back is found out when there is a reason to look.
+    // A queue that was emptied without notice is discovered when it is next read.
     if (this.#asked) this.#serve();
     this.#asked = false;
   }
@@ -247,9 +247,9 @@ const fetched = context.map((who) =>
   }),
 );
 
-// A device that gives up what it had fetched, without a word: the next dequeue finds nothing.
+// A device that discards what it had fetched, without notice: the next dequeue finds nothing.
 const unfetched = context.map((who) =>
-  command(`the device forgets what it fetched for context ${who}`, (side) => {
+  command(`the device discards what it fetched for context ${who}`, (side) => {
     const queue = side.queues[who];
     if (queue !== undefined) queue.fetched = 0;
   }),
@@ -262,7 +262,7 @@ const storm = fc.array(fc.integer({ min: -1, max: CONTEXTS + 70 }), { maxLength:
 );
 
 const gaveBack = fc.nat(3).map((part) =>
-  command(`the link gives back ${part} of 3 parts`, (side) => {
+  command(`the link returns ${part} of 3 parts`, (side) => {
     side.giveBack(Math.floor((side.outstandingBytes * part) / 3));
   }),
 );
@@ -283,7 +283,7 @@ const reacts = fc.array(reaction, { minLength: 1, maxLength: 4 }).map((reactions
   }),
 );
 
-it('grants what a list of who waits would, whatever rings, faults, leaves and reacts', () => {
+it('grants what a list of waiting contexts would, under any doorbells, faults, departures and reactions', () => {
   const commands = [
     ...[postedAndRung, postedAndRung, postedAndRung, postedUnfetched, fetched, unfetched, storm],
     ...[gaveBack, gaveBack, gaveBack, withdrew, left, joined, joined, reacts, reacts],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { STARVED } from '../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -7,7 +8,7 @@ import { WatchedRoundRobin } from './watched-round-robin.js';
 
 describe('with every discipline', () => {
   for (const { name } of DISCIPLINES) {
-    it(`${name}: every frame of every context is granted once, in its order, and the room comes back`, () => {
+    it(`${name}: every frame of every context is granted once, in order, and all credit is returned`, () => {
       const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
       for (let context = 0; context < 8; context += 1) {
         machine.join(context, 1 + (context % 3));
@@ -32,9 +33,9 @@ describe('with every discipline', () => {
       expect(machine.grants).toEqual([{ context: 7, bytes: 60, atNs: 0, creditBytes: 19_940, reason: name }]);
     });
 
-    it(`${name}: with nobody there nothing happens, and a doorbell for nobody does no harm`, () => {
+    it(`${name}: without contexts nothing happens, and a doorbell for an unknown context does no harm`, () => {
       const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
-      for (const nobody of [0, -1, 1e9, Number.NaN, 0.5]) machine.ring(nobody);
+      for (const unknown of [0, -1, 1e9, Number.NaN, 0.5]) machine.ring(unknown);
       machine.kernel.drain();
       machine.scheduler.leave(3);
       machine.scheduler.withdraw(3);
@@ -45,7 +46,7 @@ describe('with every discipline', () => {
 });
 
 describe('doorbells', () => {
-  it('from inside a completion callback give no second place in the queue (double activation through re-entry)', () => {
+  it('from inside a completion callback give no second position in the queue (double activation through re-entry)', () => {
     const machine = new LabLink(new WatchedRoundRobin());
     machine.join(0);
     machine.join(1);
@@ -59,7 +60,7 @@ describe('doorbells', () => {
     expect(machine.granted).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
   });
 
-  it('in a storm are one', () => {
+  it('at one instant count as one', () => {
     const machine = new LabLink(new WatchedRoundRobin());
     machine.join(0);
     machine.join(1);
@@ -80,7 +81,7 @@ describe('doorbells', () => {
       const machine = new LabLink(new WatchedRoundRobin());
       machine.join(0);
       machine.post(0, 100, 1);
-      // The queue turns out empty when the scheduler asks; the next frame and its doorbell come in that very moment.
+      // The queue is empty when the scheduler reads it; the next frame and its doorbell arrive during that call.
       const queue = machine.queues.get(0) ?? [];
       let asked = 0;
       machine.headBytes = () => {
@@ -121,7 +122,7 @@ describe('doorbells', () => {
     expect([scheduler.decisions, scheduler.creditBytes]).toEqual([1, 700]);
   });
 
-  it('that come before the frame can be seen are repeated by who sees it, and then count', () => {
+  it('that precede a visible frame take effect when they are repeated', () => {
     const machine = new LabLink(new WatchedRoundRobin());
     machine.join(0);
     machine.ring(0);
@@ -134,7 +135,7 @@ describe('doorbells', () => {
 });
 
 describe('credit', () => {
-  it('is not gathered while idle (a context that comes back owns the wire until it has caught up)', () => {
+  it('does not accumulate while idle (a context that returns owns the wire until it has caught up)', () => {
     const machine = new LabLink(makeDiscipline('drr'));
     for (const context of [0, 1]) machine.join(context);
     machine.post(1, 1_514, 1);
@@ -158,7 +159,7 @@ describe('credit', () => {
     expect(Math.abs(machine.bytesOf(0) - machine.bytesOf(1))).toBeLessThanOrEqual(2 * (9_000 + 1_514));
   });
 
-  it('holds back the chosen frame until it fits, and lets no smaller one by', () => {
+  it('holds back the selected frame until it fits, and lets no smaller one overtake it', () => {
     const machine = new LabLink(new WatchedRoundRobin(), { creditBytes: 2_000, sends: false });
     for (const context of [0, 1, 2]) machine.join(context);
     machine.post(0, 1_500, 1);
@@ -175,7 +176,7 @@ describe('credit', () => {
     expect(machine.scheduler.creditBytes).toBe(0);
   });
 
-  it('the frame that everybody waits for is withdrawn: the others go at once', () => {
+  it('when the frame that blocks the others is withdrawn, the others are granted at once', () => {
     const machine = new LabLink(new WatchedRoundRobin(), { creditBytes: 2_000, sends: false });
     for (const context of [0, 1, 2]) machine.join(context);
     machine.post(0, 1_500, 1);
@@ -188,15 +189,15 @@ describe('credit', () => {
   });
 
   it.each([1, -1, 0.5, Number.NaN, Infinity])(
-    '%d bytes given back that were never taken are our own mistake',
+    '%d bytes returned that were never granted are a defect',
     (bytes) => {
       const machine = new LabLink(new WatchedRoundRobin());
-      expect(() => machine.giveBack(bytes)).toThrow(/^nic\.transmit: the link gave back/);
+      expect(() => machine.giveBack(bytes)).toThrow(/^nic\.transmit: the link returned/);
       expect(machine.scheduler.creditBytes).toBe(20_000);
     },
   );
 
-  it('a frame that can never fit is said, not waited for', () => {
+  it('a frame that can never fit is an error, not a wait', () => {
     const machine = new LabLink(new WatchedRoundRobin(), { creditBytes: 1_000 });
     machine.join(0);
     machine.post(0, 1_001, 1);
@@ -205,7 +206,7 @@ describe('credit', () => {
 });
 
 describe('members', () => {
-  it('leave and come back in every state', () => {
+  it('leave and rejoin in every state', () => {
     const machine = new LabLink(new WatchedRoundRobin());
     machine.scheduler.leave(0);
     machine.join(0);
@@ -228,7 +229,7 @@ describe('members', () => {
     expect(machine.granted).toEqual([0, 0, 0]);
   });
 
-  it('join once, under a number that can be one', () => {
+  it('join once, under a valid number', () => {
     const machine = new LabLink(new WatchedRoundRobin());
     machine.join(4_095);
     expect(() => machine.join(4_095)).toThrow('context 4095 takes part already');
@@ -246,5 +247,74 @@ describe('members', () => {
     machine.post(0, 100, 1);
     machine.kernel.drain();
     expect(machine.granted).toEqual([]);
+  });
+});
+
+describe('a starved context that is waited for', () => {
+  /** Two contexts of equal weight; context 0 has `known` frames that are there, the others come when `land` is called. */
+  function lab() {
+    const link = new LabLink(makeDiscipline('drr', { quantumBytes: 1000 }), { waitsForStarved: true });
+    let hidden = false;
+    const inner = link.headBytes.bind(link);
+    link.headBytes = (context) => (context === 0 && hidden ? STARVED : inner(context));
+    link.join(0);
+    link.join(1);
+    return {
+      link,
+      hide: () => {
+        hidden = true;
+      },
+      land: () => {
+        hidden = false;
+        link.ring(0);
+      },
+    };
+  }
+
+  it('keeps its deficit: the others wait for it while the link is busy', () => {
+    const { link, hide, land } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 3) hide();
+    };
+    link.post(0, 100, 400);
+    link.post(1, 1000, 40);
+    link.kernel.run(1000);
+    // Its visit is not over: 300 of 1,000 bytes are served, and the link has 300 to send.
+    expect(link.granted).toEqual([0, 0, 0]);
+    land();
+    link.kernel.run(100_000);
+    expect(link.granted.slice(0, 12)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+    link.scheduler.checkInvariants();
+  });
+
+  it('is passed over when the link has nothing left to send, and comes back with its doorbell', () => {
+    const { link, hide, land } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 3) hide();
+    };
+    link.post(0, 100, 4);
+    link.post(1, 1000, 3);
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 0, 0, 1, 1, 1]);
+    expect(link.scheduler.backlogged).toBe(0);
+    land();
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 0, 0, 1, 1, 1, 0]);
+    link.scheduler.checkInvariants();
+  });
+
+  it('that is withdrawn is charged for its last frame and waited for no longer', () => {
+    const { link, hide } = lab();
+    link.onGrant = () => {
+      if (link.granted.length === 1) hide();
+    };
+    link.post(0, 100, 4);
+    link.post(1, 1000, 2);
+    link.kernel.run(100);
+    expect(link.granted).toEqual([0]);
+    link.scheduler.leave(0);
+    link.kernel.drain();
+    expect(link.granted).toEqual([0, 1, 1]);
+    link.scheduler.checkInvariants();
   });
 });

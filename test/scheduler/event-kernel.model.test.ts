@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { type EventHandle, EventKernel } from '../../scheduler/event-kernel.js';
 import { type Behaviour, NaiveQueue } from './naive-queue.js';
 
-/** The kernel, and handlers that do what the model's events do. */
+/** The kernel, with handlers that do what the model's events do. */
 class Machine {
   readonly kernel = new EventKernel(16);
   readonly log: string[] = [];
@@ -53,7 +53,7 @@ type Command = fc.Command<NaiveQueue, Machine>;
 
 function agree(model: NaiveQueue, real: Machine): void {
   real.kernel.checkInvariants();
-  // What was compared before is not compared again: the logs grow to thousands of lines.
+  // Lines compared before are not compared again: the logs grow to thousands of lines.
   expect(real.log.splice(0)).toEqual(model.log.splice(0));
   expect(real.kernel.nowNs).toBe(model.nowNs);
   expect(real.kernel.pending).toBe(model.pending);
@@ -71,7 +71,7 @@ function command(name: string, run: (model: NaiveQueue, real: Machine) => void):
   };
 }
 
-/** Runs the model while `more` allows it; the real one is to end in the same way. */
+/** Runs the model while `more` allows it; the real one has to end in the same way. */
 function together(model: NaiveQueue, more: () => boolean, untilNs: number, run: () => void): boolean {
   while (more()) {
     const outcome = model.step(untilNs);
@@ -135,7 +135,7 @@ const burst = fc.tuple(fc.integer({ min: 20, max: 90 }), delayNs).map(([count, d
   }),
 );
 
-// Also what has run, what was cancelled before, and what never was.
+// Also events that have run, were cancelled before, or never existed.
 const cancelled = fc.nat(200).map((pick) =>
   command(`cancel(${pick})`, (model, real) => {
     const id = model.nextId === 0 ? -1 : pick % (model.nextId + 1);
@@ -199,7 +199,7 @@ const refused = fc.constantFrom(-1, -0.5, 0.5, Number.NaN, Infinity, -Infinity, 
   }),
 );
 
-it('the kernel does what a sorted list does, whatever is asked of it', () => {
+it('the kernel does what a sorted list does, for any sequence of calls', () => {
   fc.assert(
     fc.property(
       fc.commands(

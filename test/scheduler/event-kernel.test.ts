@@ -10,7 +10,7 @@ describe('the order of events', () => {
         const kernel = new EventKernel(16);
         kernel.run(startNs);
         const ran: { id: number; atNs: number }[] = [];
-        const handler = kernel.register('room', (id) => void ran.push({ id, atNs: kernel.nowNs }));
+        const handler = kernel.register('component', (id) => void ran.push({ id, atNs: kernel.nowNs }));
         for (const [id, delayNs] of times.entries()) kernel.schedule(delayNs, handler, id);
         kernel.drain();
         const expected = times.map((delayNs, id) => ({ id, atNs: startNs + delayNs }));
@@ -20,7 +20,7 @@ describe('the order of events', () => {
     );
   });
 
-  it('an event scheduled long before and one scheduled at the last moment keep that order', () => {
+  it('an event scheduled early and one scheduled at the last moment keep that order', () => {
     const kernel = new EventKernel();
     const ran: string[] = [];
     const names = ['long before', 'at the last moment', 'at the instant itself'];
@@ -34,7 +34,7 @@ describe('the order of events', () => {
     expect(ran).toEqual(['long before', 'at the last moment', 'at the instant itself']);
   });
 
-  it('holds for times anywhere up to the end of time', () => {
+  it('holds for all times up to the largest', () => {
     const time = fc.oneof(
       fc.maxSafeNat(),
       fc.nat(2 ** 33),
@@ -44,7 +44,7 @@ describe('the order of events', () => {
       fc.property(fc.array(time, { maxLength: 60 }), (times) => {
         const kernel = new EventKernel();
         const ran: number[] = [];
-        const handler = kernel.register('room', () => void ran.push(kernel.nowNs));
+        const handler = kernel.register('component', () => void ran.push(kernel.nowNs));
         for (const timeNs of times) kernel.scheduleAt(timeNs, handler);
         while (kernel.step()) kernel.checkInvariants();
         expect(ran).toEqual([...times].sort((x, y) => x - y));
@@ -52,10 +52,10 @@ describe('the order of events', () => {
     );
   });
 
-  it('hands each event the two numbers that it was given', () => {
+  it('passes each event the two numbers that it was scheduled with', () => {
     const kernel = new EventKernel();
     const seen: [number, number][] = [];
-    const handler = kernel.register('room', (a, b) => void seen.push([a, b]));
+    const handler = kernel.register('component', (a, b) => void seen.push([a, b]));
     kernel.schedule(3, handler, 2 ** 40 + 1, -7);
     kernel.post(1, handler, 0.5, 9);
     kernel.scheduleAt(2, handler);
@@ -83,10 +83,10 @@ describe('the order of events', () => {
   });
 });
 
-describe('times that cannot be (impossible time parameters accepted)', () => {
+describe('impossible times (impossible time parameters accepted)', () => {
   const bad = [-1, -0.25, 0.5, 1e-300, Number.NaN, Infinity, -Infinity, 2 ** 53];
 
-  it.each(bad)('a delay of %d ns is refused with the name of the room', (delayNs) => {
+  it.each(bad)('a delay of %d ns is refused with the name of the component', (delayNs) => {
     const kernel = new EventKernel();
     kernel.run(1_000);
     const handler = kernel.register('guest3.driver', () => {});
@@ -108,7 +108,7 @@ describe('times that cannot be (impossible time parameters accepted)', () => {
     kernel.checkInvariants();
   });
 
-  it('a handler that nobody registered is refused when it is scheduled', () => {
+  it('an unregistered handler is refused when it is scheduled', () => {
     const kernel = new EventKernel();
     expect(() => kernel.schedule(1, 0)).toThrow('handler 0 is not registered');
     expect(() => kernel.schedule(0, -1)).toThrow('handler -1 is not registered');
@@ -120,7 +120,7 @@ describe('times that cannot be (impossible time parameters accepted)', () => {
   });
 });
 
-describe('mistakes of ours', () => {
+describe('defects', () => {
   it('a handler that throws ends the run there and loses nothing else', () => {
     const kernel = new EventKernel();
     const ran: number[] = [];
@@ -140,7 +140,7 @@ describe('mistakes of ours', () => {
     expect(kernel.nowNs).toBe(10);
   });
 
-  it('a mistake that was reported leaves through run when its event has ended, the first one of several', () => {
+  it('a reported error is thrown by run when its event has ended, the first of several', () => {
     const kernel = new EventKernel();
     let ended = false;
     const broken = kernel.register('broken', () => {
@@ -155,7 +155,7 @@ describe('mistakes of ours', () => {
     expect(kernel.nowNs).toBe(5);
   });
 
-  it('a mistake that was reported between two runs leaves through the next one before it does anything', () => {
+  it('an error reported between two runs is thrown by the next one before any event', () => {
     const kernel = new EventKernel();
     kernel.fail(new Error('before the start'));
     expect(() => kernel.run(5)).toThrow('before the start');
@@ -186,7 +186,7 @@ describe('mistakes of ours', () => {
 });
 
 describe('cancelling', () => {
-  it('a million timeouts that are set and taken back leave nothing behind', () => {
+  it('a million timeouts that are set and cancelled leave nothing behind', () => {
     const kernel = new EventKernel(16);
     const handler = kernel.register('timeout', () => {});
     kernel.schedule(5_000_000_000, handler);
@@ -198,9 +198,9 @@ describe('cancelling', () => {
     kernel.checkInvariants();
   });
 
-  it('answers false for what has run, was taken back before, or never was', () => {
+  it('returns false for an event that has run, was cancelled before, or never existed', () => {
     const kernel = new EventKernel(16);
-    const handler = kernel.register('room', () => {});
+    const handler = kernel.register('component', () => {});
     const ran = kernel.schedule(1, handler);
     kernel.drain();
     const waits = kernel.schedule(1, handler);
@@ -211,7 +211,7 @@ describe('cancelling', () => {
     kernel.checkInvariants();
   });
 
-  it('what is cancelled at its own instant does not run', () => {
+  it('an event cancelled at its own instant does not run', () => {
     const kernel = new EventKernel();
     const ran: number[] = [];
     const note = kernel.register('note', (id) => void ran.push(id));

@@ -69,7 +69,7 @@ function lab({
 }
 
 describe('fairShare', () => {
-  it('grants what rings, and completes when its inputs have and the queues are empty', () => {
+  it('grants contexts that ring, and completes when its inputs have and the queues are empty', () => {
     const { kernel, doorbells$, linkReady$, heads, seen } = lab();
     heads.post(0, 100, 100);
     heads.post(1, 100);
@@ -83,7 +83,7 @@ describe('fairShare', () => {
     expect(seen.at(-1)).toBe('complete');
   });
 
-  it('its inputs complete while frames wait: it completes after the last of them', () => {
+  it('when its inputs complete while frames wait, it completes after the last frame', () => {
     const { kernel, doorbells$, linkReady$, heads, seen } = lab();
     heads.post(0, 600, 600);
     linkReady$.next(1_000);
@@ -98,7 +98,7 @@ describe('fairShare', () => {
     expect(seen).toEqual(['0@0', '0@1', 'complete']);
   });
 
-  it('no credit is left and none will come: it completes, and the frames stay in their queues', () => {
+  it('when no credit is left and none will come, it completes and the frames stay in their queues', () => {
     const { kernel, doorbells$, linkReady$, heads, seen } = lab();
     heads.post(0, 600, 600);
     linkReady$.next(1_000);
@@ -110,7 +110,7 @@ describe('fairShare', () => {
     expect(heads.headBytes(0)).toBe(600);
   });
 
-  it('a rate limit under way does not end it', () => {
+  it('a context held by a rate limit does not end it', () => {
     const kernel = new EventKernel();
     const heads = new Queues();
     heads.post(0, 1_000, 1_000, 1_000);
@@ -173,10 +173,10 @@ describe('fairShare', () => {
     const { linkReady$, seen } = lab();
     linkReady$.next(1_000);
     linkReady$.next(1);
-    expect(seen[0]).toMatch(/^error: fairShare: the link gave back 1 bytes where 1000 of 1000 were free/);
+    expect(seen[0]).toMatch(/^error: fairShare: the link returned 1 bytes where 1000 of 1000 were free/);
   });
 
-  it('unsubscribing leaves every input, and nothing is granted any more', () => {
+  it('unsubscribing unsubscribes from every input, and nothing more is granted', () => {
     const changes$ = new Subject<ContextChange>();
     const { kernel, doorbells$, linkReady$, heads, seen, subscription } = lab({ changes$ });
     heads.post(0, 100);
@@ -255,7 +255,7 @@ describe('fairShare', () => {
   });
 });
 
-/** Queues that throw where they are told to. */
+/** Queues that throw at a chosen call. */
 class Thrower {
   readonly #throws: { select?: boolean; headBytes?: boolean; take?: boolean };
 
@@ -328,7 +328,7 @@ const steps = fc.array(
   { minLength: 1, maxLength: 60 },
 ) as fc.Arbitrary<Step[]>;
 
-/** What both sides offer. */
+/** The interface of both sides. */
 interface Side {
   readonly kernel: EventKernel;
   readonly heads: Queues;

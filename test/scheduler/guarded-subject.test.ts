@@ -5,19 +5,19 @@ import { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { listen } from '../../scheduler/listen.js';
 
-function room() {
+function fixture() {
   const kernel = new EventKernel();
   return { kernel, subject: new GuardedSubject<number>('nic.completions$', kernel) };
 }
 
-/** Lets `act` happen at 50 ns, inside an event. */
+/** Calls `act` at 50 ns, inside an event. */
 function at50(kernel: EventKernel, act: () => void): void {
   kernel.schedule(50, kernel.register('test', act));
 }
 
 describe('a guarded subject', () => {
-  it('tells every observer, in the order in which they came, and nobody costs nothing', () => {
-    const { subject } = room();
+  it('delivers to every observer in order of subscription, and does nothing without observers', () => {
+    const { subject } = fixture();
     const seen: string[] = [];
     expect(subject.observed).toBe(false);
     subject.next(0);
@@ -29,8 +29,8 @@ describe('a guarded subject', () => {
     expect(seen).toEqual(['first 1', 'second 1', 'first 2', 'second 2']);
   });
 
-  it('refuses a next from inside its own observer; the error names it and leaves through run', () => {
-    const { kernel, subject } = room();
+  it('refuses a next from inside its own observer; run throws an error that names it', () => {
+    const { kernel, subject } = fixture();
     subject.stream$.subscribe((value) => {
       if (value < 3) subject.next(value + 1);
     });
@@ -42,8 +42,8 @@ describe('a guarded subject', () => {
     );
   });
 
-  it('so later observers see values in the order in which they happened', () => {
-    const { kernel, subject } = room();
+  it('delivers values to later observers in the order in which they happened', () => {
+    const { kernel, subject } = fixture();
     const [first, second]: [number[], number[]] = [[], []];
     const more = kernel.register('more', (value) => subject.next(value));
     subject.stream$.subscribe((value) => {
@@ -58,7 +58,7 @@ describe('a guarded subject', () => {
   });
 
   it('works again after a refusal', () => {
-    const { kernel, subject } = room();
+    const { kernel, subject } = fixture();
     const seen: number[] = [];
     subject.stream$.subscribe((value) => {
       seen.push(value);
@@ -70,8 +70,8 @@ describe('a guarded subject', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  it('may be told something while another one is telling', () => {
-    const { kernel, subject } = room();
+  it('accepts a next while another subject is delivering', () => {
+    const { kernel, subject } = fixture();
     const other = new GuardedSubject<number>('nic.interrupts$', kernel);
     const seen: string[] = [];
     subject.stream$.subscribe((value) => other.next(value * 10));
@@ -82,8 +82,8 @@ describe('a guarded subject', () => {
     expect(seen).toEqual(['interrupt 10', 'completion 1']);
   });
 
-  it('lets observers come and go while it tells: those who go hear no more, those who come hear the next', () => {
-    const { subject } = room();
+  it('allows changes of observers during delivery: those that leave see no more, those that join see the next value', () => {
+    const { subject } = fixture();
     const seen: string[] = [];
     let came = false;
     const first = subject.stream$.subscribe((value) => {
@@ -100,8 +100,8 @@ describe('a guarded subject', () => {
     expect(seen).toEqual(['first 1', 'second 1', 'second 2', 'late 2']);
   });
 
-  it('completes everybody, also those who come later, and lets them go', () => {
-    const { subject } = room();
+  it('completes every observer, also later ones, and releases them', () => {
+    const { subject } = fixture();
     const seen: string[] = [];
     const observer = (name: string) => ({
       next: (value: number) => void seen.push(`${name} ${value}`),
@@ -118,7 +118,7 @@ describe('a guarded subject', () => {
   });
 
   it('an observer that throws fails the run by the name of the stream, and the others see the value', () => {
-    const { kernel, subject } = room();
+    const { kernel, subject } = fixture();
     const seen: number[] = [];
     subject.stream$.subscribe(() => {
       throw new Error('a plot that failed');
@@ -152,7 +152,7 @@ describe('a guarded subject', () => {
     ['without a handler for an error of an operator', (stream$) => stream$.pipe(tap(fails)).subscribe()],
     ['in its handler of an error', (stream$) => stream$.pipe(tap(fails)).subscribe({ error: fails })],
   ])('an observer that throws %s fails the run', (_where, subscribe) => {
-    const { kernel, subject } = room();
+    const { kernel, subject } = fixture();
     subscribe(subject.stream$);
     at50(kernel, () => subject.next(1));
     const failed = thrownBy(() => {
@@ -163,8 +163,8 @@ describe('a guarded subject', () => {
     expect((failed as ObserverError).message).toMatch(/^nic\.completions\$: an observer threw at/);
   });
 
-  it('an error that an observer takes does not fail the run', () => {
-    const { kernel, subject } = room();
+  it('an error that an observer handles does not fail the run', () => {
+    const { kernel, subject } = fixture();
     const seen: unknown[] = [];
     subject.stream$.pipe(tap(fails)).subscribe({ error: (error) => seen.push(error) });
     at50(kernel, () => subject.next(1));
@@ -173,8 +173,8 @@ describe('a guarded subject', () => {
     expect(seen).toEqual([new Error('it failed')]);
   });
 
-  it('completes when the run ends, and what comes later completes at once', () => {
-    const { kernel, subject } = room();
+  it('completes when the run ends, and later subscribers complete at once', () => {
+    const { kernel, subject } = fixture();
     const seen: (number | string)[] = [];
     subject.stream$.pipe(count()).subscribe((value) => seen.push(value));
     at50(kernel, () => {
@@ -190,8 +190,8 @@ describe('a guarded subject', () => {
     expect(subject.observed).toBe(false);
   });
 
-  it('a run is not ended from inside one of its events', () => {
-    const { kernel } = room();
+  it('a run cannot be ended from inside one of its events', () => {
+    const { kernel } = fixture();
     at50(kernel, () => kernel.end());
     expect(() => kernel.run(100)).toThrow(ReentryError);
   });
@@ -211,8 +211,8 @@ function thrownBy(act: () => void): unknown {
 }
 
 describe('listen', () => {
-  it('brings what the listener throws out through run, when the event has ended', () => {
-    const { kernel, subject } = room();
+  it('makes run throw what the listener throws, when the event has ended', () => {
+    const { kernel, subject } = fixture();
     const seen: number[] = [];
     listen(subject.stream$, kernel, () => {
       throw new Error('no such mailbox');
@@ -227,8 +227,8 @@ describe('listen', () => {
     kernel.run(100);
   });
 
-  it('brings out the error of an operator on the way', () => {
-    const { kernel, subject } = room();
+  it('makes run throw the error of an operator in between', () => {
+    const { kernel, subject } = fixture();
     const broken$ = subject.stream$.pipe(
       map((value) => {
         if (value === 2) throw new Error('cannot be mapped');
@@ -244,7 +244,7 @@ describe('listen', () => {
   });
 
   it('ends with its subscription', () => {
-    const { kernel, subject } = room();
+    const { kernel, subject } = fixture();
     const seen: number[] = [];
     listen(subject.stream$, kernel, (value) => void seen.push(value)).unsubscribe();
     subject.next(1);

@@ -32,7 +32,7 @@ describe('KernelTestScheduler', () => {
     ['a 1.5us b', 1_501],
     ['a 2ms b', 2_000_001],
     ['a 3s b', 3_000_000_001],
-  ])('the times of "%s" are what they say', (diagram, atNs) => {
+  ])('the times of "%s" are exact', (diagram, atNs) => {
     const { kernel, scheduler } = marbles();
     const seen: number[] = [];
     scheduler.run(({ hot }) => {
@@ -41,7 +41,7 @@ describe('KernelTestScheduler', () => {
     expect(seen).toEqual([0, atNs]);
   });
 
-  it('a time that is no whole number of nanoseconds is refused', () => {
+  it('a time that is not a whole number of nanoseconds is refused', () => {
     const { scheduler } = marbles();
     expect(() => scheduler.run(({ hot }) => hot('a 0.5ns b'))).toThrow(
       'marbles: 0.5ns is 0.5 ns, expected a whole number of nanoseconds',
@@ -62,7 +62,7 @@ describe('KernelTestScheduler', () => {
     });
   });
 
-  it('operators take their time from it, and an expectation that fails says so', () => {
+  it('operators take their time from it, and a failed expectation is reported', () => {
     const { scheduler } = marbles();
     scheduler.run(({ cold, expectObservable }) => {
       expectObservable(cold('a|').pipe(delay(3))).toBe('---(a|)');
@@ -74,7 +74,7 @@ describe('KernelTestScheduler', () => {
     ).toThrow();
   });
 
-  it('an endless machine is observed up to untilNs', () => {
+  it('a machine that never stops is observed up to untilNs', () => {
     const { kernel, scheduler } = marbles(new EventKernel(), { untilNs: 5 });
     scheduler.run(({ expectObservable }) => {
       expectObservable(interval(2, new KernelScheduler(kernel)).pipe(map(String))).toBe('--0-1-');

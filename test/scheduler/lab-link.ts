@@ -13,11 +13,12 @@ export class LabLink {
   readonly line = new SerialLine(1e9);
   onGrant: (context: number) => void = () => {};
 
-  constructor(discipline: Discipline, { creditBytes = 20_000, sends = true } = {}) {
+  constructor(discipline: Discipline, { creditBytes = 20_000, sends = true, waitsForStarved = false } = {}) {
     const departed = this.kernel.register('wire', (bytes) => this.scheduler.credit(bytes));
     this.scheduler = new DmaScheduler(this.kernel, {
       name: 'nic.transmit',
       discipline,
+      waitsForStarved,
       heads: { headBytes: (context) => this.headBytes(context) },
       onGrant: (context) => {
         const bytes = this.queues.get(context)?.shift() ?? 0;

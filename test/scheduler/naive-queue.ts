@@ -13,7 +13,7 @@ export interface NaiveEvent {
 }
 
 /**
- * The event queue as one would explain it: a list, searched from the front for the earliest time. Events keep
+ * The event queue in its simplest form: a list, searched from the front for the earliest time. Events keep
  * the order in which they were added, so the first one found among equals is the first one scheduled.
  */
 export class NaiveQueue {
@@ -45,7 +45,7 @@ export class NaiveQueue {
     return true;
   }
 
-  /** Runs the next event that is due by `untilNs`; says whether there was one, or what it threw. */
+  /** Runs the next event that is due by `untilNs`; returns whether there was one, or what it threw. */
   step(untilNs = Number.POSITIVE_INFINITY): boolean | string {
     const event = this.#first();
     if (event === undefined || event.timeNs > untilNs) return false;

@@ -3,7 +3,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 
 describe('present', () => {
-  it('gives what is there, zero and the empty string included', () => {
+  it('returns values that exist, including zero and the empty string', () => {
     expect(present(new Int32Array([0, 7])[0])).toBe(0);
     expect(present(new Map([['a', '']]).get('a'))).toBe('');
     expect(present<null>(null)).toBeNull();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SerialLine } from '../../scheduler/serial-line.js';
 
-/** The line in whole numbers without limit: times are counted in 1/rate of a nanosecond. */
+/** The line in big integers: times are counted in 1/rate of a nanosecond. */
 class ExactLine {
   #freeAt = 0n;
   readonly #rate: bigint;
@@ -16,7 +16,7 @@ class ExactLine {
   }
 
   carry(bytes: number, fromNs: number): number {
-    // A sender knows whole nanoseconds only: who comes in the one in which the line falls free loses nothing.
+    // A sender sees whole nanoseconds only: one that sends in the nanosecond in which the line becomes free loses nothing.
     if (fromNs > this.freeAtNs) this.#freeAt = BigInt(fromNs) * this.#rate;
     this.#freeAt += BigInt(bytes) * 8_000_000_000n;
     return this.freeAtNs;
@@ -53,7 +53,7 @@ describe('a serial line', () => {
     );
   });
 
-  it('a sender who waits for each frame to end loses no fraction of a nanosecond', () => {
+  it('a sender that waits for each frame to end loses no fraction of a nanosecond', () => {
     fc.assert(
       fc.property(
         rateBps,
@@ -78,7 +78,7 @@ describe('a serial line', () => {
     [100e9, 124, 8_127_438],
     [400e9, 31, 32_509_752],
   ])(
-    'at %d b/s a frame of 1,538 byte-times takes %d ns, and a second has room for %d of them',
+    'at %d b/s a frame of 1,538 byte-times takes %d ns, and %d of them fit into a second',
     (rate, firstNs, frames) => {
       const line = new SerialLine(rate);
       expect(line.durationNs(1_538)).toBe(firstNs);

@@ -36,7 +36,7 @@ function machine() {
   return { kernel, scheduler: new KernelScheduler(kernel, 'guest0.traffic') };
 }
 
-/** Everything that a stream does, with the time at which it does it. */
+/** Every notification of a stream, with its time. */
 function record<T>(stream$: Observable<T>, clock: { now(): number }): [number, string, unknown][] {
   const seen: [number, string, unknown][] = [];
   stream$.subscribe({
@@ -106,7 +106,7 @@ describe('RxJS operators in virtual nanoseconds', () => {
     );
   });
 
-  /** Each makes a stage that hangs on the scheduler it is given; times in whole nanoseconds. */
+  /** Each makes a stage that runs on the given scheduler; times in whole nanoseconds. */
   type Stage = (ns: number, scheduler: SchedulerLike) => (source$: Observable<number>) => Observable<number>;
   const stages: Stage[] = [
     (ns, s) => delay(ns, s),
@@ -186,7 +186,7 @@ describe('an action', () => {
     );
   });
 
-  it('is handed its state and is used again when it schedules itself', () => {
+  it('receives its state and is reused when it schedules itself', () => {
     const { kernel, scheduler } = machine();
     const seen: [number, number | undefined][] = [];
     const actions = new Set<unknown>();
@@ -210,7 +210,7 @@ describe('an action', () => {
     expect(scheduler.pending).toBe(0);
   });
 
-  it('that waits and is scheduled again waits for the later call alone', () => {
+  it('that is scheduled again while it waits, waits for the later call only', () => {
     const { kernel, scheduler } = machine();
     const seen: [number, string | undefined][] = [];
     const work = (state?: string) => void seen.push([scheduler.now(), state]);
@@ -245,7 +245,7 @@ describe('an action', () => {
     scheduler.checkInvariants();
   });
 
-  it('that throws is unsubscribed; the error leaves through run and the queue stays', () => {
+  it('that throws is unsubscribed; run throws the error and the queue stays', () => {
     const { kernel, scheduler } = machine();
     const seen: string[] = [];
     scheduler.schedule(() => void seen.push('before'), 5);
@@ -313,7 +313,7 @@ describe('an action', () => {
     ]);
   });
 
-  it('leaves no trace: a hundred thousand turns of one action need one line', () => {
+  it('leaves no trace: a hundred thousand repetitions of one action need one line', () => {
     const { kernel, scheduler } = machine();
     let turns = 0;
     scheduler.schedule(function (this: SchedulerAction<unknown>) {

@@ -1,9 +1,9 @@
 import { type Discipline, NONE } from '../../scheduler/discipline.js';
 
 /**
- * Packet round robin in a few lines, which throws when its driver breaks the contract of `Discipline`: told
- * twice of a backlog, told of service that it did not choose, of another size than was announced, or of time
- * that runs backwards.
+ * Packet round robin in a few lines, which throws when its driver violates the contract of `Discipline`: a backlog
+ * reported twice, service of a context that was not selected, a size other than announced, or time that runs
+ * backwards.
  */
 export class WatchedRoundRobin implements Discipline {
   readonly name = 'watched';

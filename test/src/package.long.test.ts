@@ -124,7 +124,7 @@ test('its program runs the bundled scenario, and one in TypeScript that imports 
   const bundled = JSON.parse(run(process.execPath, [program, 'run', '--json', '--duration', '1ms'])) as {
     scenario: { source: string };
   };
-  expect(bundled.scenario.source).toBe('scenarios/four-guests.json');
+  expect(bundled.scenario.source).toBe('scenarios/voice-and-greedy.json');
   const text = `import { defineScenario } from 'cdna-nic';\nexport default defineScenario({ guests: [{ name: 'mine' }] });\n`;
   writeFileSync(join(project, 'mine.ts'), text);
   expect(run(process.execPath, [program, 'run', 'mine.ts', '--duration', '1ms'])).toContain('mine');

@@ -29,7 +29,13 @@ export function reproduceReport() {
 
 /** Arguments of a run that takes a second or two. */
 const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce'>, readonly string[]>> = {
-  compare: ['--duration', '4ms', '--protection', 'none,driver-domain,cdna,iommu:single-use,iommu:direct-map'],
+  compare: [
+    '--no-attacks',
+    '--duration',
+    '4ms',
+    '--protection',
+    'none,driver-domain,cdna,iommu:single-use,iommu:direct-map',
+  ],
   attack: [
     ...[
       '--attacks',

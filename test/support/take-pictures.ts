@@ -26,7 +26,7 @@ interface Picture {
 }
 
 const PICTURES: readonly Picture[] = [
-  { file: 'report-compare.png', report: 'compare', width: 1000, height: 660, from: '#cost' },
+  { file: 'report-compare.png', report: 'compare', width: 1000, height: 560, from: '#price' },
   { file: 'report-memory.png', report: 'compare', width: 1000, height: 560, from: '#memory' },
   { file: 'report-phone.png', report: 'compare', colorScheme: 'dark', width: 380, height: 760, from: '#cpu' },
   {

@@ -17,7 +17,7 @@ export function tshark(...args: string[]): { stdout: string; complaints: string;
   return { stdout: run.stdout, complaints, status: run.status };
 }
 
-/** The rows of `tshark -T fields`, one a frame, each with the fields in the order asked for. */
+/** The rows of `tshark -T fields`, one per frame, each with the fields in the order asked for. */
 export function tsharkFields(path: string, fields: readonly string[], ...more: string[]): string[][] {
   const args = ['-r', path, '-T', 'fields', '-E', 'separator=/t', '-E', 'occurrence=a', ...more];
   const { stdout, complaints, status } = tshark(...args, ...fields.flatMap((field) => ['-e', field]));

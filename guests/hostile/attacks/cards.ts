@@ -14,8 +14,8 @@ const WATCH_STEP_NS = 1_000;
 const WATCH_STEPS = 1_000;
 
 /**
- * A page of an honest guest with a buffer in its first half and something private in the second. Returns the address by
- * which the card knows the buffer. The honest guest here is the attacker's domain: it is the card that turns.
+ * A page of a well-behaved guest: a buffer in its first half, private data in the second. Returns the address by
+ * which the card knows the buffer. That guest is the attacker's domain: it is the card that attacks.
  */
 function halfBuffer(scene: AttackScenario, way: Way): number {
   const { attacker } = scene;
@@ -187,7 +187,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
       scene.rogue.write(requester, address, scene.marked(64));
       scene.run(WATCH_STEP_NS);
       scene.look();
-      // Whoever is interrupted now finds a producer index that nobody wrote in earnest.
+      // The hypervisor, interrupted now, finds a producer index that the card never meant.
       scene.host.bus.raise();
       scene.run(SETTLE_NS);
     }),

@@ -13,7 +13,7 @@ const NOWHERE = 2 ** 50;
 
 const last = (address: number, length: number) => ({ address, length, flags: FLAG_END_OF_PACKET });
 
-/** The attacker's receive buffer is somebody else's memory, and a frame full of its mark arrives for it. */
+/** The attacker's receive buffer is another guest's memory, and a frame full of its mark arrives for it. */
 function invade(scene: AttackScenario, address: number, length = WINDOW_BYTES): void {
   scene.attacker.invade({ address, length, flags: 0 });
   scene.run(SETTLE_NS);
@@ -74,7 +74,7 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
         queue.ring();
         return;
       }
-      // The honest part is set up as it should be; then the entry says more than was asked for.
+      // A correct buffer is set up first; then the entry is changed to cover more than was validated.
       if (!attacker.ask('transmit', [header, last(start, inside)])) return;
       const index = queue.producer - 1;
       const bus = attacker.raw.busAddress('transmit', index, start);
@@ -131,7 +131,7 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'own-page-unmeant',
-    meaning: 'the device is told of a page of the same guest that is no buffer: a driver’s slip',
+    meaning: 'the device is given a page of the same guest that is no buffer: a driver bug',
     by: 'guest',
     target: 'the same guest',
     play: always((scene) => {
@@ -144,7 +144,7 @@ export const DESCRIPTOR_ATTACKS: readonly Attack[] = [
       if (!attacker.ask('transmit', [header, last(meant, STOLEN_BYTES)])) return;
       const slip = last(secret.address, STOLEN_BYTES);
       if (attacker.forge('transmit', queue.producer - 1, slip)) queue.ring();
-      // Where the hypervisor writes descriptors, the slip is in what it is told.
+      // Where the hypervisor writes descriptors, the bug is in the request that it gets.
       else if (attacker.ask('transmit', [header, slip])) queue.ring();
     }),
   },

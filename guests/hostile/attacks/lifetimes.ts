@@ -12,7 +12,7 @@ const AT_ONCE_NS = 20_000;
 /** Longer than CDNA's lazy release and Linux's deferred invalidation wait, both 10 ms. */
 const EVERYTHING_SETTLED_NS = 12_000_000;
 
-/** A page that was sent from, honestly, as often as the ring allows, and is done with; its entries are still in the ring. */
+/** A page from which every slot of the ring sent a valid frame, and that is no longer used; its entries are still there. */
 function sendLap(scene: AttackScenario): number {
   const { attacker } = scene;
   const page = attacker.page();
@@ -38,7 +38,7 @@ interface SentOnce {
   readonly body: NamedBuffer;
 }
 
-/** Sends one frame from a page, honestly, and gives its buffers up as soon as it is gone. */
+/** Sends one valid frame from a page, and releases its buffers as soon as it has left. */
 function sendOnce(scene: AttackScenario): SentOnce {
   const { attacker } = scene;
   const page = attacker.page();
@@ -59,7 +59,7 @@ function sendOnce(scene: AttackScenario): SentOnce {
   return sent;
 }
 
-/** Has the device go to the same addresses once more, without asking anybody. */
+/** Has the device access the same addresses once more, without passing the set-up gate. */
 function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void {
   const next = attacker.port.transmit.producer;
   attacker.forge('transmit', next, header);
@@ -67,7 +67,7 @@ function goBack({ attacker }: AttackScenario, { header, body }: SentOnce): void 
   attacker.doorbell('transmit', next + 2);
 }
 
-/** Attacks by when a page is whose. */
+/** Attacks on the lifetime of a page: who owns it when. */
 export const LIFETIME_ATTACKS: readonly Attack[] = [
   {
     name: 'stale-descriptor',
@@ -85,7 +85,8 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'use-after-unmap',
-    meaning: 'a page is unmapped, given up and the victim’s; the device is sent to its old address at once',
+    meaning:
+      'a page is unmapped, released and given to the victim; the device is sent to its old address at once',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
@@ -103,14 +104,14 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
     play: always((scene) => {
       const sent = sendOnce(scene);
       scene.plantAt(sent.page, STOLEN_BYTES, 'page that was a buffer of the attacker');
-      // What is invalidated by then is gone; what is not will be used.
+      // Entries that are invalidated by then are gone; the others will be used.
       scene.run(AT_ONCE_NS);
       goBack(scene, sent);
     }),
   },
   {
     name: 'freed-while-sending',
-    meaning: 'a page is given up while frames from it wait to be sent, and becomes the victim’s',
+    meaning: 'a page is released while frames from it wait to be sent, and becomes the victim’s',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
@@ -128,7 +129,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'freed-while-receiving',
-    meaning: 'a posted receive buffer is given up and becomes the victim’s before the frame for it arrives',
+    meaning: 'a posted receive buffer is released and becomes the victim’s before the frame for it arrives',
     by: 'guest',
     target: 'another guest',
     play: always((scene) => {
@@ -140,7 +141,7 @@ export const LIFETIME_ATTACKS: readonly Attack[] = [
       scene.handOver(page, AT_ONCE_NS);
       scene.sendMarked(attacker.port.mac);
       scene.run(SENT_NS);
-      // What an approach does when the driver takes the frame, it does now.
+      // What an approach does when the driver takes the frame happens now.
       queue.finish(queue.consumer());
     }),
   },

@@ -9,7 +9,7 @@ function foreignPages({ host, attacker }: AttackScenario): number[] {
     .map(({ index }) => index);
 }
 
-/** Attacks by register accesses: what keeps them off is the MMU, since the BAR is mapped a page a guest. */
+/** Attacks by register accesses: the MMU stops them, since the BAR is mapped one page per guest. */
 export const REGISTER_ATTACKS: readonly Attack[] = [
   {
     name: 'foreign-doorbell',

@@ -1,7 +1,7 @@
 import { CommandRing, ILLEGAL, type RingError, type RingParts } from '../command-ring.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 import type { RegisterFile } from '../register-file.js';
-import { COMMAND, PAGES, rangeBits, WAIT } from './commands.js';
+import { COMMAND, hasReservedBits, PAGES, rangeBits, WAIT } from './commands.js';
 import type { EventLog } from './event-log.js';
 import { AMDVI_EVENT } from './events.js';
 import { type AmdviRegisterName, ringBytes, STATUS } from './registers.js';
@@ -10,7 +10,7 @@ const TWO_32 = 2 ** 32;
 /** CONTROL.InvTimeOut in ns; 0 waits for ever. */
 const TIMEOUTS_NS = [0, 1e6, 1e7, 1e8, 1e9, 1e10] as const;
 
-/** What a command buffer needs of the unit that it belongs to. */
+/** The interface through which a command buffer uses its unit. */
 export interface CommandBufferParts extends RingParts {
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly log: EventLog;
@@ -21,14 +21,13 @@ export interface CommandBufferParts extends RingParts {
 /**
  * The command buffer, COMMAND_HEAD to COMMAND_TAIL of the ring at COMMAND_BASE. A command that the unit does not know
  * is logged as ILLEGAL_COMMAND_ERROR; the head stays at it and CmdBufRun is cleared, until software switches CmdBufEn
- * off and on. PREFETCH_IOMMU_PAGES is a hint, which this unit does not take; COMPLETE_PPR_REQUEST has no request to
- * complete, since the unit logs none.
+ * off and on. PREFETCH_IOMMU_PAGES and COMPLETE_PPR_REQUEST are such: EFR.PrefSup and EFR.PPRSup are 0.
  */
 export class CommandBuffer extends CommandRing {
   readonly #registers: RegisterFile<AmdviRegisterName>;
   readonly #log: EventLog;
   readonly #onEntryInvalidated: (deviceId: number | undefined) => void;
-  // What is left to do when the time of the current command has passed.
+  // The action due when the time of the current command has passed.
   #waitFlags = 0;
   #storeAddress = 0;
   #storeLow = 0;
@@ -81,6 +80,7 @@ export class CommandBuffer extends CommandRing {
     const deviceId = word0 & 0xffff;
     this.#waitFlags = 0;
     this.#silentDevice = -1;
+    if (hasReservedBits(word0, word1, word2, word3)) return ILLEGAL;
     switch (word1 >>> 28) {
       case COMMAND.COMPLETION_WAIT: {
         const address = ((word0 & 0xffff_fff8) >>> 0) + (word1 & 0xf_ffff) * TWO_32;
@@ -108,9 +108,6 @@ export class CommandBuffer extends CommandRing {
       }
       case COMMAND.INVALIDATE_INTERRUPT_TABLE:
         return timing.interruptEntryNs;
-      case COMMAND.PREFETCH_IOMMU_PAGES:
-      case COMMAND.COMPLETE_PPR_REQUEST:
-        return 0;
       case COMMAND.INVALIDATE_IOMMU_ALL:
         this.#onEntryInvalidated(undefined);
         return sink.context('global', 0, 0, 0) + sink.iotlb('global', 0, 0, 0, false);
@@ -136,7 +133,11 @@ export class CommandBuffer extends CommandRing {
     }
     const log = this.#log;
     if ((this.#waitFlags & WAIT.INTERRUPT) !== 0) log.completionWait();
-    if (this.#silentDevice >= 0) log.write(AMDVI_EVENT.IOTLB_INV_TIMEOUT, 0, this.#silentDevice, 0, 0, 0);
+    if (this.#silentDevice >= 0) {
+      const at = this.base + this.head;
+      const { IOTLB_INV_TIMEOUT } = AMDVI_EVENT;
+      log.write(IOTLB_INV_TIMEOUT, 0, this.#silentDevice, 0, at % TWO_32, Math.floor(at / TWO_32));
+    }
     this.#waitFlags = 0;
     return true;
   }

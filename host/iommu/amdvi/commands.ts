@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { TableMemory } from '../table-walker.js';
 
 /** Opcodes, bits 31:28 of a command's second word. */
@@ -11,6 +12,27 @@ export const COMMAND = {
   COMPLETE_PPR_REQUEST: 7,
   INVALIDATE_IOMMU_ALL: 8,
 } as const;
+
+/** Reserved bits by opcode, four words each, from opcode 0 on. A unit without guest translation has no GN and no PASID. */
+const RESERVED = Uint32Array.of(
+  ...[0, 0, 0, 0],
+  ...[0, 0x0ff0_0000, 0, 0],
+  ...[0xffff_0000, 0x0fff_ffff, 0xffff_ffff, 0xffff_ffff],
+  ...[0xfff0_0000, 0x0fff_0000, 0x0000_0ff8, 0],
+  ...[0, 0, 0x0000_0ff2, 0],
+  ...[0xffff_0000, 0x0fff_ffff, 0xffff_ffff, 0xffff_ffff],
+  ...[0, 0, 0, 0],
+  ...[0, 0, 0, 0],
+  ...[0xffff_ffff, 0x0fff_ffff, 0xffff_ffff, 0xffff_ffff],
+);
+
+/** True if a command has a reserved bit set. Opcodes that do not exist have none. */
+export function hasReservedBits(word0: number, word1: number, word2: number, word3: number): boolean {
+  const at = (word1 >>> 28) * 4;
+  if (at >= RESERVED.length) return false;
+  const low = (word0 & present(RESERVED[at])) | (word1 & present(RESERVED[at + 1]));
+  return (low | (word2 & present(RESERVED[at + 2])) | (word3 & present(RESERVED[at + 3]))) !== 0;
+}
 
 /** COMPLETION_WAIT, first word. */
 export const WAIT = { STORE: 1 << 0, INTERRUPT: 1 << 1, FLUSH: 1 << 2 } as const;

@@ -1,7 +1,7 @@
 import { spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 
-/** Device table entry (DTE), 32 bytes, one a device ID. Fields of interrupt remapping and guest translation stay 0. */
+/** Device table entry (DTE), 32 bytes, one per device ID. Fields of interrupt remapping and guest translation stay 0. */
 export interface DeviceTableEntry {
   /** V: the entry counts. Without it, requests pass untranslated. */
   readonly valid: boolean;
@@ -51,9 +51,9 @@ export const DTE_I = 1 << 0;
 export const DTE_SE = 1 << 1;
 export const DTE_SA = 1 << 2;
 export const DTE_EX = 1 << 7;
-/** Reserved bits of a DTE: 6:2, 63 and 106. */
+/** Reserved bits of a DTE: 6:2, 63 and 106, and without guest translation and peripheral page requests 55:52. */
 export const DTE_RESERVED_0 = 0x7c;
-export const DTE_RESERVED_1 = 0x8000_0000;
+export const DTE_RESERVED_1 = 0x80f0_0000;
 export const DTE_RESERVED_3 = 1 << 10;
 
 export const PTE_PRESENT = 1 << 0;

@@ -5,7 +5,7 @@ import type { RegisterFile } from '../register-file.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
 import { type AmdviRegisterName, CONTROL, ringBytes, STATUS } from './registers.js';
 
-/** What became of an event. */
+/** Outcome of logging an event. */
 export type LogOutcome = 'logged' | 'overflow' | 'not-running';
 
 /**

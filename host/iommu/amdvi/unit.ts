@@ -1,5 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
 import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
@@ -11,7 +12,7 @@ import { AmdviWalker } from './walker.js';
 
 const TWO_32 = 2 ** 32;
 
-/** What an AMD-Vi unit is plugged into, and what it can do. */
+/** The environment and the capabilities of an AMD-Vi unit. */
 export interface AmdviUnitOptions extends UnitParts {
   /** Most levels that it can walk, 4 to 6. */
   readonly maxMode?: number;
@@ -22,14 +23,15 @@ export interface AmdviUnitOptions extends UnitParts {
  * log. Until software sets IommuEn, requests pass untranslated.
  */
 export class AmdviUnit implements TableWalker {
-  /** What its command buffer takes, ns. */
+  /** Times of its command buffer, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly walker: AmdviWalker;
   readonly log: EventLog;
   readonly commands: CommandBuffer;
-  /** Devices with SE whose first fault is in the log already, a bit each. */
+  /** Devices with SE whose first fault is in the log already, one bit each. */
   readonly #reported = new Uint32Array(2048);
+  readonly #sink: InvalidationSink;
   #control = 0;
 
   constructor(options: AmdviUnitOptions) {
@@ -38,6 +40,7 @@ export class AmdviUnit implements TableWalker {
       throw new ParameterError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
     }
     this.timing = queueTiming(options.timing);
+    this.#sink = sink;
     const reachable = options.reachable ?? (() => true);
     this.registers = new RegisterFile(amdviRegisters(maxMode), AMDVI_WINDOW_BYTES, (name) =>
       this.#onWrite(name),
@@ -75,8 +78,27 @@ export class AmdviUnit implements TableWalker {
       if ((present(this.#reported[word]) & bit) !== 0) return undefined;
       this.#reported[word] = present(this.#reported[word]) | bit;
     }
-    const high = Math.floor(iova / TWO_32);
-    return this.log.write(walk.faultReason, walk.faultFlags, requesterId, walk.domainId, iova % TWO_32, high);
+    // A table that cannot be read is named by the address of its entry, a request by its own.
+    const address = walk.entryAddress >= 0 ? walk.entryAddress : iova;
+    const high = Math.floor(address / TWO_32);
+    return this.log.write(
+      walk.faultReason,
+      walk.faultFlags,
+      requesterId,
+      walk.domainId,
+      address % TWO_32,
+      high,
+    );
+  }
+
+  /** A reset of the system: as after power-on. Nothing is translated, rings are off, and the caches are empty. */
+  reset(): void {
+    this.#setControl(0);
+    this.registers.reset();
+    this.walker.setDeviceTable(0, 0);
+    this.walker.setExclusion(undefined);
+    this.#reported.fill(0);
+    dropAll(this.#sink);
   }
 
   checkInvariants(): void {
@@ -125,9 +147,13 @@ export class AmdviUnit implements TableWalker {
     this.walker.setExclusion((flags & 1) === 0 ? undefined : { start, end, allowAll: (flags & 2) !== 0 });
   }
 
-  #setControl(control: number): void {
+  #setControl(written: number): void {
+    // Command buffer and event log run only while the unit itself does.
+    const control = (written & CONTROL.IOMMU_EN) === 0 ? 0 : written;
     const changed = control ^ this.#control;
     this.#control = control;
+    // Nothing that was cached counts on the other side of a change of IommuEn.
+    if ((changed & CONTROL.IOMMU_EN) !== 0) dropAll(this.#sink);
     if ((changed & CONTROL.EVENT_LOG_EN) !== 0) this.log.setEnabled((control & CONTROL.EVENT_LOG_EN) !== 0);
     if ((changed & CONTROL.CMD_BUF_EN) !== 0) this.commands.setEnabled((control & CONTROL.CMD_BUF_EN) !== 0);
   }

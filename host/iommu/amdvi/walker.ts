@@ -142,6 +142,7 @@ export class AmdviWalker implements TableWalker {
     const at = this.#deviceTable + offset;
     if (!this.#reachable(pageStart(at, 12))) {
       out.fail(AMDVI_EVENT.DEV_TAB_HARDWARE_ERROR, access);
+      out.entryAddress = at;
       return -1;
     }
     out.contextReads = 1;
@@ -186,6 +187,7 @@ export class AmdviWalker implements TableWalker {
     for (;;) {
       if (!this.#reachable(table)) {
         out.fail(AMDVI_EVENT.PAGE_TAB_HARDWARE_ERROR, access);
+        out.entryAddress = table + entryIndex(upper, lower, level) * 8;
         return;
       }
       out.noteRead(table, level);

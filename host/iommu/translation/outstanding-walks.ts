@@ -125,7 +125,8 @@ export class OutstandingWalks {
       if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
       if ((present(this.#fills[row]) & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0)
         continue;
-      if (domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId) return row;
+      const shares = domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId;
+      if (shares) return row;
     }
     return -1;
   }

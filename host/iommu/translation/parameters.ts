@@ -11,7 +11,7 @@ export interface TimingParameter {
   readonly certainty: TimingCertainty;
 }
 
-/** Which entry of a full set makes room. */
+/** Which entry of a full set is evicted. */
 export type Replacement = 'random' | 'lru' | 'fifo';
 
 /**

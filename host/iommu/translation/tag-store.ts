@@ -73,7 +73,7 @@ export class TagStore {
     const held = this.find(domain, bits, page);
     if (held !== NONE) return held;
     const set = this.#setOf(page);
-    const slot = this.#room(set);
+    const slot = this.#victim(set);
     this.#domain[slot] = domain;
     this.#bits[slot] = bits;
     this.#page[slot] = page;
@@ -213,7 +213,7 @@ export class TagStore {
   }
 
   /** An empty slot of a set. */
-  #room(set: number): number {
+  #victim(set: number): number {
     const first = set * this.ways;
     if (present(this.#filledWays[set]) < this.ways) {
       let slot = first;

@@ -10,10 +10,10 @@ import { type TimingParameters, timingParameters } from './parameters.js';
 import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
-/** What `translate` answers for a request that is stopped. Why is in `fault`. */
+/** Returned by `translate` for a request that is stopped. The reason is in `fault`. */
 export const STOPPED = -1;
 
-/** What has happened since the start. Every request is one of: hit, shared, walk, bypassed. */
+/** Counts since the start. Every request is one of: hit, shared, walk, bypassed. */
 export interface TranslationCounters {
   requests: number;
   /** Answered by the IOTLB. */
@@ -37,10 +37,10 @@ export interface TranslationCounters {
 
 /**
  * The caches and walkers of an IOMMU: says where a request goes and how long it takes to know. The vendor's walker
- * says what the tables hold; here is what that costs, and what the caches still believe after the tables changed.
+ * says what the tables hold; here is what that costs, and what the caches still hold after the tables changed.
  *
  * Times of requests do not decrease. A request is answered at once with the delay that it will meet: walks are
- * booked ahead, and enter the caches when their time has come. Nothing is allocated a request.
+ * booked ahead, and enter the caches when their time has come. Nothing is allocated per request.
  */
 export class TranslationCache implements InvalidationSink {
   readonly parameters: TimingParameters;
@@ -81,7 +81,7 @@ export class TranslationCache implements InvalidationSink {
     this.#pool = new WalkerPool(all.walkers, all.walkerAssignment, all.walkIntervalNs);
   }
 
-  /** What the last request takes until its translation, or its fault, is known, ns. */
+  /** Time until the last request's translation, or its fault, is known, ns. */
   get delayNs(): number {
     return this.#delayNs;
   }

@@ -7,7 +7,7 @@ import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
 /**
- * The paging-structure caches, one a level: "the entry at this level for this address points at a table" saves the
+ * The paging-structure caches, one per level: "the entry at this level for this address points at a table" saves the
  * reads down to there. Only presence is kept. Where a table really is, the walker reads from memory.
  */
 export class WalkCaches {

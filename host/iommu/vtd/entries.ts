@@ -11,7 +11,7 @@ export interface RootEntry {
 /** TT: what is done with a device's requests. */
 export const TRANSLATION_TYPE = { TRANSLATE: 0, TRANSLATE_AND_DEVICE_TLB: 1, PASS_THROUGH: 2 } as const;
 
-/** Context entry, 16 bytes, one a device function. */
+/** Context entry, 16 bytes, one per device function. */
 export interface ContextEntry {
   /** P. */
   readonly present: boolean;

@@ -13,6 +13,7 @@ export const VTD_FAULT = {
   CONTEXT_RESERVED: 0xb,
   PAGING_ENTRY_RESERVED: 0xc,
   BLOCKED_BY_TRANSLATION_TYPE: 0xd,
+  PAGE_IN_INTERRUPT_WINDOW: 0xe,
 } as const;
 
 const TEXT: Readonly<Record<number, string>> = {
@@ -29,6 +30,7 @@ const TEXT: Readonly<Record<number, string>> = {
   [VTD_FAULT.CONTEXT_RESERVED]: 'reserved bit set in a context entry',
   [VTD_FAULT.PAGING_ENTRY_RESERVED]: 'reserved bit set in a second-level entry',
   [VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE]: 'request blocked by the translation type',
+  [VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW]: 'translated into the interrupt window',
 };
 
 /** A fault reason in words. */

@@ -8,7 +8,7 @@ const TWO_32 = 2 ** 32;
 const FRCD_VALID = 0x8000_0000;
 const FRCD_READ = 0x4000_0000;
 
-/** What became of a fault. */
+/** Outcome of recording a fault. */
 export type RecordOutcome = 'recorded' | 'compressed' | 'overflow';
 
 /**
@@ -31,7 +31,7 @@ export class FaultRecorder {
     this.#records = records;
   }
 
-  /** Faults that got a register, joined a record of their requester, or found no room. */
+  /** Faults that got a register, joined a record of their requester, or found no space. */
   get counters(): { readonly recorded: number; readonly compressed: number; readonly dropped: number } {
     return { recorded: this.#recorded, compressed: this.#compressed, dropped: this.#dropped };
   }
@@ -83,6 +83,11 @@ export class FaultRecorder {
     }
     if (!waiting) this.#registers.set('FSTS', this.#registers.low('FSTS') & ~(FSTS.PPF | 0xff00));
     if (!this.#isPending(this.#registers.low('FSTS'))) this.#event.withdraw();
+  }
+
+  /** The next fault is recorded in the first register again. */
+  reset(): void {
+    this.#next = 0;
   }
 
   /** Throws if the status contradicts the records. */

@@ -1,4 +1,4 @@
-import { CommandRing, ILLEGAL, RING_ENTRY_BYTES, type RingParts } from '../command-ring.js';
+import { CommandRing, ILLEGAL, RING_ENTRY_BYTES, type RingError, type RingParts } from '../command-ring.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 import type { RegisterFile } from '../register-file.js';
@@ -12,11 +12,11 @@ import {
   isWellFormed,
   WAIT,
 } from './invalidation-descriptors.js';
-import { FSTS, ICS_IWC, type VtdRegisterName } from './registers.js';
+import { FSTS, ICS_IWC, IQEI, type VtdRegisterName } from './registers.js';
 
 const TWO_32 = 2 ** 32;
 
-/** What a queue needs of the unit that it belongs to. */
+/** The interface through which a queue uses its unit. */
 export interface QueueParts extends RingParts {
   readonly registers: RegisterFile<VtdRegisterName>;
   readonly capabilities: VtdCapabilities;
@@ -26,7 +26,8 @@ export interface QueueParts extends RingParts {
 
 /**
  * The invalidation queue, IQH to IQT of the ring at IQA. A descriptor that the unit does not understand sets FSTS.IQE,
- * IQH stays at it, and the queue stands until software has cleared IQE and moved the tail.
+ * IQH stays at it, and the queue stands until software has cleared IQE and moved the tail. A device that does not
+ * answer sets FSTS.ITE; IQH then is past its request and past the waits behind it, which are aborted. IQER says why.
  */
 export class InvalidationQueue extends CommandRing {
   readonly #registers: RegisterFile<VtdRegisterName>;
@@ -39,9 +40,14 @@ export class InvalidationQueue extends CommandRing {
   readonly #iqa: number;
   readonly #fsts: number;
   readonly #ics: number;
+  // IQA as it was when the queue was switched on: later writes have no effect on a queue in use.
+  #base = 0;
+  #bytes = 0;
   #enabled = false;
-  /** False while a device-TLB invalidation runs into its timeout. */
-  #answered = true;
+  /** The device whose device-TLB invalidation runs into its timeout, or -1. */
+  #silentDevice = -1;
+  /** Why the last descriptor was refused. */
+  #refusal: number = IQEI.RESERVED;
   // The wait descriptor that is being carried out: its status write and interrupt come at its end.
   #waitFlags = 0;
   #statusData = 0;
@@ -75,6 +81,8 @@ export class InvalidationQueue extends CommandRing {
     this.#enabled = enabled;
     if (enabled) {
       this.#registers.set('IQH', 0, 0);
+      this.#base = this.#registers.address('IQA');
+      this.#bytes = (256 << (this.#registers.lowAt(this.#iqa) & 7)) * RING_ENTRY_BYTES;
       this.kick();
     } else {
       this.abandon();
@@ -82,11 +90,11 @@ export class InvalidationQueue extends CommandRing {
   }
 
   protected override get base(): number {
-    return this.#registers.address('IQA');
+    return this.#base;
   }
 
   protected override get bytes(): number {
-    return (256 << (this.#registers.lowAt(this.#iqa) & 7)) * RING_ENTRY_BYTES;
+    return this.#bytes;
   }
 
   protected override get head(): number {
@@ -102,6 +110,8 @@ export class InvalidationQueue extends CommandRing {
   }
 
   protected override perform(word0: number, word1: number, word2: number, word3: number): number {
+    const type = word0 & 0xf;
+    this.#refusal = type < DESCRIPTOR.CONTEXT || type > DESCRIPTOR.WAIT ? IQEI.TYPE : IQEI.RESERVED;
     if (!isWellFormed(word0, word1, word2, word3)) return ILLEGAL;
     const { sink, timing, reachable } = this;
     const capabilities = this.#capabilities;
@@ -109,8 +119,8 @@ export class InvalidationQueue extends CommandRing {
     const domainId = word0 >>> 16;
     const address = ((word2 & 0xffff_f000) >>> 0) + word3 * TWO_32;
     this.#waitFlags = 0;
-    this.#answered = true;
-    switch (word0 & 0xf) {
+    this.#silentDevice = -1;
+    switch (type) {
       case DESCRIPTOR.CONTEXT: {
         const which = CONTEXT_GRANULARITY[granularity];
         if (which === undefined) return ILLEGAL;
@@ -126,8 +136,9 @@ export class InvalidationQueue extends CommandRing {
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
         const first = Number.isFinite(pages) ? pageStart(address, 12 + Math.log2(pages)) : 0;
         const answerNs = sink.deviceTlb(word1 & 0xffff, first, pages);
-        this.#answered = answerNs >= 0;
-        return this.#answered ? answerNs : timing.deviceTimeoutNs;
+        if (answerNs >= 0) return answerNs;
+        this.#silentDevice = word1 & 0xffff;
+        return timing.deviceTimeoutNs;
       }
       case DESCRIPTOR.INTERRUPT_ENTRY:
         return timing.interruptEntryNs;
@@ -144,11 +155,13 @@ export class InvalidationQueue extends CommandRing {
   }
 
   protected override finish(): boolean {
-    if (!this.#answered) {
+    const registers = this.#registers;
+    if (this.#silentDevice >= 0) {
+      this.#passAborted();
+      registers.set('IQER', 0, this.#silentDevice);
       this.#faults.reportQueueError(FSTS.ITE);
       return false;
     }
-    const registers = this.#registers;
     if ((this.#waitFlags & WAIT.STATUS_WRITE) !== 0) {
       this.memory.writeU32(this.#statusAddress, this.#statusData);
     }
@@ -161,8 +174,20 @@ export class InvalidationQueue extends CommandRing {
     return true;
   }
 
-  protected override report(): void {
+  protected override report(error: RingError): void {
+    const reason = error === 'pointer' ? IQEI.TAIL : error === 'unreadable' ? IQEI.FETCH : this.#refusal;
+    this.#registers.set('IQER', reason, 0);
     this.#faults.reportQueueError(FSTS.IQE);
+  }
+
+  /** Moves the head past the request that timed out and past the waits that follow it: they are never reported. */
+  #passAborted(): void {
+    do {
+      this.head = (this.head + RING_ENTRY_BYTES) % this.#bytes;
+    } while (
+      this.head !== this.tail &&
+      (this.memory.readU32(this.#base + this.head) & 0xf) === DESCRIPTOR.WAIT
+    );
   }
 }
 

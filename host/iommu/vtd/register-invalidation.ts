@@ -11,7 +11,7 @@ const GO = 0x8000_0000;
 
 /**
  * Invalidation by register, one at a time: CCMD for the context cache, IVA and IOTLB for translations. What was
- * done is told in CAIG and IAIG; 0 there means that the request was refused, as all are while the queue is in use.
+ * done is reported in CAIG and IAIG; 0 there means that the request was refused, as all are while the queue is in use.
  */
 export class RegisterInvalidation {
   readonly #registers: RegisterFile<VtdRegisterName>;

@@ -9,6 +9,9 @@ export const GCMD = { TE: 1 << 31, SRTP: 1 << 30, WBF: 1 << 27, QIE: 1 << 26 } a
 
 export const FSTS = { PFO: 1 << 0, PPF: 1 << 1, IQE: 1 << 4, ICE: 1 << 5, ITE: 1 << 6 } as const;
 
+/** IQER.IQEI: why the invalidation queue stopped with FSTS.IQE. */
+export const IQEI = { TAIL: 1, FETCH: 2, TYPE: 3, RESERVED: 4 } as const;
+
 /** FECTL and IECTL. */
 export const EVENT_CONTROL = { IM: 1 << 31, IP: 1 << 30 } as const;
 
@@ -47,6 +50,7 @@ export type VtdRegisterName =
   | 'IEDATA'
   | 'IEADDR'
   | 'IEUADDR'
+  | 'IQER'
   | 'IVA'
   | 'IOTLB'
   | FaultRegisterName;
@@ -83,7 +87,8 @@ const FIXED: readonly Line[] = [
     8,
     'rw',
     'Context invalidation: 63 ICC go, 62:61 granularity, 60:59 what was done, 33:32 FM, 31:16 SID, 15:0 DID',
-    { writable: 0xe000_0003_ffff_ffffn },
+    // SID and FM are written and never read.
+    { writable: 0xe000_0003_ffff_ffffn, readable: 0xffff_fffc_0000_ffffn },
   ],
   [
     'FSTS',
@@ -103,7 +108,8 @@ const FIXED: readonly Line[] = [
   ],
   ['FEDATA', 0x3c, 4, 'rw', 'Fault event: message data'],
   ['FEADDR', 0x40, 4, 'rw', 'Fault event: message address', { writable: 0xffff_fffcn }],
-  ['FEUADDR', 0x44, 4, 'rw', 'Fault event: upper message address'],
+  // Without extended interrupt mode (ECAP.EIM) a message address has 32 bits.
+  ['FEUADDR', 0x44, 4, 'ro', 'Fault event: upper message address, reserved'],
   ['PMEN', 0x64, 4, 'rw', 'Protected memory: 31 EPM enable, 0 PRS status', { writable: 0x8000_0000n }],
   ['PLMBASE', 0x68, 4, 'rw', 'Low protected region: base', LOW_REGION],
   ['PLMLIMIT', 0x6c, 4, 'rw', 'Low protected region: last 2 MB', LOW_REGION],
@@ -137,10 +143,17 @@ const FIXED: readonly Line[] = [
   ],
   ['IEDATA', 0xa4, 4, 'rw', 'Invalidation event: message data'],
   ['IEADDR', 0xa8, 4, 'rw', 'Invalidation event: message address', { writable: 0xffff_fffcn }],
-  ['IEUADDR', 0xac, 4, 'rw', 'Invalidation event: upper message address'],
+  ['IEUADDR', 0xac, 4, 'ro', 'Invalidation event: upper message address, reserved'],
+  [
+    'IQER',
+    0xb0,
+    8,
+    'ro',
+    'Invalidation queue error: 3:0 IQEI reason, 47:32 ITESID device that did not answer, 63:48 ICESID',
+  ],
 ];
 
-/** The registers of a unit with these capabilities: where IVA, IOTLB and FRCD are is theirs to say. */
+/** The registers of a unit with these capabilities: they give the offsets of IVA, IOTLB and FRCD. */
 export function vtdRegisters(capabilities: VtdCapabilities): RegisterDefinition<VtdRegisterName>[] {
   const { iotlbOffset, faultRecordOffset, faultRecords } = capabilities;
   const lines: Line[] = [

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
 import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
@@ -12,7 +13,7 @@ import { RegisterInvalidation } from './register-invalidation.js';
 import { GCMD, VTD_WINDOW_BYTES, type VtdRegisterName, vtdRegisters } from './registers.js';
 import { VtdWalker } from './walker.js';
 
-/** What a VT-d unit is plugged into, and what it can do. */
+/** The environment and the capabilities of a VT-d unit. */
 export interface RemappingUnitOptions extends UnitParts {
   readonly capabilities?: Partial<VtdCapabilities>;
 }
@@ -26,7 +27,7 @@ export interface RemappingUnitOptions extends UnitParts {
  */
 export class RemappingUnit implements TableWalker {
   readonly capabilities: VtdCapabilities;
-  /** What its queue takes, ns. */
+  /** Times of its queue, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<VtdRegisterName>;
   readonly walker: VtdWalker;
@@ -36,6 +37,7 @@ export class RemappingUnit implements TableWalker {
   readonly #faultEvent: EventMessage;
   readonly #completionEvent: EventMessage;
   readonly #invalidation: RegisterInvalidation;
+  readonly #sink: InvalidationSink;
   #translating = false;
 
   constructor(options: RemappingUnitOptions) {
@@ -44,6 +46,7 @@ export class RemappingUnit implements TableWalker {
     const capabilities = { ...DEFAULT_VTD_CAPABILITIES, ...options.capabilities };
     assertCapabilities(capabilities);
     this.capabilities = capabilities;
+    this.#sink = sink;
     this.timing = queueTiming(options.timing);
     this.registers = new RegisterFile(vtdRegisters(capabilities), VTD_WINDOW_BYTES, (name, value, high) =>
       this.#onWrite(name, value, high),
@@ -86,6 +89,17 @@ export class RemappingUnit implements TableWalker {
   ): RecordOutcome | undefined {
     if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
     return this.faults.record(requesterId, iova, write, walk.faultReason);
+  }
+
+  /** A reset of the system: as after power-on. Nothing is translated, the queue is off, and the caches are empty. */
+  reset(): void {
+    this.queue.setEnabled(false);
+    this.registers.reset();
+    this.walker.rootTable = 0;
+    this.faults.reset();
+    this.protectedRegions.onWrite('PMEN');
+    this.#setTranslating(false);
+    dropAll(this.#sink);
   }
 
   checkInvariants(): void {
@@ -131,6 +145,13 @@ export class RemappingUnit implements TableWalker {
     }
   }
 
+  /** Nothing that was cached counts on the other side of a change of TE. */
+  #setTranslating(translating: boolean): void {
+    if (translating === this.#translating) return;
+    this.#translating = translating;
+    dropAll(this.#sink);
+  }
+
   /** GCMD takes effect at once. TE and QIE are kept, so software writes them with every command (GSTS says which). */
   #command(value: number): void {
     let status = this.registers.low('GSTS');
@@ -138,7 +159,7 @@ export class RemappingUnit implements TableWalker {
       this.walker.rootTable = this.registers.address('RTADDR');
       status |= GCMD.SRTP;
     }
-    this.#translating = (value & GCMD.TE) !== 0;
+    this.#setTranslating((value & GCMD.TE) !== 0);
     const useQueue = (value & GCMD.QIE) !== 0 && this.capabilities.queuedInvalidation;
     status = (status & ~(GCMD.TE | GCMD.QIE)) | (value & GCMD.TE) | (useQueue ? GCMD.QIE : 0);
     this.registers.set('GSTS', status >>> 0);

@@ -1,10 +1,11 @@
 import { present } from '../../../scheduler/present.js';
-import { pageStart } from '../page-arithmetic.js';
+import { offsetInPage, pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
   beginRequest,
   entryIndex,
+  inInterruptWindow,
   type Reachable,
   type TableMemory,
   type TableWalker,
@@ -42,7 +43,7 @@ export class VtdWalker implements TableWalker {
   #contextHigh = 0;
   #contextUpper = 0;
 
-  // Which bits must be zero, a level, for entries that hold a page and for those that point at a table.
+  // Which bits must be zero, per level, for entries that hold a page and for those that point at a table.
   readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
   readonly #tableReservedLow = new Uint32Array(MAX_LEVELS + 1);
   readonly #pageReservedHigh: number;
@@ -200,7 +201,8 @@ export class VtdWalker implements TableWalker {
     let table = top;
     for (let level = levels; ; level -= 1) {
       if (!this.#reachable(table)) {
-        out.fail(VTD_FAULT.PAGING_ENTRY_UNREADABLE);
+        // A top table that cannot be read is the context entry's mistake.
+        out.fail(level === levels ? VTD_FAULT.CONTEXT_INVALID : VTD_FAULT.PAGING_ENTRY_UNREADABLE);
         return;
       }
       out.noteRead(table, level);
@@ -222,6 +224,10 @@ export class VtdWalker implements TableWalker {
       }
       table = addressOf(low, high);
       if (isPage) {
+        if (inInterruptWindow(table + offsetInPage(iova, 3 + 9 * level))) {
+          out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
+          return;
+        }
         out.ok = true;
         out.physical = table;
         out.pageBits = 3 + 9 * level;

@@ -11,7 +11,7 @@ import { MappedReferences } from './mapped-references.js';
 /**
  * Both gates: the hypervisor validates and writes every descriptor as in CDNA, and the same hypercall puts its pages
  * into the context's translation tables. The set-up gate answers for the guest's mistakes, the access gate for the
- * device's: a card that errs, or lies, reaches only what is in flight for the context that it claims to be.
+ * device's: a faulty or malicious card reaches only what is in flight for the context that it claims to be.
  */
 export class CdnaIommu implements DirectPlan<IommuProtection> {
   readonly name = 'cdna+iommu';

@@ -1,6 +1,6 @@
 import type { HostParts } from '../../host-parts.js';
 
-/** What keeps the pages of a validated descriptor in place while the device may use them. */
+/** Keeps the pages of a validated descriptor in place while the device may use them. */
 export interface PageReferences {
   /** One more descriptor uses the page. */
   take(page: number): void;

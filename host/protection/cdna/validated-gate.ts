@@ -50,14 +50,14 @@ export class ValidatedGate implements SetupGate {
     this.#queue = queue;
     this.#parts.hypervisor.enterHypercall();
     this.releaseFinished();
-    // Room is what the NIC has finished, not what the driver says: a slot that is still in flight must neither
+    // Free slots are those that the NIC has finished, not what the driver says: a slot that is still in flight must neither
     // be overwritten nor lose its references.
     const most = Math.min(count, queue.slots - this.held);
     let valid = 0;
     this.#pagesLookedAt = 0;
     while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
     this.#parts.processor.chargeAccount(this.writer, 'validatePage', this.#pagesLookedAt);
-    // The refusal may have cost the guest its context; nobody would drop references taken after that.
+    // The refusal may have cost the guest its context; no call would drop references taken after that.
     if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
@@ -72,7 +72,7 @@ export class ValidatedGate implements SetupGate {
     return admitted;
   }
 
-  /** The driver's word is not asked for: the hypervisor looks at the NIC's own index. */
+  /** The driver's index is not trusted: the hypervisor reads the NIC's own. */
   finish(): void {}
 
   /** Drops the references of every descriptor that the NIC is done with. */

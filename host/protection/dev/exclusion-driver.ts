@@ -18,7 +18,7 @@ export class ExclusionDriver {
   readonly #payer: number;
   #control = 0;
 
-  /** @param payer who pays for configuration accesses, a number on the processor. */
+  /** @param payer the account charged for configuration accesses, a number on the processor. */
   constructor(unit: ExclusionUnit, processor: Processor, payer: number) {
     this.#unit = unit;
     this.#processor = processor;

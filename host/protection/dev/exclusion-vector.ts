@@ -4,7 +4,7 @@ import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js
 const LEAST_COVERAGE = 2 ** 32;
 
 /**
- * One exclusion vector in memory: a bit a 4 KB page, set = neither read nor write. Byte is page / 8, bit is
+ * One exclusion vector in memory: one bit per 4 KB page, set = neither read nor write. Byte is page / 8, bit is
  * page mod 8. 4 GB take 128 KB.
  */
 export class ExclusionVector {

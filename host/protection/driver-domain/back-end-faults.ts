@@ -7,7 +7,7 @@ export const MAX_CHAIN = 18;
 export interface BackEndFaults {
   /** A fault has cost the guest its port: nothing of its rings may be touched any more. */
   readonly closed: boolean;
-  /** A request that is turned away. */
+  /** A request that is refused. */
   report(refusal: SetupRefusal, direction: 'transmit' | 'receive', reference: number, length: number): void;
   /** The ring itself is beyond sense: nothing in it can be trusted to be where it should. The port is closed. */
   giveUp(requests: number): void;

@@ -9,7 +9,7 @@ import type { FrontEnd } from './front-end.js';
 import type { GrantOperations } from './grant-operations.js';
 
 /**
- * The driver domain's end of one guest: reads requests from the shared rings, believing nothing of them, has
+ * The driver domain's end of one guest: reads requests from the shared rings without trusting them, has
  * the hypervisor check and carry out what their grants permit, and answers.
  */
 export class BackEnd implements BackEndFaults {
@@ -51,7 +51,7 @@ export class BackEnd implements BackEndFaults {
     return this.#closed ? 0 : this.#sharedPages.length;
   }
 
-  /** Requests that were turned away. */
+  /** Requests that were refused. */
   get refused(): number {
     return this.#refused;
   }

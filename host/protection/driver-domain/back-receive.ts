@@ -10,7 +10,7 @@ import type { GrantOperations } from './grant-operations.js';
 import type { GrantTable } from './grant-table.js';
 import type { SharedRing } from './shared-ring.js';
 
-/** What became of a frame for a guest. */
+/** Outcome of delivering a frame to a guest. */
 export type Delivery = 'delivered' | 'no-receive-buffer' | 'bad-grant' | 'port-closed';
 
 /** The driver domain's end of a receive ring: puts frames into a guest, by copy or by exchange of pages. */
@@ -48,7 +48,7 @@ export class BackReceive {
     return (this.#consumer - 1) >>> 0;
   }
 
-  /** Whether responses have been written since the last question that the guest wants to be told of. */
+  /** Whether responses of which the guest wants a notification have been written since the last call. */
   takeTell(): boolean {
     const tell = this.#tell;
     this.#tell = false;
@@ -78,7 +78,7 @@ export class BackReceive {
     if (this.#ring.pushResponses(this.#consumer)) this.#tell = true;
   }
 
-  /** Answers requests at the head of the receive ring that are no good with nothing, so that those behind them count. */
+  /** Answers invalid requests at the head of the receive ring with length 0, so that those behind them can be used. */
   #skipRefused(producer: number): void {
     const ring = this.#ring;
     while (this.#consumer !== producer) {
@@ -138,13 +138,13 @@ export class BackReceive {
     return true;
   }
 
-  /** False if the guest's grants turned out to be worth less than they looked (one page named twice). */
+  /** False if the guest's grants proved invalid after all (one page named twice). */
   #flipAll(source: FrameParts): boolean {
     const { memory, processor } = this.#parts;
     for (let piece = 0; piece < source.count; piece += 1) {
       const address = present(source.addresses[piece]);
       const length = present(source.lengths[piece]);
-      // What earlier frames left on the page is not this guest's to see.
+      // This guest must not see what earlier frames left on the page.
       memory.fill(address + length, PAGE_BYTES - length, 0);
       processor.charge('clearByte', PAGE_BYTES - length);
       const given = address / PAGE_BYTES;

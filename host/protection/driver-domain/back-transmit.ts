@@ -8,7 +8,7 @@ import type { GrantOperations } from './grant-operations.js';
 import type { GrantTable } from './grant-table.js';
 import type { SharedRing } from './shared-ring.js';
 
-/** What a look into a guest's transmit ring found. */
+/** Result of reading a guest's transmit ring. */
 export type Taken = 'nothing' | 'frame' | 'bad-grant' | 'bad-frame';
 
 /** The driver domain's end of a transmit ring: takes frames out of a guest, by copy or by mapping. */
@@ -74,7 +74,7 @@ export class BackTransmit {
     return 'nothing';
   }
 
-  /** Answers requests; true if the guest wants to be told. It sees them finish in order. */
+  /** Answers requests; true if the guest wants a notification. It sees them finish in order. */
   complete(first: number, count: number): boolean {
     const mask = this.#done.length - 1;
     for (let step = 0; step < count; step += 1) this.#done[(first + step) & mask] = 1;

@@ -12,10 +12,10 @@ import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.j
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
-/** Nobody waits to hear that this frame has left. */
+/** No front end waits to hear that this frame has left. */
 const NONE = -1;
 
-/** What the service works with. */
+/** The parts that the service uses. */
 export interface BridgeServicePlan {
   readonly host: HostParts;
   readonly domain: Domain;
@@ -28,7 +28,7 @@ export interface BridgeServicePlan {
 }
 
 /**
- * What the driver domain does all day, on its own CPU time: takes frames from the NIC and from guests in turn,
+ * The driver domain's work, on its own CPU time: takes frames from the NIC and from guests in turn,
  * bridges them, and hands them on. One unit of work stays within a budget; while there is more to do the NIC's
  * interrupts stay masked.
  *
@@ -95,7 +95,7 @@ export class BridgeService implements SentListener {
     return backEnd;
   }
 
-  /** A guest has sent an event: it has its turn. */
+  /** A guest has sent an event: it is queued for service. */
   onGuestEvent(backEnd: BackEnd): void {
     this.#plan.host.processor.charge('guestInterrupt');
     this.#enqueue(backEnd);
@@ -148,11 +148,11 @@ export class BridgeService implements SentListener {
     }
   }
 
-  /** Takes a frame of each guest in turn; true if the budget ended it. What the NIC has no room for waits for it. */
+  /** Takes one frame of each guest in turn; true if the budget ended it. What the NIC has no space for waits for it. */
   #serveGuests(): boolean {
     const { device, budget } = this.#plan;
     for (let count = 0; count < budget; count += 1) {
-      if (device.room < MAX_PIECES) return false;
+      if (device.freeSlots < MAX_PIECES) return false;
       const backEnd = this.#round.shift();
       if (backEnd === undefined) return false;
       backEnd.queued = false;
@@ -174,7 +174,7 @@ export class BridgeService implements SentListener {
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
     else this.#drop(found, backEnd.front.context);
-    // What was copied is the driver domain's own now; what was mapped is answered when it has left.
+    // Copied frames belong to the driver domain now; mapped ones are answered when they have left.
     if (!waits) backEnd.complete(backEnd.firstRequest, backEnd.requests);
     return true;
   }

@@ -6,7 +6,7 @@ export class Bridge {
   readonly #byMac = new Map<number, BackEnd>();
   readonly #ports: BackEnd[] = [];
   readonly #found: BackEnd[] = [];
-  /** Ports that want everything: without one a frame is for whoever has its address, and nobody else is looked at. */
+  /** Ports that want everything: without one a frame is for the port that has its address, and no other is looked at. */
   #promiscuous = 0;
 
   /** Ports in the order in which they came. */
@@ -30,7 +30,7 @@ export class Bridge {
     this.#ports.splice(this.#ports.indexOf(port), 1);
   }
 
-  /** Whether a frame that a guest sends to `mac` goes out: to anybody but a station behind the bridge. */
+  /** Whether a frame that a guest sends to `mac` goes out: to any station but one behind the bridge. */
   leaves(mac: number): boolean {
     return isGroup(mac) || !this.#byMac.has(mac);
   }

@@ -36,7 +36,7 @@ export class FrameParts {
   }
 
   add(address: number, length: number, mapped: number = NO_FRAME): void {
-    if (this.full) throw new InvariantViolation('a frame in more pieces than anybody allowed');
+    if (this.full) throw new InvariantViolation('a frame in more pieces than are allowed');
     this.addresses[this.count] = address;
     this.lengths[this.count] = length;
     this.mapped[this.count] = mapped;

@@ -90,7 +90,7 @@ export class FrontEnd implements GuestPort {
     if (missed) this.#parts.processor.post(this.domain.account, () => this.#onEvent());
   }
 
-  /** The back end has responses that this side asked to be told of. */
+  /** The back end has responses for which this side asked for a notification. */
   notify(): void {
     this.#parts.hypervisor.notify(this.#channel);
   }

@@ -17,7 +17,7 @@ const ADDRESS_LIMIT = 2 ** 32 * PAGE_BYTES;
 /** Longest buffer that a request can describe wherever in a page it starts, bytes. */
 const MAX_REQUEST_BYTES = (PAGES_PER_SLOT - 1) * PAGE_BYTES;
 
-/** What a front queue needs from its front end. */
+/** A front queue's interface to its front end. */
 export interface FrontQueuePlan {
   readonly direction: 'transmit' | 'receive';
   readonly slots: number;
@@ -72,7 +72,7 @@ export class FrontQueue implements PortQueue {
     return this.#refusal;
   }
 
-  /** Buffers put into the ring, and those that the guest's own code turned away. */
+  /** Buffers put into the ring, and those that the guest's own code refused. */
   get accepted(): number {
     return this.#accepted;
   }
@@ -149,7 +149,7 @@ export class FrontQueue implements PortQueue {
 
   /** The port is gone: nothing is accepted, nothing more will be finished, and the ring's memory goes back. */
   close(): void {
-    // What was sent is sent; what was received and not taken is gone with the ring.
+    // Frames that were sent stay sent; frames received and not taken are lost with the ring.
     this.#finalConsumer = this.plan.direction === 'transmit' ? this.shared.responseProducer : this.#finished;
     this.#closed = true;
     for (const frame of this.#ringFrames) this.plan.domain.release(frame);
@@ -160,7 +160,7 @@ export class FrontQueue implements PortQueue {
       throw new InvariantViolation('a front queue holds more than its slots');
   }
 
-  /** What cannot be put into a request at all. */
+  /** Buffers that no request can express. */
   #unspeakable(address: number, length: number): SetupRefusal | undefined {
     if (this.#closed) return 'port-closed';
     if (!Number.isInteger(address) || address < 0 || address >= ADDRESS_LIMIT) return 'not-ram';

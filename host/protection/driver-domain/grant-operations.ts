@@ -6,7 +6,7 @@ import type { SetupRefusal } from '../guest-port.js';
 import { GRANT_PERMIT, GRANT_READ_ONLY, type GrantTable } from './grant-table.js';
 
 /**
- * What the hypervisor does for a driver domain with references that guests have granted it: copy, map, flip.
+ * The hypervisor's operations for a driver domain on references that guests have granted it: copy, map, flip.
  * Each use is checked anew: the entry permits it, to this domain, in this direction, and the frame belongs to
  * the guest and is guest memory. A refusal is a value; `refusal` says why.
  *

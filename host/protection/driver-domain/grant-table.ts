@@ -10,8 +10,8 @@ export const GRANT_PERMIT = 1;
 export const GRANT_READ_ONLY = 4;
 
 /**
- * What a guest lets others reach: a table in the guest's own memory, written by the guest. So nothing in it is
- * to be believed: the hypervisor looks at an entry whenever somebody uses it, and at who owns the frame that
+ * The pages that a guest lets others reach: a table in the guest's own memory, written by the guest. Nothing in it is
+ * trusted: the hypervisor looks at an entry whenever it is used, and at the owner of the page that
  * it names.
  */
 export class GrantTable {

@@ -10,7 +10,7 @@ import { OpenSetupGate } from '../open-setup-gate.js';
 import { type FrameParts, NO_FRAME } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
-/** Nobody waits for this slot's completion. */
+/** No front end waits for this slot's completion. */
 const NONE = -1;
 
 /** Told what has become of sent frames. */
@@ -21,7 +21,7 @@ export interface SentListener {
   done(frame: number): void;
 }
 
-/** The driver domain's own driver of the NIC: the only context of it that anybody has. */
+/** The driver domain's own driver of the NIC: the only context of it that is open. */
 export class PhysicalPort {
   readonly port: ContextPort;
   readonly slots: number;
@@ -49,7 +49,7 @@ export class PhysicalPort {
       domain,
       options: {
         mac,
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: slots,
         receiveSlots: slots,
         antiSpoofing: false,
@@ -79,7 +79,7 @@ export class PhysicalPort {
   }
 
   /** Descriptors that can be posted now. */
-  get room(): number {
+  get freeSlots(): number {
     return this.slots - ((this.port.transmit.producer - this.#reclaimed) >>> 0);
   }
 
@@ -94,7 +94,7 @@ export class PhysicalPort {
   }
 
   /**
-   * Sends a frame. `front` (or -1) is told of its requests when it has left; mapped pages are handed back then.
+   * Sends a frame. `front` (or -1) gets the completion of its requests when it has left; mapped pages are handed back then.
    * Returns the index of its last descriptor.
    */
   send(frame: FrameParts, front: number, firstRequest: number, requests: number): number {
@@ -117,7 +117,7 @@ export class PhysicalPort {
     this.#request[end] = firstRequest;
     this.#requests[end] = requests;
     if (this.port.transmit.post(this.#batch) !== frame.count)
-      throw new InvariantViolation('the driver domain sent a frame for which its ring has no room');
+      throw new InvariantViolation('the driver domain sent a frame for which its ring has no space');
     return (first + frame.count - 1) >>> 0;
   }
 

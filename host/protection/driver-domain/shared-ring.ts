@@ -19,17 +19,17 @@ const RESPONSE_EVENT = 12;
  */
 const SLOT_BYTES = 16;
 
-/** Bytes of a ring with so many slots, whole pages. */
+/** Bytes of a ring with this number of slots, in whole pages. */
 export function sharedRingBytes(slots: number): number {
   return Math.ceil((HEADER_BYTES + slots * SLOT_BYTES) / PAGE_BYTES) * PAGE_BYTES;
 }
 
 /**
  * A ring of requests and responses in a page that two domains share (the layout follows Xen's ring.h). Indices
- * run freely modulo 2^32. Either side asks to be told by setting an event index: whoever moves its producer
- * over it sends an event, and none otherwise.
+ * run freely modulo 2^32. Either side asks for a notification by setting an event index: the side that moves its producer
+ * past it sends an event, and none otherwise.
  *
- * What the other side has written is read as it is, and may be anything.
+ * Values written by the other side are read unchecked, and may be anything.
  */
 export class SharedRing {
   readonly base: number;
@@ -42,7 +42,7 @@ export class SharedRing {
     this.slots = slots;
   }
 
-  /** As both sides expect it at first: told of the first request and the first response. */
+  /** The initial state that both sides expect: a notification for the first request and the first response. */
   reset(): void {
     this.#memory.fill(this.base, sharedRingBytes(this.slots), 0);
     this.requestEvent = 1;
@@ -73,14 +73,14 @@ export class SharedRing {
     this.#memory.writeU32(this.base + RESPONSE_EVENT, value);
   }
 
-  /** Publishes requests up to `producer`; true if the back end wants to be told. */
+  /** Publishes requests up to `producer`; true if the back end wants a notification. */
   pushRequests(producer: number): boolean {
     const before = this.requestProducer;
     this.#memory.writeU32(this.base + REQUEST_PRODUCER, producer);
     return crosses(before, producer, this.requestEvent);
   }
 
-  /** Publishes responses up to `producer`; true if the front end wants to be told. */
+  /** Publishes responses up to `producer`; true if the front end wants a notification. */
   pushResponses(producer: number): boolean {
     const before = this.responseProducer;
     this.#memory.writeU32(this.base + RESPONSE_PRODUCER, producer);

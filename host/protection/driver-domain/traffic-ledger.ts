@@ -6,7 +6,7 @@ import type { Processor } from '../../cpu/processor.js';
 import type { GuestPort } from '../guest-port.js';
 import type { Intermediary, PortTraffic } from '../intermediary.js';
 
-/** Why the driver domain gave a frame (or a copy of it for one destination) up. */
+/** Why the driver domain dropped a frame (or a copy of it for one destination). */
 export const BRIDGE_DROPS = [
   'no-receive-buffer',
   'unknown-destination',
@@ -18,7 +18,7 @@ export const BRIDGE_DROPS = [
 ] as const;
 export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
 
-/** Nobody behind the bridge. */
+/** No port behind the bridge. */
 export const NO_PORT = -1;
 
 interface Account {
@@ -30,7 +30,7 @@ interface Account {
 }
 
 /**
- * Whose each frame is that goes through the driver domain: who sent what lies in a slot of the card's transmit
+ * The owner of each frame that goes through the driver domain: which port sent the frame in a slot of the card's transmit
  * ring, when what lies in a slot of its receive ring arrived, and what each guest has had in all.
  */
 export class TrafficLedger implements Intermediary {
@@ -99,7 +99,7 @@ export class TrafficLedger implements Intermediary {
     return this.#taken;
   }
 
-  /** Frames given up in all. */
+  /** Frames dropped in all. */
   get dropped(): number {
     return BRIDGE_DROPS.reduce((sum, reason) => sum + this.#drops[reason], 0);
   }
@@ -137,7 +137,7 @@ export class TrafficLedger implements Intermediary {
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
   }
 
-  /** A frame was given up; `port` is whose it was or was to be, or NO_PORT. */
+  /** A frame was dropped; `port` is its sender or receiver, or NO_PORT. */
   drop(reason: BridgeDrop, port: number): void {
     this.#drops[reason] += 1;
     if (port === NO_PORT) return;

@@ -14,7 +14,7 @@ export const READ_WRITE = READ | WRITE;
 /** Pages of a large page, 2 MB. */
 const LARGE_PAGES = 512;
 
-/** What the books of a guest's I/O address space say, in pages of 4 KB. */
+/** Counts of a guest's I/O address space, in pages of 4 KB. */
 export interface SpaceCounters {
   mapped: number;
   unmapped: number;
@@ -23,8 +23,8 @@ export interface SpaceCounters {
 
 /**
  * One guest's share of an I/O address space: what is mapped for it, and the references that keep mapped pages from
- * being given away. A page is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
- * it any more (a strategy that unpins earlier says so, and why).
+ * being reassigned. A page is pinned when it is mapped, and unpinned when the unit has reported that no cache knows
+ * it any more (a strategy that unpins earlier documents it, with the reason).
  */
 export class GuestSpace {
   readonly domain: Domain;
@@ -97,7 +97,7 @@ export class GuestSpace {
     });
   }
 
-  /** No cache knows these pages any more. */
+  /** No cache holds these pages any more. */
   unpin(firstPage: number, pages: number): void {
     for (let page = firstPage; page < firstPage + pages; page += 1) this.parts.pages.unpin(page);
     this.#pinned -= pages;
@@ -116,7 +116,7 @@ export class GuestSpace {
     this.driver.invalidateDomain(this.address.domainId, done);
   }
 
-  /** A batch of maps has ended. In caching mode the unit may remember that there was nothing, and must be told. */
+  /** A batch of maps has ended. In caching mode the unit may have cached absent entries, which must be invalidated. */
   announce(): void {
     if (!this.driver.cachingMode) return;
     this.invalidateAll(() => {});
@@ -165,7 +165,7 @@ export class GuestSpace {
   }
 
   checkInvariants(): void {
-    if (this.#pinned < 0) throw new InvariantViolation('a space has given up more references than it took');
+    if (this.#pinned < 0) throw new InvariantViolation('a space has dropped more references than it took');
   }
 
   #write(iova: number, pageNumber: number, pages: number, permissions: number): void {

@@ -7,7 +7,7 @@ import type { TimingParameters } from '../../iommu/translation/parameters.js';
 export const IOMMU_VENDORS = ['vtd', 'amdvi'] as const;
 export type IommuVendor = (typeof IOMMU_VENDORS)[number];
 
-/** What a driver is started with, whichever the vendor. */
+/** Options with which a driver is started, for either vendor. */
 export interface IommuDriverOptions {
   /** Seed of the replacement in the unit's caches. */
   readonly seed: number;
@@ -17,7 +17,7 @@ export interface IommuDriverOptions {
   readonly sharedRequester: number | undefined;
   /** Requester ID of the card's own transfers. */
   readonly managementRequester: number;
-  /** VT-d CAP.CM: absent entries may be cached, so whoever maps must invalidate. AMD-Vi has no such mode that is used here. */
+  /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
   readonly cachingMode: boolean;
 }
 
@@ -44,7 +44,7 @@ export const FAULTS_KEPT = 1000;
  */
 export type WhenReported = (iova: number, pages: number, page: number) => void;
 
-/** What the caches and walkers of a unit have done, by name. */
+/** Counts of the caches and walkers of a unit, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
 
 /**
@@ -54,7 +54,7 @@ export type IommuCounters = Readonly<Record<string, number>>;
 export interface IommuDriver {
   readonly vendor: IommuVendor;
   readonly gate: AccessGate;
-  /** Whoever maps must tell the unit too. */
+  /** Mapping needs an invalidation too. */
   readonly cachingMode: boolean;
   /** Faults that were read from the log: the first thousand. */
   readonly faults: readonly IommuFault[];
@@ -62,7 +62,7 @@ export interface IommuDriver {
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
   attach(requesterId: number, domainId: number, tables: RadixTable): void;
-  /** The requester reaches nothing any more; `done` runs when no cache knows anything of its domain either. */
+  /** The requester reaches nothing any more; `done` runs when no cache holds entries of its domain either. */
   detach(requesterId: number, domainId: number, done: () => void): void;
 
   /**
@@ -81,7 +81,7 @@ export interface IommuDriver {
   ): void;
   /** Likewise for everything of a domain. */
   invalidateDomain(domainId: number, done: () => void): void;
-  /** The CPU waits until everything asked for so far is finished; charges the time. */
+  /** The CPU waits until everything requested so far is finished; charges the time. */
   waitCharged(): void;
 
   counters(): IommuCounters;

@@ -22,7 +22,7 @@ export interface MappingStrategy {
    * unit has invalidated; false if the device needs it, or the strategy cannot give it.
    */
   relinquish(page: number): boolean;
-  /** Things worth counting, by name. */
+  /** Counters, by name. */
   counters(): Readonly<Record<string, number>>;
 }
 

@@ -36,13 +36,13 @@ export class OpenWaits {
     this.#page[at] = page;
   }
 
-  /** Takes the oldest out and calls whoever waits. */
+  /** Takes the oldest out and calls its callback. */
   reportOldest(): void {
     const at = this.#head;
     this.#head = (at + 1) & (this.#number.length - 1);
     this.#count -= 1;
     const done = this.#done[at];
-    // Whoever has gone must not be held by a place that is free.
+    // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
     done?.(present(this.#iova[at]), present(this.#pages[at]), present(this.#page[at]));
   }

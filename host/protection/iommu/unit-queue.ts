@@ -11,7 +11,7 @@ export interface QueueFormat<Command> {
   readonly slots: number;
   /** Physical address of the word that waits are reported in. */
   readonly statusWord: number;
-  /** What a slot takes besides the command itself, and what the report of a wait takes, ns. */
+  /** Time per slot besides the command itself, and time of the report of a wait, ns. */
   readonly fetchNs: number;
   readonly statusNs: number;
   write(at: number, command: Command): void;
@@ -36,7 +36,7 @@ export class UnitQueue<Command extends object> {
   #backlog: Command[] = [];
   #tail = 0;
   #waitNumber = 0;
-  /** When the unit will have worked off everything that was asked for, ns. */
+  /** When the unit will have finished everything requested so far, ns. */
   #idleAtNs = 0;
 
   constructor(parts: HostParts, format: QueueFormat<Command>) {
@@ -92,7 +92,7 @@ export class UnitQueue<Command extends object> {
       throw new InvariantViolation(`${this.waiting} waits will never be reported`);
     }
     if (this.#backlog.length > 0 && this.waiting === 0)
-      throw new InvariantViolation('commands wait for room that nobody will tell of');
+      throw new InvariantViolation('commands wait for space that will not be reported');
   }
 
   #feed(): void {

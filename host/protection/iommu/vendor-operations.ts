@@ -13,11 +13,11 @@ export interface DrivenUnit extends TableWalker {
   checkInvariants(): void;
 }
 
-/** What a unit did, where vendors count alike. */
+/** Counts of a unit that both vendors share. */
 export interface UnitCounts {
   /** Entries of the queue that were carried out. */
   readonly processed: number;
-  /** Faults that were logged, joined a record that was there already, or found no room. */
+  /** Faults that were logged, joined a record that was there already, or found no space. */
   readonly recorded: number;
   readonly compressed: number;
   readonly dropped: number;
@@ -42,7 +42,7 @@ export interface VendorOperations<Command extends object> {
   program(): void;
   /** Empty tables for a new domain. */
   createTables(): RadixTable;
-  /** Points the requester's entry at tables, or makes it refuse everything. The unit must be told of the change. */
+  /** Points the requester's entry at tables, or makes it refuse everything. Needs an invalidation afterwards. */
   writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void;
   /** Commands; the object may be the same each time. An order is log2 of a number of 4 KB pages. */
   invalidateEntry(requesterId: number, domainId: number): Command;

@@ -30,7 +30,7 @@ const FAULT_READ = 0x4000_0000;
 /** log2 of the queue's slots beyond 256: QS of IQA. */
 const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
-/** Levels of second-level tables, and the AW field that says so. */
+/** Levels of second-level tables, and the AW field that encodes it. */
 const LEVELS = 4;
 
 /** VT-d in legacy mode with queued invalidation. */

@@ -1,7 +1,7 @@
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
-/** What the chipset reads its table from. */
+/** The memory from which the chipset reads its table. */
 export interface TableMemory {
   readU32(address: number): number;
 }
@@ -42,11 +42,11 @@ const FOUR_GIGABYTES = 2 ** 32;
 
 /**
  * Intel's generation before translation: four checks that know addresses, and no devices. An access must pass
- * all of them: the NoDMA table (a bit a page), the protection of that table, the protected memory ranges
+ * all of them: the NoDMA table (one bit per page), the protection of that table, the protected memory ranges
  * (PMR: one below 4 GB and one anywhere), and the DMA protected range (DPR), which comes last.
  *
  * DPR and PMR registers are as in public register headers. **The NoDMA table's layout is in none of our
- * sources; this one is chosen here**: a bit a 4 KB page from address 0, byte = page / 8, bit = page mod 8,
+ * sources; this one is chosen here**: one bit per 4 KB page from address 0, byte = page / 8, bit = page mod 8,
  * 1 = no DMA; memory behind the table's end passes. How it is told where the table is (`setTable`) is chosen
  * as well. Nothing of it is cached: bit 9 of TXT.STS reads 0.
  */

@@ -1,4 +1,5 @@
 import type { CommandEntry } from './entry.js';
+import { JOBS_OPTION } from './jobs-option.js';
 
 export const attackCommand: CommandEntry = {
   usage: 'attack',
@@ -9,6 +10,7 @@ export const attackCommand: CommandEntry = {
     ['--explain <attack[,approach]>', 'say of one attack, or one cell, what happened and what was expected'],
     ['--seed <number>', 'seed of what is planted (default: 1)'],
     ['--out <dir>', 'write attack.json, and attack.html, a report to look at, into DIR'],
+    JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],

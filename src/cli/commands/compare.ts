@@ -1,10 +1,16 @@
 import type { CommandEntry } from './entry.js';
+import { JOBS_OPTION } from './jobs-option.js';
 import { FILE_NOTES, RUN_OPTIONS } from './run-options.js';
 
 export const compareCommand: CommandEntry = {
   usage: 'compare [scenario]',
   summary: 'run the same guests under several protection approaches and print them side by side',
-  options: [['--protection <names>', 'approaches, with commas between them (default: all)'], ...RUN_OPTIONS],
-  notes: `Without a scenario: four guests on one 1 Gb/s port (scenarios/four-guests.json).\n${FILE_NOTES}`,
+  options: [
+    ['--protection <names>', 'approaches, with commas between them (default: all)'],
+    ...RUN_OPTIONS,
+    ['--no-attacks', 'leave out which attacks get through'],
+    JOBS_OPTION,
+  ],
+  notes: `Without a scenario: a voice call beside greedy guests (scenarios/voice-and-greedy.json).\n${FILE_NOTES}`,
   load: async () => (await import('../compare-action.js')).compareAction,
 };

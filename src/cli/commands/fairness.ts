@@ -1,4 +1,5 @@
 import type { CommandEntry } from './entry.js';
+import { JOBS_OPTION } from './jobs-option.js';
 
 export const fairnessCommand: CommandEntry = {
   usage: 'fairness',
@@ -15,6 +16,7 @@ export const fairnessCommand: CommandEntry = {
     ['--seed <number>', 'seed of everything random (default: 1)'],
     ['--duration <time>', 'virtual time of each run, with ns, us, ms or s (default: 50ms)'],
     ['--out <dir>', 'write fairness.json, fairness.html, a report to look at, and its plots as SVG into DIR'],
+    JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],

@@ -1,4 +1,5 @@
 import type { CommandEntry } from './entry.js';
+import { JOBS_OPTION } from './jobs-option.js';
 
 export const reproduceCommand: CommandEntry = {
   usage: 'reproduce <name>',
@@ -13,6 +14,7 @@ export const reproduceCommand: CommandEntry = {
       '--out <dir>',
       'also write the result of each as NAME.json, and reproduce.html, a report to look at, into DIR',
     ],
+    JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],
   ],

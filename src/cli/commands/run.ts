@@ -5,6 +5,6 @@ export const runCommand: CommandEntry = {
   usage: 'run [scenario]',
   summary: 'run a scenario under one protection approach and print what each guest had of it',
   options: [['--protection <name>', 'approach (default: the scenario, or cdna)'], ...RUN_OPTIONS],
-  notes: `Without a scenario: four guests on one 1 Gb/s port (scenarios/four-guests.json).\n${FILE_NOTES}`,
+  notes: `Without a scenario: a voice call beside greedy guests (scenarios/voice-and-greedy.json).\n${FILE_NOTES}`,
   load: async () => (await import('../run-action.js')).runAction,
 };

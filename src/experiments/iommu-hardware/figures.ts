@@ -36,7 +36,7 @@ export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[
 
 /** What came of it, in a sentence. */
 export function iommuHardwareAnswer({ machine, bandwidth, latency }: IommuHardwareResult): string {
-  return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows, to none of which a parameter was fitted); the latency of single reads, to which IOTLB and walk were fitted, by ${percents(latency)} (${latency.rows} windows).`;
+  return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows; no parameter of the machine was fitted to them, but five constants of card and unit were chosen with them in view); the latency of single reads, to which IOTLB and walk were fitted, by ${percents(latency)} (${latency.rows} windows).`;
 }
 
 function percents({ medianError, p95Error, maxError }: ErrorSummary): string {
@@ -51,7 +51,7 @@ function agreementFigure(
   return {
     id: `iommu-hardware-${idOf(machine)}-agreement`,
     title: `${machine}: emulated against measured`,
-    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter was fitted to these rows.`,
+    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter of the machine was fitted to these rows; five constants of card and unit were chosen with them in view.`,
     chart: agreementChart(points, bandwidth),
     table: {
       heads: ['operation', 'bytes', 'cache', 'window', 'measured, M/s', 'emulated, M/s', 'error, %'],
@@ -91,7 +91,7 @@ function errorsText(points: readonly PointResult[]): string {
       return own.length === 0 ? [] : [`${op}, ${cache}\n${plainTable(columns, rows)}`];
     }),
   );
-  return `Cells: measured, emulated (million transactions per second), error. No parameter was fitted to these rows.\n\n${tables.join('\n\n')}`;
+  return `Cells: measured, emulated (million transactions per second), error. No parameter of the machine was fitted to these rows; five constants of card and unit were chosen with them in view.\n\n${tables.join('\n\n')}`;
 }
 
 function cellText({ measured_tps, emulated_tps, error }: PointResult): string {

@@ -16,7 +16,7 @@ function scene(protection: ProtectionPlan) {
   const domain = lab.host.createGuest('hostile', 1);
   const port = lab.host.openPort(domain, {
     mac: 0x02_00_00_00_00_77,
-    weight: 1,
+    share: { weight: 1 },
     transmitSlots: 8,
     receiveSlots: 8,
     antiSpoofing: true,
@@ -94,7 +94,7 @@ describe('registers of others', () => {
 });
 
 describe('a rogue card', () => {
-  it('takes what the gate lets it, and has nothing to show for what is denied', () => {
+  it('gets what the gate allows, and nothing of what is denied', () => {
     for (const [protection, taken] of [
       [new PlainDma(), 2],
       [new DeviceExclusion(), 1],

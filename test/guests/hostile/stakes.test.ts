@@ -28,7 +28,7 @@ describe('a tag', () => {
 });
 
 describe('a secret', () => {
-  it('has changed exactly where somebody wrote another byte, and stays changed when it is put right', () => {
+  it('has changed exactly where another byte was written, and stays changed when the byte is restored', () => {
     fc.assert(
       fc.property(
         seeds,

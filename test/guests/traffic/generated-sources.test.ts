@@ -97,7 +97,7 @@ describe('constant rate', () => {
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
-  test('ends before endNs, and who comes later is told that it is over', () => {
+  test('ends before endNs, and completes at once for later subscribers', () => {
     const kernel = new EventKernel();
     const sizes = fixedSize('s', 1226);
     const source = constantRate({ ...identity, kernel, sizes, wireRateBps: 1e9, startNs: 5, endNs: 20_005 });
@@ -212,7 +212,7 @@ describe('on/off', () => {
     });
     const recorder = new Recorder(kernel, source.frames$);
     kernel.run(200_000 - 1);
-    // 10 us a frame; the frame that the first silence cuts off comes 5 us into the second burst.
+    // 10 us per frame; the frame that the first silence cuts off comes 5 us into the second burst.
     expect(recorder.times).toEqual([0, 10_000, 20_000, 105_000, 115_000]);
     kernel.run(10_000_000 - 1);
     // A quarter of 10 ms is on: 250 frames of 10 us.
@@ -257,7 +257,7 @@ describe('on/off', () => {
       return recorder.times;
     };
     for (const kind of ['exponential', 'pareto'] as const) {
-      // 2,500 periods; a quarter of 500 ms at 10 us a frame is 12,500 frames.
+      // 2,500 periods; a quarter of 500 ms at 10 us per frame is 12,500 frames.
       expect(Math.abs(times(kind, 6).length / 12_500 - 1)).toBeLessThan(0.08);
       expect(times(kind, 6)).toEqual(times(kind, 6));
       expect(times(kind, 6)).not.toEqual(times(kind, 7));

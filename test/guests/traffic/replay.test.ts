@@ -5,7 +5,7 @@ import { conversationOf, replay, TrafficError } from '../../../guests/traffic/in
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { BROADCAST, LOCAL, REMOTE, Recorder } from './recorder.js';
 
-// Stations of the made-up captures: A opens, B answers, C is somebody else.
+// Stations of the made-up captures: A opens, B answers, C is a third station.
 const A = 0x0a00_0000_000a;
 const B = 0x0a00_0000_000b;
 const C = 0x0a00_0000_000c;
@@ -55,7 +55,7 @@ function play(capture: Capture, options: Partial<Parameters<typeof replay>[0]> =
   return { kernel, ...played, sent: transmit, got: receive };
 }
 
-describe('who plays the guest', () => {
+describe('the station that plays the guest', () => {
   test('by default the source of the first unicast frame; its frames are sent, those to it or a group received', () => {
     const { sent, got, conversation } = play(
       captureOf(

@@ -156,7 +156,7 @@ describe('the client', () => {
 });
 
 describe('the server', () => {
-  test('answers a request to who asked, with its number, every byte right, in the size asked for', () => {
+  test('answers a request to its sender, with its number, every byte right, in the size asked for', () => {
     const verifier = new FrameVerifier();
     const bytes = fc.integer({ min: 30, max: 9018 });
     fc.assert(

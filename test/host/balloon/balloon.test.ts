@@ -9,7 +9,7 @@ import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
 const PORT = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,
@@ -37,7 +37,7 @@ function lab(protection: ProtectionPlan, parameters: Partial<BalloonParameters> 
 }
 
 describe('a balloon', () => {
-  it('takes as many pages as are wanted and no more, one a request', () => {
+  it('takes as many pages as are wanted and no more, one per request', () => {
     const { machine, host, domain, balloon } = lab(makeProtection('cdna'), { startNs: 5_000 });
     const before = domain.ownedPages.size;
     machine.run(4_999);
@@ -66,7 +66,7 @@ describe('a balloon', () => {
     expect(new Set(runs).size).toBeGreaterThan(1);
   });
 
-  it('costs the guest a hypercall a request, and counts the time until the page is free', () => {
+  it('costs the guest one hypercall per request, and counts the time until the page is free', () => {
     const { machine, host, balloon } = lab(makeProtection('none'));
     const before = host.hypervisor.hypercalls;
     machine.run(1_000_000);
@@ -76,7 +76,7 @@ describe('a balloon', () => {
     expect(Math.min(...reclaimNs)).toBeGreaterThan(0);
   });
 
-  it('hears no from whoever has the page in flight, and gets it when the device is done', () => {
+  it('is refused a page that is in flight, and gets it when the device is done', () => {
     for (const name of ['cdna', 'iommu:single-use', 'iommu:shared', 'iommu:persistent', 'cdna+iommu']) {
       const { machine, host, balloon, buffer, domain, post, port } = lab(makeProtection(name), {
         pages: 1,

@@ -87,7 +87,7 @@ describe('the processor', () => {
       let done = 0;
       for (let guest = 0; guest < guests; guest += 1) {
         const account = cpu.addAccount(`guest ${guest}`, 0);
-        // Each wants 100,000 packets a second: 0.4 of the core.
+        // Each wants 100,000 packets per second: 0.4 of the core.
         const source = kernel.register('test', () => {
           cpu.post(account, () => {
             cpu.charge('transmitPacket');
@@ -103,7 +103,7 @@ describe('the processor', () => {
     expect(perSecond(1)).toEqual({ rate: 100_010, idleNs: 60_000_000 });
     expect(perSecond(2).rate).toBeCloseTo(200_000, -3);
     const full = perSecond(4);
-    // 4,000 cycles of work and 1,000 of switching each: 200,000 a second, not 400,000.
+    // 4,000 cycles of work and 1,000 of switching each: 200,000 per second, not 400,000.
     expect(full.rate).toBeCloseTo(200_000, -3);
     expect(full.idleNs).toBe(0);
   });

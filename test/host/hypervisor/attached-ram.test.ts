@@ -102,7 +102,7 @@ describe('RAM in a bank', () => {
     expect(guest.receive()).toEqual([frame(macOf(1), STRANGER, 500, 8)]);
   });
 
-  it('makes room for the next guest when it is detached, as often as one comes', () => {
+  it('frees its memory for the next guest when it is detached, as often as one comes', () => {
     const machine = new Machine(new PlainDma());
     const free = machine.host.pages.freePages;
     for (let turn = 0; turn < 100; turn += 1) {

@@ -9,7 +9,7 @@ const COSTS = { doorbell: 100, registerRead: 1000 };
 function card() {
   const machine = new Machine(new PlainDma(), { nic: { contexts: 4 }, host: { costs: COSTS } });
   const { host } = machine;
-  const control = new CardControl(host.window, host.processor, host.hypervisor.account);
+  const control = new CardControl(host.nic, host.window, host.processor, host.hypervisor.account);
   const { context } = machine.guest(1).port;
   machine.run();
   const cyclesOf = (action: () => void) => {

@@ -82,7 +82,7 @@ describe('interrupts', () => {
 });
 
 describe('contexts', () => {
-  it('run out with an error that says so, and nothing is lost by asking', () => {
+  it('report an error when they run out, and a failed request loses nothing', () => {
     for (const protection of [new PlainDma(), new Cdna()]) {
       const machine = new Machine<Protection>(protection, { nic: { contexts: 2 } });
       machine.guest(1);
@@ -105,7 +105,9 @@ describe('contexts', () => {
       expect(() => machine.guest(2, { mac: macOf(1) })).toThrow(
         /guest 2: .*open a context: mac-missing-or-taken/,
       );
-      expect(() => machine.guest(3, { weight: 0 })).toThrow(/guest 3: .*open a context: bad-weight/);
+      expect(() => machine.guest(3, { share: { weight: 0 } })).toThrow(
+        /guest 3: .*open a context: bad-weight/,
+      );
       expect(() => machine.guest(4, { transmitSlots: 12 })).toThrow(
         /port\.transmitSlots is 12, expected a power of two/,
       );
@@ -130,7 +132,7 @@ describe('contexts', () => {
 });
 
 const BIG_PORT = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 1024,
   receiveSlots: 1024,
   antiSpoofing: false,
@@ -162,7 +164,7 @@ describe('the fault policy', () => {
     return { machine, bad, good, second };
   }
 
-  it('log: the fault is written down and the guest goes on', () => {
+  it('log: the fault is logged and the guest continues', () => {
     const { machine, bad } = offend('log');
     bad.send(frame(STRANGER, macOf(1), 80));
     machine.run();
@@ -210,7 +212,7 @@ describe('the fault policy', () => {
     expect(machine.wire.frames).toHaveLength(1);
   });
 
-  it('does not lay an unread fault at the door of the next owner of the context', () => {
+  it('does not charge an unread fault to the next owner of the context', () => {
     const machine = new Machine(new PlainDma(), { nic: { contexts: 1 }, host: { faultPolicy: 'kill' } });
     const bad = machine.guest(1);
     const { hypervisor, processor, nic } = machine.host;

@@ -6,7 +6,7 @@ import { frame, Machine, macOf, STRANGER } from '../support/machine.js';
 /** Slots of the hypervisor's vector ring, and what a look at one costs there: contexts in words of 32 bits. */
 const SLOTS = 64;
 
-describe('a vector ring that somebody has written to who should not', () => {
+describe('a vector ring that was overwritten', () => {
   for (const producer of [0xffffffff, 0x80000000, 1000]) {
     it(`makes the hypervisor look at no more vectors than there are slots (producer ${producer})`, () => {
       const machine = new Machine(new PlainDma());
@@ -24,7 +24,7 @@ describe('a vector ring that somebody has written to who should not', () => {
     });
   }
 
-  it('is believed as long as it holds no more than it has slots', () => {
+  it('is accepted as long as it holds no more entries than slots', () => {
     const machine = new Machine(new PlainDma());
     const guest = machine.guest(1);
     machine.run();

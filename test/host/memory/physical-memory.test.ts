@@ -152,7 +152,7 @@ describe('physical memory', () => {
     expect(byte[0]).toBe(0xef);
   });
 
-  it('costs what is touched: 24 guests of 128 MB, a page each, cost 24 pieces of 1 MB', () => {
+  it('costs what is touched: 24 guests of 128 MB, one page each, cost 24 pieces of 1 MB', () => {
     const guestBytes = 128 * 2 ** 20;
     const memory = new PhysicalMemory((24 * guestBytes) / PAGE_BYTES);
     const target = new Uint8Array(PAGE_BYTES);

@@ -15,7 +15,7 @@ export interface AttackScenario {
   readonly hypervisorPage: number;
   /** An address behind the end of RAM. */
   readonly beyond: number;
-  /** Pages that the thief may aim at: its own, the victim's, the hypervisor's, nobody's. */
+  /** Pages that the thief may aim at: its own, the victim's, the hypervisor's, unowned ones. */
   readonly targets: readonly number[];
   /** The victim is given another page, and keeps secrets there too. */
   victimTakes(): void;

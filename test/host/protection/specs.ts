@@ -143,7 +143,7 @@ export function protectionSpecs(title: string, make: () => ProtectionPlan, claim
       const machine = new Machine(make());
       const domain = machine.host.createGuest('guest', 1);
       const options = {
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: 32,
         receiveSlots: 32,
         antiSpoofing: false,
@@ -165,7 +165,7 @@ export function protectionSpecs(title: string, make: () => ProtectionPlan, claim
       const [before, tables] = [inUse(false), inUse(true)];
       for (let turn = 0; turn < 10; turn += 1) open();
       expect(inUse(false)).toBe(before);
-      // Translation tables may stay for addresses that were used once: a page for 2 MB.
+      // Translation tables may stay for addresses that were used once: one page per 2 MB.
       expect(inUse(true) - tables).toBeLessThanOrEqual(pages.pageCount / 512);
       expect(pages.pinnedPages).toBe(0);
     });

@@ -103,7 +103,7 @@ function hash(bytes: Uint8Array): string {
 }
 
 describe('what the driver domain costs', () => {
-  /** Frames of 1,500 bytes a second that greedy guests get out through a card of 10 Gb/s, and who was busy. */
+  /** Frames of 1,500 bytes per second that greedy guests send through a card of 10 Gb/s, and which accounts were busy. */
   function throughput(protection: ProtectionPlan, count: number) {
     const machine = new Machine(protection, { nic: { rateBps: 1e10 }, host: { cores: 1 } });
     const all = guests(machine, count, 2048);

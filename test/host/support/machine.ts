@@ -9,12 +9,12 @@ import { EventKernel } from '../../../scheduler/event-kernel.js';
 
 export const PAGE = 4096;
 export const EVERYONE = 0xffffffffffff;
-/** Somebody beyond the wire. */
+/** A station beyond the wire. */
 export const STRANGER = 0x02_00_00_00_99_01;
 
 export const PORT: PortOptions = {
   mac: 0x02_00_00_00_00_01,
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,
@@ -170,7 +170,7 @@ export class TestGuest {
     return address;
   }
 
-  /** Gives up what is sent. */
+  /** Discards what is sent. */
   reclaim(): void {
     this.port.transmit.finish(this.port.transmit.consumer());
   }

@@ -35,12 +35,12 @@ export interface GuestOptions {
   readonly mac?: number;
   /** Where its memory begins; behind each other in the flat memory otherwise. */
   readonly base?: number;
-  /** Room for each slot's buffer, bytes. */
+  /** Size of each slot's buffer, bytes. */
   readonly bufferBytes?: number;
   readonly statusBlock?: boolean;
 }
 
-/** The least driver of one context: rings in flat memory, one buffer a slot, no interrupts of its own. */
+/** The least driver of one context: rings in flat memory, one buffer per slot, no interrupts of its own. */
 export class Guest {
   readonly card: Card;
   readonly context: number;

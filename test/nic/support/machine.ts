@@ -69,7 +69,7 @@ export class Machine {
     this.#lives[context] = undefined;
   }
 
-  /** Puts a frame into the ring if there is room for its pieces. */
+  /** Puts a frame into the ring if there is space for its pieces. */
   post(context: number, length: number, pieces: readonly number[]): void {
     const life = this.#lives[context];
     if (life === undefined) return;
@@ -185,7 +185,7 @@ export class Machine {
     }
   }
 
-  /** Nobody's transfers leave his own memory; nobody's go on after he is gone. */
+  /** No context's transfers leave its own memory, and none go on after it was revoked. */
   #checkAccesses(): void {
     const strays = this.card.host.log.filter(({ requesterId, address, length }) => {
       const context = requesterId - 0x100;

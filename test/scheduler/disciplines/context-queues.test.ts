@@ -14,7 +14,7 @@ const steps = fc.array(
 );
 
 describe('a heap of contexts', () => {
-  it('has the smallest key on top, and of equal keys the lower number, like a sorted list', () => {
+  it('has the smallest key on top, and the lower number among equal keys, like a sorted list', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const keys = new Map<number, number>();
@@ -40,7 +40,7 @@ describe('a heap of contexts', () => {
     );
   });
 
-  it('refuses a context twice, and one that it has not', () => {
+  it('refuses a context twice, and one that it does not hold', () => {
     const heap = new ContextHeap(() => 0);
     heap.push(3);
     expect(() => heap.push(3)).toThrow('context 3 is in the heap already');
@@ -50,7 +50,7 @@ describe('a heap of contexts', () => {
 });
 
 describe('a list of contexts', () => {
-  it('is a queue out of whose middle one can be taken, like an array', () => {
+  it('is a queue with removal from the middle, like an array', () => {
     fc.assert(
       fc.property(steps, (script) => {
         const list = new ContextList();
@@ -76,7 +76,7 @@ describe('a list of contexts', () => {
     );
   });
 
-  it('refuses a context twice, and one that it has not', () => {
+  it('refuses a context twice, and one that it does not hold', () => {
     const list = new ContextList();
     list.pushBack(3);
     expect(() => list.pushBack(3)).toThrow('context 3 is in the list already');
@@ -85,7 +85,7 @@ describe('a list of contexts', () => {
 });
 
 describe('the roster', () => {
-  it('refuses what the contract does not allow', () => {
+  it('refuses calls that violate the contract', () => {
     const roster = new Roster('x');
     expect(() => roster.join(-1)).toThrow('x: context is -1, expected a whole number from 0 to 1048575');
     roster.join(0);

@@ -10,7 +10,7 @@ function fill(bytes: number, largest: number): number[] {
 }
 
 interface WorstCase {
-  /** Bytes of the tagged context and of each other, from when the tagged one rang until its last visit opened. */
+  /** Bytes of the tagged context and of each other one, from the doorbell of the tagged one to its last visit. */
   readonly taggedBytes: number;
   readonly othersBytes: number[];
 }
@@ -18,11 +18,11 @@ interface WorstCase {
 const TAGGED = 0;
 
 /**
- * The schedule in which deficit round robin is as late, and as uneven, as it can be. Every other context comes
- * into its visit with the largest deficit it can have saved, L_j - 1, and leaves the last one with nothing; the
+ * The schedule in which deficit round robin is as late, and as uneven, as it can be. Every other context starts
+ * its visit with the largest deficit that it can have saved, L_j - 1, and ends its last one with nothing; the
  * tagged context rings just after its turn, and its visits leave it with L_i - 1 unspent.
  *
- * @param visits visits of every other before the tagged context's last one, at least 2.
+ * @param visits visits of every other context before the tagged context's last one, at least 2.
  */
 function playWorstCase(
   quantum: number,
@@ -33,7 +33,7 @@ function playWorstCase(
   const drr = new DeficitRoundRobin({ quantumBytes: quantum });
   const queues = weights.map((weight, context) => {
     const [own, frame] = [weight * quantum, largest[context] ?? 0];
-    // A visit that saves all it can, whose next frame is a largest one that what was saved just fails to cover.
+    // A visit that saves as much as possible: the next frame is a largest one, and the savings are one byte short of it.
     const saving = fill(own - (frame - 1), frame);
     if (context === TAGGED) {
       const steady = Array.from({ length: visits - 2 }, () => fill(own, frame)).flat();
@@ -52,7 +52,7 @@ function playWorstCase(
   };
 
   const others = weights.map((_, context) => context).filter((context) => context !== TAGGED);
-  // Each other saves alone, before the next one comes, so that all stand before the open visit of the first.
+  // Each other context saves alone, before the next one joins, so that all precede the open visit of the first.
   for (const context of others) drr.activate(context, headOf(context));
   const savings = weights.map((weight, context) => weight * quantum - ((largest[context] ?? 0) - 1));
   for (const context of others) {
@@ -63,7 +63,7 @@ function playWorstCase(
     }
   }
 
-  // The round has moved on, the frame that opens the next visit is chosen: now the tagged context rings.
+  // The round has moved on and the frame that opens the next visit is selected: now the tagged context rings.
   drr.select();
   drr.activate(TAGGED, headOf(TAGGED));
   const bytes = weights.map(() => 0);
@@ -134,7 +134,7 @@ describe('deficit round robin at its worst', () => {
           (frame - own) * (1 + (taggedLargest - 1) / own) +
           otherLargest.reduce((sum, bytes) => sum + bytes - 1, 0);
         const elapsed = taggedBytes + othersBytes.reduce((sum, bytes) => sum + bytes, 0);
-        // Bytes on the link stand for time: the promise at this instant is exactly what it has had.
+        // Bytes on the link stand for time: the promise at this instant is exactly what it has received.
         expect((own / frame) * (elapsed - latency)).toBeCloseTo(taggedBytes, 4);
       }),
       { numRuns: 100 },

@@ -1,4 +1,4 @@
-/** A frame that comes to the fluid system. */
+/** A frame that arrives at the fluid system. */
 export interface FluidFrame {
   readonly context: number;
   readonly bytes: number;
@@ -6,8 +6,8 @@ export interface FluidFrame {
 }
 
 /**
- * Generalised processor sharing played out directly: everybody backlogged drains at a rate in proportion to
- * weight, and we step from event to event. No virtual time, no tags: the slow way, to compare WFQ with.
+ * Generalised processor sharing simulated directly: every backlogged context drains at a rate in proportion to
+ * weight, stepping from event to event. No virtual time, no tags: slow, as a reference for WFQ.
  * Frames in order of arrival. Returns the instant at which each is finished, ns.
  */
 export function fluidFinishNs(

@@ -1,17 +1,17 @@
 import type { Guarantee } from './random-link.js';
 
-/** One frame, as a delay bound sees it. Times in ns. */
+/** One frame, as seen by a delay bound. Times in ns. */
 export interface FrameTimes {
   readonly context: number;
   readonly bytes: number;
   readonly arrivedNs: number;
-  /** Bytes of its context that waited when it had arrived, itself and what was still to be sent of one on the link included. */
+  /** Bytes of its context waiting after its arrival, including itself and the unsent part of a frame on the link. */
   readonly queuedBytes: number;
   readonly startedNs: number;
   readonly leftNs: number;
 }
 
-/** Keeps arrival, start and departure of every frame, and hands each to a judge. */
+/** Records arrival, start and departure of every frame, and passes each to a judge. */
 export class FrameDelays implements Guarantee {
   checks = 0;
   readonly frames: FrameTimes[] = [];

@@ -130,7 +130,7 @@ class AgainstFluid implements Guarantee {
     for (const [index, frame] of this.#arrivals.entries()) {
       const leftNs = left[frame.context]?.shift() ?? Number.POSITIVE_INFINITY;
       const bound = (fluid[index] ?? 0) + largest * NS_A_BYTE;
-      // A tag is rounded when its context comes back from idleness: 1/256 byte of its own, W/w times that on the link.
+      // A tag is rounded when its context becomes active again: 1/256 byte of its own, W/w times that on the link.
       const rounding = (total(this.#weights) / (this.#weights[frame.context] ?? 1)) * (NS_A_BYTE / 256) + 1;
       this.checks += 1;
       if (leftNs > bound + rounding) {
@@ -153,7 +153,7 @@ describe('WFQ', () => {
   });
 });
 
-/** Expected arrival times of a reserved rate: max(arrival, the one before + its length at the rate). */
+/** Expected arrival times at a reserved rate: max(arrival, the previous one + its length at the rate). */
 class ExpectedArrivals {
   readonly #until: number[] = [];
 

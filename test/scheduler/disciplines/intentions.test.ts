@@ -52,7 +52,7 @@ describe('strict priority', () => {
     expect(checks).toBeGreaterThan(5000);
   });
 
-  it('goes round among equals', () => {
+  it('serves equals round-robin', () => {
     const priority = new StrictPriority();
     for (const context of [0, 1]) priority.join(context, { weight: 1, priority: 5 });
     priority.activate(0, 60);
@@ -65,7 +65,7 @@ describe('strict priority', () => {
     expect(order).toEqual([0, 1, 0, 1]);
   });
 
-  it('refuses a level that there is not', () => {
+  it('refuses a level that does not exist', () => {
     expect(() => new StrictPriority().join(2, { weight: 1, priority: 32 })).toThrow(
       'priority of context 2 is 32, expected a whole number from 0 to 31',
     );
@@ -107,11 +107,11 @@ describe('rounds that count frames', () => {
   it.each<[string, () => Discipline, (weight: number) => number]>([
     ['packet round robin', () => new PacketRoundRobin(), () => 1],
     ['weighted round robin', () => new WeightedRoundRobin(), (weight) => weight],
-  ])('%s keeps two backlogged contexts within a frame a unit of weight', (_name, make, weightOf) => {
+  ])('%s keeps two backlogged contexts within a frame per unit of weight', (_name, make, weightOf) => {
     const checks = watchRandomLinks(
       make,
       (shares) => {
-        // Frames stand for bytes: every frame is told to the law as one byte.
+        // Frames stand for bytes: every frame is reported to the law as one byte.
         const law = new RelativeFairnessLaw(() => 1, fail);
         return {
           get checks() {
@@ -128,6 +128,9 @@ describe('rounds that count frames', () => {
   });
 });
 
+/** The burst of a context that names none: the largest frame with what the wire adds to it. */
+const DEFAULT_BURST = 9_018 + 24;
+
 /** Bytes of each context over every interval, against burst + rate * time. */
 class Conformance implements Guarantee {
   checks = 0;
@@ -140,7 +143,7 @@ class Conformance implements Guarantee {
   }
 
   granted(context: number, bytes: number, _more: boolean, nowNs: number): void {
-    const { limitBps, burstBytes = LARGEST } = this.#shares[context] ?? { weight: 1 };
+    const { limitBps, burstBytes = DEFAULT_BURST } = this.#shares[context] ?? { weight: 1 };
     const grants = this.#grants[context] ?? [];
     grants.push({ atNs: nowNs, bytes });
     if (limitBps === undefined) return;
@@ -170,7 +173,7 @@ describe('token bucket', () => {
     expect(checks).toBeGreaterThan(5000);
   });
 
-  it('uses a rate up exactly: 7 frames of 1,000 bytes at 3 Mb/s after a burst of 2', () => {
+  it('uses the whole rate exactly: 7 frames of 1,000 bytes at 3 Mb/s after a burst of 2', () => {
     const limited = new TokenBucketLimit(new DeficitRoundRobin());
     limited.join(0, { weight: 1, limitBps: 3_000_000, burstBytes: 2000 });
     limited.activate(0, 1000, 0);
@@ -184,11 +187,11 @@ describe('token bucket', () => {
       starts.push(nowNs);
       limited.served(0, 1000, 1000, nowNs);
     }
-    // 8,000 bits at 3 Mb/s are 2,666,666 2/3 ns: whole nanoseconds, rounded up, never adding up the third.
+    // 8,000 bits at 3 Mb/s are 2,666,666 2/3 ns: whole nanoseconds, rounded up, without accumulating the third.
     expect(starts).toEqual([0, 0, 2_666_667, 5_333_334, 8_000_000, 10_666_667, 13_333_334]);
   });
 
-  it('refuses a bucket or a rate that is none', () => {
+  it('refuses an invalid bucket or rate', () => {
     const limited = () => new TokenBucketLimit(new PacketRoundRobin());
     expect(() => limited().join(1, { weight: 1, limitBps: 0 })).toThrow(
       'limitBps of context 1 is 0, expected',
@@ -200,7 +203,7 @@ describe('token bucket', () => {
 });
 
 describe('minimum guarantee', () => {
-  it('gives a backlogged context its minimum, but for 2 L_i and the time of one frame of another', () => {
+  it('gives a backlogged context its minimum, less 2 L_i and the time of one frame of another', () => {
     const checks = watchRandomLinks(
       () => new MinimumGuarantee(new StartTimeFairQueueing()),
       (shares) => {
@@ -254,7 +257,7 @@ describe('minimum guarantee', () => {
     expect(bytes[0]).toBeLessThan(510_000);
   });
 
-  it('does not save up what was not asked for', () => {
+  it('does not accumulate an unused minimum', () => {
     const minimum = new MinimumGuarantee(new DeficitRoundRobin());
     minimum.join(0, { weight: 1, minimumBps: 100_000_000 });
     minimum.join(1, { weight: 1000 });
@@ -293,7 +296,7 @@ describe('two levels', () => {
     expect(checks).toBeGreaterThan(3000);
   });
 
-  it('tell the outer discipline the length that it is then charged', () => {
+  it('announce to the outer discipline the length that is then charged', () => {
     const two = new TwoLevel({ outer: new DeficitRoundRobin(), makeInner: () => new StrictPriority() });
     two.join(0, { weight: 1, tenant: 0, priority: 7 });
     two.join(1, { weight: 1, tenant: 0, priority: 0 });
@@ -377,7 +380,7 @@ class TenantLaws implements Guarantee {
 }
 
 describe('delays', () => {
-  it('of packet round robin: a head waits for one frame of each other and the one under way', () => {
+  it('of packet round robin: a head waits for one frame of each other context and the one in transmission', () => {
     const checks = watchRandomLinks(
       () => new PacketRoundRobin(),
       (shares) => {

@@ -11,7 +11,7 @@ describe('disciplines by name', () => {
     expect(makeDiscipline('limited:minimum:wf2q+/prr').name).toBe('limited:minimum:wf2q+/prr');
   });
 
-  it('say which there are when asked for another', () => {
+  it('an unknown name is refused with the list of known ones', () => {
     expect(() => makeDiscipline('drrr')).toThrow(
       'discipline is "drrr", expected one of: fifo, prr, wrr, drr,',
     );
@@ -21,7 +21,7 @@ describe('disciplines by name', () => {
     expect(() => makeDiscipline('limited:')).toThrow('discipline is "", expected one of');
   });
 
-  it('say what is missing', () => {
+  it('a missing option is named', () => {
     expect(() => makeDiscipline('wfq')).toThrow('wfq: linkBps is missing');
   });
 

@@ -24,19 +24,19 @@ function playElevenSessions(discipline: Discipline): number[] {
 const others = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
 describe("the WF2Q paper's eleven sessions", () => {
-  it('WFQ sends ten frames of session 1 before any other, and the eleventh after all', () => {
+  it('WFQ sends ten frames of session 1 before any other session, and the eleventh last', () => {
     // GPS finishes the k-th frame of session 1 at 2k, those of the others at 20, the eleventh at 21.
     const order = playElevenSessions(new WeightedFairQueueing({ linkBps: 8e9 }));
     expect(order).toEqual([...Array<number>(10).fill(0), ...others, 0]);
   });
 
-  it('WF2Q+ sends session 1 every other time', () => {
+  it('WF2Q+ serves session 1 every other time', () => {
     const order = playElevenSessions(new WorstCaseFairWeightedFairQueueing());
     expect(order).toEqual([...others.flatMap((session) => [0, session]), 0]);
   });
 
   it('SCFQ sends the others after nine: a finish tag of 1 is reached by the tenth', () => {
-    // Finish tags 0.1 to 1.1 for session 1, and 1 for the others; of equal tags the lower number goes first.
+    // Finish tags 0.1 to 1.1 for session 1, and 1 for the others; of equal tags the lower number is served first.
     const order = playElevenSessions(new SelfClockedFairQueueing());
     expect(order).toEqual([...Array<number>(10).fill(0), ...others, 0]);
   });
@@ -49,14 +49,14 @@ describe("the WF2Q paper's eleven sessions", () => {
 });
 
 describe("Linux's sch_drr", () => {
-  // `tc class add ... drr quantum` 1514, 3028 and 4542, three flows that never run dry, bytes sent by each class
+  // `tc class add ... drr quantum` 1514, 3028 and 4542, three flows that are always backlogged, bytes sent by each class
   // over one window, on Debian's 6.1 kernel.
   const measured = [811_718, 1_621_352, 2_430_986] as const;
   // Their greatest common divisor: 1,000 bytes of UDP payload are 1,042 bytes of Ethernet frame.
   const frameBytes = 1042;
   const quantumBytes = 1514;
 
-  it('gave shares within the bound that we state', () => {
+  it('gave shares within the stated bound', () => {
     const drr = new DeficitRoundRobin({ quantumBytes });
     for (const [i, left] of measured.entries()) {
       for (const [j, right] of measured.entries()) {
@@ -70,7 +70,7 @@ describe("Linux's sch_drr", () => {
     }
   });
 
-  it('gave the shares that ours gives, to one visit', () => {
+  it('gave the same shares as this DRR, to within one visit', () => {
     const drr = new DeficitRoundRobin({ quantumBytes });
     for (const context of [0, 1, 2]) drr.join(context, { weight: context + 1 });
     const total = measured.reduce((sum, bytes) => sum + bytes, 0);
@@ -83,7 +83,7 @@ describe("Linux's sch_drr", () => {
   });
 });
 
-describe('near-equal weights are told apart in the long run', () => {
+describe('nearly equal weights are distinguished in the long run', () => {
   // 1/1000 and 1/1001 are the same number in 16 bits of fraction; 40 MB show it.
   const disciplines: [string, Discipline][] = [
     ['sfq', new StartTimeFairQueueing()],
@@ -102,7 +102,7 @@ describe('near-equal weights are told apart in the long run', () => {
       { weight: 1001, maxFrameBytes: 1513 },
     );
     expect(Math.abs(left / 1000 - right / 1001)).toBeLessThanOrEqual(bound);
-    // The bound is less than what confusing the weights would have made of it.
+    // The bound is smaller than the error that confusing the weights would cause.
     expect(bound).toBeLessThan(40_000_000 / 2001 - 40_000_000 / 2002 + 200);
   });
 });
@@ -116,7 +116,7 @@ describe('4,096 contexts', () => {
     ['qfq', new QuickFairQueueing({ maxFrameBytes: 1514 })],
     ['drr', new DeficitRoundRobin()],
   ];
-  it.each(disciplines)('%s serves every one within its bound', (_name, discipline) => {
+  it.each(disciplines)('%s serves all within its bound', (_name, discipline) => {
     const sizes = Array.from({ length: contexts }, (_, context) => (context % 2 === 0 ? 1514 : 60));
     for (const context of sizes.keys()) discipline.join(context, { weight: 1 + (context % 3) });
     const bytes = playGreedy(discipline, sizes, 60_000_000);

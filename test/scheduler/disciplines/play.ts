@@ -25,7 +25,7 @@ export function playBacklog(discipline: Discipline, queues: readonly (readonly n
 }
 
 /**
- * Contexts that never run dry, each with frames of one size, until `totalBytes` have been served.
+ * Contexts that are always backlogged, each with frames of one size, until `totalBytes` have been served.
  * Returns the bytes of each.
  */
 export function playGreedy(
@@ -41,7 +41,7 @@ export function playGreedy(
   for (let sum = 0; sum < totalBytes; ) {
     const context = discipline.select(0);
     const size = frameBytes[context];
-    if (size === undefined) throw new Error(`nobody chosen after ${sum} bytes`);
+    if (size === undefined) throw new Error(`no context selected after ${sum} bytes`);
     discipline.arrived?.(context, size, 0);
     discipline.served(context, size, size, 0);
     bytes[context] = (bytes[context] ?? 0) + size;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Discipline, Share } from '../../../scheduler/discipline.js';
 import { type LinkWatcher, linkCommands, VirtualLink } from '../../../scheduler/laws/index.js';
 
-/** A guarantee under test: a watcher that throws when it is broken, and counts how often it has looked. */
+/** A guarantee under test: a watcher that throws when it is violated, and counts its checks. */
 export interface Guarantee extends LinkWatcher {
   readonly checks: number;
   /** After the last frame, for guarantees that are judged on the whole run. */
@@ -19,9 +19,9 @@ export interface RandomLinkOptions {
 }
 
 /**
- * Plays random scripts on a virtual link and lets a guarantee watch, in the way in which `checkDiscipline`
- * does for the laws that all disciplines share. Contexts stay and frames arrive between decisions unless asked
- * otherwise: that is the model of the papers. Returns how often the guarantee was compared with something.
+ * Plays random scripts on a virtual link and checks a guarantee, as `checkDiscipline` does for the laws that apply
+ * to all disciplines. Contexts stay and frames arrive between decisions unless requested otherwise: that is the
+ * model of the papers. Returns the number of checks.
  */
 export function watchRandomLinks(
   makeDiscipline: () => Discipline,

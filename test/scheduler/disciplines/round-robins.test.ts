@@ -6,13 +6,13 @@ import { PacketRoundRobin } from '../../../scheduler/disciplines/packet-round-ro
 import { playBacklog, playGreedy } from './play.js';
 
 describe('FIFO drain', () => {
-  it('serves whoever rang first until its ring is empty', () => {
+  it('serves the context that rang first until its ring is empty', () => {
     const fifo = new FifoDrain();
     for (const context of [0, 1, 2]) fifo.join(context);
     expect(playBacklog(fifo, [[100, 100, 100], [100], [100, 100]])).toEqual([0, 0, 0, 1, 2, 2]);
   });
 
-  it('starves the second for as long as the first keeps its ring filled', () => {
+  it('starves the second while the first keeps its ring filled', () => {
     const fifo = new FifoDrain();
     fifo.join(0);
     fifo.join(1);
@@ -21,7 +21,7 @@ describe('FIFO drain', () => {
 });
 
 describe('packet round robin', () => {
-  it('takes one frame a visit', () => {
+  it('takes one frame per visit', () => {
     const prr = new PacketRoundRobin();
     for (const context of [0, 1, 2]) prr.join(context);
     expect(playBacklog(prr, [[9018, 9018, 9018], [60], [60, 60]])).toEqual([0, 1, 2, 0, 2, 0]);
@@ -70,7 +70,7 @@ describe('deficit round robin', () => {
     expect(drr.select()).toBe(0);
   });
 
-  it('gives weights their bytes although sizes differ', () => {
+  it('shares bytes by weight although sizes differ', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 9018 });
     drr.join(0, { weight: 1 });
     drr.join(1, { weight: 3 });
@@ -92,7 +92,7 @@ describe('deficit round robin', () => {
     ).toEqual([0, 1, 1, 1, 0, 1]);
   });
 
-  it('lets a context that ran empty start from nothing', () => {
+  it('starts a context that was idle with no deficit', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 1000 });
     drr.join(0, { weight: 1 });
     drr.join(1, { weight: 1 });
@@ -108,7 +108,7 @@ describe('deficit round robin', () => {
     expect(drr.deficitBytes(0)).toBe(1000);
   });
 
-  it('is not moved by being asked', () => {
+  it('select changes nothing', () => {
     const drr = new DeficitRoundRobin();
     expect(drr.select()).toBe(NONE);
     drr.join(5, { weight: 1 });
@@ -124,7 +124,7 @@ describe('deficit round robin', () => {
     expect(new Set(playGreedy(drr, sizes, 5000 * 1514))).toEqual(new Set([1514]));
   });
 
-  it('refuses a quantum or a weight that is not one', () => {
+  it('refuses an invalid quantum or weight', () => {
     expect(() => new DeficitRoundRobin({ quantumBytes: 0 })).toThrow('quantumBytes is 0');
     expect(() => new DeficitRoundRobin().join(3, { weight: 0.5 })).toThrow('weight of context 3 is 0.5');
   });

@@ -6,7 +6,7 @@ const page = readFileSync(new URL('../../../docs/scheduling.md', import.meta.url
 
 describe('docs/scheduling.md', () => {
   it.each(DISCIPLINES.map((entry) => [entry.name, entry] as const))(
-    'has the row of %s as the list has it',
+    'has the row of %s as in the catalogue',
     (_name, entry) => {
       const cells = [
         `\`${entry.name}\``,
@@ -20,7 +20,7 @@ describe('docs/scheduling.md', () => {
     },
   );
 
-  it('has every way to put them together', () => {
+  it('has every composition', () => {
     for (const { form, meaning } of COMPOSITIONS) expect(page).toContain(`| \`${form}\` | ${meaning} |`);
   });
 });

@@ -11,7 +11,7 @@ const KEEPING = ['drr', 'srr', 'wf2q+'];
 
 /**
  * Two greedy contexts on a link; the card knows `batch` frames of the first at a time, and learns of the next batch
- * only after `fetchFrames` frames of the second have gone.
+ * only after `fetchFrames` frames of the second have been sent.
  */
 function play(
   discipline: Discipline,
@@ -64,14 +64,14 @@ describe('a starved context', () => {
       fetchFrames: 1,
       frames: 20_000,
     });
-    // A batch has 960 bytes, and the next one comes 700 bytes later. A discipline that takes the context for idle
+    // A batch has 960 bytes, and the next one arrives 700 bytes later. A discipline that treats the context as idle
     // between two batches gives it 960 bytes of a visit's 1,514.
     const share = small / (small + large);
     expect(share).toBeGreaterThan(0.49);
     expect(share).toBeLessThan(0.51);
   });
 
-  it('of deficit round robin resumes its visit with what it had left, and before the next visit begins', () => {
+  it('of deficit round robin resumes its visit with its remaining deficit, before the next visit begins', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 1_000 });
     for (const context of [0, 1, 2]) {
       drr.join(context, { weight: 1 });
@@ -85,12 +85,12 @@ describe('a starved context', () => {
     drr.served(1, 400, 400);
     expect(drr.select()).toBe(0);
     drr.served(0, 600, 400);
-    // Its visit is over; context 1 goes on with its own.
+    // Its visit is over; context 1 continues with its own.
     expect(drr.select()).toBe(1);
     drr.checkInvariants();
   });
 
-  it('of surplus round robin keeps what it owes', () => {
+  it('of surplus round robin keeps its debt', () => {
     const srr = new SurplusRoundRobin({ quantumBytes: 1_000 });
     for (const context of [0, 1]) {
       srr.join(context, { weight: 1 });
@@ -103,7 +103,7 @@ describe('a starved context', () => {
     expect(srr.select()).toBe(1);
   });
 
-  it.each(KEEPING)('under %s is not chosen, and neither is it in the way', (name) => {
+  it.each(KEEPING)('under %s is not selected and blocks no other', (name) => {
     const discipline = makeDiscipline(name);
     discipline.join(0, { weight: 1 });
     discipline.join(1, { weight: 1 });
@@ -116,7 +116,7 @@ describe('a starved context', () => {
     discipline.checkInvariants();
   });
 
-  it.each(KEEPING)('under %s leaves, is withdrawn, and joins anew without what it had', (name) => {
+  it.each(KEEPING)('under %s leaves, is withdrawn, and rejoins without its savings', (name) => {
     const discipline = makeDiscipline(name);
     for (const end of [() => discipline.leave(0), () => discipline.withdraw(0, 0)]) {
       discipline.join(0, { weight: 1 });
@@ -132,7 +132,7 @@ describe('a starved context', () => {
     discipline.checkInvariants();
   });
 
-  it('in the DMA scheduler: STARVED at the head keeps its place, 0 after it gives that up', () => {
+  it('in the DMA scheduler STARVED at the head keeps its position, and a 0 after it loses it', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 1_000 });
     const machine = new LabLink(drr, { sends: false });
     const known = [1, 0];
@@ -165,7 +165,7 @@ describe('a starved context', () => {
   });
 });
 
-describe('rounds in which none can send', () => {
+describe('rounds in which no context can send', () => {
   const setting = fc.array(
     fc.record({
       weight: fc.integer({ min: 1, max: 5 }),
@@ -202,27 +202,24 @@ describe('rounds in which none can send', () => {
   it.each([
     ['drr', false],
     ['srr', true],
-  ] as const)(
-    'are added up at once under %s, and the order is that of the visits one by one',
-    (name, isSurplus) => {
-      fc.assert(
-        fc.property(setting, fc.integer({ min: 1, max: 70 }), (flows, quantumBytes) => {
-          const discipline = makeDiscipline(name, { quantumBytes });
-          const queues = flows.map(({ frames }) => [...frames]);
-          for (const [context, { weight }] of flows.entries()) {
-            discipline.join(context, { weight });
-            discipline.activate(context, queues[context]?.[0] ?? 0, 0);
-          }
-          const order: number[] = [];
-          for (let context = discipline.select(0); context !== NONE; context = discipline.select(0)) {
-            order.push(context);
-            const bytes = queues[context]?.shift() ?? 0;
-            discipline.served(context, bytes, queues[context]?.[0] ?? 0, 0);
-            discipline.checkInvariants();
-          }
-          expect(order).toEqual(visitByVisit(flows, quantumBytes, isSurplus));
-        }),
-      );
-    },
-  );
+  ] as const)('are added in one step under %s, and the order is that of single visits', (name, isSurplus) => {
+    fc.assert(
+      fc.property(setting, fc.integer({ min: 1, max: 70 }), (flows, quantumBytes) => {
+        const discipline = makeDiscipline(name, { quantumBytes });
+        const queues = flows.map(({ frames }) => [...frames]);
+        for (const [context, { weight }] of flows.entries()) {
+          discipline.join(context, { weight });
+          discipline.activate(context, queues[context]?.[0] ?? 0, 0);
+        }
+        const order: number[] = [];
+        for (let context = discipline.select(0); context !== NONE; context = discipline.select(0)) {
+          order.push(context);
+          const bytes = queues[context]?.shift() ?? 0;
+          discipline.served(context, bytes, queues[context]?.[0] ?? 0, 0);
+          discipline.checkInvariants();
+        }
+        expect(order).toEqual(visitByVisit(flows, quantumBytes, isSurplus));
+      }),
+    );
+  });
 });

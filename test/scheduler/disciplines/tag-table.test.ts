@@ -10,7 +10,7 @@ import {
 import { TagTable } from '../../../scheduler/disciplines/tag-table.js';
 import { VirtualLink } from '../../../scheduler/laws/index.js';
 
-/** A rational number, as the tags would be on paper. */
+/** A rational number: the exact value of a tag. */
 interface Rational {
   readonly over: bigint;
   readonly under: bigint;
@@ -33,7 +33,7 @@ const weight = fc.oneof(
 const frames = fc.array(fc.tuple(fc.nat({ max: 2 }), fc.integer({ min: 60, max: 9018 })), { maxLength: 60 });
 
 describe('tags', () => {
-  it('compare as the fractions that they stand for, however many frames have been added', () => {
+  it('compare as exact fractions, however many frames have been added', () => {
     fc.assert(
       fc.property(fc.tuple(weight, weight, weight), frames, (weights, list) => {
         const tags = new TagTable();
@@ -51,7 +51,7 @@ describe('tags', () => {
     );
   });
 
-  it('start at the clock when it has passed them, late by less than 1/256 byte of their own', () => {
+  it('start at the clock when it has passed them, late by less than 1/256 byte of their own service', () => {
     fc.assert(
       fc.property(weight, weight, frames, (own, other, list) => {
         const tags = new TagTable();
@@ -69,7 +69,7 @@ describe('tags', () => {
     );
   });
 
-  it('keep what was served in advance over leaving and joining with another weight, in bytes', () => {
+  it('keep service received in advance, in bytes, over leaving and rejoining with another weight', () => {
     const tags = new TagTable();
     tags.setWeight(0, 1, 64);
     tags.begin(0, 1000);
@@ -78,7 +78,7 @@ describe('tags', () => {
     expect(tags.finish(0) / tags.unitsPerByte).toBeLessThan(250.01);
   });
 
-  it('are lowered together when the clock has run far', () => {
+  it('are lowered together when the clock has advanced far', () => {
     const tags = new TagTable({ rebaseAboveUnits: 2 ** 20 });
     tags.setWeight(0, 3, 64);
     tags.setWeight(1, 7, 64);
@@ -93,7 +93,7 @@ describe('tags', () => {
   });
 });
 
-describe('a clock that starts lower again changes no decision of', () => {
+describe('lowering the clock changes no decision of', () => {
   const limit = { rebaseAboveUnits: 2 ** 26 };
   // 31 groups of 32 slots reach 2^35 units, so a lower limit would cut through them.
   const qfqLimit = { rebaseAboveUnits: 2 ** 38 };
@@ -107,7 +107,7 @@ describe('a clock that starts lower again changes no decision of', () => {
     const link = new VirtualLink(subject, { twin });
     const sizes = [9018, 1514, 60, 9018];
     for (const context of sizes.keys()) link.join(context, { weight: 1 + context });
-    // The last one comes and goes, so that tags are taken from the clock on the way.
+    // The last context becomes idle and returns, so that tags are taken from the clock in between.
     for (let round = 0; round < 6000; round += 1) {
       for (const [context, bytes] of sizes.entries()) {
         if (context < 3 ? !link.isBacklogged(context) : round % 7 === 0) link.arrive(context, bytes);

@@ -2,8 +2,8 @@ import type { Guarantee } from './random-link.js';
 
 /**
  * The worst-case fair index of J. Bennett and H. Zhang: over every interval in which context i is backlogged
- * throughout and which ends with a frame of i (that frame counted), i gets at least w_i/W of the bytes that
- * the link carries, less alpha_i. An interval may begin at any instant of that time; a frame counts whole at
+ * throughout and which ends with a frame of i (that frame counted), i receives at least w_i/W of the bytes that
+ * the link carries, minus alpha_i. An interval may begin at any instant of that time; a frame counts in full at
  * the instant at which it is granted. Under another definition (bits as they leave, any end) the published
  * alpha does not hold, so the choice is part of the test.
  */
@@ -49,7 +49,7 @@ export class WorstCaseIndex implements Guarantee {
     this.largestRatio = Math.max(this.largestRatio, missing / alpha);
     if (missing > alpha * (1 + 1e-9)) {
       throw new Error(
-        `context ${context} misses ${missing / this.#sum} bytes of its share, the bound is ${alpha / this.#sum}`,
+        `context ${context} lacks ${missing / this.#sum} bytes of its share, the bound is ${alpha / this.#sum}`,
       );
     }
     for (const other of this.#backlogged)

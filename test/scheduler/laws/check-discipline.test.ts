@@ -19,18 +19,18 @@ describe('the laws', () => {
     expect(report.starvationChecks).toBeGreaterThan(1000);
   });
 
-  it('catch FIFO drain starving the rest as soon as somebody asks for a bound', () => {
+  it('catch FIFO drain starving the rest as soon as a bound is set', () => {
     expect(() =>
       checkDiscipline(() => new FifoDrain(), {
         starvationBound: (_waiting, others) => others.reduce((sum, other) => sum + other.maxFrameBytes, 0),
       }),
-    ).toThrow('nobody starves');
+    ).toThrow('no context starves');
   });
 
   it('catch packet round robin counting frames where bytes were promised', () => {
     const check = () => checkDiscipline(() => new PacketRoundRobin(), { bound: () => 3 * 9018 });
     expect(check).toThrow('prr breaks "shares follow weights"');
-    // The story goes with it: who joined with which weight, what arrived, what was granted, and how to repeat it.
+    // The timeline comes with it: which context joined with which weight, what arrived, what was granted, and how to repeat it.
     expect(check).toThrow(/joins w=\d+/);
     expect(check).toThrow(/^ +0 .* \+\d+/m);
     expect(check).toThrow(/^ +\d+ .* > \d+/m);

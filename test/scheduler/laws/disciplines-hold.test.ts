@@ -5,7 +5,7 @@ import { type CheckOptions, checkDiscipline, fullShares } from '../../../schedul
 
 const LINK_BPS = 1e9;
 
-/** What a discipline promises about waiting that does not follow from a gap bound. */
+/** The bounds on waiting that do not follow from a gap bound. */
 const waiting: Record<string, CheckOptions['starvationBound']> = {
   prr: (_waiting, others) => sum(others, (other) => other.maxFrameBytes),
   wrr: (_waiting, others) => sum(others, (other) => other.weight * other.maxFrameBytes),
@@ -24,7 +24,7 @@ describe('the laws hold for', () => {
     });
     expect(report.runs).toBe(200);
     expect(report.grants).toBeGreaterThan(10_000);
-    // A law that never had two contexts to compare has shown nothing.
+    // A law that never compared two contexts has shown nothing.
     if (weighted) expect(report.gapChecks).toBeGreaterThan(1000);
     if (weighted || starvationBound !== undefined) expect(report.starvationChecks).toBeGreaterThan(1000);
   });
@@ -46,7 +46,7 @@ describe('the laws hold for compositions, with limits, minimums, deadlines, prio
       linkBps: LINK_BPS,
       numRuns: 60,
       shares: fullShares,
-      // Limits and tenants bend shares by intention; what they promise instead is held to in their own tests.
+      // Limits and tenants change shares by design; what they promise instead is checked in tests of their own.
       bound: () => Number.POSITIVE_INFINITY,
     });
     expect(report.grants).toBeGreaterThan(3_000);

@@ -18,7 +18,7 @@ import {
   VirtualLink,
 } from '../../../scheduler/laws/index.js';
 
-/** Plays one script, made small by an earlier run of the laws, and serves what is left. Returns who was served. */
+/** Plays one script, shrunk by an earlier run of the laws, and serves what is left. Returns the contexts served. */
 function play(discipline: Discipline, weights: readonly number[], script: readonly LinkCommand[]): number[] {
   const order: number[] = [];
   const law: RelativeFairnessLaw = new RelativeFairnessLaw(
@@ -36,7 +36,7 @@ function play(discipline: Discipline, weights: readonly number[], script: readon
 
 /** Scripts that once broke a law. Each was found by `checkDiscipline` and is kept for good. */
 describe('found before', () => {
-  it('SFQ: a frame that comes between the choice and the news of the service starts with the service', () => {
+  it('SFQ: a frame that arrives between select and served starts with the service', () => {
     const order = play(
       new StartTimeFairQueueing(),
       [2, 2],
@@ -45,7 +45,7 @@ describe('found before', () => {
     expect(order).toEqual([1, 1, 0, 1, 1, 1]);
   });
 
-  it('WF2Q+: nobody starts behind a jump of V that was made for another', () => {
+  it('WF2Q+: no context starts behind a jump of V that was made for another', () => {
     const order = play(
       new WorstCaseFairWeightedFairQueueing(),
       [1000, 1000, 1000, 1],
@@ -61,7 +61,7 @@ describe('found before', () => {
     expect(order.slice(0, 4)).toEqual([3, 3, 0, 1]);
   });
 
-  it('WF2Q+: who joins while a frame is on the link starts after what V has moved on for it', () => {
+  it('WF2Q+: a context that joins while a frame is on the link starts after the advance of V for that frame', () => {
     play(
       new WorstCaseFairWeightedFairQueueing(),
       [3, 17, 11],
@@ -95,7 +95,7 @@ describe('found before', () => {
     expect(order).toHaveLength(25);
   });
 
-  it('QFQ below QFQ: an offer that stands is served as it was chosen, however many came since', () => {
+  it('QFQ below QFQ: an offer is served as it was selected, however many frames have arrived since', () => {
     const discipline = makeDiscipline('qfq/qfq');
     const link = new VirtualLink(discipline);
     for (const [context, weight] of [255, 257, 1, 1, 3].entries()) link.join(context, { weight, tenant: 0 });

@@ -12,7 +12,7 @@ function lawBrokenBy(check: () => unknown): string {
   return 'no law';
 }
 
-const sharing = ['shares follow weights', 'an idle context gains nothing', 'nobody starves'];
+const sharing = ['shares follow weights', 'an idle context gains nothing', 'no context starves'];
 
 describe('a flawed round robin is caught', () => {
   it('and a flawless one of the same make is not', () => {

@@ -1,6 +1,6 @@
 import { type BoundMember, type Discipline, NONE, type Share } from '../../../scheduler/discipline.js';
 
-/** What is wrong with a round robin. Each has been shipped by somebody. */
+/** Flaws of a round robin. Each has been found in shipped code. */
 export type RoundFlaw =
   | 'none'
   | 'deficit kept while idle'
@@ -10,7 +10,7 @@ export type RoundFlaw =
   | 'asking grants a quantum'
   | 'frames counted as equal';
 
-/** Deficit round robin as a textbook writes it, with arrays and without care, and one flaw at most. */
+/** Deficit round robin as in a textbook, with plain arrays, and at most one flaw. */
 export class MutantRoundRobin implements Discipline {
   readonly name: string;
   readonly #flaw: RoundFlaw;
@@ -74,7 +74,7 @@ export class MutantRoundRobin implements Discipline {
   }
 
   checkInvariants(): void {
-    // None: a mutant is to be caught by what it does.
+    // None: a mutant has to be caught by its behaviour.
   }
 
   #cost(bytes: number): number {
@@ -86,7 +86,7 @@ export class MutantRoundRobin implements Discipline {
     const [first, ...rest] = this.#round;
     if (first === undefined) return;
     this.#round = [...rest, first];
-    // The lowest number comes after the highest, and is passed over where the round wraps.
+    // The lowest number follows the highest, and is skipped where the round wraps.
     const next = this.#round[0];
     if (this.#flaw === 'wrap-around skips the first context' && this.#round.length > 1 && next === 0) {
       this.#round = [...this.#round.slice(1), 0];
@@ -94,7 +94,7 @@ export class MutantRoundRobin implements Discipline {
   }
 }
 
-/** What is wrong with a virtual clock. */
+/** Flaws of a virtual clock. */
 export type ClockFlaw =
   | 'none'
   | 'idling earns credit'
@@ -102,7 +102,7 @@ export type ClockFlaw =
   | 'inverse weight cut to 8 bits'
   | 'clock of the slowest';
 
-/** Start-time fair queueing with numbers for tags, and one flaw at most. */
+/** Start-time fair queueing with numbers for tags, and at most one flaw. */
 export class MutantStartTime implements Discipline {
   readonly name: string;
   readonly #flaw: ClockFlaw;
@@ -119,7 +119,7 @@ export class MutantStartTime implements Discipline {
 
   join(context: number, share: Share): void {
     this.#weight.set(context, share.weight);
-    // What it finished with outlives leaving, as in the original.
+    // Its finish tag survives leaving, as in the original.
     if (!this.#finish.has(context)) this.#finish.set(context, 0);
   }
 
@@ -170,7 +170,7 @@ export class MutantStartTime implements Discipline {
   }
 
   checkInvariants(): void {
-    // None: a mutant is to be caught by what it does.
+    // None: a mutant has to be caught by its behaviour.
   }
 
   #before(i: number, j: number): boolean {

@@ -3,7 +3,7 @@ import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
 import { checkDiscipline, LawBroken, VirtualLink } from '../../../scheduler/laws/index.js';
 
-/** Packet round robin with one method of another. */
+/** Packet round robin with one method replaced. */
 function altered(change: (discipline: Discipline) => Partial<Discipline>): Discipline {
   const discipline = new PacketRoundRobin();
   return new Proxy(discipline, {
@@ -35,14 +35,14 @@ describe('a virtual link', () => {
     expect(link.serve()).toBe(false);
   });
 
-  it('stands idle while time passes and nobody waits', () => {
+  it('stays idle while time passes and no context waits', () => {
     const link = twoWaiting(new PacketRoundRobin());
     link.pass(1_000_000);
     expect(link.nowNs).toBe(1_000_000);
     expect(link.backlogged).toBe(0);
   });
 
-  it('tells the story of what has happened', () => {
+  it('prints a timeline of what has happened', () => {
     const link = twoWaiting(new PacketRoundRobin());
     link.arrive(1, 60);
     link.arrive(1, 64);
@@ -64,7 +64,7 @@ describe('a virtual link', () => {
     ]);
   });
 
-  it('shows the end of a long story', () => {
+  it('prints the end of a long timeline', () => {
     const link = twoWaiting(new PacketRoundRobin());
     for (let frame = 0; frame < 30; frame += 1) {
       link.arrive(1, 60);
@@ -76,8 +76,12 @@ describe('a virtual link', () => {
   });
 
   const broken: [string, string, () => Discipline][] = [
-    ['work conservation', 'nobody is chosen', () => altered(() => ({ select: () => NONE }))],
-    ['only who waits is chosen', 'context 1 has nothing', () => altered(() => ({ select: () => 1 }))],
+    ['work conservation', 'none is selected', () => altered(() => ({ select: () => NONE }))],
+    [
+      'only ready contexts are selected',
+      'context 1 is selected without a frame',
+      () => altered(() => ({ select: () => 1 })),
+    ],
     [
       'says when to ask again',
       'next time 0 ns',
@@ -89,7 +93,7 @@ describe('a virtual link', () => {
       () => altered(() => ({ select: () => NONE, nextEligibleNs: (nowNs) => nowNs + 5 })),
     ],
   ];
-  it.each(broken)('holds a discipline to "%s": %s', (law, message, make) => {
+  it.each(broken)('checks a discipline for "%s": %s', (law, message, make) => {
     try {
       twoWaiting(make()).serve();
       expect.unreachable();
@@ -100,7 +104,7 @@ describe('a virtual link', () => {
     }
   });
 
-  it('passes on what checkInvariants says', () => {
+  it('reports the message of checkInvariants', () => {
     const make = () =>
       altered(() => ({
         checkInvariants: () => {
@@ -112,17 +116,17 @@ describe('a virtual link', () => {
 });
 
 describe('checkDiscipline', () => {
-  it('looks at the same scripts again for the same seed', () => {
+  it('plays the same scripts for the same seed', () => {
     const check = () => checkDiscipline(() => new DeficitRoundRobin(), { seed: 42, numRuns: 20 });
     expect(check()).toEqual(check());
     expect(check().seed).toBe(42);
   });
 
-  it('holds a discipline to a bound of your own', () => {
+  it('checks a discipline against a given bound', () => {
     expect(() => checkDiscipline(() => new DeficitRoundRobin(), { bound: () => 1514 })).toThrow(LawBroken);
   });
 
-  it('tells the story of an error that a discipline throws', () => {
+  it('prints the timeline of an error that a discipline throws', () => {
     const make = () =>
       altered(() => ({
         served: () => {

@@ -4,7 +4,7 @@ import { invoke } from '../cli/invoke.js';
 const run = (...args: string[]) => invoke('attack', ...args);
 
 describe('cdna-nic attack', () => {
-  it('prints a row an attack and a column an approach, and what the words mean', async () => {
+  it('prints one row per attack and one column per approach, and what the words mean', async () => {
     const { code, out } = await run('--attacks', 'foreign-page-read,ring-base', '--protection', 'none,cdna');
     expect(code).toBe(0);
     const lines = out.split('\n');

@@ -9,7 +9,7 @@ import { PARAMETERS } from '../../../src/calibration/parameters.js';
 const page = readFileSync(new URL('../../../docs/calibration.md', import.meta.url), 'utf8');
 
 describe('docs/calibration.md', () => {
-  it('has the tables that the parameters of today make', () => {
+  it('has the tables of the current parameters', () => {
     expect(page).toContain(parameterTables());
   });
 
@@ -58,13 +58,13 @@ describe('the table of movements', () => {
     );
   });
 
-  it('lists what moves nothing', () => {
+  it('lists parameters that change nothing', () => {
     const text = calibrationPage({
       start,
       noise,
       movements: [{ group: 'CPU', name: 'doorbell', from: 250, to: 300, figures: start }],
     });
-    expect(text).toContain('These move no headline by 0.1: `doorbell`.');
+    expect(text).toContain('These change no headline by 0.1: `doorbell`.');
   });
 
   it('changes the lanes of the walker, which has 16, by the factor of the row', () => {

@@ -38,7 +38,7 @@ interface Document {
 }
 
 test('without arguments: the bundled scenario under every approach, a row each in lines that fit', async () => {
-  const { code, out, err } = await invoke('compare', '--duration', '4ms');
+  const { code, out, err } = await invoke('compare', '--no-attacks', '--duration', '4ms');
   expect(err).toBe('');
   expect(code).toBe(0);
   const lines = out.split('\n');
@@ -53,7 +53,15 @@ test('without arguments: the bundled scenario under every approach, a row each i
 });
 
 test('a scenario with a balloon has what it got, an approach a row, as the document says', async () => {
-  const call = ['compare', RECLAIM, '--duration', '4ms', '--protection', 'none,cdna,iommu:direct-map'];
+  const call = [
+    'compare',
+    '--no-attacks',
+    RECLAIM,
+    '--duration',
+    '4ms',
+    '--protection',
+    'none,cdna,iommu:direct-map',
+  ];
   const { code, out } = await invoke(...call);
   expect(code).toBe(0);
   const parts = out.split('\n\n');
@@ -76,13 +84,24 @@ test('a scenario with a balloon has what it got, an approach a row, as the docum
     ['cdna', true, false],
     ['iommu:direct-map', false, false],
   ]);
-  expect((await invoke('compare', RANDOM, '--duration', '1ms', '--protection', 'none')).out).not.toContain(
-    'balloon',
-  );
+  expect(
+    (await invoke('compare', '--no-attacks', RANDOM, '--duration', '1ms', '--protection', 'none')).out,
+  ).not.toContain('balloon');
 });
 
 test('--json is one document, and the same call gives the same bytes', async () => {
-  const call = ['compare', RANDOM, '--json', '--duration', '5ms', '--protection', 'none,cdna', '--seed', '9'];
+  const call = [
+    'compare',
+    '--no-attacks',
+    RANDOM,
+    '--json',
+    '--duration',
+    '5ms',
+    '--protection',
+    'none,cdna',
+    '--seed',
+    '9',
+  ];
   const first = await invoke(...call);
   const second = await invoke(...call);
   expect(first.code).toBe(0);
@@ -103,7 +122,7 @@ test('--json is one document, and the same call gives the same bytes', async () 
 
 test('another seed is another run; an approach more does not change the others', async () => {
   const runs = async (...more: string[]) => {
-    const { out } = await invoke('compare', RANDOM, '--json', '--duration', '5ms', ...more);
+    const { out } = await invoke('compare', '--no-attacks', RANDOM, '--json', '--duration', '5ms', ...more);
     return (JSON.parse(out) as Document).runs;
   };
   const [alone] = await runs('--protection', 'cdna', '--seed', '1');
@@ -143,7 +162,15 @@ test.for([...single, ...composed])('--discipline %s runs', async (discipline) =>
 test('files are named after the approaches, and there is nothing else', async () => {
   const folder = scratch.path('made/for/this');
   const { code, out } = await invoke(
-    ...['compare', RANDOM, '--duration', '1ms', '--protection', 'none,iommu:single-use,cdna+iommu'],
+    ...[
+      'compare',
+      '--no-attacks',
+      RANDOM,
+      '--duration',
+      '1ms',
+      '--protection',
+      'none,iommu:single-use,cdna+iommu',
+    ],
     ...['--out', folder, '--pcapng', scratch.path('all.pcapng'), '--trace', scratch.path('all.json')],
   );
   expect(code).toBe(0);

@@ -11,7 +11,10 @@ import { invoke } from './invoke.js';
 const scratch = scratchFolder();
 const SHORT = ['--duration', '1ms', '--protection', 'none'];
 
-/** A folder in which the next files but `after` of them go to a device that is always full. */
+/**
+ * A folder in which the capture or the timeline of a run goes to a device that is always full. Captures and timelines
+ * grow under a name of the process; a file of that name grows under one more, with the serial number of the file.
+ */
 function fullFolder(name: string, target: string, after: number): string {
   const folder = scratch.path(name);
   mkdirSync(folder);
@@ -19,13 +22,15 @@ function fullFolder(name: string, target: string, after: number): string {
   const temporary = readdirSync(folder).find((one) => one.endsWith('.partial')) ?? '';
   probe.abort();
   const serial = Number(/-(\d+)\.partial$/u.exec(temporary)?.[1]);
-  symlinkSync('/dev/full', join(folder, temporary.replace(`-${serial}.`, `-${serial + 1 + after}.`)));
+  const growing = `.growing-${process.pid}.${target}`;
+  // Two files are opened before to see whether they can be.
+  symlinkSync('/dev/full', join(folder, `.${growing}.${process.pid}-${serial + 3 + after}.partial`));
   return folder;
 }
 
 test.skipIf(!existsSync('/dev/full')).for([
   ['none.pcapng', 0],
-  ['none.trace.json', 1],
+  ['none.pftrace', 1],
 ] as const)(
   'a disk that fills while %s is written stops the run: one line, and no debris',
   async ([target, after]) => {

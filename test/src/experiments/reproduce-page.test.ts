@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { defineExperiment, type FinishedExperiment } from '../../../src/experiments/experiment.js';
 import { describeReproduction } from '../../../src/experiments/reproduce-page.js';
 import { compareWithStored, type StoredComparison } from '../../../src/experiments/stored-result.js';
-import { Threads } from '../../../src/experiments/threads.js';
+import { makeWorkers } from '../../../src/work/workers.js';
 import { reproduceReport, storedExperiments } from '../../support/reports.js';
 
 const STORED = new URL('../../../src/experiments/walk-cost/result.json', import.meta.url);
@@ -61,7 +61,7 @@ describe('what the page says of stored results', () => {
 });
 
 test('an outcome is what was presented, and says whether it was compared', async () => {
-  const threads = new Threads(1);
+  const threads = makeWorkers(1);
   const request = { dataPath: undefined, threads, progress: () => undefined };
   try {
     expect(await counting.run({ ...request, seed: 1 })).toEqual({

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -147,7 +147,7 @@ test('names of guests are text, whatever they are', async () => {
   );
   const out = scratch.path('hostile');
   const { code } = await invoke(
-    ...['compare', scenario, '--duration', '2ms', '--protection', 'cdna', '--out', out],
+    ...['compare', '--no-attacks', scenario, '--duration', '2ms', '--protection', 'cdna', '--out', out],
   );
   expect(code).toBe(0);
   const page = readFileSync(join(out, 'compare.html'), 'utf8');
@@ -175,7 +175,17 @@ describe('sentences under figures say what the runs gave', () => {
     const scenario = scratch.path(`${load}.json`);
     writeFileSync(scenario, JSON.stringify({ guests: [{ traffic }] }));
     const out = scratch.path(load);
-    const args = ['compare', scenario, '--duration', '8ms', '--protection', protection, '--out', out];
+    const args = [
+      'compare',
+      '--no-attacks',
+      scenario,
+      '--duration',
+      '8ms',
+      '--protection',
+      protection,
+      '--out',
+      out,
+    ];
     expect((await invoke(...args)).code).toBe(0);
     const page = readFileSync(join(out, 'compare.html'), 'utf8');
     const { runs } = JSON.parse(readFileSync(join(out, 'compare.json'), 'utf8'));
@@ -201,10 +211,12 @@ describe('sentences under figures say what the runs gave', () => {
   });
 });
 
-test('a call without --out writes nothing, and run writes no page', async () => {
+test('run writes a page of its one run', async () => {
   const folder = scratch.path('only-run');
   expect((await invoke('run', '--duration', '1ms', '--out', folder)).code).toBe(0);
-  expect(readdirSync(folder).filter((file) => file.endsWith('.html'))).toEqual([]);
+  const page = readFileSync(join(folder, 'run.html'), 'utf8');
+  expect(page).toContain('<h1>One run under cdna</h1>');
+  expect(page).toContain('cdna-nic run --protection cdna');
 });
 
 test('whatever is put into a template is escaped', () => {

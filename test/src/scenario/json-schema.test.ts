@@ -35,11 +35,11 @@ test('every shipped scenario loads, and names the schema that editors check it w
   }
 });
 
-test('the bundled one has the four guests, on one port of 1 Gb/s', async () => {
+test('the bundled one has a voice call beside greedy guests, on one port of 4 Gb/s', async () => {
   const { scenario, source } = await bundledScenario();
-  expect(source).toBe('scenarios/four-guests.json');
-  expect(scenario.guests.map(({ name }) => name)).toEqual(['web', 'voice', 'bulk', 'greedy']);
-  expect(scenario.nic?.rateBps).toBe(1e9);
+  expect(source).toBe('scenarios/voice-and-greedy.json');
+  expect(scenario.guests.map(({ name }) => name)).toEqual(['voice', 'web', 'bulk', 'greedy']);
+  expect(scenario.nic?.rateBps).toBe(4e9);
 });
 
 test('ranges of the card, its link and the costs are those of the tables that check them', () => {

@@ -40,9 +40,11 @@ test('a balloon asks guests by chance', () => {
   expect(isRandom(checkScenario({ guests: [{}], balloon: { pages: 1 } }))).toBe(true);
 });
 
+const FOUR_GUESTS = 'scenarios/four-guests.json';
+
 test('text and JSON say that nothing is random where it is so', async () => {
-  const { out } = await invoke('run', '--duration', '1ms');
+  const { out } = await invoke('run', FOUR_GUESTS, '--duration', '1ms');
   expect(out).toContain(`note: ${NOTHING_RANDOM}\n`);
-  const json = await invoke('run', '--duration', '1ms', '--json');
+  const json = await invoke('run', FOUR_GUESTS, '--duration', '1ms', '--json');
   expect((JSON.parse(json.out) as { notes: string[] }).notes).toEqual([NOTHING_RANDOM]);
 });

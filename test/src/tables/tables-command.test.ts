@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readDump } from '../../../src/tables/dump.js';
 import { type TablesOptions, tablesCommand } from '../../../src/tables/tables-command.js';
 import { captured } from './dump-maker.js';
 
+const LINUX_AMDVI = fileURLToPath(
+  new URL('../../fixtures/iommu-tables/linux-amdvi-tables.json.gz', import.meta.url),
+);
 const LINUX = fileURLToPath(new URL('../../fixtures/iommu-tables/linux-vtd-tables.json.gz', import.meta.url));
 
 async function run(file: string, options: TablesOptions = {}) {
@@ -139,7 +143,7 @@ describe('a dump that is not whole', () => {
       delete dump.frames['0x2a0e000'];
     });
     const plain = await run(file);
-    expect(plain.code).toBe(0);
+    expect(plain.code).toBe(1);
     expect(plain.out).toContain('1 problem:\n  the dump lacks the level 1 table at 0x2a0e000');
     const check = await run(file, { check: true });
     expect(check.code).toBe(1);
@@ -234,5 +238,51 @@ describe('a damaged file', () => {
     expect((await run(file)).code).toBe(0);
     const { code, err } = await run(file, { check: true });
     expect([code, err]).toEqual([2, expect.stringContaining('translations is missing')]);
+  });
+});
+
+describe('tables that Linux built for AMD-Vi', () => {
+  interface AmdviDump {
+    devices: { device_id: string; table?: string }[];
+    frames: Record<string, string>;
+    translations: unknown[];
+  }
+  let dump: AmdviDump;
+  beforeAll(async () => {
+    dump = JSON.parse(gunzipSync(await readFile(LINUX_AMDVI)).toString()) as AmdviDump;
+  });
+
+  it('are what the dump lists: 252 devices, 348 translations of 4 to 64 KB', async () => {
+    const { code, out, err } = await run(LINUX_AMDVI, { check: true });
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain('check: all 348 translations as the file lists them');
+    for (const size of ['4 KB', '8 KB', '16 KB', '64 KB']) expect(out).toContain(size);
+  });
+
+  it('without a root table are incomplete, though the dump lists no more than it holds', async () => {
+    // The pages of the device table come first in memory; every other frame is a table that something points at.
+    const frames = Object.keys(dump.frames);
+    const verdicts = await Promise.all(
+      frames.map(async (frame) => {
+        const without = structuredClone(dump);
+        delete without.frames[frame];
+        without.translations = [];
+        const file = join(folder, `without-${frame}.json`);
+        await writeFile(file, JSON.stringify(without));
+        return run(file, { check: true });
+      }),
+    );
+    expect(verdicts.map(({ code }) => code)).toEqual(frames.map(() => 1));
+    for (const { out } of verdicts) expect(out).toContain('check: incomplete, since the dump lacks 1 table');
+  });
+});
+
+describe('a compressed dump', () => {
+  it('that unpacks to more than the limit is refused before it fills memory', async () => {
+    const file = join(folder, 'bomb.json.gz');
+    await writeFile(file, gzipSync(Buffer.alloc(2 ** 22, 0x20)));
+    await expect(readDump(file, 2 ** 20)).rejects.toThrow(
+      `${file}: unpacks to more than 1048576 bytes, expected at most that`,
+    );
   });
 });

@@ -49,7 +49,7 @@ export class IdentityGate implements SetupGate {
       queue.refuse(refusal, address, length);
       break;
     }
-    // The refusal may have cost the guest its context: what is mapped after that nobody would unmap.
+    // The refusal may have cost the guest its context: what is mapped after that would never be unmapped.
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {

@@ -8,7 +8,7 @@ import { ShadowCopy } from './shadow-copy.js';
 import { Shared } from './shared.js';
 import { LINUX_KERNELS, SingleUse, type SingleUseOptions } from './single-use.js';
 
-/** What strategies may be told; each takes what it understands. */
+/** Options of the strategies; each takes those that it knows. */
 export type StrategyOptions = Partial<DeferredOptions & PersistentOptions & SingleUseOptions>;
 
 /** One mapping strategy as a list shows it. */
@@ -65,7 +65,7 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   },
   {
     name: 'shadow-copy',
-    meaning: 'a pool mapped for good, and a copy of every page',
+    meaning: 'a permanently mapped pool, and a copy of every page',
     make: () => (space) => new ShadowCopy(space),
   },
   {

@@ -8,10 +8,10 @@ import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 
-/** Of a page of memory, which is the page here. */
+/** Of a page of memory, the only kind of page here. */
 const PAGE_BITS = 12;
 
-/** What happens to the pages of a buffer whose transfer is over. */
+/** Policy for the pages of a buffer whose transfer is over. */
 export interface Teardown {
   /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
   retire(iova: number, pages: number, firstPage: number): void;
@@ -59,7 +59,7 @@ export class PerTransferGate implements SetupGate {
       queue.refuse(refusal, address, length);
       break;
     }
-    // The refusal may have cost the guest its context: what is mapped after that nobody would unmap.
+    // The refusal may have cost the guest its context: what is mapped after that would never be unmapped.
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {

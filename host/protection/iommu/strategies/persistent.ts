@@ -11,7 +11,7 @@ export interface PersistentOptions {
 
 /**
  * Persistent (Willmann et al., ATC 2008; quota after Yassour et al., SYSTOR 2010): a page is mapped when it is
- * first used for I/O and stays so. Only a page that is wanted back, or that must make room within the quota, is
+ * first used for I/O and stays so. Only a page that is wanted back, or that must be evicted to keep the quota, is
  * unmapped: the least recently used one that no transfer needs. In steady state nothing is left to do, and the device
  * reaches every page that was ever used for I/O.
  *

@@ -11,7 +11,7 @@ import type { MappingStrategy } from '../mapping-strategy.js';
 
 /**
  * Shadow copy (Markuze, Morrison and Tsafrir, ASPLOS 2016): the device only ever sees a pool of shadow buffers that
- * is mapped for good; pages are copied in before they are sent and out after they came. No invalidation is ever
+ * is mapped permanently; pages are copied in before they are sent and out after they came. No invalidation is ever
  * needed, there is no stale window, and what shares a page with a buffer is out of reach. The price is the copy.
  *
  * The pool is the hypervisor's memory, mapped into the guest, which copies on its own time: no hypercall a batch.
@@ -131,7 +131,7 @@ class ShadowGate implements SetupGate {
     this.#pools.length = 0;
   }
 
-  /** What the copying CPU finds: it can only read and write pages of its own domain. */
+  /** Outcome of a CPU copy: the CPU can only read and write pages of its own domain. */
   #refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;

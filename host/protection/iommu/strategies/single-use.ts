@@ -16,7 +16,7 @@ export interface SingleUseOptions {
 /**
  * Single use: a mapping for each buffer, made when it is posted and taken away when it is done, with an
  * invalidation that is waited for, even if the page is mapped for something else already (Willmann et al., ATC 2008;
- * Linux's strict mode). What the device reaches is what is in flight, and it costs the most.
+ * Linux's strict mode). The device reaches only what is in flight, at the highest cost.
  *
  * Linux 6.1 drops the walk caches with every strict unmap, whether a table page was freed or not; Linux 6.12 keeps
  * them unless one was (leaf only). Both were recorded (test/host/protection/iommu/linux-traces.test.ts).

@@ -85,7 +85,7 @@ describe('AMD-Vi walker against a brute-force model', () => {
     );
   });
 
-  it('says which tables it read, and that levels were skipped', () => {
+  it('reports which tables it read, and that levels were skipped', () => {
     const { memory, walk, entry } = machine();
     memory.writeU64(entry, BigInt(TOP) | V | TV | mode(4) | IR | IW);
     memory.writeU64(TOP + 8, 0x9000n | next(1) | IR | IW | PR); // level 4 to level 1
@@ -166,7 +166,7 @@ describe('AMD-Vi device table entries', () => {
     walker.setDeviceTable(0xbad_0000, 0x2000);
     expect(walk(0)).toMatchObject({ faultReason: 3 });
   });
-  it('says what may be logged (SE, SA)', () => {
+  it('reports what may be logged (SE, SA)', () => {
     expect(machine({ domain: 0x55n | (1n << 33n) }).walk(0).logging).toBe('first');
     expect(machine({ domain: 0x55n | (1n << 34n) }).walk(0).logging).toBe('never');
     expect(machine().walk(0).logging).toBe('always');

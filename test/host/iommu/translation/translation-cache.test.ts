@@ -124,7 +124,7 @@ describe('a translation', () => {
 });
 
 describe('a request that is stopped', () => {
-  it('says why, after the time that the walk took', () => {
+  it('reports the reason, after the time that the walk took', () => {
     expect(ask(2 ** 40)).toEqual([STOPPED, OVERHEAD_NS + 6 * READ_NS]);
     expect(unit.fault.faultReason).toBe(NOT_MAPPED);
     expect(ask(0, false, 0x0300)).toEqual([STOPPED, expect.any(Number)]);
@@ -247,7 +247,7 @@ describe('an invalidation', () => {
     }
   });
 
-  it('says what it takes', () => {
+  it('reports its cost', () => {
     build({
       globalInvalidationNs: 3,
       domainInvalidationNs: 2,

@@ -124,7 +124,7 @@ function translating(capabilities: Partial<VtdCapabilities> = {}) {
 }
 
 describe('VT-d unit: capabilities and commands', () => {
-  it('says what it can do', () => {
+  it('reports its capabilities', () => {
     const { registers, read, iotlb, frcd } = machine({
       cachingMode: true,
       tableLevels: [3, 4],
@@ -171,7 +171,7 @@ describe('VT-d unit: capabilities and commands', () => {
     expect(m.unit.faults.counters.recorded).toBe(0);
   });
 
-  it('has no queue if ECAP says so', () => {
+  it('has no queue without the ECAP bit', () => {
     const { registers, write, read } = machine({ queuedInvalidation: false });
     expect(registers.read64(ECAP) & 2n).toBe(0n);
     write(GCMD, QIE);
@@ -220,13 +220,14 @@ describe('VT-d fault recording', () => {
     const { interrupts, request, write, read, registers, frcd } = translating();
     write(FEDATA, 0x41);
     write(FEADDR, 0xfee0_1003); // bits 1:0 are not there
-    write(FEUADDR, 2);
+    write(FEUADDR, 2); // reserved without extended interrupt mode (row V106)
+    expect(read(FEUADDR)).toBe(0);
     expect(read(FECTL)).toBe(0x8000_0000);
     request(0x0101, 0);
     expect(interrupts.take()).toEqual([]);
     expect(read(FECTL)).toBe(0xc000_0000);
     write(FECTL, 0);
-    expect(interrupts.take()).toEqual(['fault 2fee01000 65']);
+    expect(interrupts.take()).toEqual(['fault fee01000 65']);
     expect(read(FECTL)).toBe(0);
     request(0x0102, 0);
     expect(interrupts.take()).toEqual([]); // PPF was set already
@@ -417,11 +418,13 @@ describe('VT-d invalidation queue', () => {
     kernel.run(FETCH_NS + 4999);
     expect(read(FSTS)).toBe(0);
     kernel.drain();
-    expect([read(FSTS), read(IQH)]).toEqual([ITE, 0]);
+    // Past the request: it is not issued again once software has cleared ITE (Linux qi_check_fault, row V99).
+    expect([read(FSTS), read(IQH)]).toEqual([ITE, 16]);
+    sink.take();
     sink.silent.clear();
     write(FSTS, ITE);
     kernel.drain();
-    expect(read(IQH)).toBe(32);
+    expect([read(IQH), sink.take()]).toEqual([32, ['context global 0 0 0']]);
   });
 
   it('abandons what is under way when it is switched off, and begins anew', () => {
@@ -512,5 +515,85 @@ describe('VT-d protected memory regions', () => {
     write(PLMLIMIT, 0);
     write(PMEN, 0x8000_0000);
     expect(blocked(0x20_0000)).toBe(false); // a limit below the base
+  });
+});
+
+describe('VT-d, behaviours that peers and kernels expect', () => {
+  const IQER = 0xb0;
+
+  it('a reset puts registers, queue and caches back (QEMU qtest intel-iommu-test, row V16)', () => {
+    const { unit, startQueue, write, registers, sink, request } = machine();
+    const offsets = Array.from({ length: 0x400 / 4 }, (_, index) => index * 4);
+    const fresh = offsets.map((offset) => registers.read32(offset));
+    startQueue();
+    write(FEDATA, 0x41);
+    write(GCMD, (QIE | TE) >>> 0);
+    request(0x0101, 0x1000);
+    sink.take();
+    unit.reset();
+    expect(offsets.map((offset) => registers.read32(offset))).toEqual(fresh);
+    expect(sink.take()).toContain('iotlb global 0 0 0 all');
+    expect([unit.translating, request(0x0101, 0x1000)]).toEqual([false, 0x1000]);
+  });
+
+  it('a write to IQA while the queue is in use has no effect on it (OpenVMM, QEMU, row V26)', () => {
+    const { kernel, startQueue, post, read, registers } = machine();
+    startQueue();
+    registers.write64(IQA, BigInt(STATUS));
+    post({ type: 'iotlb', granularity: 'global' });
+    kernel.drain();
+    expect([read(FSTS), read(IQH)]).toEqual([0, 16]);
+  });
+
+  it('ITE aborts the waits behind the request: they are never written (Linux qi_check_fault, row V98)', () => {
+    const { kernel, memory, sink, startQueue, post, read, write } = machine();
+    startQueue();
+    sink.silent.add(0x0108);
+    const wait = { type: 'wait', statusAddress: STATUS, statusData: 7 } as const;
+    post({ type: 'device-tlb', requesterId: 0x0108, address: 0 }, wait);
+    kernel.drain();
+    expect([read(FSTS), read(IQH), memory.readU32(STATUS)]).toEqual([ITE, 32, 0]);
+    write(FSTS, ITE);
+    kernel.drain();
+    expect([read(FSTS), memory.readU32(STATUS)]).toEqual([0, 0]);
+  });
+
+  it('IQER reports why the queue stopped, and which device did not answer (Linux dmar.c, row V100)', () => {
+    const silent = machine();
+    silent.startQueue();
+    silent.sink.silent.add(0x0108);
+    silent.post({ type: 'device-tlb', requesterId: 0x0108, address: 0 });
+    silent.kernel.drain();
+    expect(silent.registers.read64(IQER)).toBe(0x0108n << 32n);
+    const stopped = (word0: number, tail = 16) => {
+      const { kernel, memory, startQueue, registers, read } = machine();
+      startQueue();
+      memory.writeU32(QUEUE, word0);
+      registers.write64(IQT, BigInt(tail));
+      kernel.drain();
+      return [read(FSTS), read(IQER) & 0xf];
+    };
+    expect(stopped(0)).toEqual([IQE, 3]);
+    expect(stopped(0x1 | (1 << 4) | (1 << 6))).toEqual([IQE, 4]);
+    expect(stopped(1, 0x7_fff0)).toEqual([IQE, 1]);
+  });
+
+  it('SID and FM of CCMD read as 0 (QEMU intel_iommu.c, row V104)', () => {
+    const { kernel, registers, sink } = machine();
+    registers.write64(CCMD, (1n << 63n) | (3n << 61n) | (3n << 32n) | (0x0abcn << 16n) | 5n);
+    kernel.drain();
+    expect(sink.take()).toEqual(['context device 5 abc 3']);
+    expect(registers.read64(CCMD) & 0x3_ffff_ffffn).toBe(5n);
+  });
+
+  it('TE off and on drops what the caches hold (QEMU intel_iommu.c, rows V120 and V121)', () => {
+    const { write, sink } = machine();
+    const all = ['context global 0 0 0', 'iotlb global 0 0 0 all'];
+    write(GCMD, TE);
+    expect(sink.take()).toEqual(all);
+    write(GCMD, TE);
+    expect(sink.take()).toEqual([]);
+    write(GCMD, 0);
+    expect(sink.take()).toEqual(all);
   });
 });

@@ -156,7 +156,7 @@ describe('second-level tables as host software builds them', () => {
     expect(translate(0x5123)).toBe(0x60_5123);
   });
 
-  it('says so when there is no page, and leaves what was mapped alone', () => {
+  it('reports when there is no page, and leaves existing mappings unchanged', () => {
     const { table, translate } = machine(3, 5); // root, context, top, two more
     expect(table.map(0, 0x7000, 12, READ)).toBe('mapped');
     expect(table.map(GB, 0x8000, 12, READ)).toBe('no-page');
@@ -181,7 +181,7 @@ describe('second-level tables as host software builds them', () => {
     expect([...pages.out].sort()).toEqual(contexts.tableAddresses().sort());
   });
 
-  it('keeps a context entry a requester', () => {
+  it('keeps one context entry per requester', () => {
     const { contexts, translate, table, out } = machine(3);
     table.map(0, 0x3000, 12, READ | WRITE);
     expect(contexts.get(DEVICE)).toMatchObject({

@@ -70,7 +70,7 @@ describe('VT-d walker against a brute-force model', () => {
     );
   });
 
-  it('says which tables it read', () => {
+  it('reports which tables it read', () => {
     const { memory, walk } = machine({}, { high: 2n });
     memory.writeU64(TOP + 8, 0x4003n); // 4 levels; IOVA bits 47:39 = 1
     memory.writeU64(0x4000 + 2 * 8, 0x5003n);
@@ -195,7 +195,7 @@ describe('VT-d faults', () => {
     granted.walker.checkTranslatedRequest(DEVICE, 0x1234, granted.out);
     expect(granted.out).toMatchObject({ ok: true, passThrough: true, physical: 0x1000 });
   });
-  it('keeps a fault out of the log if the context entry says so (FPD)', () => {
+  it('keeps a fault out of the log if the context entry sets FPD', () => {
     expect(machine({}, { low: 2n }).walk(0).logging).toBe('never');
     expect(machine({}, { low: BigInt(TOP) + 3n }).walk(0)).toMatchObject({
       faultReason: 6,
@@ -206,7 +206,7 @@ describe('VT-d faults', () => {
 });
 
 describe('VT-d requests that are not translated', () => {
-  it('passes through what translation type 2 says', () => {
+  it('passes requests through under translation type 2', () => {
     const got = machine({}, { low: (2n << 2n) + 1n, high: (9n << 8n) + 2n }).walk(0x1234_5678, true);
     expect(got).toMatchObject({ ok: true, passThrough: true, physical: 0x1234_5000, domainId: 9, levels: 0 });
   });
@@ -221,5 +221,41 @@ describe('VT-d requests that are not translated', () => {
     const { walk } = machine();
     for (const iova of [-1, 0.5, Number.NaN]) expect(() => walk(iova)).toThrow(RangeError);
     expect(() => walk(0, false, 0x1_0000)).toThrow(/requester ID is 65536/);
+  });
+});
+
+describe('VT-d, what a walk refuses as peers expect', () => {
+  const [LEVEL_2, LEVEL_1] = [0x4000, 0x5000];
+
+  /** Three levels that map IOVA 0 to `physical`. */
+  function mapped(physical: bigint) {
+    const { memory, walk } = machine();
+    for (const table of [LEVEL_2, LEVEL_1]) memory.add(table);
+    memory.writeU64(TOP, BigInt(LEVEL_2) + 3n);
+    memory.writeU64(LEVEL_2, BigInt(LEVEL_1) + 3n);
+    memory.writeU64(LEVEL_1, physical + 3n);
+    return walk;
+  }
+
+  it('a top table that cannot be read is the context entry at fault: 3 (QEMU intel_iommu.c, row V58)', () => {
+    const { memory, walk } = machine({}, { low: 0x9000n + 1n });
+    expect(walk(0).faultReason).toBe(3);
+    memory.add(0x9000);
+    memory.writeU64(0x9000, 0xa000n + 3n);
+    expect(walk(0).faultReason).toBe(7);
+  });
+
+  it.each([0xfee0_0000n, 0xfee0_1000n, 0xfeef_f000n])(
+    'a page that lies in the interrupt range at 0x%s: 0xe (VT-d 3.14 LGN.4, row V67)',
+    (physical) => {
+      for (const write of [false, true])
+        expect(mapped(physical)(0, write)).toMatchObject({ ok: false, faultReason: 0xe });
+    },
+  );
+
+  it('the pages before and behind the interrupt range are memory', () => {
+    for (const physical of [0xfedf_f000n, 0xfef0_0000n]) {
+      expect(mapped(physical)(0x123)).toMatchObject({ ok: true, physical: Number(physical) });
+    }
   });
 });

@@ -21,7 +21,7 @@ function first<T>(list: readonly T[]): T {
 }
 
 describe('references on pages', () => {
-  it('are held until the NIC is done, and given up at the next enqueue', () => {
+  it('are held until the NIC is done, and released at the next enqueue', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
     const { pages } = machine.host;
@@ -29,7 +29,7 @@ describe('references on pages', () => {
     expect(pages.count(page / PAGE)).toBe(1);
     machine.run(100_000);
     expect(machine.wire.frames).toHaveLength(1);
-    // Lazily: the NIC is done, nobody has looked yet.
+    // Lazily: the NIC is done, the hypervisor has not looked yet.
     expect(pages.count(page / PAGE)).toBe(1);
     const next = guest.send(frame(STRANGER, macOf(1)));
     expect(pages.count(page / PAGE)).toBe(0);
@@ -37,7 +37,7 @@ describe('references on pages', () => {
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(0);
   });
 
-  it('are given up by timeout when the guest falls idle', () => {
+  it('are released by timeout when the guest falls idle', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
     const { pages, processor, hypervisor } = machine.host;
@@ -79,7 +79,7 @@ describe('references on pages', () => {
     guest.store(page, payload);
     guest.post({ address: page, length: payload.length });
     expect(guest.domain.release(page / PAGE)).toBe('pending');
-    // The machine is emptied: nobody gets that page, however much is asked for.
+    // The machine is emptied: that page is never given out, however much is asked for.
     const taken = other.domain.allocate(pages.freePages);
     expect(taken).not.toContain(page / PAGE);
     machine.run(100_000);
@@ -109,7 +109,7 @@ describe('references on pages', () => {
   });
 });
 
-describe('a driver that lies', () => {
+describe('a driver that misreports its progress', () => {
   it('about what is finished does not get slots or pages back that the NIC still uses', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
@@ -170,7 +170,7 @@ describe('a driver that lies', () => {
       }
       machine.run(5 * RELEASE_NS);
       expect(machine.host.pages.pinnedPages).toBe(0);
-      // The pages of the old descriptors go to somebody else.
+      // The pages of the old descriptors go to another domain.
       for (const address of pages) bad.domain.release(address / PAGE);
       const stolen = good.domain.allocate(pages.length);
       expect(stolen.map((at) => at * PAGE).sort()).toEqual([...pages].sort());
@@ -222,7 +222,7 @@ describe('revocation', () => {
     machine.host.protection.closePort(guest.port);
     machine.host.bus.watch({ accessed: (requesterId) => accesses.push(requesterId) });
     expect(machine.host.pages.pinnedPages).toBe(0);
-    // At once for somebody else: if the device could still reach them, this is where it would show.
+    // At once for another domain: if the device could still reach them, this is where it would show.
     for (const page of pages) expect(guest.domain.release(page / PAGE)).toBe('freed');
     const taken = other.domain.allocate(pages.length);
     const sent = machine.wire.frames.length;
@@ -236,7 +236,7 @@ describe('revocation', () => {
     machine.host.checkInvariants();
   }
 
-  it('stops sending at any moment, and lets go of pages only when nothing can reach them', () => {
+  it('stops sending at any moment, and unpins pages only when nothing can reach them', () => {
     for (let ns = 0; ns <= 40_000; ns += 900) {
       revokeAt(ns, (_machine, guest) =>
         Array.from({ length: 3 }, (_, index) => guest.send(frame(STRANGER, macOf(1), 1400, index))),
@@ -244,7 +244,7 @@ describe('revocation', () => {
     }
   });
 
-  it('stops receiving at any moment, and lets go of pages only when nothing can reach them', () => {
+  it('stops receiving at any moment, and unpins pages only when nothing can reach them', () => {
     for (let ns = 0; ns <= 4_000; ns += 130) {
       revokeAt(ns, (machine, guest) => {
         const pages = [guest.page(), guest.page(), guest.page()];
@@ -256,7 +256,7 @@ describe('revocation', () => {
     }
   });
 
-  it('answers later requests with a value, and harms nobody when it comes twice', () => {
+  it('answers later requests with a value, and harms no other guest when it comes twice', () => {
     const { machine, guests } = machineWith(1);
     const guest = first(guests);
     const page = guest.send(frame(STRANGER, macOf(1)));

@@ -31,7 +31,7 @@ function refusals(machine: Machine, guest: TestGuest, address: number, length: n
 }
 
 describe("CDNA's set-up gate", () => {
-  it('refuses a page of another guest, as a value, and charges it to the one who asked', () => {
+  it('refuses a page of another guest, as a value, and charges it to the guest that asked', () => {
     const { machine, bad, victim } = two();
     const page = victim.page();
     victim.store(page, frame(1, 2, 64));
@@ -44,7 +44,7 @@ describe("CDNA's set-up gate", () => {
     expect([counters.accepted, counters.refused]).toEqual([0, 2]);
   });
 
-  it('looks at every page: a buffer that begins in an own page and ends in a foreign one is refused', () => {
+  it('checks every page: a buffer that begins in an own page and ends in a foreign one is refused', () => {
     const { machine, bad, victim } = two();
     // Allocated in turn, so that their pages alternate.
     const mine = bad.page();
@@ -64,7 +64,7 @@ describe("CDNA's set-up gate", () => {
     ['an address that is no number', Number.NaN, 64, 'not-ram'],
     ['half an address', 4096.5, 64, 'not-ram'],
     ['infinitely far', Number.POSITIVE_INFINITY, 64, 'not-ram'],
-    ['nobody', 63 * 2 ** 20, 64, 'not-owner'],
+    ['no owner', 63 * 2 ** 20, 64, 'not-owner'],
   ])('refuses %s', (_what, address, length, refusal) => {
     const { machine, bad } = two();
     expect(refusals(machine, bad, address, length)).toEqual([refusal]);
@@ -139,7 +139,7 @@ describe("CDNA's set-up gate", () => {
         const other = machine.guest(2);
         for (let turn = 0; turn < 8; turn += 1) (turn % 3 === 0 ? other : guest).page();
         for (const { receive, frame: at, offset, length } of requests) {
-          // Most tries near the pages that are somebody's.
+          // Most tries near the pages that have an owner.
           const address = (at % 4 === 0 ? at : 10 + (Math.abs(at) % 14)) * PAGE + offset;
           let allowed = length > 0 && length <= 16_384;
           for (
@@ -153,7 +153,7 @@ describe("CDNA's set-up gate", () => {
           const queue = receive ? guest.port.receive : guest.port.transmit;
           if (accepted === 1) expect(allowed).toBe(true);
           else if (allowed)
-            expect(queue.producer, 'a good buffer is turned away for want of room alone').toBe(queue.slots);
+            expect(queue.producer, 'a good buffer is refused only for want of space').toBe(queue.slots);
           else expect(queue.refusal).toBeDefined();
           machine.host.protection.checkInvariants();
         }
@@ -165,7 +165,7 @@ describe("CDNA's set-up gate", () => {
     );
   });
 
-  it('charges a hypercall a batch, and for each page that it looks at and pins', () => {
+  it('charges one hypercall per batch, and for each page that it checks and pins', () => {
     const { machine, bad } = two();
     const { processor, hypervisor } = machine.host;
     const { costs } = processor;

@@ -111,7 +111,7 @@ describe('guests behind exclusion vectors', () => {
     const guest = machine.guest(2);
     machine.host.protection.openPort(domain, {
       mac: macOf(3),
-      weight: 1,
+      share: { weight: 1 },
       transmitSlots: 8,
       receiveSlots: 8,
       antiSpoofing: false,

@@ -77,7 +77,7 @@ for (const transfer of ['copy', 'flip'] as const) {
     });
 
     it.each([
-      ['everybody', EVERYONE],
+      ['broadcast', EVERYONE],
       ['a group', MULTICAST],
     ])('sends what is for %s to the wire and to all guests but the sender', (_who, destination) => {
       const { machine, guests } = bench(3);
@@ -101,7 +101,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       expect(guests.map((guest) => guest.receive())).toEqual([[back], [back]]);
     });
 
-    it('drops with a reason what it cannot give to anybody', () => {
+    it('drops with a reason what it cannot deliver', () => {
       const { protection, machine, guests } = bench(2, { antiSpoofing: true });
       machine.arrive(frame(0x02_00_00_00_77_77, STRANGER));
       machine.run();
@@ -130,7 +130,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       expect(machine.host.pages.freePages).toBe(free);
     });
 
-    it('lets guests take turns: a greedy one does not keep another waiting', () => {
+    it('serves guests round-robin: a greedy one does not keep another waiting', () => {
       const { machine, guests } = bench(2);
       for (let count = 0; count < 14; count += 1) guests[0].send(frame(STRANGER, macOf(1), 1500, count));
       guests[1].send(frame(STRANGER, macOf(2), 100));
@@ -188,7 +188,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       const machine = new Machine(new DriverDomain({ transfer }));
       const domain = machine.host.createGuest('guest', 1);
       const options = {
-        weight: 1,
+        share: { weight: 1 },
         transmitSlots: 64,
         receiveSlots: 64,
         antiSpoofing: false,

@@ -102,7 +102,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       unharmed(machine, victim, next);
     });
 
-    it('uses a grant that it has taken back, or that is for somebody else, or read-only', () => {
+    it('uses a grant that it has revoked, or that is for another domain, or read-only', () => {
       const { protection, machine, bad, victim, page, port, request } = bench(transfer);
       const mine = bad.page() / PAGE;
       port.grants.grant(3, protection.domain?.id ?? 0, mine, true);
@@ -180,7 +180,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       machine.host.checkInvariants();
     });
 
-    it('posts the pages of its own rings and grants as buffers, and harms itself alone', () => {
+    it('posts the pages of its own rings and grants as buffers, and harms only itself', () => {
       const { machine, bad, victim, page, port } = bench(transfer);
       const own = [...port.grants.pages, ...port.receive.ringFrames, ...port.transmit.ringFrames];
       for (const at of own) bad.postReceive({ address: at * PAGE, length: PAGE });
@@ -191,7 +191,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       unharmed(machine, victim, page);
     });
 
-    it('scribbles over everything that it shares, and harms itself alone', () => {
+    it('scribbles over everything that it shares, and harms only itself', () => {
       const word = fc.oneof(
         fc.nat(0xffffffff),
         fc.nat(40),

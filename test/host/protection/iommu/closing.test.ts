@@ -27,7 +27,7 @@ describe('a port that closes', () => {
         (page) =>
           lab.iommu.gate.check(requesterOf(guest.port.context), page, 1, true, lab.machine.kernel.nowNs) >= 0,
       );
-      // What caches still answer for must not have gone to anybody.
+      // What caches still answer for must not have been reassigned.
       for (const page of reachable) expect(ownership.owner(frameOf(page))).toBe(guest.domain.id);
       expect(pinned).toBeGreaterThan(ring);
       lab.settle();
@@ -61,7 +61,7 @@ describe('a port that closes', () => {
   });
 
   it.each(CASES)(
-    'gives its context to nobody before the unit forgot it: $name on $vendor',
+    'keeps its context allocated until the unit forgot it: $name on $vendor',
     ({ name, vendor }) => {
       const lab = IommuLab.with(name, vendor);
       const guest = lab.guest(1);
@@ -91,7 +91,7 @@ describe('a port that closes', () => {
     for (let index = 0; index < slots; index += 64) {
       guest.postReceive(...Array.from({ length: 64 }, () => ({ address: page, length: 64 })));
     }
-    // The driver gives up all of them at once: 16,384 commands for a queue of 2,048.
+    // The driver releases all of them at once: 16,384 commands for a queue of 2,048.
     guest.port.receive.finish(guest.port.receive.producer);
     lab.iommu.closePort(guest.port);
     lab.settle(60_000_000);

@@ -67,7 +67,7 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
     expect(lab.machine.wire.frames.length).toBe(2);
   });
 
-  it('writes what it stopped into the log, and the hypervisor reads it', () => {
+  it('logs what it stopped, and the hypervisor reads the log', () => {
     const lab = IommuLab.with('single-use', vendor);
     const guest = lab.guest(1);
     const address = 0x12_3456_7000;
@@ -124,7 +124,7 @@ describe('VT-d alone', () => {
     expect(lab.reach(guest, page, true)).toBe(page);
   });
 
-  it('in caching mode is told of every new mapping, and costs more', () => {
+  it('in caching mode is sent an invalidation for every new mapping, and costs more', () => {
     const run = (cachingMode: boolean) => {
       const lab = new IommuLab({ strategy: 'single-use', cachingMode });
       const guest = lab.guest(1);

@@ -21,7 +21,7 @@ export const SETTLE_NS = 60_000;
 /** Caches that forget nothing by themselves: what is stale stays so until it is invalidated. */
 const LARGE = { iotlbEntries: 4096, iotlbWays: 4096 };
 
-/** Requester ID of a context: bus 1 upwards, a function each. */
+/** Requester ID of a context: bus 1 upwards, one function each. */
 export const requesterOf = (context: number) => 0x0100 + context;
 
 /** A machine with an IOMMU, and eyes at its gate. */

@@ -111,7 +111,7 @@ const longWalk = fc
     ]).flat(),
   ]);
 
-/** A driver that does one step, and a clerk who writes it down. */
+/** A driver that does one step, and a recorder that logs it. */
 class Walk {
   readonly lab: IommuLab;
   readonly guest: TestGuest;

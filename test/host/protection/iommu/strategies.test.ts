@@ -72,7 +72,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     expect(lab.machine.host.pages.owner(frameOf(page))).toBe(-1);
   });
 
-  it('shared gives a page up with the last of its buffers, whichever ring it was in', () => {
+  it('shared releases a page with the last of its buffers, whichever ring it was in', () => {
     const lab = IommuLab.with('shared', vendor);
     const guest = lab.guest(1);
     const page = guest.page();
@@ -92,7 +92,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
   });
 
   describe('persistent', () => {
-    it('makes room for a page with the one that was not used for the longest time', () => {
+    it('evicts the least recently used page to map another', () => {
       const lab = IommuLab.with('persistent', vendor, { quotaPages: 3 });
       const guest = lab.guest(1);
       const pages = Array.from({ length: 4 }, () => guest.page());
@@ -217,7 +217,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     lab.machine.arrive(came);
     lab.settle();
     expect(guest.receive()).toEqual([came]);
-    // A device that goes on writing changes its shadow, which nobody reads again.
+    // A device that goes on writing changes its shadow, which is never read again.
     expect(lab.strayWrite(guest, bus, BYTES)).toBe(true);
     const now = lab.machine.peek(page, PAGE);
     expect(now.subarray(100, 220)).toEqual(came);
@@ -271,7 +271,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
 });
 
 const OPTIONS = {
-  weight: 1,
+  share: { weight: 1 },
   transmitSlots: 16,
   receiveSlots: 16,
   antiSpoofing: false,

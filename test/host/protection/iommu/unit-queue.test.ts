@@ -56,7 +56,7 @@ class PatientUnit {
 }
 
 describe('the software side of a queue', () => {
-  it('takes a command as it is when it is handed over, even if it has to wait for room', () => {
+  it('takes a command as it is when it is handed over, even if it has to wait for space', () => {
     const unit = new PatientUnit();
     const command = { label: '' };
     const labels = Array.from({ length: 9 }, (_, index) => `command ${index}`);
@@ -66,7 +66,7 @@ describe('the software side of a queue', () => {
     }
     unit.queue.wait(() => undefined);
     command.label = 'overwritten';
-    // The ring holds three; what is behind them goes in when somebody hands something over, or a wait is reported.
+    // The ring holds three; what is behind them goes in when a command is handed over, or a wait is reported.
     unit.work(3);
     unit.queue.submit({ label: 'last' }, 100);
     unit.work(3);

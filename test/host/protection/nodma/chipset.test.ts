@@ -91,7 +91,7 @@ describe("Intel's checks before translation", () => {
     expect(made.deniedBy(ALIGN - 1, 1)).toBeUndefined();
   });
 
-  it('NoDMA table: a bit a page, and the table keeps devices out of itself if told to', () => {
+  it('NoDMA table: one bit per page, and the table keeps devices out of itself if told to', () => {
     const { memory, chipset: made } = chipset();
     made.setTable(TABLE, 4096, false);
     memory.writeU32(TABLE + 4, 1 << 3);

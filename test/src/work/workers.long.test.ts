@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from 'vitest';
-import { Threads } from '../../../src/experiments/threads.js';
+import { makeWorkers, type Workers } from '../../../src/work/workers.js';
 
-const pools: Threads[] = [];
+const pools: Workers[] = [];
 
-function threads(count: number): Threads {
-  const pool = new Threads(count);
+function threads(count: number): Workers {
+  const pool = makeWorkers(count);
   pools.push(pool);
   return pool;
 }

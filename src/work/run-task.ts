@@ -1,0 +1,104 @@
+import { captureNotes } from '../../guests/capture/index.js';
+import { TrafficError } from '../../guests/traffic/index.js';
+import { approachOptions } from '../machine/protection.js';
+import { Run, type RunResult } from '../machine/run.js';
+import { readCaptures } from '../machine/traffic.js';
+import { RunCapture } from '../report/run-capture.js';
+import { RunTrace } from '../report/run-trace.js';
+import type { LoadedScenario } from '../scenario/load.js';
+import { type ModuleName, OwnModules } from '../scenario/own-modules.js';
+import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import { type Refusable, refusable } from './refusable.js';
+
+/** One run, and the files that it writes. Plain data. */
+export interface RunTask {
+  readonly loaded: LoadedScenario;
+  readonly approach: string;
+  readonly discipline: string;
+  readonly moduleNames: readonly ModuleName[];
+  readonly allowModules: boolean;
+  readonly seed: number;
+  readonly warmUpNs: number;
+  readonly durationNs: number;
+  readonly captures: readonly string[];
+  readonly traces: readonly string[];
+  readonly snapBytes: number | undefined;
+  readonly traceNs: number;
+}
+
+/** What a run gave. */
+export interface RunOutcome {
+  readonly result: RunResult;
+  /** What the user should know of the captures that were read. */
+  readonly notes: readonly string[];
+}
+
+/** Runs from the first nanosecond to the last. Files are whole, or not there. */
+export function runTask(task: RunTask): Promise<Refusable<RunOutcome>> {
+  return refusable(() => runStepwise(task, async () => undefined));
+}
+
+/**
+ * The same a step at a time.
+ * @param pause told how far the run is, 0 to 1; lets signals in, and throws when the run is to end
+ */
+export async function runStepwise(
+  task: RunTask,
+  pause: (fraction: number) => Promise<void>,
+): Promise<RunOutcome> {
+  const { loaded, approach, discipline, seed, warmUpNs, durationNs } = task;
+  const { scenario, directory, source } = loaded;
+  const specs = scenario.guests.map(({ traffic }) => traffic);
+  const captures = await readCaptures(specs, directory, warmUpNs + durationNs);
+  const modules = await OwnModules.load(task.moduleNames, task.allowModules);
+  const writers: (RunCapture | RunTrace)[] = [];
+  try {
+    const run = inScenario(
+      source,
+      () =>
+        new Run({
+          scenario,
+          directory,
+          captures,
+          protection: modules.protection(approach, approachOptions(scenario)),
+          discipline: modules.discipline(discipline),
+          seed,
+          warmUpNs,
+          durationNs,
+          prepare: (machine) => {
+            for (const path of task.captures) writers.push(new RunCapture(path, machine, task.snapBytes));
+            const about = { tool: 'cdna-nic', protection: approach, discipline, seed, scenario: source };
+            for (const path of task.traces) writers.push(new RunTrace(path, machine, task.traceNs, about));
+          },
+        }),
+    );
+    while (!run.done) {
+      const fraction = run.advance();
+      // What the disk refuses is met inside of an observer, and told here.
+      for (const { file } of writers) if (file.failure !== undefined) throw file.failure;
+      await pause(fraction);
+    }
+    const result = run.result();
+    for (const writer of writers) writer.finish();
+    for (const writer of writers) writer.close();
+    const notes = [
+      ...[...captures.values()].flatMap(captureNotes),
+      ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
+    ];
+    return { result, notes };
+  } catch (error) {
+    for (const writer of writers) writer.abort();
+    throw error;
+  }
+}
+
+/** What a machine refuses to be built from stands in the scenario's file: the message says so. */
+function inScenario<T>(source: string, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof ScenarioError || error instanceof TrafficError)) throw error;
+    throw new ScenarioError(`${source}: ${error.message}`);
+  }
+}

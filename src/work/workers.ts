@@ -1,0 +1,107 @@
+import { fileURLToPath } from 'node:url';
+import { Tinypool } from 'tinypool';
+import { TASKS, type TaskInput, type TaskName, type TaskOutput } from './tasks.js';
+
+/** What computes the tasks of long work. What comes of them does not depend on how many run at once. */
+export interface Workers {
+  /** Runs one task. What it throws is thrown here, with the same message. */
+  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>>;
+  /** Runs a task for each input; the outputs are in the order of the inputs. */
+  each<Name extends TaskName>(
+    name: Name,
+    inputs: readonly TaskInput<Name>[],
+    done?: (finished: number) => void,
+  ): Promise<TaskOutput<Name>[]>;
+  /** Ends at once, whatever is being done. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param jobs at most so many tasks at once, a thread each; with one they run here, one after the other
+ * @param pause called between tasks that run here: lets signals in, and throws when work is to end
+ */
+export function makeWorkers(jobs: number, pause: () => Promise<void> = async () => undefined): Workers {
+  return jobs > 1 ? new Threads(jobs) : new InThisThread(pause);
+}
+
+async function inOrder<Name extends TaskName>(
+  workers: Pick<Workers, 'run'>,
+  name: Name,
+  inputs: readonly TaskInput<Name>[],
+  done: (finished: number) => void = () => undefined,
+): Promise<TaskOutput<Name>[]> {
+  let finished = 0;
+  return Promise.all(
+    inputs.map(async (input) => {
+      const output = await workers.run(name, input);
+      finished += 1;
+      done(finished);
+      return output;
+    }),
+  );
+}
+
+class Threads implements Workers {
+  readonly #pool: Tinypool;
+
+  constructor(threads: number) {
+    const fromSource = import.meta.url.endsWith('.ts');
+    const entry = fromSource ? './task-thread-from-source.mjs' : './task-thread.js';
+    this.#pool = new Tinypool({
+      filename: fileURLToPath(new URL(entry, import.meta.url)),
+      runtime: 'worker_threads',
+      minThreads: 0,
+      maxThreads: threads,
+    });
+  }
+
+  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+    return this.#pool.run({ name, input }) as Promise<TaskOutput<Name>>;
+  }
+
+  each<Name extends TaskName>(
+    name: Name,
+    inputs: readonly TaskInput<Name>[],
+    done?: (finished: number) => void,
+  ): Promise<TaskOutput<Name>[]> {
+    return inOrder(this, name, inputs, done);
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
+
+class InThisThread implements Workers {
+  readonly #pause: () => Promise<void>;
+  /** Tasks wait for the one before them. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(pause: () => Promise<void>) {
+    this.#pause = pause;
+  }
+
+  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+    const task = TASKS[name] as (input: TaskInput<Name>) => TaskOutput<Name> | Promise<TaskOutput<Name>>;
+    const turn = this.#last.then(async () => {
+      await this.#pause();
+      if (this.#isClosed) throw new Error('the work was ended');
+      return task(input);
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  each<Name extends TaskName>(
+    name: Name,
+    inputs: readonly TaskInput<Name>[],
+    done?: (finished: number) => void,
+  ): Promise<TaskOutput<Name>[]> {
+    return inOrder(this, name, inputs, done);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+}

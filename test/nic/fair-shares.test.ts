@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FullRings, jain, type Sender } from './support/full-rings.js';
+
+const OVERHEAD = 24;
+
+/** Time in which a wire carries `due` of the largest frames for each unit of weight. */
+function windowNs(senders: readonly Sender[], rateBps: number, due: number): number {
+  const largest = Math.max(...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
+  const units = senders.reduce((sum, { weight }) => sum + weight, 0);
+  return Math.ceil((largest * units * due * 8e9) / rateBps);
+}
+
+/** Jain's index of wire bytes per unit of weight, over a window that begins when all are backlogged. */
+function shareOut(
+  senders: readonly Sender[],
+  rateBps: number,
+  due: number,
+  options: { slots?: number; discipline?: string } = {},
+) {
+  const card = new FullRings(senders, { rateBps, ...options });
+  card.run(windowNs(senders, rateBps, 4));
+  const ns = windowNs(senders, rateBps, due);
+  const got = card.run(ns);
+  card.nic.checkInvariants();
+  const wireBps = (got.reduce((sum, bytes) => sum + bytes, 0) * 8e9) / ns;
+  return { index: jain(got, senders), wireBps, got };
+}
+
+describe('wire bytes of contexts that are backlogged from their doorbells', () => {
+  it('are equal at equal weight, 60 bytes beside 1,514 (198 and 705 Mb/s once)', () => {
+    for (const discipline of ['drr', 'srr', 'sfq', 'scfq', 'wf2q+', 'qfq']) {
+      const senders = [60, 1514].map((frameBytes) => ({ frameBytes, weight: 1 }));
+      const { index, wireBps } = shareOut(senders, 1e9, 200, { discipline });
+      expect(index, discipline).toBeGreaterThan(0.999);
+      expect(wireBps, discipline).toBeGreaterThan(0.995e9);
+    }
+  });
+
+  it('follow the weights, whatever the frames and up to what the wire or the PCIe link carries', () => {
+    const sender = fc.record({
+      frameBytes: fc.oneof(fc.constantFrom(60, 128, 1514, 9018), fc.integer({ min: 60, max: 9018 })),
+      weight: fc.integer({ min: 1, max: 4 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(sender, { minLength: 2, maxLength: 8 }),
+        fc.constantFrom(1e9, 10e9, 25e9, 100e9, 400e9),
+        (senders, rateBps) => {
+          // At 100 Gb/s and more generation 3 x8 carries less than the wire: the window is as long in frames.
+          const due = rateBps > 50e9 ? 400 : 100;
+          expect(shareOut(senders, rateBps, due).index).toBeGreaterThan(0.999);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it('are equal for 64 contexts of all sizes', () => {
+    const senders = Array.from({ length: 64 }, (_, index) => ({
+      frameBytes: [60, 9018, 300, 1514, 64, 4096][index % 6] ?? 60,
+      weight: 1,
+    }));
+    expect(shareOut(senders, 25e9, 40).index).toBeGreaterThan(0.999);
+  });
+});
