@@ -128,6 +128,7 @@ export class DriverDomainProtection implements Protection {
         parts.hypervisor.enterHypercall();
         if (line.events !== undefined) parts.hypervisor.notify(line.events);
       },
+      posted: (first, count) => this.intermediary.posted(front.context, first, count),
       onRevoked: () => {
         line.events?.close();
         this.#forget(front);
