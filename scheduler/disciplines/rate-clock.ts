@@ -1,4 +1,5 @@
 import { ParameterError } from '../errors.js';
+import { greatestCommonDivisor } from '../greatest-common-divisor.js';
 import { widened } from './widened.js';
 
 /**
@@ -94,10 +95,4 @@ export class RateClock {
   #denominator(context: number): number {
     return this.#nsDenominator[context] ?? 1;
   }
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  let [x, y] = [a, b];
-  while (y !== 0) [x, y] = [y, x % y];
-  return x;
 }

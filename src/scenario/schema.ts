@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
