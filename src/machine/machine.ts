@@ -214,6 +214,7 @@ export class Machine {
         (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
         assembly.captures,
         assembly.directory,
+        this.host.nic.parameters.rateBps,
       );
     const listen = (guest: GuestRun, handler: ReceiveHandler) => {
       handlers.set(guest, [...(handlers.get(guest) ?? []), handler]);

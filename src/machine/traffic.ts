@@ -1,5 +1,4 @@
-import { resolve } from 'node:path';
-import { type Capture, readCapture } from '../../guests/capture/index.js';
+import type { Capture } from '../../guests/capture/index.js';
 import {
   constantRate,
   EchoResponder,
@@ -23,6 +22,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { TrafficSpec } from '../scenario/schema.js';
+import { phaseOf, startOf } from './start-phase.js';
 
 /** Addresses of sender and receiver. */
 export interface Stations {
@@ -44,32 +44,19 @@ export interface BuiltTraffic {
   readonly client?: RequestClient;
 }
 
-/** Captures that have been read, by path: many guests may replay one. */
+/** Captures that have been read, by their key: many guests may replay one. */
 export type CaptureStore = Map<string, Capture>;
 
-/**
- * Reads the captures that a scenario names, before anything runs: of each as much as a run of `durationNs` plays.
- * @throws CaptureError
- */
-export async function readCaptures(
-  specs: readonly TrafficSpec[],
-  directory: string,
-  durationNs: number = Number.POSITIVE_INFINITY,
-): Promise<CaptureStore> {
-  const wanted = new Map<string, number>();
-  for (const spec of specs) {
-    if (spec.kind !== 'replay') continue;
-    const path = resolve(directory, spec.capture);
-    // One that is played in a loop is played to its end, and the pause counts from there.
-    const untilNs = spec.loop
-      ? Number.POSITIVE_INFINITY
-      : Math.max(0, durationNs - spec.startNs) / spec.timeFactor;
-    wanted.set(path, Math.max(wanted.get(path) ?? 0, untilNs));
-  }
-  return new Map([...wanted].map(([path, untilNs]) => [path, readCapture(path, { untilNs })]));
+/** Under which a store keeps the capture that a scenario in `directory` names. */
+export function captureKey(directory: string, capture: string): string {
+  return `${directory}\n${capture}`;
 }
 
-/** Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own. */
+/**
+ * Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own.
+ *
+ * @param linkBps rate of the wire, bit/s
+ */
 export function buildTraffic(
   kernel: EventKernel,
   spec: TrafficSpec,
@@ -79,18 +66,18 @@ export function buildTraffic(
   seed: number,
   captures: CaptureStore,
   directory: string,
+  linkBps: number,
 ): BuiltTraffic {
   const identity = { name, sourceId: id, source: stations.source, destination: stations.destination };
   switch (spec.kind) {
     case 'none':
       return {};
-    case 'greedy':
-      return {
-        transmit: greedy({ ...identity, sizes: sizesOf(name, spec.frameBytes, seed) }),
-        startNs: spec.startNs,
-      };
+    case 'greedy': {
+      const sizes = sizesOf(name, spec.frameBytes, seed);
+      return { transmit: greedy({ ...identity, sizes }), startNs: startOf(spec, sizes, seed, linkBps) };
+    }
     case 'replay': {
-      const capture = captures.get(resolve(directory, spec.capture));
+      const capture = captures.get(captureKey(directory, spec.capture));
       if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
       const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
       const played = replay({
@@ -100,7 +87,7 @@ export function buildTraffic(
         guest: stations.source,
         peer: stations.destination,
         timeFactor: spec.timeFactor,
-        startNs: spec.startNs,
+        ...(spec.startNs === undefined ? { phase: phaseOf(seed) } : { startNs: spec.startNs }),
         unfit: spec.unfit,
         ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
         ...local,
@@ -120,7 +107,7 @@ export function buildTraffic(
             ? fixedDurations(name, 0)
             : exponentialDurations(name, spec.thinkNs, new RandomStream(seed)),
         timeoutNs: spec.timeoutNs,
-        startNs: spec.startNs,
+        startNs: startOf(spec, undefined, seed, linkBps),
       });
       const peer = new EchoResponder({
         name: `${name}.server`,
@@ -131,12 +118,8 @@ export function buildTraffic(
       return { transmit: client, responder: client, peer, client };
     }
     default: {
-      const stream = {
-        ...identity,
-        kernel,
-        startNs: spec.startNs,
-        sizes: sizesOf(name, spec.frameBytes, seed),
-      };
+      const sizes = sizesOf(name, spec.frameBytes, seed);
+      const stream = { ...identity, kernel, startNs: startOf(spec, sizes, seed, linkBps), sizes };
       switch (spec.kind) {
         case 'constant':
           return { transmit: constantRate({ ...stream, wireRateBps: spec.wireRateBps }) };

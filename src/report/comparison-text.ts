@@ -117,7 +117,7 @@ function dueSection(runs: readonly RunResult[]): string {
     }),
     belowShareText(run, MOST_BELOW) ?? '-',
   ]);
-  return `What each guest got of its due: its bytes on the wire, of those that a fluid link serves it by weight\n\n${plainTable(columns, rows)}\n`;
+  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n`;
 }
 
 function losses(runs: readonly RunResult[]): string {
