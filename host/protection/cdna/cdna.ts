@@ -1,3 +1,4 @@
+import { type PageNumber, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
@@ -58,7 +59,7 @@ export class CdnaProtection implements Protection {
   constructor(parts: HostParts, timeoutNs: number) {
     this.#parts = parts;
     this.#timeoutNs = timeoutNs;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
@@ -73,7 +74,7 @@ export class CdnaProtection implements Protection {
       transmitGate,
       receiveGate,
       hypervisorRings: true,
-      busAddressOf: (physical) => physical,
+      busAddressOf: untranslated,
     });
     this.#open.set(port.context, { port, gates: [transmitGate, receiveGate] });
     return port;
@@ -83,7 +84,7 @@ export class CdnaProtection implements Protection {
     this.#parts.hypervisor.revokeContext(port.context);
   }
 
-  relinquish(_domain: Domain, page: number): boolean {
+  relinquish(_domain: Domain, page: PageNumber): boolean {
     return this.#parts.pages.count(page) === 0;
   }
 

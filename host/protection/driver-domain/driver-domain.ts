@@ -1,3 +1,4 @@
+import { type PageNumber, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { OpenGate } from '../../bus/access-gate.js';
@@ -92,7 +93,7 @@ export class DriverDomainProtection implements Protection {
     this.#parts = parts;
     this.#mac = mac;
     this.intermediary = ledger;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     const domain = parts.hypervisor.createDomain('driver domain', 'driver-domain', core);
     const grants = new GrantOperations(parts, domain);
     const device = new PhysicalPort(parts, domain, mac, slots, transfer === 'copy');
@@ -143,7 +144,7 @@ export class DriverDomainProtection implements Protection {
     this.#parts.hypervisor.revokeContext(port.context);
   }
 
-  relinquish(_domain: Domain, page: number): boolean {
+  relinquish(_domain: Domain, page: PageNumber): boolean {
     return this.#parts.pages.count(page) === 0;
   }
 

@@ -1,3 +1,4 @@
+import { type PageNumber, untranslated } from '../../../nic/addresses.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -27,7 +28,7 @@ export class PlainDmaProtection implements Protection {
   constructor(parts: HostParts) {
     this.#parts = parts;
     this.#ports = new OpenPorts(parts);
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
@@ -38,7 +39,7 @@ export class PlainDmaProtection implements Protection {
     this.#parts.hypervisor.revokeContext(port.context);
   }
 
-  relinquish(_domain: Domain, page: number): boolean {
+  relinquish(_domain: Domain, page: PageNumber): boolean {
     return this.#parts.pages.count(page) === 0;
   }
 

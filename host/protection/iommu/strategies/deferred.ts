@@ -1,3 +1,9 @@
+import {
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type PageNumber,
+  pageNumber,
+} from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
@@ -35,7 +41,7 @@ class Batch {
     this.firstPage = new Int32Array(entries);
   }
 
-  add(iova: number, pages: number, firstPage: number): void {
+  add(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     this.iova[this.count] = iova;
     this.pages[this.count] = pages;
     this.firstPage[this.count] = firstPage;
@@ -88,11 +94,11 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     this.#port = port;
   }
 
-  place(pages: number): number {
+  place(pages: number): IoVirtualAddress {
     return this.#space.address.iovas.allocate(pages);
   }
 
-  retire(iova: number, pages: number, firstPage: number): void {
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
@@ -104,7 +110,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
 
   settle(): void {}
 
-  abandon(iova: number, pages: number, firstPage: number): void {
+  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
     space.clear(iova, pages);
     space.whenGone(() => {
@@ -123,7 +129,7 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     this.#space.whenGone(() => this.#release(batch));
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.#space.parts.pages.count(page) === 0;
   }
 
@@ -151,8 +157,8 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
       const pages = present(batch.pages[index]);
-      this.#space.address.iovas.free(present(batch.iova[index]), pages);
-      if (this.#options.pinUntilFlush) this.#space.unpin(present(batch.firstPage[index]), pages);
+      this.#space.address.iovas.free(ioVirtualAddress(present(batch.iova[index])), pages);
+      if (this.#options.pinUntilFlush) this.#space.unpin(pageNumber(present(batch.firstPage[index])), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
@@ -46,11 +47,11 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     this.#port = port;
   }
 
-  place(pages: number): number {
+  place(pages: number): IoVirtualAddress {
     return this.#space.address.iovas.allocate(pages);
   }
 
-  retire(iova: number, pages: number, firstPage: number): void {
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
     space.clear(iova, pages);
     this.#leaving += 1;
@@ -61,7 +62,7 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: number, pages: number, firstPage: number): void {
+  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
     space.clear(iova, pages);
     space.whenGone(() => {
@@ -76,7 +77,7 @@ export class SingleUse implements MappingStrategy, Placement, Teardown {
     this.receive.close(this.#port.receive);
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.#space.parts.pages.count(page) === 0;
   }
 
