@@ -123,8 +123,8 @@ export class Pass implements LinkCommand {
   }
 }
 
-/** Redundant doorbells and calls of `select`, which must not matter. */
-export class Needless implements LinkCommand {
+/** A command that is for a context with a frame waiting. */
+abstract class OfBacklogged implements LinkCommand {
   readonly context: number;
 
   constructor(context: number) {
@@ -135,6 +135,13 @@ export class Needless implements LinkCommand {
     return link.isBacklogged(this.context);
   }
 
+  abstract run(model: VirtualLink, link: VirtualLink): void;
+
+  abstract toString(): string;
+}
+
+/** Redundant doorbells and calls of `select`, which must not matter. */
+export class Needless extends OfBacklogged {
   run(_model: VirtualLink, link: VirtualLink): void {
     link.ask();
     link.ringAgain(this.context);
@@ -147,17 +154,7 @@ export class Needless implements LinkCommand {
 }
 
 /** A context loses its backlog: it faulted or was revoked. */
-export class Withdraw implements LinkCommand {
-  readonly context: number;
-
-  constructor(context: number) {
-    this.context = context;
-  }
-
-  check(link: Readonly<VirtualLink>): boolean {
-    return link.isBacklogged(this.context);
-  }
-
+export class Withdraw extends OfBacklogged {
   run(_model: VirtualLink, link: VirtualLink): void {
     link.withdraw(this.context);
   }

@@ -1,4 +1,5 @@
-import type { BoundMember, Share } from '../discipline.js';
+import type { BoundMember } from '../discipline.js';
+import { type BacklogAccount, BacklogAccounts } from './backlog-accounts.js';
 import type { LinkWatcher } from './virtual-link.js';
 
 /** Upper bound on |S_i/w_i - S_j/w_j|, bytes per unit of weight. */
@@ -7,11 +8,8 @@ export type RelativeFairnessBound = (i: BoundMember, j: BoundMember) => number;
 /** Reports a violated law; does not return. */
 export type Breaker = (law: string, message: string) => never;
 
-interface CpuAccount extends BoundMember {
-  readonly weight: number;
-  maxFrameBytes: number;
+interface Account extends BacklogAccount {
   servedBytes: number;
-  backlogged: boolean;
   /** It had been idle, after being served, before it became backlogged this time. */
   returned: boolean;
 }
@@ -35,54 +33,27 @@ const SLACK = 1 + 1e-9;
  * is granted. All such intervals are checked, since the largest gap over intervals is the range of the
  * running difference.
  */
-export class RelativeFairnessLaw implements LinkWatcher {
+export class RelativeFairnessLaw extends BacklogAccounts<Account> implements LinkWatcher {
   readonly #bound: RelativeFairnessBound;
   readonly #broken: Breaker;
-  readonly #accounts = new Map<number, CpuAccount>();
-  /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
-  readonly #largest = new Map<number, number>();
   readonly #ranges = new Map<string, Range>();
-  #checks = 0;
-  #largestRatio = 0;
 
   constructor(bound: RelativeFairnessBound, broken: Breaker) {
+    super();
     this.#bound = bound;
     this.#broken = broken;
   }
 
-  /** Number of comparisons. */
-  get checks(): number {
-    return this.#checks;
-  }
-
-  /** Largest gap observed, as a fraction of its bound. */
-  get largestRatio(): number {
-    return this.#largestRatio;
-  }
-
-  joined(context: number, share: Share): void {
-    this.#accounts.set(context, {
-      weight: share.weight,
-      maxFrameBytes: this.#largest.get(context) ?? 0,
-      servedBytes: 0,
-      backlogged: false,
-      returned: false,
-    });
-  }
-
-  left(context: number): void {
-    this.#accounts.delete(context);
+  protected opened(account: BacklogAccount): Account {
+    return { ...account, servedBytes: 0, returned: false };
   }
 
   arrived(context: number, bytes: number, first: boolean): void {
-    const account = this.#accounts.get(context);
-    if (account === undefined) return;
-    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
-    this.#largest.set(context, account.maxFrameBytes);
-    if (!first) return;
+    const account = this.noteArrival(context, bytes);
+    if (account === undefined || !first) return;
     account.backlogged = true;
     account.returned = account.servedBytes > 0;
-    for (const [other, { backlogged }] of this.#accounts) {
+    for (const [other, { backlogged }] of this.accounts) {
       if (!backlogged || other === context) continue;
       const difference = this.#difference(Math.min(context, other), Math.max(context, other));
       this.#ranges.set(key(context, other), { least: difference, most: difference });
@@ -90,10 +61,10 @@ export class RelativeFairnessLaw implements LinkWatcher {
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
-    const account = this.#accounts.get(context);
+    const account = this.accounts.get(context);
     if (account === undefined) return;
     account.servedBytes += bytes;
-    for (const [other, { backlogged }] of this.#accounts) {
+    for (const [other, { backlogged }] of this.accounts) {
       if (backlogged && other !== context)
         this.#compare(Math.min(context, other), Math.max(context, other), nowNs);
     }
@@ -101,20 +72,20 @@ export class RelativeFairnessLaw implements LinkWatcher {
   }
 
   withdrawn(context: number): void {
-    const account = this.#accounts.get(context);
+    const account = this.accounts.get(context);
     if (account !== undefined) account.backlogged = false;
   }
 
   #difference(i: number, j: number): number {
-    const left = this.#accounts.get(i);
-    const right = this.#accounts.get(j);
+    const left = this.accounts.get(i);
+    const right = this.accounts.get(j);
     if (left === undefined || right === undefined) return 0;
     return left.servedBytes * right.weight - right.servedBytes * left.weight;
   }
 
   #compare(i: number, j: number, nowNs: number): void {
-    const left = this.#accounts.get(i);
-    const right = this.#accounts.get(j);
+    const left = this.accounts.get(i);
+    const right = this.accounts.get(j);
     const range = this.#ranges.get(key(i, j));
     if (left === undefined || right === undefined || range === undefined) return;
     const bound = this.#bound(left, right);
@@ -123,8 +94,7 @@ export class RelativeFairnessLaw implements LinkWatcher {
     range.least = Math.min(range.least, difference);
     range.most = Math.max(range.most, difference);
     const gap = (range.most - range.least) / (left.weight * right.weight);
-    this.#checks += 1;
-    this.#largestRatio = Math.max(this.#largestRatio, gap / bound);
+    this.noteCheck(gap, bound);
     if (gap <= bound * SLACK) return;
     const ahead = difference === range.most ? left : right;
     const [aheadContext, behindContext] = ahead === left ? [i, j] : [j, i];

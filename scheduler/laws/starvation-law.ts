@@ -1,4 +1,5 @@
-import type { BoundMember, Share } from '../discipline.js';
+import type { BoundMember } from '../discipline.js';
+import { type BacklogAccount, BacklogAccounts } from './backlog-accounts.js';
 import type { Breaker, RelativeFairnessBound } from './relative-fairness-law.js';
 import type { LinkWatcher } from './virtual-link.js';
 
@@ -17,13 +18,10 @@ export function starvationFromGap(gap: RelativeFairnessBound): StarvationBound {
   };
 }
 
-interface CpuAccount extends BoundMember {
-  readonly weight: number;
-  maxFrameBytes: number;
-  backlogged: boolean;
+interface Account extends BacklogAccount {
   /** Bytes granted to others since it began to wait for its next frame, and which contexts they were. */
   othersBytes: number;
-  readonly others: Set<CpuAccount>;
+  readonly others: Set<Account>;
 }
 
 /**
@@ -31,63 +29,35 @@ interface CpuAccount extends BoundMember {
  * The wait begins when the context becomes backlogged or has a frame granted, and ends with the next grant.
  * A context that leaves and rejoins counts as another one.
  */
-export class StarvationLaw implements LinkWatcher {
+export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
-  readonly #accounts = new Map<number, CpuAccount>();
-  /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
-  readonly #largest = new Map<number, number>();
-  #checks = 0;
-  #largestRatio = 0;
 
   constructor(bound: StarvationBound, broken: Breaker) {
+    super();
     this.#bound = bound;
     this.#broken = broken;
   }
 
-  /** Number of comparisons. */
-  get checks(): number {
-    return this.#checks;
-  }
-
-  /** Longest wait observed, as a fraction of its bound. */
-  get largestRatio(): number {
-    return this.#largestRatio;
-  }
-
-  joined(context: number, share: Share): void {
-    this.#accounts.set(context, {
-      weight: share.weight,
-      maxFrameBytes: this.#largest.get(context) ?? 0,
-      backlogged: false,
-      othersBytes: 0,
-      others: new Set(),
-    });
-  }
-
-  left(context: number): void {
-    this.#accounts.delete(context);
+  protected opened(account: BacklogAccount): Account {
+    return { ...account, othersBytes: 0, others: new Set() };
   }
 
   arrived(context: number, bytes: number, first: boolean): void {
-    const account = this.#accounts.get(context);
-    if (account === undefined) return;
-    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
-    this.#largest.set(context, account.maxFrameBytes);
-    if (first) beginWait(account, true);
+    const account = this.noteArrival(context, bytes);
+    if (account !== undefined && first) beginWait(account, true);
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
-    const served = this.#accounts.get(context);
+    const served = this.accounts.get(context);
     if (served === undefined) return;
-    for (const [waitingContext, waiting] of this.#accounts) {
+    for (const [waitingContext, waiting] of this.accounts) {
       if (waiting === served || !waiting.backlogged) continue;
       waiting.othersBytes += bytes;
       waiting.others.add(served);
       const bound = this.#bound(waiting, [...waiting.others]);
       if (!Number.isFinite(bound)) continue;
-      this.#checks += 1;
-      this.#largestRatio = Math.max(this.#largestRatio, waiting.othersBytes / bound);
+      this.noteCheck(waiting.othersBytes, bound);
       if (waiting.othersBytes <= bound * (1 + 1e-9)) continue;
       this.#broken(
         'no context starves',
@@ -99,12 +69,12 @@ export class StarvationLaw implements LinkWatcher {
   }
 
   withdrawn(context: number): void {
-    const account = this.#accounts.get(context);
+    const account = this.accounts.get(context);
     if (account !== undefined) beginWait(account, false);
   }
 }
 
-function beginWait(account: CpuAccount, backlogged: boolean): void {
+function beginWait(account: Account, backlogged: boolean): void {
   account.backlogged = backlogged;
   account.othersBytes = 0;
   account.others.clear();

@@ -6,7 +6,7 @@ import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
 import { CallLog } from './call-log.js';
 import { FairnessTrial } from './fairness-trial.js';
 import { fluidDue } from './fluid-due.js';
-import { classOf, tenantWeights, WEIGHT_CLASSES, type Workload } from './workload.js';
+import { classOf, tenantsOf, WEIGHT_CLASSES, type Workload } from './workload.js';
 import { WORKLOADS, type WorkloadSettings } from './workloads.js';
 
 /** What is compared, and under what. Plain data. */
@@ -149,7 +149,7 @@ function makeWorkload(settings: StudySettings, name: string): Workload {
 }
 
 function makeNamed({ contexts, linkBps }: StudySettings, name: string) {
-  return makeDiscipline(name, { linkBps, tenantWeights: tenantWeights(contexts) });
+  return makeDiscipline(name, { linkBps, tenants: tenantsOf(contexts) });
 }
 
 /** The best of a few plays, ns per decision: what disturbs a host only ever adds time. */

@@ -55,8 +55,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     // The caches ask the unit, and the unit's queue invalidates the caches.
     const walker: TableWalker = {
       walk: (id, iova, write, out) => this.operations.unit.walk(id, iova, write, out),
+      readEntry: (id, write, out) => this.operations.unit.readEntry(id, write, out),
+      applyEntry: (iova, write, out) => this.operations.unit.applyEntry(iova, write, out),
+      walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
+      stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
-    this.timing = new TranslationCache(walker, options.seed, options.timing);
+    this.timing = new TranslationCache(walker, options.seed, options.timing, options.cachingMode);
     const operations = makeOperations(
       {
         kernel,

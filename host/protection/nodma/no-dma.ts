@@ -18,7 +18,8 @@ import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
 import type { DomainId } from '../../memory/page-ownership.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, ProtectionCounters } from '../protection.js';
+import { ReferenceApproach } from '../reference-approach.js';
 import { DPR, DPR_OFFSET, NoDmaChipset, PMEN, PMR, PMR_ALIGNMENT } from './chipset.js';
 
 const MEGABYTE = 2 ** 20;
@@ -63,17 +64,16 @@ export interface MeasuredMemory {
  * no guest's device out of another guest; and the one page of the hypervisor that the NIC must write, its
  * interrupt vector ring, is open to every context of the card. That is the approach's limit, and it shows.
  */
-export class NoDmaProtection implements Protection {
+export class NoDmaProtection extends ReferenceApproach {
   readonly name = 'nodma';
   readonly gate: NoDmaChipset;
   /** Where the measured environment lies. */
   readonly measured: MeasuredMemory;
-  readonly #parts: HostParts;
   readonly #ports: OpenPorts;
   #bitsChanged = 0;
 
   constructor(parts: HostParts, dprBytes: number) {
-    this.#parts = parts;
+    super(parts);
     this.gate = new NoDmaChipset(parts.memory);
     this.#ports = new OpenPorts(parts);
     const measured = reserve(parts, dprBytes);
@@ -103,14 +103,6 @@ export class NoDmaProtection implements Protection {
     return this.#ports.open(domain, options);
   }
 
-  closePort(port: GuestPort): void {
-    this.#parts.hypervisor.revokeContext(port.context);
-  }
-
-  relinquish(_domain: Domain, page: PageNumber): boolean {
-    return this.#parts.pages.count(page) === 0;
-  }
-
   counters(): ProtectionCounters {
     const { denials } = this.gate;
     const denied = Object.values(denials).reduce((sum, count) => sum + count, 0);
@@ -131,7 +123,7 @@ export class NoDmaProtection implements Protection {
 
   checkInvariants(): void {
     this.#ports.checkInvariants();
-    for (const domain of this.#parts.hypervisor.domains)
+    for (const domain of this.parts.hypervisor.domains)
       for (const page of domain.ownedPages)
         if (domain.id !== HYPERVISOR && this.gate.deniedBy(pageAddress(page), PAGE_BYTES) !== undefined)
           throw new InvariantViolation(`page ${page} of ${domain.name} is closed to DMA`);
@@ -148,7 +140,7 @@ export class NoDmaProtection implements Protection {
   }
 
   #setBit(page: PageNumber, forbidden: boolean): void {
-    const { memory, processor, hypervisor } = this.#parts;
+    const { memory, processor, hypervisor } = this.parts;
     const address = addressAfter(this.measured.table.base, Math.floor(page / 32) * 4);
     const bit = 1 << (page & 31);
     const word = memory.readU32(address);

@@ -1,14 +1,6 @@
-import {
-  deviceAddress,
-  identityAddress,
-  identityOf,
-  machineAddress,
-  type PageNumber,
-  pageNumber,
-} from '../../../../nic/addresses.js';
+import { identityOf, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
 import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
-import type { ContextQueue, SetupGate } from '../../context-queue.js';
-import type { BufferBatch } from '../../guest-port.js';
+import { OpenSetupGate } from '../../open-setup-gate.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 
@@ -26,10 +18,9 @@ interface Run {
  * Where a guest's memory is aligned it is mapped in pages of 2 MB: a table page less to read in each walk, and an
  * entry for 512 pages. Taking one page out would mean to break such a page up, so none is ever given back.
  */
-export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver {
-  readonly transmit: SetupGate = this;
-  readonly receive: SetupGate = this;
-  readonly writer: number;
+export class DirectMap implements MappingStrategy, OwnershipObserver {
+  readonly transmit: OpenSetupGate;
+  readonly receive: OpenSetupGate;
   readonly #space: GuestSpace;
   readonly #runs: Run[] = [];
   #pages = 0;
@@ -37,20 +28,13 @@ export class DirectMap implements MappingStrategy, SetupGate, OwnershipObserver 
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.writer = space.domain.account;
+    this.transmit = new OpenSetupGate(space.domain);
+    this.receive = this.transmit;
     this.#map(space.domain.ownedPages);
     space.parts.pages.observe(this);
   }
 
   opened(): void {}
-
-  admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
-    for (let index = 0; index < count; index += 1)
-      queue.admitAt(index, deviceAddress(identityAddress(machineAddress(batch.address(index)))));
-    return count;
-  }
-
-  finish(): void {}
 
   given(pages: readonly PageNumber[], domain: DomainId, kind: PageKind): void {
     if (this.#closed || domain !== this.#space.domain.id || kind !== 'guest') return;
