@@ -1,7 +1,7 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
-import { ContextPort } from '../../host/protection/context-port.js';
-import { FrontEnd } from '../../host/protection/driver-domain/front-end.js';
+import type { ContextPort } from '../../host/protection/context-port.js';
+import type { FrontEnd } from '../../host/protection/driver-domain/front-end.js';
 import { PAGES_PER_SLOT } from '../../host/protection/driver-domain/front-queue.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../../nic/addresses.js';
 import { DESCRIPTOR_BYTES, encodeDescriptor } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import { ParameterError } from '../../scheduler/errors.js';
 
 export type Way = 'transmit' | 'receive';
 
@@ -45,11 +46,25 @@ export interface RawRing {
   busAddress(way: Way, index: number, address: number): BusAddress;
 }
 
-/** The memory and registers behind a guest's port. @throws RangeError for a kind of port without known attacks. */
+/**
+ * Whether a port is a context of the card. Ports are told apart by what they have and not by their class: the module of
+ * an approach of the user's own may bring its own copy of each class.
+ */
+export function isContextPort(port: GuestPort): port is ContextPort {
+  return 'ringMemory' in port;
+}
+
+function isFrontEnd(port: GuestPort): port is FrontEnd {
+  return 'grants' in port;
+}
+
+/** The memory and registers behind a guest's port. @throws ParameterError for a kind of port without known attacks. */
 export function rawRingOf(parts: HostParts, domain: Domain, port: GuestPort): RawRing {
-  if (port instanceof ContextPort) return new DescriptorRings(parts, domain, port);
-  if (port instanceof FrontEnd) return new RequestRings(domain, port);
-  throw new RangeError(`${domain.name}: the port is of an unknown kind`);
+  if (isContextPort(port)) return new DescriptorRings(parts, domain, port);
+  if (isFrontEnd(port)) return new RequestRings(domain, port);
+  throw new ParameterError(
+    `the approach opens ports of the kind ${port.constructor.name}, expected ContextPort or FrontEnd: of others no attack is known`,
+  );
 }
 
 /** The rings of a context of the card, wherever they lie: under CDNA only the hypervisor can make the store. */

@@ -1,3 +1,4 @@
+import { APPROACHES } from '../../host/protection/approaches.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
@@ -404,10 +405,14 @@ export interface Comparison {
   readonly mark: Mark;
 }
 
-/** Holds a cell against the table; undefined for one that could not be played or that the table does not know. */
+/**
+ * Compares a cell with the table; undefined for one that could not be played, and where the table expects nothing: of
+ * approaches of the user's own.
+ */
 export function compareCell({ attack, approach, verdict }: Cell): Comparison | undefined {
   const expectation = EXPECTATIONS.find((candidate) => candidate.attack === attack);
   if (expectation === undefined || verdict === 'not-applicable') return undefined;
+  if (!APPROACHES.some(({ name }) => name === approach)) return undefined;
   const expected = expectation.succeedsOn.includes(approach) ? 'succeeds' : 'fails';
   const because = expectation.because[verdict];
   if (because === undefined)
