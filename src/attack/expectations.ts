@@ -38,7 +38,8 @@ const PAGE_GRANULAR = [
 ];
 const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 
-const START = 'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are believed';
+const START =
+  'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are passedThrough';
 const ATC = 'Willmann, Rixner, Cox, USENIX ATC 2008: all strategies equal between guests, unequal within one';
 const HPCA = 'Willmann et al., HPCA 2007, section 3.3: validation, pinning, sequence numbers';
 const NODMA = 'Intel’s NoDMA, PMR and DPR keep devices out of measured memory and do not tell them apart';
