@@ -19,6 +19,8 @@ export interface IommuDriverOptions {
   readonly managementRequester: number;
   /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
   readonly cachingMode: boolean;
+  /** A device that has not answered invalidations for too long: its function is to be stopped. */
+  readonly onSilentDevice: (requesterId: number) => void;
 }
 
 /** A fault that the unit has logged and the hypervisor has read. */
@@ -62,6 +64,11 @@ export interface IommuDriver {
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
   attach(requesterId: number, domainId: number, tables: RadixTable): void;
+  /**
+   * The requester's device may hold translations itself (PCIe ATS), and is asked to drop them behind every invalidation of
+   * its domain. The requester is attached.
+   */
+  enableDeviceTlb(requesterId: number): void;
   /** The requester reaches nothing any more; `done` runs when no cache holds entries of its domain either. */
   detach(requesterId: number, domainId: number, done: () => void): void;
 
