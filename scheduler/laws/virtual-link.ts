@@ -85,7 +85,7 @@ export class VirtualLink {
     this.withdraw(context);
     this.#members.delete(context);
     this.timeline.note(this.#nowNs, 'leave', context);
-    for (const discipline of this.#disciplines) discipline.leave(context);
+    for (const discipline of this.#disciplines) discipline.leave(context, this.#nowNs);
     for (const watcher of this.#watchers) watcher.left?.(context);
     this.#checkInvariants();
   }

@@ -1,3 +1,12 @@
+import {
+  addressAfter,
+  requesterId as asRequesterId,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  PAGE_BYTES,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 import { type AmdviCommand, COMMAND, writeCommand } from '../../iommu/amdvi/commands.js';
 import { DeviceTable } from '../../iommu/amdvi/device-table.js';
@@ -9,7 +18,6 @@ import { AmdviUnit } from '../../iommu/amdvi/unit.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
 import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
@@ -49,7 +57,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
   readonly #devices: DeviceTable;
-  readonly #eventBase: number;
+  readonly #eventBase: HostPhysicalAddress;
   /** Offset of the first event that was not looked at for an error of the queue. */
   #scanned = 0;
 
@@ -86,7 +94,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
       }),
       nothing: { type: 'completion-wait' },
       kindAt: (at) => {
-        const opcode = memory.readU32(at + 4) >>> 28;
+        const opcode = memory.readU32(addressAfter(at, 4)) >>> 28;
         if (opcode === COMMAND.INVALIDATE_IOTLB_PAGES) return memory.readU32(at) & 0xffff;
         return opcode === COMMAND.COMPLETION_WAIT ? 'wait' : 'other';
       },
@@ -116,7 +124,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   }
 
   writeEntry(
-    requesterId: number,
+    requesterId: RequesterId,
     domainId: number,
     tables: RadixTable | undefined,
     deviceTlb: boolean,
@@ -137,7 +145,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     );
   }
 
-  invalidateEntry(deviceId: number): AmdviCommand {
+  invalidateEntry(deviceId: RequesterId): AmdviCommand {
     return { type: 'invalidate-devtab-entry', deviceId };
   }
 
@@ -145,11 +153,16 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return { type: 'invalidate-pages', domainId, directories: true };
   }
 
-  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): AmdviCommand {
+  invalidatePages(
+    domainId: number,
+    address: IoVirtualAddress,
+    order: number,
+    leafOnly: boolean,
+  ): AmdviCommand {
     return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
   }
 
-  invalidateDeviceTlb(deviceId: number, address: number, order: number | undefined): AmdviCommand {
+  invalidateDeviceTlb(deviceId: number, address: IoVirtualAddress, order: number | undefined): AmdviCommand {
     const range = order === undefined ? {} : { address, sizeBits: 12 + order };
     return { type: 'invalidate-iotlb-pages', deviceId, ...range };
   }
@@ -169,11 +182,11 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     if (!deviceTlbs) return undefined;
     const tail = registers.read32(EVENT_TAIL);
     while (this.#scanned !== tail) {
-      const at = this.#eventBase + this.#scanned;
+      const at = addressAfter(this.#eventBase, this.#scanned);
       this.#scanned = (this.#scanned + RING_ENTRY_BYTES) % EVENT_LOG_BYTES;
       const { memory } = this.#parts;
-      if (memory.readU32(at + 4) >>> 28 === AMDVI_EVENT.IOTLB_INV_TIMEOUT)
-        return { kind: 'timed-out', requesterId: memory.readU32(at) & 0xffff };
+      if (memory.readU32(addressAfter(at, 4)) >>> 28 === AMDVI_EVENT.IOTLB_INV_TIMEOUT)
+        return { kind: 'timed-out', requesterId: asRequesterId(memory.readU32(at) & 0xffff) };
     }
     return (status & STATUS.EVENT_OVERFLOW) === 0 ? undefined : { kind: 'unknown' };
   }
@@ -201,13 +214,15 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     let head = registers.read32(EVENT_HEAD);
     // Events lie in memory, so no register is read for each.
     for (; head !== tail; head = (head + RING_ENTRY_BYTES) % EVENT_LOG_BYTES) {
-      const at = this.#eventBase + head;
-      const word1 = memory.readU32(at + 4);
+      const at = addressAfter(this.#eventBase, head);
+      const word1 = memory.readU32(addressAfter(at, 4));
       const flags = (word1 >>> 16) & 0xfff;
       const reason = word1 >>> 28;
       const fault = {
-        requesterId: memory.readU32(at) & 0xffff,
-        address: memory.readU32(at + 8) + memory.readU32(at + 12) * 2 ** 32,
+        requesterId: asRequesterId(memory.readU32(at) & 0xffff),
+        address: ioVirtualAddress(
+          memory.readU32(addressAfter(at, 8)) + memory.readU32(addressAfter(at, 12)) * 2 ** 32,
+        ),
         write: (flags & AMDVI_FLAG.WRITE) !== 0,
         reason,
         text: amdviEventText(reason, flags),

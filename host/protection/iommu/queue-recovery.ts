@@ -1,3 +1,4 @@
+import { ioVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
 import type { UnitQueue } from './unit-queue.js';
 import type { QueueError, VendorOperations } from './vendor-operations.js';
 
@@ -10,9 +11,9 @@ const REFUSAL_LIMIT = 16;
 /** What the recovery needs besides the queue and its vendor's operations. */
 export interface RecoveryParts {
   /** The device is asked no more, and everything of it is taken away. */
-  readonly giveUp: (requesterId: number) => void;
+  readonly giveUp: (requesterId: RequesterId) => void;
   /** Devices that have to answer invalidations, and whether there ever was one. */
-  readonly devices: () => readonly number[];
+  readonly devices: () => readonly RequesterId[];
   readonly everAnyDevice: () => boolean;
   /** Times of an invalidation of everything and of a device's answer, ns. */
   readonly globalNs: number;
@@ -29,7 +30,7 @@ export class QueueRecovery<Command extends object> {
   readonly #queue: UnitQueue<Command>;
   readonly #operations: VendorOperations<Command>;
   readonly #parts: RecoveryParts;
-  readonly #silences = new Map<number, number>();
+  readonly #silences = new Map<RequesterId, number>();
   #refusals = 0;
   #errors = 0;
   #stopped = 0;
@@ -86,13 +87,16 @@ export class QueueRecovery<Command extends object> {
     this.#parts.giveUp(silent);
   }
 
-  #countSilence(device: number): number {
+  #countSilence(device: RequesterId): number {
     const silences = (this.#silences.get(device) ?? 0) + 1;
     this.#silences.set(device, silences);
     return silences;
   }
 
-  #askAgain(device: number): void {
-    this.#queue.submit(this.#operations.invalidateDeviceTlb(device, 0, undefined), this.#parts.deviceNs);
+  #askAgain(device: RequesterId): void {
+    this.#queue.submit(
+      this.#operations.invalidateDeviceTlb(device, ioVirtualAddress(0), undefined),
+      this.#parts.deviceNs,
+    );
   }
 }

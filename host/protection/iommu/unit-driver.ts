@@ -1,10 +1,18 @@
+import {
+  addressAfter,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  PAGE_BYTES,
+  pageNumber,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
 import { TranslationCache } from '../../iommu/translation/translation-cache.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type {
   IommuCounters,
   IommuDriver,
@@ -39,7 +47,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   readonly #queue: UnitQueue<Command>;
   readonly #recovery: QueueRecovery<Command>;
   readonly #faultLog: UnitFaultLog;
-  readonly #attached = new Map<number, Attachment>();
+  readonly #attached = new Map<RequesterId, Attachment>();
   /** Requesters whose devices hold translations of their own, and have to be asked to drop them. */
   readonly #deviceTlbs: DeviceTlb[] = [];
   #everDeviceTlb = false;
@@ -67,7 +75,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       {
         kernel,
         memory,
-        reachable: (address) => memory.contains(address, PAGE_BYTES),
+        reachable: (address) => memory.contains(hostPhysicalAddress(address), PAGE_BYTES),
         sink: this.timing,
         interrupts: {
           raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
@@ -116,14 +124,14 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     return this.operations.createTables();
   }
 
-  attach(requesterId: number, domainId: number, tables: RadixTable): void {
+  attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void {
     this.#attached.set(requesterId, { domainId, tables });
     this.operations.writeEntry(requesterId, domainId, tables, false);
     this.#invalidateEntry(requesterId, domainId);
     this.#queue.wait(() => {});
   }
 
-  enableDeviceTlb(requesterId: number): void {
+  enableDeviceTlb(requesterId: RequesterId): void {
     const attached = this.#attached.get(requesterId);
     if (attached === undefined)
       throw new InvariantViolation(`requester 0x${requesterId.toString(16)} is not attached`);
@@ -134,7 +142,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#queue.wait(() => {});
   }
 
-  detach(requesterId: number, domainId: number, done: () => void): void {
+  detach(requesterId: RequesterId, domainId: number, done: () => void): void {
     this.operations.writeEntry(requesterId, domainId, undefined, false);
     this.#attached.delete(requesterId);
     this.#invalidateEntry(requesterId, domainId);
@@ -146,18 +154,22 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
 
   invalidateRange(
     domainId: number,
-    iova: number,
+    iova: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    page = 0,
+    page = pageNumber(0),
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const order = orderOf(pages);
     const bits = PAGE_BITS + order;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = pageStart(iova, bits); address < iova + pages * PAGE_BYTES; address += bytes) {
+    for (
+      let address = pageStart(iova, bits);
+      address < iova + pages * PAGE_BYTES;
+      address = addressAfter(address, bytes)
+    ) {
       this.#queue.submit(this.operations.invalidatePages(domainId, address, order, leafOnly), takesNs);
       this.#askDevices(domainId, address, order);
     }
@@ -203,7 +215,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#queue.checkInvariants(this.operations.busy || this.#recovery.pending);
   }
 
-  #invalidateEntry(requesterId: number, domainId: number): void {
+  #invalidateEntry(requesterId: RequesterId, domainId: number): void {
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
   }
@@ -211,12 +223,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   #submitDomain(domainId: number): void {
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
-    this.#askDevices(domainId, 0, undefined);
+    this.#askDevices(domainId, ioVirtualAddress(0), undefined);
     this.#invalidations += 1;
   }
 
   /** Devices that hold translations of the domain themselves drop them too, behind the unit's own. */
-  #askDevices(domainId: number, address: number, order: number | undefined): void {
+  #askDevices(domainId: number, address: IoVirtualAddress, order: number | undefined): void {
     const takesNs = this.timing.parameters.deviceTlbInvalidationNs;
     for (const device of this.#deviceTlbs) {
       if (device.domainId !== domainId) continue;
@@ -224,7 +236,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     }
   }
 
-  #forgetDeviceTlb(requesterId: number): void {
+  #forgetDeviceTlb(requesterId: RequesterId): void {
     const at = this.#deviceTlbs.findIndex((device) => device.requesterId === requesterId);
     if (at >= 0) this.#deviceTlbs.splice(at, 1);
   }
@@ -245,6 +257,6 @@ interface Attachment {
 
 /** A device with translations of its own, and the domain that they belong to. */
 interface DeviceTlb {
-  readonly requesterId: number;
+  readonly requesterId: RequesterId;
   readonly domainId: number;
 }

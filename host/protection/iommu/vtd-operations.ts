@@ -1,3 +1,10 @@
+import {
+  addressAfter,
+  requesterId as asRequesterId,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
@@ -71,12 +78,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     this.#contexts = new ContextTables(memory, tablePages);
     const { registers } = this.unit;
     const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
-    this.#waitCommand.statusAddress = hypervisor.allocateOwn('io-table', 4);
+    const statusWord = hypervisor.allocateOwn('io-table', 4);
+    this.#waitCommand.statusAddress = statusWord;
     this.queue = {
       base,
       slotBytes: RING_ENTRY_BYTES,
       slots: QUEUE_SLOTS,
-      statusWord: this.#waitCommand.statusAddress,
+      statusWord,
       fetchNs: this.unit.timing.descriptorFetchNs,
       statusNs: this.unit.timing.statusWriteNs,
       write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
@@ -92,7 +100,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       nothing: { type: 'wait', fence: true },
       kindAt: (at) => {
         const type = memory.readU32(at) & 0xf;
-        if (type === DESCRIPTOR.DEVICE_TLB) return memory.readU32(at + 4) & 0xffff;
+        if (type === DESCRIPTOR.DEVICE_TLB) return memory.readU32(addressAfter(at, 4)) & 0xffff;
         return type === DESCRIPTOR.WAIT ? 'wait' : 'other';
       },
       kindOf: (descriptor) => {
@@ -127,7 +135,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   }
 
   writeEntry(
-    requesterId: number,
+    requesterId: RequesterId,
     domainId: number,
     tables: RadixTable | undefined,
     deviceTlb: boolean,
@@ -147,7 +155,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
   }
 
-  invalidateEntry(requesterId: number, domainId: number): InvalidationDescriptor {
+  invalidateEntry(requesterId: RequesterId, domainId: number): InvalidationDescriptor {
     return { type: 'context', granularity: 'device', domainId, requesterId };
   }
 
@@ -157,7 +165,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   invalidatePages(
     domainId: number,
-    address: number,
+    address: IoVirtualAddress,
     order: number,
     leafOnly: boolean,
   ): InvalidationDescriptor {
@@ -170,8 +178,8 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   }
 
   invalidateDeviceTlb(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
     order: number | undefined,
   ): InvalidationDescriptor {
     return { type: 'device-tlb', requesterId, address, order: order ?? 'all' };
@@ -189,7 +197,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     const { registers } = this.unit;
     const status = registers.read32(FSTS_OFFSET);
     if ((status & FSTS.ITE) !== 0)
-      return { kind: 'timed-out', requesterId: registers.read32(IQER + 4) & 0xffff };
+      return { kind: 'timed-out', requesterId: asRequesterId(registers.read32(IQER + 4) & 0xffff) };
     return (status & (FSTS.IQE | FSTS.ICE)) === 0 ? undefined : { kind: 'refused' };
   }
 
@@ -210,8 +218,8 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       if ((top & FAULT_VALID) === 0) continue;
       const reason = top & 0xff;
       const fault = {
-        requesterId: registers.read32(at + 8) & 0xffff,
-        address: registers.read32(at) + registers.read32(at + 4) * 2 ** 32,
+        requesterId: asRequesterId(registers.read32(at + 8) & 0xffff),
+        address: ioVirtualAddress(registers.read32(at) + registers.read32(at + 4) * 2 ** 32),
         write: (top & FAULT_READ) === 0,
         reason,
         text: vtdFaultText(reason),

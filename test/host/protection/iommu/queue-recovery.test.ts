@@ -4,6 +4,13 @@ import type { IommuOptions } from '../../../../host/protection/iommu/iommu.js';
 import type { IommuVendor } from '../../../../host/protection/iommu/iommu-driver.js';
 import { SILENCE_LIMIT } from '../../../../host/protection/iommu/queue-recovery.js';
 import { VtdDriver } from '../../../../host/protection/iommu/vtd-driver.js';
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  pageNumber,
+  requesterId,
+} from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { frameOf, IommuLab, requesterOf, SETTLE_NS, VENDORS } from './lab.js';
 
@@ -30,17 +37,17 @@ class RingLab extends IommuLab {
   }
 
   /** Where the command lies that the unit takes next. */
-  get head(): number {
+  get head(): HostPhysicalAddress {
     const [base, head] = this.#vendor === 'vtd' ? [0x90, 0x80] : [0x08, 0x2000];
     const ring = Number(this.registers.read64(base) & 0x000f_ffff_ffff_f000n);
-    return ring + this.registers.read32(head);
+    return hostPhysicalAddress(ring + this.registers.read32(head));
   }
 
   /** A command of a type that no unit has. */
-  spoil(at: number): void {
+  spoil(at: HostPhysicalAddress): void {
     const { memory } = this.machine.host;
     memory.writeU32(at, 0xf);
-    memory.writeU32(at + 4, 0xf000_0000);
+    memory.writeU32(addressAfter(at, 4), 0xf000_0000);
   }
 
   /** Posts a receive buffer, lets the device go there, and unmaps it; returns the page and the device's address. */
@@ -56,7 +63,7 @@ class RingLab extends IommuLab {
   }
 
   pinned(page: number): number {
-    return this.machine.host.pages.count(frameOf(page));
+    return this.machine.host.pages.count(pageNumber(frameOf(page)));
   }
 }
 
@@ -117,7 +124,7 @@ describe.each(VENDORS)('a device that holds translations itself on %s', (vendor)
   const withDevice = () => {
     const lab = new RingLab(vendor);
     const guest = lab.guest(1);
-    const requester = requesterOf(guest.port.context);
+    const requester = requesterId(requesterOf(guest.port.context));
     lab.iommu.driver.enableDeviceTlb(requester);
     lab.settle();
     return { lab, guest, requester, silent: lab.driver.timing.silentDevices };
@@ -160,14 +167,14 @@ describe.each(VENDORS)('a device that holds translations itself on %s', (vendor)
     const { context } = guest.port;
     silent.add(requester);
     const { page, bus } = lab.unmapOne(guest);
-    guest.domain.release(frameOf(page));
-    for (let step = 0; pages.owner(frameOf(page)) !== -1 && step < 1_000; step += 1) {
+    guest.domain.release(pageNumber(frameOf(page)));
+    for (let step = 0; pages.owner(pageNumber(frameOf(page))) !== -1 && step < 1_000; step += 1) {
       // As long as the page has not gone, the device may still be there; once it has gone, nothing leads there.
-      expect(pages.owner(frameOf(page))).toBe(guest.domain.id);
+      expect(pages.owner(pageNumber(frameOf(page)))).toBe(guest.domain.id);
       lab.settle(10_000);
     }
     expect(lab.machine.kernel.nowNs).toBeGreaterThan(SILENCE_LIMIT * 1_000_000);
-    expect(pages.owner(frameOf(page))).toBe(-1);
+    expect(pages.owner(pageNumber(frameOf(page)))).toBe(-1);
     expect(lab.reach(guest, bus, true)).toBeUndefined();
     expect(nic.contexts[context]?.state).not.toBe('open');
     expect(hypervisor.faultLog).toMatchObject([
@@ -229,7 +236,7 @@ describe('AMD-Vi alone', () => {
   it('completes waits behind a device that did not answer; a log that lost the event is not believed either', () => {
     const lab = new RingLab('amdvi');
     const guest = lab.guest(1);
-    const requester = requesterOf(guest.port.context);
+    const requester = requesterId(requesterOf(guest.port.context));
     const { timing } = lab.driver;
     lab.iommu.driver.enableDeviceTlb(requester);
     lab.settle();
