@@ -46,5 +46,5 @@ export {
   scenarioSchema,
   type TrafficSpec,
 } from './scenario/schema.js';
-export { RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
+export { defaultWarmUpNs, RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
 export { defineStudy, type StudyInput } from './sweep/study-schema.js';
