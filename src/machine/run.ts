@@ -110,6 +110,8 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
+        onChange: (atNs, context, detail) =>
+          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail),
       });
       return [transmit, receive, machine];
     });
