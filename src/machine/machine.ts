@@ -10,10 +10,11 @@ import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { MANAGEMENT } from '../../nic/registers.js';
-import type { Discipline } from '../../scheduler/discipline.js';
+import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
+import { shareOf } from './entitlements.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -23,6 +24,8 @@ export interface GuestRun {
   readonly name: string;
   readonly spec: GuestSpec;
   readonly mac: number;
+  /** Its share when the run began. */
+  readonly share: Share;
   readonly domain: Domain;
   readonly port: GuestPort;
   readonly driver: NicDriver;
@@ -34,6 +37,7 @@ export interface AttachedGuest {
   readonly name: string;
   readonly spec: GuestSpec;
   readonly mac: number;
+  readonly share: Share;
   readonly domain: Domain;
 }
 
@@ -146,7 +150,7 @@ export class Machine {
           `${name}.attached is true, expected false: real guests attach to \`serve\`, and only there`,
         );
       }
-      return { name, spec, mac: GUEST_MAC + index, domain };
+      return { name, spec, mac: GUEST_MAC + index, share: shareOf(scenario, spec), domain };
     });
     this.attached = domains.filter(({ spec }) => spec.attached === true);
     for (const { mac } of this.attached) this.partner.addStation(mac);
@@ -182,15 +186,15 @@ export class Machine {
     return new Balloon(this.host, this.host.protection, guests, { ...scenario.balloon, seed });
   }
 
-  #createGuest({ name, spec, mac, domain }: AttachedGuest): GuestRun {
-    const port = this.host.openPort(domain, portOptions({ mac, spec }));
+  #createGuest({ name, spec, mac, share, domain }: AttachedGuest): GuestRun {
+    const port = this.host.openPort(domain, portOptions({ mac, spec, share }));
     const driver = new NicDriver(this.host, domain, port, {
       budget: spec.budget,
       bufferBytes: spec.bufferBytes,
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac);
-    return { name, spec, mac, domain, port, driver, client: undefined };
+    return { name, spec, mac, share, domain, port, driver, client: undefined };
   }
 
   #connectTraffic(assembly: MachineAssembly): void {
