@@ -1,6 +1,6 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
 import { NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
-import type { RequestClient } from '../../guests/traffic/index.js';
+import { type RequestClient, RequestServer } from '../../guests/traffic/index.js';
 import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
@@ -217,6 +217,16 @@ export class Machine {
         assembly.captures,
         assembly.directory,
       );
+    // One server per guest, however many clients it has: each request is answered by what its client expects.
+    const servers = new Map<GuestRun, RequestServer>();
+    const serverOf = (guest: GuestRun): RequestServer => {
+      const known = servers.get(guest);
+      if (known !== undefined) return known;
+      const server = new RequestServer(`${guest.name}.server`);
+      servers.set(guest, server);
+      listen(guest, (bytes, offset, length) => server.onReceive(bytes, offset, length));
+      return server;
+    };
     const listen = (guest: GuestRun, handler: ReceiveHandler) => {
       handlers.set(guest, [...(handlers.get(guest) ?? []), handler]);
     };
@@ -229,9 +239,9 @@ export class Machine {
       if (responder !== undefined)
         listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
       if (peer !== undefined) {
-        const answer: ReceiveHandler = (bytes, offset, length) => peer.onReceive(bytes, offset, length);
-        if (target === undefined) this.partner.addResponder(farEnd, answer);
-        else if ('driver' in target) listen(target, answer);
+        if (target === undefined)
+          this.partner.addResponder(farEnd, (bytes, offset, length) => peer.onReceive(bytes, offset, length));
+        else if ('driver' in target) serverOf(target).add(index, peer);
       }
       if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
       if (receive !== undefined) this.partner.attach(receive);

@@ -66,6 +66,8 @@ export class TranslationCache implements InvalidationSink {
     tableReads: 0,
     waitedNs: 0,
   };
+  /** Devices that have stopped answering invalidations of their own translations. */
+  readonly silentDevices = new Set<RequesterId>();
   /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
   readonly fault = new WalkResult();
   readonly #walker: TableWalker;
@@ -207,8 +209,8 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** No device here keeps translations of its own; only the way there and back takes time. */
-  deviceTlb(): number {
-    return this.parameters.deviceTlbInvalidationNs;
+  deviceTlb(requesterId: RequesterId): number {
+    return this.silentDevices.has(requesterId) ? -1 : this.parameters.deviceTlbInvalidationNs;
   }
 
   checkInvariants(): void {

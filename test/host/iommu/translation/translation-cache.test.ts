@@ -259,7 +259,9 @@ describe('an invalidation', () => {
     expect(unit.iotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
     expect(unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
     expect(unit.context('global', 0, requesterId(0), 0)).toBe(3);
-    expect(unit.deviceTlb()).toBe(9);
+    expect(unit.deviceTlb(requesterId(DEVICE))).toBe(9);
+    unit.silentDevices.add(requesterId(DEVICE));
+    expect([unit.deviceTlb(requesterId(DEVICE)), unit.deviceTlb(requesterId(PASSING))]).toEqual([-1, 9]);
   });
 });
 

@@ -316,7 +316,7 @@ describe('VT-d invalidation queue', () => {
       },
       { type: 'iotlb', granularity: 'domain', domainId: 4 },
       { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0x9000) },
-      { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0), all: true },
+      { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0), order: 'all' },
       { type: 'interrupt-entry' },
       { type: 'wait', statusAddress: hostPhysicalAddress(STATUS + 8), statusData: 0xabcd, fence: true },
     );
