@@ -1,5 +1,6 @@
-import type { BoundMember, Share } from '../discipline.js';
-import type { Breaker, RelativeFairnessBound } from './relative-fairness-law.js';
+import type { BoundMember } from '../discipline.js';
+import { type BacklogAccount, BacklogAccounts, type Breaker, requireBound } from './backlog-accounts.js';
+import type { RelativeFairnessBound } from './relative-fairness-law.js';
 import type { LinkWatcher } from './virtual-link.js';
 
 /** Upper bound on the total bytes granted to `others` while one context waits with a frame at its head. */
@@ -17,13 +18,13 @@ export function starvationFromGap(gap: RelativeFairnessBound): StarvationBound {
   };
 }
 
-interface CpuAccount extends BoundMember {
-  readonly weight: number;
-  maxFrameBytes: number;
-  backlogged: boolean;
+interface Account extends BacklogAccount {
   /** Bytes granted to others since it began to wait for its next frame, and which contexts they were. */
   othersBytes: number;
-  readonly others: Set<CpuAccount>;
+  readonly others: Set<Account>;
+  /** The bound for them, and the state of the frames that it was computed for. */
+  bound: number;
+  boundVersion: number;
 }
 
 /**
@@ -31,80 +32,58 @@ interface CpuAccount extends BoundMember {
  * The wait begins when the context becomes backlogged or has a frame granted, and ends with the next grant.
  * A context that leaves and rejoins counts as another one.
  */
-export class StarvationLaw implements LinkWatcher {
+export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
-  readonly #accounts = new Map<number, CpuAccount>();
-  /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
-  readonly #largest = new Map<number, number>();
-  #checks = 0;
-  #largestRatio = 0;
+  /** Counts the changes of the largest frames: a bound stays as it is between two of them. */
+  #version = 0;
 
   constructor(bound: StarvationBound, broken: Breaker) {
+    super();
     this.#bound = bound;
     this.#broken = broken;
   }
 
-  /** Number of comparisons. */
-  get checks(): number {
-    return this.#checks;
-  }
-
-  /** Longest wait observed, as a fraction of its bound. */
-  get largestRatio(): number {
-    return this.#largestRatio;
-  }
-
-  joined(context: number, share: Share): void {
-    this.#accounts.set(context, {
-      weight: share.weight,
-      maxFrameBytes: this.#largest.get(context) ?? 0,
-      backlogged: false,
-      othersBytes: 0,
-      others: new Set(),
-    });
-  }
-
-  left(context: number): void {
-    this.#accounts.delete(context);
-  }
-
   arrived(context: number, bytes: number, first: boolean): void {
-    const account = this.#accounts.get(context);
-    if (account === undefined) return;
-    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
-    this.#largest.set(context, account.maxFrameBytes);
-    if (first) beginWait(account, true);
+    const before = this.accounts.get(context)?.maxFrameBytes;
+    const account = this.noteArrival(context, bytes);
+    if (account?.maxFrameBytes !== before) this.#version += 1;
+    if (account !== undefined && first) beginWait(account, true);
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
-    const served = this.#accounts.get(context);
+    const served = this.accounts.get(context);
     if (served === undefined) return;
-    for (const [waitingContext, waiting] of this.#accounts) {
+    for (const waiting of this.accounts.values()) {
       if (waiting === served || !waiting.backlogged) continue;
       waiting.othersBytes += bytes;
-      waiting.others.add(served);
-      const bound = this.#bound(waiting, [...waiting.others]);
-      if (!Number.isFinite(bound)) continue;
-      this.#checks += 1;
-      this.#largestRatio = Math.max(this.#largestRatio, waiting.othersBytes / bound);
-      if (waiting.othersBytes <= bound * (1 + 1e-9)) continue;
+      if (!waiting.others.has(served) || waiting.boundVersion !== this.#version) {
+        waiting.others.add(served);
+        waiting.boundVersion = this.#version;
+        const bound = this.#bound(waiting, [...waiting.others]);
+        waiting.bound = requireBound(bound, 'the bound on the bytes of others', this.#broken);
+      }
+      if (this.holds(waiting.othersBytes, waiting.bound)) continue;
       this.#broken(
         'no context starves',
-        `at ${nowNs} ns context ${waitingContext} (weight ${waiting.weight}) still waits after others received ` +
-          `${waiting.othersBytes} bytes, the bound is ${bound.toFixed(3)}`,
+        `at ${nowNs} ns context ${waiting.context} (weight ${waiting.weight}) still waits after others received ` +
+          `${waiting.othersBytes} bytes, the bound is ${waiting.bound.toFixed(3)}`,
       );
     }
     beginWait(served, more);
   }
 
   withdrawn(context: number): void {
-    const account = this.#accounts.get(context);
+    const account = this.accounts.get(context);
     if (account !== undefined) beginWait(account, false);
+  }
+
+  protected override opened(account: BacklogAccount): Account {
+    return { ...account, othersBytes: 0, others: new Set(), bound: 0, boundVersion: -1 };
   }
 }
 
-function beginWait(account: CpuAccount, backlogged: boolean): void {
+function beginWait(account: Account, backlogged: boolean): void {
   account.backlogged = backlogged;
   account.othersBytes = 0;
   account.others.clear();
