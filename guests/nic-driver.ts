@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
+import type { PageNumber } from '../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
@@ -148,7 +149,7 @@ export class NicDriver {
   }
 
   /** Frames with buffers in them, in flight or not, but for those with data that is still to be handed to the device. */
-  get bufferPages(): number[] {
+  get bufferPages(): PageNumber[] {
     return [...this.#transmit.idlePages, ...this.#receive.bufferPages];
   }
 

@@ -1,4 +1,6 @@
 import { ParameterError } from './errors.js';
+import { greatestCommonDivisor } from './greatest-common-divisor.js';
+
 /**
  * A medium that carries bytes one after the other at a fixed rate: a wire, or one direction of a PCIe link.
  *
@@ -63,10 +65,4 @@ export class SerialLine {
     this.#freeAtRemainder = total - wholeNs * this.#nsDenominator;
     return this.#freeAtNs + (this.#freeAtRemainder > 0 ? 1 : 0);
   }
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  let [x, y] = [a, b];
-  while (y !== 0) [x, y] = [y, x % y];
-  return x;
 }

@@ -6,6 +6,7 @@ export type { Protection, ProtectionCounters, ProtectionPlan } from '../host/pro
 export { FairnessMeter, type FairnessReport, jainIndex } from './machine/fairness-meter.js';
 export type { LatencySummary } from './machine/latency.js';
 export { type GuestRun, Machine, type MachineAssembly } from './machine/machine.js';
+export { readCaptures } from './machine/read-captures.js';
 export {
   type DisciplineMaker,
   type GuestResult,
@@ -15,7 +16,7 @@ export {
   type RunSettings,
   runScenario,
 } from './machine/run.js';
-export { type CaptureStore, readCaptures } from './machine/traffic.js';
+export type { CaptureStore } from './machine/traffic.js';
 export { comparisonText } from './report/comparison-text.js';
 export { OutputFileError } from './report/output-file-error.js';
 export {

@@ -3,7 +3,7 @@ import { makeProtection } from '../../host/protection/approaches.js';
 import { makeDiscipline } from '../../scheduler/disciplines/make-discipline.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { Machine } from '../../src/machine/machine.js';
-import { readCaptures } from '../../src/machine/traffic.js';
+import { readCaptures } from '../../src/machine/read-captures.js';
 import { loadScenario } from '../../src/scenario/load.js';
 import { answer } from '../child.js';
 import { makeFlatMachine } from '../flat/flat-machine.js';

@@ -7,4 +7,5 @@ export {
   captureNotes,
 } from './capture.js';
 export type { CaptureLimits } from './frame-collector.js';
+export { parseUnpackedCapture } from './parse-capture.js';
 export { parseCapture, readCapture } from './read-capture.js';

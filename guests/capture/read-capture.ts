@@ -1,15 +1,11 @@
 import { basename } from 'node:path';
-import { type ByteStore, FileStore, MemoryStore } from './byte-store.js';
+import { type ByteStore, MemoryStore } from './byte-store.js';
 import { type Capture, CaptureError } from './capture.js';
 import { CaptureBytes } from './capture-bytes.js';
-import { type CaptureLimits, FrameCollector } from './frame-collector.js';
-import { READABLE_LINKS } from './link-layer.js';
-import { PCAP_MAGIC_MICROSECONDS, PCAP_MAGIC_MODIFIED, PCAP_MAGIC_NANOSECONDS, parsePcap } from './pcap.js';
-import { parsePcapng, SECTION_HEADER_BLOCK } from './pcapng.js';
-import { packingOf, unpack } from './unpack.js';
-
-/** Solaris snoop: its first word in little-endian order. */
-const SNOOP_MAGIC = 0x6f6f6e73;
+import { FileStore } from './file-store.js';
+import type { CaptureLimits } from './frame-collector.js';
+import { packingOf, parseSource } from './parse-capture.js';
+import { unpack } from './unpack.js';
 
 /**
  * Reads a capture file: classic pcap (also its "modified" variant) or pcapng, plain or packed with gzip or zstd,
@@ -53,35 +49,7 @@ function parseStore(name: string, store: ByteStore, limits: CaptureLimits): Capt
   const packing = packingOf(file.u32(0, 'magic number'));
   const source =
     packing === undefined ? file : new CaptureBytes(name, new MemoryStore(unpack(file, packing)));
-  const frames = new FrameCollector(source, limits);
-  formatOf(source)(source, frames);
-  const { reading } = frames;
-  const [foreign] = Object.keys(reading.foreign);
-  if (foreign !== undefined && frames.frames.length === 0) {
-    source.packetNumber = undefined;
-    source.fail(0, 'link type of every packet', foreign, READABLE_LINKS);
-  }
-  return { name, frames: frames.frames, reading };
-}
-
-/** What reads the file; sets the byte order of a pcap file. @throws CaptureError when it is neither format */
-function formatOf(source: CaptureBytes): (source: CaptureBytes, frames: FrameCollector) => void {
-  source.packetNumber = undefined;
-  const magic = source.u32(0, 'magic number');
-  if (magic === SECTION_HEADER_BLOCK) return parsePcapng;
-  if (isPcapMagic(magic)) return parsePcap;
-  source.littleEndian = false;
-  const swapped = source.u32(0, 'magic number');
-  if (isPcapMagic(swapped)) return parsePcap;
-  const found =
-    magic === SNOOP_MAGIC
-      ? 'a Solaris snoop file (convert it: editcap -F nsecpcap)'
-      : `0x${swapped.toString(16).padStart(8, '0')}`;
-  return source.fail(0, 'magic number', found, 'that of pcap or pcapng');
-}
-
-function isPcapMagic(magic: number): boolean {
-  return [PCAP_MAGIC_MICROSECONDS, PCAP_MAGIC_NANOSECONDS, PCAP_MAGIC_MODIFIED].includes(magic);
+  return parseSource(name, source, limits);
 }
 
 function unreadable(path: string, cause: unknown): CaptureError {

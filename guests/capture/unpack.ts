@@ -5,15 +5,6 @@ import type { CaptureBytes } from './capture-bytes.js';
 /** Largest size of an unpacked capture: a few kilobytes can unpack to any amount of zeros. */
 export const MOST_UNPACKED_BYTES = 2 ** 29;
 
-const GZIP_MAGIC = 0x8b1f;
-const ZSTD_MAGIC = 0xfd2fb528;
-
-/** How a file is packed, by its first four bytes in little-endian order. */
-export function packingOf(magic: number): 'gzip' | 'zstd' | undefined {
-  if ((magic & 0xffff) === GZIP_MAGIC) return 'gzip';
-  return magic === ZSTD_MAGIC ? 'zstd' : undefined;
-}
-
 /**
  * Unpacks a capture. A packed file whose tail is cut gives what can be unpacked of it.
  * @throws CaptureError when it is damaged or too large, or nothing here reads zstd

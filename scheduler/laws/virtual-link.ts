@@ -67,7 +67,7 @@ const GRANTS_PER_CHECK = 64;
  * - work conservation: a context is selected whenever one is ready, or the next eligible time is given;
  * - only ready contexts are selected (frames of one context cannot be reordered: a discipline names no frames);
  * - companions (other instances of the discipline) make the same grants: one that receives the same calls, one that
- *   does not receive the redundant calls, one with a clock that started at another instant;
+ *   does not receive the redundant calls (and is told `withdraw` before a backlogged context leaves), one with a clock that started at another instant;
  * - the published order, if one is given;
  * - `checkInvariants` after every call but `serve`, and after every 64th grant.
  */
@@ -131,12 +131,20 @@ export class VirtualLink {
     this.checkInvariants();
   }
 
+  /** The context leaves, backlogged or not; companions without the redundant calls withdraw it first. */
   leave(context: number): void {
-    this.withdraw(context);
+    const { queue } = this.#member(context);
+    if (queue.length > 0) {
+      queue.length = 0;
+      this.#backlogged -= 1;
+      for (const { discipline, isExact, aheadNs } of this.#companions)
+        if (!isExact) discipline.withdraw(context, this.#nowNs + aheadNs);
+      for (const watcher of this.#watchers) watcher.withdrawn?.(context, this.#nowNs);
+    }
     this.#members.delete(context);
     this.timeline.note(this.#nowNs, 'leave', context);
-    this.#subject.leave(context);
-    for (const { discipline } of this.#companions) discipline.leave(context);
+    this.#subject.leave(context, this.#nowNs);
+    for (const { discipline, aheadNs } of this.#companions) discipline.leave(context, this.#nowNs + aheadNs);
     for (const watcher of this.#watchers) watcher.left?.(context);
     this.checkInvariants();
   }

@@ -1,9 +1,9 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run.js';
 import { formatRunDocument } from '../report/run-document.js';
+import type { AttackTask } from '../work/attack-task.js';
 import { resultOf } from '../work/refusable.js';
 import { type RunOutcome, type RunTask, runStepwise } from '../work/run-task.js';
 import type { CliIo } from './cli-io.js';
@@ -83,7 +83,7 @@ async function together(
     workers.each('compare/run', tasks, step),
     workers.each('attack/approach', attacks, step),
   ]);
-  return [outcomes.map(resultOf), throughOf(request, cells.flat())];
+  return [outcomes.map(resultOf), throughOf(request, cells.flatMap(resultOf))];
 }
 
 /** The same here, a step of a run at a time. */
@@ -109,31 +109,28 @@ async function oneByOne(
     const cells = await longWork(io, 1, interruption, ({ workers, show }) =>
       workers.each('attack/approach', attacks, (done) => show(`attacks ${done}/${attacks.length}`)),
     );
-    return [outcomes, throughOf(request, cells.flat())];
+    return [outcomes, throughOf(request, cells.flatMap(resultOf))];
   } finally {
     line.clear();
   }
 }
 
-/** Attacks are played against the approaches that have a name; one of the user's own is not among them. */
-function attackTasks({ approaches, attacks, seed }: RunRequest) {
+/** Every attack on every approach that runs, also on those of the user's own. */
+function attackTasks({ approaches, shownAs, attacks, moduleNames, seed }: RunRequest): AttackTask[] {
   if (!attacks) return [];
   const names = ATTACKS.map(({ name }) => name);
-  return APPROACHES.filter(({ name }) => approaches.includes(name)).map(({ name }) => ({
+  return approaches.map((approach, index) => ({
     attacks: names,
-    approach: name,
+    approach,
+    shownAs: shownAs[index] ?? approach,
+    moduleNames,
     seed,
   }));
 }
 
-function throughOf(
-  { approaches, attacks }: RunRequest,
-  cells: Parameters<typeof letThrough>[1],
-): LetThrough[] {
+function throughOf({ shownAs, attacks }: RunRequest, cells: Parameters<typeof letThrough>[1]): LetThrough[] {
   if (!attacks) return [];
-  return approaches
-    .filter((approach) => cells.some((cell) => cell.approach === approach))
-    .map((approach) => letThrough(approach, cells));
+  return shownAs.map((approach) => letThrough(approach, cells));
 }
 
 /** Writes document and page, and puts all files in their places. */

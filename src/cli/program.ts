@@ -24,7 +24,7 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
       exitCode = code;
     });
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
   }
   try {
@@ -50,6 +50,9 @@ function addCommand(program: Command, entry: CommandEntry, io: CliIo, done: (cod
   const command = program.command(entry.usage).description(entry.summary);
   for (const [flags, description] of entry.options) command.option(flags, description);
   if (entry.notes !== undefined) command.addHelpText('after', `\n${entry.notes}`);
+  // Options behind the name of a command are that command's own.
+  if (entry.commands !== undefined) command.enablePositionalOptions();
+  for (const inner of entry.commands ?? []) addCommand(command, inner, io, done);
   command.action(async (...given: unknown[]) => {
     // Commander hands over the arguments, then the options, then the command itself.
     const values = given.slice(0, -2) as (string | undefined)[];

@@ -9,7 +9,7 @@ import { SessionFrames } from '../live/session-frames.js';
 import { sessionResult } from '../live/session-result.js';
 import { sessionText } from '../live/session-text.js';
 import { LatencyRecorder } from '../machine/latency.js';
-import { readCaptures } from '../machine/traffic.js';
+import { readCaptures } from '../machine/read-captures.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { RunTrace } from '../report/run-trace.js';
 import { checkScenario } from '../scenario/load.js';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { ParameterError } from '../../scheduler/errors.js';
 import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
-import { approachNames, type ModuleName, OwnModules } from '../scenario/own-modules.js';
+import { approachNames, type ModuleName, OwnModules, ofCommandLine } from '../scenario/own-modules.js';
 import { MOST_SEED } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
 import { type CliIo, UsageError } from './cli-io.js';
@@ -19,6 +19,8 @@ export interface RunRequest {
   /** The scenario as the user named it; undefined for the bundled one. */
   readonly scenarioArgument: string | undefined;
   readonly approaches: readonly string[];
+  /** How results call them: a module as what it makes is named. */
+  readonly shownAs: readonly string[];
   readonly discipline: string;
   /** Disciplines and approaches of the user's own, by the names above. */
   readonly modules: OwnModules;
@@ -105,6 +107,7 @@ export async function readRequest(
   const moduleNames = [...typed, ...named];
   const modules = await OwnModules.load(moduleNames, allowModules);
   const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
+  const approaches = given ?? fromScenario;
   return {
     ...request,
     loaded,
@@ -113,16 +116,16 @@ export async function readRequest(
     allowModules,
     attacks: command === 'compare' && options.attacks !== false,
     jobs,
-    approaches: given ?? fromScenario,
+    approaches,
+    shownAs:
+      command === 'run'
+        ? approaches
+        : modules.namesOf(approaches.map((name) => ofCommandLine('protection', name))),
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,
     warmUpNs: warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
     durationNs: durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
   };
-}
-
-function ofCommandLine(kind: ModuleName['kind'], name: string): ModuleName {
-  return { kind, name, directory: process.cwd(), field: `--${kind}`, fromScenario: false };
 }
 
 /** What a scenario names, if it names anything. */

@@ -5,7 +5,7 @@ import { LiveSampler } from '../live/server/live-sample.js';
 import { LiveServer } from '../live/server/live-server.js';
 import { liveTable } from '../live/server/live-table.js';
 import { shellLine } from '../live/server/qemu-command.js';
-import { readCaptures } from '../machine/traffic.js';
+import { readCaptures } from '../machine/read-captures.js';
 import { bundledPath } from '../scenario/bundled.js';
 import { loadScenario } from '../scenario/load.js';
 import { RUN_DEFAULTS } from '../simulate.js';

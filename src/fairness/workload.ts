@@ -1,4 +1,5 @@
 import type { Share } from '../../scheduler/discipline.js';
+import type { Tenant } from '../../scheduler/disciplines/index.js';
 
 /** Who takes part in a contest for a link. */
 export interface Contender {
@@ -58,14 +59,14 @@ export function shareOf(context: number): Share {
   };
 }
 
-/** Weights of the tenants under which a hierarchy owes each context what a flat discipline owes it. */
-export function tenantWeights(contexts: number): Record<number, number> {
-  const weights: Record<number, number> = {};
+/** The tenants under which a hierarchy owes each context what a flat discipline owes it. */
+export function tenantsOf(contexts: number): Record<number, Tenant> {
+  const tenants: Record<number, Tenant> = {};
   for (let context = 0; context < contexts; context += 1) {
-    const { tenant = 0, weight } = shareOf(context);
-    weights[tenant] = (weights[tenant] ?? 0) + weight;
+    const { tenant = 0, weight, ...share } = shareOf(context);
+    tenants[tenant] = { share: { ...share, weight: (tenants[tenant]?.share.weight ?? 0) + weight } };
   }
-  return weights;
+  return tenants;
 }
 
 const LONGEST_DEADLINE_NS = 8_000_000;

@@ -1,5 +1,4 @@
-import { resolve } from 'node:path';
-import { type Capture, readCapture } from '../../guests/capture/index.js';
+import type { Capture } from '../../guests/capture/index.js';
 import {
   constantRate,
   EchoResponder,
@@ -44,29 +43,12 @@ export interface BuiltTraffic {
   readonly client?: RequestClient;
 }
 
-/** Captures that have been read, by path: many guests may replay one. */
+/** Captures that have been read, by their key: many guests may replay one. */
 export type CaptureStore = Map<string, Capture>;
 
-/**
- * Reads the captures that a scenario names, before anything runs: of each as much as a run of `durationNs` plays.
- * @throws CaptureError
- */
-export async function readCaptures(
-  specs: readonly TrafficSpec[],
-  directory: string,
-  durationNs: number = Number.POSITIVE_INFINITY,
-): Promise<CaptureStore> {
-  const wanted = new Map<string, number>();
-  for (const spec of specs) {
-    if (spec.kind !== 'replay') continue;
-    const path = resolve(directory, spec.capture);
-    // One that is played in a loop is played to its end, and the pause counts from there.
-    const untilNs = spec.loop
-      ? Number.POSITIVE_INFINITY
-      : Math.max(0, durationNs - spec.startNs) / spec.timeFactor;
-    wanted.set(path, Math.max(wanted.get(path) ?? 0, untilNs));
-  }
-  return new Map([...wanted].map(([path, untilNs]) => [path, readCapture(path, { untilNs })]));
+/** Under which a store keeps the capture that a scenario in `directory` names. */
+export function captureKey(directory: string, capture: string): string {
+  return `${directory}\n${capture}`;
 }
 
 /** Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own. */
@@ -90,7 +72,7 @@ export function buildTraffic(
         startNs: spec.startNs,
       };
     case 'replay': {
-      const capture = captures.get(resolve(directory, spec.capture));
+      const capture = captures.get(captureKey(directory, spec.capture));
       if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
       const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
       const played = replay({

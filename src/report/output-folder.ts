@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AtomicFile, OutputFileError } from './atomic-file.js';
+import { FileGroup } from './file-group.js';
 import { refuseForeignFiles } from './foreign-file.js';
 
 /** A file by its name within a folder. */
@@ -49,23 +50,14 @@ export class OutputFolder {
    * @throws OutputFileError
    */
   write(texts: readonly NamedText[]): string[] {
-    const files: AtomicFile[] = [];
+    const files = new FileGroup();
     try {
-      for (const { name, text } of texts) {
-        const file = new AtomicFile(join(this.path, name));
-        files.push(file);
-        file.text(text);
-      }
-      for (const file of files) file.seal();
-      for (const file of files) file.commit();
+      for (const { name, text } of texts) files.open(join(this.path, name)).text(text);
+      return files.commit();
     } catch (error) {
-      for (const file of files) {
-        file.abort();
-        file.withdraw();
-      }
+      files.withdraw();
       throw error;
     }
-    return files.map(({ path }) => path);
   }
 
   /** Takes away the folders that were made for it, if nobody has put anything into them. */

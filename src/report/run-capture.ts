@@ -1,22 +1,19 @@
-import type { Subscription } from 'rxjs';
 import type { LentFrame } from '../../nic/streams.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
-import type { AtomicFile } from './atomic-file.js';
 import { PcapngWriter } from './pcapng-writer.js';
+import { RunRecorder } from './run-recorder.js';
 
 /**
- * Writes what passes a card as a capture: an interface a context, named after its domain, and one for frames that
- * were no context's. A frame that was sent has the time at which its last bit left, one that was received the time
+ * Writes what passes a card as a capture: an interface per context, named after its domain, and one for frames that
+ * belong to no context. A frame that was sent has the time at which its last bit left, one that was received the time
  * at which it was whole in memory: times only grow. The comment says which grant let it pass.
  */
-export class RunCapture {
-  readonly #writer: PcapngWriter;
+export class RunCapture extends RunRecorder<PcapngWriter> {
   readonly #machine: Machine;
   readonly #snapBytes: number | undefined;
-  readonly #subscriptions: Subscription[] = [];
   readonly #interfaceOf: number[] = [];
-  readonly #nobody: number;
+  readonly #noContext: number;
   readonly #grants = { transmit: new GrantQueues(), receive: new GrantQueues() };
 
   /**
@@ -25,18 +22,18 @@ export class RunCapture {
    * @throws OutputFileError
    */
   constructor(path: string, machine: Machine, snapBytes?: number) {
-    this.#writer = new PcapngWriter(path);
+    super(new PcapngWriter(path));
     this.#machine = machine;
     this.#snapBytes = snapBytes;
     const { nic } = machine.host;
     for (const { index, state } of nic.contexts) if (state === 'open') this.#interface(index);
-    this.#nobody = this.#writer.addInterface({
+    this.#noContext = this.writer.addInterface({
       name: 'no context',
       description: 'frames that were for no context',
       speedBps: nic.parameters.rateBps,
       ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
     });
-    this.#subscriptions.push(
+    this.subscriptions.push(
       nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
       nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
@@ -52,8 +49,8 @@ export class RunCapture {
   }
 
   /** The run is over: notes what was dropped. */
-  finish(): void {
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+  override finish(): void {
+    super.finish();
     const { counters, contexts } = this.#machine.host.nic;
     const atNs = this.#machine.kernel.nowNs;
     const about = { atNs, startNs: 0, endNs: atNs };
@@ -63,7 +60,7 @@ export class RunCapture {
       const driver = this.#machine.guests.find(({ port }) => port.context === index)?.driver;
       const driverDrops = driver === undefined ? {} : driver.drops;
       const drops = counters.dropsOf(index);
-      this.#writer.interfaceStatistics(iface, {
+      this.writer.interfaceStatistics(iface, {
         ...about,
         receivedFrames: counters.get('framesTransmitted', index) + counters.get('framesReceived', index),
         droppedFrames: sum(drops),
@@ -72,7 +69,7 @@ export class RunCapture {
       });
     }
     const drops = counters.dropsOf(contexts.length);
-    this.#writer.interfaceStatistics(this.#nobody, {
+    this.writer.interfaceStatistics(this.#noContext, {
       ...about,
       receivedFrames: 0,
       droppedFrames: sum(drops),
@@ -80,31 +77,12 @@ export class RunCapture {
     });
   }
 
-  close(): void {
-    this.#writer.close();
-  }
-
-  /** Completes the file, not yet in its place. @throws OutputFileError */
-  seal(): void {
-    this.#writer.seal();
-  }
-
-  /** The file that it writes. */
-  get file(): AtomicFile {
-    return this.#writer.file;
-  }
-
-  abort(): void {
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
-    this.#writer.abort();
-  }
-
   /** A context that is opened later gets its interface then. */
   #interface(context: number): number {
     const { nic, hypervisor } = this.#machine.host;
     const name = hypervisor.domainOf(context)?.name ?? `context ${context}`;
     const description = `context ${context} of the card`;
-    this.#interfaceOf[context] ??= this.#writer.addInterface({
+    this.#interfaceOf[context] ??= this.writer.addInterface({
       name,
       description,
       speedBps: nic.parameters.rateBps,
@@ -119,7 +97,7 @@ export class RunCapture {
     const path = switched ? '; stayed inside the card' : '';
     const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
     const kept = Math.min(length, this.#snapBytes ?? length);
-    this.#writer.packet(
+    this.writer.packet(
       this.#interface(context),
       endNs,
       buffer,
@@ -132,7 +110,7 @@ export class RunCapture {
 }
 
 /**
- * Grants whose frames have not come out yet, a queue a context. Frames of a context come out in the order in which
+ * Grants whose frames have not come out yet, one queue per context. Frames of a context come out in the order in which
  * they were granted.
  */
 class GrantQueues {

@@ -1,8 +1,7 @@
-import type { Subscription } from 'rxjs';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { Machine } from '../machine/machine.js';
-import type { AtomicFile } from './atomic-file.js';
+import { RunRecorder } from './run-recorder.js';
 import { timelineWriter } from './timeline-format.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -23,8 +22,7 @@ const LAST_STATES: ReadonlySet<DescriptorEvent['state']> = new Set(['completed',
  * for each context its descriptors as spans that go through their states (`transferring` is the DMA), grants,
  * doorbells, drops and faults.
  */
-export class RunTrace {
-  readonly #writer: TimelineWriter;
+export class RunTrace extends RunRecorder<TimelineWriter> {
   readonly #machine: Machine;
   readonly #endNs: number;
   readonly #card: TraceProcess;
@@ -33,7 +31,6 @@ export class RunTrace {
   readonly #interrupts: TraceTrack;
   readonly #refused: TraceTrack;
   readonly #tracks = new Map<number, ContextTracks>();
-  readonly #subscriptions: Subscription[] = [];
   #wireInBusyNs = 0;
 
   /**
@@ -43,49 +40,25 @@ export class RunTrace {
    * @throws OutputFileError
    */
   constructor(path: string, machine: Machine, endNs: number, about: TraceArguments) {
-    this.#writer = timelineWriter(path, { ...about, endNs });
+    super(timelineWriter(path, { ...about, endNs }));
     this.#machine = machine;
     this.#endNs = endNs;
-    this.#card = this.#writer.addProcess('card');
-    this.#wireOut = this.#writer.addTrack(this.#card, 'wire, out');
-    this.#wireIn = this.#writer.addTrack(this.#card, 'wire, in');
-    this.#interrupts = this.#writer.addTrack(this.#card, 'interrupts');
-    this.#refused = this.#writer.addTrack(this.#card, 'accesses refused at the access gate');
+    this.#card = this.writer.addProcess('card');
+    this.#wireOut = this.writer.addTrack(this.#card, 'wire, out');
+    this.#wireIn = this.writer.addTrack(this.#card, 'wire, in');
+    this.#interrupts = this.writer.addTrack(this.#card, 'interrupts');
+    this.#refused = this.writer.addTrack(this.#card, 'accesses refused at the access gate');
     const { nic } = machine.host;
     for (const { index, state } of nic.contexts) if (state === 'open') this.#tracksOf(index);
     this.#subscribe();
   }
 
-  /** The run is over. */
-  finish(): void {
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
-  }
-
-  close(): void {
-    this.#writer.close();
-  }
-
-  /** Completes the file, not yet in its place. @throws OutputFileError */
-  seal(): void {
-    this.#writer.seal();
-  }
-
-  /** The file that it writes. */
-  get file(): AtomicFile {
-    return this.#writer.file;
-  }
-
-  abort(): void {
-    this.finish();
-    this.#writer.abort();
-  }
-
   #subscribe(): void {
     const { nic, bus, hypervisor } = this.#machine.host;
     const { streams } = nic;
-    const writer = this.#writer;
+    const writer = this.writer;
     const within = (atNs: number) => atNs <= this.#endNs;
-    this.#subscriptions.push(
+    this.subscriptions.push(
       streams.doorbells$.subscribe(({ context, mailbox, value, atNs }) => {
         if (within(atNs)) {
           writer.instant(this.#tracksOf(context).doorbells, `mailbox ${mailbox}`, atNs, { value });
@@ -134,14 +107,14 @@ export class RunTrace {
   #tracksOf(context: number): ContextTracks {
     const known = this.#tracks.get(context);
     if (known !== undefined) return known;
-    const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? 'nobody';
-    const process = this.#writer.addProcess(`context ${context}: ${name}`);
+    const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? 'no guest';
+    const process = this.writer.addProcess(`context ${context}: ${name}`);
     const tracks = {
-      transmit: this.#writer.addTrack(process, 'transmit descriptors'),
-      receive: this.#writer.addTrack(process, 'receive descriptors'),
-      grants: this.#writer.addTrack(process, 'grants'),
-      doorbells: this.#writer.addTrack(process, 'doorbells'),
-      troubles: this.#writer.addTrack(process, 'drops and faults'),
+      transmit: this.writer.addTrack(process, 'transmit descriptors'),
+      receive: this.writer.addTrack(process, 'receive descriptors'),
+      grants: this.writer.addTrack(process, 'grants'),
+      doorbells: this.writer.addTrack(process, 'doorbells'),
+      troubles: this.writer.addTrack(process, 'drops and faults'),
     };
     this.#tracks.set(context, tracks);
     return tracks;
@@ -153,9 +126,9 @@ export class RunTrace {
     for (let step = 0; step < count; step += 1) {
       const descriptor = (index + step) >>> 0;
       if (LAST_STATES.has(state)) {
-        this.#writer.leaveState(track, descriptor, atNs);
-        this.#writer.instant(track, state, atNs, { descriptor });
-      } else this.#writer.enterState(track, descriptor, state, atNs, { descriptor });
+        this.writer.leaveState(track, descriptor, atNs);
+        this.writer.instant(track, state, atNs, { descriptor });
+      } else this.writer.enterState(track, descriptor, state, atNs, { descriptor });
     }
   }
 
@@ -163,7 +136,7 @@ export class RunTrace {
     const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
-      if (!switched) this.#writer.complete(this.#wireOut, name, startNs, endNs - startNs, about);
+      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about);
       return;
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.
@@ -172,6 +145,6 @@ export class RunTrace {
     const firstBitNs = Math.max(0, startNs - wireNs);
     if (firstBitNs < this.#wireInBusyNs) return;
     this.#wireInBusyNs = startNs;
-    this.#writer.complete(this.#wireIn, name, firstBitNs, startNs - firstBitNs, about);
+    this.writer.complete(this.#wireIn, name, firstBitNs, startNs - firstBitNs, about);
   }
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { scenarioSchema } from './schema.js';
 
 /** The JSON Schema of a scenario file as text; scenarios/scenario.schema.json holds it. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Names of the fields that a schema knows where `path` leads in `input`; none where fields have no names of their own.

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
+import { checkScenario } from './check.js';
 import { importDefault, MODULE_EXTENSIONS, ModuleProblem, reasonOf } from './import-module.js';
-import { ScenarioError, scenarioErrorOf } from './scenario-error.js';
-import { type Scenario, scenarioSchema } from './schema.js';
+import { ScenarioError } from './scenario-error.js';
+import type { Scenario } from './schema.js';
+
+export { checkScenario } from './check.js';
 
 /** A scenario and where its relative paths start. */
 export interface LoadedScenario {
@@ -34,14 +37,6 @@ export async function readInput(path: string): Promise<unknown> {
     );
   }
   return extension === '.json' ? await readJson(path, file) : await importModule(path, file);
-}
-
-/** Checks what a scenario says. @throws ScenarioError */
-export function checkScenario(input: unknown, where = 'scenario'): Scenario {
-  refuseDepth(input, where);
-  const result = scenarioSchema.safeParse(input);
-  if (!result.success) throw scenarioErrorOf(where, scenarioSchema, input, result.error);
-  return result.data;
 }
 
 async function readJson(path: string, file: string): Promise<unknown> {
@@ -81,25 +76,4 @@ function decodeText(bytes: Uint8Array): string {
   if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(bytes);
   // Takes a byte order mark away.
   return new TextDecoder('utf-8').decode(bytes);
-}
-
-/** A scenario is five levels deep; what recurses on values can take many more, but not any number. */
-const MOST_LEVELS = 64;
-
-/** @throws ScenarioError */
-function refuseDepth(input: unknown, where: string): void {
-  let level: unknown[] = [input];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MOST_LEVELS) {
-      throw new ScenarioError(
-        `${where}: is nested more than ${MOST_LEVELS} levels deep, expected a scenario`,
-      );
-    }
-    const next: unknown[] = [];
-    for (const value of level) {
-      if (typeof value === 'object' && value !== null)
-        for (const inner of Object.values(value)) next.push(inner);
-    }
-    level = next;
-  }
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { NIC_PARAMETERS, type NicParameterDefinition } from '../../nic/parameters.js';
 import { PCIE_PARAMETERS, type PcieParameterDefinition } from '../../nic/pcie-link.js';
 import { InvariantViolation } from '../../scheduler/errors.js';

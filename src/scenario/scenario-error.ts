@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { UserError } from '../../scheduler/errors.js';
 import { knownFields } from './known-fields.js';
 

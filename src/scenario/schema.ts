@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
@@ -132,6 +132,9 @@ export const guestSchema = z.strictObject({
       limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
       burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
       minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+      maxFrameBytes: frameBytes
+        .optional()
+        .describe('Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other'),
     })
     .optional()
     .describe('What the guest is entitled to besides its weight, for disciplines that ask for it'),

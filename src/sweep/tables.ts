@@ -48,6 +48,7 @@ export function tablesOf(plan: Plan, seedCounts: readonly number[], journal: Jou
             run.key,
             isRun ? outcome.fingerprint : null,
             'error' in outcome ? outcome.error : null,
+            isRun && outcome.violated !== undefined ? outcome.violated.join('; ') : null,
             ...(isRun ? outcome.values : RUN_METRICS.map(() => null)),
           ];
         }
@@ -160,6 +161,13 @@ const RUN_COLUMNS: readonly Column[] = [
     type: 'text',
     unit: '',
     meaning: 'Why the run could not be done; metrics are then missing',
+  },
+  {
+    name: 'violatedInvariants',
+    type: 'text',
+    unit: '',
+    meaning:
+      'Invariants that did not hold in the run: its metrics are not to be trusted; missing when all held',
   },
   ...metricColumns(RUN_METRICS as Parameters<typeof dataDictionary>[0]),
 ];

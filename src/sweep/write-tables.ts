@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { AtomicFile } from '../report/atomic-file.js';
+import type { AtomicFile } from '../report/atomic-file.js';
+import { FileGroup } from '../report/file-group.js';
 import type { CellValue, Table } from './tables.js';
 
 /** Rows that are held in memory at once, and the size of a Parquet row group. */
@@ -18,25 +19,16 @@ export async function writeTables(
   tables: readonly (Omit<Table, 'name'> & { readonly name: string })[],
   formats: readonly TableFormat[],
 ): Promise<string[]> {
-  const files: AtomicFile[] = [];
+  const files = new FileGroup();
   try {
-    for (const table of tables) {
-      for (const format of formats) {
-        const file = new AtomicFile(join(folder, `${table.name}.${format}`));
-        files.push(file);
-        await WRITERS[format](file, table);
-      }
-    }
-    for (const file of files) file.seal();
-    for (const file of files) file.commit();
+    for (const table of tables)
+      for (const format of formats)
+        await WRITERS[format](files.open(join(folder, `${table.name}.${format}`)), table);
+    return files.commit();
   } catch (error) {
-    for (const file of files) {
-      file.abort();
-      file.withdraw();
-    }
+    files.withdraw();
     throw error;
   }
-  return files.map(({ path }) => path);
 }
 
 type Rows = Pick<Table, 'columns' | 'rows'>;

@@ -1,8 +1,8 @@
 import { captureNotes } from '../../guests/capture/index.js';
 import { TrafficError } from '../../guests/traffic/index.js';
 import { approachOptions } from '../machine/protection.js';
+import { readCaptures } from '../machine/read-captures.js';
 import { Run, type RunResult } from '../machine/run.js';
-import { readCaptures } from '../machine/traffic.js';
 import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
 import type { LoadedScenario } from '../scenario/load.js';

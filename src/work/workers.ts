@@ -2,18 +2,30 @@ import { fileURLToPath } from 'node:url';
 import { Tinypool } from 'tinypool';
 import { TASKS, type TaskInput, type TaskName, type TaskOutput } from './tasks.js';
 
-/** What computes the tasks of long work. What comes of them does not depend on how many run at once. */
-export interface Workers {
+/** What computes the tasks of long work. The results do not depend on how many tasks run at once. */
+export abstract class Workers {
   /** Runs one task. What it throws is thrown here, with the same message. */
-  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>>;
+  abstract run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>>;
+
+  /** Ends at once, whatever is being done. */
+  abstract close(): Promise<void>;
+
   /** Runs a task for each input; the outputs are in the order of the inputs. */
-  each<Name extends TaskName>(
+  async each<Name extends TaskName>(
     name: Name,
     inputs: readonly TaskInput<Name>[],
-    done?: (finished: number) => void,
-  ): Promise<TaskOutput<Name>[]>;
-  /** Ends at once, whatever is being done. */
-  close(): Promise<void>;
+    done: (finished: number) => void = () => undefined,
+  ): Promise<TaskOutput<Name>[]> {
+    let finished = 0;
+    return Promise.all(
+      inputs.map(async (input) => {
+        const output = await this.run(name, input);
+        finished += 1;
+        done(finished);
+        return output;
+      }),
+    );
+  }
 }
 
 /**
@@ -24,33 +36,26 @@ export function makeWorkers(jobs: number, pause: () => Promise<void> = async () 
   return jobs > 1 ? new Threads(jobs) : new InThisThread(pause);
 }
 
-async function inOrder<Name extends TaskName>(
-  workers: Pick<Workers, 'run'>,
-  name: Name,
-  inputs: readonly TaskInput<Name>[],
-  done: (finished: number) => void = () => undefined,
-): Promise<TaskOutput<Name>[]> {
-  let finished = 0;
-  return Promise.all(
-    inputs.map(async (input) => {
-      const output = await workers.run(name, input);
-      finished += 1;
-      done(finished);
-      return output;
-    }),
-  );
+/**
+ * So many threads that stay between tasks: for work whose tasks come one by one, or beside which this thread must not
+ * stand still.
+ */
+export function makeThreads(threads: number): Workers {
+  return new Threads(threads, threads);
 }
 
-class Threads implements Workers {
+class Threads extends Workers {
   readonly #pool: Tinypool;
 
-  constructor(threads: number) {
+  /** @param least threads that are kept when there is nothing to do */
+  constructor(threads: number, least = 0) {
+    super();
     const fromSource = import.meta.url.endsWith('.ts');
     const entry = fromSource ? './task-thread-from-source.mjs' : './task-thread.js';
     this.#pool = new Tinypool({
       filename: fileURLToPath(new URL(entry, import.meta.url)),
       runtime: 'worker_threads',
-      minThreads: 0,
+      minThreads: least,
       maxThreads: threads,
     });
   }
@@ -59,26 +64,19 @@ class Threads implements Workers {
     return this.#pool.run({ name, input }) as Promise<TaskOutput<Name>>;
   }
 
-  each<Name extends TaskName>(
-    name: Name,
-    inputs: readonly TaskInput<Name>[],
-    done?: (finished: number) => void,
-  ): Promise<TaskOutput<Name>[]> {
-    return inOrder(this, name, inputs, done);
-  }
-
   close(): Promise<void> {
     return this.#pool.destroy();
   }
 }
 
-class InThisThread implements Workers {
+class InThisThread extends Workers {
   readonly #pause: () => Promise<void>;
   /** Tasks wait for the one before them. */
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(pause: () => Promise<void>) {
+    super();
     this.#pause = pause;
   }
 
@@ -91,14 +89,6 @@ class InThisThread implements Workers {
     });
     this.#last = turn.catch(() => undefined);
     return turn;
-  }
-
-  each<Name extends TaskName>(
-    name: Name,
-    inputs: readonly TaskInput<Name>[],
-    done?: (finished: number) => void,
-  ): Promise<TaskOutput<Name>[]> {
-    return inOrder(this, name, inputs, done);
   }
 
   async close(): Promise<void> {

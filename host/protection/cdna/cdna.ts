@@ -1,10 +1,12 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, ProtectionCounters } from '../protection.js';
+import { ReferenceApproach } from '../reference-approach.js';
 import { ValidatedGate } from './validated-gate.js';
 
 export interface CdnaOptions {
@@ -45,25 +47,24 @@ interface OpenPort {
  * their pages pinned, and the descriptors written by the hypervisor; sequence numbers, checked by the NIC, keep a
  * guest from running past the last of them into old ones. The card itself is trusted.
  */
-export class CdnaProtection implements Protection {
+export class CdnaProtection extends ReferenceApproach {
   readonly name = 'cdna';
   readonly gate = new OpenGate();
   readonly #timeoutNs: number;
   readonly #open = new Map<number, OpenPort>();
-  readonly #parts: HostParts;
   #closedAccepted = 0;
   #closedRefused = 0;
   #closedTimeouts = 0;
 
   constructor(parts: HostParts, timeoutNs: number) {
-    this.#parts = parts;
+    super(parts);
     this.#timeoutNs = timeoutNs;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    const parts = this.#parts;
+    const parts = this.parts;
     const transmitGate = new ValidatedGate(parts, this.#timeoutNs);
     const receiveGate = new ValidatedGate(parts, this.#timeoutNs);
     const port = new ContextPort({
@@ -73,25 +74,17 @@ export class CdnaProtection implements Protection {
       transmitGate,
       receiveGate,
       hypervisorRings: true,
-      busAddressOf: (physical) => physical,
+      busAddressOf: untranslated,
     });
     this.#open.set(port.context, { port, gates: [transmitGate, receiveGate] });
     return port;
-  }
-
-  closePort(port: GuestPort): void {
-    this.#parts.hypervisor.revokeContext(port.context);
-  }
-
-  relinquish(_domain: Domain, page: number): boolean {
-    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
     let accepted = this.#closedAccepted;
     let refused = this.#closedRefused;
     let timeouts = this.#closedTimeouts;
-    const { pinsTaken, pinsReleased } = this.#parts.pages;
+    const { pinsTaken, pinsReleased } = this.parts.pages;
     for (const { port, gates } of this.#open.values()) {
       accepted += port.transmit.accepted + port.receive.accepted;
       refused += port.transmit.refused + port.receive.refused;
@@ -113,7 +106,7 @@ export class CdnaProtection implements Protection {
       port.receive.checkInvariants();
       for (const gate of gates) held += gate.checkInvariants();
     }
-    const { pinsTaken, pinsReleased } = this.#parts.pages;
+    const { pinsTaken, pinsReleased } = this.parts.pages;
     if (pinsTaken - pinsReleased !== held) {
       throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${held} of them for descriptors`);
     }

@@ -1,13 +1,14 @@
+import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, ProtectionCounters } from '../protection.js';
+import { ReferenceApproach } from '../reference-approach.js';
 import { ExclusionDriver } from './exclusion-driver.js';
 import {
   DEFAULT_EXCLUSION_UNIT,
@@ -54,11 +55,10 @@ const UNASSIGNED = 0;
  *
  * A denied write is dropped, a denied read gives ones, the device sees a master abort and stops that context.
  */
-export class ExclusionProtection implements Protection {
+export class ExclusionProtection extends ReferenceApproach {
   readonly name = 'dev';
   /** The unit in the northbridge. */
   readonly gate: ExclusionUnit;
-  readonly #parts: HostParts;
   readonly #driver: ExclusionDriver;
   readonly #ports: OpenPorts;
   readonly #vectors: ExclusionVector[] = [];
@@ -69,7 +69,7 @@ export class ExclusionProtection implements Protection {
   #mostSharing = 0;
 
   constructor(parts: HostParts, options: ExclusionUnitOptions) {
-    this.#parts = parts;
+    super(parts);
     this.gate = new ExclusionUnit(parts.memory, options, () => this.#onMachineCheck());
     const driver = new ExclusionDriver(this.gate, parts.processor, parts.hypervisor.account);
     this.#driver = driver;
@@ -84,9 +84,10 @@ export class ExclusionProtection implements Protection {
     }
     this.#assignUnits(driver, domains, maps);
     parts.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += PAGE_BYTES)
-        this.#vectors[UNASSIGNED]?.permit(Math.floor(at / PAGE_BYTES));
-      return physical;
+      const last = lastPageOf(physical, bytes);
+      for (let page = pageOf(physical); page <= last; page = pageAfter(page))
+        present(this.#vectors[UNASSIGNED]).permit(page);
+      return untranslated(physical);
     });
     driver.enable();
     driver.invalidate();
@@ -118,14 +119,6 @@ export class ExclusionProtection implements Protection {
     }
   }
 
-  closePort(port: GuestPort): void {
-    this.#parts.hypervisor.revokeContext(port.context);
-  }
-
-  relinquish(_domain: Domain, page: number): boolean {
-    return this.#parts.pages.count(page) === 0;
-  }
-
   /** Guests that are in a protection domain with another one now: they reach each other's memory. */
   get guestsSharing(): number {
     const members = new Map<number, number>();
@@ -152,7 +145,7 @@ export class ExclusionProtection implements Protection {
 
   checkInvariants(): void {
     this.#ports.checkInvariants();
-    for (const domain of this.#parts.hypervisor.domains) {
+    for (const domain of this.parts.hypervisor.domains) {
       const own = this.#guests.get(domain.id)?.domain;
       for (const page of domain.ownedPages)
         for (const [number, vector] of this.#vectors.entries())
@@ -165,7 +158,7 @@ export class ExclusionProtection implements Protection {
 
   /** The card's units get the domains past 0 round-robin, for as many as there are maps. */
   #assignUnits(driver: ExclusionDriver, domains: number, maps: number): void {
-    const { contexts } = this.#parts.nic;
+    const { contexts } = this.parts.nic;
     const units = [...new Set(contexts.map((context) => context.requesterId >>> 3))];
     const domainOf = new Map<number, number>();
     let index = 0;
@@ -192,7 +185,7 @@ export class ExclusionProtection implements Protection {
     for (const { domain } of this.#guests.values()) guests[domain] = present(guests[domain]) + 1;
     let best = 1;
     let fewest = Number.POSITIVE_INFINITY;
-    for (const context of this.#parts.nic.contexts) {
+    for (const context of this.parts.nic.contexts) {
       const domain = this.#domainOfContext[context.index] ?? UNASSIGNED;
       if (domain === UNASSIGNED || context.state !== 'free' || present(guests[domain]) >= fewest) continue;
       best = domain;
@@ -201,14 +194,14 @@ export class ExclusionProtection implements Protection {
     return best;
   }
 
-  #given(pages: readonly number[], owner: DomainId, kind: PageKind): void {
+  #given(pages: readonly PageNumber[], owner: DomainId, kind: PageKind): void {
     const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
     if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
     for (const page of pages) vector.permit(page);
     this.#changed(pages.length);
   }
 
-  #taken(pages: readonly number[], owner: DomainId): void {
+  #taken(pages: readonly PageNumber[], owner: DomainId): void {
     const guest = this.#guests.get(owner);
     const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
     if (vector === undefined) return;
@@ -219,7 +212,7 @@ export class ExclusionProtection implements Protection {
   #changed(bits: number): void {
     if (bits === 0) return;
     this.#bitsChanged += bits;
-    const { processor, hypervisor } = this.#parts;
+    const { processor, hypervisor } = this.parts;
     processor.chargeAccount(hypervisor.account, 'tableWord', bits);
     this.#driver.invalidate();
   }
@@ -238,7 +231,7 @@ export class ExclusionProtection implements Protection {
   }
 
   #onMachineCheck(): void {
-    const { processor, hypervisor } = this.#parts;
+    const { processor, hypervisor } = this.parts;
     processor.post(hypervisor.account, () => {
       processor.charge('interrupt');
       if (this.#driver.takeError() !== undefined) this.#errorsRead += 1;

@@ -1,3 +1,4 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { OpenGate } from '../../bus/access-gate.js';
@@ -6,7 +7,8 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { EventChannel } from '../../hypervisor/event-channel.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { InterposedPlan, Interposition, Protection, ProtectionCounters } from '../protection.js';
+import type { InterposedPlan, Interposition, ProtectionCounters } from '../protection.js';
+import { ReferenceApproach } from '../reference-approach.js';
 import { BackEnd } from './back-end.js';
 import { BridgeService } from './bridge-service.js';
 import { FrontEnd } from './front-end.js';
@@ -73,13 +75,12 @@ export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
  * domain's time, and trust in it. Guests are served round-robin, one frame at a time, whatever their weights. A page
  * that is mapped for sending when its port closes stays pinned until the NIC has read it.
  */
-export class DriverDomainProtection implements Protection {
+export class DriverDomainProtection extends ReferenceApproach {
   readonly name = 'driver-domain';
   readonly gate = new OpenGate();
   readonly intermediary: TrafficLedger;
   /** The driver domain itself. */
   readonly domain: Domain;
-  readonly #parts: HostParts;
   readonly #mac: number;
   readonly #grants: GrantOperations;
   readonly #device: PhysicalPort;
@@ -89,10 +90,10 @@ export class DriverDomainProtection implements Protection {
 
   constructor(parts: HostParts, options: Required<DriverDomainOptions>, ledger: TrafficLedger) {
     const { transfer, core, slots, budget, mac } = options;
-    this.#parts = parts;
+    super(parts);
     this.#mac = mac;
     this.intermediary = ledger;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     const domain = parts.hypervisor.createDomain('driver domain', 'driver-domain', core);
     const grants = new GrantOperations(parts, domain);
     const device = new PhysicalPort(parts, domain, mac, slots, transfer === 'copy');
@@ -115,7 +116,7 @@ export class DriverDomainProtection implements Protection {
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
-    const parts = this.#parts;
+    const parts = this.parts;
     const service = this.#service;
     if (service.bridge.has(options.mac) || options.mac === this.#mac)
       throw new ParameterError(
@@ -137,14 +138,6 @@ export class DriverDomainProtection implements Protection {
     line.events = parts.hypervisor.openChannel(this.domain, () => service.onGuestEvent(backEnd));
     service.connect(backEnd);
     return front;
-  }
-
-  closePort(port: GuestPort): void {
-    this.#parts.hypervisor.revokeContext(port.context);
-  }
-
-  relinquish(_domain: Domain, page: number): boolean {
-    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {
@@ -174,7 +167,7 @@ export class DriverDomainProtection implements Protection {
       pinned += backEnd.pinnedPages;
       backEnd.front.checkInvariants();
     }
-    const { pinsTaken, pinsReleased } = this.#parts.pages;
+    const { pinsTaken, pinsReleased } = this.parts.pages;
     if (pinsTaken - pinsReleased !== pinned)
       throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
   }

@@ -1,3 +1,12 @@
+import {
+  addressAfter,
+  requesterId as asRequesterId,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  PAGE_BYTES,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 import { type AmdviCommand, writeCommand } from '../../iommu/amdvi/commands.js';
 import { DeviceTable } from '../../iommu/amdvi/device-table.js';
@@ -9,7 +18,6 @@ import { AmdviUnit } from '../../iommu/amdvi/unit.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
 import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
@@ -42,7 +50,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
   readonly #devices: DeviceTable;
-  readonly #eventBase: number;
+  readonly #eventBase: HostPhysicalAddress;
 
   constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages) {
     const { hypervisor, memory } = parts;
@@ -96,7 +104,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return createPageTable(this.#parts.memory, this.#tablePages, LEVELS);
   }
 
-  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+  writeEntry(requesterId: RequesterId, domainId: number, tables: RadixTable | undefined): void {
     this.#devices.set(
       requesterId,
       tables === undefined
@@ -105,7 +113,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     );
   }
 
-  invalidateEntry(deviceId: number): AmdviCommand {
+  invalidateEntry(deviceId: RequesterId): AmdviCommand {
     return { type: 'invalidate-devtab-entry', deviceId };
   }
 
@@ -113,7 +121,12 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return { type: 'invalidate-pages', domainId, directories: true };
   }
 
-  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): AmdviCommand {
+  invalidatePages(
+    domainId: number,
+    address: IoVirtualAddress,
+    order: number,
+    leafOnly: boolean,
+  ): AmdviCommand {
     return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
   }
 
@@ -130,13 +143,15 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     let head = registers.read32(EVENT_HEAD);
     // Events lie in memory, so no register is read for each.
     for (; head !== tail; head = (head + RING_ENTRY_BYTES) % (RING_ENTRY_BYTES * 2 ** EVENTS_LOG2)) {
-      const at = this.#eventBase + head;
-      const word1 = memory.readU32(at + 4);
+      const at = addressAfter(this.#eventBase, head);
+      const word1 = memory.readU32(addressAfter(at, 4));
       const flags = (word1 >>> 16) & 0xfff;
       const reason = word1 >>> 28;
       const fault = {
-        requesterId: memory.readU32(at) & 0xffff,
-        address: memory.readU32(at + 8) + memory.readU32(at + 12) * 2 ** 32,
+        requesterId: asRequesterId(memory.readU32(at) & 0xffff),
+        address: ioVirtualAddress(
+          memory.readU32(addressAfter(at, 8)) + memory.readU32(addressAfter(at, 12)) * 2 ** 32,
+        ),
         write: (flags & AMDVI_FLAG.WRITE) !== 0,
         reason,
         text: amdviEventText(reason, flags),

@@ -1,9 +1,16 @@
+import {
+  addressAfter,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  PAGE_BYTES,
+  pageNumber,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
 import { TranslationCache } from '../../iommu/translation/translation-cache.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type {
   IommuCounters,
   IommuDriver,
@@ -48,13 +55,17 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     // The caches ask the unit, and the unit's queue invalidates the caches.
     const walker: TableWalker = {
       walk: (id, iova, write, out) => this.operations.unit.walk(id, iova, write, out),
+      readEntry: (id, write, out) => this.operations.unit.readEntry(id, write, out),
+      applyEntry: (iova, write, out) => this.operations.unit.applyEntry(iova, write, out),
+      walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
+      stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
-    this.timing = new TranslationCache(walker, options.seed, options.timing);
+    this.timing = new TranslationCache(walker, options.seed, options.timing, options.cachingMode);
     const operations = makeOperations(
       {
         kernel,
         memory,
-        reachable: (address) => memory.contains(address, PAGE_BYTES),
+        reachable: (address) => memory.contains(hostPhysicalAddress(address), PAGE_BYTES),
         sink: this.timing,
         interrupts: {
           raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
@@ -92,13 +103,13 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     return this.operations.createTables();
   }
 
-  attach(requesterId: number, domainId: number, tables: RadixTable): void {
+  attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void {
     this.operations.writeEntry(requesterId, domainId, tables);
     this.#invalidateEntry(requesterId, domainId);
     this.#queue.wait(() => {});
   }
 
-  detach(requesterId: number, domainId: number, done: () => void): void {
+  detach(requesterId: RequesterId, domainId: number, done: () => void): void {
     this.operations.writeEntry(requesterId, domainId, undefined);
     this.#invalidateEntry(requesterId, domainId);
     this.invalidateDomain(domainId, done);
@@ -106,18 +117,22 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
 
   invalidateRange(
     domainId: number,
-    iova: number,
+    iova: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    page = 0,
+    page = pageNumber(0),
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const order = orderOf(pages);
     const bits = PAGE_BITS + order;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = pageStart(iova, bits); address < iova + pages * PAGE_BYTES; address += bytes) {
+    for (
+      let address = pageStart(iova, bits);
+      address < iova + pages * PAGE_BYTES;
+      address = addressAfter(address, bytes)
+    ) {
       this.#queue.submit(this.operations.invalidatePages(domainId, address, order, leafOnly), takesNs);
     }
     this.#invalidations += 1;
@@ -162,7 +177,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#queue.checkInvariants(this.operations.busy);
   }
 
-  #invalidateEntry(requesterId: number, domainId: number): void {
+  #invalidateEntry(requesterId: RequesterId, domainId: number): void {
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
   }

@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  ioVirtualAddress,
+  pageNumber,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { WhenReported } from './iommu-driver.js';
@@ -6,15 +12,15 @@ import { OpenWaits } from './open-waits.js';
 /** How a vendor's queue looks to the software that fills it. */
 export interface QueueFormat<Command> {
   /** Physical address of the ring. */
-  readonly base: number;
+  readonly base: HostPhysicalAddress;
   readonly slotBytes: number;
   readonly slots: number;
   /** Physical address of the word that waits are reported in. */
-  readonly statusWord: number;
+  readonly statusWord: HostPhysicalAddress;
   /** Time per slot besides the command itself, and time of the report of a wait, ns. */
   readonly fetchNs: number;
   readonly statusNs: number;
-  write(at: number, command: Command): void;
+  write(at: HostPhysicalAddress, command: Command): void;
   /** Offset of the command that the unit works on. */
   head(): number;
   /** Tells the unit of everything up to here. */
@@ -65,7 +71,7 @@ export class UnitQueue<Command extends object> {
   }
 
   /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */
-  wait(done: WhenReported, iova = 0, pages = 0, page = 0): void {
+  wait(done: WhenReported, iova = ioVirtualAddress(0), pages = 0, page = pageNumber(0)): void {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
     this.#waits.push(this.#waitNumber, done, iova, pages, page);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
@@ -112,7 +118,7 @@ export class UnitQueue<Command extends object> {
     const { base, slotBytes } = this.#format;
     const next = this.#tail + slotBytes === this.#bytes ? 0 : this.#tail + slotBytes;
     if (next === this.#format.head()) return false;
-    this.#format.write(base + this.#tail, command);
+    this.#format.write(addressAfter(base, this.#tail), command);
     this.#tail = next;
     return true;
   }

@@ -1,3 +1,9 @@
+import {
+  requesterId as asRequesterId,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
@@ -65,12 +71,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     this.#contexts = new ContextTables(memory, tablePages);
     const { registers } = this.unit;
     const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
-    this.#waitCommand.statusAddress = hypervisor.allocateOwn('io-table', 4);
+    const statusWord = hypervisor.allocateOwn('io-table', 4);
+    this.#waitCommand.statusAddress = statusWord;
     this.queue = {
       base,
       slotBytes: RING_ENTRY_BYTES,
       slots: QUEUE_SLOTS,
-      statusWord: this.#waitCommand.statusAddress,
+      statusWord,
       fetchNs: this.unit.timing.descriptorFetchNs,
       statusNs: this.unit.timing.statusWriteNs,
       write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
@@ -110,7 +117,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
   }
 
-  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+  writeEntry(requesterId: RequesterId, domainId: number, tables: RadixTable | undefined): void {
     if (tables === undefined) {
       this.#contexts.clear(requesterId);
       return;
@@ -126,7 +133,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
   }
 
-  invalidateEntry(requesterId: number, domainId: number): InvalidationDescriptor {
+  invalidateEntry(requesterId: RequesterId, domainId: number): InvalidationDescriptor {
     return { type: 'context', granularity: 'device', domainId, requesterId };
   }
 
@@ -136,7 +143,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   invalidatePages(
     domainId: number,
-    address: number,
+    address: IoVirtualAddress,
     order: number,
     leafOnly: boolean,
   ): InvalidationDescriptor {
@@ -161,8 +168,8 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       if ((top & FAULT_VALID) === 0) continue;
       const reason = top & 0xff;
       const fault = {
-        requesterId: registers.read32(at + 8) & 0xffff,
-        address: registers.read32(at) + registers.read32(at + 4) * 2 ** 32,
+        requesterId: asRequesterId(registers.read32(at + 8) & 0xffff),
+        address: ioVirtualAddress(registers.read32(at) + registers.read32(at + 4) * 2 ** 32),
         write: (top & FAULT_READ) === 0,
         reason,
         text: vtdFaultText(reason),

@@ -1,9 +1,11 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
-import type { DirectPlan, Protection, ProtectionCounters } from '../protection.js';
+import type { DirectPlan, ProtectionCounters } from '../protection.js';
+import { ReferenceApproach } from '../reference-approach.js';
 
 /** Plain DMA, which has no options. */
 export class PlainDma implements DirectPlan<PlainDmaProtection> {
@@ -18,28 +20,19 @@ export class PlainDma implements DirectPlan<PlainDmaProtection> {
  * Plain DMA, the PC's older design: guests program their context with physical addresses, and the northbridge
  * believes them. Both gates are open; all other approaches are measured against this one.
  */
-export class PlainDmaProtection implements Protection {
+export class PlainDmaProtection extends ReferenceApproach {
   readonly name = 'none';
   readonly gate = new OpenGate();
-  readonly #parts: HostParts;
   readonly #ports: OpenPorts;
 
   constructor(parts: HostParts) {
-    this.#parts = parts;
+    super(parts);
     this.#ports = new OpenPorts(parts);
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
     return this.#ports.open(domain, options);
-  }
-
-  closePort(port: GuestPort): void {
-    this.#parts.hypervisor.revokeContext(port.context);
-  }
-
-  relinquish(_domain: Domain, page: number): boolean {
-    return this.#parts.pages.count(page) === 0;
   }
 
   counters(): ProtectionCounters {

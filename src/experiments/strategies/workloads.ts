@@ -3,6 +3,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { readCapture } from '../../../guests/capture/index.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { captureKey } from '../../machine/traffic.js';
 import { packageFolder } from '../../scenario/bundled.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import type { FrameLatencies } from '../frame-latencies.js';
@@ -117,6 +118,8 @@ export function guestOf(workload: Workload, seed: number): GuestInput {
 /** The captures of a workload, read from the package. @throws CaptureError */
 export function capturesOf({ captures }: Workload): NonNullable<SteadySettings['captures']> {
   const directory = packageFolder();
-  const paths = captures.map((name) => resolve(directory, name));
-  return { directory, shelf: new Map(paths.map((path) => [path, readCapture(path)])) };
+  const shelf = captures.map(
+    (name) => [captureKey(directory, name), readCapture(resolve(directory, name))] as const,
+  );
+  return { directory, shelf: new Map(shelf) };
 }

@@ -14,8 +14,8 @@ export class PassingOn implements Discipline {
     this.inner.join(context, share);
   }
 
-  leave(context: number, ...when: readonly number[]): void {
-    Reflect.apply(this.inner.leave, this.inner, [context, ...when]);
+  leave(context: number, nowNs: number): void {
+    this.inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {
@@ -113,6 +113,10 @@ export class TimeMutant extends PassingOn {
 
   override withdraw(context: number, nowNs: number): void {
     super.withdraw(context, this.#cut(nowNs));
+  }
+
+  override leave(context: number, nowNs: number): void {
+    super.leave(context, this.#cut(nowNs));
   }
 }
 

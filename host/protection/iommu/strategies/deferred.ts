@@ -1,8 +1,12 @@
+import {
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type PageNumber,
+  pageNumber,
+} from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
-import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
-import type { MappingStrategy } from '../mapping-strategy.js';
-import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
+import { RangePerBuffer } from './range-per-buffer.js';
 
 export interface DeferredOptions {
   /**
@@ -35,7 +39,7 @@ class Batch {
     this.firstPage = new Int32Array(entries);
   }
 
-  add(iova: number, pages: number, firstPage: number): void {
+  add(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     this.iova[this.count] = iova;
     this.pages[this.count] = pages;
     this.firstPage[this.count] = firstPage;
@@ -52,22 +56,18 @@ class Batch {
  * cancelled when a full queue is flushed, so it often finds a queue that is young. Recorded traces of two kernels
  * have 178 unmaps per flush, not 256 (test/host/protection/iommu/linux-traces.test.ts).
  */
-export class Deferred implements MappingStrategy, Placement, Teardown {
-  readonly transmit: PerTransferGate;
-  readonly receive: PerTransferGate;
-  readonly #space: GuestSpace;
+export class Deferred extends RangePerBuffer {
   readonly #options: DeferredOptions;
   readonly #onTimer: number;
   readonly #timerWork: () => void;
   readonly #spare: Batch[] = [];
   #queue: Batch;
   #timer: number | undefined;
-  #port: ContextPort | undefined;
   #flushes = 0;
   #timerFlushes = 0;
 
   constructor(space: GuestSpace, options: DeferredOptions) {
-    this.#space = space;
+    super(space);
     this.#options = options;
     this.#queue = new Batch(options.queueEntries);
     const { kernel, processor, hypervisor } = space.parts;
@@ -80,20 +80,10 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
       this.#timer = undefined;
       processor.post(hypervisor.account, this.#timerWork);
     });
-    this.transmit = new PerTransferGate(space, this, this);
-    this.receive = new PerTransferGate(space, this, this);
   }
 
-  opened(port: ContextPort): void {
-    this.#port = port;
-  }
-
-  place(pages: number): number {
-    return this.#space.address.iovas.allocate(pages);
-  }
-
-  retire(iova: number, pages: number, firstPage: number): void {
-    const space = this.#space;
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+    const space = this.space;
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
     if (!this.#options.pinUntilFlush) space.unpin(firstPage, pages);
@@ -104,29 +94,6 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
 
   settle(): void {}
 
-  abandon(iova: number, pages: number, firstPage: number): void {
-    const space = this.#space;
-    space.clear(iova, pages);
-    space.whenGone(() => {
-      space.unpin(firstPage, pages);
-      space.address.iovas.free(iova, pages);
-    });
-  }
-
-  closed(): void {
-    if (this.#port === undefined) return;
-    this.transmit.close(this.#port.transmit);
-    this.receive.close(this.#port.receive);
-    if (this.#timer !== undefined) this.#space.parts.kernel.cancel(this.#timer);
-    this.#timer = undefined;
-    const batch = this.#takeQueue();
-    this.#space.whenGone(() => this.#release(batch));
-  }
-
-  relinquish(page: number): boolean {
-    return this.#space.parts.pages.count(page) === 0;
-  }
-
   counters(): Readonly<Record<string, number>> {
     return {
       deferredFlushes: this.#flushes,
@@ -135,11 +102,18 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
     };
   }
 
+  protected override dropWaiting(): void {
+    if (this.#timer !== undefined) this.space.parts.kernel.cancel(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#takeQueue();
+    this.space.whenGone(() => this.#release(batch));
+  }
+
   #flush(): void {
     const batch = this.#takeQueue();
     this.#flushes += 1;
-    this.#space.invalidateAll(() => this.#release(batch));
-    this.#space.driver.waitCharged();
+    this.space.invalidateAll(() => this.#release(batch));
+    this.space.driver.waitCharged();
   }
 
   #takeQueue(): Batch {
@@ -151,8 +125,8 @@ export class Deferred implements MappingStrategy, Placement, Teardown {
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
       const pages = present(batch.pages[index]);
-      this.#space.address.iovas.free(present(batch.iova[index]), pages);
-      if (this.#options.pinUntilFlush) this.#space.unpin(present(batch.firstPage[index]), pages);
+      this.space.address.iovas.free(ioVirtualAddress(present(batch.iova[index])), pages);
+      if (this.#options.pinUntilFlush) this.space.unpin(pageNumber(present(batch.firstPage[index])), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

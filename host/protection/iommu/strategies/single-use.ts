@@ -1,8 +1,7 @@
-import type { ContextPort } from '../../context-port.js';
+import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
-import type { MappingStrategy } from '../mapping-strategy.js';
-import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
+import { RangePerBuffer } from './range-per-buffer.js';
 
 /** Kernels whose strict mode differs: 6.1 drops walk caches at each unmap, 6.12 does not. */
 export const LINUX_KERNELS = ['6.1', '6.12'] as const;
@@ -21,63 +20,30 @@ export interface SingleUseOptions {
  * Linux 6.1 drops the walk caches with every strict unmap, whether a table page was freed or not; Linux 6.12 keeps
  * them unless one was (leaf only). Both were recorded (test/host/protection/iommu/linux-traces.test.ts).
  */
-export class SingleUse implements MappingStrategy, Placement, Teardown {
-  readonly transmit: PerTransferGate;
-  readonly receive: PerTransferGate;
-  readonly #space: GuestSpace;
+export class SingleUse extends RangePerBuffer {
   readonly #forgotten: WhenReported;
   readonly #leafOnly: boolean;
-  #port: ContextPort | undefined;
   #leaving = 0;
 
   constructor(space: GuestSpace, { linuxKernel }: SingleUseOptions = { linuxKernel: '6.1' }) {
-    this.#space = space;
+    super(space);
     this.#leafOnly = linuxKernel === '6.12';
     this.#forgotten = (iova, pages, page) => {
       this.#leaving -= 1;
       space.unpin(page, pages);
       space.address.iovas.free(iova, pages);
     };
-    this.transmit = new PerTransferGate(space, this, this);
-    this.receive = new PerTransferGate(space, this, this);
   }
 
-  opened(port: ContextPort): void {
-    this.#port = port;
-  }
-
-  place(pages: number): number {
-    return this.#space.address.iovas.allocate(pages);
-  }
-
-  retire(iova: number, pages: number, firstPage: number): void {
-    const space = this.#space;
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+    const space = this.space;
     space.clear(iova, pages);
     this.#leaving += 1;
     space.invalidate(iova, pages, this.#leafOnly, this.#forgotten, firstPage);
   }
 
   settle(): void {
-    this.#space.driver.waitCharged();
-  }
-
-  abandon(iova: number, pages: number, firstPage: number): void {
-    const space = this.#space;
-    space.clear(iova, pages);
-    space.whenGone(() => {
-      space.unpin(firstPage, pages);
-      space.address.iovas.free(iova, pages);
-    });
-  }
-
-  closed(): void {
-    if (this.#port === undefined) return;
-    this.transmit.close(this.#port.transmit);
-    this.receive.close(this.#port.receive);
-  }
-
-  relinquish(page: number): boolean {
-    return this.#space.parts.pages.count(page) === 0;
+    this.space.driver.waitCharged();
   }
 
   counters(): Readonly<Record<string, number>> {

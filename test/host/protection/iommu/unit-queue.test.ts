@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
 import { UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
+import { hostPhysicalAddress, ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
 import { Machine } from '../../support/machine.js';
 
 const SLOT_BYTES = 16;
@@ -29,7 +30,7 @@ class PatientUnit {
       base,
       slotBytes: SLOT_BYTES,
       slots: SLOTS,
-      statusWord: this.#statusWord,
+      statusWord: hostPhysicalAddress(this.#statusWord),
       fetchNs: 10,
       statusNs: 10,
       write: (at, { label }) => this.#ring.set(at - base, label),
@@ -49,7 +50,7 @@ class PatientUnit {
       this.taken.push(label);
       const [, number] = /^wait (\d+)$/u.exec(label) ?? [];
       if (number === undefined) continue;
-      this.#machine.host.memory.writeU32(this.#statusWord, Number(number));
+      this.#machine.host.memory.writeU32(hostPhysicalAddress(this.#statusWord), Number(number));
       this.queue.onReported();
     }
   }
@@ -87,7 +88,7 @@ describe('the software side of a queue', () => {
       fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
         const unit = new PatientUnit();
         const reported: number[][] = [];
-        const asked: number[][] = [];
+        const asked: (readonly number[])[] = [];
         const expected: string[] = [];
         for (const [index, one] of steps.entries()) {
           if (one.kind === 'work') {
@@ -96,10 +97,15 @@ describe('the software side of a queue', () => {
             expected.push(`command ${index}`);
             unit.queue.submit({ label: `command ${index}` }, 5);
           } else {
-            const numbers = [index * 2 ** 41, index, index + 0.5];
+            const numbers = [index * 2 ** 41, index, index + 0.5] as const;
             asked.push(numbers);
             expected.push(`wait ${asked.length}`);
-            unit.queue.wait((...given) => reported.push(given), numbers[0], numbers[1], numbers[2]);
+            unit.queue.wait(
+              (...given) => reported.push(given),
+              ioVirtualAddress(numbers[0]),
+              numbers[1],
+              pageNumber(numbers[2]),
+            );
           }
           expect(unit.queue.waiting).toBe(asked.length - reported.length);
         }
