@@ -18,6 +18,8 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
   const program = new Command('cdna-nic')
     .description('Guests, a multi-context NIC and the two gates in front of memory, in virtual time')
     .version(packageVersion(), '-V, --version', 'print the version')
+    // Options behind the name of a command are that command's own, also where commands are within commands.
+    .enablePositionalOptions()
     .showHelpAfterError('(cdna-nic --help, cdna-nic COMMAND --help)');
   for (const entry of COMMANDS) {
     addCommand(program, entry, io, (code) => {
@@ -47,11 +49,9 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
 }
 
 function addCommand(program: Command, entry: CommandEntry, io: CliIo, done: (code: ExitCode) => void): void {
-  const command = program.command(entry.usage).description(entry.summary);
+  const command = program.command(entry.usage).description(entry.summary).enablePositionalOptions();
   for (const [flags, description] of entry.options) command.option(flags, description);
   if (entry.notes !== undefined) command.addHelpText('after', `\n${entry.notes}`);
-  // Options behind the name of a command are that command's own.
-  if (entry.commands !== undefined) command.enablePositionalOptions();
   for (const inner of entry.commands ?? []) addCommand(command, inner, io, done);
   command.action(async (...given: unknown[]) => {
     // Commander hands over the arguments, then the options, then the command itself.

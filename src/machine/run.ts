@@ -1,11 +1,9 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
-import { DEFAULT_NIC } from '../../nic/parameters.js';
-import type { Discipline } from '../../scheduler/discipline.js';
-import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
+import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { fairDue } from './fair-due.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
@@ -19,6 +17,7 @@ import type { GuestResult, RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
 import type { CaptureStore } from './traffic.js';
 
+export type { DisciplineMaker } from './entitlements.js';
 export type { GuestResult, LawResult, RunResult } from './run-result.js';
 
 /** One run of a scenario. */
@@ -39,9 +38,6 @@ export interface RunSettings {
   /** Told how far the run is, from 0 to 1. */
   readonly progress?: (fraction: number) => void;
 }
-
-/** Makes a fresh discipline from what a scenario says. */
-export type DisciplineMaker = (options: DisciplineOptions) => Discipline;
 
 /** A run is at least so many steps, */
 const LEAST_STEPS = 50;
@@ -100,10 +96,8 @@ export class Run {
     this.#sentOverTime = new SentOverTime(settings.durationNs, this.#warmUpNs);
     this.#steps = Math.max(LEAST_STEPS, Math.ceil(this.#endNs / LONGEST_STEP_NS));
     const { discipline, scenario, directory, captures, seed, protection } = settings;
-    const options = disciplineOptions(scenario);
-    const make = () =>
-      typeof discipline === 'string' ? makeDiscipline(discipline, options) : discipline(options);
     [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
+      const make = disciplineOf(scenario, discipline);
       const transmit = new FairnessMeter(make());
       const receive = new FairnessMeter(make());
       const machine = new Machine({
@@ -360,15 +354,6 @@ function atIndex(list: readonly GuestCounts[], index: number): GuestCounts {
   const counts = list[index];
   if (counts === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
   return counts;
-}
-
-function disciplineOptions(scenario: Scenario): DisciplineOptions {
-  return {
-    linkBps: scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
-    // A frame has 24 bytes more on the wire than are counted, so in counted bytes the rate is no constant.
-    linkVaries: true,
-    ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
-  };
 }
 
 /** What a part refuses to be built with was written in the scenario: the user's mistake, not ours. */

@@ -38,8 +38,8 @@ export interface BuiltTraffic {
   readonly receive?: TrafficSource;
   /** What the sender does with frames that it receives. */
   readonly responder?: Responder;
-  /** What the other side does with frames that it receives. */
-  readonly peer?: Responder;
+  /** What the other side answers to requests with this `id`. */
+  readonly peer?: EchoResponder;
   readonly client?: RequestClient;
 }
 

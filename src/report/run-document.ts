@@ -1,7 +1,7 @@
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
-import { type DOCUMENT_FORMAT, jsonDocument } from './json-document.js';
+import { type DocumentHead, jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -20,12 +20,7 @@ export interface RunDocument {
 }
 
 /** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
-export interface RunDocumentJson {
-  /** Edition of the document. */
-  readonly format: typeof DOCUMENT_FORMAT;
-  readonly tool: 'cdna-nic';
-  readonly version: string;
-  readonly command: 'compare' | 'run';
+export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
   readonly repeat: string;
   readonly seed: number;
   /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
@@ -33,6 +28,8 @@ export interface RunDocumentJson {
   readonly notes: readonly string[];
   /** One entry per approach. */
   readonly runs: readonly RunResult[];
+  /** What each approach lets through; only where attacks were played. */
+  readonly attacks?: readonly LetThrough[];
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Journal } from './journal.js';
 import type { Outcome } from './outcome.js';
 import type { Plan, PlannedRun } from './plan.js';
 import { SweepError } from './sweep-error.js';
+import { unitOf } from './units.js';
 
 /** What a column holds. A missing value is null in every kind. */
 export type ColumnType = 'number' | 'integer' | 'text' | 'boolean';
@@ -191,19 +192,4 @@ function typeOf(values: readonly unknown[]): ColumnType {
 function cellOf(value: unknown): CellValue {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/** Fields of scenarios carry their units at the end of their names. */
-const UNIT_SUFFIXES: readonly (readonly [suffix: string, unit: string])[] = [
-  ['Ns', 'ns'],
-  ['Bps', 'bit/s'],
-  ['Bytes', 'bytes'],
-  ['Megabytes', 'MiB'],
-  ['Percent', '%'],
-  ['hertz', 'Hz'],
-];
-
-function unitOf(path: string): string {
-  if (path.startsWith('host.costs.')) return 'cycles';
-  return UNIT_SUFFIXES.find(([suffix]) => path.endsWith(suffix))?.[1] ?? '';
 }

@@ -20,7 +20,7 @@ const WHOLE = [
   },
   {
     weight: 65_535,
-    priority: 255,
+    priority: 31,
     deadlineNs: 1,
     tenant: 4095,
     limitBps: 4_294_967_297,

@@ -58,6 +58,8 @@ export class TranslationCache implements InvalidationSink {
     tableReads: 0,
     waitedNs: 0,
   };
+  /** Devices that have stopped answering invalidations of their own translations. */
+  readonly silentDevices = new Set<number>();
   /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
   readonly fault = new WalkResult();
   readonly #walker: TableWalker;
@@ -194,8 +196,8 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** No device here keeps translations of its own; only the way there and back takes time. */
-  deviceTlb(): number {
-    return this.parameters.deviceTlbInvalidationNs;
+  deviceTlb(requesterId: number): number {
+    return this.silentDevices.has(requesterId) ? -1 : this.parameters.deviceTlbInvalidationNs;
   }
 
   checkInvariants(): void {
