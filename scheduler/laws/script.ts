@@ -1,6 +1,5 @@
 import type { Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
-import type { VirtualLink } from './virtual-link.js';
 
 /** One step of a script. A step for a context that does not take part, or has nothing waiting, is skipped. */
 export type Step =
@@ -27,51 +26,6 @@ export interface Script {
   /** Instant at which the script begins, virtual ns. */
   readonly startNs: number;
   readonly steps: readonly Step[];
-}
-
-/** No step serves more frames than this for one that comes and goes: the discipline may starve it. */
-const MOST_FRAMES_BETWEEN = 50;
-
-/** Plays one step. */
-export function playStep(link: VirtualLink, step: Step): void {
-  switch (step.step) {
-    case 'join':
-      if (link.isMember(step.context)) link.leave(step.context);
-      link.join(step.context, step.share);
-      return;
-    case 'leave':
-      if (link.isMember(step.context)) link.leave(step.context);
-      return;
-    case 'arrive':
-      if (link.isMember(step.context)) link.arrive(step.context, step.bytes, step.count);
-      return;
-    case 'serve':
-      for (let count = 0; count < step.frames && link.serve(); count += 1);
-      return;
-    case 'comeAndGo':
-      if (!link.isMember(step.context)) return;
-      for (let time = 0; time < step.times; time += 1) {
-        link.arrive(step.context, step.bytes);
-        for (let count = 0; count < MOST_FRAMES_BETWEEN && link.isBacklogged(step.context); count += 1)
-          link.serve();
-      }
-      return;
-    case 'serveWhileArriving':
-      if (link.backlogged > 0 && link.isMember(step.context))
-        link.serve(() => link.arrive(step.context, step.bytes));
-      return;
-    case 'pass':
-      link.pass(step.ns);
-      return;
-    case 'ringAgain':
-      if (!link.isBacklogged(step.context)) return;
-      link.ask();
-      link.ringAgain(step.context);
-      link.ask();
-      return;
-    case 'withdraw':
-      if (link.isBacklogged(step.context)) link.withdraw(step.context);
-  }
 }
 
 const FIELDS: Readonly<Record<Step['step'], readonly string[]>> = {

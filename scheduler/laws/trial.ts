@@ -2,8 +2,9 @@ import type { Discipline } from '../discipline.js';
 import type { Breaker } from './backlog-accounts.js';
 import { LawBroken } from './law-broken.js';
 import { LongRunLaw } from './long-run-law.js';
+import { playStep } from './play-step.js';
 import { type RelativeFairnessBound, RelativeFairnessLaw } from './relative-fairness-law.js';
-import { playStep, type Script } from './script.js';
+import type { Script } from './script.js';
 import { type StarvationBound, StarvationLaw, starvationFromGap } from './starvation-law.js';
 import { type Companion, type PublishedOrder, VirtualLink } from './virtual-link.js';
 
