@@ -15,9 +15,9 @@ export type ReportName = (typeof REPORTS)[number];
 /** All experiments with their stored results, as if they had just been run: without the minutes that this takes. */
 export function storedExperiments(): FinishedExperiment[] {
   return EXPERIMENTS.map((experiment) => {
-    const document = readStored(experiment.storedUrl);
-    const presentation = experiment.present(document);
-    return { experiment, outcome: { ...presentation, document, stored: 'same' } };
+    const result = readStored(experiment.storedUrl);
+    const presentation = experiment.present(result);
+    return { experiment, outcome: { ...presentation, result, stored: 'same' } };
   });
 }
 
