@@ -45,7 +45,11 @@ const to = z
   .optional()
   .describe('Name of the guest that the frames are for; the far end of the wire when absent');
 
-const generated = { frameBytes: sizes.default(1514), to, startNs: instantNs.default(0) };
+const sourceStartNs = instantNs
+  .optional()
+  .describe('When it starts; when absent, a moment of its first period that the seed decides');
+
+const generated = { frameBytes: sizes.default(1514), to, startNs: sourceStartNs };
 
 /** Where the frames of a guest, or those for it, come from. */
 export const trafficSchema = z
@@ -97,7 +101,9 @@ export const trafficSchema = z
           .describe(
             'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
           ),
-        startNs: instantNs.default(0),
+        startNs: instantNs
+          .optional()
+          .describe('When it starts; when absent, the seed decides: a loop begins somewhere in its round'),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
     z
@@ -109,7 +115,7 @@ export const trafficSchema = z
         outstanding: z.int().min(1).max(1024).default(1),
         thinkNs: instantNs.default(0),
         timeoutNs: durationNs.default(100_000_000),
-        startNs: instantNs.default(0),
+        startNs: sourceStartNs,
       })
       .describe('Request and response, a fixed number outstanding; the other side answers'),
     z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
