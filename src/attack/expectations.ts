@@ -370,7 +370,8 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'deferred-after-reassignment',
     [...OPEN, 'driver-domain', 'iommu:deferred'],
     {
-      succeeded: 'no access gate checks the card, or until the flush the IOTLB leads it to the page of before',
+      succeeded:
+        'no access gate checks the card, or until the flush the IOTLB leads it to the page of before',
       'blocked-at-set-up': PINNED,
       'blocked-at-access': 'the page left the tables and the caches, or the vector, before it was given away',
       contained: COPIED,
@@ -394,7 +395,8 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'invalidation-never-answered',
     [...OPEN, 'driver-domain', 'iommu:deferred'],
     {
-      succeeded: 'no access gate checks the card, or the page was given away before any invalidation was asked for',
+      succeeded:
+        'no access gate checks the card, or the page was given away before any invalidation was asked for',
       'blocked-at-set-up': PINNED,
       'blocked-at-access':
         'the page stayed pinned until the hypervisor had stopped the silent function, or nothing had to be asked of it',
@@ -407,7 +409,8 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'fault-flood',
     ['dev', ...TRANSLATED],
     {
-      succeeded: 'each denied access is logged and read on a core of the victim, and the hypervisor sets no limit',
+      succeeded:
+        'each denied access is logged and read on a core of the victim, and the hypervisor sets no limit',
       'blocked-at-access': 'no RAM answers at the address, and that interrupts nothing',
     },
     'Xen stops a device after a number of faults (pci_check_disable_device); Linux limits what it prints',
