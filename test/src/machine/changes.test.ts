@@ -62,7 +62,7 @@ describe('a change of a share takes effect at its time', () => {
       'priority',
       guests,
     );
-    expect(mbps(result, 'b', 0, 24)).toBe(0);
+    expect(mbps(result, 'b', 1, 24)).toBe(0);
     expect(mbps(result, 'a', 27, 50)).toBe(0);
     expect(mbps(result, 'b', 27, 50)).toBeGreaterThan(970);
   });
