@@ -23,7 +23,7 @@ import type { SetupFault } from '../protection/guest-port.js';
 import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
 import { EventChannel } from './event-channel.js';
-import { FaultLog, type FaultPolicy, type FaultRecord } from './fault-log.js';
+import { FaultLog, type FaultPolicy, type FaultRecord, type UnitFaultReason } from './fault-log.js';
 
 /** The hypervisor's own domain number: its pages are no guest's memory. */
 export const HYPERVISOR: DomainId = 0;
@@ -238,6 +238,12 @@ export class Hypervisor {
   /** A set-up gate refused a request. */
   reportSetupFault(domain: Domain, context: number, fault: SetupFault): void {
     this.#deal(domain, context, 'set-up', fault.refusal);
+  }
+
+  /** The IOMMU's driver has to stop a device: whatever the policy, its context is revoked. */
+  reportUnitFault(domain: Domain, context: number, reason: UnitFaultReason): void {
+    this.#deal(domain, context, 'iommu', reason);
+    this.revokeContext(context);
   }
 
   /** The physical interrupt line. */

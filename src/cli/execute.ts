@@ -2,6 +2,7 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run.js';
+import { seedSamples, seedStatistics } from '../report/compare/seeds.js';
 import { formatRunDocument } from '../report/run-document.js';
 import type { AttackTask } from '../work/attack-task.js';
 import { resultOf } from '../work/refusable.js';
@@ -37,7 +38,13 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   const outputs = new RunOutputs(request);
   interruption.listen();
   try {
-    const tasks = approaches.map((approach) => taskOf(request, approach, outputs));
+    // Captures and timelines are those of the first seed.
+    const tasks = approaches.flatMap((approach) => [
+      taskOf(request, approach, request.seed, outputs.filesOf(approach)),
+      ...Array.from({ length: request.seeds - 1 }, (_, index) =>
+        taskOf(request, approach, request.seed + index + 1, { captures: [], traces: [] }),
+      ),
+    ]);
     const [outcomes, through] =
       jobs === 1 || (tasks.length === 1 && !attacks)
         ? await oneByOne(tasks, request, io, interruption)
@@ -55,12 +62,16 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   }
 }
 
-function taskOf(request: RunRequest, approach: string, outputs: RunOutputs): RunTask {
-  const { loaded, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs, snapBytes, traceNs } =
-    request;
+function taskOf(
+  request: RunRequest,
+  approach: string,
+  seed: number,
+  files: Pick<RunTask, 'captures' | 'traces'>,
+): RunTask {
+  const { loaded, discipline, moduleNames, allowModules, warmUpNs, durationNs, snapBytes, traceNs } = request;
   return {
     ...{ loaded, approach, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs },
-    ...outputs.filesOf(approach),
+    ...files,
     ...{ snapBytes, traceNs },
   };
 }
@@ -141,7 +152,7 @@ async function written(
   io: CliIo,
   interruption: Interruption,
 ): Promise<Execution> {
-  const { command, loaded, seed, out } = request;
+  const { command, loaded, seed, seeds, out } = request;
   const repeat = repeatLine(request, io.program);
   const document = formatRunDocument({
     command,
@@ -152,6 +163,7 @@ async function written(
     notes,
     results,
     ...(request.attacks ? { attacks: through } : {}),
+    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through)) }),
   });
   outputs.report('report (JSON)', `${command}.json`, document);
   if (out !== undefined) {

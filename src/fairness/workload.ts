@@ -1,17 +1,17 @@
 import type { Share } from '../../scheduler/discipline.js';
 import type { Tenant } from '../../scheduler/disciplines/index.js';
 
-/** Who takes part in a contest for a link. */
+/** A context that contends for a link. */
 export interface Contender {
   readonly share: Share;
-  /** Its frames have these sizes by turns, bytes as in a capture. */
+  /** Its frames have these sizes in rotation, bytes of the wire (frame, padding, FCS, preamble and gap). */
   readonly frameBytes: readonly number[];
 }
 
 /**
  * - `join`, `leave`: the context takes part, or no longer; what waits is lost with it.
  * - `begin`, `end`: it wants to send as much as it may, or no longer; what waits at the end is withdrawn.
- * - `arrive`: one frame of `bytes` joins its queue.
+ * - `arrive`: one frame of `bytes` (of the wire) joins its queue.
  */
 export type WorkloadEventKind = 'join' | 'leave' | 'begin' | 'end' | 'arrive';
 
@@ -24,7 +24,7 @@ export interface WorkloadEvent {
   readonly bytes: number;
 }
 
-/** What every discipline is put before, frame for frame alike. */
+/** What every discipline is given, identical frame by frame. */
 export interface Workload {
   readonly name: string;
   /** One line. */

@@ -1,6 +1,7 @@
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
+import type { SeedStatistics } from './compare/seeds.js';
 import { type DocumentHead, jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
@@ -17,6 +18,8 @@ export interface RunDocument {
   readonly results: readonly RunResult[];
   /** What each approach lets through; only where attacks were played. */
   readonly attacks?: readonly LetThrough[];
+  /** Mean, range and 95 % interval per figure; only where several seeds were run. */
+  readonly statistics?: readonly SeedStatistics[];
 }
 
 /** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
@@ -26,10 +29,12 @@ export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
   /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
   readonly scenario: { readonly source: string; readonly guests: readonly unknown[] };
   readonly notes: readonly string[];
-  /** One entry per approach. */
+  /** One entry per approach and seed, the seeds of an approach one after the other. */
   readonly runs: readonly RunResult[];
   /** What each approach lets through; only where attacks were played. */
   readonly attacks?: readonly LetThrough[];
+  /** Mean, range and 95 % interval per figure; only where several seeds were run. */
+  readonly statistics?: readonly SeedStatistics[];
 }
 
 /**
@@ -37,7 +42,7 @@ export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
  * call was made, so two of the same are equal byte for byte. Absent values are `null`.
  */
 export function formatRunDocument(document: RunDocument): string {
-  const { command, repeat, seed, scenario, source, notes, results, attacks } = document;
+  const { command, repeat, seed, scenario, source, notes, results, attacks, statistics } = document;
   return jsonDocument(command, {
     repeat,
     seed,
@@ -45,5 +50,6 @@ export function formatRunDocument(document: RunDocument): string {
     notes,
     runs: results,
     ...(attacks === undefined ? {} : { attacks }),
+    ...(statistics === undefined ? {} : { statistics }),
   });
 }

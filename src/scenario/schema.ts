@@ -49,7 +49,9 @@ const to = z
   .optional()
   .describe('Name of the guest that the frames are for; the far end of the wire when absent');
 
-const startNs = instantNs.default(0).describe('When it begins');
+const startNs = instantNs
+  .optional()
+  .describe('When it begins; when absent, a moment that the seed decides (see above)');
 const generated = { frameBytes: sizes.default(1514), to, startNs };
 const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
 
@@ -126,7 +128,9 @@ export const trafficSchema = z
           .describe('A request without an answer counts as lost then'),
         startNs,
       })
-      .describe('Sends requests, a fixed number outstanding; the other side answers each'),
+      .describe(
+        'Sends requests, a fixed number outstanding; the other side answers each, and may have any number of clients',
+      ),
     z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
   ])
   .describe('Traffic');
@@ -290,7 +294,7 @@ export const balloonSchema = z.strictObject({
     .max(2 ** 26)
     .describe('Pages that are wanted, of all guests together'),
   everyNs: durationNs.default(100_000).describe('One request every so often, of a guest by chance'),
-  startNs,
+  startNs: instantNs.default(0).describe('When it begins'),
   bufferPercent: z
     .int()
     .min(0)
@@ -401,7 +405,9 @@ export const scenarioSchema = z.strictObject({
     .min(0)
     .max(MOST_SEED)
     .optional()
-    .describe('Seed of everything that is random; each source draws from a seed of its own made from it'),
+    .describe(
+      'Seed of everything that is random, start phases included; each source draws from a seed of its own made from it',
+    ),
   warmUpNs: z
     .int()
     .min(0)

@@ -170,7 +170,7 @@ export class BridgeService implements SentListener {
     const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
     if (found === 'nothing') return false;
     host.processor.charge('backEndTransmit');
-    this.#plan.ledger.took();
+    this.#plan.ledger.took(backEnd.front.context, backEnd.firstRequest, backEnd.requests);
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
     else this.#drop(found, backEnd.front.context);

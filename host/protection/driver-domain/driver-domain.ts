@@ -129,6 +129,7 @@ export class DriverDomainProtection extends ReferenceApproach {
         parts.hypervisor.enterHypercall();
         if (line.events !== undefined) parts.hypervisor.notify(line.events);
       },
+      posted: (first, count) => this.intermediary.posted(front.context, first, count),
       onRevoked: () => {
         line.events?.close();
         this.#forget(front);

@@ -42,6 +42,8 @@ export interface FrontQueuePlan {
   readonly grantee: DomainId;
   /** Sends the back end an event. */
   readonly notify: () => void;
+  /** Told of `count` requests from index `first` on that the back end can see from now on. */
+  readonly onPosted?: (first: number, count: number) => void;
 }
 
 /**
@@ -57,6 +59,8 @@ export class FrontQueue implements PortQueue {
   readonly #ringPages: readonly PageNumber[];
   readonly #pages: Uint8Array;
   #producer = 0;
+  // One past the last request that the back end can see.
+  #pushed = 0;
   #finished = 0;
   #consumerRead = 0;
   #refusal: SetupFault | undefined;
@@ -122,7 +126,11 @@ export class FrontQueue implements PortQueue {
   }
 
   ring(): void {
-    if (!this.#closed && this.shared.pushRequests(this.#producer)) this.plan.notify();
+    if (this.#closed) return;
+    const first = this.#pushed;
+    this.#pushed = this.#producer;
+    this.plan.onPosted?.(first, (this.#producer - first) >>> 0);
+    if (this.shared.pushRequests(this.#producer)) this.plan.notify();
   }
 
   consumer(): number {

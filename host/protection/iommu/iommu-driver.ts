@@ -20,6 +20,8 @@ export interface IommuDriverOptions {
   readonly managementRequester: RequesterId;
   /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
   readonly cachingMode: boolean;
+  /** A device that has not answered invalidations for too long: its function is to be stopped. */
+  readonly onSilentDevice: (requesterId: RequesterId) => void;
 }
 
 /** A fault that the unit has logged and the hypervisor has read. */
@@ -63,6 +65,11 @@ export interface IommuDriver {
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
   attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void;
+  /**
+   * The requester's device may hold translations itself (PCIe ATS), and is asked to drop them behind every invalidation of
+   * its domain. The requester is attached.
+   */
+  enableDeviceTlb(requesterId: RequesterId): void;
   /** The requester reaches nothing any more; `done` runs when no cache holds entries of its domain either. */
   detach(requesterId: RequesterId, domainId: number, done: () => void): void;
 

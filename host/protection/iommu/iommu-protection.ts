@@ -76,6 +76,7 @@ export class IommuProtection implements Protection {
       managementRequester: requesterId(managementRequesterId),
       sharedRequester: this.#oneRequesterId ? requesterId(requesterBase) : undefined,
       cachingMode: options.cachingMode ?? false,
+      onSilentDevice: (requesterId) => this.#stop(requesterId),
     };
     const driver =
       options.vendor === 'amdvi'
@@ -184,6 +185,18 @@ export class IommuProtection implements Protection {
     const requester = this.#parts.nic.contexts[context]?.requesterId;
     if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
     return requester;
+  }
+
+  /**
+   * A device does not answer the unit. Its contexts are revoked, which stops its DMA; what it had is released when the unit
+   * has reported an invalidation of everything. A card with one requester ID is one device.
+   */
+  #stop(requesterId: RequesterId): void {
+    const { hypervisor } = this.#parts;
+    for (const [context, { space }] of [...this.#open]) {
+      if (this.#shared === undefined && this.#requesterOf(context) !== requesterId) continue;
+      hypervisor.reportUnitFault(space.domain, context, 'device-silent');
+    }
   }
 
   #forget(context: number): void {

@@ -1,5 +1,7 @@
 import {
+  addressAfter,
   requesterId as asRequesterId,
+  hostPhysicalAddress,
   type IoVirtualAddress,
   ioVirtualAddress,
   type RequesterId,
@@ -10,14 +12,19 @@ import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
+import { TRANSLATION_TYPE } from '../../iommu/vtd/entries.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
-import { type InvalidationDescriptor, writeDescriptor } from '../../iommu/vtd/invalidation-descriptors.js';
+import {
+  DESCRIPTOR,
+  type InvalidationDescriptor,
+  writeDescriptor,
+} from '../../iommu/vtd/invalidation-descriptors.js';
 import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
 import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
-import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
+import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
@@ -29,6 +36,7 @@ const IQT = 0x88;
 const IQA = 0x90;
 const ICS = 0x9c;
 const IECTL = 0xa0;
+const IQER = 0xb0;
 /** Top word of a fault recording register: F and T. */
 const FAULT_VALID = 0x8000_0000;
 const FAULT_READ = 0x4000_0000;
@@ -51,13 +59,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     type: 'iotlb' as const,
     granularity: 'page' as const,
     domainId: 0,
-    address: 0,
+    address: ioVirtualAddress(0),
     addressMask: 0,
     leafOnly: false,
   };
   readonly #waitCommand = {
     type: 'wait' as const,
-    statusAddress: 0,
+    statusAddress: hostPhysicalAddress(0),
     statusData: 0,
     interrupt: true,
     fence: true,
@@ -90,6 +98,16 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
         this.#waitCommand.statusData = statusData;
         return this.#waitCommand;
       },
+      nothing: { type: 'wait', fence: true },
+      kindAt: (at) => {
+        const type = memory.readU32(at) & 0xf;
+        if (type === DESCRIPTOR.DEVICE_TLB) return memory.readU32(addressAfter(at, 4)) & 0xffff;
+        return type === DESCRIPTOR.WAIT ? 'wait' : 'other';
+      },
+      kindOf: (descriptor) => {
+        if (descriptor.type === 'device-tlb') return descriptor.requesterId;
+        return descriptor.type === 'wait' ? 'wait' : 'other';
+      },
     };
   }
 
@@ -117,7 +135,12 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
   }
 
-  writeEntry(requesterId: RequesterId, domainId: number, tables: RadixTable | undefined): void {
+  writeEntry(
+    requesterId: RequesterId,
+    domainId: number,
+    tables: RadixTable | undefined,
+    deviceTlb: boolean,
+  ): void {
     if (tables === undefined) {
       this.#contexts.clear(requesterId);
       return;
@@ -125,7 +148,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     const written = this.#contexts.set(requesterId, {
       present: true,
       faultProcessingDisable: false,
-      translationType: 0,
+      translationType: deviceTlb ? TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB : TRANSLATION_TYPE.TRANSLATE,
       secondLevelTable: tables.root,
       addressWidth: LEVELS - 2,
       domainId,
@@ -153,6 +176,34 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     command.addressMask = order;
     command.leafOnly = leafOnly;
     return command;
+  }
+
+  invalidateDeviceTlb(
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
+    order: number | undefined,
+  ): InvalidationDescriptor {
+    return { type: 'device-tlb', requesterId, address, order: order ?? 'all' };
+  }
+
+  invalidateEverything(): readonly InvalidationDescriptor[] {
+    return [
+      { type: 'context', granularity: 'global' },
+      { type: 'iotlb', granularity: 'global' },
+    ];
+  }
+
+  /** What stands in FSTS, as Linux asks in qi_check_fault; IQER names the device. */
+  queueError(): QueueError | undefined {
+    const { registers } = this.unit;
+    const status = registers.read32(FSTS_OFFSET);
+    if ((status & FSTS.ITE) !== 0)
+      return { kind: 'timed-out', requesterId: asRequesterId(registers.read32(IQER + 4) & 0xffff) };
+    return (status & (FSTS.IQE | FSTS.ICE)) === 0 ? undefined : { kind: 'refused' };
+  }
+
+  resumeQueue(): void {
+    this.unit.registers.write32(FSTS_OFFSET, FSTS.IQE | FSTS.ICE | FSTS.ITE);
   }
 
   acknowledgeWait(): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
-import { UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
+import { type CommandKind, UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
 import { hostPhysicalAddress, ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
 import { Machine } from '../../support/machine.js';
 
@@ -10,6 +10,13 @@ const SLOTS = 4;
 
 interface Command {
   label: string;
+}
+
+/** A label says what it is: `wait 3`, `device 17`, or any other command. */
+function kindOf(label: string): CommandKind {
+  const [kind, number] = label.split(' ');
+  if (kind === 'device') return Number(number);
+  return kind === 'wait' ? 'wait' : 'other';
 }
 
 /** A unit that does nothing of its own accord: the test says when it takes a command and when it reports. */
@@ -39,6 +46,9 @@ class PatientUnit {
         this.#tail = offset;
       },
       wait: (number) => ({ label: `wait ${number}` }),
+      nothing: { label: 'nothing' },
+      kindAt: (at) => kindOf(this.#ring.get(at - base) ?? 'nothing'),
+      kindOf: ({ label }) => kindOf(label),
     });
   }
 
@@ -76,6 +86,42 @@ describe('the software side of a queue', () => {
     unit.queue.submit({ label: 'after' }, 100);
     unit.work(99);
     expect(unit.taken).toEqual([...labels, 'wait 1', 'last', 'very last', 'after']);
+  });
+
+  it('takes back every wait that is not reported, and what a silent device is still to be asked', () => {
+    const unit = new PatientUnit();
+    const reported: number[] = [];
+    const ask = (label: string, number: number) => {
+      unit.queue.submit({ label }, 100);
+      unit.queue.wait(() => reported.push(number));
+    };
+    ask('command 0', 0);
+    unit.work(2);
+    ask('device 17', 1);
+    ask('device 18', 2);
+    unit.work(1);
+    // In the ring: the wait for 17, device 18. On their way: the wait for 18.
+    unit.queue.takeBack(false, 18);
+    unit.queue.submit({ label: 'everything' }, 100);
+    unit.queue.waitAgain();
+    unit.work(99);
+    expect(unit.taken).toEqual([
+      ...['command 0', 'wait 1', 'device 17'],
+      ...['wait 1', 'nothing', 'everything', 'wait 3'],
+    ]);
+    expect(reported).toEqual([0, 1, 2]);
+    expect(unit.queue.waiting).toBe(0);
+  });
+
+  it('puts nothing in the place of a command that the unit refused', () => {
+    const unit = new PatientUnit();
+    unit.queue.submit({ label: 'bad' }, 100);
+    unit.queue.submit({ label: 'good' }, 100);
+    unit.queue.takeBack(true, undefined);
+    // Nothing is waited for, so nothing is waited for again.
+    unit.queue.waitAgain();
+    unit.work(99);
+    expect(unit.taken).toEqual(['nothing', 'good']);
   });
 
   it('reports every wait once, in order, with its own numbers, however the unit dawdles', () => {
