@@ -179,10 +179,17 @@ export class NoDmaChipset implements AccessGate {
     return this.#inDpr(address, end) ? 'dpr' : undefined;
   }
 
+  /** Address of the word of the NoDMA table that holds the bit of a page, or -1 behind the table's end. */
+  wordOf(address: number): number {
+    const page = Math.floor(address / PAGE_BYTES);
+    return page >= 0 && page < this.#tableBytes * 8 ? this.#tableBase + Math.floor(page / 32) * 4 : -1;
+  }
+
   #inTable(address: number): boolean {
     const page = Math.floor(address / PAGE_BYTES);
-    if (!(page >= 0 && page < this.#tableBytes * 8)) return false;
-    const word = this.#memory.readU32(this.#tableBase + Math.floor(page / 32) * 4);
+    const at = this.wordOf(address);
+    if (at < 0) return false;
+    const word = this.#memory.readU32(at);
     return ((word >>> (page & 31)) & 1) === 1;
   }
 
