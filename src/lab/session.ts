@@ -64,6 +64,11 @@ export class LabSession {
     return this.#activity === 'playing' || this.#activity === 'seeking' || this.#activity === 'replaying';
   }
 
+  /** Whether it plays at a pace, and not as fast as it can. */
+  get isPaced(): boolean {
+    return this.#activity === 'playing' && this.#paceNs !== null;
+  }
+
   /** Takes a request. A user's mistake is answered with `refused`, and nothing changes. */
   request(request: Request): void {
     try {

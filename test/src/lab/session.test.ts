@@ -1,27 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { LabPlan } from '../../../src/lab/plan.js';
 import { PRESETS, presetOf } from '../../../src/lab/presets.js';
-import { protectionOf } from '../../../src/machine/protection.js';
-import { runScenario } from '../../../src/machine/run.js';
-import { checkScenario } from '../../../src/scenario/check.js';
 import { LabClient } from './lab-client.js';
+import { straight } from './straight.js';
 
 const scenario = presetOf('one-guest')?.scenario ?? { guests: [{}] };
 const plan: LabPlan = { scenario, approach: 'cdna', discipline: 'drr', seed: 1 };
-
-/** The fingerprint of the same run as the command line makes it. */
-function straight({ scenario: input, approach, discipline, seed }: LabPlan, durationNs: number): string {
-  const checked = checkScenario(input);
-  return runScenario({
-    scenario: checked,
-    directory: '',
-    captures: new Map(),
-    protection: protectionOf(approach, checked),
-    discipline,
-    seed,
-    durationNs,
-  }).fingerprint;
-}
 
 describe('a session of the lab', () => {
   it('computes what a run of the same length computes, at whatever pace it is played', () => {
