@@ -1,8 +1,8 @@
 // A guest gives its card a buffer that belongs to another guest. Under CDNA the hypervisor validates it first, refuses it,
 // and gives the reason. Under plain DMA nothing is checked, and the other guest's bytes are sent on the wire.
 import { makeProtection } from 'cdna-nic';
-import { BufferBatch, Host, PAGE_BYTES } from 'cdna-nic/host';
-import { FLAG_END_OF_PACKET } from 'cdna-nic/nic';
+import { BufferBatch, Host } from 'cdna-nic/host';
+import { FLAG_END_OF_PACKET, guestAddress, pageAddress } from 'cdna-nic/nic';
 import { EventKernel, makeDiscipline } from 'cdna-nic/scheduler';
 
 const SECRET = new TextEncoder().encode('the other guest keeps this here for itself, and no other has it.');
@@ -21,7 +21,9 @@ for (const approach of ['none', 'cdna', 'iommu:single-use']) {
     receiveDiscipline: makeDiscipline('drr'),
   });
   const victim = host.createGuest('victim', 0);
-  const page = (victim.allocate(1)[0] ?? 0) * PAGE_BYTES;
+  const [number] = victim.allocate(1);
+  if (number === undefined) throw new Error('no page was given');
+  const page = guestAddress(pageAddress(number));
   victim.write(page, SECRET.length, SECRET, 0);
 
   const curious = host.createGuest('curious', 1);

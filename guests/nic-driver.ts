@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
+import type { PageNumber } from '../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
@@ -48,6 +49,16 @@ const MAX_UNSTORABLE = 64;
  */
 export type ReceiveHandler = (bytes: Uint8Array, offset: number, length: number) => Uint8Array | undefined;
 
+/** Told of what a driver is asked to send. */
+export interface DemandObserver {
+  /** A frame that its ring can hold was offered, whether there was room for it or not. `bytes` is borrowed. */
+  offered(bytes: Uint8Array): void;
+  /** A source was attached that has a frame whenever there is room for one. */
+  wantsAll(): void;
+  /** Nothing more is sent. */
+  closed(): void;
+}
+
 type PullSource = Extract<TrafficSource, { kind: 'pull' }>;
 
 /**
@@ -80,6 +91,7 @@ export class NicDriver {
   #polling = false;
   #framesOffered = 0;
   #closed = false;
+  #demand: DemandObserver | undefined;
 
   /** Allocates buffers and posts all receive buffers. @throws ParameterError when the machine has no memory left. */
   constructor(parts: HostParts, domain: Domain, port: GuestPort, options: Partial<DriverOptions> = {}) {
@@ -148,8 +160,13 @@ export class NicDriver {
   }
 
   /** Frames with buffers in them, in flight or not, but for those with data that is still to be handed to the device. */
-  get bufferPages(): number[] {
+  get bufferPages(): PageNumber[] {
     return [...this.#transmit.idlePages, ...this.#receive.bufferPages];
+  }
+
+  /** Whom to tell of what is offered from now on. */
+  observeDemand(observer: DemandObserver): void {
+    this.#demand = observer;
   }
 
   /** What to do with received frames. */
@@ -162,6 +179,7 @@ export class NicDriver {
     if (this.#closed) return;
     if (source.kind === 'pull') {
       this.#sources.push(source);
+      this.#demand?.wantsAll();
       this.#wantTransmit();
       return;
     }
@@ -172,6 +190,7 @@ export class NicDriver {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#demand?.closed();
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
     this.#sources.length = 0;
     this.#drops['port-closed'] += this.#transmit.discardUnposted();
@@ -202,6 +221,7 @@ export class NicDriver {
   #offer(frame: Uint8Array): boolean {
     this.#framesOffered += 1;
     const outcome = this.#closed ? 'port-closed' : this.#transmit.store(frame);
+    if (outcome === 'stored' || outcome === 'ring-full') this.#demand?.offered(frame);
     if (outcome === 'stored') return true;
     this.#drops[outcome] += 1;
     return false;

@@ -1,10 +1,17 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
+import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
-import { present } from '../scheduler/present.js';
-import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
+import {
+  allocateBuffers,
+  type BufferBytes,
+  bufferAt,
+  longestChain,
+  pagesOf,
+  replaceLost,
+} from './ring-buffers.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
@@ -64,9 +71,9 @@ export class ReceiveRing {
     return this.#bytes;
   }
 
-  /** Physical address of the buffer of a slot. */
-  buffer(index: number): number {
-    return present(this.#buffers[index & (this.#queue.slots - 1)]);
+  /** Where the buffer of a slot lies. */
+  buffer(index: number): GuestPhysicalAddress {
+    return bufferAt(this.#buffers, index & (this.#queue.slots - 1));
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -126,7 +133,7 @@ export class ReceiveRing {
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
         const slot = (first + step) & (queue.slots - 1);
-        if (!batch.add(present(this.#buffers[slot]), this.#bufferBytes, 0)) break;
+        if (!batch.add(bufferAt(this.#buffers, slot), this.#bufferBytes, 0)) break;
       }
       this.#parts.processor.charge('refillBuffer', batch.count);
       const accepted = queue.post(batch);
@@ -137,7 +144,7 @@ export class ReceiveRing {
   }
 
   /** Pages that buffers lie in, whether the device may fill them or not. */
-  get bufferPages(): Set<number> {
+  get bufferPages(): Set<PageNumber> {
     return pagesOf(this.#buffers, () => false);
   }
 

@@ -1,5 +1,16 @@
 import type { Domain } from '../host/hypervisor/domain.js';
-import { PAGE_BYTES } from '../host/memory/physical-memory.js';
+import {
+  addressAfter,
+  type GuestPhysicalAddress,
+  guestAddress,
+  guestPhysicalAddress,
+  machineAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageOf,
+} from '../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { present } from '../scheduler/present.js';
 
@@ -12,16 +23,21 @@ export function longestChain(bufferBytes: BufferBytes): number {
 }
 
 /**
- * Takes guest memory for one buffer per slot; returns their physical addresses.
+ * Takes guest memory for one buffer per slot; returns their guest-physical addresses (see `bufferAt`).
  * @throws RangeError when the machine has no memory left.
  */
 export function allocateBuffers(domain: Domain, slots: number, bufferBytes: BufferBytes): Float64Array {
   const perPage = PAGE_BYTES / bufferBytes;
   const pages = domain.allocate(Math.ceil(slots / perPage));
-  return Float64Array.from(
-    { length: slots },
-    (_, slot) => present(pages[Math.floor(slot / perPage)]) * PAGE_BYTES + (slot % perPage) * bufferBytes,
-  );
+  return Float64Array.from({ length: slots }, (_, slot) => {
+    const page = pageAddress(present(pages[Math.floor(slot / perPage)]));
+    return guestAddress(addressAfter(page, (slot % perPage) * bufferBytes));
+  });
+}
+
+/** Where the buffer of a slot lies. */
+export function bufferAt(buffers: Float64Array, slot: number): GuestPhysicalAddress {
+  return guestPhysicalAddress(present(buffers[slot]));
 }
 
 /**
@@ -33,28 +49,29 @@ export function replaceLost(
   buffers: Float64Array,
   inUse: (slot: number) => boolean,
 ): boolean {
-  const fresh = new Map<number, number>();
+  const fresh = new Map<PageNumber, PageNumber>();
   let good = true;
-  for (const [slot, address] of buffers.entries()) {
-    const pageNumber = Math.floor(address / PAGE_BYTES);
-    if (domain.ownedPages.has(pageNumber)) continue;
-    if (inUse(slot) || (!fresh.has(pageNumber) && domain.unusedPages === 0)) {
+  for (const slot of buffers.keys()) {
+    const address = machineAddress(bufferAt(buffers, slot));
+    const lost = pageOf(address);
+    if (domain.ownedPages.has(lost)) continue;
+    if (inUse(slot) || (!fresh.has(lost) && domain.unusedPages === 0)) {
       good = false;
       continue;
     }
-    const page = fresh.get(pageNumber) ?? present(domain.allocate(1)[0]);
-    fresh.set(pageNumber, page);
-    buffers[slot] = page * PAGE_BYTES + (address % PAGE_BYTES);
+    const page = fresh.get(lost) ?? present(domain.allocate(1)[0]);
+    fresh.set(lost, page);
+    buffers[slot] = guestAddress(addressAfter(pageAddress(page), offsetInPage(address)));
   }
   return good;
 }
 
 /** Pages that buffers lie in, each once, except buffers of slots that `keep` names. */
-export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<number> {
-  const pages = new Set<number>();
-  const kept = new Set<number>();
-  for (const [slot, address] of buffers.entries()) {
-    (keep(slot) ? kept : pages).add(Math.floor(address / PAGE_BYTES));
+export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<PageNumber> {
+  const pages = new Set<PageNumber>();
+  const kept = new Set<PageNumber>();
+  for (const slot of buffers.keys()) {
+    (keep(slot) ? kept : pages).add(pageOf(machineAddress(bufferAt(buffers, slot))));
   }
   for (const page of kept) pages.delete(page);
   return pages;

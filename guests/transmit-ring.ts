@@ -1,10 +1,18 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
+import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { allocateBuffers, type BufferBytes, longestChain, pagesOf, replaceLost } from './ring-buffers.js';
+import {
+  allocateBuffers,
+  type BufferBytes,
+  bufferAt,
+  longestChain,
+  pagesOf,
+  replaceLost,
+} from './ring-buffers.js';
 
 /** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -80,9 +88,9 @@ export class TransmitRing {
     return present(this.#createdNs[index & this.#mask]);
   }
 
-  /** Physical address of the buffer of a slot. */
-  buffer(index: number): number {
-    return present(this.#buffers[index & this.#mask]);
+  /** Where the buffer of a slot lies. */
+  buffer(index: number): GuestPhysicalAddress {
+    return bufferAt(this.#buffers, index & this.#mask);
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -103,7 +111,7 @@ export class TransmitRing {
     for (let at = 0; at < length; at += this.#bufferBytes) {
       const slot = this.#written & this.#mask;
       const piece = Math.min(this.#bufferBytes, length - at);
-      if (this.#domain.write(present(this.#buffers[slot]), piece, frame, at) !== 'done') {
+      if (this.#domain.write(bufferAt(this.#buffers, slot), piece, frame, at) !== 'done') {
         this.#written = first;
         return 'buffer-lost';
       }
@@ -167,7 +175,7 @@ export class TransmitRing {
   }
 
   /** Pages that hold nothing which is still to be sent. */
-  get idlePages(): Set<number> {
+  get idlePages(): Set<PageNumber> {
     return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
 
@@ -189,7 +197,7 @@ export class TransmitRing {
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = index & this.#mask;
       const flags = present(this.#flags[slot]);
-      if (!batch.add(present(this.#buffers[slot]), present(this.#lengths[slot]), flags)) break;
+      if (!batch.add(bufferAt(this.#buffers, slot), present(this.#lengths[slot]), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;

@@ -1,3 +1,4 @@
+import { hostPhysicalAddress, PAGE_BYTES, pageOf } from '../nic/addresses.js';
 import type { NicInstruments, WirePort } from '../nic/host-port.js';
 import { Nic } from '../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../nic/parameters.js';
@@ -12,7 +13,7 @@ import type { Domain } from './hypervisor/domain.js';
 import { type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
 import { INTERRUPT_WINDOW_END, INTERRUPT_WINDOW_START } from './iommu/table-walker.js';
 import { PageOwnership } from './memory/page-ownership.js';
-import { PAGE_BYTES, PhysicalMemory } from './memory/physical-memory.js';
+import { PhysicalMemory } from './memory/physical-memory.js';
 import type { GuestPort, PortOptions } from './protection/guest-port.js';
 import type { PortTraffic } from './protection/intermediary.js';
 import type { Protection, ProtectionPlan } from './protection/protection.js';
@@ -72,7 +73,10 @@ export class Host<P extends Protection = Protection> implements HostParts {
     this.memory = new PhysicalMemory(parameters.memoryBytes / PAGE_BYTES);
     this.pages = new PageOwnership(this.memory);
     // As on a PC there is no RAM under the addresses that mean interrupts: no IOMMU lets a device write there.
-    this.pages.withhold(INTERRUPT_WINDOW_START / PAGE_BYTES, INTERRUPT_WINDOW_END / PAGE_BYTES);
+    this.pages.withhold(
+      pageOf(hostPhysicalAddress(INTERRUPT_WINDOW_START)),
+      pageOf(hostPhysicalAddress(INTERRUPT_WINDOW_END)),
+    );
     // No guest gets page 0: a zero address in a descriptor is a mistake, and should look like one.
     this.pages.allocate(0, 'hypervisor', 1);
     this.processor = new Processor(kernel, {

@@ -15,17 +15,23 @@ export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
 /** A memory address as a guest uses it. */
 export type GuestPhysicalAddress = Branded<'GuestPhysicalAddress'>;
 
+/**
+ * An address that an IOMMU translates: what the device puts on the bus is one when a translating access gate is
+ * attached. Each translation domain has its own, so it says nothing about memory until the domain's tables are read.
+ */
+export type IoVirtualAddress = Branded<'IoVirtualAddress'>;
+
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
 export type PageNumber = Branded<'PageNumber'>;
-
-/** Number of a 4,096-byte page of bus addresses: a bus address divided by `PAGE_BYTES`. */
-export type BusPageNumber = Branded<'BusPageNumber'>;
 
 /** Bus, device and function of the sender of a PCI Express request: bits 15:8, 7:3 and 2:0. */
 export type RequesterId = Branded<'RequesterId'>;
 
 /** Place in a ring or in a table of the card: an index modulo its size. */
 export type Slot = Branded<'Slot'>;
+
+/** Any address, of whichever kind. */
+export type MemoryAddress = BusAddress | HostPhysicalAddress | GuestPhysicalAddress | IoVirtualAddress;
 
 /** A number read from a descriptor, a register or a ring base, which the card only ever uses as a bus address. */
 export function busAddress(value: number): BusAddress {
@@ -42,14 +48,14 @@ export function guestPhysicalAddress(value: number): GuestPhysicalAddress {
   return value as GuestPhysicalAddress;
 }
 
+/** A number that an allocator of I/O virtual addresses has given, or that software has named in a command to the unit. */
+export function ioVirtualAddress(value: number): IoVirtualAddress {
+  return value as IoVirtualAddress;
+}
+
 /** A number that counts pages of real memory. */
 export function pageNumber(value: number): PageNumber {
   return value as PageNumber;
-}
-
-/** A number that counts pages of bus addresses. */
-export function busPageNumber(value: number): BusPageNumber {
-  return value as BusPageNumber;
 }
 
 /** A number from 0 to 65,535 that identifies a function on the bus. */
@@ -67,19 +73,24 @@ export function pageOf(address: HostPhysicalAddress): PageNumber {
   return pageNumber(Math.floor(address / PAGE_BYTES));
 }
 
-/** The page that holds a bus address. */
-export function busPageOf(address: BusAddress): BusPageNumber {
-  return busPageNumber(Math.floor(address / PAGE_BYTES));
+/** The page in which `length` bytes of real memory at `address` end. */
+export function lastPageOf(address: HostPhysicalAddress, length: number): PageNumber {
+  return pageNumber(Math.floor((address + length - 1) / PAGE_BYTES));
+}
+
+/** The page `count` pages further on; the next one by default. A negative count goes back. */
+export function pageAfter(page: PageNumber, count = 1): PageNumber {
+  return pageNumber(page + count);
+}
+
+/** The address `bytes` further on, of the same kind: the only arithmetic that keeps an address an address. */
+export function addressAfter<Address extends MemoryAddress>(address: Address, bytes: number): Address {
+  return (address + bytes) as Address;
 }
 
 /** The first address of a page of real memory. */
 export function pageAddress(page: PageNumber): HostPhysicalAddress {
   return hostPhysicalAddress(page * PAGE_BYTES);
-}
-
-/** The first bus address of a page of them. */
-export function busPageAddress(page: BusPageNumber): BusAddress {
-  return busAddress(page * PAGE_BYTES);
 }
 
 /**
@@ -99,6 +110,31 @@ export function guestAddress(address: HostPhysicalAddress): GuestPhysicalAddress
 /** The bus address of real memory for a device that no IOMMU translates. */
 export function untranslated(address: HostPhysicalAddress): BusAddress {
   return busAddress(address);
+}
+
+/** Where a request goes behind a gate that does not translate: to the physical address of the same number. */
+export function passedThrough(address: BusAddress): HostPhysicalAddress {
+  return hostPhysicalAddress(address);
+}
+
+/** What a translating access gate makes of an address on the bus: the device cannot tell, the gate decides. */
+export function translatedBusAddress(address: BusAddress): IoVirtualAddress {
+  return ioVirtualAddress(address);
+}
+
+/** How a device behind the IOMMU is told of an I/O virtual address: as the bus address that it is to use. */
+export function deviceAddress(address: IoVirtualAddress): BusAddress {
+  return busAddress(address);
+}
+
+/** The I/O virtual address that equals a physical one: where an identity mapping puts a page. */
+export function identityAddress(address: HostPhysicalAddress): IoVirtualAddress {
+  return ioVirtualAddress(address);
+}
+
+/** Likewise of a whole page. */
+export function identityOf(page: PageNumber): IoVirtualAddress {
+  return identityAddress(pageAddress(page));
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Context, Direction } from './context.js';
 import type { Counters, FaultReason } from './counters.js';
 import type { DmaEngine } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { NicInstruments } from './host-port.js';
 import type { NicParameters } from './parameters.js';
 import type { NicSubjects } from './streams.js';
 
@@ -15,6 +16,7 @@ export interface CardCore {
   readonly counters: Counters;
   readonly ledger: FrameLedger;
   readonly subjects: NicSubjects;
+  readonly instruments: NicInstruments | undefined;
 }
 
 /** Where components report a context that has violated a rule. */

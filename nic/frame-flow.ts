@@ -104,7 +104,9 @@ export class FrameFlow implements DataPath {
   /** The guest has posted `count` descriptors. */
   posted(context: Context, direction: Direction, count: number): void {
     const first = (context[direction].producer - count) >>> 0;
-    this.#core.subjects.descriptor(context.index, direction, first, count, 'posted');
+    const { instruments, kernel, subjects } = this.#core;
+    subjects.descriptor(context.index, direction, first, count, 'posted');
+    if (direction === 'transmit') instruments?.posted?.(context.index, first, count, kernel.nowNs);
     this.#fetcher.consider(context, direction);
   }
 
@@ -119,6 +121,8 @@ export class FrameFlow implements DataPath {
       this.#ringReceive(context);
       return;
     }
+    const { instruments, kernel } = this.#core;
+    instruments?.fetched?.(context.index, first, count, kernel.nowNs);
     const { transmit } = this;
     const waited = transmit.headBytes(context.index) > 0;
     if (transmit.refreshHead(context)) transmit.noteArrivals(context, first, count);

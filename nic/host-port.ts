@@ -63,4 +63,8 @@ export interface NicInstruments {
     arrivedNs: number,
     nowNs: number,
   ): void;
+  /** The doorbell for `count` transmit descriptors from index `first` on has taken effect: they may be fetched. */
+  posted?(context: number, first: number, count: number, nowNs: number): void;
+  /** `count` transmit descriptors from index `first` on have left the guest's ring: the card has them. */
+  fetched?(context: number, first: number, count: number, nowNs: number): void;
 }

@@ -92,6 +92,7 @@ export class Nic {
       counters: this.counters,
       ledger: new FrameLedger(kernel, this.counters, subjects, attachments.instruments, count),
       subjects,
+      instruments: attachments.instruments,
     };
 
     const events = new EventVector(count);

@@ -7,7 +7,7 @@ export interface Share {
   readonly priority?: number;
   /** A frame should leave within this time of its arrival at the head (earliest deadline), ns. */
   readonly deadlineNs?: number;
-  /** Group that the context belongs to in a hierarchy. @defaultValue 0 */
+  /** Number of the tenant that the context belongs to in a hierarchy. @defaultValue 0 */
   readonly tenant?: number;
   /** Upper limit, bits per second; none when absent. */
   readonly limitBps?: number;
@@ -15,6 +15,8 @@ export interface Share {
   readonly burstBytes?: number;
   /** Guaranteed minimum, served before weights count, bits per second. */
   readonly minimumBps?: number;
+  /** Largest frame that it sends, bytes as they are counted: a smaller one makes the bound of `qfq` tighter. */
+  readonly maxFrameBytes?: number;
 }
 
 /** One context as a fairness bound sees it. */
@@ -22,6 +24,8 @@ export interface BoundMember {
   readonly weight: number;
   /** Largest frame that the context sends, bytes. */
   readonly maxFrameBytes: number;
+  /** What its share declares as the largest frame, if anything. */
+  readonly declaredMaxFrameBytes?: number | undefined;
 }
 
 /** No context may be served now. */
@@ -44,8 +48,10 @@ export const STARVED = -1;
  *   and it keeps its deficit, its tag and its position: a slow fetch does not penalise a guest with small frames.
  *
  * The contract between a discipline and its driver:
- * - `join` comes before anything else about a context, `leave` ends it. A context number may join again.
- *   `leave` while ready or starved does what `withdraw` would have done first, in every discipline.
+ * - `join` comes before anything else about a context, `leave` ends it, in whatever state the context is. A context
+ *   number may join again. `leave` while ready or starved equals `withdraw` followed by `leave` at the same instant, in
+ *   every discipline and composition: frames that were not served are not charged, and what the context was served in
+ *   advance stays charged if it joins again.
  * - idle to ready: `activate`. Ready to idle: `served` with `nextHeadBytes` 0, or `withdraw`.
  * - ready to starved: `starve`, instead of `served`. Starved to ready: `activate`. Starved to idle: `withdraw`.
  *   A discipline without `starve` is told `served` with 0 instead, and treats the context as idle.
@@ -62,7 +68,7 @@ export interface Discipline {
   readonly name: string;
 
   join(context: number, share: Share): void;
-  leave(context: number): void;
+  leave(context: number, nowNs: number): void;
 
   /** An idle context has a frame of `headBytes` at its head. */
   activate(context: number, headBytes: number, nowNs: number): void;

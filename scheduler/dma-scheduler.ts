@@ -161,7 +161,7 @@ export class DmaScheduler {
     }
     if (this.#state[context] !== ABSENT)
       throw new InvariantViolation(`context ${context} takes part already`);
-    this.#discipline.join(context, share);
+    this.#discipline.join(context, this.#counted(share));
     this.#state[context] = IDLE;
   }
 
@@ -169,7 +169,7 @@ export class DmaScheduler {
   leave(context: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.withdraw(context);
-    this.#discipline.leave(context);
+    this.#discipline.leave(context, this.#kernel.nowNs);
     this.#state[context] = ABSENT;
   }
 
@@ -257,6 +257,13 @@ export class DmaScheduler {
         `${this.#name}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`,
       );
     }
+  }
+
+  /** A share in the bytes that the discipline counts. */
+  #counted(share: Share): Share {
+    const { maxFrameBytes } = share;
+    if (maxFrameBytes === undefined || this.#overheadBytes === 0) return share;
+    return { ...share, maxFrameBytes: maxFrameBytes + this.#overheadBytes };
   }
 
   #withdraw(context: number): void {

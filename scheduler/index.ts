@@ -4,6 +4,7 @@ export { NONE, requireWeight, STARVED } from './discipline.js';
 export type {
   DisciplineEntry,
   DisciplineOptions,
+  Tenant,
   TwoLevelOptions,
   WeightedFairQueueingOptions,
 } from './disciplines/index.js';

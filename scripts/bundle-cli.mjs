@@ -38,7 +38,7 @@ await build({
   plugins: [addresses],
   // Loaded from where they are installed, and only when they are needed: for scenarios in TypeScript, for threads,
   // for laws, for drawings.
-  external: ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'vega', 'vega-lite'],
+  external: ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'bullmq', 'ioredis'],
   // Packages of the older module system ask for the modules of Node by `require`.
   banner: {
     js: "import { createRequire as cdnaNicCreateRequire } from 'node:module'; const require = cdnaNicCreateRequire(import.meta.url);",

@@ -5,7 +5,19 @@ import { NO_OWNER, type PageKind } from '../../host/memory/page-ownership.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Protection } from '../../host/protection/protection.js';
+import {
+  type GuestPhysicalAddress,
+  hostPhysicalAddress,
+  machineAddress,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageNumber,
+  pageOf,
+  type RequesterId,
+} from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { LinkPartner } from '../link-partner.js';
 import type { NicDriver } from '../nic-driver.js';
 import { FrameVerifier } from '../traffic/frame-verifier.js';
@@ -81,7 +93,7 @@ export class AttackScenario {
 
   /** A page of a domain that holds a secret and is used for nothing else; returns the stake. */
   plant(domain: Domain, label: string): Secret {
-    return this.#secretAt((domain.allocate(1)[0] ?? 0) * PAGE_BYTES, PAGE_BYTES, label);
+    return this.#secretAt(pageAddress(present(domain.allocate(1)[0])), PAGE_BYTES, label);
   }
 
   /** A secret in a part of a page of another. */
@@ -96,7 +108,7 @@ export class AttackScenario {
 
   /** Puts a structure under watch that its owner goes on using. */
   watch(label: string, address: number): ControlStructure {
-    const structure = new ControlStructure(label, address, this.mark);
+    const structure = new ControlStructure(label, hostPhysicalAddress(address), this.mark);
     this.stakes.push(structure);
     return structure;
   }
@@ -107,36 +119,37 @@ export class AttackScenario {
    */
   handOver(address: number, patienceNs: number): boolean {
     const { pages, kernel } = this.host;
-    const frame = address / PAGE_BYTES;
+    const page = pageOf(hostPhysicalAddress(address));
     const untilNs = kernel.nowNs + patienceNs;
     this.attacker.release(address);
-    while (pages.owner(frame) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
-    if (pages.owner(frame) !== NO_OWNER) {
+    while (pages.owner(page) !== NO_OWNER && kernel.nowNs < untilNs) this.run(PATIENCE_STEP_NS);
+    if (pages.owner(page) !== NO_OWNER) {
       this.note('the page was not reassigned: it was still referenced');
       return false;
     }
     // What came back last is given out first; a ring that came back later stands before this page.
     let taken = 0;
-    while (pages.owner(frame) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
+    while (pages.owner(page) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
       this.victim.domain.allocate(1);
       taken += 1;
     }
-    if (pages.owner(frame) !== this.victim.domain.id)
-      throw new InvariantViolation(`frame ${frame} went elsewhere`);
+    if (pages.owner(page) !== this.victim.domain.id)
+      throw new InvariantViolation(`page ${page} went elsewhere`);
     this.note('the victim got the page');
     this.#secretAt(address, PAGE_BYTES, 'page that the attacker gave up and the victim got');
     return true;
   }
 
   /** A page of the attacker's whose next page in memory is the victim's, with a secret in it. */
-  neighbours(): { readonly own: number; readonly foreign: Secret } {
+  neighbours(): { readonly own: GuestPhysicalAddress; readonly foreign: Secret } {
     for (let attempt = 0; attempt < 16; attempt += 1) {
       const own = this.attacker.page();
-      const [frame] = this.victim.domain.allocate(1);
-      if (frame !== own / PAGE_BYTES + 1) continue;
-      return { own, foreign: this.#secretAt(own + PAGE_BYTES, PAGE_BYTES, 'page of the victim') };
+      const next = pageAfter(pageOf(machineAddress(own)));
+      const [page] = this.victim.domain.allocate(1);
+      if (page !== next) continue;
+      return { own, foreign: this.#secretAt(pageAddress(next), PAGE_BYTES, 'page of the victim') };
     }
-    throw new InvariantViolation('no two neighbouring frames could be had');
+    throw new InvariantViolation('no two neighbouring pages could be had');
   }
 
   /** The far end sends a frame full of the attacker's mark to a station. */
@@ -152,19 +165,19 @@ export class AttackScenario {
   }
 
   /** Requester ID of the context that works for a port: its own, or the driver domain's. */
-  requesterOf(port: GuestPort): number {
+  requesterOf(port: GuestPort): RequesterId {
     const { contexts } = this.host.nic;
     const own = contexts[port.context] ?? contexts.find(({ state }) => state === 'open');
     if (own === undefined) throw new InvariantViolation('the card has no open context');
     return own.requesterId;
   }
 
-  /** Frames of a kind that the hypervisor has, lowest first. */
-  hypervisorPages(kind: PageKind): number[] {
+  /** Pages of a kind that the hypervisor has, lowest first. */
+  hypervisorPages(kind: PageKind): PageNumber[] {
     const { pages } = this.host;
-    const found: number[] = [];
-    for (let frame = 0; frame < pages.pageCount; frame += 1) {
-      if (pages.owner(frame) === HYPERVISOR && pages.kind(frame) === kind) found.push(frame);
+    const found: PageNumber[] = [];
+    for (let page = pageNumber(0); page < pages.pageCount; page = pageAfter(page)) {
+      if (pages.owner(page) === HYPERVISOR && pages.kind(page) === kind) found.push(page);
     }
     return found;
   }
@@ -191,7 +204,7 @@ export class AttackScenario {
   #secretAt(address: number, bytes: number, label: string): Secret {
     const tag = tagOf(this.#seed, this.#secrets);
     this.#secrets += 1;
-    const secret = new Secret(this.host.memory, label, address, bytes, tag);
+    const secret = new Secret(this.host.memory, label, hostPhysicalAddress(address), bytes, tag);
     this.stakes.push(secret);
     return secret;
   }

@@ -1,8 +1,16 @@
 import type { HostParts } from '../../host/host-parts.js';
 import type { CpuAccess, Domain } from '../../host/hypervisor/domain.js';
-import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
+import {
+  type GuestPhysicalAddress,
+  guestAddress,
+  guestPhysicalAddress,
+  hostPhysicalAddress,
+  pageAddress,
+  pageOf,
+} from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
+import { present } from '../../scheduler/present.js';
 import { type DriverOptions, NicDriver } from '../nic-driver.js';
 import { ETHERTYPE_EXPERIMENTAL } from '../traffic/frame-format.js';
 import { writeMac } from '../traffic/mac-address.js';
@@ -32,7 +40,7 @@ export class HostileGuest {
   readonly #parts: HostParts;
   readonly #batch = new BufferBatch(64);
   readonly #refusals: Record<string, number> = {};
-  #headerPage: number | undefined;
+  #headerPage: GuestPhysicalAddress | undefined;
   #pageFaults = 0;
   #withheld = 0;
 
@@ -47,9 +55,9 @@ export class HostileGuest {
     return { refusals: this.#refusals, pageFaults: this.#pageFaults, withheldPages: this.#withheld };
   }
 
-  /** A page of its own, physical address. */
-  page(): number {
-    return (this.domain.allocate(1)[0] ?? 0) * PAGE_BYTES;
+  /** Where a page of its own lies. */
+  page(): GuestPhysicalAddress {
+    return guestAddress(pageAddress(present(this.domain.allocate(1)[0])));
   }
 
   /** A frame header in memory of its own: to `destination`, from itself or whom it claims to be. */
@@ -59,16 +67,16 @@ export class HostileGuest {
     return { address: this.#headerPage, length: HEADER_BYTES, flags: 0 };
   }
 
-  /** CPU store of its own. */
+  /** CPU store of its own, wherever it likes. */
   store(address: number, bytes: Uint8Array): CpuAccess {
-    return this.#minded(this.domain.write(address, bytes.length, bytes, 0));
+    return this.#minded(this.domain.write(guestPhysicalAddress(address), bytes.length, bytes, 0));
   }
 
   /** Hands buffers over as a driver should. True if all were accepted; the doorbell is not rung. */
   ask(way: Way, buffers: readonly NamedBuffer[]): boolean {
     const batch = this.#batch;
     batch.clear();
-    for (const { address, length, flags } of buffers) batch.add(address, length, flags);
+    for (const { address, length, flags } of buffers) batch.add(guestPhysicalAddress(address), length, flags);
     const queue = this.port[way];
     const accepted = queue.post(batch);
     const refusal = queue.refusal?.refusal;
@@ -93,9 +101,9 @@ export class HostileGuest {
     return done;
   }
 
-  /** Returns a page to the hypervisor. */
+  /** Returns the page at an address to the hypervisor. */
   release(address: number): 'freed' | 'pending' | 'refused' {
-    const outcome = this.domain.release(address / PAGE_BYTES);
+    const outcome = this.domain.release(pageOf(hostPhysicalAddress(address)));
     if (outcome === 'pending') this.#withheld += 1;
     return outcome;
   }

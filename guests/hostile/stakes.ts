@@ -1,4 +1,5 @@
-import { PAGE_BYTES, type PhysicalMemory } from '../../host/memory/physical-memory.js';
+import type { PhysicalMemory } from '../../host/memory/physical-memory.js';
+import { type HostPhysicalAddress, PAGE_BYTES } from '../../nic/addresses.js';
 import { mix32 } from '../traffic/mix32.js';
 
 const TAG_BYTES = 16;
@@ -39,7 +40,7 @@ function indexOfTag(bytes: Uint8Array, tag: Uint8Array, from: number): number {
 export interface Stake {
   /** Its owner and kind, e.g. `page of victim`. */
   readonly label: string;
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   readonly bytes: number;
   /** Checks memory now; a change that was seen once stays recorded. */
   look(memory: PhysicalMemory): void;
@@ -52,14 +53,20 @@ export interface Stake {
 /** A piece of memory with a secret in it that only its owner touches. */
 export class Secret implements Stake {
   readonly label: string;
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   readonly bytes: number;
   readonly tag: Uint8Array;
   readonly #planted: Uint8Array;
   #changed = 0;
 
   /** Plants it. */
-  constructor(memory: PhysicalMemory, label: string, address: number, bytes: number, tag: Uint8Array) {
+  constructor(
+    memory: PhysicalMemory,
+    label: string,
+    address: HostPhysicalAddress,
+    bytes: number,
+    tag: Uint8Array,
+  ) {
     this.label = label;
     this.address = address;
     this.bytes = bytes;
@@ -83,13 +90,13 @@ export class Secret implements Stake {
 /** A structure that its owner goes on writing to: it counts as changed where the attacker's own mark stands in it. */
 export class ControlStructure implements Stake {
   readonly label: string;
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   readonly bytes = PAGE_BYTES;
   readonly tag = undefined;
   readonly #mark: Uint8Array;
   #changed = 0;
 
-  constructor(label: string, address: number, mark: Uint8Array) {
+  constructor(label: string, address: HostPhysicalAddress, mark: Uint8Array) {
     this.label = label;
     this.address = address;
     this.#mark = mark;

@@ -27,6 +27,7 @@ export { isGroupAddress, type MacAddress, readMac, writeMac } from './mac-addres
 export { RandomStream } from './random-stream.js';
 export { type Replay, type ReplayOptions, replay } from './replay.js';
 export { RequestClient, type RequestClientOptions } from './request-client.js';
+export { RequestServer } from './request-server.js';
 export { splitFrame } from './split-frame.js';
 export { TimedSource } from './timed-source.js';
 export {

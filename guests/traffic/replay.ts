@@ -22,6 +22,11 @@ export interface ReplayOptions extends ConversationOptions {
   readonly loopPauseNs?: number;
   /** Virtual time of the start, ns, if that is later than the subscription. Default 0. */
   readonly startNs?: number;
+  /**
+   * Where it begins, as a part of a round from 0 to below 1: in a loop so far into the round; played once, so far
+   * into a mean gap between two frames before the first. Default 0.
+   */
+  readonly phase?: number;
 }
 
 /** A capture as two sources. */
@@ -46,22 +51,27 @@ export interface Replay {
  * @throws TrafficError
  */
 export function replay(options: ReplayOptions): Replay {
-  const { name, kernel, capture, guest, peer, timeFactor = 1, loopPauseNs, startNs = 0 } = options;
+  const { name, kernel, capture, guest, peer, timeFactor = 1, loopPauseNs, startNs = 0, phase = 0 } = options;
   checkMac(name, 'guest', guest, true);
   checkMac(name, 'peer', peer, true);
   checkWhole(name, 'startNs', startNs, 0, MAX_TIME_NS);
   if (!(timeFactor > 0 && timeFactor < Number.POSITIVE_INFINITY)) {
     throw new TrafficError(name, 'timeFactor', timeFactor, 'a finite number above 0');
   }
+  if (!(phase >= 0 && phase < 1)) throw new TrafficError(name, 'phase', phase, 'a number from 0 to below 1');
   const conversation = conversationOf(name, capture, options);
   let periodNs = Number.POSITIVE_INFINITY;
   if (loopPauseNs !== undefined) {
     checkWhole(name, 'loopPauseNs', loopPauseNs, 1, MAX_TIME_NS);
     periodNs = Math.round(conversation.spanNs * timeFactor) + loopPauseNs;
   }
+  const isLoop = loopPauseNs !== undefined;
+  const frames = conversation.transmit.frames.length + conversation.receive.frames.length;
+  const delayNs = isLoop ? 0 : Math.floor((phase * conversation.spanNs * timeFactor) / Math.max(1, frames));
+  const skippedNs = isLoop ? Math.floor(phase * periodNs) : 0;
   const source = (direction: 'transmit' | 'receive', sender: MacAddress, receiver: MacAddress) => {
-    const score = new ReplayScore(conversation[direction], timeFactor, periodNs, sender, receiver);
-    return new TimedSource(`${name}.${direction}`, kernel, score, startNs);
+    const score = new ReplayScore(conversation[direction], timeFactor, periodNs, skippedNs, sender, receiver);
+    return new TimedSource(`${name}.${direction}`, kernel, score, startNs + delayNs);
   };
   return { transmit: source('transmit', guest, peer), receive: source('receive', peer, guest), conversation };
 }
@@ -70,6 +80,8 @@ class ReplayScore implements FrameScore {
   readonly #voice: Voice;
   readonly #timeFactor: number;
   readonly #periodNs: number;
+  /** Of the first round. */
+  readonly #skippedNs: number;
   readonly #sender: MacAddress;
   readonly #receiver: MacAddress;
   /** One buffer for all frames, and a view of it for each length that was needed. */
@@ -78,17 +90,27 @@ class ReplayScore implements FrameScore {
   #roundStartNs = 0;
   #index = 0;
 
-  constructor(voice: Voice, timeFactor: number, periodNs: number, sender: MacAddress, receiver: MacAddress) {
+  constructor(
+    voice: Voice,
+    timeFactor: number,
+    periodNs: number,
+    skippedNs: number,
+    sender: MacAddress,
+    receiver: MacAddress,
+  ) {
     this.#voice = voice;
     this.#timeFactor = timeFactor;
     this.#periodNs = periodNs;
+    this.#skippedNs = skippedNs;
     this.#sender = sender;
     this.#receiver = receiver;
   }
 
   start(fromNs: number): number {
-    this.#roundStartNs = fromNs;
+    const { offsetsNs } = this.#voice;
+    this.#roundStartNs = fromNs - this.#skippedNs;
     this.#index = 0;
+    while (this.#index < offsetsNs.length && this.nextNs() < fromNs) this.#index += 1;
     return this.nextNs();
   }
 

@@ -1,6 +1,8 @@
 import { BufferBatch as Batch, type BufferBatch, type PortQueue } from '../../host/protection/guest-port.js';
+import { type GuestPhysicalAddress, guestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 
 /** How handing over ended. */
 export type HandOver = 'done' | 'lost' | 'cut';
@@ -35,7 +37,7 @@ export class PendingBuffers {
     this.#count = 0;
   }
 
-  add(address: number, length: number, flags: number, head: number): void {
+  add(address: GuestPhysicalAddress, length: number, flags: number, head: number): void {
     if (this.#count === CAPACITY) throw new InvariantViolation('more buffers pending than a batch holds');
     this.#addresses[this.#count] = address;
     this.#lengths[this.#count] = length;
@@ -63,22 +65,24 @@ export class PendingBuffers {
       const batch = this.#batch;
       batch.clear();
       for (let at = from; at < this.#count; at += 1) {
-        batch.add(this.#addresses[at] ?? 0, this.#lengths[at] ?? 0, this.#flags[at] ?? 0);
+        const address = guestPhysicalAddress(present(this.#addresses[at]));
+        batch.add(address, present(this.#lengths[at]), present(this.#flags[at]));
       }
       const first = queue.producer;
       const took = queue.post(batch);
       for (let at = 0; at < took; at += 1) {
-        accepted((first + at) >>> 0, this.#heads[from + at] ?? 0, this.#flags[from + at] ?? 0);
+        const index = (first + at) >>> 0;
+        accepted(index, present(this.#heads[from + at]), present(this.#flags[from + at]));
       }
       from += took;
       if (from === this.#count) break;
       const refusal = queue.refusal;
       if (refusal === undefined) throw new InvariantViolation('a port had less space than it reported');
       if (refusal.refusal === 'port-closed') outcome = 'lost';
-      else if (frames && took > 0 && ((this.#flags[from - 1] ?? 0) & FLAG_END_OF_PACKET) === 0)
+      else if (frames && took > 0 && (present(this.#flags[from - 1]) & FLAG_END_OF_PACKET) === 0)
         outcome = 'cut';
       else {
-        refused(this.#heads[from] ?? 0);
+        refused(present(this.#heads[from]));
         from += frames ? this.#restOfFrame(from) : 1;
       }
     }
@@ -89,7 +93,7 @@ export class PendingBuffers {
   /** Buffers from `from` to the end of their frame. */
   #restOfFrame(from: number): number {
     let at = from;
-    while (at < this.#count - 1 && ((this.#flags[at] ?? 0) & FLAG_END_OF_PACKET) === 0) at += 1;
+    while (at < this.#count - 1 && (present(this.#flags[at]) & FLAG_END_OF_PACKET) === 0) at += 1;
     return at + 1 - from;
   }
 }

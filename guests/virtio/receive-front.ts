@@ -1,4 +1,5 @@
 import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
+import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES, MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { FrontCounters } from './front-counters.js';
@@ -17,7 +18,7 @@ export class ReceiveFront {
   readonly #queue: Virtqueue;
   readonly #memory: GuestMemory;
   readonly #counters: FrontCounters;
-  readonly #busAddressOf: (address: number) => number;
+  readonly #addressOf: (address: number) => GuestPhysicalAddress;
   readonly #pending = new PendingBuffers();
   readonly #header = new Uint8Array(NET_HEADER_BYTES);
   #scratch = new Uint8Array(0);
@@ -49,12 +50,12 @@ export class ReceiveFront {
     queue: Virtqueue,
     memory: GuestMemory,
     counters: FrontCounters,
-    busAddressOf: (address: number) => number,
+    addressOf: (address: number) => GuestPhysicalAddress,
   ) {
     this.#queue = queue;
     this.#memory = memory;
     this.#counters = counters;
-    this.#busAddressOf = busAddressOf;
+    this.#addressOf = addressOf;
     this.#addressOfHead = new Float64Array(queue.size);
     this.#lengthOfHead = new Uint32Array(queue.size);
   }
@@ -93,7 +94,7 @@ export class ReceiveFront {
         if (this.#pending.freeSlots === 0 && !this.#handOver(port)) break;
         const address = this.#addressOfHead[head] ?? 0;
         const length = Math.min((this.#lengthOfHead[head] ?? 0) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
-        this.#pending.add(this.#busAddressOf(address + NET_HEADER_BYTES), length, 0, head);
+        this.#pending.add(this.#addressOf(address + NET_HEADER_BYTES), length, 0, head);
         room -= 1;
       }
       if (this.#pending.count > 0 && !this.#handOver(port)) break;

@@ -1,4 +1,5 @@
 import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
+import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { FrontCounters } from './front-counters.js';
@@ -18,7 +19,7 @@ const NOT_LAST = -1;
 export class TransmitFront {
   readonly #queue: Virtqueue;
   readonly #counters: FrontCounters;
-  readonly #busAddressOf: (address: number) => number;
+  readonly #addressOf: (address: number) => GuestPhysicalAddress;
   readonly #nowNs: () => number;
   readonly #pending = new PendingBuffers();
   // Slot of the port: the head of the chain whose last buffer is there.
@@ -45,13 +46,13 @@ export class TransmitFront {
   constructor(
     queue: Virtqueue,
     counters: FrontCounters,
-    busAddressOf: (address: number) => number,
+    addressOf: (address: number) => GuestPhysicalAddress,
     nowNs: () => number,
   ) {
     this.#nowNs = nowNs;
     this.#queue = queue;
     this.#counters = counters;
-    this.#busAddressOf = busAddressOf;
+    this.#addressOf = addressOf;
   }
 
   open(port: GuestPort): void {
@@ -168,12 +169,7 @@ export class TransmitFront {
         const piece = Math.min(rest, MAX_BUFFER_BYTES);
         rest -= piece;
         left -= piece;
-        this.#pending.add(
-          this.#busAddressOf(address),
-          piece,
-          left === 0 ? FLAG_END_OF_PACKET : 0,
-          chain.head,
-        );
+        this.#pending.add(this.#addressOf(address), piece, left === 0 ? FLAG_END_OF_PACKET : 0, chain.head);
         address += piece;
       }
     }

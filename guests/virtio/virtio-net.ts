@@ -1,6 +1,7 @@
 import type { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
+import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -26,7 +27,7 @@ export interface VirtioNetPlan {
   /** The guest's RAM by the addresses that its driver writes into rings. */
   readonly memory: GuestMemory;
   /** The address that the port is given for an address of the driver's; nothing is checked on the way. */
-  readonly busAddressOf: (address: number) => number;
+  readonly addressOf: (address: number) => GuestPhysicalAddress;
   readonly port: PortOptions;
   /** The guest's own IOMMU translates the device's addresses. */
   readonly accessPlatform: boolean;
@@ -78,9 +79,9 @@ export class VirtioNet {
       { driverReady: () => this.#start(), reset: () => this.reset() },
       { accessPlatform: plan.accessPlatform, vectors: VIRTIO_NET_VECTORS },
     );
-    this.#receive = new ReceiveFront(this.receiveQueue, plan.memory, this.counters, plan.busAddressOf);
+    this.#receive = new ReceiveFront(this.receiveQueue, plan.memory, this.counters, plan.addressOf);
     const nowNs = () => plan.host.kernel.nowNs;
-    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.busAddressOf, nowNs);
+    this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.addressOf, nowNs);
     const mac = this.#image;
     for (let at = 5, rest = plan.port.mac; at >= 0; at -= 1, rest = Math.floor(rest / 256))
       mac[at] = rest % 256;

@@ -1,6 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import { type PageNumber, pageNumber } from '../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
@@ -25,7 +26,7 @@ export interface BalloonParameters {
 export interface BalloonGuest {
   readonly domain: Domain;
   /** Pages in which its driver has buffers now, finished with or not. */
-  bufferPages(): readonly number[];
+  bufferPages(): readonly PageNumber[];
 }
 
 /** What came of the requests. */
@@ -65,7 +66,7 @@ export class Balloon implements OwnershipObserver {
   // When each guest was asked, ns; -1 when it has answered.
   readonly #askedNs: number[];
   // Pages that were released and that the new owner does not have yet.
-  readonly #leaving = new Map<number, LeavingFrame>();
+  readonly #leaving = new Map<PageNumber, LeavingFrame>();
   readonly #reclaimNs: number[] = [];
   #asked = 0;
   #refused = 0;
@@ -87,7 +88,7 @@ export class Balloon implements OwnershipObserver {
     this.#askedNs = guests.map(() => -1);
     this.newOwner = new NewOwner(parts);
     this.#onTick = kernel.register('host.balloon', () => this.#tick());
-    this.#onFree = kernel.register('host.balloon', (page) => this.#take(page));
+    this.#onFree = kernel.register('host.balloon', (page) => this.#take(pageNumber(page)));
     this.#work = (guest) => this.#answer(guest);
     parts.pages.observe(this);
     kernel.schedule(parameters.startNs, this.#onTick);
@@ -109,7 +110,7 @@ export class Balloon implements OwnershipObserver {
     // Who gets pages is not of interest, but for the new owner, and that is its own affair.
   }
 
-  taken(pages: readonly number[], _domain: DomainId): void {
+  taken(pages: readonly PageNumber[], _domain: DomainId): void {
     const { kernel, processor } = this.#parts;
     for (const page of pages) {
       const entry = this.#leaving.get(page);
@@ -167,14 +168,14 @@ export class Balloon implements OwnershipObserver {
     this.#refused += 1;
   }
 
-  #pick({ domain, bufferPages }: BalloonGuest): number | undefined {
+  #pick({ domain, bufferPages }: BalloonGuest): PageNumber | undefined {
     const wantsBuffer = uniformInt(this.#random, 0, 99) < this.#parameters.bufferPercent;
     const buffers = wantsBuffer ? bufferPages() : [];
     if (buffers.length === 0) return domain.lastUnusedPage;
     return buffers[uniformInt(this.#random, 0, buffers.length - 1)];
   }
 
-  #take(page: number): void {
+  #take(page: PageNumber): void {
     const entry = this.#leaving.get(page);
     if (entry === undefined) return;
     this.#leaving.delete(page);

@@ -1,14 +1,21 @@
+import {
+  type HostPhysicalAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageOf,
+  type RequesterId,
+} from '../../nic/addresses.js';
 import type { AccessWitness } from '../bus/memory-bus.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
-import { PAGE_BYTES } from '../memory/physical-memory.js';
 
 /** Proof that a device touched a page that its guest no longer had. */
 export interface LateAccess {
   readonly atNs: number;
   /** Physical page number. */
-  readonly page: number;
-  readonly requesterId: number;
+  readonly page: PageNumber;
+  readonly requesterId: RequesterId;
   readonly write: boolean;
   readonly length: number;
   /** The page's previous owner, and its present one. */
@@ -36,7 +43,7 @@ export class NewOwner implements AccessWitness {
   readonly domain: Domain;
   readonly proofs: LateAccess[] = [];
   readonly #parts: HostParts;
-  readonly #pages = new Map<number, GivenPage>();
+  readonly #pages = new Map<PageNumber, GivenPage>();
   readonly #bytes = new Uint8Array(PAGE_BYTES);
   #reads = 0;
   #writes = 0;
@@ -63,28 +70,28 @@ export class NewOwner implements AccessWitness {
   }
 
   /** Takes a page that is free now. False if another domain was faster. */
-  take(page: number, oldOwner: string): boolean {
+  take(page: PageNumber, oldOwner: string): boolean {
     const { pages, memory, kernel } = this.#parts;
     if (!pages.claim(this.domain.id, 'guest', page).ok) return false;
     this.domain.adopt(page);
-    memory.fill(page * PAGE_BYTES, PAGE_BYTES, PATTERN);
+    memory.fill(pageAddress(page), PAGE_BYTES, PATTERN);
     this.#pages.set(page, { oldOwner, givenAtNs: kernel.nowNs });
     return true;
   }
 
   /** Pages whose bytes are not what was written to them. */
-  damagedPages(): number[] {
+  damagedPages(): PageNumber[] {
     const { memory } = this.#parts;
-    const damaged: number[] = [];
+    const damaged: PageNumber[] = [];
     for (const page of this.#pages.keys()) {
-      memory.read(page * PAGE_BYTES, PAGE_BYTES, this.#bytes, 0);
+      memory.read(pageAddress(page), PAGE_BYTES, this.#bytes, 0);
       if (this.#bytes.some((byte) => byte !== PATTERN)) damaged.push(page);
     }
     return damaged;
   }
 
-  accessed(requesterId: number, physical: number, length: number, write: boolean): void {
-    const page = Math.floor(physical / PAGE_BYTES);
+  accessed(requesterId: RequesterId, physical: HostPhysicalAddress, length: number, write: boolean): void {
+    const page = pageOf(physical);
     const given = this.#pages.get(page);
     if (given === undefined) return;
     if (write) this.#writes += 1;

@@ -1,5 +1,13 @@
+import {
+  type BusAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  passedThrough,
+  type RequesterId,
+} from '../../nic/addresses.js';
+
 /** What an access gate answers when it denies an access: this device has no such address. */
-export const DENIED = -1;
+export const DENIED = hostPhysicalAddress(-1);
 
 /**
  * The access gate: translation and protection when a transfer is carried out. An IOMMU is one, and so were its
@@ -7,7 +15,13 @@ export const DENIED = -1;
  */
 export interface AccessGate {
   /** Where the access really goes, a physical address, or DENIED. */
-  check(requesterId: number, address: number, length: number, write: boolean, nowNs: number): number;
+  check(
+    requesterId: RequesterId,
+    address: BusAddress,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress;
   /** What the last check took, ns. */
   readonly delayNs: number;
 }
@@ -16,8 +30,8 @@ export interface AccessGate {
 export class OpenGate implements AccessGate {
   readonly delayNs = 0;
 
-  check(_requesterId: number, address: number): number {
-    return address;
+  check(_requesterId: RequesterId, address: BusAddress): HostPhysicalAddress {
+    return passedThrough(address);
   }
 }
 

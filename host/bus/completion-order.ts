@@ -1,3 +1,4 @@
+import type { RequesterId } from '../../nic/addresses.js';
 import { present } from '../../scheduler/present.js';
 
 const REQUESTERS = 0x1_0000;
@@ -14,7 +15,7 @@ export class CompletionOrder {
   readonly #lastNs = new Float64Array(REQUESTERS);
 
   /** When a request is done that would be done at `readyNs` if it were alone. Must be asked in the order of requests. */
-  inOrder(requesterId: number, readyNs: number): number {
+  inOrder(requesterId: RequesterId, readyNs: number): number {
     const doneNs = Math.max(readyNs, present(this.#lastNs[requesterId]));
     this.#lastNs[requesterId] = doneNs;
     return doneNs;

@@ -1,5 +1,11 @@
 import type { Observable } from 'rxjs';
-import { offsetInPage, PAGE_BYTES } from '../../nic/addresses.js';
+import {
+  type BusAddress,
+  type HostPhysicalAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type RequesterId,
+} from '../../nic/addresses.js';
 import { ABORT, type HostPort } from '../../nic/host-port.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
@@ -18,8 +24,8 @@ export const DEFAULT_MEMORY_TIMINGS: MemoryTimings = { readNs: 120, writeNs: 0 }
 
 /** An access that the gate or the northbridge refused. */
 export interface DeniedAccess {
-  readonly requesterId: number;
-  readonly address: number;
+  readonly requesterId: RequesterId;
+  readonly address: BusAddress;
   readonly length: number;
   readonly write: boolean;
   /** Whether the gate let it pass and there was no RAM behind it. */
@@ -45,7 +51,7 @@ export interface BusAccess {
 
 /** A look at every access that reaches memory, for proofs in experiments. */
 export interface AccessWitness {
-  accessed(requesterId: number, physical: number, length: number, write: boolean): void;
+  accessed(requesterId: RequesterId, physical: HostPhysicalAddress, length: number, write: boolean): void;
 }
 
 /**
@@ -116,8 +122,8 @@ export class MemoryBus implements HostPort {
   }
 
   read(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: BusAddress,
     length: number,
     target: Uint8Array,
     targetOffset: number,
@@ -139,8 +145,8 @@ export class MemoryBus implements HostPort {
   }
 
   write(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: BusAddress,
     length: number,
     source: Uint8Array,
     sourceOffset: number,
@@ -171,8 +177,8 @@ export class MemoryBus implements HostPort {
   }
 
   #refuse(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    address: BusAddress,
     length: number,
     write: boolean,
     beyondMemory: boolean,

@@ -1,7 +1,16 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageOf,
+} from '../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { MemoryBank } from '../memory/memory-bank.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
-import { BANK_ALIGNMENT, PAGE_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
+import { BANK_ALIGNMENT, type PhysicalMemory } from '../memory/physical-memory.js';
 import type { OwnedPages } from './owned-pages.js';
 
 /** Pages of a large page, 2 MB. */
@@ -16,7 +25,7 @@ const BANK_PAGES = BANK_ALIGNMENT / PAGE_BYTES;
  */
 export class AttachedRam {
   /** Physical address of its first byte. */
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   /** Size, bytes. */
   readonly bytes: number;
   readonly #domain: DomainId;
@@ -51,9 +60,9 @@ export class AttachedRam {
       throw new ParameterError(
         `${name}: no ${count} pages in one piece for its RAM, ${pages.freePages} free; expected a larger host.memoryMegabytes`,
       );
-    this.address = first * PAGE_BYTES;
+    this.address = pageAddress(first);
     memory.attachBank(this.address, bank);
-    owned.attach(first, first + count);
+    owned.attach(first, pageAfter(first, count));
     this.restore(0, bytes);
   }
 
@@ -64,7 +73,7 @@ export class AttachedRam {
    */
   withdraw(offset: number, length: number): 'withdrawn' | 'pending' {
     let outcome: 'withdrawn' | 'pending' = 'withdrawn';
-    for (let page = this.#page(offset, length); page < this.#end(offset, length); page += 1) {
+    for (let page = this.#page(offset, length); page < this.#end(offset, length); page = pageAfter(page)) {
       this.#pages.release(this.#domain, page);
       if (this.#pages.owner(page) === this.#domain) outcome = 'pending';
     }
@@ -73,13 +82,13 @@ export class AttachedRam {
 
   /** Lets the domain use bytes for DMA again; a withdrawal that waits is called off. Harmless where it may already. */
   restore(offset: number, length: number): void {
-    for (let page = this.#page(offset, length); page < this.#end(offset, length); page += 1)
+    for (let page = this.#page(offset, length); page < this.#end(offset, length); page = pageAfter(page))
       this.#pages.claimSetAside(this.#domain, page);
   }
 
   /** Whether any page of the range belongs to the domain still, withdrawn or not. */
   isReachable(offset: number, length: number): boolean {
-    for (let page = this.#page(offset, length); page < this.#end(offset, length); page += 1)
+    for (let page = this.#page(offset, length); page < this.#end(offset, length); page = pageAfter(page))
       if (this.#pages.owner(page) === this.#domain) return true;
     return false;
   }
@@ -92,22 +101,22 @@ export class AttachedRam {
     if (!this.#attached) return true;
     if (this.withdraw(0, this.bytes) === 'pending') return false;
     this.#attached = false;
-    this.#owned.detach(this.address / PAGE_BYTES);
+    this.#owned.detach(pageOf(this.address));
     this.#memory.detachBank(this.address);
-    this.#pages.giveBack(this.address / PAGE_BYTES);
+    this.#pages.giveBack(pageOf(this.address));
     return true;
   }
 
-  #page(offset: number, length: number): number {
+  #page(offset: number, length: number): PageNumber {
     if (!this.#attached) throw new InvariantViolation('the RAM was detached');
     if (offset % PAGE_BYTES !== 0 || length % PAGE_BYTES !== 0 || offset < 0 || offset + length > this.bytes)
       throw new InvariantViolation(
         `${length} bytes at ${offset} are not pages of RAM of ${this.bytes} bytes`,
       );
-    return (this.address + offset) / PAGE_BYTES;
+    return pageOf(addressAfter(this.address, offset));
   }
 
-  #end(offset: number, length: number): number {
-    return (this.address + offset + length) / PAGE_BYTES;
+  #end(offset: number, length: number): PageNumber {
+    return pageOf(addressAfter(this.address, offset + length));
   }
 }

@@ -1,3 +1,4 @@
+import type { BusAddress } from '../../nic/addresses.js';
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
 import type { Nic } from '../../nic/nic.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
@@ -11,11 +12,11 @@ export interface ContextSettings {
   readonly mac: number;
   /** Its share, as its schedulers get it. */
   readonly share: Share;
-  readonly transmitRing: number;
+  readonly transmitRing: BusAddress;
   readonly transmitSlots: number;
-  readonly receiveRing: number;
+  readonly receiveRing: BusAddress;
   readonly receiveSlots: number;
-  readonly statusBlock: number;
+  readonly statusBlock: BusAddress;
   readonly sequenceChecking: boolean;
   readonly antiSpoofing: boolean;
   readonly promiscuous: boolean;
@@ -45,7 +46,7 @@ export class CardControl {
     this.vectorBytes = this.#get('VECTOR_BYTES');
   }
 
-  attachVectorRing(busAddress: number, entriesLog2: number): void {
+  attachVectorRing(busAddress: BusAddress, entriesLog2: number): void {
     this.#setAddress('VECTOR_RING_LOW', 'VECTOR_RING_HIGH', busAddress);
     this.#set('VECTOR_RING_SIZE', entriesLog2);
   }
@@ -115,7 +116,7 @@ export class CardControl {
       throw new InvariantViolation(`the card refused ${value} for its register ${name}`);
   }
 
-  #setAddress(low: keyof typeof MANAGEMENT, high: keyof typeof MANAGEMENT, address: number): void {
+  #setAddress(low: keyof typeof MANAGEMENT, high: keyof typeof MANAGEMENT, address: BusAddress): void {
     this.#set(low, address % 0x100000000);
     this.#set(high, Math.floor(address / 0x100000000));
   }

@@ -1,3 +1,4 @@
+import { type GuestPhysicalAddress, machineAddress, type PageNumber } from '../../nic/addresses.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { MemoryBank } from '../memory/memory-bank.js';
@@ -90,7 +91,7 @@ export class Domain {
   }
 
   /** A page of its RAM that it has not used for anything, the last one there is; undefined when there is none. */
-  get lastUnusedPage(): number | undefined {
+  get lastUnusedPage(): PageNumber | undefined {
     return this.#owned.lastUnused;
   }
 
@@ -98,7 +99,7 @@ export class Domain {
    * Takes guest memory into use: of its RAM if it has been given some, else of what the machine has left.
    * @throws ParameterError when there is not as much: the scenario is too large for it.
    */
-  allocate(pageCount: number, contiguous = false): number[] {
+  allocate(pageCount: number, contiguous = false): PageNumber[] {
     if (this.#owned.reserved) {
       const pages = this.#owned.use(pageCount, contiguous);
       if (pages !== undefined) return pages;
@@ -117,7 +118,7 @@ export class Domain {
   }
 
   /** Returns a page to the hypervisor (balloon, exit). */
-  release(page: number): 'freed' | 'pending' | 'refused' {
+  release(page: PageNumber): 'freed' | 'pending' | 'refused' {
     const outcome = this.#pages.release(this.id, page);
     if (!outcome.ok) return 'refused';
     this.#owned.forget(page);
@@ -126,30 +127,30 @@ export class Domain {
   }
 
   /** A page came or went by transfer. */
-  adopt(page: number): void {
+  adopt(page: PageNumber): void {
     this.#owned.adopt(page);
   }
 
-  forget(page: number): void {
+  forget(page: PageNumber): void {
     this.#owned.forget(page);
   }
 
   /** CPU store by the domain. */
-  write(address: number, length: number, source: Uint8Array, sourceOffset: number): CpuAccess {
+  write(address: GuestPhysicalAddress, length: number, source: Uint8Array, sourceOffset: number): CpuAccess {
     if (!this.#mayTouch(address, length)) return 'page-fault';
-    this.#memory.write(address, length, source, sourceOffset);
+    this.#memory.write(machineAddress(address), length, source, sourceOffset);
     return 'done';
   }
 
   /** CPU load by the domain. */
-  read(address: number, length: number, target: Uint8Array, targetOffset: number): CpuAccess {
+  read(address: GuestPhysicalAddress, length: number, target: Uint8Array, targetOffset: number): CpuAccess {
     if (!this.#mayTouch(address, length)) return 'page-fault';
-    this.#memory.read(address, length, target, targetOffset);
+    this.#memory.read(machineAddress(address), length, target, targetOffset);
     return 'done';
   }
 
-  #mayTouch(address: number, length: number): boolean {
-    if (!this.#memory.contains(address, length)) return false;
-    return this.#pages.holdsAll(this.id, address, length);
+  #mayTouch(address: GuestPhysicalAddress, length: number): boolean {
+    const physical = machineAddress(address);
+    return this.#memory.contains(physical, length) && this.#pages.holdsAll(this.id, physical, length);
   }
 }

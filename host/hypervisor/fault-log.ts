@@ -7,14 +7,17 @@ import type { SetupRefusal } from '../protection/guest-port.js';
 /** Policy for a guest whose context faulted or whose request was refused. */
 export type FaultPolicy = 'log' | 'revoke' | 'kill';
 
+/** A fault that the IOMMU's driver reports: the device has not answered invalidations. */
+export type UnitFaultReason = 'device-silent';
+
 /** The hypervisor's record of a fault. */
 export interface FaultRecord {
   readonly atNs: number;
   readonly domain: string;
   readonly context: number;
   /** Which gate or part caught it. */
-  readonly caughtBy: 'set-up' | 'nic';
-  readonly reason: FaultReason | SetupRefusal;
+  readonly caughtBy: 'set-up' | 'nic' | 'iommu';
+  readonly reason: FaultReason | SetupRefusal | UnitFaultReason;
   readonly action: FaultPolicy;
 }
 

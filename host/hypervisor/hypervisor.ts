@@ -1,4 +1,14 @@
 import type { Observable } from 'rxjs';
+import {
+  addressAfter,
+  type BusAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  PAGE_BYTES,
+  pageAddress,
+  pageAfter,
+  pageOf,
+} from '../../nic/addresses.js';
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
@@ -9,12 +19,12 @@ import { present } from '../../scheduler/present.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId, PageKind, PageOwnership } from '../memory/page-ownership.js';
-import { PAGE_BYTES, type PhysicalMemory } from '../memory/physical-memory.js';
+import type { PhysicalMemory } from '../memory/physical-memory.js';
 import type { SetupFault } from '../protection/guest-port.js';
 import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
 import { EventChannel } from './event-channel.js';
-import { FaultLog, type FaultPolicy, type FaultRecord } from './fault-log.js';
+import { FaultLog, type FaultPolicy, type FaultRecord, type UnitFaultReason } from './fault-log.js';
 
 /** The hypervisor's own domain number: its pages are no guest's memory. */
 export const HYPERVISOR: DomainId = 0;
@@ -69,7 +79,7 @@ export class Hypervisor {
   readonly #isr = () => this.#onInterrupt();
   readonly #revoked: ((context: number) => void)[] = [];
   #interruptPosted = false;
-  #vectorRing = 0;
+  #vectorRing = hostPhysicalAddress(0);
   #vectorConsumer = 0;
   #hypercalls = 0;
   #virtualInterrupts = 0;
@@ -134,25 +144,25 @@ export class Hypervisor {
   }
 
   /** Pages in one piece for the hypervisor's own use; returns the physical address of the first. */
-  allocateOwn(kind: PageKind, bytes: number): number {
+  allocateOwn(kind: PageKind, bytes: number): HostPhysicalAddress {
     const outcome = this.#pages.allocate(HYPERVISOR, kind, Math.max(1, Math.ceil(bytes / PAGE_BYTES)), true);
     if (!outcome.ok)
       throw new ParameterError('no memory left for the hypervisor; expected a larger host.memoryMegabytes');
-    return present(outcome.value[0]) * PAGE_BYTES;
+    return pageAddress(present(outcome.value[0]));
   }
 
   /** Gives back what `allocateOwn` gave. Nothing may reach it any more. */
-  freeOwn(address: number, bytes: number): void {
-    const first = Math.floor(address / PAGE_BYTES);
+  freeOwn(address: HostPhysicalAddress, bytes: number): void {
+    const first = pageOf(address);
     const count = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
-    for (let page = first; page < first + count; page += 1) {
+    for (let page = first; page < first + count; page = pageAfter(page)) {
       if (!this.#pages.release(HYPERVISOR, page).ok)
         throw new InvariantViolation(`page ${page} is not the hypervisor's to free`);
     }
   }
 
   /** Gives the NIC its vector ring. `busAddressOf` says how the device must address it. */
-  attachVectorRing(busAddressOf: (physical: number, bytes: number) => number): void {
+  attachVectorRing(busAddressOf: (physical: HostPhysicalAddress, bytes: number) => BusAddress): void {
     const bytes = VECTOR_RING_HEADER_BYTES + this.#card.vectorBytes * 2 ** VECTOR_RING_LOG2;
     this.#vectorRing = this.allocateOwn('hypervisor', bytes);
     this.#card.attachVectorRing(busAddressOf(this.#vectorRing, bytes), VECTOR_RING_LOG2);
@@ -251,6 +261,12 @@ export class Hypervisor {
     this.#deal(domain, context, 'set-up', fault.refusal);
   }
 
+  /** The IOMMU's driver has to stop a device: whatever the policy, its context is revoked. */
+  reportUnitFault(domain: Domain, context: number, reason: UnitFaultReason): void {
+    this.#deal(domain, context, 'iommu', reason);
+    this.revokeContext(context);
+  }
+
   /** The physical interrupt line. */
   interrupt(): void {
     if (this.#interruptPosted) return;
@@ -286,10 +302,10 @@ export class Hypervisor {
     if ((producer - this.#vectorConsumer) >>> 0 > most) this.#vectorConsumer = (producer - most) >>> 0;
     while (this.#vectorConsumer !== producer) {
       const slot = this.#vectorConsumer & (2 ** VECTOR_RING_LOG2 - 1);
-      const address = this.#vectorRing + VECTOR_RING_HEADER_BYTES + slot * words * 4;
+      const address = addressAfter(this.#vectorRing, VECTOR_RING_HEADER_BYTES + slot * words * 4);
       this.#processor.charge('vectorWord', words);
       for (let word = 0; word < words; word += 1) {
-        let bits = this.#memory.readU32(address + word * 4);
+        let bits = this.#memory.readU32(addressAfter(address, word * 4));
         while (bits !== 0) {
           const bit = 31 - Math.clz32(bits & -bits);
           bits &= bits - 1;

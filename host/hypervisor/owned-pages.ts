@@ -1,3 +1,4 @@
+import { type PageNumber, pageAfter, pageNumber } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 
@@ -7,18 +8,18 @@ import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
  * kept in the same way, and is never taken into use here: what lies there is the guest's own affair. Pages that came
  * one by one are listed.
  */
-export class OwnedPages implements Iterable<number> {
+export class OwnedPages implements Iterable<PageNumber> {
   readonly #pages: PageOwnership;
   readonly #domain: DomainId;
-  readonly #single = new Set<number>();
-  readonly #attached: { readonly first: number; readonly end: number }[] = [];
-  #first = 0;
-  #end = 0;
+  readonly #single = new Set<PageNumber>();
+  readonly #attached: { readonly first: PageNumber; readonly end: PageNumber }[] = [];
+  #first = pageNumber(0);
+  #end = pageNumber(0);
   // Pages of the piece from here on have not been used for anything.
-  #mark = 0;
+  #mark = pageNumber(0);
   #unused = 0;
   // One past the last of them; what lies behind it is gone or was never there.
-  #top = 0;
+  #top = pageNumber(0);
   #ofPiece = 0;
 
   constructor(pages: PageOwnership, domain: DomainId) {
@@ -34,7 +35,7 @@ export class OwnedPages implements Iterable<number> {
   get size(): number {
     let size = this.#ofPiece + this.#single.size;
     for (const { first, end } of this.#attached)
-      for (let page = first; page < end; page += 1) if (this.#isOwned(page)) size += 1;
+      for (let page = first; page < end; page = pageAfter(page)) if (this.#isOwned(page)) size += 1;
     return size;
   }
 
@@ -44,40 +45,42 @@ export class OwnedPages implements Iterable<number> {
   }
 
   /** The last of them. */
-  get lastUnused(): number | undefined {
-    while (this.#top > this.#mark && !this.#isOwned(this.#top - 1)) this.#top -= 1;
-    return this.#top > this.#mark ? this.#top - 1 : undefined;
+  get lastUnused(): PageNumber | undefined {
+    while (this.#top > this.#mark && !this.#isOwned(pageAfter(this.#top, -1)))
+      this.#top = pageAfter(this.#top, -1);
+    return this.#top > this.#mark ? pageAfter(this.#top, -1) : undefined;
   }
 
-  has(page: number): boolean {
+  has(page: PageNumber): boolean {
     return this.#single.has(page) || ((this.#inPiece(page) || this.#inBank(page)) && this.#isOwned(page));
   }
 
-  *[Symbol.iterator](): Iterator<number> {
-    for (let page = this.#first; page < this.#end; page += 1) if (this.#isOwned(page)) yield page;
+  *[Symbol.iterator](): Iterator<PageNumber> {
+    for (let page = this.#first; page < this.#end; page = pageAfter(page))
+      if (this.#isOwned(page)) yield page;
     yield* this.#single;
     for (const { first, end } of this.#attached)
-      for (let page = first; page < end; page += 1) if (this.#isOwned(page)) yield page;
+      for (let page = first; page < end; page = pageAfter(page)) if (this.#isOwned(page)) yield page;
   }
 
   /** The domain was given a piece. @throws InvariantViolation when it has one. */
-  reserve(first: number, count: number): void {
+  reserve(first: PageNumber, count: number): void {
     if (this.reserved) throw new InvariantViolation(`domain ${this.#domain} has its RAM already`);
     this.#first = first;
     this.#mark = first;
-    this.#end = first + count;
+    this.#end = pageAfter(first, count);
     this.#top = this.#end;
     this.#unused = count;
     this.#ofPiece = count;
   }
 
   /** Pages from `first` to before `end` are RAM of the domain that lies in a bank. */
-  attach(first: number, end: number): void {
+  attach(first: PageNumber, end: PageNumber): void {
     this.#attached.push({ first, end });
   }
 
   /** The bank at `first` is gone. */
-  detach(first: number): void {
+  detach(first: PageNumber): void {
     const index = this.#attached.findIndex((range) => range.first === first);
     if (index < 0)
       throw new InvariantViolation(`domain ${this.#domain} has no RAM attached at page ${first}`);
@@ -85,24 +88,25 @@ export class OwnedPages implements Iterable<number> {
   }
 
   /** Takes pages of the piece into use, in one piece if `contiguous`; undefined when there are not as many. */
-  use(count: number, contiguous: boolean): number[] | undefined {
+  use(count: number, contiguous: boolean): PageNumber[] | undefined {
     if (count > this.#unused) return undefined;
     let mark = this.#mark;
-    const pages: number[] = [];
-    for (; pages.length < count && mark < this.#end; mark += 1) {
+    const pages: PageNumber[] = [];
+    for (; pages.length < count && mark < this.#end; mark = pageAfter(mark)) {
       // What a balloon has taken out of the middle is stepped over.
       if (this.#isOwned(mark)) pages.push(mark);
       else if (contiguous) pages.length = 0;
     }
     if (pages.length < count) return undefined;
     // Pages before a contiguous piece that were too few for it no longer count as unused.
-    for (let page = this.#mark; page < mark; page += 1) if (this.#isOwned(page)) this.#unused -= 1;
+    for (let page = this.#mark; page < mark; page = pageAfter(page))
+      if (this.#isOwned(page)) this.#unused -= 1;
     this.#mark = mark;
     return pages;
   }
 
   /** A page came by itself. */
-  adopt(page: number): void {
+  adopt(page: PageNumber): void {
     if (this.#inBank(page)) return;
     if (!this.#inPiece(page)) {
       this.#single.add(page);
@@ -111,25 +115,25 @@ export class OwnedPages implements Iterable<number> {
     this.#ofPiece += 1;
     if (page < this.#mark) return;
     this.#unused += 1;
-    this.#top = Math.max(this.#top, page + 1);
+    this.#top = pageNumber(Math.max(this.#top, page + 1));
   }
 
   /** A page went: released, or given to another domain. */
-  forget(page: number): void {
+  forget(page: PageNumber): void {
     if (this.#single.delete(page) || !this.#inPiece(page)) return;
     this.#ofPiece -= 1;
     if (page >= this.#mark) this.#unused -= 1;
   }
 
-  #inPiece(page: number): boolean {
+  #inPiece(page: PageNumber): boolean {
     return page >= this.#first && page < this.#end;
   }
 
-  #inBank(page: number): boolean {
+  #inBank(page: PageNumber): boolean {
     return this.#attached.some(({ first, end }) => page >= first && page < end);
   }
 
-  #isOwned(page: number): boolean {
+  #isOwned(page: PageNumber): boolean {
     return this.#pages.owner(page) === this.#domain && !this.#pages.isReleasing(page);
   }
 }

@@ -18,9 +18,9 @@ export function pageNumber(address: number, bits: number): number {
   return Math.floor(address * present(INVERSE[bits]));
 }
 
-/** First byte of that page. */
-export function pageStart(address: number, bits: number): number {
-  return pageNumber(address, bits) * pageSize(bits);
+/** First byte of that page: an address of the same kind. */
+export function pageStart<Address extends number>(address: Address, bits: number): Address {
+  return (pageNumber(address, bits) * pageSize(bits)) as Address;
 }
 
 /** Where in that page `address` lies. */

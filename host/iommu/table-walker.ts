@@ -19,6 +19,12 @@ export const ADDRESS_LIMIT = 2 ** 53;
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
 export const INTERRUPT_WINDOW_END = 0xfef0_0000;
 
+/** 32-bit words of a requester's entry that caches keep: a VT-d context entry, the first half of an AMD-Vi DTE. */
+export const ENTRY_WORDS = 4;
+
+/** What was not there when a walk failed: the requester's entry, or an entry of the page tables. */
+export type Absence = 'nothing' | 'entry' | 'page';
+
 /** What a failed walk may log: `always`, only the device's `first` fault, or `never`. */
 export type FaultLogging = 'always' | 'first' | 'never';
 
@@ -54,12 +60,25 @@ export class WalkResult {
   domainId = 0;
   /** Reads made to find the requester's tables: 2 for VT-d (root, context), 1 for AMD-Vi (device table), fewer on a fault. */
   contextReads = 0;
+  /** The requester's entry as it was read: the context entry (VT-d) or the first half of the DTE (AMD-Vi). */
+  readonly entry = new Uint32Array(ENTRY_WORDS);
+  /** The entry lets every request pass untranslated, so no cache of pages need be asked. */
+  entryPasses = false;
+  /** The request failed because the entry, or a page-table entry, is not present: what caching mode may remember. */
+  absent: Absence = 'nothing';
+  /** Where the page tables are to be walked from: the top table, or one that a cache points at. */
+  table = 0;
+  level = 0;
+  /** READ and WRITE as far as the entries above `table` grant them. */
+  rights = 0;
   /** Page-table reads made. */
   levels = 0;
   /** The table that each of those reads went to, in order; the first `levels` elements are of this walk. */
   readonly tableAddress = new Float64Array(MAX_WALK_LEVELS);
   /** The level of each of those tables: 1 holds 4 KB pages. AMD-Vi may skip levels, so they need not be consecutive. */
   readonly tableLevel = new Uint8Array(MAX_WALK_LEVELS);
+  /** What the entries above each of those tables grant. */
+  readonly tableRights = new Uint8Array(MAX_WALK_LEVELS);
 
   /** Makes the result ready for a new walk. */
   reset(): void {
@@ -76,7 +95,19 @@ export class WalkResult {
     this.write = false;
     this.domainId = 0;
     this.contextReads = 0;
+    this.entryPasses = false;
+    this.absent = 'nothing';
+    this.table = 0;
+    this.level = 0;
+    this.rights = 0;
     this.levels = 0;
+  }
+
+  /** The page tables are to be walked from here. */
+  startAt(table: number, level: number, rights: number): void {
+    this.table = table;
+    this.level = level;
+    this.rights = rights;
   }
 
   /** The request goes on untranslated. */
@@ -102,15 +133,21 @@ export class WalkResult {
     this.interruptWindow = true;
   }
 
-  /** Notes a page-table read. */
-  noteRead(tableAddress: number, level: number): void {
+  /** Notes a page-table read. @param rights READ and WRITE as the entries above grant them */
+  noteRead(tableAddress: number, level: number, rights: number): void {
     this.tableAddress[this.levels] = tableAddress;
     this.tableLevel[this.levels] = level;
+    this.tableRights[this.levels] = rights;
     this.levels += 1;
   }
 }
 
-/** Translates one address by reading the tables in memory. It caches nothing, takes no time and allocates nothing. */
+/**
+ * Translates one address by reading the tables in memory. It caches nothing, takes no time and allocates nothing.
+ *
+ * A walk has three parts, so that caches can put what they hold in place of a read: the requester's entry, what that
+ * entry says of a request, and the page tables from some table down.
+ */
 export interface TableWalker {
   /**
    * @param requesterId 16-bit bus/device/function, bus in the high byte
@@ -119,6 +156,30 @@ export interface TableWalker {
    * @param out receives the outcome; whatever it held is overwritten
    */
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void;
+  /** Reads the requester's entry into `out.entry`. False, with the fault, if the request stops at it. */
+  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean;
+  /**
+   * Decides by `out.entry`, wherever it was read. False if that settles the request, which passes or is stopped; true if
+   * the page tables from `out.table` down are to say.
+   */
+  applyEntry(iova: number, write: boolean, out: WalkResult): boolean;
+  /** Walks the page tables from `out.table`, of `out.level`. */
+  walkTables(iova: number, write: boolean, out: WalkResult): void;
+  /** Stops the request as an entry does that is not present. */
+  stopAtAbsentPage(write: boolean, out: WalkResult): void;
+}
+
+/** A walk with nothing cached: every part is read from memory. */
+export function walkFromMemory(
+  walker: Omit<TableWalker, 'walk'>,
+  requesterId: number,
+  iova: number,
+  write: boolean,
+  out: WalkResult,
+): void {
+  if (!beginRequest(requesterId, iova, out)) return;
+  if (!walker.readEntry(requesterId, write, out)) return;
+  if (walker.applyEntry(iova, write, out)) walker.walkTables(iova, write, out);
 }
 
 /** True if `iova` lies in the interrupt window. */
@@ -141,7 +202,9 @@ export function beginRequest(requesterId: number, iova: number, out: WalkResult)
 
 /** A request that meets a unit which does not translate: it passes with its own address. */
 export function passUntranslated(requesterId: number, iova: number, out: WalkResult): void {
-  if (beginRequest(requesterId, iova, out)) out.pass(iova, true, true);
+  if (!beginRequest(requesterId, iova, out)) return;
+  out.entryPasses = true;
+  out.pass(iova, true, true);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { addressAfter, type HostPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { MemoryBank } from './memory-bank.js';
@@ -6,8 +7,8 @@ import type { MemoryBank } from './memory-bank.js';
 export interface AttachedBank {
   readonly bank: MemoryBank;
   /** Its first physical address, and the first behind it. */
-  readonly first: number;
-  readonly end: number;
+  readonly first: HostPhysicalAddress;
+  readonly end: HostPhysicalAddress;
 }
 
 /** Where banks lie, in the order of their addresses. */
@@ -19,14 +20,14 @@ export class BankTable {
   }
 
   /** The bank at an address, or undefined. */
-  at(address: number): AttachedBank | undefined {
+  at(address: HostPhysicalAddress): AttachedBank | undefined {
     const candidate = this.#banks[this.#countUpTo(address) - 1];
     return candidate !== undefined && address < candidate.end ? candidate : undefined;
   }
 
   /** @throws InvariantViolation when there is a bank in its place already. */
-  attach(first: number, bank: MemoryBank): void {
-    const end = first + bank.bytes;
+  attach(first: HostPhysicalAddress, bank: MemoryBank): void {
+    const end = addressAfter(first, bank.bytes);
     const place = this.#countUpTo(first);
     const before = this.#banks[place - 1];
     const after = this.#banks[place];
@@ -36,7 +37,7 @@ export class BankTable {
   }
 
   /** Takes away the bank that begins at `first`. @throws InvariantViolation when none does. */
-  detach(first: number): AttachedBank {
+  detach(first: HostPhysicalAddress): AttachedBank {
     const place = this.#countUpTo(first) - 1;
     if (this.#banks[place]?.first !== first)
       throw new InvariantViolation(`no memory bank begins at 0x${first.toString(16)}`);
@@ -52,7 +53,7 @@ export class BankTable {
   }
 
   /** How many banks begin at `address` or before it. */
-  #countUpTo(address: number): number {
+  #countUpTo(address: HostPhysicalAddress): number {
     let low = 0;
     let high = this.#banks.length;
     while (low < high) {

@@ -1,6 +1,17 @@
+import {
+  type HostPhysicalAddress,
+  lastPageOf,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageNumber,
+  pageOf,
+} from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
-import { PAGE_BYTES, type PhysicalMemory } from './physical-memory.js';
+import { FreePages } from './free-pages.js';
+import type { PhysicalMemory } from './physical-memory.js';
 
 /** The owner of a page: a domain number, or NO_OWNER. */
 export type DomainId = number;
@@ -16,14 +27,14 @@ export type PageRefusal = 'not-ram' | 'not-owner' | 'wrong-kind' | 'pinned' | 'o
 /** An outcome that is not an exception: a guest's mistake is a value. */
 export type PageOutcome<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly refusal: PageRefusal; readonly page: number };
+  | { readonly ok: false; readonly refusal: PageRefusal; readonly page: PageNumber };
 
 /** Keeps tables of which device may reach which page: notified at once, before a page can have its next owner. */
 export interface OwnershipObserver {
   /** These pages belong to `domain` now. The list is borrowed. */
-  given(pages: readonly number[], domain: DomainId, kind: PageKind): void;
+  given(pages: readonly PageNumber[], domain: DomainId, kind: PageKind): void;
   /** These no longer do. */
-  taken(pages: readonly number[], domain: DomainId): void;
+  taken(pages: readonly PageNumber[], domain: DomainId): void;
 }
 
 /**
@@ -38,14 +49,11 @@ export class PageOwnership {
   readonly #count: Uint32Array;
   readonly #kind: Uint8Array;
   readonly #releasing: Uint8Array;
-  // Free pages below the mark that have come back; all from the mark on are free and untouched.
-  readonly #returned: number[] = [];
-  #mark = 0;
-  readonly #withheld = { first: 0, end: 0 };
+  readonly #free: FreePages;
   // Pieces whose RAM lies in banks.
-  readonly #setAside: { readonly first: number; readonly end: number }[] = [];
+  readonly #setAside: { readonly first: PageNumber; readonly end: PageNumber }[] = [];
   readonly #observers: OwnershipObserver[] = [];
-  readonly #one: [number] = [0];
+  readonly #one: [PageNumber] = [pageNumber(0)];
   #pinned = 0;
   #pinsTaken = 0;
   #pinsReleased = 0;
@@ -53,6 +61,7 @@ export class PageOwnership {
   constructor(memory: PhysicalMemory) {
     this.#memory = memory;
     this.pageCount = memory.pageCount;
+    this.#free = new FreePages(memory.pageCount);
     this.#owner = new Int32Array(memory.pageCount).fill(NO_OWNER);
     this.#count = new Uint32Array(memory.pageCount);
     this.#kind = new Uint8Array(memory.pageCount);
@@ -67,7 +76,7 @@ export class PageOwnership {
   /** The counts of all pages, summed: reads every page that was ever allocated. */
   get references(): number {
     let references = 0;
-    for (let page = 0; page < this.#mark; page += 1) references += present(this.#count[page]);
+    for (let page = 0; page < this.#free.mark; page += 1) references += present(this.#count[page]);
     return references;
   }
 
@@ -80,39 +89,36 @@ export class PageOwnership {
   }
 
   get freePages(): number {
-    const { first, end } = this.#withheld;
-    const ahead = this.#mark <= first ? end - first : 0;
-    return this.#returned.length + this.pageCount - this.#mark - ahead;
+    return this.#free.count;
   }
 
-  owner(page: number): DomainId {
+  owner(page: PageNumber): DomainId {
     return this.#owner[page] ?? NO_OWNER;
   }
 
   /** References on a page; 0 for one that does not exist. */
-  count(page: number): number {
+  count(page: PageNumber): number {
     return this.#count[page] ?? 0;
   }
 
-  kind(page: number): PageKind {
+  kind(page: PageNumber): PageKind {
     return PAGE_KINDS[this.#kind[page] ?? 0] ?? 'free';
   }
 
   /** Whether the page was released and only its references keep it. */
-  isReleasing(page: number): boolean {
+  isReleasing(page: PageNumber): boolean {
     return this.#releasing[page] === 1;
   }
 
   /** Whether the page's RAM lies in a bank: it never changes hands. */
-  isSetAside(page: number): boolean {
-    for (const { first, end } of this.#setAside) if (page >= first && page < end) return true;
-    return false;
+  isSetAside(page: PageNumber): boolean {
+    return this.#setAside.some(({ first, end }) => page >= first && page < end);
   }
 
   /** Whether a domain has every page of `length` bytes at `address`, and none of them is being released. */
-  holdsAll(domain: DomainId, address: number, length: number): boolean {
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+  holdsAll(domain: DomainId, address: HostPhysicalAddress, length: number): boolean {
+    const last = lastPageOf(address, length);
+    for (let page = pageOf(address); page <= last; page = pageAfter(page)) {
       if (this.#owner[page] !== domain || this.#releasing[page] === 1) return false;
     }
     return true;
@@ -127,10 +133,8 @@ export class PageOwnership {
    * Pages from `first` to before `end` are never given out: their addresses are not for memory. To be called
    * before any page behind `first` is given.
    */
-  withhold(first: number, end: number): void {
-    if (this.#mark > first) throw new InvariantViolation(`pages from ${first} are withheld too late`);
-    this.#withheld.first = Math.min(first, this.pageCount);
-    this.#withheld.end = Math.min(end, this.pageCount);
+  withhold(first: PageNumber, end: PageNumber): void {
+    this.#free.withhold(first, end);
   }
 
   /**
@@ -144,9 +148,9 @@ export class PageOwnership {
     count: number,
     contiguous = false,
     align = 1,
-  ): PageOutcome<number[]> {
-    const pages = contiguous ? this.#takePiece(count, align) : this.#takeAny(count);
-    if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#mark };
+  ): PageOutcome<PageNumber[]> {
+    const pages = contiguous ? this.#free.takePiece(count, align, false) : this.#free.takeAny(count);
+    if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#free.mark };
     const [first = 0] = pages;
     if (contiguous) {
       this.#owner.fill(domain, first, first + count);
@@ -164,32 +168,32 @@ export class PageOwnership {
    * gives one, and a page that is released does not join the free pages but waits to be claimed again.
    * Returns the first page, a multiple of `align`; `undefined` when there is no such piece.
    */
-  setAside(count: number, align: number): number | undefined {
-    const pages = this.#takePiece(count, align, true);
+  setAside(count: number, align: number): PageNumber | undefined {
+    const pages = this.#free.takePiece(count, align, true);
     if (pages === undefined) return undefined;
     const first = present(pages[0]);
-    this.#setAside.push({ first, end: first + count });
+    this.#setAside.push({ first, end: pageAfter(first, count) });
     return first;
   }
 
   /** Joins what was set aside to the free pages again. @throws InvariantViolation while a page of it has an owner. */
-  giveBack(first: number): void {
+  giveBack(first: PageNumber): void {
     const index = this.#setAside.findIndex((range) => range.first === first);
     if (index < 0) throw new InvariantViolation(`no pages from ${first} on are set aside`);
     const { end } = present(this.#setAside[index]);
-    for (let page = first; page < end; page += 1) {
+    for (let page = first; page < end; page = pageAfter(page)) {
       if (this.#owner[page] !== NO_OWNER)
         throw new InvariantViolation(`page ${page} is given back and belongs to domain ${this.owner(page)}`);
     }
     this.#setAside.splice(index, 1);
-    for (let page = first; page < end; page += 1) this.#returned.push(page);
+    for (let page = first; page < end; page = pageAfter(page)) this.#free.giveBack(page);
   }
 
   /**
    * Gives a page that was set aside to a domain. A release of it by the same domain that still waits for its
    * references is called off. False if the page belongs to a domain already.
    */
-  claimSetAside(domain: DomainId, page: number): boolean {
+  claimSetAside(domain: DomainId, page: PageNumber): boolean {
     if (!this.isSetAside(page)) throw new InvariantViolation(`page ${page} is not set aside`);
     if (this.#owner[page] === domain && this.#releasing[page] === 1) {
       this.#releasing[page] = 0;
@@ -203,10 +207,8 @@ export class PageOwnership {
   }
 
   /** Gives one particular page, which must have been released. */
-  claim(domain: DomainId, kind: PageKind, page: number): PageOutcome<undefined> {
-    const at = this.#returned.lastIndexOf(page);
-    if (at < 0) return { ok: false, refusal: 'not-owner', page };
-    this.#returned.splice(at, 1);
+  claim(domain: DomainId, kind: PageKind, page: PageNumber): PageOutcome<undefined> {
+    if (!this.#free.takeReturned(page)) return { ok: false, refusal: 'not-owner', page };
     this.#owner[page] = domain;
     this.#kind[page] = PAGE_KINDS.indexOf(kind);
     this.#tellGiven(page);
@@ -219,12 +221,11 @@ export class PageOwnership {
    */
   firstForeign(
     domain: DomainId,
-    address: number,
+    address: HostPhysicalAddress,
     length: number,
-  ): { page: number; refusal: PageRefusal } | undefined {
-    const first = Math.floor(address / PAGE_BYTES);
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = first; page <= last; page += 1) {
+  ): { page: PageNumber; refusal: PageRefusal } | undefined {
+    const last = lastPageOf(address, length);
+    for (let page = pageOf(address); page <= last; page = pageAfter(page)) {
       const refusal = this.refusalFor(domain, page);
       if (refusal !== undefined) return { page, refusal };
     }
@@ -232,7 +233,7 @@ export class PageOwnership {
   }
 
   /** Why a domain may not use a page for DMA; undefined when it may. */
-  refusalFor(domain: DomainId, page: number): PageRefusal | undefined {
+  refusalFor(domain: DomainId, page: PageNumber): PageRefusal | undefined {
     if (!(page >= 0 && page < this.pageCount)) return 'not-ram';
     if (this.#owner[page] !== domain || this.#releasing[page] === 1) return 'not-owner';
     if (this.#kind[page] !== GUEST_KIND) return 'wrong-kind';
@@ -240,7 +241,7 @@ export class PageOwnership {
   }
 
   /** One more reference. @throws InvariantViolation for a page without an owner: only a gate that did not validate would pin it. */
-  pin(page: number): void {
+  pin(page: PageNumber): void {
     if (this.owner(page) === NO_OWNER)
       throw new InvariantViolation(`page ${page} is pinned and has no owner`);
     const count = present(this.#count[page]);
@@ -253,7 +254,7 @@ export class PageOwnership {
    * One reference less; a release that waited for it happens now. True if the page became free by it.
    * @throws InvariantViolation when it has none: the caller's books are wrong.
    */
-  unpin(page: number): boolean {
+  unpin(page: PageNumber): boolean {
     const count = present(this.#count[page]);
     if (count === 0) throw new InvariantViolation(`page ${page} is unpinned more often than pinned`);
     this.#count[page] = count - 1;
@@ -261,12 +262,12 @@ export class PageOwnership {
     if (count > 1) return false;
     this.#pinned -= 1;
     if (this.#releasing[page] === 0) return false;
-    this.#free(page);
+    this.#setFree(page);
     return true;
   }
 
   /** A domain gives a page back. While it is referenced it is `pending`. */
-  release(domain: DomainId, page: number): PageOutcome<'freed' | 'pending'> {
+  release(domain: DomainId, page: PageNumber): PageOutcome<'freed' | 'pending'> {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== domain || this.#releasing[page] === 1)
       return { ok: false, refusal: 'not-owner', page };
@@ -274,12 +275,12 @@ export class PageOwnership {
       this.#releasing[page] = 1;
       return { ok: true, value: 'pending' };
     }
-    this.#free(page);
+    this.#setFree(page);
     return { ok: true, value: 'freed' };
   }
 
   /** Gives a page of one domain to another, its bytes with it (page flip). */
-  transfer(from: DomainId, to: DomainId, page: number): PageOutcome<undefined> {
+  transfer(from: DomainId, to: DomainId, page: PageNumber): PageOutcome<undefined> {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== from || this.#releasing[page] === 1)
       return { ok: false, refusal: 'not-owner', page };
@@ -293,7 +294,7 @@ export class PageOwnership {
   }
 
   /** Takes a page away whatever its count: what a hypervisor does that does not know of the DMA. For experiments. */
-  forceTransfer(page: number, to: DomainId, kind: PageKind): void {
+  forceTransfer(page: PageNumber, to: DomainId, kind: PageKind): void {
     this.#tellTaken(page);
     this.#owner[page] = to;
     this.#kind[page] = PAGE_KINDS.indexOf(kind);
@@ -303,7 +304,7 @@ export class PageOwnership {
 
   checkInvariants(): void {
     let pinned = 0;
-    for (let page = 0; page < this.#mark; page += 1) {
+    for (let page = 0; page < this.#free.mark; page += 1) {
       const count = present(this.#count[page]);
       if (count > 0) pinned += 1;
       if (this.#kind[page] === 0 && (count > 0 || this.#owner[page] !== NO_OWNER)) {
@@ -317,67 +318,17 @@ export class PageOwnership {
       throw new InvariantViolation('pins taken are not pins released plus in flight');
   }
 
-  #takeAny(count: number): number[] | undefined {
-    if (this.freePages < count) return undefined;
-    const pages: number[] = [];
-    while (pages.length < count) {
-      const returned = this.#returned.pop();
-      if (returned === undefined) this.#stepOver();
-      pages.push(returned ?? this.#mark++);
-    }
-    return pages;
-  }
-
-  /** The mark does not stand on what is withheld. */
-  #stepOver(): void {
-    const { first, end } = this.#withheld;
-    if (this.#mark >= first && this.#mark < end) this.#mark = end;
-  }
-
-  /**
-   * Pages that follow each other: untouched ones, and once those are used up, ones that have come back. `strict` takes
-   * none whose first is not a multiple of `align`.
-   */
-  #takePiece(count: number, align: number, strict = false): number[] | undefined {
-    const first = this.#untouchedPiece(count, align) ?? (strict ? undefined : this.#untouchedPiece(count, 1));
-    if (first !== undefined) {
-      // Skipped pages are treated like returned ones.
-      for (this.#stepOver(); this.#mark < first; this.#stepOver()) this.#returned.push(this.#mark++);
-      this.#mark = first + count;
-      return pagesFrom(first, count);
-    }
-    const sorted = [...this.#returned].sort((left, right) => left - right);
-    let run = 0;
-    for (const [index, page] of sorted.entries()) {
-      run = index > 0 && sorted[index - 1] === page - 1 ? run + 1 : 1;
-      const first = page - count + 1;
-      if (run < count || (strict && first % align !== 0)) continue;
-      const rest = this.#returned.filter((other) => other < first || other > page);
-      this.#returned.splice(0, this.#returned.length, ...rest);
-      return pagesFrom(first, count);
-    }
-    return undefined;
-  }
-
-  /** Where a piece of untouched memory begins that holds `count` pages, or undefined. */
-  #untouchedPiece(count: number, align: number): number | undefined {
-    const { first, end } = this.#withheld;
-    let at = Math.ceil(this.#mark / align) * align;
-    if (at < end && at + count > first) at = Math.ceil(end / align) * align;
-    return at + count <= this.pageCount ? at : undefined;
-  }
-
-  #tellGiven(page: number): void {
+  #tellGiven(page: PageNumber): void {
     this.#one[0] = page;
     for (const observer of this.#observers) observer.given(this.#one, this.owner(page), this.kind(page));
   }
 
-  #tellTaken(page: number): void {
+  #tellTaken(page: PageNumber): void {
     this.#one[0] = page;
     for (const observer of this.#observers) observer.taken(this.#one, this.owner(page));
   }
 
-  #free(page: number): void {
+  #setFree(page: PageNumber): void {
     // Tables are closed first: what the device writes after that must not survive the fill.
     this.#tellTaken(page);
     this.#owner[page] = NO_OWNER;
@@ -386,21 +337,14 @@ export class PageOwnership {
     // The bytes of a page in a bank are its guest's, also when the machine has no use for them any more.
     if (this.isSetAside(page)) return;
     // The next owner must not see data of the last one.
-    this.#memory.fill(page * PAGE_BYTES, PAGE_BYTES, 0);
-    this.#returned.push(page);
+    this.#memory.fill(pageAddress(page), PAGE_BYTES, 0);
+    this.#free.giveBack(page);
   }
 }
 
 const GUEST_KIND = PAGE_KINDS.indexOf('guest');
 
 /** One value for many cells. Apart, so that the engine compiles the loop once and not with all that follows it. */
-function assign(column: Int32Array | Uint8Array, cells: readonly number[], value: number): void {
+function assign(column: Int32Array | Uint8Array, cells: readonly PageNumber[], value: number): void {
   for (let index = 0; index < cells.length; index += 1) column[present(cells[index])] = value;
-}
-
-/** `count` numbers from `first` on. */
-function pagesFrom(first: number, count: number): number[] {
-  const pages: number[] = [];
-  for (let index = 0; index < count; index += 1) pages.push(first + index);
-  return pages;
 }

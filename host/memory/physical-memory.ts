@@ -1,20 +1,18 @@
-import { PAGE_BYTES } from '../../nic/addresses.js';
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  PAGE_BYTES,
+} from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
+import { BufferViews, PIECE_BYTES, PIECES_PER_BYTE, Piece, VIEW_BYTES } from './backing.js';
 import { BankTable } from './bank-table.js';
 import { ArrayBank, type MemoryBank } from './memory-bank.js';
 import { WordWindows } from './word-windows.js';
 
 export { PAGE_BYTES } from '../../nic/addresses.js';
-
-/**
- * Host memory is allocated in pieces of this size when first written, bytes. Large, so that a machine of thousands of
- * guests has few objects; the operating system backs only the pages of a piece that are used.
- */
-const PIECE_BYTES = 2 ** 20;
-/** A power of two, so that the product is exact. */
-const PIECES_PER_BYTE = 1 / PIECE_BYTES;
 
 /** A bank begins at a multiple of this, so that a piece of backing lies beside banks or there is none. */
 export const BANK_ALIGNMENT = PIECE_BYTES;
@@ -22,59 +20,6 @@ export const BANK_ALIGNMENT = PIECE_BYTES;
 /** Up to here a loop over words beats a view that has to be made, from here on a loop over bytes loses to both (measured). */
 const WORD_LOOP_BYTES = 512;
 const SHORT_BYTES = 16;
-
-/** Buffers start at multiples of this, as a rule: views of what lies there are kept. */
-const VIEW_BYTES = 2048;
-const VIEWS_PER_BYTE = 1 / VIEW_BYTES;
-/** Views that are kept, a power of two: as many as 32 guests have buffers with rings of 256 slots. */
-const VIEWS = 8192;
-
-/** A piece of backing, as bytes and as words. */
-class Piece {
-  readonly bytes: Uint8Array;
-  readonly words: Uint32Array;
-
-  constructor(bytes: number) {
-    this.bytes = new Uint8Array(bytes);
-    this.words = new Uint32Array(this.bytes.buffer);
-  }
-}
-
-/**
- * Views of buffers. The same buffers are used again and again, so the view that a transfer needs is mostly there
- * already. The number of views is bounded, and each place remembers the last one.
- */
-class BufferViews {
-  readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined);
-  readonly #address = new Float64Array(VIEWS).fill(-1);
-  readonly #length = new Int32Array(VIEWS);
-
-  /** `length` bytes of a piece from `within` on, which is `address`, a multiple of VIEW_BYTES. */
-  of(piece: Piece, within: number, address: number, length: number): Uint8Array {
-    const place = (address * VIEWS_PER_BYTE) & (VIEWS - 1);
-    if (this.#address[place] === address && this.#length[place] === length) {
-      const known = this.#views[place];
-      if (known !== undefined) return known;
-    }
-    const fresh = piece.bytes.subarray(within, within + length);
-    this.#views[place] = fresh;
-    this.#address[place] = address;
-    this.#length[place] = length;
-    return fresh;
-  }
-
-  /** Pieces are gone that views may be of. */
-  clear(): void {
-    this.#views.fill(undefined);
-    this.#address.fill(-1);
-  }
-}
-
-if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
-  throw new InvariantViolation(
-    'this emulator needs a little-endian machine: its memory is read as bytes and as words',
-  );
-}
 
 /**
  * The machine's RAM: little-endian bytes at physical addresses. Ownership is no matter of this class; the
@@ -119,7 +64,7 @@ export class PhysicalMemory {
   }
 
   /** Whether `length` bytes at `address` are RAM. */
-  contains(address: number, length: number): boolean {
+  contains(address: HostPhysicalAddress, length: number): boolean {
     return address >= 0 && address + length <= this.#bytes;
   }
 
@@ -129,7 +74,7 @@ export class PhysicalMemory {
    * @throws InvariantViolation unless the address is a multiple of `BANK_ALIGNMENT`, the size one of a page, and
    *   the place RAM without a bank.
    */
-  attachBank(address: number, bank: MemoryBank): void {
+  attachBank(address: HostPhysicalAddress, bank: MemoryBank): void {
     const { bytes } = bank;
     if (address % BANK_ALIGNMENT !== 0 || bytes % PAGE_BYTES !== 0 || bytes <= 0)
       throw new InvariantViolation(
@@ -139,40 +84,40 @@ export class PhysicalMemory {
     const end = Math.min(this.#bytes, Math.ceil((address + bytes) * PIECES_PER_BYTE) * PIECE_BYTES);
     this.#banks.attach(address, bank);
     const rest = end - address - bytes;
-    if (rest > 0) this.#banks.attach(address + bytes, new ArrayBank(new Uint8Array(rest)));
+    if (rest > 0) this.#banks.attach(addressAfter(address, bytes), new ArrayBank(new Uint8Array(rest)));
     this.#dropPieces(address, end);
   }
 
   /** Takes a bank away. Its place is RAM again, zeroed. @throws InvariantViolation when none begins there. */
-  detachBank(address: number): void {
+  detachBank(address: HostPhysicalAddress): void {
     const { end } = this.#banks.detach(address);
     if (end % BANK_ALIGNMENT !== 0 && end < this.#bytes) this.#banks.detach(end);
   }
 
   /** Copies out. The range must be RAM. */
-  read(address: number, length: number, target: Uint8Array, targetOffset: number): void {
+  read(address: HostPhysicalAddress, length: number, target: Uint8Array, targetOffset: number): void {
     this.#require(address, length);
     let piece = this.#untilPieceEnds(address, length);
     this.#readPiece(address, piece, target, targetOffset);
     for (let done = piece; done < length; done += piece) {
-      piece = this.#untilPieceEnds(address + done, length - done);
-      this.#readPiece(address + done, piece, target, targetOffset + done);
+      piece = this.#untilPieceEnds(addressAfter(address, done), length - done);
+      this.#readPiece(addressAfter(address, done), piece, target, targetOffset + done);
     }
   }
 
   /** Copies in. The range must be RAM. */
-  write(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
+  write(address: HostPhysicalAddress, length: number, source: Uint8Array, sourceOffset: number): void {
     this.#require(address, length);
     let piece = this.#untilPieceEnds(address, length);
     this.#writePiece(address, piece, source, sourceOffset);
     for (let done = piece; done < length; done += piece) {
-      piece = this.#untilPieceEnds(address + done, length - done);
-      this.#writePiece(address + done, piece, source, sourceOffset + done);
+      piece = this.#untilPieceEnds(addressAfter(address, done), length - done);
+      this.#writePiece(addressAfter(address, done), piece, source, sourceOffset + done);
     }
   }
 
   /** Copies within memory. The two ranges must not overlap. */
-  copy(fromAddress: number, toAddress: number, length: number): void {
+  copy(fromAddress: HostPhysicalAddress, toAddress: HostPhysicalAddress, length: number): void {
     this.#require(fromAddress, length);
     let number = Math.floor(fromAddress * PIECES_PER_BYTE);
     let within = fromAddress - number * PIECE_BYTES;
@@ -181,16 +126,17 @@ export class PhysicalMemory {
     while (left > 0) {
       const piece = Math.min(left, PIECE_BYTES - within);
       const backing = this.#pieces[number];
-      if (backing === undefined) this.#copyUnbacked(number * PIECE_BYTES + within, to, piece);
+      if (backing === undefined)
+        this.#copyUnbacked(addressAfter(hostPhysicalAddress(number * PIECE_BYTES), within), to, piece);
       else this.write(to, piece, backing.bytes.subarray(within, within + piece), 0);
-      to += piece;
+      to = addressAfter(to, piece);
       left -= piece;
       number += 1;
       within = 0;
     }
   }
 
-  fill(address: number, length: number, value: number): void {
+  fill(address: HostPhysicalAddress, length: number, value: number): void {
     this.#require(address, length);
     let number = Math.floor(address * PIECES_PER_BYTE);
     let within = address - number * PIECE_BYTES;
@@ -199,7 +145,7 @@ export class PhysicalMemory {
       const piece = Math.min(left, PIECE_BYTES - within);
       const backing = this.#pieces[number];
       if (backing !== undefined) backing.bytes.fill(value, within, within + piece);
-      else this.#fillUnbacked(number * PIECE_BYTES + within, piece, value);
+      else this.#fillUnbacked(addressAfter(hostPhysicalAddress(number * PIECE_BYTES), within), piece, value);
       left -= piece;
       number += 1;
       within = 0;
@@ -207,7 +153,7 @@ export class PhysicalMemory {
   }
 
   /** The 32-bit word at an address that is a multiple of 4. @throws RangeError when it is none, or not RAM. */
-  readU32(address: number): number {
+  readU32(address: HostPhysicalAddress): number {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined || !this.#isWord(address)) return this.#readUntouched(address);
@@ -215,7 +161,7 @@ export class PhysicalMemory {
   }
 
   /** As `readU32`. */
-  writeU32(address: number, value: number): void {
+  writeU32(address: HostPhysicalAddress, value: number): void {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined || !this.#isWord(address)) this.#writeUntouched(address, value);
@@ -223,14 +169,14 @@ export class PhysicalMemory {
   }
 
   /** Two words, the lower one first, at an address that is a multiple of 4. */
-  readU64(address: number): bigint {
-    return (BigInt(this.readU32(address + 4)) << 32n) | BigInt(this.readU32(address));
+  readU64(address: HostPhysicalAddress): bigint {
+    return (BigInt(this.readU32(addressAfter(address, 4))) << 32n) | BigInt(this.readU32(address));
   }
 
   /** As `readU64`. */
-  writeU64(address: number, value: bigint): void {
+  writeU64(address: HostPhysicalAddress, value: bigint): void {
     this.writeU32(address, Number(value & 0xffffffffn));
-    this.writeU32(address + 4, Number((value >> 32n) & 0xffffffffn));
+    this.writeU32(addressAfter(address, 4), Number((value >> 32n) & 0xffffffffn));
   }
 
   /** Throws an InvariantViolation when a piece has backing where banks are, or banks overlap. */
@@ -238,18 +184,18 @@ export class PhysicalMemory {
     this.#banks.checkInvariants();
     if (this.#banks.size === 0) return;
     for (const [number, backing] of this.#pieces.entries()) {
-      if (backing !== undefined && this.#banks.at(number * PIECE_BYTES) !== undefined)
+      if (backing !== undefined && this.#banks.at(hostPhysicalAddress(number * PIECE_BYTES)) !== undefined)
         throw new InvariantViolation(`piece ${number} of memory lies in a bank and beside it`);
     }
   }
 
   /** Bytes of a range that lie in the piece of backing in which it begins. */
-  #untilPieceEnds(address: number, length: number): number {
+  #untilPieceEnds(address: HostPhysicalAddress, length: number): number {
     const number = Math.floor(address * PIECES_PER_BYTE);
     return Math.min(length, (number + 1) * PIECE_BYTES - address);
   }
 
-  #readPiece(address: number, length: number, target: Uint8Array, to: number): void {
+  #readPiece(address: HostPhysicalAddress, length: number, target: Uint8Array, to: number): void {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined) {
@@ -262,7 +208,7 @@ export class PhysicalMemory {
     else this.#readElsewhere(backing, within, length, target, to);
   }
 
-  #writePiece(address: number, length: number, source: Uint8Array, from: number): void {
+  #writePiece(address: HostPhysicalAddress, length: number, source: Uint8Array, from: number): void {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined) this.#writeUnbacked(address, length, source, from);
@@ -297,11 +243,11 @@ export class PhysicalMemory {
     return backing;
   }
 
-  #isWord(address: number): boolean {
+  #isWord(address: HostPhysicalAddress): boolean {
     return (address & 3) === 0 && address < this.#bytes;
   }
 
-  #readUntouched(address: number): number {
+  #readUntouched(address: HostPhysicalAddress): number {
     this.#requireWord(address);
     const at = this.#banks.at(address);
     if (at === undefined) return 0;
@@ -309,7 +255,7 @@ export class PhysicalMemory {
     return present(this.#word[0]);
   }
 
-  #writeUntouched(address: number, value: number): void {
+  #writeUntouched(address: HostPhysicalAddress, value: number): void {
     this.#requireWord(address);
     const at = this.#banks.at(address);
     if (at === undefined) {
@@ -322,9 +268,14 @@ export class PhysicalMemory {
   }
 
   /** Reads a range in one piece that has no backing: from the banks in its place, or zeros. */
-  #readUnbacked(address: number, length: number, target: Uint8Array, targetOffset: number): void {
+  #readUnbacked(
+    address: HostPhysicalAddress,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): void {
     for (let done = 0; done < length; ) {
-      const at = this.#banks.at(address + done);
+      const at = this.#banks.at(addressAfter(address, done));
       if (at === undefined) {
         target.fill(0, targetOffset + done, targetOffset + length);
         return;
@@ -336,9 +287,14 @@ export class PhysicalMemory {
   }
 
   /** Writes a range in one piece that has no backing: to the banks in its place, or to backing that is made for it. */
-  #writeUnbacked(address: number, length: number, source: Uint8Array, sourceOffset: number): void {
+  #writeUnbacked(
+    address: HostPhysicalAddress,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): void {
     for (let done = 0; done < length; ) {
-      const at = this.#banks.at(address + done);
+      const at = this.#banks.at(addressAfter(address, done));
       if (at === undefined) {
         const number = Math.floor(address * PIECES_PER_BYTE);
         const within = address + done - number * PIECE_BYTES;
@@ -351,7 +307,7 @@ export class PhysicalMemory {
     }
   }
 
-  #copyUnbacked(from: number, to: number, length: number): void {
+  #copyUnbacked(from: HostPhysicalAddress, to: HostPhysicalAddress, length: number): void {
     if (this.#banks.at(from) === undefined) {
       this.fill(to, length, 0);
       return;
@@ -362,7 +318,7 @@ export class PhysicalMemory {
   }
 
   /** Zeros need no backing where there is none. */
-  #fillUnbacked(address: number, length: number, value: number): void {
+  #fillUnbacked(address: HostPhysicalAddress, length: number, value: number): void {
     if (value === 0 && this.#banks.at(address) === undefined) return;
     this.#writeUnbacked(address, length, new Uint8Array(length).fill(value), 0);
   }
@@ -375,13 +331,13 @@ export class PhysicalMemory {
     }
   }
 
-  #requireWord(address: number): void {
+  #requireWord(address: HostPhysicalAddress): void {
     if ((address & 3) !== 0)
       throw new RangeError(`word at 0x${address.toString(16)}, expected an address that is a multiple of 4`);
     this.#require(address, 4);
   }
 
-  #require(address: number, length: number): void {
+  #require(address: HostPhysicalAddress, length: number): void {
     if (!this.contains(address, length)) {
       throw new RangeError(
         `physical access of ${length} bytes at 0x${address.toString(16)}, expected an address below 0x${this.bytes.toString(16)}`,

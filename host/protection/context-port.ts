@@ -1,6 +1,14 @@
+import {
+  addressAfter,
+  type BusAddress,
+  type HostPhysicalAddress,
+  pageAddress,
+  pageOf,
+} from '../../nic/addresses.js';
 import { STATUS_BLOCK_BYTES } from '../../nic/completions.js';
 import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { ContextSettings } from '../hypervisor/card-control.js';
 import type { Domain } from '../hypervisor/domain.js';
@@ -20,7 +28,7 @@ export interface ContextPortPlan {
   /** Contexts of the card that will do; all of them if left out. */
   readonly eligible?: (context: number) => boolean;
   /** How the device must address what lies at a physical address. */
-  busAddressOf(physical: number, bytes: number): number;
+  busAddressOf(physical: HostPhysicalAddress, bytes: number): BusAddress;
 }
 
 /** A guest's port that is a NIC context of its own: rings, status block, the context's page. */
@@ -31,7 +39,7 @@ export class ContextPort implements GuestPort {
   readonly transmit: ContextQueue;
   readonly receive: ContextQueue;
   /** Physical range of rings and status block. */
-  readonly ringMemory: { readonly address: number; readonly bytes: number };
+  readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number };
   readonly #parts: HostParts;
   readonly #hypervisorRings: boolean;
   #handler: () => void = () => {};
@@ -50,8 +58,8 @@ export class ContextPort implements GuestPort {
     const bytes = transmitBytes + receiveBytes + PAGE_BYTES;
     const base = plan.hypervisorRings
       ? parts.hypervisor.allocateOwn('descriptor-ring', bytes)
-      : (domain.allocate(bytes / PAGE_BYTES, true)[0] ?? 0) * PAGE_BYTES;
-    const statusBlock = base + transmitBytes + receiveBytes;
+      : pageAddress(present(domain.allocate(bytes / PAGE_BYTES, true)[0]));
+    const statusBlock = addressAfter(base, transmitBytes + receiveBytes);
     this.ringMemory = { address: base, bytes };
     this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
       direction: 'transmit',
@@ -62,8 +70,8 @@ export class ContextPort implements GuestPort {
     this.receive = new ContextQueue(parts, domain, plan.receiveGate, {
       direction: 'receive',
       slots: options.receiveSlots,
-      ring: base + transmitBytes,
-      statusWord: statusBlock + STATUS_BLOCK_BYTES / 2,
+      ring: addressAfter(base, transmitBytes),
+      statusWord: addressAfter(statusBlock, STATUS_BLOCK_BYTES / 2),
     });
     this.#hypervisorRings = plan.hypervisorRings;
     const bus = plan.busAddressOf(base, bytes);
@@ -72,9 +80,9 @@ export class ContextPort implements GuestPort {
       share: options.share,
       transmitRing: bus,
       transmitSlots: options.transmitSlots,
-      receiveRing: bus + transmitBytes,
+      receiveRing: addressAfter(bus, transmitBytes),
       receiveSlots: options.receiveSlots,
-      statusBlock: bus + transmitBytes + receiveBytes,
+      statusBlock: addressAfter(bus, transmitBytes + receiveBytes),
       sequenceChecking: plan.hypervisorRings,
       antiSpoofing: options.antiSpoofing,
       promiscuous: options.promiscuous,
@@ -119,7 +127,8 @@ export class ContextPort implements GuestPort {
       this.#parts.hypervisor.freeOwn(address, bytes);
       return;
     }
-    for (let at = address; at < address + bytes; at += PAGE_BYTES) this.domain.release(at / PAGE_BYTES);
+    for (let at = address; at < address + bytes; at = addressAfter(at, PAGE_BYTES))
+      this.domain.release(pageOf(at));
   }
 
   #configure(options: PortOptions): void {

@@ -1,4 +1,12 @@
 import {
+  addressAfter,
+  type BusAddress,
+  busAddress,
+  type GuestPhysicalAddress,
+  guestPhysicalAddress,
+  type HostPhysicalAddress,
+} from '../../nic/addresses.js';
+import {
   DESCRIPTOR_BYTES,
   flagsOf,
   LENGTH_AND_FLAGS_OFFSET,
@@ -15,8 +23,8 @@ import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-p
 /** The set-up gate of one queue: what an approach does with buffers before they are passed to the device. */
 export interface SetupGate {
   /**
-   * Looks at the first `count` buffers of a batch and returns how many may go; for those it has set
-   * `queue.busAddresses`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
+   * Looks at the first `count` buffers of a batch and returns how many may go; for each it has
+   * called `queue.admitAt`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
    * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
@@ -31,9 +39,9 @@ export interface QueuePlacement {
   readonly direction: 'transmit' | 'receive';
   readonly slots: number;
   /** Physical address of the ring, for the CPU. */
-  readonly ring: number;
+  readonly ring: HostPhysicalAddress;
   /** Physical address of the word that the NIC writes its consumer index to. */
-  readonly statusWord: number;
+  readonly statusWord: HostPhysicalAddress;
 }
 
 /**
@@ -44,13 +52,13 @@ export class ContextQueue implements PortQueue {
   readonly domain: Domain;
   readonly slots: number;
   readonly direction: 'transmit' | 'receive';
-  /** Bus addresses that the gate has given to the buffers of the batch that is being posted. */
-  readonly busAddresses: Float64Array;
   readonly #parts: HostParts;
   readonly #gate: SetupGate;
-  readonly #ring: number;
-  readonly #statusWord: number;
+  readonly #ring: HostPhysicalAddress;
+  readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
+  // Bus addresses that the gate has given to the buffers of the batch that is being posted.
+  readonly #admitted: Float64Array;
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
   readonly #bus: Float64Array;
@@ -74,7 +82,7 @@ export class ContextQueue implements PortQueue {
     this.#ring = placement.ring;
     this.#statusWord = placement.statusWord;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
-    this.busAddresses = new Float64Array(placement.slots);
+    this.#admitted = new Float64Array(placement.slots);
     this.#addresses = new Float64Array(placement.slots);
     this.#lengths = new Uint32Array(placement.slots);
     this.#bus = new Float64Array(placement.slots);
@@ -119,27 +127,27 @@ export class ContextQueue implements PortQueue {
   }
 
   /** Physical address of the ring. */
-  get ringAddress(): number {
+  get ringAddress(): HostPhysicalAddress {
     return this.#ring;
   }
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
-  postedAddress(index: number): number {
-    return present(this.#addresses[index & (this.slots - 1)]);
+  postedAddress(index: number): GuestPhysicalAddress {
+    return guestPhysicalAddress(present(this.#addresses[index & (this.slots - 1)]));
   }
 
   postedLength(index: number): number {
     return present(this.#lengths[index & (this.slots - 1)]);
   }
 
-  postedBusAddress(index: number): number {
-    return present(this.#bus[index & (this.slots - 1)]);
+  postedBusAddress(index: number): BusAddress {
+    return busAddress(present(this.#bus[index & (this.slots - 1)]));
   }
 
   post(batch: BufferBatch): number {
     this.#refusal = undefined;
     if (this.#context < 0) {
-      this.refuse('port-closed', present(batch.addresses[0]), present(batch.lengths[0]));
+      this.refuse('port-closed', batch.address(0), present(batch.lengths[0]));
       return 0;
     }
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
@@ -149,8 +157,8 @@ export class ContextQueue implements PortQueue {
     if (this.#context < 0) return 0;
     for (let index = 0; index < admitted; index += 1) {
       this.#write(
-        present(batch.addresses[index]),
-        present(this.busAddresses[index]),
+        batch.address(index),
+        busAddress(present(this.#admitted[index])),
         present(batch.lengths[index]),
         present(batch.flags[index]),
       );
@@ -161,8 +169,13 @@ export class ContextQueue implements PortQueue {
     return admitted;
   }
 
+  /** For the gate: the device is to find the buffer at this place of the batch at `address`. */
+  admitAt(index: number, address: BusAddress): void {
+    this.#admitted[index] = address;
+  }
+
   /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */
-  refuse(refusal: SetupRefusal, address: number, length: number): void {
+  refuse(refusal: SetupRefusal, address: GuestPhysicalAddress, length: number): void {
     this.#refused += 1;
     const fault: SetupFault = {
       domain: this.domain.id,
@@ -193,15 +206,15 @@ export class ContextQueue implements PortQueue {
 
   completedLength(index: number): number {
     if (this.#context < 0) return 0;
-    return lengthOf(this.#parts.memory.readU32(this.#slotAddress(index) + LENGTH_AND_FLAGS_OFFSET));
+    return lengthOf(this.#lengthAndFlags(index));
   }
 
   completedFlags(index: number): number {
     if (this.#context < 0) return 0;
-    return flagsOf(this.#parts.memory.readU32(this.#slotAddress(index) + LENGTH_AND_FLAGS_OFFSET));
+    return flagsOf(this.#lengthAndFlags(index));
   }
 
-  completedAddress(index: number): number {
+  completedAddress(index: number): GuestPhysicalAddress {
     return this.postedAddress(index);
   }
 
@@ -217,17 +230,21 @@ export class ContextQueue implements PortQueue {
       throw new InvariantViolation('a queue holds more than its slots');
   }
 
-  #slotAddress(index: number): number {
-    return this.#ring + (index & (this.slots - 1)) * DESCRIPTOR_BYTES;
+  #lengthAndFlags(index: number): number {
+    return this.#parts.memory.readU32(addressAfter(this.#slotAddress(index), LENGTH_AND_FLAGS_OFFSET));
   }
 
-  #write(address: number, busAddress: number, length: number, flags: number): void {
+  #slotAddress(index: number): HostPhysicalAddress {
+    return addressAfter(this.#ring, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
+  }
+
+  #write(address: GuestPhysicalAddress, bus: BusAddress, length: number, flags: number): void {
     const slot = this.#producer & (this.slots - 1);
     this.#addresses[slot] = address;
     this.#lengths[slot] = length;
-    this.#bus[slot] = busAddress;
+    this.#bus[slot] = bus;
     const at = this.#slotAddress(this.#producer);
-    storeDescriptor(this.#parts.memory, at, busAddress, length, flags, this.#sequence);
+    storeDescriptor(this.#parts.memory, at, bus, length, flags, this.#sequence);
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#producer = (this.#producer + 1) >>> 0;
   }

@@ -1,4 +1,6 @@
+import { type GuestPhysicalAddress, guestPhysicalAddress } from '../../nic/addresses.js';
 import type { Share } from '../../scheduler/discipline.js';
+import { present } from '../../scheduler/present.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
@@ -24,8 +26,13 @@ export class BufferBatch {
     this.count = 0;
   }
 
+  /** Where the buffer at a place of the batch lies, as its guest says. */
+  address(index: number): GuestPhysicalAddress {
+    return guestPhysicalAddress(present(this.addresses[index]));
+  }
+
   /** Adds a buffer; false when the batch is full. */
-  add(address: number, length: number, flags: number): boolean {
+  add(address: GuestPhysicalAddress, length: number, flags: number): boolean {
     if (this.count === this.addresses.length) return false;
     this.addresses[this.count] = address;
     this.lengths[this.count] = length;
@@ -49,7 +56,7 @@ export interface SetupFault {
   readonly domain: number;
   readonly direction: 'transmit' | 'receive';
   readonly refusal: SetupRefusal;
-  readonly address: number;
+  readonly address: GuestPhysicalAddress;
   readonly length: number;
   readonly atNs: number;
 }
@@ -80,7 +87,7 @@ export interface PortQueue {
   completedLength(index: number): number;
   completedFlags(index: number): number;
   /** Where that buffer's bytes are now: the posted address, unless the approach flipped the page. */
-  completedAddress(index: number): number;
+  completedAddress(index: number): GuestPhysicalAddress;
 
   /** The driver has seen that buffers up to `consumer` are finished and releases what they were set up with. */
   finish(consumer: number): void;

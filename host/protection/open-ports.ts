@@ -1,3 +1,4 @@
+import { untranslated } from '../../nic/addresses.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { ContextPort } from './context-port.js';
@@ -37,7 +38,7 @@ export class OpenPorts {
       transmitGate: gate,
       receiveGate: gate,
       hypervisorRings: false,
-      busAddressOf: (physical) => physical,
+      busAddressOf: untranslated,
       ...(eligible === undefined ? {} : { eligible }),
     });
     this.#ports.set(port.context, port);

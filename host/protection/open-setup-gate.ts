@@ -1,4 +1,4 @@
-import { present } from '../../scheduler/present.js';
+import { machineAddress, untranslated } from '../../nic/addresses.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { ContextQueue, SetupGate } from './context-queue.js';
 import type { BufferBatch } from './guest-port.js';
@@ -13,7 +13,7 @@ export class OpenSetupGate implements SetupGate {
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
     for (let index = 0; index < count; index += 1)
-      queue.busAddresses[index] = present(batch.addresses[index]);
+      queue.admitAt(index, untranslated(machineAddress(batch.address(index))));
     return count;
   }
 

@@ -1,3 +1,4 @@
+import type { PageNumber } from '../../nic/addresses.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import type { AccessGate } from '../bus/access-gate.js';
 import type { Processor } from '../cpu/processor.js';
@@ -43,7 +44,7 @@ export interface Protection {
    * cannot release it at all. Where nothing validates or maps, nothing holds a reference, and the hypervisor takes the
    * page in good faith.
    */
-  relinquish(domain: Domain, page: number): boolean;
+  relinquish(domain: Domain, page: PageNumber): boolean;
 
   counters(): ProtectionCounters;
 

@@ -1,3 +1,4 @@
+import type { PageNumber } from '../../nic/addresses.js';
 import type { AccessGate } from '../bus/access-gate.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
@@ -23,7 +24,7 @@ export abstract class ReferenceApproach implements Protection {
     this.parts.hypervisor.revokeContext(port.context);
   }
 
-  relinquish(_domain: Domain, page: number): boolean {
+  relinquish(_domain: Domain, page: PageNumber): boolean {
     return this.parts.pages.count(page) === 0;
   }
 

@@ -1,4 +1,4 @@
-import type { Discipline } from '../discipline.js';
+import type { Discipline, Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { DeficitRoundRobin } from './deficit-round-robin.js';
 import { EarliestDeadlineFirst } from './earliest-deadline-first.js';
@@ -23,8 +23,18 @@ export interface DisciplineOptions {
   readonly linkBps?: number;
   /** The link does not always carry `linkBps` of counted bytes: wfq then promises no bound. @defaultValue false */
   readonly linkVaries?: boolean;
-  /** Weight of each tenant in a hierarchy, by its number. @defaultValue 1 each */
-  readonly tenantWeights?: Readonly<Record<number, number>>;
+  /**
+   * Tenants of a hierarchy by their numbers, which `Share.tenant` gives. A number that is not here is a tenant directly
+   * below the link with a weight of 1, and with the priority and deadline of its first context.
+   */
+  readonly tenants?: Readonly<Record<number, Tenant>>;
+}
+
+/** A tenant of a hierarchy: a node between the link and the contexts. */
+export interface Tenant {
+  readonly share: Share;
+  /** Number of the tenant to which it belongs; absent directly below the link. */
+  readonly parent?: number;
 }
 
 /** One discipline as lists show it. L is a frame length, w a weight, r the link rate, W the sum of weights, N the number of contexts. */
@@ -41,6 +51,8 @@ export interface DisciplineEntry {
   readonly delay: string;
   /** Whether shares follow weights, in bytes. */
   readonly weighted: boolean;
+  /** Fields of a share that it reads besides the weight. */
+  readonly reads: readonly (keyof Share)[];
   readonly make: (options: DisciplineOptions) => Discipline;
 }
 
@@ -56,6 +68,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: NONE,
     delay: NONE,
     weighted: false,
+    reads: [],
     make: () => new FifoDrain(),
   },
   {
@@ -66,6 +79,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'none in bytes; one frame',
     delay: 'N L_max / r: one frame of each other context, and the one in transmission',
     weighted: false,
+    reads: [],
     make: () => new PacketRoundRobin(),
   },
   {
@@ -76,6 +90,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'none in bytes; L if all frames have one size L',
     delay: '(sum over others of w_j L_j + L_max) / r',
     weighted: false,
+    reads: [],
     make: () => new WeightedRoundRobin(),
   },
   {
@@ -86,6 +101,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'quantum + (L_i-1)/w_i + (L_j-1)/w_j',
     delay: '((F-Q_i)(1+(L_i-1)/Q_i) + sum over others of (L_j-1)) / r + L_i/r',
     weighted: true,
+    reads: [],
     make: (options) => new DeficitRoundRobin(pick(options, 'quantumBytes')),
   },
   {
@@ -96,6 +112,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'quantum + (L_i-1)/w_i + (L_j-1)/w_j',
     delay: 'k Q_j + L_j - 1 of each other context before the k-th visit',
     weighted: true,
+    reads: [],
     make: (options) => new SurplusRoundRobin(pick(options, 'quantumBytes')),
   },
   {
@@ -106,6 +123,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'L_i/w_i + L_j/w_j',
     delay: 'expected arrival + (sum over others of L_j + l) / r',
     weighted: true,
+    reads: [],
     make: (options) => new StartTimeFairQueueing(pick(options, 'linkBps')),
   },
   {
@@ -116,6 +134,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: 'L_i/w_i + L_j/w_j',
     delay: 'L_i/r_i + (N-1) L_max/r',
     weighted: true,
+    reads: [],
     make: () => new SelfClockedFairQueueing(),
   },
   {
@@ -127,6 +146,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
       'max(C_j + L_max/w_i + L_j/w_j, C_i + L_max/w_j + L_i/w_i), C_i = min((N-1) L_max/w_i, L_max/w_min)',
     delay: 'fluid finish + L_max/r',
     weighted: true,
+    reads: [],
     make: (options) => {
       if (options.linkBps === undefined) {
         throw new ParameterError('wfq: linkBps is missing, expected the rate of the link in bits per second');
@@ -147,6 +167,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: '2 (L_i/w_i + L_j/w_j + L_max/W); worst-case index L_i + (L_max-L_i) w_i/W',
     delay: 'Q/r_i + L_i/r_i + (L_max-L_i)/r',
     weighted: true,
+    reads: [],
     make: (options) => new WorstCaseFairWeightedFairQueueing(pick(options, 'maxFrameBytes')),
   },
   {
@@ -157,6 +178,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: '4 (sigma_i + sigma_j) + 2 L_max/W; worst-case index 3 sigma_i w_i + 2 L_max w_i/W',
     delay: 'Q/r_i + (3 sigma_i W + 2 L_max)/r',
     weighted: true,
+    reads: ['maxFrameBytes'],
     make: (options) => new QuickFairQueueing(pick(options, 'maxFrameBytes')),
   },
   {
@@ -167,6 +189,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: NONE,
     delay: 'first level: N_level L_max / r; below, none',
     weighted: false,
+    reads: ['priority'],
     make: () => new StrictPriority(),
   },
   {
@@ -177,6 +200,7 @@ export const DISCIPLINES: readonly DisciplineEntry[] = [
     fairness: NONE,
     delay: 'max(D_i - D_min, 0) + (sum of all L_j + L_max) / r',
     weighted: false,
+    reads: ['deadlineNs'],
     make: () => new EarliestDeadlineFirst(),
   },
 ];

@@ -1,8 +1,9 @@
-export { DISCIPLINES, type DisciplineEntry, type DisciplineOptions } from './catalogue.js';
+export { DISCIPLINES, type DisciplineEntry, type DisciplineOptions, type Tenant } from './catalogue.js';
+export { COMPOSITIONS, fieldsOfLevels, parseComposition, tenantPath } from './composition.js';
 export { DEFAULT_QUANTUM_BYTES, DeficitRoundRobin } from './deficit-round-robin.js';
 export { EarliestDeadlineFirst } from './earliest-deadline-first.js';
 export { FifoDrain } from './fifo-drain.js';
-export { COMPOSITIONS, makeDiscipline } from './make-discipline.js';
+export { makeDiscipline } from './make-discipline.js';
 export { MinimumGuarantee } from './minimum-guarantee.js';
 export { PacketRoundRobin } from './packet-round-robin.js';
 export { QuickFairQueueing } from './quick-fair-queueing.js';

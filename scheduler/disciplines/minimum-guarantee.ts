@@ -46,14 +46,16 @@ export class MinimumGuarantee implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number): void {
+  leave(context: number, nowNs: number): void {
+    this.withdraw(context, nowNs);
     this.#roster.leave(context);
-    this.#inner.leave(context);
+    this.#inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.activate(context, headBytes)) return;
+    this.#rate.settle(context, nowNs);
     this.#rate.notBefore(context, nowNs);
     this.#place(context, headBytes, nowNs);
   }

@@ -6,11 +6,17 @@ import { ReservedWeight } from './reserved-weight.js';
 import { Roster } from './roster.js';
 import { TagTable, type TagTableOptions } from './tag-table.js';
 import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame } from './weights.js';
+import { widened } from './widened.js';
 
 /** Fixed point of the tags: with it, the group of a weight of 2^16 still has slots of a whole unit. */
 const UNITS_PER_BYTE = 2 ** 16;
 const MAX_WEIGHT = 2 ** 16;
 const ALL_GROUPS = 0x7fffffff;
+/**
+ * A frame of L bytes advances V by L/W, which is L/L_i slots of a context that has nearly all the weight. A group has 32
+ * slots (as in the published code), so L_i is at least this part of L.
+ */
+const LEAST_PART_OF_LARGEST = 16;
 
 /**
  * Quick fair queueing: F. Checconi, L. Rizzo and P. Valente, "QFQ: Efficient Packet Scheduling with Tight
@@ -19,15 +25,18 @@ const ALL_GROUPS = 0x7fffffff;
  * bitmaps say which groups are Ready or Blocked (a higher group that is eligible finishes first), and Eligible
  * or Ineligible (V has not reached its start). The next frame is in the lowest ready group.
  *
- * With W the sum of weights, sigma_i the smallest power of two (in 1/65536 bytes) >= maxFrameBytes / w_i, and
- * L_max the largest frame of all:
+ * With W the sum of weights, L_i the largest frame of context i (`Share.maxFrameBytes`, at least a sixteenth of that of
+ * the discipline, which is also its default), sigma_i the smallest power of two (in 1/65536 bytes) >= L_i / w_i, and L_max the largest frame of all:
  *
- * - Complexity: O(1) per decision, whatever the number of contexts; no loop over them or over groups. (A
- *   withdrawal, which is a fault, refiles the 31 groups.)
+ * - Complexity: O(1) per decision, whatever the number of contexts; no loop over them or over groups. (A withdrawal,
+ *   which is a fault, refiles the 31 groups; so does each decision once contexts with different largest frames take part.)
  * - Fairness: worst-case fair index 3 sigma_i w_i + 2 L_max w_i/W bytes. Pairwise,
  *   |S_i/w_i - S_j/w_j| <= 4 (sigma_i + sigma_j) + 2 L_max/W, since a waiting frame starts no later than
  *   V + 2 sigma_i and no earlier than V - 2 sigma_i - L_max/W.
  * - Delay: a frame that arrives at t as the last of Q bytes leaves by t + Q/r_i + (3 sigma_i W + 2 L_max)/r.
+ *
+ * A context with a frame longer than its share declares is treated as one that declares nothing, from that frame until
+ * it leaves; a guest can thus not break the discipline, only its own bound (sch_qfq does likewise).
  *
  * Tags are exact before they are rounded to slots (the published code truncates 1/w instead, which distorts the
  * shares); see TagTable for that and for overflow.
@@ -42,6 +51,10 @@ export class QuickFairQueueing implements Discipline {
   /** Scratch within a call, to restart contexts. */
   readonly #late = new ContextList();
   #groupOf: Uint8Array = new Uint8Array(64);
+  /** Largest frame with which a context may stay in its group, bytes. */
+  #largest: Float64Array = new Float64Array(64);
+  /** Whether V may pass several slots of a group at once: a context with a smaller largest frame has joined. */
+  #isMixed = false;
   /** Groups by state, one bit per group. */
   #ready = 0;
   #blocked = 0;
@@ -50,7 +63,7 @@ export class QuickFairQueueing implements Discipline {
   /** Units that have been subtracted from the starts of groups. */
   #rebased = 0;
 
-  /** @param options `maxFrameBytes` (default 9042) is the largest frame expected; it determines the groups. */
+  /** @param options `maxFrameBytes` (default 9042) is the largest frame of all; with the weight it determines the group. */
   constructor(options: Omit<TagTableOptions, 'unitsPerByte'> & { readonly maxFrameBytes?: number } = {}) {
     this.#maxFrameBytes = requireMaxFrame('qfq', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
     this.#tags = new TagTable({ ...options, unitsPerByte: UNITS_PER_BYTE });
@@ -64,10 +77,16 @@ export class QuickFairQueueing implements Discipline {
         `qfq: weight of context ${context} is ${share.weight}, expected at most ${MAX_WEIGHT}`,
       );
     }
+    const largest = this.#counted(
+      requireMaxFrame(`qfq: context ${context}`, share.maxFrameBytes ?? this.#maxFrameBytes),
+    );
+    if (largest < this.#maxFrameBytes) this.#isMixed = true;
     this.#roster.join(context);
     this.#weights.join(context, share.weight, this.#roster.capacity);
     this.#groupOf = this.#groups.grow(this.#roster.capacity, this.#groupOf);
-    const group = this.#groupFor(share.weight);
+    this.#largest = widened(this.#largest, this.#roster.capacity);
+    this.#largest[context] = largest;
+    const group = this.#groupFor(share.weight, largest);
     this.#groupOf[context] = group;
     // Under an earlier, smaller weight it may have finished further ahead than the slots of its new group reach.
     const slot = 2 ** group;
@@ -83,6 +102,7 @@ export class QuickFairQueueing implements Discipline {
   activate(context: number, headBytes: number): void {
     this.#requireFrame(context, headBytes);
     if (!this.#roster.activate(context, headBytes)) return;
+    if (headBytes > this.#largestOf(context)) this.#regroup(context);
     this.#tags.beginBelow(context, headBytes);
     const group = this.#groupOf[context] ?? 0;
     if (this.#groups.insert(group, context, this.#tags.startWhole(context))) this.#file(group);
@@ -107,15 +127,23 @@ export class QuickFairQueueing implements Discipline {
     before -= this.#followRebase();
     if (more) this.#tags.follow(context, nextHeadBytes);
     const startBefore = this.#groups.start(group);
-    const moved = more
-      ? this.#groups.move(group, context, this.#tags.startWhole(context))
-      : this.#groups.remove(group, context);
+    const outgrows = nextHeadBytes > this.#largestOf(context);
+    const moved =
+      more && !outgrows
+        ? this.#groups.move(group, context, this.#tags.startWhole(context))
+        : this.#groups.remove(group, context);
     if (moved) {
       this.#unfile(group);
       if (!this.#groups.isEmpty(group)) this.#file(group);
       this.#unblockBelow(group, startBefore + 2 * 2 ** group);
     }
     this.#advance(before);
+    if (outgrows) {
+      this.#regroup(context);
+      const wider = this.#groupOf[context] ?? 0;
+      this.#groups.insert(wider, context, this.#tags.startWhole(context));
+    }
+    if (this.#isMixed) this.#fileAll();
     this.#weights.expire();
   }
 
@@ -130,13 +158,16 @@ export class QuickFairQueueing implements Discipline {
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
     return (
-      4 * (this.sigmaBytes(i.weight) + this.sigmaBytes(j.weight)) + (2 * largest) / (i.weight + j.weight)
+      4 *
+        (this.sigmaBytes(i.weight, i.declaredMaxFrameBytes) +
+          this.sigmaBytes(j.weight, j.declaredMaxFrameBytes)) +
+      (2 * largest) / (i.weight + j.weight)
     );
   }
 
-  /** Slot of the group of a weight, bytes per unit of weight. */
-  sigmaBytes(weight: number): number {
-    return 2 ** this.#groupFor(weight) / UNITS_PER_BYTE;
+  /** Slot of the group of a weight and a largest frame, bytes per unit of weight. */
+  sigmaBytes(weight: number, maxFrameBytes = this.#maxFrameBytes): number {
+    return 2 ** this.#groupFor(weight, this.#counted(maxFrameBytes)) / UNITS_PER_BYTE;
   }
 
   checkInvariants(): void {
@@ -164,8 +195,24 @@ export class QuickFairQueueing implements Discipline {
     }
   }
 
-  #groupFor(weight: number): number {
-    return Math.ceil(Math.log2((this.#maxFrameBytes * UNITS_PER_BYTE) / weight));
+  #groupFor(weight: number, maxFrameBytes: number): number {
+    return Math.ceil(Math.log2((maxFrameBytes * UNITS_PER_BYTE) / weight));
+  }
+
+  /** The largest frame with which a context is counted that declares so many bytes. */
+  #counted(declaredBytes: number): number {
+    const least = Math.ceil(this.#maxFrameBytes / LEAST_PART_OF_LARGEST);
+    return Math.min(Math.max(declaredBytes, least), this.#maxFrameBytes);
+  }
+
+  #largestOf(context: number): number {
+    return this.#largest[context] ?? 0;
+  }
+
+  /** A context that is in no slot has a frame longer than its share declares: any frame is expected from now on. */
+  #regroup(context: number): void {
+    this.#largest[context] = this.#maxFrameBytes;
+    this.#groupOf[context] = this.#groupFor(this.#tags.weight(context), this.#maxFrameBytes);
   }
 
   #finish(group: number): number {

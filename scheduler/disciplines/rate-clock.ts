@@ -13,17 +13,27 @@ export class RateClock {
   #nsDenominator: Float64Array = new Float64Array(64);
   #whole: Float64Array = new Float64Array(64);
   #part: Float64Array = new Float64Array(64);
+  /** The rate in which the clock was kept until `setRate`, as long as `settle` has not converted it; 0 for none. */
+  #oldNumerator: Float64Array = new Float64Array(64);
+  #oldDenominator: Float64Array = new Float64Array(64);
 
-  /** @param rateBps bits per second, a whole number from 1 to 10^13, or undefined for no rate. */
+  /**
+   * Sets the rate of a context. Bytes that it sent in advance under an earlier rate stay charged: `settle` converts them.
+   *
+   * @param rateBps bits per second, a whole number from 1 to 10^13, or undefined for no rate. */
   setRate(field: string, context: number, rateBps: number | undefined, capacity: number): void {
     this.#nsNumerator = widened(this.#nsNumerator, capacity);
     this.#nsDenominator = widened(this.#nsDenominator, capacity);
     this.#whole = widened(this.#whole, capacity);
     this.#part = widened(this.#part, capacity);
+    this.#oldNumerator = widened(this.#oldNumerator, capacity);
+    this.#oldDenominator = widened(this.#oldDenominator, capacity);
+    if (this.#oldNumerator[context] === 0 && this.hasRate(context)) {
+      this.#oldNumerator[context] = this.#numerator(context);
+      this.#oldDenominator[context] = this.#denominator(context);
+    }
     this.#nsNumerator[context] = 0;
     this.#nsDenominator[context] = 1;
-    this.#whole[context] = 0;
-    this.#part[context] = 0;
     if (rateBps === undefined) return;
     if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
       throw new ParameterError(
@@ -37,6 +47,19 @@ export class RateClock {
 
   hasRate(context: number): boolean {
     return (this.#nsNumerator[context] ?? 0) > 0;
+  }
+
+  /** After `setRate`, as soon as the time is known: what was sent in advance is carried over, rounded up to a byte. */
+  settle(context: number, nowNs: number): void {
+    const oldNumerator = this.#oldNumerator[context] ?? 0;
+    if (oldNumerator === 0 || !this.hasRate(context)) return;
+    const oldDenominator = this.#oldDenominator[context] ?? 1;
+    this.#oldNumerator[context] = 0;
+    if (oldNumerator === this.#numerator(context) && oldDenominator === this.#denominator(context)) return;
+    const aheadNs = (this.#whole[context] ?? 0) - nowNs + (this.#part[context] ?? 0) / oldDenominator;
+    this.#whole[context] = nowNs;
+    this.#part[context] = 0;
+    if (aheadNs > 0) this.spend(context, Math.ceil((aheadNs * oldDenominator) / oldNumerator));
   }
 
   /** Time that `bytes` take at the rate, ns, rounded up. */

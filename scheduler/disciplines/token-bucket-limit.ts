@@ -58,14 +58,16 @@ export class TokenBucketLimit implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number): void {
+  leave(context: number, nowNs: number): void {
+    this.withdraw(context, nowNs);
     this.#roster.leave(context);
-    this.#inner.leave(context);
+    this.#inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.activate(context, headBytes)) return;
+    this.#rate.settle(context, nowNs);
     if (this.#mayGo(context, headBytes, nowNs)) this.#inner.activate(context, headBytes, nowNs);
     else this.#withheld.push(context);
   }

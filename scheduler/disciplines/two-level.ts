@@ -10,12 +10,14 @@ export interface TwoLevelOptions {
   readonly outer: Discipline;
   /** Makes the discipline that decides between the contexts of one tenant. */
   readonly makeInner: () => Discipline;
-  /** What a tenant is entitled to. @defaultValue a weight of 1 each */
-  readonly tenantShare?: (tenant: number) => Share;
+  /** The tenant of a context with this share, a whole number >= 0. @defaultValue `share.tenant`, or 0 */
+  readonly tenantOf?: (share: Share) => number;
+  /** What a tenant is entitled to, asked when its first context joins. @defaultValue a weight of 1 each */
+  readonly tenantShare?: (tenant: number, firstContext: Share) => Share;
 }
 
 /**
- * A hierarchy of two: tenants share the link, contexts share what their tenant receives. J. Bennett and H. Zhang,
+ * Two levels of a hierarchy: tenants share the link, contexts share what their tenant receives. J. Bennett and H. Zhang,
  * "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996: each node offers its parent one frame, a
  * logical head of line, and chooses the next when that has been served. An offer is final: a frame that arrives
  * later does not overtake it, however urgent. An urgent frame may thus wait for one frame of its own tenant; in
@@ -26,13 +28,15 @@ export interface TwoLevelOptions {
  *   Between contexts of different tenants none is stated (`gapBoundBytes` is told no tenants).
  * - Delay: the delays of both levels add up (shown there for WF2Q+ at both).
  *
- * Tenants are numbered by `Share.tenant`; one joins with its first context and leaves with its last.
+ * A tenant joins with its first context and leaves with its last. With a TwoLevel as the inner discipline the hierarchy
+ * has three levels, and so on.
  */
 export class TwoLevel implements Discipline {
   readonly name: string;
   readonly #outer: Discipline;
   readonly #makeInner: () => Discipline;
-  readonly #tenantShare: (tenant: number) => Share;
+  readonly #tenantOfShare: (share: Share) => number;
+  readonly #tenantShare: (tenant: number, firstContext: Share) => Share;
   readonly #roster: Roster;
   readonly #inner: (Discipline | undefined)[] = [];
   #tenantOf: Int32Array = new Int32Array(64);
@@ -43,16 +47,22 @@ export class TwoLevel implements Discipline {
   /** Tenants in which the inner discipline releases no context yet (rate limits). */
   readonly #held = new ContextList();
 
-  constructor({ outer, makeInner, tenantShare = () => ({ weight: 1 }) }: TwoLevelOptions) {
+  constructor({
+    outer,
+    makeInner,
+    tenantOf = ({ tenant = 0 }) => tenant,
+    tenantShare = () => ({ weight: 1 }),
+  }: TwoLevelOptions) {
     this.#outer = outer;
     this.#makeInner = makeInner;
+    this.#tenantOfShare = tenantOf;
     this.#tenantShare = tenantShare;
-    this.name = `${outer.name}/${makeInner().name}`;
+    this.name = `${grouped(outer.name)}/${grouped(makeInner().name)}`;
     this.#roster = new Roster(this.name);
   }
 
   join(context: number, share: Share): void {
-    const tenant = share.tenant ?? 0;
+    const tenant = this.#tenantOfShare(share);
     if (!Number.isInteger(tenant) || tenant < 0 || tenant >= 2 ** 20) {
       throw new ParameterError(
         `${this.name}: tenant of context ${context} is ${tenant}, expected a whole number >= 0`,
@@ -70,21 +80,20 @@ export class TwoLevel implements Discipline {
     const members = this.#members[tenant] ?? 0;
     if (members === 0) {
       this.#inner[tenant] ??= this.#makeInner();
-      this.#outer.join(tenant, this.#tenantShare(tenant));
+      this.#outer.join(tenant, this.#tenantShare(tenant, share));
     }
     this.#members[tenant] = members + 1;
     this.#innerOf(tenant).join(context, share);
   }
 
-  leave(context: number): void {
-    if (this.#roster.isBacklogged(context))
-      throw new InvariantViolation(`${this.name}: context ${context} leaves while it waits`);
+  leave(context: number, nowNs: number): void {
+    this.withdraw(context, nowNs);
     this.#roster.leave(context);
     const tenant = this.#tenantOf[context] ?? 0;
-    this.#innerOf(tenant).leave(context);
+    this.#innerOf(tenant).leave(context, nowNs);
     const members = (this.#members[tenant] ?? 0) - 1;
     this.#members[tenant] = members;
-    if (members === 0) this.#outer.leave(tenant);
+    if (members === 0) this.#outer.leave(tenant, nowNs);
   }
 
   arrived(context: number, bytes: number, nowNs: number): void {
@@ -198,4 +207,9 @@ export class TwoLevel implements Discipline {
       tenant = after;
     }
   }
+}
+
+/** A prefix reaches to the end of a name, so a name that begins with one needs parentheses beside a slash. */
+function grouped(name: string): string {
+  return /^\w+:/.test(name) ? `(${name})` : name;
 }

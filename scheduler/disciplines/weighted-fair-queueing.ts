@@ -82,8 +82,8 @@ export class WeightedFairQueueing implements Discipline {
     this.#smallestWeight = Math.min(this.#smallestWeight, share.weight);
   }
 
-  leave(context: number): void {
-    this.#drop(context);
+  leave(context: number, nowNs: number): void {
+    this.withdraw(context, nowNs);
     this.#roster.leave(context);
     // Its remaining work in the fluid system stays there until the clock has passed it.
     this.#weights -= this.#arrivals.weight(context);

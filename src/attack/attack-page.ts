@@ -1,5 +1,4 @@
 import type { Attack } from '../../guests/hostile/index.js';
-import type { Approach } from '../../host/protection/approaches.js';
 import { stackedBars } from '../report/charts/bars.js';
 import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
 import { pageHtml, type ReportPage } from '../report/html/page.js';
@@ -7,7 +6,7 @@ import { DEFAULT_TOTAL_NS, MEMORY_BYTES, RATE_BPS, VICTIM_WIRE_RATE_BPS, WARM_UP
 import { verdictText } from './evidence-html.js';
 import { compareCell } from './expectations.js';
 import { letThrough } from './let-through.js';
-import type { Cell, MatrixRequest } from './matrix.js';
+import type { AttackedApproach, Cell, MatrixRequest } from './matrix.js';
 import { MATRIX_STYLE, matrixHtml } from './matrix-html.js';
 import { SERVED, VERDICTS } from './verdict.js';
 
@@ -57,7 +56,7 @@ export function describeMatrix(
 const PARTS = VERDICTS.toReversed();
 const STYLES = [4, 2, 1, 6, 7];
 
-function verdictsFigure(approaches: readonly Approach[], cells: readonly Cell[]): ReportFigure {
+function verdictsFigure(approaches: readonly AttackedApproach[], cells: readonly Cell[]): ReportFigure {
   const rows = approaches.map(({ name }) => {
     const own = cells.filter(({ approach }) => approach === name);
     return { name, values: PARTS.map((part) => own.filter(({ verdict }) => verdict === part).length) };
@@ -101,7 +100,7 @@ function matrixFigure({ attacks, approaches }: MatrixRequest, cells: readonly Ce
 
 function answerOf(
   attacks: readonly Attack[],
-  approaches: readonly Approach[],
+  approaches: readonly AttackedApproach[],
   cells: readonly Cell[],
 ): string[] {
   const through = approaches
@@ -180,7 +179,7 @@ function verdictOf(cells: readonly Cell[], attack: string, approach: string): st
 
 function parametersOf(
   attacks: readonly Attack[],
-  approaches: readonly Approach[],
+  approaches: readonly AttackedApproach[],
   seed: number,
 ): FigureParameter[] {
   return [

@@ -1,3 +1,4 @@
+import { APPROACHES } from '../../host/protection/approaches.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
@@ -37,7 +38,8 @@ const PAGE_GRANULAR = [
 ];
 const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 
-const START = 'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are believed';
+const START =
+  'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are passedThrough';
 const ATC = 'Willmann, Rixner, Cox, USENIX ATC 2008: all strategies equal between guests, unequal within one';
 const HPCA = 'Willmann et al., HPCA 2007, section 3.3: validation, pinning, sequence numbers';
 const NODMA = 'Intel’s NoDMA, PMR and DPR keep devices out of measured memory and do not tell them apart';
@@ -403,10 +405,14 @@ export interface Comparison {
   readonly mark: Mark;
 }
 
-/** Holds a cell against the table; undefined for one that could not be played or that the table does not know. */
+/**
+ * Compares a cell with the table; undefined for one that could not be played, and where the table expects nothing: of
+ * approaches of the user's own.
+ */
 export function compareCell({ attack, approach, verdict }: Cell): Comparison | undefined {
   const expectation = EXPECTATIONS.find((candidate) => candidate.attack === attack);
   if (expectation === undefined || verdict === 'not-applicable') return undefined;
+  if (!APPROACHES.some(({ name }) => name === approach)) return undefined;
   const expected = expectation.succeedsOn.includes(approach) ? 'succeeds' : 'fails';
   const because = expectation.because[verdict];
   if (because === undefined)

@@ -1,7 +1,6 @@
 import type { Attack } from '../../guests/hostile/index.js';
-import type { Approach } from '../../host/protection/approaches.js';
 import { type Comparison, compareCell } from './expectations.js';
-import type { Cell } from './matrix.js';
+import type { AttackedApproach, Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
 
 /** How a cell is written; the legend says what each means. */
@@ -27,7 +26,7 @@ const HEAD_WIDTH = CELL_WIDTH - 1;
 /** The matrix as text: one row per attack, one column per approach, 100 columns wide with all thirteen. */
 export function matrixText(
   attacks: readonly Attack[],
-  approaches: readonly Approach[],
+  approaches: readonly AttackedApproach[],
   cells: readonly Cell[],
 ): string {
   const heads = approaches.map(({ name }) => headLines(name));

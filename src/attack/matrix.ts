@@ -1,5 +1,6 @@
 import { ATTACKS, type Attack, type StageOptions } from '../../guests/hostile/index.js';
-import { APPROACHES, type Approach } from '../../host/protection/approaches.js';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { AttackLab } from './attack-lab.js';
 import type { Service } from './observation.js';
@@ -13,10 +14,17 @@ export interface Cell {
   readonly evidence: Evidence;
 }
 
+/** An approach under attack: one of the catalogue, or one of the user's own. */
+export interface AttackedApproach {
+  readonly name: string;
+  /** Fresh for each machine. */
+  readonly make: () => ProtectionPlan;
+}
+
 /** What is attacked with what. */
 export interface MatrixRequest {
   readonly attacks: readonly Attack[];
-  readonly approaches: readonly Approach[];
+  readonly approaches: readonly AttackedApproach[];
   readonly seed: number;
 }
 
@@ -44,7 +52,7 @@ export function* playMatrix({ attacks, approaches, seed }: MatrixRequest): Gener
 }
 
 /** The service of the same machine without an attack. */
-function leftAlone(approach: Approach, stage: StageOptions, seed: number): Service {
+function leftAlone(approach: AttackedApproach, stage: StageOptions, seed: number): Service {
   const outcome = new AttackLab(approach.make(), stage, seed).play(undefined);
   if ('notApplicable' in outcome)
     throw new InvariantViolation('a run without an attack has nothing that may be missing');

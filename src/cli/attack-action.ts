@@ -2,9 +2,13 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/expectations.js';
-import type { Cell, MatrixRequest } from '../attack/matrix.js';
+import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
+import { isModulePath } from '../scenario/module-path.js';
+import { OwnModules, ofCommandLine } from '../scenario/own-modules.js';
+import type { AttackTask } from '../work/attack-task.js';
+import { resultOf } from '../work/refusable.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { jobsOf, longWork } from './long-work.js';
@@ -23,9 +27,8 @@ export const attackAction: CommandAction = async (_args, options, io) => {
     ATTACKS,
     explained?.[0] ?? text(options.attacks),
   );
-  const approaches = choose(
+  const { approaches, tasksOf } = await attacked(
     explained?.[1] === undefined ? '--protection' : '--explain',
-    APPROACHES,
     explained?.[1] ?? text(options.protection),
   );
   const seed = seedOf(options.seed);
@@ -34,15 +37,14 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   const folder = out === undefined ? undefined : new OutputFolder(out, FILES, options.force === true);
   const request = { attacks, approaches, seed };
   const { cells, document, written } = await untilWritten(folder, async (interruption) => {
-    const tasks = approaches.map(({ name }) => ({
-      attacks: attacks.map((attack) => attack.name),
-      approach: name,
+    const tasks = tasksOf(
+      attacks.map(({ name }) => name),
       seed,
-    }));
+    );
     const rows = await longWork(io, jobsOf(options, io), interruption, ({ workers, show }) =>
       workers.each('attack/approach', tasks, (done) => show(`attack ${done}/${tasks.length} approaches`)),
     );
-    const cells = rows.flat();
+    const cells = rows.flatMap(resultOf);
     const document = attackDocument(seed, cells);
     if (folder === undefined) return { cells, document, written: [] };
     const files = await filesOf(request, cells, document, repeat);
@@ -84,6 +86,32 @@ async function filesOf(
     { name: FILES[0], text: document },
     { name: FILES[1], text: attackPage(request, cells, repeat) },
   ];
+}
+
+/** The approaches of a list, in the order of the catalogue, then the user's own in theirs; and how they are attacked. */
+async function attacked(option: string, names: string | undefined) {
+  const given = names?.split(',') ?? [];
+  const own = given.filter(isModulePath);
+  const rest = given.filter((name) => !isModulePath(name));
+  const known =
+    rest.length === 0 && own.length > 0 ? [] : choose(option, APPROACHES, names && rest.join(','));
+  const moduleNames = [...new Set(own)].map((name) => ofCommandLine('protection', name, option));
+  const modules = await OwnModules.load(moduleNames, true);
+  const shown = modules.namesOf(moduleNames);
+  const listed = [
+    ...known.map(({ name }) => ({ approach: name, shownAs: name })),
+    ...moduleNames.map(({ name }, index) => ({ approach: name, shownAs: shown[index] ?? name })),
+  ];
+  return {
+    approaches: listed.map(
+      ({ approach, shownAs }): AttackedApproach => ({
+        name: shownAs,
+        make: () => modules.protection(approach),
+      }),
+    ),
+    tasksOf: (attacks: readonly string[], seed: number): AttackTask[] =>
+      listed.map((entry) => ({ ...entry, attacks, moduleNames, seed })),
+  };
 }
 
 /** The entries with the names of a list, in their own order. @throws UsageError for a name that does not exist. */

@@ -1,3 +1,4 @@
+import { seedSamples, seedsText } from '../report/compare/seeds.js';
 import { comparisonText } from '../report/comparison-text.js';
 import type { CommandAction } from './commands/entry.js';
 import { execute } from './execute.js';
@@ -8,5 +9,10 @@ import { readRequest } from './run-request.js';
 export const compareAction: CommandAction = async ([scenario], options, io) => {
   const request = await readRequest('compare', scenario, options, io);
   const execution = await execute(request, io);
-  return report(request, execution, io, () => comparisonText(request, execution.results, execution.through));
+  const { results, through } = execution;
+  return report(request, execution, io, () =>
+    request.seeds === 1
+      ? comparisonText(request, results, through)
+      : seedsText(request, seedSamples(results, through), request.seeds),
+  );
 };

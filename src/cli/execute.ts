@@ -1,9 +1,10 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run.js';
+import { seedSamples, seedStatistics } from '../report/compare/seeds.js';
 import { formatRunDocument } from '../report/run-document.js';
+import type { AttackTask } from '../work/attack-task.js';
 import { resultOf } from '../work/refusable.js';
 import { type RunOutcome, type RunTask, runStepwise } from '../work/run-task.js';
 import type { CliIo } from './cli-io.js';
@@ -37,7 +38,13 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   const outputs = new RunOutputs(request);
   interruption.listen();
   try {
-    const tasks = approaches.map((approach) => taskOf(request, approach, outputs));
+    // Captures and timelines are those of the first seed.
+    const tasks = approaches.flatMap((approach) => [
+      taskOf(request, approach, request.seed, outputs.filesOf(approach)),
+      ...Array.from({ length: request.seeds - 1 }, (_, index) =>
+        taskOf(request, approach, request.seed + index + 1, { captures: [], traces: [] }),
+      ),
+    ]);
     const [outcomes, through] =
       jobs === 1 || (tasks.length === 1 && !attacks)
         ? await oneByOne(tasks, request, io, interruption)
@@ -55,12 +62,16 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   }
 }
 
-function taskOf(request: RunRequest, approach: string, outputs: RunOutputs): RunTask {
-  const { loaded, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs, snapBytes, traceNs } =
-    request;
+function taskOf(
+  request: RunRequest,
+  approach: string,
+  seed: number,
+  files: Pick<RunTask, 'captures' | 'traces'>,
+): RunTask {
+  const { loaded, discipline, moduleNames, allowModules, warmUpNs, durationNs, snapBytes, traceNs } = request;
   return {
     ...{ loaded, approach, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs },
-    ...outputs.filesOf(approach),
+    ...files,
     ...{ snapBytes, traceNs },
   };
 }
@@ -83,7 +94,7 @@ async function together(
     workers.each('compare/run', tasks, step),
     workers.each('attack/approach', attacks, step),
   ]);
-  return [outcomes.map(resultOf), throughOf(request, cells.flat())];
+  return [outcomes.map(resultOf), throughOf(request, cells.flatMap(resultOf))];
 }
 
 /** The same here, a step of a run at a time. */
@@ -109,31 +120,28 @@ async function oneByOne(
     const cells = await longWork(io, 1, interruption, ({ workers, show }) =>
       workers.each('attack/approach', attacks, (done) => show(`attacks ${done}/${attacks.length}`)),
     );
-    return [outcomes, throughOf(request, cells.flat())];
+    return [outcomes, throughOf(request, cells.flatMap(resultOf))];
   } finally {
     line.clear();
   }
 }
 
-/** Attacks are played against the approaches that have a name; one of the user's own is not among them. */
-function attackTasks({ approaches, attacks, seed }: RunRequest) {
+/** Every attack on every approach that runs, also on those of the user's own. */
+function attackTasks({ approaches, shownAs, attacks, moduleNames, seed }: RunRequest): AttackTask[] {
   if (!attacks) return [];
   const names = ATTACKS.map(({ name }) => name);
-  return APPROACHES.filter(({ name }) => approaches.includes(name)).map(({ name }) => ({
+  return approaches.map((approach, index) => ({
     attacks: names,
-    approach: name,
+    approach,
+    shownAs: shownAs[index] ?? approach,
+    moduleNames,
     seed,
   }));
 }
 
-function throughOf(
-  { approaches, attacks }: RunRequest,
-  cells: Parameters<typeof letThrough>[1],
-): LetThrough[] {
+function throughOf({ shownAs, attacks }: RunRequest, cells: Parameters<typeof letThrough>[1]): LetThrough[] {
   if (!attacks) return [];
-  return approaches
-    .filter((approach) => cells.some((cell) => cell.approach === approach))
-    .map((approach) => letThrough(approach, cells));
+  return shownAs.map((approach) => letThrough(approach, cells));
 }
 
 /** Writes document and page, and puts all files in their places. */
@@ -144,7 +152,7 @@ async function written(
   io: CliIo,
   interruption: Interruption,
 ): Promise<Execution> {
-  const { command, loaded, seed, out } = request;
+  const { command, loaded, seed, seeds, out } = request;
   const repeat = repeatLine(request, io.program);
   const document = formatRunDocument({
     command,
@@ -155,6 +163,7 @@ async function written(
     notes,
     results,
     ...(request.attacks ? { attacks: through } : {}),
+    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through)) }),
   });
   outputs.report('report (JSON)', `${command}.json`, document);
   if (out !== undefined) {

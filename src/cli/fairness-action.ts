@@ -16,6 +16,7 @@ import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
 import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { packageFolder } from '../scenario/bundled.js';
+import { ofCommandLine } from '../scenario/own-modules.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
@@ -35,7 +36,7 @@ const BUNDLED_CAPTURES = ['web.pcapng', 'bulk.pcap', 'voice.pcap'];
 /** Runs the study of fairness and shows it. */
 export const fairnessAction: CommandAction = async (_args, options, io) => {
   const settings = settingsOf(options);
-  const tasks = usable(() => fairnessTasks(settings));
+  const tasks = await usable(() => fairnessTasks(settings));
   const repeat = repeatLine(settings, options, io.program);
   const out = folderPath('--out', options.out);
   const folder =
@@ -85,9 +86,11 @@ function settingsOf(options: GivenOptions): StudySettings {
       `--duration is "${duration}", expected ${formatDuration(least)} to ${formatDuration(most)}`,
     );
   }
+  const disciplines = names(options, 'disciplines', ALL_DISCIPLINES);
   return {
     contexts: wholeNumber('--contexts', text(options.contexts), 2, 256) ?? DEFAULT_CONTEXTS,
-    disciplines: names(options, 'disciplines', ALL_DISCIPLINES),
+    disciplines,
+    moduleNames: disciplines.map((name) => ofCommandLine('discipline', name, '--disciplines')),
     workloads,
     seed: seedOf(options.seed),
     durationNs,
@@ -122,9 +125,9 @@ function names(options: GivenOptions, option: string, all: readonly string[]): r
 }
 
 /** What the study refuses by name was typed on the command line. */
-function usable<T>(build: () => T): T {
+async function usable<T>(build: () => Promise<T>): Promise<T> {
   try {
-    return build();
+    return await build();
   } catch (error) {
     if (error instanceof ParameterError) throw new UsageError(error.message);
     throw error;

@@ -18,13 +18,15 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
   const program = new Command('cdna-nic')
     .description('Guests, a multi-context NIC and the two gates in front of memory, in virtual time')
     .version(packageVersion(), '-V, --version', 'print the version')
+    // Options behind the name of a command are that command's own, also where commands are within commands.
+    .enablePositionalOptions()
     .showHelpAfterError('(cdna-nic --help, cdna-nic COMMAND --help)');
   for (const entry of COMMANDS) {
     addCommand(program, entry, io, (code) => {
       exitCode = code;
     });
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
   }
   try {
@@ -47,9 +49,10 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
 }
 
 function addCommand(program: Command, entry: CommandEntry, io: CliIo, done: (code: ExitCode) => void): void {
-  const command = program.command(entry.usage).description(entry.summary);
+  const command = program.command(entry.usage).description(entry.summary).enablePositionalOptions();
   for (const [flags, description] of entry.options) command.option(flags, description);
   if (entry.notes !== undefined) command.addHelpText('after', `\n${entry.notes}`);
+  for (const inner of entry.commands ?? []) addCommand(command, inner, io, done);
   command.action(async (...given: unknown[]) => {
     // Commander hands over the arguments, then the options, then the command itself.
     const values = given.slice(0, -2) as (string | undefined)[];

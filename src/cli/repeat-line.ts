@@ -4,7 +4,7 @@ import type { RunRequest } from './run-request.js';
 
 /** The command that runs the same again: everything that decides the result is spelt out. */
 export function repeatLine(request: RunRequest, program: string): string {
-  const { command, scenarioArgument, approaches, discipline, seed, warmUpNs, durationNs } = request;
+  const { command, scenarioArgument, approaches, discipline, seed, seeds, warmUpNs, durationNs } = request;
   const words = [
     command,
     ...(scenarioArgument === undefined ? [] : [scenarioArgument]),
@@ -14,6 +14,7 @@ export function repeatLine(request: RunRequest, program: string): string {
     discipline,
     '--seed',
     String(seed),
+    ...(seeds === 1 ? [] : ['--seeds', String(seeds)]),
     ...(warmUpNs === 0 ? [] : ['--warm-up', formatDuration(warmUpNs)]),
     '--duration',
     formatDuration(durationNs),

@@ -10,6 +10,7 @@ import { sessionResult } from '../live/session-result.js';
 import { sessionText } from '../live/session-text.js';
 import { LatencyRecorder } from '../machine/latency.js';
 import { readCaptures } from '../machine/read-captures.js';
+import { jsonDocument } from '../report/json-document.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { RunTrace } from '../report/run-trace.js';
 import { checkScenario } from '../scenario/load.js';
@@ -109,9 +110,7 @@ export const replayAction: CommandAction = async ([path], options, io) => {
     const counted = `${end.inputs.toLocaleString('en-US')} inputs, ${end.reads.toLocaleString('en-US')} reads of guests' memory`;
     const trailer = [`${verdict}; ${counted}`, ...written.map((file) => `wrote ${file}`), ''].join('\n');
     if (options.json === true) {
-      io.out(
-        `${JSON.stringify({ ...result, identical: identical ?? null, inputs: end.inputs, reads: end.reads }, undefined, 2)}\n`,
-      );
+      io.out(jsonDocument('replay', { ...result, identical, inputs: end.inputs, reads: end.reads }));
       io.err(trailer);
     } else io.out(`${sessionText(result)}\n${trailer}`);
     return identical === false ? 1 : 0;

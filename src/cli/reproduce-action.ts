@@ -1,6 +1,7 @@
 import type { FinishedExperiment } from '../experiments/experiment.js';
 import { EXPERIMENTS, type Experiment } from '../experiments/index.js';
 import { PAGE_KINDS, type PageKind } from '../experiments/iommu-hardware/latency-rows.js';
+import { reproduceDocument } from '../experiments/reproduce-document.js';
 import { storedSentence } from '../experiments/stored-sentence.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { type CliIo, UsageError } from './cli-io.js';
@@ -52,8 +53,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     for (const path of written) io.out(`wrote ${path}\n`);
     io.out(`again: ${call.repeatOf(name)}\n`);
   } else {
-    const documents = outcomes.map(({ outcome }) => outcome.document);
-    io.out(`${JSON.stringify(documents.length === 1 ? documents[0] : { results: documents }, null, 2)}\n`);
+    io.out(reproduceDocument(outcomes.map(({ outcome }) => outcome.result)));
   }
   return outcomes.some(({ outcome }) => outcome.stored === 'different') ? 1 : 0;
 };
@@ -98,7 +98,7 @@ const PAGE = 'reproduce.html';
 const fileOf = ({ name }: Experiment) => `${name}.json`;
 
 function documentOf({ experiment, outcome }: FinishedExperiment): NamedText {
-  return { name: fileOf(experiment), text: `${JSON.stringify(outcome.document, null, 2)}\n` };
+  return { name: fileOf(experiment), text: reproduceDocument([outcome.result]) };
 }
 
 /** Measurements of a user's own machine, as the command line names them. */

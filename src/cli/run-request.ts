@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { ParameterError } from '../../scheduler/errors.js';
 import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
-import { approachNames, type ModuleName, OwnModules } from '../scenario/own-modules.js';
+import { approachNames, type ModuleName, OwnModules, ofCommandLine } from '../scenario/own-modules.js';
 import { MOST_SEED } from '../scenario/schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
 import { type CliIo, UsageError } from './cli-io.js';
@@ -19,6 +19,8 @@ export interface RunRequest {
   /** The scenario as the user named it; undefined for the bundled one. */
   readonly scenarioArgument: string | undefined;
   readonly approaches: readonly string[];
+  /** How results call them: a module as what it makes is named. */
+  readonly shownAs: readonly string[];
   readonly discipline: string;
   /** Disciplines and approaches of the user's own, by the names above. */
   readonly modules: OwnModules;
@@ -31,7 +33,10 @@ export interface RunRequest {
   readonly jobs: number;
   /** Whether files of other origin are written over. */
   readonly force: boolean;
+  /** The first seed, */
   readonly seed: number;
+  /** and how many there are, one after the other. */
+  readonly seeds: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
   readonly json: boolean;
@@ -42,6 +47,8 @@ export interface RunRequest {
   readonly snapBytes: number | undefined;
 }
 
+/** Most seeds of one call: a sweep takes more. */
+const MOST_SEEDS = 100;
 /** How much of a run a timeline shows unless told otherwise, ns. */
 const TRACE_NS = 5_000_000;
 /** Bytes of each frame that the captures of --out keep: every header, and files that are a tenth of the traffic. */
@@ -67,6 +74,7 @@ export async function readRequest(
   for (const name of given ?? []) refusedAs('--', () => known.protection(name));
   if (discipline !== undefined) refusedAs('--', () => known.discipline(discipline));
   const seed = wholeNumber('--seed', text(options.seed), 0, MOST_SEED);
+  const seeds = wholeNumber('--seeds', text(options.seeds), 1, MOST_SEEDS) ?? 1;
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const duration = text(options.duration);
   const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
@@ -102,9 +110,15 @@ export async function readRequest(
       : []),
     ...(discipline === undefined ? ofScenario('discipline', loaded, scenario.discipline) : []),
   ];
+  const firstSeed = seed ?? scenario.seed ?? RUN_DEFAULTS.seed;
+  if (firstSeed + seeds - 1 > MOST_SEED)
+    throw new UsageError(
+      `--seeds is "${seeds}", expected at most ${MOST_SEED - firstSeed + 1} from seed ${firstSeed} on`,
+    );
   const moduleNames = [...typed, ...named];
   const modules = await OwnModules.load(moduleNames, allowModules);
   const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
+  const approaches = given ?? fromScenario;
   return {
     ...request,
     loaded,
@@ -113,16 +127,17 @@ export async function readRequest(
     allowModules,
     attacks: command === 'compare' && options.attacks !== false,
     jobs,
-    approaches: given ?? fromScenario,
+    approaches,
+    shownAs:
+      command === 'run'
+        ? approaches
+        : modules.namesOf(approaches.map((name) => ofCommandLine('protection', name))),
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
-    seed: seed ?? scenario.seed ?? RUN_DEFAULTS.seed,
+    seed: firstSeed,
+    seeds,
     warmUpNs: warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
     durationNs: durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
   };
-}
-
-function ofCommandLine(kind: ModuleName['kind'], name: string): ModuleName {
-  return { kind, name, directory: process.cwd(), field: `--${kind}`, fromScenario: false };
 }
 
 /** What a scenario names, if it names anything. */

@@ -1,52 +1,60 @@
+import { existsSync } from 'node:fs';
 import { OutputFolder } from '../report/output-folder.js';
-import { dryRun } from '../sweep/dry-run.js';
+import { checkBuilds } from '../sweep/build-check.js';
 import type { Executor } from '../sweep/executor.js';
 import { Journal } from '../sweep/journal.js';
 import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
 import { runJobs, type SweepProgress } from '../sweep/run-jobs.js';
 import { jobsOfShard } from '../sweep/shard.js';
-import { journalPath, journalsIn, mergeJournals } from '../sweep/sweep-folder.js';
-import { dictionaryTable, tablesOf } from '../sweep/tables.js';
-import { ThreadExecutor } from '../sweep/thread-executor.js';
+import { journalPath } from '../sweep/sweep-folder.js';
 import { moreSeeds } from '../sweep/until-precise.js';
-import { writeTables } from '../sweep/write-tables.js';
 import type { CliIo } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
 import { Interrupted, Interruption } from './interruption.js';
-import { progressClockMs } from './progress-clock.js';
-import { durationText, SweepProgressLine } from './sweep-progress.js';
+import { showDryRun } from './sweep-dry-run.js';
+import { poolOf } from './sweep-pool.js';
+import { SweepProgressLine } from './sweep-progress.js';
 import { readSweepRequest, type SweepRequest } from './sweep-request.js';
+import { finishSweep } from './sweep-tables.js';
+
+/** A queue without workers is told of after so long, ms. */
+const NO_WORKERS_MS = 5_000;
 
 /** `cdna-nic sweep`: a study from its file to its tables. */
-export const sweepAction: CommandAction = async ([study = '', ...folders], options, io) => {
-  const request = readSweepRequest(study, options);
+export const sweepAction: CommandAction = async ([study = ''], options, io) => {
+  const request = readSweepRequest(study, options, io);
   const plan = await Plan.of(await loadStudy(study));
-  if (request.dryRun) return showDryRun(plan, request, io);
+  const path = journalPath(request.out, request.shard);
+  const before = existsSync(path) ? Journal.read(path) : undefined;
+  const isFinished = (key: string) => before?.has(key) === true;
+  try {
+    await checkBuilds(plan, {
+      modules: request.queue !== undefined ? 'skip' : request.allowModules ? 'load' : 'refuse',
+      isFinished: (point) => isFinished(plan.run(point, 0).key),
+    });
+    if (request.dryRun) return await showDryRun(plan, isFinished, request, io);
+  } finally {
+    before?.close();
+  }
   const folder = new OutputFolder(request.out);
   let journal: Journal;
   try {
-    journal = Journal.open(journalPath(request.out, request.shard));
+    journal = Journal.open(path);
   } catch (error) {
     folder.remove();
     throw error;
   }
   try {
-    if (request.merge) {
-      const from = [request.out, ...folders.flat()].filter((one) => one !== undefined);
-      const taken = mergeJournals(journal, from.flatMap(journalsIn));
-      if (!request.json) io.out(`took ${taken} finished jobs over\n`);
-      return await finish(plan, plan.seedCounts, journal, request, io);
-    }
     if (journal.otherVersions > 0) {
       io.err(`${journal.path}: ${journal.otherVersions} jobs of another model version are not used\n`);
     }
     const seedCounts = await runAll(plan, journal, request, io);
     if (request.shard !== undefined) {
-      io.out(`${journal.count} jobs are in ${journal.path}; sweep --merge makes tables of all shards\n`);
+      io.out(`${journal.count} jobs are in ${journal.path}; sweep merge makes tables of all shards\n`);
       return 0;
     }
-    return await finish(plan, seedCounts, journal, request, io);
+    return await finishSweep(plan, seedCounts, journal, request, io);
   } finally {
     journal.close();
   }
@@ -59,7 +67,7 @@ async function runAll(
   request: SweepRequest,
   io: CliIo,
 ): Promise<readonly number[]> {
-  const executor = await executorOf(request);
+  const executor = await executorOf(request, io);
   const interruption = new Interruption();
   const line = new SweepProgressLine(io);
   const stop = new AbortController();
@@ -89,82 +97,30 @@ async function runAll(
   }
 }
 
-async function executorOf({ queue, threads, allowModules }: SweepRequest): Promise<Executor> {
-  if (queue === undefined) return new ThreadExecutor(threads, allowModules);
+/** Threads of this process, or workers behind a queue. */
+async function executorOf(request: SweepRequest, io: CliIo): Promise<Executor> {
+  const { queue } = request;
+  if (queue === undefined) return poolOf(request);
   // The packages of a queue are loaded only where there is one.
   const { QueueExecutor } = await import('../sweep/queue/queue-executor.js');
-  return QueueExecutor.connect(queue);
+  const executor = await QueueExecutor.connect(queue);
+  const timer = setTimeout(async () => {
+    const workers = await executor.workers().catch(() => 1);
+    if (workers === 0) io.err(`no worker takes jobs yet; start some: cdna-nic worker --queue ${queue}\n`);
+  }, NO_WORKERS_MS);
+  timer.unref();
+  return {
+    atOnce: executor.atOnce,
+    run: (job) => executor.run(job),
+    close: () => {
+      clearTimeout(timer);
+      return executor.close();
+    },
+  };
 }
 
 function jobsIn(plan: Plan, seedCounts: readonly number[], { shard }: SweepRequest): number {
   const runs = seedCounts.reduce((sum, count) => sum + count, 0);
   const jobs = plan.study.study.attacks === undefined ? runs : 2 * runs;
   return shard === undefined ? jobs : Math.ceil(jobs / shard.of);
-}
-
-async function finish(
-  plan: Plan,
-  seedCounts: readonly number[],
-  journal: Journal,
-  request: SweepRequest,
-  io: CliIo,
-): Promise<0 | 1> {
-  const tables = tablesOf(plan, seedCounts, journal);
-  const dictionary = { name: 'dictionary', ...dictionaryTable(tables) };
-  const written = [
-    ...(await writeTables(request.out, tables, request.formats)),
-    ...(await writeTables(request.out, [dictionary], ['csv'])),
-  ];
-  let failed = 0;
-  for (const { key } of plan.runs(seedCounts)) {
-    const outcome = journal.outcome(key);
-    if (outcome !== undefined && 'error' in outcome) failed += 1;
-  }
-  const runs = seedCounts.reduce((sum, count) => sum + count, 0);
-  if (request.json) {
-    io.out(
-      `${JSON.stringify({ format: 2, points: plan.points.length, runs, failed, seeds: seedCounts, written }, undefined, 2)}\n`,
-    );
-  } else {
-    io.out(
-      `${runs} runs of ${plan.points.length} points${failed === 0 ? '' : `, ${failed} could not be done`}\n`,
-    );
-    for (const path of written) io.out(`wrote ${path}\n`);
-  }
-  return failed === 0 ? 0 : 1;
-}
-
-async function showDryRun(plan: Plan, request: SweepRequest, io: CliIo): Promise<0> {
-  const executor = new ThreadExecutor(1);
-  try {
-    const { points, runs, finished, estimatedSeconds, first } = await dryRun(
-      plan,
-      () => false,
-      executor,
-      request.threads,
-      progressClockMs,
-    );
-    if (request.json) {
-      const rows = first.map(({ point, seed, key }) => ({
-        point: point.index,
-        values: point.values,
-        seed,
-        key,
-      }));
-      io.out(
-        `${JSON.stringify({ format: 2, points, runs, finished, estimatedSeconds, first: rows }, undefined, 2)}\n`,
-      );
-      return 0;
-    }
-    io.out(
-      `${points} points, ${runs} runs, about ${durationText(estimatedSeconds * 1000)} on ${request.threads} threads\n\n`,
-    );
-    for (const { point, seed } of first) {
-      const values = plan.variables.map(({ column }, at) => `${column} ${JSON.stringify(point.values[at])}`);
-      io.out(`${point.index}: ${[...values, `seed ${seed}`].join(', ')}\n`);
-    }
-    return 0;
-  } finally {
-    await executor.close();
-  }
 }

@@ -1,10 +1,10 @@
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { parseShard, type Shard } from '../sweep/shard.js';
 import { metricPlaces, type Precision } from '../sweep/until-precise.js';
 import { TABLE_FORMATS, type TableFormat } from '../sweep/write-tables.js';
-import { UsageError } from './cli-io.js';
+import { type CliIo, UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
+import { jobsOf } from './long-work.js';
 import { text, wholeNumber } from './options.js';
 import { folderPath } from './output-paths.js';
 
@@ -14,41 +14,41 @@ export interface SweepRequest {
   readonly out: string;
   readonly formats: readonly TableFormat[];
   readonly threads: number;
+  /** Whether runs are done beside this thread, so that signals are heard in the middle of one. */
+  readonly hasThreads: boolean;
   readonly dryRun: boolean;
   readonly precision: Precision | undefined;
   readonly shard: Shard | undefined;
   /** A server whose workers do the runs; threads of this process otherwise. */
   readonly queue: string | undefined;
   readonly allowModules: boolean;
-  readonly merge: boolean;
   readonly json: boolean;
 }
 
 const MOST_SEEDS = 100;
 
 /** Reads the options. @throws UsageError */
-export function readSweepRequest(study: string, options: GivenOptions): SweepRequest {
+export function readSweepRequest(study: string, options: GivenOptions, io: CliIo): SweepRequest {
   const shardText = text(options.shard);
   const shard = shardText === undefined ? undefined : parseShard(shardText);
-  const merge = options.merge === true;
   const precision = precisionOf(options);
-  if (shard !== undefined && (merge || precision !== undefined)) {
-    const other = merge ? '--merge' : '--until-relative-error';
+  if (shard !== undefined && precision !== undefined) {
     throw new UsageError(
-      `--shard is "${shardText}" beside ${other}, expected one of them: a shard sees only its part`,
+      `--shard is "${shardText}" beside --until-relative-error, expected one of them: a shard sees only its part`,
     );
   }
   return {
     study,
-    out: folderPath('--out', options.out) ?? `${basename(study).replace(/\.[^.]+$/u, '')}.sweep`,
-    formats: formatsOf(text(options.formats)),
-    threads: wholeNumber('--jobs', text(options.jobs), 1, 1024) ?? availableParallelism(),
+    out: sweepFolder(study, options),
+    formats: readFormats(options),
+    threads: jobsOf(options, io),
+    // Without --jobs a caller that asks for one job at a time gets it without a thread.
+    hasThreads: options.jobs !== undefined || io.jobs !== 1,
     dryRun: options.dryRun === true,
     precision,
     shard,
     queue: text(options.queue),
     allowModules: options.allowModules === true,
-    merge,
     json: options.json === true,
   };
 }
@@ -73,7 +73,14 @@ function precisionOf(options: GivenOptions): Precision | undefined {
   return { relativeError, metrics: names, mostSeeds: mostSeeds ?? MOST_SEEDS };
 }
 
-function formatsOf(given: string | undefined): readonly TableFormat[] {
+/** The folder of a study's journal and tables: `--out`, or one that is called after the study. */
+export function sweepFolder(study: string, options: GivenOptions): string {
+  return folderPath('--out', options.out) ?? `${basename(study).replace(/\.[^.]+$/u, '')}.sweep`;
+}
+
+/** Formats of tables. @throws UsageError */
+export function readFormats(options: GivenOptions): readonly TableFormat[] {
+  const given = text(options.formats);
   if (given === undefined) return ['parquet', 'csv'];
   return given.split(',').map((name) => {
     const format = TABLE_FORMATS.find((one) => one === name.trim());

@@ -25,8 +25,9 @@ export const workerAction: CommandAction = async (_args, options, io) => {
     },
   });
   io.out(`${threads} threads take jobs from ${url}\n`);
-  await stopped;
+  const refused = await Promise.race([stopped, worker.refused]);
   await worker.close();
+  if (refused !== undefined) throw refused;
   io.out(`${finished} jobs done\n`);
   return 0;
 };

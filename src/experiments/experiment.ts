@@ -19,8 +19,8 @@ export interface ExperimentRequest {
 /** What an experiment found, for people and for programs. */
 export interface ExperimentOutcome extends Presentation {
   readonly text: string;
-  /** A plain object; keys carry units. */
-  readonly document: object;
+  /** The result: a plain object; keys carry units. */
+  readonly result: object;
   readonly stored: StoredComparison;
 }
 
@@ -51,8 +51,6 @@ export interface ExperimentDefinition<Result extends object>
   /** The result; plain data that depends on the seed and the data alone. */
   measure(request: ExperimentRequest): Promise<Result>;
   present(result: Result): Presentation;
-  /** What programs get, where that is not the result itself. */
-  document?(result: Result): object;
 }
 
 /** An experiment whose result is compared with what is stored, and presented the same way wherever it comes from. */
@@ -73,7 +71,7 @@ export function defineExperiment<Result extends object>(
       const result = await definition.measure(request);
       return {
         ...present(result),
-        document: definition.document?.(result) ?? result,
+        result,
         // What is measured on a machine of the user's own is stored nowhere.
         stored:
           request.dataPath === undefined

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { reproduceDocument, resultOfDocument } from './reproduce-document.js';
 
 /** Seed of the stored results. */
 export const STORED_SEED = 1;
@@ -11,10 +12,11 @@ export type StoredComparison = 'same' | 'different' | 'not-compared';
 export function compareWithStored(storedUrl: URL, seed: number, result: object): StoredComparison {
   if (seed !== STORED_SEED) return 'not-compared';
   // Through JSON, so that what it cannot hold (undefined) is not a difference; the order of keys is none either.
-  return isDeepStrictEqual(JSON.parse(JSON.stringify(result)), readStored(storedUrl)) ? 'same' : 'different';
+  const fresh = resultOfDocument(reproduceDocument([result]));
+  return isDeepStrictEqual(fresh, readStored(storedUrl)) ? 'same' : 'different';
 }
 
 /** A stored result, as JSON has it. */
 export function readStored(storedUrl: URL): object {
-  return JSON.parse(readFileSync(storedUrl, 'utf8')) as object;
+  return resultOfDocument(readFileSync(storedUrl, 'utf8'));
 }

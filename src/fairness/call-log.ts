@@ -48,9 +48,9 @@ export class CallLog implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number): void {
-    this.#note(LEAVE, context, 0, 0, 0);
-    this.#inner.leave(context);
+  leave(context: number, nowNs: number): void {
+    this.#note(LEAVE, context, 0, 0, nowNs);
+    this.#inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {
@@ -106,7 +106,7 @@ export class CallLog implements Discipline {
           fresh.withdraw(context, nowNs);
           break;
         case LEAVE:
-          fresh.leave(context);
+          fresh.leave(context, nowNs);
           break;
         default:
           fresh.join(context, this.#shares[bytes] ?? { weight: 1 });

@@ -1,6 +1,30 @@
-import { jsonDocument } from '../report/json-document.js';
+import { type DocumentHead, jsonDocument } from '../report/json-document.js';
 import type { DisciplineFinding, FindingCurves, StudySettings, WorkloadFinding } from './fairness-study.js';
 import { shareOf } from './workload.js';
+
+/** The document as it is printed; scenarios/fairness-document.schema.json is made from this type. */
+export interface FairnessDocumentJson extends DocumentHead<'fairness'> {
+  /** The command line that gives the same again. */
+  readonly repeat: string;
+  readonly seed: number;
+  readonly contexts: number;
+  /** Rate of the link that the contexts share, bits per second. */
+  readonly linkBps: number;
+  /** Virtual time of each run, ns. */
+  readonly durationNs: number;
+  /** Weight of each context. */
+  readonly weights: readonly number[];
+  readonly workloads: readonly {
+    readonly name: string;
+    readonly meaning: string;
+    readonly disciplines: readonly DisciplineFinding[];
+  }[];
+  /** All that depends on the machine that it was measured on. */
+  readonly hostDependent: {
+    /** Time of a scheduling decision, ns, by workload and discipline. */
+    readonly decisionNs: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  };
+}
 
 /**
  * The study as a JSON document. Everything but `hostDependent` is the same on every machine; what a decision

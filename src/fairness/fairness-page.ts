@@ -23,8 +23,11 @@ export function describeStudy(
     { name: 'contexts', value: `${contexts}, of weights ${WEIGHT_CLASSES.join(', ')} round-robin` },
     { name: 'disciplines', value: disciplines.join(', ') },
     { name: 'workloads', value: workloads.join(', ') },
-    { name: 'link', value: `${linkBps / 1e9} Gb/s of counted bytes` },
-    { name: 'virtual time', value: `${durationNs / 1e6} ms per run, ${WINDOWS} windows, no warm-up is cut` },
+    { name: 'link', value: `${linkBps / 1e9} Gb/s` },
+    {
+      name: 'virtual time',
+      value: `${durationNs / 1e6} ms per run, ${WINDOWS} windows, no warm-up is cut; bytes are those of the wire`,
+    },
     { name: 'due', value: 'what a fluid link gives that is weighted max-min fair at every instant' },
     { name: 'seed', value: `${seed}` },
     ...(capturePaths.length === 0

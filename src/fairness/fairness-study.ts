@@ -1,18 +1,21 @@
 import { readCapture } from '../../guests/capture/index.js';
 import type { Discipline } from '../../scheduler/discipline.js';
-import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
+import { type ModuleName, OwnModules } from '../scenario/own-modules.js';
 import { CallLog } from './call-log.js';
 import { FairnessTrial } from './fairness-trial.js';
 import { fluidDue } from './fluid-due.js';
-import { classOf, tenantWeights, WEIGHT_CLASSES, type Workload } from './workload.js';
+import { classOf, tenantsOf, WEIGHT_CLASSES, type Workload } from './workload.js';
 import { WORKLOADS, type WorkloadSettings } from './workloads.js';
 
 /** What is compared, and under what. Plain data. */
 export interface StudySettings extends Omit<WorkloadSettings, 'captures'> {
-  /** Names as `makeDiscipline` takes them. */
+  /** Names as `makeDiscipline` takes them, or paths of modules. */
   readonly disciplines: readonly string[];
+  /** Which of them are modules, and where their paths start. */
+  readonly moduleNames: readonly ModuleName[];
   /** Names of `WORKLOADS`. */
   readonly workloads: readonly string[];
   /** Captures to replay, round-robin; only `replay` asks for them. */
@@ -72,14 +75,27 @@ export interface FairnessTask {
   readonly settings: StudySettings;
   readonly workload: string;
   readonly discipline: string;
+  /** How the finding calls it. */
+  readonly shownAs: string;
 }
 
-/** What a study is cut into, workload by workload. @throws ParameterError for a name that does not exist */
-export function fairnessTasks(settings: StudySettings): FairnessTask[] {
-  for (const name of settings.disciplines) makeNamed(settings, name);
+/**
+ * What a study is cut into, workload by workload.
+ * @throws ParameterError for a name that does not exist
+ * @throws UserError for a module that cannot be used
+ */
+export async function fairnessTasks(settings: StudySettings): Promise<FairnessTask[]> {
+  const modules = await OwnModules.load(settings.moduleNames, true);
+  for (const name of settings.disciplines) makeNamed(modules, settings, name);
+  const shown = modules.namesOf(settings.moduleNames);
   return settings.workloads.flatMap((workload) => {
     entryOf(workload);
-    return settings.disciplines.map((discipline) => ({ settings, workload, discipline }));
+    return settings.disciplines.map((discipline, index) => ({
+      settings,
+      workload,
+      discipline,
+      shownAs: shown[index] ?? discipline,
+    }));
   });
 }
 
@@ -94,15 +110,18 @@ export function workloadFinding(
 }
 
 /** Plays one discipline under one workload. What a decision costs is measured on this host, and nothing else is. */
-export function measureFairness({
+export async function measureFairness({
   settings,
   workload: name,
   discipline,
-}: FairnessTask): DisciplineFinding & FindingCurves {
+  shownAs,
+}: FairnessTask): Promise<DisciplineFinding & FindingCurves> {
+  const own = settings.moduleNames.filter((module) => module.name === discipline);
+  const modules = await OwnModules.load(own, true);
   const workload = makeWorkload(settings, name);
   const dueBytes = fluidDue(workload, WINDOWS);
   const contexts = workload.contenders.length;
-  const meter = new FairnessMeter(makeNamed(settings, discipline));
+  const meter = new FairnessMeter(makeNamed(modules, settings, discipline));
   const log = new CallLog(meter);
   const sentBytes = Array.from({ length: WINDOWS }, () => new Float64Array(contexts));
   const waits: number[][] = WEIGHT_CLASSES.map(() => []);
@@ -119,7 +138,7 @@ export function measureFairness({
   const sent = columnSums(sentBytes, contexts);
   const due = columnSums(dueBytes, contexts);
   return {
-    discipline,
+    discipline: shownAs,
     jainIndex: jainOf(sent, due),
     windowJainIndex: windowIndices.reduce((sum, index) => sum + index, 0) / WINDOWS,
     largestGapBytes,
@@ -137,7 +156,7 @@ export function measureFairness({
     delayPercentilesNs: waits.map((list) =>
       list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => percentile(list, index) ?? 0),
     ),
-    decisionNs: timeDecisions(log, () => makeNamed(settings, discipline)),
+    decisionNs: timeDecisions(log, () => makeNamed(modules, settings, discipline)),
   };
 }
 
@@ -148,8 +167,8 @@ function makeWorkload(settings: StudySettings, name: string): Workload {
   return { name, meaning, linkBps, durationNs, ...make({ ...settings, captures }) };
 }
 
-function makeNamed({ contexts, linkBps }: StudySettings, name: string) {
-  return makeDiscipline(name, { linkBps, tenantWeights: tenantWeights(contexts) });
+function makeNamed(modules: OwnModules, { contexts, linkBps }: StudySettings, name: string): Discipline {
+  return modules.makeDiscipline(name, { linkBps, tenants: tenantsOf(contexts) });
 }
 
 /** The best of a few plays, ns per decision: what disturbs a host only ever adds time. */

@@ -114,7 +114,7 @@ export class FairnessTrial {
           this.#backlogged -= 1;
           this.#discipline.withdraw(context, this.#nowNs);
         }
-        if (kind === 'leave') this.#discipline.leave(context);
+        if (kind === 'leave') this.#discipline.leave(context, this.#nowNs);
     }
   }
 

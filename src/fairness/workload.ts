@@ -1,16 +1,17 @@
 import type { Share } from '../../scheduler/discipline.js';
+import type { Tenant } from '../../scheduler/disciplines/index.js';
 
-/** Who takes part in a contest for a link. */
+/** A context that contends for a link. */
 export interface Contender {
   readonly share: Share;
-  /** Its frames have these sizes by turns, bytes as in a capture. */
+  /** Its frames have these sizes in rotation, bytes of the wire (frame, padding, FCS, preamble and gap). */
   readonly frameBytes: readonly number[];
 }
 
 /**
  * - `join`, `leave`: the context takes part, or no longer; what waits is lost with it.
  * - `begin`, `end`: it wants to send as much as it may, or no longer; what waits at the end is withdrawn.
- * - `arrive`: one frame of `bytes` joins its queue.
+ * - `arrive`: one frame of `bytes` (of the wire) joins its queue.
  */
 export type WorkloadEventKind = 'join' | 'leave' | 'begin' | 'end' | 'arrive';
 
@@ -23,7 +24,7 @@ export interface WorkloadEvent {
   readonly bytes: number;
 }
 
-/** What every discipline is put before, frame for frame alike. */
+/** What every discipline is given, identical frame by frame. */
 export interface Workload {
   readonly name: string;
   /** One line. */
@@ -58,14 +59,14 @@ export function shareOf(context: number): Share {
   };
 }
 
-/** Weights of the tenants under which a hierarchy owes each context what a flat discipline owes it. */
-export function tenantWeights(contexts: number): Record<number, number> {
-  const weights: Record<number, number> = {};
+/** The tenants under which a hierarchy owes each context what a flat discipline owes it. */
+export function tenantsOf(contexts: number): Record<number, Tenant> {
+  const tenants: Record<number, Tenant> = {};
   for (let context = 0; context < contexts; context += 1) {
-    const { tenant = 0, weight } = shareOf(context);
-    weights[tenant] = (weights[tenant] ?? 0) + weight;
+    const { tenant = 0, weight, ...share } = shareOf(context);
+    tenants[tenant] = { share: { ...share, weight: (tenants[tenant]?.share.weight ?? 0) + weight } };
   }
-  return weights;
+  return tenants;
 }
 
 const LONGEST_DEADLINE_NS = 8_000_000;

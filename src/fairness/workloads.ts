@@ -1,5 +1,6 @@
 import type { Capture } from '../../guests/capture/index.js';
-import { RandomStream } from '../../guests/traffic/index.js';
+import { RandomStream, wireBytes } from '../../guests/traffic/index.js';
+import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import {
   type Contender,
@@ -26,9 +27,9 @@ export interface WorkloadEntry {
   readonly make: (settings: WorkloadSettings) => Pick<Workload, 'contenders' | 'events'>;
 }
 
-/** Frames of bursts: the sizes of the simple IMIX in its proportions, 7:4:1. */
-const BURST_SIZES = [64, 64, 594, 64, 594, 64, 64, 1514, 594, 64, 594, 64];
-/** Sizes that share a link worst. */
+/** Frames of bursts, bytes of the wire: the sizes of the simple IMIX in its proportions, 7:4:1. */
+const BURST_SIZES = [64, 64, 594, 64, 594, 64, 64, 1514, 594, 64, 594, 64].map(wireBytes);
+/** Sizes that share a link worst, without what the wire adds. */
 const MIXED_SIZES = [64, 1514, 9018] as const;
 /** What open sources ask for, as a fraction of what they would get if all asked for everything. */
 const OPEN_LOAD = 0.9;
@@ -43,7 +44,7 @@ export const WORKLOADS: readonly WorkloadEntry[] = [
   {
     name: 'greedy',
     meaning: 'every context always has frames of 1,514 bytes waiting',
-    make: (settings) => closed(settings, () => [1514]),
+    make: (settings) => closed(settings, () => [wireBytes(1514)]),
   },
   {
     name: 'mixed',
@@ -68,7 +69,7 @@ export const WORKLOADS: readonly WorkloadEntry[] = [
 ];
 
 function mixedSize(context: number): readonly number[] {
-  return [MIXED_SIZES[context % MIXED_SIZES.length] ?? 1514];
+  return [wireBytes(MIXED_SIZES[context % MIXED_SIZES.length] ?? 1514)];
 }
 
 function contendersOf(contexts: number, sizes: (context: number) => readonly number[]): Contender[] {
@@ -108,7 +109,7 @@ function bursty(settings: WorkloadSettings) {
     while (atNs < durationNs) {
       const endNs = atNs + exponential(random, meanOnNs);
       while (atNs < Math.min(endNs, durationNs)) {
-        const bytes = BURST_SIZES[frames % BURST_SIZES.length] ?? 64;
+        const bytes = BURST_SIZES[frames % BURST_SIZES.length] ?? wireBytes(64);
         frames += 1;
         script.add(atNs, 'arrive', context, bytes);
         atNs += bytes / peak;
@@ -145,7 +146,7 @@ function churn(settings: WorkloadSettings) {
 
 function replayed(settings: WorkloadSettings) {
   const { contexts, durationNs, captures } = settings;
-  const contenders = contendersOf(contexts, () => [1514]);
+  const contenders = contendersOf(contexts, () => [wireBytes(1514)]);
   const script = new Script();
   for (let context = 0; context < contexts; context += 1) {
     script.add(0, 'join', context);
@@ -178,7 +179,7 @@ function tuneOf(capture: Capture | undefined): Tune {
   for (const { timeNs } of frames) if (timeNs < beginNs) beginNs = timeNs;
   const tune = frames.map(({ timeNs, originalLength, fcsBytes }) => ({
     atNs: Number(timeNs - beginNs),
-    bytes: Math.min(9018, Math.max(60, originalLength - fcsBytes)),
+    bytes: wireBytes(Math.min(MAX_FRAME_BYTES, originalLength - fcsBytes)),
   }));
   const lastNs = tune.reduce((most, { atNs }) => Math.max(most, atNs), 0);
   if (lastNs === 0)

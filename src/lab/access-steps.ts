@@ -10,7 +10,9 @@ import { AmdviDriver } from '../../host/protection/iommu/amdvi-driver.js';
 import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
 import { NoDmaChipset } from '../../host/protection/nodma/chipset.js';
+import { requesterId as asRequester, hostPhysicalAddress } from '../../nic/addresses.js';
 import { hex, requester } from './journal.js';
+import { type Words, wordsOf } from './words.js';
 
 /** One thing that the access gate looks at, with the bits that it finds. */
 export interface AccessStep {
@@ -65,7 +67,7 @@ export function driverOf(host: Host): IommuDriver | undefined {
 
 function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, write: boolean): AccessWalk {
   const { walker } = driver.unit;
-  const { memory } = host;
+  const memory = wordsOf(host);
   walker.walk(id, address, write, result);
   const steps: AccessStep[] = [];
   const bus = id >>> 8;
@@ -125,7 +127,7 @@ function amdviSteps(
   write: boolean,
 ): AccessWalk {
   const { unit } = driver;
-  const { memory } = host;
+  const memory = wordsOf(host);
   unit.walker.walk(id, address, write, result);
   const entry = unit.registers.address('DEVICE_TABLE_BASE') + id * 32;
   const low = memory.readU32(entry);
@@ -176,8 +178,8 @@ function walkOf(gate: string, steps: AccessStep[], reason: string): AccessWalk {
 }
 
 function exclusionSteps(host: Host, unit: ExclusionUnit, id: number, address: number): AccessWalk {
-  const domain = unit.domainOf(id);
-  const at = unit.wordOf(id, address);
+  const domain = unit.domainOf(asRequester(id));
+  const at = unit.wordOf(asRequester(id), hostPhysicalAddress(address));
   const page = Math.floor(address / PAGE_BYTES);
   const steps: AccessStep[] = [
     {
@@ -188,12 +190,12 @@ function exclusionSteps(host: Host, unit: ExclusionUnit, id: number, address: nu
       says: 'found by bus and unit; the function is not looked at',
     },
   ];
-  const excluded = at >= 0 && ((host.memory.readU32(at) >>> (page & 31)) & 1) === 1;
+  const excluded = at >= 0 && ((wordsOf(host).readU32(at) >>> (page & 31)) & 1) === 1;
   if (at >= 0) {
     steps.push({
       what: `exclusion vector of domain ${domain}, page ${page}`,
       at,
-      value: word32(host.memory, at),
+      value: word32(wordsOf(host), at),
       bits: [{ name: `bit ${page & 31}`, set: excluded }],
       says: excluded ? 'excluded: neither read nor write' : 'permitted',
     });
@@ -203,16 +205,16 @@ function exclusionSteps(host: Host, unit: ExclusionUnit, id: number, address: nu
 }
 
 function noDmaSteps(host: Host, chipset: NoDmaChipset, address: number): AccessWalk {
-  const deniedBy = chipset.deniedBy(address, 1);
-  const at = chipset.wordOf(address);
+  const deniedBy = chipset.deniedBy(hostPhysicalAddress(address), 1);
+  const at = chipset.wordOf(hostPhysicalAddress(address));
   const page = Math.floor(address / PAGE_BYTES);
   const steps: AccessStep[] = [];
   if (at >= 0) {
-    const set = ((host.memory.readU32(at) >>> (page & 31)) & 1) === 1;
+    const set = ((wordsOf(host).readU32(at) >>> (page & 31)) & 1) === 1;
     steps.push({
       what: `NoDMA table, page ${page}`,
       at,
-      value: word32(host.memory, at),
+      value: word32(wordsOf(host), at),
       bits: [{ name: `bit ${page & 31}`, set }],
       says: set ? 'no device may touch the page' : 'every device may',
     });
@@ -232,10 +234,6 @@ function noDmaSteps(host: Host, chipset: NoDmaChipset, address: number): AccessW
   const verdict =
     deniedBy === undefined ? 'Passes: the checks know addresses, and no devices.' : `Denied by ${deniedBy}.`;
   return { gate: 'NoDMA', allowed: deniedBy === undefined, steps, verdict };
-}
-
-interface Words {
-  readU32(address: number): number;
 }
 
 function indexAt(address: number, level: number): number {

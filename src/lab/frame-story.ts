@@ -2,10 +2,12 @@ import type { Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { ContextQueue } from '../../host/protection/context-queue.js';
+import { pageNumber } from '../../nic/addresses.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
 import { type AccessWalk, accessSteps, driverOf } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
 import { hex, requester } from './journal.js';
+import { wordsOf } from './words.js';
 
 /** Where on the machine a step of a frame happens: the part of the picture that is lit. */
 export type Station =
@@ -177,7 +179,8 @@ export class FrameFollower {
     if (this.#index >= 0 || queue === undefined) return;
     // The event comes when the descriptors are in the ring: the first of the batch begins a frame.
     this.#index = (queue.producer - count) >>> 0;
-    const { memory, pages, hypervisor } = this.#host;
+    const { pages, hypervisor } = this.#host;
+    const memory = wordsOf(this.#host);
     let last = this.#index;
     for (let step = 0; step < count; step += 1) {
       last = (this.#index + step) >>> 0;
@@ -186,8 +189,8 @@ export class FrameFollower {
       if ((flags & FLAG_END_OF_PACKET) !== 0) break;
     }
     this.#last = last;
-    const address = queue.postedAddress(this.#index);
-    const bus = queue.postedBusAddress(this.#index);
+    const address: number = queue.postedAddress(this.#index);
+    const bus: number = queue.postedBusAddress(this.#index);
     const length = queue.postedLength(this.#index);
     const page = Math.floor(address / PAGE_BYTES);
     this.#add(
@@ -195,12 +198,12 @@ export class FrameFollower {
       `${this.#name} has a frame of ${this.#bytes} bytes to send`,
       [
         `its driver wrote the bytes to ${hex(address)}, ${length} bytes in the first buffer`,
-        `page ${page} belongs to ${hypervisor.domains[pages.owner(page)]?.name ?? 'no domain'}`,
+        `page ${page} belongs to ${hypervisor.domains[pages.owner(pageNumber(page))]?.name ?? 'no domain'}`,
       ],
       { page },
     );
-    const pins = pages.count(page);
-    const byHypervisor = pages.owner(Math.floor(queue.ringAddress / PAGE_BYTES)) === 0;
+    const pins = pages.count(pageNumber(page));
+    const byHypervisor = pages.owner(pageNumber(Math.floor(queue.ringAddress / PAGE_BYTES))) === 0;
     this.#add(
       'set-up-gate',
       'The set-up gate lets the buffer pass',

@@ -2,6 +2,7 @@ import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import type { ContextPort } from '../../host/protection/context-port.js';
+import { pageNumber } from '../../nic/addresses.js';
 import type { Context } from '../../nic/context.js';
 import {
   DESCRIPTOR_BYTES,
@@ -16,6 +17,7 @@ import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { accessSteps } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
 import { hex, requester } from './journal.js';
+import { wordsOf } from './words.js';
 
 /** Something on the picture that can be asked about. */
 export type Subject =
@@ -175,8 +177,8 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
     const index = (consumer + step) >>> 0;
     const slot = index & (queue.slots - 1);
     const at = queue.ringAddress + slot * DESCRIPTOR_BYTES;
-    const address = host.memory.readU32(at + 4) * 2 ** 32 + host.memory.readU32(at);
-    const word = host.memory.readU32(at + LENGTH_AND_FLAGS_OFFSET);
+    const address = wordsOf(host).readU32(at + 4) * 2 ** 32 + wordsOf(host).readU32(at);
+    const word = wordsOf(host).readU32(at + LENGTH_AND_FLAGS_OFFSET);
     const flags = DESCRIPTOR_FLAGS.filter(({ mask }) => ((word >>> 16) & mask) !== 0).map(({ name }) => name);
     const isPosted = step < (producer - consumer) >>> 0;
     rows.push([
@@ -185,7 +187,7 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
       hex(address),
       String(word & 0xffff),
       flags.join(' '),
-      String(host.memory.readU32(at + 12)),
+      String(wordsOf(host).readU32(at + 12)),
     ]);
   }
   return {
@@ -199,7 +201,7 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
 function pageDetails(machine: Inspected, page: number): Details {
   const { host } = machine;
   const { pages, hypervisor } = host;
-  const owner = hypervisor.domains[pages.owner(page)]?.name ?? 'no domain';
+  const owner = hypervisor.domains[pages.owner(pageNumber(page))]?.name ?? 'no domain';
   const walkRows = host.nic.contexts
     .filter(({ state }) => state === 'open')
     .map(({ index, requesterId }) => {
@@ -208,7 +210,7 @@ function pageDetails(machine: Inspected, page: number): Details {
       return [`context ${index}`, read.allowed ? 'yes' : 'no', write.allowed ? 'yes' : 'no', read.verdict];
     });
   const word = (at: number) =>
-    host.memory
+    wordsOf(host)
       .readU32(page * PAGE_BYTES + at)
       .toString(16)
       .padStart(8, '0');
@@ -219,7 +221,14 @@ function pageDetails(machine: Inspected, page: number): Details {
       {
         title: 'Ownership',
         head: ['owner', 'use', 'pinned', 'being released'],
-        rows: [[owner, pages.kind(page), String(pages.count(page)), pages.isReleasing(page) ? 'yes' : 'no']],
+        rows: [
+          [
+            owner,
+            pages.kind(pageNumber(page)),
+            String(pages.count(pageNumber(page))),
+            pages.isReleasing(pageNumber(page)) ? 'yes' : 'no',
+          ],
+        ],
       },
       {
         title: 'Which contexts the access gate lets use its number as a bus address',

@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { ContextPort } from '../../host/protection/context-port.js';
+import { machineAddress, pageNumber } from '../../nic/addresses.js';
 import { MAILBOX_REGISTERS } from '../../nic/registers.js';
 import { Columns, type ShownGuest } from './columns.js';
 
@@ -175,10 +176,13 @@ export class Journal {
       if (guest === undefined || refusal === undefined || refusal.atNs !== nowNs) continue;
       const { address, length } = refusal;
       const foreign =
-        length > 0 ? this.#host.pages.firstForeign(guest.domain.id, address, length) : undefined;
+        length > 0
+          ? this.#host.pages.firstForeign(guest.domain.id, machineAddress(address), length)
+          : undefined;
       const page = foreign?.page ?? Math.floor(address / PAGE_BYTES);
       const byte = Math.max(address, page * PAGE_BYTES);
-      const owner = this.#host.hypervisor.domains[this.#host.pages.owner(page)]?.name ?? 'no domain';
+      const owner =
+        this.#host.hypervisor.domains[this.#host.pages.owner(pageNumber(page))]?.name ?? 'no domain';
       return {
         page,
         text: `: buffer of ${length} bytes at ${hex(address)}; byte ${byte - address} of it, at ${hex(byte)}, lies in page ${page} of ${owner}`,

@@ -3,6 +3,7 @@ import type { Host } from '../../host/host.js';
 import { PAGE_KINDS } from '../../host/memory/page-ownership.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { ContextPort } from '../../host/protection/context-port.js';
+import { pageNumber } from '../../nic/addresses.js';
 import type { ShownGuest } from './columns.js';
 
 /** Pages of one use that the picture shows together. */
@@ -82,7 +83,7 @@ function* range(first: number, count: number): Iterable<number> {
 function* ownedBy(host: Host, domain: number, shown: ReadonlySet<number>): Iterable<number> {
   let found = 0;
   for (let page = 0; page < host.pages.pageCount && found < MOST_PAGES; page += 1) {
-    if (host.pages.owner(page) !== domain || shown.has(page)) continue;
+    if (host.pages.owner(pageNumber(page)) !== domain || shown.has(page)) continue;
     found += 1;
     yield page;
   }
@@ -91,9 +92,9 @@ function* ownedBy(host: Host, domain: number, shown: ReadonlySet<number>): Itera
 function* ofKind(host: Host, kind: number, shown: ReadonlySet<number>): Iterable<number> {
   for (let page = 0; page < host.pages.pageCount; page += 1) {
     if (
-      PAGE_KINDS.indexOf(host.pages.kind(page)) === kind &&
+      PAGE_KINDS.indexOf(host.pages.kind(pageNumber(page))) === kind &&
       !shown.has(page) &&
-      host.pages.owner(page) === 0
+      host.pages.owner(pageNumber(page)) === 0
     )
       yield page;
   }
@@ -113,8 +114,10 @@ export function pageStates(
   let at = 0;
   for (const { pages } of blocks) {
     for (const page of pages) {
-      owners[at] = host.pages.owner(page);
-      pins[at] = Math.min(127, host.pages.count(page)) | (host.pages.isReleasing(page) ? RELEASING : 0);
+      owners[at] = host.pages.owner(pageNumber(page));
+      pins[at] =
+        Math.min(127, host.pages.count(pageNumber(page))) |
+        (host.pages.isReleasing(pageNumber(page)) ? RELEASING : 0);
       at += 1;
     }
   }

@@ -34,8 +34,8 @@ export class BacklogMeter implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number): void {
-    this.#inner.leave(context);
+  leave(context: number, nowNs: number): void {
+    this.#inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {

@@ -1,6 +1,7 @@
 import type { GuestMemory } from '../../guests/virtio/guest-memory.js';
 import type { AttachedRam } from '../../host/hypervisor/attached-ram.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
+import { addressAfter, type GuestPhysicalAddress, guestAddress } from '../../nic/addresses.js';
 import type { LiveRam } from './ram/live-ram.js';
 
 /** A guest's RAM in the machine: a piece of physical memory that is its own, and that its own CPU reaches at 0. */
@@ -15,9 +16,9 @@ export class GuestRam implements GuestMemory {
     this.#bank = bank;
   }
 
-  /** Physical address of its first byte. */
-  get base(): number {
-    return this.#attached.address;
+  /** What the machine calls the byte that the guest's own CPU finds at `address`. */
+  addressOf(address: number): GuestPhysicalAddress {
+    return guestAddress(addressAfter(this.#attached.address, address));
   }
 
   get bytes(): number {
@@ -30,12 +31,12 @@ export class GuestRam implements GuestMemory {
 
   read(address: number, length: number, target: Uint8Array, targetOffset: number): boolean {
     if (!this.#contains(address, length)) return false;
-    return this.#domain.read(this.base + address, length, target, targetOffset) === 'done';
+    return this.#domain.read(this.addressOf(address), length, target, targetOffset) === 'done';
   }
 
   write(address: number, length: number, source: Uint8Array, sourceOffset: number): boolean {
     if (!this.#contains(address, length)) return false;
-    return this.#domain.write(this.base + address, length, source, sourceOffset) === 'done';
+    return this.#domain.write(this.addressOf(address), length, source, sourceOffset) === 'done';
   }
 
   prefetch(address: number, length: number): void {

@@ -45,7 +45,7 @@ export class LiveGuest {
       host,
       domain: guest.domain,
       memory: ram,
-      busAddressOf: (address) => ram.base + address,
+      addressOf: (address) => ram.addressOf(address),
       port: portOptions(guest),
       accessPlatform: false,
       interrupt: (vector) => this.#session?.interrupt(vector),

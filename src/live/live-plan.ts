@@ -1,5 +1,4 @@
-import { DEFAULT_NIC } from '../../nic/parameters.js';
-import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { disciplineOf } from '../machine/entitlements.js';
 import { protectionOf } from '../machine/protection.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -33,17 +32,12 @@ export function subjectPlan(
         `${name ?? 'guest'}.memoryMegabytes is ${memoryMegabytes}, expected at most ${MOST_MEGABYTES} for a real guest`,
       );
   }
-  const options: DisciplineOptions = {
-    linkBps: scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
-    linkVaries: true,
-    ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
-  };
   return {
     scenario,
     directory,
     captures,
     seed,
     protection: protectionOf(protection, scenario),
-    makeDiscipline: () => makeDiscipline(discipline, options),
+    makeDiscipline: disciplineOf(scenario, discipline),
   };
 }

@@ -1,5 +1,6 @@
 import type { FrontCounters } from '../../guests/virtio/front-counters.js';
 import type { LatencySummary } from '../machine/latency.js';
+import type { DocumentHead } from '../report/json-document.js';
 import type { GuestCounts } from './guest-tally.js';
 import type { LiveMachine } from './live-machine.js';
 
@@ -38,6 +39,15 @@ export interface SessionResult {
   readonly protectionDetails: Readonly<Record<string, number>>;
   /** Faults in the hypervisor's log, by guest and reason. */
   readonly faults: Readonly<Record<string, number>>;
+}
+
+/** What `replay --json` prints; scenarios/replay-document.schema.json is made from this type. */
+export interface ReplayDocumentJson extends DocumentHead<'replay'>, SessionResult {
+  /** Whether the replay has the fingerprint that was recorded; null where the log ends without one. */
+  readonly identical: boolean | null;
+  /** Inputs and reads of guests' memory that were replayed. */
+  readonly inputs: number;
+  readonly reads: number;
 }
 
 /** Sums a session up. @param latencyOf latency of each guest's frames, where it was recorded. */

@@ -68,8 +68,8 @@ export class FairnessMeter implements Discipline {
     if (!this.#seen.includes(context)) this.#seen.push(context);
   }
 
-  leave(context: number): void {
-    this.#inner.leave(context);
+  leave(context: number, nowNs: number): void {
+    this.#inner.leave(context, nowNs);
     if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
   }
 

@@ -1,6 +1,6 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
-import { NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
-import type { RequestClient } from '../../guests/traffic/index.js';
+import { type DemandObserver, NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
+import { type RequestClient, RequestServer } from '../../guests/traffic/index.js';
 import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
@@ -10,10 +10,11 @@ import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { MANAGEMENT } from '../../nic/registers.js';
-import type { Discipline } from '../../scheduler/discipline.js';
+import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
+import { shareOf } from './entitlements.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -23,6 +24,8 @@ export interface GuestRun {
   readonly name: string;
   readonly spec: GuestSpec;
   readonly mac: number;
+  /** Its share when the run began. */
+  readonly share: Share;
   readonly domain: Domain;
   readonly port: GuestPort;
   readonly driver: NicDriver;
@@ -34,6 +37,7 @@ export interface AttachedGuest {
   readonly name: string;
   readonly spec: GuestSpec;
   readonly mac: number;
+  readonly share: Share;
   readonly domain: Domain;
 }
 
@@ -49,6 +53,8 @@ export interface MachineAssembly {
   /** Told of every frame that leaves, before the far end is. */
   readonly wireTap?: WirePort;
   readonly instruments?: ConstructorParameters<typeof Host>[0]['instruments'];
+  /** Makes what is told of the frames that a guest wants to send. `target` is the station that they are for. */
+  readonly demandOf?: (guest: number, kernel: EventKernel, target: number) => DemandObserver;
   /** Gives a guest with `attached` its RAM. Without it such a guest is refused. */
   readonly attachRam?: (host: Host, domain: Domain, spec: GuestSpec, index: number) => void;
 }
@@ -57,7 +63,7 @@ export interface MachineAssembly {
 const MOST_MEMORY_BYTES = 2 ** 38;
 
 /** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
-const GUEST_MAC = 0x020000000001;
+export const GUEST_MAC = 0x020000000001;
 const FAR_END_MAC = 0x020000010001;
 
 /** A whole machine with its guests and the far end of its cable, ready to run. */
@@ -146,7 +152,7 @@ export class Machine {
           `${name}.attached is true, expected false: real guests attach to \`serve\`, and only there`,
         );
       }
-      return { name, spec, mac: GUEST_MAC + index, domain };
+      return { name, spec, mac: GUEST_MAC + index, share: shareOf(scenario, spec), domain };
     });
     this.attached = domains.filter(({ spec }) => spec.attached === true);
     for (const { mac } of this.attached) this.partner.addStation(mac);
@@ -182,15 +188,15 @@ export class Machine {
     return new Balloon(this.host, this.host.protection, guests, { ...scenario.balloon, seed });
   }
 
-  #createGuest({ name, spec, mac, domain }: AttachedGuest): GuestRun {
-    const port = this.host.openPort(domain, portOptions({ mac, spec }));
+  #createGuest({ name, spec, mac, share, domain }: AttachedGuest): GuestRun {
+    const port = this.host.openPort(domain, portOptions({ mac, spec, share }));
     const driver = new NicDriver(this.host, domain, port, {
       budget: spec.budget,
       bufferBytes: spec.bufferBytes,
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac);
-    return { name, spec, mac, domain, port, driver, client: undefined };
+    return { name, spec, mac, share, domain, port, driver, client: undefined };
   }
 
   #connectTraffic(assembly: MachineAssembly): void {
@@ -212,22 +218,36 @@ export class Machine {
         (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
         assembly.captures,
         assembly.directory,
+        this.host.nic.parameters.rateBps,
       );
+    // One server per guest, however many clients it has: each request is answered by what its client expects.
+    const servers = new Map<GuestRun, RequestServer>();
+    const serverOf = (guest: GuestRun): RequestServer => {
+      const known = servers.get(guest);
+      if (known !== undefined) return known;
+      const server = new RequestServer(`${guest.name}.server`);
+      servers.set(guest, server);
+      listen(guest, (bytes, offset, length) => server.onReceive(bytes, offset, length));
+      return server;
+    };
     const listen = (guest: GuestRun, handler: ReceiveHandler) => {
       handlers.set(guest, [...(handlers.get(guest) ?? []), handler]);
     };
     for (const [index, guest] of this.guests.entries()) {
       const farEnd = FAR_END_MAC + index;
       const target = this.#targetOf(guest, guest.spec.traffic);
-      const built = build(guest.spec.traffic, guest.name, index, guest.mac, target?.mac ?? farEnd);
+      const destination = target?.mac ?? farEnd;
+      const demand = assembly.demandOf?.(index, this.kernel, destination);
+      if (demand !== undefined) guest.driver.observeDemand(demand);
+      const built = build(guest.spec.traffic, guest.name, index, guest.mac, destination);
       const { transmit, receive, responder, peer } = built;
       if (built.client !== undefined) (guest as { client: RequestClient | undefined }).client = built.client;
       if (responder !== undefined)
         listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
       if (peer !== undefined) {
-        const answer: ReceiveHandler = (bytes, offset, length) => peer.onReceive(bytes, offset, length);
-        if (target === undefined) this.partner.addResponder(farEnd, answer);
-        else if ('driver' in target) listen(target, answer);
+        if (target === undefined)
+          this.partner.addResponder(farEnd, (bytes, offset, length) => peer.onReceive(bytes, offset, length));
+        else if ('driver' in target) serverOf(target).add(index, peer);
       }
       if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
       if (receive !== undefined) this.partner.attach(receive);

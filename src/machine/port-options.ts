@@ -1,13 +1,20 @@
 import type { PortOptions } from '../../host/protection/guest-port.js';
 import type { Share } from '../../scheduler/discipline.js';
 import type { GuestSpec } from '../scenario/schema.js';
-import { withoutUndefined } from './without-undefined.js';
 
 /** What the port of a scenario's guest is opened with. */
-export function portOptions({ mac, spec }: { readonly mac: number; readonly spec: GuestSpec }): PortOptions {
+export function portOptions({
+  mac,
+  spec,
+  share,
+}: {
+  readonly mac: number;
+  readonly spec: GuestSpec;
+  readonly share: Share;
+}): PortOptions {
   return {
     mac,
-    share: shareOf(spec),
+    share,
     transmitSlots: spec.transmitSlots,
     receiveSlots: spec.receiveSlots,
     antiSpoofing: spec.antiSpoofing,
@@ -15,9 +22,4 @@ export function portOptions({ mac, spec }: { readonly mac: number; readonly spec
     coalesceFrames: spec.coalesceFrames,
     coalesceNs: spec.coalesceNs,
   };
-}
-
-/** A scenario's `weight` and `share` as the one share that they are on the card. */
-function shareOf({ weight, share }: GuestSpec): Share {
-  return { ...withoutUndefined(share ?? {}), weight };
 }

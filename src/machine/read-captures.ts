@@ -19,7 +19,7 @@ export async function readCaptures(
     // One that is played in a loop is played to its end, and the pause counts from there.
     const untilNs = spec.loop
       ? Number.POSITIVE_INFINITY
-      : Math.max(0, durationNs - spec.startNs) / spec.timeFactor;
+      : Math.max(0, durationNs - (spec.startNs ?? 0)) / spec.timeFactor;
     const entry = wanted.get(path) ?? { keys: new Set(), untilNs: 0 };
     entry.keys.add(captureKey(directory, spec.capture));
     entry.untilNs = Math.max(entry.untilNs, untilNs);

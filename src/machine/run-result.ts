@@ -3,6 +3,7 @@ import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { LatencyPoint, LatencySummary } from './latency.js';
+import type { LatencyParts } from './latency-parts.js';
 
 /** What one guest had of it. */
 export interface GuestResult {
@@ -24,7 +25,13 @@ export interface GuestResult {
   readonly firstReceivedNs: number | undefined;
   readonly lastReceivedNs: number | undefined;
   readonly latencyNs: LatencySummary | undefined;
-  /** Weighted max-min fair share that it got: 1 is all that was its due; NaN (null in JSON) if it asked for nothing. */
+  /** Where its frames spent that time: at its driver, in its own ring, and in the card. */
+  readonly latencyPartsNs: LatencyParts;
+  /** Bytes of the wire (frame, padding, FCS, preamble and gap) that it sent. */
+  readonly wireBytesSent: number;
+  /** The same that it was due: what a fluid link of the wire's rate serves it that gets the same frames. */
+  readonly wireBytesDue: number;
+  /** What it sent of what it was due: 1 is all of it; NaN (null in JSON) if it was due nothing. */
   readonly fairShareGot: number;
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;

@@ -1,16 +1,16 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
-import type { Discipline } from '../../scheduler/discipline.js';
-import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
-import { fairDue } from './fair-due.js';
+import { type DisciplineMaker, disciplineOf } from './entitlements.js';
+import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
 import { LatencyRecorder } from './latency.js';
-import { type GuestRun, Machine } from './machine.js';
+import { LatencyPartsRecorder } from './latency-parts.js';
+import { expandGuests, GUEST_MAC, type GuestRun, Machine } from './machine.js';
 import { balloonResult } from './run-balloon.js';
 import { faultsOf, nonZero } from './run-books.js';
 import { countsBetween, countsOf, type GuestCounts, type RunCounts } from './run-counts.js';
@@ -19,6 +19,7 @@ import type { GuestResult, RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
 import type { CaptureStore } from './traffic.js';
 
+export type { DisciplineMaker } from './entitlements.js';
 export type { GuestResult, LawResult, RunResult } from './run-result.js';
 
 /** One run of a scenario. */
@@ -41,9 +42,6 @@ export interface RunSettings {
   /** Told how far the run is, from 0 to 1. */
   readonly progress?: (fraction: number) => void;
 }
-
-/** Makes a fresh discipline from what a scenario says. */
-export type DisciplineMaker = (options: DisciplineOptions) => Discipline;
 
 /** A run is at least so many steps, */
 const LEAST_STEPS = 50;
@@ -79,7 +77,11 @@ export class Run {
   readonly #transmitMeter: FairnessMeter;
   readonly #receiveMeter: FairnessMeter;
   readonly #guestOf: GuestRun[] = [];
+  /** Number of each guest, by its context. */
+  readonly #numberOf: number[] = [];
   readonly #guestLatency: LatencyRecorder[] = [];
+  readonly #guestParts: LatencyPartsRecorder[] = [];
+  readonly #fairShares: FairShares;
   #sentOverTime: SentOverTime;
   #transmitted = new TimeSpan();
   #received = new TimeSpan();
@@ -102,10 +104,15 @@ export class Run {
     this.#sentOverTime = new SentOverTime(settings.durationNs, this.#warmUpNs);
     this.#steps = Math.max(LEAST_STEPS, Math.ceil(this.#endNs / LONGEST_STEP_NS));
     const { discipline, scenario, directory, captures, seed, protection } = settings;
-    const options = disciplineOptions(scenario);
-    const make = () =>
-      typeof discipline === 'string' ? makeDiscipline(discipline, options) : discipline(options);
+    const specs = expandGuests(scenario.guests).map(({ spec }) => spec);
+    const isKept = scenario.nic?.switching === true || 'interpose' in protection;
+    this.#fairShares = new FairShares(
+      specs.map(({ weight, transmitSlots }) => ({ weight, slots: transmitSlots })),
+      scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
+      (mac) => isKept && mac >= GUEST_MAC && mac < GUEST_MAC + specs.length,
+    );
     [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
+      const make = disciplineOf(scenario, discipline);
       const transmit = new FairnessMeter(make());
       const receive = new FairnessMeter(make());
       const machine = new Machine({
@@ -118,11 +125,14 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
+        demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
       return [transmit, receive, machine];
     });
-    for (const guest of this.machine.guests) {
+    for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;
+      this.#numberOf[guest.port.context] = number;
+      this.#guestParts[guest.port.context] = new LatencyPartsRecorder(guest.spec.transmitSlots);
       this.#guestLatency[guest.port.context] = new LatencyRecorder();
       this.#sentOverTime.open(guest.port.context);
     }
@@ -181,7 +191,8 @@ export class Run {
     const { durationNs, seed } = this.#settings;
     const now = countsOf(machine);
     const counts = this.#before === undefined ? now : countsBetween(this.#before.counts, now);
-    const due = fairDue(guests, counts.guests);
+    const shares = this.#fairShares.shares(this.#endNs);
+    const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
     const wallNs = durationNs * host.processor.cores;
     const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
       const busyNs = counts.domainNs[index] ?? 0;
@@ -213,7 +224,7 @@ export class Run {
         idleFraction: idleNs / wallNs,
         domains,
       },
-      fairness: { ...transmit, jainIndex: jainIndex(due.filter((got) => !Number.isNaN(got))) },
+      fairness: { ...transmit, jainIndex: jainIndex(got) },
       receiveFairness: receive,
       hypercalls: counts.hypercalls,
       pins: { taken: counts.pinsTaken, released: counts.pinsReleased, held: host.pages.pinnedPages },
@@ -236,7 +247,7 @@ export class Run {
       dma: { transfers: counts.transfers, backpressured: counts.backpressured },
       events: counts.events,
       guests: guests.map((guest, index) =>
-        this.#guestResult(guest, atIndex(counts.guests, index), due[index] ?? Number.NaN),
+        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
       laws: checkLaws(
         machine,
@@ -255,6 +266,7 @@ export class Run {
       transmitBroken: this.#transmitMeter.report().broken,
       receiveBroken: this.#receiveMeter.report().broken,
     };
+    this.#fairShares.begin(this.#warmUpNs);
     this.#transmitMeter.restart();
     this.#receiveMeter.restart();
     this.#transmitLatency = new LatencyRecorder();
@@ -265,6 +277,7 @@ export class Run {
     this.#sentOverTime = new SentOverTime(durationNs, this.#warmUpNs);
     for (const { port } of this.machine.guests) {
       this.#guestLatency[port.context] = new LatencyRecorder();
+      this.#guestParts[port.context]?.restart();
       this.#sentOverTime.open(port.context);
     }
   }
@@ -274,7 +287,7 @@ export class Run {
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
-  #guestResult(guest: GuestRun, counts: GuestCounts, fairShareGot: number): GuestResult {
+  #guestResult(guest: GuestRun, counts: GuestCounts, share: WireShare): GuestResult {
     const { context } = guest.port;
     return {
       name: guest.name,
@@ -293,7 +306,14 @@ export class Run {
       firstReceivedNs: this.#received.firstNs(context),
       lastReceivedNs: this.#received.lastNs(context),
       latencyNs: this.#guestLatency[context]?.summary(),
-      fairShareGot,
+      latencyPartsNs: this.#guestParts[context]?.summary() ?? {
+        driver: undefined,
+        ring: undefined,
+        card: undefined,
+      },
+      wireBytesSent: share.sentBytes,
+      wireBytesDue: share.dueBytes,
+      fairShareGot: gotOfDue(share),
       cpuNs: Math.round(counts.cpuNs),
       drops: nonZero(counts.drops),
       requests: counts.requests,
@@ -313,7 +333,10 @@ export class Run {
         this.#sentOverTime.add(context, length, endNs);
         const guest = this.#guestOf[context];
         if (guest === undefined) return;
-        const latencyNs = endNs - guest.driver.createdNs(index);
+        const createdNs = guest.driver.createdNs(index);
+        const latencyNs = endNs - createdNs;
+        this.#fairShares.sent(this.#numberOf[context] ?? 0, length);
+        this.#guestParts[context]?.left(index, createdNs, endNs);
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
         this.#settings.onLatency?.(context, latencyNs);
@@ -328,6 +351,8 @@ export class Run {
         this.#received.add(context, nowNs);
         this.#receiveLatency.record(nowNs - arrivedNs);
       },
+      posted: (context, first, count, nowNs) => this.#guestParts[context]?.posted(first, count, nowNs),
+      fetched: (context, first, count, nowNs) => this.#guestParts[context]?.fetched(first, count, nowNs),
     };
   }
 
@@ -338,9 +363,11 @@ export class Run {
     nic.streams.drops$.subscribe(({ atNs, context, bytes }) =>
       print.add(TRACE_EVENTS.dropped, atNs, context, bytes),
     );
-    nic.streams.faults$.subscribe(({ atNs, context, detail }) =>
-      print.add(TRACE_EVENTS.fault, atNs, context, detail),
-    );
+    nic.streams.faults$.subscribe(({ atNs, context, detail }) => {
+      print.add(TRACE_EVENTS.fault, atNs, context, detail);
+      const number = this.#numberOf[context];
+      if (number !== undefined) this.#fairShares.stopped(number, atNs);
+    });
     nic.streams.interrupts$.subscribe(({ atNs, contexts }) =>
       print.add(TRACE_EVENTS.interrupt, atNs, contexts.length, contexts[0] ?? 0),
     );
@@ -369,19 +396,10 @@ class TimeSpan {
   }
 }
 
-function atIndex(list: readonly GuestCounts[], index: number): GuestCounts {
+function atIndex<T>(list: readonly T[], index: number): T {
   const counts = list[index];
   if (counts === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
   return counts;
-}
-
-function disciplineOptions(scenario: Scenario): DisciplineOptions {
-  return {
-    linkBps: scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
-    // A frame has 24 bytes more on the wire than are counted, so in counted bytes the rate is no constant.
-    linkVaries: true,
-    ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
-  };
 }
 
 /** What a part refuses to be built with was written in the scenario: the user's mistake, not ours. */

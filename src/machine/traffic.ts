@@ -22,6 +22,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { TrafficSpec } from '../scenario/schema.js';
+import { phaseOf, startOf } from './start-phase.js';
 
 /** Addresses of sender and receiver. */
 export interface Stations {
@@ -38,8 +39,8 @@ export interface BuiltTraffic {
   readonly receive?: TrafficSource;
   /** What the sender does with frames that it receives. */
   readonly responder?: Responder;
-  /** What the other side does with frames that it receives. */
-  readonly peer?: Responder;
+  /** What the other side answers to requests with this `id`. */
+  readonly peer?: EchoResponder;
   readonly client?: RequestClient;
 }
 
@@ -51,7 +52,11 @@ export function captureKey(directory: string, capture: string): string {
   return `${directory}\n${capture}`;
 }
 
-/** Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own. */
+/**
+ * Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own.
+ *
+ * @param linkBps rate of the wire, bit/s
+ */
 export function buildTraffic(
   kernel: EventKernel,
   spec: TrafficSpec,
@@ -61,16 +66,16 @@ export function buildTraffic(
   seed: number,
   captures: CaptureStore,
   directory: string,
+  linkBps: number,
 ): BuiltTraffic {
   const identity = { name, sourceId: id, source: stations.source, destination: stations.destination };
   switch (spec.kind) {
     case 'none':
       return {};
-    case 'greedy':
-      return {
-        transmit: greedy({ ...identity, sizes: sizesOf(name, spec.frameBytes, seed) }),
-        startNs: spec.startNs,
-      };
+    case 'greedy': {
+      const sizes = sizesOf(name, spec.frameBytes, seed);
+      return { transmit: greedy({ ...identity, sizes }), startNs: startOf(spec, sizes, seed, linkBps) };
+    }
     case 'replay': {
       const capture = captures.get(captureKey(directory, spec.capture));
       if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
@@ -82,7 +87,7 @@ export function buildTraffic(
         guest: stations.source,
         peer: stations.destination,
         timeFactor: spec.timeFactor,
-        startNs: spec.startNs,
+        ...(spec.startNs === undefined ? { phase: phaseOf(seed) } : { startNs: spec.startNs }),
         unfit: spec.unfit,
         ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
         ...local,
@@ -102,7 +107,7 @@ export function buildTraffic(
             ? fixedDurations(name, 0)
             : exponentialDurations(name, spec.thinkNs, new RandomStream(seed)),
         timeoutNs: spec.timeoutNs,
-        startNs: spec.startNs,
+        startNs: startOf(spec, undefined, seed, linkBps),
       });
       const peer = new EchoResponder({
         name: `${name}.server`,
@@ -113,12 +118,8 @@ export function buildTraffic(
       return { transmit: client, responder: client, peer, client };
     }
     default: {
-      const stream = {
-        ...identity,
-        kernel,
-        startNs: spec.startNs,
-        sizes: sizesOf(name, spec.frameBytes, seed),
-      };
+      const sizes = sizesOf(name, spec.frameBytes, seed);
+      const stream = { ...identity, kernel, startNs: startOf(spec, sizes, seed, linkBps), sizes };
       switch (spec.kind) {
         case 'constant':
           return { transmit: constantRate({ ...stream, wireRateBps: spec.wireRateBps }) };

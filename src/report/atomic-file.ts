@@ -32,8 +32,11 @@ let filesOpened = 0;
  */
 export class AtomicFile {
   readonly path: string;
-  readonly buffer: Buffer;
+  /** Where bytes are put in. */
+  readonly buffer: Uint8Array;
   readonly view: DataView;
+  /** The same bytes, as Node writes text into them. */
+  readonly #text: Buffer;
   readonly #target: string;
   readonly #temporary: string;
   #descriptor: number | undefined;
@@ -47,7 +50,8 @@ export class AtomicFile {
   /** @throws OutputFileError when the folder is missing or closed to us, or `path` is something else than a file. */
   constructor(path: string, bufferBytes: number = DEFAULT_BUFFER_BYTES) {
     this.path = path;
-    this.buffer = Buffer.alloc(bufferBytes);
+    this.#text = Buffer.alloc(bufferBytes);
+    this.buffer = this.#text;
     this.view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.byteLength);
     this.#target = this.#resolve();
     filesOpened += 1;
@@ -98,7 +102,7 @@ export class AtomicFile {
       return;
     }
     const offset = this.room(text.length * MAX_BYTES_A_CHARACTER);
-    this.advance(this.buffer.write(text, offset, 'utf8'));
+    this.advance(this.#text.write(text, offset, 'utf8'));
   }
 
   /** Ends the file, still under its other name: what may fail for want of space has then not failed. @throws OutputFileError */

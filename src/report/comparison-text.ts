@@ -1,6 +1,7 @@
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
+import { belowShareText } from './guest-rows.js';
 import { type Metric, metricText, metricTextTable } from './metrics/metric.js';
 import { BALLOON_METRICS, COST_METRICS, GUEST_METRIC, TRAFFIC_METRICS } from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
@@ -8,6 +9,9 @@ import { type Column, plainTable } from './plain-table.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
 const { worstLatencyP99Ns: _worst, wireBusyFraction: _wire, ...TRAFFIC } = TRAFFIC_METRICS;
+/** So many guests that are below their due are named. */
+const MOST_BELOW = 3;
+
 const { cpuBusyFraction: _all, ...COST } = COST_METRICS;
 
 /**
@@ -27,6 +31,7 @@ export function comparisonText(
     '',
     priceSection(compareRuns(runs, through), cores),
     latencySection(runs),
+    dueSection(runs),
     section('What the guests got', Object.values(TRAFFIC), runs),
     section(`What it cost (CPU time of ${coresText(cores)})`, Object.values(COST), runs),
     ...(asked.length === 0
@@ -94,6 +99,25 @@ function latencySection(runs: readonly RunResult[]): string {
   const left =
     all > guests.length ? `, the ${guests.length} guests that wait longest, of ${all}` : ', per guest';
   return `Latency out, p50 / p99 us, from the store to the last bit on the wire${left}\n\n${plainTable(columns, rows)}\n`;
+}
+
+/** What each guest got of its share of the wire, and who is below it. */
+function dueSection(runs: readonly RunResult[]): string {
+  const guests = shownGuests(runs);
+  const columns: Column[] = [
+    { head: 'approach', align: 'left' },
+    ...guests.map((head) => ({ head, align: 'right' as const })),
+    { head: 'below its due', align: 'left' },
+  ];
+  const rows = runs.map((run) => [
+    run.protection,
+    ...guests.map((name) => {
+      const guest = guestOf(run, name);
+      return guest === undefined ? '-' : metricText(GUEST_METRIC.fairShareGot, guest);
+    }),
+    belowShareText(run, MOST_BELOW) ?? '-',
+  ]);
+  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n`;
 }
 
 function losses(runs: readonly RunResult[]): string {

@@ -6,17 +6,26 @@ import { packageVersion } from '../scenario/bundled.js';
  */
 export const DOCUMENT_FORMAT = 2;
 
+/** What every document begins with. */
+export interface DocumentHead<Command extends string> {
+  /** Edition of the document. */
+  readonly format: typeof DOCUMENT_FORMAT;
+  readonly tool: 'cdna-nic';
+  /** Version of the tool. */
+  readonly version: string;
+  readonly command: Command;
+}
+
+/** The head of a document of a command. */
+export function documentHead<Command extends string>(command: Command): DocumentHead<Command> {
+  return { format: DOCUMENT_FORMAT, tool: 'cdna-nic', version: packageVersion(), command };
+}
+
 /**
  * A JSON document as commands print and write it: what it is, then its fields. Nothing in it depends on when or where
  * the call was made. Absent values are `null`.
  */
 export function jsonDocument(command: string, fields: Readonly<Record<string, unknown>>): string {
-  const document = {
-    format: DOCUMENT_FORMAT,
-    tool: 'cdna-nic',
-    version: packageVersion(),
-    command,
-    ...fields,
-  };
+  const document = { ...documentHead(command), ...fields };
   return `${JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
 }

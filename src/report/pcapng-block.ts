@@ -11,7 +11,9 @@ const END_OF_OPTIONS = 0;
  */
 export class PcapngBlock {
   readonly #file: AtomicFile;
-  readonly #buffer: Buffer;
+  readonly #buffer: Uint8Array;
+  /** The same bytes, as Node writes text into them. */
+  readonly #text: Buffer;
   readonly #view: DataView;
   #start = 0;
   #limit = 0;
@@ -20,6 +22,7 @@ export class PcapngBlock {
   constructor(file: AtomicFile) {
     this.#file = file;
     this.#buffer = file.buffer;
+    this.#text = Buffer.from(file.buffer.buffer, file.buffer.byteOffset, file.buffer.byteLength);
     this.#view = file.view;
   }
 
@@ -63,7 +66,7 @@ export class PcapngBlock {
   textOption(code: number, text: string, mostBytes: number): this {
     const header = this.#at;
     this.#at += 4;
-    const length = this.#buffer.write(text, this.#at, mostBytes, 'utf8');
+    const length = this.#text.write(text, this.#at, mostBytes, 'utf8');
     this.#view.setUint16(header, code, true);
     this.#view.setUint16(header + 2, length, true);
     this.#at += length;

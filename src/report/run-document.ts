@@ -1,7 +1,8 @@
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
-import { type DOCUMENT_FORMAT, jsonDocument } from './json-document.js';
+import type { SeedStatistics } from './compare/seeds.js';
+import { type DocumentHead, jsonDocument } from './json-document.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -17,22 +18,23 @@ export interface RunDocument {
   readonly results: readonly RunResult[];
   /** What each approach lets through; only where attacks were played. */
   readonly attacks?: readonly LetThrough[];
+  /** Mean, range and 95 % interval per figure; only where several seeds were run. */
+  readonly statistics?: readonly SeedStatistics[];
 }
 
 /** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
-export interface RunDocumentJson {
-  /** Edition of the document. */
-  readonly format: typeof DOCUMENT_FORMAT;
-  readonly tool: 'cdna-nic';
-  readonly version: string;
-  readonly command: 'compare' | 'run';
+export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
   readonly repeat: string;
   readonly seed: number;
   /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
   readonly scenario: { readonly source: string; readonly guests: readonly unknown[] };
   readonly notes: readonly string[];
-  /** One entry per approach. */
+  /** One entry per approach and seed, the seeds of an approach one after the other. */
   readonly runs: readonly RunResult[];
+  /** What each approach lets through; only where attacks were played. */
+  readonly attacks?: readonly LetThrough[];
+  /** Mean, range and 95 % interval per figure; only where several seeds were run. */
+  readonly statistics?: readonly SeedStatistics[];
 }
 
 /**
@@ -40,7 +42,7 @@ export interface RunDocumentJson {
  * call was made, so two of the same are equal byte for byte. Absent values are `null`.
  */
 export function formatRunDocument(document: RunDocument): string {
-  const { command, repeat, seed, scenario, source, notes, results, attacks } = document;
+  const { command, repeat, seed, scenario, source, notes, results, attacks, statistics } = document;
   return jsonDocument(command, {
     repeat,
     seed,
@@ -48,5 +50,6 @@ export function formatRunDocument(document: RunDocument): string {
     notes,
     runs: results,
     ...(attacks === undefined ? {} : { attacks }),
+    ...(statistics === undefined ? {} : { statistics }),
   });
 }

@@ -1,35 +1,26 @@
 import type { RunResult } from '../machine/run-result.js';
+import { GUEST_COLUMNS, guestTable } from './guest-rows.js';
 import { metricText, metricTextTable } from './metrics/metric.js';
 import {
   BALLOON_METRICS,
   COST_METRICS,
-  GUEST_METRIC,
+  cpuFraction,
   LOSS_METRICS,
   TRAFFIC_METRICS,
 } from './metrics/run-metrics.js';
 import { counts, percent, whole } from './number-text.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
-const GUEST_COLUMNS = [
-  GUEST_METRIC.transmitGoodputBps,
-  GUEST_METRIC.framesOffered,
-  GUEST_METRIC.framesTransmitted,
-  GUEST_METRIC.latencyP50Ns,
-  GUEST_METRIC.latencyP99Ns,
-  GUEST_METRIC.fairShareGot,
-  GUEST_METRIC.receiveGoodputBps,
-  GUEST_METRIC.framesReceived,
-];
-
 /** One run, guest by guest, and what it took. */
 export function runText(heading: RunHeading, run: RunResult): string {
-  const rows = run.guests.map((subject) => ({ names: [subject.name], subject }));
+  const { metrics, rows, note } = guestTable(run, GUEST_COLUMNS);
   const facts = factsOf(run);
   const width = Math.max(...facts.map(([name]) => name.length));
   return [
     `${headingLine(heading)}, ${run.protection}`,
     '',
-    metricTextTable(['guest'], GUEST_COLUMNS, rows),
+    metricTextTable(['guest'], metrics, rows),
+    ...(note === undefined ? [] : [note]),
     '',
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
   ].join('\n');
@@ -46,7 +37,7 @@ function factsOf(run: RunResult): [name: string, value: string][] {
       : `largest gap ${text(largestGapBytes)} bytes per unit of weight (${
           run.fairness.boundBytes === undefined ? 'no bound promised' : `bound ${text(gapBoundBytes)}`
         })`;
-  const cpu = run.cpu.domains.map(({ name, fraction }) => `${name} ${percent(fraction)} %`).join(', ');
+  const cpu = cpuParts(run).join(', ');
   const held = run.laws.filter((law) => law.held).length;
   return [
     ['goodput', `${text(goodputBps)} Mb/s out, ${text(receiveGoodputBps)} Mb/s in`],
@@ -64,6 +55,18 @@ function factsOf(run: RunResult): [name: string, value: string][] {
     ['invariants', `${held} of ${run.laws.length} held`],
     ['fingerprint', run.fingerprint],
   ];
+}
+
+/** More guests than these are added up. */
+const MOST_GUESTS_APART = 16;
+
+function cpuParts(run: RunResult): string[] {
+  const { domains } = run.cpu;
+  const isApart = run.guests.length <= MOST_GUESTS_APART;
+  const shown = domains.filter(({ kind }) => isApart || kind !== 'guest');
+  const parts = shown.map(({ name, fraction }) => `${name} ${percent(fraction)} %`);
+  if (isApart) return parts;
+  return [...parts, `${whole(run.guests.length)} guests ${percent(cpuFraction(run, 'guest'))} %`];
 }
 
 /** What became of the memory that was asked back, if any was. */

@@ -28,8 +28,9 @@ export const disciplineName = z
     anyOf: [
       { enum: DISCIPLINES.map(({ name }) => name) },
       {
-        pattern: `^((limited|minimum):)*${single}(/${single})?$`,
-        description: 'Composed: a/b, limited:a, minimum:a',
+        // A grammar with parentheses has no regular expression: this is what an editor can check.
+        pattern: `^([(]|(limited|minimum):)*${single}[)]*(/([(]|(limited|minimum):)*${single}[)]*)*$`,
+        description: 'Composed: a/b, limited:a, minimum:a, parentheses',
       },
       modulePattern,
     ],

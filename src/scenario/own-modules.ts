@@ -3,7 +3,7 @@ import { extname, relative, resolve, sep } from 'node:path';
 import { APPROACHES, type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { Discipline } from '../../scheduler/discipline.js';
-import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { DISCIPLINES, type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { importDefault, MODULE_EXTENSIONS, ModuleProblem } from './import-module.js';
 import { isModulePath } from './module-path.js';
@@ -26,10 +26,17 @@ export interface ModuleName {
   readonly fromScenario: boolean;
 }
 
+/** A name that was typed: paths start at the working folder, and any module may be loaded. */
+export function ofCommandLine(kind: ModuleName['kind'], name: string, option = `--${kind}`): ModuleName {
+  return { kind, name, directory: process.cwd(), field: option, fromScenario: false };
+}
+
 /** Disciplines and approaches by name: those of the catalogues, and modules of one's own that were loaded. */
 export class OwnModules {
   readonly #disciplines = new Map<string, OwnDiscipline>();
   readonly #approaches = new Map<string, OwnApproach>();
+  /** What modules make calls itself, by kind and path. */
+  readonly #ownNames = new Map<string, string>();
 
   /**
    * Loads every name that is a module's path; others are left to the catalogues.
@@ -59,6 +66,35 @@ export class OwnModules {
     return own === undefined ? makeProtection(name, options) : own(options);
   }
 
+  /** A fresh discipline, by the name of the catalogue or the path of a module. @throws ParameterError */
+  makeDiscipline(name: string, options: DisciplineOptions): Discipline {
+    const own = this.#disciplines.get(name);
+    return own === undefined ? makeDiscipline(name, options) : own(options);
+  }
+
+  /**
+   * How results call the entries of a list, in which each is one column or row: a name of a catalogue as it is, a
+   * module as what it makes is named.
+   * @throws UserError when a module's discipline or approach has the name of another entry or of a catalogue's
+   */
+  namesOf(modules: readonly ModuleName[]): string[] {
+    const taken = new Set<string>();
+    return modules.map(({ kind, name, field }) => {
+      const own = this.#ownNames.get(`${kind} ${name}`);
+      const shown = own ?? name;
+      const inCatalogue =
+        own !== undefined &&
+        (kind === 'discipline' ? DISCIPLINES : APPROACHES).some((entry) => entry.name === own);
+      if (inCatalogue || taken.has(shown)) {
+        throw new UserError(
+          `${field} has ${JSON.stringify(name)}, which is named "${shown}" like ${inCatalogue ? 'one of the catalogue' : 'another one'}; expected a name of its own`,
+        );
+      }
+      taken.add(shown);
+      return shown;
+    });
+  }
+
   async #load(module: ModuleName, allowed: boolean): Promise<void> {
     const { kind, name, directory, field, fromScenario } = module;
     if (fromScenario && !allowed) {
@@ -71,18 +107,17 @@ export class OwnModules {
     const made = await loadFunction(module, file);
     if (kind === 'discipline') {
       const make = made as OwnDiscipline;
-      checkParts(
-        module,
-        tried(module, () => make({ linkBps: 1e9 })),
-        DISCIPLINE_PARTS,
-      );
+      const sample = tried(module, () => make({ linkBps: 1e9 }));
+      checkParts(module, sample, DISCIPLINE_PARTS);
       this.#disciplines.set(name, make);
+      this.#ownNames.set(`${kind} ${name}`, sample.name);
     } else {
       const make = made as OwnApproach;
       const plan = tried(module, () => make({}));
       const parts = isObject(plan) && typeof plan.interpose === 'function' ? ['interpose'] : ['build'];
       checkParts(module, plan, parts);
       this.#approaches.set(name, make);
+      this.#ownNames.set(`${kind} ${name}`, plan.name);
     }
   }
 }

@@ -13,6 +13,7 @@ export function isRandom({ guests, balloon }: Scenario): boolean {
 }
 
 function drawsFromSeed(spec: TrafficSpec): boolean {
+  if (spec.kind !== 'none' && spec.startNs === undefined) return true;
   switch (spec.kind) {
     case 'none':
     case 'replay':

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
+import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
 import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit.js';
 import { disciplineName, protectionName } from './names.js';
 import { cardNumber, numberFrom, pcieNumber, printable, wholeFrom } from './ranges.js';
@@ -44,7 +45,11 @@ const to = z
   .optional()
   .describe('Name of the guest that the frames are for; the far end of the wire when absent');
 
-const generated = { frameBytes: sizes.default(1514), to, startNs: instantNs.default(0) };
+const sourceStartNs = instantNs
+  .optional()
+  .describe('When it starts; when absent, a moment of its first period that the seed decides');
+
+const generated = { frameBytes: sizes.default(1514), to, startNs: sourceStartNs };
 
 /** Where the frames of a guest, or those for it, come from. */
 export const trafficSchema = z
@@ -96,7 +101,9 @@ export const trafficSchema = z
           .describe(
             'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
           ),
-        startNs: instantNs.default(0),
+        startNs: instantNs
+          .optional()
+          .describe('When it starts; when absent, the seed decides: a loop begins somewhere in its round'),
       })
       .describe('Replay of a capture: one station is the guest, the others are the far end'),
     z
@@ -108,7 +115,7 @@ export const trafficSchema = z
         outstanding: z.int().min(1).max(1024).default(1),
         thinkNs: instantNs.default(0),
         timeoutNs: durationNs.default(100_000_000),
-        startNs: instantNs.default(0),
+        startNs: sourceStartNs,
       })
       .describe('Request and response, a fixed number outstanding; the other side answers'),
     z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
@@ -126,12 +133,23 @@ export const guestSchema = z.strictObject({
   weight: z.int().min(1).max(65_535).default(1),
   share: z
     .strictObject({
-      priority: z.int().min(0).max(255).optional().describe('Smaller goes first (priority)'),
+      priority: z
+        .int()
+        .min(0)
+        .max(PRIORITY_LEVELS - 1)
+        .optional()
+        .describe('Smaller goes first (priority)'),
       deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
-      tenant: z.int().min(0).max(4095).optional().describe('Group in a hierarchy (a/b)'),
+      tenant: z
+        .union([z.int().min(0).max(4095), printable(40)])
+        .optional()
+        .describe('Tenant in a hierarchy (a/b): a name from `tenants`, or a number where none are listed'),
       limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
       burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
       minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+      maxFrameBytes: frameBytes
+        .optional()
+        .describe('Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other'),
     })
     .optional()
     .describe('What the guest is entitled to besides its weight, for disciplines that ask for it'),
@@ -154,6 +172,23 @@ export const guestSchema = z.strictObject({
   coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
   budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
   bufferBytes: z.union([z.literal(2048), z.literal(4096)]).default(2048),
+});
+
+/** A tenant: a node of a hierarchy between the wire and the guests. */
+export const tenantSchema = z.strictObject({
+  name: printable(40),
+  parent: z.string().optional().describe('Tenant that it belongs to; directly below the wire when absent'),
+  weight: z.int().min(1).max(65_535).default(1),
+  priority: z
+    .int()
+    .min(0)
+    .max(PRIORITY_LEVELS - 1)
+    .optional()
+    .describe('Smaller goes first (priority)'),
+  deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
+  limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
+  burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
+  minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
 });
 
 /** The link of the card, from the table that checks it and writes the datasheet. */
@@ -275,6 +310,12 @@ export const scenarioSchema = z.strictObject({
         message: `expected at most ${MOST_GUESTS} guests in all, not ${all}`,
       });
     }),
+  tenants: z
+    .array(tenantSchema)
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Nodes of a hierarchy (a/b, a/b/c) between the wire and the guests'),
   nic: nicSchema.optional(),
   host: hostSchema.optional(),
   link: z
@@ -310,6 +351,7 @@ export type ScenarioInput = z.input<typeof scenarioSchema>;
 /** A checked scenario with its defaults filled in. */
 export type Scenario = z.output<typeof scenarioSchema>;
 export type GuestSpec = z.output<typeof guestSchema>;
+export type TenantSpec = z.output<typeof tenantSchema>;
 export type TrafficSpec = z.output<typeof trafficSchema>;
 
 /** Types a scenario in a .ts file; nothing is checked until it is loaded. */

@@ -4,9 +4,10 @@ import { UserError } from '../../scheduler/errors.js';
 import { playMatrix } from '../attack/matrix.js';
 import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
-import { runScenario } from '../machine/run.js';
+import { Run } from '../machine/run.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { OwnModules } from '../scenario/own-modules.js';
+import { requireContent } from './file-hash.js';
 import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
 import type { AttackJob, Job, RunJob } from './planned-run.js';
 
@@ -22,7 +23,7 @@ const captureStores = new Map<string, CaptureStore>();
 const MOST_STORES = 16;
 
 /**
- * Does one job. A run that cannot be done comes to a `FailedOutcome` that says why: a study goes on without it.
+ * Does one job. A run that cannot be done has a `FailedOutcome` that says why: a study goes on without it.
  * @throws InvariantViolation and the like: defects are not results
  */
 export async function doJob({ job, allowModules }: JobCall): Promise<Outcome> {
@@ -34,12 +35,16 @@ export async function doJob({ job, allowModules }: JobCall): Promise<Outcome> {
   }
 }
 
-async function capturesFor({ scenario, directory }: RunJob): Promise<CaptureStore> {
-  const specs = scenario.guests.map(({ traffic }) => traffic).filter(({ kind }) => kind === 'replay');
+async function capturesFor({ scenario, directory, contents }: RunJob): Promise<CaptureStore> {
+  const specs = scenario.guests.map(({ traffic }) => traffic).filter((spec) => spec.kind === 'replay');
   const endNs = scenario.warmUpNs + scenario.durationNs;
-  const key = JSON.stringify([directory, endNs, specs]);
+  const key = JSON.stringify([directory, endNs, specs, contents]);
   const known = captureStores.get(key);
   if (known !== undefined) return known;
+  for (const { capture } of specs) {
+    const hash = contents[capture];
+    if (hash !== undefined) await requireContent(directory, capture, hash);
+  }
   const captures = await readCaptures(specs, directory, endNs);
   const [oldest] = captureStores.keys();
   if (captureStores.size >= MOST_STORES && oldest !== undefined) captureStores.delete(oldest);
@@ -47,7 +52,11 @@ async function capturesFor({ scenario, directory }: RunJob): Promise<CaptureStor
   return captures;
 }
 
-async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
+/**
+ * Puts the machine of a run together.
+ * @throws UserError when there cannot be such a one
+ */
+export async function buildRun(job: RunJob, allowModules: boolean): Promise<Run> {
   const { scenario, directory } = job;
   const { protection, discipline } = scenario;
   const modules = await OwnModules.load(
@@ -58,7 +67,7 @@ async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
     allowModules,
   );
   const captures = await capturesFor(job);
-  const result = runScenario({
+  return new Run({
     scenario,
     directory,
     captures,
@@ -68,7 +77,12 @@ async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
     warmUpNs: scenario.warmUpNs,
     durationNs: scenario.durationNs,
   });
-  return outcomeOf(result);
+}
+
+async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
+  const run = await buildRun(job, allowModules);
+  while (!run.done) run.advance();
+  return outcomeOf(run.result());
 }
 
 function doAttacks({ protection, iommu, seed, attacks }: AttackJob): AttackOutcome {

@@ -12,6 +12,8 @@ export interface DryRun {
   readonly finished: number;
   /** Real time that the rest takes on this machine, estimated from a few of its runs, s. */
   readonly estimatedSeconds: number;
+  /** Those that were timed and could not be done. */
+  readonly failures: readonly { readonly point: number; readonly error: string }[];
   /** The first rows: the settings of their runs. */
   readonly first: readonly PlannedRun[];
 }
@@ -34,10 +36,12 @@ export async function dryRun(
   let totalMs = 0;
   // The first of a thread is slow: it loads the program.
   for (const run of timed.slice(0, 1)) await executor.run(run);
+  const failures: { point: number; error: string }[] = [];
   for (const run of timed) {
     const start = now();
-    await executor.run(run);
+    const outcome = await executor.run(run);
     totalMs += now() - start;
+    if ('error' in outcome) failures.push({ point: run.point.index, error: outcome.error });
   }
   const perRunMs = timed.length === 0 ? 0 : totalMs / timed.length;
   return {
@@ -45,6 +49,7 @@ export async function dryRun(
     runs: plan.points.length * plan.seeds.length,
     finished: plan.points.length * plan.seeds.length - rest.length,
     estimatedSeconds: (perRunMs * rest.length) / threads / 1000,
+    failures,
     first: plan.points.slice(0, 5).map((point) => plan.run(point, 0)),
   };
 }

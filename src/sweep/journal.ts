@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { MODEL_VERSION } from '../machine/model-version.js';
 import { OutputFileError } from '../report/output-file-error.js';
-import type { Outcome } from './outcome.js';
+import { isFinal, type Outcome } from './outcome.js';
 import { SweepError } from './sweep-error.js';
 
 const NEWLINE = 0x0a;
@@ -42,6 +42,8 @@ export class Journal {
   readonly path: string;
   readonly #descriptor: number;
   readonly #places = new Map<string, Place>();
+  /** Jobs that failed when the journal was written before, and are to be tried again. */
+  readonly #unsettled = new Set<string>();
   readonly #lock: string | undefined;
   #end = 0;
   #unsynced = 0;
@@ -80,7 +82,7 @@ export class Journal {
 
   /** Finished jobs of this model version. */
   get count(): number {
-    return this.#places.size;
+    return this.#places.size - this.#unsettled.size;
   }
 
   /** Finished jobs of other model versions, which are not used. */
@@ -88,13 +90,14 @@ export class Journal {
     return this.#otherVersions;
   }
 
-  /** Keys of finished jobs, in the order in which they were finished. */
+  /** Keys of jobs that were done, in the order in which they were finished. */
   keys(): IterableIterator<string> {
     return this.#places.keys();
   }
 
+  /** Whether a job is finished; one that an earlier sweep could not do, and that may succeed now, is not. */
   has(key: string): boolean {
-    return this.#places.has(key);
+    return this.#places.has(key) && !this.#unsettled.has(key);
   }
 
   /** What a job came to; undefined if it is not finished. */
@@ -113,7 +116,7 @@ export class Journal {
 
   /** Adds what a job came to. A key that is there already keeps what it has. @throws OutputFileError when the disk is full */
   add(key: string, outcome: Outcome): void {
-    if (this.#places.has(key)) return;
+    if (this.has(key)) return;
     const line: Line = { key, model: MODEL_VERSION, outcome };
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     try {
@@ -129,6 +132,7 @@ export class Journal {
       throw OutputFileError.of(this.path, cause);
     }
     this.#places.set(key, { offset: this.#end, length: bytes.length - 1 });
+    this.#unsettled.delete(key);
     this.#end += bytes.length;
   }
 
@@ -181,8 +185,13 @@ export class Journal {
         `${this.path}: byte ${offset} begins a line without key and outcome, expected a journal of a sweep`,
       );
     }
-    if (line.model === MODEL_VERSION) this.#places.set(line.key, { offset, length });
-    else this.#otherVersions += 1;
+    if (line.model !== MODEL_VERSION) {
+      this.#otherVersions += 1;
+      return;
+    }
+    this.#places.set(line.key, { offset, length });
+    if (isFinal(line.outcome)) this.#unsettled.delete(line.key);
+    else this.#unsettled.add(line.key);
   }
 }
 

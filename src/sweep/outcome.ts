@@ -16,6 +16,8 @@ export interface RunOutcome {
   readonly fingerprint: string;
   readonly values: MetricValues;
   readonly guests: readonly GuestOutcome[];
+  /** Names of invariants that were violated; absent when all held. */
+  readonly violated?: readonly string[];
 }
 
 /** What attacks on one approach came to. */
@@ -23,16 +25,28 @@ export interface AttackOutcome {
   readonly attacks: readonly { readonly attack: string; readonly verdict: string }[];
 }
 
-/** A job that could not be done: the same error on every machine, so it is not tried again. */
+/** A job that could not be done. */
 export interface FailedOutcome {
   readonly error: string;
+  /**
+   * False when the same job may succeed elsewhere or later (a machine with more memory, a mended program): the next
+   * sweep tries it again. @defaultValue true
+   */
+  readonly isFinal?: boolean;
+}
+
+/** Whether a sweep need not do the job again. */
+export function isFinal(outcome: Outcome): boolean {
+  return !('error' in outcome) || outcome.isFinal !== false;
 }
 
 export type Outcome = RunOutcome | AttackOutcome | FailedOutcome;
 
 /** A result as rows of tables. */
 export function outcomeOf(result: RunResult): RunOutcome {
+  const violated = result.laws.filter(({ held }) => !held).map(({ law }) => law);
   return {
+    ...(violated.length === 0 ? {} : { violated }),
     fingerprint: result.fingerprint,
     values: valuesOf(RUN_METRICS, result),
     guests: result.guests.map((guest: GuestResult) => ({

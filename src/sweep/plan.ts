@@ -1,6 +1,3 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
@@ -16,14 +13,9 @@ import { type Assignment, expandProduct, type Variable } from './axes.js';
 import { matches, readException } from './conditions.js';
 import type { KeyedJob } from './executor.js';
 import { parseFieldPath, withField } from './field-path.js';
+import { type ContentHashes, capturesOf, hashOfFile, modulesOf } from './file-hash.js';
 import type { LoadedStudy } from './load-study.js';
-import {
-  type AttackJob,
-  type ContentHashes,
-  type DecidedScenario,
-  jobKey,
-  type RunJob,
-} from './planned-run.js';
+import { type AttackJob, type DecidedScenario, jobKey, type RunJob } from './planned-run.js';
 import { furtherSeed, seedsOf } from './seeds.js';
 import { SweepError } from './sweep-error.js';
 
@@ -116,8 +108,9 @@ export class Plan {
       warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
       durationNs: study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
     };
-    const job: RunJob = { kind: 'run', scenario: decided, directory };
-    return { point, seed, key: jobKey(job, contentsFor(scenario, this.#contents)), job };
+    const contents = contentsFor(scenario, this.#contents);
+    const job: RunJob = { kind: 'run', scenario: decided, directory, contents };
+    return { point, seed, key: jobKey(job), job };
   }
 
   /** The attacks that a run's approach is put to; undefined when the study asks for none. */
@@ -162,11 +155,21 @@ function checkPoint(
     return scenario;
   } catch (error) {
     if (!(error instanceof UserError) && !(error instanceof RangeError)) throw error;
-    const settings = variables
-      .map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`)
-      .join(', ');
-    throw new SweepError(`${where}: the combination ${settings || '(none)'} cannot run: ${error.message}`);
+    throw cannotRun(error, variables, values, where);
   }
+}
+
+/** Names the combination that cannot run, and why. */
+export function cannotRun(
+  { message }: Error,
+  variables: readonly Variable[],
+  values: Assignment,
+  where: string,
+): SweepError {
+  const settings = variables.map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`).join(', ');
+  // The scenario's own file name says nothing that the study's does not.
+  const why = message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
+  return new SweepError(`${where}: the combination ${settings || '(none)'} cannot run: ${why}`);
 }
 
 function requireAttacks(attacks: 'all' | readonly string[] | undefined, where: string): void {
@@ -186,29 +189,17 @@ function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K],
 }
 
 /** Files that decide what a run computes: captures, and modules of one's own. */
-function filesOf({ guests, protection = '', discipline = '' }: Scenario): string[] {
-  const modules = [protection, discipline].filter(isModulePath);
-  const captures = guests.flatMap(({ traffic, receive }) =>
-    [traffic, receive].flatMap((spec) => (spec?.kind === 'replay' ? [spec.capture] : [])),
-  );
-  return [...modules, ...captures];
+function filesOf(scenario: Scenario): string[] {
+  return [...modulesOf(scenario), ...capturesOf(scenario)];
 }
 
 async function contentsOf(points: readonly Point[], directory: string): Promise<ContentHashes> {
-  const hashes: Record<string, string> = {};
-  for (const path of new Set(points.flatMap(({ scenario }) => filesOf(scenario)))) {
-    try {
-      hashes[path] = createHash('sha256')
-        .update(await readFile(resolve(directory, path)))
-        .digest('hex');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SweepError(`file is "${path}", which cannot be read (${reason})`);
-    }
-  }
-  return hashes;
+  const names = new Set(points.flatMap(({ scenario }) => filesOf(scenario)));
+  const hashes: [string, string][] = [];
+  for (const name of names) hashes.push([name, await hashOfFile(directory, name)]);
+  return Object.fromEntries(hashes);
 }
 
 function contentsFor(scenario: Scenario, contents: ContentHashes): ContentHashes {
-  return Object.fromEntries(filesOf(scenario).map((path) => [path, contents[path] ?? '']));
+  return Object.fromEntries(filesOf(scenario).map((name) => [name, contents[name] ?? '']));
 }

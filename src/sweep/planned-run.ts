@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { MODEL_VERSION } from '../machine/model-version.js';
 import type { Scenario } from '../scenario/schema.js';
+import type { ContentHashes } from './file-hash.js';
+import { RESULT_VERSION } from './result-version.js';
 
 /** A scenario in which nothing is left to defaults of the caller. */
 export interface DecidedScenario
@@ -17,8 +18,10 @@ export interface RunJob {
   readonly kind: 'run';
   /** Checked, with defaults filled in. */
   readonly scenario: DecidedScenario;
-  /** Where relative paths of captures start. */
+  /** Where relative paths of captures and modules start. */
   readonly directory: string;
+  /** Of every capture and module that the scenario names. */
+  readonly contents: ContentHashes;
 }
 
 /** Attacks on one approach, on the machine of the attack matrix. */
@@ -32,15 +35,13 @@ export interface AttackJob {
 
 export type Job = RunJob | AttackJob;
 
-/** What files that a scenario names contain, by the name in the scenario: hashes of captures and modules. */
-export type ContentHashes = Readonly<Record<string, string>>;
-
 /**
  * The key of a job: 32 hexadecimal digits that are the same for the same model, settings (with defaults filled in)
  * and content of files, whatever the scenario is called and wherever it lies.
  */
-export function jobKey(job: Job, contents: ContentHashes = {}): string {
-  const decided = { model: MODEL_VERSION, settings: settingsOf(job), contents };
+export function jobKey(job: Job): string {
+  const contents = job.kind === 'run' ? job.contents : {};
+  const decided = { version: RESULT_VERSION, settings: settingsOf(job), contents };
   return createHash('sha256').update(canonical(decided)).digest('hex').slice(0, 32);
 }
 

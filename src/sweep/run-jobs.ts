@@ -3,7 +3,7 @@ import type { Journal } from './journal.js';
 
 /** How far a sweep is. */
 export interface SweepProgress {
-  /** Jobs that are finished, those of earlier calls included. */
+  /** Jobs that are finished, those of earlier calls and those that come twice included. */
   readonly finished: number;
   /** Jobs that this call finished. */
   readonly done: number;
@@ -24,32 +24,46 @@ export async function runJobs(
   progress: (now: SweepProgress) => void = () => undefined,
   signal?: AbortSignal,
 ): Promise<SweepProgress> {
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Set<string>();
+  const seen = new Set<string>();
   let finished = 0;
   let done = 0;
   let failed = 0;
-  const seen = new Set<string>();
-  const settle = () => Promise.race(underWay.values());
+  let failure: { readonly error: unknown } | undefined;
+  let wake: () => void = () => undefined;
+  // One that waits for any of them: a race of their promises would hold on to every one that was ever raced.
+  const settle = async () => {
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      if (failure !== undefined) resolve();
+    });
+    signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+  };
   for (const { key, job } of jobs) {
-    if (seen.has(key)) continue;
-    seen.add(key);
-    if (journal.has(key)) {
+    if (seen.has(key) || journal.has(key)) {
       finished += 1;
       continue;
     }
+    seen.add(key);
     while (underWay.size >= executor.atOnce) await settle();
     signal?.throwIfAborted();
-    const work = executor.run({ key, job }).then((outcome) => {
-      journal.add(key, outcome);
-      underWay.delete(key);
-      finished += 1;
-      done += 1;
-      if ('error' in outcome) failed += 1;
-      progress({ finished, done, failed });
-    });
-    // A failure is met by the next `settle`; until then it is not an unhandled one.
-    work.catch(() => undefined);
-    underWay.set(key, work);
+    underWay.add(key);
+    executor
+      .run({ key, job })
+      .then((outcome) => {
+        if (signal?.aborted === true) return;
+        journal.add(key, outcome);
+        underWay.delete(key);
+        finished += 1;
+        done += 1;
+        if ('error' in outcome) failed += 1;
+        progress({ finished, done, failed });
+      })
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => wake());
   }
   while (underWay.size > 0) await settle();
   signal?.throwIfAborted();

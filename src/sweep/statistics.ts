@@ -89,6 +89,29 @@ export function studentQuantile(degrees: number, probability: number): number {
   return high;
 }
 
+/** The probability that |t| is at least this, for Student's t: the p-value of a two-sided test. */
+export function twoSidedProbability(t: number, degrees: number): number {
+  if (!Number.isFinite(t)) return 0;
+  return Math.max(0, 1 - centralProbability(Math.abs(t), degrees));
+}
+
+/**
+ * p-values of several tests, corrected together (Holm, "A simple sequentially rejective multiple test procedure",
+ * Scandinavian Journal of Statistics 6, 1979): those at most 5 % hold all together with an error of at most 5 %.
+ */
+export function holm(probabilities: readonly number[]): number[] {
+  const corrected: number[] = Array.from({ length: probabilities.length }, () => 1);
+  const order = [...probabilities.keys()].sort(
+    (one, other) => (probabilities[one] ?? 1) - (probabilities[other] ?? 1),
+  );
+  let least = 0;
+  for (const [rank, at] of order.entries()) {
+    least = Math.max(least, Math.min(1, (order.length - rank) * (probabilities[at] ?? 1)));
+    corrected[at] = least;
+  }
+  return corrected;
+}
+
 /** The probability that |t| is below `t`. */
 function centralProbability(t: number, degrees: number): number {
   const angle = Math.atan(t / Math.sqrt(degrees));

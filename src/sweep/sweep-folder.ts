@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from './journal.js';
+import { isFinal } from './outcome.js';
 import type { Shard } from './shard.js';
 
 const JOURNAL = /^journal(\.\d+-of-\d+)?\.ndjson$/u;
@@ -27,6 +28,7 @@ export function mergeJournals(into: Journal, paths: readonly string[]): number {
     for (const key of from.keys()) {
       const outcome = from.outcome(key);
       if (into.has(key) || outcome === undefined) continue;
+      if (!isFinal(outcome) && into.outcome(key) !== undefined) continue;
       into.add(key, outcome);
       taken += 1;
     }

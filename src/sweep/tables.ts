@@ -4,6 +4,7 @@ import type { Journal } from './journal.js';
 import type { Outcome } from './outcome.js';
 import type { Plan, PlannedRun } from './plan.js';
 import { SweepError } from './sweep-error.js';
+import { unitOf } from './units.js';
 
 /** What a column holds. A missing value is null in every kind. */
 export type ColumnType = 'number' | 'integer' | 'text' | 'boolean';
@@ -48,6 +49,7 @@ export function tablesOf(plan: Plan, seedCounts: readonly number[], journal: Jou
             run.key,
             isRun ? outcome.fingerprint : null,
             'error' in outcome ? outcome.error : null,
+            isRun && outcome.violated !== undefined ? outcome.violated.join('; ') : null,
             ...(isRun ? outcome.values : RUN_METRICS.map(() => null)),
           ];
         }
@@ -161,6 +163,13 @@ const RUN_COLUMNS: readonly Column[] = [
     unit: '',
     meaning: 'Why the run could not be done; metrics are then missing',
   },
+  {
+    name: 'violatedInvariants',
+    type: 'text',
+    unit: '',
+    meaning:
+      'Invariants that did not hold in the run: its metrics are not to be trusted; missing when all held',
+  },
   ...metricColumns(RUN_METRICS as Parameters<typeof dataDictionary>[0]),
 ];
 
@@ -183,19 +192,4 @@ function typeOf(values: readonly unknown[]): ColumnType {
 function cellOf(value: unknown): CellValue {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/** Fields of scenarios carry their units at the end of their names. */
-const UNIT_SUFFIXES: readonly (readonly [suffix: string, unit: string])[] = [
-  ['Ns', 'ns'],
-  ['Bps', 'bit/s'],
-  ['Bytes', 'bytes'],
-  ['Megabytes', 'MiB'],
-  ['Percent', '%'],
-  ['hertz', 'Hz'],
-];
-
-function unitOf(path: string): string {
-  if (path.startsWith('host.costs.')) return 'cycles';
-  return UNIT_SUFFIXES.find(([suffix]) => path.endsWith(suffix))?.[1] ?? '';
 }

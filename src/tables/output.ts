@@ -1,3 +1,4 @@
+import { type DocumentHead, documentHead } from '../report/json-document.js';
 import { hex, lastByteHex, pageHex, requesterText } from './address.js';
 import { type Difference, type ListComparison, shownField } from './comparison.js';
 import type { Requester, TableSet } from './enumeration.js';
@@ -138,6 +139,63 @@ function sideText(side: Readonly<Record<string, unknown>>): string {
   return `${String(iova)} -> ${String(physical)} ${rightsText(read === true, write === true)} ${size}`;
 }
 
+/** Addresses are hexadecimal text: `0x1000`. */
+type Address = string;
+
+/** A range of I/O virtual addresses that one requester may use. */
+interface RangeJson {
+  readonly iova: Address;
+  /** Last byte of the range. */
+  readonly iova_last: Address;
+  readonly physical: Address;
+  /** Log2 of the size of its pages, bytes. */
+  readonly page_bits: number;
+  /** Pages of that size. */
+  readonly pages: number;
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+/** One requester, with the fields of its entry in the dump's own words. */
+interface RequesterJson {
+  readonly treatment: Requester['treatment'];
+  readonly translation_count: number;
+  readonly translations: readonly RangeJson[];
+  readonly domain?: number;
+  /** Physical address of its top table. */
+  readonly table?: Address;
+}
+
+/** What `tables --json` prints; scenarios/tables-document.schema.json is made from this type. */
+export interface TablesDocumentJson extends DocumentHead<'tables'> {
+  /** Format of the tables. */
+  readonly kind: TableSet['format'];
+  readonly description: string;
+  /** 4 KB pages that the dump holds. */
+  readonly pages: number;
+  /** Of VT-d: requesters by `source_id`. */
+  readonly contexts?: readonly (RequesterJson & { readonly source_id: Address })[];
+  /** Of AMD-Vi: requesters by `device_id`. */
+  readonly devices?: readonly (RequesterJson & { readonly device_id: Address })[];
+  readonly translation_count: number;
+  readonly range_count: number;
+  /** What hardware would refuse, and what the dump lacks. */
+  readonly problems: readonly string[];
+  /** With `--check`: how the tables compare with the dump's own list. */
+  readonly check: {
+    readonly equal: boolean;
+    /** Pages on which both agree. */
+    readonly matched: number;
+    readonly missing: number;
+    readonly extra: number;
+    readonly different: number;
+    readonly differences: readonly (Pick<Difference, 'kind' | 'listed' | 'found'> & {
+      readonly source_id?: Address;
+      readonly device_id?: Address;
+    })[];
+  } | null;
+}
+
 /** For programs: one JSON document in the dump's own words, written as it is found. */
 export class JsonOutput implements TablesOutput {
   readonly #io: TablesIo;
@@ -152,7 +210,7 @@ export class JsonOutput implements TablesOutput {
 
   begin(set: TableSet, description: string, pages: number): void {
     this.#set = set;
-    const head = JSON.stringify({ format: set.format, description, pages });
+    const head = JSON.stringify({ ...documentHead('tables'), kind: set.format, description, pages });
     this.#io.out(`${head.slice(0, -1)},"${set.format === 'vtd' ? 'contexts' : 'devices'}":[`);
   }
 

@@ -8,8 +8,8 @@ import { runScaling } from '../experiments/scaling/measure.js';
 import { runUnitChange } from '../experiments/scaling/unit-changes.js';
 import { measureStrategy } from '../experiments/strategies/measure.js';
 import { measureSetting } from '../experiments/walk-cost/measure.js';
-
 import { measureFairness } from '../fairness/fairness-study.js';
+import { doJob } from '../sweep/do-job.js';
 import { playAttacks } from './attack-task.js';
 import { runTask } from './run-task.js';
 
@@ -21,6 +21,7 @@ export const TASKS = {
   'compare/run': runTask,
   'attack/approach': playAttacks,
   'fairness/discipline': measureFairness,
+  'sweep/job': doJob,
   'iommu-hardware/file': measureHardwareFile,
   'walk-cost/setting': measureSetting,
   'cdna-2007/calibration': ({ seed }: { readonly seed: number }) => calibrate(seed),

@@ -36,17 +36,26 @@ export function makeWorkers(jobs: number, pause: () => Promise<void> = async () 
   return jobs > 1 ? new Threads(jobs) : new InThisThread(pause);
 }
 
+/**
+ * So many threads that stay between tasks: for work whose tasks come one by one, or beside which this thread must not
+ * stand still.
+ */
+export function makeThreads(threads: number): Workers {
+  return new Threads(threads, threads);
+}
+
 class Threads extends Workers {
   readonly #pool: Tinypool;
 
-  constructor(threads: number) {
+  /** @param least threads that are kept when there is nothing to do */
+  constructor(threads: number, least = 0) {
     super();
     const fromSource = import.meta.url.endsWith('.ts');
     const entry = fromSource ? './task-thread-from-source.mjs' : './task-thread.js';
     this.#pool = new Tinypool({
       filename: fileURLToPath(new URL(entry, import.meta.url)),
       runtime: 'worker_threads',
-      minThreads: 0,
+      minThreads: least,
       maxThreads: threads,
     });
   }

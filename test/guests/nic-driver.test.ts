@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { DriverOptions } from '../../guests/nic-driver.js';
 import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../../guests/traffic/index.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
+import { pageNumber } from '../../nic/addresses.js';
 import { DriverLab, FAR_MAC, GUEST_MAC, onTheWire, PROTECTIONS } from './driver-lab.js';
 
 const LONGEST = 9018;
@@ -302,7 +303,7 @@ describe('a driver and its mistakes', () => {
     driver.send(frames.fill(100, 0));
     // Between the store and the hypercall the hypervisor gives the page to another domain.
     const page = Math.floor(driver.transmitBuffer(0) / 4096);
-    machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
+    machine.host.pages.forceTransfer(pageNumber(page), domain.id + 1, 'guest');
     machine.run(100_000);
     expect(driver.drops).toMatchObject({ 'refused-at-set-up': 1 });
     expect(machine.host.hypervisor.faultLog).toMatchObject([
@@ -314,7 +315,7 @@ describe('a driver and its mistakes', () => {
     expect(driver.send(frames.fill(100, 1))).toBe(false);
     expect(driver.drops).toMatchObject({ 'buffer-lost': 1 });
 
-    machine.host.pages.forceTransfer(page, domain.id, 'guest');
+    machine.host.pages.forceTransfer(pageNumber(page), domain.id, 'guest');
     for (let sequence = 2; sequence < 10; sequence += 1) {
       expect(driver.send(frames.fill(100, sequence))).toBe(true);
       machine.run(100_000);
@@ -337,7 +338,7 @@ describe('a driver and its mistakes', () => {
             expect(driver.send(frames.fill(bytes, sequence))).toBe(true);
           }
           const page = Math.floor(driver.transmitBuffer(lostSlot) / 4096);
-          machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
+          machine.host.pages.forceTransfer(pageNumber(page), domain.id + 1, 'guest');
           let slot = 0;
           let whole = 0;
           for (const bytes of sizes) {
@@ -350,7 +351,7 @@ describe('a driver and its mistakes', () => {
           expect(driver.framesSent).toBe(whole);
           expect(driver.drops['refused-at-set-up']).toBe(sizes.length - whole);
 
-          machine.host.pages.forceTransfer(page, domain.id, 'guest');
+          machine.host.pages.forceTransfer(pageNumber(page), domain.id, 'guest');
           const after = frames.fill(3000, 99);
           expect(driver.send(after)).toBe(true);
           machine.walk(1_000_000);
@@ -380,14 +381,14 @@ describe('a driver and its mistakes', () => {
     };
     arrive(3);
     const page = Math.floor(driver.receiveBuffer(0) / 4096);
-    machine.host.pages.forceTransfer(page, domain.id + 1, 'guest');
+    machine.host.pages.forceTransfer(pageNumber(page), domain.id + 1, 'guest');
     arrive(8);
     // The device had four buffers, that one among them, and got one more before it was that one's turn.
     const stuck = driver.framesReceived;
     expect(stuck).toBeLessThanOrEqual(8);
     expect(machine.host.hypervisor.faultLog[0]).toMatchObject({ caughtBy: 'set-up', reason: 'not-owner' });
     expect(machine.host.nic.counters.dropsOf(0)).toEqual({ 'no-receive-buffer': 11 - stuck });
-    machine.host.pages.forceTransfer(page, domain.id, 'guest');
+    machine.host.pages.forceTransfer(pageNumber(page), domain.id, 'guest');
     // Any poll will do: a frame sent brings one.
     driver.send(pattern().fill(60, 0));
     machine.run(300_000);

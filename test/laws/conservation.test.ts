@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FrameVerifier } from '../../guests/traffic/index.js';
+import { pageNumber } from '../../nic/addresses.js';
 import type { GuestRun, Machine } from '../../src/machine/machine.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, plans } from '../arbitraries/scenarios.js';
@@ -98,7 +99,7 @@ function checkFrames(law: LawMachine, ledger: Ledger): void {
 function checkPins({ host }: Machine): void {
   const { pages } = host;
   let references = 0;
-  for (let frame = 0; frame < pages.pageCount; frame += 1) references += pages.count(frame);
+  for (let frame = 0; frame < pages.pageCount; frame += 1) references += pages.count(pageNumber(frame));
   if (pages.pinsTaken - pages.pinsReleased !== references)
     throw new Error(`${pages.pinsTaken} pins taken, ${pages.pinsReleased} released, ${references} held`);
 }

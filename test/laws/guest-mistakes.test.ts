@@ -4,6 +4,7 @@ import { FramePattern, FrameVerifier } from '../../guests/traffic/index.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
+import { guestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import { checkScenario } from '../../src/scenario/load.js';
@@ -117,7 +118,12 @@ class Attacker {
     const victim = this.#law.machine.guests[0]?.driver;
     switch (act.kind) {
       case 'honest-frame':
-        domain.write(this.#page, act.bytes, this.#frames.fill(act.bytes, this.#sequence++), 0);
+        domain.write(
+          guestPhysicalAddress(this.#page),
+          act.bytes,
+          this.#frames.fill(act.bytes, this.#sequence++),
+          0,
+        );
         this.#post(port.transmit, this.#page, act.bytes, FLAG_END_OF_PACKET);
         break;
       case 'foreign-transmit':
@@ -155,7 +161,7 @@ class Attacker {
 
   #post(queue: GuestPort['transmit'], address: number, bytes: number, flags: number): void {
     this.#batch.clear();
-    this.#batch.add(address, bytes, flags);
+    this.#batch.add(guestPhysicalAddress(address), bytes, flags);
     const accepted = queue.post(this.#batch);
     // Turned away is a value that says why; a full ring is not a mistake.
     if (accepted === 0 && queue.refusal !== undefined) expect(queue.refusal.refusal).toBeTypeOf('string');

@@ -5,6 +5,7 @@ import { CdnaIommu } from '../../host/protection/cdna-iommu/cdna-iommu.js';
 import { BufferBatch, type GuestPort } from '../../host/protection/guest-port.js';
 import { Iommu } from '../../host/protection/iommu/iommu.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
+import { guestPhysicalAddress, hostPhysicalAddress, pageNumber } from '../../nic/addresses.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../../src/machine/machine.js';
 import { scenarioSchema } from '../../src/scenario/schema.js';
@@ -91,7 +92,8 @@ class Turmoil {
     const victim = guests[0]?.domain;
     if (victim === undefined) throw new Error('no victim');
     this.#secrets = victim.allocate(3).map((frame) => frame * PAGE);
-    for (const page of this.#secrets) victim.write(page, PAGE, new Uint8Array(PAGE).fill(SECRET), 0);
+    for (const page of this.#secrets)
+      victim.write(guestPhysicalAddress(page), PAGE, new Uint8Array(PAGE).fill(SECRET), 0);
     this.#targets = [...own, ...own, ...this.#secrets];
   }
 
@@ -102,7 +104,7 @@ class Turmoil {
     switch (kind) {
       case 'post':
         this.#batch.clear();
-        this.#batch.add(target, length, direction === 'transmit' ? 1 : 0);
+        this.#batch.add(guestPhysicalAddress(target), length, direction === 'transmit' ? 1 : 0);
         if (queue.post(this.#batch) > 0) queue.ring();
         break;
       case 'scribble':
@@ -115,7 +117,7 @@ class Turmoil {
         break;
       }
       case 'give-back':
-        this.#bad.release(Math.floor(target / PAGE));
+        this.#bad.release(pageNumber(Math.floor(target / PAGE)));
         break;
       case 'finish':
         // The driver's word, true or not.
@@ -139,7 +141,7 @@ class Turmoil {
     if (balloon === undefined) throw new Error('no balloon');
     const page = new Uint8Array(PAGE);
     const changed = this.#secrets.filter((address) => {
-      host.memory.read(address, PAGE, page, 0);
+      host.memory.read(hostPhysicalAddress(address), PAGE, page, 0);
       return page.some((byte) => byte !== SECRET);
     });
     const leaked = this.#sent.filter((frame) => holds(frame, SECRET) || holds(frame, RECLAIMED));
@@ -173,12 +175,17 @@ class Turmoil {
     const descriptor = new DataView(new ArrayBuffer(16));
     // Addresses that the device was told before are as good as any: some are stale.
     const old = new Uint8Array(16);
-    this.#bad.read(ring + (length % 16) * 16, 16, old, 0);
+    this.#bad.read(guestPhysicalAddress(ring + (length % 16) * 16), 16, old, 0);
     const stale = new DataView(old.buffer).getBigUint64(0, true);
     descriptor.setBigUint64(0, length % 2 === 0 ? stale : BigInt(target), true);
     descriptor.setUint16(8, Math.min(length, 2048), true);
     descriptor.setUint16(10, 1, true);
-    this.#bad.write(ring + (queue.producer % 16) * 16, 16, new Uint8Array(descriptor.buffer), 0);
+    this.#bad.write(
+      guestPhysicalAddress(ring + (queue.producer % 16) * 16),
+      16,
+      new Uint8Array(descriptor.buffer),
+      0,
+    );
     const { window } = this.machine.host;
     window.write(this.#bad.id, this.#port.context, MAILBOX[direction], queue.producer + 1);
   }

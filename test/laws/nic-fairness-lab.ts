@@ -50,8 +50,8 @@ export class BacklogWatch implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number): void {
-    this.#inner.leave(context);
+  leave(context: number, nowNs: number): void {
+    this.#inner.leave(context, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FramePattern } from '../../guests/traffic/index.js';
 import { BufferBatch } from '../../host/protection/guest-port.js';
+import { guestPhysicalAddress, hostPhysicalAddress, pageNumber } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { PAGE_BYTES } from '../../nic/registers.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
@@ -254,7 +255,7 @@ describe('bugs that others shipped, on the whole machine', () => {
       law.machine.run(300_000);
       const before = law.wire.length;
       const batch = new BufferBatch(1);
-      batch.add(host.memory.bytes + 4096, 100, FLAG_END_OF_PACKET);
+      batch.add(guestPhysicalAddress(host.memory.bytes + 4096), 100, FLAG_END_OF_PACKET);
       bad.port.transmit.post(batch);
       bad.port.transmit.ring();
       law.machine.run(1_300_000);
@@ -285,17 +286,18 @@ describe('bugs that others shipped, on the whole machine', () => {
         { name: 'f', sourceId: 1, source: sender.mac, destination: 0x02_00_00_01_00_01 },
         2000,
       ).fill(2000, 0);
-      sender.domain.write(page * 4096, frame.length, frame, 0);
+      sender.domain.write(guestPhysicalAddress(page * 4096), frame.length, frame, 0);
       const batch = new BufferBatch(1);
-      batch.add(page * 4096, frame.length, FLAG_END_OF_PACKET);
+      batch.add(guestPhysicalAddress(page * 4096), frame.length, FLAG_END_OF_PACKET);
       expect(sender.port.transmit.post(batch)).toBe(1);
       sender.port.transmit.ring();
       law.machine.run(kernel.nowNs + delayNs);
-      sender.domain.release(page);
+      sender.domain.release(pageNumber(page));
       // Frames that came back are given out first: were this one free, the heir has it now, and writes to it.
       const secret = new Uint8Array(4096).fill(0xee);
       const taken = host.pages.allocate(heir.domain.id, 'guest', 64);
-      for (const frame of taken.ok ? taken.value : []) host.memory.write(frame * 4096, 4096, secret, 0);
+      for (const frame of taken.ok ? taken.value : [])
+        host.memory.write(hostPhysicalAddress(frame * 4096), 4096, secret, 0);
       law.machine.run(kernel.nowNs + 200_000);
       for (const { verdict } of law.wire) expect(verdict, `${delayNs} ns`).toBe('good');
       host.pages.checkInvariants();
@@ -310,11 +312,11 @@ describe('bugs that others shipped, on the whole machine', () => {
         law.machine.run(200_000);
         const [one, other] = guests;
         if (one === undefined || other === undefined) throw new Error('no guests');
-        const owner = host.pages.owner(frame);
+        const owner = host.pages.owner(pageNumber(frame));
         fc.pre(owner !== other.domain.id);
         const free = host.pages.freePages;
-        expect(other.domain.release(frame)).toBe('refused');
-        expect(host.pages.owner(frame)).toBe(owner);
+        expect(other.domain.release(pageNumber(frame))).toBe('refused');
+        expect(host.pages.owner(pageNumber(frame))).toBe(owner);
         expect(host.pages.freePages).toBe(free);
         host.hypervisor.revokeContext(31);
         host.protection.closePort(other.port);

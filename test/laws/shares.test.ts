@@ -16,15 +16,17 @@ const WHOLE = [
     limitBps: 7_000_000_000,
     burstBytes: 20_000,
     minimumBps: 1_000_000,
+    maxFrameBytes: 1514,
   },
   {
     weight: 65_535,
-    priority: 255,
+    priority: 31,
     deadlineNs: 1,
     tenant: 4095,
     limitBps: 4_294_967_297,
     burstBytes: 0,
     minimumBps: 1000,
+    maxFrameBytes: 60,
   },
 ] satisfies Required<Share>[];
 
@@ -63,10 +65,19 @@ describe('what a scenario gives a guest is what the disciplines are told of its 
 
   test.each(direct)('under $name', ({ make }) => {
     const { machine, transmit, receive } = machineOf(guestsOf(WHOLE), make);
-    for (const joined of [transmit, receive]) {
+    // The transmit scheduler counts what the wire carries: preamble, delimiter, FCS and gap have 24 bytes.
+    for (const [joined, overheadBytes] of [
+      [transmit, 24],
+      [receive, 0],
+    ] as const) {
       expect(joined.size).toBe(2);
-      for (const [index, { port }] of machine.guests.entries())
-        expect(joined.get(port.context)).toStrictEqual(WHOLE[index]);
+      for (const [index, { port }] of machine.guests.entries()) {
+        const { maxFrameBytes = 0, ...share } = WHOLE[index] ?? {};
+        expect(joined.get(port.context)).toStrictEqual({
+          ...share,
+          maxFrameBytes: maxFrameBytes + overheadBytes,
+        });
+      }
     }
   });
 

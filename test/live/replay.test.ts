@@ -9,6 +9,8 @@ import { SessionWriter } from '../../src/live/log/session-writer.js';
 import { ArrayRam } from '../../src/live/ram/live-ram.js';
 import { Replay } from '../../src/live/replay.js';
 import { checkScenario } from '../../src/scenario/load.js';
+import { invoke } from '../src/cli/invoke.js';
+import { type Document, expectDescribed } from '../support/described.js';
 import { Client } from './support/client.js';
 import {
   Driver,
@@ -137,6 +139,18 @@ describe('a recorded session', () => {
       machine.checkInvariants();
     },
   );
+
+  it('is summed up by replay --json as its schema says, whether the log has an end or not', async () => {
+    const path = join(folder, 'session');
+    record(path, 'cdna');
+    const document = JSON.parse((await invoke('replay', path, '--json')).out) as Document;
+    expect(document).toMatchObject({ command: 'replay', protection: 'cdna', identical: true });
+    expectDescribed('scenarios/replay-document.schema.json', document, { guests: [{ name: 1 }] });
+    truncateSync(path, readFileSync(path).length - 30);
+    const cut = JSON.parse((await invoke('replay', path, '--json')).out) as Document;
+    expect(cut.identical).toBeNull();
+    expectDescribed('scenarios/replay-document.schema.json', cut, { identical: 'perhaps' });
+  });
 
   it('is only for its owner to read, and holds what was posted, not whole rings', () => {
     const path = join(folder, 'session');

@@ -16,9 +16,9 @@ function noted(): { discipline: Discipline; told: string[] } {
       told.push(`join ${context} with ${share.weight}`);
       inner.join(context, share);
     },
-    leave: (context) => {
+    leave: (context, nowNs) => {
       told.push(`leave ${context}`);
-      inner.leave(context);
+      inner.leave(context, nowNs);
     },
     arrived: (context, bytes) => told.push(`arrived ${context}: ${bytes}`),
     activate: (context, bytes, nowNs) => {

@@ -80,7 +80,7 @@ test('it holds what it needs and nothing that it does not', () => {
   expect(readdirSync(installed).sort()).toEqual(
     [
       ...['CHANGELOG.md', 'LICENSE', 'LICENSES', 'README.md', 'SECURITY.md'],
-      ...['captures', 'dist', 'docs', 'examples', 'package.json', 'scenarios'],
+      ...['captures', 'deploy', 'dist', 'docs', 'examples', 'package.json', 'scenarios'],
     ].sort(),
   );
   const dist = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' });

@@ -10,7 +10,7 @@ const PLACES = [
 
 /** The path of a browser on this machine (`CHROMIUM_PATH` goes first), or undefined. */
 export function findChromium(): string | undefined {
-  const named = process.env['CHROMIUM_PATH'];
+  const named = process.env.CHROMIUM_PATH;
   return [...(named === undefined ? [] : [named]), ...PLACES].find((path) => existsSync(path));
 }
 

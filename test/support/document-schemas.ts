@@ -16,15 +16,55 @@ export const DOCUMENT_SCHEMAS = [
     type: 'RunDocumentJson',
     path: 'scenarios/run-document.schema.json',
   },
+  {
+    title: 'cdna-nic attack: one document',
+    module: 'src/attack/attack-document.ts',
+    type: 'AttackDocumentJson',
+    path: 'scenarios/attack-document.schema.json',
+  },
+  {
+    title: 'cdna-nic fairness: one document',
+    module: 'src/fairness/fairness-document.ts',
+    type: 'FairnessDocumentJson',
+    path: 'scenarios/fairness-document.schema.json',
+  },
+  {
+    title: 'cdna-nic tables: one document',
+    module: 'src/tables/output.ts',
+    type: 'TablesDocumentJson',
+    path: 'scenarios/tables-document.schema.json',
+  },
+  {
+    title: 'cdna-nic replay: one document',
+    module: 'src/live/session-result.ts',
+    type: 'ReplayDocumentJson',
+    path: 'scenarios/replay-document.schema.json',
+  },
+  {
+    title: 'cdna-nic reproduce: one document, and each stored result',
+    module: 'src/experiments/reproduce-document-json.ts',
+    type: 'ReproduceDocumentJson',
+    path: 'scenarios/reproduce-document.schema.json',
+  },
 ] as const;
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** The schema of one document as text. */
-export function documentSchema({ title, module, type }: (typeof DOCUMENT_SCHEMAS)[number]): string {
+let checked: ts.Program | undefined;
+
+/** All modules of documents, type checked once. */
+function programOf(): ts.Program {
+  if (checked !== undefined) return checked;
   const { config } = ts.readConfigFile(`${ROOT}tsconfig.json`, ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  const program = ts.createProgram([`${ROOT}${module}`], { ...options, noEmit: true });
+  const modules = DOCUMENT_SCHEMAS.map(({ module }) => `${ROOT}${module}`);
+  checked = ts.createProgram(modules, { ...options, noEmit: true });
+  return checked;
+}
+
+/** The schema of one document as text. */
+export function documentSchema({ title, module, type }: (typeof DOCUMENT_SCHEMAS)[number]): string {
+  const program = programOf();
   const checker = program.getTypeChecker();
   const source = program.getSourceFile(`${ROOT}${module}`);
   const symbol = source === undefined ? undefined : checker.getSymbolAtLocation(source);

@@ -18,7 +18,7 @@
       const svg = plot.querySelector('svg');
       const { width, height } = svg.getBoundingClientRect();
       if (width < 100 || height < 40) wrong.push(`${figure.id}: ${width} x ${height} px`);
-      const marks = [...svg.querySelectorAll('.role-mark > :is(path, line, rect)')];
+      const marks = [...svg.querySelectorAll('.data > :is(path, line, rect, circle)')];
       if (!marks.some(isDrawn)) wrong.push(`${figure.id}: no marks`);
       for (const text of svg.querySelectorAll('text')) {
         const { left, right } = text.getBoundingClientRect();

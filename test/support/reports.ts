@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FinishedExperiment } from '../../src/experiments/experiment.js';
 import { EXPERIMENTS } from '../../src/experiments/index.js';
 import { describeReproduction } from '../../src/experiments/reproduce-page.js';
@@ -7,16 +8,16 @@ import { readStored } from '../../src/experiments/stored-result.js';
 import { pageHtml } from '../../src/report/html/page.js';
 import { invoke } from '../src/cli/invoke.js';
 
-/** The four reports, each as its command writes it. */
-export const REPORTS = ['compare', 'attack', 'fairness', 'reproduce'] as const;
+/** The reports, each as its command writes it. */
+export const REPORTS = ['compare', 'attack', 'fairness', 'reproduce', 'sweep'] as const;
 export type ReportName = (typeof REPORTS)[number];
 
 /** All experiments with their stored results, as if they had just been run: without the minutes that this takes. */
 export function storedExperiments(): FinishedExperiment[] {
   return EXPERIMENTS.map((experiment) => {
-    const document = readStored(experiment.storedUrl);
-    const presentation = experiment.present(document);
-    return { experiment, outcome: { ...presentation, document, stored: 'same' } };
+    const result = readStored(experiment.storedUrl);
+    const presentation = experiment.present(result);
+    return { experiment, outcome: { ...presentation, result, stored: 'same' } };
   });
 }
 
@@ -28,7 +29,7 @@ export function reproduceReport() {
 }
 
 /** Arguments of a run that takes a second or two. */
-const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce'>, readonly string[]>> = {
+const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce' | 'sweep'>, readonly string[]>> = {
   compare: [
     '--no-attacks',
     '--duration',
@@ -49,6 +50,42 @@ const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce'>, readonly string[]
   ],
 };
 
+const EXAMPLE_STUDY = fileURLToPath(
+  new URL('../../examples/studies/price-of-small-frames.json', import.meta.url),
+);
+
+/** Three approaches over three loads in two panels: a second or two. */
+const SHORT_STUDY = {
+  name: 'three loads',
+  scenario: {
+    guests: [
+      { name: 'a', traffic: { kind: 'poisson', wireRateBps: 1e8 } },
+      { name: 'b', traffic: { kind: 'greedy' } },
+    ],
+  },
+  vary: [
+    { path: 'protection', values: ['none', 'cdna', 'iommu:single-use'] },
+    { path: 'guests[a].traffic.wireRateBps', name: 'load', values: [1e8, 3e8, 6e8] },
+    { path: 'discipline', values: ['drr', 'sfq'] },
+  ],
+  seeds: [1, 2, 3],
+  windowNs: 400_000,
+};
+
+async function writeSweepReport(folder: string, study = join(folder, 'study.json')): Promise<string> {
+  const out = join(folder, 'sweep');
+  if (study !== EXAMPLE_STUDY) writeFileSync(study, JSON.stringify(SHORT_STUDY));
+  const metrics = study === EXAMPLE_STUDY ? [] : ['--metrics', 'cpuBusyFraction,guest.latencyP99Ns'];
+  for (const call of [
+    ['sweep', study],
+    ['sweep', 'report', study, ...metrics],
+  ]) {
+    const { code, err } = await invoke(...call, '--out', out);
+    if (code !== 0) throw new Error(`${call.join(' ')}: exit code ${code}: ${err}`);
+  }
+  return join(out, 'report.html');
+}
+
 /** Writes a report into a folder, as the command does, and returns its path. */
 export async function writeReport(
   name: ReportName,
@@ -60,6 +97,7 @@ export async function writeReport(
     writeFileSync(path, pageHtml(reproduceReport()));
     return path;
   }
+  if (name === 'sweep') return writeSweepReport(folder, args === undefined ? undefined : EXAMPLE_STUDY);
   const { code, err } = await invoke(name, ...(args ?? SHORT[name]), '--out', folder);
   if (code !== 0) throw new Error(`${name}: exit code ${code}: ${err}`);
   return path;

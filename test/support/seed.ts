@@ -2,7 +2,7 @@
  * The seed of every property of this run. Fixed, so that a red run can be repeated; `CDNA_SEED=random`
  * (or a number) searches elsewhere. It is printed at the end of the run.
  */
-export const propertySeed: number = readSeed(process.env['CDNA_SEED']);
+export const propertySeed: number = readSeed(process.env.CDNA_SEED);
 
 function readSeed(text: string | undefined): number {
   if (text === undefined || text === '') return 20070212;

@@ -4,7 +4,7 @@ import type { RegisterFile } from '../register-file.js';
 import { COMMAND, hasReservedBits, PAGES, rangeBits, WAIT } from './commands.js';
 import type { EventLog } from './event-log.js';
 import { AMDVI_EVENT } from './events.js';
-import { type AmdviRegisterName, ringBytes, STATUS } from './registers.js';
+import { type AmdviRegisterName, CONTROL_INV_TIMEOUT_SHIFT, ringBytes, STATUS } from './registers.js';
 
 const TWO_32 = 2 ** 32;
 /** CONTROL.InvTimeOut in ns; 0 waits for ever. */
@@ -103,7 +103,7 @@ export class CommandBuffer extends CommandRing {
         const answerNs = sink.deviceTlb(deviceId, bits >= 53 ? 0 : rangeStart(word2, word3, bits), pages);
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = deviceId;
-        const timeout = TIMEOUTS_NS[(this.#registers.low('CONTROL') >>> 5) & 7] ?? 0;
+        const timeout = TIMEOUTS_NS[(this.#registers.low('CONTROL') >>> CONTROL_INV_TIMEOUT_SHIFT) & 7] ?? 0;
         return timeout === 0 ? Number.POSITIVE_INFINITY : timeout;
       }
       case COMMAND.INVALIDATE_INTERRUPT_TABLE:

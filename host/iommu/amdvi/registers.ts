@@ -13,6 +13,9 @@ export const CONTROL = {
   CMD_BUF_EN: 1 << 12,
 } as const;
 
+/** CONTROL.InvTimeOut, bits 7:5: how long a device has to answer an invalidation; 0 is for ever. */
+export const CONTROL_INV_TIMEOUT_SHIFT = 5;
+
 /** STATUS, lower word. */
 export const STATUS = {
   EVENT_OVERFLOW: 1 << 0,

@@ -69,6 +69,25 @@ export class AmdviUnit implements TableWalker {
     else passUntranslated(requesterId, iova, out);
   }
 
+  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+    return !this.translating || this.walker.readEntry(requesterId, write, out);
+  }
+
+  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+    if (this.translating) return this.walker.applyEntry(iova, write, out);
+    out.entryPasses = true;
+    out.pass(iova, true, true);
+    return false;
+  }
+
+  walkTables(iova: number, write: boolean, out: WalkResult): void {
+    this.walker.walkTables(iova, write, out);
+  }
+
+  stopAtAbsentPage(write: boolean, out: WalkResult): void {
+    this.walker.stopAtAbsentPage(write, out);
+  }
+
   /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */
   recordFault(requesterId: number, iova: number, _write: boolean, walk: WalkResult): LogOutcome | undefined {
     if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;

@@ -1,14 +1,16 @@
+import { present } from '../../../scheduler/present.js';
 import { offsetInPage, pageSize, pageStart } from '../page-arithmetic.js';
-import { spanBits } from '../radix-table.js';
+import { READ, spanBits, WRITE } from '../radix-table.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
-  beginRequest,
+  ENTRY_WORDS,
   entryIndex,
   type Reachable,
   type TableMemory,
   type TableWalker,
   type WalkResult,
+  walkFromMemory,
 } from '../table-walker.js';
 import {
   addressField,
@@ -85,28 +87,44 @@ export class AmdviWalker implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    if (!beginRequest(requesterId, iova, out)) return;
+    walkFromMemory(this, requesterId, iova, write, out);
+  }
+
+  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
     const access = write ? AMDVI_FLAG.WRITE : 0;
-    if (iova >= ADDRESS_LIMIT) {
-      out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
-      return;
+    const offset = requesterId * DTE_BYTES;
+    if (offset >= this.#deviceTableBytes) {
+      out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access);
+      return false;
     }
-    const entry = this.#readEntry(requesterId, access, out);
-    if (entry < 0) return;
-    const low = this.#memory.readU32(entry);
-    const flags = this.#memory.readU32(entry + 12);
-    if ((low & DTE_VALID) === 0 || this.#isExcluded(iova, flags)) {
+    const at = this.#deviceTable + offset;
+    if (!this.#reachable(pageStart(at, 12))) {
+      out.fail(AMDVI_EVENT.DEV_TAB_HARDWARE_ERROR, access);
+      out.entryAddress = at;
+      return false;
+    }
+    out.contextReads = 1;
+    for (let word = 0; word < ENTRY_WORDS; word += 1) out.entry[word] = this.#memory.readU32(at + word * 4);
+    return this.#checkEntry(access, out);
+  }
+
+  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+    const { entry } = out;
+    const access = write ? AMDVI_FLAG.WRITE : 0;
+    if (!this.#checkEntry(access, out)) return false;
+    const low = present(entry[0]);
+    const high = present(entry[1]);
+    const valid = (low & DTE_VALID) !== 0;
+    if (!valid || this.#isExcluded(iova, present(entry[3]))) {
+      out.entryPasses = !valid;
       if (iova >= HOST_LIMIT) out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
       else out.pass(iova, true, true);
-      return;
+      return false;
     }
-    if ((low & DTE_TRANSLATION_VALID) === 0) {
-      out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
-      return;
-    }
-    const high = this.#memory.readU32(entry + 4);
     const mode = levelField(low);
-    if (mode > this.#maxMode) {
+    if (iova >= ADDRESS_LIMIT || (low & DTE_TRANSLATION_VALID) === 0) {
+      out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
+    } else if (mode > this.#maxMode) {
       out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access | AMDVI_FLAG.RESERVED);
     } else if ((high & (write ? HIGH_WRITE : HIGH_READ)) === 0) {
       out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access | AMDVI_FLAG.PRESENT | AMDVI_FLAG.PERMISSION);
@@ -115,52 +133,43 @@ export class AmdviWalker implements TableWalker {
     } else if (mode === 0) {
       out.pass(iova, (high & HIGH_READ) !== 0, (high & HIGH_WRITE) !== 0);
     } else {
-      this.#walkPageTables(addressField(low, high), mode, high, iova, write, out);
+      out.startAt(addressField(low, high), mode, rightsOf(high));
+      return true;
     }
+    return false;
   }
 
   /** A request that the device says it has translated itself: it passes if the device table entry has I set. */
   checkTranslatedRequest(requesterId: number, address: number, write: boolean, out: WalkResult): void {
     assertRequest(requesterId, address);
     out.reset();
-    const access = write ? AMDVI_FLAG.WRITE : 0;
-    const entry = this.#readEntry(requesterId, access, out);
-    if (entry < 0) return;
-    const allowed =
-      (this.#memory.readU32(entry) & DTE_VALID) !== 0 && (this.#memory.readU32(entry + 12) & DTE_I) !== 0;
-    if (!allowed || address >= HOST_LIMIT) out.fail(AMDVI_EVENT.INVALID_DEVICE_REQUEST, access);
-    else out.pass(address, true, true);
+    if (!this.readEntry(requesterId, write, out)) return;
+    const { entry } = out;
+    const allowed = (present(entry[0]) & DTE_VALID) !== 0 && (present(entry[3]) & DTE_I) !== 0;
+    if (allowed && address < HOST_LIMIT) out.pass(address, true, true);
+    else out.fail(AMDVI_EVENT.INVALID_DEVICE_REQUEST, write ? AMDVI_FLAG.WRITE : 0);
   }
 
-  /** Physical address of the requester's device table entry, or -1 with the fault in `out`. */
-  #readEntry(requesterId: number, access: number, out: WalkResult): number {
-    const offset = requesterId * DTE_BYTES;
-    if (offset >= this.#deviceTableBytes) {
-      out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access);
-      return -1;
-    }
-    const at = this.#deviceTable + offset;
-    if (!this.#reachable(pageStart(at, 12))) {
-      out.fail(AMDVI_EVENT.DEV_TAB_HARDWARE_ERROR, access);
-      out.entryAddress = at;
-      return -1;
-    }
-    out.contextReads = 1;
-    const low = this.#memory.readU32(at);
-    if ((low & DTE_VALID) === 0) return at;
-    const flags = this.#memory.readU32(at + 12);
+  stopAtAbsentPage(write: boolean, out: WalkResult): void {
+    out.absent = 'page';
+    out.fail(AMDVI_EVENT.IO_PAGE_FAULT, write ? AMDVI_FLAG.WRITE : 0);
+  }
+
+  /** Checks the device table entry in `out`; false with the fault if it stops the request. */
+  #checkEntry(access: number, out: WalkResult): boolean {
+    const { entry } = out;
+    const low = present(entry[0]);
+    if ((low & DTE_VALID) === 0) return true;
+    const flags = present(entry[3]);
     if ((flags & DTE_SA) !== 0) out.logging = 'never';
     else if ((flags & DTE_SE) !== 0) out.logging = 'first';
-    out.domainId = this.#memory.readU32(at + 8) & 0xffff;
-    const reserved =
-      (low & DTE_RESERVED_0) | (this.#memory.readU32(at + 4) & DTE_RESERVED_1) | (flags & DTE_RESERVED_3);
-    if (reserved !== 0) {
-      // What the entry says about logging is as little to be trusted as the rest of it.
-      out.logging = 'always';
-      out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access | AMDVI_FLAG.RESERVED);
-      return -1;
-    }
-    return at;
+    out.domainId = present(entry[2]) & 0xffff;
+    const reserved = (low & DTE_RESERVED_0) | (present(entry[1]) & DTE_RESERVED_1) | (flags & DTE_RESERVED_3);
+    if (reserved === 0) return true;
+    // What the entry says about logging is as little to be trusted as the rest of it.
+    out.logging = 'always';
+    out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access | AMDVI_FLAG.RESERVED);
+    return false;
   }
 
   #isExcluded(iova: number, flags: number): boolean {
@@ -169,33 +178,24 @@ export class AmdviWalker implements TableWalker {
     return range.allowAll || (flags & DTE_EX) !== 0;
   }
 
-  #walkPageTables(
-    top: number,
-    mode: number,
-    entryRights: number,
-    iova: number,
-    write: boolean,
-    out: WalkResult,
-  ): void {
+  walkTables(iova: number, write: boolean, out: WalkResult): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
-    let rights = entryRights;
-    let table = top;
-    let level = mode;
+    let { table, level, rights } = out;
     for (;;) {
       if (!this.#reachable(table)) {
         out.fail(AMDVI_EVENT.PAGE_TAB_HARDWARE_ERROR, access);
         out.entryAddress = table + entryIndex(upper, lower, level) * 8;
         return;
       }
-      out.noteRead(table, level);
+      out.noteRead(table, level, rights);
       const index = entryIndex(upper, lower, level);
       const low = this.#memory.readU32(table + index * 8);
       const high = this.#memory.readU32(table + index * 8 + 4);
       if ((low & PTE_PRESENT) === 0) {
-        out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
+        this.stopAtAbsentPage(write, out);
         return;
       }
       const next = levelField(low);
@@ -209,14 +209,14 @@ export class AmdviWalker implements TableWalker {
         out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access | AMDVI_FLAG.PRESENT | AMDVI_FLAG.PERMISSION);
         return;
       }
-      rights &= high;
+      rights &= rightsOf(high);
       table = addressField(low, high);
       if (isPage) {
         out.ok = true;
         out.physical = pageStart(table, pageBits);
         out.pageBits = pageBits;
-        out.read = (rights & HIGH_READ) !== 0;
-        out.write = (rights & HIGH_WRITE) !== 0;
+        out.read = (rights & READ) !== 0;
+        out.write = (rights & WRITE) !== 0;
         return;
       }
       // The entry covers 2^spanBits(level) bytes, the table it points at perhaps fewer: the rest is not mapped.
@@ -227,4 +227,9 @@ export class AmdviWalker implements TableWalker {
       level = next;
     }
   }
+}
+
+/** IR and IW of an entry's high word, as READ and WRITE. */
+function rightsOf(high: number): number {
+  return (high >>> 29) & (READ | WRITE);
 }

@@ -1,20 +1,47 @@
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
+import { ENTRY_WORDS } from '../table-walker.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
-/** The context cache (VT-d) or device-table cache (AMD-Vi): a requester's domain, and whether it passes through. */
+/** Whether the functions of an invalidation with a function mask include a requester: `device` names one of them. */
+function namesFunction(device: number, requesterId: number, functionMask: number): boolean {
+  // FM = 1 ignores function bit 2, FM = 2 bits 2:1, FM = 3 all three (VT-d specification, context-cache invalidate).
+  const ignored = functionMask === 0 ? 0 : (0b111 << (3 - functionMask)) & 0b111;
+  return ((requesterId ^ device) & ~ignored) === 0;
+}
+
+/** Whether a context-cache invalidation covers the entry of a requester that belongs to a domain. */
+export function coversContext(
+  granularity: ContextGranularity,
+  domainId: number,
+  device: number,
+  functionMask: number,
+  entryDomain: number,
+  entryRequester: number,
+): boolean {
+  if (granularity === 'global') return true;
+  if (granularity === 'domain') return entryDomain === domainId;
+  return namesFunction(device, entryRequester, functionMask);
+}
+
+/**
+ * The context cache (VT-d) or device-table cache (AMD-Vi): requesters' entries as they were read. Until an
+ * invalidation names it, an entry counts here, whatever software has written to memory since.
+ */
 export class ContextCache {
   readonly #tags: TagStore;
   readonly #requester: Int32Array;
   readonly #domain: Int32Array;
-  readonly #passThrough: Uint8Array;
+  readonly #decided: Uint8Array;
+  readonly #words: Uint32Array;
 
   constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
     this.#tags = new TagStore(entries, ways, replacement, seed);
     this.#requester = new Int32Array(entries);
     this.#domain = new Int32Array(entries);
-    this.#passThrough = new Uint8Array(entries);
+    this.#decided = new Uint8Array(entries);
+    this.#words = new Uint32Array(entries * ENTRY_WORDS);
   }
 
   get size(): number {
@@ -30,15 +57,23 @@ export class ContextCache {
     return present(this.#domain[slot]);
   }
 
-  passesThrough(slot: number): boolean {
-    return this.#passThrough[slot] === 1;
+  /** Whether the entry settles every request by itself: it passes through, or it is not present (caching mode). */
+  decides(slot: number): boolean {
+    return this.#decided[slot] === 1;
   }
 
-  insert(requesterId: number, domainId: number, passThrough: boolean): void {
+  /** Copies the entry of a slot. */
+  load(slot: number, into: Uint32Array): void {
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      into[word] = present(this.#words[slot * ENTRY_WORDS + word]);
+  }
+
+  insert(requesterId: number, domainId: number, decided: boolean, words: Uint32Array): void {
     const slot = this.#tags.insert(0, 0, requesterId);
     this.#requester[slot] = requesterId;
     this.#domain[slot] = domainId;
-    this.#passThrough[slot] = passThrough ? 1 : 0;
+    this.#decided[slot] = decided ? 1 : 0;
+    this.#words.set(words, slot * ENTRY_WORDS);
   }
 
   /** @param functionMask low function bits of the requester to ignore, 0..3 (granularity `device`) */
@@ -52,15 +87,12 @@ export class ContextCache {
       this.#tags.clear();
       return;
     }
-    // FM = 1 ignores function bit 2, FM = 2 bits 2:1, FM = 3 all three (VT-d specification, context-cache invalidate).
-    const ignored = functionMask === 0 ? 0 : (0b111 << (3 - functionMask)) & 0b111;
     for (let slot = 0; slot < this.#tags.entries; slot += 1) {
       if (!this.#tags.holds(slot)) continue;
-      const named =
-        granularity === 'domain'
-          ? this.#domain[slot] === domainId
-          : ((present(this.#requester[slot]) ^ requesterId) & ~ignored) === 0;
-      if (named) this.#tags.removeSlot(slot);
+      const domain = present(this.#domain[slot]);
+      const requester = present(this.#requester[slot]);
+      if (coversContext(granularity, domainId, requesterId, functionMask, domain, requester))
+        this.#tags.removeSlot(slot);
     }
   }
 

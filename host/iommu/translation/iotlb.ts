@@ -58,12 +58,17 @@ export class Iotlb {
     return (present(this.#permissions[slot]) & (write ? WRITE : READ)) !== 0;
   }
 
+  /** Whether a slot says that nothing is mapped: caching mode only. */
+  isAbsent(slot: number): boolean {
+    return this.#permissions[slot] === 0;
+  }
+
   /** Physical address at which a slot's page starts. */
   physical(slot: number): number {
     return present(this.#physical[slot]);
   }
 
-  /** Holds a translation; one of the same page is replaced. */
+  /** Holds a translation, or with neither right that there is none; one of the same page is replaced. */
   insert(
     domain: number,
     pageBits: number,

@@ -1,6 +1,9 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import type { ContextGranularity } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
+import { ENTRY_WORDS, MAX_WALK_LEVELS } from '../table-walker.js';
+import { coversContext } from './context-cache.js';
 
 const READ = 1;
 const WRITE = 2;
@@ -16,19 +19,48 @@ export interface EndedWalk {
   iova: number;
   pageBits: number;
   physical: number;
+  /** Neither: there is no such page (caching mode). */
   read: boolean;
   write: boolean;
-  passThrough: boolean;
-  levelMask: number;
+  /** The requester's entry as it was read, and whether it settles every request by itself. */
+  readonly entry: Uint32Array;
+  entryDecides: boolean;
+  /** The tables that were read, their levels, and what the entries above each grant; the first `levels` count. */
+  levels: number;
+  readonly tableAddress: Float64Array;
+  readonly tableLevel: Uint8Array;
+  readonly tableRights: Uint8Array;
   fillsContext: boolean;
   fillsPointers: boolean;
   fillsPage: boolean;
 }
 
+/** A walk to be filled in. */
+export function emptyWalk(): EndedWalk {
+  return {
+    requesterId: 0,
+    domainId: 0,
+    iova: 0,
+    pageBits: 0,
+    physical: 0,
+    read: false,
+    write: false,
+    entry: new Uint32Array(ENTRY_WORDS),
+    entryDecides: false,
+    levels: 0,
+    tableAddress: new Float64Array(MAX_WALK_LEVELS),
+    tableLevel: new Uint8Array(MAX_WALK_LEVELS),
+    tableRights: new Uint8Array(MAX_WALK_LEVELS),
+    fillsContext: false,
+    fillsPointers: false,
+    fillsPage: false,
+  };
+}
+
 /**
  * Walks that have begun and not ended, in the order in which they end. A request for a page that is being walked
- * waits for that walk instead of asking for another. An invalidation that reaches the page of such a walk keeps
- * what the walk found out of the caches, and later requests from sharing it.
+ * waits for that walk instead of asking for another. An invalidation that reaches the page of such a walk, or the
+ * requester's entry, keeps what the walk found out of the caches, and later requests from sharing it.
  */
 export class OutstandingWalks {
   // One row a walk. `#order` has the rows, those of walks under way first and sorted by end.
@@ -44,23 +76,15 @@ export class OutstandingWalks {
   #domain: Int32Array;
   #permissions: Uint8Array;
   #fills: Uint8Array;
-  #levelMask: Uint8Array;
+  #levels: Uint8Array;
   #pageBits: Uint8Array;
-  #passThrough: Uint8Array;
-  readonly ended: EndedWalk = {
-    requesterId: 0,
-    domainId: 0,
-    iova: 0,
-    pageBits: 0,
-    physical: 0,
-    read: false,
-    write: false,
-    passThrough: false,
-    levelMask: 0,
-    fillsContext: false,
-    fillsPointers: false,
-    fillsPage: false,
-  };
+  #entryDecides: Uint8Array;
+  // Several elements a row.
+  #entry: Uint32Array;
+  #tableAddress: Float64Array;
+  #tableLevel: Uint8Array;
+  #tableRights: Uint8Array;
+  readonly ended = emptyWalk();
 
   constructor(initialCapacity = 64) {
     this.#order = Int32Array.from({ length: initialCapacity }, (_, row) => row);
@@ -73,9 +97,13 @@ export class OutstandingWalks {
     this.#domain = new Int32Array(initialCapacity);
     this.#permissions = new Uint8Array(initialCapacity);
     this.#fills = new Uint8Array(initialCapacity);
-    this.#levelMask = new Uint8Array(initialCapacity);
+    this.#levels = new Uint8Array(initialCapacity);
     this.#pageBits = new Uint8Array(initialCapacity);
-    this.#passThrough = new Uint8Array(initialCapacity);
+    this.#entryDecides = new Uint8Array(initialCapacity);
+    this.#entry = new Uint32Array(initialCapacity * ENTRY_WORDS);
+    this.#tableAddress = new Float64Array(initialCapacity * MAX_WALK_LEVELS);
+    this.#tableLevel = new Uint8Array(initialCapacity * MAX_WALK_LEVELS);
+    this.#tableRights = new Uint8Array(initialCapacity * MAX_WALK_LEVELS);
   }
 
   get count(): number {
@@ -113,19 +141,32 @@ export class OutstandingWalks {
       (walk.fillsContext ? FILL_CONTEXT : 0) |
       (walk.fillsPointers ? FILL_POINTERS : 0) |
       (walk.fillsPage ? FILL_PAGE : 0);
-    this.#levelMask[row] = walk.levelMask;
-    this.#passThrough[row] = walk.passThrough ? 1 : 0;
+    this.#levels[row] = walk.levels;
+    this.#entryDecides[row] = walk.entryDecides ? 1 : 0;
+    this.#entry.set(walk.entry, row * ENTRY_WORDS);
+    for (let step = 0; step < walk.levels; step += 1) {
+      const at = row * MAX_WALK_LEVELS + step;
+      this.#tableAddress[at] = present(walk.tableAddress[step]);
+      this.#tableLevel[at] = present(walk.tableLevel[step]);
+      this.#tableRights[at] = present(walk.tableRights[step]);
+    }
   }
 
-  /** A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet. */
+  /**
+   * A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
+   * the walk must be of the requester itself, and its entry still counts.
+   */
   find(requesterId: number, domainId: number, iova: number, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);
       if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
-      if ((present(this.#fills[row]) & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0)
-        continue;
-      const shares = domainId >= 0 ? this.#domain[row] === domainId : this.#requester[row] === requesterId;
+      const fills = present(this.#fills[row]);
+      if ((fills & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0) continue;
+      const shares =
+        domainId >= 0
+          ? this.#domain[row] === domainId
+          : this.#requester[row] === requesterId && (fills & FILL_CONTEXT) !== 0;
       if (shares) return row;
     }
     return -1;
@@ -157,8 +198,16 @@ export class OutstandingWalks {
     ended.physical = present(this.#physical[row]);
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
-    ended.passThrough = this.#passThrough[row] === 1;
-    ended.levelMask = present(this.#levelMask[row]);
+    ended.entryDecides = this.#entryDecides[row] === 1;
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      ended.entry[word] = present(this.#entry[row * ENTRY_WORDS + word]);
+    ended.levels = present(this.#levels[row]);
+    for (let step = 0; step < ended.levels; step += 1) {
+      const at = row * MAX_WALK_LEVELS + step;
+      ended.tableAddress[step] = present(this.#tableAddress[at]);
+      ended.tableLevel[step] = present(this.#tableLevel[at]);
+      ended.tableRights[step] = present(this.#tableRights[at]);
+    }
     ended.fillsContext = (fills & FILL_CONTEXT) !== 0;
     ended.fillsPointers = (fills & FILL_POINTERS) !== 0;
     ended.fillsPage = (fills & FILL_PAGE) !== 0;
@@ -179,10 +228,18 @@ export class OutstandingWalks {
     }
   }
 
-  /** Keeps what walks found of contexts out of the context cache. It concerns all of them: few are ever under way. */
-  discardContexts(): void {
+  /** An invalidation of contexts: what walks found of the entries that it covers is neither cached nor believed. */
+  discardContexts(
+    granularity: ContextGranularity,
+    domainId: number,
+    requesterId: number,
+    functionMask: number,
+  ): void {
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);
+      const domain = present(this.#domain[row]);
+      const requester = present(this.#requester[row]);
+      if (!coversContext(granularity, domainId, requesterId, functionMask, domain, requester)) continue;
       this.#fills[row] = present(this.#fills[row]) & ~FILL_CONTEXT;
     }
   }
@@ -199,7 +256,7 @@ export class OutstandingWalks {
 
   #grow(): void {
     const capacity = this.#order.length * 2;
-    const wider = <T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T => {
+    const wider = <T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T => {
       to.set(from);
       return to;
     };
@@ -216,8 +273,12 @@ export class OutstandingWalks {
     this.#domain = wider(this.#domain, new Int32Array(capacity));
     this.#permissions = wider(this.#permissions, new Uint8Array(capacity));
     this.#fills = wider(this.#fills, new Uint8Array(capacity));
-    this.#levelMask = wider(this.#levelMask, new Uint8Array(capacity));
+    this.#levels = wider(this.#levels, new Uint8Array(capacity));
     this.#pageBits = wider(this.#pageBits, new Uint8Array(capacity));
-    this.#passThrough = wider(this.#passThrough, new Uint8Array(capacity));
+    this.#entryDecides = wider(this.#entryDecides, new Uint8Array(capacity));
+    this.#entry = wider(this.#entry, new Uint32Array(capacity * ENTRY_WORDS));
+    this.#tableAddress = wider(this.#tableAddress, new Float64Array(capacity * MAX_WALK_LEVELS));
+    this.#tableLevel = wider(this.#tableLevel, new Uint8Array(capacity * MAX_WALK_LEVELS));
+    this.#tableRights = wider(this.#tableRights, new Uint8Array(capacity * MAX_WALK_LEVELS));
   }
 }

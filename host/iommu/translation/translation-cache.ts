@@ -5,7 +5,7 @@ import { offsetInPage, pageNumber } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
-import { type EndedWalk, OutstandingWalks } from './outstanding-walks.js';
+import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
 import { type TimingParameters, timingParameters } from './parameters.js';
 import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
@@ -22,7 +22,7 @@ export interface TranslationCounters {
   shared: number;
   /** Walks begun. Reading only a context, to find that the IOTLB has the page, is one too. */
   walks: number;
-  /** Pass-through by a cached context, or the interrupt window: no translation is looked for. */
+  /** Settled by a cached context alone, or in the interrupt window: no translation is looked for. */
   bypassed: number;
   /** Requests that were stopped. */
   faults: number;
@@ -37,7 +37,9 @@ export interface TranslationCounters {
 
 /**
  * The caches and walkers of an IOMMU: says where a request goes and how long it takes to know. The vendor's walker
- * says what the tables hold; here is what that costs, and what the caches still hold after the tables changed.
+ * says what the tables hold; here is what that costs, and what the caches still hold after the tables changed. What
+ * is cached is believed until software invalidates it: entries of requesters, pointers to tables, pages, and in
+ * caching mode that there is no page.
  *
  * Times of requests do not decrease. A request is answered at once with the delay that it will meet: walks are
  * booked ahead, and enter the caches when their time has come. Nothing is allocated per request.
@@ -56,6 +58,8 @@ export class TranslationCache implements InvalidationSink {
     tableReads: 0,
     waitedNs: 0,
   };
+  /** Devices that have stopped answering invalidations of their own translations. */
+  readonly silentDevices = new Set<number>();
   /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
   readonly fault = new WalkResult();
   readonly #walker: TableWalker;
@@ -64,15 +68,24 @@ export class TranslationCache implements InvalidationSink {
   readonly #contexts: ContextCache;
   readonly #pool: WalkerPool;
   readonly #outstanding = new OutstandingWalks();
-  readonly #found = new WalkResult();
   /** The walk that is being booked. */
-  readonly #booked: EndedWalk = { ...this.#outstanding.ended };
+  readonly #booked: EndedWalk = emptyWalk();
+  readonly #cachesAbsence: boolean;
   #delayNs = 0;
   #nowNs = 0;
 
-  /** @param seed of the choice of victims in the caches, a whole number */
-  constructor(walker: TableWalker, seed: number, changes: Partial<TimingParameters> = {}) {
+  /**
+   * @param seed of the choice of victims in the caches, a whole number
+   * @param cachesAbsence whether entries that are not present are cached as well (VT-d's caching mode, CAP.CM)
+   */
+  constructor(
+    walker: TableWalker,
+    seed: number,
+    changes: Partial<TimingParameters> = {},
+    cachesAbsence = false,
+  ) {
     const all = timingParameters(changes);
+    this.#cachesAbsence = cachesAbsence;
     this.parameters = all;
     this.#walker = walker;
     this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
@@ -118,23 +131,25 @@ export class TranslationCache implements InvalidationSink {
     const { counters } = this;
     counters.requests += 1;
     this.#delayNs = this.parameters.lookupNs;
-    if (inInterruptWindow(iova)) return this.#bypass(requesterId, iova, write);
+    if (inInterruptWindow(iova)) return this.#stopAtWindow(requesterId, iova, write);
     const context = this.#contexts.find(requesterId);
     let domain = -1;
     if (context >= 0) {
       counters.contextHits += 1;
-      if (this.#contexts.passesThrough(context)) return this.#bypass(requesterId, iova, write);
+      if (this.#contexts.decides(context)) return this.#bypass(context, iova, write);
       domain = this.#contexts.domain(context);
       const slot = this.#iotlb.find(domain, iova);
-      // A page that is held without the permission is walked again: the tables may grant it by now.
-      if (slot >= 0 && this.#iotlb.permits(slot, write)) {
-        counters.hits += 1;
-        counters.waitedNs += this.#delayNs;
-        return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+      if (slot >= 0) {
+        // A page that is held without the permission is walked again: the tables may grant it by now.
+        if (this.#iotlb.permits(slot, write)) {
+          this.#countHit();
+          return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+        }
+        if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
       }
     }
     const row = this.#outstanding.find(requesterId, domain, iova, write);
-    if (row < 0) return this.#startWalk(requesterId, domain, iova, write, nowNs);
+    if (row < 0) return this.#startWalk(requesterId, context, iova, write, nowNs);
     counters.shared += 1;
     this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
     counters.waitedNs += this.#delayNs;
@@ -148,7 +163,7 @@ export class TranslationCache implements InvalidationSink {
     functionMask: number,
   ): number {
     this.#contexts.invalidate(granularity, domainId, requesterId, functionMask);
-    this.#outstanding.discardContexts();
+    this.#outstanding.discardContexts(granularity, domainId, requesterId, functionMask);
     const { globalInvalidationNs, domainInvalidationNs } = this.parameters;
     return granularity === 'global' ? globalInvalidationNs : domainInvalidationNs;
   }
@@ -181,8 +196,8 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** No device here keeps translations of its own; only the way there and back takes time. */
-  deviceTlb(): number {
-    return this.parameters.deviceTlbInvalidationNs;
+  deviceTlb(requesterId: number): number {
+    return this.silentDevices.has(requesterId) ? -1 : this.parameters.deviceTlbInvalidationNs;
   }
 
   checkInvariants(): void {
@@ -201,60 +216,115 @@ export class TranslationCache implements InvalidationSink {
       throw new InvariantViolation('a walk that ended is still under way');
   }
 
-  /** Nothing is cached for these: the walker decides, and takes no time. */
-  #bypass(requesterId: number, iova: number, write: boolean): number {
-    const found = this.#found;
-    this.counters.bypassed += 1;
+  #countHit(): void {
+    this.counters.hits += 1;
     this.counters.waitedNs += this.#delayNs;
-    this.#walker.walk(requesterId, iova, write, found);
-    return found.ok
-      ? found.physical + offsetInPage(iova, found.pageBits)
-      : this.#stop(requesterId, iova, write);
   }
 
-  #stop(requesterId: number, iova: number, write: boolean): number {
+  /** The interrupt window: the walker has the answer without looking at memory. */
+  #stopAtWindow(requesterId: number, iova: number, write: boolean): number {
+    const { counters, fault } = this;
+    counters.bypassed += 1;
+    counters.waitedNs += this.#delayNs;
+    this.#walker.walk(requesterId, iova, write, fault);
+    return this.#outcome(iova);
+  }
+
+  /** The cached entry of the requester settles the request, at no cost. */
+  #bypass(context: number, iova: number, write: boolean): number {
+    const { counters, fault } = this;
+    counters.bypassed += 1;
+    counters.waitedNs += this.#delayNs;
+    fault.reset();
+    this.#contexts.load(context, fault.entry);
+    this.#walker.applyEntry(iova, write, fault);
+    return this.#outcome(iova);
+  }
+
+  /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
+  #stopAtCachedAbsence(context: number, iova: number, write: boolean): number {
+    const { fault } = this;
+    this.#countHit();
+    fault.reset();
+    this.#contexts.load(context, fault.entry);
+    if (this.#walker.applyEntry(iova, write, fault)) this.#walker.stopAtAbsentPage(write, fault);
+    return this.#outcome(iova);
+  }
+
+  /** Where the walk in `fault` leads, or STOPPED. */
+  #outcome(iova: number): number {
+    const { fault } = this;
+    if (fault.ok) return fault.physical + offsetInPage(iova, fault.pageBits);
     this.counters.faults += 1;
-    this.#walker.walk(requesterId, iova, write, this.fault);
     return STOPPED;
   }
 
-  #startWalk(requesterId: number, knownDomain: number, iova: number, write: boolean, nowNs: number): number {
-    const found = this.#found;
-    const { counters, parameters } = this;
-    this.#walker.walk(requesterId, iova, write, found);
+  /** @param context slot of the requester's entry, or -1 if it has to be read */
+  #startWalk(requesterId: number, context: number, iova: number, write: boolean, nowNs: number): number {
+    const { counters, parameters, fault: found } = this;
+    const walker = this.#walker;
+    found.reset();
+    let entryRead = true;
+    if (context >= 0) this.#contexts.load(context, found.entry);
+    else entryRead = walker.readEntry(requesterId, write, found);
+    const contextReads = found.contextReads;
+    const translated = entryRead && walker.applyEntry(iova, write, found);
+    if (found.ok && contextReads === 0) {
+      // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
+      counters.bypassed += 1;
+      counters.waitedNs += this.#delayNs;
+      return this.#outcome(iova);
+    }
     const domain = found.domainId;
-    const contextReads = knownDomain < 0 ? found.contextReads : 0;
-    // Only the context was missing: its domain may have the page.
-    const slot = knownDomain < 0 && found.levels > 0 ? this.#iotlb.find(domain, iova) : -1;
-    const held = slot >= 0 && this.#iotlb.permits(slot, write);
-    const tableReads = held ? 0 : this.#walkCaches.readsLeft(domain, iova, found);
-    const walkNs = parameters.walkOverheadNs + (contextReads + tableReads) * parameters.tableReadNs;
+    // Only the entry was missing: its domain may have the page.
+    const slot = translated && context < 0 ? this.#iotlb.find(domain, iova) : -1;
+    const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
+    if (translated && !held) {
+      this.#walkCaches.shorten(domain, iova, write, found);
+      walker.walkTables(iova, write, found);
+      this.#walkCaches.count(found);
+    } else if (held && this.#iotlb.isAbsent(slot)) {
+      walker.stopAtAbsentPage(write, found);
+    }
+    const walkNs = parameters.walkOverheadNs + (contextReads + found.levels) * parameters.tableReadNs;
     const endNs = this.#pool.book(pageNumber(iova, 12), nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
-    counters.tableReads += tableReads;
+    counters.tableReads += found.levels;
     counters.waitedNs += this.#delayNs;
+    this.#book(requesterId, iova, translated, held, endNs);
 
+    if (held && !this.#iotlb.isAbsent(slot))
+      return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+    return this.#outcome(iova);
+  }
+
+  /** Notes the walk in `fault`, whose findings the caches get at its end. */
+  #book(requesterId: number, iova: number, translated: boolean, held: boolean, endNs: number): void {
+    const { fault: found } = this;
     const booked = this.#booked;
+    const absentEntry = this.#cachesAbsence && found.absent === 'entry';
+    const absentPage = this.#cachesAbsence && found.absent === 'page';
     booked.requesterId = requesterId;
-    booked.domainId = domain;
+    booked.domainId = found.domainId;
     booked.iova = iova;
     booked.pageBits = found.ok ? found.pageBits : 12;
     booked.physical = found.physical;
     booked.read = found.read;
     booked.write = found.write;
-    booked.passThrough = found.passThrough;
-    booked.levelMask = held ? 0 : this.#walkCaches.pointersRead;
-    booked.fillsContext = found.passThrough || found.levels > 0;
-    booked.fillsPointers = booked.levelMask !== 0;
-    booked.fillsPage = found.ok && !found.passThrough && !held;
+    booked.entry.set(found.entry);
+    booked.entryDecides = found.entryPasses || absentEntry;
+    booked.levels = found.levels;
+    for (let step = 0; step < found.levels; step += 1) {
+      booked.tableAddress[step] = present(found.tableAddress[step]);
+      booked.tableLevel[step] = present(found.tableLevel[step]);
+      booked.tableRights[step] = present(found.tableRights[step]);
+    }
+    booked.fillsContext = found.passThrough || translated || absentEntry;
+    booked.fillsPointers = found.levels > 1;
+    booked.fillsPage = !held && ((found.ok && !found.passThrough) || absentPage);
     this.#outstanding.add(endNs, booked);
-
-    if (held) return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
-    return found.ok
-      ? found.physical + offsetInPage(iova, found.pageBits)
-      : this.#stop(requesterId, iova, write);
   }
 
   /** Lets the walks that have ended by `nowNs` into the caches. */
@@ -264,8 +334,9 @@ export class TranslationCache implements InvalidationSink {
     this.#nowNs = nowNs;
     while (this.#outstanding.nextEndNs <= nowNs) {
       const walk = this.#outstanding.takeEnded();
-      if (walk.fillsContext) this.#contexts.insert(walk.requesterId, walk.domainId, walk.passThrough);
-      if (walk.fillsPointers) this.#walkCaches.fill(walk.domainId, walk.iova, walk.levelMask);
+      if (walk.fillsContext)
+        this.#contexts.insert(walk.requesterId, walk.domainId, walk.entryDecides, walk.entry);
+      if (walk.fillsPointers) this.#walkCaches.fill(walk);
       if (walk.fillsPage) {
         this.#iotlb.insert(walk.domainId, walk.pageBits, walk.iova, walk.physical, walk.read, walk.write);
       }

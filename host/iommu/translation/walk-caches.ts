@@ -1,18 +1,36 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import { pageNumber } from '../page-arithmetic.js';
-import { spanBits } from '../radix-table.js';
+import { READ, spanBits, WRITE } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
+import type { EndedWalk } from './outstanding-walks.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
+/** What the slots of one level hold: the table that an entry pointed at when it was read. */
+class Pointers {
+  readonly tags: TagStore;
+  readonly table: Float64Array;
+  readonly tableLevel: Uint8Array;
+  /** READ and WRITE, as the entries down to this one grant them. */
+  readonly rights: Uint8Array;
+
+  constructor(entries: number, tags: TagStore) {
+    this.tags = tags;
+    this.table = new Float64Array(entries);
+    this.tableLevel = new Uint8Array(entries);
+    this.rights = new Uint8Array(entries);
+  }
+}
+
 /**
- * The paging-structure caches, one per level: "the entry at this level for this address points at a table" saves the
- * reads down to there. Only presence is kept. Where a table really is, the walker reads from memory.
+ * The paging-structure caches, one per level: "the entry at this level for this address points at that table" saves
+ * the reads down to there. The pointer is kept as it was read, so one to a table that has been given back is
+ * followed until an invalidation drops it: VT-d's IH = 1, or AMD-Vi's PDE = 0, with a freed table.
  */
 export class WalkCaches {
   /** By level of the entry; levels 0 and 1 hold no pointers to tables. */
-  readonly #levels: TagStore[] = [];
+  readonly #levels: Pointers[] = [];
   /** Walks that found the entry of a level here, by level. */
   readonly hits = new Float64Array(MAX_WALK_LEVELS + 1);
   /** Walks that had to read the entry of a level, by level (level 1 is never here). */
@@ -20,66 +38,68 @@ export class WalkCaches {
 
   constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
     for (let level = 0; level <= MAX_WALK_LEVELS; level += 1) {
-      this.#levels.push(new TagStore(entries, ways, replacement, seed + level));
+      this.#levels.push(new Pointers(entries, new TagStore(entries, ways, replacement, seed + level)));
     }
   }
 
-  /** Levels whose pointers the walk of the last `readsLeft` reads, as a mask for `fill` (bit n: level n). */
-  pointersRead = 0;
-
-  /** Table reads that are left of a walk. Notes which levels were hit and read. */
-  readsLeft(domain: number, iova: number, walk: WalkResult): number {
-    let first = 0;
-    for (let step = walk.levels - 2; step >= 0; step -= 1) {
-      const level = present(walk.tableLevel[step]);
-      if (this.#find(domain, iova, level) >= 0) {
-        this.hits[level] = present(this.hits[level]) + 1;
-        first = step + 1;
-        break;
-      }
+  /**
+   * Moves the start of a walk down to the lowest table that a pointer here leads to. A pointer without the right that
+   * the request needs does not count: the tables may grant it by now.
+   */
+  shorten(domain: number, iova: number, write: boolean, walk: WalkResult): void {
+    const needed = write ? WRITE : READ;
+    for (let level = 2; level <= walk.level; level += 1) {
+      const bits = spanBits(level);
+      const pointers = present(this.#levels[level]);
+      const slot = pointers.tags.find(domain, bits, pageNumber(iova, bits));
+      if (slot < 0 || (present(pointers.rights[slot]) & needed) === 0) continue;
+      this.hits[level] = present(this.hits[level]) + 1;
+      const rights = walk.rights & present(pointers.rights[slot]);
+      walk.startAt(present(pointers.table[slot]), present(pointers.tableLevel[slot]), rights);
+      return;
     }
-    this.pointersRead = 0;
-    for (let step = first; step < walk.levels; step += 1) {
+  }
+
+  /** Counts the reads that a walk made. */
+  count(walk: WalkResult): void {
+    for (let step = 0; step < walk.levels; step += 1) {
       const level = present(walk.tableLevel[step]);
       this.reads[level] = present(this.reads[level]) + 1;
-      if (step < walk.levels - 1) this.pointersRead |= 1 << level;
     }
-    return walk.levels - first;
   }
 
-  /** Holds the pointers of the levels in `levelMask` (bit n: level n) for `iova`. */
-  fill(domain: number, iova: number, levelMask: number): void {
-    for (let level = 2; levelMask >>> level !== 0; level += 1) {
-      if ((levelMask & (1 << level)) === 0) continue;
+  /** Holds the pointers that a walk has read. */
+  fill(walk: EndedWalk): void {
+    for (let step = walk.levels - 2; step >= 0; step -= 1) {
+      const level = present(walk.tableLevel[step]);
       const bits = spanBits(level);
-      this.#levels[level]?.insert(domain, bits, pageNumber(iova, bits));
+      const pointers = present(this.#levels[level]);
+      const slot = pointers.tags.insert(walk.domainId, bits, pageNumber(walk.iova, bits));
+      pointers.table[slot] = present(walk.tableAddress[step + 1]);
+      pointers.tableLevel[slot] = present(walk.tableLevel[step + 1]);
+      pointers.rights[slot] = present(walk.tableRights[step + 1]);
     }
   }
 
   /** Pointers held at a level. */
   size(level: number): number {
-    return this.#levels[level]?.size ?? 0;
+    return this.#levels[level]?.tags.size ?? 0;
   }
 
   clear(): void {
-    for (const level of this.#levels) level.clear();
+    for (const { tags } of this.#levels) tags.clear();
   }
 
   removeDomain(domain: number): void {
-    for (const level of this.#levels) level.removeDomain(domain);
+    for (const { tags } of this.#levels) tags.removeDomain(domain);
   }
 
   removeRange(domain: number, address: number, end: number): void {
-    for (const level of this.#levels) level.removeRange(domain, address, end);
+    for (const { tags } of this.#levels) tags.removeRange(domain, address, end);
   }
 
   checkInvariants(): void {
-    for (const level of this.#levels) level.checkInvariants();
+    for (const { tags } of this.#levels) tags.checkInvariants();
     if (this.size(0) + this.size(1) !== 0) throw new InvariantViolation('a level without pointers holds one');
-  }
-
-  #find(domain: number, iova: number, level: number): number {
-    const bits = spanBits(level);
-    return this.#levels[level]?.find(domain, bits, pageNumber(iova, bits)) ?? -1;
   }
 }

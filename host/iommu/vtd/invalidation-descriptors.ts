@@ -54,7 +54,8 @@ export type InvalidationDescriptor =
       readonly type: 'device-tlb';
       readonly requesterId: number;
       readonly address: number;
-      readonly all?: boolean;
+      /** Log2 of the pages, or everything that the device holds. @defaultValue 0 */
+      readonly order?: number | 'all';
     }
   | { readonly type: 'interrupt-entry' }
   | {
@@ -85,9 +86,15 @@ export function writeDescriptor(memory: TableMemory, at: number, descriptor: Inv
       break;
     }
     case 'device-tlb': {
-      const { requesterId, address, all = false } = descriptor;
-      if (all) writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, 0x7fff_ffff * TWO_32, 0xffff_f001);
-      else writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, address);
+      const { requesterId, address, order = 0 } = descriptor;
+      if (order === 'all') {
+        writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, 0x7fff_ffff * TWO_32, 0xffff_f001);
+      } else {
+        // With S = 1 the lowest zero from bit 12 up is the top bit of the offset.
+        const size = 4096 * 2 ** order;
+        const code = address - (address % size) + (order === 0 ? 0 : size / 2 - 4096);
+        writeWords(memory, at, DESCRIPTOR.DEVICE_TLB, requesterId, code, order === 0 ? 0 : 1);
+      }
       break;
     }
     case 'interrupt-entry':

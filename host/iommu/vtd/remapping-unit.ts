@@ -80,6 +80,25 @@ export class RemappingUnit implements TableWalker {
     else passUntranslated(requesterId, iova, out);
   }
 
+  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+    return !this.#translating || this.walker.readEntry(requesterId, write, out);
+  }
+
+  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+    if (this.#translating) return this.walker.applyEntry(iova, write, out);
+    out.entryPasses = true;
+    out.pass(iova, true, true);
+    return false;
+  }
+
+  walkTables(iova: number, write: boolean, out: WalkResult): void {
+    this.walker.walkTables(iova, write, out);
+  }
+
+  stopAtAbsentPage(write: boolean, out: WalkResult): void {
+    this.walker.stopAtAbsentPage(write, out);
+  }
+
   /** Logs a request that was stopped, unless the tables say that it is not to be; undefined if nothing was to be logged. */
   recordFault(
     requesterId: number,

@@ -3,13 +3,14 @@ import { offsetInPage, pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
-  beginRequest,
+  ENTRY_WORDS,
   entryIndex,
   inInterruptWindow,
   type Reachable,
   type TableMemory,
   type TableWalker,
   type WalkResult,
+  walkFromMemory,
 } from '../table-walker.js';
 import { assertCapabilities, type VtdCapabilities } from './capabilities.js';
 import {
@@ -38,10 +39,6 @@ export class VtdWalker implements TableWalker {
   readonly #memory: TableMemory;
   readonly #reachable: Reachable;
   #rootTable = 0;
-  // The context entry that was read last.
-  #contextLow = 0;
-  #contextHigh = 0;
-  #contextUpper = 0;
 
   // Which bits must be zero, per level, for entries that hold a page and for those that point at a table.
   readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
@@ -93,24 +90,31 @@ export class VtdWalker implements TableWalker {
   }
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    if (!beginRequest(requesterId, iova, out)) return;
-    const contextTable = this.#readRoot(requesterId >>> 8, out);
-    if (contextTable < 0) return;
-    const entry = contextTable + (requesterId & 0xff) * 16;
-    if (!this.#readContext(entry, out)) return;
+    walkFromMemory(this, requesterId, iova, write, out);
+  }
 
-    const low = this.#contextLow;
-    const addressWidth = this.#contextUpper & 7;
+  readEntry(requesterId: number, _write: boolean, out: WalkResult): boolean {
+    const contextTable = this.#readRoot(requesterId >>> 8, out);
+    return contextTable >= 0 && this.#readContext(contextTable + (requesterId & 0xff) * 16, out);
+  }
+
+  applyEntry(iova: number, _write: boolean, out: WalkResult): boolean {
+    if (!this.#checkContext(out)) return false;
+    const { entry } = out;
+    const low = present(entry[0]);
+    const addressWidth = present(entry[2]) & 7;
     if (((low >>> 2) & 3) === TRANSLATION_TYPE.PASS_THROUGH) {
+      out.entryPasses = true;
       if (iova >= this.#hostLimit) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       else out.pass(iova, true, true);
-      return;
+      return false;
     }
     if (iova >= present(this.#widthLimit[addressWidth])) {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
-      return;
+      return false;
     }
-    this.#walkSecondLevel(addressOf(low, this.#contextHigh), addressWidth + 2, iova, write, out);
+    out.startAt(addressOf(low, present(entry[1])), addressWidth + 2, SL_READ | SL_WRITE);
+    return true;
   }
 
   /**
@@ -120,11 +124,8 @@ export class VtdWalker implements TableWalker {
   checkTranslatedRequest(requesterId: number, address: number, out: WalkResult): void {
     assertRequest(requesterId, address);
     out.reset();
-    const contextTable = this.#readRoot(requesterId >>> 8, out);
-    if (contextTable < 0) return;
-    const entry = contextTable + (requesterId & 0xff) * 16;
-    if (!this.#readContext(entry, out)) return;
-    const type = (this.#contextLow >>> 2) & 3;
+    if (!this.readEntry(requesterId, false, out)) return;
+    const type = (present(out.entry[0]) >>> 2) & 3;
     if (type !== TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB) {
       out.fail(VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE);
     } else if (address >= this.#hostLimit) {
@@ -132,6 +133,11 @@ export class VtdWalker implements TableWalker {
     } else {
       out.pass(address, true, true);
     }
+  }
+
+  stopAtAbsentPage(write: boolean, out: WalkResult): void {
+    out.absent = 'page';
+    out.fail(write ? VTD_FAULT.NO_WRITE_PERMISSION : VTD_FAULT.NO_READ_PERMISSION);
   }
 
   /** The context table of `bus`, or -1 with the fault in `out`. */
@@ -156,27 +162,31 @@ export class VtdWalker implements TableWalker {
     return addressOf(low, high);
   }
 
-  /** Checks the context entry at `at`; false with the fault in `out` if it stops the request. */
+  /** Reads and checks the context entry at `at`; false with the fault in `out` if it stops the request. */
   #readContext(at: number, out: WalkResult): boolean {
     if (!this.#reachable(pageStart(at, 12))) {
       out.fail(VTD_FAULT.CONTEXT_TABLE_UNREADABLE);
       return false;
     }
     out.contextReads = 2;
-    const low = this.#memory.readU32(at);
-    const high = this.#memory.readU32(at + 4);
-    const upper = this.#memory.readU32(at + 8);
-    this.#contextLow = low;
-    this.#contextHigh = high;
-    this.#contextUpper = upper;
+    for (let word = 0; word < ENTRY_WORDS; word += 1) out.entry[word] = this.#memory.readU32(at + word * 4);
+    return this.#checkContext(out);
+  }
+
+  /** Checks the context entry in `out`; false with the fault if it stops the request. */
+  #checkContext(out: WalkResult): boolean {
+    const { entry } = out;
+    const low = present(entry[0]);
+    const upper = present(entry[2]);
     // FPD counts even in an entry that is not present: it is how software silences a device that it has no use for.
     if ((low & 2) !== 0) out.logging = 'never';
     if ((low & 1) === 0) {
+      out.absent = 'entry';
       out.fail(VTD_FAULT.CONTEXT_NOT_PRESENT);
       return false;
     }
-    const reserved = (low & 0xff0) | (high & this.#pointerReservedHigh) | (upper & 0xff00_0080);
-    if ((reserved | this.#memory.readU32(at + 12)) !== 0) {
+    const reserved = (low & 0xff0) | (present(entry[1]) & this.#pointerReservedHigh) | (upper & 0xff00_0080);
+    if ((reserved | present(entry[3])) !== 0) {
       out.fail(VTD_FAULT.CONTEXT_RESERVED);
       return false;
     }
@@ -193,23 +203,26 @@ export class VtdWalker implements TableWalker {
     return true;
   }
 
-  #walkSecondLevel(top: number, levels: number, iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: number, write: boolean, out: WalkResult): void {
     const needed = write ? SL_WRITE : SL_READ;
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
-    let permissions = SL_READ | SL_WRITE;
-    let table = top;
-    for (let level = levels; ; level -= 1) {
+    // The top table is the one that the context entry names, unless a cached pointer led past it.
+    const topLevel = (present(out.entry[2]) & 7) + 2;
+    let permissions = out.rights;
+    let table = out.table;
+    for (let level = out.level; ; level -= 1) {
       if (!this.#reachable(table)) {
         // A top table that cannot be read is the context entry's mistake.
-        out.fail(level === levels ? VTD_FAULT.CONTEXT_INVALID : VTD_FAULT.PAGING_ENTRY_UNREADABLE);
+        out.fail(level === topLevel ? VTD_FAULT.CONTEXT_INVALID : VTD_FAULT.PAGING_ENTRY_UNREADABLE);
         return;
       }
-      out.noteRead(table, level);
+      out.noteRead(table, level, permissions);
       const index = entryIndex(upper, lower, level);
       const low = this.#memory.readU32(table + index * 8);
       const high = this.#memory.readU32(table + index * 8 + 4);
       if ((low & needed) === 0) {
+        if ((low & (SL_READ | SL_WRITE)) === 0) out.absent = 'page';
         out.fail(write ? VTD_FAULT.NO_WRITE_PERMISSION : VTD_FAULT.NO_READ_PERMISSION);
         return;
       }

@@ -1,3 +1,4 @@
+import type { PageNumber } from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 import { type CdnaOptions, releaseTimeoutOf } from '../cdna/cdna.js';
 import { ValidatedGate } from '../cdna/validated-gate.js';
@@ -56,7 +57,7 @@ class ValidatedMapping implements MappingStrategy {
     this.receive.releaseAll();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.#space.parts.pages.count(page) === 0;
   }
 

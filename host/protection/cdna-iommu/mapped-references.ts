@@ -1,5 +1,5 @@
+import { identityOf, type PageNumber } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { PageReferences } from '../cdna/page-references.js';
 import { type GuestSpace, READ_WRITE } from '../iommu/guest-space.js';
 
@@ -10,8 +10,8 @@ import { type GuestSpace, READ_WRITE } from '../iommu/guest-space.js';
  */
 export class MappedReferences implements PageReferences {
   readonly #space: GuestSpace;
-  readonly #uses = new Map<number, number>();
-  #leaving: number[] = [];
+  readonly #uses = new Map<PageNumber, number>();
+  #leaving: PageNumber[] = [];
 
   constructor(space: GuestSpace) {
     this.#space = space;
@@ -22,13 +22,13 @@ export class MappedReferences implements PageReferences {
     return this.#uses.size;
   }
 
-  take(page: number): void {
+  take(page: PageNumber): void {
     const uses = this.#uses.get(page) ?? 0;
-    if (uses === 0) this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
+    if (uses === 0) this.#space.map(identityOf(page), page, READ_WRITE);
     this.#uses.set(page, uses + 1);
   }
 
-  drop(page: number): void {
+  drop(page: PageNumber): void {
     const uses = this.#uses.get(page) ?? 0;
     if (uses === 0) throw new InvariantViolation(`page ${page} is dropped more often than taken`);
     if (uses > 1) {
@@ -36,7 +36,7 @@ export class MappedReferences implements PageReferences {
       return;
     }
     this.#uses.delete(page);
-    this.#space.clear(page * PAGE_BYTES, 1);
+    this.#space.clear(identityOf(page), 1);
     this.#leaving.push(page);
   }
 

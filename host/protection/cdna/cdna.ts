@@ -1,3 +1,4 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
@@ -58,7 +59,7 @@ export class CdnaProtection extends ReferenceApproach {
   constructor(parts: HostParts, timeoutNs: number) {
     super(parts);
     this.#timeoutNs = timeoutNs;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
@@ -73,7 +74,7 @@ export class CdnaProtection extends ReferenceApproach {
       transmitGate,
       receiveGate,
       hypervisorRings: true,
-      busAddressOf: (physical) => physical,
+      busAddressOf: untranslated,
     });
     this.#open.set(port.context, { port, gates: [transmitGate, receiveGate] });
     return port;

@@ -1,11 +1,12 @@
+import type { PageNumber } from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 
 /** Keeps the pages of a validated descriptor in place while the device may use them. */
 export interface PageReferences {
   /** One more descriptor uses the page. */
-  take(page: number): void;
+  take(page: PageNumber): void;
   /** One less. */
-  drop(page: number): void;
+  drop(page: PageNumber): void;
   /** A series of `take` or `drop` has ended. */
   settle(): void;
 }
@@ -22,12 +23,12 @@ export class PinnedPages implements PageReferences {
     this.#payer = parts.hypervisor.account;
   }
 
-  take(page: number): void {
+  take(page: PageNumber): void {
     this.#taken += 1;
     this.#parts.pages.pin(page);
   }
 
-  drop(page: number): void {
+  drop(page: PageNumber): void {
     this.#dropped += 1;
     this.#parts.pages.unpin(page);
   }

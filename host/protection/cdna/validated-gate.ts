@@ -1,7 +1,14 @@
+import {
+  type HostPhysicalAddress,
+  lastPageOf,
+  machineAddress,
+  pageAfter,
+  pageOf,
+  untranslated,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../posted-buffers.js';
@@ -62,9 +69,9 @@ export class ValidatedGate implements SetupGate {
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const address = present(batch.addresses[index]);
+      const address = machineAddress(batch.address(index));
       this.#takePages(address, present(batch.lengths[index]));
-      queue.busAddresses[index] = address;
+      queue.admitAt(index, untranslated(address));
     }
     if (admitted === 0) return 0;
     this.#references.settle();
@@ -100,24 +107,24 @@ export class ValidatedGate implements SetupGate {
       throw new InvariantViolation(`${this.held} descriptors are held in ${queue.slots} slots`);
     let pages = 0;
     for (let index = this.#unpinned; index !== queue.producer; index = (index + 1) >>> 0) {
-      const address = queue.postedAddress(index);
-      const last = Math.floor((address + queue.postedLength(index) - 1) / PAGE_BYTES);
-      pages += last - Math.floor(address / PAGE_BYTES) + 1;
+      const address = machineAddress(queue.postedAddress(index));
+      pages += lastPageOf(address, queue.postedLength(index)) - pageOf(address) + 1;
     }
     return pages;
   }
 
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
     const { pages } = this.#parts;
-    const address = present(batch.addresses[index]);
+    const address = batch.address(index);
     const length = present(batch.lengths[index]);
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) {
       queue.refuse(malformed, address, length);
       return false;
     }
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+    const physical = machineAddress(address);
+    const last = lastPageOf(physical, length);
+    for (let page = pageOf(physical); page <= last; page = pageAfter(page)) {
       this.#pagesLookedAt += 1;
       const refusal = pages.refusalFor(queue.domain.id, page);
       if (refusal !== undefined) {
@@ -131,20 +138,21 @@ export class ValidatedGate implements SetupGate {
   #releaseUpTo(queue: ContextQueue, index: number): void {
     if (this.#unpinned === index) return;
     while (this.#unpinned !== index) {
-      this.#dropPages(queue.postedAddress(this.#unpinned), queue.postedLength(this.#unpinned));
+      const address = machineAddress(queue.postedAddress(this.#unpinned));
+      this.#dropPages(address, queue.postedLength(this.#unpinned));
       this.#unpinned = (this.#unpinned + 1) >>> 0;
     }
     this.#references.settle();
   }
 
-  #takePages(address: number, length: number): void {
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#references.take(page);
+  #takePages(address: HostPhysicalAddress, length: number): void {
+    const last = lastPageOf(address, length);
+    for (let page = pageOf(address); page <= last; page = pageAfter(page)) this.#references.take(page);
   }
 
-  #dropPages(address: number, length: number): void {
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#references.drop(page);
+  #dropPages(address: HostPhysicalAddress, length: number): void {
+    const last = lastPageOf(address, length);
+    for (let page = pageOf(address); page <= last; page = pageAfter(page)) this.#references.drop(page);
   }
 
   #armTimer(): void {

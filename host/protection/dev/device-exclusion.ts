@@ -1,9 +1,9 @@
+import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
@@ -84,9 +84,10 @@ export class ExclusionProtection extends ReferenceApproach {
     }
     this.#assignUnits(driver, domains, maps);
     parts.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += PAGE_BYTES)
-        this.#vectors[UNASSIGNED]?.permit(Math.floor(at / PAGE_BYTES));
-      return physical;
+      const last = lastPageOf(physical, bytes);
+      for (let page = pageOf(physical); page <= last; page = pageAfter(page))
+        present(this.#vectors[UNASSIGNED]).permit(page);
+      return untranslated(physical);
     });
     driver.enable();
     driver.invalidate();
@@ -193,14 +194,14 @@ export class ExclusionProtection extends ReferenceApproach {
     return best;
   }
 
-  #given(pages: readonly number[], owner: DomainId, kind: PageKind): void {
+  #given(pages: readonly PageNumber[], owner: DomainId, kind: PageKind): void {
     const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
     if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
     for (const page of pages) vector.permit(page);
     this.#changed(pages.length);
   }
 
-  #taken(pages: readonly number[], owner: DomainId): void {
+  #taken(pages: readonly PageNumber[], owner: DomainId): void {
     const guest = this.#guests.get(owner);
     const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
     if (vector === undefined) return;

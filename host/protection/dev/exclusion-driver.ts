@@ -1,3 +1,4 @@
+import { type BusAddress, busAddress } from '../../../nic/addresses.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { ExclusionUnit } from './exclusion-unit.js';
 import type { ExclusionVector } from './exclusion-vector.js';
@@ -5,7 +6,8 @@ import { BASE, CONTROL, DEV_CAPABILITY, DEV_FUNCTION, ERROR, encodeMap, type Map
 
 /** An access that the unit caught and the hypervisor has read. */
 export interface CaughtAccess {
-  readonly address: number;
+  /** As the device named it. */
+  readonly address: BusAddress;
   readonly write: boolean;
   /** More were denied before this one was read; what they were is lost. */
   readonly overflowed: boolean;
@@ -65,7 +67,7 @@ export class ExclusionDriver {
     const high = this.#read(DEV_FUNCTION.ERR_ADDR_HI, 0);
     this.#write(DEV_FUNCTION.ERR_STATUS, 0, 0);
     return {
-      address: high * 2 ** 32 + low,
+      address: busAddress(high * 2 ** 32 + low),
       write: (status & 3) === ERROR.WRITE,
       overflowed: (status & ERROR.OVERFLOW) !== 0,
     };

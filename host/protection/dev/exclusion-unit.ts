@@ -1,6 +1,16 @@
+import {
+  addressAfter,
+  type BusAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type PageNumber,
+  pageOf,
+  passedThrough,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import {
   BASE,
   CAPABILITY_ID,
@@ -15,7 +25,7 @@ import {
 
 /** What the unit reads its tables from. */
 export interface TableMemory {
-  readU32(address: number): number;
+  readU32(address: HostPhysicalAddress): number;
 }
 
 /** How large and how fast the unit is. */
@@ -109,7 +119,7 @@ export class ExclusionUnit implements AccessGate {
   }
 
   /** SKINIT has put its secure loader here; DEV_CR bit 5 protects 64 KB of it. */
-  setLoaderBlock(address: number): void {
+  setLoaderBlock(address: HostPhysicalAddress): void {
     this.#loaderBlock = address;
   }
 
@@ -126,52 +136,53 @@ export class ExclusionUnit implements AccessGate {
     else if (offset === DEV_CAPABILITY.DATA) this.#writeRegister(value >>> 0);
   }
 
-  check(requesterId: number, address: number, length: number, write: boolean): number {
+  check(requesterId: RequesterId, address: BusAddress, length: number, write: boolean): HostPhysicalAddress {
     this.#checks += 1;
     this.delayNs = 0;
-    if ((this.#control & CONTROL.ENABLE) === 0 || !this.#excluded(requesterId, address, length))
-      return address;
+    const physical = passedThrough(address);
+    if ((this.#control & CONTROL.ENABLE) === 0 || !this.#excluded(requesterId, physical, length))
+      return physical;
     this.#denials += 1;
     this.#capture(address, write);
     return DENIED;
   }
 
   /** The protection domain of a device: what the maps say of its bus and unit, or 0. */
-  domainOf(requesterId: number): number {
+  domainOf(requesterId: RequesterId): number {
     const bus = requesterId >>> 8;
     const unit = (requesterId >>> 3) & 0x1f;
     for (let index = 0; index < this.#map.length; index += 1) {
-      const domain = domainInMap(this.#map[index] ?? 0, bus, unit);
+      const domain = domainInMap(present(this.#map[index]), bus, unit);
       if (domain >= 0) return domain;
     }
     return 0;
   }
 
   /** Address of the word of a device's vector that holds the bit of a page, or -1 when no vector covers it. */
-  wordOf(requesterId: number, address: number): number {
+  wordOf(requesterId: RequesterId, address: HostPhysicalAddress): number {
     const domain = this.domainOf(requesterId);
     const low = this.#baseLow[domain] ?? 0;
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if ((low & BASE.VALID) === 0 || address >= coverage) return -1;
     const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
-    return base + Math.floor(address / PAGE_BYTES / 32) * 4;
+    return base + Math.floor(pageOf(address) / 32) * 4;
   }
 
-  #excluded(requesterId: number, address: number, length: number): boolean {
+  #excluded(requesterId: RequesterId, address: HostPhysicalAddress, length: number): boolean {
     const loader = this.#loaderBlock;
     if ((this.#control & CONTROL.PROTECT_LOADER) !== 0 && loader >= 0)
       if (address < loader + LOADER_BYTES && address + length > loader) return true;
     const domain = this.domainOf(requesterId);
-    const low = this.#baseLow[domain] ?? 0;
+    const low = present(this.#baseLow[domain]);
     if ((low & BASE.VALID) === 0) return false;
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if (address >= coverage) return (low & BASE.PROTECT_BEYOND) !== 0;
-    const page = Math.floor(address / PAGE_BYTES);
-    const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
-    return this.#bit(domain, base, page);
+    const high = present(this.#baseHigh[domain]);
+    const base = hostPhysicalAddress(high * 2 ** 32 + ((low & 0xfffff000) >>> 0));
+    return this.#bit(domain, base, pageOf(address));
   }
 
-  #bit(domain: number, base: number, page: number): boolean {
+  #bit(domain: number, base: HostPhysicalAddress, page: PageNumber): boolean {
     const line = Math.floor(page / (LINE_BYTES * 8));
     const entry = (line ^ (domain * 5)) & (this.options.cacheLines - 1);
     const tag = line * 64 + domain;
@@ -179,17 +190,17 @@ export class ExclusionUnit implements AccessGate {
     if (this.#cacheTag[entry] !== tag) {
       this.#walks += 1;
       this.delayNs = this.options.walkNs;
-      const address = base + line * LINE_BYTES;
+      const address = addressAfter(base, line * LINE_BYTES);
       for (let word = 0; word < LINE_WORDS; word += 1)
-        this.#cacheWords[at + word] = this.#memory.readU32(address + word * 4);
+        this.#cacheWords[at + word] = this.#memory.readU32(addressAfter(address, word * 4));
       this.#cacheTag[entry] = tag;
     }
     const within = page % (LINE_BYTES * 8);
-    return (((this.#cacheWords[at + (within >>> 5)] ?? 0) >>> (within & 31)) & 1) === 1;
+    return ((present(this.#cacheWords[at + (within >>> 5)]) >>> (within & 31)) & 1) === 1;
   }
 
   /** The first error stays until software clears it; those that come meanwhile leave only the overflow bit. */
-  #capture(address: number, write: boolean): void {
+  #capture(address: BusAddress, write: boolean): void {
     if ((this.#errorStatus & ERROR.VALID) !== 0) {
       this.#errorStatus = (this.#errorStatus | ERROR.OVERFLOW) >>> 0;
       this.#errorsLost += 1;

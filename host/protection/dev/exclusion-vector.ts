@@ -1,4 +1,10 @@
-import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  PAGE_BYTES,
+  type PageNumber,
+} from '../../../nic/addresses.js';
+import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** What one table covers at size 0, bytes. */
 const LEAST_COVERAGE = 2 ** 32;
@@ -9,13 +15,13 @@ const LEAST_COVERAGE = 2 ** 32;
  */
 export class ExclusionVector {
   /** Physical address of the table, a multiple of 4 KB. */
-  readonly base: number;
+  readonly base: HostPhysicalAddress;
   /** The table covers 4 GB x 2^size. */
   readonly size: number;
   readonly #memory: PhysicalMemory;
 
   /** Every page is excluded at first, also those that are not there. */
-  constructor(memory: PhysicalMemory, base: number, size: number) {
+  constructor(memory: PhysicalMemory, base: HostPhysicalAddress, size: number) {
     this.#memory = memory;
     this.base = base;
     this.size = size;
@@ -32,21 +38,21 @@ export class ExclusionVector {
     return Math.max(0, Math.ceil(Math.log2(memoryBytes / LEAST_COVERAGE)));
   }
 
-  exclude(page: number): void {
+  exclude(page: PageNumber): void {
     const address = this.#wordOf(page);
     this.#memory.writeU32(address, this.#memory.readU32(address) | (1 << (page & 31)));
   }
 
-  permit(page: number): void {
+  permit(page: PageNumber): void {
     const address = this.#wordOf(page);
     this.#memory.writeU32(address, this.#memory.readU32(address) & ~(1 << (page & 31)));
   }
 
-  excludes(page: number): boolean {
+  excludes(page: PageNumber): boolean {
     return ((this.#memory.readU32(this.#wordOf(page)) >>> (page & 31)) & 1) === 1;
   }
 
-  #wordOf(page: number): number {
-    return this.base + Math.floor(page / 32) * 4;
+  #wordOf(page: PageNumber): HostPhysicalAddress {
+    return addressAfter(this.base, Math.floor(page / 32) * 4);
   }
 }

@@ -1,5 +1,11 @@
+import {
+  guestAddress,
+  guestPhysicalAddress,
+  type HostPhysicalAddress,
+  type PageNumber,
+  pageAddress,
+} from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import type { BackEndFaults } from './back-end-faults.js';
 import { BackReceive, type Delivery } from './back-receive.js';
@@ -19,7 +25,7 @@ export class BackEnd implements BackEndFaults {
   readonly #parts: HostParts;
   readonly #transmit: BackTransmit;
   readonly #receive: BackReceive;
-  readonly #sharedPages: readonly number[];
+  readonly #sharedPages: readonly PageNumber[];
   #tell = false;
   #refused = 0;
   #closed = false;
@@ -30,8 +36,8 @@ export class BackEnd implements BackEndFaults {
     this.front = front;
     this.#transmit = new BackTransmit(front.transmit.shared, front.grants, grants, this);
     this.#receive = new BackReceive(parts, front.receive.shared, front.grants, grants, this);
-    this.#sharedPages = [...front.transmit.ringFrames, ...front.receive.ringFrames, ...front.grants.pages];
-    for (const frame of this.#sharedPages) parts.pages.pin(frame);
+    this.#sharedPages = [...front.transmit.ringPages, ...front.receive.ringPages, ...front.grants.pages];
+    for (const page of this.#sharedPages) parts.pages.pin(page);
   }
 
   get mac(): number {
@@ -46,7 +52,7 @@ export class BackEnd implements BackEndFaults {
     return this.#closed;
   }
 
-  /** Frames of guest memory that this end keeps pinned. */
+  /** Pages of guest memory that this end keeps pinned. */
   get pinnedPages(): number {
     return this.#closed ? 0 : this.#sharedPages.length;
   }
@@ -81,7 +87,7 @@ export class BackEnd implements BackEndFaults {
   }
 
   /** Takes the next frame from the guest, by copy to `staging` or by mapping. */
-  takeFrame(target: FrameParts, staging: number | undefined): Taken {
+  takeFrame(target: FrameParts, staging: HostPhysicalAddress | undefined): Taken {
     return this.#closed ? 'nothing' : this.#transmit.takeFrame(target, staging);
   }
 
@@ -106,15 +112,18 @@ export class BackEnd implements BackEndFaults {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const frame of this.#sharedPages) this.#parts.pages.unpin(frame);
+    for (const page of this.#sharedPages) this.#parts.pages.unpin(page);
   }
 
   report(refusal: SetupRefusal, direction: 'transmit' | 'receive', reference: number, length: number): void {
     this.#refused += 1;
     const { domain, grants, context } = this.front;
     const { hypervisor, kernel } = this.#parts;
-    // A request has no address of its own; its grant names a frame, if there is one.
-    const address = grants.flags(reference) === 0 ? 0 : grants.page(reference) * PAGE_BYTES;
+    // A request has no address of its own; its grant names a page, if there is one.
+    const address =
+      grants.flags(reference) === 0
+        ? guestPhysicalAddress(0)
+        : guestAddress(pageAddress(grants.page(reference)));
     const fault = { domain: domain.id, direction, refusal, address, length, atNs: kernel.nowNs };
     hypervisor.reportSetupFault(domain, context, fault);
   }

@@ -1,7 +1,14 @@
+import {
+  addressAfter,
+  offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
+  pageNumber,
+  pageOf,
+} from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
 import type { FrameParts } from './frame-parts.js';
@@ -129,7 +136,7 @@ export class BackReceive {
     const plan = this.#chosen;
     if (plan.count !== source.count) return false;
     for (let piece = 0; piece < source.count; piece += 1) {
-      if (present(source.addresses[piece]) % PAGE_BYTES !== 0) return false;
+      if (offsetInPage(source.address(piece)) !== 0) return false;
       if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== PAGE_BYTES) return false;
       const page = this.#table.page(present(plan.references[piece]));
       const { pages } = this.#parts;
@@ -142,12 +149,12 @@ export class BackReceive {
   #flipAll(source: FrameParts): boolean {
     const { memory, processor } = this.#parts;
     for (let piece = 0; piece < source.count; piece += 1) {
-      const address = present(source.addresses[piece]);
+      const address = source.address(piece);
       const length = present(source.lengths[piece]);
       // This guest must not see what earlier frames left on the page.
-      memory.fill(address + length, PAGE_BYTES - length, 0);
+      memory.fill(addressAfter(address, length), PAGE_BYTES - length, 0);
       processor.charge('clearByte', PAGE_BYTES - length);
-      const given = address / PAGE_BYTES;
+      const given = pageOf(address);
       const taken = this.#grants.flip(this.#table, present(this.#chosen.references[piece]), given);
       if (taken < 0) return this.#cutShort();
       source.exchanged[piece] = taken;
@@ -165,11 +172,11 @@ export class BackReceive {
       const room = Math.min(left, present(plan.lengths[step]));
       const offset = present(plan.offsets[step]);
       const first = present(plan.references[step]);
-      const frame = this.#table.page(first);
+      const page = this.#table.page(first);
       for (let done = 0; done < room; ) {
         const at = (offset + done) % PAGE_BYTES;
         const run = Math.min(room - done, present(source.lengths[piece]) - within, PAGE_BYTES - at);
-        const from = present(source.addresses[piece]) + within;
+        const from = addressAfter(source.address(piece), within);
         const reference = first + Math.floor((offset + done) / PAGE_BYTES);
         if (!this.#grants.copyIn(this.#table, reference, at, run, from)) return this.#cutShort();
         done += run;
@@ -179,20 +186,20 @@ export class BackReceive {
         within = 0;
       }
       left -= room;
-      this.#answer(frame, offset, room, left === 0);
+      this.#answer(page, offset, room, left === 0);
     }
     return true;
   }
 
-  #answer(frame: number, offset: number, length: number, last: boolean): void {
-    this.#ring.put(this.#consumer, frame, offset, FLAG_DONE | (last ? FLAG_END_OF_PACKET : 0), length);
+  #answer(page: PageNumber, offset: number, length: number, last: boolean): void {
+    this.#ring.put(this.#consumer, page, offset, FLAG_DONE | (last ? FLAG_END_OF_PACKET : 0), length);
     this.#consumer = (this.#consumer + 1) >>> 0;
   }
 
   /** The frame is lost on the way; the buffer at which it happened comes back empty and ends it. */
   #cutShort(): false {
     const index = this.#consumer;
-    this.#answer(0, 0, 0, true);
+    this.#answer(pageNumber(0), 0, 0, true);
     this.#faults.report(this.#grants.refusal, 'receive', this.#ring.word(index), 0);
     return false;
   }

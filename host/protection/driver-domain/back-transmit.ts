@@ -1,9 +1,8 @@
+import { addressAfter, type HostPhysicalAddress, PAGE_BYTES, pageAddress } from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../nic/descriptor.js';
-import { present } from '../../../scheduler/present.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
-import { type FrameParts, NO_FRAME } from './frame-parts.js';
+import { type FrameParts, NO_PAGE } from './frame-parts.js';
 import type { GrantOperations } from './grant-operations.js';
 import type { GrantTable } from './grant-table.js';
 import type { SharedRing } from './shared-ring.js';
@@ -54,7 +53,7 @@ export class BackTransmit {
    * Takes the next frame: copied to `staging`, or mapped where it lies when that is undefined. Its requests are
    * consumed, whatever comes of it; `complete` answers them.
    */
-  takeFrame(target: FrameParts, staging: number | undefined): Taken {
+  takeFrame(target: FrameParts, staging: HostPhysicalAddress | undefined): Taken {
     target.clear();
     const ring = this.#ring;
     const producer = ring.requestProducer;
@@ -86,7 +85,7 @@ export class BackTransmit {
     return this.#ring.pushResponses(this.#responses);
   }
 
-  #gather(count: number, target: FrameParts, staging: number | undefined): Taken {
+  #gather(count: number, target: FrameParts, staging: HostPhysicalAddress | undefined): Taken {
     const ring = this.#ring;
     this.#first = this.#consumer;
     this.#count = count;
@@ -102,14 +101,18 @@ export class BackTransmit {
       const refusal = this.#take(this.#first + step, target, staging);
       if (refusal === undefined) continue;
       for (let index = 0; index < target.count; index += 1)
-        if (target.mapped[index] !== NO_FRAME) this.#grants.unmap(present(target.mapped[index]));
+        if (target.mapped[index] !== NO_PAGE) this.#grants.unmap(target.mappedPage(index));
       return this.#refuse(refusal, this.#first + step);
     }
     return 'frame';
   }
 
   /** Copies or maps the pages of one request. */
-  #take(index: number, target: FrameParts, staging: number | undefined): SetupRefusal | undefined {
+  #take(
+    index: number,
+    target: FrameParts,
+    staging: HostPhysicalAddress | undefined,
+  ): SetupRefusal | undefined {
     const ring = this.#ring;
     let reference = ring.word(index);
     let offset = ring.offset(index) % PAGE_BYTES;
@@ -117,14 +120,14 @@ export class BackTransmit {
     for (; left > 0; reference += 1) {
       const piece = Math.min(left, PAGE_BYTES - offset);
       if (staging !== undefined) {
-        const at = staging + target.total;
+        const at = addressAfter(staging, target.total);
         if (!this.#grants.copyOut(this.#table, reference, offset, piece, at)) return this.#grants.refusal;
         target.extend(at, piece);
       } else {
         if (target.full) return 'bad-length';
-        const frame = this.#grants.map(this.#table, reference, false);
-        if (frame < 0) return this.#grants.refusal;
-        target.add(frame * PAGE_BYTES + offset, piece, frame);
+        const page = this.#grants.map(this.#table, reference, false);
+        if (page < 0) return this.#grants.refusal;
+        target.add(addressAfter(pageAddress(page), offset), piece, page);
       }
       left -= piece;
       offset = 0;

@@ -1,11 +1,11 @@
+import type { PageNumber } from '../../../nic/addresses.js';
 import { readMac } from '../../../nic/demultiplexer.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
 import { Bridge } from './bridge.js';
-import { FrameParts, NO_FRAME } from './frame-parts.js';
+import { FrameParts, NO_PAGE } from './frame-parts.js';
 import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
 import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.js';
@@ -113,8 +113,8 @@ export class BridgeService implements SentListener {
     this.#backEnds.get(front)?.complete(firstRequest, requests);
   }
 
-  done(frame: number): void {
-    this.#plan.grants.unmap(frame);
+  done(page: PageNumber): void {
+    this.#plan.grants.unmap(page);
   }
 
   checkInvariants(): void {
@@ -170,7 +170,7 @@ export class BridgeService implements SentListener {
     const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
     if (found === 'nothing') return false;
     host.processor.charge('backEndTransmit');
-    this.#plan.ledger.took();
+    this.#plan.ledger.took(backEnd.front.context, backEnd.firstRequest, backEnd.requests);
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
     else this.#drop(found, backEnd.front.context);
@@ -201,7 +201,7 @@ export class BridgeService implements SentListener {
     this.#furtherCopies += Math.max(0, copies - 1);
     if (!sent)
       for (let piece = 0; piece < frame.count; piece += 1)
-        if (frame.mapped[piece] !== NO_FRAME) this.#plan.grants.unmap(present(frame.mapped[piece]));
+        if (frame.mapped[piece] !== NO_PAGE) this.#plan.grants.unmap(frame.mappedPage(piece));
     return sent;
   }
 

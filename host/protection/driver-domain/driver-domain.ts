@@ -1,3 +1,4 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { OpenGate } from '../../bus/access-gate.js';
@@ -92,7 +93,7 @@ export class DriverDomainProtection extends ReferenceApproach {
     super(parts);
     this.#mac = mac;
     this.intermediary = ledger;
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
     const domain = parts.hypervisor.createDomain('driver domain', 'driver-domain', core);
     const grants = new GrantOperations(parts, domain);
     const device = new PhysicalPort(parts, domain, mac, slots, transfer === 'copy');
@@ -128,6 +129,7 @@ export class DriverDomainProtection extends ReferenceApproach {
         parts.hypervisor.enterHypercall();
         if (line.events !== undefined) parts.hypervisor.notify(line.events);
       },
+      posted: (first, count) => this.intermediary.posted(front.context, first, count),
       onRevoked: () => {
         line.events?.close();
         this.#forget(front);

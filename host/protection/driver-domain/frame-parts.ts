@@ -1,17 +1,26 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
+  pageNumber,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
-import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
-/** No page is mapped for this piece, or no page has taken its place. */
-export const NO_FRAME = -1;
+/** No page: none is mapped for a piece, none has taken its place, a grant gave none. Below 0. */
+export const NO_PAGE = pageNumber(-1);
 
 /** A frame as it lies in memory: pieces, none of them across a page. Reused from frame to frame. */
 export class FrameParts {
   readonly addresses: Float64Array;
   readonly lengths: Uint32Array;
-  /** A guest's frame that is mapped for the piece, or NO_FRAME. */
+  /** A guest's frame that is mapped for the piece, or NO_PAGE. */
   readonly mapped: Int32Array;
-  /** The frame that came in exchange when the piece's own was flipped away, or NO_FRAME. */
+  /** The frame that came in exchange when the piece's own was flipped away, or NO_PAGE. */
   readonly exchanged: Int32Array;
   count = 0;
   /** Received: index of its last descriptor in the card's ring. */
@@ -35,29 +44,39 @@ export class FrameParts {
     this.total = 0;
   }
 
-  add(address: number, length: number, mapped: number = NO_FRAME): void {
+  add(address: HostPhysicalAddress, length: number, mapped: PageNumber = NO_PAGE): void {
     if (this.full) throw new InvariantViolation('a frame in more pieces than are allowed');
     this.addresses[this.count] = address;
     this.lengths[this.count] = length;
     this.mapped[this.count] = mapped;
-    this.exchanged[this.count] = NO_FRAME;
+    this.exchanged[this.count] = NO_PAGE;
     this.count += 1;
     this.total += length;
   }
 
+  /** Where a piece lies. */
+  address(piece: number): HostPhysicalAddress {
+    return hostPhysicalAddress(present(this.addresses[piece]));
+  }
+
+  /** The page that is mapped for a piece, or NO_PAGE. */
+  mappedPage(piece: number): PageNumber {
+    return pageNumber(present(this.mapped[piece]));
+  }
+
   /** Adds bytes that lie right behind the last ones; a new piece begins where a page does. */
-  extend(address: number, length: number): void {
+  extend(address: HostPhysicalAddress, length: number): void {
     let at = address;
     let left = length;
     while (left > 0) {
-      const piece = Math.min(left, PAGE_BYTES - (at % PAGE_BYTES));
-      if (this.count === 0 || at % PAGE_BYTES === 0) {
+      const piece = Math.min(left, PAGE_BYTES - offsetInPage(at));
+      if (this.count === 0 || offsetInPage(at) === 0) {
         this.add(at, piece);
       } else {
         this.lengths[this.count - 1] = present(this.lengths[this.count - 1]) + piece;
         this.total += piece;
       }
-      at += piece;
+      at = addressAfter(at, piece);
       left -= piece;
     }
   }
@@ -67,7 +86,7 @@ export class FrameParts {
     let at = 0;
     for (let index = 0; index < this.count && at < target.length; index += 1) {
       const piece = Math.min(present(this.lengths[index]), target.length - at);
-      memory.read(present(this.addresses[index]), piece, target, at);
+      memory.read(this.address(index), piece, target, at);
       at += piece;
     }
   }

@@ -13,6 +13,8 @@ export interface BackEndLine {
   readonly grantee: DomainId;
   /** Sends it an event for this front end: a hypercall of the guest. */
   notify(): void;
+  /** The back end can see `count` more transmit requests from index `first` on. */
+  posted(first: number, count: number): void;
   /** The port was closed, or taken away. */
   onRevoked(): void;
 }
@@ -54,6 +56,7 @@ export class FrontEnd implements GuestPort {
         slots: options.transmitSlots,
         firstReference: 0,
         notify: () => line.notify(),
+        onPosted: (first, count) => line.posted(first, count),
       });
       this.receive = new FrontQueue(parts, {
         ...shared,

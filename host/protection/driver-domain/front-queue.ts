@@ -1,10 +1,23 @@
+import {
+  addressAfter,
+  type GuestPhysicalAddress,
+  guestAddress,
+  guestPhysicalAddress,
+  machineAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageNumber,
+  pageOf,
+} from '../../../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { requireSlots } from '../context-queue.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from '../guest-port.js';
 import type { GrantTable } from './grant-table.js';
@@ -12,7 +25,7 @@ import { SharedRing, sharedRingBytes } from './shared-ring.js';
 
 /** Pages that one buffer may touch, and so references of a slot. */
 export const PAGES_PER_SLOT = Math.ceil((MAX_FRAME_BYTES - 1) / PAGE_BYTES) + 1;
-/** Frame numbers have 32 bits in a grant. */
+/** Page numbers have 32 bits in a grant. */
 const ADDRESS_LIMIT = 2 ** 32 * PAGE_BYTES;
 /** Longest buffer that a request can describe wherever in a page it starts, bytes. */
 const MAX_REQUEST_BYTES = (PAGES_PER_SLOT - 1) * PAGE_BYTES;
@@ -29,6 +42,8 @@ export interface FrontQueuePlan {
   readonly grantee: DomainId;
   /** Sends the back end an event. */
   readonly notify: () => void;
+  /** Told of `count` requests from index `first` on that the back end can see from now on. */
+  readonly onPosted?: (first: number, count: number) => void;
 }
 
 /**
@@ -41,9 +56,11 @@ export class FrontQueue implements PortQueue {
   readonly shared: SharedRing;
   readonly plan: FrontQueuePlan;
   readonly #parts: HostParts;
-  readonly #ringFrames: readonly number[];
+  readonly #ringPages: readonly PageNumber[];
   readonly #pages: Uint8Array;
   #producer = 0;
+  // One past the last request that the back end can see.
+  #pushed = 0;
   #finished = 0;
   #consumerRead = 0;
   #refusal: SetupFault | undefined;
@@ -58,8 +75,8 @@ export class FrontQueue implements PortQueue {
     this.#parts = parts;
     this.plan = plan;
     this.slots = plan.slots;
-    this.#ringFrames = plan.domain.allocate(sharedRingBytes(plan.slots) / PAGE_BYTES, true);
-    this.shared = new SharedRing(parts.memory, present(this.#ringFrames[0]) * PAGE_BYTES, plan.slots);
+    this.#ringPages = plan.domain.allocate(sharedRingBytes(plan.slots) / PAGE_BYTES, true);
+    this.shared = new SharedRing(parts.memory, pageAddress(present(this.#ringPages[0])), plan.slots);
     this.shared.reset();
     this.#pages = new Uint8Array(plan.slots);
   }
@@ -86,9 +103,9 @@ export class FrontQueue implements PortQueue {
     return this.#consumerRead;
   }
 
-  /** Frames of its shared ring. */
-  get ringFrames(): readonly number[] {
-    return this.#ringFrames;
+  /** Pages of its shared ring. */
+  get ringPages(): readonly PageNumber[] {
+    return this.#ringPages;
   }
 
   post(batch: BufferBatch): number {
@@ -96,7 +113,7 @@ export class FrontQueue implements PortQueue {
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
     const count = Math.min(batch.count, room);
     for (let index = 0; index < count; index += 1) {
-      const address = present(batch.addresses[index]);
+      const address = batch.address(index);
       const length = present(batch.lengths[index]);
       const refusal = this.#unspeakable(address, length);
       if (refusal !== undefined) {
@@ -109,7 +126,11 @@ export class FrontQueue implements PortQueue {
   }
 
   ring(): void {
-    if (!this.#closed && this.shared.pushRequests(this.#producer)) this.plan.notify();
+    if (this.#closed) return;
+    const first = this.#pushed;
+    this.#pushed = this.#producer;
+    this.plan.onPosted?.(first, (this.#producer - first) >>> 0);
+    if (this.shared.pushRequests(this.#producer)) this.plan.notify();
   }
 
   consumer(): number {
@@ -126,8 +147,10 @@ export class FrontQueue implements PortQueue {
     return this.#closed ? 0 : this.shared.flags(index);
   }
 
-  completedAddress(index: number): number {
-    return this.#closed ? 0 : this.shared.word(index) * PAGE_BYTES + this.shared.offset(index);
+  completedAddress(index: number): GuestPhysicalAddress {
+    if (this.#closed) return guestPhysicalAddress(0);
+    const page = pageAddress(pageNumber(this.shared.word(index)));
+    return guestAddress(addressAfter(page, this.shared.offset(index)));
   }
 
   finish(consumer: number): void {
@@ -152,7 +175,7 @@ export class FrontQueue implements PortQueue {
     // Frames that were sent stay sent; frames received and not taken are lost with the ring.
     this.#finalConsumer = this.plan.direction === 'transmit' ? this.shared.responseProducer : this.#finished;
     this.#closed = true;
-    for (const frame of this.#ringFrames) this.plan.domain.release(frame);
+    for (const page of this.#ringPages) this.plan.domain.release(page);
   }
 
   checkInvariants(): void {
@@ -161,13 +184,13 @@ export class FrontQueue implements PortQueue {
   }
 
   /** Buffers that no request can express. */
-  #unspeakable(address: number, length: number): SetupRefusal | undefined {
+  #unspeakable(address: GuestPhysicalAddress, length: number): SetupRefusal | undefined {
     if (this.#closed) return 'port-closed';
     if (!Number.isInteger(address) || address < 0 || address >= ADDRESS_LIMIT) return 'not-ram';
     return length === 0 || length > MAX_REQUEST_BYTES ? 'bad-length' : undefined;
   }
 
-  #refuse(refusal: SetupRefusal, address: number, length: number): void {
+  #refuse(refusal: SetupRefusal, address: GuestPhysicalAddress, length: number): void {
     this.#refused += 1;
     const { domain, direction } = this.plan;
     this.#refusal = {
@@ -180,15 +203,15 @@ export class FrontQueue implements PortQueue {
     };
   }
 
-  #request(address: number, length: number, flags: number): void {
+  #request(address: GuestPhysicalAddress, length: number, flags: number): void {
     const index = this.#producer;
-    const offset = address % PAGE_BYTES;
-    const frame = (address - offset) / PAGE_BYTES;
+    const offset = offsetInPage(address);
+    const firstPage = pageOf(machineAddress(address));
     const pages = Math.ceil((offset + length) / PAGE_BYTES);
     const first = this.#referenceOf(index);
     const { grants, grantee, direction, domain } = this.plan;
     for (let page = 0; page < pages; page += 1)
-      grants.grant(first + page, grantee, frame + page, direction === 'transmit');
+      grants.grant(first + page, grantee, pageAfter(firstPage, page), direction === 'transmit');
     this.#parts.processor.chargeAccount(domain.account, 'grantEntry', pages);
     this.shared.put(index, first, offset, flags, length);
     this.#pages[index & (this.slots - 1)] = pages;

@@ -1,8 +1,14 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  type PageNumber,
+  pageAddress,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { SetupRefusal } from '../guest-port.js';
+import { NO_PAGE } from './frame-parts.js';
 import { GRANT_PERMIT, GRANT_READ_ONLY, type GrantTable } from './grant-table.js';
 
 /**
@@ -53,8 +59,8 @@ export class GrantOperations {
     this.#entered = false;
   }
 
-  /** Looks whether a reference may be used; the frame, or -1. Free: the operations that do it pay. */
-  validate(table: GrantTable, reference: number, write: boolean): number {
+  /** Looks whether a reference may be used; the page, or NO_PAGE. Free: the operations that do it pay. */
+  validate(table: GrantTable, reference: number, write: boolean): PageNumber {
     const flags = table.flags(reference);
     if ((flags & GRANT_PERMIT) === 0 || table.grantee(reference) !== this.#user.id)
       return this.#refuse('bad-grant');
@@ -65,27 +71,39 @@ export class GrantOperations {
   }
 
   /** Copies from a granted page to the driver domain. False when refused. */
-  copyOut(table: GrantTable, reference: number, offset: number, length: number, target: number): boolean {
+  copyOut(
+    table: GrantTable,
+    reference: number,
+    offset: number,
+    length: number,
+    target: HostPhysicalAddress,
+  ): boolean {
     const page = this.#enter(table, reference, false);
     if (page < 0) return false;
-    this.#parts.memory.copy(page * PAGE_BYTES + offset, target, length);
+    this.#parts.memory.copy(addressAfter(pageAddress(page), offset), target, length);
     this.#chargeCopy(length);
     return true;
   }
 
   /** Copies from memory of the driver domain to a granted page. False when refused. */
-  copyIn(table: GrantTable, reference: number, offset: number, length: number, source: number): boolean {
+  copyIn(
+    table: GrantTable,
+    reference: number,
+    offset: number,
+    length: number,
+    source: HostPhysicalAddress,
+  ): boolean {
     const page = this.#enter(table, reference, true);
     if (page < 0) return false;
-    this.#parts.memory.copy(source, page * PAGE_BYTES + offset, length);
+    this.#parts.memory.copy(source, addressAfter(pageAddress(page), offset), length);
     this.#chargeCopy(length);
     return true;
   }
 
-  /** Maps a granted page into the driver domain, which pins it. The frame, or -1. */
-  map(table: GrantTable, reference: number, write: boolean): number {
+  /** Maps a granted page into the driver domain, which pins it. The page, or NO_PAGE. */
+  map(table: GrantTable, reference: number, write: boolean): PageNumber {
     const page = this.#enter(table, reference, write);
-    if (page < 0) return -1;
+    if (page < 0) return NO_PAGE;
     this.#parts.processor.chargeAccount(this.#payer, 'grantMap');
     this.#parts.pages.pin(page);
     this.#maps += 1;
@@ -93,7 +111,7 @@ export class GrantOperations {
   }
 
   /** Ends a mapping. */
-  unmap(page: number): void {
+  unmap(page: PageNumber): void {
     this.#call();
     this.#parts.processor.chargeAccount(this.#payer, 'grantUnmap');
     this.#parts.pages.unpin(page);
@@ -101,12 +119,12 @@ export class GrantOperations {
   }
 
   /**
-   * Gives a page of the driver domain to the guest, in exchange for the granted one. The granted page, or -1
+   * Gives a page of the driver domain to the guest, in exchange for the granted one. The granted page, or NO_PAGE
    * when refused (or pinned, or in a bank: then nothing has changed, and `refusal` is `pinned`).
    */
-  flip(table: GrantTable, reference: number, given: number): number {
+  flip(table: GrantTable, reference: number, given: PageNumber): PageNumber {
     const taken = this.#enter(table, reference, true);
-    if (taken < 0) return -1;
+    if (taken < 0) return NO_PAGE;
     const { pages, processor } = this.#parts;
     const guest = table.domain;
     if (pages.count(taken) > 0 || pages.isSetAside(taken) || pages.count(given) > 0)
@@ -126,7 +144,7 @@ export class GrantOperations {
     return taken;
   }
 
-  #enter(table: GrantTable, reference: number, write: boolean): number {
+  #enter(table: GrantTable, reference: number, write: boolean): PageNumber {
     this.#call();
     this.#parts.processor.chargeAccount(this.#payer, 'validatePage');
     return this.validate(table, reference, write);
@@ -145,8 +163,8 @@ export class GrantOperations {
     this.#parts.processor.chargeAccount(this.#payer, 'copyByte', length);
   }
 
-  #refuse(refusal: SetupRefusal): -1 {
+  #refuse(refusal: SetupRefusal): PageNumber {
     this.#refusal = refusal;
-    return -1;
+    return NO_PAGE;
   }
 }

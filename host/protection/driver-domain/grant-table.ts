@@ -1,7 +1,15 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageNumber,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
-import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** An entry, little-endian, as version 1 of Xen's grant tables: flags (2), domain (2), frame (4). */
 export const GRANT_ENTRY_BYTES = 8;
@@ -18,10 +26,10 @@ export class GrantTable {
   readonly domain: Domain;
   readonly entries: number;
   /** Physical address of entry 0. */
-  readonly base: number;
+  readonly base: HostPhysicalAddress;
   readonly #memory: PhysicalMemory;
   /** Frames that hold it. */
-  readonly pages: readonly number[];
+  readonly pages: readonly PageNumber[];
 
   /** Takes memory of the guest. @throws RangeError when there is none. */
   constructor(memory: PhysicalMemory, domain: Domain, entries: number) {
@@ -29,12 +37,12 @@ export class GrantTable {
     this.domain = domain;
     this.entries = entries;
     this.pages = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / PAGE_BYTES), true);
-    this.base = present(this.pages[0]) * PAGE_BYTES;
+    this.base = pageAddress(present(this.pages[0]));
   }
 
   /** The guest lets `to` reach a frame under this reference. */
-  grant(reference: number, to: DomainId, page: number, readOnly: boolean): void {
-    this.#memory.writeU32(this.#at(reference) + 4, page);
+  grant(reference: number, to: DomainId, page: PageNumber, readOnly: boolean): void {
+    this.#memory.writeU32(addressAfter(this.#at(reference), 4), page);
     this.#memory.writeU32(this.#at(reference), GRANT_PERMIT | (readOnly ? GRANT_READ_ONLY : 0) | (to << 16));
   }
 
@@ -53,8 +61,9 @@ export class GrantTable {
     return this.#memory.readU32(this.#at(reference)) >>> 16;
   }
 
-  page(reference: number): number {
-    return this.#memory.readU32(this.#at(reference) + 4);
+  /** The page that an entry names, whoever it belongs to. */
+  page(reference: number): PageNumber {
+    return pageNumber(this.#memory.readU32(addressAfter(this.#at(reference), 4)));
   }
 
   /** Gives its memory back. */
@@ -66,7 +75,7 @@ export class GrantTable {
     return reference >= 0 && reference < this.entries;
   }
 
-  #at(reference: number): number {
-    return this.base + reference * GRANT_ENTRY_BYTES;
+  #at(reference: number): HostPhysicalAddress {
+    return addressAfter(this.base, reference * GRANT_ENTRY_BYTES);
   }
 }

@@ -1,13 +1,21 @@
+import {
+  guestAddress,
+  type HostPhysicalAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageNumber,
+  untranslated,
+} from '../../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import { BufferBatch } from '../guest-port.js';
 import { OpenSetupGate } from '../open-setup-gate.js';
-import { type FrameParts, NO_FRAME } from './frame-parts.js';
+import { type FrameParts, NO_PAGE } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
 /** No front end waits for this slot's completion. */
@@ -18,7 +26,7 @@ export interface SentListener {
   /** A frame of a front end whose requests wait for their answer has left. */
   sent(front: number, firstRequest: number, requests: number): void;
   /** The NIC is done with a mapped page. */
-  done(frame: number): void;
+  done(page: PageNumber): void;
 }
 
 /** The driver domain's own driver of the NIC: the only context of it that is open. */
@@ -26,8 +34,8 @@ export class PhysicalPort {
   readonly port: ContextPort;
   readonly slots: number;
   readonly #parts: HostParts;
-  readonly #staging: readonly number[];
-  readonly #receivePages: number[];
+  readonly #staging: readonly HostPhysicalAddress[];
+  readonly #receivePages: PageNumber[];
   readonly #batch: BufferBatch;
   // What to do when a transmit slot is done: unmap a page, answer a frame's requests.
   readonly #mapped: Int32Array;
@@ -58,16 +66,15 @@ export class PhysicalPort {
       transmitGate: gate,
       receiveGate: gate,
       hypervisorRings: false,
-      busAddressOf: (physical) => physical,
+      busAddressOf: untranslated,
     });
     const buffers = staged ? slots : 0;
-    this.#staging = Array.from(
-      { length: buffers },
-      () => (domain.allocate(STAGING_BYTES / PAGE_BYTES, true)[0] ?? 0) * PAGE_BYTES,
+    this.#staging = Array.from({ length: buffers }, () =>
+      pageAddress(present(domain.allocate(STAGING_BYTES / PAGE_BYTES, true)[0])),
     );
     this.#receivePages = domain.allocate(slots);
     this.#batch = new BufferBatch(slots);
-    this.#mapped = new Int32Array(slots).fill(NO_FRAME);
+    this.#mapped = new Int32Array(slots).fill(NO_PAGE);
     this.#front = new Int32Array(slots).fill(NONE);
     this.#request = new Uint32Array(slots);
     this.#requests = new Uint32Array(slots);
@@ -89,7 +96,7 @@ export class PhysicalPort {
   }
 
   /** Where the next frame may be put together. */
-  get stagingAddress(): number {
+  get stagingAddress(): HostPhysicalAddress {
     return present(this.#staging[this.port.transmit.producer & (this.slots - 1)]);
   }
 
@@ -104,13 +111,13 @@ export class PhysicalPort {
     for (let piece = 0; piece < frame.count; piece += 1) {
       const last = piece + 1 === frame.count;
       this.#batch.add(
-        present(frame.addresses[piece]),
+        guestAddress(frame.address(piece)),
         present(frame.lengths[piece]),
         last ? FLAG_END_OF_PACKET : 0,
       );
       this.#front[(first + piece) & mask] = NONE;
-      this.#mapped[(first + piece) & mask] = frame.mapped[piece] ?? NO_FRAME;
-      if (frame.mapped[piece] !== NO_FRAME) this.#mappedInFlight += 1;
+      this.#mapped[(first + piece) & mask] = frame.mappedPage(piece);
+      if (frame.mapped[piece] !== NO_PAGE) this.#mappedInFlight += 1;
     }
     const end = (first + frame.count - 1) & mask;
     this.#front[end] = front;
@@ -137,13 +144,13 @@ export class PhysicalPort {
     let frames = 0;
     for (; this.#reclaimed !== until; this.#reclaimed = (this.#reclaimed + 1) >>> 0) {
       const slot = this.#reclaimed & mask;
-      const mapped = this.#mapped[slot] ?? NO_FRAME;
-      if (mapped !== NO_FRAME) {
-        this.#mapped[slot] = NO_FRAME;
+      const mapped = pageNumber(present(this.#mapped[slot]));
+      if (mapped !== NO_PAGE) {
+        this.#mapped[slot] = NO_PAGE;
         this.#mappedInFlight -= 1;
         listener.done(mapped);
       }
-      const front = this.#front[slot] ?? NONE;
+      const front = present(this.#front[slot]);
       if (front === NONE) continue;
       this.#front[slot] = NONE;
       frames += 1;
@@ -154,8 +161,8 @@ export class PhysicalPort {
   }
 
   /**
-   * Hands over up to `budget` received frames. A piece for which `exchanged` names a frame afterwards has gone,
-   * and that frame is in its place. Returns how many there were.
+   * Hands over up to `budget` received frames. A piece for which `exchanged` names a page afterwards has gone,
+   * and that page is in its place. Returns how many there were.
    */
   receive(budget: number, parts: FrameParts, take: (frame: FrameParts) => void): number {
     const { receive } = this.port;
@@ -168,7 +175,7 @@ export class PhysicalPort {
       for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
         if (this.#received === consumer) throw new InvariantViolation('the NIC reported half a frame');
         const page = present(this.#receivePages[this.#received & mask]);
-        parts.add(page * PAGE_BYTES, receive.completedLength(this.#received));
+        parts.add(pageAddress(page), receive.completedLength(this.#received));
         flags = receive.completedFlags(this.#received);
         this.#received = (this.#received + 1) >>> 0;
       }
@@ -176,8 +183,8 @@ export class PhysicalPort {
       take(parts);
       frames += 1;
       for (let piece = 0; piece < parts.count; piece += 1) {
-        const exchanged = parts.exchanged[piece] ?? NO_FRAME;
-        if (exchanged !== NO_FRAME) this.#receivePages[(first + piece) & mask] = exchanged;
+        const exchanged = pageNumber(present(parts.exchanged[piece]));
+        if (exchanged !== NO_PAGE) this.#receivePages[(first + piece) & mask] = exchanged;
       }
     }
     if (frames > 0 && this.isOpen) this.#refill();
@@ -201,7 +208,7 @@ export class PhysicalPort {
     this.#batch.clear();
     for (let step = 0; step < free; step += 1) {
       const page = present(this.#receivePages[(receive.producer + step) & (this.slots - 1)]);
-      this.#batch.add(page * PAGE_BYTES, PAGE_BYTES, 0);
+      this.#batch.add(guestAddress(pageAddress(page)), PAGE_BYTES, 0);
     }
     this.#parts.processor.charge('refillBuffer', free);
     receive.post(this.#batch);

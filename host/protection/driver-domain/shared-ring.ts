@@ -1,4 +1,5 @@
-import { PAGE_BYTES, type PhysicalMemory } from '../../memory/physical-memory.js';
+import { addressAfter, type HostPhysicalAddress, PAGE_BYTES } from '../../../nic/addresses.js';
+import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** Bytes before the first slot: request producer, request event, response producer, response event. */
 const HEADER_BYTES = 64;
@@ -12,8 +13,8 @@ const RESPONSE_EVENT = 12;
  *
  * | bytes | request                         | response                                     |
  * |-------|---------------------------------|----------------------------------------------|
- * | 0-3   | first grant reference           | frame that holds the bytes (it may be flipped) |
- * | 4-5   | offset in its page              | offset in that frame                         |
+ * | 0-3   | first grant reference           | page that holds the bytes (it may be flipped)  |
+ * | 4-5   | offset in its page              | offset in that page                          |
  * | 6-7   | flags, as in a descriptor       | flags, as in a descriptor                    |
  * | 8-11  | bytes; further pages follow in further references | bytes used; 0 for a request that was refused |
  */
@@ -32,11 +33,11 @@ export function sharedRingBytes(slots: number): number {
  * Values written by the other side are read unchecked, and may be anything.
  */
 export class SharedRing {
-  readonly base: number;
+  readonly base: HostPhysicalAddress;
   readonly slots: number;
   readonly #memory: PhysicalMemory;
 
-  constructor(memory: PhysicalMemory, base: number, slots: number) {
+  constructor(memory: PhysicalMemory, base: HostPhysicalAddress, slots: number) {
     this.#memory = memory;
     this.base = base;
     this.slots = slots;
@@ -50,40 +51,40 @@ export class SharedRing {
   }
 
   get requestProducer(): number {
-    return this.#memory.readU32(this.base + REQUEST_PRODUCER);
+    return this.#memory.readU32(addressAfter(this.base, REQUEST_PRODUCER));
   }
 
   get requestEvent(): number {
-    return this.#memory.readU32(this.base + REQUEST_EVENT);
+    return this.#memory.readU32(addressAfter(this.base, REQUEST_EVENT));
   }
 
   set requestEvent(value: number) {
-    this.#memory.writeU32(this.base + REQUEST_EVENT, value);
+    this.#memory.writeU32(addressAfter(this.base, REQUEST_EVENT), value);
   }
 
   get responseProducer(): number {
-    return this.#memory.readU32(this.base + RESPONSE_PRODUCER);
+    return this.#memory.readU32(addressAfter(this.base, RESPONSE_PRODUCER));
   }
 
   get responseEvent(): number {
-    return this.#memory.readU32(this.base + RESPONSE_EVENT);
+    return this.#memory.readU32(addressAfter(this.base, RESPONSE_EVENT));
   }
 
   set responseEvent(value: number) {
-    this.#memory.writeU32(this.base + RESPONSE_EVENT, value);
+    this.#memory.writeU32(addressAfter(this.base, RESPONSE_EVENT), value);
   }
 
   /** Publishes requests up to `producer`; true if the back end wants a notification. */
   pushRequests(producer: number): boolean {
     const before = this.requestProducer;
-    this.#memory.writeU32(this.base + REQUEST_PRODUCER, producer);
+    this.#memory.writeU32(addressAfter(this.base, REQUEST_PRODUCER), producer);
     return crosses(before, producer, this.requestEvent);
   }
 
   /** Publishes responses up to `producer`; true if the front end wants a notification. */
   pushResponses(producer: number): boolean {
     const before = this.responseProducer;
-    this.#memory.writeU32(this.base + RESPONSE_PRODUCER, producer);
+    this.#memory.writeU32(addressAfter(this.base, RESPONSE_PRODUCER), producer);
     return crosses(before, producer, this.responseEvent);
   }
 
@@ -91,29 +92,29 @@ export class SharedRing {
   put(index: number, word: number, offset: number, flags: number, length: number): void {
     const at = this.#at(index);
     this.#memory.writeU32(at, word);
-    this.#memory.writeU32(at + 4, (offset & 0xffff) | (flags << 16));
-    this.#memory.writeU32(at + 8, length);
+    this.#memory.writeU32(addressAfter(at, 4), (offset & 0xffff) | (flags << 16));
+    this.#memory.writeU32(addressAfter(at, 8), length);
   }
 
-  /** Request: its first grant reference. Response: its frame. */
+  /** Request: its first grant reference. Response: its page. */
   word(index: number): number {
     return this.#memory.readU32(this.#at(index));
   }
 
   offset(index: number): number {
-    return this.#memory.readU32(this.#at(index) + 4) & 0xffff;
+    return this.#memory.readU32(addressAfter(this.#at(index), 4)) & 0xffff;
   }
 
   flags(index: number): number {
-    return this.#memory.readU32(this.#at(index) + 4) >>> 16;
+    return this.#memory.readU32(addressAfter(this.#at(index), 4)) >>> 16;
   }
 
   length(index: number): number {
-    return this.#memory.readU32(this.#at(index) + 8);
+    return this.#memory.readU32(addressAfter(this.#at(index), 8));
   }
 
-  #at(index: number): number {
-    return this.base + HEADER_BYTES + (index & (this.slots - 1)) * SLOT_BYTES;
+  #at(index: number): HostPhysicalAddress {
+    return addressAfter(this.base, HEADER_BYTES + (index & (this.slots - 1)) * SLOT_BYTES);
   }
 }
 

@@ -109,9 +109,15 @@ export class TrafficLedger implements Intermediary {
     return present(this.#arrivedNs[index & this.#mask]);
   }
 
-  /** A frame was taken out of a guest. */
-  took(): void {
+  /** A guest has put `count` requests from index `first` on into its transmit ring. */
+  posted(port: number, first: number, count: number): void {
+    this.#to?.posted?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
+  }
+
+  /** A frame of `count` requests from index `first` on was taken out of a guest's transmit ring. */
+  took(port: number, first: number, count: number): void {
     this.#taken += 1;
+    this.#to?.fetched?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
   }
 
   /** Its last descriptor in the card's ring is this one; its last request in the guest's is that one. */

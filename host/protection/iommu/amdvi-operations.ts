@@ -1,18 +1,26 @@
+import {
+  addressAfter,
+  requesterId as asRequesterId,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  PAGE_BYTES,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
-import { type AmdviCommand, writeCommand } from '../../iommu/amdvi/commands.js';
+import { type AmdviCommand, COMMAND, writeCommand } from '../../iommu/amdvi/commands.js';
 import { DeviceTable } from '../../iommu/amdvi/device-table.js';
 import { DENY_ALL } from '../../iommu/amdvi/entries.js';
-import { AMDVI_FLAG, amdviEventText } from '../../iommu/amdvi/events.js';
+import { AMDVI_EVENT, AMDVI_FLAG, amdviEventText } from '../../iommu/amdvi/events.js';
 import { createPageTable } from '../../iommu/amdvi/page-table.js';
-import { CONTROL, STATUS } from '../../iommu/amdvi/registers.js';
+import { CONTROL, CONTROL_INV_TIMEOUT_SHIFT, STATUS } from '../../iommu/amdvi/registers.js';
 import { AmdviUnit } from '../../iommu/amdvi/unit.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
-import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
+import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
 
 /** Register offsets of AMD-Vi, as a driver knows them. */
 const DEVICE_TABLE_BASE = 0x00;
@@ -33,7 +41,14 @@ const EVENTS_LOG2 = 9;
 /** Levels of page tables: Mode of a device table entry. */
 const LEVELS = 4;
 
-const ON = CONTROL.IOMMU_EN | CONTROL.EVENT_INT_EN | CONTROL.COM_WAIT_INT_EN | CONTROL.CMD_BUF_EN;
+/** InvTimeOut 1: a device has 1 ms to answer. Linux gives it 1 s (code 4), which few runs here would outlast. */
+const ON =
+  CONTROL.IOMMU_EN |
+  CONTROL.EVENT_INT_EN |
+  CONTROL.COM_WAIT_INT_EN |
+  CONTROL.CMD_BUF_EN |
+  (1 << CONTROL_INV_TIMEOUT_SHIFT);
+const EVENT_LOG_BYTES = RING_ENTRY_BYTES * 2 ** EVENTS_LOG2;
 
 /** AMD-Vi: device table, command buffer with COMPLETION_WAIT, event log. */
 export class AmdviOperations implements VendorOperations<AmdviCommand> {
@@ -42,7 +57,9 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
   readonly #devices: DeviceTable;
-  readonly #eventBase: number;
+  readonly #eventBase: HostPhysicalAddress;
+  /** Offset of the first event that was not looked at for an error of the queue. */
+  #scanned = 0;
 
   constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages) {
     const { hypervisor, memory } = parts;
@@ -53,7 +70,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     const table = hypervisor.allocateOwn('io-table', DEVICE_TABLE_BYTES);
     this.#devices = new DeviceTable(memory, table, DEVICE_TABLE_BYTES);
     const base = hypervisor.allocateOwn('io-table', RING_ENTRY_BYTES * 2 ** COMMANDS_LOG2);
-    this.#eventBase = hypervisor.allocateOwn('io-table', RING_ENTRY_BYTES * 2 ** EVENTS_LOG2);
+    this.#eventBase = hypervisor.allocateOwn('io-table', EVENT_LOG_BYTES);
     const storeAddress = hypervisor.allocateOwn('io-table', 8);
     this.queue = {
       base,
@@ -75,6 +92,16 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
         interrupt: true,
         flush: true,
       }),
+      nothing: { type: 'completion-wait' },
+      kindAt: (at) => {
+        const opcode = memory.readU32(addressAfter(at, 4)) >>> 28;
+        if (opcode === COMMAND.INVALIDATE_IOTLB_PAGES) return memory.readU32(at) & 0xffff;
+        return opcode === COMMAND.COMPLETION_WAIT ? 'wait' : 'other';
+      },
+      kindOf: (command) => {
+        if (command.type === 'invalidate-iotlb-pages') return command.deviceId;
+        return command.type === 'completion-wait' ? 'wait' : 'other';
+      },
     };
   }
 
@@ -96,16 +123,29 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return createPageTable(this.#parts.memory, this.#tablePages, LEVELS);
   }
 
-  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+  writeEntry(
+    requesterId: RequesterId,
+    domainId: number,
+    tables: RadixTable | undefined,
+    deviceTlb: boolean,
+  ): void {
     this.#devices.set(
       requesterId,
       tables === undefined
         ? DENY_ALL
-        : { ...DENY_ALL, mode: LEVELS, pageTable: tables.root, read: true, write: true, domainId },
+        : {
+            ...DENY_ALL,
+            mode: LEVELS,
+            pageTable: tables.root,
+            read: true,
+            write: true,
+            domainId,
+            remoteIotlb: deviceTlb,
+          },
     );
   }
 
-  invalidateEntry(deviceId: number): AmdviCommand {
+  invalidateEntry(deviceId: RequesterId): AmdviCommand {
     return { type: 'invalidate-devtab-entry', deviceId };
   }
 
@@ -113,8 +153,52 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return { type: 'invalidate-pages', domainId, directories: true };
   }
 
-  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): AmdviCommand {
+  invalidatePages(
+    domainId: number,
+    address: IoVirtualAddress,
+    order: number,
+    leafOnly: boolean,
+  ): AmdviCommand {
     return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
+  }
+
+  invalidateDeviceTlb(deviceId: number, address: IoVirtualAddress, order: number | undefined): AmdviCommand {
+    const range = order === undefined ? {} : { address, sizeBits: 12 + order };
+    return { type: 'invalidate-iotlb-pages', deviceId, ...range };
+  }
+
+  invalidateEverything(): readonly AmdviCommand[] {
+    return [{ type: 'invalidate-all' }];
+  }
+
+  /**
+   * The unit stops at a command that it does not accept (CmdBufRun), but passes over a device that does not answer: the
+   * event log alone says so, and waits behind it are completed. So the log is looked at before a wait is believed.
+   */
+  queueError(deviceTlbs: boolean): QueueError | undefined {
+    const { registers } = this.unit;
+    const status = registers.read32(STATUS_OFFSET);
+    if ((status & STATUS.CMD_BUF_RUN) === 0) return { kind: 'refused' };
+    if (!deviceTlbs) return undefined;
+    const tail = registers.read32(EVENT_TAIL);
+    while (this.#scanned !== tail) {
+      const at = addressAfter(this.#eventBase, this.#scanned);
+      this.#scanned = (this.#scanned + RING_ENTRY_BYTES) % EVENT_LOG_BYTES;
+      const { memory } = this.#parts;
+      if (memory.readU32(addressAfter(at, 4)) >>> 28 === AMDVI_EVENT.IOTLB_INV_TIMEOUT)
+        return { kind: 'timed-out', requesterId: asRequesterId(memory.readU32(at) & 0xffff) };
+    }
+    return (status & STATUS.EVENT_OVERFLOW) === 0 ? undefined : { kind: 'unknown' };
+  }
+
+  /** CmdBufEn off and on starts a buffer that stopped. One that did not stop needs nothing. */
+  resumeQueue({ kind }: QueueError): void {
+    if (kind === 'unknown') this.#restartLog();
+    if (kind !== 'refused') return;
+    const { registers } = this.unit;
+    const control = registers.read32(CONTROL_OFFSET);
+    registers.write32(CONTROL_OFFSET, control & ~CONTROL.CMD_BUF_EN);
+    registers.write32(CONTROL_OFFSET, control);
   }
 
   acknowledgeWait(): void {
@@ -129,14 +213,16 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     const tail = registers.read32(EVENT_TAIL);
     let head = registers.read32(EVENT_HEAD);
     // Events lie in memory, so no register is read for each.
-    for (; head !== tail; head = (head + RING_ENTRY_BYTES) % (RING_ENTRY_BYTES * 2 ** EVENTS_LOG2)) {
-      const at = this.#eventBase + head;
-      const word1 = memory.readU32(at + 4);
+    for (; head !== tail; head = (head + RING_ENTRY_BYTES) % EVENT_LOG_BYTES) {
+      const at = addressAfter(this.#eventBase, head);
+      const word1 = memory.readU32(addressAfter(at, 4));
       const flags = (word1 >>> 16) & 0xfff;
       const reason = word1 >>> 28;
       const fault = {
-        requesterId: memory.readU32(at) & 0xffff,
-        address: memory.readU32(at + 8) + memory.readU32(at + 12) * 2 ** 32,
+        requesterId: asRequesterId(memory.readU32(at) & 0xffff),
+        address: ioVirtualAddress(
+          memory.readU32(addressAfter(at, 8)) + memory.readU32(addressAfter(at, 12)) * 2 ** 32,
+        ),
         write: (flags & AMDVI_FLAG.WRITE) !== 0,
         reason,
         text: amdviEventText(reason, flags),
@@ -144,7 +230,11 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
       take(fault, 0);
     }
     registers.write64(EVENT_HEAD, BigInt(head));
-    if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) === 0) return;
+    if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) !== 0) this.#restartLog();
+  }
+
+  #restartLog(): void {
+    const { registers } = this.unit;
     registers.write32(CONTROL_OFFSET, ON);
     registers.write32(STATUS_OFFSET, STATUS.EVENT_OVERFLOW);
     registers.write32(CONTROL_OFFSET, ON | CONTROL.EVENT_LOG_EN);

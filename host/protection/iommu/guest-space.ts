@@ -1,9 +1,24 @@
+import {
+  addressAfter,
+  type BusAddress,
+  deviceAddress,
+  type GuestPhysicalAddress,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  lastPageOf,
+  machineAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageNumber,
+  pageOf,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { READ, WRITE } from '../../iommu/radix-table.js';
 import type { PageRefusal } from '../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';
 import type { IommuDriver, WhenReported } from './iommu-driver.js';
@@ -35,7 +50,9 @@ export class GuestSpace {
   readonly #payer: number;
   readonly #atEnd: (() => void)[] = [];
   #pinned = 0;
-  #rings: { readonly iova: number; readonly firstPage: number; readonly pages: number } | undefined;
+  #rings:
+    | { readonly iova: IoVirtualAddress; readonly firstPage: PageNumber; readonly pages: number }
+    | undefined;
 
   constructor(parts: HostParts, driver: IommuDriver, domain: Domain, address: AddressSpace) {
     this.parts = parts;
@@ -56,11 +73,12 @@ export class GuestSpace {
   }
 
   /** Why the guest may not have these bytes mapped; undefined when it may. Charges the look at each page. */
-  refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
+  refusalFor(address: GuestPhysicalAddress, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+    const physical = machineAddress(address);
+    const last = lastPageOf(physical, length);
+    for (let page = pageOf(physical); page <= last; page = pageAfter(page)) {
       this.parts.processor.chargeAccount(this.#payer, 'validatePage');
       const refusal = this.parts.pages.refusalFor(this.domain.id, page);
       if (refusal !== undefined) return refusal;
@@ -69,17 +87,17 @@ export class GuestSpace {
   }
 
   /** Maps one page and pins its page. Throws when it is mapped: the strategies keep count. */
-  map(iova: number, page: number, permissions: number): void {
+  map(iova: IoVirtualAddress, page: PageNumber, permissions: number): void {
     this.#write(iova, page, 1, permissions);
   }
 
   /** Maps pages that follow each other, in large pages where both addresses are aligned for one. */
-  mapRange(iova: number, firstPage: number, pages: number, permissions: number): void {
+  mapRange(iova: IoVirtualAddress, firstPage: PageNumber, pages: number, permissions: number): void {
     this.#byUnit(iova, firstPage, pages, (at, page, unit) => this.#write(at, page, unit, permissions));
   }
 
   /** Takes pages that `map` mapped out of the tables. Caches may still know them, so pages stay pinned until `unpin`. */
-  clear(iova: number, pages: number): void {
+  clear(iova: IoVirtualAddress, pages: number): void {
     if (this.address.tables.unmap(iova, pages * PAGE_BYTES) > 0) {
       // Caches may point at a table that was given back; only ranges that no unmap here has could do that.
       throw new InvariantViolation(
@@ -90,7 +108,7 @@ export class GuestSpace {
   }
 
   /** Takes out what one `mapRange` with the same arguments mapped. */
-  clearRange(iova: number, firstPage: number, pages: number): void {
+  clearRange(iova: IoVirtualAddress, firstPage: PageNumber, pages: number): void {
     this.#byUnit(iova, firstPage, pages, (at, _page, unit) => {
       this.address.tables.unmap(at, unit * PAGE_BYTES);
       this.#countUnmapped(unit, 1);
@@ -98,14 +116,20 @@ export class GuestSpace {
   }
 
   /** No cache holds these pages any more. */
-  unpin(firstPage: number, pages: number): void {
-    for (let page = firstPage; page < firstPage + pages; page += 1) this.parts.pages.unpin(page);
+  unpin(firstPage: PageNumber, pages: number): void {
+    for (let page = firstPage; page < firstPage + pages; page = pageAfter(page)) this.parts.pages.unpin(page);
     this.#pinned -= pages;
     this.parts.processor.chargeAccount(this.#payer, 'unpinPage', pages);
   }
 
   /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `page`. */
-  invalidate(iova: number, pages: number, leafOnly: boolean, done: WhenReported, page = 0): void {
+  invalidate(
+    iova: IoVirtualAddress,
+    pages: number,
+    leafOnly: boolean,
+    done: WhenReported,
+    page = pageNumber(0),
+  ): void {
     this.counters.flushes += 1;
     this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done, page);
   }
@@ -128,16 +152,16 @@ export class GuestSpace {
    * They get addresses of their own, so that a guest that names its ring as a buffer collides with nothing.
    * Returns the address for the device.
    */
-  mapRings(physical: number, bytes: number): number {
-    const firstPage = physical / PAGE_BYTES;
+  mapRings(physical: HostPhysicalAddress, bytes: number): BusAddress {
+    const firstPage = pageOf(physical);
     const pages = bytes / PAGE_BYTES;
     const iova = this.address.iovas.allocate(pages);
     if (iova < 0) throw new InvariantViolation('no I/O virtual address left for rings');
     for (let page = 0; page < pages; page += 1)
-      this.map(iova + page * PAGE_BYTES, firstPage + page, READ_WRITE);
+      this.map(addressAfter(iova, page * PAGE_BYTES), pageAfter(firstPage, page), READ_WRITE);
     this.#rings = { iova, firstPage, pages };
     this.announce();
-    return iova;
+    return deviceAddress(iova);
   }
 
   /** The port is going: what it has is out of the tables, and will be out of the caches when `gone` is called. */
@@ -145,7 +169,8 @@ export class GuestSpace {
     const rings = this.#rings;
     if (rings === undefined) return;
     this.#rings = undefined;
-    for (let page = 0; page < rings.pages; page += 1) this.clear(rings.iova + page * PAGE_BYTES, 1);
+    for (let page = 0; page < rings.pages; page += 1)
+      this.clear(addressAfter(rings.iova, page * PAGE_BYTES), 1);
     this.whenGone(() => {
       this.unpin(rings.firstPage, rings.pages);
       this.address.iovas.free(rings.iova, rings.pages);
@@ -168,11 +193,11 @@ export class GuestSpace {
     if (this.#pinned < 0) throw new InvariantViolation('a space has dropped more references than it took');
   }
 
-  #write(iova: number, pageNumber: number, pages: number, permissions: number): void {
+  #write(iova: IoVirtualAddress, first: PageNumber, pages: number, permissions: number): void {
     const pageBits = pages === LARGE_PAGES ? 21 : 12;
-    const outcome = this.address.tables.map(iova, pageNumber * PAGE_BYTES, pageBits, permissions);
+    const outcome = this.address.tables.map(iova, pageAddress(first), pageBits, permissions);
     if (outcome !== 'mapped') throw new InvariantViolation(`mapping of 0x${iova.toString(16)}: ${outcome}`);
-    for (let page = 0; page < pages; page += 1) this.parts.pages.pin(pageNumber + page);
+    for (let page = first; page < first + pages; page = pageAfter(page)) this.parts.pages.pin(page);
     this.#pinned += pages;
     this.counters.mapped += pages;
     this.parts.processor.chargeAccount(this.#payer, 'mapPage');
@@ -186,22 +211,23 @@ export class GuestSpace {
   }
 
   #byUnit(
-    iova: number,
-    firstPage: number,
+    iova: IoVirtualAddress,
+    firstPage: PageNumber,
     pages: number,
-    each: (iova: number, pageNumber: number, pages: number) => void,
+    each: (iova: IoVirtualAddress, first: PageNumber, pages: number) => void,
   ): void {
     const alike = (iova / PAGE_BYTES - firstPage) % LARGE_PAGES === 0;
     for (let page = 0; page < pages; ) {
       const large = alike && (firstPage + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
       const unit = large ? LARGE_PAGES : 1;
-      each(iova + page * PAGE_BYTES, firstPage + page, unit);
+      each(addressAfter(iova, page * PAGE_BYTES), pageAfter(firstPage, page), unit);
       page += unit;
     }
   }
 }
 
 /** Pages that `length` bytes at `address` touch. */
-export function pagesOf(address: number, length: number): number {
-  return Math.floor((address + length - 1) / PAGE_BYTES) - Math.floor(address / PAGE_BYTES) + 1;
+export function pagesOf(address: GuestPhysicalAddress, length: number): number {
+  const physical = machineAddress(address);
+  return lastPageOf(physical, length) - pageOf(physical) + 1;
 }

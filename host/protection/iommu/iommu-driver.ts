@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, PageNumber, RequesterId } from '../../../nic/addresses.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -14,18 +15,20 @@ export interface IommuDriverOptions {
   readonly timing: Partial<TimingParameters>;
   readonly queueTiming: Partial<QueueTiming>;
   /** The one requester ID that the whole card has, if it has only one. */
-  readonly sharedRequester: number | undefined;
+  readonly sharedRequester: RequesterId | undefined;
   /** Requester ID of the card's own transfers. */
-  readonly managementRequester: number;
+  readonly managementRequester: RequesterId;
   /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
   readonly cachingMode: boolean;
+  /** A device that has not answered invalidations for too long: its function is to be stopped. */
+  readonly onSilentDevice: (requesterId: RequesterId) => void;
 }
 
 /** A fault that the unit has logged and the hypervisor has read. */
 export interface IommuFault {
-  readonly requesterId: number;
+  readonly requesterId: RequesterId;
   /** First byte of the page (VT-d), or the address itself (AMD-Vi). */
-  readonly address: number;
+  readonly address: IoVirtualAddress;
   readonly write: boolean;
   /** Fault reason (VT-d) or event code (AMD-Vi). */
   readonly reason: number;
@@ -42,7 +45,7 @@ export const FAULTS_KEPT = 1000;
  * Called when the unit has reported that it is finished, with the range that was asked for and a page number that
  * was given along. One function serves all waits of a kind, so a wait makes no closure.
  */
-export type WhenReported = (iova: number, pages: number, page: number) => void;
+export type WhenReported = (iova: IoVirtualAddress, pages: number, page: PageNumber) => void;
 
 /** Counts of the caches and walkers of a unit, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
@@ -61,9 +64,14 @@ export interface IommuDriver {
   /** Empty tables for a new domain. @throws RangeError when the machine has no page left. */
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */
-  attach(requesterId: number, domainId: number, tables: RadixTable): void;
+  attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void;
+  /**
+   * The requester's device may hold translations itself (PCIe ATS), and is asked to drop them behind every invalidation of
+   * its domain. The requester is attached.
+   */
+  enableDeviceTlb(requesterId: RequesterId): void;
   /** The requester reaches nothing any more; `done` runs when no cache holds entries of its domain either. */
-  detach(requesterId: number, domainId: number, done: () => void): void;
+  detach(requesterId: RequesterId, domainId: number, done: () => void): void;
 
   /**
    * Asks for the invalidation of a range of pages, with a wait descriptor behind it. `done` is called when the
@@ -73,11 +81,11 @@ export interface IommuDriver {
    */
   invalidateRange(
     domainId: number,
-    iova: number,
+    iova: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    page?: number,
+    page?: PageNumber,
   ): void;
   /** Likewise for everything of a domain. */
   invalidateDomain(domainId: number, done: () => void): void;

@@ -1,20 +1,33 @@
+import {
+  type BusAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  type RequesterId,
+  translatedBusAddress,
+} from '../../../nic/addresses.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
 import type { WalkResult } from '../../iommu/table-walker.js';
 import { STOPPED, type TranslationCache } from '../../iommu/translation/translation-cache.js';
 
 /** Told of every access that was stopped, to log it as the vendor's unit does. */
-export type FaultSink = (requesterId: number, address: number, write: boolean, walk: WalkResult) => void;
+export type FaultSink = (
+  requesterId: RequesterId,
+  address: IoVirtualAddress,
+  write: boolean,
+  walk: WalkResult,
+) => void;
 
 /** Physical memory that no device reaches, whatever the tables say (VT-d's protected regions). */
 export interface ClosedRegions {
-  blocks(physical: number, length: number): boolean;
+  blocks(physical: HostPhysicalAddress, length: number): boolean;
 }
 
 export interface IommuGateParts {
   readonly timing: TranslationCache;
   readonly onFault: FaultSink;
-  readonly managementRequester: number;
-  readonly sharedRequester: number | undefined;
+  readonly managementRequester: RequesterId;
+  readonly sharedRequester: RequesterId | undefined;
   readonly regions?: ClosedRegions;
 }
 
@@ -46,17 +59,25 @@ export class IommuGate implements AccessGate {
     return this.#denied;
   }
 
-  check(requesterId: number, address: number, length: number, write: boolean, nowNs: number): number {
+  check(
+    requesterId: RequesterId,
+    address: BusAddress,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
     const { sharedRequester, managementRequester, regions, onFault } = this.#parts;
     this.#checked += 1;
     const id =
       sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
-    const physical = this.#timing.translate(id, address, write, nowNs);
-    if (physical === STOPPED) {
+    const iova = translatedBusAddress(address);
+    const translated = this.#timing.translate(id, iova, write, nowNs);
+    if (translated === STOPPED) {
       this.#denied += 1;
-      onFault(id, address, write, this.#timing.fault);
+      onFault(id, iova, write, this.#timing.fault);
       return DENIED;
     }
+    const physical = hostPhysicalAddress(translated);
     // The regions are looked at behind the translation, and what they block is in no log.
     if (regions === undefined || !regions.blocks(physical, length)) return physical;
     this.#denied += 1;

@@ -1,9 +1,20 @@
+import {
+  deviceAddress,
+  identityAddress,
+  identityOf,
+  lastPageOf,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageOf,
+  type RequesterId,
+  requesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { WRITE } from '../../iommu/radix-table.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -62,9 +73,10 @@ export class IommuProtection implements Protection {
       seed: options.seed ?? 1,
       timing: options.timing ?? {},
       queueTiming: options.queueTiming ?? {},
-      managementRequester: managementRequesterId,
-      sharedRequester: this.#oneRequesterId ? requesterBase : undefined,
+      managementRequester: requesterId(managementRequesterId),
+      sharedRequester: this.#oneRequesterId ? requesterId(requesterBase) : undefined,
       cachingMode: options.cachingMode ?? false,
+      onSilentDevice: (requesterId) => this.#stop(requesterId),
     };
     const driver =
       options.vendor === 'amdvi'
@@ -74,10 +86,12 @@ export class IommuProtection implements Protection {
     this.gate = driver.gate;
     const cardTables = driver.createTables();
     parts.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += PAGE_BYTES) cardTables.map(at, at, 12, WRITE);
-      return physical;
+      const last = lastPageOf(physical, bytes);
+      for (let page = pageOf(physical); page <= last; page = pageAfter(page))
+        cardTables.map(identityOf(page), pageAddress(page), 12, WRITE);
+      return deviceAddress(identityAddress(physical));
     });
-    driver.attach(managementRequesterId, CARD_DOMAIN, cardTables);
+    driver.attach(driverOptions.managementRequester, CARD_DOMAIN, cardTables);
     parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
@@ -124,7 +138,7 @@ export class IommuProtection implements Protection {
     return this.#open;
   }
 
-  relinquish(domain: Domain, page: number): boolean {
+  relinquish(domain: Domain, page: PageNumber): boolean {
     for (const { space, strategy } of this.#open.values()) {
       if (space.domain === domain && !strategy.relinquish(page)) return false;
     }
@@ -159,7 +173,7 @@ export class IommuProtection implements Protection {
     if (this.#shared === undefined) {
       this.#shared = new AddressSpace(this.driver, this.#domains.take());
       this.driver.attach(
-        this.#parts.nic.parameters.requesterBase,
+        requesterId(this.#parts.nic.parameters.requesterBase),
         this.#shared.domainId,
         this.#shared.tables,
       );
@@ -167,10 +181,22 @@ export class IommuProtection implements Protection {
     return this.#shared;
   }
 
-  #requesterOf(context: number): number {
+  #requesterOf(context: number): RequesterId {
     const requester = this.#parts.nic.contexts[context]?.requesterId;
     if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
     return requester;
+  }
+
+  /**
+   * A device does not answer the unit. Its contexts are revoked, which stops its DMA; what it had is released when the unit
+   * has reported an invalidation of everything. A card with one requester ID is one device.
+   */
+  #stop(requesterId: RequesterId): void {
+    const { hypervisor } = this.#parts;
+    for (const [context, { space }] of [...this.#open]) {
+      if (this.#shared === undefined && this.#requesterOf(context) !== requesterId) continue;
+      hypervisor.reportUnitFault(space.domain, context, 'device-silent');
+    }
   }
 
   #forget(context: number): void {

@@ -1,6 +1,9 @@
+import { type IoVirtualAddress, ioVirtualAddress, PAGE_BYTES } from '../../../nic/addresses.js';
 import { pageSize } from '../../iommu/page-arithmetic.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import { orderOf } from './page-order.js';
+
+/** No range of I/O virtual addresses is left. */
+export const NO_RANGE = ioVirtualAddress(-1);
 
 /**
  * Gives out ranges of I/O virtual addresses to one guest. Sizes are rounded up to a power of two and come back
@@ -8,7 +11,7 @@ import { orderOf } from './page-order.js';
  * start far above all physical addresses, so that none is mistaken for one.
  */
 export class IovaAllocator {
-  readonly #free: number[][] = [];
+  readonly #free: IoVirtualAddress[][] = [];
   #next: number;
   readonly #end: number;
   #live = 0;
@@ -24,8 +27,8 @@ export class IovaAllocator {
     return this.#live;
   }
 
-  /** A range of at least `pages` pages, aligned to its size; -1 when there is none left. */
-  allocate(pages: number): number {
+  /** A range of at least `pages` pages, aligned to its size; NO_RANGE, which is below 0, when there is none left. */
+  allocate(pages: number): IoVirtualAddress {
     const order = orderOf(pages);
     const reused = this.#free[order]?.pop();
     if (reused !== undefined) {
@@ -34,14 +37,14 @@ export class IovaAllocator {
     }
     const bytes = pageSize(order) * PAGE_BYTES;
     const at = Math.ceil(this.#next / bytes) * bytes;
-    if (at + bytes > this.#end) return -1;
+    if (at + bytes > this.#end) return NO_RANGE;
     this.#next = at + bytes;
     this.#live += 1;
-    return at;
+    return ioVirtualAddress(at);
   }
 
   /** Takes a range of `pages` pages back. */
-  free(iova: number, pages: number): void {
+  free(iova: IoVirtualAddress, pages: number): void {
     const order = orderOf(pages);
     let list = this.#free[order];
     if (list === undefined) {

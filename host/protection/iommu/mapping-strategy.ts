@@ -1,3 +1,4 @@
+import type { PageNumber } from '../../../nic/addresses.js';
 import type { ContextPort } from '../context-port.js';
 import type { SetupGate } from '../context-queue.js';
 import type { GuestSpace } from './guest-space.js';
@@ -21,7 +22,7 @@ export interface MappingStrategy {
    * The hypervisor wants this page back (balloon). True if the strategy holds it no longer, or will not when the
    * unit has invalidated; false if the device needs it, or the strategy cannot give it.
    */
-  relinquish(page: number): boolean;
+  relinquish(page: PageNumber): boolean;
   /** Counters, by name. */
   counters(): Readonly<Record<string, number>>;
 }

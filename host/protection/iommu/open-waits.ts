@@ -1,3 +1,9 @@
+import {
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type PageNumber,
+  pageNumber,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import type { WhenReported } from './iommu-driver.js';
 
@@ -25,7 +31,7 @@ export class OpenWaits {
     return present(this.#number[this.#head]);
   }
 
-  push(number: number, done: WhenReported, iova: number, pages: number, page: number): void {
+  push(number: number, done: WhenReported, iova: IoVirtualAddress, pages: number, page: PageNumber): void {
     if (this.#count === this.#number.length) this.#grow();
     const at = (this.#head + this.#count) & (this.#number.length - 1);
     this.#count += 1;
@@ -44,7 +50,11 @@ export class OpenWaits {
     const done = this.#done[at];
     // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
-    done?.(present(this.#iova[at]), present(this.#pages[at]), present(this.#page[at]));
+    done?.(
+      ioVirtualAddress(present(this.#iova[at])),
+      present(this.#pages[at]),
+      pageNumber(present(this.#page[at])),
+    );
   }
 
   #grow(): void {

@@ -1,11 +1,11 @@
+import { type HostPhysicalAddress, PAGE_BYTES } from '../../../nic/addresses.js';
 import type { Hypervisor } from '../../hypervisor/hypervisor.js';
 import type { PageAllocator } from '../../iommu/radix-table.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
 /** Pages for translation tables: the hypervisor's own, kept for the next table when one is given back. */
 export class TablePages implements PageAllocator {
   readonly #hypervisor: Hypervisor;
-  readonly #free: number[] = [];
+  readonly #free: HostPhysicalAddress[] = [];
   #used = 0;
 
   constructor(hypervisor: Hypervisor) {
@@ -17,12 +17,12 @@ export class TablePages implements PageAllocator {
     return this.#used;
   }
 
-  allocate(): number {
+  allocate(): HostPhysicalAddress {
     this.#used += 1;
     return this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', PAGE_BYTES);
   }
 
-  release(address: number): void {
+  release(address: HostPhysicalAddress): void {
     this.#used -= 1;
     this.#free.push(address);
   }

@@ -1,9 +1,18 @@
+import {
+  addressAfter,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  PAGE_BYTES,
+  pageNumber,
+  type RequesterId,
+} from '../../../nic/addresses.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker } from '../../iommu/table-walker.js';
 import { TranslationCache } from '../../iommu/translation/translation-cache.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type {
   IommuCounters,
   IommuDriver,
@@ -14,6 +23,7 @@ import type {
 } from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
+import { QueueRecovery } from './queue-recovery.js';
 import { TablePages } from './table-pages.js';
 import { UnitFaultLog } from './unit-fault-log.js';
 import { UnitQueue } from './unit-queue.js';
@@ -35,26 +45,37 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   readonly cachingMode: boolean;
   protected readonly operations: Operations;
   readonly #queue: UnitQueue<Command>;
+  readonly #recovery: QueueRecovery<Command>;
   readonly #faultLog: UnitFaultLog;
+  readonly #attached = new Map<RequesterId, Attachment>();
+  /** Requesters whose devices hold translations of their own, and have to be asked to drop them. */
+  readonly #deviceTlbs: DeviceTlb[] = [];
+  #everDeviceTlb = false;
   #invalidations = 0;
 
   constructor(parts: HostParts, options: IommuDriverOptions, makeOperations: VendorMaker<Operations>) {
     const { hypervisor, memory, kernel } = parts;
     this.cachingMode = options.cachingMode;
     this.tablePages = new TablePages(hypervisor);
-    this.#faultLog = new UnitFaultLog(parts, () =>
-      this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers)),
-    );
+    this.#faultLog = new UnitFaultLog(parts, () => {
+      this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers));
+      // The same interrupt tells of a queue that has stopped.
+      this.#recovery.check();
+    });
     // The caches ask the unit, and the unit's queue invalidates the caches.
     const walker: TableWalker = {
       walk: (id, iova, write, out) => this.operations.unit.walk(id, iova, write, out),
+      readEntry: (id, write, out) => this.operations.unit.readEntry(id, write, out),
+      applyEntry: (iova, write, out) => this.operations.unit.applyEntry(iova, write, out),
+      walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
+      stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
-    this.timing = new TranslationCache(walker, options.seed, options.timing);
+    this.timing = new TranslationCache(walker, options.seed, options.timing, options.cachingMode);
     const operations = makeOperations(
       {
         kernel,
         memory,
-        reachable: (address) => memory.contains(address, PAGE_BYTES),
+        reachable: (address) => memory.contains(hostPhysicalAddress(address), PAGE_BYTES),
         sink: this.timing,
         interrupts: {
           raise: (source) => (source === 'invalidation' ? this.#onWaitDone() : this.#faultLog.onInterrupt()),
@@ -73,6 +94,17 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       ...(regions === undefined ? {} : { regions }),
     });
     this.#queue = new UnitQueue(parts, operations.queue);
+    const { globalInvalidationNs, deviceTlbInvalidationNs } = this.timing.parameters;
+    this.#recovery = new QueueRecovery(this.#queue, operations, {
+      giveUp: (requesterId) => {
+        this.#forgetDeviceTlb(requesterId);
+        options.onSilentDevice(requesterId);
+      },
+      devices: () => this.#deviceTlbs.map(({ requesterId }) => requesterId),
+      everAnyDevice: () => this.#everDeviceTlb,
+      globalNs: globalInvalidationNs,
+      deviceNs: deviceTlbInvalidationNs,
+    });
     operations.program();
   }
 
@@ -92,42 +124,61 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     return this.operations.createTables();
   }
 
-  attach(requesterId: number, domainId: number, tables: RadixTable): void {
-    this.operations.writeEntry(requesterId, domainId, tables);
+  attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void {
+    this.#attached.set(requesterId, { domainId, tables });
+    this.operations.writeEntry(requesterId, domainId, tables, false);
     this.#invalidateEntry(requesterId, domainId);
     this.#queue.wait(() => {});
   }
 
-  detach(requesterId: number, domainId: number, done: () => void): void {
-    this.operations.writeEntry(requesterId, domainId, undefined);
+  enableDeviceTlb(requesterId: RequesterId): void {
+    const attached = this.#attached.get(requesterId);
+    if (attached === undefined)
+      throw new InvariantViolation(`requester 0x${requesterId.toString(16)} is not attached`);
+    this.#everDeviceTlb = true;
+    this.#deviceTlbs.push({ requesterId, domainId: attached.domainId });
+    this.operations.writeEntry(requesterId, attached.domainId, attached.tables, true);
+    this.#invalidateEntry(requesterId, attached.domainId);
+    this.#queue.wait(() => {});
+  }
+
+  detach(requesterId: RequesterId, domainId: number, done: () => void): void {
+    this.operations.writeEntry(requesterId, domainId, undefined, false);
+    this.#attached.delete(requesterId);
     this.#invalidateEntry(requesterId, domainId);
-    this.invalidateDomain(domainId, done);
+    this.#submitDomain(domainId);
+    // The device is asked once more, and then no more.
+    this.#forgetDeviceTlb(requesterId);
+    this.#queue.wait(done);
   }
 
   invalidateRange(
     domainId: number,
-    iova: number,
+    iova: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
-    page = 0,
+    page = pageNumber(0),
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const order = orderOf(pages);
     const bits = PAGE_BITS + order;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (let address = pageStart(iova, bits); address < iova + pages * PAGE_BYTES; address += bytes) {
+    for (
+      let address = pageStart(iova, bits);
+      address < iova + pages * PAGE_BYTES;
+      address = addressAfter(address, bytes)
+    ) {
       this.#queue.submit(this.operations.invalidatePages(domainId, address, order, leafOnly), takesNs);
+      this.#askDevices(domainId, address, order);
     }
     this.#invalidations += 1;
     this.#queue.wait(done, iova, pages, page);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {
-    const takesNs = this.timing.parameters.domainInvalidationNs;
-    this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
-    this.#invalidations += 1;
+    this.#submitDomain(domainId);
     this.#queue.wait(done);
   }
 
@@ -138,6 +189,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   counters(): IommuCounters {
     const { requests, hits, shared, walks, tableReads, contextReads, faults } = this.timing.counters;
     const { processed, recorded, compressed, dropped } = this.operations.counts();
+    const { errors, devicesStopped } = this.#recovery.counters;
     return {
       translations: requests,
       iotlbHits: hits,
@@ -152,6 +204,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       faultsCompressed: compressed,
       faultsDropped: dropped,
       faultsRead: this.#faultLog.read,
+      ...(errors > 0 ? { queueErrors: errors, devicesStopped } : {}),
       tablePages: this.tablePages.used,
     };
   }
@@ -159,16 +212,51 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   checkInvariants(): void {
     this.timing.checkInvariants();
     this.operations.unit.checkInvariants();
-    this.#queue.checkInvariants(this.operations.busy);
+    this.#queue.checkInvariants(this.operations.busy || this.#recovery.pending);
   }
 
-  #invalidateEntry(requesterId: number, domainId: number): void {
+  #invalidateEntry(requesterId: RequesterId, domainId: number): void {
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
   }
 
+  #submitDomain(domainId: number): void {
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
+    this.#askDevices(domainId, ioVirtualAddress(0), undefined);
+    this.#invalidations += 1;
+  }
+
+  /** Devices that hold translations of the domain themselves drop them too, behind the unit's own. */
+  #askDevices(domainId: number, address: IoVirtualAddress, order: number | undefined): void {
+    const takesNs = this.timing.parameters.deviceTlbInvalidationNs;
+    for (const device of this.#deviceTlbs) {
+      if (device.domainId !== domainId) continue;
+      this.#queue.submit(this.operations.invalidateDeviceTlb(device.requesterId, address, order), takesNs);
+    }
+  }
+
+  #forgetDeviceTlb(requesterId: RequesterId): void {
+    const at = this.#deviceTlbs.findIndex((device) => device.requesterId === requesterId);
+    if (at >= 0) this.#deviceTlbs.splice(at, 1);
+  }
+
+  /** A wait was completed, as the unit says. An error of the queue comes first: it may have been completed too early. */
   #onWaitDone(): void {
     this.operations.acknowledgeWait();
-    this.#queue.onReported();
+    if (this.#recovery.check()) return;
+    if (this.#queue.onReported()) this.#recovery.onReported();
   }
+}
+
+/** What a requester is attached to. */
+interface Attachment {
+  readonly domainId: number;
+  readonly tables: RadixTable;
+}
+
+/** A device with translations of its own, and the domain that they belong to. */
+interface DeviceTlb {
+  readonly requesterId: RequesterId;
+  readonly domainId: number;
 }

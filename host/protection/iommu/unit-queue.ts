@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  ioVirtualAddress,
+  pageNumber,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { WhenReported } from './iommu-driver.js';
@@ -6,22 +12,30 @@ import { OpenWaits } from './open-waits.js';
 /** How a vendor's queue looks to the software that fills it. */
 export interface QueueFormat<Command> {
   /** Physical address of the ring. */
-  readonly base: number;
+  readonly base: HostPhysicalAddress;
   readonly slotBytes: number;
   readonly slots: number;
   /** Physical address of the word that waits are reported in. */
-  readonly statusWord: number;
+  readonly statusWord: HostPhysicalAddress;
   /** Time per slot besides the command itself, and time of the report of a wait, ns. */
   readonly fetchNs: number;
   readonly statusNs: number;
-  write(at: number, command: Command): void;
+  write(at: HostPhysicalAddress, command: Command): void;
   /** Offset of the command that the unit works on. */
   head(): number;
   /** Tells the unit of everything up to here. */
   moveTail(offset: number): void;
   /** The command that writes `number` to the status word and interrupts; used before the next one is asked for. */
   wait(number: number): Command;
+  /** A command without any effect: it takes the place of one that is not to be carried out. */
+  readonly nothing: Command;
+  /** What a command is, in a slot of the ring or on its way there. */
+  kindAt(at: HostPhysicalAddress): CommandKind;
+  kindOf(command: Command): CommandKind;
 }
+
+/** A wait, an invalidation that a device has to answer (its requester ID), or any other command. */
+export type CommandKind = 'wait' | 'other' | number;
 
 /**
  * The software side of an invalidation queue (VT-d) or command buffer (AMD-Vi). A command is written to the ring
@@ -36,8 +50,9 @@ export class UnitQueue<Command extends object> {
   #backlog: Command[] = [];
   #tail = 0;
   #waitNumber = 0;
-  /** When the unit will have finished everything requested so far, ns. */
+  /** When the unit will have finished everything requested so far, ns, and the last such time that a CPU polled for. */
   #idleAtNs = 0;
+  #polledToNs = 0;
 
   constructor(parts: HostParts, format: QueueFormat<Command>) {
     this.#parts = parts;
@@ -65,7 +80,7 @@ export class UnitQueue<Command extends object> {
   }
 
   /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */
-  wait(done: WhenReported, iova = 0, pages = 0, page = 0): void {
+  wait(done: WhenReported, iova = ioVirtualAddress(0), pages = 0, page = pageNumber(0)): void {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
     this.#waits.push(this.#waitNumber, done, iova, pages, page);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
@@ -76,14 +91,57 @@ export class UnitQueue<Command extends object> {
     const { processor, kernel, hypervisor } = this.#parts;
     const hereNs = kernel.nowNs + processor.elapsedNs;
     if (this.#idleAtNs > hereNs) processor.spin(hypervisor.account, this.#idleAtNs - hereNs);
+    this.#polledToNs = this.#idleAtNs;
   }
 
-  /** The unit has interrupted: reports every wait that the status word has reached. */
-  onReported(): void {
+  /**
+   * The unit has stopped, or has passed over a command. What it was asked to wait for may not have happened, so every wait
+   * that is not reported is taken back, and so is what is still to be asked of a device that does not answer. Nothing is
+   * reported until `waitAgain`, which must come behind invalidations that cover all that was asked for.
+   *
+   * @param refused whether the unit stands at a command that it does not accept
+   */
+  takeBack(refused: boolean, silentDevice: number | undefined): void {
+    const { kernel, processor, hypervisor, memory } = this.#parts;
+    const format = this.#format;
+    const waiting = this.#waits.count > 0;
+    const head = format.head();
+    for (let at = head; at !== this.#tail; at = this.#next(at)) {
+      const slot = addressAfter(format.base, at);
+      const kind = format.kindAt(slot);
+      if ((refused && at === head) || kind === silentDevice) format.write(slot, format.nothing);
+      // One that reports what was reported before still interrupts, so that a backlog goes on.
+      else if (kind === 'wait')
+        format.write(slot, waiting ? format.wait((this.#waits.oldestNumber - 1) >>> 0) : format.nothing);
+    }
+    this.#backlog = this.#backlog.filter((command) => {
+      const kind = format.kindOf(command);
+      return kind !== 'wait' && kind !== silentDevice;
+    });
+    if (waiting) memory.writeU32(format.statusWord, (this.#waits.oldestNumber - 1) >>> 0);
+    // A CPU that polls for the end has done so for all this time.
+    if (waiting && this.#polledToNs === this.#idleAtNs)
+      processor.spin(hypervisor.account, Math.max(0, kernel.nowNs - this.#idleAtNs));
+    this.#idleAtNs = Math.max(this.#idleAtNs, kernel.nowNs);
+    this.#polledToNs = this.#idleAtNs;
+  }
+
+  /** Everything that was ever waited for is reported when the unit has finished what was submitted until now. */
+  waitAgain(): void {
+    if (this.#waits.count > 0) this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
+  }
+
+  /** The unit has interrupted: reports every wait that the status word has reached. False if there was none. */
+  onReported(): boolean {
     const reached = this.#parts.memory.readU32(this.#format.statusWord);
     const waits = this.#waits;
-    while (waits.count > 0 && ((reached - waits.oldestNumber) | 0) >= 0) waits.reportOldest();
+    let reported = false;
+    while (waits.count > 0 && ((reached - waits.oldestNumber) | 0) >= 0) {
+      waits.reportOldest();
+      reported = true;
+    }
     this.#feed();
+    return reported;
   }
 
   /** Throws when waits are open that a unit at rest will never report. */
@@ -109,11 +167,16 @@ export class UnitQueue<Command extends object> {
 
   /** Writes a command to the ring; false when it is full. */
   #write(command: Command): boolean {
-    const { base, slotBytes } = this.#format;
-    const next = this.#tail + slotBytes === this.#bytes ? 0 : this.#tail + slotBytes;
+    const { base } = this.#format;
+    const next = this.#next(this.#tail);
     if (next === this.#format.head()) return false;
-    this.#format.write(base + this.#tail, command);
+    this.#format.write(addressAfter(base, this.#tail), command);
     this.#tail = next;
     return true;
+  }
+
+  #next(at: number): number {
+    const { slotBytes } = this.#format;
+    return at + slotBytes === this.#bytes ? 0 : at + slotBytes;
   }
 }

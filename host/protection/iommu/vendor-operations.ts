@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, RequesterId } from '../../../nic/addresses.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker, WalkResult } from '../../iommu/table-walker.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
@@ -9,9 +10,17 @@ import type { QueueFormat } from './unit-queue.js';
 /** A translation unit as its driver sees it, beside its registers. */
 export interface DrivenUnit extends TableWalker {
   /** Logs a request that was stopped. */
-  recordFault(requesterId: number, address: number, write: boolean, walk: WalkResult): unknown;
+  recordFault(requesterId: RequesterId, address: IoVirtualAddress, write: boolean, walk: WalkResult): unknown;
   checkInvariants(): void;
 }
+
+/**
+ * Why a unit's queue has stopped, or what it has passed over: a command that it does not accept, a device that did not
+ * answer, or something that a full log has swallowed.
+ */
+export type QueueError =
+  | { readonly kind: 'refused' | 'unknown' }
+  | { readonly kind: 'timed-out'; readonly requesterId: RequesterId };
 
 /** Counts of a unit that both vendors share. */
 export interface UnitCounts {
@@ -43,11 +52,28 @@ export interface VendorOperations<Command extends object> {
   /** Empty tables for a new domain. */
   createTables(): RadixTable;
   /** Points the requester's entry at tables, or makes it refuse everything. Needs an invalidation afterwards. */
-  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void;
+  writeEntry(
+    requesterId: RequesterId,
+    domainId: number,
+    tables: RadixTable | undefined,
+    deviceTlb: boolean,
+  ): void;
   /** Commands; the object may be the same each time. An order is log2 of a number of 4 KB pages. */
-  invalidateEntry(requesterId: number, domainId: number): Command;
+  invalidateEntry(requesterId: RequesterId, domainId: number): Command;
   invalidateDomain(domainId: number): Command;
-  invalidatePages(domainId: number, address: number, order: number, leafOnly: boolean): Command;
+  invalidatePages(domainId: number, address: IoVirtualAddress, order: number, leafOnly: boolean): Command;
+  /** Translations that a device holds itself; all of them without an order. */
+  invalidateDeviceTlb(
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
+    order: number | undefined,
+  ): Command;
+  /** Commands that drop everything that the unit holds. */
+  invalidateEverything(): readonly Command[];
+  /** An error of the queue that no software has dealt with. `deviceTlbs`: devices may have to answer invalidations. */
+  queueError(deviceTlbs: boolean): QueueError | undefined;
+  /** Clears the error: the unit goes on with what is in the ring. */
+  resumeQueue(error: QueueError): void;
   /** Software has seen that a wait was completed. */
   acknowledgeWait(): void;
   /** Empties the unit's log. */

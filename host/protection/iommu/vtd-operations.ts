@@ -1,17 +1,29 @@
+import {
+  addressAfter,
+  requesterId as asRequesterId,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
+import { TRANSLATION_TYPE } from '../../iommu/vtd/entries.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
-import { type InvalidationDescriptor, writeDescriptor } from '../../iommu/vtd/invalidation-descriptors.js';
+import {
+  DESCRIPTOR,
+  type InvalidationDescriptor,
+  writeDescriptor,
+} from '../../iommu/vtd/invalidation-descriptors.js';
 import { FSTS, GCMD } from '../../iommu/vtd/registers.js';
 import { RemappingUnit } from '../../iommu/vtd/remapping-unit.js';
 import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
-import type { FaultReader, UnitCounts, VendorOperations } from './vendor-operations.js';
+import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
@@ -23,6 +35,7 @@ const IQT = 0x88;
 const IQA = 0x90;
 const ICS = 0x9c;
 const IECTL = 0xa0;
+const IQER = 0xb0;
 /** Top word of a fault recording register: F and T. */
 const FAULT_VALID = 0x8000_0000;
 const FAULT_READ = 0x4000_0000;
@@ -65,12 +78,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     this.#contexts = new ContextTables(memory, tablePages);
     const { registers } = this.unit;
     const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
-    this.#waitCommand.statusAddress = hypervisor.allocateOwn('io-table', 4);
+    const statusWord = hypervisor.allocateOwn('io-table', 4);
+    this.#waitCommand.statusAddress = statusWord;
     this.queue = {
       base,
       slotBytes: RING_ENTRY_BYTES,
       slots: QUEUE_SLOTS,
-      statusWord: this.#waitCommand.statusAddress,
+      statusWord,
       fetchNs: this.unit.timing.descriptorFetchNs,
       statusNs: this.unit.timing.statusWriteNs,
       write: (at, descriptor) => writeDescriptor(memory, at, descriptor),
@@ -82,6 +96,16 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       wait: (statusData) => {
         this.#waitCommand.statusData = statusData;
         return this.#waitCommand;
+      },
+      nothing: { type: 'wait', fence: true },
+      kindAt: (at) => {
+        const type = memory.readU32(at) & 0xf;
+        if (type === DESCRIPTOR.DEVICE_TLB) return memory.readU32(addressAfter(at, 4)) & 0xffff;
+        return type === DESCRIPTOR.WAIT ? 'wait' : 'other';
+      },
+      kindOf: (descriptor) => {
+        if (descriptor.type === 'device-tlb') return descriptor.requesterId;
+        return descriptor.type === 'wait' ? 'wait' : 'other';
       },
     };
   }
@@ -110,7 +134,12 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
   }
 
-  writeEntry(requesterId: number, domainId: number, tables: RadixTable | undefined): void {
+  writeEntry(
+    requesterId: RequesterId,
+    domainId: number,
+    tables: RadixTable | undefined,
+    deviceTlb: boolean,
+  ): void {
     if (tables === undefined) {
       this.#contexts.clear(requesterId);
       return;
@@ -118,7 +147,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     const written = this.#contexts.set(requesterId, {
       present: true,
       faultProcessingDisable: false,
-      translationType: 0,
+      translationType: deviceTlb ? TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB : TRANSLATION_TYPE.TRANSLATE,
       secondLevelTable: tables.root,
       addressWidth: LEVELS - 2,
       domainId,
@@ -126,7 +155,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
   }
 
-  invalidateEntry(requesterId: number, domainId: number): InvalidationDescriptor {
+  invalidateEntry(requesterId: RequesterId, domainId: number): InvalidationDescriptor {
     return { type: 'context', granularity: 'device', domainId, requesterId };
   }
 
@@ -136,7 +165,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   invalidatePages(
     domainId: number,
-    address: number,
+    address: IoVirtualAddress,
     order: number,
     leafOnly: boolean,
   ): InvalidationDescriptor {
@@ -146,6 +175,34 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     command.addressMask = order;
     command.leafOnly = leafOnly;
     return command;
+  }
+
+  invalidateDeviceTlb(
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
+    order: number | undefined,
+  ): InvalidationDescriptor {
+    return { type: 'device-tlb', requesterId, address, order: order ?? 'all' };
+  }
+
+  invalidateEverything(): readonly InvalidationDescriptor[] {
+    return [
+      { type: 'context', granularity: 'global' },
+      { type: 'iotlb', granularity: 'global' },
+    ];
+  }
+
+  /** What stands in FSTS, as Linux asks in qi_check_fault; IQER names the device. */
+  queueError(): QueueError | undefined {
+    const { registers } = this.unit;
+    const status = registers.read32(FSTS_OFFSET);
+    if ((status & FSTS.ITE) !== 0)
+      return { kind: 'timed-out', requesterId: asRequesterId(registers.read32(IQER + 4) & 0xffff) };
+    return (status & (FSTS.IQE | FSTS.ICE)) === 0 ? undefined : { kind: 'refused' };
+  }
+
+  resumeQueue(): void {
+    this.unit.registers.write32(FSTS_OFFSET, FSTS.IQE | FSTS.ICE | FSTS.ITE);
   }
 
   acknowledgeWait(): void {
@@ -161,8 +218,8 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       if ((top & FAULT_VALID) === 0) continue;
       const reason = top & 0xff;
       const fault = {
-        requesterId: registers.read32(at + 8) & 0xffff,
-        address: registers.read32(at) + registers.read32(at + 4) * 2 ** 32,
+        requesterId: asRequesterId(registers.read32(at + 8) & 0xffff),
+        address: ioVirtualAddress(registers.read32(at) + registers.read32(at + 4) * 2 ** 32),
         write: (top & FAULT_READ) === 0,
         reason,
         text: vtdFaultText(reason),

@@ -1,9 +1,17 @@
+import {
+  addressAfter,
+  type BusAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  pageOf,
+  passedThrough,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 
 /** The memory from which the chipset reads its table. */
 export interface TableMemory {
-  readU32(address: number): number;
+  readU32(address: HostPhysicalAddress): number;
 }
 
 /** The checks, in the order in which an access meets them. */
@@ -54,7 +62,7 @@ export class NoDmaChipset implements AccessGate {
   /** The checks are address comparators; the table's bit is read beside the access. Assumed to cost nothing. */
   readonly delayNs = 0;
   readonly #memory: TableMemory;
-  #tableBase = 0;
+  #tableBase = hostPhysicalAddress(0);
   #tableBytes = 0;
   #tableProtect = false;
   #pmen = 0;
@@ -83,7 +91,7 @@ export class NoDmaChipset implements AccessGate {
   }
 
   /** Where the NoDMA table is, bytes; 0 bytes for none. `protect` keeps devices out of the table itself. */
-  setTable(base: number, bytes: number, protect: boolean): void {
+  setTable(base: HostPhysicalAddress, bytes: number, protect: boolean): void {
     this.#tableBase = base;
     this.#tableBytes = bytes;
     this.#tableProtect = protect;
@@ -160,16 +168,17 @@ export class NoDmaChipset implements AccessGate {
     }
   }
 
-  check(_requesterId: number, address: number, length: number): number {
+  check(_requesterId: RequesterId, address: BusAddress, length: number): HostPhysicalAddress {
     this.#checks += 1;
-    const denied = this.deniedBy(address, length);
-    if (denied === undefined) return address;
+    const physical = passedThrough(address);
+    const denied = this.deniedBy(physical, length);
+    if (denied === undefined) return physical;
     this.#denials[denied] += 1;
     return DENIED;
   }
 
   /** The first check that an access fails, or undefined. */
-  deniedBy(address: number, length: number): CheckName | undefined {
+  deniedBy(address: HostPhysicalAddress, length: number): CheckName | undefined {
     if (this.#inTable(address)) return 'nodma-table';
     const end = address + length;
     if (this.#tableProtect && address < this.#tableBase + this.#tableBytes && end > this.#tableBase)
@@ -180,20 +189,20 @@ export class NoDmaChipset implements AccessGate {
   }
 
   /** Address of the word of the NoDMA table that holds the bit of a page, or -1 behind the table's end. */
-  wordOf(address: number): number {
-    const page = Math.floor(address / PAGE_BYTES);
-    return page >= 0 && page < this.#tableBytes * 8 ? this.#tableBase + Math.floor(page / 32) * 4 : -1;
+  wordOf(address: HostPhysicalAddress): number {
+    const page = pageOf(address);
+    const isCovered = page >= 0 && page < this.#tableBytes * 8;
+    return isCovered ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
   }
 
-  #inTable(address: number): boolean {
-    const page = Math.floor(address / PAGE_BYTES);
-    const at = this.wordOf(address);
-    if (at < 0) return false;
-    const word = this.#memory.readU32(at);
+  #inTable(address: HostPhysicalAddress): boolean {
+    const page = pageOf(address);
+    if (!(page >= 0 && page < this.#tableBytes * 8)) return false;
+    const word = this.#memory.readU32(addressAfter(this.#tableBase, Math.floor(page / 32) * 4));
     return ((word >>> (page & 31)) & 1) === 1;
   }
 
-  #inDpr(address: number, end: number): boolean {
+  #inDpr(address: HostPhysicalAddress, end: number): boolean {
     if ((this.#dpr & DPR.ENABLE) === 0) return false;
     const top = (this.#dpr & 0xfff00000) >>> 0;
     const bytes = ((this.#dpr >>> 4) & 0xff) * MEGABYTE;
@@ -202,7 +211,7 @@ export class NoDmaChipset implements AccessGate {
 }
 
 /** The limit's piece belongs to the range, so base = limit = 0 is the first piece of memory; limit < base is none. */
-function inRange(range: { base: number; limit: number }, address: number, end: number): boolean {
+function inRange(range: { base: number; limit: number }, address: HostPhysicalAddress, end: number): boolean {
   if (range.limit < range.base) return false;
   return address < range.limit + PMR_ALIGNMENT && end > range.base;
 }

@@ -1,9 +1,21 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  lastPageOf,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
+  pageAfter,
+  pageNumber,
+  pageOf,
+  untranslated,
+} from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
 import type { DomainId } from '../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../memory/physical-memory.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import { OpenPorts } from '../open-ports.js';
 import type { DirectPlan, ProtectionCounters } from '../protection.js';
@@ -38,9 +50,9 @@ export class NoDma implements DirectPlan<NoDmaProtection> {
 
 /** The measured environment's memory, physical addresses. */
 export interface MeasuredMemory {
-  readonly pmr: { readonly base: number; readonly bytes: number };
-  readonly dpr: { readonly base: number; readonly bytes: number };
-  readonly table: { readonly base: number; readonly bytes: number };
+  readonly pmr: { readonly base: HostPhysicalAddress; readonly bytes: number };
+  readonly dpr: { readonly base: HostPhysicalAddress; readonly bytes: number };
+  readonly table: { readonly base: HostPhysicalAddress; readonly bytes: number };
 }
 
 /**
@@ -78,11 +90,12 @@ export class NoDmaProtection extends ReferenceApproach {
       given: (pages, owner) => this.#mark(pages, owner, true),
       taken: (pages, owner) => this.#mark(pages, owner, false),
     });
-    for (let page = 0; page < parts.pages.pageCount; page += 1)
+    for (let page = pageNumber(0); page < parts.pages.pageCount; page = pageAfter(page))
       if (parts.pages.owner(page) === HYPERVISOR) this.#mark([page], HYPERVISOR, true);
     parts.hypervisor.attachVectorRing((physical, bytes) => {
-      for (let at = physical; at < physical + bytes; at += PAGE_BYTES) this.#setBit(at / PAGE_BYTES, false);
-      return physical;
+      const last = lastPageOf(physical, bytes);
+      for (let page = pageOf(physical); page <= last; page = pageAfter(page)) this.#setBit(page, false);
+      return untranslated(physical);
     });
   }
 
@@ -112,23 +125,23 @@ export class NoDmaProtection extends ReferenceApproach {
     this.#ports.checkInvariants();
     for (const domain of this.parts.hypervisor.domains)
       for (const page of domain.ownedPages)
-        if (domain.id !== HYPERVISOR && this.gate.deniedBy(page * PAGE_BYTES, PAGE_BYTES) !== undefined)
+        if (domain.id !== HYPERVISOR && this.gate.deniedBy(pageAddress(page), PAGE_BYTES) !== undefined)
           throw new InvariantViolation(`page ${page} of ${domain.name} is closed to DMA`);
   }
 
   /** The hypervisor's pages are in the table, unless one of the ranges has them. */
-  #mark(pages: readonly number[], owner: DomainId, forbidden: boolean): void {
+  #mark(pages: readonly PageNumber[], owner: DomainId, forbidden: boolean): void {
     if (owner !== HYPERVISOR) return;
     const { pmr, dpr } = this.measured;
     for (const page of pages) {
-      const address = page * PAGE_BYTES;
+      const address = pageAddress(page);
       if (address < pmr.base || address >= dpr.base + dpr.bytes) this.#setBit(page, forbidden);
     }
   }
 
-  #setBit(page: number, forbidden: boolean): void {
+  #setBit(page: PageNumber, forbidden: boolean): void {
     const { memory, processor, hypervisor } = this.parts;
-    const address = this.measured.table.base + Math.floor(page / 32) * 4;
+    const address = addressAfter(this.measured.table.base, Math.floor(page / 32) * 4);
     const bit = 1 << (page & 31);
     const word = memory.readU32(address);
     memory.writeU32(address, forbidden ? word | bit : word & ~bit);
@@ -142,8 +155,8 @@ function reserve(parts: HostParts, leastDprBytes: number): MeasuredMemory {
   const tableBytes = roundUp(Math.ceil(parts.pages.pageCount / 8), PAGE_BYTES);
   const dprBytes = Math.max(leastDprBytes, roundUp(tableBytes, MEGABYTE));
   const taken = parts.hypervisor.allocateOwn('hypervisor', 2 * PMR_ALIGNMENT + dprBytes);
-  const base = roundUp(taken, PMR_ALIGNMENT);
-  const dpr = base + PMR_ALIGNMENT;
+  const base = hostPhysicalAddress(roundUp(taken, PMR_ALIGNMENT));
+  const dpr = addressAfter(base, PMR_ALIGNMENT);
   return {
     pmr: { base, bytes: PMR_ALIGNMENT },
     dpr: { base: dpr, bytes: dprBytes },

@@ -1,3 +1,4 @@
+import { untranslated } from '../../../nic/addresses.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -27,7 +28,7 @@ export class PlainDmaProtection extends ReferenceApproach {
   constructor(parts: HostParts) {
     super(parts);
     this.#ports = new OpenPorts(parts);
-    parts.hypervisor.attachVectorRing((physical) => physical);
+    parts.hypervisor.attachVectorRing(untranslated);
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {

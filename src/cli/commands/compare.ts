@@ -8,6 +8,7 @@ export const compareCommand: CommandEntry = {
   options: [
     ['--protection <names>', 'approaches, with commas between them (default: all)'],
     ...RUN_OPTIONS,
+    ['--seeds <number>', 'run so many seeds, from --seed on: mean, 95 % interval and range of every figure'],
     ['--no-attacks', 'leave out which attacks get through'],
     JOBS_OPTION,
   ],

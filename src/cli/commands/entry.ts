@@ -22,5 +22,7 @@ export interface CommandEntry {
   readonly options: readonly (readonly [flags: string, meaning: string])[];
   /** Stands below the options. */
   readonly notes?: string;
+  /** Commands of this one, such as `sweep report`. */
+  readonly commands?: readonly CommandEntry[];
   readonly load: () => Promise<CommandAction>;
 }

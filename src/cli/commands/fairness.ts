@@ -10,7 +10,10 @@ export const fairnessCommand: CommandEntry = {
       '--contexts <number>',
       'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 in turn (default: 16)',
     ],
-    ['--disciplines <names>', 'with commas between them; also a/b, limited:a, minimum:a (default: all)'],
+    [
+      '--disciplines <names>',
+      'with commas between them; also a/b, limited:a, minimum:a, and modules: ./mine.ts (default: all)',
+    ],
     ['--workloads <names>', 'greedy, mixed, bursty, churn, replay (default: all)'],
     ['--captures <files>', 'captures for replay, with commas between them (default: those of the package)'],
     ['--seed <number>', 'seed of everything random (default: 1)'],

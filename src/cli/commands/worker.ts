@@ -9,7 +9,7 @@ export const workerCommand: CommandEntry = {
     ['--lock <time>', 'a worker that is silent for so long loses its job to another (default: 30s)'],
     ['--allow-modules', 'do runs whose scenarios name modules of their own, which run with your rights'],
   ],
-  notes: `Needs the packages bullmq and ioredis. Captures must lie where the study says, on every machine.
+  notes: `Needs the packages bullmq and ioredis. Captures come through the server; modules must lie where the study says.
 
 Exit code: 0 after Ctrl-C or SIGTERM (the runs under way are finished first), 2 usage, or a server that cannot be used.`,
   load: async () => (await import('../worker-action.js')).workerAction,

@@ -2,6 +2,13 @@ import { defineExperiment } from '../experiment.js';
 import { iommuHardwareAnswer, iommuHardwareFigures } from './figures.js';
 import { DATA_ORIGIN, HardwareDataError, type IommuHardwareResult, SHIPPED_DATA } from './index.js';
 
+/** A result for each machine that was measured. */
+export interface IommuHardwareResults {
+  readonly experiment: 'iommu-hardware';
+  readonly seed: number;
+  readonly machines: readonly IommuHardwareResult[];
+}
+
 /** Random DMA with the IOMMU off and on, beside machines that were measured. */
 export const iommuHardware = defineExperiment({
   name: 'iommu-hardware',
@@ -15,22 +22,20 @@ export const iommuHardware = defineExperiment({
       files.map((file) => ({ ...file, pages, seed })),
       (done) => progress(done / files.length, 'machines'),
     );
-    return outcomes.map((outcome) => {
+    const machines = outcomes.map((outcome) => {
       if ('refused' in outcome) throw new HardwareDataError(outcome.refused);
       return outcome.result;
     });
+    return { experiment: 'iommu-hardware' as const, seed, machines };
   },
-  present: (results: readonly IommuHardwareResult[]) => ({
-    answer: results.map(iommuHardwareAnswer).join(' '),
+  present: ({ seed, machines }: IommuHardwareResults) => ({
+    answer: machines.map(iommuHardwareAnswer).join(' '),
     parameters: [
       { name: 'measurements', value: DATA_ORIGIN },
       { name: 'from the rows without IOMMU', value: 'rates and latency of engine, link and memory' },
-      { name: 'seed', value: `${results[0]?.seed ?? '-'}` },
+      { name: 'seed', value: `${seed}` },
     ],
-    figures: results.flatMap(iommuHardwareFigures),
+    figures: machines.flatMap(iommuHardwareFigures),
     notes: [],
   }),
-  // One file, one result; the shipped ones together are a list.
-  document: (results) =>
-    results.length === 1 && results[0] !== undefined ? results[0] : { experiment: 'iommu-hardware', results },
 });

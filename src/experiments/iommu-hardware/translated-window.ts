@@ -6,11 +6,12 @@ import { TRANSLATION_TYPE } from '../../../host/iommu/vtd/entries.js';
 import { createSecondLevelTable } from '../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../host/iommu/vtd/walker.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { requesterId } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { PageKind } from './latency-rows.js';
 
 /** The card's requester ID, bus 5. */
-export const REQUESTER_ID = 0x0500;
+export const REQUESTER_ID = requesterId(0x0500);
 /** Where windows start, as the device sees them. */
 export const WINDOW_IOVA = 2 ** 32;
 

@@ -94,7 +94,8 @@ class Drawing {
     const left = MARGIN + (labels > 0 ? labels + 8 : 0) + (y.title === undefined ? 0 : LINE_HEIGHT);
     const columns = columnsOf(chart, width);
     const gap = y.own === true ? GAP + labels : GAP;
-    const each = Math.floor((PIXELS[width] - left - MARGIN - 8 - (columns - 1) * gap) / columns);
+    const overhang = Math.max(8, this.#lastValueLabel() / 2);
+    const each = Math.floor((PIXELS[width] - left - MARGIN - overhang - (columns - 1) * gap) / columns);
     const size = { width: each, height: this.#heightOf(each, rows.length), columns };
     this.#panel = size;
     const legendRows = legendLines(legend, PIXELS[width]);
@@ -138,6 +139,13 @@ class Drawing {
       0,
       ...layScale(y, endsOf(y, all, 'y'), [200, 0], 'y').ticks.map(({ text }) => labelWidth(text)),
     );
+  }
+
+  /** The label of the last value below: it is centred on the right end, and half of it lies beyond. */
+  #lastValueLabel(): number {
+    const { x, panels } = this.#chart;
+    const all = panels.flatMap(({ marks }) => marks);
+    return labelWidth(layScale(x, endsOf(x, all, 'x'), [0, 200], 'x').ticks.at(-1)?.text ?? '');
   }
 
   #heightOf(width: number, rows: number): number {

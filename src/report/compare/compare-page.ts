@@ -22,6 +22,7 @@ import {
   priceFigure,
   sharesFigure,
 } from './figures.js';
+import { seedSamples, seedsFigure } from './seeds.js';
 
 const MOST_GUESTS_NAMED = 12;
 /** Goodputs within this fraction of the largest are alike. */
@@ -41,11 +42,14 @@ export function comparePage(
 /** What the report says and shows, before it is drawn. */
 export function describeComparison(
   heading: RunHeading,
-  runs: readonly RunResult[],
+  everyRun: readonly RunResult[],
   repeat: string,
   through: readonly LetThrough[] = [],
   links: readonly PageLink[] = [],
 ): ReportPage {
+  // Of several seeds the figures show the first, and one figure how far the others are from it.
+  const seeds = new Set(everyRun.map(({ seed }) => seed)).size;
+  const runs = everyRun.filter(({ seed }) => seed === heading.seed);
   const compared = compareRuns(runs, through);
   const origin = { repeat, parameters: parametersOf(heading, runs) };
   const present = <T>(...figures: readonly (T | undefined)[]) =>
@@ -69,7 +73,10 @@ export function describeComparison(
         id: 'price',
         title: isOne ? 'In short' : 'Price and protection',
         text: [],
-        figures: [priceFigure(compared)],
+        figures: [
+          priceFigure(compared),
+          ...(seeds === 1 ? [] : [seedsFigure(seedSamples(everyRun, through), seeds)]),
+        ],
         origin,
       },
       {
@@ -221,7 +228,10 @@ function throughAnswer(compared: readonly Compared[]): string[] {
   ];
 }
 
-function parametersOf({ loaded, discipline, durationNs, seed }: RunHeading, runs: readonly RunResult[]) {
+function parametersOf(
+  { loaded, discipline, warmUpNs, durationNs, seed }: RunHeading,
+  runs: readonly RunResult[],
+) {
   const { scenario, source } = loaded;
   const guests = expandGuests(scenario.guests);
   const named = guests
@@ -234,7 +244,10 @@ function parametersOf({ loaded, discipline, durationNs, seed }: RunHeading, runs
     { name: 'guests', value: [...named, ...more].join(', ') },
     { name: 'approaches', value: runs.map(({ protection }) => protection).join(', ') },
     { name: 'DMA scheduler', value: discipline },
-    { name: 'virtual time', value: `${durationNs / 1e6} ms, from the first nanosecond: no warm-up is cut` },
+    {
+      name: 'virtual time',
+      value: `${durationNs / 1e6} ms${warmUpNs === 0 ? ', from the first nanosecond: no warm-up is cut' : ` after ${warmUpNs / 1e6} ms of warm-up, which are not measured`}`,
+    },
     { name: 'seed', value: `${seed}` },
     { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
     { name: 'CPU', value: `${coresText(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores)} of ${hertz / 1e9} GHz` },

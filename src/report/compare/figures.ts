@@ -2,6 +2,7 @@ import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import { stackedBars } from '../charts/bars.js';
 import { barLegend, lineLegend, type Mark } from '../charts/chart.js';
 import { rowChart } from '../charts/rows.js';
+import { belowShareFirst } from '../guest-rows.js';
 import type { ReportFigure } from '../html/figure.js';
 import { metricFigureTable, shownValue } from '../metrics/metric.js';
 import {
@@ -114,7 +115,8 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
       return latency === undefined ? [] : [{ panel, name: run.protection, ...latency }];
     }),
   );
-  const { latencyP50Ns, latencyP99Ns, latencyP999Ns } = GUEST_METRIC;
+  const { latencyP50Ns, latencyP99Ns, latencyP999Ns, driverP99Ns, ringP99Ns, cardP99Ns, fairShareGot } =
+    GUEST_METRIC;
   const all = runs[0]?.guests.length ?? 0;
   return {
     id: 'latency',
@@ -149,12 +151,12 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
     ),
     table: metricFigureTable(
       ['approach', 'guest'],
-      [latencyP50Ns, latencyP99Ns, latencyP999Ns],
+      [fairShareGot, latencyP50Ns, latencyP99Ns, latencyP999Ns, driverP99Ns, ringP99Ns, cardP99Ns],
       runs.flatMap((run) =>
-        guests.flatMap((name) => {
-          const subject = guestOf(run, name);
-          return subject === undefined ? [] : [{ names: [run.protection, name], subject }];
-        }),
+        belowShareFirst(run.guests.filter(({ name }) => guests.includes(name))).map((subject) => ({
+          names: [run.protection, subject.name],
+          subject,
+        })),
       ),
     ),
   };

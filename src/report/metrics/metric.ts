@@ -30,7 +30,7 @@ export interface Metric<Subject> {
 }
 
 /** How values of a unit are shown. */
-interface ShownUnit {
+export interface ShownUnit {
   readonly unit: string;
   readonly divisor: number;
   readonly digits: number;
@@ -48,7 +48,8 @@ export const UNITS: Readonly<Record<string, ShownUnit>> = {
   bytes: { unit: 'bytes', divisor: 1, digits: 0 },
 };
 
-function shownUnit({ unit, digits }: Pick<Metric<never>, 'unit' | 'digits'>): ShownUnit {
+/** The unit in which values of a metric are shown. */
+export function shownUnit({ unit, digits }: Pick<Metric<never>, 'unit' | 'digits'>): ShownUnit {
   const shown = UNITS[unit] ?? { unit, divisor: 1, digits: 1 };
   return digits === undefined ? shown : { unit: shown.unit, divisor: shown.divisor, digits };
 }

@@ -454,12 +454,40 @@ export const GUEST_METRIC = guest({
     source: 'guests[].latencyNs.p999Ns',
     of: ({ latencyNs }) => latencyNs?.p999Ns,
   },
+  driverP99Ns: {
+    title: 'At its driver, p99',
+    head: 'driver\np99 us',
+    unit: 'ns',
+    sentence:
+      'The 99th percentile of the time from the store to the doorbell: CPU time, and the set-up gate.',
+    source: 'guests[].latencyPartsNs.driver.p99Ns',
+    of: ({ latencyPartsNs }) => latencyPartsNs.driver?.p99Ns,
+  },
+  ringP99Ns: {
+    title: 'In its own ring, p99',
+    head: 'ring\np99 us',
+    unit: 'ns',
+    sentence:
+      'The 99th percentile of the time in its own ring, from the doorbell until the card, or a driver domain, has fetched the descriptor.',
+    source: 'guests[].latencyPartsNs.ring.p99Ns',
+    of: ({ latencyPartsNs }) => latencyPartsNs.ring?.p99Ns,
+  },
+  cardP99Ns: {
+    title: 'Through the card, p99',
+    head: 'card\np99 us',
+    unit: 'ns',
+    sentence:
+      'The 99th percentile of the time through the card (and a driver domain), from the fetch to the last bit on the wire.',
+    source: 'guests[].latencyPartsNs.card.p99Ns',
+    of: ({ latencyPartsNs }) => latencyPartsNs.card?.p99Ns,
+  },
   fairShareGot: {
     title: 'Got of its due',
     head: 'of its\ndue',
     unit: '',
     digits: 3,
-    sentence: 'Bytes sent, of what a weighted max-min fair division gives it: 1 is all of it.',
+    sentence:
+      'Bytes of the wire that it sent, of what it was due: the service of a fluid link that gets the same frames, weighted max-min fair at every instant. 1 is all of it.',
     source: 'guests[].fairShareGot',
     of: ({ fairShareGot }) => fairShareGot,
   },

@@ -1,15 +1,15 @@
 import type { Redis } from 'ioredis';
-import { MODEL_VERSION } from '../../machine/model-version.js';
+import { RESULT_VERSION } from '../result-version.js';
 import { SweepError } from '../sweep-error.js';
 
 /** How long a server may take to answer the first time, ms. */
 const CONNECT_MS = 5_000;
 
-/** Jobs of one model version; workers of another have another queue. */
-export const QUEUE_NAME = `cdna-nic-model-${MODEL_VERSION}`;
+/** Jobs of one version; workers of another have another queue. */
+export const QUEUE_NAME = `cdna-nic-${RESULT_VERSION}`;
 
-/** The model version of the sweep that uses a server: a worker of another one says so and ends. */
-export const VERSION_KEY = 'cdna-nic:model-version';
+/** The version of the sweep that uses a server: a worker of another one says so and ends. */
+export const VERSION_KEY = 'cdna-nic:version';
 
 /** What is loaded for a queue, and only then. */
 export interface QueuePackages {

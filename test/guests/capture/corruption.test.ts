@@ -98,7 +98,7 @@ describe.for(originals)('$name, damaged', ({ name, bytes }) => {
         }
       }
     }
-    // 1,200 files of 6 kB each went by; a single believed length would show as gigabytes.
+    // 1,200 files of 6 kB each went by; a single passedThrough length would show as gigabytes.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64e6);
   });
 });

@@ -5,6 +5,7 @@ import { ContextPort } from '../../../host/protection/context-port.js';
 import { DeviceExclusion } from '../../../host/protection/dev/device-exclusion.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
+import { hostPhysicalAddress } from '../../../nic/addresses.js';
 import { DriverLab, FAR_MAC } from '../driver-lab.js';
 
 const END_OF_PACKET = 1;
@@ -104,8 +105,8 @@ describe('a rogue card', () => {
       const foreign = (victim.allocate(1)[0] ?? 0) * 4096;
       const rogue = new RogueDevice(lab.host);
       const requester = lab.host.nic.contexts[hostile.port.context]?.requesterId ?? 0;
-      lab.host.memory.fill(own, 16, 1);
-      lab.host.memory.fill(foreign, 16, 2);
+      lab.host.memory.fill(hostPhysicalAddress(own), 16, 1);
+      lab.host.memory.fill(hostPhysicalAddress(foreign), 16, 2);
       rogue.read(requester, own, 16);
       rogue.read(requester, foreign, 16);
       lab.run(100_000);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ControlStructure, contains, Secret, tagged, tagOf } from '../../../guests/hostile/index.js';
 import { PhysicalMemory } from '../../../host/index.js';
+import { hostPhysicalAddress } from '../../../nic/addresses.js';
 
 const PAGE = 4096;
 const seeds = fc.nat(0xffffffff);
@@ -36,15 +37,15 @@ describe('a secret', () => {
         fc.integer({ min: 1, max: 255 }),
         (seed, places, flip) => {
           const memory = new PhysicalMemory(4);
-          const secret = new Secret(memory, 'secret', PAGE + 512, 512, tagOf(seed, 0));
+          const secret = new Secret(memory, 'secret', hostPhysicalAddress(PAGE + 512), 512, tagOf(seed, 0));
           secret.look(memory);
           expect(secret.changedBytes).toBe(0);
           const byte = new Uint8Array(1);
           const flipAll = () => {
             for (const place of places) {
-              memory.read(PAGE + 512 + place, 1, byte, 0);
+              memory.read(hostPhysicalAddress(PAGE + 512 + place), 1, byte, 0);
               byte[0] = (byte[0] ?? 0) ^ flip;
-              memory.write(PAGE + 512 + place, 1, byte, 0);
+              memory.write(hostPhysicalAddress(PAGE + 512 + place), 1, byte, 0);
             }
           };
           flipAll();
@@ -61,9 +62,9 @@ describe('a secret', () => {
 
   it('does not mind what happens beside it', () => {
     const memory = new PhysicalMemory(4);
-    const secret = new Secret(memory, 'secret', PAGE + 512, 512, tagOf(1, 0));
-    memory.fill(PAGE, 512, 0xff);
-    memory.fill(PAGE + 1024, 512, 0xff);
+    const secret = new Secret(memory, 'secret', hostPhysicalAddress(PAGE + 512), 512, tagOf(1, 0));
+    memory.fill(hostPhysicalAddress(PAGE), 512, 0xff);
+    memory.fill(hostPhysicalAddress(PAGE + 1024), 512, 0xff);
     secret.look(memory);
     expect(secret.changedBytes).toBe(0);
   });
@@ -75,11 +76,11 @@ describe('a structure that its owner writes to', () => {
       fc.property(seeds, fc.nat(PAGE - 256), fc.integer({ min: 1, max: 15 }), (seed, at, marks) => {
         const memory = new PhysicalMemory(4);
         const mark = tagOf(seed, 7);
-        const structure = new ControlStructure('table', PAGE, mark);
-        memory.fill(PAGE, PAGE, 0x5a);
+        const structure = new ControlStructure('table', hostPhysicalAddress(PAGE), mark);
+        memory.fill(hostPhysicalAddress(PAGE), PAGE, 0x5a);
         structure.look(memory);
         expect(structure.changedBytes).toBe(0);
-        memory.write(PAGE + at, marks * 16, tagged(mark, marks * 16), 0);
+        memory.write(hostPhysicalAddress(PAGE + at), marks * 16, tagged(mark, marks * 16), 0);
         structure.look(memory);
         expect(structure.changedBytes).toBe(marks * 16);
       }),

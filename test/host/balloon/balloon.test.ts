@@ -5,6 +5,14 @@ import { BufferBatch } from '../../../host/protection/guest-port.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import { IommuProtection } from '../../../host/protection/iommu/iommu-protection.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
+import {
+  busAddress,
+  guestPhysicalAddress,
+  hostPhysicalAddress,
+  pageNumber,
+  requesterId,
+} from '../../../nic/addresses.js';
+import { present } from '../../../scheduler/present.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
@@ -25,12 +33,12 @@ function lab(protection: ProtectionPlan, parameters: Partial<BalloonParameters> 
   const domain = host.createGuest('guest 1', 1);
   domain.reserve(256);
   const port = host.openPort(domain, { ...PORT, mac: macOf(1) });
-  const [buffer = 0] = domain.allocate(1);
+  const buffer = present(domain.allocate(1)[0]);
   const guest = { domain, bufferPages: () => [buffer] };
   const balloon = new Balloon(host, host.protection, [guest], { ...DEFAULTS, ...parameters });
   const post = () => {
     const batch = new BufferBatch(1);
-    batch.add(buffer * PAGE, 2048, 0);
+    batch.add(guestPhysicalAddress(buffer * PAGE), 2048, 0);
     if (port.receive.post(batch) > 0) port.receive.ring();
   };
   return { machine, host, domain, port, buffer, balloon, post };
@@ -92,8 +100,8 @@ describe('a balloon', () => {
       port.receive.finish(port.receive.consumer());
       machine.run(20_000_000);
       expect(balloon.report().reclaimed, name).toBe(1);
-      expect(host.pages.owner(buffer), name).toBe(balloon.newOwner.domain.id);
-      expect(domain.ownedPages.has(buffer), name).toBe(false);
+      expect(host.pages.owner(pageNumber(buffer)), name).toBe(balloon.newOwner.domain.id);
+      expect(domain.ownedPages.has(pageNumber(buffer)), name).toBe(false);
       expect(balloon.newOwner.damagedPages(), name).toEqual([]);
       expect(balloon.newOwner.lateWrites, name).toBe(0);
     }
@@ -148,12 +156,12 @@ describe('a balloon', () => {
       const { protection } = host;
       if (!(protection instanceof IommuProtection)) throw new Error('built without its IOMMU');
       const ring = protection.ports.get(port.context)?.port.receive.ringAddress ?? 0;
-      const bus = Number(host.memory.readU64(ring));
+      const bus = Number(host.memory.readU64(hostPhysicalAddress(ring)));
       port.receive.finish(port.receive.consumer());
       machine.run(200_000);
       expect(balloon.report().reclaimed).toBe(pinUntilFlush ? 0 : 1);
       // The card errs, and writes to where the buffer was.
-      host.bus.write(0x0100 + port.context, bus, 4, new Uint8Array(4), 0);
+      host.bus.write(requesterId(0x0100 + port.context), busAddress(bus), 4, new Uint8Array(4), 0);
       expect(balloon.newOwner.damagedPages().length).toBe(pinUntilFlush ? 0 : 1);
       machine.run(12_000_000);
       expect(balloon.report().reclaimed).toBe(1);
@@ -183,7 +191,7 @@ describe('RAM that a guest owns from the start', () => {
     expect(some.every((frameNumber) => domain.ownedPages.has(frameNumber))).toBe(true);
     expect(domain.unusedPages).toBe(54);
     expect(domain.lastUnusedPage).toBe(all.at(-1));
-    domain.release(all.at(-1) ?? 0);
+    domain.release(pageNumber(all.at(-1) ?? 0));
     expect(domain.lastUnusedPage).toBe(all.at(-2));
     expect(domain.unusedPages).toBe(53);
     expect(() => domain.allocate(54)).toThrow('guest: 54 pages wanted, 53 of its RAM unused');
@@ -196,7 +204,7 @@ describe('RAM that a guest owns from the start', () => {
     const domain = host.createGuest('guest', 1);
     domain.reserve(16);
     const all = [...domain.ownedPages];
-    for (const index of [2, 5]) domain.release(all[index] ?? 0);
+    for (const index of [2, 5]) domain.release(pageNumber(all[index] ?? 0));
     expect(domain.allocate(4)).toEqual([0, 1, 3, 4].map((index) => all[index]));
     expect(domain.allocate(4, true)).toEqual([6, 7, 8, 9].map((index) => all[index]));
     expect(domain.ownedPages.size).toBe(14);

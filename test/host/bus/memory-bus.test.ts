@@ -2,6 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { type AccessGate, DENIED, OpenGate } from '../../../host/bus/access-gate.js';
 import { type DeniedAccess, MemoryBus } from '../../../host/bus/memory-bus.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import {
+  type BusAddress,
+  busAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type RequesterId,
+  requesterId,
+} from '../../../nic/addresses.js';
 import { ABORT } from '../../../nic/host-port.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 
@@ -13,10 +21,10 @@ class OnePageGate implements AccessGate {
   readonly delayNs = 77;
   readonly asked: [number, number, number, boolean][] = [];
 
-  check(requesterId: number, address: number, length: number, write: boolean): number {
-    this.asked.push([requesterId, address, length, write]);
-    return requesterId === DEVICE && address >= 0x2000 && address + length <= 0x3000
-      ? address + 0x100000
+  check(requester: RequesterId, address: BusAddress, length: number, write: boolean): HostPhysicalAddress {
+    this.asked.push([requester, address, length, write]);
+    return requester === DEVICE && address >= 0x2000 && address + length <= 0x3000
+      ? hostPhysicalAddress(address + 0x100000)
       : DENIED;
   }
 }
@@ -40,12 +48,12 @@ describe('the memory bus', () => {
   it('carries reads and writes to where the gate says, and answers how long that took', () => {
     const gate = new OnePageGate();
     const { memory, bus: made } = bus(gate);
-    expect(made.write(DEVICE, 0x2010, 4, bytes(8), 2)).toBe(77 + 5);
+    expect(made.write(requesterId(DEVICE), busAddress(0x2010), 4, bytes(8), 2)).toBe(77 + 5);
     const stored = new Uint8Array(4);
-    memory.read(0x102010, 4, stored, 0);
+    memory.read(hostPhysicalAddress(0x102010), 4, stored, 0);
     expect([...stored]).toEqual([3, 4, 5, 6]);
     const back = new Uint8Array(6).fill(0xee);
-    expect(made.read(DEVICE, 0x2010, 4, back, 1)).toBe(77 + 120);
+    expect(made.read(requesterId(DEVICE), busAddress(0x2010), 4, back, 1)).toBe(77 + 120);
     expect([...back]).toEqual([0xee, 3, 4, 5, 6, 0xee]);
     expect(gate.asked).toEqual([
       [DEVICE, 0x2010, 4, true],
@@ -57,13 +65,13 @@ describe('the memory bus', () => {
   it('lands no byte of a denied write and aborts it', () => {
     const { kernel, memory, bus: made, denied } = bus(new OnePageGate());
     kernel.run(500);
-    memory.fill(0x102000, 4096, 0x55);
-    expect(made.write(OTHER, 0x2000, 64, bytes(64), 0)).toBe(ABORT);
-    expect(made.write(DEVICE, 0x1ff0, 16, bytes(64), 0)).toBe(ABORT);
+    memory.fill(hostPhysicalAddress(0x102000), 4096, 0x55);
+    expect(made.write(requesterId(OTHER), busAddress(0x2000), 64, bytes(64), 0)).toBe(ABORT);
+    expect(made.write(requesterId(DEVICE), busAddress(0x1ff0), 16, bytes(64), 0)).toBe(ABORT);
     const page = new Uint8Array(4096);
-    memory.read(0x102000, 4096, page, 0);
+    memory.read(hostPhysicalAddress(0x102000), 4096, page, 0);
     expect(page.every((byte) => byte === 0x55)).toBe(true);
-    memory.read(0x1000, 4096, page, 0);
+    memory.read(hostPhysicalAddress(0x1000), 4096, page, 0);
     expect(page.every((byte) => byte === 0)).toBe(true);
     expect(denied).toEqual([
       {
@@ -95,27 +103,27 @@ describe('the memory bus', () => {
       [0x1fff, 2],
       [0x2000, 4097],
     ] as const) {
-      memory.fill(0x1000, 0x3000, 0x33);
-      expect(made.write(DEVICE, address, length, bytes(length), 0)).toBe(ABORT);
+      memory.fill(hostPhysicalAddress(0x1000), 0x3000, 0x33);
+      expect(made.write(requesterId(DEVICE), busAddress(address), length, bytes(length), 0)).toBe(ABORT);
       const target = new Uint8Array(length);
-      expect(made.read(DEVICE, address, length, target, 0)).toBe(ABORT);
+      expect(made.read(requesterId(DEVICE), busAddress(address), length, target, 0)).toBe(ABORT);
       expect(target.every((byte) => byte === 0xff)).toBe(true);
       const after = new Uint8Array(0x3000);
-      memory.read(0x1000, 0x3000, after, 0);
+      memory.read(hostPhysicalAddress(0x1000), 0x3000, after, 0);
       expect(after.every((byte) => byte === 0x33)).toBe(true);
     }
     expect(made.denied).toBe(6);
     expect(denied.every(({ crossesPage, beyondMemory }) => crossesPage && !beyondMemory)).toBe(true);
     // To the last byte of a page is not across it.
-    expect(made.write(DEVICE, 0x1ff8, 8, bytes(8), 0)).not.toBe(ABORT);
-    expect(made.write(DEVICE, 0x2000, 4096, bytes(4096), 0)).not.toBe(ABORT);
+    expect(made.write(requesterId(DEVICE), busAddress(0x1ff8), 8, bytes(8), 0)).not.toBe(ABORT);
+    expect(made.write(requesterId(DEVICE), busAddress(0x2000), 4096, bytes(4096), 0)).not.toBe(ABORT);
   });
 
   it('answers a denied read with all ones and aborts it', () => {
     const { memory, bus: made } = bus(new OnePageGate());
-    memory.fill(0x102000, 4096, 0x55);
+    memory.fill(hostPhysicalAddress(0x102000), 4096, 0x55);
     const target = new Uint8Array(10);
-    expect(made.read(OTHER, 0x2000, 8, target, 1)).toBe(ABORT);
+    expect(made.read(requesterId(OTHER), busAddress(0x2000), 8, target, 1)).toBe(ABORT);
     expect([...target]).toEqual([0, ...new Array(8).fill(0xff), 0]);
     expect(made.denied).toBe(1);
   });
@@ -124,11 +132,11 @@ describe('the memory bus', () => {
     const { memory, bus: made, denied } = bus(new OpenGate());
     const end = memory.bytes;
     const target = new Uint8Array(8);
-    expect(made.read(DEVICE, end, 8, target, 0)).toBe(ABORT);
+    expect(made.read(requesterId(DEVICE), busAddress(end), 8, target, 0)).toBe(ABORT);
     expect([...target]).toEqual(new Array(8).fill(0xff));
-    expect(made.write(DEVICE, end, 1, bytes(1), 0)).toBe(ABORT);
-    expect(made.write(DEVICE, 2 ** 60, 1, bytes(1), 0)).toBe(ABORT);
-    expect(made.write(DEVICE, end - 1, 1, bytes(1), 0)).toBe(5);
+    expect(made.write(requesterId(DEVICE), busAddress(end), 1, bytes(1), 0)).toBe(ABORT);
+    expect(made.write(requesterId(DEVICE), busAddress(2 ** 60), 1, bytes(1), 0)).toBe(ABORT);
+    expect(made.write(requesterId(DEVICE), busAddress(end - 1), 1, bytes(1), 0)).toBe(5);
     expect(denied.map((access) => access.beyondMemory)).toEqual([true, true, true]);
   });
 
@@ -136,10 +144,10 @@ describe('the memory bus', () => {
     const { bus: made } = bus(new OnePageGate());
     const seen: unknown[] = [];
     made.watch({ accessed: (...access) => seen.push(access) });
-    made.write(DEVICE, 0x2008, 4, bytes(4), 0);
-    made.write(OTHER, 0x2008, 4, bytes(4), 0);
+    made.write(requesterId(DEVICE), busAddress(0x2008), 4, bytes(4), 0);
+    made.write(requesterId(OTHER), busAddress(0x2008), 4, bytes(4), 0);
     made.watch(undefined);
-    made.write(DEVICE, 0x2008, 4, bytes(4), 0);
+    made.write(requesterId(DEVICE), busAddress(0x2008), 4, bytes(4), 0);
     expect(seen).toEqual([[DEVICE, 0x102008, 4, true]]);
   });
 

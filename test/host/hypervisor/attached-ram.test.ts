@@ -6,6 +6,7 @@ import { Cdna } from '../../../host/protection/cdna/cdna.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import { PlainDma } from '../../../host/protection/none/plain-dma.js';
 import type { Protection, ProtectionPlan } from '../../../host/protection/protection.js';
+import { pageNumber } from '../../../nic/addresses.js';
 import { frame, Machine, macOf, PORT, STRANGER, TestGuest } from '../support/machine.js';
 
 /** As guests' memory files are: 2 MB and some pages, not a multiple of 64 KB. */
@@ -49,7 +50,7 @@ describe.each([...APPROACHES, FLIPPING])('RAM in a bank under $name', ({ make })
     const first = ram.address / PAGE_BYTES;
     for (const page of domain.allocate(64))
       expect(page >= first && page < first + RAM_BYTES / PAGE_BYTES).toBe(false);
-    expect(machine.host.pages.owner(first)).toBe(domain.id);
+    expect(machine.host.pages.owner(pageNumber(first))).toBe(domain.id);
   });
 
   it('is gone from the device when a withdrawal is done, and its bytes are as the guest left them', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CardControl } from '../../../host/hypervisor/card-control.js';
 import { PlainDma } from '../../../host/index.js';
+import { busAddress } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { Machine } from '../support/machine.js';
 
@@ -38,7 +39,9 @@ describe('the driver of the management page', () => {
 
   it('throws when a register refuses its value', () => {
     const { control } = card();
-    expect(() => control.attachVectorRing(0x1000, 0)).toThrow('refused 0 for its register VECTOR_RING_SIZE');
+    expect(() => control.attachVectorRing(busAddress(0x1000), 0)).toThrow(
+      'refused 0 for its register VECTOR_RING_SIZE',
+    );
   });
 
   it('pays for looking for faults, also when there is none', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Cdna, type FaultPolicy, PlainDma } from '../../../host/index.js';
 import type { Protection } from '../../../host/protection/protection.js';
+import { guestPhysicalAddress, pageNumber } from '../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 
 describe('interrupts', () => {
@@ -253,10 +254,10 @@ describe('a domain', () => {
     expect(one.store(page, frame(1, 2, PAGE))).toBe('done');
     expect(two.store(page, frame(1, 2))).toBe('page-fault');
     expect(one.store(page + PAGE - 10, frame(1, 2, 20))).toBe('page-fault');
-    expect(two.domain.read(page, 4, new Uint8Array(4), 0)).toBe('page-fault');
+    expect(two.domain.read(guestPhysicalAddress(page), 4, new Uint8Array(4), 0)).toBe('page-fault');
     expect(one.store(machine.host.memory.bytes - 4, frame(1, 2))).toBe('page-fault');
-    expect(one.domain.release(page / PAGE)).toBe('freed');
-    expect(one.domain.release(page / PAGE)).toBe('refused');
+    expect(one.domain.release(pageNumber(page / PAGE))).toBe('freed');
+    expect(one.domain.release(pageNumber(page / PAGE))).toBe('refused');
     expect(one.store(page, frame(1, 2))).toBe('page-fault');
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PlainDma } from '../../../host/index.js';
+import { hostPhysicalAddress } from '../../../nic/addresses.js';
 import { MANAGEMENT } from '../../../nic/registers.js';
 import { frame, Machine, macOf, STRANGER } from '../support/machine.js';
 
@@ -13,7 +14,7 @@ describe('a vector ring that was overwritten', () => {
       const { host } = machine;
       machine.run();
       const ring = host.window.readNow(host.window.managementPage, MANAGEMENT.VECTOR_RING_LOW);
-      host.memory.writeU32(ring, producer);
+      host.memory.writeU32(hostPhysicalAddress(ring), producer);
       const before = host.processor.cyclesOf(host.hypervisor.account);
       host.bus.raise();
       machine.run();

@@ -13,6 +13,7 @@ const SHARE: Required<Share> = {
   limitBps: 7_000_000_000,
   burstBytes: 20_000,
   minimumBps: 1_000_000,
+  maxFrameBytes: 1514,
 };
 
 describe.each([

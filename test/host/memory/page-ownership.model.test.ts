@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_OWNER, type PageOutcome, PageOwnership } from '../../../host/memory/page-ownership.js';
 import { PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { hostPhysicalAddress, pageNumber } from '../../../nic/addresses.js';
 
 const PAGES = 12;
 const DOMAINS = 4;
@@ -75,12 +76,12 @@ function command(name: string, run: (paper: Paper, real: Real) => void): Command
     run: (paper, real) => {
       run(paper, real);
       real.table.checkInvariants();
-      for (const [pageNumber, page] of paper.pages.entries()) {
-        expect(real.table.owner(pageNumber)).toBe(page.owner);
-        expect(real.table.kind(pageNumber)).toBe(page.kind);
-        expect(real.table.count(pageNumber)).toBe(page.count);
-        expect(real.table.isReleasing(pageNumber)).toBe(page.releasing);
-        expect(real.heard.get(pageNumber) ?? NO_OWNER, 'what an observer was told').toBe(page.owner);
+      for (const [number, page] of paper.pages.entries()) {
+        expect(real.table.owner(pageNumber(number))).toBe(page.owner);
+        expect(real.table.kind(pageNumber(number))).toBe(page.kind);
+        expect(real.table.count(pageNumber(number))).toBe(page.count);
+        expect(real.table.isReleasing(pageNumber(number))).toBe(page.releasing);
+        expect(real.heard.get(number) ?? NO_OWNER, 'what an observer was told').toBe(page.owner);
       }
       expect(real.table.freePages).toBe(paper.free().length);
       expect(real.table.pinnedPages).toBe(paper.pages.filter((page) => page.count > 0).length);
@@ -94,7 +95,7 @@ function refusalOf(outcome: PageOutcome<unknown>): string | undefined {
 }
 
 const domain = fc.nat(DOMAINS - 1);
-const pageNumber = fc.oneof(
+const anyPage = fc.oneof(
   { weight: 9, arbitrary: fc.nat(PAGES - 1) },
   { weight: 1, arbitrary: fc.constantFrom(-1, PAGES) },
 );
@@ -119,28 +120,31 @@ const commands: fc.Arbitrary<Command>[] = [
             expect(one).toBe((outcome.value[0] ?? 0) + index);
         paper.give(outcome.value, owner, kind);
         for (const one of outcome.value) {
-          expect(memory.readU32(one * PAGE_BYTES), 'the last owner left something behind').toBe(0);
-          memory.writeU32(one * PAGE_BYTES, owner + 1);
+          expect(
+            memory.readU32(hostPhysicalAddress(one * PAGE_BYTES)),
+            'the last owner left something behind',
+          ).toBe(0);
+          memory.writeU32(hostPhysicalAddress(one * PAGE_BYTES), owner + 1);
         }
       }),
     ),
-  fc.tuple(domain, pageNumber).map(([owner, at]) =>
+  fc.tuple(domain, anyPage).map(([owner, at]) =>
     command(`release(${owner}, ${at})`, (paper, { table }) => {
       const objection = paper.objection(owner, at);
-      const outcome = table.release(owner, at);
+      const outcome = table.release(owner, pageNumber(at));
       expect(refusalOf(outcome)).toBe(objection);
       if (!outcome.ok) return;
       paper.at(at).releasing = true;
       expect(outcome.value).toBe(paper.settle(at) ? 'freed' : 'pending');
     }),
   ),
-  fc.tuple(domain, domain, pageNumber).map(([from, to, at]) =>
+  fc.tuple(domain, domain, anyPage).map(([from, to, at]) =>
     command(`transfer(${from}, ${to}, ${at})`, (paper, { table }) => {
       const page = paper.pages[at];
       const objection =
         paper.objection(from, at) ??
         (page?.kind !== 'guest' ? 'wrong-kind' : page.count > 0 ? 'pinned' : undefined);
-      expect(refusalOf(table.transfer(from, to, at))).toBe(objection);
+      expect(refusalOf(table.transfer(from, to, pageNumber(at)))).toBe(objection);
       if (objection === undefined && page !== undefined) page.owner = to;
     }),
   ),
@@ -148,10 +152,10 @@ const commands: fc.Arbitrary<Command>[] = [
     command(`pin(${at})`, (paper, { table }) => {
       const page = paper.at(at);
       if (page.kind === 'free') {
-        expect(() => table.pin(at)).toThrow(`page ${at} is pinned and has no owner`);
+        expect(() => table.pin(pageNumber(at))).toThrow(`page ${at} is pinned and has no owner`);
         return;
       }
-      table.pin(at);
+      table.pin(pageNumber(at));
       page.count += 1;
     }),
   ),
@@ -159,11 +163,11 @@ const commands: fc.Arbitrary<Command>[] = [
     command(`unpin(${at})`, (paper, { table }) => {
       const page = paper.at(at);
       if (page.count === 0) {
-        expect(() => table.unpin(at)).toThrow(`page ${at} is unpinned more often than pinned`);
+        expect(() => table.unpin(pageNumber(at))).toThrow(`page ${at} is unpinned more often than pinned`);
         return;
       }
       page.count -= 1;
-      expect(table.unpin(at)).toBe(paper.settle(at));
+      expect(table.unpin(pageNumber(at))).toBe(paper.settle(at));
     }),
   ),
   fc
@@ -177,7 +181,7 @@ const commands: fc.Arbitrary<Command>[] = [
             paper.objection(owner, at) ?? (paper.at(at).kind === 'guest' ? undefined : 'wrong-kind');
           if (refusal !== undefined) expected = { page: at, refusal };
         }
-        expect(table.firstForeign(owner, address, length)).toEqual(expected);
+        expect(table.firstForeign(owner, hostPhysicalAddress(address), length)).toEqual(expected);
       }),
     ),
 ];
@@ -213,20 +217,20 @@ describe('page ownership', () => {
   it('does not give a released page away before its last reference is gone', () => {
     const table = new PageOwnership(new PhysicalMemory(1));
     expect(table.allocate(1, 'guest', 1)).toEqual({ ok: true, value: [0] });
-    table.pin(0);
-    table.pin(0);
-    expect(table.release(1, 0)).toEqual({ ok: true, value: 'pending' });
-    expect(table.release(1, 0)).toEqual({ ok: false, refusal: 'not-owner', page: 0 });
-    expect(table.unpin(0)).toBe(false);
+    table.pin(pageNumber(0));
+    table.pin(pageNumber(0));
+    expect(table.release(1, pageNumber(0))).toEqual({ ok: true, value: 'pending' });
+    expect(table.release(1, pageNumber(0))).toEqual({ ok: false, refusal: 'not-owner', page: 0 });
+    expect(table.unpin(pageNumber(0))).toBe(false);
     expect(table.allocate(2, 'guest', 1).ok).toBe(false);
-    expect(table.unpin(0)).toBe(true);
+    expect(table.unpin(pageNumber(0))).toBe(true);
     expect(table.allocate(2, 'guest', 1)).toEqual({ ok: true, value: [0] });
   });
 
   it('gives pages that follow each other again once they have come back', () => {
     const table = new PageOwnership(new PhysicalMemory(6));
     for (let owner = 1; owner <= 6; owner += 1) table.allocate(owner, 'guest', 1);
-    for (const owner of [5, 2, 4, 1]) table.release(owner, owner - 1);
+    for (const owner of [5, 2, 4, 1]) table.release(owner, pageNumber(owner - 1));
     expect(table.allocate(9, 'descriptor-ring', 3, true).ok).toBe(false);
     expect(table.allocate(9, 'descriptor-ring', 2, true)).toEqual({ ok: true, value: [0, 1] });
     expect(table.freePages).toBe(2);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ArrayBank, type MemoryBank } from '../../../host/memory/memory-bank.js';
 import { BANK_ALIGNMENT, PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
+import { hostPhysicalAddress } from '../../../nic/addresses.js';
 
 const PAGES = 640; // two pieces of backing and a half, so that accesses cross them
 const BYTES = PAGES * PAGE_BYTES;
@@ -60,15 +61,15 @@ const PLACEMENTS: readonly [string, (memory: PhysicalMemory) => void][] = [
   [
     'with a bank that ends in the middle of a megabyte',
     (memory) => {
-      memory.attachBank(BANK_ALIGNMENT, new FileLikeBank(5 * PAGE_BYTES));
+      memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new FileLikeBank(5 * PAGE_BYTES));
     },
   ],
-  ['all of it in one bank', (memory) => memory.attachBank(0, new FileLikeBank(BYTES))],
+  ['all of it in one bank', (memory) => memory.attachBank(hostPhysicalAddress(0), new FileLikeBank(BYTES))],
   [
     'with two banks one behind the other',
     (memory) => {
-      memory.attachBank(BANK_ALIGNMENT, new ArrayBank(new Uint8Array(BANK_ALIGNMENT)));
-      memory.attachBank(2 * BANK_ALIGNMENT, new FileLikeBank(8 * PAGE_BYTES));
+      memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new ArrayBank(new Uint8Array(BANK_ALIGNMENT)));
+      memory.attachBank(hostPhysicalAddress(2 * BANK_ALIGNMENT), new FileLikeBank(8 * PAGE_BYTES));
     },
   ],
 ];
@@ -91,24 +92,24 @@ describe.each(PLACEMENTS)('physical memory %s', (_title, attach) => {
           const { address, length } = at;
           if (kind === 'write') {
             const source = Uint8Array.from({ length: length + 3 }, (_, index) => index * 5 + seed);
-            memory.write(address, length, source, 3);
+            memory.write(hostPhysicalAddress(address), length, source, 3);
             flat.set(source.subarray(3), address);
           } else if (kind === 'fill') {
-            memory.fill(address, length, seed);
+            memory.fill(hostPhysicalAddress(address), length, seed);
             flat.fill(seed, address, address + length);
           } else if (kind === 'word') {
             const aligned = address - (address % 4);
-            memory.writeU32(aligned, seed);
+            memory.writeU32(hostPhysicalAddress(aligned), seed);
             new DataView(flat.buffer).setUint32(aligned, seed, true);
-            expect(memory.readU32(aligned)).toBe(seed);
+            expect(memory.readU32(hostPhysicalAddress(aligned))).toBe(seed);
           } else if (kind === 'copy') {
             const most = Math.min(length, BYTES - seed);
             if (Math.abs(seed - address) < most) continue;
-            memory.copy(address, seed, most);
+            memory.copy(hostPhysicalAddress(address), hostPhysicalAddress(seed), most);
             flat.copyWithin(seed, address, address + most);
           }
           const back = new Uint8Array(length + 2).fill(0xee);
-          memory.read(address, length, back, 1);
+          memory.read(hostPhysicalAddress(address), length, back, 1);
           expect(back[0]).toBe(0xee);
           expect(back[length + 1]).toBe(0xee);
           expect(Buffer.compare(back.subarray(1, length + 1), flat.subarray(address, address + length))).toBe(
@@ -124,9 +125,10 @@ describe.each(PLACEMENTS)('physical memory %s', (_title, attach) => {
     const memory = new PhysicalMemory(PAGES);
     attach(memory);
     const target = new Uint8Array(BYTES).fill(0xee);
-    memory.read(0, BYTES, target, 0);
+    memory.read(hostPhysicalAddress(0), BYTES, target, 0);
     expect(target.every((byte) => byte === 0)).toBe(true);
-    for (let address = 0; address < BYTES; address += 4096 + 4) expect(memory.readU32(address)).toBe(0);
+    for (let address = 0; address < BYTES; address += 4096 + 4)
+      expect(memory.readU32(hostPhysicalAddress(address))).toBe(0);
     memory.checkInvariants();
   });
 });
@@ -135,20 +137,20 @@ describe('physical memory', () => {
   it.each([1, 2, 3, 65_537, 4 * PAGE_BYTES + 6])('has no word at %d', (address) => {
     const memory = new PhysicalMemory(PAGES);
     const message = 'expected an address that is a multiple of 4';
-    expect(() => memory.readU32(address)).toThrow(message);
-    expect(() => memory.writeU32(address, 1)).toThrow(message);
-    expect(() => memory.readU64(address)).toThrow(message);
-    expect(() => memory.writeU64(address, 1n)).toThrow(message);
+    expect(() => memory.readU32(hostPhysicalAddress(address))).toThrow(message);
+    expect(() => memory.writeU32(hostPhysicalAddress(address), 1)).toThrow(message);
+    expect(() => memory.readU64(hostPhysicalAddress(address))).toThrow(message);
+    expect(() => memory.writeU64(hostPhysicalAddress(address), 1n)).toThrow(message);
     expect(memory.touchedBytes).toBe(0);
   });
 
   it('reads and writes 64-bit words little-endian', () => {
     const memory = new PhysicalMemory(1);
-    memory.writeU64(8, 0x0123456789abcdefn);
-    expect(memory.readU64(8)).toBe(0x0123456789abcdefn);
-    expect(memory.readU32(8)).toBe(0x89abcdef);
+    memory.writeU64(hostPhysicalAddress(8), 0x0123456789abcdefn);
+    expect(memory.readU64(hostPhysicalAddress(8))).toBe(0x0123456789abcdefn);
+    expect(memory.readU32(hostPhysicalAddress(8))).toBe(0x89abcdef);
     const byte = new Uint8Array(1);
-    memory.read(8, 1, byte, 0);
+    memory.read(hostPhysicalAddress(8), 1, byte, 0);
     expect(byte[0]).toBe(0xef);
   });
 
@@ -156,21 +158,25 @@ describe('physical memory', () => {
     const guestBytes = 128 * 2 ** 20;
     const memory = new PhysicalMemory((24 * guestBytes) / PAGE_BYTES);
     const target = new Uint8Array(PAGE_BYTES);
-    for (let guest = 0; guest < 24; guest += 1) memory.read(guest * guestBytes, PAGE_BYTES, target, 0);
-    memory.fill(0, memory.bytes, 0);
+    for (let guest = 0; guest < 24; guest += 1)
+      memory.read(hostPhysicalAddress(guest * guestBytes), PAGE_BYTES, target, 0);
+    memory.fill(hostPhysicalAddress(0), memory.bytes, 0);
     expect(memory.touchedBytes).toBe(0);
-    for (let guest = 0; guest < 24; guest += 1) memory.writeU32(guest * guestBytes, guest + 1);
+    for (let guest = 0; guest < 24; guest += 1)
+      memory.writeU32(hostPhysicalAddress(guest * guestBytes), guest + 1);
     expect(memory.touchedBytes).toBe(24 * 2 ** 20);
   });
 
   it('ends where it ends', () => {
     const memory = new PhysicalMemory(2);
-    expect(memory.contains(8191, 1)).toBe(true);
-    expect(memory.contains(8191, 2)).toBe(false);
-    expect(memory.contains(-1, 1)).toBe(false);
-    expect(memory.contains(Number.NaN, 1)).toBe(false);
-    expect(() => memory.readU32(8192)).toThrow(/0x2000, expected an address below 0x2000/);
-    expect(() => memory.write(8190, 4, new Uint8Array(4), 0)).toThrow(RangeError);
+    expect(memory.contains(hostPhysicalAddress(8191), 1)).toBe(true);
+    expect(memory.contains(hostPhysicalAddress(8191), 2)).toBe(false);
+    expect(memory.contains(hostPhysicalAddress(-1), 1)).toBe(false);
+    expect(memory.contains(hostPhysicalAddress(Number.NaN), 1)).toBe(false);
+    expect(() => memory.readU32(hostPhysicalAddress(8192))).toThrow(
+      /0x2000, expected an address below 0x2000/,
+    );
+    expect(() => memory.write(hostPhysicalAddress(8190), 4, new Uint8Array(4), 0)).toThrow(RangeError);
   });
 
   it.each([0, -1, 1.5, 2 ** 26 + 1, Number.NaN])('cannot be built with %s pages', (pages) => {
@@ -180,40 +186,40 @@ describe('physical memory', () => {
   it('shows a bank what is written to its place, and nothing else', () => {
     const memory = new PhysicalMemory(PAGES);
     const shared = new Uint8Array(3 * PAGE_BYTES);
-    memory.attachBank(BANK_ALIGNMENT, new ArrayBank(shared));
-    memory.writeU32(BANK_ALIGNMENT + 8, 0x04030201);
-    memory.write(BANK_ALIGNMENT + 3 * PAGE_BYTES - 2, 4, Uint8Array.of(5, 6, 7, 8), 0);
+    memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new ArrayBank(shared));
+    memory.writeU32(hostPhysicalAddress(BANK_ALIGNMENT + 8), 0x04030201);
+    memory.write(hostPhysicalAddress(BANK_ALIGNMENT + 3 * PAGE_BYTES - 2), 4, Uint8Array.of(5, 6, 7, 8), 0);
     expect([...shared.subarray(8, 12), ...shared.subarray(-2)]).toEqual([1, 2, 3, 4, 5, 6]);
     shared[0] = 99;
-    expect(memory.readU32(BANK_ALIGNMENT)).toBe(99);
+    expect(memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT))).toBe(99);
     // What did not fit is RAM of the machine behind the bank.
-    expect(memory.readU32(BANK_ALIGNMENT + 3 * PAGE_BYTES)).toBe(0x0807);
+    expect(memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT + 3 * PAGE_BYTES))).toBe(0x0807);
   });
 
   it('reads a buffer from a bank with one call', () => {
     const memory = new PhysicalMemory(PAGES);
     const bank = new FileLikeBank(BANK_ALIGNMENT);
-    memory.attachBank(BANK_ALIGNMENT, bank);
-    memory.read(BANK_ALIGNMENT + 100, 9018, new Uint8Array(9018), 0);
+    memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), bank);
+    memory.read(hostPhysicalAddress(BANK_ALIGNMENT + 100), 9018, new Uint8Array(9018), 0);
     expect(bank.calls).toBe(1);
-    memory.readU32(BANK_ALIGNMENT);
+    memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT));
     expect(bank.calls).toBe(2);
-    memory.read(0, 9018, new Uint8Array(9018), 0);
+    memory.read(hostPhysicalAddress(0), 9018, new Uint8Array(9018), 0);
     expect(bank.calls).toBe(2);
   });
 
   it('is zero again where a bank was taken away, and has no trace of what was there before it', () => {
     const memory = new PhysicalMemory(PAGES);
-    memory.fill(0, BYTES, 0xaa);
+    memory.fill(hostPhysicalAddress(0), BYTES, 0xaa);
     const touched = memory.touchedBytes;
-    memory.attachBank(BANK_ALIGNMENT, new FileLikeBank(PAGE_BYTES));
+    memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new FileLikeBank(PAGE_BYTES));
     expect(memory.touchedBytes).toBe(touched - BANK_ALIGNMENT);
-    expect(memory.readU32(BANK_ALIGNMENT)).toBe(0);
-    memory.writeU32(BANK_ALIGNMENT, 1);
-    memory.detachBank(BANK_ALIGNMENT);
-    expect(memory.readU32(BANK_ALIGNMENT)).toBe(0);
-    expect(memory.readU32(BANK_ALIGNMENT - 4)).toBe(0xaaaaaaaa);
-    memory.attachBank(BANK_ALIGNMENT, new FileLikeBank(2 * PAGE_BYTES));
+    expect(memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT))).toBe(0);
+    memory.writeU32(hostPhysicalAddress(BANK_ALIGNMENT), 1);
+    memory.detachBank(hostPhysicalAddress(BANK_ALIGNMENT));
+    expect(memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT))).toBe(0);
+    expect(memory.readU32(hostPhysicalAddress(BANK_ALIGNMENT - 4))).toBe(0xaaaaaaaa);
+    memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new FileLikeBank(2 * PAGE_BYTES));
     memory.checkInvariants();
   });
 
@@ -225,13 +231,13 @@ describe('physical memory', () => {
     [0, BANK_ALIGNMENT + PAGE_BYTES, /two memory banks at 0x0/],
   ])('takes no bank at %d of %d bytes', (address, bytes, message) => {
     const memory = new PhysicalMemory(PAGES);
-    memory.attachBank(BANK_ALIGNMENT, new FileLikeBank(BANK_ALIGNMENT));
-    expect(() => memory.attachBank(address, new FileLikeBank(bytes))).toThrow(message);
+    memory.attachBank(hostPhysicalAddress(BANK_ALIGNMENT), new FileLikeBank(BANK_ALIGNMENT));
+    expect(() => memory.attachBank(hostPhysicalAddress(address), new FileLikeBank(bytes))).toThrow(message);
     memory.checkInvariants();
   });
 
   it('takes away only a bank that is there', () => {
     const memory = new PhysicalMemory(PAGES);
-    expect(() => memory.detachBank(0)).toThrow('no memory bank begins at 0x0');
+    expect(() => memory.detachBank(hostPhysicalAddress(0))).toThrow('no memory bank begins at 0x0');
   });
 });

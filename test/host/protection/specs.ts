@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Claims } from '../../../host/protection/approaches.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
+import { pageNumber } from '../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
 import { type AttackScenario, scene } from './scene.js';
 
@@ -127,9 +128,9 @@ export function protectionSpecs(title: string, make: () => ProtectionPlan, claim
           ).toBe(true);
         // Nothing of the port is left: every page of the guest has gone back.
         const ownership = machine.host.pages;
-        const left = Array.from({ length: ownership.pageCount }, (_, at) => ownership.owner(at)).filter(
-          (owner) => owner === guest.domain.id,
-        );
+        const left = Array.from({ length: ownership.pageCount }, (_, at) =>
+          ownership.owner(pageNumber(at)),
+        ).filter((owner) => owner === guest.domain.id);
         expect(left).toEqual([]);
         expect(guest.post({ address: pages[0] ?? 0, length: 64 })).toBe(0);
         expect(guest.port.transmit.refusal?.refusal).toBe('port-closed');
@@ -159,7 +160,7 @@ export function protectionSpecs(title: string, make: () => ProtectionPlan, claim
       open();
       const { pages } = machine.host;
       const inUse = (tables: boolean) =>
-        Array.from({ length: pages.pageCount }, (_, at) => pages.kind(at)).filter(
+        Array.from({ length: pages.pageCount }, (_, at) => pages.kind(pageNumber(at))).filter(
           (kind) => kind !== 'free' && (kind === 'io-table') === tables,
         ).length;
       const [before, tables] = [inUse(false), inUse(true)];
@@ -251,7 +252,7 @@ function play(at: AttackScenario, { kind, pick, offset, length }: Move): void {
       machine.arrive(frame(macOf(1), STRANGER, 60 + (length % 2000), pick));
       break;
     case 'give-back':
-      at.thief.domain.release(Math.floor(target / PAGE));
+      at.thief.domain.release(pageNumber(Math.floor(target / PAGE)));
       break;
     case 'victim-takes':
       at.victimTakes();

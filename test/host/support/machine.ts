@@ -1,6 +1,7 @@
 import { type CpuAccess, type Domain, Host, type HostParameters } from '../../../host/index.js';
 import { BufferBatch, type GuestPort, type PortOptions } from '../../../host/protection/guest-port.js';
 import type { Protection, ProtectionPlan } from '../../../host/protection/protection.js';
+import { guestPhysicalAddress, hostPhysicalAddress } from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import type { WirePort } from '../../../nic/host-port.js';
 import type { NicParameters } from '../../../nic/parameters.js';
@@ -79,12 +80,12 @@ export class Machine<P extends Protection = Protection> {
 
   peek(address: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
-    this.host.memory.read(address, length, bytes, 0);
+    this.host.memory.read(hostPhysicalAddress(address), length, bytes, 0);
     return bytes;
   }
 
   poke(address: number, bytes: Uint8Array): void {
-    this.host.memory.write(address, bytes.length, bytes, 0);
+    this.host.memory.write(hostPhysicalAddress(address), bytes.length, bytes, 0);
   }
 }
 
@@ -143,7 +144,7 @@ export class TestGuest {
   }
 
   store(address: number, bytes: Uint8Array): CpuAccess {
-    return this.domain.write(address, bytes.length, bytes, 0);
+    return this.domain.write(guestPhysicalAddress(address), bytes.length, bytes, 0);
   }
 
   /** Posts buffers for sending and rings; returns how many were accepted. */
@@ -196,6 +197,7 @@ export class TestGuest {
 
   #fill(buffers: readonly { address: number; length: number; flags?: number }[], flags: number): void {
     this.#batch.clear();
-    for (const buffer of buffers) this.#batch.add(buffer.address, buffer.length, buffer.flags ?? flags);
+    for (const buffer of buffers)
+      this.#batch.add(guestPhysicalAddress(buffer.address), buffer.length, buffer.flags ?? flags);
   }
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Share } from '../../../scheduler/discipline.js';
 import {
@@ -8,7 +9,7 @@ import {
   WeightedFairQueueing,
   WorstCaseFairWeightedFairQueueing,
 } from '../../../scheduler/disciplines/index.js';
-import { weightedShares } from '../../../scheduler/laws/index.js';
+import { checkDiscipline, VirtualLink, weightedShares } from '../../../scheduler/laws/index.js';
 import { type FluidFrame, fluidFinishNs } from './fluid.js';
 import { FrameDelays } from './frame-delays.js';
 import { type Guarantee, watchRandomLinks } from './random-link.js';
@@ -98,6 +99,77 @@ describe('QFQ', () => {
       { shares: weightedShares },
     );
     expect(checks).toBeGreaterThan(5000);
+  });
+});
+
+describe('QFQ with a largest frame per context', () => {
+  const context = fc.record({
+    weight: fc.constantFrom(1, 2, 3, 7, 50, 1000),
+    maxFrameBytes: fc.constantFrom(60, 64, 300, 1514, LARGEST),
+  });
+
+  it('keeps the worst-case fair index with sigma_i from the frames of that context', () => {
+    let checks = 0;
+    let largestRatio = 0;
+    fc.assert(
+      fc.property(
+        fc.array(context, { minLength: 2, maxLength: 6 }),
+        fc.array(
+          fc.tuple(fc.nat(5), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 60, max: LARGEST })),
+          {
+            minLength: 5,
+            maxLength: 60,
+          },
+        ),
+        (shares, steps) => {
+          const weights = weightsOf(shares);
+          const qfq = new QuickFairQueueing();
+          const index: WorstCaseIndex = new WorstCaseIndex(weights, (of) => {
+            const { weight = 1, maxFrameBytes = LARGEST } = shares[of] ?? {};
+            return (
+              3 * qfq.sigmaBytes(weight, maxFrameBytes) * weight + (2 * LARGEST * weight) / total(weights)
+            );
+          });
+          const link = new VirtualLink(qfq, { linkBps: LINK_BPS, watchers: [index] });
+          for (const [of, share] of shares.entries()) link.join(of, share);
+          for (const [some, count, bytes] of steps) {
+            const of = some % shares.length;
+            const least = Math.min(bytes, shares[of]?.maxFrameBytes ?? 0);
+            for (let frame = 0; frame < count; frame += 1) link.arrive(of, least);
+            for (let frame = 0; frame < count / 2; frame += 1) link.serve();
+          }
+          while (link.serve());
+          checks += index.checks;
+          largestRatio = Math.max(largestRatio, index.largestRatio);
+        },
+      ),
+    );
+    expect(checks).toBeGreaterThan(5000);
+    // Against the bound of a context that may send 9,042 bytes, the same runs come nowhere near it.
+    expect(largestRatio).toBeGreaterThan(0.3);
+  });
+
+  it('has the smaller bound for a pair that declares small frames', () => {
+    const qfq = new QuickFairQueueing();
+    const small = { weight: 1, maxFrameBytes: 60, declaredMaxFrameBytes: 64 };
+    const any = { weight: 1, maxFrameBytes: 60 };
+    // A sixteenth of 9,042 bytes is the least that counts, so sigma is 1,024 bytes instead of 16,384.
+    expect(qfq.relativeFairnessBoundBytes(small, small)).toBe(4 * (1_024 + 1_024) + 9_042);
+    expect(qfq.relativeFairnessBoundBytes(any, any)).toBe(4 * (16_384 + 16_384) + 9_042);
+  });
+
+  it('treats a context with a longer frame as one that declares nothing', () => {
+    const report = checkDiscipline(() => new QuickFairQueueing(), {
+      shares: (contexts) => fc.array(context, { minLength: contexts, maxLength: contexts }),
+    });
+    expect(report.gapChecks).toBeGreaterThan(1000);
+  });
+
+  it('refuses a largest frame that cannot be', () => {
+    for (const maxFrameBytes of [0, 1.5, 16_385])
+      expect(() => new QuickFairQueueing().join(3, { weight: 1, maxFrameBytes })).toThrow(
+        `qfq: context 3: maxFrameBytes is ${maxFrameBytes}, expected a whole number from 1 to 16384`,
+      );
   });
 });
 

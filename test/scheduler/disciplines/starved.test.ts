@@ -118,7 +118,7 @@ describe('a starved context', () => {
 
   it.each(KEEPING)('under %s leaves, is withdrawn, and rejoins without its savings', (name) => {
     const discipline = makeDiscipline(name);
-    for (const end of [() => discipline.leave(0), () => discipline.withdraw(0, 0)]) {
+    for (const end of [() => discipline.leave(0, 0), () => discipline.withdraw(0, 0)]) {
       discipline.join(0, { weight: 1 });
       discipline.activate(0, 100, 0);
       discipline.select(0);

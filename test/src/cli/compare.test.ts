@@ -43,7 +43,7 @@ test('without arguments: the bundled scenario under every approach, a row each i
   expect(code).toBe(0);
   const lines = out.split('\n');
   for (const { name } of APPROACHES) {
-    expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(5);
+    expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(6);
   }
   const table = lines.filter((line) => !line.startsWith('again: '));
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);

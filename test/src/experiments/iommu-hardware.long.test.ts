@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { calibrate } from '../../../src/experiments/iommu-hardware/calibrate.js';
 import { Emulation } from '../../../src/experiments/iommu-hardware/emulation.js';
 import {
-  type IommuHardwareResult,
+  type IommuHardwareResults,
+  iommuHardware,
+} from '../../../src/experiments/iommu-hardware/experiment.js';
+import {
   parseHardwareRows,
   parseLatencyRows,
   SHIPPED_DATA,
@@ -14,10 +17,9 @@ import {
   emulateLatency,
   emulatePoint,
 } from '../../../src/experiments/iommu-hardware/reproduce.js';
+import { readStored } from '../../../src/experiments/stored-result.js';
 
-const stored = JSON.parse(
-  readFileSync(new URL('../../../src/experiments/iommu-hardware/result.json', import.meta.url), 'utf8'),
-) as IommuHardwareResult[];
+const { machines: stored } = readStored(iommuHardware.storedUrl) as IommuHardwareResults;
 const shipped = SHIPPED_DATA.map(({ dataPath, latencyPath }) => ({
   ...parseHardwareRows(readFileSync(dataPath, 'utf8'), dataPath),
   latencies: parseLatencyRows(readFileSync(latencyPath, 'utf8'), latencyPath),

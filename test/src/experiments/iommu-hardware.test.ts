@@ -5,10 +5,12 @@ import { DEFAULT_TIMING } from '../../../host/iommu/translation/parameters.js';
 import { calibrate } from '../../../src/experiments/iommu-hardware/calibrate.js';
 import { Emulation } from '../../../src/experiments/iommu-hardware/emulation.js';
 import { EngineLimits } from '../../../src/experiments/iommu-hardware/engine-limits.js';
-import { iommuHardware } from '../../../src/experiments/iommu-hardware/experiment.js';
+import {
+  type IommuHardwareResults,
+  iommuHardware,
+} from '../../../src/experiments/iommu-hardware/experiment.js';
 import {
   type HardwareRow,
-  type IommuHardwareResult,
   type LatencyRow,
   type PointResult,
   parseHardwareRows,
@@ -19,11 +21,10 @@ import {
 import { readsInFlight, WRITES_IN_FLIGHT } from '../../../src/experiments/iommu-hardware/machine.js';
 import { ReadLatency } from '../../../src/experiments/iommu-hardware/read-latency.js';
 import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
+import { readStored } from '../../../src/experiments/stored-result.js';
 
 const HEADER = 'machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s';
-const stored = JSON.parse(
-  readFileSync(new URL('../../../src/experiments/iommu-hardware/result.json', import.meta.url), 'utf8'),
-) as IommuHardwareResult[];
+const { machines: stored } = readStored(iommuHardware.storedUrl) as IommuHardwareResults;
 const shipped = SHIPPED_DATA.map(({ dataPath, latencyPath }) => ({
   ...parseHardwareRows(readFileSync(dataPath, 'utf8'), dataPath),
   latencies: parseLatencyRows(readFileSync(latencyPath, 'utf8'), latencyPath),
@@ -327,7 +328,7 @@ describe('the stored result', () => {
   });
 
   it('is printed with its origin, its errors and every row', () => {
-    const { text } = iommuHardware.present(stored);
+    const { text } = iommuHardware.present(readStored(iommuHardware.storedUrl));
     expect(text).toContain('Neugebauer et al.');
     expect(text).toContain('Apache-2.0');
     expect(text.match(/[+-]\d+\.\d%/g)).toHaveLength((208 + 12) * stored.length);

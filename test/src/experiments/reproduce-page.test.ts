@@ -30,7 +30,7 @@ function finished(stored: StoredComparison): FinishedExperiment {
       answer: 'There are 3.',
       parameters: [],
       notes: [],
-      document: {},
+      result: {},
       figures: [],
       stored,
     },
@@ -66,7 +66,7 @@ test('an outcome is what was presented, and says whether it was compared', async
   try {
     expect(await counting.run({ ...request, seed: 1 })).toEqual({
       ...counting.present({ seed: 1, count: 3 }),
-      document: { seed: 1, count: 3 },
+      result: { seed: 1, count: 3 },
       stored: 'different',
     });
     expect((await counting.run({ ...request, seed: 2 })).stored).toBe('not-compared');
@@ -78,8 +78,8 @@ test('an outcome is what was presented, and says whether it was compared', async
 
 test('a stored result is the same as itself, and not with one number changed', () => {
   for (const { experiment, outcome } of storedExperiments()) {
-    expect(compareWithStored(experiment.storedUrl, 1, outcome.document), experiment.name).toBe('same');
-    const changed = { ...outcome.document, one: 'more' };
+    expect(compareWithStored(experiment.storedUrl, 1, outcome.result), experiment.name).toBe('same');
+    const changed = { ...outcome.result, one: 'more' };
     expect(compareWithStored(experiment.storedUrl, 1, changed)).toBe('different');
     expect(compareWithStored(experiment.storedUrl, 7, changed)).toBe('not-compared');
   }

@@ -51,12 +51,12 @@ describe('cdna-nic fairness', () => {
     const [first, second] = documents;
     if (first === undefined || second === undefined) throw new Error('two documents expected');
     expect(Object.keys(first.hostDependent.decisionNs)).toEqual(['bursty', 'churn']);
-    expect(first.hostDependent.decisionNs['bursty']?.['drr']).toBeGreaterThan(0);
+    expect(first.hostDependent.decisionNs.bursty?.drr).toBeGreaterThan(0);
     const still = documents.map(({ hostDependent: _cost, ...rest }) => JSON.stringify(rest));
     expect(still[1]).toBe(still[0]);
     const { out } = await fairness(...args, '--seed', '2');
     const { hostDependent: _cost, seed: _seed, repeat: _repeat, ...reseeded } = JSON.parse(out);
-    expect(still[0]).not.toContain(JSON.stringify(reseeded['workloads']));
+    expect(still[0]).not.toContain(JSON.stringify(reseeded.workloads));
   });
 
   test('greedy: drr gives every context its weight within the bound, fifo gives one everything', async () => {

@@ -158,7 +158,7 @@ describe('a fairness meter', () => {
     expect(meter.select(7)).toBe(3);
     meter.served(3, 100, 60, 8);
     meter.withdraw(3, 9);
-    meter.leave(3);
+    meter.leave(3, 0);
     meter.checkInvariants();
     expect(meter.name).toBe('puppet');
     expect(inner.calls).toEqual([
@@ -222,7 +222,7 @@ describe('a fairness meter', () => {
       meter.served(context, 60, 0, 0);
     }
     meter.withdraw(MEASURED_CONTEXTS + 1, 0);
-    meter.leave(MEASURED_CONTEXTS + 1);
+    meter.leave(MEASURED_CONTEXTS + 1, 0);
     expect(meter.report()).toMatchObject({
       contexts: MEASURED_CONTEXTS + 3,
       measuredContexts: MEASURED_CONTEXTS,

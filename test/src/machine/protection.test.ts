@@ -11,7 +11,7 @@ describe('what a scenario says of the IOMMU', () => {
   it('is what the run has: a smaller IOTLB walks more', async () => {
     const large = await simulate({ guests, iommu: { iotlbEntries: 1024 } }, at);
     const small = await simulate({ guests, iommu: { iotlbEntries: 4 } }, at);
-    const walks = (run: typeof large) => run.protectionDetails['walks'] ?? Number.NaN;
+    const walks = (run: typeof large) => run.protectionDetails.walks ?? Number.NaN;
     expect(walks(small)).toBeGreaterThan(2 * walks(large));
     expect(small.laws.every(({ held }) => held)).toBe(true);
   });
@@ -22,7 +22,7 @@ describe('what a scenario says of the IOMMU', () => {
     expect(amd.bytesTransmitted).toBeGreaterThan(0);
     expect(Math.abs(amd.bytesTransmitted / vtd.bytesTransmitted - 1)).toBeLessThan(0.05);
     // A root and a context entry there, one device table entry here.
-    expect(vtd.protectionDetails['contextReads']).toBe(2 * (amd.protectionDetails['contextReads'] ?? 0));
+    expect(vtd.protectionDetails.contextReads).toBe(2 * (amd.protectionDetails.contextReads ?? 0));
   });
 
   it('says by name what it does not know', () => {

@@ -79,6 +79,6 @@ test('an editor knows the names of approaches and disciplines, and what a compos
     expect(accepts('discipline', name), name).toBe(true);
   for (const name of ['iomu', 'cdna,none', 'mine.ts', ''])
     expect(accepts('protection', name), name).toBe(false);
-  for (const name of ['rr', 'drr/', 'limited:', 'drr/drr/drr'])
+  for (const name of ['rr', 'drr/', 'limited:', 'drr//drr'])
     expect(accepts('discipline', name), name).toBe(false);
 });

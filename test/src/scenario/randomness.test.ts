@@ -26,25 +26,43 @@ const KINDS: [name: string, traffic: Traffic, random: boolean][] = [
   ['replay', { kind: 'replay', capture: bulk }, false],
 ];
 
-test.for(KINDS)('%s: whether it is random is what two seeds show', async ([, traffic, random]) => {
-  const scenario = { guests: [{ count: 3, traffic }] };
-  expect(isRandom(checkScenario(scenario))).toBe(random);
+async function isMovedBySeeds(scenario: ScenarioInput): Promise<boolean> {
   const prints = new Set<string>();
   for (const seed of [1, 2, 3, 4]) {
     prints.add((await simulate(scenario, { seed, durationNs: 4e6 })).fingerprint);
   }
-  expect(prints.size > 1).toBe(random);
-});
+  return prints.size > 1;
+}
+
+test.for(KINDS)(
+  '%s that starts at a given time: whether it is random is what two seeds show',
+  async ([, traffic, random]) => {
+    const scenario = { guests: [{ count: 3, traffic: { ...traffic, startNs: 0 } }] };
+    expect(isRandom(checkScenario(scenario))).toBe(random);
+    expect(await isMovedBySeeds(scenario)).toBe(random);
+  },
+);
+
+test.for([...KINDS, ['replay in a loop', { kind: 'replay', capture: bulk, loop: true }, true] as const])(
+  '%s whose start is left open: the seed decides on it, in both directions',
+  async ([, traffic]) => {
+    const scenario = { guests: [{ count: 3, traffic }] };
+    expect(isRandom(checkScenario(scenario))).toBe(true);
+    expect(await isMovedBySeeds(scenario)).toBe(true);
+    if (traffic.kind === 'request' || traffic.kind === 'replay') return;
+    expect(await isMovedBySeeds({ guests: [{ count: 3, receive: traffic }] })).toBe(true);
+  },
+);
 
 test('a balloon asks guests by chance', () => {
   expect(isRandom(checkScenario({ guests: [{}], balloon: { pages: 1 } }))).toBe(true);
 });
 
-const FOUR_GUESTS = 'scenarios/four-guests.json';
+const STILL = 'test/fixtures/scenarios/nothing-random.json';
 
 test('text and JSON say that nothing is random where it is so', async () => {
-  const { out } = await invoke('run', FOUR_GUESTS, '--duration', '1ms');
+  const { out } = await invoke('run', STILL, '--duration', '1ms');
   expect(out).toContain(`note: ${NOTHING_RANDOM}\n`);
-  const json = await invoke('run', FOUR_GUESTS, '--duration', '1ms', '--json');
+  const json = await invoke('run', STILL, '--duration', '1ms', '--json');
   expect((JSON.parse(json.out) as { notes: string[] }).notes).toEqual([NOTHING_RANDOM]);
 });

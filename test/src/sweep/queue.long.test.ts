@@ -1,17 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { MODEL_VERSION } from '../../../src/machine/model-version.js';
-import { VERSION_KEY } from '../../../src/sweep/queue/connection.js';
+import { QUEUE_NAME, VERSION_KEY } from '../../../src/sweep/queue/connection.js';
+import { ShippedFiles } from '../../../src/sweep/queue/shipped-files.js';
+import { RESULT_VERSION } from '../../../src/sweep/result-version.js';
 import { findRedis, freePort, RedisServer } from '../../support/redis.js';
-import { cli, emptyFolder, STUDY, studyFile } from './study-lab.js';
+import { cli, emptyFolder, planOf, STUDY, studyFile } from './study-lab.js';
 
 const program = findRedis();
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+const CAPTURE = fileURLToPath(new URL('../../../captures/voice.pcap', import.meta.url));
 const TABLES = ['runs.parquet', 'guests.parquet', 'runs.csv', 'guests.csv'];
 /** Long enough for things to happen while it runs. */
 const LARGER = { ...STUDY, seeds: 8, windowNs: 1_500_000 };
@@ -44,11 +55,17 @@ function startWorker(url: string, ...more: string[]): ChildProcess {
   return worker;
 }
 
-async function server(): Promise<RedisServer> {
-  const redis = new RedisServer(program ?? '', await freePort(), emptyFolder());
+async function server(folder = emptyFolder()): Promise<RedisServer> {
+  const redis = new RedisServer(program ?? '', await freePort(), folder);
   onTestFinished(() => redis.kill());
   await redis.start();
   return redis;
+}
+
+function same(one: string, other: string): void {
+  for (const name of TABLES) {
+    expect(readFileSync(join(one, name)).equals(readFileSync(join(other, name))), name).toBe(true);
+  }
 }
 
 function linesOf(path: string): number {
@@ -82,11 +99,7 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     await sleep(500);
     await redis.start();
     expect(await sweep).toMatchObject({ code: 0 });
-    for (const name of TABLES) {
-      expect(
-        readFileSync(join(folder, 'queue', name)).equals(readFileSync(join(folder, 'threads', name))),
-      ).toBe(true);
-    }
+    same(join(folder, 'queue'), join(folder, 'threads'));
     const keys = readFileSync(journal, 'utf8')
       .trimEnd()
       .split('\n')
@@ -111,15 +124,131 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     expect(readFileSync(join(folder, 'out/runs.csv'), 'utf8')).toContain('without --allow-modules');
   }, 120_000);
 
-  test('refuses a worker of another model version', async () => {
+  test('takes captures to workers by their content, wherever those run', async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, 'study'));
+    const study = studyFile(join(folder, 'study'), {
+      ...STUDY,
+      scenario: {
+        guests: [
+          { name: 'a', traffic: { kind: 'poisson', wireRateBps: 300_000_000 } },
+          { name: 'voice', traffic: { kind: 'replay', capture: 'voice.pcap', timeFactor: 0.001 } },
+        ],
+      },
+      vary: [{ path: 'protection', values: ['none', 'cdna'] }],
+      windowNs: 2_000_000,
+    });
+    copyFileSync(CAPTURE, join(folder, 'study/voice.pcap'));
+    await cli('sweep', study, '--out', join(folder, 'threads'));
+    expect(readFileSync(join(folder, 'threads/guests.csv'), 'utf8')).toMatch(/,voice,1,[1-9]/u);
     const redis = await server();
+    // The worker stands elsewhere, as one on another machine does.
+    startWorker(redis.url);
+    const call = ['sweep', study, '--out', join(folder, 'queue'), '--queue', redis.url];
+    expect(await cli(...call)).toMatchObject({ code: 0 });
+    same(join(folder, 'queue'), join(folder, 'threads'));
+  }, 120_000);
+
+  test('reports a run of which workers die, after some have, and goes on with the rest', async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'deadly.mjs'), 'export default () => process.kill(process.pid, "SIGKILL");\n');
+    const study = studyFile(folder, {
+      ...STUDY,
+      vary: [{ path: 'discipline', values: ['drr', './deadly.mjs', 'sfq'] }],
+      seeds: 1,
+    });
+    const redis = await server();
+    let isOver = false;
+    let deaths = 0;
+    const keepWorker = () => {
+      const worker = startWorker(redis.url, '--lock', '1s', '--allow-modules');
+      worker.once('exit', () => {
+        if (isOver) return;
+        deaths += 1;
+        keepWorker();
+      });
+    };
+    keepWorker();
+    const { code, out } = await cli('sweep', study, '--out', join(folder, 'out'), '--queue', redis.url);
+    isOver = true;
+    expect(code).toBe(1);
+    expect(out).toContain('3 runs of 3 points, 1 could not be done');
+    const rows = readFileSync(join(folder, 'out/runs.csv'), 'utf8').split('\r\n');
+    expect(rows.map((row) => row.includes('3 workers ended while they did it'))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      false,
+    ]);
+    expect(deaths).toBe(3);
+  }, 180_000);
+
+  test('is not held up by outcomes that another sweep left, by a second sweep of the same runs, or by a server that forgot everything', async () => {
+    const folder = emptyFolder();
+    const study = studyFile(folder, LARGER);
+    await cli('sweep', study, '--out', join(folder, 'threads'));
+    const memory = join(folder, 'server');
+    mkdirSync(memory);
+    const redis = await server(memory);
+    const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+    connection.on('error', () => undefined);
+    const queue = new Queue(QUEUE_NAME, { connection });
+    queue.on('error', () => undefined);
+    const left = { kind: 'attacks', protection: 'none', seed: 1, attacks: [] };
+    await queue.addBulk(
+      Array.from({ length: 400 }, (_, at) => ({ name: 'job', data: left, opts: { jobId: `left-${at}` } })),
+    );
+    for (let count = 0; count < 3; count += 1) startWorker(redis.url, '--lock', '2s');
+    const sweeps = ['first', 'second'].map((name) =>
+      cli('sweep', study, '--out', join(folder, name), '--queue', redis.url),
+    );
+    while (linesOf(join(folder, 'first/journal.ndjson')) < 10) await sleep(20);
+    await redis.kill();
+    rmSync(join(memory, 'appendonlydir'), { recursive: true });
+    await redis.start();
+    for (const sweep of sweeps) expect(await sweep).toMatchObject({ code: 0 });
+    for (const name of ['first', 'second']) same(join(folder, name), join(folder, 'threads'));
+    await queue.close();
+    connection.disconnect();
+  }, 300_000);
+
+  test('refuses a worker of another version, one that was there before as well', async () => {
+    const redis = await server();
+    const early = startWorker(redis.url);
+    let said = '';
+    early.stderr?.on('data', (text: Buffer) => {
+      said += text;
+    });
+    await new Promise((resolve) => early.stdout?.once('data', resolve));
     const client = new Redis(redis.url);
-    await client.set(VERSION_KEY, MODEL_VERSION + 1);
+    await client.set(VERSION_KEY, '99-other');
     client.disconnect();
     const { code, err } = await cli('worker', '--queue', redis.url);
+    const message = `a sweep of version 99-other runs; expected version ${RESULT_VERSION}`;
     expect(code).toBe(2);
-    expect(err).toContain(`model version ${MODEL_VERSION + 1} runs; expected version ${MODEL_VERSION}`);
+    expect(err).toContain(message);
+    expect(await new Promise((resolve) => early.once('exit', resolve))).toBe(2);
+    expect(said).toContain(message);
+  }, 60_000);
+});
+
+test('a capture that is too large for a server is refused by name', async () => {
+  const folder = emptyFolder();
+  const path = join(folder, 'long.pcap');
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 26 + 1);
+  const plan = await planOf({
+    scenario: {
+      guests: [{ traffic: { kind: 'replay', capture: path } }],
+    },
   });
+  const [job] = plan.jobs();
+  // Nothing is sent: a connection is not needed.
+  const files = new ShippedFiles(undefined as unknown as Redis);
+  await expect(files.ship(job?.job ?? expect.fail())).rejects.toThrow(
+    /capture ".*long\.pcap" has 67108865 bytes, expected at most 67108864 that go through a queue/u,
+  );
 });
 
 test('a server that cannot be reached is one line', async () => {

@@ -30,7 +30,7 @@ test('a sweep writes the same bytes on one thread, on three, in shards, and afte
     expect((await cli('sweep', study, '--out', at('shards'), '--shard', part, '--jobs', '1')).code).toBe(0);
   }
   expect(existsSync(join(at('shards'), 'runs.csv'))).toBe(false);
-  expect((await cli('sweep', study, '--out', at('shards'), '--merge')).code).toBe(0);
+  expect((await cli('sweep', 'merge', study, '--out', at('shards'))).code).toBe(0);
   expect(tables(at('shards'))).toEqual(expected);
 
   const child = spawn(process.execPath, [

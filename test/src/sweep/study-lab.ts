@@ -60,6 +60,8 @@ export async function cli(...args: string[]): Promise<{ code: number; out: strin
     errIsTerminal: false,
     columns: 100,
     program: 'cdna-nic',
+    // In this thread: to start others takes longer than the runs.
+    jobs: 1,
   });
   return { code, out, err };
 }

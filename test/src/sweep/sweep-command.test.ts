@@ -1,32 +1,73 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cli, emptyFolder, STUDY, studyFile } from './study-lab.js';
 
+const scheduler = new URL('../../../scheduler/index.ts', import.meta.url).href;
+
 describe('sweep', () => {
   test('goes on with what a changed study has in common with the first', async () => {
     const folder = emptyFolder();
-    await cli('sweep', studyFile(folder, STUDY), '--out', join(folder, 'out'), '--jobs', '1');
+    await cli('sweep', studyFile(folder, STUDY), '--out', join(folder, 'out'));
     const before = readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length;
     const larger = studyFile(folder, { ...STUDY, seeds: 3 });
-    expect((await cli('sweep', larger, '--out', join(folder, 'out'), '--jobs', '1')).code).toBe(0);
+    expect((await cli('sweep', larger, '--out', join(folder, 'out'))).code).toBe(0);
     expect(readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length).toBe(before + 6);
   });
 
-  test('puts a run that cannot be done into the tables with its reason, and ends with 1', async () => {
+  test('names a combination for which no machine can be built before anything runs', async () => {
     const folder = emptyFolder();
     const study = studyFile(folder, {
       ...STUDY,
-      vary: [{ path: 'guests[b].memoryMegabytes', values: [128, 1] }],
+      vary: [{ path: 'guests[b].memoryMegabytes', name: 'memory', values: [1, 128] }],
       seeds: 1,
       scenario: { ...(STUDY.scenario as object), host: { memoryMegabytes: 160 } },
     });
-    const { code, out } = await cli('sweep', study, '--out', join(folder, 'out'), '--jobs', '1');
-    const rows = readFileSync(join(folder, 'out/runs.csv'), 'utf8').split('\r\n');
-    expect(code).toBe(1);
-    expect(out).toContain('1 could not be done');
-    expect(rows[1]).toContain('host.memoryMegabytes');
-    expect(rows[2]).not.toContain('host.memoryMegabytes');
+    const { code, err } = await cli('sweep', study, '--out', join(folder, 'out'));
+    expect(code).toBe(2);
+    expect(err).toContain('the combination memory = 128 cannot run: ');
+    expect(err).toContain('host.memoryMegabytes');
+    expect(existsSync(join(folder, 'out'))).toBe(false);
+  });
+
+  test('puts a run that fails into the tables with its reason, goes on, ends with 1, and tries it again', async () => {
+    const folder = emptyFolder();
+    const own = (body: string) => writeFileSync(join(folder, 'own.mjs'), body);
+    // A discipline that fails with its first frame, and is mended later.
+    own(`import { makeDiscipline } from '${scheduler}';
+export default (options) => new Proxy(makeDiscipline('drr', options), {
+  get(target, name) {
+    if (name === 'select') return () => { throw new Error('no frame is good enough'); };
+    const value = Reflect.get(target, name);
+    return typeof value === 'function' ? value.bind(target) : value;
+  },
+});
+`);
+    const study = studyFile(folder, {
+      ...STUDY,
+      vary: [{ path: 'discipline', values: ['./own.mjs', 'drr'] }],
+      seeds: 1,
+    });
+    const call = ['sweep', study, '--out', join(folder, 'out'), '--allow-modules'] as const;
+    const rows = () => readFileSync(join(folder, 'out/runs.csv'), 'utf8').split('\r\n');
+    const first = await cli(...call);
+    expect([first.code, first.err]).toEqual([1, '']);
+    expect(first.out).toContain('1 could not be done');
+    expect(rows()[1]).toContain('no frame is good enough');
+    expect(rows()[2]).not.toContain('no frame');
+    const lines = () => readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length - 1;
+    expect(lines()).toBe(2);
+    await cli(...call);
+    expect(lines()).toBe(3);
+  });
+
+  test('refuses a study whose scenario names modules before anything runs, unless they are allowed', async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'own.mjs'), 'export default () => { throw new Error("never"); };\n');
+    const study = studyFile(folder, { ...STUDY, vary: [{ path: 'discipline', values: ['./own.mjs'] }] });
+    const { code, err } = await cli('sweep', study, '--out', join(folder, 'out'));
+    expect(code).toBe(2);
+    expect(err).toMatch(/discipline = ".\/own.mjs" cannot run: .*--allow-modules/u);
   });
 
   test('says in a dry run how many runs there are and which come first, and leaves nothing', async () => {
@@ -39,7 +80,7 @@ describe('sweep', () => {
       '--dry-run',
     );
     expect(code).toBe(0);
-    expect(out).toMatch(/^6 points, 12 runs, about \d+ s on \d+ threads/u);
+    expect(out).toMatch(/^6 points, 12 runs, about \d+ s on 1 thread/u);
     expect(out).toContain('0: protection "none", load 100000000');
     expect(existsSync(join(folder, 'out'))).toBe(false);
   });
@@ -56,8 +97,6 @@ describe('sweep', () => {
       study,
       '--out',
       join(folder, 'out'),
-      '--jobs',
-      '2',
       '--json',
       '--until-relative-error',
       '0.05',

@@ -58,7 +58,13 @@ describe('tables that Linux built for VT-d', () => {
     const { code, out } = await run(LINUX, { json: true, check: true });
     const result = JSON.parse(out);
     expect(code).toBe(0);
-    expect(result).toMatchObject({ format: 'vtd', translation_count: 12_583, problems: [] });
+    expect(result).toMatchObject({
+      format: 2,
+      command: 'tables',
+      kind: 'vtd',
+      translation_count: 12_583,
+      problems: [],
+    });
     expect(result.check).toMatchObject({ equal: true, matched: 12_583, missing: 0, extra: 0, different: 0 });
     expect(result.contexts).toHaveLength(5);
     expect(result.contexts[2]).toMatchObject({ source_id: '0xf8', domain: 4, table: '0x29db000' });

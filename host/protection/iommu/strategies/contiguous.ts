@@ -1,9 +1,16 @@
+import {
+  addressAfter,
+  type IoVirtualAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageNumber,
+} from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { present } from '../../../../scheduler/present.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
+import { NO_RANGE } from '../iova-allocator.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
@@ -14,7 +21,7 @@ const CHUNK_BITS = 18;
 
 /** A contiguous range of addresses that buffers are mapped into one behind the other. */
 interface Chunk {
-  readonly base: number;
+  readonly base: IoVirtualAddress;
   /** Pages that buffers were mapped to. */
   placed: number;
   /** Pages of buffers that are done, and at the end those that no buffer fitted into. */
@@ -54,7 +61,7 @@ export class Contiguous implements MappingStrategy {
     for (const side of this.#sides) side.close();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.#space.parts.pages.count(page) === 0;
   }
 
@@ -70,7 +77,7 @@ export class Contiguous implements MappingStrategy {
 /** One direction's ranges: the one being filled, and those that are not all done yet. */
 class ChunkedRange implements Placement, Teardown {
   readonly #space: GuestSpace;
-  readonly #live = new Map<number, Chunk>();
+  readonly #live = new Map<IoVirtualAddress, Chunk>();
   #current: Chunk | undefined;
   #asked = false;
   invalidations = 0;
@@ -86,24 +93,24 @@ class ChunkedRange implements Placement, Teardown {
     return pages;
   }
 
-  place(pages: number): number {
-    if (pages > CHUNK_PAGES) return -1;
+  place(pages: number): IoVirtualAddress {
+    if (pages > CHUNK_PAGES) return NO_RANGE;
     let chunk = this.#current;
     if (chunk === undefined || chunk.placed + pages > CHUNK_PAGES) {
       // The rest of a range that a buffer did not fit into counts as done.
       if (chunk !== undefined) this.#countDone(chunk, CHUNK_PAGES - chunk.placed);
       const base = this.#space.address.iovas.allocate(CHUNK_PAGES);
-      if (base < 0) return -1;
+      if (base < 0) return NO_RANGE;
       chunk = { base, placed: 0, retired: 0, pages: [] };
       this.#live.set(base, chunk);
       this.#current = chunk;
     }
-    const iova = chunk.base + chunk.placed * PAGE_BYTES;
+    const iova = addressAfter(chunk.base, chunk.placed * PAGE_BYTES);
     chunk.placed += pages;
     return iova;
   }
 
-  retire(iova: number, pages: number, firstPage: number): void {
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const chunk = this.#chunkOf(iova);
     chunk.pages.push(firstPage, pages);
     this.#countDone(chunk, pages);
@@ -115,7 +122,7 @@ class ChunkedRange implements Placement, Teardown {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: number, pages: number, firstPage: number): void {
+  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     this.#chunkOf(iova).pages.push(firstPage, pages);
   }
 
@@ -130,7 +137,7 @@ class ChunkedRange implements Placement, Teardown {
     this.#current = undefined;
   }
 
-  #chunkOf(iova: number): Chunk {
+  #chunkOf(iova: IoVirtualAddress): Chunk {
     const base = pageStart(iova, CHUNK_BITS);
     const chunk = this.#live.get(base);
     if (chunk === undefined) throw new InvariantViolation(`no range at 0x${base.toString(16)}`);
@@ -151,7 +158,7 @@ class ChunkedRange implements Placement, Teardown {
 
   #release(chunk: Chunk): void {
     for (let at = 0; at < chunk.pages.length; at += 2) {
-      this.#space.unpin(present(chunk.pages[at]), present(chunk.pages[at + 1]));
+      this.#space.unpin(pageNumber(present(chunk.pages[at])), present(chunk.pages[at + 1]));
     }
     this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }

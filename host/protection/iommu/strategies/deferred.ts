@@ -1,3 +1,9 @@
+import {
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type PageNumber,
+  pageNumber,
+} from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
 import type { GuestSpace } from '../guest-space.js';
 import { RangePerBuffer } from './range-per-buffer.js';
@@ -33,7 +39,7 @@ class Batch {
     this.firstPage = new Int32Array(entries);
   }
 
-  add(iova: number, pages: number, firstPage: number): void {
+  add(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     this.iova[this.count] = iova;
     this.pages[this.count] = pages;
     this.firstPage[this.count] = firstPage;
@@ -76,7 +82,7 @@ export class Deferred extends RangePerBuffer {
     });
   }
 
-  retire(iova: number, pages: number, firstPage: number): void {
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.space;
     space.clear(iova, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
@@ -119,8 +125,8 @@ export class Deferred extends RangePerBuffer {
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
       const pages = present(batch.pages[index]);
-      this.space.address.iovas.free(present(batch.iova[index]), pages);
-      if (this.#options.pinUntilFlush) this.space.unpin(present(batch.firstPage[index]), pages);
+      this.space.address.iovas.free(ioVirtualAddress(present(batch.iova[index])), pages);
+      if (this.#options.pinUntilFlush) this.space.unpin(pageNumber(present(batch.firstPage[index])), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

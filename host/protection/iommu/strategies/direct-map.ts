@@ -1,12 +1,12 @@
+import { identityOf, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
 import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { OpenSetupGate } from '../../open-setup-gate.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 
 /** Pages that follow each other. */
 interface Run {
-  readonly first: number;
+  readonly first: PageNumber;
   readonly count: number;
 }
 
@@ -36,7 +36,7 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
 
   opened(): void {}
 
-  given(pages: readonly number[], domain: DomainId, kind: PageKind): void {
+  given(pages: readonly PageNumber[], domain: DomainId, kind: PageKind): void {
     if (this.#closed || domain !== this.#space.domain.id || kind !== 'guest') return;
     this.#map(pages);
     this.#space.announce();
@@ -50,23 +50,23 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
     this.#closed = true;
     const space = this.#space;
     for (const { first, count } of this.#runs) {
-      space.clearRange(first * PAGE_BYTES, first, count);
+      space.clearRange(identityOf(first), first, count);
       space.whenGone(() => space.unpin(first, count));
     }
     this.#runs.length = 0;
     this.#pages = 0;
   }
 
-  relinquish(page: number): boolean {
-    return this.#space.address.tables.find(page * PAGE_BYTES) === undefined;
+  relinquish(page: PageNumber): boolean {
+    return this.#space.address.tables.find(identityOf(page)) === undefined;
   }
 
   counters(): Readonly<Record<string, number>> {
     return { directMappedPages: this.#pages };
   }
 
-  #map(pages: Iterable<number>): void {
-    let first = -1;
+  #map(pages: Iterable<PageNumber>): void {
+    let first = pageNumber(-1);
     let count = 0;
     for (const page of pages) {
       if (page === first + count && count > 0) {
@@ -80,9 +80,9 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
     this.#mapRun(first, count);
   }
 
-  #mapRun(first: number, count: number): void {
+  #mapRun(first: PageNumber, count: number): void {
     if (count === 0) return;
-    this.#space.mapRange(first * PAGE_BYTES, first, count, READ_WRITE);
+    this.#space.mapRange(identityOf(first), first, count, READ_WRITE);
     this.#runs.push({ first, count });
     this.#pages += count;
   }

@@ -1,5 +1,14 @@
+import {
+  deviceAddress,
+  type HostPhysicalAddress,
+  identityAddress,
+  lastPageOf,
+  machineAddress,
+  type PageNumber,
+  pageAfter,
+  pageOf,
+} from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../../posted-buffers.js';
@@ -8,11 +17,11 @@ import type { GuestSpace } from '../guest-space.js';
 /** A strategy that maps pages at their own addresses and shares the mapping between buffers. */
 export interface PageKeeper {
   /** Whether the page is mapped. */
-  isMapped(page: number): boolean;
+  isMapped(page: PageNumber): boolean;
   /** The page is used by one more buffer; maps it if it is not. */
-  use(page: number): void;
+  use(page: PageNumber): void;
   /** One buffer less uses it. */
-  unuse(page: number): void;
+  unuse(page: PageNumber): void;
   /** A batch of `unuse` has ended. */
   settle(): void;
 }
@@ -39,9 +48,10 @@ export class IdentityGate implements SetupGate {
     let entered = false;
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = present(batch.addresses[valid]);
+      const address = batch.address(valid);
       const length = present(batch.lengths[valid]);
-      if (malformedBuffer(address, length) === undefined && this.#allMapped(address, length)) continue;
+      if (malformedBuffer(address, length) === undefined && this.#allMapped(machineAddress(address), length))
+        continue;
       if (!entered) space.enter();
       entered = true;
       const refusal = space.refusalFor(address, length);
@@ -53,10 +63,10 @@ export class IdentityGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const address = present(batch.addresses[index]);
-      const last = Math.floor((address + present(batch.lengths[index]) - 1) / PAGE_BYTES);
-      for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#keeper.use(page);
-      queue.busAddresses[index] = address;
+      const address = machineAddress(batch.address(index));
+      const last = lastPageOf(address, present(batch.lengths[index]));
+      for (let page = pageOf(address); page <= last; page = pageAfter(page)) this.#keeper.use(page);
+      queue.admitAt(index, deviceAddress(identityAddress(address)));
     }
     if (entered && admitted > 0) space.announce();
     return admitted;
@@ -65,9 +75,9 @@ export class IdentityGate implements SetupGate {
   finish(queue: ContextQueue, from: number, to: number): void {
     if (this.#closed) return;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      const address = queue.postedAddress(index);
-      const last = Math.floor((address + queue.postedLength(index) - 1) / PAGE_BYTES);
-      for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) this.#keeper.unuse(page);
+      const address = machineAddress(queue.postedAddress(index));
+      const last = lastPageOf(address, queue.postedLength(index));
+      for (let page = pageOf(address); page <= last; page = pageAfter(page)) this.#keeper.unuse(page);
     }
     this.#keeper.settle();
   }
@@ -77,9 +87,9 @@ export class IdentityGate implements SetupGate {
     this.#closed = true;
   }
 
-  #allMapped(address: number, length: number): boolean {
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page += 1) {
+  #allMapped(address: HostPhysicalAddress, length: number): boolean {
+    const last = lastPageOf(address, length);
+    for (let page = pageOf(address); page <= last; page = pageAfter(page)) {
       if (!this.#keeper.isMapped(page)) return false;
     }
     return true;

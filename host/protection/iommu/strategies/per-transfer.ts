@@ -1,8 +1,20 @@
+import {
+  addressAfter,
+  deviceAddress,
+  type GuestPhysicalAddress,
+  type IoVirtualAddress,
+  machineAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAfter,
+  pageOf,
+  translatedBusAddress,
+} from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { present } from '../../../../scheduler/present.js';
-import { offsetInPage, pageNumber, pageStart } from '../../../iommu/page-arithmetic.js';
+import { pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';
@@ -14,17 +26,17 @@ const PAGE_BITS = 12;
 /** Policy for the pages of a buffer whose transfer is over. */
 export interface Teardown {
   /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
-  retire(iova: number, pages: number, firstPage: number): void;
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
   /** A batch of `retire` is complete. */
   settle(): void;
   /** The port is going: take them out of the tables; the space says when no cache knows them any more. */
-  abandon(iova: number, pages: number, firstPage: number): void;
+  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
 }
 
 /** How the pages of a buffer get their I/O virtual addresses. */
 export interface Placement {
   /** A range for `pages` pages, or -1. */
-  place(pages: number): number;
+  place(pages: number): IoVirtualAddress;
 }
 
 /**
@@ -52,7 +64,7 @@ export class PerTransferGate implements SetupGate {
     space.enter();
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = present(batch.addresses[valid]);
+      const address = batch.address(valid);
       const length = present(batch.lengths[valid]);
       const refusal = space.refusalFor(address, length);
       if (refusal === undefined) continue;
@@ -63,11 +75,8 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      queue.busAddresses[index] = this.#map(
-        queue,
-        present(batch.addresses[index]),
-        present(batch.lengths[index]),
-      );
+      const iova = this.#map(queue, batch.address(index), present(batch.lengths[index]));
+      queue.admitAt(index, deviceAddress(iova));
     }
     if (admitted > 0) space.announce();
     return admitted;
@@ -79,7 +88,7 @@ export class PerTransferGate implements SetupGate {
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
       const pages = pagesOf(address, queue.postedLength(index));
-      this.#teardown.retire(mappedAt(queue, index), pages, pageNumber(address, PAGE_BITS));
+      this.#teardown.retire(mappedAt(queue, index), pages, pageOf(machineAddress(address)));
     }
     this.#teardown.settle();
   }
@@ -91,26 +100,26 @@ export class PerTransferGate implements SetupGate {
     for (let index = queue.finished; index !== queue.producer; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
       const pages = pagesOf(address, queue.postedLength(index));
-      this.#teardown.abandon(mappedAt(queue, index), pages, pageNumber(address, PAGE_BITS));
+      this.#teardown.abandon(mappedAt(queue, index), pages, pageOf(machineAddress(address)));
     }
   }
 
-  #map(queue: ContextQueue, address: number, length: number): number {
+  #map(queue: ContextQueue, address: GuestPhysicalAddress, length: number): IoVirtualAddress {
     const pages = pagesOf(address, length);
     this.#space.parts.processor.chargeAccount(this.#space.parts.hypervisor.account, 'iovaAllocate');
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
     if (base < 0) throw new InvariantViolation(`no I/O virtual address left for ${pages} pages`);
-    const first = pageNumber(address, PAGE_BITS);
+    const first = pageOf(machineAddress(address));
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
     for (let page = 0; page < pages; page += 1) {
-      this.#space.map(base + page * PAGE_BYTES, first + page, permissions);
+      this.#space.map(addressAfter(base, page * PAGE_BYTES), pageAfter(first, page), permissions);
     }
-    return base + offsetInPage(address, PAGE_BITS);
+    return addressAfter(base, offsetInPage(address));
   }
 }
 
 /** First byte of the pages that a posted buffer is mapped to. */
-function mappedAt(queue: ContextQueue, index: number): number {
-  return pageStart(queue.postedBusAddress(index), PAGE_BITS);
+function mappedAt(queue: ContextQueue, index: number): IoVirtualAddress {
+  return pageStart(translatedBusAddress(queue.postedBusAddress(index)), PAGE_BITS);
 }

@@ -1,5 +1,5 @@
+import { identityOf, type PageNumber } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { IdentityGate, type PageKeeper } from './identity-gate.js';
@@ -24,7 +24,7 @@ export class Persistent implements MappingStrategy, PageKeeper {
   readonly #space: GuestSpace;
   readonly #quota: number;
   // Mapped pages, least recently used first, with the buffers that use them now.
-  readonly #mapped = new Map<number, number>();
+  readonly #mapped = new Map<PageNumber, number>();
   #reused = 0;
   #evicted = 0;
   #overQuota = 0;
@@ -38,16 +38,16 @@ export class Persistent implements MappingStrategy, PageKeeper {
 
   opened(): void {}
 
-  isMapped(page: number): boolean {
+  isMapped(page: PageNumber): boolean {
     return this.#mapped.has(page);
   }
 
-  use(page: number): void {
+  use(page: PageNumber): void {
     const uses = this.#mapped.get(page);
     if (uses === undefined) {
       this.#evictTo(this.#quota - 1);
       if (this.#mapped.size >= this.#quota) this.#overQuota += 1;
-      this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
+      this.#space.map(identityOf(page), page, READ_WRITE);
     } else {
       this.#reused += 1;
       // To the end: the map keeps the order in which pages were last used.
@@ -56,7 +56,7 @@ export class Persistent implements MappingStrategy, PageKeeper {
     this.#mapped.set(page, (uses ?? 0) + 1);
   }
 
-  unuse(page: number): void {
+  unuse(page: PageNumber): void {
     const uses = this.#mapped.get(page) ?? 0;
     if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     this.#mapped.set(page, uses - 1);
@@ -71,13 +71,13 @@ export class Persistent implements MappingStrategy, PageKeeper {
     this.receive.close();
     const space = this.#space;
     for (const page of this.#mapped.keys()) {
-      space.clear(page * PAGE_BYTES, 1);
+      space.clear(identityOf(page), 1);
       space.whenGone(() => space.unpin(page, 1));
     }
     this.#mapped.clear();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     const uses = this.#mapped.get(page);
     if (uses === undefined) return this.#space.parts.pages.count(page) === 0;
     if (uses > 0) return false;
@@ -106,10 +106,10 @@ export class Persistent implements MappingStrategy, PageKeeper {
     this.#space.driver.waitCharged();
   }
 
-  #evict(page: number): void {
+  #evict(page: PageNumber): void {
     this.#mapped.delete(page);
     this.#evicted += 1;
-    this.#space.clear(page * PAGE_BYTES, 1);
-    this.#space.invalidate(page * PAGE_BYTES, 1, false, () => this.#space.unpin(page, 1));
+    this.#space.clear(identityOf(page), 1);
+    this.#space.invalidate(identityOf(page), 1, false, () => this.#space.unpin(page, 1));
   }
 }

@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -23,15 +24,15 @@ export abstract class RangePerBuffer implements MappingStrategy, Placement, Tear
     this.#port = port;
   }
 
-  place(pages: number): number {
+  place(pages: number): IoVirtualAddress {
     return this.space.address.iovas.allocate(pages);
   }
 
-  abstract retire(iova: number, pages: number, firstPage: number): void;
+  abstract retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
 
   abstract settle(): void;
 
-  abandon(iova: number, pages: number, firstPage: number): void {
+  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.space;
     space.clear(iova, pages);
     space.whenGone(() => {
@@ -47,7 +48,7 @@ export abstract class RangePerBuffer implements MappingStrategy, Placement, Tear
     this.dropWaiting();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.space.parts.pages.count(page) === 0;
   }
 

@@ -1,7 +1,19 @@
+import {
+  deviceAddress,
+  type GuestPhysicalAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  identityAddress,
+  identityOf,
+  machineAddress,
+  PAGE_BYTES,
+  type PageNumber,
+  pageAfter,
+  pageOf,
+} from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import type { PageRefusal } from '../../../memory/page-ownership.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
@@ -38,7 +50,7 @@ export class ShadowCopy implements MappingStrategy {
     this.receive.close();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     // No guest page is ever given to the device, but for those of its rings.
     return this.#space.parts.pages.count(page) === 0;
   }
@@ -53,7 +65,7 @@ export class ShadowCopy implements MappingStrategy {
 
 /** Memory of one or more shadows, in one piece. */
 interface Pool {
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   readonly pages: number;
 }
 
@@ -88,7 +100,7 @@ class ShadowGate implements SetupGate {
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
     let valid = 0;
     for (; valid < count; valid += 1) {
-      const address = present(batch.addresses[valid]);
+      const address = batch.address(valid);
       const length = present(batch.lengths[valid]);
       const refusal = this.#refusalFor(address, length);
       if (refusal === undefined) continue;
@@ -100,8 +112,8 @@ class ShadowGate implements SetupGate {
     for (let index = 0; index < admitted; index += 1) {
       const length = present(batch.lengths[index]);
       const shadow = this.#shadow(queue, (queue.producer + index) >>> 0, length);
-      if (queue.direction === 'transmit') this.#copy(present(batch.addresses[index]), shadow, length);
-      queue.busAddresses[index] = shadow;
+      if (queue.direction === 'transmit') this.#copy(machineAddress(batch.address(index)), shadow, length);
+      queue.admitAt(index, deviceAddress(identityAddress(shadow)));
     }
     return admitted;
   }
@@ -113,7 +125,7 @@ class ShadowGate implements SetupGate {
       const address = queue.postedAddress(index);
       // The page may have been given away while the page was on its way; then the copy faults, and is not made.
       if (this.#refusalFor(address, length) !== undefined) continue;
-      this.#copy(queue.postedBusAddress(index), address, length);
+      this.#copy(this.#shadowAt(queue, index), machineAddress(address), length);
     }
   }
 
@@ -122,9 +134,11 @@ class ShadowGate implements SetupGate {
     this.#closed = true;
     const { parts } = this.#space;
     for (const { address, pages } of this.#pools) {
-      for (let page = 0; page < pages; page += 1) this.#space.clear(address + page * PAGE_BYTES, 1);
+      const first = pageOf(address);
+      for (let page = first; page < first + pages; page = pageAfter(page))
+        this.#space.clear(identityOf(page), 1);
       this.#space.whenGone(() => {
-        this.#space.unpin(address / PAGE_BYTES, pages);
+        this.#space.unpin(first, pages);
         parts.hypervisor.freeOwn(address, pages * PAGE_BYTES);
       });
     }
@@ -132,13 +146,20 @@ class ShadowGate implements SetupGate {
   }
 
   /** Outcome of a CPU copy: the CPU can only read and write pages of its own domain. */
-  #refusalFor(address: number, length: number): PageRefusal | 'bad-length' | undefined {
+  #refusalFor(address: GuestPhysicalAddress, length: number): PageRefusal | 'bad-length' | undefined {
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) return malformed;
-    return this.#space.parts.pages.firstForeign(this.#space.domain.id, address, length)?.refusal;
+    return this.#space.parts.pages.firstForeign(this.#space.domain.id, machineAddress(address), length)
+      ?.refusal;
   }
 
-  #shadow(queue: ContextQueue, index: number, length: number): number {
+  /** The shadow of a slot. */
+  #shadowAt(queue: ContextQueue, index: number): HostPhysicalAddress {
+    return hostPhysicalAddress(present(this.#shadows[index & (queue.slots - 1)]));
+  }
+
+  /** The same, long enough for `length` bytes. */
+  #shadow(queue: ContextQueue, index: number, length: number): HostPhysicalAddress {
     const slot = index & (queue.slots - 1);
     if (length > present(this.#bytes[slot])) {
       const pages = Math.ceil(length / PAGE_BYTES);
@@ -147,20 +168,20 @@ class ShadowGate implements SetupGate {
       this.#bytes[slot] = pages * PAGE_BYTES;
       this.#space.announce();
     }
-    return present(this.#shadows[slot]);
+    return this.#shadowAt(queue, index);
   }
 
   /** Memory of the hypervisor, mapped at its own addresses until the port is closed. */
-  #pool(pages: number): number {
+  #pool(pages: number): HostPhysicalAddress {
     const address = this.#space.parts.hypervisor.allocateOwn('shadow', pages * PAGE_BYTES);
-    const pageNumber = address / PAGE_BYTES;
-    for (let page = 0; page < pages; page += 1)
-      this.#space.map(address + page * PAGE_BYTES, pageNumber + page, this.#permissions);
+    const first = pageOf(address);
+    for (let page = first; page < first + pages; page = pageAfter(page))
+      this.#space.map(identityOf(page), page, this.#permissions);
     this.#pools.push({ address, pages });
     return address;
   }
 
-  #copy(from: number, to: number, length: number): void {
+  #copy(from: HostPhysicalAddress, to: HostPhysicalAddress, length: number): void {
     this.#space.parts.memory.copy(from, to, length);
     this.copiedBytes += length;
     this.#space.parts.processor.charge('copyByte', length);

@@ -1,5 +1,5 @@
+import { identityOf, type PageNumber } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { PAGE_BYTES } from '../../../memory/physical-memory.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -15,7 +15,7 @@ export class Shared implements MappingStrategy, PageKeeper {
   readonly receive: IdentityGate;
   readonly #space: GuestSpace;
   readonly #forgotten: WhenReported;
-  readonly #uses = new Map<number, number>();
+  readonly #uses = new Map<PageNumber, number>();
   #reused = 0;
   #asked = false;
 
@@ -28,18 +28,18 @@ export class Shared implements MappingStrategy, PageKeeper {
 
   opened(): void {}
 
-  isMapped(page: number): boolean {
+  isMapped(page: PageNumber): boolean {
     return this.#uses.has(page);
   }
 
-  use(page: number): void {
+  use(page: PageNumber): void {
     const uses = this.#uses.get(page) ?? 0;
-    if (uses === 0) this.#space.map(page * PAGE_BYTES, page, READ_WRITE);
+    if (uses === 0) this.#space.map(identityOf(page), page, READ_WRITE);
     else this.#reused += 1;
     this.#uses.set(page, uses + 1);
   }
 
-  unuse(page: number): void {
+  unuse(page: PageNumber): void {
     const uses = this.#uses.get(page) ?? 0;
     if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     if (uses > 1) {
@@ -50,8 +50,8 @@ export class Shared implements MappingStrategy, PageKeeper {
     // One hypercall for all pages of a batch.
     if (!this.#asked) this.#space.enter();
     this.#asked = true;
-    this.#space.clear(page * PAGE_BYTES, 1);
-    this.#space.invalidate(page * PAGE_BYTES, 1, false, this.#forgotten, page);
+    this.#space.clear(identityOf(page), 1);
+    this.#space.invalidate(identityOf(page), 1, false, this.#forgotten, page);
   }
 
   settle(): void {
@@ -65,13 +65,13 @@ export class Shared implements MappingStrategy, PageKeeper {
     this.receive.close();
     const space = this.#space;
     for (const page of this.#uses.keys()) {
-      space.clear(page * PAGE_BYTES, 1);
+      space.clear(identityOf(page), 1);
       space.whenGone(() => space.unpin(page, 1));
     }
     this.#uses.clear();
   }
 
-  relinquish(page: number): boolean {
+  relinquish(page: PageNumber): boolean {
     return this.#space.parts.pages.count(page) === 0;
   }
 

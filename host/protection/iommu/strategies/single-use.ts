@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
 import { RangePerBuffer } from './range-per-buffer.js';
@@ -34,7 +35,7 @@ export class SingleUse extends RangePerBuffer {
     };
   }
 
-  retire(iova: number, pages: number, firstPage: number): void {
+  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
     const space = this.space;
     space.clear(iova, pages);
     this.#leaving += 1;

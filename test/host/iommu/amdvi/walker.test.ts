@@ -178,7 +178,7 @@ describe('AMD-Vi device table entries', () => {
       levels: 0,
     });
     const low = BigInt(TOP) | V | TV | mode(6) | IR | IW;
-    expect(machine({ low }).walk(2 ** 53)).toMatchObject({ faultReason: PAGE_FAULT, contextReads: 0 });
+    expect(machine({ low }).walk(2 ** 53)).toMatchObject({ faultReason: PAGE_FAULT, levels: 0 });
     expect(machine({ low }).walk(2 ** 53 - 1)).toMatchObject({ faultReason: PAGE_FAULT, levels: 1 });
   });
   it('reports a page table that cannot be read', () => {

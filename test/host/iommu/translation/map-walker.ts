@@ -1,4 +1,4 @@
-import type { TableWalker, WalkResult } from '../../../../host/iommu/table-walker.js';
+import { type TableWalker, type WalkResult, walkFromMemory } from '../../../../host/iommu/table-walker.js';
 
 /** A page of a device's address space. `first` is its first IOVA. */
 export interface MappedPage {
@@ -14,6 +14,10 @@ export const NO_CONTEXT = 2;
 export const NOT_MAPPED = 6;
 export const NOT_PERMITTED = 5;
 
+/** Tables of a root lie in a region of their own, so that a table's address says whose it is. */
+const REGION = 2 ** 20;
+const READ_WRITE = 3;
+
 /**
  * Four-level tables as a list of pages: the walker of these tests. A 4 KB page takes four table reads, a 2 MB page
  * three. A fault takes as many reads as a walk to a 4 KB page.
@@ -21,34 +25,50 @@ export const NOT_PERMITTED = 5;
 export class MapWalker implements TableWalker {
   /** Domain by requester; 0 is pass-through. */
   readonly contexts = new Map<number, number>();
-  readonly pages = new Map<number, MappedPage[]>();
-  walks = 0;
+  /** Number of the tables that a domain has been given; its own number at first. */
+  readonly roots = new Map<number, number>();
+  /** Pages by tables. */
+  readonly #pages = new Map<number, MappedPage[]>();
 
   walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
-    out.reset();
-    this.walks += 1;
-    if (iova >= 0xfee0_0000 && iova < 0xfef0_0000) {
-      out.stopAtInterruptWindow();
-      return;
-    }
-    out.contextReads = 2;
+    walkFromMemory(this, requesterId, iova, write, out);
+  }
+
+  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
     const domain = this.contexts.get(requesterId);
-    if (domain === undefined) {
+    out.contextReads = 2;
+    out.entry.set(domain === undefined ? [0, 0, 0, 0] : [1, domain, this.rootOf(domain), 0]);
+    if (domain !== undefined) return true;
+    return this.applyEntry(0, write, out);
+  }
+
+  applyEntry(iova: number, _write: boolean, out: WalkResult): boolean {
+    const [present = 0, domain = 0, root = 0] = out.entry;
+    if (present === 0) {
+      out.absent = 'entry';
       out.fail(NO_CONTEXT);
-      return;
+      return false;
     }
     out.domainId = domain;
     if (domain === 0) {
+      out.entryPasses = true;
       out.pass(iova, true, true);
-      return;
+      return false;
     }
-    const page = (this.pages.get(domain) ?? []).find(
+    out.startAt(root * REGION + 4 * 4096, 4, READ_WRITE);
+    return true;
+  }
+
+  walkTables(iova: number, write: boolean, out: WalkResult): void {
+    const root = Math.floor(out.table / REGION);
+    const page = (this.#pages.get(root) ?? []).find(
       ({ first, pageBits }) => iova >= first && iova < first + 2 ** pageBits,
     );
     const lastLevel = page?.pageBits === 21 ? 2 : 1;
-    for (let level = 4; level >= lastLevel; level -= 1) out.noteRead(domain * 2 ** 20 + level * 4096, level);
+    for (let level = out.level; level >= lastLevel; level -= 1)
+      out.noteRead(root * REGION + level * 4096, level, READ_WRITE);
     if (page === undefined) {
-      out.fail(NOT_MAPPED);
+      this.stopAtAbsentPage(write, out);
     } else if (!(write ? page.write : page.read)) {
       out.fail(NOT_PERMITTED);
     } else {
@@ -60,16 +80,27 @@ export class MapWalker implements TableWalker {
     }
   }
 
+  stopAtAbsentPage(_write: boolean, out: WalkResult): void {
+    out.absent = 'page';
+    out.fail(NOT_MAPPED);
+  }
+
+  rootOf(domain: number): number {
+    return this.roots.get(domain) ?? domain;
+  }
+
   map(domain: number, page: MappedPage): void {
     this.unmap(domain, page.first, 2 ** page.pageBits);
-    this.pages.set(domain, [...(this.pages.get(domain) ?? []), page]);
+    const root = this.rootOf(domain);
+    this.#pages.set(root, [...(this.#pages.get(root) ?? []), page]);
   }
 
   unmap(domain: number, first: number, bytes: number): void {
-    const left = (this.pages.get(domain) ?? []).filter(
+    const root = this.rootOf(domain);
+    const left = (this.#pages.get(root) ?? []).filter(
       (page) => page.first + 2 ** page.pageBits <= first || page.first >= first + bytes,
     );
-    this.pages.set(domain, left);
+    this.#pages.set(root, left);
   }
 }
 

@@ -25,6 +25,9 @@ interface Walk {
   readonly physical: number;
   readonly permissions: string;
   readonly pointers: number[];
+  /** The tables that the entry named, or that a cached pointer led to. */
+  readonly entryRoot: number;
+  readonly root: number;
   fillsContext: boolean;
   fillsPointers: boolean;
   fillsPage: boolean;
@@ -44,7 +47,9 @@ export class NaiveUnit {
   readonly #pointers: NaiveCache[];
   readonly #contexts: NaiveCache;
   readonly #held = new Map<string, { physical: number; permissions: string }>();
-  readonly #domains = new Map<number, number>();
+  /** What the context cache and the pointer caches hold, by tag; what is not in a cache does not count. */
+  readonly #entries = new Map<number, { domain: number; root: number }>();
+  readonly #rootOfPointer = new Map<string, number>();
   readonly #freeAtNs: number[];
   readonly #starts: number[] = [];
   #walks: Walk[] = [];
@@ -64,7 +69,8 @@ export class NaiveUnit {
     this.#settle(nowNs);
     const { lookupNs, overheadNs, readNs, walkers, intervalNs } = this.#of;
     const needed = write ? 'w' : 'r';
-    const known = this.#contexts.has(0, 0, requester) ? (this.#domains.get(requester) ?? -1) : -1;
+    const entry = this.#contexts.has(0, 0, requester) ? this.#entries.get(requester) : undefined;
+    const known = entry?.domain ?? -1;
     if (known >= 0) {
       const held = this.#lookUp(known, iova);
       if (held?.permissions.includes(needed)) return { physical: held.at, delayNs: lookupNs, how: 'hit' };
@@ -73,7 +79,7 @@ export class NaiveUnit {
       (walk) =>
         walk.fillsPage &&
         walk.permissions.includes(needed) &&
-        (known >= 0 ? walk.domain === known : walk.requester === requester) &&
+        (known >= 0 ? walk.domain === known : walk.requester === requester && walk.fillsContext) &&
         iova >= walk.first &&
         iova < walk.first + 2 ** walk.pageBits,
     );
@@ -81,22 +87,23 @@ export class NaiveUnit {
       const delayNs = Math.max(lookupNs, shared.endNs - nowNs);
       return { physical: shared.physical + iova - shared.first, delayNs, how: 'shared' };
     }
-    const found = new WalkResult();
-    this.#walker.walk(requester, iova, write, found);
-    let reads = known >= 0 ? 0 : found.contextReads;
-    const held = known < 0 && found.levels > 0 ? this.#lookUp(found.domainId, iova) : undefined;
+    const domain = entry?.domain ?? this.#walker.contexts.get(requester) ?? -1;
+    const entryRoot = entry?.root ?? this.#walker.rootOf(domain);
+    let reads = known >= 0 ? 0 : 2;
+    const held = known < 0 ? this.#lookUp(domain, iova) : undefined;
     const usable = held?.permissions.includes(needed) === true;
-    const pointers: number[] = [];
+    const found = new WalkResult();
+    let root = entryRoot;
     if (!usable) {
-      const levels = [...found.tableLevel.slice(0, found.levels)];
-      const above = levels.slice(0, -1);
-      const cached = above.findLast((level) =>
-        this.#pointer(level).has(found.domainId, 3 + 9 * level, pageOf(iova, level)),
+      const cached = [2, 3, 4].find((level) =>
+        this.#pointer(level).has(domain, 3 + 9 * level, pageOf(iova, level)),
       );
-      const left = cached === undefined ? levels : levels.filter((level) => level < cached);
-      reads += left.length;
-      pointers.push(...left.slice(0, -1));
+      if (cached !== undefined) root = this.#rootOfPointer.get(pointerTag(domain, iova, cached)) ?? entryRoot;
+      found.startAt(root * 2 ** 20, cached === undefined ? 4 : cached - 1, 3);
+      this.#walker.walkTables(iova, write, found);
+      reads += found.levels;
     }
+    const pointers = [...found.tableLevel.slice(0, found.levels)].slice(0, -1);
     const walker = Math.floor(iova / 4096) % walkers;
     const earliestNs = Math.max(nowNs + lookupNs, this.#freeAtNs[walker] ?? 0);
     const startNs = Math.min(
@@ -112,14 +119,16 @@ export class NaiveUnit {
     this.#walks.push({
       endNs,
       requester,
-      domain: found.domainId,
+      domain,
+      entryRoot,
+      root,
       iova,
       first,
       pageBits: Math.log2(span),
       physical: found.physical,
       permissions: (found.read ? 'r' : '') + (found.write ? 'w' : ''),
       pointers,
-      fillsContext: found.levels > 0,
+      fillsContext: true,
       fillsPointers: pointers.length > 0,
       fillsPage: found.ok && !usable,
     });
@@ -144,18 +153,20 @@ export class NaiveUnit {
 
   invalidateContext(requester: number): void {
     this.#contexts.drop((_domain, _bits, of) => of === requester);
-    for (const walk of this.#walks) walk.fillsContext = false;
+    for (const walk of this.#walks) if (walk.requester === requester) walk.fillsContext = false;
   }
 
   #settle(nowNs: number): void {
     for (const walk of this.#walks.filter(({ endNs }) => endNs <= nowNs)) {
       if (walk.fillsContext) {
         this.#contexts.add(0, 0, walk.requester);
-        this.#domains.set(walk.requester, walk.domain);
+        this.#entries.set(walk.requester, { domain: walk.domain, root: walk.entryRoot });
       }
       if (walk.fillsPointers) {
-        for (const level of walk.pointers)
+        for (const level of walk.pointers) {
           this.#pointer(level).add(walk.domain, 3 + 9 * level, pageOf(walk.iova, level));
+          this.#rootOfPointer.set(pointerTag(walk.domain, walk.iova, level), walk.root);
+        }
       }
       if (walk.fillsPage) {
         const page = walk.first / 2 ** walk.pageBits;
@@ -187,4 +198,8 @@ export class NaiveUnit {
 
 function pageOf(iova: number, level: number): number {
   return Math.floor(iova / 2 ** (3 + 9 * level));
+}
+
+function pointerTag(domain: number, iova: number, level: number): string {
+  return `${domain}/${level}/${pageOf(iova, level)}`;
 }

@@ -53,6 +53,16 @@ const command = fc.oneof(
       kind: fc.constant('context' as const),
       device: fc.constantFrom(...DEVICES),
       domain: fc.constantFrom(...DOMAINS),
+      /** Whether software forgets the invalidation. */
+      forgotten: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('tables' as const),
+      domain: fc.constantFrom(...DOMAINS),
+      root: fc.constantFrom(...DOMAINS, 3),
     }),
   },
 );
@@ -120,8 +130,12 @@ describe('the timing of translations', () => {
             unit.iotlb(one.granularity, one.domain, from, 2 ** one.order, one.leafOnly);
             if (one.granularity === 'page') naive.invalidate(one.domain, from, from + bytes, one.leafOnly);
             else naive.invalidate(one.granularity === 'global' ? -1 : one.domain, 0, 2 ** 53, one.leafOnly);
+          } else if (one.kind === 'tables') {
+            // Nothing is invalidated: entries and pointers that are cached go on naming the old tables.
+            walker.roots.set(one.domain, one.root);
           } else {
             walker.contexts.set(one.device, one.domain);
+            if (one.forgotten) continue;
             unit.context('device', one.domain, one.device, 0);
             naive.invalidateContext(one.device);
           }

@@ -258,7 +258,9 @@ describe('an invalidation', () => {
     expect(unit.iotlb('domain', DOMAIN, 0, 0, false)).toBe(2);
     expect(unit.iotlb('page', DOMAIN, 0, 1, false)).toBe(1);
     expect(unit.context('global', 0, 0, 0)).toBe(3);
-    expect(unit.deviceTlb()).toBe(9);
+    expect(unit.deviceTlb(DEVICE)).toBe(9);
+    unit.silentDevices.add(DEVICE);
+    expect([unit.deviceTlb(DEVICE), unit.deviceTlb(PASSING)]).toEqual([-1, 9]);
   });
 });
 

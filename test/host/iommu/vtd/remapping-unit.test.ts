@@ -302,7 +302,7 @@ describe('VT-d invalidation queue', () => {
       { type: 'iotlb', granularity: 'page', domainId: 3, address: 0x7_5000, addressMask: 2, leafOnly: true },
       { type: 'iotlb', granularity: 'domain', domainId: 4 },
       { type: 'device-tlb', requesterId: 0x0108, address: 0x9000 },
-      { type: 'device-tlb', requesterId: 0x0108, address: 0, all: true },
+      { type: 'device-tlb', requesterId: 0x0108, address: 0, order: 'all' },
       { type: 'interrupt-entry' },
       { type: 'wait', statusAddress: STATUS + 8, statusData: 0xabcd, fence: true },
     );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Cdna } from '../../../../host/index.js';
+import { hostPhysicalAddress, pageNumber } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const RELEASE_NS = 1_000_000;
@@ -26,14 +27,14 @@ describe('references on pages', () => {
     const guest = first(guests);
     const { pages } = machine.host;
     const page = guest.send(frame(STRANGER, macOf(1)));
-    expect(pages.count(page / PAGE)).toBe(1);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(1);
     machine.run(100_000);
     expect(machine.wire.frames).toHaveLength(1);
     // Lazily: the NIC is done, the hypervisor has not looked yet.
-    expect(pages.count(page / PAGE)).toBe(1);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(1);
     const next = guest.send(frame(STRANGER, macOf(1)));
-    expect(pages.count(page / PAGE)).toBe(0);
-    expect(pages.count(next / PAGE)).toBe(1);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(0);
+    expect(pages.count(pageNumber(next / PAGE))).toBe(1);
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(0);
   });
 
@@ -43,10 +44,10 @@ describe('references on pages', () => {
     const { pages, processor, hypervisor } = machine.host;
     const page = guest.send(frame(STRANGER, macOf(1)));
     machine.run(RELEASE_NS - 1);
-    expect(pages.count(page / PAGE)).toBe(1);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(1);
     const before = processor.cyclesOf(hypervisor.account);
     machine.run(10);
-    expect(pages.count(page / PAGE)).toBe(0);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(0);
     expect(pages.pinnedPages).toBe(0);
     expect(machine.host.protection.counters().details.releaseTimeouts).toBe(1);
     expect(processor.cyclesOf(hypervisor.account) - before).toBe(processor.costs.unpinPage);
@@ -58,15 +59,15 @@ describe('references on pages', () => {
     const { pages } = machine.host;
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 }, { address: page + 2048, length: 2048 });
-    expect(pages.count(page / PAGE)).toBe(2);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(2);
     machine.run(100_000);
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(5 * RELEASE_NS);
-    expect(pages.count(page / PAGE)).toBe(1);
-    expect(guest.domain.release(page / PAGE)).toBe('pending');
+    expect(pages.count(pageNumber(page / PAGE))).toBe(1);
+    expect(guest.domain.release(pageNumber(page / PAGE))).toBe('pending');
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(5 * RELEASE_NS);
-    expect(pages.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(pageNumber(page / PAGE))).toBe(-1);
   });
 
   it('keep a page that was released in flight from its next owner until the NIC is done', () => {
@@ -78,15 +79,15 @@ describe('references on pages', () => {
     const page = guest.page();
     guest.store(page, payload);
     guest.post({ address: page, length: payload.length });
-    expect(guest.domain.release(page / PAGE)).toBe('pending');
+    expect(guest.domain.release(pageNumber(page / PAGE))).toBe('pending');
     // The machine is emptied: that page is never given out, however much is asked for.
     const taken = other.domain.allocate(pages.freePages);
     expect(taken).not.toContain(page / PAGE);
     machine.run(100_000);
     expect(machine.wire.frames.map((sent) => sent.bytes)).toEqual([payload]);
-    expect(pages.owner(page / PAGE)).toBe(guest.domain.id);
+    expect(pages.owner(pageNumber(page / PAGE))).toBe(guest.domain.id);
     machine.run(RELEASE_NS);
-    expect(pages.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(pageNumber(page / PAGE))).toBe(-1);
     expect(other.domain.allocate(1)).toEqual([page / PAGE]);
     expect(machine.peek(page, PAGE).every((byte) => byte === 0)).toBe(true);
   });
@@ -98,14 +99,15 @@ describe('references on pages', () => {
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 });
     machine.run(100_000);
-    guest.domain.release(page / PAGE);
+    guest.domain.release(pageNumber(page / PAGE));
     machine.run(20 * RELEASE_NS);
     const taken = other.domain.allocate(machine.host.pages.freePages);
     machine.arrive(frame(macOf(1), STRANGER, 1500));
     machine.run(100_000);
-    for (const at of taken) expect(machine.host.memory.readU32(at * PAGE), `frame ${at}`).toBe(0);
+    for (const at of taken)
+      expect(machine.host.memory.readU32(hostPhysicalAddress(at * PAGE)), `frame ${at}`).toBe(0);
     machine.run(2 * RELEASE_NS);
-    expect(machine.host.pages.owner(page / PAGE)).toBe(-1);
+    expect(machine.host.pages.owner(pageNumber(page / PAGE))).toBe(-1);
   });
 });
 
@@ -120,7 +122,7 @@ describe('a driver that misreports its progress', () => {
     queue.finish(queue.producer);
     expect(guest.postReceive({ address: guest.page(), length: 2048 })).toBe(0);
     expect(queue.refusal).toBeUndefined();
-    for (const page of pages) expect(machine.host.pages.count(page / PAGE)).toBe(1);
+    for (const page of pages) expect(machine.host.pages.count(pageNumber(page / PAGE))).toBe(1);
     machine.arrive(frame(macOf(1), STRANGER));
     machine.run(100_000);
     expect(machine.peek(pages[0] ?? 0, 100)).toEqual(frame(macOf(1), STRANGER));
@@ -132,13 +134,13 @@ describe('a driver that misreports its progress', () => {
     const guest = first(guests);
     const { nic, pages } = machine.host;
     const status = nic.contexts[0]?.statusAddress ?? 0;
-    expect(pages.owner(status / PAGE)).toBe(0);
+    expect(pages.owner(pageNumber(status / PAGE))).toBe(0);
     expect(guest.store(status, Uint8Array.of(9, 0, 0, 0))).toBe('page-fault');
     expect(guest.postReceive({ address: status, length: 64 })).toBe(0);
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 });
     machine.run(10 * RELEASE_NS);
-    expect(pages.count(page / PAGE)).toBe(1);
+    expect(pages.count(pageNumber(page / PAGE))).toBe(1);
   });
 
   it.each([
@@ -171,7 +173,7 @@ describe('a driver that misreports its progress', () => {
       machine.run(5 * RELEASE_NS);
       expect(machine.host.pages.pinnedPages).toBe(0);
       // The pages of the old descriptors go to another domain.
-      for (const address of pages) bad.domain.release(address / PAGE);
+      for (const address of pages) bad.domain.release(pageNumber(address / PAGE));
       const stolen = good.domain.allocate(pages.length);
       expect(stolen.map((at) => at * PAGE).sort()).toEqual([...pages].sort());
       const sent = machine.wire.frames.length;
@@ -183,7 +185,7 @@ describe('a driver that misreports its progress', () => {
         { domain: 'guest 1', caughtBy: 'nic', reason: DESCRIPTOR_FETCH },
       ]);
       expect(machine.wire.frames).toHaveLength(sent);
-      for (const at of stolen) expect(machine.host.memory.readU32(at * PAGE)).toBe(0);
+      for (const at of stolen) expect(machine.host.memory.readU32(hostPhysicalAddress(at * PAGE))).toBe(0);
       good.send(frame(STRANGER, macOf(2)));
       machine.run(100_000);
       expect(machine.wire.frames).toHaveLength(sent + 1);
@@ -223,7 +225,7 @@ describe('revocation', () => {
     machine.host.bus.watch({ accessed: (requesterId) => accesses.push(requesterId) });
     expect(machine.host.pages.pinnedPages).toBe(0);
     // At once for another domain: if the device could still reach them, this is where it would show.
-    for (const page of pages) expect(guest.domain.release(page / PAGE)).toBe('freed');
+    for (const page of pages) expect(guest.domain.release(pageNumber(page / PAGE))).toBe('freed');
     const taken = other.domain.allocate(pages.length);
     const sent = machine.wire.frames.length;
     machine.run(1_000_000);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Cdna } from '../../../../host/index.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const RELEASE_NS = 1_000_000;
@@ -81,7 +82,7 @@ describe("CDNA's set-up gate", () => {
   it("refuses the guest's own descriptor ring and status block: they are the hypervisor's", () => {
     const { machine, bad } = two();
     for (let frameNumber = 0; frameNumber < machine.host.pages.pageCount; frameNumber += 1) {
-      if (machine.host.pages.kind(frameNumber) !== 'descriptor-ring') continue;
+      if (machine.host.pages.kind(pageNumber(frameNumber)) !== 'descriptor-ring') continue;
       expect(refusals(machine, bad, frameNumber * PAGE, 16)).toEqual(['not-owner']);
       expect(bad.store(frameNumber * PAGE, frame(1, 2, 16)), 'nor can its CPU').toBe('page-fault');
     }
@@ -90,7 +91,7 @@ describe("CDNA's set-up gate", () => {
   it('refuses a page that is on its way out', () => {
     const { machine, bad } = two();
     const page = bad.send(frame(STRANGER, macOf(1)));
-    expect(bad.domain.release(page / PAGE)).toBe('pending');
+    expect(bad.domain.release(pageNumber(page / PAGE))).toBe('pending');
     expect(refusals(machine, bad, page, 64)).toEqual(['not-owner']);
   });
 
@@ -147,7 +148,7 @@ describe("CDNA's set-up gate", () => {
             byte < address + length;
             byte += byte % PAGE === 0 ? PAGE : PAGE - (byte % PAGE)
           )
-            allowed &&= pages.owner(Math.floor(byte / PAGE)) === guest.domain.id;
+            allowed &&= pages.owner(pageNumber(Math.floor(byte / PAGE))) === guest.domain.id;
           const buffer = { address, length };
           const accepted = receive ? guest.postReceive(buffer) : guest.post(buffer);
           const queue = receive ? guest.port.receive : guest.port.transmit;
@@ -158,7 +159,7 @@ describe("CDNA's set-up gate", () => {
           machine.host.protection.checkInvariants();
         }
         for (let at = 0; at < pages.pageCount; at += 1)
-          if (pages.count(at) > 0) expect(pages.owner(at)).toBe(guest.domain.id);
+          if (pages.count(pageNumber(at)) > 0) expect(pages.owner(pageNumber(at))).toBe(guest.domain.id);
         pages.checkInvariants();
       }),
       { numRuns: 100 },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeviceExclusion } from '../../../../host/protection/dev/device-exclusion.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 /** `thief` asks its device to send a page of `victim`; returns whether the bytes left. */
@@ -72,10 +73,11 @@ describe('guests behind exclusion vectors', () => {
     const { pages, memory } = machine.host;
     let turn = 0;
     for (let at = 0; at < pages.pageCount; at += 1) {
-      if (pages.owner(at) !== 0) continue;
+      if (pages.owner(pageNumber(at)) !== 0) continue;
       turn += 1;
       // One of each run of the hypervisor's frames, and each run's ends.
-      if (pages.owner(at - 1) === 0 && pages.owner(at + 1) === 0 && turn % 16 !== 0) continue;
+      if (pages.owner(pageNumber(at - 1)) === 0 && pages.owner(pageNumber(at + 1)) === 0 && turn % 16 !== 0)
+        continue;
       const guest = machine.guest(1);
       machine.run(10_000);
       guest.postReceive({ address: at * PAGE, length: 2048 });
@@ -97,7 +99,7 @@ describe('guests behind exclusion vectors', () => {
     const page = guest.page();
     guest.postReceive({ address: page, length: 2048 });
     machine.run();
-    expect(guest.domain.release(page / PAGE)).toBe('freed');
+    expect(guest.domain.release(pageNumber(page / PAGE))).toBe('freed');
     machine.arrive(frame(macOf(1), STRANGER, 1500));
     machine.run();
     expect(machine.peek(page, PAGE).every((byte) => byte === 0)).toBe(true);

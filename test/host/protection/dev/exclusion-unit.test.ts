@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DENIED } from '../../../../host/bus/access-gate.js';
 import { PhysicalMemory } from '../../../../host/memory/physical-memory.js';
 import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit } from '../../../../host/protection/dev/exclusion-unit.js';
+import { busAddress, hostPhysicalAddress, requesterId } from '../../../../nic/addresses.js';
 
 // The registers as AMD's drivers know them, written out once more.
 const FUNCTION_INDEX = 4;
@@ -35,16 +36,16 @@ class Bench {
     return this.unit.readConfig(DATA);
   }
 
-  /** byte = frame / 8, bit = frame mod 8. */
-  exclude(frame: number, table = TABLE): void {
+  /** byte = page / 8, bit = page mod 8. */
+  exclude(page: number, table = TABLE): void {
     const byte = new Uint8Array(1);
-    this.memory.read(table + (frame >> 3), 1, byte, 0);
-    byte[0] = (byte[0] ?? 0) | (1 << (frame & 7));
-    this.memory.write(table + (frame >> 3), 1, byte, 0);
+    this.memory.read(hostPhysicalAddress(table + (page >> 3)), 1, byte, 0);
+    byte[0] = (byte[0] ?? 0) | (1 << (page & 7));
+    this.memory.write(hostPhysicalAddress(table + (page >> 3)), 1, byte, 0);
   }
 
-  passes(requesterId: number, address: number, write = false, length = 4): boolean {
-    const answer = this.unit.check(requesterId, address, length, write);
+  passes(requester: number, address: number, write = false, length = 4): boolean {
+    const answer = this.unit.check(requesterId(requester), busAddress(address), length, write);
     expect([address, DENIED]).toContain(answer);
     return answer === address;
   }
@@ -102,11 +103,11 @@ describe("AMD's exclusion unit", () => {
     [0x0120, 0],
     [0x0210, 0],
     [0x0010, 0],
-  ])('knows requester %s by bus and unit, not by function: domain %s', (requesterId, domain) => {
+  ])('knows requester %s by bus and unit, not by function: domain %s', (requester, domain) => {
     const bench = new Bench();
     // unit0 = 2 in domain 1, unit1 = 3 in domain 2, bus 1.
     bench.write(MAP, 1, 2 | (1 << 5) | (3 << 6) | (1 << 11) | (1 << 12) | (1 << 20) | (2 << 26));
-    expect(bench.unit.domainOf(requesterId)).toBe(domain);
+    expect(bench.unit.domainOf(requesterId(requester))).toBe(domain);
   });
 
   it('covers 4 GB x 2^size, and lets the protect bit say what happens beyond', () => {
@@ -164,7 +165,7 @@ describe("AMD's exclusion unit", () => {
 
   it("protects the secure loader's 64 KB from every device, table or not", () => {
     const bench = new Bench();
-    bench.unit.setLoaderBlock(0x40000);
+    bench.unit.setLoaderBlock(hostPhysicalAddress(0x40000));
     bench.write(CR, 0, ENABLE | PROTECT_LOADER);
     for (const [address, passes] of [
       [0x3fffc, true],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DriverDomain } from '../../../../host/protection/driver-domain/driver-domain.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { EVERYONE, frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const MULTICAST = 0x01_00_5e_00_00_01;
@@ -224,10 +225,10 @@ describe('a driver domain that flips pages', () => {
     const now = guest.port.receive.completedAddress(0);
     const self = protection.domain?.id;
     expect(now).not.toBe(posted);
-    expect(machine.host.pages.owner(now / PAGE)).toBe(guest.domain.id);
-    expect(machine.host.pages.owner(posted / PAGE)).toBe(self);
-    expect(guest.domain.ownedPages.has(now / PAGE)).toBe(true);
-    expect(guest.domain.ownedPages.has(posted / PAGE)).toBe(false);
+    expect(machine.host.pages.owner(pageNumber(now / PAGE))).toBe(guest.domain.id);
+    expect(machine.host.pages.owner(pageNumber(posted / PAGE))).toBe(self);
+    expect(guest.domain.ownedPages.has(pageNumber(now / PAGE))).toBe(true);
+    expect(guest.domain.ownedPages.has(pageNumber(posted / PAGE))).toBe(false);
     expect(guest.receive()).toEqual([frame(macOf(1), STRANGER, 500, 1)]);
   });
 
@@ -291,14 +292,14 @@ describe('a driver domain that flips pages', () => {
     machine.run();
     const page = guest.send(frame(STRANGER, macOf(1), 1500, 1));
     const { pages } = machine.host;
-    while (pages.count(page / PAGE) === 0) machine.run(100);
+    while (pages.count(pageNumber(page / PAGE)) === 0) machine.run(100);
     machine.host.protection.closePort(guest.port);
-    expect(guest.domain.release(page / PAGE)).toBe('pending');
+    expect(guest.domain.release(pageNumber(page / PAGE))).toBe('pending');
     const other = machine.host.createGuest('other', 1);
     expect(other.allocate(pages.freePages)).not.toContain(page / PAGE);
     machine.run(10_000_000);
     expect(machine.wire.frames.map((one) => one.bytes)).toEqual([frame(STRANGER, macOf(1), 1500, 1)]);
-    expect(pages.owner(page / PAGE)).toBe(-1);
+    expect(pages.owner(pageNumber(page / PAGE))).toBe(-1);
   });
 });
 

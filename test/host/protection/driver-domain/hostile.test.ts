@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { FaultPolicy } from '../../../../host/index.js';
 import { DriverDomain } from '../../../../host/protection/driver-domain/driver-domain.js';
 import { FrontEnd } from '../../../../host/protection/driver-domain/front-end.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const END_OF_PACKET = 1;
@@ -105,16 +106,16 @@ for (const transfer of ['copy', 'flip'] as const) {
     it('uses a grant that it has revoked, or that is for another domain, or read-only', () => {
       const { protection, machine, bad, victim, page, port, request } = bench(transfer);
       const mine = bad.page() / PAGE;
-      port.grants.grant(3, protection.domain?.id ?? 0, mine, true);
+      port.grants.grant(3, protection.domain?.id ?? 0, pageNumber(mine), true);
       port.grants.revoke(3);
       request(3, 0, END_OF_PACKET, 100);
-      port.grants.grant(4, victim.domain.id, mine, true);
+      port.grants.grant(4, victim.domain.id, pageNumber(mine), true);
       request(4, 0, END_OF_PACKET, 100);
       request(99_999, 0, END_OF_PACKET, 100);
       expect(machine.host.hypervisor.faultLog.map((fault) => fault.reason)).toEqual(
         new Array(3).fill('bad-grant'),
       );
-      port.grants.grant(5, protection.domain?.id ?? 0, mine, true);
+      port.grants.grant(5, protection.domain?.id ?? 0, pageNumber(mine), true);
       port.receive.shared.put(0, 5, 0, 0, PAGE);
       port.receive.shared.pushRequests(1);
       machine.arrive(frame(macOf(1), STRANGER, 500, 3));
@@ -131,7 +132,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       ['less than a header', 13],
     ])('sends %s', (_what, length) => {
       const { protection, machine, bad, victim, page, port, request } = bench(transfer);
-      port.grants.grant(3, protection.domain?.id ?? 0, bad.page() / PAGE, true);
+      port.grants.grant(3, protection.domain?.id ?? 0, pageNumber(bad.page() / PAGE), true);
       request(3, 0, END_OF_PACKET, length);
       expect(machine.host.hypervisor.faultLog).toMatchObject([{ reason: 'bad-length' }]);
       expect(protection.drops['bad-frame']).toBe(1);
@@ -182,7 +183,7 @@ for (const transfer of ['copy', 'flip'] as const) {
 
     it('posts the pages of its own rings and grants as buffers, and harms only itself', () => {
       const { machine, bad, victim, page, port } = bench(transfer);
-      const own = [...port.grants.pages, ...port.receive.ringFrames, ...port.transmit.ringFrames];
+      const own = [...port.grants.pages, ...port.receive.ringPages, ...port.transmit.ringPages];
       for (const at of own) bad.postReceive({ address: at * PAGE, length: PAGE });
       for (let index = 0; index < 20; index += 1) {
         machine.arrive(frame(macOf(1), STRANGER, 3000, index));
@@ -211,7 +212,7 @@ for (const transfer of ['copy', 'flip'] as const) {
       fc.assert(
         fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
           const { machine, bad, victim, page, port } = bench(transfer);
-          const own = [...port.transmit.ringFrames, ...port.receive.ringFrames, ...port.grants.pages];
+          const own = [...port.transmit.ringPages, ...port.receive.ringPages, ...port.grants.pages];
           const buffer = bad.pages(2);
           victim.postReceive({ address: victim.page(), length: PAGE });
           for (const { kind, what } of steps) {

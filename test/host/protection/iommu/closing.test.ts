@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { STRATEGIES } from '../../../../host/protection/iommu/strategies/index.js';
+import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, macOf, STRANGER } from '../../support/machine.js';
 import { frameOf, IommuLab, requesterOf, SETTLE_NS, sendFrom, VENDORS } from './lab.js';
 
@@ -22,17 +23,23 @@ describe('a port that closes', () => {
       lab.iommu.closePort(guest.port);
       const pinned = ownership.pinnedPages;
       const ring = 0;
-      for (const page of pages) guest.domain.release(frameOf(page));
+      for (const page of pages) guest.domain.release(pageNumber(frameOf(page)));
       const reachable = pages.filter(
         (page) =>
-          lab.iommu.gate.check(requesterOf(guest.port.context), page, 1, true, lab.machine.kernel.nowNs) >= 0,
+          lab.iommu.gate.check(
+            requesterId(requesterOf(guest.port.context)),
+            busAddress(page),
+            1,
+            true,
+            lab.machine.kernel.nowNs,
+          ) >= 0,
       );
       // What caches still answer for must not have been reassigned.
-      for (const page of reachable) expect(ownership.owner(frameOf(page))).toBe(guest.domain.id);
+      for (const page of reachable) expect(ownership.owner(pageNumber(frameOf(page)))).toBe(guest.domain.id);
       expect(pinned).toBeGreaterThan(ring);
       lab.settle();
       expect(ownership.pinnedPages).toBe(0);
-      for (const page of pages) expect(ownership.owner(frameOf(page))).toBe(-1);
+      for (const page of pages) expect(ownership.owner(pageNumber(frameOf(page)))).toBe(-1);
       expect([...guest.domain.ownedPages]).toEqual([]);
     },
   );
@@ -118,7 +125,7 @@ describe('a port that closes', () => {
       if (one.name === 'direct-map') return expect(accepted).toBe(3);
       expect(accepted).toBe(0);
       expect(lab.iommu.ports.has(guest.port.context)).toBe(false);
-      expect(lab.machine.host.pages.count(frameOf(page))).toBe(0);
+      expect(lab.machine.host.pages.count(pageNumber(frameOf(page)))).toBe(0);
     },
   );
 });

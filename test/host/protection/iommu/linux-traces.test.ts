@@ -6,6 +6,7 @@ import type { GuestSpace } from '../../../../host/protection/iommu/guest-space.j
 import { Deferred } from '../../../../host/protection/iommu/strategies/deferred.js';
 import type { Placement, Teardown } from '../../../../host/protection/iommu/strategies/per-transfer.js';
 import { SingleUse } from '../../../../host/protection/iommu/strategies/single-use.js';
+import { ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
 import { IommuLab } from './lab.js';
 
 /** One operation of a recorded kernel; test/fixtures/linux-dma/README.md says how they were recorded. */
@@ -70,7 +71,8 @@ class Replay {
     const at = placement.place(pages);
     const page = this.#domainPage();
     for (let more = 1; more < pages; more += 1) this.#domainPage();
-    for (let offset = 0; offset < pages; offset += 1) this.#space.map(at + offset * PAGE, page + offset, 1);
+    for (let offset = 0; offset < pages; offset += 1)
+      this.#space.map(ioVirtualAddress(at + offset * PAGE), pageNumber(page + offset), 1);
     this.#mapped.set(iova, { iova: at, pages, page });
   }
 
@@ -84,7 +86,7 @@ class Replay {
     };
     this.#mapped.delete(operation.iova);
     const teardown: Teardown = this.strategy;
-    teardown.retire(iova, pages, page);
+    teardown.retire(ioVirtualAddress(iova), pages, pageNumber(page));
     teardown.settle();
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 import { IommuLab, SETTLE_NS, VENDORS } from './lab.js';
 
@@ -212,7 +213,7 @@ describe('what a device reaches, at every step of its driver', () => {
           walk.take(one);
           for (const { bus, direction } of walk.paper.buffers) {
             const physical = lab.reach(walk.guest, bus, direction === 'receive');
-            expect(pages.kind(Math.floor((physical ?? 0) / PAGE))).toBe('shadow');
+            expect(pages.kind(pageNumber(Math.floor((physical ?? 0) / PAGE)))).toBe('shadow');
           }
           for (const page of walk.pages) {
             expect(lab.reach(walk.guest, page, false)).toBeUndefined();

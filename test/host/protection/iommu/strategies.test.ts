@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { frameOf, IommuLab, sendFrom, VENDORS } from './lab.js';
 
@@ -21,7 +22,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
 
     it('leaves a window in which a frame has another owner and the device still writes to it', () => {
       const { lab, guest, next, page, bus } = window();
-      expect(guest.domain.release(frameOf(page))).toBe('freed');
+      expect(guest.domain.release(pageNumber(frameOf(page)))).toBe('freed');
       expect(next.page()).toBe(page);
       lab.settle(9_000_000);
       expect(lab.strayWrite(guest, bus, BYTES)).toBe(true);
@@ -48,10 +49,10 @@ describe.each(VENDORS)('on %s', (vendor) => {
 
     it('keeps the frame until the flush when it is told to', () => {
       const { lab, guest, next, page } = window({ pinUntilFlush: true });
-      expect(guest.domain.release(frameOf(page))).toBe('pending');
+      expect(guest.domain.release(pageNumber(frameOf(page)))).toBe('pending');
       expect(next.page()).not.toBe(page);
       lab.settle(11_000_000);
-      expect(lab.machine.host.pages.owner(frameOf(page))).toBe(-1);
+      expect(lab.machine.host.pages.owner(pageNumber(frameOf(page)))).toBe(-1);
     });
   });
 
@@ -66,10 +67,10 @@ describe.each(VENDORS)('on %s', (vendor) => {
     guest.reclaim();
     // The tables have it no longer, the unit still has.
     expect(lab.reach(guest, bus, false)).toBe(page);
-    expect(guest.domain.release(frameOf(page))).toBe('pending');
+    expect(guest.domain.release(pageNumber(frameOf(page)))).toBe('pending');
     lab.settle();
     expect(lab.reach(guest, bus, false)).toBeUndefined();
-    expect(lab.machine.host.pages.owner(frameOf(page))).toBe(-1);
+    expect(lab.machine.host.pages.owner(pageNumber(frameOf(page)))).toBe(-1);
   });
 
   it('shared releases a page with the last of its buffers, whichever ring it was in', () => {
@@ -132,12 +133,12 @@ describe.each(VENDORS)('on %s', (vendor) => {
       guest.postReceive({ address: busy, length: 2048 });
       lab.settle();
       guest.reclaim();
-      expect(lab.iommu.relinquish(guest.domain, frameOf(busy))).toBe(false);
-      expect(guest.domain.release(frameOf(idle))).toBe('pending');
-      expect(lab.iommu.relinquish(guest.domain, frameOf(idle))).toBe(true);
-      expect(lab.machine.host.pages.owner(frameOf(idle))).toBe(guest.domain.id);
+      expect(lab.iommu.relinquish(guest.domain, pageNumber(frameOf(busy)))).toBe(false);
+      expect(guest.domain.release(pageNumber(frameOf(idle)))).toBe('pending');
+      expect(lab.iommu.relinquish(guest.domain, pageNumber(frameOf(idle)))).toBe(true);
+      expect(lab.machine.host.pages.owner(pageNumber(frameOf(idle)))).toBe(guest.domain.id);
       lab.settle();
-      expect(lab.machine.host.pages.owner(frameOf(idle))).toBe(-1);
+      expect(lab.machine.host.pages.owner(pageNumber(frameOf(idle)))).toBe(-1);
       expect(lab.reach(guest, idle, false)).toBeUndefined();
     });
   });
@@ -196,7 +197,9 @@ describe.each(VENDORS)('on %s', (vendor) => {
     const id = 0x0100 + entry.port.context;
     for (const frameNumber of domain.ownedPages) {
       const at = frameNumber * PAGE + 17;
-      expect(lab.iommu.gate.check(id, at, 1, true, lab.machine.kernel.nowNs)).toBe(at);
+      expect(lab.iommu.gate.check(requesterId(id), busAddress(at), 1, true, lab.machine.kernel.nowNs)).toBe(
+        at,
+      );
     }
     expect(lab.machine.host.pages.pinnedPages).toBeGreaterThanOrEqual(1024);
     expect([...domain.ownedPages].some((at) => lab.iommu.relinquish(domain, at))).toBe(false);
@@ -265,7 +268,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
       other.send(frame(STRANGER, macOf(2), 90));
       lab.settle();
       expect(lab.machine.wire.frames.length).toBe(1);
-      expect(lab.machine.host.pages.owner(frameOf(ring))).toBe(-1);
+      expect(lab.machine.host.pages.owner(pageNumber(frameOf(ring)))).toBe(-1);
     },
   );
 });

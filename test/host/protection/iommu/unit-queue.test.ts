@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
-import { UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
+import { type CommandKind, UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
+import { hostPhysicalAddress, ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
 import { Machine } from '../../support/machine.js';
 
 const SLOT_BYTES = 16;
@@ -9,6 +10,13 @@ const SLOTS = 4;
 
 interface Command {
   label: string;
+}
+
+/** A label says what it is: `wait 3`, `device 17`, or any other command. */
+function kindOf(label: string): CommandKind {
+  const [kind, number] = label.split(' ');
+  if (kind === 'device') return Number(number);
+  return kind === 'wait' ? 'wait' : 'other';
 }
 
 /** A unit that does nothing of its own accord: the test says when it takes a command and when it reports. */
@@ -29,7 +37,7 @@ class PatientUnit {
       base,
       slotBytes: SLOT_BYTES,
       slots: SLOTS,
-      statusWord: this.#statusWord,
+      statusWord: hostPhysicalAddress(this.#statusWord),
       fetchNs: 10,
       statusNs: 10,
       write: (at, { label }) => this.#ring.set(at - base, label),
@@ -38,6 +46,9 @@ class PatientUnit {
         this.#tail = offset;
       },
       wait: (number) => ({ label: `wait ${number}` }),
+      nothing: { label: 'nothing' },
+      kindAt: (at) => kindOf(this.#ring.get(at - base) ?? 'nothing'),
+      kindOf: ({ label }) => kindOf(label),
     });
   }
 
@@ -49,7 +60,7 @@ class PatientUnit {
       this.taken.push(label);
       const [, number] = /^wait (\d+)$/u.exec(label) ?? [];
       if (number === undefined) continue;
-      this.#machine.host.memory.writeU32(this.#statusWord, Number(number));
+      this.#machine.host.memory.writeU32(hostPhysicalAddress(this.#statusWord), Number(number));
       this.queue.onReported();
     }
   }
@@ -77,6 +88,42 @@ describe('the software side of a queue', () => {
     expect(unit.taken).toEqual([...labels, 'wait 1', 'last', 'very last', 'after']);
   });
 
+  it('takes back every wait that is not reported, and what a silent device is still to be asked', () => {
+    const unit = new PatientUnit();
+    const reported: number[] = [];
+    const ask = (label: string, number: number) => {
+      unit.queue.submit({ label }, 100);
+      unit.queue.wait(() => reported.push(number));
+    };
+    ask('command 0', 0);
+    unit.work(2);
+    ask('device 17', 1);
+    ask('device 18', 2);
+    unit.work(1);
+    // In the ring: the wait for 17, device 18. On their way: the wait for 18.
+    unit.queue.takeBack(false, 18);
+    unit.queue.submit({ label: 'everything' }, 100);
+    unit.queue.waitAgain();
+    unit.work(99);
+    expect(unit.taken).toEqual([
+      ...['command 0', 'wait 1', 'device 17'],
+      ...['wait 1', 'nothing', 'everything', 'wait 3'],
+    ]);
+    expect(reported).toEqual([0, 1, 2]);
+    expect(unit.queue.waiting).toBe(0);
+  });
+
+  it('puts nothing in the place of a command that the unit refused', () => {
+    const unit = new PatientUnit();
+    unit.queue.submit({ label: 'bad' }, 100);
+    unit.queue.submit({ label: 'good' }, 100);
+    unit.queue.takeBack(true, undefined);
+    // Nothing is waited for, so nothing is waited for again.
+    unit.queue.waitAgain();
+    unit.work(99);
+    expect(unit.taken).toEqual(['nothing', 'good']);
+  });
+
   it('reports every wait once, in order, with its own numbers, however the unit dawdles', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('command' as const) }),
@@ -87,7 +134,7 @@ describe('the software side of a queue', () => {
       fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
         const unit = new PatientUnit();
         const reported: number[][] = [];
-        const asked: number[][] = [];
+        const asked: (readonly number[])[] = [];
         const expected: string[] = [];
         for (const [index, one] of steps.entries()) {
           if (one.kind === 'work') {
@@ -96,10 +143,15 @@ describe('the software side of a queue', () => {
             expected.push(`command ${index}`);
             unit.queue.submit({ label: `command ${index}` }, 5);
           } else {
-            const numbers = [index * 2 ** 41, index, index + 0.5];
+            const numbers = [index * 2 ** 41, index, index + 0.5] as const;
             asked.push(numbers);
             expected.push(`wait ${asked.length}`);
-            unit.queue.wait((...given) => reported.push(given), numbers[0], numbers[1], numbers[2]);
+            unit.queue.wait(
+              (...given) => reported.push(given),
+              ioVirtualAddress(numbers[0]),
+              numbers[1],
+              pageNumber(numbers[2]),
+            );
           }
           expect(unit.queue.waiting).toBe(asked.length - reported.length);
         }

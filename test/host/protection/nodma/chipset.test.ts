@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DENIED } from '../../../../host/bus/access-gate.js';
 import { PhysicalMemory } from '../../../../host/memory/physical-memory.js';
 import { NoDmaChipset } from '../../../../host/protection/nodma/chipset.js';
+import { busAddress, hostPhysicalAddress, requesterId } from '../../../../nic/addresses.js';
 
 const DPR = 0x5c;
 const [PMEN, PLMBASE, PLMLIMIT, PHMBASE, PHMLIMIT] = [0x64, 0x68, 0x6c, 0x70, 0x78] as const;
@@ -18,7 +19,7 @@ function chipset() {
 describe("Intel's checks before translation", () => {
   it('let everything pass out of reset', () => {
     const { chipset: made } = chipset();
-    expect(made.check(0, 0x1234, 8)).toBe(0x1234);
+    expect(made.check(requesterId(0), busAddress(0x1234), 8)).toBe(0x1234);
     expect(made.txtStatus).toBe(0);
     expect([made.readConfig(DPR), made.readPmr(PMEN)]).toEqual([0, 0]);
   });
@@ -27,7 +28,7 @@ describe("Intel's checks before translation", () => {
     const { chipset: made } = chipset();
     const top = 64 * MB;
     made.writeConfig(DPR, top | (3 << 4));
-    expect(made.deniedBy(top - 1, 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(top - 1), 1)).toBeUndefined();
     made.writeConfig(DPR, top | (3 << 4) | (1 << 2) | 1);
     expect(made.readConfig(DPR)).toBe(top | (3 << 4) | (1 << 2) | (1 << 1) | 1);
     for (const [address, length, denied] of [
@@ -37,17 +38,17 @@ describe("Intel's checks before translation", () => {
       [top - 1, 1, 'dpr'],
       [top, 1, undefined],
     ] as const)
-      expect(made.deniedBy(address, length)).toBe(denied);
+      expect(made.deniedBy(hostPhysicalAddress(address), length)).toBe(denied);
     made.writeConfig(DPR, 0);
-    expect(made.deniedBy(top - 1, 1), 'locked').toBe('dpr');
+    expect(made.deniedBy(hostPhysicalAddress(top - 1), 1), 'locked').toBe('dpr');
   });
 
   it('DPR: a top in the last megabytes below 4 GB is no negative number', () => {
     const { chipset: made } = chipset();
     made.writeConfig(DPR, 0xfff00000 + 255 * 16 + 4);
-    expect(made.deniedBy(0xfff00000 - 1, 1)).toBe('dpr');
-    expect(made.deniedBy(0xfff00000 - 255 * MB, 1)).toBe('dpr');
-    expect(made.deniedBy(0xfff00000 - 255 * MB - 1, 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(0xfff00000 - 1), 1)).toBe('dpr');
+    expect(made.deniedBy(hostPhysicalAddress(0xfff00000 - 255 * MB), 1)).toBe('dpr');
+    expect(made.deniedBy(hostPhysicalAddress(0xfff00000 - 255 * MB - 1), 1)).toBeUndefined();
   });
 
   it('PMR: one range below 4 GB and one anywhere, in pieces of their alignment, both behind one enable', () => {
@@ -60,7 +61,7 @@ describe("Intel's checks before translation", () => {
     made.writePmr(PHMBASE + 4, 2);
     made.writePmr(PHMLIMIT + 4, 2);
     made.writePmr(PHMLIMIT, 4 * MB - 1);
-    expect(made.deniedBy(4 * MB, 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(4 * MB), 1)).toBeUndefined();
     made.writePmr(PMEN, 0x80000000);
     expect(made.readPmr(PMEN)).toBe(0x80000001);
     for (const [address, denied] of [
@@ -73,10 +74,10 @@ describe("Intel's checks before translation", () => {
       [2 ** 33 + 4 * MB - 1, 'pmr'],
       [2 ** 33 + 4 * MB, undefined],
     ] as const)
-      expect(made.deniedBy(address, 1)).toBe(denied);
+      expect(made.deniedBy(hostPhysicalAddress(address), 1)).toBe(denied);
     made.writePmr(PMEN, 0);
     expect(made.readPmr(PMEN)).toBe(0);
-    expect(made.deniedBy(4 * MB, 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(4 * MB), 1)).toBeUndefined();
   });
 
   it('PMR: a limit below the base is no range', () => {
@@ -84,25 +85,28 @@ describe("Intel's checks before translation", () => {
     made.writePmr(PMEN, 0x80000000);
     made.writePmr(PLMBASE, 8 * MB);
     made.writePmr(PLMLIMIT, 4 * MB);
-    expect(made.deniedBy(6 * MB, 1)).toBeUndefined();
-    expect(made.deniedBy(8 * MB, 1)).toBeUndefined();
-    expect(made.deniedBy(ALIGN - 1, 1), 'the high range, 0 to 0, is a piece of memory').toBe('pmr');
+    expect(made.deniedBy(hostPhysicalAddress(6 * MB), 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(8 * MB), 1)).toBeUndefined();
+    expect(
+      made.deniedBy(hostPhysicalAddress(ALIGN - 1), 1),
+      'the high range, 0 to 0, is a piece of memory',
+    ).toBe('pmr');
     made.writePmr(PHMBASE, ALIGN);
-    expect(made.deniedBy(ALIGN - 1, 1)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(ALIGN - 1), 1)).toBeUndefined();
   });
 
   it('NoDMA table: one bit per page, and the table keeps devices out of itself if told to', () => {
     const { memory, chipset: made } = chipset();
-    made.setTable(TABLE, 4096, false);
-    memory.writeU32(TABLE + 4, 1 << 3);
-    expect(made.deniedBy(35 * 4096 + 5, 4)).toBe('nodma-table');
-    expect(made.deniedBy(34 * 4096, 4096)).toBeUndefined();
-    expect(made.deniedBy(TABLE, 4)).toBeUndefined();
-    made.setTable(TABLE, 4096, true);
-    expect(made.deniedBy(TABLE, 4)).toBe('nodma-table-protect');
-    expect(made.deniedBy(TABLE + 4096, 4)).toBeUndefined();
+    made.setTable(hostPhysicalAddress(TABLE), 4096, false);
+    memory.writeU32(hostPhysicalAddress(TABLE + 4), 1 << 3);
+    expect(made.deniedBy(hostPhysicalAddress(35 * 4096 + 5), 4)).toBe('nodma-table');
+    expect(made.deniedBy(hostPhysicalAddress(34 * 4096), 4096)).toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(TABLE), 4)).toBeUndefined();
+    made.setTable(hostPhysicalAddress(TABLE), 4096, true);
+    expect(made.deniedBy(hostPhysicalAddress(TABLE), 4)).toBe('nodma-table-protect');
+    expect(made.deniedBy(hostPhysicalAddress(TABLE + 4096), 4)).toBeUndefined();
     expect(made.txtStatus).toBe((1 << 5) | (1 << 8) | (1 << 10));
-    expect(made.deniedBy(4096 * 8 * 4096, 4), 'behind the table').toBeUndefined();
+    expect(made.deniedBy(hostPhysicalAddress(4096 * 8 * 4096), 4), 'behind the table').toBeUndefined();
   });
 
   it('all must pass: an access is denied exactly if one of them denies it, whatever the device', () => {
@@ -123,10 +127,13 @@ describe("Intel's checks before translation", () => {
         const { memory, chipset: made } = chipset();
         const marked = new Set(on.frames);
         if (on.table) {
-          made.setTable(TABLE, 512, on.protect);
+          made.setTable(hostPhysicalAddress(TABLE), 512, on.protect);
           for (const frame of marked) {
             const word = TABLE + (frame >>> 5) * 4;
-            memory.writeU32(word, memory.readU32(word) | (1 << (frame & 31)));
+            memory.writeU32(
+              hostPhysicalAddress(word),
+              memory.readU32(hostPhysicalAddress(word)) | (1 << (frame & 31)),
+            );
           }
         }
         made.writePmr(PLMBASE, 4 * MB);
@@ -143,7 +150,9 @@ describe("Intel's checks before translation", () => {
             (on.table && on.protect && touches(TABLE, TABLE + 512)) ||
             (on.pmr && touches(4 * MB, 6 * MB)) ||
             (on.dpr && touches(10 * MB, 12 * MB));
-          expect(made.check(requester, address, length)).toBe(bad ? DENIED : address);
+          expect(made.check(requesterId(requester), busAddress(address), length)).toBe(
+            bad ? DENIED : address,
+          );
           if (bad) denied += 1;
         }
         expect(Object.values(made.denials).reduce((sum, count) => sum + count, 0)).toBe(denied);

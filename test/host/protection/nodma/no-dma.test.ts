@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NoDma } from '../../../../host/protection/nodma/no-dma.js';
+import { hostPhysicalAddress, pageNumber } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../../support/machine.js';
 
 describe('NoDMA, PMR and DPR under guests with contexts', () => {
@@ -10,8 +11,8 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
     const { pmr, dpr, table } = protection.measured;
     const open: number[] = [];
     for (let at = 0; at < pages.pageCount; at += 1) {
-      const denied = protection.gate.deniedBy(at * PAGE, PAGE);
-      if (pages.owner(at) !== 0) {
+      const denied = protection.gate.deniedBy(hostPhysicalAddress(at * PAGE), PAGE);
+      if (pages.owner(pageNumber(at)) !== 0) {
         expect(denied, `frame ${at}`).toBeUndefined();
         continue;
       }
@@ -63,9 +64,9 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
     const machine = new Machine(new NoDma());
     const { protection } = machine.host;
     const address = machine.host.hypervisor.allocateOwn('hypervisor', 2 * PAGE);
-    expect(protection.gate.deniedBy(address + PAGE, 1)).toBe('nodma-table');
+    expect(protection.gate.deniedBy(hostPhysicalAddress(address + PAGE), 1)).toBe('nodma-table');
     machine.host.hypervisor.freeOwn(address, 2 * PAGE);
-    expect(protection.gate.deniedBy(address + PAGE, 1)).toBeUndefined();
+    expect(protection.gate.deniedBy(hostPhysicalAddress(address + PAGE), 1)).toBeUndefined();
     machine.guest(1);
     machine.host.checkInvariants();
   });

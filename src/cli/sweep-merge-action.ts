@@ -1,0 +1,33 @@
+import { OutputFolder } from '../report/output-folder.js';
+import { Journal } from '../sweep/journal.js';
+import { loadStudy } from '../sweep/load-study.js';
+import { Plan } from '../sweep/plan.js';
+import { journalPath, journalsIn, mergeJournals } from '../sweep/sweep-folder.js';
+import type { CommandAction } from './commands/entry.js';
+import { readFormats, sweepFolder } from './sweep-request.js';
+import { finishSweep } from './sweep-tables.js';
+
+/** `cdna-nic sweep merge`: from journals of shards to tables. */
+export const sweepMergeAction: CommandAction = async ([study = '', ...folders], options, io) => {
+  const out = sweepFolder(study, options);
+  const formats = readFormats(options);
+  const json = options.json === true;
+  const plan = await Plan.of(await loadStudy(study));
+  const from = [out, ...folders.flat()].filter((one) => one !== undefined);
+  const paths = [...new Set(from)].flatMap(journalsIn);
+  const folder = new OutputFolder(out);
+  let journal: Journal;
+  try {
+    journal = Journal.open(journalPath(out));
+  } catch (error) {
+    folder.remove();
+    throw error;
+  }
+  try {
+    const taken = mergeJournals(journal, paths);
+    if (!json) io.out(`took ${taken} finished jobs over\n`);
+    return await finishSweep(plan, plan.seedCounts, journal, { out, formats, json }, io);
+  } finally {
+    journal.close();
+  }
+};

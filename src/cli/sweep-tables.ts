@@ -1,0 +1,37 @@
+import type { Journal } from '../sweep/journal.js';
+import type { Plan } from '../sweep/plan.js';
+import { dictionaryTable, tablesOf } from '../sweep/tables.js';
+import { writeTables } from '../sweep/write-tables.js';
+import type { CliIo } from './cli-io.js';
+import type { SweepRequest } from './sweep-request.js';
+
+/** Writes the tables of a study whose runs are all in the journal, and says what was written. */
+export async function finishSweep(
+  plan: Plan,
+  seedCounts: readonly number[],
+  journal: Journal,
+  { out, formats, json }: Pick<SweepRequest, 'out' | 'formats' | 'json'>,
+  io: CliIo,
+): Promise<0 | 1> {
+  const tables = tablesOf(plan, seedCounts, journal);
+  const dictionary = { name: 'dictionary', ...dictionaryTable(tables) };
+  const written = [
+    ...(await writeTables(out, tables, formats)),
+    ...(await writeTables(out, [dictionary], ['csv'])),
+  ];
+  let failed = 0;
+  for (const { key } of plan.runs(seedCounts)) {
+    const outcome = journal.outcome(key);
+    if (outcome !== undefined && 'error' in outcome) failed += 1;
+  }
+  const runs = seedCounts.reduce((sum, count) => sum + count, 0);
+  const points = plan.points.length;
+  if (json) {
+    const document = { format: 2, points, runs, failed, seeds: seedCounts, written };
+    io.out(`${JSON.stringify(document, undefined, 2)}\n`);
+  } else {
+    io.out(`${runs} runs of ${points} points${failed === 0 ? '' : `, ${failed} could not be done`}\n`);
+    for (const path of written) io.out(`wrote ${path}\n`);
+  }
+  return failed === 0 ? 0 : 1;
+}

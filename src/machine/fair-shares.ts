@@ -1,0 +1,109 @@
+import type { DemandObserver } from '../../guests/nic-driver.js';
+import { wireBytes } from '../../guests/traffic/frame-sizes.js';
+import { readMac } from '../../guests/traffic/mac-address.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { FluidReference } from './fluid-reference.js';
+
+/** A guest as far as its share of the wire is concerned. */
+export interface ShareHolder {
+  readonly weight: number;
+  /** Slots of its transmit ring. */
+  readonly slots: number;
+}
+
+/** What a guest sent in the window, and what it was due, bytes of the wire (frame, padding, FCS, preamble and gap). */
+export interface WireShare {
+  readonly sentBytes: number;
+  readonly dueBytes: number;
+}
+
+/** A due below this is none: no frame is so short, bytes. */
+const NOTHING_DUE = 1;
+
+/**
+ * What each guest of a machine sends on the wire, against what it is due: the service of a fluid link of the wire's
+ * rate (`FluidReference`) that gets the same frames at the same instants, with a queue as long as the guest's ring. It
+ * depends on what guests offer and on their weights, and on no approach or discipline.
+ */
+export class FairShares {
+  readonly #holders: readonly ShareHolder[];
+  readonly #fluid: FluidReference;
+  /** The longest frame that each has offered so far, bytes of the wire. */
+  readonly #longest: Float64Array;
+  readonly #sent: Float64Array;
+  readonly #isInside: (mac: number) => boolean;
+  #sentBefore: Float64Array;
+  #dueBefore: Float64Array;
+
+  /**
+   * @param isInside whether frames for this station stay in the machine: they do not load the wire, and count neither
+   * as sent nor as due
+   */
+  constructor(holders: readonly ShareHolder[], linkBps: number, isInside: (mac: number) => boolean) {
+    this.#holders = holders;
+    this.#fluid = new FluidReference(
+      holders.map(({ weight }) => weight),
+      linkBps,
+    );
+    this.#longest = new Float64Array(holders.length);
+    this.#isInside = isInside;
+    this.#sent = new Float64Array(holders.length);
+    this.#sentBefore = new Float64Array(holders.length);
+    this.#dueBefore = new Float64Array(holders.length);
+  }
+
+  /** Listens to the driver of a guest. @param target station that its endless sources send to */
+  demandOf(guest: number, kernel: EventKernel, target: number): DemandObserver {
+    const fluid = this.#fluid;
+    const slots = this.#holders[guest]?.slots ?? 0;
+    return {
+      offered: (bytes) => {
+        if (fluid.wantsAll(guest) || this.#isInside(readMac(bytes, 0))) return;
+        const length = wireBytes(bytes.length);
+        const longest = Math.max(this.#longest[guest] ?? 0, length);
+        this.#longest[guest] = longest;
+        fluid.arrived(guest, length, kernel.nowNs, slots * longest);
+      },
+      wantsAll: () => {
+        if (!this.#isInside(target)) fluid.wants(guest, kernel.nowNs);
+      },
+      closed: () => fluid.withdraw(guest, kernel.nowNs),
+    };
+  }
+
+  /** A frame of a guest has left on the wire. */
+  sent(guest: number, frameBytes: number): void {
+    this.#sent[guest] = (this.#sent[guest] ?? 0) + wireBytes(frameBytes);
+  }
+
+  /** A guest can send nothing any more. */
+  stopped(guest: number, nowNs: number): void {
+    this.#fluid.withdraw(guest, nowNs);
+  }
+
+  /** The window begins. */
+  begin(nowNs: number): void {
+    this.#fluid.advance(nowNs);
+    this.#sentBefore = this.#sent.slice();
+    this.#dueBefore = this.#fluid.served();
+  }
+
+  /** What each guest had since the window began. */
+  shares(nowNs: number): WireShare[] {
+    this.#fluid.advance(nowNs);
+    const due = this.#fluid.served();
+    return Array.from(this.#sent, (bytes, guest) => ({
+      sentBytes: bytes - (this.#sentBefore[guest] ?? 0),
+      dueBytes: (due[guest] ?? 0) - (this.#dueBefore[guest] ?? 0),
+    }));
+  }
+
+  checkInvariants(): void {
+    this.#fluid.checkInvariants();
+  }
+}
+
+/** The part of its due that a guest got; NaN for one that was due nothing. */
+export function gotOfDue({ sentBytes, dueBytes }: WireShare): number {
+  return dueBytes < NOTHING_DUE ? Number.NaN : sentBytes / dueBytes;
+}

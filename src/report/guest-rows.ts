@@ -1,0 +1,112 @@
+import type { GuestResult, RunResult } from '../machine/run-result.js';
+import type { Metric, MetricRow } from './metrics/metric.js';
+import { GUEST_METRIC } from './metrics/run-metrics.js';
+import { whole } from './number-text.js';
+
+/** A guest got less than its due when this part of it is missing, */
+const MISSING_FRACTION = 0.02;
+/** and at least so many bytes: two frames may be under way at either end of the window. */
+const MISSING_BYTES = 2 * 1538;
+
+/** More guests than these are shown as the worst, the best, and percentiles of all. */
+const MOST_ROWS = 16;
+const WORST_ROWS = 5;
+const BEST_ROWS = 3;
+const PERCENTS = [1, 10, 50, 90, 99];
+
+/** Whether a guest sent less than it was due. */
+export function isBelowShare({ wireBytesSent, wireBytesDue }: GuestResult): boolean {
+  const missing = wireBytesDue - wireBytesSent;
+  if (wireBytesSent === 0 && wireBytesDue > MISSING_BYTES / 2) return true;
+  return missing > wireBytesDue * MISSING_FRACTION && missing > MISSING_BYTES;
+}
+
+/** Guests that got less than their due first, the least of it before the others; then the rest as they are. */
+export function belowShareFirst(guests: readonly GuestResult[]): GuestResult[] {
+  const below = guests.filter(isBelowShare).sort((one, other) => one.fairShareGot - other.fairShareGot);
+  return [...below, ...guests.filter((guest) => !isBelowShare(guest))];
+}
+
+/** A row of a table of guests: one of them, or a percentile of all. */
+type GuestRow = GuestResult | { readonly percent: number; readonly of: readonly GuestResult[] };
+
+/** Rows and columns of a table of guests, and what is to be said of those that are not in it. */
+export interface GuestTable {
+  readonly metrics: readonly Metric<GuestRow>[];
+  readonly rows: readonly MetricRow<GuestRow>[];
+  /** Undefined when every guest has a row. */
+  readonly note: string | undefined;
+}
+
+/** The guests of a run as rows that fit a screen: those below their share first. */
+export function guestTable({ guests }: RunResult, metrics: readonly Metric<GuestResult>[]): GuestTable {
+  const columns = metrics.map(
+    (metric): Metric<GuestRow> => ({
+      ...metric,
+      of: (row) => ('percent' in row ? percentileOf(metric, row.of, row.percent) : metric.of(row)),
+    }),
+  );
+  const rowOf = (subject: GuestResult): MetricRow<GuestRow> => ({ names: [subject.name], subject });
+  const ordered = belowShareFirst(guests);
+  if (guests.length <= MOST_ROWS) return { metrics: columns, rows: ordered.map(rowOf), note: undefined };
+  // One that sent nothing and was due nothing is neither.
+  const worst = worstFirst(guests.filter((guest) => isBelowShare(guest) || guest.latencyNs !== undefined));
+  const percentiles = PERCENTS.map((percent) => ({
+    names: [`${percent} % have at most`],
+    subject: { percent, of: guests },
+  }));
+  const below = guests.filter(isBelowShare).length;
+  return {
+    metrics: columns,
+    rows: [
+      ...worst.slice(0, WORST_ROWS).map(rowOf),
+      ...percentiles,
+      ...worst.slice(WORST_ROWS).slice(-BEST_ROWS).map(rowOf),
+    ],
+    note: `${whole(guests.length)} guests, ${whole(below)} of them below their share: shown are the ${WORST_ROWS} worst, percentiles of each column by itself, and the ${BEST_ROWS} best; --json has all`,
+  };
+}
+
+/** The least of its due first; of those alike, the one that waits longest. */
+function worstFirst(guests: readonly GuestResult[]): GuestResult[] {
+  const got = (guest: GuestResult) => (isBelowShare(guest) ? guest.fairShareGot : Number.POSITIVE_INFINITY);
+  const waits = ({ latencyNs }: GuestResult) => latencyNs?.p99Ns ?? -1;
+  return [...guests].sort((one, other) => {
+    const [first, second] = [got(one), got(other)];
+    return first === second ? waits(other) - waits(one) : first - second;
+  });
+}
+
+/** Nearest rank of the guests that have a value. */
+function percentileOf(
+  metric: Metric<GuestResult>,
+  guests: readonly GuestResult[],
+  percent: number,
+): number | undefined {
+  const values = guests.map(metric.of).filter((value) => typeof value === 'number' && !Number.isNaN(value));
+  const sorted = Float64Array.from(values as number[]).sort();
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
+}
+
+/** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72`; undefined when there is none. */
+export function belowShareText({ guests }: RunResult, most: number): string | undefined {
+  const below = belowShareFirst(guests).filter(isBelowShare);
+  if (below.length === 0) return undefined;
+  const named = below.slice(0, most).map(({ name, fairShareGot }) => `${name} ${fairShareGot.toFixed(2)}`);
+  return `${named.join(', ')}${below.length > most ? ` and ${whole(below.length - most)} more` : ''}`;
+}
+
+/** The columns in which a run's text and page tell of guests. */
+export const GUEST_COLUMNS: readonly Metric<GuestResult>[] = [
+  GUEST_METRIC.transmitGoodputBps,
+  GUEST_METRIC.fairShareGot,
+  GUEST_METRIC.framesOffered,
+  GUEST_METRIC.framesTransmitted,
+  GUEST_METRIC.latencyP50Ns,
+  GUEST_METRIC.latencyP99Ns,
+  GUEST_METRIC.driverP99Ns,
+  GUEST_METRIC.ringP99Ns,
+  GUEST_METRIC.cardP99Ns,
+  GUEST_METRIC.receiveGoodputBps,
+  GUEST_METRIC.framesReceived,
+];

@@ -1,6 +1,0 @@
-// A thread does not inherit the loader of the process that starts it: this registers it and goes on to the source.
-import { register } from 'tsx/esm/api';
-
-register();
-const { default: doJob } = await import('./sweep-thread.ts');
-export default doJob;
