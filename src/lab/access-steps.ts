@@ -68,7 +68,7 @@ export function driverOf(host: Host): IommuDriver | undefined {
 function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, write: boolean): AccessWalk {
   const { walker } = driver.unit;
   const memory = wordsOf(host);
-  walker.walk(asRequester(id), address, write, result);
+  walker.walk(asRequester(id), ioVirtualAddress(address), write, result);
   const steps: AccessStep[] = [];
   const bus = id >>> 8;
   if (result.contextReads > 0) {
@@ -128,7 +128,7 @@ function amdviSteps(
 ): AccessWalk {
   const { unit } = driver;
   const memory = wordsOf(host);
-  unit.walker.walk(asRequester(id), address, write, result);
+  unit.walker.walk(asRequester(id), ioVirtualAddress(address), write, result);
   const entry = unit.registers.address('DEVICE_TABLE_BASE') + id * 32;
   const low = memory.readU32(entry);
   const high = memory.readU32(entry + 4);
