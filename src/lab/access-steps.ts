@@ -10,7 +10,7 @@ import { AmdviDriver } from '../../host/protection/iommu/amdvi-driver.js';
 import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
 import { NoDmaChipset } from '../../host/protection/nodma/chipset.js';
-import { requesterId as asRequester, hostPhysicalAddress } from '../../nic/addresses.js';
+import { requesterId as asRequester, hostPhysicalAddress, ioVirtualAddress } from '../../nic/addresses.js';
 import { hex, requester } from './journal.js';
 import { type Words, wordsOf } from './words.js';
 
