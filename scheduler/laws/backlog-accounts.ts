@@ -2,6 +2,7 @@ import type { BoundMember, Share } from '../discipline.js';
 
 /** What a law knows of a context that takes part. */
 export interface BacklogAccount extends BoundMember {
+  readonly context: number;
   readonly weight: number;
   maxFrameBytes: number;
   backlogged: boolean;
@@ -13,11 +14,17 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
   /** Largest frame of each context so far. It survives leaving: service received in advance may still be charged. */
   readonly #largest = new Map<number, number>();
   #checks = 0;
+  #uncompared = 0;
   #largestRatio = 0;
 
   /** Number of comparisons. */
   get checks(): number {
     return this.#checks;
+  }
+
+  /** How often there was nothing to compare with, since the bound was infinite. */
+  get uncompared(): number {
+    return this.#uncompared;
   }
 
   /** Largest value observed, as a fraction of its bound. */
@@ -26,13 +33,10 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
   }
 
   joined(context: number, share: Share): void {
+    const maxFrameBytes = this.#largest.get(context) ?? 0;
     this.accounts.set(
       context,
-      this.opened({
-        weight: share.weight,
-        maxFrameBytes: this.#largest.get(context) ?? 0,
-        backlogged: false,
-      }),
+      this.opened({ context, weight: share.weight, maxFrameBytes, backlogged: false }),
     );
   }
 
@@ -43,18 +47,34 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
   /** A frame arrived; returns the account of a context that takes part. */
   protected noteArrival(context: number, bytes: number): Account | undefined {
     const account = this.accounts.get(context);
-    if (account === undefined) return undefined;
-    account.maxFrameBytes = Math.max(account.maxFrameBytes, bytes);
-    this.#largest.set(context, account.maxFrameBytes);
+    if (account === undefined || bytes <= account.maxFrameBytes) return account;
+    account.maxFrameBytes = bytes;
+    this.#largest.set(context, bytes);
     return account;
   }
 
-  /** Compares a value with its bound, and notes how near it came. */
-  protected noteCheck(value: number, bound: number): void {
+  /** Compares a value with its bound, and notes how near it came. False if the value exceeds the bound. */
+  protected holds(value: number, bound: number): boolean {
+    if (bound === Number.POSITIVE_INFINITY) {
+      this.#uncompared += 1;
+      return true;
+    }
     this.#checks += 1;
-    this.#largestRatio = Math.max(this.#largestRatio, value / bound);
+    const ratio = value === 0 ? 0 : value / bound;
+    if (ratio > this.#largestRatio) this.#largestRatio = ratio;
+    // Bounds are quotients; this is the tolerance for their rounding.
+    return value <= bound * (1 + 1e-9);
   }
 
   /** The account of a context that joins, with what the law keeps besides. */
   protected abstract opened(account: BacklogAccount): Account;
+}
+
+/** Reports a violated law; does not return. */
+export type Breaker = (law: string, message: string) => never;
+
+/** A bound as stated. NaN and negative numbers bound nothing, and comparing with them would pass or fail without a word. */
+export function requireBound(bound: number, what: string, broken: Breaker): number {
+  if (bound >= 0) return bound;
+  return broken('a bound is a number', `${what} is ${bound}, expected a number >= 0, or Infinity for none`);
 }

@@ -1,6 +1,6 @@
 import type { BoundMember } from '../discipline.js';
-import { type BacklogAccount, BacklogAccounts } from './backlog-accounts.js';
-import type { Breaker, RelativeFairnessBound } from './relative-fairness-law.js';
+import { type BacklogAccount, BacklogAccounts, type Breaker, requireBound } from './backlog-accounts.js';
+import type { RelativeFairnessBound } from './relative-fairness-law.js';
 import type { LinkWatcher } from './virtual-link.js';
 
 /** Upper bound on the total bytes granted to `others` while one context waits with a frame at its head. */
@@ -22,6 +22,9 @@ interface Account extends BacklogAccount {
   /** Bytes granted to others since it began to wait for its next frame, and which contexts they were. */
   othersBytes: number;
   readonly others: Set<Account>;
+  /** The bound for them, and the state of the frames that it was computed for. */
+  bound: number;
+  boundVersion: number;
 }
 
 /**
@@ -32,6 +35,8 @@ interface Account extends BacklogAccount {
 export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatcher {
   readonly #bound: StarvationBound;
   readonly #broken: Breaker;
+  /** Counts the changes of the largest frames: a bound stays as it is between two of them. */
+  #version = 0;
 
   constructor(bound: StarvationBound, broken: Breaker) {
     super();
@@ -39,30 +44,30 @@ export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatch
     this.#broken = broken;
   }
 
-  protected opened(account: BacklogAccount): Account {
-    return { ...account, othersBytes: 0, others: new Set() };
-  }
-
   arrived(context: number, bytes: number, first: boolean): void {
+    const before = this.accounts.get(context)?.maxFrameBytes;
     const account = this.noteArrival(context, bytes);
+    if (account?.maxFrameBytes !== before) this.#version += 1;
     if (account !== undefined && first) beginWait(account, true);
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
     const served = this.accounts.get(context);
     if (served === undefined) return;
-    for (const [waitingContext, waiting] of this.accounts) {
+    for (const waiting of this.accounts.values()) {
       if (waiting === served || !waiting.backlogged) continue;
       waiting.othersBytes += bytes;
-      waiting.others.add(served);
-      const bound = this.#bound(waiting, [...waiting.others]);
-      if (!Number.isFinite(bound)) continue;
-      this.noteCheck(waiting.othersBytes, bound);
-      if (waiting.othersBytes <= bound * (1 + 1e-9)) continue;
+      if (!waiting.others.has(served) || waiting.boundVersion !== this.#version) {
+        waiting.others.add(served);
+        waiting.boundVersion = this.#version;
+        const bound = this.#bound(waiting, [...waiting.others]);
+        waiting.bound = requireBound(bound, 'the bound on the bytes of others', this.#broken);
+      }
+      if (this.holds(waiting.othersBytes, waiting.bound)) continue;
       this.#broken(
         'no context starves',
-        `at ${nowNs} ns context ${waitingContext} (weight ${waiting.weight}) still waits after others received ` +
-          `${waiting.othersBytes} bytes, the bound is ${bound.toFixed(3)}`,
+        `at ${nowNs} ns context ${waiting.context} (weight ${waiting.weight}) still waits after others received ` +
+          `${waiting.othersBytes} bytes, the bound is ${waiting.bound.toFixed(3)}`,
       );
     }
     beginWait(served, more);
@@ -71,6 +76,10 @@ export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatch
   withdrawn(context: number): void {
     const account = this.accounts.get(context);
     if (account !== undefined) beginWait(account, false);
+  }
+
+  protected override opened(account: BacklogAccount): Account {
+    return { ...account, othersBytes: 0, others: new Set(), bound: 0, boundVersion: -1 };
   }
 }
 

@@ -15,19 +15,50 @@ export interface LinkWatcher {
   withdrawn?(context: number, nowNs: number): void;
 }
 
+/**
+ * A published order, as an executable model. It is told what happens on the link and names the contexts that the
+ * published rule permits next: several where the rule leaves a tie open.
+ */
+export interface PublishedOrder extends LinkWatcher {
+  /** Contexts that may be selected now; none if the rule holds all of them back. */
+  next(nowNs: number): readonly number[];
+}
+
+/** Another instance of the discipline, which has to select the same contexts as the one under test. */
+export interface Companion {
+  readonly discipline: Discipline;
+  /** The law that is broken where it selects another one. */
+  readonly law: string;
+  /** Whether it receives the redundant calls too. @defaultValue false */
+  readonly isExact?: boolean;
+  /** Its clock is ahead by this much, ns; may be negative. @defaultValue 0 */
+  readonly aheadNs?: number;
+}
+
 /** Options of a virtual link. */
 export interface VirtualLinkOptions {
-  /** A second instance of the discipline, which does not receive the calls that must change nothing. */
-  readonly twin?: Discipline;
+  readonly companions?: readonly Companion[];
+  readonly order?: PublishedOrder;
   /** @defaultValue 10^9 */
   readonly linkBps?: number;
+  /** Instant at which the clock starts, virtual ns. @defaultValue 0 */
+  readonly startNs?: number;
   readonly watchers?: readonly LinkWatcher[];
+}
+
+/** Frames of one size in succession. */
+interface Run {
+  readonly bytes: number;
+  count: number;
 }
 
 interface Member {
   readonly share: Share;
-  readonly queue: number[];
+  readonly queue: Run[];
 }
+
+/** `checkInvariants` follows every so many grants: it may cost as much as a visit to every context number. */
+const GRANTS_PER_CHECK = 64;
 
 /**
  * A link, its queues and its clock, driving one discipline: the smallest environment in which a discipline can
@@ -35,25 +66,38 @@ interface Member {
  *
  * - work conservation: a context is selected whenever one is ready, or the next eligible time is given;
  * - only ready contexts are selected (frames of one context cannot be reordered: a discipline names no frames);
- * - calling `select` twice, and activating an active context, changes nothing that follows. The twin, which
- *   does not receive those calls, has to make the same grants;
- * - `checkInvariants` after every step.
+ * - companions (other instances of the discipline) make the same grants: one that receives the same calls, one that
+ *   does not receive the redundant calls (and is told `withdraw` before a backlogged context leaves), one with a clock that started at another instant;
+ * - the published order, if one is given;
+ * - `checkInvariants` after every call but `serve`, and after every 64th grant.
  */
 export class VirtualLink {
   readonly timeline = new Timeline();
   readonly #subject: Discipline;
-  readonly #disciplines: readonly Discipline[];
+  readonly #companions: readonly Required<Companion>[];
+  readonly #order: PublishedOrder | undefined;
   readonly #watchers: readonly LinkWatcher[];
   readonly #line: SerialLine;
   readonly #members = new Map<number, Member>();
-  #nowNs = 0;
+  #nowNs: number;
   #backlogged = 0;
+  #orderChecks = 0;
 
-  constructor(subject: Discipline, { twin, linkBps = 1e9, watchers = [] }: VirtualLinkOptions = {}) {
+  constructor(
+    subject: Discipline,
+    { companions = [], order, linkBps = 1e9, startNs = 0, watchers = [] }: VirtualLinkOptions = {},
+  ) {
     this.#subject = subject;
-    this.#disciplines = twin === undefined ? [subject] : [subject, twin];
-    this.#watchers = watchers;
+    this.#companions = companions.map((companion) => ({ isExact: false, aheadNs: 0, ...companion }));
+    this.#order = order;
+    this.#watchers = order === undefined ? watchers : [...watchers, order];
     this.#line = new SerialLine(linkBps);
+    this.#nowNs = startNs;
+  }
+
+  /** Comparisons with the published order. */
+  get orderChecks(): number {
+    return this.#orderChecks;
   }
 
   get nowNs(): number {
@@ -73,36 +117,55 @@ export class VirtualLink {
     return (this.#members.get(context)?.queue.length ?? 0) > 0;
   }
 
+  /** Contexts that take part. */
+  get members(): Iterable<number> {
+    return this.#members.keys();
+  }
+
   join(context: number, share: Share): void {
     this.#members.set(context, { share, queue: [] });
     this.timeline.note(this.#nowNs, 'join', context, share.weight);
-    for (const discipline of this.#disciplines) discipline.join(context, share);
+    this.#subject.join(context, share);
+    for (const { discipline } of this.#companions) discipline.join(context, share);
     for (const watcher of this.#watchers) watcher.joined?.(context, share);
-    this.#checkInvariants();
+    this.checkInvariants();
   }
 
+  /** The context leaves, backlogged or not; companions without the redundant calls withdraw it first. */
   leave(context: number): void {
-    this.withdraw(context);
+    const { queue } = this.#member(context);
+    if (queue.length > 0) {
+      queue.length = 0;
+      this.#backlogged -= 1;
+      for (const { discipline, isExact, aheadNs } of this.#companions)
+        if (!isExact) discipline.withdraw(context, this.#nowNs + aheadNs);
+      for (const watcher of this.#watchers) watcher.withdrawn?.(context, this.#nowNs);
+    }
     this.#members.delete(context);
     this.timeline.note(this.#nowNs, 'leave', context);
-    for (const discipline of this.#disciplines) discipline.leave(context, this.#nowNs);
+    this.#subject.leave(context, this.#nowNs);
+    for (const { discipline, aheadNs } of this.#companions) discipline.leave(context, this.#nowNs + aheadNs);
     for (const watcher of this.#watchers) watcher.left?.(context);
-    this.#checkInvariants();
+    this.checkInvariants();
   }
 
-  /** A frame of `bytes` joins the queue of its context. */
-  arrive(context: number, bytes: number): void {
+  /** `count` frames of `bytes` join the queue of their context. */
+  arrive(context: number, bytes: number, count = 1): void {
     const { queue } = this.#member(context);
     const first = queue.length === 0;
-    queue.push(bytes);
-    this.timeline.note(this.#nowNs, 'arrive', context, bytes);
-    for (const discipline of this.#disciplines) {
-      discipline.arrived?.(context, bytes, this.#nowNs);
-      if (first) discipline.activate(context, bytes, this.#nowNs);
-    }
+    const last = queue.at(-1);
+    if (last?.bytes === bytes) last.count += count;
+    else queue.push({ bytes, count });
+    this.timeline.note(this.#nowNs, 'arrive', context, bytes, count);
     if (first) this.#backlogged += 1;
-    for (const watcher of this.#watchers) watcher.arrived?.(context, bytes, first, this.#nowNs);
-    this.#checkInvariants();
+    this.#announce(this.#subject, 0, context, bytes, count, first);
+    for (const { discipline, aheadNs } of this.#companions)
+      this.#announce(discipline, aheadNs, context, bytes, count, first);
+    for (const watcher of this.#watchers) {
+      for (let frame = 0; frame < count; frame += 1)
+        watcher.arrived?.(context, bytes, first && frame === 0, this.#nowNs);
+    }
+    this.checkInvariants();
   }
 
   /** A second doorbell for a backlogged context. */
@@ -110,8 +173,10 @@ export class VirtualLink {
     const head = this.#member(context).queue[0];
     if (head === undefined) return;
     this.timeline.note(this.#nowNs, 'ring', context);
-    this.#subject.activate(context, head, this.#nowNs);
-    this.#checkInvariants();
+    this.#subject.activate(context, head.bytes, this.#nowNs);
+    for (const { discipline, isExact, aheadNs } of this.#companions)
+      if (isExact) discipline.activate(context, head.bytes, this.#nowNs + aheadNs);
+    this.checkInvariants();
   }
 
   /** The backlog of a context is gone without service. */
@@ -121,9 +186,11 @@ export class VirtualLink {
     queue.length = 0;
     this.#backlogged -= 1;
     this.timeline.note(this.#nowNs, 'withdraw', context);
-    for (const discipline of this.#disciplines) discipline.withdraw(context, this.#nowNs);
+    this.#subject.withdraw(context, this.#nowNs);
+    for (const { discipline, aheadNs } of this.#companions)
+      discipline.withdraw(context, this.#nowNs + aheadNs);
     for (const watcher of this.#watchers) watcher.withdrawn?.(context, this.#nowNs);
-    this.#checkInvariants();
+    this.checkInvariants();
   }
 
   /** Calls `select` twice and does not act on the answer: the frame may not fit yet. */
@@ -131,6 +198,8 @@ export class VirtualLink {
     if (this.#line.freeAtNs > this.#nowNs) return;
     const first = this.#agree();
     const second = this.#subject.select(this.#nowNs);
+    for (const { discipline, isExact, aheadNs } of this.#companions)
+      if (isExact) discipline.select(this.#nowNs + aheadNs);
     if (first !== second) {
       this.broken(
         'needless calls change nothing',
@@ -149,16 +218,22 @@ export class VirtualLink {
     this.#nowNs = Math.max(this.#nowNs, this.#line.freeAtNs);
     const context = this.#choose();
     const { queue } = this.#member(context);
-    const bytes = queue[0] ?? 0;
+    const bytes = queue[0]?.bytes ?? 0;
     meanwhile?.();
-    queue.shift();
-    const next = queue[0] ?? 0;
+    const run = queue[0];
+    if (run !== undefined) {
+      run.count -= 1;
+      if (run.count === 0) queue.shift();
+    }
+    const next = queue[0]?.bytes ?? 0;
     if (next === 0) this.#backlogged -= 1;
     this.#line.carry(bytes, this.#nowNs);
     this.timeline.note(this.#nowNs, 'grant', context, bytes);
-    for (const discipline of this.#disciplines) discipline.served(context, bytes, next, this.#nowNs);
+    this.#subject.served(context, bytes, next, this.#nowNs);
+    for (const { discipline, aheadNs } of this.#companions)
+      discipline.served(context, bytes, next, this.#nowNs + aheadNs);
     for (const watcher of this.#watchers) watcher.granted?.(context, bytes, next > 0, this.#nowNs);
-    this.#checkInvariants();
+    if (this.timeline.grants % GRANTS_PER_CHECK === 0) this.checkInvariants();
     return true;
   }
 
@@ -196,13 +271,30 @@ export class VirtualLink {
     return later;
   }
 
+  #announce(
+    discipline: Discipline,
+    aheadNs: number,
+    context: number,
+    bytes: number,
+    count: number,
+    first: boolean,
+  ): void {
+    const nowNs = this.#nowNs + aheadNs;
+    discipline.arrived?.(context, bytes, nowNs);
+    if (first) discipline.activate(context, bytes, nowNs);
+    if (discipline.arrived === undefined) return;
+    for (let frame = 1; frame < count; frame += 1) discipline.arrived(context, bytes, nowNs);
+  }
+
   #agree(): number {
-    const choices = this.#disciplines.map((discipline) => discipline.select(this.#nowNs));
-    const [choice = NONE, twinChoice = choice] = choices;
-    if (choice !== twinChoice) {
+    const choice = this.#subject.select(this.#nowNs);
+    for (const { discipline, law, aheadNs } of this.#companions) {
+      const other = discipline.select(this.#nowNs + aheadNs);
+      if (other === choice) continue;
+      const where = aheadNs === 0 ? '' : ` (its clock shows ${this.#nowNs + aheadNs} ns)`;
       this.broken(
-        'needless calls change nothing',
-        `context ${choice} is selected at ${this.#nowNs} ns, without the needless calls it is context ${twinChoice}`,
+        law,
+        `context ${choice} is selected at ${this.#nowNs} ns, and ${other} by the other instance${where}`,
       );
     }
     if (choice !== NONE && !this.isBacklogged(choice)) {
@@ -211,7 +303,19 @@ export class VirtualLink {
         `context ${choice} is selected without a frame at ${this.#nowNs} ns`,
       );
     }
+    if (this.#order !== undefined) this.#compareWithOrder(this.#order, choice);
     return choice;
+  }
+
+  #compareWithOrder(order: PublishedOrder, choice: number): void {
+    const permitted = order.next(this.#nowNs);
+    this.#orderChecks += 1;
+    if (choice === NONE ? permitted.length === 0 : permitted.includes(choice)) return;
+    const expected = permitted.length === 0 ? 'no context' : `context ${permitted.join(' or ')}`;
+    this.broken(
+      'the published order',
+      `${choice === NONE ? 'no context' : `context ${choice}`} is selected at ${this.#nowNs} ns, the published rule says ${expected}`,
+    );
   }
 
   #member(context: number): Member {
@@ -221,7 +325,8 @@ export class VirtualLink {
     return member;
   }
 
-  #checkInvariants(): void {
+  /** Checks the discipline's own invariants. */
+  checkInvariants(): void {
     try {
       this.#subject.checkInvariants();
     } catch (error) {

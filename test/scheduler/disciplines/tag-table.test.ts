@@ -104,7 +104,9 @@ describe('lowering the clock changes no decision of', () => {
     ['qfq', new QuickFairQueueing(qfqLimit), new QuickFairQueueing()],
   ];
   it.each(cases)('%s', (_name, subject, twin) => {
-    const link = new VirtualLink(subject, { twin });
+    const link = new VirtualLink(subject, {
+      companions: [{ discipline: twin, law: 'lowering changes nothing' }],
+    });
     const sizes = [9018, 1514, 60, 9018];
     for (const context of sizes.keys()) link.join(context, { weight: 1 + context });
     // The last context becomes idle and returns, so that tags are taken from the clock in between.

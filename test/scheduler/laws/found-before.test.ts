@@ -6,20 +6,10 @@ import {
   StartTimeFairQueueing,
   WorstCaseFairWeightedFairQueueing,
 } from '../../../scheduler/disciplines/index.js';
-import {
-  Arrive,
-  ComeAndGo,
-  JoinOrLeave,
-  type LinkCommand,
-  Pass,
-  RelativeFairnessLaw,
-  Serve,
-  ServeWhileArriving,
-  VirtualLink,
-} from '../../../scheduler/laws/index.js';
+import { playStep, RelativeFairnessLaw, type Step, VirtualLink } from '../../../scheduler/laws/index.js';
 
 /** Plays one script, shrunk by an earlier run of the laws, and serves what is left. Returns the contexts served. */
-function play(discipline: Discipline, weights: readonly number[], script: readonly LinkCommand[]): number[] {
+function play(discipline: Discipline, weights: readonly number[], script: readonly Step[]): number[] {
   const order: number[] = [];
   const law: RelativeFairnessLaw = new RelativeFairnessLaw(
     (i, j) => discipline.relativeFairnessBoundBytes(i, j),
@@ -29,9 +19,13 @@ function play(discipline: Discipline, weights: readonly number[], script: readon
     watchers: [law, { granted: (context) => order.push(context) }],
   });
   for (const [context, weight] of weights.entries()) link.join(context, { weight });
-  for (const command of script) if (command.check(link)) command.run(link, link);
+  for (const step of script) playStep(link, step);
   while (link.serve());
   return order;
+}
+
+function arrive(context: number, bytes: number, count: number): Step {
+  return { step: 'arrive', context, bytes, count };
 }
 
 /** Scripts that once broke a law. Each was found by `checkDiscipline` and is kept for good. */
@@ -40,7 +34,7 @@ describe('found before', () => {
     const order = play(
       new StartTimeFairQueueing(),
       [2, 2],
-      [new Arrive(1, [60, 60, 60, 60, 60]), new Serve(1), new ServeWhileArriving(0, 60)],
+      [arrive(1, 60, 5), { step: 'serve', frames: 1 }, { step: 'serveWhileArriving', context: 0, bytes: 60 }],
     );
     expect(order).toEqual([1, 1, 0, 1, 1, 1]);
   });
@@ -50,11 +44,11 @@ describe('found before', () => {
       new WorstCaseFairWeightedFairQueueing(),
       [1000, 1000, 1000, 1],
       [
-        new Arrive(3, [60, 60, 60, 60, 60]),
-        new ServeWhileArriving(3, 60),
-        new ServeWhileArriving(1, 60),
-        new Arrive(1, Array<number>(18).fill(1514)),
-        new Arrive(0, [60, 60, 60, 60, 60]),
+        arrive(3, 60, 5),
+        { step: 'serveWhileArriving', context: 3, bytes: 60 },
+        { step: 'serveWhileArriving', context: 1, bytes: 60 },
+        arrive(1, 1514, 18),
+        arrive(0, 60, 5),
       ],
     );
     // Context 0 came with context 1 and has the same weight: they take turns, it does not wait for 27,252 bytes.
@@ -66,17 +60,24 @@ describe('found before', () => {
       new WorstCaseFairWeightedFairQueueing(),
       [3, 17, 11],
       [
-        new JoinOrLeave(1, { weight: 17 }),
-        new Arrive(0, [9018]),
-        new JoinOrLeave(2, { weight: 11 }),
-        new Serve(1),
-        new Pass(1),
-        new JoinOrLeave(2, { weight: 11 }),
-        new JoinOrLeave(1, { weight: 17 }),
-        new Arrive(1, [9018, 9018, 60, 60, 60, 107, 8580, 1513, 60, 576, 60, 60]),
-        new Arrive(2, [60]),
-        new Serve(1),
-        new Arrive(2, [60]),
+        { step: 'leave', context: 1 },
+        arrive(0, 9018, 1),
+        { step: 'leave', context: 2 },
+        { step: 'serve', frames: 1 },
+        { step: 'pass', ns: 1 },
+        { step: 'join', context: 2, share: { weight: 11 } },
+        { step: 'join', context: 1, share: { weight: 17 } },
+        arrive(1, 9018, 2),
+        arrive(1, 60, 3),
+        arrive(1, 107, 1),
+        arrive(1, 8580, 1),
+        arrive(1, 1513, 1),
+        arrive(1, 60, 1),
+        arrive(1, 576, 1),
+        arrive(1, 60, 2),
+        arrive(2, 60, 1),
+        { step: 'serve', frames: 1 },
+        arrive(2, 60, 1),
       ],
     );
   });
@@ -86,10 +87,15 @@ describe('found before', () => {
       new QuickFairQueueing(),
       [255, 300, 300, 3],
       [
-        new Arrive(3, [60, 60, 60, 9018, 60, 60, 60, 283, 2627, 60]),
-        new ComeAndGo(2, 9018, 4),
-        new ServeWhileArriving(2, 60),
-        new Arrive(1, Array<number>(10).fill(60)),
+        arrive(3, 60, 3),
+        arrive(3, 9018, 1),
+        arrive(3, 60, 3),
+        arrive(3, 283, 1),
+        arrive(3, 2627, 1),
+        arrive(3, 60, 1),
+        { step: 'comeAndGo', context: 2, bytes: 9018, times: 4 },
+        { step: 'serveWhileArriving', context: 2, bytes: 60 },
+        arrive(1, 60, 10),
       ],
     );
     expect(order).toHaveLength(25);

@@ -14,15 +14,18 @@ export type RoundFlaw =
 export class MutantRoundRobin implements Discipline {
   readonly name: string;
   readonly #flaw: RoundFlaw;
+  /** What becomes of a deficit when it is stored. */
+  readonly #stored: (deficit: number) => number;
   readonly #quantum = new Map<number, number>();
   readonly #deficit = new Map<number, number>();
   readonly #head = new Map<number, number>();
   #round: number[] = [];
   #visitOpen = false;
 
-  constructor(flaw: RoundFlaw) {
+  constructor(flaw: RoundFlaw, stored = (deficit: number) => deficit) {
     this.name = `mutant drr (${flaw})`;
     this.#flaw = flaw;
+    this.#stored = stored;
   }
 
   join(context: number, share: Share): void {
@@ -49,9 +52,10 @@ export class MutantRoundRobin implements Discipline {
       const deficit = this.#deficit.get(context) ?? 0;
       const granted =
         !this.#visitOpen || this.#flaw === 'asking grants a quantum' ? (this.#quantum.get(context) ?? 0) : 0;
-      this.#deficit.set(context, deficit + granted);
+      const stored = this.#stored(deficit + granted);
+      this.#deficit.set(context, stored);
       this.#visitOpen = true;
-      if (this.#cost(this.#head.get(context) ?? 0) <= deficit + granted) return context;
+      if (this.#cost(this.#head.get(context) ?? 0) <= stored) return context;
       this.#nextVisit();
     }
   }
@@ -118,9 +122,11 @@ export class MutantStartTime implements Discipline {
   }
 
   join(context: number, share: Share): void {
+    // What it was served in advance survives leaving, in bytes.
+    const ahead = Math.max(0, (this.#finish.get(context) ?? 0) - this.#clock);
+    const bytes = ahead * (this.#weight.get(context) ?? 0);
     this.#weight.set(context, share.weight);
-    // Its finish tag survives leaving, as in the original.
-    if (!this.#finish.has(context)) this.#finish.set(context, 0);
+    this.#finish.set(context, bytes > 0 ? this.#clock + bytes / share.weight : 0);
   }
 
   leave(context: number): void {
