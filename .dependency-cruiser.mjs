@@ -1,3 +1,5 @@
+import { builtinModules } from 'node:module';
+
 // The floors of the house: a folder imports only from the floors below it, and no file is its own ancestor.
 const floors = ['scheduler', 'nic', 'host', 'guests', 'src'];
 
@@ -8,6 +10,9 @@ const upward = floors.slice(0, -1).map((floor, index) => ({
   from: { path: `^${floor}/` },
   to: { path: `^(${floors.slice(index + 1).join('|')})/` },
 }));
+
+/** Modules of Node, as they are resolved: without their prefix. */
+const NODE_MODULES = `^(${builtinModules.join('|')})$`;
 
 export default {
   forbidden: [
@@ -39,9 +44,18 @@ export default {
       to: { couldNotResolve: true },
     },
     {
+      name: 'the-lab-imports-no-node',
+      comment:
+        'what the lab bundles runs in a browser: neither it nor anything that it imports may need a module of Node',
+      severity: 'error',
+      from: { path: '^src/lab/' },
+      to: { path: NODE_MODULES, reachable: true },
+    },
+    {
       name: 'not-to-dev-dependency',
       severity: 'error',
-      from: { path: `^(${floors.join('|')})/` },
+      // The page of the lab is bundled when the package is built; what it is made of is installed with it.
+      from: { path: `^(${floors.join('|')})/`, pathNot: '^src/lab/page/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm-peer'] },
     },
   ],

@@ -54,6 +54,20 @@ const AIMS: readonly Aim[] = [
       return most(rows, 'highPercent', 3, '%', (row) => [`${row.frameBytes} bytes`], false);
     },
   },
+  ...(
+    [
+      ['threads', 2],
+      ['queue', 5],
+    ] as const
+  ).map(
+    ([way, limit]): Aim => ({
+      aim: `a sweep of 10,000 short runs, ${way}: under ${limit} ms are added to a run`,
+      judge: (findings) => {
+        const rows = findings.get('sweeps')?.filter((row) => row.way === way);
+        return most(rows, 'addedMsPerRun', limit, 'ms', (row) => [`${row.runs} runs`], false);
+      },
+    }),
+  ),
   startAim('--help', 1.4),
   startAim('run --duration 1ms', 5),
 ];

@@ -47,4 +47,5 @@ export {
   type TrafficSpec,
 } from './scenario/schema.js';
 export { RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
+export { type RunStudyOptions, runStudy, type StudyMetrics, type StudyRow } from './sweep/run-study.js';
 export { defineStudy, type StudyInput } from './sweep/study-schema.js';

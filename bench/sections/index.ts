@@ -11,6 +11,7 @@ import { programs } from './programs.js';
 import { recorded } from './recorded.js';
 import { rooms } from './rooms.js';
 import { streams } from './streams.js';
+import { sweeps } from './sweeps.js';
 
 /** Every section, in the order in which the bench runs them. The floor is last, where it shows the drift. */
 export const sections: readonly Section[] = [
@@ -25,5 +26,6 @@ export const sections: readonly Section[] = [
   allocation,
   memory,
   programs,
+  sweeps,
   floor,
 ];

@@ -46,7 +46,8 @@ export function vectorRing({ host: { window } }: AttackScenario): Structure {
 /** VT-d: invalidation queue address register. */
 const IQA = 0x90;
 
-function iommuOf({ host: { protection } }: AttackScenario): IommuProtection | undefined {
+/** The IOMMU of the machine, if its approach has one. */
+export function iommuOf({ host: { protection } }: AttackScenario): IommuProtection | undefined {
   return isIommu(protection) ? protection : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { addressAfter, type HostPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import type { InvalidationSink } from './invalidation-sink.js';
@@ -76,7 +77,7 @@ export abstract class CommandRing {
     if (!this.running || this.#busy || this.head === this.tail) return;
     // Pointers beyond the ring would never meet.
     if (Math.max(this.head, this.tail) >= this.bytes) {
-      this.#stop('pointer', this.base + this.tail);
+      this.#stop('pointer', addressAfter(this.base, this.tail));
       return;
     }
     this.#busy = true;
@@ -90,7 +91,7 @@ export abstract class CommandRing {
   }
 
   /** Physical address and size of the ring, bytes. */
-  protected abstract get base(): number;
+  protected abstract get base(): HostPhysicalAddress;
   protected abstract get bytes(): number;
   /** Offsets of the next entry to take and of the one after the last, bytes. */
   protected abstract get head(): number;
@@ -101,7 +102,7 @@ export abstract class CommandRing {
   /** Completes an entry when its time has passed. False if the ring stops at it. */
   protected abstract finish(): boolean;
   /** Reports an error, after which `running` is false. */
-  protected abstract report(error: RingError, at: number): void;
+  protected abstract report(error: RingError, at: HostPhysicalAddress): void;
 
   /** The entry under way is abandoned. */
   protected abandon(): void {
@@ -111,7 +112,7 @@ export abstract class CommandRing {
   }
 
   #carryOut(): void {
-    const at = this.base + this.head;
+    const at = addressAfter(this.base, this.head);
     if (!this.reachable(pageStart(at, 12))) {
       this.#stop('unreadable', at);
       return;
@@ -119,9 +120,9 @@ export abstract class CommandRing {
     const { memory } = this;
     const costNs = this.perform(
       memory.readU32(at),
-      memory.readU32(at + 4),
-      memory.readU32(at + 8),
-      memory.readU32(at + 12),
+      memory.readU32(addressAfter(at, 4)),
+      memory.readU32(addressAfter(at, 8)),
+      memory.readU32(addressAfter(at, 12)),
     );
     if (costNs < 0) this.#stop('illegal', at);
     else if (Number.isFinite(costNs)) this.#kernel.post(costNs, this.#onDone, this.#epoch);
@@ -139,7 +140,7 @@ export abstract class CommandRing {
     this.kick();
   }
 
-  #stop(error: RingError, at: number): void {
+  #stop(error: RingError, at: HostPhysicalAddress): void {
     this.#busy = false;
     this.report(error, at);
   }

@@ -1,3 +1,9 @@
+import {
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+  requesterId,
+} from '../../nic/addresses.js';
 /** How much of the context (or device-table) cache an invalidation covers. */
 export type ContextGranularity = 'global' | 'domain' | 'device';
 
@@ -20,7 +26,7 @@ export interface InvalidationSink {
   context(
     granularity: ContextGranularity,
     domainId: number,
-    requesterId: number,
+    requesterId: RequesterId,
     functionMask: number,
   ): number;
   /**
@@ -34,7 +40,7 @@ export interface InvalidationSink {
   iotlb(
     granularity: IotlbGranularity,
     domainId: number,
-    address: number,
+    address: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
   ): number;
@@ -44,13 +50,13 @@ export interface InvalidationSink {
    * @param pages Infinity for all of them
    * @returns ns until the device has answered, or a negative number if it does not answer
    */
-  deviceTlb(requesterId: number, address: number, pages: number): number;
+  deviceTlb(requesterId: RequesterId, address: IoVirtualAddress, pages: number): number;
 }
 
 /** Drops everything that the caches hold, at once: translation was switched on or off, or the unit was reset. */
 export function dropAll(sink: InvalidationSink): void {
-  sink.context('global', 0, 0, 0);
-  sink.iotlb('global', 0, 0, 0, false);
+  sink.context('global', 0, requesterId(0), 0);
+  sink.iotlb('global', 0, ioVirtualAddress(0), 0, false);
 }
 
 /** Where a unit sends its interrupts: a message, as software programmed it into the unit's address and data registers. */

@@ -14,13 +14,13 @@ export function pageSize(bits: number): number {
 }
 
 /** Number of the page of 2^bits bytes that holds `address`. */
-export function pageNumber(address: number, bits: number): number {
+export function pageIndex(address: number, bits: number): number {
   return Math.floor(address * present(INVERSE[bits]));
 }
 
 /** First byte of that page: an address of the same kind. */
 export function pageStart<Address extends number>(address: Address, bits: number): Address {
-  return (pageNumber(address, bits) * pageSize(bits)) as Address;
+  return (pageIndex(address, bits) * pageSize(bits)) as Address;
 }
 
 /** Where in that page `address` lies. */

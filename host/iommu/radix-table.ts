@@ -1,11 +1,12 @@
+import { addressAfter, type HostPhysicalAddress, type IoVirtualAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { offsetInPage, pageNumber, pageSize, pageStart } from './page-arithmetic.js';
-import { ADDRESS_LIMIT, type TableMemory } from './table-walker.js';
+import { offsetInPage, pageIndex, pageSize, pageStart } from './page-arithmetic.js';
+import { ADDRESS_LIMIT, NO_ADDRESS, type TableMemory } from './table-walker.js';
 
-/** Where a table builder gets its 4 KB pages. `allocate` gives a physical address, or -1 when there is none. */
+/** Where a table builder gets its 4 KB pages. `allocate` gives a physical address, or NO_ADDRESS when there is none. */
 export interface PageAllocator {
-  allocate(): number;
-  release(address: number): void;
+  allocate(): HostPhysicalAddress;
+  release(address: HostPhysicalAddress): void;
 }
 
 /** Permissions of a mapping, to be added: READ + WRITE. */
@@ -17,8 +18,8 @@ export type MapOutcome = 'mapped' | 'already-mapped' | 'no-page';
 
 /** A translation as `find` reports it. */
 export interface Mapping {
-  readonly iova: number;
-  readonly physical: number;
+  readonly iova: IoVirtualAddress;
+  readonly physical: HostPhysicalAddress;
   readonly pageBits: number;
   readonly permissions: number;
 }
@@ -32,12 +33,23 @@ export interface EntryFormat {
   /** Log2 of the size of the page that an entry holds. */
   pageBits(low: number, high: number, level: number): number;
   /** Physical address of the table, or of the first byte of the page, that an entry holds. */
-  address(low: number, high: number, level: number): number;
+  address(low: number, high: number, level: number): HostPhysicalAddress;
   permissions(low: number, high: number): number;
   /** The level whose entries hold pages of this size, or 0 if there are no such pages. */
   levelFor(pageBits: number): number;
-  writeTable(memory: TableMemory, at: number, table: number, tableLevel: number): void;
-  writePage(memory: TableMemory, at: number, physical: number, pageBits: number, permissions: number): void;
+  writeTable(
+    memory: TableMemory,
+    at: HostPhysicalAddress,
+    table: HostPhysicalAddress,
+    tableLevel: number,
+  ): void;
+  writePage(
+    memory: TableMemory,
+    at: HostPhysicalAddress,
+    physical: HostPhysicalAddress,
+    pageBits: number,
+    permissions: number,
+  ): void;
 }
 
 const ENTRIES = 512;
@@ -58,7 +70,7 @@ export function spanBits(level: number): number {
  */
 export class RadixTable {
   /** Physical address of the top table. */
-  readonly root: number;
+  readonly root: HostPhysicalAddress;
   readonly #memory: TableMemory;
   readonly #pages: PageAllocator;
   readonly #format: EntryFormat;
@@ -105,7 +117,12 @@ export class RadixTable {
    * @param permissions READ, WRITE or both
    * @throws RangeError for addresses or sizes that no table of this format can hold
    */
-  map(iova: number, physical: number, pageBits: number, permissions: number): MapOutcome {
+  map(
+    iova: IoVirtualAddress,
+    physical: HostPhysicalAddress,
+    pageBits: number,
+    permissions: number,
+  ): MapOutcome {
     const leaf = this.#format.levelFor(pageBits);
     if (leaf === 0 || leaf > this.levels)
       throw new RangeError(`page of 2^${pageBits} bytes: no such size here`);
@@ -123,7 +140,7 @@ export class RadixTable {
     for (let level = this.levels; level > leaf; level -= 1) {
       const at = this.#entry(table, level, iova);
       const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
+      const high = this.#memory.readU32(addressAfter(at, 4));
       if (this.#format.isPresent(low, high)) {
         if (this.#format.isPage(low, high, level)) return 'already-mapped';
         table = this.#format.address(low, high, level);
@@ -143,7 +160,7 @@ export class RadixTable {
    * @returns table pages given back
    * @throws RangeError if the range is not of whole pages, or would split a larger one
    */
-  unmap(iova: number, bytes: number): number {
+  unmap(iova: IoVirtualAddress, bytes: number): number {
     this.#assertRange(iova, bytes, SMALL_PAGE_BITS);
     const first = this.#locate(iova);
     if (first >= 0 && pageStart(iova, this.#locatedBits) < iova) {
@@ -160,7 +177,7 @@ export class RadixTable {
       this.#bytesUnmapped = bytes;
       return 0;
     }
-    const lastPage = iova + bytes - pageSize(SMALL_PAGE_BITS);
+    const lastPage = addressAfter(iova, bytes - pageSize(SMALL_PAGE_BITS));
     const last = this.#locate(lastPage);
     if (last >= 0 && pageStart(lastPage, this.#locatedBits) + pageSize(this.#locatedBits) > iova + bytes) {
       throw new RangeError(`unmap up to ${iova + bytes} splits a page`);
@@ -172,11 +189,11 @@ export class RadixTable {
   }
 
   /** The translation that covers `iova`, or undefined. For set-up and tests: it allocates. */
-  find(iova: number): Mapping | undefined {
-    const at = iova >= 0 && iova < this.#limit ? this.#locate(iova) : -1;
+  find(iova: IoVirtualAddress): Mapping | undefined {
+    const at = iova >= 0 && iova < this.#limit ? this.#locate(iova) : NO_ADDRESS;
     if (at < 0) return undefined;
     const low = this.#memory.readU32(at);
-    const high = this.#memory.readU32(at + 4);
+    const high = this.#memory.readU32(addressAfter(at, 4));
     const pageBits = this.#locatedBits;
     return {
       iova: pageStart(iova, pageBits),
@@ -187,13 +204,13 @@ export class RadixTable {
   }
 
   /** Physical addresses of all table pages, top one first: no device may be able to write to them. */
-  tableAddresses(): number[] {
-    const found: number[] = [];
-    const visit = (table: number, level: number): void => {
+  tableAddresses(): HostPhysicalAddress[] {
+    const found: HostPhysicalAddress[] = [];
+    const visit = (table: HostPhysicalAddress, level: number): void => {
       found.push(table);
-      for (let at = table; level > 1 && at < table + 4096; at += 8) {
+      for (let at = table; level > 1 && at < table + 4096; at = addressAfter(at, 8)) {
         const low = this.#memory.readU32(at);
-        const high = this.#memory.readU32(at + 4);
+        const high = this.#memory.readU32(addressAfter(at, 4));
         if (this.#format.isPresent(low, high) && !this.#format.isPage(low, high, level)) {
           visit(this.#format.address(low, high, level), level - 1);
         }
@@ -216,7 +233,7 @@ export class RadixTable {
     if (new Set(found).size !== found.length) throw new InvariantViolation('a table page is used twice');
   }
 
-  #assertRange(iova: number, bytes: number, unitBits: number): void {
+  #assertRange(iova: IoVirtualAddress, bytes: number, unitBits: number): void {
     const aligned = offsetInPage(iova, unitBits) === 0 && offsetInPage(bytes, unitBits) === 0;
     if (!(iova >= 0 && bytes > 0 && iova + bytes <= this.#limit) || !aligned) {
       throw new RangeError(
@@ -225,14 +242,14 @@ export class RadixTable {
     }
   }
 
-  /** Where the entry lies that holds the page of `iova`, or -1; its level and the page's size are left in `#located...`. */
-  #locate(iova: number): number {
+  /** Where the entry lies that holds the page of `iova`, or NO_ADDRESS; its level and the page's size are left in `#located...`. */
+  #locate(iova: IoVirtualAddress): HostPhysicalAddress {
     let table = this.root;
     for (let level = this.levels; level > 0; level -= 1) {
       const at = this.#entry(table, level, iova);
       const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
-      if (!this.#format.isPresent(low, high)) return -1;
+      const high = this.#memory.readU32(addressAfter(at, 4));
+      if (!this.#format.isPresent(low, high)) return NO_ADDRESS;
       if (this.#format.isPage(low, high, level)) {
         this.#locatedLevel = level;
         this.#locatedBits = this.#format.pageBits(low, high, level);
@@ -240,51 +257,51 @@ export class RadixTable {
       }
       table = this.#format.address(low, high, level);
     }
-    return -1;
+    return NO_ADDRESS;
   }
 
-  #entry(table: number, level: number, iova: number): number {
-    return table + (pageNumber(iova, spanBits(level)) & (ENTRIES - 1)) * 8;
+  #entry(table: HostPhysicalAddress, level: number, iova: IoVirtualAddress): HostPhysicalAddress {
+    return addressAfter(table, (pageIndex(iova, spanBits(level)) & (ENTRIES - 1)) * 8);
   }
 
-  #newTable(): number {
+  #newTable(): HostPhysicalAddress {
     const table = this.#pages.allocate();
-    if (table < 0) return -1;
-    for (let offset = 0; offset < 4096; offset += 4) this.#memory.writeU32(table + offset, 0);
+    if (table < 0) return NO_ADDRESS;
+    for (let offset = 0; offset < 4096; offset += 4) this.#memory.writeU32(addressAfter(table, offset), 0);
     return table;
   }
 
   /** A page larger than its level's span is one entry repeated (AMD-Vi, NextLevel 7). */
   #writePages(
-    at: number,
+    at: HostPhysicalAddress,
     level: number,
-    physical: number,
+    physical: HostPhysicalAddress,
     pageBits: number,
     permissions: number,
   ): MapOutcome {
     const count = pageSize(pageBits - spanBits(level));
-    for (let entry = at; entry < at + count * 8; entry += 8) {
+    for (let entry = at; entry < at + count * 8; entry = addressAfter(entry, 8)) {
       const low = this.#memory.readU32(entry);
-      const high = this.#memory.readU32(entry + 4);
+      const high = this.#memory.readU32(addressAfter(entry, 4));
       if (!this.#format.isPresent(low, high)) continue;
       if (this.#format.isPage(low, high, level)) return 'already-mapped';
       if (!this.#isEmpty(this.#format.address(low, high, level), level - 1)) return 'already-mapped';
     }
-    for (let entry = at; entry < at + count * 8; entry += 8) {
+    for (let entry = at; entry < at + count * 8; entry = addressAfter(entry, 8)) {
       const low = this.#memory.readU32(entry);
-      const high = this.#memory.readU32(entry + 4);
+      const high = this.#memory.readU32(addressAfter(entry, 4));
       // What is present here is a table that earlier unmaps emptied: the page takes its place.
-      const emptied = this.#format.isPresent(low, high) ? this.#format.address(low, high, level) : -1;
+      const emptied = this.#format.isPresent(low, high) ? this.#format.address(low, high, level) : NO_ADDRESS;
       this.#format.writePage(this.#memory, entry, physical, pageBits, permissions);
       if (emptied >= 0) this.#release(emptied, level - 1);
     }
     return 'mapped';
   }
 
-  #isEmpty(table: number, level: number): boolean {
-    for (let at = table; at < table + 4096; at += 8) {
+  #isEmpty(table: HostPhysicalAddress, level: number): boolean {
+    for (let at = table; at < table + 4096; at = addressAfter(at, 8)) {
       const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
+      const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) continue;
       if (this.#format.isPage(low, high, level)) return false;
       if (!this.#isEmpty(this.#format.address(low, high, level), level - 1)) return false;
@@ -292,14 +309,14 @@ export class RadixTable {
     return true;
   }
 
-  #clear(table: number, level: number, base: number, start: number, end: number): void {
+  #clear(table: HostPhysicalAddress, level: number, base: number, start: number, end: number): void {
     const span = pageSize(spanBits(level));
     const first = Math.max(0, Math.floor((start - base) / span));
     const last = Math.min(ENTRIES - 1, Math.floor((end - 1 - base) / span));
     for (let index = first; index <= last; index += 1) {
-      const at = table + index * 8;
+      const at = addressAfter(table, index * 8);
       const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
+      const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) continue;
       const entryBase = base + index * span;
       if (this.#format.isPage(low, high, level)) {
@@ -318,10 +335,10 @@ export class RadixTable {
   }
 
   /** Gives back a table that nothing points at any more, and all below it. */
-  #release(table: number, level: number): void {
-    for (let at = table; at < table + 4096; at += 8) {
+  #release(table: HostPhysicalAddress, level: number): void {
+    for (let at = table; at < table + 4096; at = addressAfter(at, 8)) {
       const low = this.#memory.readU32(at);
-      const high = this.#memory.readU32(at + 4);
+      const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) continue;
       if (this.#format.isPage(low, high, level)) this.#bytesUnmapped += pageSize(spanBits(level));
       else this.#release(this.#format.address(low, high, level), level - 1);
@@ -332,8 +349,8 @@ export class RadixTable {
   }
 
   /** The word that makes an entry present goes first, so that no walk sees half of it. */
-  #erase(at: number): void {
+  #erase(at: HostPhysicalAddress): void {
     this.#memory.writeU32(at, 0);
-    this.#memory.writeU32(at + 4, 0);
+    this.#memory.writeU32(addressAfter(at, 4), 0);
   }
 }

@@ -1,3 +1,4 @@
+import { type HostPhysicalAddress, hostPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 /** ro: writes are ignored. rw: read and write. wo: reads give zero. A register may also have bits that a written 1 clears. */
@@ -108,9 +109,9 @@ export class RegisterFile<Name extends string> {
     return present(this.#words[this.#indexOf(name) + 1]);
   }
 
-  /** The address in bits 51:12 of a 64-bit register, with the lower bits in `lowMask` kept. */
-  address(name: Name, lowMask = 0xffff_f000): number {
-    return ((this.low(name) & lowMask) >>> 0) + (this.high(name) & 0xf_ffff) * 2 ** 32;
+  /** The physical address in bits 51:12 of a 64-bit register, with the lower bits in `lowMask` kept. */
+  address(name: Name, lowMask = 0xffff_f000): HostPhysicalAddress {
+    return hostPhysicalAddress(((this.low(name) & lowMask) >>> 0) + (this.high(name) & 0xf_ffff) * 2 ** 32);
   }
 
   /**

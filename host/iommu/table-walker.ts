@@ -1,13 +1,24 @@
+import {
+  deviceAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  passedThrough,
+  type RequesterId,
+} from '../../nic/addresses.js';
 import { pageStart } from './page-arithmetic.js';
 
 /** All that a walker, a table builder or a queue needs of memory: little-endian 32-bit words at physical byte addresses. */
 export interface TableMemory {
-  readU32(address: number): number;
-  writeU32(address: number, value: number): void;
+  readU32(address: HostPhysicalAddress): number;
+  writeU32(address: HostPhysicalAddress, value: number): void;
 }
 
+/** No address: there is no table, or no entry, or no page for one. Below 0. */
+export const NO_ADDRESS = hostPhysicalAddress(-1);
+
 /** Says whether the 4 KB page at `address` can be read. A unit that reads where it says no reports a hardware fault. */
-export type Reachable = (address: number) => boolean;
+export type Reachable = (address: HostPhysicalAddress) => boolean;
 
 /** Most page-table reads that one walk makes: AMD-Vi has six levels. */
 export const MAX_WALK_LEVELS = 6;
@@ -42,7 +53,7 @@ export class WalkResult {
   /** AMD-Vi event flags (bits 27:16 of an event, as a number); 0 for VT-d. */
   faultFlags = 0;
   /** AMD-Vi: physical address of the table entry that could not be read; -1 for every other fault. */
-  entryAddress = -1;
+  entryAddress = NO_ADDRESS;
   /** Whether the tables allow this fault to be logged (VT-d FPD, AMD-Vi SE and SA). */
   logging: FaultLogging = 'always';
   /** The address lies in the interrupt window. A write is a message for the interrupt controller, a read is refused. */
@@ -50,7 +61,7 @@ export class WalkResult {
   /** The request goes on with its own address. `physical` is then the 4 KB page of that address. */
   passThrough = false;
   /** Physical address at which the page starts. */
-  physical = 0;
+  physical = hostPhysicalAddress(0);
   /** Log2 of the page's size in bytes: 12 for 4 KB. */
   pageBits = 0;
   /** Permissions of the page, after the AND along the walk. */
@@ -67,7 +78,7 @@ export class WalkResult {
   /** The request failed because the entry, or a page-table entry, is not present: what caching mode may remember. */
   absent: Absence = 'nothing';
   /** Where the page tables are to be walked from: the top table, or one that a cache points at. */
-  table = 0;
+  table = hostPhysicalAddress(0);
   level = 0;
   /** READ and WRITE as far as the entries above `table` grant them. */
   rights = 0;
@@ -85,11 +96,11 @@ export class WalkResult {
     this.ok = false;
     this.faultReason = 0;
     this.faultFlags = 0;
-    this.entryAddress = -1;
+    this.entryAddress = NO_ADDRESS;
     this.logging = 'always';
     this.interruptWindow = false;
     this.passThrough = false;
-    this.physical = 0;
+    this.physical = hostPhysicalAddress(0);
     this.pageBits = 0;
     this.read = false;
     this.write = false;
@@ -97,24 +108,24 @@ export class WalkResult {
     this.contextReads = 0;
     this.entryPasses = false;
     this.absent = 'nothing';
-    this.table = 0;
+    this.table = hostPhysicalAddress(0);
     this.level = 0;
     this.rights = 0;
     this.levels = 0;
   }
 
   /** The page tables are to be walked from here. */
-  startAt(table: number, level: number, rights: number): void {
+  startAt(table: HostPhysicalAddress, level: number, rights: number): void {
     this.table = table;
     this.level = level;
     this.rights = rights;
   }
 
   /** The request goes on untranslated. */
-  pass(iova: number, read: boolean, write: boolean): void {
+  pass(iova: IoVirtualAddress, read: boolean, write: boolean): void {
     this.ok = true;
     this.passThrough = true;
-    this.physical = pageStart(iova, 12);
+    this.physical = passedThrough(deviceAddress(pageStart(iova, 12)));
     this.pageBits = 12;
     this.read = read;
     this.write = write;
@@ -134,7 +145,7 @@ export class WalkResult {
   }
 
   /** Notes a page-table read. @param rights READ and WRITE as the entries above grant them */
-  noteRead(tableAddress: number, level: number, rights: number): void {
+  noteRead(tableAddress: HostPhysicalAddress, level: number, rights: number): void {
     this.tableAddress[this.levels] = tableAddress;
     this.tableLevel[this.levels] = level;
     this.tableRights[this.levels] = rights;
@@ -155,16 +166,16 @@ export interface TableWalker {
    * @param write true for a write
    * @param out receives the outcome; whatever it held is overwritten
    */
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void;
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void;
   /** Reads the requester's entry into `out.entry`. False, with the fault, if the request stops at it. */
-  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean;
+  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean;
   /**
    * Decides by `out.entry`, wherever it was read. False if that settles the request, which passes or is stopped; true if
    * the page tables from `out.table` down are to say.
    */
-  applyEntry(iova: number, write: boolean, out: WalkResult): boolean;
+  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean;
   /** Walks the page tables from `out.table`, of `out.level`. */
-  walkTables(iova: number, write: boolean, out: WalkResult): void;
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void;
   /** Stops the request as an entry does that is not present. */
   stopAtAbsentPage(write: boolean, out: WalkResult): void;
 }
@@ -172,8 +183,8 @@ export interface TableWalker {
 /** A walk with nothing cached: every part is read from memory. */
 export function walkFromMemory(
   walker: Omit<TableWalker, 'walk'>,
-  requesterId: number,
-  iova: number,
+  requesterId: RequesterId,
+  iova: IoVirtualAddress,
   write: boolean,
   out: WalkResult,
 ): void {
@@ -182,9 +193,9 @@ export function walkFromMemory(
   if (walker.applyEntry(iova, write, out)) walker.walkTables(iova, write, out);
 }
 
-/** True if `iova` lies in the interrupt window. */
-export function inInterruptWindow(iova: number): boolean {
-  return iova >= INTERRUPT_WINDOW_START && iova < INTERRUPT_WINDOW_END;
+/** True if an address, before or after translation, lies in the interrupt window. */
+export function inInterruptWindow(address: IoVirtualAddress | HostPhysicalAddress): boolean {
+  return address >= INTERRUPT_WINDOW_START && address < INTERRUPT_WINDOW_END;
 }
 
 /**
@@ -192,7 +203,7 @@ export function inInterruptWindow(iova: number): boolean {
  *
  * @throws RangeError for a request that no device could emit
  */
-export function beginRequest(requesterId: number, iova: number, out: WalkResult): boolean {
+export function beginRequest(requesterId: RequesterId, iova: IoVirtualAddress, out: WalkResult): boolean {
   assertRequest(requesterId, iova);
   out.reset();
   if (!inInterruptWindow(iova)) return true;
@@ -201,7 +212,7 @@ export function beginRequest(requesterId: number, iova: number, out: WalkResult)
 }
 
 /** A request that meets a unit which does not translate: it passes with its own address. */
-export function passUntranslated(requesterId: number, iova: number, out: WalkResult): void {
+export function passUntranslated(requesterId: RequesterId, iova: IoVirtualAddress, out: WalkResult): void {
   if (!beginRequest(requesterId, iova, out)) return;
   out.entryPasses = true;
   out.pass(iova, true, true);
@@ -216,7 +227,7 @@ export function entryIndex(upper: number, lower: number, level: number): number 
 }
 
 /** Throws for a request that no device could emit. That is a mistake of ours. */
-export function assertRequest(requesterId: number, iova: number): void {
+export function assertRequest(requesterId: RequesterId, iova: IoVirtualAddress): void {
   if (!(iova >= 0) || iova !== Math.floor(iova)) {
     throw new RangeError(`address is ${iova}, expected a whole number of bytes from 0`);
   }

@@ -36,6 +36,16 @@ const PAGE_GRANULAR = [
   'iommu:contiguous',
   'cdna+iommu',
 ];
+const TRANSLATED = [
+  'iommu:direct-map',
+  'iommu:single-use',
+  'iommu:shared',
+  'iommu:persistent',
+  'iommu:deferred',
+  'iommu:shadow-copy',
+  'iommu:contiguous',
+  'cdna+iommu',
+];
 const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 
 const START =
@@ -355,6 +365,56 @@ export const EXPECTATIONS: readonly Expectation[] = [
     },
     PCI,
     'D',
+  ),
+  row(
+    'deferred-after-reassignment',
+    [...OPEN, 'driver-domain', 'iommu:deferred'],
+    {
+      succeeded:
+        'no access gate checks the card, or until the flush the IOTLB leads it to the page of before',
+      'blocked-at-set-up': PINNED,
+      'blocked-at-access': 'the page left the tables and the caches, or the vector, before it was given away',
+      contained: COPIED,
+    },
+    'XSA-346: a page reference that is dropped before the deferred flush',
+    'S',
+  ),
+  row(
+    'stale-context',
+    [...UNTRANSLATED, ...TRANSLATED.filter((name) => name !== 'iommu:shadow-copy')],
+    {
+      succeeded:
+        'no access gate checks the card, or the cached entry still names table pages that are the victim’s by now',
+      'blocked-at-access':
+        'the buffer is in no vector of the old context (DEV), or is a shadow page that may be written only and is no page of the victim',
+    },
+    'VT-d specification 6.5.2: software invalidates the context cache after each change of an entry',
+    'D',
+  ),
+  row(
+    'invalidation-never-answered',
+    [...OPEN, 'driver-domain', 'iommu:deferred'],
+    {
+      succeeded:
+        'no access gate checks the card, or the page was given away before any invalidation was asked for',
+      'blocked-at-set-up': PINNED,
+      'blocked-at-access':
+        'the page stayed pinned until the hypervisor had stopped the silent function, or nothing had to be asked of it',
+      contained: COPIED,
+    },
+    'XSA-373, CVE-2021-28692: time-outs of the IOMMU must not pass for completions',
+    'S',
+  ),
+  row(
+    'fault-flood',
+    ['dev', ...TRANSLATED],
+    {
+      succeeded:
+        'each denied access is logged and read on a core of the victim, and the hypervisor sets no limit',
+      'blocked-at-access': 'no RAM answers at the address, and that interrupts nothing',
+    },
+    'Xen stops a device after a number of faults (pci_check_disable_device); Linux limits what it prints',
+    'M',
   ),
 ];
 

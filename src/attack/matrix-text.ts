@@ -19,8 +19,8 @@ const LEGEND = [
   '-    there is nothing of the kind to attack',
   '*    not what the literature leads one to expect; docs/threats.md explains it',
 ];
-const NAME_WIDTH = 21;
-const CELL_WIDTH = 6;
+const NAME_WIDTH = 28;
+const CELL_WIDTH = 5;
 const HEAD_WIDTH = CELL_WIDTH - 1;
 
 /** The matrix as text: one row per attack, one column per approach, 100 columns wide with all thirteen. */
@@ -31,11 +31,12 @@ export function matrixText(
 ): string {
   const heads = approaches.map(({ name }) => headLines(name));
   const height = Math.max(...heads.map(({ length }) => length));
-  // What comes before a colon is common to several: it stands on top, the rest on the rule, as short as it is.
+  // What comes before a colon is common to several that follow each other: it stands above the first of them.
+  const groups = approaches.map(({ name }) => (name.includes(':') ? name.slice(0, name.indexOf(':')) : ''));
   const lines = [
     rowText(
       '',
-      approaches.map(({ name }) => (name.includes(':') ? name.slice(0, name.indexOf(':')) : '')),
+      groups.map((group, at) => (group === groups[at - 1] ? '' : group)),
     ),
   ];
   for (let line = 0; line < height; line += 1) {
@@ -88,7 +89,7 @@ function cellText(cell: Cell | undefined): string {
 function headLines(name: string): string[] {
   return name
     .slice(name.indexOf(':') + 1)
-    .split(/-|(?<=\+)/u)
+    .split(/-|(?=\+)|(?<=\+)/u)
     .map((part) => (part.length > HEAD_WIDTH ? `${part.slice(0, HEAD_WIDTH - 1)}.` : part));
 }
 

@@ -13,8 +13,8 @@ export const workerAction: CommandAction = async (_args, options, io) => {
   const threads = wholeNumber('--jobs', text(options.jobs), 1, 1024) ?? availableParallelism();
   let finished = 0;
   const stopped = new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
   });
   const worker = await QueueWorker.start(url, {
     threads,
@@ -24,7 +24,7 @@ export const workerAction: CommandAction = async (_args, options, io) => {
       finished = jobs;
     },
   });
-  io.out(`${threads} threads take jobs from ${url}\n`);
+  io.out(`${threads === 1 ? '1 thread takes' : `${threads} threads take`} jobs from ${url}\n`);
   const refused = await Promise.race([stopped, worker.refused]);
   await worker.close();
   if (refused !== undefined) throw refused;

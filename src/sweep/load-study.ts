@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { checkScenario, readInput } from '../scenario/load.js';
 import { scenarioErrorOf } from '../scenario/scenario-error.js';
 import type { ScenarioInput } from '../scenario/schema.js';
@@ -21,11 +21,14 @@ export interface LoadedStudy {
  * @throws SweepError, ScenarioError: each names the file and what is wrong with it
  */
 export async function loadStudy(path: string): Promise<LoadedStudy> {
-  const study = checkStudy(await readInput(path), path);
-  const folder = dirname(resolve(path));
-  if (typeof study.scenario !== 'string') return studyOf(study, study.scenario, folder, path);
-  const file = join(folder, study.scenario);
-  return studyOf(study, await readInput(file), dirname(file), path);
+  return loadedOf(checkStudy(await readInput(path), path), dirname(resolve(path)), path);
+}
+
+/** A checked study with the scenario that it names or has in it. @param folder where relative paths start */
+export async function loadedOf(study: Study, folder: string, where: string): Promise<LoadedStudy> {
+  if (typeof study.scenario !== 'string') return studyOf(study, study.scenario, folder, where);
+  const file = resolve(folder, study.scenario);
+  return studyOf(study, await readInput(file), dirname(file), where);
 }
 
 /** Checks a study that is an object already. @throws SweepError */

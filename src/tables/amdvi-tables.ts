@@ -10,6 +10,7 @@ import {
   readDeviceTableEntry,
 } from '../../host/iommu/amdvi/entries.js';
 import { spanBits } from '../../host/iommu/radix-table.js';
+import { hostPhysicalAddress, requesterId } from '../../nic/addresses.js';
 import { hex, requesterText } from './address.js';
 import type { AmdviDump } from './dump.js';
 import { Problems, type Requester, type TableSet } from './enumeration.js';
@@ -48,7 +49,7 @@ function readDevices(dump: AmdviDump, problems: Problems): Requester[] {
       deviceId += (4096 - (at % 4096)) / DTE_BYTES - 1;
       continue;
     }
-    const entry = readDeviceTableEntry(pages, deviceTable, deviceId);
+    const entry = readDeviceTableEntry(pages, hostPhysicalAddress(deviceTable), requesterId(deviceId));
     if (!entry.valid) continue;
     let treatment: Requester['treatment'] = 'translated';
     if (!entry.translationValid || !(entry.read || entry.write)) treatment = 'blocked';

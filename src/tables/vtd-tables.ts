@@ -9,6 +9,7 @@ import {
   SL_WRITE,
   TRANSLATION_TYPE,
 } from '../../host/iommu/vtd/entries.js';
+import { hostPhysicalAddress } from '../../nic/addresses.js';
 import { hex, requesterText } from './address.js';
 import type { VtdDump } from './dump.js';
 import { Problems, type Requester, type TableSet } from './enumeration.js';
@@ -65,7 +66,7 @@ function readContext(
   problems: Problems,
 ): Requester | undefined {
   const devfn = requesterId & 0xff;
-  const entry = readContextEntry(dump.pages, contextTable, devfn);
+  const entry = readContextEntry(dump.pages, hostPhysicalAddress(contextTable), devfn);
   if (!entry.present) return undefined;
   const name = `context entry of ${requesterText(requesterId)}`;
   const at = contextTable + devfn * 16;

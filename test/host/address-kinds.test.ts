@@ -1,5 +1,7 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { DENIED, OpenGate } from '../../host/bus/access-gate.js';
+import type { RadixTable } from '../../host/iommu/radix-table.js';
+import type { TranslationCache } from '../../host/iommu/translation/translation-cache.js';
 import { PageOwnership } from '../../host/memory/page-ownership.js';
 import { PhysicalMemory } from '../../host/memory/physical-memory.js';
 import { BufferBatch } from '../../host/protection/guest-port.js';
@@ -123,6 +125,19 @@ describe('kinds of addresses', () => {
     expectTypeOf(allocator.allocate(1)).toEqualTypeOf<IoVirtualAddress>();
     // @ts-expect-error a guest-physical address was never given out by the allocator
     allocator.free(guest, 1);
+  });
+
+  it('a translation unit takes a requester and an I/O virtual address, and gives a physical one', () => {
+    type Translate = TranslationCache['translate'];
+    expectTypeOf<Parameters<Translate>>().toEqualTypeOf<[RequesterId, IoVirtualAddress, boolean, number]>();
+    expectTypeOf<ReturnType<Translate>>().toEqualTypeOf<HostPhysicalAddress>();
+    expectTypeOf<[RequesterId, GuestPhysicalAddress, boolean, number]>().not.toExtend<
+      Parameters<Translate>
+    >();
+    expectTypeOf<[RequesterId, BusAddress, boolean, number]>().not.toExtend<Parameters<Translate>>();
+    type Map = Parameters<RadixTable['map']>;
+    expectTypeOf<[IoVirtualAddress, HostPhysicalAddress, number, number]>().toEqualTypeOf<Map>();
+    expectTypeOf<[HostPhysicalAddress, IoVirtualAddress, number, number]>().not.toExtend<Map>();
   });
 
   it('conversions change the kind and not the number, and keep the place in the page', () => {

@@ -1,3 +1,11 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  ioVirtualAddress,
+  type RequesterId,
+  requesterId,
+} from '../../../nic/addresses.js';
 import { CommandRing, ILLEGAL, type RingError, type RingParts } from '../command-ring.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 import type { RegisterFile } from '../register-file.js';
@@ -15,8 +23,11 @@ export interface CommandBufferParts extends RingParts {
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly log: EventLog;
   /** A device table entry is to be read anew: what SE has suppressed for the device counts again. */
-  readonly onEntryInvalidated: (deviceId: number | undefined) => void;
+  readonly onEntryInvalidated: (deviceId: RequesterId | undefined) => void;
 }
+
+/** No device is silent: no requester ID has this value. */
+const NO_DEVICE = requesterId(-1);
 
 /**
  * The command buffer, COMMAND_HEAD to COMMAND_TAIL of the ring at COMMAND_BASE. A command that the unit does not know
@@ -26,14 +37,14 @@ export interface CommandBufferParts extends RingParts {
 export class CommandBuffer extends CommandRing {
   readonly #registers: RegisterFile<AmdviRegisterName>;
   readonly #log: EventLog;
-  readonly #onEntryInvalidated: (deviceId: number | undefined) => void;
+  readonly #onEntryInvalidated: (deviceId: RequesterId | undefined) => void;
   // The action due when the time of the current command has passed.
   #waitFlags = 0;
-  #storeAddress = 0;
+  #storeAddress = hostPhysicalAddress(0);
   #storeLow = 0;
   #storeHigh = 0;
   /** Device that does not answer, or -1. */
-  #silentDevice = -1;
+  #silentDevice = NO_DEVICE;
 
   constructor(parts: CommandBufferParts) {
     super(parts, 'host.iommu.commands');
@@ -55,7 +66,7 @@ export class CommandBuffer extends CommandRing {
     else this.abandon();
   }
 
-  protected override get base(): number {
+  protected override get base(): HostPhysicalAddress {
     return this.#registers.address('COMMAND_BASE');
   }
 
@@ -79,30 +90,34 @@ export class CommandBuffer extends CommandRing {
     const { sink, timing, reachable } = this;
     const deviceId = word0 & 0xffff;
     this.#waitFlags = 0;
-    this.#silentDevice = -1;
+    this.#silentDevice = NO_DEVICE;
     if (hasReservedBits(word0, word1, word2, word3)) return ILLEGAL;
     switch (word1 >>> 28) {
       case COMMAND.COMPLETION_WAIT: {
         const address = ((word0 & 0xffff_fff8) >>> 0) + (word1 & 0xf_ffff) * TWO_32;
         const stores = (word0 & WAIT.STORE) !== 0;
-        if (stores && !reachable(pageStart(address, 12))) return ILLEGAL;
+        if (stores && !reachable(hostPhysicalAddress(pageStart(address, 12)))) return ILLEGAL;
         this.#waitFlags = word0 & (WAIT.STORE | WAIT.INTERRUPT);
-        this.#storeAddress = address;
+        this.#storeAddress = hostPhysicalAddress(address);
         this.#storeLow = word2;
         this.#storeHigh = word3;
         return stores ? timing.statusWriteNs : 0;
       }
       case COMMAND.INVALIDATE_DEVTAB_ENTRY:
-        this.#onEntryInvalidated(deviceId);
-        return sink.context('device', 0, deviceId, 0);
+        this.#onEntryInvalidated(requesterId(deviceId));
+        return sink.context('device', 0, requesterId(deviceId), 0);
       case COMMAND.INVALIDATE_IOMMU_PAGES:
         return this.#invalidatePages(word1 & 0xffff, word2, word3);
       case COMMAND.INVALIDATE_IOTLB_PAGES: {
         const bits = rangeBits(word2, word3);
         const pages = bits >= 53 ? Number.POSITIVE_INFINITY : 2 ** (bits - 12);
-        const answerNs = sink.deviceTlb(deviceId, bits >= 53 ? 0 : rangeStart(word2, word3, bits), pages);
+        const answerNs = sink.deviceTlb(
+          requesterId(deviceId),
+          ioVirtualAddress(bits >= 53 ? 0 : rangeStart(word2, word3, bits)),
+          pages,
+        );
         if (answerNs >= 0) return answerNs;
-        this.#silentDevice = deviceId;
+        this.#silentDevice = requesterId(deviceId);
         const timeout = TIMEOUTS_NS[(this.#registers.low('CONTROL') >>> CONTROL_INV_TIMEOUT_SHIFT) & 7] ?? 0;
         return timeout === 0 ? Number.POSITIVE_INFINITY : timeout;
       }
@@ -110,7 +125,10 @@ export class CommandBuffer extends CommandRing {
         return timing.interruptEntryNs;
       case COMMAND.INVALIDATE_IOMMU_ALL:
         this.#onEntryInvalidated(undefined);
-        return sink.context('global', 0, 0, 0) + sink.iotlb('global', 0, 0, 0, false);
+        return (
+          sink.context('global', 0, requesterId(0), 0) +
+          sink.iotlb('global', 0, ioVirtualAddress(0), 0, false)
+        );
       default:
         return ILLEGAL;
     }
@@ -122,19 +140,20 @@ export class CommandBuffer extends CommandRing {
     const leafOnly = (word2 & PAGES.PDE) === 0;
     const start = bits < 53 ? rangeStart(word2, word3, bits) : 0;
     // The caches hold no address of 2^53 or more, and a range that large is the domain.
-    if (bits >= 53 || start >= 2 ** 53) return sink.iotlb('domain', domainId, 0, 0, leafOnly);
-    return sink.iotlb('page', domainId, start, pageSize(bits - 12), leafOnly);
+    if (bits >= 53 || start >= 2 ** 53)
+      return sink.iotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
+    return sink.iotlb('page', domainId, ioVirtualAddress(start), pageSize(bits - 12), leafOnly);
   }
 
   protected override finish(): boolean {
     if ((this.#waitFlags & WAIT.STORE) !== 0) {
       this.memory.writeU32(this.#storeAddress, this.#storeLow);
-      this.memory.writeU32(this.#storeAddress + 4, this.#storeHigh);
+      this.memory.writeU32(addressAfter(this.#storeAddress, 4), this.#storeHigh);
     }
     const log = this.#log;
     if ((this.#waitFlags & WAIT.INTERRUPT) !== 0) log.completionWait();
-    if (this.#silentDevice >= 0) {
-      const at = this.base + this.head;
+    if (this.#silentDevice !== NO_DEVICE) {
+      const at = addressAfter(this.base, this.head);
       const { IOTLB_INV_TIMEOUT } = AMDVI_EVENT;
       log.write(IOTLB_INV_TIMEOUT, 0, this.#silentDevice, 0, at % TWO_32, Math.floor(at / TWO_32));
     }
@@ -145,7 +164,7 @@ export class CommandBuffer extends CommandRing {
   protected override report(error: RingError, at: number): void {
     const code = error === 'illegal' ? AMDVI_EVENT.ILLEGAL_COMMAND_ERROR : AMDVI_EVENT.COMMAND_HARDWARE_ERROR;
     this.#registers.set('STATUS', this.#registers.low('STATUS') & ~STATUS.CMD_BUF_RUN);
-    this.#log.write(code, 0, 0, 0, at % TWO_32, Math.floor(at / TWO_32));
+    this.#log.write(code, 0, requesterId(0), 0, at % TWO_32, Math.floor(at / TWO_32));
   }
 }
 

@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import type { TableMemory } from '../table-walker.js';
 
@@ -45,16 +51,16 @@ export type AmdviCommand =
   | {
       readonly type: 'completion-wait';
       /** Where to store `data`, 8-byte aligned; nothing is stored without it. */
-      readonly storeAddress?: number;
+      readonly storeAddress?: HostPhysicalAddress;
       readonly data?: bigint;
       readonly interrupt?: boolean;
       readonly flush?: boolean;
     }
-  | { readonly type: 'invalidate-devtab-entry'; readonly deviceId: number }
+  | { readonly type: 'invalidate-devtab-entry'; readonly deviceId: RequesterId }
   | {
       readonly type: 'invalidate-pages';
       readonly domainId: number;
-      readonly address?: number;
+      readonly address?: IoVirtualAddress;
       /** Log2 of the range in bytes, 12 and up; the whole domain without it. */
       readonly sizeBits?: number;
       /** PDE: directory entries have changed too. */
@@ -62,24 +68,24 @@ export type AmdviCommand =
     }
   | {
       readonly type: 'invalidate-iotlb-pages';
-      readonly deviceId: number;
-      readonly address?: number;
+      readonly deviceId: RequesterId;
+      readonly address?: IoVirtualAddress;
       readonly sizeBits?: number;
     }
-  | { readonly type: 'invalidate-interrupt-table'; readonly deviceId: number }
-  | { readonly type: 'prefetch'; readonly deviceId: number; readonly address: number }
-  | { readonly type: 'complete-ppr'; readonly deviceId: number }
+  | { readonly type: 'invalidate-interrupt-table'; readonly deviceId: RequesterId }
+  | { readonly type: 'prefetch'; readonly deviceId: RequesterId; readonly address: IoVirtualAddress }
+  | { readonly type: 'complete-ppr'; readonly deviceId: RequesterId }
   | { readonly type: 'invalidate-all' };
 
 const TWO_32 = 2 ** 32;
 
 /** Writes a command into a slot of the buffer, as a driver does before it moves the tail. */
-export function writeCommand(memory: TableMemory, at: number, command: AmdviCommand): void {
+export function writeCommand(memory: TableMemory, at: HostPhysicalAddress, command: AmdviCommand): void {
   const [word0, word1, word2, word3] = encode(command);
   memory.writeU32(at, word0 >>> 0);
-  memory.writeU32(at + 4, word1 >>> 0);
-  memory.writeU32(at + 8, word2 >>> 0);
-  memory.writeU32(at + 12, word3 >>> 0);
+  memory.writeU32(addressAfter(at, 4), word1 >>> 0);
+  memory.writeU32(addressAfter(at, 8), word2 >>> 0);
+  memory.writeU32(addressAfter(at, 12), word3 >>> 0);
 }
 
 function encode(command: AmdviCommand): readonly [number, number, number, number] {

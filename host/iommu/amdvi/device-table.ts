@@ -1,3 +1,4 @@
+import { type HostPhysicalAddress, type RequesterId, requesterId } from '../../../nic/addresses.js';
 import type { TableMemory } from '../table-walker.js';
 import {
   DENY_ALL,
@@ -13,7 +14,7 @@ import {
  */
 export class DeviceTable {
   /** Physical address, for the device table base register. */
-  readonly address: number;
+  readonly address: HostPhysicalAddress;
   readonly bytes: number;
   readonly #memory: TableMemory;
 
@@ -21,27 +22,28 @@ export class DeviceTable {
    * @param address first byte of consecutive pages, 4 KB aligned
    * @param bytes a multiple of 4096, up to 2 MB
    */
-  constructor(memory: TableMemory, address: number, bytes: number) {
+  constructor(memory: TableMemory, address: HostPhysicalAddress, bytes: number) {
     if (!(bytes > 0 && bytes <= 2 ** 21) || bytes % 4096 !== 0 || address % 4096 !== 0) {
       throw new RangeError(`device table of ${bytes} bytes at ${address}, expected whole pages up to 2 MB`);
     }
     this.#memory = memory;
     this.address = address;
     this.bytes = bytes;
-    for (let deviceId = 0; deviceId < bytes / DTE_BYTES; deviceId += 1) this.set(deviceId, DENY_ALL);
+    for (let deviceId = 0; deviceId < bytes / DTE_BYTES; deviceId += 1)
+      this.set(requesterId(deviceId), DENY_ALL);
   }
 
-  set(deviceId: number, entry: DeviceTableEntry): void {
+  set(deviceId: RequesterId, entry: DeviceTableEntry): void {
     this.#assertDevice(deviceId);
     writeDeviceTableEntry(this.#memory, this.address, deviceId, entry);
   }
 
-  get(deviceId: number): DeviceTableEntry {
+  get(deviceId: RequesterId): DeviceTableEntry {
     this.#assertDevice(deviceId);
     return readDeviceTableEntry(this.#memory, this.address, deviceId);
   }
 
-  #assertDevice(deviceId: number): void {
+  #assertDevice(deviceId: RequesterId): void {
     const entries = this.bytes / DTE_BYTES;
     if (!(deviceId >= 0 && deviceId < entries)) {
       throw new RangeError(`device ID is ${deviceId}, expected 0 to ${entries - 1}`);

@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 
@@ -10,7 +16,7 @@ export interface DeviceTableEntry {
   /** Mode: 0 for no translation, 1 to 6 for the levels of the page tables. */
   readonly mode: number;
   /** Physical address of the top page table, 4 KB aligned. */
-  readonly pageTable: number;
+  readonly pageTable: HostPhysicalAddress;
   /** IR and IW. */
   readonly read: boolean;
   readonly write: boolean;
@@ -30,7 +36,7 @@ export const DENY_ALL: DeviceTableEntry = {
   valid: true,
   translationValid: true,
   mode: 0,
-  pageTable: 0,
+  pageTable: hostPhysicalAddress(0),
   read: false,
   write: false,
   domainId: 0,
@@ -68,8 +74,8 @@ export function levelField(low: number): number {
 }
 
 /** The address in bits 51:12. */
-export function addressField(low: number, high: number): number {
-  return ((low & 0xffff_f000) >>> 0) + (high & 0xf_ffff) * TWO_32;
+export function addressField(low: number, high: number): HostPhysicalAddress {
+  return hostPhysicalAddress(((low & 0xffff_f000) >>> 0) + (high & 0xf_ffff) * TWO_32);
 }
 
 /**
@@ -93,13 +99,13 @@ export function pageBitsOf(low: number, high: number, level: number): number {
 /** Reads the DTE of a device. */
 export function readDeviceTableEntry(
   memory: TableMemory,
-  deviceTable: number,
-  deviceId: number,
+  deviceTable: HostPhysicalAddress,
+  deviceId: RequesterId,
 ): DeviceTableEntry {
-  const at = deviceTable + deviceId * DTE_BYTES;
+  const at = addressAfter(deviceTable, deviceId * DTE_BYTES);
   const low = memory.readU32(at);
-  const high = memory.readU32(at + 4);
-  const flags = memory.readU32(at + 12);
+  const high = memory.readU32(addressAfter(at, 4));
+  const flags = memory.readU32(addressAfter(at, 12));
   return {
     valid: (low & DTE_VALID) !== 0,
     translationValid: (low & DTE_TRANSLATION_VALID) !== 0,
@@ -107,7 +113,7 @@ export function readDeviceTableEntry(
     pageTable: addressField(low, high),
     read: (high & HIGH_READ) !== 0,
     write: (high & HIGH_WRITE) !== 0,
-    domainId: memory.readU32(at + 8) & 0xffff,
+    domainId: memory.readU32(addressAfter(at, 8)) & 0xffff,
     remoteIotlb: (flags & DTE_I) !== 0,
     suppressEvents: (flags & DTE_SE) !== 0,
     suppressAllEvents: (flags & DTE_SA) !== 0,
@@ -118,21 +124,21 @@ export function readDeviceTableEntry(
 /** Writes the DTE of a device; the word with V and TV goes last. */
 export function writeDeviceTableEntry(
   memory: TableMemory,
-  deviceTable: number,
-  deviceId: number,
+  deviceTable: HostPhysicalAddress,
+  deviceId: RequesterId,
   entry: DeviceTableEntry,
 ): void {
-  const at = deviceTable + deviceId * DTE_BYTES;
+  const at = addressAfter(deviceTable, deviceId * DTE_BYTES);
   const rights = (entry.read ? HIGH_READ : 0) | (entry.write ? HIGH_WRITE : 0);
   const flags =
     (entry.remoteIotlb ? DTE_I : 0) |
     (entry.suppressEvents ? DTE_SE : 0) |
     (entry.suppressAllEvents ? DTE_SA : 0) |
     (entry.exclusion ? DTE_EX : 0);
-  for (let offset = 16; offset < DTE_BYTES; offset += 4) memory.writeU32(at + offset, 0);
-  memory.writeU32(at + 12, flags);
-  memory.writeU32(at + 8, entry.domainId);
-  memory.writeU32(at + 4, (Math.floor(entry.pageTable / TWO_32) | rights) >>> 0);
+  for (let offset = 16; offset < DTE_BYTES; offset += 4) memory.writeU32(addressAfter(at, offset), 0);
+  memory.writeU32(addressAfter(at, 12), flags);
+  memory.writeU32(addressAfter(at, 8), entry.domainId);
+  memory.writeU32(addressAfter(at, 4), (Math.floor(entry.pageTable / TWO_32) | rights) >>> 0);
   const valid = (entry.valid ? DTE_VALID : 0) | (entry.translationValid ? DTE_TRANSLATION_VALID : 0);
   memory.writeU32(at, ((entry.pageTable % TWO_32) | (entry.mode << 9) | valid) >>> 0);
 }

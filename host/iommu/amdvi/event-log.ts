@@ -1,3 +1,4 @@
+import { addressAfter, hostPhysicalAddress, type RequesterId } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { RING_ENTRY_BYTES } from '../command-ring.js';
 import type { UnitInterrupts } from '../invalidation-sink.js';
@@ -63,7 +64,7 @@ export class EventLog {
   write(
     code: number,
     flags: number,
-    deviceId: number,
+    deviceId: RequesterId,
     domainId: number,
     addressLow: number,
     addressHigh: number,
@@ -75,9 +76,12 @@ export class EventLog {
     const bytes = ringBytes(this.#registers.high('EVENT_BASE'));
     const tail = this.#registers.low('EVENT_TAIL') % bytes;
     const next = (tail + RING_ENTRY_BYTES) % bytes;
-    const at = this.#registers.address('EVENT_BASE') + tail;
+    const at = addressAfter(this.#registers.address('EVENT_BASE'), tail);
     // A log that the unit cannot write to loses events as a full one does.
-    if (next === this.#registers.low('EVENT_HEAD') || !this.#reachable(at - (at % 4096))) {
+    if (
+      next === this.#registers.low('EVENT_HEAD') ||
+      !this.#reachable(hostPhysicalAddress(at - (at % 4096)))
+    ) {
       this.#lost += 1;
       const status = this.#registers.low('STATUS') & ~STATUS.EVENT_LOG_RUN;
       this.#registers.set('STATUS', status | STATUS.EVENT_OVERFLOW);
@@ -85,9 +89,9 @@ export class EventLog {
       return 'overflow';
     }
     this.#memory.writeU32(at, deviceId);
-    this.#memory.writeU32(at + 4, ((code << 28) | (flags << 16) | domainId) >>> 0);
-    this.#memory.writeU32(at + 8, addressLow);
-    this.#memory.writeU32(at + 12, addressHigh);
+    this.#memory.writeU32(addressAfter(at, 4), ((code << 28) | (flags << 16) | domainId) >>> 0);
+    this.#memory.writeU32(addressAfter(at, 8), addressLow);
+    this.#memory.writeU32(addressAfter(at, 12), addressHigh);
     this.#registers.set('EVENT_TAIL', next);
     this.#logged += 1;
     const status = this.#registers.low('STATUS');

@@ -1,3 +1,4 @@
+import { addressAfter, type HostPhysicalAddress, hostPhysicalAddress } from '../../../nic/addresses.js';
 import { type EntryFormat, type PageAllocator, RadixTable, READ, spanBits, WRITE } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressField, HIGH_READ, HIGH_WRITE, levelField, PTE_PRESENT, pageBitsOf } from './entries.js';
@@ -19,7 +20,8 @@ export function pageTableFormat(levels: number): EntryFormat {
     address: (low, high, level) => {
       const address = addressField(low, high);
       const next = levelField(low);
-      return next === 0 || next === 7 ? address - (address % 2 ** pageBitsOf(low, high, level)) : address;
+      if (next !== 0 && next !== 7) return address;
+      return hostPhysicalAddress(address - (address % 2 ** pageBitsOf(low, high, level)));
     },
     permissions: (_low, high) =>
       ((high & HIGH_READ) !== 0 ? READ : 0) | ((high & HIGH_WRITE) !== 0 ? WRITE : 0),
@@ -30,21 +32,21 @@ export function pageTableFormat(levels: number): EntryFormat {
       const standard = pageBits % 9 === 3;
       // Ones from bit 12 to below the top bit of the offset, which stays zero.
       const size = standard ? 0 : 2 ** (pageBits - 1) - 4096;
-      writeEntry(memory, at, physical + size, standard ? 0 : 7, permissions);
+      writeEntry(memory, at, addressAfter(physical, size), standard ? 0 : 7, permissions);
     },
   };
 }
 
 function writeEntry(
   memory: TableMemory,
-  at: number,
-  address: number,
+  at: HostPhysicalAddress,
+  address: HostPhysicalAddress,
   nextLevel: number,
   permissions: number,
 ): void {
   const rights =
     ((permissions & READ) !== 0 ? HIGH_READ : 0) | ((permissions & WRITE) !== 0 ? HIGH_WRITE : 0);
-  memory.writeU32(at + 4, (Math.floor(address / TWO_32) | rights) >>> 0);
+  memory.writeU32(addressAfter(at, 4), (Math.floor(address / TWO_32) | rights) >>> 0);
   memory.writeU32(at, ((address % TWO_32) | (nextLevel << 9) | PTE_PRESENT) >>> 0);
 }
 

@@ -1,3 +1,4 @@
+import { hostPhysicalAddress, type IoVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
@@ -64,23 +65,23 @@ export class AmdviUnit implements TableWalker {
     return (this.#control & CONTROL.IOMMU_EN) !== 0;
   }
 
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     if (this.translating) this.walker.walk(requesterId, iova, write, out);
     else passUntranslated(requesterId, iova, out);
   }
 
-  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
     return !this.translating || this.walker.readEntry(requesterId, write, out);
   }
 
-  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
     if (this.translating) return this.walker.applyEntry(iova, write, out);
     out.entryPasses = true;
     out.pass(iova, true, true);
     return false;
   }
 
-  walkTables(iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     this.walker.walkTables(iova, write, out);
   }
 
@@ -89,7 +90,12 @@ export class AmdviUnit implements TableWalker {
   }
 
   /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */
-  recordFault(requesterId: number, iova: number, _write: boolean, walk: WalkResult): LogOutcome | undefined {
+  recordFault(
+    requesterId: RequesterId,
+    iova: IoVirtualAddress,
+    _write: boolean,
+    walk: WalkResult,
+  ): LogOutcome | undefined {
     if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
     if (walk.logging === 'first') {
       const word = requesterId >>> 5;
@@ -114,7 +120,7 @@ export class AmdviUnit implements TableWalker {
   reset(): void {
     this.#setControl(0);
     this.registers.reset();
-    this.walker.setDeviceTable(0, 0);
+    this.walker.setDeviceTable(hostPhysicalAddress(0), 0);
     this.walker.setExclusion(undefined);
     this.#reported.fill(0);
     dropAll(this.#sink);
@@ -125,7 +131,7 @@ export class AmdviUnit implements TableWalker {
     this.commands.checkInvariants();
   }
 
-  #forget(deviceId: number | undefined): void {
+  #forget(deviceId: RequesterId | undefined): void {
     if (deviceId === undefined) this.#reported.fill(0);
     else this.#reported[deviceId >>> 5] = present(this.#reported[deviceId >>> 5]) & ~(1 << (deviceId & 31));
   }

@@ -1,3 +1,10 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { offsetInPage, pageSize, pageStart } from '../page-arithmetic.js';
 import { READ, spanBits, WRITE } from '../radix-table.js';
@@ -55,7 +62,7 @@ export class AmdviWalker implements TableWalker {
   readonly #memory: TableMemory;
   readonly #reachable: Reachable;
   readonly #maxMode: number;
-  #deviceTable = 0;
+  #deviceTable = hostPhysicalAddress(0);
   #deviceTableBytes = 0;
   #exclusion: ExclusionRange | undefined;
 
@@ -70,7 +77,7 @@ export class AmdviWalker implements TableWalker {
   }
 
   /** @param bytes a multiple of 4096, up to 2 MB: 65,536 entries */
-  setDeviceTable(address: number, bytes: number): void {
+  setDeviceTable(address: HostPhysicalAddress, bytes: number): void {
     if (!(address >= 0 && address < HOST_LIMIT) || address % 4096 !== 0) {
       throw new RangeError(`device table is at ${address}, expected a multiple of 4096 below 2^52`);
     }
@@ -86,29 +93,30 @@ export class AmdviWalker implements TableWalker {
     this.#exclusion = range;
   }
 
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     walkFromMemory(this, requesterId, iova, write, out);
   }
 
-  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const offset = requesterId * DTE_BYTES;
     if (offset >= this.#deviceTableBytes) {
       out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access);
       return false;
     }
-    const at = this.#deviceTable + offset;
+    const at = addressAfter(this.#deviceTable, offset);
     if (!this.#reachable(pageStart(at, 12))) {
       out.fail(AMDVI_EVENT.DEV_TAB_HARDWARE_ERROR, access);
       out.entryAddress = at;
       return false;
     }
     out.contextReads = 1;
-    for (let word = 0; word < ENTRY_WORDS; word += 1) out.entry[word] = this.#memory.readU32(at + word * 4);
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      out.entry[word] = this.#memory.readU32(addressAfter(at, word * 4));
     return this.#checkEntry(access, out);
   }
 
-  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
     const { entry } = out;
     const access = write ? AMDVI_FLAG.WRITE : 0;
     if (!this.#checkEntry(access, out)) return false;
@@ -140,7 +148,12 @@ export class AmdviWalker implements TableWalker {
   }
 
   /** A request that the device says it has translated itself: it passes if the device table entry has I set. */
-  checkTranslatedRequest(requesterId: number, address: number, write: boolean, out: WalkResult): void {
+  checkTranslatedRequest(
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
+    write: boolean,
+    out: WalkResult,
+  ): void {
     assertRequest(requesterId, address);
     out.reset();
     if (!this.readEntry(requesterId, write, out)) return;
@@ -172,13 +185,13 @@ export class AmdviWalker implements TableWalker {
     return false;
   }
 
-  #isExcluded(iova: number, flags: number): boolean {
+  #isExcluded(iova: IoVirtualAddress, flags: number): boolean {
     const range = this.#exclusion;
     if (range === undefined || iova < range.start || iova >= range.end) return false;
     return range.allowAll || (flags & DTE_EX) !== 0;
   }
 
-  walkTables(iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
     const upper = Math.floor(iova / TWO_30);
@@ -187,13 +200,13 @@ export class AmdviWalker implements TableWalker {
     for (;;) {
       if (!this.#reachable(table)) {
         out.fail(AMDVI_EVENT.PAGE_TAB_HARDWARE_ERROR, access);
-        out.entryAddress = table + entryIndex(upper, lower, level) * 8;
+        out.entryAddress = addressAfter(table, entryIndex(upper, lower, level) * 8);
         return;
       }
       out.noteRead(table, level, rights);
       const index = entryIndex(upper, lower, level);
-      const low = this.#memory.readU32(table + index * 8);
-      const high = this.#memory.readU32(table + index * 8 + 4);
+      const low = this.#memory.readU32(addressAfter(table, index * 8));
+      const high = this.#memory.readU32(addressAfter(addressAfter(table, index * 8), 4));
       if ((low & PTE_PRESENT) === 0) {
         this.stopAtAbsentPage(write, out);
         return;

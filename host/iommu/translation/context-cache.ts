@@ -1,3 +1,4 @@
+import { requesterId as asRequesterId, type RequesterId } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { ENTRY_WORDS } from '../table-walker.js';
@@ -5,7 +6,7 @@ import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
 /** Whether the functions of an invalidation with a function mask include a requester: `device` names one of them. */
-function namesFunction(device: number, requesterId: number, functionMask: number): boolean {
+function namesFunction(device: number, requesterId: RequesterId, functionMask: number): boolean {
   // FM = 1 ignores function bit 2, FM = 2 bits 2:1, FM = 3 all three (VT-d specification, context-cache invalidate).
   const ignored = functionMask === 0 ? 0 : (0b111 << (3 - functionMask)) & 0b111;
   return ((requesterId ^ device) & ~ignored) === 0;
@@ -18,7 +19,7 @@ export function coversContext(
   device: number,
   functionMask: number,
   entryDomain: number,
-  entryRequester: number,
+  entryRequester: RequesterId,
 ): boolean {
   if (granularity === 'global') return true;
   if (granularity === 'domain') return entryDomain === domainId;
@@ -49,7 +50,7 @@ export class ContextCache {
   }
 
   /** The slot of a requester, or -1. */
-  find(requesterId: number): number {
+  find(requesterId: RequesterId): number {
     return this.#tags.find(0, 0, requesterId);
   }
 
@@ -68,7 +69,7 @@ export class ContextCache {
       into[word] = present(this.#words[slot * ENTRY_WORDS + word]);
   }
 
-  insert(requesterId: number, domainId: number, decided: boolean, words: Uint32Array): void {
+  insert(requesterId: RequesterId, domainId: number, decided: boolean, words: Uint32Array): void {
     const slot = this.#tags.insert(0, 0, requesterId);
     this.#requester[slot] = requesterId;
     this.#domain[slot] = domainId;
@@ -80,7 +81,7 @@ export class ContextCache {
   invalidate(
     granularity: ContextGranularity,
     domainId: number,
-    requesterId: number,
+    requesterId: RequesterId,
     functionMask: number,
   ): void {
     if (granularity === 'global') {
@@ -90,7 +91,7 @@ export class ContextCache {
     for (let slot = 0; slot < this.#tags.entries; slot += 1) {
       if (!this.#tags.holds(slot)) continue;
       const domain = present(this.#domain[slot]);
-      const requester = present(this.#requester[slot]);
+      const requester = asRequesterId(present(this.#requester[slot]));
       if (coversContext(granularity, domainId, requesterId, functionMask, domain, requester))
         this.#tags.removeSlot(slot);
     }

@@ -1,5 +1,10 @@
+import {
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
-import { pageNumber } from '../page-arithmetic.js';
+import { pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { TagStore } from './tag-store.js';
 
@@ -40,11 +45,11 @@ export class Iotlb {
   }
 
   /** The slot that translates `iova`, or -1. */
-  find(domain: number, iova: number): number {
+  find(domain: number, iova: IoVirtualAddress): number {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
       const bits = present(this.#sizes[index]);
       if (bits === 0) return -1;
-      const slot = this.#tags.find(domain, bits, pageNumber(iova, bits));
+      const slot = this.#tags.find(domain, bits, pageIndex(iova, bits));
       if (slot >= 0) {
         this.#foundBits = bits;
         return slot;
@@ -64,21 +69,21 @@ export class Iotlb {
   }
 
   /** Physical address at which a slot's page starts. */
-  physical(slot: number): number {
-    return present(this.#physical[slot]);
+  physical(slot: number): HostPhysicalAddress {
+    return hostPhysicalAddress(present(this.#physical[slot]));
   }
 
   /** Holds a translation, or with neither right that there is none; one of the same page is replaced. */
   insert(
     domain: number,
     pageBits: number,
-    iova: number,
-    physical: number,
+    iova: IoVirtualAddress,
+    physical: HostPhysicalAddress,
     read: boolean,
     write: boolean,
   ): void {
     this.#noteSize(pageBits);
-    const slot = this.#tags.insert(domain, pageBits, pageNumber(iova, pageBits));
+    const slot = this.#tags.insert(domain, pageBits, pageIndex(iova, pageBits));
     this.#physical[slot] = physical;
     this.#permissions[slot] = (read ? READ : 0) | (write ? WRITE : 0);
   }
@@ -92,7 +97,7 @@ export class Iotlb {
   }
 
   /** Drops every translation of a domain that covers a byte of [address, end), whatever its page size. */
-  removeRange(domain: number, address: number, end: number): void {
+  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
     this.#tags.removeRange(domain, address, end);
   }
 

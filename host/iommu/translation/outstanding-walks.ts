@@ -1,3 +1,11 @@
+import {
+  requesterId as asRequesterId,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
@@ -14,11 +22,11 @@ const FILL_PAGE = 4;
 
 /** A walk that has ended, as `takeEnded` reports it. */
 export interface EndedWalk {
-  requesterId: number;
+  requesterId: RequesterId;
   domainId: number;
-  iova: number;
+  iova: IoVirtualAddress;
   pageBits: number;
-  physical: number;
+  physical: HostPhysicalAddress;
   /** Neither: there is no such page (caching mode). */
   read: boolean;
   write: boolean;
@@ -38,11 +46,11 @@ export interface EndedWalk {
 /** A walk to be filled in. */
 export function emptyWalk(): EndedWalk {
   return {
-    requesterId: 0,
+    requesterId: asRequesterId(0),
     domainId: 0,
-    iova: 0,
+    iova: ioVirtualAddress(0),
     pageBits: 0,
-    physical: 0,
+    physical: hostPhysicalAddress(0),
     read: false,
     write: false,
     entry: new Uint32Array(ENTRY_WORDS),
@@ -156,7 +164,7 @@ export class OutstandingWalks {
    * A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
    * the walk must be of the requester itself, and its entry still counts.
    */
-  find(requesterId: number, domainId: number, iova: number, write: boolean): number {
+  find(requesterId: RequesterId, domainId: number, iova: IoVirtualAddress, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);
@@ -177,8 +185,8 @@ export class OutstandingWalks {
   }
 
   /** Where `iova` goes, by the walk in `row`. */
-  physical(row: number, iova: number): number {
-    return present(this.#physical[row]) + iova - present(this.#from[row]);
+  physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
+    return hostPhysicalAddress(present(this.#physical[row]) + iova - present(this.#from[row]));
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
@@ -191,11 +199,11 @@ export class OutstandingWalks {
     const fills = present(this.#fills[row]);
     const permissions = present(this.#permissions[row]);
     const { ended } = this;
-    ended.requesterId = present(this.#requester[row]);
+    ended.requesterId = asRequesterId(present(this.#requester[row]));
     ended.domainId = present(this.#domain[row]);
-    ended.iova = present(this.#iova[row]);
+    ended.iova = ioVirtualAddress(present(this.#iova[row]));
     ended.pageBits = present(this.#pageBits[row]);
-    ended.physical = present(this.#physical[row]);
+    ended.physical = hostPhysicalAddress(present(this.#physical[row]));
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
     ended.entryDecides = this.#entryDecides[row] === 1;
@@ -218,7 +226,7 @@ export class OutstandingWalks {
    * An invalidation of a domain (-1: of all) in [address, end): what walks of it have found is neither cached nor
    * shared, nor are their pointers cached unless `leafOnly`.
    */
-  discard(domainId: number, address: number, end: number, leafOnly: boolean): void {
+  discard(domainId: number, address: IoVirtualAddress, end: number, leafOnly: boolean): void {
     const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);
@@ -232,13 +240,13 @@ export class OutstandingWalks {
   discardContexts(
     granularity: ContextGranularity,
     domainId: number,
-    requesterId: number,
+    requesterId: RequesterId,
     functionMask: number,
   ): void {
     for (let index = 0; index < this.#count; index += 1) {
       const row = present(this.#order[index]);
       const domain = present(this.#domain[row]);
-      const requester = present(this.#requester[row]);
+      const requester = asRequesterId(present(this.#requester[row]));
       if (!coversContext(granularity, domainId, requesterId, functionMask, domain, requester)) continue;
       this.#fills[row] = present(this.#fills[row]) & ~FILL_CONTEXT;
     }

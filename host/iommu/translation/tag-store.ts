@@ -1,8 +1,9 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import type { IoVirtualAddress } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
-import { pageNumber } from '../page-arithmetic.js';
+import { pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
 const NONE = -1;
@@ -128,15 +129,15 @@ export class TagStore {
   }
 
   /** Drops every tag of a domain whose page has a byte in [address, end). */
-  removeRange(domain: number, address: number, end: number): void {
+  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
     let left = this.#size;
     for (let index = 0; left > 0; index += 1) {
       const bits = present(this.#sizes[index]);
       const held = present(this.#ofSize[bits]);
       if (held === 0) continue;
       left -= held;
-      const first = pageNumber(address, bits);
-      const last = pageNumber(end - 1, bits);
+      const first = pageIndex(address, bits);
+      const last = pageIndex(end - 1, bits);
       // A few pages are looked up; when they are more than there are tags, each tag is looked at.
       if (last - first < held) {
         for (let page = first; page <= last; page += 1) {
@@ -207,7 +208,7 @@ export class TagStore {
 
   #bucket(domain: number, bits: number, page: number): number {
     // The low half of the page number moves most; the rest must count, as ring buffers lie far apart.
-    const high = pageNumber(page, 32);
+    const high = pageIndex(page, 32);
     const mixed = Math.imul((page | 0) ^ Math.imul(high, 0x9e3779b1) ^ (domain << 6) ^ bits, 0x85ebca6b);
     return (mixed ^ (mixed >>> 15)) & (this.#heads.length - 1);
   }

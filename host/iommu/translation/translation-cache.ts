@@ -1,7 +1,15 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
-import { offsetInPage, pageNumber } from '../page-arithmetic.js';
+import { offsetInPage, pageIndex } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
@@ -11,7 +19,7 @@ import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
 /** Returned by `translate` for a request that is stopped. The reason is in `fault`. */
-export const STOPPED = -1;
+export const STOPPED = hostPhysicalAddress(-1);
 
 /** Counts since the start. Every request is one of: hit, shared, walk, bypassed. */
 export interface TranslationCounters {
@@ -59,7 +67,7 @@ export class TranslationCache implements InvalidationSink {
     waitedNs: 0,
   };
   /** Devices that have stopped answering invalidations of their own translations. */
-  readonly silentDevices = new Set<number>();
+  readonly silentDevices = new Set<RequesterId>();
   /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
   readonly fault = new WalkResult();
   readonly #walker: TableWalker;
@@ -126,7 +134,12 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The physical address for `iova`, or STOPPED with the reason in `fault`. */
-  translate(requesterId: number, iova: number, write: boolean, nowNs: number): number {
+  translate(
+    requesterId: RequesterId,
+    iova: IoVirtualAddress,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
     this.#settle(nowNs);
     const { counters } = this;
     counters.requests += 1;
@@ -143,7 +156,7 @@ export class TranslationCache implements InvalidationSink {
         // A page that is held without the permission is walked again: the tables may grant it by now.
         if (this.#iotlb.permits(slot, write)) {
           this.#countHit();
-          return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+          return addressAfter(this.#iotlb.physical(slot), offsetInPage(iova, this.#iotlb.foundBits));
         }
         if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
       }
@@ -159,7 +172,7 @@ export class TranslationCache implements InvalidationSink {
   context(
     granularity: ContextGranularity,
     domainId: number,
-    requesterId: number,
+    requesterId: RequesterId,
     functionMask: number,
   ): number {
     this.#contexts.invalidate(granularity, domainId, requesterId, functionMask);
@@ -171,7 +184,7 @@ export class TranslationCache implements InvalidationSink {
   iotlb(
     granularity: IotlbGranularity,
     domainId: number,
-    address: number,
+    address: IoVirtualAddress,
     pages: number,
     leafOnly: boolean,
   ): number {
@@ -186,17 +199,17 @@ export class TranslationCache implements InvalidationSink {
     if (granularity === 'domain') {
       this.#iotlb.removeDomain(domainId);
       if (!leafOnly) this.#walkCaches.removeDomain(domainId);
-      this.#outstanding.discard(domainId, 0, Number.POSITIVE_INFINITY, leafOnly);
+      this.#outstanding.discard(domainId, ioVirtualAddress(0), Number.POSITIVE_INFINITY, leafOnly);
       return domainInvalidationNs;
     }
     this.#iotlb.clear();
     if (!leafOnly) this.#walkCaches.clear();
-    this.#outstanding.discard(-1, 0, Number.POSITIVE_INFINITY, leafOnly);
+    this.#outstanding.discard(-1, ioVirtualAddress(0), Number.POSITIVE_INFINITY, leafOnly);
     return globalInvalidationNs;
   }
 
   /** No device here keeps translations of its own; only the way there and back takes time. */
-  deviceTlb(requesterId: number): number {
+  deviceTlb(requesterId: RequesterId): number {
     return this.silentDevices.has(requesterId) ? -1 : this.parameters.deviceTlbInvalidationNs;
   }
 
@@ -222,7 +235,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The interrupt window: the walker has the answer without looking at memory. */
-  #stopAtWindow(requesterId: number, iova: number, write: boolean): number {
+  #stopAtWindow(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
     const { counters, fault } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
@@ -231,7 +244,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The cached entry of the requester settles the request, at no cost. */
-  #bypass(context: number, iova: number, write: boolean): number {
+  #bypass(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
     const { counters, fault } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
@@ -242,7 +255,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
-  #stopAtCachedAbsence(context: number, iova: number, write: boolean): number {
+  #stopAtCachedAbsence(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
     const { fault } = this;
     this.#countHit();
     fault.reset();
@@ -252,15 +265,21 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** Where the walk in `fault` leads, or STOPPED. */
-  #outcome(iova: number): number {
+  #outcome(iova: IoVirtualAddress): HostPhysicalAddress {
     const { fault } = this;
-    if (fault.ok) return fault.physical + offsetInPage(iova, fault.pageBits);
+    if (fault.ok) return addressAfter(fault.physical, offsetInPage(iova, fault.pageBits));
     this.counters.faults += 1;
     return STOPPED;
   }
 
   /** @param context slot of the requester's entry, or -1 if it has to be read */
-  #startWalk(requesterId: number, context: number, iova: number, write: boolean, nowNs: number): number {
+  #startWalk(
+    requesterId: RequesterId,
+    context: number,
+    iova: IoVirtualAddress,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
     const { counters, parameters, fault: found } = this;
     const walker = this.#walker;
     found.reset();
@@ -287,7 +306,7 @@ export class TranslationCache implements InvalidationSink {
       walker.stopAtAbsentPage(write, found);
     }
     const walkNs = parameters.walkOverheadNs + (contextReads + found.levels) * parameters.tableReadNs;
-    const endNs = this.#pool.book(pageNumber(iova, 12), nowNs + parameters.lookupNs, walkNs);
+    const endNs = this.#pool.book(pageIndex(iova, 12), nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
@@ -296,12 +315,18 @@ export class TranslationCache implements InvalidationSink {
     this.#book(requesterId, iova, translated, held, endNs);
 
     if (held && !this.#iotlb.isAbsent(slot))
-      return this.#iotlb.physical(slot) + offsetInPage(iova, this.#iotlb.foundBits);
+      return addressAfter(this.#iotlb.physical(slot), offsetInPage(iova, this.#iotlb.foundBits));
     return this.#outcome(iova);
   }
 
   /** Notes the walk in `fault`, whose findings the caches get at its end. */
-  #book(requesterId: number, iova: number, translated: boolean, held: boolean, endNs: number): void {
+  #book(
+    requesterId: RequesterId,
+    iova: IoVirtualAddress,
+    translated: boolean,
+    held: boolean,
+    endNs: number,
+  ): void {
     const { fault: found } = this;
     const booked = this.#booked;
     const absentEntry = this.#cachesAbsence && found.absent === 'entry';

@@ -1,6 +1,7 @@
+import { hostPhysicalAddress, type IoVirtualAddress } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
-import { pageNumber } from '../page-arithmetic.js';
+import { pageIndex } from '../page-arithmetic.js';
 import { READ, spanBits, WRITE } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
 import type { EndedWalk } from './outstanding-walks.js';
@@ -46,16 +47,20 @@ export class WalkCaches {
    * Moves the start of a walk down to the lowest table that a pointer here leads to. A pointer without the right that
    * the request needs does not count: the tables may grant it by now.
    */
-  shorten(domain: number, iova: number, write: boolean, walk: WalkResult): void {
+  shorten(domain: number, iova: IoVirtualAddress, write: boolean, walk: WalkResult): void {
     const needed = write ? WRITE : READ;
     for (let level = 2; level <= walk.level; level += 1) {
       const bits = spanBits(level);
       const pointers = present(this.#levels[level]);
-      const slot = pointers.tags.find(domain, bits, pageNumber(iova, bits));
+      const slot = pointers.tags.find(domain, bits, pageIndex(iova, bits));
       if (slot < 0 || (present(pointers.rights[slot]) & needed) === 0) continue;
       this.hits[level] = present(this.hits[level]) + 1;
       const rights = walk.rights & present(pointers.rights[slot]);
-      walk.startAt(present(pointers.table[slot]), present(pointers.tableLevel[slot]), rights);
+      walk.startAt(
+        hostPhysicalAddress(present(pointers.table[slot])),
+        present(pointers.tableLevel[slot]),
+        rights,
+      );
       return;
     }
   }
@@ -74,7 +79,7 @@ export class WalkCaches {
       const level = present(walk.tableLevel[step]);
       const bits = spanBits(level);
       const pointers = present(this.#levels[level]);
-      const slot = pointers.tags.insert(walk.domainId, bits, pageNumber(walk.iova, bits));
+      const slot = pointers.tags.insert(walk.domainId, bits, pageIndex(walk.iova, bits));
       pointers.table[slot] = present(walk.tableAddress[step + 1]);
       pointers.tableLevel[slot] = present(walk.tableLevel[step + 1]);
       pointers.rights[slot] = present(walk.tableRights[step + 1]);
@@ -94,7 +99,7 @@ export class WalkCaches {
     for (const { tags } of this.#levels) tags.removeDomain(domain);
   }
 
-  removeRange(domain: number, address: number, end: number): void {
+  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
     for (const { tags } of this.#levels) tags.removeRange(domain, address, end);
   }
 

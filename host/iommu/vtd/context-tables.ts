@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { PageAllocator } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
@@ -15,7 +21,7 @@ import {
  */
 export class ContextTables {
   /** Physical address of the root table, for RTADDR. */
-  readonly rootTable: number;
+  readonly rootTable: HostPhysicalAddress;
   readonly #memory: TableMemory;
   readonly #pages: PageAllocator;
 
@@ -28,7 +34,7 @@ export class ContextTables {
   }
 
   /** Writes the context entry of a requester; false if its bus needs a table and there is no page. */
-  set(requesterId: number, entry: ContextEntry): boolean {
+  set(requesterId: RequesterId, entry: ContextEntry): boolean {
     const bus = requesterId >>> 8;
     let { present, contextTable } = readRootEntry(this.#memory, this.rootTable, bus);
     if (!present) {
@@ -42,27 +48,27 @@ export class ContextTables {
   }
 
   /** The context entry of a requester, or undefined if its bus has none. */
-  get(requesterId: number): ContextEntry | undefined {
+  get(requesterId: RequesterId): ContextEntry | undefined {
     const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, requesterId >>> 8);
     return present ? readContextEntry(this.#memory, contextTable, requesterId & 0xff) : undefined;
   }
 
   /** Takes a requester's entry away; its requests then fault with "context entry not present". */
-  clear(requesterId: number): void {
+  clear(requesterId: RequesterId): void {
     const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, requesterId >>> 8);
     if (!present) return;
     writeContextEntry(this.#memory, contextTable, requesterId & 0xff, {
       present: false,
       faultProcessingDisable: false,
       translationType: 0,
-      secondLevelTable: 0,
+      secondLevelTable: hostPhysicalAddress(0),
       addressWidth: 0,
       domainId: 0,
     });
   }
 
   /** Physical addresses of the root table and all context tables. */
-  tableAddresses(): number[] {
+  tableAddresses(): HostPhysicalAddress[] {
     const found = [this.rootTable];
     for (let bus = 0; bus < 256; bus += 1) {
       const { present, contextTable } = readRootEntry(this.#memory, this.rootTable, bus);
@@ -71,10 +77,10 @@ export class ContextTables {
     return found;
   }
 
-  #newTable(): number {
+  #newTable(): HostPhysicalAddress {
     const table = this.#pages.allocate();
     for (let offset = 0; table >= 0 && offset < 4096; offset += 4) {
-      this.#memory.writeU32(table + offset, 0);
+      this.#memory.writeU32(addressAfter(table, offset), 0);
     }
     return table;
   }

@@ -1,3 +1,4 @@
+import { addressAfter, type HostPhysicalAddress, hostPhysicalAddress } from '../../../nic/addresses.js';
 import type { TableMemory } from '../table-walker.js';
 
 /** Root entry, 16 bytes, one a bus. */
@@ -5,7 +6,7 @@ export interface RootEntry {
   /** P. */
   readonly present: boolean;
   /** CTP, the context table's physical address, 4 KB aligned. */
-  readonly contextTable: number;
+  readonly contextTable: HostPhysicalAddress;
 }
 
 /** TT: what is done with a device's requests. */
@@ -20,7 +21,7 @@ export interface ContextEntry {
   /** TT, 0..3. */
   readonly translationType: number;
   /** SLPTPTR, physical address of the top second-level table, 4 KB aligned. */
-  readonly secondLevelTable: number;
+  readonly secondLevelTable: HostPhysicalAddress;
   /** AW: 1 for 39 bits and 3 levels, 2 for 48 and 4, 3 for 57 and 5. */
   readonly addressWidth: number;
   /** DID, 16 bits. */
@@ -41,36 +42,45 @@ export const SL_HIGH_TRANSIENT = 1 << 30;
 const TWO_32 = 2 ** 32;
 
 /** The 4 KB aligned address in bits 51:12 of an entry given as two words. */
-export function addressOf(low: number, high: number): number {
-  return ((low & 0xffff_f000) >>> 0) + (high & 0xf_ffff) * TWO_32;
+export function addressOf(low: number, high: number): HostPhysicalAddress {
+  return hostPhysicalAddress(((low & 0xffff_f000) >>> 0) + (high & 0xf_ffff) * TWO_32);
 }
 
 /** Reads the root entry of `bus`. */
-export function readRootEntry(memory: TableMemory, rootTable: number, bus: number): RootEntry {
-  const at = rootTable + bus * ROOT_ENTRY_BYTES;
+export function readRootEntry(memory: TableMemory, rootTable: HostPhysicalAddress, bus: number): RootEntry {
+  const at = addressAfter(rootTable, bus * ROOT_ENTRY_BYTES);
   const low = memory.readU32(at);
-  return { present: (low & 1) !== 0, contextTable: addressOf(low, memory.readU32(at + 4)) };
+  return { present: (low & 1) !== 0, contextTable: addressOf(low, memory.readU32(addressAfter(at, 4))) };
 }
 
 /** Writes the root entry of `bus`; the word with the present bit goes last, as a driver must write it. */
-export function writeRootEntry(memory: TableMemory, rootTable: number, bus: number, entry: RootEntry): void {
-  const at = rootTable + bus * ROOT_ENTRY_BYTES;
-  memory.writeU32(at + 8, 0);
-  memory.writeU32(at + 12, 0);
-  memory.writeU32(at + 4, Math.floor(entry.contextTable / TWO_32));
+export function writeRootEntry(
+  memory: TableMemory,
+  rootTable: HostPhysicalAddress,
+  bus: number,
+  entry: RootEntry,
+): void {
+  const at = addressAfter(rootTable, bus * ROOT_ENTRY_BYTES);
+  memory.writeU32(addressAfter(at, 8), 0);
+  memory.writeU32(addressAfter(at, 12), 0);
+  memory.writeU32(addressAfter(at, 4), Math.floor(entry.contextTable / TWO_32));
   memory.writeU32(at, ((entry.contextTable % TWO_32) | (entry.present ? 1 : 0)) >>> 0);
 }
 
 /** Reads the context entry of `devfn` (device in bits 7:3, function in bits 2:0). */
-export function readContextEntry(memory: TableMemory, contextTable: number, devfn: number): ContextEntry {
-  const at = contextTable + devfn * CONTEXT_ENTRY_BYTES;
+export function readContextEntry(
+  memory: TableMemory,
+  contextTable: HostPhysicalAddress,
+  devfn: number,
+): ContextEntry {
+  const at = addressAfter(contextTable, devfn * CONTEXT_ENTRY_BYTES);
   const low = memory.readU32(at);
-  const upper = memory.readU32(at + 8);
+  const upper = memory.readU32(addressAfter(at, 8));
   return {
     present: (low & 1) !== 0,
     faultProcessingDisable: (low & 2) !== 0,
     translationType: (low >>> 2) & 3,
-    secondLevelTable: addressOf(low, memory.readU32(at + 4)),
+    secondLevelTable: addressOf(low, memory.readU32(addressAfter(at, 4))),
     addressWidth: upper & 7,
     domainId: (upper >>> 8) & 0xffff,
   };
@@ -79,14 +89,14 @@ export function readContextEntry(memory: TableMemory, contextTable: number, devf
 /** Writes the context entry of `devfn`; the word with the present bit goes last. */
 export function writeContextEntry(
   memory: TableMemory,
-  contextTable: number,
+  contextTable: HostPhysicalAddress,
   devfn: number,
   entry: ContextEntry,
 ): void {
-  const at = contextTable + devfn * CONTEXT_ENTRY_BYTES;
-  memory.writeU32(at + 8, (entry.addressWidth | (entry.domainId << 8)) >>> 0);
-  memory.writeU32(at + 12, 0);
-  memory.writeU32(at + 4, Math.floor(entry.secondLevelTable / TWO_32));
+  const at = addressAfter(contextTable, devfn * CONTEXT_ENTRY_BYTES);
+  memory.writeU32(addressAfter(at, 8), (entry.addressWidth | (entry.domainId << 8)) >>> 0);
+  memory.writeU32(addressAfter(at, 12), 0);
+  memory.writeU32(addressAfter(at, 4), Math.floor(entry.secondLevelTable / TWO_32));
   const flags =
     (entry.present ? 1 : 0) | (entry.faultProcessingDisable ? 2 : 0) | (entry.translationType << 2);
   memory.writeU32(at, ((entry.secondLevelTable % TWO_32) | flags) >>> 0);

@@ -1,3 +1,4 @@
+import type { IoVirtualAddress, RequesterId } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { RegisterFile } from '../register-file.js';
 import type { EventMessage } from './event-message.js';
@@ -37,7 +38,7 @@ export class FaultRecorder {
   }
 
   /** Records a fault of a request. */
-  record(requesterId: number, iova: number, write: boolean, reason: number): RecordOutcome {
+  record(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, reason: number): RecordOutcome {
     const status = this.#registers.low('FSTS');
     if ((status & FSTS.PFO) !== 0) return this.#drop();
     for (let index = 0; index < this.#records; index += 1) {

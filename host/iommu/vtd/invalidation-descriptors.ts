@@ -1,3 +1,9 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, IotlbGranularity } from '../invalidation-sink.js';
 import type { TableMemory } from '../table-walker.js';
@@ -37,14 +43,14 @@ export type InvalidationDescriptor =
       readonly type: 'context';
       readonly granularity: ContextGranularity;
       readonly domainId?: number;
-      readonly requesterId?: number;
+      readonly requesterId?: RequesterId;
       readonly functionMask?: number;
     }
   | {
       readonly type: 'iotlb';
       readonly granularity: IotlbGranularity;
       readonly domainId?: number;
-      readonly address?: number;
+      readonly address?: IoVirtualAddress;
       /** 2^addressMask pages. */
       readonly addressMask?: number;
       /** IH: upper levels have not changed. */
@@ -52,15 +58,15 @@ export type InvalidationDescriptor =
     }
   | {
       readonly type: 'device-tlb';
-      readonly requesterId: number;
-      readonly address: number;
+      readonly requesterId: RequesterId;
+      readonly address: IoVirtualAddress;
       /** Log2 of the pages, or everything that the device holds. @defaultValue 0 */
       readonly order?: number | 'all';
     }
   | { readonly type: 'interrupt-entry' }
   | {
       readonly type: 'wait';
-      readonly statusAddress?: number;
+      readonly statusAddress?: HostPhysicalAddress;
       readonly statusData?: number;
       readonly interrupt?: boolean;
       readonly fence?: boolean;
@@ -69,7 +75,11 @@ export type InvalidationDescriptor =
 const TWO_32 = 2 ** 32;
 
 /** Writes a descriptor into a slot of the queue, as a driver does before it moves the tail. */
-export function writeDescriptor(memory: TableMemory, at: number, descriptor: InvalidationDescriptor): void {
+export function writeDescriptor(
+  memory: TableMemory,
+  at: HostPhysicalAddress,
+  descriptor: InvalidationDescriptor,
+): void {
   switch (descriptor.type) {
     case 'context': {
       const { granularity, domainId = 0, requesterId = 0, functionMask = 0 } = descriptor;
@@ -115,7 +125,7 @@ export function writeDescriptor(memory: TableMemory, at: number, descriptor: Inv
 /** Two words, then an address with flags in the bits that it leaves. */
 function writeWords(
   memory: TableMemory,
-  at: number,
+  at: HostPhysicalAddress,
   word0: number,
   word1: number,
   address: number,
@@ -123,7 +133,7 @@ function writeWords(
 ): void {
   const high = Math.floor(address / TWO_32);
   memory.writeU32(at, word0 >>> 0);
-  memory.writeU32(at + 4, word1 >>> 0);
-  memory.writeU32(at + 8, ((address - high * TWO_32) | flags) >>> 0);
-  memory.writeU32(at + 12, high);
+  memory.writeU32(addressAfter(at, 4), word1 >>> 0);
+  memory.writeU32(addressAfter(at, 8), ((address - high * TWO_32) | flags) >>> 0);
+  memory.writeU32(addressAfter(at, 12), high);
 }

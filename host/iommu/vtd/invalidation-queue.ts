@@ -1,3 +1,11 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  requesterId,
+} from '../../../nic/addresses.js';
 import { CommandRing, ILLEGAL, RING_ENTRY_BYTES, type RingError, type RingParts } from '../command-ring.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
@@ -41,7 +49,7 @@ export class InvalidationQueue extends CommandRing {
   readonly #fsts: number;
   readonly #ics: number;
   // IQA as it was when the queue was switched on: later writes have no effect on a queue in use.
-  #base = 0;
+  #base = hostPhysicalAddress(0);
   #bytes = 0;
   #enabled = false;
   /** The device whose device-TLB invalidation runs into its timeout, or -1. */
@@ -51,7 +59,7 @@ export class InvalidationQueue extends CommandRing {
   // The wait descriptor that is being carried out: its status write and interrupt come at its end.
   #waitFlags = 0;
   #statusData = 0;
-  #statusAddress = 0;
+  #statusAddress = hostPhysicalAddress(0);
 
   constructor(parts: QueueParts) {
     super(parts, 'host.iommu.queue');
@@ -89,7 +97,7 @@ export class InvalidationQueue extends CommandRing {
     }
   }
 
-  protected override get base(): number {
+  protected override get base(): HostPhysicalAddress {
     return this.#base;
   }
 
@@ -124,18 +132,26 @@ export class InvalidationQueue extends CommandRing {
       case DESCRIPTOR.CONTEXT: {
         const which = CONTEXT_GRANULARITY[granularity];
         if (which === undefined) return ILLEGAL;
-        return sink.context(which, domainId, word1 & 0xffff, (word1 >>> 16) & 3);
+        return sink.context(which, domainId, requesterId(word1 & 0xffff), (word1 >>> 16) & 3);
       }
       case DESCRIPTOR.IOTLB: {
         const which = IOTLB_GRANULARITY[granularity];
         const mask = word2 & 0x3f;
         if (which === undefined || (which === 'page' && mask > capabilities.maxAddressMask)) return ILLEGAL;
-        return invalidateIotlb(sink, capabilities, which, domainId, address, mask, (word2 & 0x40) !== 0);
+        return invalidateIotlb(
+          sink,
+          capabilities,
+          which,
+          domainId,
+          ioVirtualAddress(address),
+          mask,
+          (word2 & 0x40) !== 0,
+        );
       }
       case DESCRIPTOR.DEVICE_TLB: {
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
         const first = Number.isFinite(pages) ? pageStart(address, 12 + Math.log2(pages)) : 0;
-        const answerNs = sink.deviceTlb(word1 & 0xffff, first, pages);
+        const answerNs = sink.deviceTlb(requesterId(word1 & 0xffff), ioVirtualAddress(first), pages);
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = word1 & 0xffff;
         return timing.deviceTimeoutNs;
@@ -145,10 +161,10 @@ export class InvalidationQueue extends CommandRing {
       default: {
         const statusAddress = ((word2 & 0xffff_fffc) >>> 0) + word3 * TWO_32;
         const writes = (word0 & WAIT.STATUS_WRITE) !== 0;
-        if (writes && !reachable(pageStart(statusAddress, 12))) return ILLEGAL;
+        if (writes && !reachable(hostPhysicalAddress(pageStart(statusAddress, 12)))) return ILLEGAL;
         this.#waitFlags = word0 & (WAIT.STATUS_WRITE | WAIT.INTERRUPT);
         this.#statusData = word1;
-        this.#statusAddress = statusAddress;
+        this.#statusAddress = hostPhysicalAddress(statusAddress);
         return writes ? timing.statusWriteNs : 0;
       }
     }
@@ -186,7 +202,7 @@ export class InvalidationQueue extends CommandRing {
       this.head = (this.head + RING_ENTRY_BYTES) % this.#bytes;
     } while (
       this.head !== this.tail &&
-      (this.memory.readU32(this.#base + this.head) & 0xf) === DESCRIPTOR.WAIT
+      (this.memory.readU32(addressAfter(this.#base, this.head)) & 0xf) === DESCRIPTOR.WAIT
     );
   }
 }
@@ -205,12 +221,13 @@ export function invalidateIotlb(
   capabilities: VtdCapabilities,
   granularity: 'global' | 'domain' | 'page',
   domainId: number,
-  address: number,
+  address: IoVirtualAddress,
   addressMask: number,
   leafOnly: boolean,
 ): number {
-  if (granularity !== 'page') return sink.iotlb(granularity, domainId, 0, 0, false);
-  if (!capabilities.pageSelective || address >= 2 ** 53) return sink.iotlb('domain', domainId, 0, 0, false);
+  if (granularity !== 'page') return sink.iotlb(granularity, domainId, ioVirtualAddress(0), 0, false);
+  if (!capabilities.pageSelective || address >= 2 ** 53)
+    return sink.iotlb('domain', domainId, ioVirtualAddress(0), 0, false);
   const pages = pageSize(addressMask);
   return sink.iotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);
 }

@@ -1,3 +1,4 @@
+import type { HostPhysicalAddress } from '../../../nic/addresses.js';
 import type { RegisterFile } from '../register-file.js';
 import { PMEN, PROTECTED_REGION_ALIGNMENT, type VtdRegisterName } from './registers.js';
 
@@ -18,7 +19,7 @@ export class ProtectedRegions {
   }
 
   /** True if an access to `length` bytes at a physical address touches a region that is in force. */
-  blocks(physical: number, length: number): boolean {
+  blocks(physical: HostPhysicalAddress, length: number): boolean {
     const end = physical + length;
     return (
       (physical < this.#lowEnd && end > this.#lowStart) || (physical < this.#highEnd && end > this.#highStart)

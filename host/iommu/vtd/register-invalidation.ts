@@ -1,3 +1,4 @@
+import { ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import type { RegisterFile } from '../register-file.js';
@@ -56,7 +57,7 @@ export class RegisterInvalidation {
       return;
     }
     const low = this.#registers.low('CCMD');
-    const costNs = this.#sink.context(which, low & 0xffff, low >>> 16, high & 3);
+    const costNs = this.#sink.context(which, low & 0xffff, requesterId(low >>> 16), high & 3);
     this.#contextBusy = true;
     this.#kernel.schedule(costNs, this.#onContextDone, granularity);
   }
@@ -80,7 +81,7 @@ export class RegisterInvalidation {
       this.#capabilities,
       which,
       high & 0xffff,
-      address,
+      ioVirtualAddress(address),
       mask,
       leafOnly,
     );

@@ -1,3 +1,4 @@
+import { hostPhysicalAddress, type IoVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
@@ -75,23 +76,23 @@ export class RemappingUnit implements TableWalker {
     return this.#translating;
   }
 
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     if (this.#translating) this.walker.walk(requesterId, iova, write, out);
     else passUntranslated(requesterId, iova, out);
   }
 
-  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
     return !this.#translating || this.walker.readEntry(requesterId, write, out);
   }
 
-  applyEntry(iova: number, write: boolean, out: WalkResult): boolean {
+  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
     if (this.#translating) return this.walker.applyEntry(iova, write, out);
     out.entryPasses = true;
     out.pass(iova, true, true);
     return false;
   }
 
-  walkTables(iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     this.walker.walkTables(iova, write, out);
   }
 
@@ -101,8 +102,8 @@ export class RemappingUnit implements TableWalker {
 
   /** Logs a request that was stopped, unless the tables say that it is not to be; undefined if nothing was to be logged. */
   recordFault(
-    requesterId: number,
-    iova: number,
+    requesterId: RequesterId,
+    iova: IoVirtualAddress,
     write: boolean,
     walk: WalkResult,
   ): RecordOutcome | undefined {
@@ -114,7 +115,7 @@ export class RemappingUnit implements TableWalker {
   reset(): void {
     this.queue.setEnabled(false);
     this.registers.reset();
-    this.walker.rootTable = 0;
+    this.walker.rootTable = hostPhysicalAddress(0);
     this.faults.reset();
     this.protectedRegions.onWrite('PMEN');
     this.#setTranslating(false);

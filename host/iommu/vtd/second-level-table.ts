@@ -1,3 +1,4 @@
+import { addressAfter, type HostPhysicalAddress } from '../../../nic/addresses.js';
 import { type EntryFormat, type PageAllocator, RadixTable, spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressOf, SL_PAGE_SIZE, SL_READ, SL_WRITE } from './entries.js';
@@ -21,9 +22,14 @@ export function secondLevelFormat(levels: 3 | 4 | 5): EntryFormat {
   };
 }
 
-function writeEntry(memory: TableMemory, at: number, address: number, flags: number): void {
+function writeEntry(
+  memory: TableMemory,
+  at: HostPhysicalAddress,
+  address: HostPhysicalAddress,
+  flags: number,
+): void {
   const high = Math.floor(address / TWO_32);
-  memory.writeU32(at + 4, high);
+  memory.writeU32(addressAfter(at, 4), high);
   memory.writeU32(at, ((address - high * TWO_32) | flags) >>> 0);
 }
 

@@ -1,3 +1,10 @@
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { offsetInPage, pageStart } from '../page-arithmetic.js';
 import {
@@ -6,6 +13,7 @@ import {
   ENTRY_WORDS,
   entryIndex,
   inInterruptWindow,
+  NO_ADDRESS,
   type Reachable,
   type TableMemory,
   type TableWalker,
@@ -38,7 +46,7 @@ export class VtdWalker implements TableWalker {
   readonly capabilities: VtdCapabilities;
   readonly #memory: TableMemory;
   readonly #reachable: Reachable;
-  #rootTable = 0;
+  #rootTable = hostPhysicalAddress(0);
 
   // Which bits must be zero, per level, for entries that hold a page and for those that point at a table.
   readonly #pageReservedLow = new Uint32Array(MAX_LEVELS + 1);
@@ -78,27 +86,27 @@ export class VtdWalker implements TableWalker {
   }
 
   /** Physical address of the root table, 4 KB aligned. */
-  get rootTable(): number {
+  get rootTable(): HostPhysicalAddress {
     return this.#rootTable;
   }
 
-  set rootTable(address: number) {
+  set rootTable(address: HostPhysicalAddress) {
     if (!Number.isSafeInteger(address) || address < 0 || address % 4096 !== 0) {
       throw new RangeError(`root table is at ${address}, expected a multiple of 4096`);
     }
     this.#rootTable = address;
   }
 
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     walkFromMemory(this, requesterId, iova, write, out);
   }
 
-  readEntry(requesterId: number, _write: boolean, out: WalkResult): boolean {
+  readEntry(requesterId: RequesterId, _write: boolean, out: WalkResult): boolean {
     const contextTable = this.#readRoot(requesterId >>> 8, out);
-    return contextTable >= 0 && this.#readContext(contextTable + (requesterId & 0xff) * 16, out);
+    return contextTable >= 0 && this.#readContext(addressAfter(contextTable, (requesterId & 0xff) * 16), out);
   }
 
-  applyEntry(iova: number, _write: boolean, out: WalkResult): boolean {
+  applyEntry(iova: IoVirtualAddress, _write: boolean, out: WalkResult): boolean {
     if (!this.#checkContext(out)) return false;
     const { entry } = out;
     const low = present(entry[0]);
@@ -121,7 +129,7 @@ export class VtdWalker implements TableWalker {
    * A request that the device says it has translated itself (AT = translated). It goes on with its own address if
    * the context entry has translation type 1, and is blocked otherwise.
    */
-  checkTranslatedRequest(requesterId: number, address: number, out: WalkResult): void {
+  checkTranslatedRequest(requesterId: RequesterId, address: IoVirtualAddress, out: WalkResult): void {
     assertRequest(requesterId, address);
     out.reset();
     if (!this.readEntry(requesterId, false, out)) return;
@@ -140,36 +148,40 @@ export class VtdWalker implements TableWalker {
     out.fail(write ? VTD_FAULT.NO_WRITE_PERMISSION : VTD_FAULT.NO_READ_PERMISSION);
   }
 
-  /** The context table of `bus`, or -1 with the fault in `out`. */
-  #readRoot(bus: number, out: WalkResult): number {
-    const at = this.#rootTable + bus * 16;
+  /** The context table of `bus`, or NO_ADDRESS with the fault in `out`. */
+  #readRoot(bus: number, out: WalkResult): HostPhysicalAddress {
+    const at = addressAfter(this.#rootTable, bus * 16);
     if (!this.#reachable(this.#rootTable)) {
       out.fail(VTD_FAULT.ROOT_TABLE_UNREADABLE);
-      return -1;
+      return NO_ADDRESS;
     }
     out.contextReads = 1;
     const low = this.#memory.readU32(at);
-    const high = this.#memory.readU32(at + 4);
+    const high = this.#memory.readU32(addressAfter(at, 4));
     if ((low & 1) === 0) {
       out.fail(VTD_FAULT.ROOT_NOT_PRESENT);
-      return -1;
+      return NO_ADDRESS;
     }
     const reserved = (low & 0xffe) | (high & this.#pointerReservedHigh);
-    if ((reserved | this.#memory.readU32(at + 8) | this.#memory.readU32(at + 12)) !== 0) {
+    if (
+      (reserved | this.#memory.readU32(addressAfter(at, 8)) | this.#memory.readU32(addressAfter(at, 12))) !==
+      0
+    ) {
       out.fail(VTD_FAULT.ROOT_RESERVED);
-      return -1;
+      return NO_ADDRESS;
     }
     return addressOf(low, high);
   }
 
   /** Reads and checks the context entry at `at`; false with the fault in `out` if it stops the request. */
-  #readContext(at: number, out: WalkResult): boolean {
+  #readContext(at: HostPhysicalAddress, out: WalkResult): boolean {
     if (!this.#reachable(pageStart(at, 12))) {
       out.fail(VTD_FAULT.CONTEXT_TABLE_UNREADABLE);
       return false;
     }
     out.contextReads = 2;
-    for (let word = 0; word < ENTRY_WORDS; word += 1) out.entry[word] = this.#memory.readU32(at + word * 4);
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      out.entry[word] = this.#memory.readU32(addressAfter(at, word * 4));
     return this.#checkContext(out);
   }
 
@@ -203,7 +215,7 @@ export class VtdWalker implements TableWalker {
     return true;
   }
 
-  walkTables(iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     const needed = write ? SL_WRITE : SL_READ;
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
@@ -219,8 +231,8 @@ export class VtdWalker implements TableWalker {
       }
       out.noteRead(table, level, permissions);
       const index = entryIndex(upper, lower, level);
-      const low = this.#memory.readU32(table + index * 8);
-      const high = this.#memory.readU32(table + index * 8 + 4);
+      const low = this.#memory.readU32(addressAfter(table, index * 8));
+      const high = this.#memory.readU32(addressAfter(addressAfter(table, index * 8), 4));
       if ((low & needed) === 0) {
         if ((low & (SL_READ | SL_WRITE)) === 0) out.absent = 'page';
         out.fail(write ? VTD_FAULT.NO_WRITE_PERMISSION : VTD_FAULT.NO_READ_PERMISSION);
@@ -237,7 +249,7 @@ export class VtdWalker implements TableWalker {
       }
       table = addressOf(low, high);
       if (isPage) {
-        if (inInterruptWindow(table + offsetInPage(iova, 3 + 9 * level))) {
+        if (inInterruptWindow(addressAfter(table, offsetInPage(iova, 3 + 9 * level)))) {
           out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
           return;
         }

@@ -162,7 +162,11 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
   }
 
-  invalidateDeviceTlb(deviceId: number, address: IoVirtualAddress, order: number | undefined): AmdviCommand {
+  invalidateDeviceTlb(
+    deviceId: RequesterId,
+    address: IoVirtualAddress,
+    order: number | undefined,
+  ): AmdviCommand {
     const range = order === undefined ? {} : { address, sizeBits: 12 + order };
     return { type: 'invalidate-iotlb-pages', deviceId, ...range };
   }

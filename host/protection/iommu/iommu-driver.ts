@@ -3,6 +3,7 @@ import type { AccessGate } from '../../bus/access-gate.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TimingParameters } from '../../iommu/translation/parameters.js';
+import type { TranslationCache } from '../../iommu/translation/translation-cache.js';
 
 /** Whose unit it is. */
 export const IOMMU_VENDORS = ['vtd', 'amdvi'] as const;
@@ -57,6 +58,12 @@ export type IommuCounters = Readonly<Record<string, number>>;
 export interface IommuDriver {
   readonly vendor: IommuVendor;
   readonly gate: AccessGate;
+  readonly timing: TranslationCache;
+  /**
+   * A driver with a defect, for experiments: entries of requesters are changed without the invalidation that must follow.
+   * @defaultValue false
+   */
+  forgetsEntries: boolean;
   /** Mapping needs an invalidation too. */
   readonly cachingMode: boolean;
   /** Faults that were read from the log: the first thousand. */

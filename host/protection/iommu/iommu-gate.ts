@@ -1,7 +1,6 @@
 import {
   type BusAddress,
   type HostPhysicalAddress,
-  hostPhysicalAddress,
   type IoVirtualAddress,
   type RequesterId,
   translatedBusAddress,
@@ -71,13 +70,12 @@ export class IommuGate implements AccessGate {
     const id =
       sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
     const iova = translatedBusAddress(address);
-    const translated = this.#timing.translate(id, iova, write, nowNs);
-    if (translated === STOPPED) {
+    const physical = this.#timing.translate(id, iova, write, nowNs);
+    if (physical === STOPPED) {
       this.#denied += 1;
       onFault(id, iova, write, this.#timing.fault);
       return DENIED;
     }
-    const physical = hostPhysicalAddress(translated);
     // The regions are looked at behind the translation, and what they block is in no log.
     if (regions === undefined || !regions.blocks(physical, length)) return physical;
     this.#denied += 1;

@@ -43,6 +43,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   readonly gate: IommuGate;
   readonly tablePages: TablePages;
   readonly cachingMode: boolean;
+  forgetsEntries = false;
   protected readonly operations: Operations;
   readonly #queue: UnitQueue<Command>;
   readonly #recovery: QueueRecovery<Command>;
@@ -216,6 +217,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   }
 
   #invalidateEntry(requesterId: RequesterId, domainId: number): void {
+    if (this.forgetsEntries) return;
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
   }

@@ -1,6 +1,7 @@
 import {
   addressAfter,
   requesterId as asRequesterId,
+  hostPhysicalAddress,
   type IoVirtualAddress,
   ioVirtualAddress,
   type RequesterId,
@@ -58,13 +59,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     type: 'iotlb' as const,
     granularity: 'page' as const,
     domainId: 0,
-    address: 0,
+    address: ioVirtualAddress(0),
     addressMask: 0,
     leafOnly: false,
   };
   readonly #waitCommand = {
     type: 'wait' as const,
-    statusAddress: 0,
+    statusAddress: hostPhysicalAddress(0),
     statusData: 0,
     interrupt: true,
     fence: true,

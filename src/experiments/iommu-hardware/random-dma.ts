@@ -2,6 +2,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { CompletionOrder } from '../../../host/bus/completion-order.js';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
+import { addressAfter, deviceAddress, passedThrough } from '../../../nic/addresses.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -165,9 +166,9 @@ export class RandomDma {
 
   #onArrival(): void {
     const place = Math.floor(((this.#random.next() >>> 0) / 2 ** 32) * this.#places);
-    const iova = WINDOW_IOVA + place * this.#point.sizeBytes;
+    const iova = addressAfter(WINDOW_IOVA, place * this.#point.sizeBytes);
     let delayNs = 0;
-    let physical = iova;
+    let physical = passedThrough(deviceAddress(iova));
     if (this.#timing !== undefined) {
       physical = this.#timing.translate(REQUESTER_ID, iova, !this.#isRead, this.#kernel.nowNs);
       if (physical < 0)

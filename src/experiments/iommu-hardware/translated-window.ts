@@ -1,19 +1,19 @@
 import { READ, WRITE } from '../../../host/iommu/radix-table.js';
-import type { TableWalker } from '../../../host/iommu/table-walker.js';
+import { NO_ADDRESS, type TableWalker } from '../../../host/iommu/table-walker.js';
 import { DEFAULT_VTD_CAPABILITIES } from '../../../host/iommu/vtd/capabilities.js';
 import { ContextTables } from '../../../host/iommu/vtd/context-tables.js';
 import { TRANSLATION_TYPE } from '../../../host/iommu/vtd/entries.js';
 import { createSecondLevelTable } from '../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../host/iommu/vtd/walker.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
-import { requesterId } from '../../../nic/addresses.js';
+import { addressAfter, hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { PageKind } from './latency-rows.js';
 
 /** The card's requester ID, bus 5. */
 export const REQUESTER_ID = requesterId(0x0500);
 /** Where windows start, as the device sees them. */
-export const WINDOW_IOVA = 2 ** 32;
+export const WINDOW_IOVA = ioVirtualAddress(2 ** 32);
 
 const PAGE_BYTES = 4096;
 const LEVELS = 4;
@@ -35,14 +35,14 @@ export function mapWindow(windowBytes: number, kind: PageKind): TableWalker {
   const memory = new PhysicalMemory((windowStart + pages * pageBytes) / PAGE_BYTES);
   let nextPage = 0;
   const allocator = {
-    allocate: () => (nextPage < tablePages ? nextPage++ * PAGE_BYTES : -1),
+    allocate: () => (nextPage < tablePages ? hostPhysicalAddress(nextPage++ * PAGE_BYTES) : NO_ADDRESS),
     release: () => undefined,
   };
   const contexts = new ContextTables(memory, allocator);
   const table = createSecondLevelTable(memory, allocator, LEVELS);
   for (let page = 0; page < pages; page += 1) {
-    const physical = windowStart + page * pageBytes;
-    const outcome = table.map(WINDOW_IOVA + page * pageBytes, physical, pageBits, READ | WRITE);
+    const physical = hostPhysicalAddress(windowStart + page * pageBytes);
+    const outcome = table.map(addressAfter(WINDOW_IOVA, page * pageBytes), physical, pageBits, READ | WRITE);
     if (outcome !== 'mapped') throw new InvariantViolation(`page ${page} of the window: ${outcome}`);
   }
   contexts.set(REQUESTER_ID, {

@@ -8,6 +8,7 @@ import {
   writeDescriptor,
 } from '../../../host/iommu/vtd/invalidation-descriptors.js';
 import { RemappingUnit } from '../../../host/iommu/vtd/remapping-unit.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { RecordingInterrupts } from './support/recording-sink.js';
 import { SparseMemory } from './support/sparse-memory.js';
@@ -90,7 +91,7 @@ class VtdBench {
 
   invalidate(...descriptors: InvalidationDescriptor[]): void {
     for (const descriptor of descriptors) {
-      writeDescriptor(this.memory, QUEUE + this.#tail, descriptor);
+      writeDescriptor(this.memory, hostPhysicalAddress(QUEUE + this.#tail), descriptor);
       this.#tail += 16;
     }
     this.unit.registers.write32(IQT, this.#tail);
@@ -103,7 +104,12 @@ class VtdBench {
 
   /** A request: its physical address, or the fault reason as a negative number. It is not waited for. */
   ask(write = false): number {
-    const physical = this.caches.translate(DEVICE, IOVA, write, this.kernel.nowNs);
+    const physical = this.caches.translate(
+      requesterId(DEVICE),
+      ioVirtualAddress(IOVA),
+      write,
+      this.kernel.nowNs,
+    );
     this.caches.checkInvariants();
     return physical === STOPPED ? -this.caches.fault.faultReason : physical;
   }
@@ -120,7 +126,7 @@ const CONTEXT: InvalidationDescriptor = {
   type: 'context',
   granularity: 'device',
   domainId: 5,
-  requesterId: DEVICE,
+  requesterId: requesterId(DEVICE),
 };
 const PAGES: InvalidationDescriptor = { type: 'iotlb', granularity: 'global' };
 
@@ -162,7 +168,7 @@ describe('VT-d: what software forgets to invalidate', () => {
     bench.setContext(TABLES);
     expect(bench.ask()).toBe(OLD);
     bench.setContext(undefined);
-    bench.caches.context('device', 5, DEVICE, 0);
+    bench.caches.context('device', 5, requesterId(DEVICE), 0);
     expect(bench.ask()).toBe(-CONTEXT_NOT_PRESENT);
     // Nor does the older walk bring the entry back when it ends.
     bench.settle();
@@ -173,8 +179,8 @@ describe('VT-d: what software forgets to invalidate', () => {
     const bench = new VtdBench();
     bench.setContext(TABLES);
     bench.ask();
-    bench.caches.context('device', 5, DEVICE + 8, 0);
-    bench.caches.context('domain', 6, 0, 0);
+    bench.caches.context('device', 5, requesterId(DEVICE + 8), 0);
+    bench.caches.context('domain', 6, requesterId(0), 0);
     bench.ask();
     expect(bench.caches.counters).toMatchObject({ walks: 1, shared: 1 });
   });
@@ -185,7 +191,12 @@ describe('VT-d: what software forgets to invalidate', () => {
     expect(bench.settled()).toBe(OLD);
     // The last table is replaced; the old one keeps its bytes until it is used for something else.
     bench.memory.writeU64(entryAt(TABLES, 2), BigInt(OTHER_TABLES + 0x3000) | READ_WRITE);
-    const page = { type: 'iotlb', granularity: 'page', domainId: 5, address: IOVA } as const;
+    const page = {
+      type: 'iotlb',
+      granularity: 'page',
+      domainId: 5,
+      address: ioVirtualAddress(IOVA),
+    } as const;
     bench.invalidate({ ...page, leafOnly: true });
     expect(bench.settled()).toBe(OLD);
     bench.invalidate({ ...page, leafOnly: false });
@@ -197,7 +208,13 @@ describe('VT-d: what software forgets to invalidate', () => {
     bench.setContext(TABLES);
     bench.settled();
     bench.memory.writeU64(entryAt(TABLES, 2), 0n);
-    bench.invalidate({ type: 'iotlb', granularity: 'page', domainId: 5, address: IOVA, leafOnly: true });
+    bench.invalidate({
+      type: 'iotlb',
+      granularity: 'page',
+      domainId: 5,
+      address: ioVirtualAddress(IOVA),
+      leafOnly: true,
+    });
     bench.memory.writeU64(entryAt(TABLES, 1), BigInt(0x66_6000) | READ_WRITE);
     expect(bench.settled()).toBe(0x66_6000);
   });
@@ -207,7 +224,13 @@ describe('VT-d: what software forgets to invalidate', () => {
     bench.setContext(TABLES);
     bench.memory.writeU64(entryAt(TABLES, 3), BigInt(TABLES + 0x2000) | 1n);
     expect(bench.settled()).toBe(OLD);
-    bench.invalidate({ type: 'iotlb', granularity: 'page', domainId: 5, address: IOVA, leafOnly: true });
+    bench.invalidate({
+      type: 'iotlb',
+      granularity: 'page',
+      domainId: 5,
+      address: ioVirtualAddress(IOVA),
+      leafOnly: true,
+    });
     expect(bench.settled(true)).toBe(-NO_WRITE);
     // Granting more needs no invalidation: a pointer that lacks the right is not believed.
     bench.memory.writeU64(entryAt(TABLES, 3), BigInt(TABLES + 0x2000) | READ_WRITE);
@@ -223,7 +246,7 @@ describe('VT-d: what software forgets to invalidate', () => {
       bench.memory.writeU64(entryAt(TABLES, 1), BigInt(OLD) | READ_WRITE);
       expect(bench.settled()).toBe(cachingMode ? -NO_READ : OLD);
       expect(bench.settled(true)).toBe(cachingMode ? -NO_WRITE : OLD);
-      bench.invalidate({ type: 'iotlb', granularity: 'page', domainId: 5, address: IOVA });
+      bench.invalidate({ type: 'iotlb', granularity: 'page', domainId: 5, address: ioVirtualAddress(IOVA) });
       expect(bench.settled()).toBe(OLD);
     }
   });
@@ -327,7 +350,7 @@ class AmdviBench {
 
   command(...commands: AmdviCommand[]): void {
     for (const command of commands) {
-      writeCommand(this.memory, AMD_COMMANDS + this.#tail, command);
+      writeCommand(this.memory, hostPhysicalAddress(AMD_COMMANDS + this.#tail), command);
       this.#tail += 16;
     }
     this.unit.registers.write64(0x2008, BigInt(this.#tail));
@@ -335,7 +358,12 @@ class AmdviBench {
   }
 
   settled(): number {
-    const physical = this.caches.translate(DEVICE, IOVA, false, this.kernel.nowNs);
+    const physical = this.caches.translate(
+      requesterId(DEVICE),
+      ioVirtualAddress(IOVA),
+      false,
+      this.kernel.nowNs,
+    );
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
     return physical === STOPPED ? -this.caches.fault.faultReason : physical;
@@ -349,7 +377,7 @@ describe('AMD-Vi: what software forgets to invalidate', () => {
     expect(bench.settled()).toBe(OLD);
     bench.setDevice(OTHER_TABLES, 6);
     expect(bench.settled()).toBe(OLD);
-    bench.command({ type: 'invalidate-devtab-entry', deviceId: DEVICE });
+    bench.command({ type: 'invalidate-devtab-entry', deviceId: requesterId(DEVICE) });
     expect(bench.settled()).toBe(NEW);
   });
 
@@ -404,10 +432,10 @@ describe('a walk with nothing cached', () => {
       if (bench instanceof VtdBench) bench.setContext(TABLES);
       else bench.setDevice(TABLES);
       const [whole, parts] = [new WalkResult(), new WalkResult()];
-      bench.unit.walk(DEVICE, IOVA + 5, true, whole);
-      expect(bench.unit.readEntry(DEVICE, true, parts)).toBe(true);
-      expect(bench.unit.applyEntry(IOVA + 5, true, parts)).toBe(true);
-      bench.unit.walkTables(IOVA + 5, true, parts);
+      bench.unit.walk(requesterId(DEVICE), ioVirtualAddress(IOVA + 5), true, whole);
+      expect(bench.unit.readEntry(requesterId(DEVICE), true, parts)).toBe(true);
+      expect(bench.unit.applyEntry(ioVirtualAddress(IOVA + 5), true, parts)).toBe(true);
+      bench.unit.walkTables(ioVirtualAddress(IOVA + 5), true, parts);
       expect(parts).toEqual(whole);
       expect(whole).toMatchObject({ ok: true, physical: OLD, levels: 4, read: true, write: true });
     }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { passUntranslated, WalkResult } from '../../../host/iommu/table-walker.js';
+import { ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 
 // Both were found by mutants that no other test noticed.
 test('a result that is used again remembers nothing of the walk before', () => {
@@ -22,6 +23,6 @@ test('a result that is used again remembers nothing of the walk before', () => {
 
 test('an untranslated request keeps its address and both rights', () => {
   const result = new WalkResult();
-  passUntranslated(0x0100, 0x5000, result);
+  passUntranslated(requesterId(0x0100), ioVirtualAddress(0x5000), result);
   expect(result).toMatchObject({ ok: true, passThrough: true, physical: 0x5000, read: true, write: true });
 });

@@ -142,11 +142,17 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     await cli('sweep', study, '--out', join(folder, 'threads'));
     expect(readFileSync(join(folder, 'threads/guests.csv'), 'utf8')).toMatch(/,voice,1,[1-9]/u);
     const redis = await server();
-    // The worker stands elsewhere, as one on another machine does.
-    startWorker(redis.url);
+    const worker = startWorker(redis.url);
+    let said = '';
+    worker.stdout?.on('data', (text: Buffer) => {
+      said += text;
+    });
     const call = ['sweep', study, '--out', join(folder, 'queue'), '--queue', redis.url];
     expect(await cli(...call)).toMatchObject({ code: 0 });
     same(join(folder, 'queue'), join(folder, 'threads'));
+    worker.kill('SIGTERM');
+    expect(await new Promise((resolve) => worker.once('exit', resolve))).toBe(0);
+    expect(said).toMatch(/1 threads? takes? jobs from redis:.*\n4 jobs done\n$/su);
   }, 120_000);
 
   test('reports a run of which workers die, after some have, and goes on with the rest', async () => {
@@ -260,6 +266,7 @@ test('a server that cannot be reached is one line', async () => {
   ]) {
     const { code, err } = await cli(...args);
     expect(code).toBe(2);
-    expect(err).toMatch(/^--queue is "redis:[^\n]+cannot be reached \([^\n]+\)\n$/u);
+    expect(err).toMatch(/^--queue is "redis:[^\n]+cannot be reached \(connect ECONNREFUSED[^\n]+\)\n$/u);
+    expect(existsSync(join(folder, 'out'))).toBe(false);
   }
 });

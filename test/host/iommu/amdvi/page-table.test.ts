@@ -6,6 +6,7 @@ import { createPageTable, pageSizes } from '../../../../host/iommu/amdvi/page-ta
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { READ, WRITE } from '../../../../host/iommu/radix-table.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x21;
@@ -14,14 +15,14 @@ function machine(mode: number) {
   const memory = new SparseMemory();
   const pages = new CountingPages();
   const table = createPageTable(memory, pages, mode);
-  const devices = new DeviceTable(memory, 0x8_0000, 0x1000);
+  const devices = new DeviceTable(memory, hostPhysicalAddress(0x8_0000), 0x1000);
   const entry = { ...DENY_ALL, mode, pageTable: table.root, read: true, write: true, domainId: 7 };
-  devices.set(DEVICE, entry);
+  devices.set(requesterId(DEVICE), entry);
   const walker = new AmdviWalker(memory, memory.reachable);
   walker.setDeviceTable(devices.address, devices.bytes);
   const out = new WalkResult();
   const translate = (iova: number, write = false) => {
-    walker.walk(DEVICE, iova, write, out);
+    walker.walk(requesterId(DEVICE), ioVirtualAddress(iova), write, out);
     return out.ok ? out.physical + (iova % 2 ** out.pageBits) : undefined;
   };
   return { memory, pages, table, devices, translate, out, entry };
@@ -34,14 +35,21 @@ describe('AMD-Vi page tables as host software builds them', () => {
       const size = 2 ** bits;
       const fits = 2 * size < Math.min(2 ** (12 + 9 * mode), 2 ** 53);
       const iova = fits ? size : 0;
-      expect(table.map(iova, size % 2 ** 52, bits, READ)).toBe('mapped');
+      expect(table.map(ioVirtualAddress(iova), hostPhysicalAddress(size % 2 ** 52), bits, READ)).toBe(
+        'mapped',
+      );
       expect(translate(iova + size - 1)).toBe((size % 2 ** 52) + size - 1);
       expect([out.pageBits, out.read, out.write]).toEqual([bits, true, false]);
       expect(translate(iova, true)).toBeUndefined();
       if (fits) expect(translate(iova - 1)).toBeUndefined();
-      expect(table.find(iova)).toEqual({ iova, physical: size % 2 ** 52, pageBits: bits, permissions: READ });
-      if (bits > 12) expect(() => table.unmap(iova, size / 2)).toThrow(/splits a page/);
-      table.unmap(iova, size);
+      expect(table.find(ioVirtualAddress(iova))).toEqual({
+        iova,
+        physical: size % 2 ** 52,
+        pageBits: bits,
+        permissions: READ,
+      });
+      if (bits > 12) expect(() => table.unmap(ioVirtualAddress(iova), size / 2)).toThrow(/splits a page/);
+      table.unmap(ioVirtualAddress(iova), size);
       expect(table.bytesUnmapped).toBe(size);
       expect(translate(iova)).toBeUndefined();
       table.checkInvariants();
@@ -65,13 +73,18 @@ describe('AMD-Vi page tables as host software builds them', () => {
           const end = start + 2 ** bits;
           const hit = mapped.filter((range) => range.start < end && start < range.end);
           if (!unmap) {
-            const outcome = table.map(start, pageNumber * 2 ** bits, bits, permissions);
+            const outcome = table.map(
+              ioVirtualAddress(start),
+              hostPhysicalAddress(pageNumber * 2 ** bits),
+              bits,
+              permissions,
+            );
             expect(outcome).toBe(hit.length > 0 ? 'already-mapped' : 'mapped');
             if (hit.length === 0) mapped.push({ start, end, physical: pageNumber * 2 ** bits, permissions });
           } else if (hit.some((range) => range.start < start || range.end > end)) {
-            expect(() => table.unmap(start, end - start)).toThrow(/splits a page/);
+            expect(() => table.unmap(ioVirtualAddress(start), end - start)).toThrow(/splits a page/);
           } else {
-            table.unmap(start, end - start);
+            table.unmap(ioVirtualAddress(start), end - start);
             for (const range of hit) mapped.splice(mapped.indexOf(range), 1);
           }
           for (const range of mapped) {
@@ -90,10 +103,10 @@ describe('AMD-Vi page tables as host software builds them', () => {
 
   it('starts with a device table that denies everything', () => {
     const { devices, memory, entry } = machine(3);
-    expect(devices.get(DEVICE)).toEqual(entry);
+    expect(devices.get(requesterId(DEVICE))).toEqual(entry);
     expect(memory.readU64(devices.address)).toBe(3n); // V and TV, mode 0, no IR, no IW
-    expect(() => devices.get(128)).toThrow(/device ID is 128, expected 0 to 127/);
-    expect(() => new DeviceTable(memory, 0, 2 ** 22)).toThrow(/up to 2 MB/);
+    expect(() => devices.get(requesterId(128))).toThrow(/device ID is 128, expected 0 to 127/);
+    expect(() => new DeviceTable(memory, hostPhysicalAddress(0), 2 ** 22)).toThrow(/up to 2 MB/);
     expect(() => createPageTable(memory, new CountingPages(), 7)).toThrow(/levels is 7/);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type AmdviCommand, rangeBits, writeCommand } from '../../../../host/iommu/amdvi/commands.js';
 import { AmdviUnit } from '../../../../host/iommu/amdvi/unit.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { EventKernel } from '../../../../scheduler/event-kernel.js';
 import { RecordingInterrupts, RecordingSink } from '../support/recording-sink.js';
 import { SparseMemory } from '../support/sparse-memory.js';
@@ -54,15 +55,15 @@ function machine(control = ALL) {
   for (let device = 0; device < 128; device += 1) memory.writeU64(DEVICES + device * 32, 3n);
   const out = new WalkResult();
   const request = (requester: number, iova: number, isWrite = false) => {
-    unit.walk(requester, iova, isWrite, out);
-    const outcome = unit.recordFault(requester, iova, isWrite, out);
+    unit.walk(requesterId(requester), ioVirtualAddress(iova), isWrite, out);
+    const outcome = unit.recordFault(requesterId(requester), ioVirtualAddress(iova), isWrite, out);
     unit.checkInvariants();
     return out.ok ? out.physical : outcome;
   };
   const post = (...commands: AmdviCommand[]) => {
     let tail = Number(read(COMMAND_TAIL));
     for (const command of commands) {
-      writeCommand(memory, COMMANDS + tail, command);
+      writeCommand(memory, hostPhysicalAddress(COMMANDS + tail), command);
       tail = (tail + 16) % 4096;
     }
     write(COMMAND_TAIL, BigInt(tail));
@@ -155,7 +156,7 @@ describe('AMD-Vi event log', () => {
     expect(request(5, 0)).toBeUndefined();
     memory.writeU64(DEVICES + 6 * 32 + 8, 1n << 33n); // SE
     expect([request(6, 0), request(6, 0), request(6, 0x1000)]).toEqual(['logged', undefined, undefined]);
-    post({ type: 'invalidate-devtab-entry', deviceId: 6 });
+    post({ type: 'invalidate-devtab-entry', deviceId: requesterId(6) });
     kernel.drain();
     expect([request(6, 0), request(6, 0)]).toEqual(['logged', undefined]);
     post({ type: 'invalidate-all' });
@@ -169,15 +170,37 @@ describe('AMD-Vi command buffer', () => {
     const { kernel, sink, post, read, memory, unit, interrupts } = machine();
     sink.take();
     post(
-      { type: 'invalidate-devtab-entry', deviceId: 0x21 },
-      { type: 'invalidate-pages', domainId: 7, address: 0x5000, sizeBits: 12, directories: false },
-      { type: 'invalidate-pages', domainId: 7, address: 0x4_5000, sizeBits: 16, directories: true },
+      { type: 'invalidate-devtab-entry', deviceId: requesterId(0x21) },
+      {
+        type: 'invalidate-pages',
+        domainId: 7,
+        address: ioVirtualAddress(0x5000),
+        sizeBits: 12,
+        directories: false,
+      },
+      {
+        type: 'invalidate-pages',
+        domainId: 7,
+        address: ioVirtualAddress(0x4_5000),
+        sizeBits: 16,
+        directories: true,
+      },
       { type: 'invalidate-pages', domainId: 8, directories: true },
-      { type: 'invalidate-iotlb-pages', deviceId: 0x21, address: 0x7000, sizeBits: 12 },
-      { type: 'invalidate-iotlb-pages', deviceId: 0x21 },
-      { type: 'invalidate-interrupt-table', deviceId: 0x21 },
+      {
+        type: 'invalidate-iotlb-pages',
+        deviceId: requesterId(0x21),
+        address: ioVirtualAddress(0x7000),
+        sizeBits: 12,
+      },
+      { type: 'invalidate-iotlb-pages', deviceId: requesterId(0x21) },
+      { type: 'invalidate-interrupt-table', deviceId: requesterId(0x21) },
       { type: 'invalidate-all' },
-      { type: 'completion-wait', storeAddress: STORE + 16, data: 0x1122_3344_5566_7788n, interrupt: true },
+      {
+        type: 'completion-wait',
+        storeAddress: hostPhysicalAddress(STORE + 16),
+        data: 0x1122_3344_5566_7788n,
+        interrupt: true,
+      },
     );
     kernel.run(FETCH_NS);
     expect(sink.take()).toEqual(['context device 0 21 0']);
@@ -221,8 +244,14 @@ describe('AMD-Vi command buffer', () => {
       write(COMMAND_TAIL, 48n);
       kernel.drain();
       expect(read(COMMAND_HEAD)).toBe(16n);
-      writeCommand(memory, COMMANDS + 16, { type: 'invalidate-devtab-entry', deviceId: 1 });
-      writeCommand(memory, COMMANDS + 32, { type: 'invalidate-devtab-entry', deviceId: 2 });
+      writeCommand(memory, hostPhysicalAddress(COMMANDS + 16), {
+        type: 'invalidate-devtab-entry',
+        deviceId: requesterId(1),
+      });
+      writeCommand(memory, hostPhysicalAddress(COMMANDS + 32), {
+        type: 'invalidate-devtab-entry',
+        deviceId: requesterId(2),
+      });
       write(CONTROL, ALL & ~CMD_BUF_EN);
       write(CONTROL, ALL);
       kernel.drain();
@@ -267,7 +296,7 @@ describe('AMD-Vi command buffer', () => {
     const { kernel, sink, post, write, event, read } = machine();
     sink.silent.add(0x21);
     write(CONTROL, ALL | (1n << 5n)); // 1 ms
-    post({ type: 'invalidate-iotlb-pages', deviceId: 0x21 }, { type: 'invalidate-all' });
+    post({ type: 'invalidate-iotlb-pages', deviceId: requesterId(0x21) }, { type: 'invalidate-all' });
     kernel.run(FETCH_NS + 999_999);
     expect(read(EVENT_TAIL)).toBe(0n);
     kernel.drain();
@@ -275,7 +304,7 @@ describe('AMD-Vi command buffer', () => {
     expect(read(COMMAND_HEAD)).toBe(32n);
     // Without a timeout it waits for ever, and only switching the buffer off ends it.
     write(CONTROL, ALL);
-    post({ type: 'invalidate-iotlb-pages', deviceId: 0x21 });
+    post({ type: 'invalidate-iotlb-pages', deviceId: requesterId(0x21) });
     kernel.drain();
     expect(read(COMMAND_HEAD)).toBe(32n);
     sink.silent.clear();
@@ -290,10 +319,10 @@ describe('AMD-Vi command buffer', () => {
       fc.property(fc.integer({ min: 12, max: 51 }), fc.nat({ max: 2 ** 30 }), (bits, at) => {
         const memory = new SparseMemory();
         const address = (at * 4096) % 2 ** 52;
-        writeCommand(memory, 0, {
+        writeCommand(memory, hostPhysicalAddress(0), {
           type: 'invalidate-pages',
           domainId: 1,
-          address,
+          address: ioVirtualAddress(address),
           sizeBits: bits,
           directories: false,
         });
@@ -352,8 +381,8 @@ describe('AMD-Vi, behaviours that peers and kernels expect', () => {
     const { kernel, sink, post, event } = machine(ALL | (1n << 5n));
     sink.silent.add(0x21);
     post(
-      { type: 'invalidate-devtab-entry', deviceId: 1 },
-      { type: 'invalidate-iotlb-pages', deviceId: 0x21 },
+      { type: 'invalidate-devtab-entry', deviceId: requesterId(1) },
+      { type: 'invalidate-iotlb-pages', deviceId: requesterId(0x21) },
     );
     kernel.drain();
     expect(event(0)).toMatchObject({ code: 7, device: 0x21, address: BigInt(COMMANDS + 16) });

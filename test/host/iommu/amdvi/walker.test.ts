@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { expectAt, outcomeText, probes, type Region } from '../support/regions.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 import { tableSpec, writeTables } from './random-tables.js';
@@ -26,10 +27,10 @@ function machine(words: { low?: bigint; domain?: bigint; maxMode?: number } = {}
   memory.writeU64(entry, words.low ?? BigInt(TOP) | V | TV | mode(3) | IR | IW);
   memory.writeU64(entry + 8, words.domain ?? 0x55n);
   const walker = new AmdviWalker(memory, memory.reachable, words.maxMode ?? 6);
-  walker.setDeviceTable(DEVICE_TABLE, 0x2000);
+  walker.setDeviceTable(hostPhysicalAddress(DEVICE_TABLE), 0x2000);
   const out = new WalkResult();
   const walk = (iova: number, write = false, requester = DEVICE) => {
-    walker.walk(requester, iova, write, out);
+    walker.walk(requesterId(requester), ioVirtualAddress(iova), write, out);
     return out;
   };
   return { memory, walker, walk, out, entry };
@@ -163,7 +164,7 @@ describe('AMD-Vi device table entries', () => {
       faultFlags: 0x20,
       contextReads: 0,
     });
-    walker.setDeviceTable(0xbad_0000, 0x2000);
+    walker.setDeviceTable(hostPhysicalAddress(0xbad_0000), 0x2000);
     expect(walk(0)).toMatchObject({ faultReason: 3 });
   });
   it('reports what may be logged (SE, SA)', () => {
@@ -201,10 +202,10 @@ describe('AMD-Vi device table entries', () => {
   });
   it('takes translated requests only from devices with I set', () => {
     const { walker, out, memory, entry } = machine();
-    walker.checkTranslatedRequest(DEVICE, 0x1000, false, out);
+    walker.checkTranslatedRequest(requesterId(DEVICE), ioVirtualAddress(0x1000), false, out);
     expect([out.ok, out.faultReason]).toEqual([false, 8]);
     memory.writeU64(entry + 8, 0x55n | (1n << 32n));
-    walker.checkTranslatedRequest(DEVICE, 0x1000, false, out);
+    walker.checkTranslatedRequest(requesterId(DEVICE), ioVirtualAddress(0x1000), false, out);
     expect(out).toMatchObject({ ok: true, passThrough: true });
   });
 });

@@ -1,5 +1,6 @@
 import type { PageAllocator } from '../../../../host/iommu/radix-table.js';
 import type { TableMemory } from '../../../../host/iommu/table-walker.js';
+import { type HostPhysicalAddress, hostPhysicalAddress } from '../../../../nic/addresses.js';
 
 /** Memory of 4 KB pages that exist once they are written. Reading elsewhere throws: a walker must have asked first. */
 export class SparseMemory implements TableMemory {
@@ -53,13 +54,13 @@ export class CountingPages implements PageAllocator {
     this.#left = limit;
   }
 
-  allocate(): number {
-    if (this.#left === 0) return -1;
+  allocate(): HostPhysicalAddress {
+    if (this.#left === 0) return hostPhysicalAddress(-1);
     this.#left -= 1;
     const address = this.#free.pop() ?? this.#next;
     if (address === this.#next) this.#next += 4096;
     this.out.add(address);
-    return address;
+    return hostPhysicalAddress(address);
   }
 
   release(address: number): void {

@@ -1,4 +1,10 @@
 import { type TableWalker, type WalkResult, walkFromMemory } from '../../../../host/iommu/table-walker.js';
+import {
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../../nic/addresses.js';
 
 /** A page of a device's address space. `first` is its first IOVA. */
 export interface MappedPage {
@@ -30,19 +36,19 @@ export class MapWalker implements TableWalker {
   /** Pages by tables. */
   readonly #pages = new Map<number, MappedPage[]>();
 
-  walk(requesterId: number, iova: number, write: boolean, out: WalkResult): void {
+  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     walkFromMemory(this, requesterId, iova, write, out);
   }
 
-  readEntry(requesterId: number, write: boolean, out: WalkResult): boolean {
+  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
     const domain = this.contexts.get(requesterId);
     out.contextReads = 2;
     out.entry.set(domain === undefined ? [0, 0, 0, 0] : [1, domain, this.rootOf(domain), 0]);
     if (domain !== undefined) return true;
-    return this.applyEntry(0, write, out);
+    return this.applyEntry(ioVirtualAddress(0), write, out);
   }
 
-  applyEntry(iova: number, _write: boolean, out: WalkResult): boolean {
+  applyEntry(iova: IoVirtualAddress, _write: boolean, out: WalkResult): boolean {
     const [present = 0, domain = 0, root = 0] = out.entry;
     if (present === 0) {
       out.absent = 'entry';
@@ -52,28 +58,28 @@ export class MapWalker implements TableWalker {
     out.domainId = domain;
     if (domain === 0) {
       out.entryPasses = true;
-      out.pass(iova, true, true);
+      out.pass(ioVirtualAddress(iova), true, true);
       return false;
     }
-    out.startAt(root * REGION + 4 * 4096, 4, READ_WRITE);
+    out.startAt(hostPhysicalAddress(root * REGION + 4 * 4096), 4, READ_WRITE);
     return true;
   }
 
-  walkTables(iova: number, write: boolean, out: WalkResult): void {
+  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     const root = Math.floor(out.table / REGION);
     const page = (this.#pages.get(root) ?? []).find(
       ({ first, pageBits }) => iova >= first && iova < first + 2 ** pageBits,
     );
     const lastLevel = page?.pageBits === 21 ? 2 : 1;
     for (let level = out.level; level >= lastLevel; level -= 1)
-      out.noteRead(root * REGION + level * 4096, level, READ_WRITE);
+      out.noteRead(hostPhysicalAddress(root * REGION + level * 4096), level, READ_WRITE);
     if (page === undefined) {
       this.stopAtAbsentPage(write, out);
     } else if (!(write ? page.write : page.read)) {
       out.fail(NOT_PERMITTED);
     } else {
       out.ok = true;
-      out.physical = page.physical;
+      out.physical = hostPhysicalAddress(page.physical);
       out.pageBits = page.pageBits;
       out.read = page.read;
       out.write = page.write;

@@ -1,4 +1,5 @@
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
+import { hostPhysicalAddress, ioVirtualAddress } from '../../../../nic/addresses.js';
 import type { MapWalker } from './map-walker.js';
 import { NaiveCache } from './naive-cache.js';
 
@@ -99,8 +100,8 @@ export class NaiveUnit {
         this.#pointer(level).has(domain, 3 + 9 * level, pageOf(iova, level)),
       );
       if (cached !== undefined) root = this.#rootOfPointer.get(pointerTag(domain, iova, cached)) ?? entryRoot;
-      found.startAt(root * 2 ** 20, cached === undefined ? 4 : cached - 1, 3);
-      this.#walker.walkTables(iova, write, found);
+      found.startAt(hostPhysicalAddress(root * 2 ** 20), cached === undefined ? 4 : cached - 1, 3);
+      this.#walker.walkTables(ioVirtualAddress(iova), write, found);
       reads += found.levels;
     }
     const pointers = [...found.tableLevel.slice(0, found.levels)].slice(0, -1);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
+import { ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
 
@@ -107,7 +108,12 @@ describe('the timing of translations', () => {
           if (one.kind === 'ask') {
             nowNs += one.afterNs;
             const expected = naive.translate(one.device, one.iova, one.write, nowNs);
-            const physical = unit.translate(one.device, one.iova, one.write, nowNs);
+            const physical = unit.translate(
+              requesterId(one.device),
+              ioVirtualAddress(one.iova),
+              one.write,
+              nowNs,
+            );
             expect({ physical, delayNs: unit.delayNs }).toEqual({
               physical: expected.physical,
               delayNs: expected.delayNs,
@@ -127,7 +133,7 @@ describe('the timing of translations', () => {
           } else if (one.kind === 'invalidate') {
             const bytes = 4096 * 2 ** one.order;
             const from = one.iova - (one.iova % bytes);
-            unit.iotlb(one.granularity, one.domain, from, 2 ** one.order, one.leafOnly);
+            unit.iotlb(one.granularity, one.domain, ioVirtualAddress(from), 2 ** one.order, one.leafOnly);
             if (one.granularity === 'page') naive.invalidate(one.domain, from, from + bytes, one.leafOnly);
             else naive.invalidate(one.granularity === 'global' ? -1 : one.domain, 0, 2 ** 53, one.leafOnly);
           } else if (one.kind === 'tables') {
@@ -136,7 +142,7 @@ describe('the timing of translations', () => {
           } else {
             walker.contexts.set(one.device, one.domain);
             if (one.forgotten) continue;
-            unit.context('device', one.domain, one.device, 0);
+            unit.context('device', one.domain, requesterId(one.device), 0);
             naive.invalidateContext(one.device);
           }
           unit.checkInvariants();

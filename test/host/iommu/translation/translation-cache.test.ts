@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { timingParameters } from '../../../../host/iommu/translation/parameters.js';
 import { STOPPED, TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
+import { ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { MapWalker, NO_CONTEXT, NOT_MAPPED, NOT_PERMITTED, page4K } from './map-walker.js';
 
 const DEVICE = 0x0100;
@@ -37,7 +38,7 @@ function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}):
 
 /** Translates now; returns [physical, delay]. */
 function ask(iova: number, write = false, device = DEVICE): [number, number] {
-  const physical = unit.translate(device, iova, write, nowNs);
+  const physical = unit.translate(requesterId(device), ioVirtualAddress(iova), write, nowNs);
   unit.checkInvariants();
   return [physical, unit.delayNs];
 }
@@ -178,14 +179,14 @@ describe('an invalidation', () => {
     wait();
     remap();
     expect(ask(8)[0]).toBe(PHYSICAL + 8);
-    unit.iotlb('page', DOMAIN, 0, 1, true);
+    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
   });
 
   it('reaches a walk that is under way: its page is neither shared nor cached', () => {
     ask(0);
     remap();
-    unit.iotlb('domain', DOMAIN, 0, 0, false);
+    unit.iotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
     wait();
     expect(ask(16)).toEqual([2 ** 35 + 16, 0]);
@@ -194,10 +195,10 @@ describe('an invalidation', () => {
   it('with leaf-only keeps the walk caches; without, all levels are read again', () => {
     ask(0);
     wait();
-    unit.iotlb('page', DOMAIN, 0, 1, true);
+    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
     expect(ask(0)[1]).toBe(SHORT_NS);
     wait();
-    unit.iotlb('page', DOMAIN, 0, 1, false);
+    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, false);
     expect(ask(0)[1]).toBe(OVERHEAD_NS + 4 * READ_NS);
   });
 
@@ -207,22 +208,22 @@ describe('an invalidation', () => {
     held();
     wait();
     expect(held()).toEqual([true, true, true, true]);
-    unit.iotlb('page', DOMAIN, 0, 2, true);
+    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 2, true);
     expect(held()).toEqual([false, false, true, true]);
     wait();
-    unit.iotlb('page', DOMAIN, 2 ** 21 + 64 * 4096, 1, true);
+    unit.iotlb('page', DOMAIN, ioVirtualAddress(2 ** 21 + 64 * 4096), 1, true);
     expect(held()).toEqual([true, true, true, false]);
     wait();
-    unit.iotlb('page', DOMAIN + 1, 0, 2 ** 20, false);
+    unit.iotlb('page', DOMAIN + 1, ioVirtualAddress(0), 2 ** 20, false);
     expect(held()).toEqual([true, true, true, true]);
-    unit.iotlb('global', 0, 0, 0, false);
+    unit.iotlb('global', 0, ioVirtualAddress(0), 0, false);
     expect(unit.cachedPages).toBe(0);
   });
 
   it('of contexts makes them read again, and what they had is left to the IOTLB command', () => {
     ask(0);
     wait();
-    unit.context('device', DOMAIN, DEVICE, 0);
+    unit.context('device', DOMAIN, requesterId(DEVICE), 0);
     expect(ask(0)).toEqual([PHYSICAL, OVERHEAD_NS + 2 * READ_NS]);
     expect(unit.counters.tableReads).toBe(4);
   });
@@ -242,7 +243,7 @@ describe('an invalidation', () => {
       [3, 0],
     ] as const) {
       fill();
-      unit.context('device', DOMAIN, DEVICE, mask);
+      unit.context('device', DOMAIN, requesterId(DEVICE), mask);
       expect(unit.cachedContexts).toBe(left);
     }
   });
@@ -254,13 +255,13 @@ describe('an invalidation', () => {
       pageInvalidationNs: 1,
       deviceTlbInvalidationNs: 9,
     });
-    expect(unit.iotlb('global', 0, 0, 0, false)).toBe(3);
-    expect(unit.iotlb('domain', DOMAIN, 0, 0, false)).toBe(2);
-    expect(unit.iotlb('page', DOMAIN, 0, 1, false)).toBe(1);
-    expect(unit.context('global', 0, 0, 0)).toBe(3);
-    expect(unit.deviceTlb(DEVICE)).toBe(9);
-    unit.silentDevices.add(DEVICE);
-    expect([unit.deviceTlb(DEVICE), unit.deviceTlb(PASSING)]).toEqual([-1, 9]);
+    expect(unit.iotlb('global', 0, ioVirtualAddress(0), 0, false)).toBe(3);
+    expect(unit.iotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
+    expect(unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
+    expect(unit.context('global', 0, requesterId(0), 0)).toBe(3);
+    expect(unit.deviceTlb(requesterId(DEVICE))).toBe(9);
+    unit.silentDevices.add(requesterId(DEVICE));
+    expect([unit.deviceTlb(requesterId(DEVICE)), unit.deviceTlb(requesterId(PASSING))]).toEqual([-1, 9]);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   writeDescriptor,
 } from '../../../../host/iommu/vtd/invalidation-descriptors.js';
 import { RemappingUnit } from '../../../../host/iommu/vtd/remapping-unit.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { EventKernel } from '../../../../scheduler/event-kernel.js';
 import { RecordingInterrupts, RecordingSink } from '../support/recording-sink.js';
 import { SparseMemory } from '../support/sparse-memory.js';
@@ -71,8 +72,8 @@ function machine(capabilities: Partial<VtdCapabilities> = {}) {
   const out = new WalkResult();
   /** A device's request, as the gate makes it. */
   const request = (requester: number, iova: number, isWrite = false) => {
-    unit.walk(requester, iova, isWrite, out);
-    const outcome = unit.recordFault(requester, iova, isWrite, out);
+    unit.walk(requesterId(requester), ioVirtualAddress(iova), isWrite, out);
+    const outcome = unit.recordFault(requesterId(requester), ioVirtualAddress(iova), isWrite, out);
     unit.checkInvariants();
     return out.ok ? out.physical : outcome;
   };
@@ -85,7 +86,7 @@ function machine(capabilities: Partial<VtdCapabilities> = {}) {
   let tail = 0;
   const post = (...descriptors: InvalidationDescriptor[]) => {
     for (const descriptor of descriptors) {
-      writeDescriptor(memory, QUEUE + tail, descriptor);
+      writeDescriptor(memory, hostPhysicalAddress(QUEUE + tail), descriptor);
       tail = (tail + 16) % 4096;
     }
     write(IQT, tail);
@@ -298,13 +299,26 @@ describe('VT-d invalidation queue', () => {
     const { kernel, sink, startQueue, post, read, memory, unit } = machine();
     startQueue();
     post(
-      { type: 'context', granularity: 'device', domainId: 3, requesterId: 0x0108, functionMask: 2 },
-      { type: 'iotlb', granularity: 'page', domainId: 3, address: 0x7_5000, addressMask: 2, leafOnly: true },
+      {
+        type: 'context',
+        granularity: 'device',
+        domainId: 3,
+        requesterId: requesterId(0x0108),
+        functionMask: 2,
+      },
+      {
+        type: 'iotlb',
+        granularity: 'page',
+        domainId: 3,
+        address: ioVirtualAddress(0x7_5000),
+        addressMask: 2,
+        leafOnly: true,
+      },
       { type: 'iotlb', granularity: 'domain', domainId: 4 },
-      { type: 'device-tlb', requesterId: 0x0108, address: 0x9000 },
-      { type: 'device-tlb', requesterId: 0x0108, address: 0, order: 'all' },
+      { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0x9000) },
+      { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0), order: 'all' },
       { type: 'interrupt-entry' },
-      { type: 'wait', statusAddress: STATUS + 8, statusData: 0xabcd, fence: true },
+      { type: 'wait', statusAddress: hostPhysicalAddress(STATUS + 8), statusData: 0xabcd, fence: true },
     );
     kernel.run(FETCH_NS - 1);
     expect(sink.take()).toEqual([]);
@@ -376,7 +390,7 @@ describe('VT-d invalidation queue', () => {
       write(FECTL, 0);
       startQueue();
       for (const [at, word] of words.entries()) memory.writeU32(QUEUE + at * 4, word);
-      writeDescriptor(memory, QUEUE + 16, { type: 'iotlb', granularity: 'global' });
+      writeDescriptor(memory, hostPhysicalAddress(QUEUE + 16), { type: 'iotlb', granularity: 'global' });
       write(IQT, 32);
       kernel.drain();
       expect([read(FSTS), read(IQH)], name).toEqual([IQE, 0]);
@@ -386,7 +400,7 @@ describe('VT-d invalidation queue', () => {
       kernel.drain();
       expect(read(IQH)).toBe(0);
       // The driver puts right what was wrong and clears the error.
-      writeDescriptor(memory, QUEUE, { type: 'context', granularity: 'global' });
+      writeDescriptor(memory, hostPhysicalAddress(QUEUE), { type: 'context', granularity: 'global' });
       write(FSTS, IQE);
       kernel.drain();
       expect([read(FSTS), read(IQH)]).toEqual([0, 32]);
@@ -414,7 +428,10 @@ describe('VT-d invalidation queue', () => {
     const { kernel, sink, startQueue, post, read, write } = machine();
     startQueue();
     sink.silent.add(0x0108);
-    post({ type: 'device-tlb', requesterId: 0x0108, address: 0 }, { type: 'context', granularity: 'global' });
+    post(
+      { type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0) },
+      { type: 'context', granularity: 'global' },
+    );
     kernel.run(FETCH_NS + 4999);
     expect(read(FSTS)).toBe(0);
     kernel.drain();
@@ -444,7 +461,7 @@ describe('VT-d invalidation queue', () => {
   it('invalidates the domain if it cannot pick pages', () => {
     const { kernel, sink, startQueue, post } = machine({ pageSelective: false });
     startQueue();
-    post({ type: 'iotlb', granularity: 'page', domainId: 6, address: 0x5000 });
+    post({ type: 'iotlb', granularity: 'page', domainId: 6, address: ioVirtualAddress(0x5000) });
     kernel.drain();
     expect(sink.take()).toEqual(['iotlb domain 6 0 0 all']);
   });
@@ -499,10 +516,11 @@ describe('VT-d protected memory regions', () => {
     write(PLMLIMIT, 0x40_0000);
     registers.write64(PHMBASE, 0x1_0000_0000n);
     registers.write64(PHMLIMIT, 0x1_0000_0000n);
-    expect(protectedRegions.blocks(0x20_0000, 1)).toBe(false);
+    expect(protectedRegions.blocks(hostPhysicalAddress(0x20_0000), 1)).toBe(false);
     write(PMEN, 0x8000_0000);
     expect(read(PMEN)).toBe(0x8000_0001);
-    const blocked = (address: number, length = 1) => protectedRegions.blocks(address, length);
+    const blocked = (address: number, length = 1) =>
+      protectedRegions.blocks(hostPhysicalAddress(address), length);
     expect([blocked(0x1f_ffff), blocked(0x1f_ffff, 2), blocked(0x20_0000)]).toEqual([false, true, true]);
     expect([blocked(0x5f_ffff), blocked(0x60_0000)]).toEqual([true, false]);
     expect([blocked(0xffff_ffff), blocked(0x1_0000_0000), blocked(0x1_0020_0000)]).toEqual([
@@ -549,8 +567,8 @@ describe('VT-d, behaviours that peers and kernels expect', () => {
     const { kernel, memory, sink, startQueue, post, read, write } = machine();
     startQueue();
     sink.silent.add(0x0108);
-    const wait = { type: 'wait', statusAddress: STATUS, statusData: 7 } as const;
-    post({ type: 'device-tlb', requesterId: 0x0108, address: 0 }, wait);
+    const wait = { type: 'wait', statusAddress: hostPhysicalAddress(STATUS), statusData: 7 } as const;
+    post({ type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0) }, wait);
     kernel.drain();
     expect([read(FSTS), read(IQH), memory.readU32(STATUS)]).toEqual([ITE, 32, 0]);
     write(FSTS, ITE);
@@ -562,7 +580,7 @@ describe('VT-d, behaviours that peers and kernels expect', () => {
     const silent = machine();
     silent.startQueue();
     silent.sink.silent.add(0x0108);
-    silent.post({ type: 'device-tlb', requesterId: 0x0108, address: 0 });
+    silent.post({ type: 'device-tlb', requesterId: requesterId(0x0108), address: ioVirtualAddress(0) });
     silent.kernel.drain();
     expect(silent.registers.read64(IQER)).toBe(0x0108n << 32n);
     const stopped = (word0: number, tail = 16) => {

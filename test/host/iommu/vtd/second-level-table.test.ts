@@ -6,6 +6,7 @@ import { DEFAULT_VTD_CAPABILITIES } from '../../../../host/iommu/vtd/capabilitie
 import { ContextTables } from '../../../../host/iommu/vtd/context-tables.js';
 import { createSecondLevelTable } from '../../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x0100;
@@ -17,7 +18,7 @@ function machine(levels: 3 | 4 | 5, pageLimit = Number.POSITIVE_INFINITY) {
   const table = createSecondLevelTable(memory, pages, levels);
   const walker = new VtdWalker(memory, DEFAULT_VTD_CAPABILITIES, memory.reachable);
   walker.rootTable = contexts.rootTable;
-  contexts.set(DEVICE, {
+  contexts.set(requesterId(DEVICE), {
     present: true,
     faultProcessingDisable: false,
     translationType: 0,
@@ -27,7 +28,7 @@ function machine(levels: 3 | 4 | 5, pageLimit = Number.POSITIVE_INFINITY) {
   });
   const out = new WalkResult();
   const translate = (iova: number, write = false) => {
-    walker.walk(DEVICE, iova, write, out);
+    walker.walk(requesterId(DEVICE), ioVirtualAddress(iova), write, out);
     return out.ok ? out.physical + (iova % 2 ** out.pageBits) : undefined;
   };
   return { memory, pages, contexts, table, walker, out, translate };
@@ -64,9 +65,9 @@ class MapPage implements fc.Command<Model, Real> {
       ([iova, page]) => iova < end && this.iova < iova + 2 ** page.pageBits,
     );
     const physical = this.page * 2 ** this.bits;
-    expect(real.table.map(this.iova, physical, this.bits, this.permissions)).toBe(
-      taken ? 'already-mapped' : 'mapped',
-    );
+    expect(
+      real.table.map(ioVirtualAddress(this.iova), hostPhysicalAddress(physical), this.bits, this.permissions),
+    ).toBe(taken ? 'already-mapped' : 'mapped');
     if (!taken) model.pages.set(this.iova, { physical, permissions: this.permissions, pageBits: this.bits });
     compare(model, real);
   }
@@ -88,10 +89,10 @@ class Unmap implements fc.Command<Model, Real> {
     );
     const splits = hit.some(([iova, page]) => iova < this.start || iova + 2 ** page.pageBits > end);
     if (splits) {
-      expect(() => real.table.unmap(this.start, this.bytes)).toThrow(/splits a page/);
+      expect(() => real.table.unmap(ioVirtualAddress(this.start), this.bytes)).toThrow(/splits a page/);
     } else {
       const before = real.table.tables;
-      const freed = real.table.unmap(this.start, this.bytes);
+      const freed = real.table.unmap(ioVirtualAddress(this.start), this.bytes);
       expect(real.table.tables).toBe(before - freed);
       expect(real.table.bytesUnmapped).toBe(hit.reduce((sum, [, page]) => sum + 2 ** page.pageBits, 0));
       for (const [iova] of hit) model.pages.delete(iova);
@@ -136,62 +137,68 @@ describe('second-level tables as host software builds them', () => {
 
   it('frees a table page only when one unmap covers all that it maps, as Linux does', () => {
     const { table } = machine(4);
-    for (let page = 0; page < 512; page += 1) table.map(page * 4096, page * 4096, 12, READ);
+    for (let page = 0; page < 512; page += 1)
+      table.map(ioVirtualAddress(page * 4096), hostPhysicalAddress(page * 4096), 12, READ);
     expect(table.tables).toBe(4);
-    for (let page = 0; page < 512; page += 1) expect(table.unmap(page * 4096, 4096)).toBe(0);
+    for (let page = 0; page < 512; page += 1)
+      expect(table.unmap(ioVirtualAddress(page * 4096), 4096)).toBe(0);
     expect(table.tables).toBe(4);
-    table.map(0, 0, 12, READ);
-    expect(table.unmap(0, MB2)).toBe(1);
-    expect(table.unmap(0, GB)).toBe(1); // the level-2 table, empty since
+    table.map(ioVirtualAddress(0), hostPhysicalAddress(0), 12, READ);
+    expect(table.unmap(ioVirtualAddress(0), MB2)).toBe(1);
+    expect(table.unmap(ioVirtualAddress(0), GB)).toBe(1); // the level-2 table, empty since
     expect(table.tables).toBe(2);
   });
 
   it('puts a large page where unmaps left empty tables, and frees those', () => {
     const { table, translate } = machine(3);
-    table.map(0x5000, 0x9000, 12, READ);
-    expect(table.map(0, 0, 21, READ)).toBe('already-mapped');
-    table.unmap(0x5000, 4096);
-    expect(table.map(0, 0x60_0000, 21, READ)).toBe('mapped');
+    table.map(ioVirtualAddress(0x5000), hostPhysicalAddress(0x9000), 12, READ);
+    expect(table.map(ioVirtualAddress(0), hostPhysicalAddress(0), 21, READ)).toBe('already-mapped');
+    table.unmap(ioVirtualAddress(0x5000), 4096);
+    expect(table.map(ioVirtualAddress(0), hostPhysicalAddress(0x60_0000), 21, READ)).toBe('mapped');
     expect(table.tablesFreed).toBe(1);
     expect(translate(0x5123)).toBe(0x60_5123);
   });
 
   it('reports when there is no page, and leaves existing mappings unchanged', () => {
     const { table, translate } = machine(3, 5); // root, context, top, two more
-    expect(table.map(0, 0x7000, 12, READ)).toBe('mapped');
-    expect(table.map(GB, 0x8000, 12, READ)).toBe('no-page');
+    expect(table.map(ioVirtualAddress(0), hostPhysicalAddress(0x7000), 12, READ)).toBe('mapped');
+    expect(table.map(ioVirtualAddress(GB), hostPhysicalAddress(0x8000), 12, READ)).toBe('no-page');
     expect([translate(0), translate(GB)]).toEqual([0x7000, undefined]);
     table.checkInvariants();
   });
 
   it('refuses what no table can hold', () => {
     const { table } = machine(3);
-    expect(() => table.map(2 ** 39, 0, 12, READ)).toThrow(/expected multiples of 4096 below/);
-    expect(() => table.map(0x800, 0, 12, READ)).toThrow(RangeError);
-    expect(() => table.map(0, 0x1000, 21, READ)).toThrow(/expected a multiple of 2\^21/);
-    expect(() => table.map(0, 0, 13, READ)).toThrow(/no such size/);
-    expect(() => table.map(0, 0, 12, 0)).toThrow(/permissions are 0/);
+    expect(() => table.map(ioVirtualAddress(2 ** 39), hostPhysicalAddress(0), 12, READ)).toThrow(
+      /expected multiples of 4096 below/,
+    );
+    expect(() => table.map(ioVirtualAddress(0x800), hostPhysicalAddress(0), 12, READ)).toThrow(RangeError);
+    expect(() => table.map(ioVirtualAddress(0), hostPhysicalAddress(0x1000), 21, READ)).toThrow(
+      /expected a multiple of 2\^21/,
+    );
+    expect(() => table.map(ioVirtualAddress(0), hostPhysicalAddress(0), 13, READ)).toThrow(/no such size/);
+    expect(() => table.map(ioVirtualAddress(0), hostPhysicalAddress(0), 12, 0)).toThrow(/permissions are 0/);
   });
 
   it('gives everything back at the end', () => {
     const { table, pages, contexts } = machine(5);
-    table.map(GB * 700, 0, 12, READ);
-    table.map(GB, GB, 30, READ);
+    table.map(ioVirtualAddress(GB * 700), hostPhysicalAddress(0), 12, READ);
+    table.map(ioVirtualAddress(GB), hostPhysicalAddress(GB), 30, READ);
     table.destroy();
     expect([...pages.out].sort()).toEqual(contexts.tableAddresses().sort());
   });
 
   it('keeps one context entry per requester', () => {
     const { contexts, translate, table, out } = machine(3);
-    table.map(0, 0x3000, 12, READ | WRITE);
-    expect(contexts.get(DEVICE)).toMatchObject({
+    table.map(ioVirtualAddress(0), hostPhysicalAddress(0x3000), 12, READ | WRITE);
+    expect(contexts.get(requesterId(DEVICE))).toMatchObject({
       domainId: 5,
       addressWidth: 1,
       secondLevelTable: table.root,
     });
-    expect(contexts.get(0x0200)).toBeUndefined();
-    contexts.clear(0x0200);
-    contexts.clear(DEVICE);
+    expect(contexts.get(requesterId(0x0200))).toBeUndefined();
+    contexts.clear(requesterId(0x0200));
+    contexts.clear(requesterId(DEVICE));
     expect([translate(0), out.faultReason]).toEqual([undefined, 2]);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from '../../../../host/iommu/vtd/capabilities.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
+import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { expectAt, outcomeText, probes, type Region } from '../support/regions.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 import { tableSpec, writeTables } from './random-tables.js';
@@ -23,10 +24,10 @@ function machine(
   memory.writeU64(CONTEXT + 8 * 16, context.low ?? BigInt(TOP) + 1n);
   memory.writeU64(CONTEXT + 8 * 16 + 8, context.high ?? (0x77n << 8n) + 1n);
   const walker = new VtdWalker(memory, { ...DEFAULT_VTD_CAPABILITIES, ...options }, memory.reachable);
-  walker.rootTable = ROOT;
+  walker.rootTable = hostPhysicalAddress(ROOT);
   const out = new WalkResult();
   const walk = (iova: number, write = false, requester = DEVICE) => {
-    walker.walk(requester, iova, write, out);
+    walker.walk(requesterId(requester), ioVirtualAddress(iova), write, out);
     return out;
   };
   return { memory, walker, walk, out };
@@ -137,7 +138,7 @@ describe('VT-d faults', () => {
     memory.writeU64(TOP, 0xdead_0003n);
     expect(walk(0x1000).faultReason).toBe(0x7);
     expect(walk(0x1000).levels).toBe(1);
-    walker.rootTable = 0xbad_0000;
+    walker.rootTable = hostPhysicalAddress(0xbad_0000);
     expect(walk(0x1000)).toMatchObject({ faultReason: 0x8, contextReads: 0 });
     first(0x9, {}, { root: 0xbad_0001n });
   });
@@ -189,10 +190,10 @@ describe('VT-d faults', () => {
   });
   it('D: a translated request where the translation type is not 1', () => {
     const { walker, out } = machine();
-    walker.checkTranslatedRequest(DEVICE, 0x1000, out);
+    walker.checkTranslatedRequest(requesterId(DEVICE), ioVirtualAddress(0x1000), out);
     expect([out.ok, out.faultReason]).toEqual([false, 0xd]);
     const granted = machine({}, { low: BigInt(TOP) + 1n + (1n << 2n) });
-    granted.walker.checkTranslatedRequest(DEVICE, 0x1234, granted.out);
+    granted.walker.checkTranslatedRequest(requesterId(DEVICE), ioVirtualAddress(0x1234), granted.out);
     expect(granted.out).toMatchObject({ ok: true, passThrough: true, physical: 0x1000 });
   });
   it('keeps a fault out of the log if the context entry sets FPD', () => {

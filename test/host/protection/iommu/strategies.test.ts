@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { busAddress, ioVirtualAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { frameOf, IommuLab, sendFrom, VENDORS } from './lab.js';
 
@@ -193,7 +193,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     const entry = lab.iommu.open(domain, { ...OPTIONS, mac: macOf(1) });
     lab.settle();
     const { tables } = entry.space.address;
-    expect(tables.find((first ?? 0) * PAGE)?.pageBits).toBe(21);
+    expect(tables.find(ioVirtualAddress((first ?? 0) * PAGE))?.pageBits).toBe(21);
     const id = 0x0100 + entry.port.context;
     for (const frameNumber of domain.ownedPages) {
       const at = frameNumber * PAGE + 17;

@@ -1,0 +1,135 @@
+import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
+import { BufferBatch } from '../../../host/protection/guest-port.js';
+import { guestPhysicalAddress, type RequesterId } from '../../../nic/addresses.js';
+import { type Attack, always } from '../attack.js';
+import type { AttackScenario } from '../attack-scenario.js';
+import { iommuOf } from '../control-structures.js';
+import { rawRingOf } from '../raw-ring.js';
+
+const LOOK_BYTES = 512;
+const HALF = PAGE_BYTES / 2;
+const SETTLE_NS = 100_000;
+/** Longer than three time-outs of a unit that waits for a device. */
+const STOPPED_NS = 4_500_000;
+/** Far shorter than an invalidation that is put off. */
+const AT_ONCE_NS = 20_000;
+const FLOOD_STEPS = 6_000;
+const FLOOD_STEP_NS = 1_000;
+/** An address that no unit translates for anything here. */
+const UNMAPPED = 0x12_3456_7000;
+/** Station of the second port of the victim. */
+const SECOND_MAC = 0x020000000003;
+
+/** A buffer of the attacker's domain that the card has written to, and its address on the bus. */
+interface UsedBuffer {
+  readonly page: number;
+  readonly bus: number;
+  readonly requester: RequesterId;
+}
+
+/** The guest posts a receive buffer, and the card goes there: its translation is remembered. */
+function useBuffer(scene: AttackScenario): UsedBuffer {
+  const { attacker } = scene;
+  const page = attacker.page();
+  const requester = scene.requesterOf(attacker.port);
+  attacker.ask('receive', [{ address: page, length: HALF, flags: 0 }]);
+  attacker.port.receive.ring();
+  scene.run(SETTLE_NS);
+  const bus = attacker.raw.busAddress('receive', attacker.port.receive.producer - 1, page);
+  scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
+  scene.run(SETTLE_NS);
+  return { page, bus, requester };
+}
+
+/** A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. */
+function finishBuffer(scene: AttackScenario): void {
+  const { attacker } = scene;
+  scene.sendMarked(attacker.port.mac);
+  scene.run(SETTLE_NS);
+  attacker.port.receive.finish(attacker.port.receive.consumer());
+}
+
+/** Attacks by the card on what a translation unit remembers, and on the time that it takes to forget. */
+export const UNIT_ATTACKS: readonly Attack[] = [
+  {
+    name: 'deferred-after-reassignment',
+    meaning:
+      'a buffer is unmapped and its page becomes the victim’s; the card writes to the old address at once',
+    by: 'card',
+    target: 'another guest',
+    play: always((scene) => {
+      const { page, bus, requester } = useBuffer(scene);
+      finishBuffer(scene);
+      scene.handOver(page, AT_ONCE_NS);
+      scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
+      scene.run(SETTLE_NS);
+    }),
+  },
+  {
+    name: 'stale-context',
+    meaning:
+      'the hypervisor takes a context away and forgets to have its entry invalidated; the victim opens a second port, and the card goes to its buffer with the old requester ID',
+    by: 'card',
+    target: 'another guest',
+    play: always((scene) => {
+      const { attacker, host, victim } = scene;
+      const { requester } = useBuffer(scene);
+      const iommu = iommuOf(scene);
+      if (iommu !== undefined) iommu.driver.forgetsEntries = true;
+      host.protection.closePort(attacker.port);
+      scene.run(SETTLE_NS);
+      const port = host.protection.openPort(victim.domain, {
+        mac: SECOND_MAC,
+        share: { weight: 1 },
+        transmitSlots: 32,
+        receiveSlots: 32,
+        antiSpoofing: true,
+        promiscuous: false,
+      });
+      const secret = scene.plant(victim.domain, 'buffer of the victim’s second port');
+      const batch = new BufferBatch(1);
+      batch.add(guestPhysicalAddress(secret.address), PAGE_BYTES, 0);
+      port.receive.post(batch);
+      port.receive.ring();
+      scene.run(SETTLE_NS);
+      const raw = rawRingOf(host, victim.domain, port);
+      const bus = raw.busAddress('receive', port.receive.producer - 1, secret.address);
+      scene.rogue.read(requester, bus, LOOK_BYTES);
+      scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
+      scene.run(SETTLE_NS);
+    }),
+  },
+  {
+    name: 'invalidation-never-answered',
+    meaning:
+      'the card has been allowed translations of its own and never confirms that it has dropped them; the page of an unmapped buffer becomes the victim’s',
+    by: 'card',
+    target: 'another guest',
+    play: always((scene) => {
+      const { page, bus, requester } = useBuffer(scene);
+      const iommu = iommuOf(scene);
+      if (iommu !== undefined) {
+        iommu.driver.enableDeviceTlb(requester);
+        scene.run(SETTLE_NS);
+        iommu.driver.timing.silentDevices.add(requester);
+      }
+      finishBuffer(scene);
+      scene.handOver(page, STOPPED_NS);
+      scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
+      scene.run(SETTLE_NS);
+    }),
+  },
+  {
+    name: 'fault-flood',
+    meaning: 'the card makes a million requests a second that must be denied, so that each is to be logged',
+    by: 'card',
+    target: 'service',
+    play: always((scene) => {
+      const requester = scene.requesterOf(scene.attacker.port);
+      for (let step = 0; step < FLOOD_STEPS; step += 1) {
+        scene.rogue.read(requester, UNMAPPED + step * PAGE_BYTES, 64);
+        scene.run(FLOOD_STEP_NS);
+      }
+    }),
+  },
+];
