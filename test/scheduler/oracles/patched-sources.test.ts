@@ -103,9 +103,9 @@ describe('the exact orders notice a flaw in the sources', () => {
   it.each(FLAWS)('%s', async (_flaw, patch, pairOf) => {
     const pair = pairOf(await patchedDisciplines(patch));
     if (pair === undefined) throw new Error('there is no such order');
-    expect(whatBreaks(() => followsOrder(pair, { numRuns: 400, endOnFailure: true }))).toBe(
-      'the published order',
-    );
+    const broken = whatBreaks(() => followsOrder(pair, { numRuns: 400, endOnFailure: true }));
+    // The discipline's own invariants may come first.
+    expect(['the published order', 'invariants']).toContain(broken);
   });
 
   it('and none where nothing is changed', async () => {
