@@ -1,3 +1,5 @@
+import { builtinModules } from 'node:module';
+
 // The layers of the project: a folder imports only from the layers below it, and no file imports itself by a circle.
 const layers = ['scheduler', 'nic', 'host', 'guests', 'src'];
 
@@ -8,6 +10,9 @@ const upward = layers.slice(0, -1).map((layer, index) => ({
   from: { path: `^${layer}/` },
   to: { path: `^(${layers.slice(index + 1).join('|')})/` },
 }));
+
+/** Modules of Node, as they are resolved: without their prefix. */
+const NODE_MODULES = `^(${builtinModules.join('|')})$`;
 
 export default {
   forbidden: [
@@ -39,9 +44,18 @@ export default {
       to: { couldNotResolve: true },
     },
     {
+      name: 'the-lab-imports-no-node',
+      comment:
+        'what the lab bundles runs in a browser: neither it nor anything that it imports may need a module of Node',
+      severity: 'error',
+      from: { path: '^src/lab/' },
+      to: { path: NODE_MODULES, reachable: true },
+    },
+    {
       name: 'not-to-dev-dependency',
       severity: 'error',
-      from: { path: `^(${layers.join('|')})/` },
+      // The page of the lab is bundled when the package is built; what it is made of is installed with it.
+      from: { path: `^(${layers.join('|')})/`, pathNot: '^src/lab/page/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm-peer'] },
     },
   ],
