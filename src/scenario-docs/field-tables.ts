@@ -34,6 +34,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
       host: words('2 cores at 2.4 GHz'),
       iommu: words('VT-d, a requester ID per context'),
       balloon: words('none'),
+      changes: words('none'),
       quantumBytes: words('1,514'),
     },
   },
@@ -82,6 +83,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
     },
   },
   balloon: { path: ['balloon'], head: 'field of `balloon`', defaults: {} },
+  change: { path: ['changes'], head: 'field of `changes`', defaults: {} },
 };
 
 /** Every table of docs/scenarios.md that is made from the schema and the tables of parameters, by name. */
