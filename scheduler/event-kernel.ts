@@ -1,4 +1,5 @@
 import { InvariantViolation, KernelTimeError, ReentryError } from './errors.js';
+import { present } from './present.js';
 import { NO_SLOT, TimingWheel } from './timing-wheel.js';
 
 export { KernelTimeError } from './errors.js';
@@ -246,10 +247,10 @@ export class EventKernel {
     for (let bucket = 0; bucket < WINDOW; bucket += 1) {
       const first = this.#buckets[bucket * 2] ?? NO_SLOT;
       const word = bucket >>> 5;
-      const isMarked = ((this.#inUse[word] ?? 0) & (1 << (bucket & 31))) !== 0;
+      const isMarked = (present(this.#inUse[word]) & (1 << (bucket & 31))) !== 0;
       if (isMarked !== (first !== NO_SLOT))
         throw new InvariantViolation(`bucket ${bucket} and its bit disagree`);
-      if (isMarked && ((this.#wordsInUse[word >>> 5] ?? 0) & (1 << (word & 31))) === 0)
+      if (isMarked && (present(this.#wordsInUse[word >>> 5]) & (1 << (word & 31))) === 0)
         throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
       if (isMarked && this.#timeOf(bucket) >= this.#horizonNs)
         throw new InvariantViolation(`an event was skipped in bucket ${bucket}`);
@@ -316,8 +317,8 @@ export class EventKernel {
     const records = this.#records;
     const record = slot << RECORD_SHIFT;
     const handler = records[record + DUE] ?? FREE;
-    const a = records[record + ARGUMENT_A] ?? 0;
-    const b = records[record + ARGUMENT_B] ?? 0;
+    const a = present(records[record + ARGUMENT_A]);
+    const b = present(records[record + ARGUMENT_B]);
     this.#live -= 1;
     this.#executed += 1;
     if (handler >= WIDE) {
@@ -331,8 +332,9 @@ export class EventKernel {
   }
 
   #runWide(handler: HandlerId, slot: number): void {
-    const a = this.#wide?.[slot * 2] ?? 0;
-    const b = this.#wide?.[slot * 2 + 1] ?? 0;
+    const wide = present(this.#wide);
+    const a = present(wide[slot * 2]);
+    const b = present(wide[slot * 2 + 1]);
     this.#running = handler;
     this.#handlers[handler]?.(a, b);
   }
@@ -356,22 +358,22 @@ export class EventKernel {
   /** The first bucket in use at or after `from`, around the window; there is one. */
   #firstInUse(from: number): number {
     const word = from >>> 5;
-    const here = (this.#inUse[word] ?? 0) & (-1 << (from & 31));
+    const here = present(this.#inUse[word]) & (-1 << (from & 31));
     if (here !== 0) return (word << 5) | lowestBit(here);
     // The words behind it, those before it, and what lies before `from` in its own word.
     const half = word >>> 5;
-    let ahead = (this.#wordsInUse[half] ?? 0) & (-2 << (word & 31));
+    let ahead = present(this.#wordsInUse[half]) & (-2 << (word & 31));
     let found = half;
     if (ahead === 0) {
       found = half ^ 1;
-      ahead = this.#wordsInUse[found] ?? 0;
+      ahead = present(this.#wordsInUse[found]);
     }
     if (ahead === 0) {
       found = half;
-      ahead = this.#wordsInUse[half] ?? 0;
+      ahead = present(this.#wordsInUse[half]);
     }
     const next = (found << 5) | lowestBit(ahead);
-    return (next << 5) | lowestBit(this.#inUse[next] ?? 0);
+    return (next << 5) | lowestBit(present(this.#inUse[next]));
   }
 
   /** Sets the clock to `timeNs`; no event lies before it. */
@@ -439,7 +441,7 @@ export class EventKernel {
     const slot = this.#free;
     const record = slot << RECORD_SHIFT;
     this.#free = records[record + NEXT] ?? NO_SLOT;
-    const generation = records[record + GENERATION] ?? 0;
+    const generation = present(records[record + GENERATION]);
     records[record + GENERATION] = generation === MAX_GENERATION ? 0 : generation + 1;
     this.#live += 1;
     if ((a | 0) === a && (b | 0) === b) {
@@ -481,8 +483,8 @@ export class EventKernel {
     }
     buckets[bucket << 1] = slot;
     const word = bucket >>> 5;
-    this.#inUse[word] = (this.#inUse[word] ?? 0) | (1 << (bucket & 31));
-    this.#wordsInUse[word >>> 5] = (this.#wordsInUse[word >>> 5] ?? 0) | (1 << (word & 31));
+    this.#inUse[word] = present(this.#inUse[word]) | (1 << (bucket & 31));
+    this.#wordsInUse[word >>> 5] = present(this.#wordsInUse[word >>> 5]) | (1 << (word & 31));
   }
 
   /** Removes the first event of a bucket and frees its slot. */
@@ -494,14 +496,14 @@ export class EventKernel {
     if (next !== NO_SLOT) return;
     this.#buckets[(bucket << 1) + 1] = NO_SLOT;
     const word = bucket >>> 5;
-    const left = (this.#inUse[word] ?? 0) & ~(1 << (bucket & 31));
+    const left = present(this.#inUse[word]) & ~(1 << (bucket & 31));
     this.#inUse[word] = left;
     if (left !== 0) return;
-    this.#wordsInUse[word >>> 5] = (this.#wordsInUse[word >>> 5] ?? 0) & ~(1 << (word & 31));
+    this.#wordsInUse[word >>> 5] = present(this.#wordsInUse[word >>> 5]) & ~(1 << (word & 31));
   }
 
   #handleOf(slot: number): EventHandle {
-    return (this.#records[(slot << RECORD_SHIFT) + GENERATION] ?? 0) * MAX_SLOTS + slot;
+    return present(this.#records[(slot << RECORD_SHIFT) + GENERATION]) * MAX_SLOTS + slot;
   }
 
   #release(slot: number): void {

@@ -1,4 +1,5 @@
 import { InvariantViolation } from './errors.js';
+import { present } from './present.js';
 /** No event: the end of a list, an empty bucket, nothing due. */
 export const NO_SLOT = -1;
 
@@ -66,7 +67,7 @@ export class TimingWheel {
 
   /** Time of a slot that waits, or that was taken and has not been inserted since, ns. */
   timeOf(slot: number): number {
-    return this.#timeNs[slot] ?? 0;
+    return present(this.#timeNs[slot]);
   }
 
   /** Whether a slot still waits for the instant of the cursor. */
@@ -94,7 +95,7 @@ export class TimingWheel {
 
   /** Removes a waiting slot. */
   remove(slot: number): void {
-    const bucket = this.#bucketOf(this.#timeNs[slot] ?? 0);
+    const bucket = this.#bucketOf(present(this.#timeNs[slot]));
     const first = this.#first[bucket] ?? NO_SLOT;
     if (slot === first) {
       this.#dropFirst(bucket, slot);
@@ -121,7 +122,7 @@ export class TimingWheel {
         }
       }
       // The bucket is a single instant, or it holds one slot only: either way its first slot is the earliest.
-      const timeNs = this.#timeNs[slot] ?? 0;
+      const timeNs = present(this.#timeNs[slot]);
       if (timeNs > untilNs) return NO_SLOT;
       this.#dropFirst(bucket, slot);
       const low = timeNs >>> 0;
@@ -137,7 +138,7 @@ export class TimingWheel {
     let earliestNs = Number.POSITIVE_INFINITY;
     let slot = this.#first[this.#firstOccupied()] ?? NO_SLOT;
     while (slot !== NO_SLOT) {
-      earliestNs = Math.min(earliestNs, this.#timeNs[slot] ?? 0);
+      earliestNs = Math.min(earliestNs, present(this.#timeNs[slot]));
       slot = this.#next[slot] ?? NO_SLOT;
     }
     return earliestNs;
@@ -148,7 +149,7 @@ export class TimingWheel {
     if (this.#wheels === 0) return Number.POSITIVE_INFINITY;
     const bucket = this.#firstOccupied();
     const slot = this.#first[bucket] ?? NO_SLOT;
-    const timeNs = this.#timeNs[slot] ?? 0;
+    const timeNs = present(this.#timeNs[slot]);
     if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) return timeNs;
     // The digits of a time below that of the bucket give its position within the bucket.
     const wheel = bucket >>> DIGIT_BITS;
@@ -163,10 +164,10 @@ export class TimingWheel {
     for (let bucket = 0; bucket < WHEELS * BUCKETS; bucket += 1) {
       const first = this.#first[bucket] ?? NO_SLOT;
       const word = bucket >>> 5;
-      const occupied = ((this.#occupied[word] ?? 0) & (1 << (bucket & 31))) !== 0;
+      const occupied = (present(this.#occupied[word]) & (1 << (bucket & 31))) !== 0;
       if (occupied !== (first !== NO_SLOT))
         throw new InvariantViolation(`bucket ${bucket} and its bit disagree`);
-      if (occupied && ((this.#words[bucket >>> DIGIT_BITS] ?? 0) & (1 << (word & 7))) === 0) {
+      if (occupied && (present(this.#words[bucket >>> DIGIT_BITS]) & (1 << (word & 7))) === 0) {
         throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
       }
       let previous = first === NO_SLOT ? NO_SLOT : (this.#previous[first] ?? NO_SLOT);
@@ -223,7 +224,7 @@ export class TimingWheel {
     this.#markEmpty(bucket);
     while (slot !== NO_SLOT) {
       const next = this.#next[slot] ?? NO_SLOT;
-      this.insert(slot, this.#timeNs[slot] ?? 0);
+      this.insert(slot, present(this.#timeNs[slot]));
       slot = next;
     }
     return true;
@@ -238,25 +239,25 @@ export class TimingWheel {
 
   #firstOccupied(): number {
     const wheel = lowestBit(this.#wheels);
-    const word = (wheel << 3) | lowestBit(this.#words[wheel] ?? 0);
-    return (word << 5) | lowestBit(this.#occupied[word] ?? 0);
+    const word = (wheel << 3) | lowestBit(present(this.#words[wheel]));
+    return (word << 5) | lowestBit(present(this.#occupied[word]));
   }
 
   #markOccupied(bucket: number): void {
     const word = bucket >>> 5;
     const wheel = bucket >>> DIGIT_BITS;
-    this.#occupied[word] = (this.#occupied[word] ?? 0) | (1 << (bucket & 31));
-    this.#words[wheel] = (this.#words[wheel] ?? 0) | (1 << (word & 7));
+    this.#occupied[word] = present(this.#occupied[word]) | (1 << (bucket & 31));
+    this.#words[wheel] = present(this.#words[wheel]) | (1 << (word & 7));
     this.#wheels |= 1 << wheel;
   }
 
   #markEmpty(bucket: number): void {
     const word = bucket >>> 5;
-    const bits = (this.#occupied[word] ?? 0) & ~(1 << (bucket & 31));
+    const bits = present(this.#occupied[word]) & ~(1 << (bucket & 31));
     this.#occupied[word] = bits;
     if (bits !== 0) return;
     const wheel = bucket >>> DIGIT_BITS;
-    const words = (this.#words[wheel] ?? 0) & ~(1 << (word & 7));
+    const words = present(this.#words[wheel]) & ~(1 << (word & 7));
     this.#words[wheel] = words;
     if (words === 0) this.#wheels &= ~(1 << wheel);
   }

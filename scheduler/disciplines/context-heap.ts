@@ -1,5 +1,6 @@
 import { NONE } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { capacityFor, widened } from './widened.js';
 
 /**
@@ -48,7 +49,7 @@ export class ContextHeap {
     this.#place[context] = -1;
     this.#size -= 1;
     if (hole === this.#size) return;
-    this.#settle(hole, this.#heap[this.#size] ?? 0);
+    this.#settle(hole, present(this.#heap[this.#size]));
   }
 
   /** The key of a context that is in the heap has changed. */

@@ -1,5 +1,6 @@
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -108,7 +109,7 @@ export class DeficitRoundRobin implements Discipline {
 
   /** Bytes that the context may still send in its visit, or has saved for the next one. */
   deficitBytes(context: number): number {
-    return this.#deficit[context] ?? 0;
+    return present(this.#deficit[context]);
   }
 
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
@@ -150,7 +151,7 @@ export class DeficitRoundRobin implements Discipline {
       if (passed === this.#round.size) this.#skipRounds();
       if (this.#visited[context] === 0) {
         this.#visited[context] = 1;
-        this.#deficit[context] = this.deficitBytes(context) + (this.#quantum[context] ?? 0);
+        this.#deficit[context] = this.deficitBytes(context) + present(this.#quantum[context]);
       }
       if (this.#roster.headBytes(context) <= this.deficitBytes(context)) return context;
       this.#visited[context] = 0;
@@ -166,7 +167,7 @@ export class DeficitRoundRobin implements Discipline {
       rounds = Math.min(rounds, Math.ceil(missing / (this.#quantum[context] ?? 1)) - 1);
     }
     for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
-      this.#deficit[context] = this.deficitBytes(context) + rounds * (this.#quantum[context] ?? 0);
+      this.#deficit[context] = this.deficitBytes(context) + rounds * present(this.#quantum[context]);
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Discipline, Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextHeap } from './context-heap.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -33,7 +34,7 @@ export class EarliestDeadlineFirst implements Discipline {
       const [left = 0, right = 0] = [this.#deadline[i], this.#deadline[j]];
       // Not a difference: Infinity - Infinity is NaN.
       if (left !== right) return left < right ? -1 : 1;
-      return (this.#arrival[i] ?? 0) - (this.#arrival[j] ?? 0);
+      return present(this.#arrival[i]) - present(this.#arrival[j]);
     });
   }
 
@@ -91,7 +92,7 @@ export class EarliestDeadlineFirst implements Discipline {
 
   #stamp(context: number, nowNs: number): void {
     this.#arrivals += 1;
-    this.#deadline[context] = nowNs + (this.#allowance[context] ?? 0);
+    this.#deadline[context] = nowNs + present(this.#allowance[context]);
     this.#arrival[context] = this.#arrivals;
   }
 }

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { widened } from './widened.js';
 
 const NONE = -1;
@@ -27,12 +28,12 @@ export class FrameStamps {
 
   /** Of the first frame, whole units. */
   whole(context: number): number {
-    return this.#whole[this.#first[context] ?? 0] ?? 0;
+    return present(this.#whole[present(this.#first[context])]);
   }
 
   /** Of the first frame, the fraction beyond whole units. */
   part(context: number): number {
-    return this.#part[this.#first[context] ?? 0] ?? 0;
+    return present(this.#part[present(this.#first[context])]);
   }
 
   push(context: number, whole: number, part: number): void {
@@ -41,7 +42,7 @@ export class FrameStamps {
     this.#part[node] = part;
     this.#next[node] = NONE;
     if (this.isEmpty(context)) this.#first[context] = node;
-    else this.#next[this.#last[context] ?? 0] = node;
+    else this.#next[present(this.#last[context])] = node;
     this.#last[context] = node;
   }
 

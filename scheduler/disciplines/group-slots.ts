@@ -1,5 +1,6 @@
 import { NONE } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { widened } from './widened.js';
 
 const GROUPS = 31;
@@ -41,7 +42,7 @@ export class GroupSlots {
 
   /** Start of a group that is not empty, units: its smallest start tag, rounded down to a slot. */
   start(group: number): number {
-    return this.#start[group] ?? 0;
+    return present(this.#start[group]);
   }
 
   /** The context to serve first in a group, or NONE. */
@@ -101,7 +102,7 @@ export class GroupSlots {
         continue;
       }
       const first = this.#first[slot] ?? NONE;
-      if ((((this.#used[group] ?? 0) >>> (slot & 31)) & 1) !== (first === NONE ? 0 : 1)) {
+      if (((present(this.#used[group]) >>> (slot & 31)) & 1) !== (first === NONE ? 0 : 1)) {
         throw new InvariantViolation(`qfq: slot ${slot & 31} of group ${group} and its bit disagree`);
       }
       for (let context = first; context !== NONE; context = this.#next[context] ?? NONE) {
@@ -121,7 +122,7 @@ export class GroupSlots {
 
   /** Advances the start to the first slot in use. True if it moved, or if no slot is in use. */
   #findStart(group: number): boolean {
-    const used = this.#used[group] ?? 0;
+    const used = present(this.#used[group]);
     if (used === 0) return true;
     const front = this.#slotAt(group, this.start(group)) & 31;
     const rotated = front === 0 ? used : (used >>> front) | (used << (32 - front));
@@ -140,12 +141,12 @@ export class GroupSlots {
     else this.#next[last] = context;
     this.#last[slot] = context;
     this.#slotOf[context] = slot;
-    this.#used[slot >> 5] = (this.#used[slot >> 5] ?? 0) | (1 << (slot & 31));
+    this.#used[slot >> 5] = present(this.#used[slot >> 5]) | (1 << (slot & 31));
     this.#size += 1;
   }
 
   #unlink(context: number): void {
-    const slot = this.#slotOf[context] ?? 0;
+    const slot = present(this.#slotOf[context]);
     const next = this.#next[context] ?? UNLINKED;
     const previous = this.#previous[context] ?? NONE;
     if (next === UNLINKED) throw new InvariantViolation(`qfq: context ${context} has no slot`);
@@ -154,7 +155,7 @@ export class GroupSlots {
     if (next === NONE) this.#last[slot] = previous;
     else this.#previous[next] = previous;
     if (this.#first[slot] === NONE)
-      this.#used[slot >> 5] = (this.#used[slot >> 5] ?? 0) & ~(1 << (slot & 31));
+      this.#used[slot >> 5] = present(this.#used[slot >> 5]) & ~(1 << (slot & 31));
     this.#next[context] = UNLINKED;
     this.#previous[context] = UNLINKED;
     this.#size -= 1;

@@ -1,5 +1,6 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -34,8 +35,8 @@ export class MinimumGuarantee implements Discipline {
     this.name = `minimum:${inner.name}`;
     this.#inner = inner;
     this.#roster = new Roster(this.name);
-    this.#due = new ContextHeap((i, j) => (this.#deadline[i] ?? 0) - (this.#deadline[j] ?? 0));
-    this.#content = new ContextHeap((i, j) => (this.#dueAt[i] ?? 0) - (this.#dueAt[j] ?? 0));
+    this.#due = new ContextHeap((i, j) => present(this.#deadline[i]) - present(this.#deadline[j]));
+    this.#content = new ContextHeap((i, j) => present(this.#dueAt[i]) - present(this.#dueAt[j]));
   }
 
   join(context: number, share: Share): void {
@@ -95,7 +96,7 @@ export class MinimumGuarantee implements Discipline {
   }
 
   nextEligibleNs(nowNs: number): number {
-    const own = this.#content.size > 0 ? (this.#dueAt[this.#content.top] ?? 0) : Number.POSITIVE_INFINITY;
+    const own = this.#content.size > 0 ? present(this.#dueAt[this.#content.top]) : Number.POSITIVE_INFINITY;
     return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
   }
 
@@ -139,7 +140,7 @@ export class MinimumGuarantee implements Discipline {
   #release(nowNs: number): void {
     while (this.#content.size > 0) {
       const context = this.#content.top;
-      const dueAt = this.#dueAt[context] ?? 0;
+      const dueAt = present(this.#dueAt[context]);
       if (dueAt > nowNs) return;
       this.#content.remove(context);
       this.#inner.withdraw(context, dueAt);

@@ -1,5 +1,6 @@
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
 import { ReservedWeight } from './reserved-weight.js';
@@ -104,7 +105,7 @@ export class QuickFairQueueing implements Discipline {
     if (!this.#roster.activate(context, headBytes)) return;
     if (headBytes > this.#largestOf(context)) this.#regroup(context);
     this.#tags.beginBelow(context, headBytes);
-    const group = this.#groupOf[context] ?? 0;
+    const group = present(this.#groupOf[context]);
     if (this.#groups.insert(group, context, this.#tags.startWhole(context))) this.#file(group);
   }
 
@@ -118,7 +119,7 @@ export class QuickFairQueueing implements Discipline {
   served(context: number, bytes: number, nextHeadBytes: number): void {
     if (nextHeadBytes > 0) this.#requireFrame(context, nextHeadBytes);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
-    const group = this.#groupOf[context] ?? 0;
+    const group = present(this.#groupOf[context]);
     // Its own slot, not that of its group: an earlier one may have been added to the group since the selection.
     const slotStart = Math.floor(this.#tags.startWhole(context) / 2 ** group) * 2 ** group;
     if (slotStart > this.#tags.clockWhole) this.#jump(slotStart);
@@ -140,7 +141,7 @@ export class QuickFairQueueing implements Discipline {
     this.#advance(before);
     if (outgrows) {
       this.#regroup(context);
-      const wider = this.#groupOf[context] ?? 0;
+      const wider = present(this.#groupOf[context]);
       this.#groups.insert(wider, context, this.#tags.startWhole(context));
     }
     if (this.#isMixed) this.#fileAll();
@@ -150,7 +151,7 @@ export class QuickFairQueueing implements Discipline {
   withdraw(context: number): void {
     if (!this.#roster.withdraw(context)) return;
     this.#tags.cancel(context);
-    this.#groups.remove(this.#groupOf[context] ?? 0, context);
+    this.#groups.remove(present(this.#groupOf[context]), context);
     this.#fileAll();
     this.#weights.expire();
   }
@@ -206,7 +207,7 @@ export class QuickFairQueueing implements Discipline {
   }
 
   #largestOf(context: number): number {
-    return this.#largest[context] ?? 0;
+    return present(this.#largest[context]);
   }
 
   /** A context that is in no slot has a frame longer than its share declares: any frame is expected from now on. */
@@ -282,7 +283,7 @@ export class QuickFairQueueing implements Discipline {
       this.#late.remove(context);
       this.#tags.cancel(context);
       this.#tags.begin(context, this.#roster.headBytes(context));
-      this.#groups.insert(this.#groupOf[context] ?? 0, context, this.#tags.startWhole(context));
+      this.#groups.insert(present(this.#groupOf[context]), context, this.#tags.startWhole(context));
     }
     this.#fileAll();
   }

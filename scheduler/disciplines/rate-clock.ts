@@ -1,5 +1,6 @@
 import { ParameterError } from '../errors.js';
 import { greatestCommonDivisor } from '../greatest-common-divisor.js';
+import { present } from '../present.js';
 import { widened } from './widened.js';
 
 /**
@@ -46,17 +47,17 @@ export class RateClock {
   }
 
   hasRate(context: number): boolean {
-    return (this.#nsNumerator[context] ?? 0) > 0;
+    return present(this.#nsNumerator[context]) > 0;
   }
 
   /** After `setRate`, as soon as the time is known: what was sent in advance is carried over, rounded up to a byte. */
   settle(context: number, nowNs: number): void {
-    const oldNumerator = this.#oldNumerator[context] ?? 0;
+    const oldNumerator = present(this.#oldNumerator[context]);
     if (oldNumerator === 0 || !this.hasRate(context)) return;
     const oldDenominator = this.#oldDenominator[context] ?? 1;
     this.#oldNumerator[context] = 0;
     if (oldNumerator === this.#numerator(context) && oldDenominator === this.#denominator(context)) return;
-    const aheadNs = (this.#whole[context] ?? 0) - nowNs + (this.#part[context] ?? 0) / oldDenominator;
+    const aheadNs = present(this.#whole[context]) - nowNs + present(this.#part[context]) / oldDenominator;
     this.#whole[context] = nowNs;
     this.#part[context] = 0;
     if (aheadNs > 0) this.spend(context, Math.ceil((aheadNs * oldDenominator) / oldNumerator));
@@ -69,27 +70,27 @@ export class RateClock {
 
   /** The rate is used up to here, ns rounded up, if `bytes` more were sent. */
   afterNs(context: number, bytes: number): number {
-    const part = (this.#part[context] ?? 0) + bytes * this.#numerator(context);
-    return (this.#whole[context] ?? 0) + Math.ceil(part / this.#denominator(context));
+    const part = present(this.#part[context]) + bytes * this.#numerator(context);
+    return present(this.#whole[context]) + Math.ceil(part / this.#denominator(context));
   }
 
   /** Idle time is not saved: the clock is not before `nowNs`. */
   notBefore(context: number, nowNs: number): void {
-    if ((this.#whole[context] ?? 0) >= nowNs) return;
+    if (present(this.#whole[context]) >= nowNs) return;
     this.#whole[context] = nowNs;
     this.#part[context] = 0;
   }
 
   /** `bytes` were sent. */
   spend(context: number, bytes: number): void {
-    const part = (this.#part[context] ?? 0) + bytes * this.#numerator(context);
+    const part = present(this.#part[context]) + bytes * this.#numerator(context);
     const whole = Math.floor(part / this.#denominator(context));
-    this.#whole[context] = (this.#whole[context] ?? 0) + whole;
+    this.#whole[context] = present(this.#whole[context]) + whole;
     this.#part[context] = part - whole * this.#denominator(context);
   }
 
   #numerator(context: number): number {
-    return this.#nsNumerator[context] ?? 0;
+    return present(this.#nsNumerator[context]);
   }
 
   #denominator(context: number): number {

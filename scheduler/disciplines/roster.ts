@@ -1,4 +1,5 @@
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { capacityFor, widened } from './widened.js';
 
 const ABSENT = 0;
@@ -56,7 +57,7 @@ export class Roster {
 
   /** Bytes of the frame at the head, 0 while idle or starved. */
   headBytes(context: number): number {
-    return this.#headBytes[context] ?? 0;
+    return present(this.#headBytes[context]);
   }
 
   /** @throws RangeError for a number that no context can have, Error for one that takes part already. */

@@ -1,5 +1,6 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -85,13 +86,13 @@ export class StrictPriority implements Discipline {
   }
 
   #push(context: number): void {
-    const level = this.#levelOf[context] ?? 0;
+    const level = present(this.#levelOf[context]);
     this.#level(level).pushBack(context);
     this.#waiting |= 0x80000000 >>> level;
   }
 
   #remove(context: number): void {
-    const level = this.#levelOf[context] ?? 0;
+    const level = present(this.#levelOf[context]);
     this.#level(level).remove(context);
     if (this.#level(level).size === 0) this.#waiting &= ~(0x80000000 >>> level);
   }

@@ -1,5 +1,6 @@
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { DEFAULT_QUANTUM_BYTES, requireQuantum } from './deficit-round-robin.js';
 import { Roster } from './roster.js';
@@ -90,7 +91,7 @@ export class SurplusRoundRobin implements Discipline {
 
   /** Bytes that the context may still send in its visit, or its debt from the last one (negative). */
   creditBytes(context: number): number {
-    return this.#credit[context] ?? 0;
+    return present(this.#credit[context]);
   }
 
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
@@ -132,7 +133,7 @@ export class SurplusRoundRobin implements Discipline {
       if (passed === this.#round.size) this.#skipRounds();
       if (this.#visited[context] === 0) {
         this.#visited[context] = 1;
-        this.#credit[context] = this.creditBytes(context) + (this.#quantum[context] ?? 0);
+        this.#credit[context] = this.creditBytes(context) + present(this.#quantum[context]);
       }
       if (this.creditBytes(context) > 0) return context;
       this.#visited[context] = 0;
@@ -147,7 +148,7 @@ export class SurplusRoundRobin implements Discipline {
       rounds = Math.min(rounds, Math.floor(-this.creditBytes(context) / (this.#quantum[context] ?? 1)));
     }
     for (let context = this.#round.front; context !== NONE; context = this.#round.after(context)) {
-      this.#credit[context] = this.creditBytes(context) + rounds * (this.#quantum[context] ?? 0);
+      this.#credit[context] = this.creditBytes(context) + rounds * present(this.#quantum[context]);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { present } from '../present.js';
 import { widened } from './widened.js';
 
 /** Largest weight, and largest sum of weights, for which two tags compare exactly: products stay below 2^52. */
@@ -48,7 +49,7 @@ export class TagTable {
 
   /** Weight of a context, 0 if none was set. */
   weight(context: number): number {
-    return this.#weight[context] ?? 0;
+    return present(this.#weight[context]);
   }
 
   /** V, units, as a double. */
@@ -68,34 +69,34 @@ export class TagTable {
 
   /** Start tag, units, as a double: for display and for bounds, not for comparison. */
   start(context: number): number {
-    return this.startWhole(context) + (this.#startPart[context] ?? 0) / (this.#weight[context] || 1);
+    return this.startWhole(context) + present(this.#startPart[context]) / (this.#weight[context] || 1);
   }
 
   /** Finish tag, units, as a double. */
   finish(context: number): number {
     return (
-      (this.#finishWhole[context] ?? 0) + (this.#finishPart[context] ?? 0) / (this.#weight[context] || 1)
+      present(this.#finishWhole[context]) + present(this.#finishPart[context]) / (this.#weight[context] || 1)
     );
   }
 
   /** Whole units of the start tag. */
   startWhole(context: number): number {
-    return this.#startWhole[context] ?? 0;
+    return present(this.#startWhole[context]);
   }
 
   /** Fraction of the start tag beyond whole units, in 1/weight. */
   startPart(context: number): number {
-    return this.#startPart[context] ?? 0;
+    return present(this.#startPart[context]);
   }
 
   /** Whole units of the finish tag. */
   finishWhole(context: number): number {
-    return this.#finishWhole[context] ?? 0;
+    return present(this.#finishWhole[context]);
   }
 
   /** Fraction of the finish tag beyond whole units, 0 <= fraction < 1. */
   finishFraction(context: number): number {
-    return (this.#finishPart[context] ?? 0) / (this.#weight[context] || 1);
+    return present(this.#finishPart[context]) / (this.#weight[context] || 1);
   }
 
   /**
@@ -135,7 +136,7 @@ export class TagTable {
   /** The same with V as it was when it was marked. */
   beginAtMark(context: number, bytes: number): void {
     const difference = this.finishWhole(context) - this.#markWhole;
-    const part = this.#finishPart[context] ?? 0;
+    const part = present(this.#finishPart[context]);
     if (
       difference < 0 ||
       (difference === 0 && part * this.#markWeight <= this.#markPart * this.weight(context))
@@ -158,8 +159,8 @@ export class TagTable {
     const weight = this.weight(context);
     const units = bytes * this.unitsPerByte;
     const whole = Math.floor(units / weight);
-    const part = (this.#finishPart[context] ?? 0) + (units - whole * weight);
-    this.#setFinish(context, (this.#finishWhole[context] ?? 0) + whole, part, weight);
+    const part = present(this.#finishPart[context]) + (units - whole * weight);
+    this.#setFinish(context, present(this.#finishWhole[context]) + whole, part, weight);
   }
 
   /** The frame with a given start tag: finish = start + bytes / weight. Needs no clock. */
@@ -179,12 +180,12 @@ export class TagTable {
   /** The frame at the head goes unserved: it is not charged. */
   cancel(context: number): void {
     this.#finishWhole[context] = this.startWhole(context);
-    this.#finishPart[context] = this.#startPart[context] ?? 0;
+    this.#finishPart[context] = present(this.#startPart[context]);
   }
 
   /** The finish tag becomes `units` if it is beyond. */
   capFinish(context: number, units: number): void {
-    if ((this.#finishWhole[context] ?? 0) < units) return;
+    if (present(this.#finishWhole[context]) < units) return;
     this.#finishWhole[context] = units;
     this.#finishPart[context] = 0;
     this.#startAtFinish(context);
@@ -201,7 +202,7 @@ export class TagTable {
   compareFinishes(i: number, j: number): number {
     const difference = this.finishWhole(i) - this.finishWhole(j);
     if (difference !== 0) return difference;
-    return (this.#finishPart[i] ?? 0) * this.weight(j) - (this.#finishPart[j] ?? 0) * this.weight(i);
+    return present(this.#finishPart[i]) * this.weight(j) - present(this.#finishPart[j]) * this.weight(i);
   }
 
   /** start <= V */
@@ -241,12 +242,16 @@ export class TagTable {
 
   /** V = the start tag of a context. */
   setClockToStart(context: number): void {
-    this.#setClock(this.startWhole(context), this.#startPart[context] ?? 0, this.weight(context));
+    this.#setClock(this.startWhole(context), present(this.#startPart[context]), this.weight(context));
   }
 
   /** V = the finish tag of a context. */
   setClockToFinish(context: number): void {
-    this.#setClock(this.#finishWhole[context] ?? 0, this.#finishPart[context] ?? 0, this.weight(context));
+    this.#setClock(
+      present(this.#finishWhole[context]),
+      present(this.#finishPart[context]),
+      this.weight(context),
+    );
   }
 
   /** V = a whole number of units. */
@@ -285,15 +290,15 @@ export class TagTable {
   }
 
   #startAtFinish(context: number): void {
-    this.#startWhole[context] = this.#finishWhole[context] ?? 0;
-    this.#startPart[context] = this.#finishPart[context] ?? 0;
+    this.#startWhole[context] = present(this.#finishWhole[context]);
+    this.#startPart[context] = present(this.#finishPart[context]);
   }
 
   /** Below, at or above 0 as a tag is before, at or after the clock. */
   #toClock(whole: Float64Array, part: Float64Array, context: number): number {
-    const difference = (whole[context] ?? 0) - this.#clockWhole;
+    const difference = present(whole[context]) - this.#clockWhole;
     if (difference !== 0) return difference;
-    return (part[context] ?? 0) * this.#clockWeight - this.#clockPart * this.weight(context);
+    return present(part[context]) * this.#clockWeight - this.#clockPart * this.weight(context);
   }
 
   #rebase(): void {
@@ -309,7 +314,7 @@ export class TagTable {
 
 function lower(whole: Float64Array, part: Float64Array, base: number): void {
   for (let context = 0; context < whole.length; context += 1) {
-    const left = (whole[context] ?? 0) - base;
+    const left = present(whole[context]) - base;
     whole[context] = Math.max(0, left);
     if (left < 0) part[context] = 0;
   }

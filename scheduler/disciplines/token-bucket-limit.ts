@@ -1,5 +1,6 @@
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextHeap } from './context-heap.js';
 import { RateClock } from './rate-clock.js';
 import { Roster } from './roster.js';
@@ -39,7 +40,7 @@ export class TokenBucketLimit implements Discipline {
     this.name = `limited:${inner.name}`;
     this.#inner = inner;
     this.#roster = new Roster(this.name);
-    this.#withheld = new ContextHeap((i, j) => (this.#eligible[i] ?? 0) - (this.#eligible[j] ?? 0));
+    this.#withheld = new ContextHeap((i, j) => present(this.#eligible[i]) - present(this.#eligible[j]));
   }
 
   join(context: number, share: Share): void {
@@ -97,7 +98,7 @@ export class TokenBucketLimit implements Discipline {
 
   nextEligibleNs(nowNs: number): number {
     const own =
-      this.#withheld.size > 0 ? (this.#eligible[this.#withheld.top] ?? 0) : Number.POSITIVE_INFINITY;
+      this.#withheld.size > 0 ? present(this.#eligible[this.#withheld.top]) : Number.POSITIVE_INFINITY;
     return Math.min(own, this.#inner.nextEligibleNs?.(nowNs) ?? Number.POSITIVE_INFINITY);
   }
 
@@ -120,7 +121,7 @@ export class TokenBucketLimit implements Discipline {
   /** Whether the bucket covers the head; if not, notes the time at which it will. */
   #mayGo(context: number, headBytes: number, nowNs: number): boolean {
     if (!this.#rate.hasRate(context)) return true;
-    const eligible = this.#rate.afterNs(context, headBytes - (this.#burst[context] ?? 0));
+    const eligible = this.#rate.afterNs(context, headBytes - present(this.#burst[context]));
     this.#eligible[context] = eligible;
     return eligible <= nowNs;
   }
@@ -129,7 +130,7 @@ export class TokenBucketLimit implements Discipline {
   #release(nowNs: number): void {
     while (this.#withheld.size > 0) {
       const context = this.#withheld.top;
-      const eligible = this.#eligible[context] ?? 0;
+      const eligible = present(this.#eligible[context]);
       if (eligible > nowNs) return;
       this.#withheld.remove(context);
       this.#inner.activate(context, this.#roster.headBytes(context), eligible);

@@ -1,5 +1,6 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -77,7 +78,7 @@ export class TwoLevel implements Discipline {
       this.#offer = widened(this.#offer, capacity, NONE);
     }
     this.#tenantOf[context] = tenant;
-    const members = this.#members[tenant] ?? 0;
+    const members = present(this.#members[tenant]);
     if (members === 0) {
       this.#inner[tenant] ??= this.#makeInner();
       this.#outer.join(tenant, this.#tenantShare(tenant, share));
@@ -89,22 +90,22 @@ export class TwoLevel implements Discipline {
   leave(context: number, nowNs: number): void {
     this.withdraw(context, nowNs);
     this.#roster.leave(context);
-    const tenant = this.#tenantOf[context] ?? 0;
+    const tenant = present(this.#tenantOf[context]);
     this.#innerOf(tenant).leave(context, nowNs);
-    const members = (this.#members[tenant] ?? 0) - 1;
+    const members = present(this.#members[tenant]) - 1;
     this.#members[tenant] = members;
     if (members === 0) this.#outer.leave(tenant, nowNs);
   }
 
   arrived(context: number, bytes: number, nowNs: number): void {
     // Not told to the outer discipline: which frame of a tenant is next is not known when it arrives.
-    this.#innerOf(this.#tenantOf[context] ?? 0).arrived?.(context, bytes, nowNs);
+    this.#innerOf(present(this.#tenantOf[context])).arrived?.(context, bytes, nowNs);
   }
 
   activate(context: number, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
-    const tenant = this.#tenantOf[context] ?? 0;
-    this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) + 1;
+    const tenant = present(this.#tenantOf[context]);
+    this.#waiting[tenant] = present(this.#waiting[tenant]) + 1;
     this.#innerOf(tenant).activate(context, headBytes, nowNs);
     if (this.#offer[tenant] === NONE) this.#makeOffer(tenant, nowNs);
   }
@@ -116,11 +117,11 @@ export class TwoLevel implements Discipline {
   }
 
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
-    const tenant = this.#tenantOf[context] ?? 0;
+    const tenant = present(this.#tenantOf[context]);
     if (this.#offer[tenant] !== context)
       throw new InvariantViolation(`${this.name}: context ${context} was served, not offered`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
-    if (!more) this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
+    if (!more) this.#waiting[tenant] = present(this.#waiting[tenant]) - 1;
     const inner = this.#innerOf(tenant);
     inner.served(context, bytes, nextHeadBytes, nowNs);
     const next = this.#nextOf(tenant, nowNs);
@@ -130,8 +131,8 @@ export class TwoLevel implements Discipline {
 
   withdraw(context: number, nowNs: number): void {
     if (!this.#roster.withdraw(context)) return;
-    const tenant = this.#tenantOf[context] ?? 0;
-    this.#waiting[tenant] = (this.#waiting[tenant] ?? 0) - 1;
+    const tenant = present(this.#tenantOf[context]);
+    this.#waiting[tenant] = present(this.#waiting[tenant]) - 1;
     this.#innerOf(tenant).withdraw(context, nowNs);
     if (this.#offer[tenant] === context) {
       this.#offer[tenant] = NONE;
@@ -163,7 +164,7 @@ export class TwoLevel implements Discipline {
     for (const [tenant, inner] of this.#inner.entries()) {
       inner?.checkInvariants();
       const offer = this.#offer[tenant] ?? NONE;
-      const waits = (this.#waiting[tenant] ?? 0) > 0;
+      const waits = present(this.#waiting[tenant]) > 0;
       if (offer !== NONE && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
         throw new InvariantViolation(
           `${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`,

@@ -1,5 +1,6 @@
 import { type BoundMember, type Discipline, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
+import { present } from '../present.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -72,13 +73,14 @@ export class WeightedRoundRobin implements Discipline {
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
       throw new InvariantViolation('wrr: round and roster disagree');
-    const limit = this.#weight[this.#round.front] ?? 0;
-    if (this.#round.size > 0 && !(this.#left >= 1 && this.#left <= limit)) {
+    if (this.#round.size === 0) return;
+    const limit = present(this.#weight[this.#round.front]);
+    if (!(this.#left >= 1 && this.#left <= limit)) {
       throw new InvariantViolation(`wrr: ${this.#left} frames are left of a visit of ${limit}`);
     }
   }
 
   #openVisit(): void {
-    this.#left = this.#weight[this.#round.front] ?? 0;
+    this.#left = this.#round.size > 0 ? present(this.#weight[this.#round.front]) : 0;
   }
 }

@@ -19,7 +19,11 @@ const durationNs = z.int().min(1).max(MOST_DURATION_NS);
 /** The same, or 0. */
 const instantNs = z.int().min(0).max(MOST_DURATION_NS);
 const frameBytes = z.int().min(MIN_FRAME_BYTES).max(MAX_FRAME_BYTES);
-const wireRateBps = z.int().min(1_000).max(400_000_000_000);
+const rateBps = z.int().min(1_000).max(400_000_000_000);
+const wireRateBps = rateBps.describe('Rate on the wire: preamble, FCS and gap count');
+const peakWireRateBps = rateBps.describe('Rate on the wire during a burst');
+const meanOnNs = durationNs.default(1_000_000).describe('Mean length of a burst');
+const meanOffNs = instantNs.default(1_000_000).describe('Mean length of a silence');
 const powerOfTwoSlots = z
   .int()
   .min(2)
@@ -45,11 +49,11 @@ const to = z
   .optional()
   .describe('Name of the guest that the frames are for; the far end of the wire when absent');
 
-const sourceStartNs = instantNs
+const startNs = instantNs
   .optional()
-  .describe('When it starts; when absent, a moment of its first period that the seed decides');
-
-const generated = { frameBytes: sizes.default(1514), to, startNs: sourceStartNs };
+  .describe('When it begins; when absent, a moment that the seed decides (see above)');
+const generated = { frameBytes: sizes.default(1514), to, startNs };
+const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
 
 /** Where the frames of a guest, or those for it, come from. */
 export const trafficSchema = z
@@ -57,80 +61,96 @@ export const trafficSchema = z
     z.strictObject({ kind: z.literal('greedy'), ...generated }).describe('As fast as the ring allows'),
     z
       .strictObject({ kind: z.literal('constant'), wireRateBps, ...generated })
-      .describe('Constant rate; wireRateBps counts preamble, FCS and gap'),
-    z.strictObject({ kind: z.literal('poisson'), wireRateBps, ...generated }).describe('Poisson arrivals'),
+      .describe('One frame every so often'),
+    z
+      .strictObject({ kind: z.literal('poisson'), wireRateBps, ...generated })
+      .describe('Poisson arrivals: exponential gaps'),
     z
       .strictObject({
         kind: z.literal('on-off'),
-        peakWireRateBps: wireRateBps,
-        meanOnNs: durationNs.default(1_000_000),
-        meanOffNs: instantNs.default(1_000_000),
-        lengths: z.enum(['fixed', 'exponential']).default('exponential'),
+        peakWireRateBps,
+        meanOnNs,
+        meanOffNs,
+        lengths: z
+          .enum(['fixed', 'exponential'])
+          .default('exponential')
+          .describe('How the lengths of bursts and silences are distributed'),
         ...generated,
       })
-      .describe('Bursts at the peak rate, and silences'),
+      .describe('Bursts at the peak rate, then silence'),
     z
       .strictObject({
         kind: z.literal('pareto'),
-        peakWireRateBps: wireRateBps,
-        meanOnNs: durationNs.default(1_000_000),
-        meanOffNs: instantNs.default(1_000_000),
-        shape: z.number().gt(1).max(10).default(1.5),
+        peakWireRateBps,
+        meanOnNs,
+        meanOffNs,
+        shape: z.number().gt(1).max(10).default(1.5).describe('Shape of the Pareto distribution'),
         ...generated,
       })
-      .describe('Bursts and silences with heavy-tailed (Pareto) lengths'),
+      .describe('The same with heavy-tailed (Pareto) lengths'),
     z
       .strictObject({
         kind: z.literal('replay'),
-        capture: z.string().min(1).describe('pcap or pcapng file, relative to the scenario file'),
+        capture: z.string().min(1).describe('pcap or pcapng file, relative to the scenario file; see below'),
         timeFactor: z
           .number()
           .gt(0)
           .max(1e6)
           .default(1)
-          .describe('Times of the capture are multiplied by this'),
-        loop: z.boolean().default(false).describe('Play again and again'),
-        loopPauseNs: durationNs.default(1_000_000),
+          .describe('Times of the capture are multiplied by this: 0.1 plays ten times as fast'),
+        loop: z.boolean().default(false).describe('Played again and again'),
+        loopPauseNs: durationNs.default(1_000_000).describe('Pause before it is played again'),
         local: z
           .string()
           .optional()
-          .describe('Address in the capture that plays the guest, as 02:00:00:00:00:01'),
+          .describe(
+            'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the sender of the first unicast frame',
+          ),
         unfit: z
           .enum(['refuse', 'drop', 'split'])
           .default('refuse')
           .describe(
-            'What becomes of frames that no card carries (offloads were on): split cuts them into segments',
+            'What becomes of frames that no card carries (offloads were on): `refuse` stops, `drop` leaves them out, `split` cuts TCP into segments',
           ),
-        startNs: instantNs
-          .optional()
-          .describe('When it starts; when absent, the seed decides: a loop begins somewhere in its round'),
+        startNs,
       })
-      .describe('Replay of a capture: one station is the guest, the others are the far end'),
+      .describe('Plays a capture: one station is the guest, all others are the far end'),
     z
       .strictObject({
         kind: z.literal('request'),
         to,
-        requestBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(128),
-        responseBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(1024),
-        outstanding: z.int().min(1).max(1024).default(1),
-        thinkNs: instantNs.default(0),
-        timeoutNs: durationNs.default(100_000_000),
-        startNs: sourceStartNs,
+        requestBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(128).describe('Frame of a request'),
+        responseBytes: z.int().min(30).max(MAX_FRAME_BYTES).default(1024).describe('Frame of an answer'),
+        outstanding: z.int().min(1).max(1024).default(1).describe('Requests that are under way at once'),
+        thinkNs: instantNs.default(0).describe('Wait between an answer and the next request'),
+        timeoutNs: durationNs
+          .default(100_000_000)
+          .describe('A request without an answer counts as lost then'),
+        startNs,
       })
-      .describe('Request and response, a fixed number outstanding; the other side answers'),
+      .describe(
+        'Sends requests, a fixed number outstanding; the other side answers each, and may have any number of clients',
+      ),
     z.strictObject({ kind: z.literal('none') }).describe('Sends nothing'),
   ])
   .describe('Traffic');
 
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z.strictObject({
-  name: printable(40).optional().describe('Default: guest0, guest1, ...'),
-  count: z.int().min(1).max(16_384).default(1).describe('So many guests like this; their names get a number'),
+  name: printable(40).optional().describe('Its name in results and for `to`'),
+  count: z
+    .int()
+    .min(1)
+    .max(16_384)
+    .default(1)
+    .describe('So many alike; with a name they are numbered: `web0`, `web1`'),
   traffic: trafficSchema
     .default({ kind: 'none' })
-    .describe('What the guest sends (a replay also brings what it receives)'),
-  receive: trafficSchema.optional().describe('What the far end sends to the guest besides'),
-  weight: z.int().min(1).max(65_535).default(1),
+    .describe('What it sends; a replay also brings what it receives'),
+  receive: trafficSchema
+    .optional()
+    .describe('What the far end sends to it besides: any kind but `replay` and `request`'),
+  weight: z.int().min(1).max(65_535).default(1).describe('Share of the wire, for disciplines with weights'),
   share: z
     .strictObject({
       priority: z
@@ -145,40 +165,60 @@ export const guestSchema = z.strictObject({
         .optional()
         .describe('Tenant in a hierarchy (a/b): a name from `tenants`, or a number where none are listed'),
       limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
-      burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
+      burstBytes: wholeFrom(0, MOST_BURST_BYTES)
+        .optional()
+        .describe('What may go at once under the limit (limited:a)'),
       minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
       maxFrameBytes: frameBytes
         .optional()
         .describe('Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other'),
     })
     .optional()
-    .describe('What the guest is entitled to besides its weight, for disciplines that ask for it'),
+    .describe('What it is entitled to besides its weight, for disciplines that ask for it; see below'),
   memoryMegabytes: z
     .int()
     .min(1)
     .max(65_536)
     .default(128)
-    .describe('RAM of the guest; only what is touched costs memory'),
-  transmitSlots: powerOfTwoSlots.default(256),
-  receiveSlots: powerOfTwoSlots.default(256),
-  core: z.int().min(0).max(1023).optional().describe('Core it runs on; round-robin when absent'),
-  antiSpoofing: z.boolean().default(true).describe("Frames must carry the guest's own source address"),
-  promiscuous: z.boolean().default(false),
+    .describe('Its RAM; only what is touched costs memory here'),
+  transmitSlots: ringSlots,
+  receiveSlots: ringSlots,
+  core: z.int().min(0).max(1023).optional().describe('The core that it runs on'),
+  antiSpoofing: z.boolean().default(true).describe('Its frames must carry its own source address'),
+  promiscuous: z.boolean().default(false).describe('It receives every frame'),
   attached: z
     .boolean()
     .optional()
     .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
-  coalesceFrames: z.int().min(1).max(65_535).default(8),
-  coalesceNs: z.int().min(0).max(1_000_000_000).default(20_000),
-  budget: z.int().min(1).max(4096).default(64).describe('Frames a poll handles before others get the core'),
-  bufferBytes: z.union([z.literal(2048), z.literal(4096)]).default(2048),
+  coalesceFrames: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(8)
+    .describe('An interrupt after so many frames, or after `coalesceNs`'),
+  coalesceNs: z
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .default(20_000)
+    .describe('An interrupt so long after the first frame, if not earlier'),
+  budget: z
+    .int()
+    .min(1)
+    .max(4096)
+    .default(64)
+    .describe('Frames that one poll handles before others get the core'),
+  bufferBytes: z
+    .union([z.literal(2048), z.literal(4096)])
+    .default(2048)
+    .describe('2048 puts two buffers on a page, as most drivers do; 4096 gives each its own'),
 });
 
 /** A tenant: a node of a hierarchy between the wire and the guests. */
 export const tenantSchema = z.strictObject({
-  name: printable(40),
-  parent: z.string().optional().describe('Tenant that it belongs to; directly below the wire when absent'),
-  weight: z.int().min(1).max(65_535).default(1),
+  name: printable(40).describe('For `share.tenant` of guests, and `parent` of other tenants'),
+  parent: z.string().optional().describe('Tenant that it belongs to'),
+  weight: z.int().min(1).max(65_535).default(1).describe('Share, for disciplines with weights'),
   priority: z
     .int()
     .min(0)
@@ -187,7 +227,9 @@ export const tenantSchema = z.strictObject({
     .describe('Smaller goes first (priority)'),
   deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
   limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
-  burstBytes: wholeFrom(0, MOST_BURST_BYTES).optional().describe('What may go at once under the limit'),
+  burstBytes: wholeFrom(0, MOST_BURST_BYTES)
+    .optional()
+    .describe('What may go at once under the limit (limited:a)'),
   minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
 });
 
@@ -219,7 +261,7 @@ export const nicSchema = z.strictObject({
   switchNs: cardNumber('switchNs'),
   overheadBytes: cardNumber('overheadBytes'),
   switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
-  pcie: pcieSchema.optional(),
+  pcie: pcieSchema.optional().describe('Its link to the host; see below'),
 });
 
 /** Cycles by the name of the operation, from the table of costs. */
@@ -234,11 +276,14 @@ const costsSchema = z.strictObject(
 
 /** The machine around it. */
 export const hostSchema = z.strictObject({
-  memoryMegabytes: z.int().min(16).max(262_144).optional(),
-  cores: z.int().min(1).max(1024).optional(),
-  hertz: z.number().min(1e6).max(1e11).optional(),
-  costs: costsSchema.optional().describe('Cycles by name; see docs/scenarios.md'),
-  faultPolicy: z.enum(['log', 'revoke', 'kill']).optional(),
+  memoryMegabytes: z.int().min(16).max(262_144).optional().describe('RAM of the machine'),
+  cores: z.int().min(1).max(1024).optional().describe('Shared by hypervisor, driver domain and guests'),
+  hertz: z.number().min(1e6).max(1e11).optional().describe('Clock of each core'),
+  costs: costsSchema.optional().describe('Cycles that an operation takes, by name; see below'),
+  faultPolicy: z
+    .enum(['log', 'revoke', 'kill'])
+    .optional()
+    .describe('What becomes of a guest that broke a rule: `log` it, `revoke` its context, or `kill` it'),
 });
 
 /** Memory that is taken back from guests while traffic runs. */
@@ -248,22 +293,28 @@ export const balloonSchema = z.strictObject({
     .min(1)
     .max(2 ** 26)
     .describe('Pages that are wanted, of all guests together'),
-  everyNs: durationNs.default(100_000).describe('One request every so many ns, of a guest by chance'),
-  startNs: instantNs.default(0),
+  everyNs: durationNs.default(100_000).describe('One request every so often, of a guest by chance'),
+  startNs: instantNs.default(0).describe('When it begins'),
   bufferPercent: z
     .int()
     .min(0)
     .max(100)
     .default(25)
-    .describe('Requests out of 100 that are for a page with buffers in it; the others for unused pages'),
+    .describe('Requests out of 100 that are for a page with buffers in it; the rest are for unused pages'),
 });
 
 /** What IOMMUs are like, for the approaches that have one. */
 export const iommuSchema = z
   .strictObject({
     vendor: z.enum(['vtd', 'amdvi']).optional().describe('Whose tables, registers, queue and log'),
-    oneRequesterId: z.boolean().optional().describe('The whole card is one device to the IOMMU'),
-    cachingMode: z.boolean().optional().describe('VT-d: the unit may remember that there is no mapping'),
+    oneRequesterId: z
+      .boolean()
+      .optional()
+      .describe('The whole card is one device to the IOMMU, which then cannot tell the guests apart'),
+    cachingMode: z
+      .boolean()
+      .optional()
+      .describe('VT-d: the unit may remember that there is no mapping (CAP.CM)'),
     iotlbEntries: z
       .int()
       .min(1)
@@ -293,10 +344,42 @@ export const iommuSchema = z
     context.addIssue({ code: 'custom', path: ['cachingMode'], message });
   });
 
+/** What changes while the run goes on: one field of one guest, at a time. */
+export const changeSchema = z
+  .strictObject({
+    atNs: instantNs.describe('Virtual time from the start of the run, warm-up included'),
+    guest: z.string().min(1).describe('Name of the guest'),
+    weight: z.int().min(1).max(65_535).optional().describe('Its weight from then on'),
+    limitBps: wireRateBps
+      .nullable()
+      .optional()
+      .describe(
+        'Its upper limit, null for none, where `limited:a` is in front of the guests; what it sent in advance stays charged, in bytes',
+      ),
+    priority: z
+      .int()
+      .min(0)
+      .max(PRIORITY_LEVELS - 1)
+      .optional()
+      .describe('Its priority, where `priority` decides between the guests'),
+    balloon: z
+      .int()
+      .min(1)
+      .max(2 ** 26)
+      .optional()
+      .describe('Pages that the guest is asked to give back'),
+  })
+  .superRefine(({ atNs: _, guest: __, ...fields }, context) => {
+    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+    if (given.length === 1) return;
+    const message = `expected exactly one of weight, limitBps, priority, balloon, not ${given.length}`;
+    context.addIssue({ code: 'custom', message });
+  });
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
-  name: printable(80).optional(),
+  name: printable(80).optional().describe('Shown above the results'),
   guests: z
     .array(guestSchema)
     .min(1)
@@ -309,40 +392,65 @@ export const scenarioSchema = z.strictObject({
         code: 'custom',
         message: `expected at most ${MOST_GUESTS} guests in all, not ${all}`,
       });
-    }),
+    })
+    .describe('One entry per guest, or per group of guests that are alike; see below'),
   tenants: z
     .array(tenantSchema)
     .min(1)
     .max(4096)
     .optional()
-    .describe('Nodes of a hierarchy (a/b, a/b/c) between the wire and the guests'),
-  nic: nicSchema.optional(),
-  host: hostSchema.optional(),
+    .describe('Nodes of a hierarchy (a/b, a/b/c) between the wire and the guests; see below'),
+  nic: nicSchema.optional().describe('The card; see below'),
+  host: hostSchema.optional().describe('The machine around it; see below'),
   link: z
     .strictObject({
-      propagationNs: z.int().min(0).max(1_000_000_000).optional(),
+      propagationNs: z.int().min(0).max(1_000_000_000).optional().describe('One way along the cable'),
       queueBytes: z
         .int()
         .min(9018)
         .max(2 ** 30)
-        .optional(),
-      reflect: z.boolean().optional().describe('The far end sends frames for other guests back'),
+        .optional()
+        .describe('Bytes that may wait at the far end'),
+      reflect: z
+        .boolean()
+        .optional()
+        .describe('The far end sends frames for other guests back, as an 802.1Qbg switch does'),
     })
-    .optional(),
-  iommu: iommuSchema.optional(),
+    .optional()
+    .describe('The cable and what is at its far end; see below'),
+  iommu: iommuSchema.optional().describe('For the approaches that have an IOMMU; see below'),
   balloon: balloonSchema
     .optional()
-    .describe('Takes pages back from guests while traffic runs, and gives them to another owner'),
-  protection: protectionName.optional().describe('Approach of `run`; `compare` runs several'),
-  discipline: disciplineName.optional().describe('Transmit and receive DMA scheduler'),
-  quantumBytes: z.int().min(1).max(1_000_000).optional().describe('Bytes that a visit grants a weight of 1'),
-  seed: z.int().min(0).max(MOST_SEED).optional(),
+    .describe('Takes pages back from guests while traffic runs, and gives them to another owner; see below'),
+  changes: z
+    .array(changeSchema)
+    .max(65_536)
+    .optional()
+    .describe('What changes while the run goes on: weight, limit, priority or memory of a guest; see below'),
+  protection: protectionName
+    .optional()
+    .describe('Approach of `run`; `compare` runs them all unless told which'),
+  discipline: disciplineName.optional().describe('DMA scheduler, of transmit and of receive'),
+  quantumBytes: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Bytes that a visit grants a weight of 1, where the discipline has visits (drr, srr)'),
+  seed: z
+    .int()
+    .min(0)
+    .max(MOST_SEED)
+    .optional()
+    .describe(
+      'Seed of everything that is random, start phases included; each source draws from a seed of its own made from it',
+    ),
   warmUpNs: z
     .int()
     .min(0)
     .max(3_600_000_000_000)
     .optional()
-    .describe('Virtual time that runs before the measured window, and is not measured'),
+    .describe('Virtual time before the measured window; only `fingerprint` and `laws` include it'),
   durationNs: durationNs.optional().describe('Virtual time that is measured'),
 });
 
@@ -351,6 +459,7 @@ export type ScenarioInput = z.input<typeof scenarioSchema>;
 /** A checked scenario with its defaults filled in. */
 export type Scenario = z.output<typeof scenarioSchema>;
 export type GuestSpec = z.output<typeof guestSchema>;
+export type ChangeSpec = z.output<typeof changeSchema>;
 export type TenantSpec = z.output<typeof tenantSchema>;
 export type TrafficSpec = z.output<typeof trafficSchema>;
 

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { COSTS } from '../../../host/index.js';
-import { DEFAULT_NIC, DEFAULT_PCIE } from '../../../nic/index.js';
 import { scenarioJsonSchema } from '../../../src/scenario/json-schema.js';
+import { scenarioTables, withTables } from '../../../src/scenario-docs/field-tables.js';
 import { invoke } from '../cli/invoke.js';
 
 const TEXT = readFileSync(new URL('../../../docs/scenarios.md', import.meta.url), 'utf8');
@@ -43,12 +42,32 @@ test('every key of a result is explained', async () => {
   expect([...keys].filter((name) => !CODE.has(name))).toEqual([]);
 });
 
-test('costs and defaults are those of the machine', () => {
-  for (const [name, { cycles, per }] of Object.entries(COSTS)) {
-    expect(TEXT).toContain(`| \`${name}\` | ${cycles} | ${per} |`);
-  }
-  const { pcie: _, requesterBase: __, managementRequesterId: ___, contexts: ____, ...nic } = DEFAULT_NIC;
-  for (const [name, value] of Object.entries({ ...nic, ...DEFAULT_PCIE })) {
-    expect(TEXT).toContain(`\`${name}\` | ${value} |`);
-  }
+test('the tables are current: `npm run docs:scenarios` writes them', () => {
+  expect(TEXT).toBe(withTables(TEXT, scenarioTables()));
+});
+
+test('the tables have ranges and defaults of every kind', () => {
+  const tables = scenarioTables();
+  const line = (table: string, field: string) =>
+    tables[table]?.split('\n').find((row) => row.startsWith(`| \`${field}\` |`));
+  // A default of the schema, one of a component, one in words; a range of times, a choice, a range without its end.
+  expect(line('guest', 'weight')).toMatch(/^\| `weight` \| 1 \| 1 to 65,535 \| \S/u);
+  expect(line('nic', 'interruptGapNs')).toMatch(/\| 5 us \| 0 to 1 s \| \S/u);
+  expect(line('guest', 'core')).toMatch(/\| round-robin \| 0 to 1,023 \| \S/u);
+  expect(line('pcie', 'readCompletionBoundaryBytes')).toMatch(/\| 64 \| 64 or 128 \| \S/u);
+  expect(line('traffic fields', 'shape')).toMatch(/\| 1.5 \| above 1 to 10 \| \S/u);
+  expect(line('costs', 'copyByte')).toBe('| `copyByte` | 0.5 | byte copied by a CPU | assumed |');
+  // No field without a meaning.
+  for (const table of Object.values(tables)) expect(table).not.toMatch(/\| \|$/mu);
+});
+
+test('a place without a table is refused, and a table without a place', () => {
+  const tables = { one: '| a |' };
+  expect(withTables('<!-- table: one -->\n<!-- /table -->\n', tables)).toBe(
+    '<!-- table: one -->\n\n| a |\n\n<!-- /table -->\n',
+  );
+  expect(() => withTables('', tables)).toThrow('no <!-- table: one -->');
+  expect(() => withTables('<!-- table: one --><!-- /table --><!-- table: two -->', tables)).toThrow(
+    'there is no table "two"',
+  );
 });

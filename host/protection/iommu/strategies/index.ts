@@ -19,6 +19,15 @@ export interface StrategyEntry {
   readonly make: (options: StrategyOptions) => StrategyMaker;
 }
 
+/** Options of strategies where nothing else is said. */
+export const STRATEGY_DEFAULTS = {
+  linuxKernel: '6.1',
+  quotaPages: 8192,
+  queueEntries: 256,
+  timeoutNs: 10_000_000,
+  pinUntilFlush: false,
+} as const;
+
 /** Every mapping strategy, in the order in which the literature came to them. */
 export const STRATEGIES: readonly StrategyEntry[] = [
   {
@@ -29,7 +38,7 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   {
     name: 'single-use',
     meaning: 'each buffer for its transfer, invalidated before it is used again',
-    make: ({ linuxKernel = '6.1' }) => {
+    make: ({ linuxKernel = STRATEGY_DEFAULTS.linuxKernel }) => {
       if (!LINUX_KERNELS.includes(linuxKernel)) {
         throw new ParameterError(
           `iommu.linuxKernel is "${linuxKernel}", expected one of: ${LINUX_KERNELS.join(', ')}`,
@@ -47,7 +56,7 @@ export const STRATEGIES: readonly StrategyEntry[] = [
     name: 'persistent',
     meaning: 'a page from its first use until it is wanted back',
     make: (options) => {
-      const quotaPages = atLeastOne('quotaPages', options.quotaPages ?? 8192);
+      const quotaPages = atLeastOne('quotaPages', options.quotaPages ?? STRATEGY_DEFAULTS.quotaPages);
       return (space) => new Persistent(space, { quotaPages });
     },
   },
@@ -56,9 +65,9 @@ export const STRATEGIES: readonly StrategyEntry[] = [
     meaning: 'unmapped at once, invalidated later, many together',
     make: (options) => {
       const all = {
-        queueEntries: atLeastOne('queueEntries', options.queueEntries ?? 256),
-        timeoutNs: atLeastOne('timeoutNs', options.timeoutNs ?? 10_000_000),
-        pinUntilFlush: options.pinUntilFlush ?? false,
+        queueEntries: atLeastOne('queueEntries', options.queueEntries ?? STRATEGY_DEFAULTS.queueEntries),
+        timeoutNs: atLeastOne('timeoutNs', options.timeoutNs ?? STRATEGY_DEFAULTS.timeoutNs),
+        pinUntilFlush: options.pinUntilFlush ?? STRATEGY_DEFAULTS.pinUntilFlush,
       };
       return (space) => new Deferred(space, all);
     },
