@@ -16,6 +16,7 @@ async function captured(name: string, protection: string, snapBytes?: number): P
   let capture: RunCapture | undefined;
   const result = await simulate(FOUR_GUESTS, {
     protection,
+    warmUpNs: 0,
     durationNs: 4_000_000,
     prepare: (machine: Machine) => {
       capture = new RunCapture(path, machine, snapBytes);
@@ -104,6 +105,7 @@ test('what the card dropped stands in the statistics of its interface', async ()
     },
     {
       protection: 'none',
+      warmUpNs: 0,
       durationNs: 2_000_000,
       prepare: (machine) => {
         capture = new RunCapture(path, machine);
