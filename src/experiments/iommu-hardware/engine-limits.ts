@@ -32,7 +32,7 @@ export class EngineLimits {
     return [...new Set(sizes)].sort((a, b) => a - b);
   }
 
-  /** Transactions a second at a point. @throws HardwareDataError if no row of the operation was measured */
+  /** Transactions per second at a point. @throws HardwareDataError if no row of the operation was measured */
   tps(point: Point): number {
     const sizes = this.sizes(point.op);
     if (sizes.length === 0) {
