@@ -70,6 +70,26 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     expect(err).toMatch(/discipline = ".\/own.mjs" cannot run: .*--allow-modules/u);
   });
 
+  test('explains every column of every table in the data dictionary, with its unit', async () => {
+    const folder = emptyFolder();
+    const out = join(folder, 'out');
+    const study = studyFile(folder, { ...STUDY, seeds: 1, attacks: ['foreign-page-read'] });
+    await cli('sweep', study, '--out', out, '--formats', 'csv');
+    const heads = ['runs', 'guests', 'attacks'].flatMap((table) => {
+      const [head = ''] = readFileSync(join(out, `${table}.csv`), 'utf8').split('\r\n');
+      return head.split(',').map((column) => `${table},${column}`);
+    });
+    const dictionary = readFileSync(join(out, 'dictionary.csv'), 'utf8').trimEnd().split('\r\n').slice(1);
+    expect(dictionary.map((row) => row.split(',').slice(0, 2).join(','))).toEqual(heads);
+    expect(dictionary).toContain(
+      'runs,goodputBps,number,bit/s,"Bits of frames that left, without preamble, check sequence and gap, per second of the run."',
+    );
+    expect(dictionary).toContain(
+      'runs,load,number,bit/s,What the study varies: guests[a].traffic.wireRateBps',
+    );
+    for (const row of dictionary) expect(row).toMatch(/^\w+,\w+,(number|integer|text|boolean),[^,]*,.{3,}$/u);
+  });
+
   test('says in a dry run how many runs there are and which come first, and leaves nothing', async () => {
     const folder = emptyFolder();
     const { code, out } = await cli(
