@@ -90,6 +90,22 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     for (const row of dictionary) expect(row).toMatch(/^\w+,\w+,(number|integer|text|boolean),[^,]*,.{3,}$/u);
   });
 
+  test('leaves tables alone that are not of a sweep, and merges nothing where there is no journal', async () => {
+    const folder = emptyFolder();
+    const study = studyFile(folder, STUDY);
+    writeFileSync(join(folder, 'runs.csv'), 'mine');
+    const { code, err } = await cli('sweep', study, '--out', folder);
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      /--out is ".*", which has runs\.csv and no journal of a sweep, expected an empty folder/u,
+    );
+    expect(readFileSync(join(folder, 'runs.csv'), 'utf8')).toBe('mine');
+    expect((await cli('sweep', 'merge', study, '--out', join(folder, 'none'))).err).toMatch(
+      /no journal of a sweep is in .*none, expected some of shards/u,
+    );
+    expect(existsSync(join(folder, 'none'))).toBe(false);
+  });
+
   test('says in a dry run how many runs there are and which come first, and leaves nothing', async () => {
     const folder = emptyFolder();
     const { code, out } = await cli(
