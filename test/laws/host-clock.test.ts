@@ -35,7 +35,7 @@ const ALLOWED = [
   'src/simulate.ts: setImmediate',
   // When a queue is asked for outcomes: they are the same whenever that is.
   'src/sweep/queue/queue-executor.ts: setTimeout',
-  // How often a worker says that it is alive.
+  // How often a worker looks whether another version has taken the queue.
   'src/sweep/queue/queue-worker.ts: setInterval',
   // RxJS reports an observer's error from a timer: it is waited for, to fail the run by name.
   'src/unhandled-errors.ts: setTimeout',

@@ -187,7 +187,7 @@ describe('bugs that others shipped, on the whole machine', () => {
       expect(contest(discipline), discipline).toBeLessThan(1.4);
     }
     // What counting packets does, so that the measure above is known to tell.
-    expect(contest('prr')).toBeGreaterThan(50);
+    expect(contest('prr')).toBeGreaterThan(10);
   });
 
   test.each(DISCIPLINES.map(({ name }) => name))(
