@@ -22,7 +22,19 @@ export function tagged(tag: Uint8Array, length: number): Uint8Array {
 
 /** Whether bytes contain a tag. */
 export function contains(bytes: Uint8Array, tag: Uint8Array): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(Buffer.from(tag));
+  return indexOfTag(bytes, tag, 0) >= 0;
+}
+
+/** Where a tag begins in bytes, from `from` on; -1 where it does not. */
+function indexOfTag(bytes: Uint8Array, tag: Uint8Array, from: number): number {
+  const first = tag[0] ?? 0;
+  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
+    if (at + tag.length > bytes.length) return -1;
+    let same = 1;
+    while (same < tag.length && bytes[at + same] === tag[same]) same += 1;
+    if (same === tag.length) return at;
+  }
+  return -1;
 }
 
 /** The target of an attack: it has been changed, it has been seen outside, or it is unchanged. */
@@ -96,10 +108,10 @@ export class ControlStructure implements Stake {
   }
 
   look(memory: PhysicalMemory): void {
-    const now = Buffer.alloc(this.bytes);
+    const now = new Uint8Array(this.bytes);
     memory.read(this.address, this.bytes, now, 0);
     let marked = 0;
-    for (let at = now.indexOf(this.#mark); at >= 0; at = now.indexOf(this.#mark, at + TAG_BYTES)) {
+    for (let at = indexOfTag(now, this.#mark, 0); at >= 0; at = indexOfTag(now, this.#mark, at + TAG_BYTES)) {
       marked += TAG_BYTES;
     }
     this.#changed = Math.max(this.#changed, marked);

@@ -1,6 +1,6 @@
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MAX_TIME_NS } from '../../scheduler/event-kernel.js';
-import type { Capture, CapturedFrame } from '../capture/index.js';
+import type { Capture, CapturedFrame } from '../capture/capture.js';
 import { isGroupAddress, type MacAddress, readMac } from './mac-address.js';
 import { splitFrame } from './split-frame.js';
 import { TrafficError } from './traffic-source.js';

@@ -42,7 +42,7 @@ export class FrameVerifier {
   frameBytes = 0;
   /** Where the last frame was found damaged, counted from its start; -1 when it was not. */
   damagedAt = -1;
-  readonly #templates = new Map<number, Buffer>();
+  readonly #templates = new Map<number, Uint8Array>();
 
   /** Checks the frame of `length` bytes at `offset`. The addresses are not looked at: a wire may rewrite them. */
   verify(bytes: Uint8Array, offset: number, length: number): FrameVerdict {
@@ -82,8 +82,7 @@ export class FrameVerifier {
   #verifyPayload(bytes: Uint8Array, offset: number, length: number): FrameVerdict {
     const pattern = patternOf(this.sequence);
     const template = this.#template(this.sourceId, pattern, length);
-    if (template !== undefined && template.compare(bytes, offset, offset + length, 0, length) === 0)
-      return 'good';
+    if (template !== undefined && areEqual(template, bytes, offset, length)) return 'good';
     const difference = firstPayloadDifference(bytes, offset, length, this.sourceId, pattern);
     return difference < 0 ? 'good' : this.#damaged(PAYLOAD_OFFSET + difference);
   }
@@ -93,15 +92,25 @@ export class FrameVerifier {
     return 'damaged';
   }
 
-  #template(sourceId: number, pattern: number, length: number): Buffer | undefined {
+  #template(sourceId: number, pattern: number, length: number): Uint8Array | undefined {
     const key = sourceId * PATTERNS + pattern;
     const known = this.#templates.get(key);
     if (known !== undefined && known.length >= length) return known;
     // A damaged header may hold any source id, so the state kept per source is bounded.
     if (known === undefined && this.#templates.size >= MAX_TEMPLATES) return undefined;
-    const template = Buffer.alloc(length);
+    const template = new Uint8Array(length);
     writePayload(template, 0, length, sourceId, pattern);
     this.#templates.set(key, template);
     return template;
   }
 }
+
+/** Whether the first `length` bytes of a template are those at `offset`: by the library of Node where there is one. */
+const areEqual: (template: Uint8Array, bytes: Uint8Array, offset: number, length: number) => boolean =
+  typeof Buffer === 'undefined'
+    ? (template, bytes, offset, length) => {
+        for (let at = 0; at < length; at += 1) if (template[at] !== bytes[offset + at]) return false;
+        return true;
+      }
+    : (template, bytes, offset, length) =>
+        Buffer.prototype.compare.call(template, bytes, offset, offset + length, 0, length) === 0;

@@ -2,7 +2,7 @@ import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { type EventKernel, MAX_TIME_NS } from '../../scheduler/event-kernel.js';
 import { present } from '../../scheduler/present.js';
-import type { Capture } from '../capture/index.js';
+import type { Capture } from '../capture/capture.js';
 import { type Conversation, type ConversationOptions, conversationOf, type Voice } from './conversation.js';
 import { checkMac, isGroupAddress, type MacAddress, readMac, writeMac } from './mac-address.js';
 import { type FrameScore, TimedSource } from './timed-source.js';

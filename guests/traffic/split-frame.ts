@@ -1,4 +1,4 @@
-import type { CapturedFrame } from '../capture/index.js';
+import type { CapturedFrame } from '../capture/capture.js';
 import { byteAt, readU16 } from './frame-format.js';
 
 /** Largest frame on a wire of MTU 1500, without FCS. */

@@ -35,6 +35,20 @@ export interface DeniedAccess {
   readonly atNs: number;
 }
 
+/** An access that the gate let pass, at the instant at which its bytes moved. */
+export interface BusAccess {
+  readonly requesterId: number;
+  /** As the device put it on the bus. */
+  readonly address: number;
+  /** Where the gate sent it. */
+  readonly physical: number;
+  readonly length: number;
+  readonly write: boolean;
+  /** What the gate took, ns. */
+  readonly gateNs: number;
+  readonly atNs: number;
+}
+
 /** A look at every access that reaches memory, for proofs in experiments. */
 export interface AccessWitness {
   accessed(requesterId: RequesterId, physical: HostPhysicalAddress, length: number, write: boolean): void;
@@ -47,10 +61,13 @@ export interface AccessWitness {
  */
 export class MemoryBus implements HostPort {
   readonly denied$: Observable<DeniedAccess>;
+  /** Every access that reaches memory: a tap, for which nothing is built while it is not observed. */
+  readonly accesses$: Observable<BusAccess>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
   readonly #timings: MemoryTimings;
   readonly #denied: GuardedSubject<DeniedAccess>;
+  readonly #accesses: GuardedSubject<BusAccess>;
   readonly #onInterrupt: () => void;
   #gate: AccessGate = CLOSED_GATE;
   #witness: AccessWitness | undefined;
@@ -72,6 +89,8 @@ export class MemoryBus implements HostPort {
     this.#onInterrupt = onInterrupt;
     this.#denied = new GuardedSubject('host.bus.denied$', kernel);
     this.denied$ = this.#denied.stream$;
+    this.#accesses = new GuardedSubject('host.bus.accesses$', kernel);
+    this.accesses$ = this.#accesses.stream$;
   }
 
   get reads(): number {
@@ -120,6 +139,7 @@ export class MemoryBus implements HostPort {
     }
     this.#memory.read(physical, length, target, targetOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, false);
+    if (this.#accesses.observed) this.#tell(requesterId, address, physical, length, false);
     this.#gateNs += gate.delayNs;
     return gate.delayNs + this.#timings.readNs;
   }
@@ -141,12 +161,19 @@ export class MemoryBus implements HostPort {
     }
     this.#memory.write(physical, length, source, sourceOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, true);
+    if (this.#accesses.observed) this.#tell(requesterId, address, physical, length, true);
     this.#gateNs += gate.delayNs;
     return gate.delayNs + this.#timings.writeNs;
   }
 
   raise(): void {
     this.#onInterrupt();
+  }
+
+  #tell(requesterId: number, address: number, physical: number, length: number, write: boolean): void {
+    const { delayNs: gateNs } = this.#gate;
+    const atNs = this.#kernel.nowNs;
+    this.#accesses.next({ requesterId, address, physical, length, write, gateNs, atNs });
   }
 
   #refuse(

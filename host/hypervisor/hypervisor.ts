@@ -14,6 +14,7 @@ import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { present } from '../../scheduler/present.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
@@ -31,6 +32,15 @@ export const HYPERVISOR: DomainId = 0;
 export type { ContextSettings } from './card-control.js';
 export type { FaultPolicy, FaultRecord } from './fault-log.js';
 
+/** Buffers that passed a set-up gate together, and whose descriptors were written. */
+export interface SetUpEvent {
+  readonly domain: number;
+  readonly context: number;
+  readonly direction: 'transmit' | 'receive';
+  readonly count: number;
+  readonly atNs: number;
+}
+
 /** A port that is no context of the card: a paravirtual front end. */
 interface FrontEnd {
   readonly domain: Domain;
@@ -46,6 +56,9 @@ const VECTOR_RING_LOG2 = 6;
 export class Hypervisor {
   readonly account: number;
   readonly faults$: Observable<FaultRecord>;
+  /** What the set-up gates of contexts let pass: a tap, for which nothing is built while it is not observed. */
+  readonly setUps$: Observable<SetUpEvent>;
+  readonly #setUps: GuardedSubject<SetUpEvent>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
   readonly #pages: PageOwnership;
@@ -89,6 +102,8 @@ export class Hypervisor {
     this.#policy = parts.policy;
     this.#faults = new FaultLog(parts.kernel);
     this.faults$ = this.#faults.faults$;
+    this.#setUps = new GuardedSubject('host.hypervisor.setUps$', parts.kernel);
+    this.setUps$ = this.#setUps.stream$;
     this.account = parts.processor.addAccount('hypervisor', 0, true);
     this.#card = new CardControl(parts.nic, parts.window, parts.processor, this.account);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
@@ -225,14 +240,31 @@ export class Hypervisor {
 
   /** Gives the context of a domain another weight. Nothing happens for a context that is not open. */
   setWeight(context: number, weight: number): void {
-    const domain = this.#contextDomain[context];
-    if (domain === undefined || this.#nic.contexts[context]?.state !== 'open') return;
-    this.#card.reweigh(context, weight, domain.name);
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.reweigh(context, weight, domain.name);
+  }
+
+  /** Gives it another rate limit, bits per second, or none; likewise. */
+  setLimit(context: number, limitBps: number | undefined): void {
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.limit(context, limitBps, domain.name);
+  }
+
+  /** Gives it another priority; likewise. */
+  setPriority(context: number, priority: number): void {
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.prioritise(context, priority, domain.name);
   }
 
   /** The domain that a context belongs to. */
   domainOf(context: number): Domain | undefined {
     return this.#contextDomain[context];
+  }
+
+  /** A set-up gate let buffers pass, and their descriptors are in the ring. */
+  noteSetUp(domain: Domain, context: number, direction: SetUpEvent['direction'], count: number): void {
+    if (!this.#setUps.observed) return;
+    this.#setUps.next({ domain: domain.id, context, direction, count, atNs: this.#kernel.nowNs });
   }
 
   /** A set-up gate refused a request. */
@@ -304,6 +336,10 @@ export class Hypervisor {
   }
 
   /** The first free context that will do, or -1. */
+  #domainOfOpen(context: number): Domain | undefined {
+    return this.#nic.contexts[context]?.state === 'open' ? this.#contextDomain[context] : undefined;
+  }
+
   #freeContext(settings: ContextSettings): number {
     const { contexts } = this.#nic;
     while (this.#searchFrom < contexts.length && this.#contextDomain[this.#searchFrom] !== undefined)

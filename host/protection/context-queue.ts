@@ -165,6 +165,7 @@ export class ContextQueue implements PortQueue {
     }
     if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);
     this.#accepted += admitted;
+    if (admitted > 0) this.#parts.hypervisor.noteSetUp(this.domain, this.#context, this.direction, admitted);
     return admitted;
   }
 

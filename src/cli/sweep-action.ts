@@ -37,6 +37,22 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
   } finally {
     before?.close();
   }
+  // First what may refuse, so that a server that cannot be reached leaves no folder behind.
+  const executor = await executorOf(request, io);
+  try {
+    return await sweepInto(path, plan, executor, request, io);
+  } finally {
+    await executor.close();
+  }
+};
+
+async function sweepInto(
+  path: string,
+  plan: Plan,
+  executor: Executor,
+  request: SweepRequest,
+  io: CliIo,
+): Promise<0 | 1> {
   const folder = new OutputFolder(request.out);
   let journal: Journal;
   try {
@@ -49,7 +65,7 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
     if (journal.otherVersions > 0) {
       io.err(`${journal.path}: ${journal.otherVersions} jobs of another model version are not used\n`);
     }
-    const seedCounts = await runAll(plan, journal, request, io);
+    const seedCounts = await runAll(plan, journal, executor, request, io);
     if (request.shard !== undefined) {
       io.out(`${journal.count} jobs are in ${journal.path}; sweep merge makes tables of all shards\n`);
       return 0;
@@ -58,16 +74,16 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
   } finally {
     journal.close();
   }
-};
+}
 
 /** Runs what is missing, and more seeds where intervals are too wide. Returns the seeds of each point. */
 async function runAll(
   plan: Plan,
   journal: Journal,
+  executor: Executor,
   request: SweepRequest,
   io: CliIo,
 ): Promise<readonly number[]> {
-  const executor = await executorOf(request, io);
   const interruption = new Interruption();
   const line = new SweepProgressLine(io);
   const stop = new AbortController();
@@ -93,7 +109,6 @@ async function runAll(
   } finally {
     line.clear();
     interruption.close();
-    await executor.close();
   }
 }
 

@@ -38,6 +38,8 @@ export interface RunSettings {
   readonly warmUpNs?: number;
   /** Looks at the machine before it runs: writers of captures and traces subscribe here. */
   readonly prepare?: (machine: Machine) => void;
+  /** Told of every transmitted frame, from the instant at which its driver got it to its last bit on the wire. */
+  readonly onLatency?: (context: number, latencyNs: number) => void;
   /** Told how far the run is, from 0 to 1. */
   readonly progress?: (fraction: number) => void;
 }
@@ -124,6 +126,8 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
+        onChange: (atNs, context, detail) =>
+          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail),
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
       return [transmit, receive, machine];
@@ -141,6 +145,16 @@ export class Run {
 
   get done(): boolean {
     return this.#step === this.#steps;
+  }
+
+  /** Virtual time at which the next `advance` ends, ns. Until then the machine may be run by its own kernel. */
+  get nextStopNs(): number {
+    return Math.floor((this.#endNs * (this.#step + 1)) / this.#steps);
+  }
+
+  /** The fingerprint of what has happened so far: that of a run that ends now. */
+  get fingerprint(): string {
+    return this.#fingerprint.toString();
   }
 
   /** Runs a part of the way. Returns how far the run is, from 0 to 1. */
@@ -328,6 +342,7 @@ export class Run {
         this.#guestParts[context]?.left(index, createdNs, endNs);
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
+        this.#settings.onLatency?.(context, latencyNs);
       },
     };
   }

@@ -1,4 +1,4 @@
-import type { Capture } from '../../guests/capture/index.js';
+import type { Capture } from '../../guests/capture/capture.js';
 import {
   constantRate,
   EchoResponder,

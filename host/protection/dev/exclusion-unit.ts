@@ -158,6 +158,16 @@ export class ExclusionUnit implements AccessGate {
     return 0;
   }
 
+  /** Address of the word of a device's vector that holds the bit of a page, or -1 when no vector covers it. */
+  wordOf(requesterId: RequesterId, address: HostPhysicalAddress): number {
+    const domain = this.domainOf(requesterId);
+    const low = this.#baseLow[domain] ?? 0;
+    const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
+    if ((low & BASE.VALID) === 0 || address >= coverage) return -1;
+    const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
+    return base + Math.floor(pageOf(address) / 32) * 4;
+  }
+
   #excluded(requesterId: RequesterId, address: HostPhysicalAddress, length: number): boolean {
     const loader = this.#loaderBlock;
     if ((this.#control & CONTROL.PROTECT_LOADER) !== 0 && loader >= 0)

@@ -188,6 +188,13 @@ export class NoDmaChipset implements AccessGate {
     return this.#inDpr(address, end) ? 'dpr' : undefined;
   }
 
+  /** Address of the word of the NoDMA table that holds the bit of a page, or -1 behind the table's end. */
+  wordOf(address: HostPhysicalAddress): number {
+    const page = pageOf(address);
+    const isCovered = page >= 0 && page < this.#tableBytes * 8;
+    return isCovered ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
+  }
+
   #inTable(address: HostPhysicalAddress): boolean {
     const page = pageOf(address);
     if (!(page >= 0 && page < this.#tableBytes * 8)) return false;

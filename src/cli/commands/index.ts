@@ -2,6 +2,7 @@ import { attackCommand } from './attack.js';
 import { compareCommand } from './compare.js';
 import type { CommandEntry } from './entry.js';
 import { fairnessCommand } from './fairness.js';
+import { labCommand } from './lab.js';
 import { replayCommand } from './replay.js';
 import { reproduceCommand } from './reproduce.js';
 import { runCommand } from './run.js';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   tablesCommand,
   reproduceCommand,
   fairnessCommand,
+  labCommand,
   serveCommand,
   replayCommand,
   sweepCommand,

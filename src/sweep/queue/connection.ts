@@ -41,13 +41,17 @@ export async function connect({ Redis }: QueuePackages, url: string): Promise<Re
     maxRetriesPerRequest: null,
     retryStrategy: () => null,
   });
-  // Without a listener a refused connection is an unhandled error; `connect` rejects as well.
-  redis.on('error', () => undefined);
+  // Without a listener a refused connection is an unhandled error; `connect` rejects as well, and knows less.
+  let refusal: Error | undefined;
+  redis.on('error', (error) => {
+    refusal = error;
+  });
   try {
     await redis.connect();
   } catch (error) {
     redis.disconnect();
-    const reason = error instanceof Error ? error.message : String(error);
+    const cause = refusal ?? error;
+    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SweepError(`--queue is "${url}", which cannot be reached (${reason})`);
   }
   redis.options.retryStrategy = (attempt) => Math.min(1000, attempt * 50);

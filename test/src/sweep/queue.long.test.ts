@@ -266,6 +266,7 @@ test('a server that cannot be reached is one line', async () => {
   ]) {
     const { code, err } = await cli(...args);
     expect(code).toBe(2);
-    expect(err).toMatch(/^--queue is "redis:[^\n]+cannot be reached \([^\n]+\)\n$/u);
+    expect(err).toMatch(/^--queue is "redis:[^\n]+cannot be reached \(connect ECONNREFUSED[^\n]+\)\n$/u);
+    expect(existsSync(join(folder, 'out'))).toBe(false);
   }
 });

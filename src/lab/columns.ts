@@ -1,0 +1,41 @@
+import type { Host } from '../../host/host.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+
+/** A guest of any machine that is shown: the lab's own, or one of the attack bench. */
+export interface ShownGuest {
+  readonly domain: Domain;
+  readonly port: GuestPort;
+}
+
+/**
+ * Columns of the picture: a domain each, in the hypervisor's order, so the hypervisor is column 0. What happens is told
+ * by the column that it belongs to; the card's own transfers belong to the hypervisor.
+ */
+export class Columns {
+  readonly #host: Host;
+  readonly #byPort = new Map<number, number>();
+
+  constructor(host: Host, guests: readonly ShownGuest[]) {
+    this.#host = host;
+    for (const { domain, port } of guests) this.#byPort.set(port.context, domain.id);
+  }
+
+  /** Column of a context of the card; that of the hypervisor for a context that belongs to no domain. */
+  ofContext(context: number): number {
+    return this.#host.hypervisor.domainOf(context)?.id ?? this.#byPort.get(context) ?? HYPERVISOR;
+  }
+
+  /** Column of a requester on the bus. */
+  ofRequester(requesterId: number): number {
+    const context = this.contextOf(requesterId);
+    return context < 0 ? HYPERVISOR : this.ofContext(context);
+  }
+
+  /** Context of a requester, or -1 for the card itself. */
+  contextOf(requesterId: number): number {
+    const context = requesterId - this.#host.nic.parameters.requesterBase;
+    return context >= 0 && context < this.#host.nic.contexts.length ? context : -1;
+  }
+}

@@ -1,0 +1,104 @@
+import { JournalPanel } from './journal-panel.js';
+import { KnobsPanel } from './knobs.js';
+import { LookPanel } from './look.js';
+import { Picture } from './picture.js';
+import { Plots } from './plots.js';
+import { announcement, message, PANELS, type Panel, panel, plans, theme } from './store.js';
+import { StoryPanel } from './story-panel.js';
+import { Transport } from './transport.js';
+
+const PANEL_TITLES: Readonly<Record<Panel, string>> = {
+  knobs: 'Knobs',
+  look: 'Look inside',
+};
+
+/** The page: the picture and its plots, and beside them what is turned, read and asked. */
+export function App() {
+  const isPair = plans.value.length === 2;
+  return (
+    <>
+      <a class="skip" href="#panel">
+        Skip to the panels
+      </a>
+      <header class="bar">
+        <h1>
+          cdna-nic <span>lab</span>
+        </h1>
+        <p>{plans.value[0]?.scenario.name ?? 'a scenario of your own'}</p>
+        <ThemeSwitch />
+      </header>
+      <main class={isPair ? 'pair' : ''}>
+        <div class="stage">
+          {message.value !== undefined && (
+            <p class="message" role="alert">
+              {message.value}
+            </p>
+          )}
+          <div class="machines">
+            {plans.value.map((_, index) => (
+              <Picture key={index} index={index} />
+            ))}
+          </div>
+          <Transport />
+          <Plots />
+          <JournalPanel />
+        </div>
+        <aside id="panel" tabIndex={-1} aria-label="Panels">
+          <div class="tabs" role="tablist" aria-label="Panels">
+            {PANELS.map((name) => (
+              <button
+                key={name}
+                type="button"
+                role="tab"
+                id={`tab-${name}`}
+                aria-selected={panel.value === name}
+                aria-controls="panel-body"
+                tabIndex={panel.value === name ? 0 : -1}
+                onClick={() => {
+                  panel.value = name;
+                }}
+                onKeyDown={(event) => moveTab(event, name)}
+              >
+                {PANEL_TITLES[name]}
+              </button>
+            ))}
+          </div>
+          <div id="panel-body" role="tabpanel" aria-labelledby={`tab-${panel.value}`}>
+            <StoryPanel />
+            {panel.value === 'knobs' && <KnobsPanel />}
+            {panel.value === 'look' && <LookPanel />}
+          </div>
+        </aside>
+      </main>
+      <p class="visually-hidden" role="status">
+        {announcement.value}
+      </p>
+    </>
+  );
+}
+
+function moveTab(event: KeyboardEvent, name: Panel): void {
+  const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+  if (step === 0) return;
+  event.preventDefault();
+  const next = PANELS[(PANELS.indexOf(name) + step + PANELS.length) % PANELS.length];
+  if (next === undefined) return;
+  panel.value = next;
+  document.getElementById(`tab-${next}`)?.focus();
+}
+
+function ThemeSwitch() {
+  const next = { auto: 'light', light: 'dark', dark: 'auto' } as const;
+  return (
+    <button
+      type="button"
+      class="quiet theme"
+      onClick={() => {
+        theme.value = next[theme.value];
+      }}
+    >
+      <span class="visually-hidden">Colours: </span>
+      {theme.value}
+    </button>
+  );
+}

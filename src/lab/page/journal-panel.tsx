@@ -1,0 +1,31 @@
+import { timeText } from './format.js';
+import { machines, tokens } from './store.js';
+import { ownerColour } from './theme.js';
+
+/** Lines that are shown. */
+const SHOWN = 40;
+
+/** What happened last, in words, the newest first. */
+export function JournalPanel() {
+  const shown = machines.value.map((state, index) => ({
+    state,
+    lines: (tokens[index]?.lines ?? []).slice(-SHOWN).reverse(),
+  }));
+  return (
+    <details class="journal" open>
+      <summary>What happened last</summary>
+      {shown.map(({ state, lines }, index) => (
+        <ol key={index}>
+          {lines.map(({ kind, atNs, column, text }, at) => (
+            <li key={`${atNs}-${at}-${kind}`} class={kind} style={{ '--owner': ownerColour(column) }}>
+              <time>{timeText(atNs)}</time>
+              <b>{state.snapshot.domains[column]?.name ?? ''}</b>
+              <span class="kind">{kind}</span>
+              <span>{text}</span>
+            </li>
+          ))}
+        </ol>
+      ))}
+    </details>
+  );
+}

@@ -1,0 +1,253 @@
+import type { ScenarioInput } from '../../scenario/schema.js';
+import { type LabPlan, MOST_LAB_GUESTS } from '../plan.js';
+import { PRESETS, SMALL_GUEST } from '../presets.js';
+import { captures, machines, open, plans, replan } from './store.js';
+import { ownerColour } from './theme.js';
+
+type Guest = ScenarioInput['guests'][number];
+type Traffic = NonNullable<Guest['traffic']>;
+
+/** Changes the scenario of every machine alike: what is compared side by side is never the traffic. */
+function rescene(change: (scenario: ScenarioInput) => ScenarioInput): void {
+  replan((plan) => ({ ...plan, scenario: change(plan.scenario) }));
+}
+
+/** Guests one by one, so that each has knobs of its own. */
+export function separateGuests(guests: readonly Guest[]): Guest[] {
+  return guests.flatMap((guest) => {
+    const { count = 1, ...one } = guest;
+    if (count === 1) return [one];
+    return Array.from({ length: count }, (_, copy) => ({ ...one, name: `${one.name ?? 'guest'}${copy}` }));
+  });
+}
+
+/** What is turned. Everything here starts the machine anew at time 0 with the same seed, and says so. */
+export function KnobsPanel() {
+  const [plan] = plans.value;
+  if (plan === undefined) return null;
+  const { scenario, seed } = plan;
+  const guests = separateGuests(scenario.guests);
+  return (
+    <div class="knobs">
+      <label>
+        <span>scenario</span>
+        <select
+          data-knob="scenario"
+          value={
+            PRESETS.find((preset) => JSON.stringify(preset.scenario) === JSON.stringify(scenario))?.name ?? ''
+          }
+          onChange={({ currentTarget }) => {
+            const preset = PRESETS.find(({ name }) => name === currentTarget.value);
+            if (preset === undefined) return;
+            captures.value = [];
+            replan((other) => ({ ...other, scenario: preset.scenario }));
+          }}
+        >
+          <option value="" disabled>
+            {scenario.name ?? 'one of your own'}
+          </option>
+          {PRESETS.map(({ name, title }) => (
+            <option key={name} value={name}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
+      <div class="pair">
+        <label>
+          <span>rate of the wire</span>
+          <select
+            data-knob="rate"
+            value={String(scenario.nic?.rateBps ?? 10_000_000_000)}
+            onChange={({ currentTarget }) => {
+              const rateBps = Number(currentTarget.value);
+              rescene((other) => ({ ...other, nic: { ...other.nic, rateBps } }));
+            }}
+          >
+            {[100e6, 1e9, 10e9, 25e9, 100e9].map((rate) => (
+              <option key={rate} value={String(rate)}>
+                {rate >= 1e9 ? `${rate / 1e9} Gb/s` : `${rate / 1e6} Mb/s`}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          <span>seed</span>
+          <input
+            data-knob="seed"
+            type="number"
+            min="0"
+            max="4294967295"
+            value={String(seed)}
+            onChange={({ currentTarget }) => {
+              const next = Number(currentTarget.value);
+              replan((other) => ({ ...other, seed: next }));
+            }}
+          />
+        </label>
+      </div>
+      <div class="pair">
+        <label>
+          <span>IOTLB entries</span>
+          <select
+            data-knob="iotlb"
+            value={String(scenario.iommu?.iotlbEntries ?? '')}
+            onChange={({ currentTarget }) => {
+              const text = currentTarget.value;
+              rescene((other) => {
+                const { iotlbEntries: _dropped, ...rest } = other.iommu ?? {};
+                return { ...other, iommu: text === '' ? rest : { ...rest, iotlbEntries: Number(text) } };
+              });
+            }}
+          >
+            <option value="">default</option>
+            {[1, 2, 4, 8, 16, 32, 64, 128, 256, 1024].map((entries) => (
+              <option key={entries} value={String(entries)}>
+                {entries}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          <span>IOMMU vendor</span>
+          <select
+            data-knob="vendor"
+            value={scenario.iommu?.vendor ?? 'vtd'}
+            onChange={({ currentTarget }) => {
+              const vendor = currentTarget.value === 'amdvi' ? 'amdvi' : 'vtd';
+              rescene((other) => ({ ...other, iommu: { ...other.iommu, vendor } }));
+            }}
+          >
+            <option value="vtd">Intel VT-d</option>
+            <option value="amdvi">AMD-Vi</option>
+          </select>
+        </label>
+      </div>
+      <h3>Guests</h3>
+      {guests.map((guest, at) => (
+        <GuestKnobs key={guest.name ?? at} guest={guest} at={at} />
+      ))}
+      <div class="guest-count">
+        <button
+          type="button"
+          data-knob="add-guest"
+          disabled={guests.length >= MOST_LAB_GUESTS}
+          onClick={() =>
+            rescene((other) => ({
+              ...other,
+              guests: [
+                ...separateGuests(other.guests),
+                { name: freeName(other), traffic: { kind: 'greedy' }, ...SMALL_GUEST },
+              ],
+            }))
+          }
+        >
+          add a guest
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          data-knob="remove-guest"
+          disabled={guests.length <= 1}
+          onClick={() =>
+            rescene((other) => ({ ...other, guests: separateGuests(other.guests).slice(0, -1) }))
+          }
+        >
+          remove the last
+        </button>
+      </div>
+      <label class="side">
+        <input
+          type="checkbox"
+          data-knob="side-by-side"
+          checked={plans.value.length === 2}
+          onChange={({ currentTarget }) => {
+            const [one] = plans.value;
+            if (one === undefined) return;
+            const other: LabPlan = {
+              ...one,
+              approach: one.approach === 'cdna' ? 'iommu:single-use' : 'cdna',
+            };
+            open(currentTarget.checked ? [one, other] : [one]);
+          }}
+        />
+        <span>two machines side by side, on the same seed and the same traffic</span>
+      </label>
+    </div>
+  );
+}
+
+function freeName(scenario: ScenarioInput): string {
+  const taken = new Set(separateGuests(scenario.guests).map(({ name }) => name));
+  for (let number = taken.size + 1; ; number += 1) if (!taken.has(`guest${number}`)) return `guest${number}`;
+}
+
+const KINDS: readonly { readonly kind: string; readonly text: string; readonly traffic: Traffic }[] = [
+  { kind: 'greedy', text: 'as fast as it can', traffic: { kind: 'greedy' } },
+  { kind: 'constant', text: 'constant rate', traffic: { kind: 'constant', wireRateBps: 200_000_000 } },
+  { kind: 'poisson', text: 'Poisson arrivals', traffic: { kind: 'poisson', wireRateBps: 200_000_000 } },
+  { kind: 'on-off', text: 'bursts', traffic: { kind: 'on-off', peakWireRateBps: 800_000_000 } },
+  { kind: 'pareto', text: 'heavy-tailed bursts', traffic: { kind: 'pareto', peakWireRateBps: 800_000_000 } },
+  { kind: 'request', text: 'requests', traffic: { kind: 'request' } },
+  { kind: 'none', text: 'sends nothing', traffic: { kind: 'none' } },
+];
+
+function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
+  const name = guest.name ?? `guest${at}`;
+  const traffic: Traffic = guest.traffic ?? { kind: 'none' };
+  const column = machines.value[0]?.snapshot.guests[at]?.column ?? at + 1;
+  const change = (next: Guest) =>
+    rescene((other) => ({
+      ...other,
+      guests: separateGuests(other.guests).map((each, index) => (index === at ? next : each)),
+    }));
+  const bytes = 'frameBytes' in traffic ? traffic.frameBytes : undefined;
+  return (
+    <fieldset style={{ '--owner': ownerColour(column) }}>
+      <legend>
+        <i class="chip" aria-hidden="true" />
+        {name}
+      </legend>
+      <label>
+        <span>sends</span>
+        <select
+          data-knob={`traffic-${at}`}
+          value={traffic.kind}
+          onChange={({ currentTarget }) => {
+            const kind = KINDS.find((each) => each.kind === currentTarget.value);
+            if (kind !== undefined) change({ ...guest, traffic: kind.traffic });
+          }}
+        >
+          {KINDS.map(({ kind, text }) => (
+            <option key={kind} value={kind}>
+              {text}
+            </option>
+          ))}
+          {KINDS.every(({ kind }) => kind !== traffic.kind) && (
+            <option value={traffic.kind}>{traffic.kind}</option>
+          )}
+        </select>
+      </label>
+      {'frameBytes' in traffic || traffic.kind === 'greedy' ? (
+        <label>
+          <span>frames</span>
+          <select
+            data-knob={`bytes-${at}`}
+            value={typeof bytes === 'object' ? '' : String(bytes ?? 1514)}
+            onChange={({ currentTarget }) => {
+              const size = currentTarget.value === 'imix' ? 'imix' : Number(currentTarget.value);
+              change({ ...guest, traffic: { ...traffic, frameBytes: size } as Traffic });
+            }}
+          >
+            {[60, 256, 512, 1024, 1514, 9018].map((size) => (
+              <option key={size} value={String(size)}>
+                {size} bytes
+              </option>
+            ))}
+            <option value="imix">mixed sizes</option>
+          </select>
+        </label>
+      ) : null}
+    </fieldset>
+  );
+}

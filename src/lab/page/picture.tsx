@@ -1,0 +1,389 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { APPROACHES } from '../../../host/protection/approaches.js';
+import { DISCIPLINES } from '../../../scheduler/disciplines/index.js';
+import { gatesOf } from '../gates.js';
+import type { Subject } from '../inspect.js';
+import type { PageBlock } from '../memory-map.js';
+import type { MachineLayout, MachineState } from '../protocol.js';
+import type { ContextState, DomainState, GuestState } from '../snapshot.js';
+import { countText, latencyText, rateText } from './format.js';
+import { MemoryBlock } from './memory-block.js';
+import { Overlay } from './overlay.js';
+import {
+  follow,
+  followed,
+  histories,
+  layouts,
+  look,
+  machines,
+  plans,
+  replan,
+  story,
+  subject,
+} from './store.js';
+import { ownerColour } from './theme.js';
+import { WireStrip } from './wire-strip.js';
+
+/** One machine: its domains, memory between the two gates, the card and the wire. */
+export function Picture({ index }: { index: number }) {
+  const layout = layouts.value[index];
+  const state = machines.value[index];
+  const stack = useRef<HTMLDivElement>(null);
+  const overlay = useRef<Overlay | undefined>(undefined);
+  useEffect(() => {
+    if (stack.current === null) return undefined;
+    const made = new Overlay(stack.current, index);
+    overlay.current = made;
+    return () => made.close();
+  }, [index]);
+  useEffect(() => overlay.current?.measure(), [layout, state?.snapshot.domains.length]);
+  if (layout === undefined || state === undefined) return <section class="machine" aria-busy="true" />;
+  const { snapshot } = state;
+  const { domains, contexts, guests } = snapshot;
+  const gates = gatesOf(layout.approach);
+  const latest = histories[index]?.latest;
+  const shares = guests.map((_, at) => latest?.sentMbps[at] ?? 0);
+  const columns = domains.map((domain, column) => ({ domain, column }));
+  const see = (what: Subject) => () => look(index, what);
+  const isSeen = (kind: Subject['kind']) =>
+    subject.value?.machine === index && subject.value.subject.kind === kind ? 'seen' : '';
+  const lit =
+    story.value !== undefined && followed.value?.machine === index
+      ? story.value.steps.at(-1)?.station
+      : undefined;
+  return (
+    <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
+      <MachineHead index={index} fingerprint={state.fingerprint} />
+      <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
+        <div class="row domains">
+          {columns.map(({ domain, column }) => (
+            <DomainCard
+              key={column}
+              index={index}
+              column={column}
+              domain={domain}
+              guest={guests.find((guest) => guest.column === column)}
+              cpuPercent={latest?.cpuPercent[column] ?? 0}
+              mbps={shares[guests.findIndex((guest) => guest.column === column)]}
+            />
+          ))}
+        </div>
+        <button
+          type="button"
+          data-anchor="set-up"
+          class={`gate ${gates.setUp.checks ? 'checks' : 'open'} ${isSeen('set-up-gate')} ${lit === 'set-up-gate' ? 'lit' : ''}`}
+          onClick={see({ kind: 'set-up-gate' })}
+        >
+          <strong>set-up gate</strong>
+          <span class="gate-label">{gates.setUp.label}</span>
+          <span class="gate-count">
+            {countText(snapshot.setUp.accepted)} passed
+            <em class={snapshot.setUp.refused > 0 ? 'refusals' : ''}>
+              {countText(snapshot.setUp.refused)} refused
+            </em>
+          </span>
+        </button>
+        <Memory index={index} layout={layout} state={state} columns={domains.length} />
+        <button
+          type="button"
+          data-anchor="access"
+          class={`gate ${gates.access.checks ? 'checks' : 'open'} ${isSeen('access-gate')} ${lit === 'access-gate' ? 'lit' : ''}`}
+          onClick={see({ kind: 'access-gate' })}
+        >
+          <strong>access gate</strong>
+          <span class="gate-label">{gates.access.label}</span>
+          <span class="gate-count">
+            {latest?.hitPercent !== null && latest?.hitPercent !== undefined
+              ? `${latest.hitPercent.toFixed(0)} % IOTLB hits`
+              : `${countText(snapshot.access.checked)} checked`}
+            <em class={snapshot.access.denied > 0 ? 'refusals' : ''}>
+              {countText(snapshot.access.denied)} denied
+            </em>
+          </span>
+        </button>
+        <div class="card">
+          <div class="row contexts">
+            <button
+              type="button"
+              class={`card-self ${isSeen('card')}`}
+              data-anchor="card"
+              onClick={see({ kind: 'card' })}
+            >
+              <strong>the card</strong>
+              <span>{countText(snapshot.physicalInterrupts)} interrupts</span>
+            </button>
+            {columns.slice(1).map(({ column }) => (
+              <div class="context-cell" key={column}>
+                {contexts
+                  .filter((context) => context.column === column)
+                  .map((context) => (
+                    <ContextCard key={context.context} index={index} context={context} />
+                  ))}
+              </div>
+            ))}
+          </div>
+          <button
+            type="button"
+            data-anchor="scheduler"
+            class={`scheduler ${isSeen('scheduler')} ${lit === 'scheduler' ? 'lit' : ''}`}
+            onClick={see({ kind: 'scheduler' })}
+          >
+            <strong>DMA scheduler: {layout.discipline}</strong>
+            <ShareBar shares={shares} columns={guests.map(({ column }) => column)} />
+          </button>
+        </div>
+        <button
+          type="button"
+          data-anchor="wire"
+          class={`wire ${isSeen('wire')} ${lit === 'wire' ? 'lit' : ''}`}
+          onClick={see({ kind: 'wire' })}
+        >
+          <strong>wire</strong>
+          <WireStrip index={index} />
+          <span class="number">{rateText(shares.reduce((sum, share) => sum + share, 0) * 1e6)}</span>
+        </button>
+      </div>
+    </section>
+  );
+}
+
+function MachineHead({ index, fingerprint }: { index: number; fingerprint: string }) {
+  const plan = plans.value[index];
+  if (plan === undefined) return null;
+  const set = (change: { approach: string } | { discipline: string }) =>
+    replan((other, machine) => (machine === index ? { ...other, ...change } : other));
+  return (
+    <header class="machine-head">
+      <label>
+        <span>approach</span>
+        <select
+          value={plan.approach}
+          onChange={({ currentTarget }) => set({ approach: currentTarget.value })}
+          data-knob={`approach-${index}`}
+        >
+          {APPROACHES.map(({ name, title }) => (
+            <option key={name} value={name}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <span>discipline</span>
+        <select
+          value={plan.discipline}
+          onChange={({ currentTarget }) => set({ discipline: currentTarget.value })}
+          data-knob={`discipline-${index}`}
+        >
+          {DISCIPLINES.map(({ name }) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+          {DISCIPLINES.every(({ name }) => name !== plan.discipline) && (
+            <option value={plan.discipline}>{plan.discipline}</option>
+          )}
+        </select>
+      </label>
+      <span
+        class="fingerprint"
+        title="Fingerprint: a hash of everything that has happened. The command line gives the same."
+      >
+        <span class="visually-hidden">fingerprint </span>
+        {fingerprint}
+      </span>
+    </header>
+  );
+}
+
+interface DomainCardProps {
+  readonly index: number;
+  readonly column: number;
+  readonly domain: DomainState;
+  readonly guest: GuestState | undefined;
+  readonly cpuPercent: number;
+  readonly mbps: number | undefined;
+}
+
+function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCardProps) {
+  const isSeen =
+    subject.value?.machine === index &&
+    subject.value.subject.kind === 'domain' &&
+    subject.value.subject.id === column;
+  const isFollowed = followed.value?.machine === index && followed.value.column === column;
+  const cpu = Math.min(100, Math.max(0, cpuPercent));
+  return (
+    <div
+      class={`domain ${domain.kind} ${domain.alive ? '' : 'killed'}`}
+      data-anchor={`domain-${column}`}
+      style={{ '--owner': ownerColour(column) }}
+    >
+      <button
+        type="button"
+        class={`domain-main ${isSeen ? 'seen' : ''}`}
+        onClick={() => look(index, { kind: 'domain', id: column })}
+      >
+        <strong>
+          <i class="chip" aria-hidden="true" />
+          {domain.name}
+        </strong>
+        <span class="cpu">
+          <i style={{ width: `${cpu}%` }} />
+          <b>CPU {cpu.toFixed(0)} %</b>
+        </span>
+        {guest !== undefined && (
+          <span class="figures">
+            <span>{rateText((mbps ?? 0) * 1e6)}</span>
+            <span title="99th percentile of the last frames, from the driver to the wire">
+              p99 {latencyText(guest.p99Ns)}
+            </span>
+          </span>
+        )}
+        {guest === undefined && (
+          <span class="figures">
+            {domain.kind === 'hypervisor' ? 'owns both gates' : 'bridges and copies'}
+          </span>
+        )}
+      </button>
+      {guest !== undefined && (
+        <button
+          type="button"
+          class={`follow ${isFollowed ? 'on' : ''}`}
+          aria-pressed={isFollowed}
+          title={`Follow the next frame of ${domain.name}`}
+          onClick={() => follow(index, isFollowed ? undefined : column)}
+        >
+          <span aria-hidden="true">◎</span>
+          <span class="visually-hidden">Follow the next frame of {domain.name}</span>
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Memory({
+  index,
+  layout,
+  state,
+  columns,
+}: {
+  index: number;
+  layout: MachineLayout;
+  state: MachineState;
+  columns: number;
+}) {
+  let first = 0;
+  const placed = layout.blocks.map((block) => {
+    const at = first;
+    first += block.pages.length;
+    return { block, at };
+  });
+  const inColumn = (column: number) => placed.filter(({ block }) => block.column === column);
+  return (
+    <div class="memory">
+      <span class="layer" aria-hidden="true">
+        memory
+      </span>
+      <div class="row">
+        {Array.from({ length: columns }, (_, column) => (
+          <div class="blocks" key={column} data-anchor={`memory-${column}`}>
+            {inColumn(column).map(({ block, at }) => (
+              <Block key={block.title} index={index} block={block} state={state} at={at} />
+            ))}
+          </div>
+        ))}
+      </div>
+      <span class="pinned number">{countText(state.snapshot.pinnedPages)} pages pinned</span>
+    </div>
+  );
+}
+
+function Block({
+  index,
+  block,
+  state,
+  at,
+}: {
+  index: number;
+  block: PageBlock;
+  state: MachineState;
+  at: number;
+}) {
+  const { pages, title, more } = block;
+  return (
+    <div class="block">
+      <span class="block-title">
+        {title}
+        {more > 0 ? ` +${more}` : ''}
+      </span>
+      <MemoryBlock
+        pages={pages}
+        owners={state.owners.subarray(at, at + pages.length)}
+        pins={state.pins.subarray(at, at + pages.length)}
+        label={`${title}: ${pages.length} pages, ${state.pins.subarray(at, at + pages.length).reduce((sum, pin) => sum + (pin > 0 ? 1 : 0), 0)} pinned`}
+        onPage={(page) => look(index, { kind: 'page', id: page })}
+      />
+    </div>
+  );
+}
+
+function ContextCard({ index, context }: { index: number; context: ContextState }) {
+  const { state, transmit, receive, faultReason, column } = context;
+  const isSeen =
+    subject.value?.machine === index &&
+    subject.value.subject.kind === 'context' &&
+    subject.value.subject.id === context.context;
+  return (
+    <button
+      type="button"
+      class={`context ${state} ${isSeen ? 'seen' : ''}`}
+      data-anchor={`context-${column}`}
+      style={{ '--owner': ownerColour(column) }}
+      onClick={() => look(index, { kind: 'context', id: context.context })}
+    >
+      <strong>context {context.context}</strong>
+      {state === 'open' ? (
+        <>
+          <Ring name="tx" ring={transmit} />
+          <Ring name="rx" ring={receive} />
+        </>
+      ) : (
+        <span class="stopped">{faultReason === 'none' ? state : faultReason}</span>
+      )}
+    </button>
+  );
+}
+
+function Ring({ name, ring }: { name: string; ring: ContextState['transmit'] }) {
+  const posted = (ring.producer - ring.consumer) >>> 0;
+  const onCard = (ring.fetched - ring.consumer) >>> 0;
+  const share = (count: number) =>
+    `${ring.slots === 0 ? 0 : (Math.min(count, ring.slots) * 100) / ring.slots}%`;
+  return (
+    <span class="ring" title={`${posted} of ${ring.slots} posted, ${onCard} on the card`}>
+      <b>{name}</b>
+      <span class="gauge">
+        <i class="posted" style={{ width: share(posted) }} />
+        <i class="fetched" style={{ width: share(onCard) }} />
+      </span>
+      <b class="number">{posted}</b>
+    </span>
+  );
+}
+
+function ShareBar({ shares, columns }: { shares: readonly number[]; columns: readonly number[] }) {
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const label = shares.map((share) => `${total > 0 ? ((share * 100) / total).toFixed(0) : 0} %`).join(', ');
+  return (
+    <span class="shares" role="img" aria-label={`shares of the wire: ${label}`}>
+      {shares.map((share, at) => (
+        <i
+          key={columns[at]}
+          style={{ flexGrow: String(total > 0 ? share : 1), background: ownerColour(columns[at] ?? 0) }}
+        >
+          {total > 0 && share / total > 0.08 ? `${((share * 100) / total).toFixed(0)}%` : ''}
+        </i>
+      ))}
+    </span>
+  );
+}

@@ -1,0 +1,93 @@
+import { STEP_UNITS } from '../protocol.js';
+import { PACES, timeText } from './format.js';
+import {
+  activity,
+  back,
+  isBusy,
+  isPlaying,
+  paceNs,
+  position,
+  replayed,
+  setPace,
+  step,
+  toggle,
+} from './store.js';
+
+/** Play, pause, steps both ways, pace, and what time it is in the machine. */
+export function Transport() {
+  const playing = isPlaying.value || activity.value === 'seeking';
+  const share = replayed.value;
+  return (
+    <div class="transport" role="toolbar" aria-label="Run the machine">
+      <div class="group">
+        {[...STEP_UNITS].reverse().map((unit) => (
+          <button
+            key={unit}
+            type="button"
+            class="quiet"
+            disabled={isBusy.value || position.value.events === 0}
+            onClick={() => back(unit)}
+            data-back={unit}
+          >
+            <span aria-hidden="true">‹</span> {unit}
+            <span class="visually-hidden"> before</span>
+          </button>
+        ))}
+      </div>
+      <button
+        type="button"
+        class="play"
+        onClick={toggle}
+        aria-label={playing ? 'Pause' : 'Play'}
+        aria-keyshortcuts="Space"
+      >
+        <span aria-hidden="true">{playing ? '❚❚' : '▶'}</span>
+      </button>
+      <div class="group">
+        {STEP_UNITS.map((unit) => (
+          <button
+            key={unit}
+            type="button"
+            class="quiet"
+            disabled={isBusy.value}
+            onClick={() => step(unit)}
+            data-step={unit}
+          >
+            <span class="visually-hidden">next </span>
+            {unit} <span aria-hidden="true">›</span>
+          </button>
+        ))}
+      </div>
+      <output
+        class="clock"
+        aria-live="off"
+        data-at-ns={position.value.atNs}
+        data-events={position.value.events}
+        data-activity={activity.value}
+      >
+        <b>{timeText(position.value.atNs)}</b>
+        <span>
+          event {position.value.events.toLocaleString('en')}
+          {share !== undefined && ` · replaying ${(share * 100).toFixed(0)} %`}
+          {activity.value === 'ended' && ' · end of the run'}
+        </span>
+      </output>
+      <label class="pace">
+        <span>pace</span>
+        <select
+          value={String(paceNs.value)}
+          data-knob="pace"
+          onChange={({ currentTarget }) =>
+            setPace(currentTarget.value === 'null' ? null : Number(currentTarget.value))
+          }
+        >
+          {PACES.map(({ paceNs: pace, text }) => (
+            <option key={text} value={String(pace)}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}

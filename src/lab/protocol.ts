@@ -1,0 +1,111 @@
+import type { FrameStory } from './frame-story.js';
+import type { Details, Subject } from './inspect.js';
+import type { JournalEntry } from './journal.js';
+import type { Position } from './lab-machine.js';
+import type { PageBlock } from './memory-map.js';
+import type { LabPlan } from './plan.js';
+import type { Snapshot } from './snapshot.js';
+
+/**
+ * What a front end and a machine say to each other. Plain data that can be cloned or written as JSON (bytes apart), so
+ * that the machine may run in a Web Worker, in the same thread, or behind a socket.
+ */
+
+/** Version of this protocol; a front end and a machine of different versions refuse each other. */
+export const PROTOCOL_VERSION = 1;
+
+/** What a step goes to. */
+export const STEP_UNITS = ['event', 'frame', 'fault'] as const;
+export type StepUnit = (typeof STEP_UNITS)[number];
+
+/** Files that can be taken out. */
+export const OUTPUTS = ['json', 'pcapng', 'perfetto', 'scenario'] as const;
+export type Output = (typeof OUTPUTS)[number];
+
+/** A capture that the scenario names, brought by the user. */
+export interface CaptureFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** From the front end. `machine` is 0 or 1 where two run side by side. */
+export type Request =
+  /** Builds one machine, or two that share seed and traffic, and takes them to a position. */
+  | {
+      readonly kind: 'open';
+      readonly version: number;
+      readonly plans: readonly LabPlan[];
+      readonly to?: Position;
+      readonly captures?: readonly CaptureFile[];
+    }
+  /** Runs on: so many ns of virtual time per second, or as fast as it can (null). */
+  | { readonly kind: 'play'; readonly paceNs: number | null }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'step'; readonly unit: StepUnit }
+  | { readonly kind: 'back'; readonly unit: StepUnit }
+  | { readonly kind: 'go'; readonly to: Position }
+  /** Turns a knob while the machine runs: an entry of the scenario's `changes`, at the next free instant. */
+  | { readonly kind: 'change'; readonly change: LabChange }
+  /** Follows the next frame of a guest; none from now on when the column is absent. */
+  | { readonly kind: 'follow'; readonly machine: number; readonly column?: number }
+  /** Looks at something, again with each state; at nothing when the subject is absent. */
+  | { readonly kind: 'inspect'; readonly machine: number; readonly subject?: Subject }
+  | { readonly kind: 'take-out'; readonly machine: number; readonly output: Output }
+  /** Plays an attack of the matrix on a machine of its own. */
+  | { readonly kind: 'attack'; readonly attack: string; readonly approach: string; readonly seed: number }
+  /** The last state has been drawn: another may be sent. */
+  | { readonly kind: 'shown' };
+
+/** An entry of a scenario's `changes` without its time, which is that of the run. */
+export interface LabChange {
+  readonly guest: string;
+  readonly weight?: number;
+  readonly limitBps?: number;
+  readonly priority?: number;
+}
+
+/** One of the machines at one instant. */
+export interface MachineState {
+  readonly snapshot: Snapshot;
+  readonly owners: Int16Array;
+  readonly pins: Uint8Array;
+  readonly entries: readonly JournalEntry[];
+  readonly missed: number;
+  readonly fingerprint: string;
+}
+
+/** What a machine is made of, once it is built. */
+export interface MachineLayout {
+  readonly approach: string;
+  readonly discipline: string;
+  readonly blocks: readonly PageBlock[];
+  readonly rateBps: number;
+  readonly endNs: number;
+}
+
+/** What the session is doing. */
+export type Activity = 'paused' | 'playing' | 'seeking' | 'replaying' | 'ended';
+
+/** To the front end. */
+export type Report =
+  | {
+      readonly kind: 'opened';
+      readonly version: number;
+      readonly plans: readonly LabPlan[];
+      readonly layouts: readonly MachineLayout[];
+    }
+  | {
+      readonly kind: 'state';
+      readonly activity: Activity;
+      readonly position: Position;
+      readonly machines: readonly MachineState[];
+      readonly story?: FrameStory;
+      readonly details?: Details;
+      /** How much of a replay is done, 0 to 1. */
+      readonly replayed?: number;
+    }
+  | { readonly kind: 'layout'; readonly layouts: readonly MachineLayout[] }
+  | { readonly kind: 'changed'; readonly plans: readonly LabPlan[] }
+  | { readonly kind: 'took-out'; readonly output: Output; readonly name: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'refused'; readonly request: Request['kind']; readonly message: string }
+  | { readonly kind: 'failed'; readonly message: string };

@@ -1,0 +1,31 @@
+/** Latencies kept per context: what a percentile of the last moments is taken of. */
+const KEPT = 512;
+
+/** The last latencies of each context, for percentiles that move with the run. Nothing of a result is taken from here. */
+export class RecentLatencies {
+  readonly #rings: (Float64Array | undefined)[] = [];
+  readonly #counts: number[] = [];
+
+  /** @param latencyNs from the driver to the last bit on the wire, ns */
+  record(context: number, latencyNs: number): void {
+    let ring = this.#rings[context];
+    if (ring === undefined) {
+      ring = new Float64Array(KEPT);
+      this.#rings[context] = ring;
+      this.#counts[context] = 0;
+    }
+    const count = this.#counts[context] ?? 0;
+    ring[count % KEPT] = latencyNs;
+    this.#counts[context] = count + 1;
+  }
+
+  /** Median and 99th percentile of the last frames of a context, ns; undefined before the first. */
+  of(context: number): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
+    const ring = this.#rings[context];
+    const count = Math.min(KEPT, this.#counts[context] ?? 0);
+    if (ring === undefined || count === 0) return undefined;
+    const sorted = ring.slice(0, count).sort();
+    const at = (share: number) => sorted[Math.min(count - 1, Math.floor(count * share))] ?? 0;
+    return { p50Ns: at(0.5), p99Ns: at(0.99) };
+  }
+}

@@ -1,0 +1,373 @@
+import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
+import { UserError } from '../../scheduler/errors.js';
+import { type CaptureStore, captureKey } from '../machine/traffic.js';
+import type { Subject } from './inspect.js';
+import type { Position } from './lab-machine.js';
+import { type CheckedPlan, checkPlan, type LabPlan } from './plan.js';
+import {
+  type Activity,
+  type CaptureFile,
+  PROTOCOL_VERSION,
+  type Report,
+  type Request,
+  type StepUnit,
+} from './protocol.js';
+import { ReplayLog } from './replay-log.js';
+import { ShownMachine } from './shown-machine.js';
+
+/** Says when the time of a turn is over. A session has no clock of its own. */
+export type Expired = () => boolean;
+
+/** Virtual time between two looks at the clock, ns. */
+const SLICE_NS = 20_000;
+/** Events between two looks at the clock. */
+const SLICE_EVENTS = 256;
+/** Fastest pace at which everything that happens is written down, ns of virtual time per second. */
+const WATCHED_PACE_NS = 2_000_000;
+
+/** Where a replay goes: to a position, or to where so many of a unit have been counted. */
+type Goal =
+  | { readonly to: Position }
+  | { readonly unit: StepUnit; readonly count: number; readonly from: Position | undefined };
+
+/**
+ * One session of the lab: takes requests, runs one or two machines in turns, and says what they look like. The same in
+ * a Web Worker, in Node and behind a socket: it is given the time of a turn and has no clock, no timer and no thread.
+ */
+export class LabSession {
+  readonly #send: (report: Report) => void;
+  #checked: readonly CheckedPlan[] = [];
+  #captures: CaptureStore = new Map();
+  #machines: ShownMachine[] = [];
+  readonly #log = new ReplayLog();
+  #activity: Activity = 'paused';
+  #paceNs: number | null = null;
+  /** Virtual time that the pace has reached, ns, with fractions. */
+  #dueNs = 0;
+  #seeking: { readonly unit: StepUnit; readonly from: number } | undefined;
+  #replay: { readonly machines: ShownMachine[]; readonly goal: Goal; readonly resume: Activity } | undefined;
+  #subject: { readonly machine: number; readonly subject: Subject } | undefined;
+  #followed: { readonly machine: number; readonly column: number } | undefined;
+  #isShown = true;
+  #isStale = false;
+
+  constructor(send: (report: Report) => void) {
+    this.#send = send;
+  }
+
+  get activity(): Activity {
+    return this.#activity;
+  }
+
+  /** Whether another turn has something to do. */
+  get busy(): boolean {
+    return this.#activity === 'playing' || this.#activity === 'seeking' || this.#activity === 'replaying';
+  }
+
+  /** Whether it plays at a pace, and not as fast as it can. */
+  get isPaced(): boolean {
+    return this.#activity === 'playing' && this.#paceNs !== null;
+  }
+
+  /** Takes a request. A user's mistake is answered with `refused`, and nothing changes. */
+  request(request: Request): void {
+    try {
+      this.#take(request);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#send({ kind: 'refused', request: request.kind, message: error.message });
+    }
+  }
+
+  /**
+   * Runs for one turn.
+   *
+   * @param elapsedMs since the turn before, for the pace
+   * @param expired is asked often; the turn ends soon after it says so
+   */
+  turn(elapsedMs: number, expired: Expired): void {
+    if (this.#activity === 'replaying') this.#turnReplay(expired);
+    else if (this.#activity === 'seeking') this.#turnSeek(expired);
+    else if (this.#activity === 'playing') this.#turnPlay(elapsedMs, expired);
+    this.#tell();
+  }
+
+  #take(request: Request): void {
+    switch (request.kind) {
+      case 'open':
+        if (request.version !== PROTOCOL_VERSION) {
+          throw new UserError(`version is ${request.version}, expected ${PROTOCOL_VERSION}`);
+        }
+        this.#open(request.plans, request.to, request.captures ?? []);
+        break;
+      case 'play':
+        this.#play(request.paceNs);
+        break;
+      case 'pause':
+        if (this.busy && this.#activity !== 'replaying') this.#pause();
+        break;
+      case 'step':
+        this.#step(request.unit);
+        break;
+      case 'back':
+        this.#back(request.unit);
+        break;
+      case 'go':
+        this.#go(request.to);
+        break;
+      case 'follow':
+        this.#followed =
+          request.column === undefined ? undefined : { machine: request.machine, column: request.column };
+        for (const [index, machine] of this.#machines.entries())
+          machine.follow(this.#followed?.machine === index ? this.#followed.column : undefined);
+        this.#stale();
+        break;
+      case 'inspect':
+        this.#subject =
+          request.subject === undefined ? undefined : { machine: request.machine, subject: request.subject };
+        this.#stale();
+        break;
+      case 'shown':
+        this.#isShown = true;
+        this.#tell();
+        break;
+      default:
+        throw new UserError(`${request.kind} is not a request that this machine knows`);
+    }
+  }
+
+  #open(plans: readonly LabPlan[], to: Position | undefined, captures: readonly CaptureFile[]): void {
+    if (plans.length < 1 || plans.length > 2) {
+      throw new UserError(`plans are ${plans.length}, expected one, or two side by side`);
+    }
+    const checked = plans.map(checkPlan);
+    const store: CaptureStore = new Map(
+      captures.map(({ name, bytes }) => [captureKey('', name), parseUnpackedCapture(name, bytes)]),
+    );
+    const machines = this.#build(checked, store);
+    // What follows cannot be refused any more.
+    for (const machine of this.#machines) machine.close();
+    this.#replay = undefined;
+    this.#seeking = undefined;
+    this.#checked = checked;
+    this.#captures = store;
+    this.#log.clear();
+    this.#adopt(machines);
+    this.#activity = 'paused';
+    this.#send({
+      kind: 'opened',
+      version: PROTOCOL_VERSION,
+      plans,
+      layouts: machines.map(({ layout }) => layout),
+    });
+    if (to !== undefined && to.atNs > 0) this.#startReplay({ to }, 'paused', machines);
+    this.#stale();
+  }
+
+  #build(checked: readonly CheckedPlan[], captures: CaptureStore): ShownMachine[] {
+    for (const { scenario } of checked) {
+      for (const { traffic } of scenario.guests) {
+        if (traffic.kind !== 'replay' || captures.has(captureKey('', traffic.capture))) continue;
+        throw new UserError(
+          `scenario: traffic.capture is ${JSON.stringify(traffic.capture)}, which is not here; drop that file on the page too`,
+        );
+      }
+    }
+    return checked.map((plan) => new ShownMachine(plan, captures));
+  }
+
+  #adopt(machines: ShownMachine[]): void {
+    this.#machines = machines;
+    this.#dueNs = machines[0]?.position.atNs ?? 0;
+    if (this.#followed !== undefined) machines[this.#followed.machine]?.follow(this.#followed.column);
+    this.#watch();
+  }
+
+  #play(paceNs: number | null): void {
+    if (paceNs !== null && !(paceNs >= 1 && paceNs <= 1e12)) {
+      throw new UserError(`paceNs is ${paceNs}, expected 1 to 1e12, or null for as fast as it can`);
+    }
+    this.#paceNs = paceNs;
+    if (this.#activity === 'replaying') return;
+    if (this.#first().lab.done) return;
+    this.#activity = 'playing';
+    this.#seeking = undefined;
+    this.#dueNs = this.#first().position.atNs;
+    this.#watch();
+  }
+
+  #pause(): void {
+    this.#activity = this.#first().lab.done ? 'ended' : 'paused';
+    this.#seeking = undefined;
+    this.#watch();
+    this.#stale();
+  }
+
+  #step(unit: StepUnit): void {
+    if (this.#activity === 'replaying') return;
+    const machine = this.#first();
+    this.#seeking = { unit, from: machine.counts[unit] };
+    this.#activity = 'seeking';
+    this.#note();
+    this.#watch();
+  }
+
+  /** Back to just after the one before the last of a unit: the start of the run when there is none. */
+  #back(unit: StepUnit): void {
+    if (this.#activity === 'replaying') return;
+    const counted = this.#first().counts[unit];
+    const count = Math.max(0, counted - 1);
+    if (count === 0) this.#startReplay({ to: { atNs: 0, events: 0 } }, 'paused');
+    else this.#startReplay({ unit, count, from: this.#log.before(unit, count) }, 'paused');
+  }
+
+  #go(to: Position): void {
+    const { atNs, events } = this.#first().position;
+    const isBehind = to.atNs < atNs || (to.atNs === atNs && to.events < events);
+    this.#startReplay({ to }, 'paused', isBehind ? undefined : this.#machines);
+  }
+
+  #startReplay(goal: Goal, resume: Activity, from?: ShownMachine[]): void {
+    const machines = from ?? this.#build(this.#checked, this.#captures);
+    this.#replay = { machines, goal, resume };
+    this.#activity = 'replaying';
+  }
+
+  #turnReplay(expired: Expired): void {
+    const replay = this.#replay;
+    if (replay === undefined) return;
+    const { machines, goal } = replay;
+    const [first] = machines;
+    if (first === undefined) return;
+    const target = 'to' in goal ? goal.to : goal.from;
+    while (target !== undefined && first.position.atNs < target.atNs - 1) {
+      first.lab.runTo(Math.min(target.atNs - 1, first.position.atNs + SLICE_NS));
+      if (first.lab.done) break;
+      if (expired()) {
+        this.#stale();
+        return;
+      }
+    }
+    if (target !== undefined) first.lab.runToPosition(target);
+    if ('unit' in goal) {
+      while (first.counts[goal.unit] < goal.count && first.lab.stepEvent())
+        if (expired()) {
+          this.#stale();
+          return;
+        }
+    }
+    const { atNs } = first.position;
+    for (const other of machines.slice(1)) {
+      while (other.position.atNs < atNs && !other.lab.done) {
+        other.lab.runTo(Math.min(atNs, other.position.atNs + SLICE_NS));
+        if (expired() && other.position.atNs < atNs) {
+          this.#stale();
+          return;
+        }
+      }
+    }
+    if (machines !== this.#machines) {
+      for (const machine of this.#machines) machine.close();
+      this.#adopt(machines);
+    }
+    this.#replay = undefined;
+    this.#dueNs = atNs;
+    this.#activity = first.lab.done ? 'ended' : replay.resume;
+    this.#watch();
+    this.#stale();
+  }
+
+  #turnSeek(expired: Expired): void {
+    const seeking = this.#seeking;
+    if (seeking === undefined) return;
+    const first = this.#first();
+    for (let events = 0; first.counts[seeking.unit] === seeking.from; events += 1) {
+      if (!first.lab.stepEvent()) break;
+      if (events % SLICE_EVENTS === SLICE_EVENTS - 1) {
+        this.#note();
+        if (expired()) {
+          this.#follow();
+          this.#stale();
+          return;
+        }
+      }
+    }
+    this.#follow();
+    this.#note();
+    this.#pause();
+  }
+
+  /** The second machine comes along to the time of the first. */
+  #follow(): void {
+    const { atNs } = this.#first().position;
+    for (const other of this.#machines.slice(1)) other.lab.runTo(atNs);
+  }
+
+  #turnPlay(elapsedMs: number, expired: Expired): void {
+    const pace = this.#paceNs;
+    const { atNs } = this.#first().position;
+    // What could not be kept up with is not caught up with later.
+    if (pace !== null) this.#dueNs = Math.max(this.#dueNs, atNs) + (pace * Math.min(elapsedMs, 100)) / 1000;
+    const untilNs = pace === null ? Number.POSITIVE_INFINITY : Math.floor(this.#dueNs);
+    do {
+      const fromNs = this.#first().position.atNs;
+      if (fromNs >= untilNs) break;
+      const nextNs = Math.min(untilNs, fromNs + SLICE_NS);
+      for (const { lab } of this.#machines) lab.runTo(nextNs);
+      this.#note();
+    } while (!expired() && !this.#first().lab.done);
+    if (pace !== null && this.#first().position.atNs < untilNs) this.#dueNs = this.#first().position.atNs;
+    if (this.#first().lab.done) this.#pause();
+    this.#stale();
+  }
+
+  #note(): void {
+    const first = this.#first();
+    this.#log.note({ ...first.position, counts: first.counts });
+  }
+
+  #watch(): void {
+    const isSlow = this.#activity !== 'playing' || (this.#paceNs !== null && this.#paceNs <= WATCHED_PACE_NS);
+    for (const machine of this.#machines) machine.journal.watch(isSlow);
+  }
+
+  #first(): ShownMachine {
+    const [first] = this.#machines;
+    if (first === undefined) throw new UserError('no machine is open, expected `open` first');
+    return first;
+  }
+
+  #stale(): void {
+    this.#isStale = true;
+  }
+
+  /** Sends the state if it is new and the last one has been shown. */
+  #tell(): void {
+    const [first] = this.#machines;
+    if (!this.#isStale || !this.#isShown || first === undefined) return;
+    this.#isStale = false;
+    this.#isShown = false;
+    const changed = this.#machines.map((machine) => machine.refreshLayout());
+    if (changed.includes(true))
+      this.#send({ kind: 'layout', layouts: this.#machines.map(({ layout }) => layout) });
+    const story = this.#followed === undefined ? undefined : this.#machines[this.#followed.machine]?.story;
+    const details =
+      this.#subject === undefined
+        ? undefined
+        : this.#machines[this.#subject.machine]?.details(this.#subject.subject);
+    this.#send({
+      kind: 'state',
+      activity: this.#activity,
+      position: first.position,
+      machines: this.#machines.map((machine) => machine.state()),
+      ...(story === undefined ? {} : { story }),
+      ...(details === undefined ? {} : { details }),
+      ...(this.#replay === undefined ? {} : { replayed: this.#replayedShare(this.#replay) }),
+    });
+  }
+
+  #replayedShare({ machines, goal }: { machines: ShownMachine[]; goal: Goal }): number {
+    const target = 'to' in goal ? goal.to.atNs : this.#first().position.atNs;
+    return Math.min(1, (machines[0]?.position.atNs ?? 0) / Math.max(1, target));
+  }
+}

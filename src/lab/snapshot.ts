@@ -1,0 +1,144 @@
+import type { NicDriver } from '../../guests/nic-driver.js';
+import type { Host } from '../../host/host.js';
+import type { DescriptorRing } from '../../nic/descriptor-ring.js';
+import type { Columns, ShownGuest } from './columns.js';
+import type { RecentLatencies } from './recent-latencies.js';
+
+/** Indices of a ring, as the card knows them; they run freely modulo 2^32. */
+export interface RingState {
+  readonly slots: number;
+  readonly producer: number;
+  readonly requested: number;
+  readonly fetched: number;
+  readonly taken: number;
+  readonly consumer: number;
+}
+
+/** A domain at one instant. Counts are since the start of the run. */
+export interface DomainState {
+  readonly name: string;
+  readonly kind: 'hypervisor' | 'driver-domain' | 'guest';
+  readonly alive: boolean;
+  readonly cpuNs: number;
+}
+
+/** A guest's traffic at one instant. */
+export interface GuestState {
+  readonly column: number;
+  readonly context: number;
+  readonly weight: number;
+  readonly bytesTransmitted: number;
+  readonly framesTransmitted: number;
+  readonly bytesReceived: number;
+  readonly framesReceived: number;
+  readonly framesQueued: number;
+  readonly drops: number;
+  readonly p50Ns: number;
+  readonly p99Ns: number;
+}
+
+/** A context of the card that is in use. */
+export interface ContextState {
+  readonly context: number;
+  readonly column: number;
+  readonly state: 'free' | 'allocated' | 'open' | 'faulted';
+  readonly faultReason: string;
+  readonly transmit: RingState;
+  readonly receive: RingState;
+}
+
+/** A machine at one instant: all that the picture and the plots need, in numbers. */
+export interface Snapshot {
+  readonly atNs: number;
+  readonly events: number;
+  readonly domains: readonly DomainState[];
+  readonly guests: readonly GuestState[];
+  readonly contexts: readonly ContextState[];
+  readonly cores: number;
+  readonly setUp: { readonly accepted: number; readonly refused: number };
+  readonly access: { readonly checked: number; readonly denied: number; readonly gateNs: number };
+  /** What the approach counts, by its own names: `iotlbHits`, `walks`, and so on. */
+  readonly details: Readonly<Record<string, number>>;
+  readonly pinnedPages: number;
+  readonly hypercalls: number;
+  readonly physicalInterrupts: number;
+  readonly virtualInterrupts: number;
+  readonly wireBusyNs: number;
+  readonly framesInside: { readonly transmit: number; readonly receive: number };
+  readonly faults: number;
+}
+
+/** A guest as a snapshot looks at it. */
+export interface CountedGuest extends ShownGuest {
+  readonly driver?: NicDriver;
+  readonly weight?: number;
+}
+
+/** Takes a snapshot. Reads counters and nothing else: the machine is as it was. */
+export function snapshotOf(
+  host: Host,
+  guests: readonly CountedGuest[],
+  columns: Columns,
+  latencies: RecentLatencies | undefined,
+): Snapshot {
+  const { nic, hypervisor, processor, kernel, bus, pages } = host;
+  const { accepted, refused, checked, details } = host.protection.counters();
+  return {
+    atNs: kernel.nowNs,
+    events: kernel.executed,
+    domains: hypervisor.domains.map(({ name, kind, state, account }) => ({
+      name,
+      kind,
+      alive: state === 'running',
+      cpuNs: processor.nsOf(account),
+    })),
+    guests: guests.map(({ domain, port, driver, weight = 1 }) => {
+      const traffic = host.trafficOf(port);
+      const latency = latencies?.of(port.context);
+      return {
+        column: domain.id,
+        context: port.context,
+        weight: nic.contexts[port.context]?.share.weight ?? weight,
+        bytesTransmitted: traffic.bytesTransmitted,
+        framesTransmitted: traffic.framesTransmitted,
+        bytesReceived: traffic.bytesReceived,
+        framesReceived: traffic.framesReceived,
+        framesQueued: driver?.framesQueued ?? 0,
+        drops: total(traffic.drops) + (driver === undefined ? 0 : total(driver.drops)),
+        p50Ns: latency?.p50Ns ?? 0,
+        p99Ns: latency?.p99Ns ?? 0,
+      };
+    }),
+    contexts: nic.contexts
+      .filter(({ state }) => state !== 'free')
+      .map(({ index, state, faultReason, transmit, receive }) => ({
+        context: index,
+        column: columns.ofContext(index),
+        state,
+        faultReason,
+        transmit: ringState(transmit),
+        receive: ringState(receive),
+      })),
+    cores: processor.cores,
+    setUp: { accepted, refused },
+    access: { checked, denied: bus.denied, gateNs: bus.gateNs },
+    details,
+    pinnedPages: pages.pinnedPages,
+    hypercalls: hypervisor.hypercalls,
+    physicalInterrupts: nic.interruptsRaised,
+    virtualInterrupts: hypervisor.virtualInterrupts,
+    wireBusyNs: nic.line.busyNs,
+    framesInside: nic.framesInside,
+    faults: hypervisor.faultCount + bus.denied,
+  };
+}
+
+function ringState({ slots, producer, requested, fetched, taken, consumer }: DescriptorRing): RingState {
+  return { slots, producer, requested, fetched, taken, consumer };
+}
+
+function total(counts: Readonly<Record<string, number>>): number {
+  let sum = 0;
+  for (const count of Object.values(counts)) sum += count;
+  return sum;
+}

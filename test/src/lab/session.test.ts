@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import type { LabPlan } from '../../../src/lab/plan.js';
+import { PRESETS, presetOf } from '../../../src/lab/presets.js';
+import { LabClient } from './lab-client.js';
+import { straight } from './straight.js';
+
+const scenario = presetOf('one-guest')?.scenario ?? { guests: [{}] };
+const plan: LabPlan = { scenario, approach: 'cdna', discipline: 'drr', seed: 1 };
+
+describe('a session of the lab', () => {
+  it('computes what a run of the same length computes, at whatever pace it is played', () => {
+    for (const approach of ['cdna', 'iommu:single-use', 'driver-domain']) {
+      const client = new LabClient();
+      client.open({ ...plan, approach });
+      client.ask({ kind: 'play', paceNs: 3_000_000 });
+      for (let turn = 0; turn < 30; turn += 1) client.turn(7);
+      client.ask({ kind: 'pause' });
+      const { position, machines } = client.state();
+      expect(position.atNs).toBeGreaterThan(100_000);
+      expect(machines[0]?.fingerprint).toBe(straight({ ...plan, approach }, position.atNs));
+    }
+  });
+
+  it('steps to the next event, the next frame and the next fault, or to the end of the run', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: { ...scenario, durationNs: 300_000 } });
+    client.ask({ kind: 'step', unit: 'event' });
+    expect(client.settle().position.events).toBe(1);
+    client.ask({ kind: 'step', unit: 'frame' });
+    const framed = client.settle();
+    expect(framed.machines[0]?.snapshot.guests[0]?.framesTransmitted).toBe(1);
+    expect(framed.activity).toBe('paused');
+    client.ask({ kind: 'step', unit: 'fault' });
+    const ended = client.settle();
+    expect(ended.position.atNs).toBe(300_000);
+    expect(ended.activity).toBe('ended');
+  });
+
+  it('is after a step and the same step back where it was, to the event and the fingerprint', () => {
+    const client = new LabClient();
+    client.open(plan);
+    for (const unit of ['event', 'frame'] as const) {
+      client.ask({ kind: 'step', unit: 'frame' });
+      client.settle();
+      client.ask({ kind: 'step', unit });
+      const before = client.settle();
+      client.ask({ kind: 'step', unit });
+      const after = client.settle();
+      expect(after.position.events).toBeGreaterThan(before.position.events);
+      client.ask({ kind: 'back', unit });
+      const back = client.settle();
+      expect(back.position).toEqual(before.position);
+      expect(back.machines[0]?.fingerprint).toBe(before.machines[0]?.fingerprint);
+      expect(back.machines[0]?.snapshot).toEqual(before.machines[0]?.snapshot);
+    }
+  });
+
+  it('goes to a position from either side of it, and a run from there ends as a straight one', () => {
+    const client = new LabClient();
+    client.open(plan);
+    client.ask({ kind: 'go', to: { atNs: 400_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'step', unit: 'event' });
+    const there = client.settle();
+    client.ask({ kind: 'go', to: { atNs: 900_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'go', to: there.position });
+    expect(client.settle().position).toEqual(there.position);
+    client.ask({ kind: 'go', to: { atNs: 1_200_000, events: 0 } });
+    expect(client.settle().machines[0]?.fingerprint).toBe(straight(plan, 1_200_000));
+  });
+
+  it('runs two approaches side by side to the same instant, each as if it were alone', () => {
+    const client = new LabClient();
+    const other = { ...plan, approach: 'iommu:deferred' };
+    client.open(plan, other);
+    client.ask({ kind: 'play', paceNs: null });
+    for (let turn = 0; turn < 5; turn += 1) client.turn();
+    client.ask({ kind: 'pause' });
+    const { position, machines } = client.state();
+    expect(machines.map(({ snapshot }) => snapshot.atNs)).toEqual([position.atNs, position.atNs]);
+    expect(machines.map(({ fingerprint }) => fingerprint)).toEqual([
+      straight(plan, position.atNs),
+      straight(other, position.atNs),
+    ]);
+  });
+
+  it('computes the same with everything observed: a frame followed, a page looked at, a journal kept', () => {
+    const client = new LabClient();
+    client.open({ ...plan, approach: 'iommu:single-use' });
+    client.ask({ kind: 'follow', machine: 0, column: 1 });
+    client.ask({ kind: 'inspect', machine: 0, subject: { kind: 'context', id: 0 } });
+    client.ask({ kind: 'play', paceNs: 1_000_000 });
+    for (let turn = 0; turn < 40; turn += 1) {
+      client.turn(10);
+      client.ask({ kind: 'shown' });
+    }
+    client.ask({ kind: 'pause' });
+    const { position, machines, story, details } = client.state();
+    expect(machines[0]?.fingerprint).toBe(straight({ ...plan, approach: 'iommu:single-use' }, position.atNs));
+    expect(story?.finished).toBe(true);
+    expect(details?.title).toBe('Context 0');
+  });
+
+  it('refuses a plan that names a module, an approach that does not exist, and more guests than fit', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: { ...scenario, protection: './mine.ts' } });
+    expect(client.refusal()).toMatch(/^scenario: protection is "\.\/mine\.ts", a module; expected a name/u);
+    client.open({ ...plan, approach: 'magic' });
+    expect(client.refusal()).toMatch(/^approach is "magic", expected one of: none, /u);
+    client.open({ ...plan, discipline: '/tmp/x.js' });
+    expect(client.refusal()).toMatch(/^discipline is "\/tmp\/x\.js", a module/u);
+    client.open({ ...plan, scenario: { guests: [{ count: 13 }] } });
+    expect(client.refusal()).toBe(
+      'scenario: guests are 13 in all, expected at most 12 in the lab; the command line takes more',
+    );
+    expect(client.reports.some(({ kind }) => kind === 'opened')).toBe(false);
+  });
+
+  it('opens every preset under every kind of approach', () => {
+    for (const { scenario: preset } of PRESETS) {
+      for (const approach of [
+        'none',
+        'dev',
+        'nodma',
+        'driver-domain',
+        'cdna',
+        'iommu:shared',
+        'cdna+iommu',
+      ]) {
+        const client = new LabClient();
+        client.open({ ...plan, scenario: preset, approach });
+        expect(client.refusal()).toBeUndefined();
+        expect(client.state().machines[0]?.owners.length).toBeGreaterThan(0);
+      }
+    }
+  });
+});
+
+describe('a frame that is followed', () => {
+  function storyOf(approach: string) {
+    const client = new LabClient();
+    client.open({ ...plan, approach });
+    client.ask({ kind: 'follow', machine: 0, column: 1 });
+    client.ask({ kind: 'go', to: { atNs: 300_000, events: 0 } });
+    const { story } = client.settle();
+    if (story === undefined) throw new Error('no story');
+    return story;
+  }
+
+  it('passes every station in order, from its buffer to the interrupt', () => {
+    const { steps, finished, bytes } = storyOf('cdna');
+    expect(finished).toBe(true);
+    expect(bytes).toBe(1514);
+    const stations = steps.map(({ station }) => station);
+    expect([...new Set(stations)]).toEqual([
+      'guest',
+      'set-up-gate',
+      'memory',
+      'context',
+      'access-gate',
+      'scheduler',
+      'wire',
+      'hypervisor',
+    ]);
+    const times = steps.map(({ atNs }) => atNs);
+    expect(times).toEqual([...times].sort((left, right) => left - right));
+    const setUp = steps.find(({ station }) => station === 'set-up-gate');
+    expect(setUp?.facts.join(' ')).toMatch(/writes the descriptor itself page \d+ is pinned 1 time/u);
+  });
+
+  it('shows the walk through VT-d tables with the bits of each entry: root, context, then levels to 1', () => {
+    const { steps } = storyOf('iommu:single-use');
+    const payload = steps.find(({ title }) => title.includes('bytes of the frame'));
+    expect(payload?.walk?.allowed).toBe(true);
+    const what = payload?.walk?.steps.map((step) => step.what.replace(/\d+$/u, 'N')) ?? [];
+    expect(what.slice(0, 2)).toEqual(['root entry of bus N', expect.stringMatching(/^context entry of/u)]);
+    expect(what.at(-1)).toBe('level 1, entry N');
+    const leaf = payload?.walk?.steps.at(-1);
+    // A transmit buffer is mapped for reads alone (VT-d 9.8: bit 0 read, bit 1 write).
+    expect(leaf?.bits).toEqual([
+      { name: 'R', set: true },
+      { name: 'W', set: false },
+    ]);
+    expect(payload?.facts.join(' ')).toMatch(/translated to 0x/u);
+  });
+});
