@@ -110,6 +110,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
       nic: this.nic,
       policy: parameters.faultPolicy,
     });
+    this.bus.deliverMessages((message) => this.hypervisor.receiveMessage(message));
     this.protection = building.build(this);
     this.bus.attachGate(this.protection.gate);
   }

@@ -22,6 +22,8 @@ export interface Observation {
   readonly damagedFrames: number;
   /** Frames on the wire that claim to come from the victim and do not. */
   readonly impostorFrames: number;
+  /** Interrupt messages of a device that reached the hypervisor. */
+  readonly strayMessages: number;
   /** Requests of the attacker that the set-up gate turned down, by reason. */
   readonly setUpRefusals: Readonly<Record<string, number>>;
   /** CPU stores and register accesses of the attacker that the MMU stopped. */

@@ -1,5 +1,6 @@
 import { present } from '../../scheduler/present.js';
-import { mean, seedOfRun } from '../experiments/seeds.js';
+import { seedOfRun } from '../machine/seed-of-run.js';
+import { mean } from '../sweep/statistics.js';
 import { HEADLINES, type Headline, type ParameterChange } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
 
