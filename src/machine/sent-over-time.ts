@@ -1,4 +1,5 @@
 import { tallyIn } from '../../scheduler/tally.js';
+
 /** Parts into which a run is divided to see how shares change. */
 export const SENT_WINDOWS = 50;
 
