@@ -135,6 +135,19 @@ export class HostileGuest {
     if (this.forge('receive', next, target)) this.doorbell('receive', next + 1);
   }
 
+  /** Has the next received frame scattered over several buffers, likewise: what the gate refuses is written past it. */
+  invadeWith(targets: readonly NamedBuffer[]): void {
+    const queue = this.port.receive;
+    let forged = 0;
+    for (const target of targets) {
+      if (forged === 0 && this.ask('receive', [target])) continue;
+      if (!this.forge('receive', queue.producer + forged, target)) return;
+      forged += 1;
+    }
+    if (forged === 0) queue.ring();
+    else this.doorbell('receive', queue.producer + forged);
+  }
+
   /** Runs an ordinary driver on the port, for attacks that are made of traffic. */
   drive(options: Partial<DriverOptions> = {}): NicDriver {
     return new NicDriver(this.#parts, this.domain, this.port, options);

@@ -224,6 +224,7 @@ export class AttackLab {
       ],
       damagedFrames: this.#damaged,
       impostorFrames: this.#impostors,
+      strayMessages: this.host.hypervisor.strayMessages,
       setUpRefusals,
       pageFaults: attacker.stopped.pageFaults,
       withheldPages: attacker.stopped.withheldPages,

@@ -1,4 +1,5 @@
-import { mean, seedOfRun } from '../experiments/seeds.js';
+import { seedOfRun } from '../machine/seed-of-run.js';
+import { mean } from '../sweep/statistics.js';
 import { HEADLINES, type Headline, type ParameterChange } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
 

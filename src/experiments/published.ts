@@ -1,7 +1,8 @@
 import type { Certainty } from '../../host/cpu/costs.js';
 import type { Chart, LegendEntry, Mark } from '../report/charts/chart.js';
 import type { ReportFigure } from '../report/html/figure.js';
-import { mean, rounded } from './seeds.js';
+import { mean } from '../sweep/statistics.js';
+import { rounded } from './rounded.js';
 
 /** A figure that was published. */
 export interface ReferenceFigure {

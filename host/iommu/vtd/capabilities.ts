@@ -20,6 +20,8 @@ export interface VtdCapabilities {
   readonly cachingMode: boolean;
   /** Invalidation queue (ECAP.QI). */
   readonly queuedInvalidation: boolean;
+  /** Interrupt remapping (ECAP.IR), with 8-bit destinations (ECAP.EIM = 0) and without posting (CAP.PI = 0). */
+  readonly interruptRemapping: boolean;
   /** Page-selective invalidation of up to 2^maxAddressMask pages (CAP.PSI, CAP.MAMV). */
   readonly pageSelective: boolean;
   readonly maxAddressMask: number;
@@ -45,6 +47,7 @@ export const DEFAULT_VTD_CAPABILITIES: VtdCapabilities = {
   snoopControl: true,
   cachingMode: false,
   queuedInvalidation: true,
+  interruptRemapping: true,
   pageSelective: true,
   maxAddressMask: 18,
   faultRecords: 8,
@@ -83,6 +86,7 @@ export function encodeEcap(capabilities: VtdCapabilities): bigint {
     flag(true, 0n) |
     flag(capabilities.queuedInvalidation, 1n) |
     flag(capabilities.deviceTlb, 2n) |
+    flag(capabilities.interruptRemapping, 3n) |
     flag(capabilities.passThrough, 6n) |
     flag(capabilities.snoopControl, 7n) |
     (BigInt(capabilities.iotlbOffset / 16) << 8n)

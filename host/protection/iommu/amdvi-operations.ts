@@ -60,6 +60,8 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly #eventBase: HostPhysicalAddress;
   /** Offset of the first event that was not looked at for an error of the queue. */
   #scanned = 0;
+  /** Whether interrupt messages of devices are stopped. */
+  #blocksInterrupts = false;
 
   constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages) {
     const { hypervisor, memory } = parts;
@@ -132,7 +134,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     this.#devices.set(
       requesterId,
       tables === undefined
-        ? DENY_ALL
+        ? { ...DENY_ALL, blocksInterrupts: this.#blocksInterrupts }
         : {
             ...DENY_ALL,
             mode: LEVELS,
@@ -141,6 +143,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
             write: true,
             domainId,
             remoteIotlb: deviceTlb,
+            blocksInterrupts: this.#blocksInterrupts,
           },
     );
   }
@@ -173,6 +176,12 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
 
   invalidateEverything(): readonly AmdviCommand[] {
     return [{ type: 'invalidate-all' }];
+  }
+
+  remapInterrupts(): readonly AmdviCommand[] {
+    this.#blocksInterrupts = true;
+    this.#devices.blockInterrupts();
+    return this.invalidateEverything();
   }
 
   /**

@@ -77,6 +77,8 @@ export interface IommuDriver {
    * its domain. The requester is attached.
    */
   enableDeviceTlb(requesterId: RequesterId): void;
+  /** Interrupt messages of devices are remapped from now on: without it they reach the hypervisor as they are. */
+  remapInterrupts(): void;
   /** The requester reaches nothing any more; `done` runs when no cache holds entries of its domain either. */
   detach(requesterId: RequesterId, domainId: number, done: () => void): void;
 

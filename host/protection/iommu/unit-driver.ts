@@ -90,6 +90,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.gate = new IommuGate({
       timing: this.timing,
       onFault: (id, address, write, walk) => unit.recordFault(id, address, write, walk),
+      onMessage: (id, address, data, out) => {
+        unit.remapInterrupt(id, address, data, out);
+        if (!out.delivered) unit.recordInterruptFault(id, out, address);
+      },
       managementRequester: options.managementRequester,
       sharedRequester: options.sharedRequester,
       ...(regions === undefined ? {} : { regions }),
@@ -140,6 +144,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#deviceTlbs.push({ requesterId, domainId: attached.domainId });
     this.operations.writeEntry(requesterId, attached.domainId, attached.tables, true);
     this.#invalidateEntry(requesterId, attached.domainId);
+    this.#queue.wait(() => {});
+  }
+
+  remapInterrupts(): void {
+    const takesNs = this.operations.unit.timing.interruptEntryNs;
+    for (const command of this.operations.remapInterrupts()) this.#queue.submit(command, takesNs);
     this.#queue.wait(() => {});
   }
 

@@ -14,6 +14,7 @@ import type { UnitParts } from '../../iommu/unit-parts.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
 import { TRANSLATION_TYPE } from '../../iommu/vtd/entries.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
+import { IRTE_BYTES } from '../../iommu/vtd/interrupt-remapper.js';
 import {
   DESCRIPTOR,
   type InvalidationDescriptor,
@@ -29,6 +30,7 @@ import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './ve
 /** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
 const GCMD_OFFSET = 0x18;
+const GSTS_OFFSET = 0x1c;
 const FSTS_OFFSET = 0x34;
 const FECTL = 0x38;
 const IQH = 0x80;
@@ -37,6 +39,7 @@ const IQA = 0x90;
 const ICS = 0x9c;
 const IECTL = 0xa0;
 const IQER = 0xb0;
+const IRTA = 0xb8;
 /** Top word of a fault recording register: F and T. */
 const FAULT_VALID = 0x8000_0000;
 const FAULT_READ = 0x4000_0000;
@@ -44,6 +47,8 @@ const FAULT_READ = 0x4000_0000;
 /** log2 of the queue's slots beyond 256: QS of IQA. */
 const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
+/** log2 of the entries of the interrupt remapping table: a page. */
+const INTERRUPT_ENTRIES_LOG2 = 8;
 /** Levels of second-level tables, and the AW field that encodes it. */
 const LEVELS = 4;
 
@@ -191,6 +196,17 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       { type: 'context', granularity: 'global' },
       { type: 'iotlb', granularity: 'global' },
     ];
+  }
+
+  remapInterrupts(): readonly InvalidationDescriptor[] {
+    const { registers } = this.unit;
+    // An entry of zeroes is not present, and GCMD.CFI stays 0, so the old format is blocked too.
+    const table = this.#parts.hypervisor.allocateOwn('io-table', IRTE_BYTES * 2 ** INTERRUPT_ENTRIES_LOG2);
+    registers.write64(IRTA, BigInt(table + INTERRUPT_ENTRIES_LOG2 - 1));
+    const on = (registers.read32(GSTS_OFFSET) & (GCMD.TE | GCMD.QIE)) >>> 0;
+    registers.write32(GCMD_OFFSET, (on | GCMD.SIRTP) >>> 0);
+    registers.write32(GCMD_OFFSET, (on | GCMD.IRE) >>> 0);
+    return [{ type: 'interrupt-entry' }];
   }
 
   /** What stands in FSTS, as Linux asks in qi_check_fault; IQER names the device. */
