@@ -7,7 +7,7 @@ import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
 import { runJobs, type SweepProgress } from '../sweep/run-jobs.js';
 import { jobsOfShard } from '../sweep/shard.js';
-import { journalPath } from '../sweep/sweep-folder.js';
+import { journalPath, refuseForeignTables } from '../sweep/sweep-folder.js';
 import { moreSeeds } from '../sweep/until-precise.js';
 import type { CliIo } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
@@ -37,6 +37,7 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
   } finally {
     before?.close();
   }
+  refuseForeignTables(request.out);
   // First what may refuse, so that a server that cannot be reached leaves no folder behind.
   const executor = await executorOf(request, io);
   try {

@@ -63,11 +63,12 @@ export class FairnessTrial {
       return Math.min(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#nextEventNs());
     }
     const queue = this.#queue(context);
-    const bytes = queue.frames[queue.head] ?? 0;
-    const arrivedNs = queue.frames[queue.head + 1] ?? 0;
-    if (bytes === 0)
+    const bytes = queue.frames[queue.head];
+    const arrivedNs = queue.frames[queue.head + 1];
+    if (bytes === undefined || arrivedNs === undefined)
       throw new InvariantViolation(`${this.#discipline.name} chose context ${context}, which has no frame`);
     queue.head += 2;
+    // A context without another frame has a head of 0 bytes.
     const nextBytes = queue.frames[queue.head] ?? 0;
     const endNs = this.#line.carry(bytes, nowNs);
     if (nextBytes === 0) this.#backlogged -= 1;
