@@ -52,9 +52,9 @@ export type ReceiveHandler = (bytes: Uint8Array, offset: number, length: number)
 
 /** Told of what a driver is asked to send. */
 export interface DemandObserver {
-  /** A frame that its ring can hold was offered, whether there was room for it or not. `bytes` is borrowed. */
+  /** A frame that its ring can hold was offered, whether there was space for it or not. `bytes` is borrowed. */
   offered(bytes: Uint8Array): void;
-  /** A source was attached that has a frame whenever there is room for one. */
+  /** A source was attached that has a frame whenever there is space for one. */
   wantsAll(): void;
   /** Nothing more is sent. */
   closed(): void;
