@@ -88,7 +88,7 @@ function closed({ contexts }: WorkloadSettings, sizes: (context: number) => read
   return { contenders: contendersOf(contexts, sizes), events: script.inOrder() };
 }
 
-/** Bytes a nanosecond that a context gets when all ask for everything. */
+/** Bytes per nanosecond that a context gets when all ask for everything. */
 function entitledRate(settings: WorkloadSettings, contenders: readonly Contender[], context: number): number {
   const sum = contenders.reduce((total, { share }) => total + share.weight, 0);
   return ((contenders[context]?.share.weight ?? 1) / sum) * (settings.linkBps / 8e9);

@@ -1,4 +1,5 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { Spread } from '../report/metrics/spread.js';
 
 /** What several seeds gave for one number. */
@@ -53,7 +54,7 @@ export function estimate(values: readonly number[]): Estimate {
  */
 export function difference(one: readonly number[], other: readonly number[], paired: boolean): Estimate {
   if (paired && one.length === other.length) {
-    return estimate(one.map((value, index) => value - (other[index] ?? 0)));
+    return estimate(one.map((value, index) => value - present(other[index])));
   }
   const [a, b] = [estimate(one), estimate(other)];
   const mean = a.mean - b.mean;

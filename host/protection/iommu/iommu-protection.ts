@@ -11,6 +11,7 @@ import {
   requesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -252,5 +253,5 @@ function addCounts(details: Record<string, number>, { space, strategy }: IommuPo
     flushes: space.counters.flushes,
     ...strategy.counters(),
   };
-  for (const [name, count] of Object.entries(counts)) details[name] = (details[name] ?? 0) + count;
+  for (const [name, count] of Object.entries(counts)) tallyIn(details, name, count);
 }

@@ -26,7 +26,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
 
 /** How files are named, for the help of both. */
 export const FILE_NOTES = `With several approaches each has files of its own: --pcapng x.pcapng gives x.none.pcapng, x.cdna.pcapng and so
-on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, a report to look at,
+on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, an HTML report,
 and for each approach NAME.pcapng and NAME.pftrace. Files appear when everything is done, whole, or not at all.
 
 Exit code: 0 fine, 1 an invariant was violated in a run, 2 usage or input that cannot be used, 130 stopped
