@@ -51,8 +51,10 @@ function cellHtml(cell: Cell | undefined): Markup {
   if (cell === undefined) return html`<td></td>`;
   const { attack, approach, verdict } = cell;
   const isAsExpected = compareCell(cell)?.asExpected !== false;
-  const label = `${attack} on ${approach}: ${verdictText(verdict)}${isAsExpected ? '' : ', not as expected'}. Evidence`;
-  return html`<td><button type="button" class="verdict ${verdict}" popovertarget="${evidenceId(cell)}" aria-label="${label}">${VERDICT_WORDS[verdict]}${isAsExpected ? '' : '*'}</button></td>`;
+  const word = `${VERDICT_WORDS[verdict]}${isAsExpected ? '' : '*'}`;
+  // What is seen comes first, so that it can be spoken to (WCAG 2.5.3).
+  const label = `${word}: ${attack} on ${approach}, ${verdictText(verdict)}${isAsExpected ? '' : ', not as expected'}. Evidence`;
+  return html`<td><button type="button" class="verdict ${verdict}" popovertarget="${evidenceId(cell)}" aria-label="${label}">${word}</button></td>`;
 }
 
 /** A name that may be broken behind its colon and its plus. */

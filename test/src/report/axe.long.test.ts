@@ -26,6 +26,7 @@ describe.skipIf(executablePath === undefined)('axe', () => {
 
   test.for(REPORTS)(
     'finds nothing serious on the page of %s, light and dark, wide and narrow',
+    { timeout: 300_000 },
     async (name) => {
       const path = await writeReport(name, scratch.path('.'));
       for (const colorScheme of ['light', 'dark'] as const) {
