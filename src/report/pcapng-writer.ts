@@ -88,14 +88,16 @@ export class PcapngWriter {
   #interfaces = 0;
   #packets = 0;
 
-  constructor(path: string) {
+  /** @param about stands in the header of the file, for example the command that writes it */
+  constructor(path: string, about?: string) {
     this.path = path;
     this.#file = new AtomicFile(path, BUFFER_BYTES);
     this.#block = new PcapngBlock(this.#file);
-    const block = this.#block.begin(SECTION_HEADER_BLOCK, BLOCK_OVERHEAD_BYTES + 16 + MAX_TEXT_BYTES);
+    const block = this.#block.begin(SECTION_HEADER_BLOCK, BLOCK_OVERHEAD_BYTES + 32 + 2 * MAX_TEXT_BYTES);
     block.u32(BYTE_ORDER_MAGIC).u16(1).u16(0);
     // Length of the section: not said, since it is not known yet.
     block.u32(0xffff_ffff).u32(0xffff_ffff);
+    if (about !== undefined) block.textOption(OPT_COMMENT, about, MAX_TEXT_BYTES);
     block.textOption(SHB_USERAPPL, 'cdna-nic', MAX_TEXT_BYTES).endOptions().end();
   }
 
