@@ -2,7 +2,12 @@ import { COSTS, type CostName } from '../../host/cpu/costs.js';
 import { QUEUE_TIMING, type QueueTimingName } from '../../host/iommu/queue-timing.js';
 import { TIMING, type TimingName } from '../../host/iommu/translation/parameters.js';
 import { DEFAULT_NIC, NIC_PARAMETERS, type NicParameterDefinition } from '../../nic/parameters.js';
-import { DEFAULT_PCIE, PCIE_PARAMETERS, type PcieParameters } from '../../nic/pcie-link.js';
+import {
+  DEFAULT_PCIE,
+  dataLinkEfficiencyOf,
+  PCIE_PARAMETERS,
+  type PcieParameters,
+} from '../../nic/pcie-link.js';
 import { FOUND, type ParameterChange, START_COSTS } from './headlines.js';
 
 /** A parameter of the machine: what it is, and what it becomes when it is changed. */
@@ -131,7 +136,8 @@ function cardSteps({ name, least, most }: NicParameterDefinition, value: number)
 
 function linkSteps(name: keyof PcieParameters, value: number): number[] {
   if (name === 'generation') return [value - 1, value + 1];
-  if (name === 'dataLinkEfficiency') return [value * 0.8, 1];
+  // 0 stands for what generation, lanes and MPS give.
+  if (name === 'dataLinkEfficiency') return [dataLinkEfficiencyOf(DEFAULT_PCIE) * 0.8, 1];
   if (name === 'readCompletionBoundaryBytes') return [value * 2];
   if (['lanes', 'maxPayloadBytes', 'maxReadRequestBytes'].includes(name)) return [value / 2, value * 2];
   return wholeSteps(value);
