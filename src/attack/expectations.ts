@@ -85,7 +85,7 @@ const foreign = (succeeded: string): Reasons => ({
   'blocked-at-access': NOT_MAPPED,
 });
 
-/** What the matrix is held against: a row per attack. */
+/** What the matrix is compared with: a row per attack. */
 export const EXPECTATIONS: readonly Expectation[] = [
   row('foreign-page-read', OPEN, foreign(NOTHING_CHECKED), `${ATC}; ${START}`, 'S'),
   row(
@@ -486,7 +486,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   },
 ];
 
-/** A cell held against what was expected of it. */
+/** A cell compared with what was expected of it. */
 export interface Comparison {
   readonly attack: string;
   readonly approach: string;

@@ -24,11 +24,11 @@ export interface Observation {
   readonly impostorFrames: number;
   /** Interrupt messages of a device that reached the hypervisor. */
   readonly strayMessages: number;
-  /** Requests of the attacker that the set-up gate turned down, by reason. */
+  /** Requests of the attacker that the set-up gate refused, by reason. */
   readonly setUpRefusals: Readonly<Record<string, number>>;
   /** CPU stores and register accesses of the attacker that the MMU stopped. */
   readonly pageFaults: number;
-  /** Pages that the attacker gave up and no other could get, since they were pinned. */
+  /** Pages that the attacker released and no other could get, since they were pinned. */
   readonly withheldPages: number;
   /** DMA accesses that the access gate, or the absence of memory, stopped. */
   readonly deniedAccesses: number;

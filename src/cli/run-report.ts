@@ -23,7 +23,7 @@ export function report(request: RunRequest, execution: Execution, io: CliIo, tex
 /** So many files are named; of more, the first. */
 const NAMED_FILES = 3;
 
-/** A line a kind of file. */
+/** A line per kind of file. */
 function fileLines(files: readonly WrittenFile[]): string[] {
   const kinds = [...new Set(files.map(({ kind }) => kind))];
   return kinds.map((kind) => {

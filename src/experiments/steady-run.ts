@@ -8,7 +8,7 @@ import type { CaptureStore } from '../machine/traffic.js';
 import { checkScenario } from '../scenario/load.js';
 import type { ScenarioInput } from '../scenario/schema.js';
 
-/** Somebody who looks at every frame of a steady run. */
+/** An observer of every frame of a steady run. */
 export interface SteadyWatch {
   readonly wireTap: WirePort;
   readonly instruments: NicInstruments;
@@ -38,7 +38,7 @@ export interface SteadySettings {
 export interface MachineCounts {
   readonly framesTransmitted: number;
   readonly framesReceived: number;
-  /** Frames given up, wherever. */
+  /** Frames dropped, wherever. */
   readonly framesDropped: number;
   /** Descriptors that the set-up gate let through: each a DMA. */
   readonly descriptors: number;

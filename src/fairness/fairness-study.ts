@@ -41,7 +41,7 @@ export interface DisciplineFinding {
   readonly jainIndex: number;
   /** The same in each window, and the mean of it: says whether it was fair at every moment. */
   readonly windowJainIndex: number;
-  /** Largest |S_i/w_i - S_j/w_j| while both were backlogged, bytes a unit of weight; and of whom. */
+  /** Largest |S_i/w_i - S_j/w_j| while both were backlogged, bytes per unit of weight; and of which pair. */
   readonly largestGapBytes: number;
   readonly pair: readonly [number, number] | null;
   /** What the discipline promises that pair; null where it promises nothing. */
@@ -55,9 +55,9 @@ export interface DisciplineFinding {
 
 /** What a plot shows and a table does not. */
 export interface FindingCurves {
-  /** Bytes that left, a row a window, a column a context. */
+  /** Bytes that left, a row per window, a column per context. */
   readonly sentBytes: readonly Float64Array[];
-  /** Delays at the percentiles 0, 1, ... 100, ns, a row a class. */
+  /** Delays at the percentiles 0, 1, ... 100, ns, a row per class. */
   readonly delayPercentilesNs: readonly (readonly number[])[];
   /** Calls of the discipline a frame, all together, ns on this host. */
   readonly decisionNs: number;

@@ -10,7 +10,7 @@ export const WAITING_FRAMES = 8;
 export type FrameSent = (context: number, bytes: number, waitedNs: number, endNs: number) => void;
 
 interface Queue {
-  /** Bytes and arrival time of each frame, by turns, from `head` on. */
+  /** Bytes and arrival time of each frame, alternating, from `head` on. */
   readonly frames: number[];
   head: number;
   wants: boolean;
@@ -20,7 +20,7 @@ interface Queue {
 
 /**
  * One link, its queues, and a discipline that shares it out: a workload played from its first event to its end. The
- * discipline is called as the card's DMA scheduler calls it; the link has room for the frame that it carries, so what
+ * discipline is called as the card's DMA scheduler calls it; the link has space for the frame that it carries, so what
  * is measured is the discipline alone.
  */
 export class FairnessTrial {
@@ -59,7 +59,7 @@ export class FairnessTrial {
     if (context === NONE) {
       const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
       if (eligibleNs === undefined)
-        throw new InvariantViolation(`${this.#discipline.name} serves nobody while some wait`);
+        throw new InvariantViolation(`${this.#discipline.name} serves no context while some wait`);
       return Math.min(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#nextEventNs());
     }
     const queue = this.#queue(context);

@@ -16,7 +16,7 @@ export interface WorkloadSettings {
   readonly linkBps: number;
   readonly durationNs: number;
   readonly seed: number;
-  /** Conversations to replay, by turns; only `replay` asks for them. */
+  /** Conversations to replay, round-robin; only `replay` asks for them. */
   readonly captures: readonly Capture[];
 }
 

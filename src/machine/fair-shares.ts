@@ -81,6 +81,11 @@ export class FairShares {
     this.#fluid.withdraw(guest, nowNs);
   }
 
+  /** A guest has another weight from now on. */
+  reweigh(guest: number, weight: number, nowNs: number): void {
+    this.#fluid.reweigh(guest, weight, nowNs);
+  }
+
   /** The window begins. */
   begin(nowNs: number): void {
     this.#fluid.advance(nowNs);

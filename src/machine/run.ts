@@ -125,8 +125,10 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
-        onChange: (atNs, context, detail) =>
-          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail),
+        onChange: (atNs, context, detail, { weight }) => {
+          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
+          if (weight !== undefined) this.#fairShares.reweigh(this.#numberOf[context] ?? 0, weight, atNs);
+        },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
       return [transmit, receive, machine];

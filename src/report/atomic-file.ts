@@ -28,7 +28,7 @@ let filesOpened = 0;
  * When the disk takes no more, nothing is thrown where bytes are put in: that may be inside of an observer, from where no
  * error reaches the run. The file takes bytes into the void from then on, `failure` says why, and `seal` throws it.
  *
- * To write bytes: `offset = room(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
+ * To write bytes: `offset = reserve(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
  */
 export class AtomicFile {
   readonly path: string;
@@ -75,8 +75,8 @@ export class AtomicFile {
     return this.#descriptor !== undefined && this.#failure === undefined;
   }
 
-  /** Makes room for `bytes` bytes and says where in `buffer`. */
-  room(bytes: number): number {
+  /** Reserves `bytes` bytes and says where in `buffer`. */
+  reserve(bytes: number): number {
     if (this.#descriptor === undefined && this.#failure === undefined)
       throw new InvariantViolation(`${this.path}: written to after its end`);
     if (this.#used + bytes > this.buffer.length) this.#flush();
@@ -85,7 +85,7 @@ export class AtomicFile {
     return this.#used;
   }
 
-  /** Takes `bytes` bytes behind what is there; they were put into `buffer` where `room` said. */
+  /** Takes `bytes` bytes behind what is there; they were put into `buffer` where `reserve` said. */
   advance(bytes: number): void {
     this.#used += bytes;
   }
@@ -101,7 +101,7 @@ export class AtomicFile {
       this.text(text.slice(cut));
       return;
     }
-    const offset = this.room(text.length * MAX_BYTES_A_CHARACTER);
+    const offset = this.reserve(text.length * MAX_BYTES_A_CHARACTER);
     this.advance(this.#text.write(text, offset, 'utf8'));
   }
 
@@ -160,7 +160,7 @@ export class AtomicFile {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 
-  /** Takes away what grew. The reason to give up is the one to tell, not that this fails too. */
+  /** Removes the partial file. The first failure is the one to report, not that this fails too. */
   #remove(): void {
     try {
       rmSync(this.#temporary, { force: true });

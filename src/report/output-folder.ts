@@ -60,13 +60,13 @@ export class OutputFolder {
     }
   }
 
-  /** Takes away the folders that were made for it, if nobody has put anything into them. */
+  /** Removes the folders that were made for it, as long as they are empty. */
   remove(): void {
     for (const folder of this.#made.splice(0).reverse()) {
       try {
         rmdirSync(folder);
       } catch {
-        // Somebody else put something into it.
+        // It is not empty.
         return;
       }
     }

@@ -8,7 +8,7 @@ import { expandGuests } from '../machine/machine.js';
 import { checkScenario } from '../scenario/load.js';
 import { isModulePath } from '../scenario/module-path.js';
 import type { Scenario, ScenarioInput } from '../scenario/schema.js';
-import { RUN_DEFAULTS } from '../simulate.js';
+import { defaultWarmUpNs, RUN_DEFAULTS } from '../simulate.js';
 import { type Assignment, expandProduct, type Variable } from './axes.js';
 import { matches, readException } from './conditions.js';
 import type { KeyedJob } from './executor.js';
@@ -100,13 +100,14 @@ export class Plan {
     const seed = this.seeds[at] ?? furtherSeed(this.seeds, at);
     const { study, directory } = this.study;
     const { scenario } = point;
+    const durationNs = study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs;
     const decided: DecidedScenario = {
       ...scenario,
       protection: scenario.protection ?? RUN_DEFAULTS.protection,
       discipline: scenario.discipline ?? RUN_DEFAULTS.discipline,
       seed,
-      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
-      durationNs: study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
+      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs),
+      durationNs,
     };
     const contents = contentsFor(scenario, this.#contents);
     const job: RunJob = { kind: 'run', scenario: decided, directory, contents };

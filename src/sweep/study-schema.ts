@@ -102,7 +102,9 @@ export const studySchema = z.strictObject({
     .union([z.int().min(1).max(100_000), z.array(seed).min(1).max(100_000)])
     .default(1)
     .describe('So many seeds per point, or the seeds themselves'),
-  warmUpNs: timeNs.optional().describe('Virtual time before the window; default: the scenario, or 0'),
+  warmUpNs: timeNs
+    .optional()
+    .describe('Virtual time before the window; default: the scenario, or a tenth of the window'),
   windowNs: timeNs
     .min(1)
     .optional()

@@ -86,7 +86,7 @@ function writeBytes(file: AtomicFile, bytes: Uint8Array): void {
   const piece = file.buffer.length;
   for (let from = 0; from < bytes.length; from += piece) {
     const part = bytes.subarray(from, from + piece);
-    file.buffer.set(part, file.room(part.length));
+    file.buffer.set(part, file.reserve(part.length));
     file.advance(part.length);
   }
 }

@@ -167,7 +167,7 @@ export const UNIT_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'fault-flood',
-    meaning: 'the card makes a million requests a second that must be denied, so that each is to be logged',
+    meaning: 'the card makes a million requests per second that must be denied, so that each is to be logged',
     by: 'card',
     target: 'service',
     play: always((scene) => {

@@ -1,4 +1,5 @@
 import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
 import type { DirectPlan } from '../protection.js';
 import { IOMMU_VENDORS } from './iommu-driver.js';
@@ -8,6 +9,25 @@ import { type StrategyOptions, strategyEntry } from './strategies/index.js';
 
 export type { IommuOptions, OwnStrategy } from './iommu-options.js';
 
+const IOMMU_OPTIONS: Readonly<Record<keyof IommuOptions, true>> = {
+  strategy: true,
+  strategyOptions: true,
+  vendor: true,
+  timing: true,
+  queueTiming: true,
+  seed: true,
+  oneRequesterId: true,
+  cachingMode: true,
+};
+
+const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
+  queueEntries: true,
+  timeoutNs: true,
+  pinUntilFlush: true,
+  quotaPages: true,
+  linuxKernel: true,
+};
+
 /** An IOMMU and a mapping strategy, with their options. */
 export class Iommu implements DirectPlan<IommuProtection> {
   readonly name: string;
@@ -16,6 +36,7 @@ export class Iommu implements DirectPlan<IommuProtection> {
 
   /** @throws ParameterError for a strategy or parameter that does not exist. */
   constructor(options: IommuOptions) {
+    refuseUnknownOptions('iommu', options, IOMMU_OPTIONS);
     const { vendor, strategy } = options;
     if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
       throw new ParameterError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
@@ -38,6 +59,7 @@ export class Iommu implements DirectPlan<IommuProtection> {
 
 /** A strategy of the list, as an approach. */
 function listed(name: string, options: StrategyOptions): OwnStrategy {
+  refuseUnknownOptions('iommu.strategyOptions', options, STRATEGY_OPTIONS);
   const entry = strategyEntry(name);
   return { name: `iommu:${entry.name}`, hypervisorRings: false, make: entry.make(options) };
 }

@@ -8,7 +8,7 @@ export const fairnessCommand: CommandEntry = {
   options: [
     [
       '--contexts <number>',
-      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 in turn (default: 16)',
+      'contexts that share the link, 2 to 256; weights 1, 2, 4, 8 round-robin (default: 16)',
     ],
     [
       '--disciplines <names>',

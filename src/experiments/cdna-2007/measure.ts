@@ -158,7 +158,7 @@ function rowFigures(row: PublishedRow, runs: readonly TestbedRow[]): ComparedFig
   const share = SHARE_UNIT;
   const { driverDomainInterrupts } = row;
   return [
-    // Xen is limited by the CPU, so its fitted cycles a frame are its rate; CDNA is limited by the wire.
+    // Xen is limited by the CPU, so its fitted cycles per frame are its rate; CDNA is limited by the wire.
     figure('rate', row.mbps, 'Mb/s', (run) => run.mbps, isXen),
     figure('hypervisor', row.hypervisor, share, (run) => run.hypervisor, true),
     figure('driver domain', row.driverDomain, share, (run) => run.driverDomain, isXen),

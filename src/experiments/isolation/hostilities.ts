@@ -28,7 +28,7 @@ export interface Hostility {
   readonly begin: (turn: Turn) => void;
 }
 
-/** A station of the far end that nobody has: what is sent there is gone. */
+/** A station address that the far end does not have: what is sent there is gone. */
 const NOWHERE_MAC = 0x020000020001;
 const BROADCAST = 0xffffffffffff;
 /** Source id of frames of the hostile kind. */

@@ -66,7 +66,7 @@ function compared(figure: ReferenceFigure, { mean, least, most }: Spread, unit: 
   };
 }
 
-/** What the design promises, held against every point. */
+/** What the design promises, compared with every point. */
 export function scalingStatements(points: readonly ScalingPoint[]): CheckedStatement[] {
   const check = (
     statement: string,

@@ -78,7 +78,7 @@ const X: Chart['x'] = {
   grid: false,
 };
 
-/** What more guests cost, from one to more than anybody puts on a card. */
+/** What more guests cost, from one to more than any card has today. */
 export const scaling = defineExperiment({
   name: 'scaling',
   question: 'what do 1 to 1,024 guests get from one card, and what does it cost?',
