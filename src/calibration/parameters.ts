@@ -33,6 +33,12 @@ const MEASURED_LINK: readonly string[] = [
   'dataLinkEfficiency',
 ];
 
+/** The link with the efficiency that its default, 0, computes: to four digits, as published values have. */
+const LINK: PcieParameters = {
+  ...DEFAULT_PCIE,
+  dataLinkEfficiency: Number(dataLinkEfficiencyOf(DEFAULT_PCIE).toFixed(4)),
+};
+
 /** IDs and counts cost nothing, and the experiments set the wire themselves. */
 const NO_COST = ['contexts', 'rateBps', 'requesterBase', 'managementRequesterId', 'interruptGapNs'];
 
@@ -104,12 +110,12 @@ export const PARAMETERS: readonly Parameter[] = [
     return {
       group: 'link',
       name,
-      value: DEFAULT_PCIE[name],
+      value: LINK[name],
       unit,
       meaning,
       source: MEASURED_LINK.includes(name) ? 'Neugebauer et al., SIGCOMM 2018' : 'chosen',
       certainty: MEASURED_LINK.includes(name) ? 'S' : 'assumed',
-      steps: linkSteps(name, DEFAULT_PCIE[name]),
+      steps: linkSteps(name, LINK[name]),
       change: (next) => ({ pcie: { [name]: next } }),
     };
   }),
@@ -136,8 +142,7 @@ function cardSteps({ name, least, most }: NicParameterDefinition, value: number)
 
 function linkSteps(name: keyof PcieParameters, value: number): number[] {
   if (name === 'generation') return [value - 1, value + 1];
-  // 0 stands for what generation, lanes and MPS give.
-  if (name === 'dataLinkEfficiency') return [dataLinkEfficiencyOf(DEFAULT_PCIE) * 0.8, 1];
+  if (name === 'dataLinkEfficiency') return [value * 0.8, 1];
   if (name === 'readCompletionBoundaryBytes') return [value * 2];
   if (['lanes', 'maxPayloadBytes', 'maxReadRequestBytes'].includes(name)) return [value / 2, value * 2];
   return wholeSteps(value);
