@@ -174,7 +174,8 @@ export class PacketArbiter {
   }
 
   #grow(transfer: number): void {
-    const size = Math.max(64, 2 ** Math.ceil(Math.log2(transfer + 1)));
+    let size = 64;
+    while (size <= transfer) size *= 2;
     const grown = (column: Int32Array): Int32Array<ArrayBuffer> => {
       const wider = new Int32Array(size);
       wider.set(column);

@@ -1,5 +1,6 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { floorLog2 } from '../scheduler/whole-logarithm.js';
 import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
@@ -177,8 +178,8 @@ export class PcieLink {
   constructor(parameters: PcieParameters = DEFAULT_PCIE) {
     validate(parameters);
     this.parameters = parameters;
-    this.#payloadShift = Math.log2(parameters.maxPayloadBytes);
-    this.#requestShift = Math.log2(parameters.maxReadRequestBytes);
+    this.#payloadShift = floorLog2(parameters.maxPayloadBytes);
+    this.#requestShift = floorLog2(parameters.maxReadRequestBytes);
     const { generation, lanes, requestHeaderBytes, completionHeaderBytes } = parameters;
     const unframed = generation === 6 ? LINK_BYTES_PER_PACKET : 0;
     this.requestHeaderBytes = Math.max(0, requestHeaderBytes - unframed);

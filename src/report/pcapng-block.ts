@@ -6,7 +6,7 @@ export const BLOCK_OVERHEAD_BYTES = 12;
 const END_OF_OPTIONS = 0;
 
 /**
- * Puts one block of pcapng together, little-endian, right in the buffer of the file; its length is filled in at
+ * Assembles one block of pcapng, little-endian, right in the buffer of the file; its length is filled in at
  * the end, before and behind it. Nothing is allocated.
  */
 export class PcapngBlock {

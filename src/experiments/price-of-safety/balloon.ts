@@ -40,7 +40,7 @@ export const BALLOON_MEASURES = {
     title: 'Reclaimed',
     head: 'reclaimed',
     unit: 'count',
-    sentence: 'Pages that came free.',
+    sentence: 'Pages that became free.',
     of: ofBalloon(({ reclaimed }) => reclaimed),
   },
   refused: {

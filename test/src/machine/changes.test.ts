@@ -14,7 +14,7 @@ const run = (
   discipline: string,
   guests = pair,
   protection = 'cdna',
-) => simulate({ guests, ...scenario, discipline }, { durationNs: DURATION_NS, protection });
+) => simulate({ guests, ...scenario, discipline }, { warmUpNs: 0, durationNs: DURATION_NS, protection });
 
 /** What a guest sent in a part of the run, in fiftieths of it, as Mb/s of frames. */
 function mbps({ guests }: RunResult, name: string, from: number, to: number): number {
