@@ -4,12 +4,10 @@ import { UserError } from '../../scheduler/errors.js';
 import { checkScenario } from '../scenario/check.js';
 import { isModulePath } from '../scenario/module-path.js';
 import { MOST_SEED, type Scenario, type ScenarioInput } from '../scenario/schema.js';
+import { MOST_LAB_GUESTS } from './limits.js';
 
 /** Virtual time of a lab run whose scenario names none, ns: longer than anybody watches. */
 export const LAB_DURATION_NS = 60_000_000_000;
-/** Guests of a machine that is shown; more do not fit the picture. */
-export const MOST_LAB_GUESTS = 12;
-
 /** What decides a run of the lab to the last byte: nothing else does. */
 export interface LabPlan {
   readonly scenario: ScenarioInput;

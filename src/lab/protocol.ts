@@ -1,3 +1,5 @@
+import type { AttackFilm } from './attack-film.js';
+import type { Catalogue } from './catalogue.js';
 import type { FrameStory } from './frame-story.js';
 import type { Details, Subject } from './inspect.js';
 import type { JournalEntry } from './journal.js';
@@ -91,6 +93,7 @@ export type Report =
   | {
       readonly kind: 'opened';
       readonly version: number;
+      readonly catalogue: Catalogue;
       readonly plans: readonly LabPlan[];
       readonly layouts: readonly MachineLayout[];
     }
@@ -105,6 +108,7 @@ export type Report =
       readonly replayed?: number;
     }
   | { readonly kind: 'layout'; readonly layouts: readonly MachineLayout[] }
+  | { readonly kind: 'film'; readonly film: AttackFilm }
   | { readonly kind: 'changed'; readonly plans: readonly LabPlan[] }
   | { readonly kind: 'took-out'; readonly output: Output; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'refused'; readonly request: Request['kind']; readonly message: string }

@@ -1,6 +1,8 @@
 import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
+import { filmAttack } from './attack-film.js';
+import { CATALOGUE } from './catalogue.js';
 import type { Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
 import { type CheckedPlan, checkPlan, type LabPlan } from './plan.js';
@@ -104,7 +106,8 @@ export class LabSession {
         this.#play(request.paceNs);
         break;
       case 'pause':
-        if (this.busy && this.#activity !== 'replaying') this.#pause();
+        if (this.#replay !== undefined) this.#replay = { ...this.#replay, resume: 'paused' };
+        else if (this.busy) this.#pause();
         break;
       case 'step':
         this.#step(request.unit);
@@ -126,6 +129,9 @@ export class LabSession {
         this.#subject =
           request.subject === undefined ? undefined : { machine: request.machine, subject: request.subject };
         this.#stale();
+        break;
+      case 'attack':
+        this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
         break;
       case 'shown':
         this.#isShown = true;
@@ -157,6 +163,7 @@ export class LabSession {
     this.#send({
       kind: 'opened',
       version: PROTOCOL_VERSION,
+      catalogue: CATALOGUE,
       plans,
       layouts: machines.map(({ layout }) => layout),
     });
@@ -188,7 +195,10 @@ export class LabSession {
       throw new UserError(`paceNs is ${paceNs}, expected 1 to 1e12, or null for as fast as it can`);
     }
     this.#paceNs = paceNs;
-    if (this.#activity === 'replaying') return;
+    if (this.#replay !== undefined) {
+      this.#replay = { ...this.#replay, resume: 'playing' };
+      return;
+    }
     if (this.#first().lab.done) return;
     this.#activity = 'playing';
     this.#seeking = undefined;

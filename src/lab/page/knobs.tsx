@@ -1,5 +1,6 @@
 import type { ScenarioInput } from '../../scenario/schema.js';
-import { type LabPlan, MOST_LAB_GUESTS } from '../plan.js';
+import { MOST_LAB_GUESTS } from '../limits.js';
+import type { LabPlan } from '../plan.js';
 import { PRESETS, SMALL_GUEST } from '../presets.js';
 import { captures, machines, open, plans, replan } from './store.js';
 import { ownerColour } from './theme.js';

@@ -1,0 +1,21 @@
+import { ATTACKS } from '../../guests/hostile/index.js';
+import { APPROACHES } from '../../host/protection/approaches.js';
+import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
+
+/** What there is to choose from: the front end lists it and knows nothing else of it. */
+export interface Catalogue {
+  readonly approaches: readonly { readonly name: string; readonly title: string; readonly meaning: string }[];
+  readonly disciplines: readonly { readonly name: string; readonly meaning: string }[];
+  readonly attacks: readonly {
+    readonly name: string;
+    readonly meaning: string;
+    readonly by: string;
+    readonly target: string;
+  }[];
+}
+
+export const CATALOGUE: Catalogue = {
+  approaches: APPROACHES.map(({ name, title, meaning }) => ({ name, title, meaning })),
+  disciplines: DISCIPLINES.map(({ name, meaning }) => ({ name, meaning })),
+  attacks: ATTACKS.map(({ name, meaning, by, target }) => ({ name, meaning, by, target })),
+};
