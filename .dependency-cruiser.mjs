@@ -1,14 +1,14 @@
 import { builtinModules } from 'node:module';
 
-// The floors of the house: a folder imports only from the floors below it, and no file is its own ancestor.
-const floors = ['scheduler', 'nic', 'host', 'guests', 'src'];
+// The layers of the project: a folder imports only from the layers below it, and no file imports itself by a circle.
+const layers = ['scheduler', 'nic', 'host', 'guests', 'src'];
 
-const upward = floors.slice(0, -1).map((floor, index) => ({
-  name: `${floor}-imports-only-from-below`,
-  comment: `${floor}/ is floor ${index + 1}; see docs/architecture.md`,
+const upward = layers.slice(0, -1).map((layer, index) => ({
+  name: `${layer}-imports-only-from-below`,
+  comment: `${layer}/ is layer ${index + 1}; see docs/architecture.md`,
   severity: 'error',
-  from: { path: `^${floor}/` },
-  to: { path: `^(${floors.slice(index + 1).join('|')})/` },
+  from: { path: `^${layer}/` },
+  to: { path: `^(${layers.slice(index + 1).join('|')})/` },
 }));
 
 /** Modules of Node, as they are resolved: without their prefix. */
@@ -34,7 +34,7 @@ export default {
     {
       name: 'nothing-shipped-imports-tests',
       severity: 'error',
-      from: { path: `^(${floors.join('|')})/` },
+      from: { path: `^(${layers.join('|')})/` },
       to: { path: '^(test|bench|examples)/' },
     },
     {
@@ -55,7 +55,7 @@ export default {
       name: 'not-to-dev-dependency',
       severity: 'error',
       // The page of the lab is bundled when the package is built; what it is made of is installed with it.
-      from: { path: `^(${floors.join('|')})/`, pathNot: '^src/lab/page/' },
+      from: { path: `^(${layers.join('|')})/`, pathNot: '^src/lab/page/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm-peer'] },
     },
   ],

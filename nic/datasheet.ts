@@ -50,6 +50,9 @@ const COMMAND_MEANINGS: Record<(typeof COMMANDS)[number], string> = {
   revoke:
     'Takes a context back in any state; what of it has not touched memory yet never will, and its faults are forgotten',
   reweigh: 'Gives an open context the weight of 28h; what it has under way stays',
+  limit:
+    'Gives an open context the rate limit of A0h and A4h; what it has sent in advance stays charged, in bytes',
+  prioritise: 'Gives an open context the priority of A8h; what it has under way stays',
 };
 
 const STATUS_MEANINGS: Record<CommandStatus, string> = {
@@ -61,6 +64,8 @@ const STATUS_MEANINGS: Record<CommandStatus, string> = {
   'bad-sequence-modulus': 'N is less than twice the slots of the larger ring, or more than 2^32',
   'mac-missing-or-taken': 'The address is zero, a group, or that of another open context',
   'bad-weight': 'The weight is not 1 to 65,535',
+  'bad-limit': 'The limit is more than 10^13 bits per second',
+  'bad-priority': 'The priority is not 0 to 31',
 };
 
 const DESCRIPTOR_STATE_MEANINGS: Record<DescriptorState, string> = {

@@ -1,3 +1,4 @@
+import { PRIORITY_LEVELS } from '../scheduler/disciplines/strict-priority.js';
 import { present } from '../scheduler/present.js';
 import { type BusAddress, busAddress } from './addresses.js';
 import type { Context } from './context.js';
@@ -40,6 +41,8 @@ export interface ManagedParts {
 }
 
 const LOG2_SLOTS_LIMIT = 15;
+const MOST_WEIGHT = 65_535;
+const MOST_LIMIT_BPS = 1e13;
 
 /**
  * The page that only the hypervisor maps. It selects a context, sets what the guest must not set itself
@@ -160,15 +163,28 @@ export class ManagementPage {
         this.#parts.faults.forget(context.index);
         return 'done';
       case 'reweigh':
-        return this.#reweigh(context);
+      case 'limit':
+      case 'prioritise':
+        return context.state === 'open' ? this.#changeShare(context, command) : 'wrong-state';
     }
   }
 
-  #reweigh(context: Context): CommandStatus {
-    if (context.state !== 'open') return 'wrong-state';
-    const weight = this.#value('WEIGHT');
-    if (weight < 1 || weight > 65_535) return 'bad-weight';
-    context.share = { ...context.share, weight };
+  /** Changes one field of the share of an open context. */
+  #changeShare(context: Context, command: 'reweigh' | 'limit' | 'prioritise'): CommandStatus {
+    if (command === 'reweigh') {
+      const weight = this.#value('WEIGHT');
+      if (weight < 1 || weight > MOST_WEIGHT) return 'bad-weight';
+      context.share = { ...context.share, weight };
+    } else if (command === 'limit') {
+      const limitBps = this.#value('LIMIT_HIGH') * 0x100000000 + this.#value('LIMIT_LOW');
+      if (limitBps > MOST_LIMIT_BPS) return 'bad-limit';
+      const { limitBps: _, ...others } = context.share;
+      context.share = limitBps === 0 ? others : { ...others, limitBps };
+    } else {
+      const priority = this.#value('PRIORITY');
+      if (priority >= PRIORITY_LEVELS) return 'bad-priority';
+      context.share = { ...context.share, priority };
+    }
     this.#parts.lifecycle.reweigh(context);
     return 'done';
   }
@@ -189,7 +205,7 @@ export class ManagementPage {
       if (modulusLog2 < slotsLog2 + 1 || modulusLog2 > 32) return 'bad-sequence-modulus';
     }
     const weight = this.#value('WEIGHT');
-    if (weight < 1 || weight > 65_535) return 'bad-weight';
+    if (weight < 1 || weight > MOST_WEIGHT) return 'bad-weight';
     const permissions = this.#value('PERMISSIONS');
     context.mac = (this.#value('MAC_HIGH') % 0x10000) * 0x100000000 + this.#value('MAC_LOW');
     context.share = { ...context.share, weight };

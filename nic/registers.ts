@@ -100,7 +100,13 @@ export const MANAGEMENT_REGISTERS = [
     0,
     'Context that COMMAND and STATE are about; the open command copies 20h to 54h into it',
   ),
-  register('COMMAND', 0x14, 'wo', 0, '1 allocate, 2 open, 3 revoke, 4 reweigh the selected context'),
+  register(
+    'COMMAND',
+    0x14,
+    'wo',
+    0,
+    '1 allocate, 2 open, 3 revoke, 4 reweigh, 5 limit, 6 prioritise the selected context',
+  ),
   register(
     'COMMAND_STATUS',
     0x18,
@@ -157,13 +163,16 @@ export const MANAGEMENT_REGISTERS = [
   register('FAULT_REASON', 0x84, 'ro', 0, 'Its reason'),
   register('FAULT_POP', 0x88, 'wo', 0, 'Any write: the oldest fault has been read'),
   register('SWITCHING', 0x90, 'rw', 0, 'Bit 0: frames between contexts stay inside the NIC'),
+  register('LIMIT_LOW', 0xa0, 'rw', 0, 'Rate limit for the limit command, bits per second, lower 32 bits'),
+  register('LIMIT_HIGH', 0xa4, 'rw', 0, 'Its upper bits; at most 10^13 in all, 0 for no limit'),
+  register('PRIORITY', 0xa8, 'rw', 0, 'Priority for the prioritise command, 0 to 31, smaller goes first'),
 ] as const;
 
 export type MailboxName = (typeof MAILBOX_REGISTERS)[number]['name'];
 export type ManagementName = (typeof MANAGEMENT_REGISTERS)[number]['name'];
 
 /** Commands of COMMAND; the index is the value written. */
-export const COMMANDS = ['none', 'allocate', 'open', 'revoke', 'reweigh'] as const;
+export const COMMANDS = ['none', 'allocate', 'open', 'revoke', 'reweigh', 'limit', 'prioritise'] as const;
 
 /** Values of COMMAND_STATUS; the index is the value read. */
 export const COMMAND_STATUSES = [
@@ -175,6 +184,8 @@ export const COMMAND_STATUSES = [
   'bad-sequence-modulus',
   'mac-missing-or-taken',
   'bad-weight',
+  'bad-limit',
+  'bad-priority',
 ] as const;
 export type CommandStatus = (typeof COMMAND_STATUSES)[number];
 

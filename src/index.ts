@@ -1,5 +1,5 @@
-// What is on the ground floor of the package: scenarios, runs, and what is written about them. The floors below
-// have doors of their own: cdna-nic/scheduler, cdna-nic/nic, cdna-nic/host, cdna-nic/guests.
+// The top layer of the package: scenarios, runs, and reports about them. The layers below have entry points of their
+// own: cdna-nic/scheduler, cdna-nic/nic, cdna-nic/host, cdna-nic/guests.
 
 export { APPROACHES, type Approach, makeProtection } from '../host/protection/approaches.js';
 export type { Protection, ProtectionCounters, ProtectionPlan } from '../host/protection/protection.js';

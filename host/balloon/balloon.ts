@@ -20,6 +20,8 @@ export interface BalloonParameters {
   /** Requests out of 100 that are for a page with buffers in it; the others are for pages that the guest never used. */
   readonly bufferPercent: number;
   readonly seed: number;
+  /** Whether requests come every `everyNs` by themselves. With false they come from `ask` alone. @defaultValue true */
+  readonly isPeriodic?: boolean;
 }
 
 /** A guest as the balloon sees it. */
@@ -65,6 +67,8 @@ export class Balloon implements OwnershipObserver {
   readonly #work: (guest: number) => void;
   // When each guest was asked, ns; -1 when it has answered.
   readonly #askedNs: number[];
+  /** Pages for which each guest is still to be asked, one after the other. */
+  readonly #wanted: number[];
   // Pages that were released and that the new owner does not have yet.
   readonly #leaving = new Map<PageNumber, LeavingFrame>();
   readonly #reclaimNs: number[] = [];
@@ -86,12 +90,21 @@ export class Balloon implements OwnershipObserver {
     this.#parameters = parameters;
     this.#random = xoroshiro128plus(parameters.seed);
     this.#askedNs = guests.map(() => -1);
+    this.#wanted = guests.map(() => 0);
     this.newOwner = new NewOwner(parts);
     this.#onTick = kernel.register('host.balloon', () => this.#tick());
     this.#onFree = kernel.register('host.balloon', (page) => this.#take(pageNumber(page)));
     this.#work = (guest) => this.#answer(guest);
     parts.pages.observe(this);
-    kernel.schedule(parameters.startNs, this.#onTick);
+    if (parameters.isPeriodic !== false) kernel.schedule(parameters.startNs, this.#onTick);
+  }
+
+  /** Asks one guest for `pages` pages from now on, the next one when it has answered. */
+  ask(domain: Domain, pages: number): void {
+    const guest = this.#guests.findIndex((one) => one.domain === domain);
+    if (guest < 0 || domain.state === 'killed') return;
+    this.#wanted[guest] = (this.#wanted[guest] ?? 0) + pages;
+    if (this.#askedNs[guest] === -1) this.#post(guest);
   }
 
   report(): BalloonReport {
@@ -133,7 +146,7 @@ export class Balloon implements OwnershipObserver {
   }
 
   #tick(): void {
-    const { processor, kernel } = this.#parts;
+    const { kernel } = this.#parts;
     const { pages, everyNs } = this.#parameters;
     if (this.#reclaimNs.length + this.#leaving.size >= pages) return;
     kernel.schedule(everyNs, this.#onTick);
@@ -141,8 +154,14 @@ export class Balloon implements OwnershipObserver {
     const guest = uniformInt(this.#random, 0, this.#guests.length - 1);
     const domain = this.#guests[guest]?.domain;
     if (domain === undefined || domain.state === 'killed' || this.#askedNs[guest] !== -1) return;
-    this.#askedNs[guest] = kernel.nowNs;
-    processor.post(domain.account, this.#work, guest);
+    this.#post(guest);
+  }
+
+  #post(number: number): void {
+    const guest = this.#guests[number];
+    if (guest === undefined || guest.domain.state === 'killed') return;
+    this.#askedNs[number] = this.#parts.kernel.nowNs;
+    this.#parts.processor.post(guest.domain.account, this.#work, number);
   }
 
   /** The guest's balloon driver: picks a page and releases it, if possible. */
@@ -151,6 +170,11 @@ export class Balloon implements OwnershipObserver {
     const askedNs = this.#askedNs[number] ?? -1;
     this.#askedNs[number] = -1;
     if (guest === undefined) throw new InvariantViolation(`guest ${number} does not exist`);
+    const wanted = this.#wanted[number] ?? 0;
+    if (wanted > 0) {
+      this.#wanted[number] = wanted - 1;
+      if (wanted > 1) this.#post(number);
+    }
     const page = this.#pick(guest);
     if (page === undefined) return;
     const { hypervisor } = this.#parts;
@@ -186,7 +210,7 @@ export class Balloon implements OwnershipObserver {
 }
 
 function assertParameters(parameters: BalloonParameters): void {
-  const whole = (name: keyof BalloonParameters, low: number, high: number) => {
+  const whole = (name: Exclude<keyof BalloonParameters, 'isPeriodic'>, low: number, high: number) => {
     const value = parameters[name];
     if (!Number.isInteger(value) || value < low || value > high) {
       throw new ParameterError(`balloon.${name} is ${value}, expected a whole number from ${low} to ${high}`);

@@ -95,6 +95,21 @@ export class CardControl {
     this.#demand('reweigh', who);
   }
 
+  /** Gives an open context another rate limit, or none. @throws ParameterError when the card refuses it. */
+  limit(context: number, limitBps: number | undefined, who: string): void {
+    this.#set('SELECT', context);
+    this.#set('LIMIT_LOW', (limitBps ?? 0) % 0x100000000);
+    this.#set('LIMIT_HIGH', Math.floor((limitBps ?? 0) / 0x100000000));
+    this.#demand('limit', who);
+  }
+
+  /** Gives an open context another priority. @throws ParameterError when the card refuses it. */
+  prioritise(context: number, priority: number, who: string): void {
+    this.#set('SELECT', context);
+    this.#set('PRIORITY', priority);
+    this.#demand('prioritise', who);
+  }
+
   /** Takes the oldest unread fault, or undefined. */
   nextFault(): { readonly context: number; readonly reason: FaultReason } | undefined {
     const context = this.#get('FAULT_CONTEXT');

@@ -240,9 +240,20 @@ export class Hypervisor {
 
   /** Gives the context of a domain another weight. Nothing happens for a context that is not open. */
   setWeight(context: number, weight: number): void {
-    const domain = this.#contextDomain[context];
-    if (domain === undefined || this.#nic.contexts[context]?.state !== 'open') return;
-    this.#card.reweigh(context, weight, domain.name);
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.reweigh(context, weight, domain.name);
+  }
+
+  /** Gives it another rate limit, bits per second, or none; likewise. */
+  setLimit(context: number, limitBps: number | undefined): void {
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.limit(context, limitBps, domain.name);
+  }
+
+  /** Gives it another priority; likewise. */
+  setPriority(context: number, priority: number): void {
+    const domain = this.#domainOfOpen(context);
+    if (domain !== undefined) this.#card.prioritise(context, priority, domain.name);
   }
 
   /** The domain that a context belongs to. */
@@ -325,6 +336,10 @@ export class Hypervisor {
   }
 
   /** The first free context that will do, or -1. */
+  #domainOfOpen(context: number): Domain | undefined {
+    return this.#nic.contexts[context]?.state === 'open' ? this.#contextDomain[context] : undefined;
+  }
+
   #freeContext(settings: ContextSettings): number {
     const { contexts } = this.#nic;
     while (this.#searchFrom < contexts.length && this.#contextDomain[this.#searchFrom] !== undefined)

@@ -33,8 +33,6 @@ export class StartTimeFairQueueing implements Discipline {
   readonly #waiting: ContextHeap;
   /** Sum of the weights of those that take part. */
   #weights = 0;
-  /** The context with the largest finish tag that was served, which V jumps to when the link becomes idle. */
-  #latest = 0;
   /** The granted frames on a line of the link's rate, to know when it is idle. */
   readonly #line: SerialLine | undefined;
 
@@ -59,7 +57,9 @@ export class StartTimeFairQueueing implements Discipline {
 
   activate(context: number, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
-    if (this.#waiting.size === 0 && nowNs >= (this.#line?.freeAtNs ?? 0)) this.#endBusyPeriod();
+    // No context waits and the link is idle: the busy period has ended, and V becomes the largest finish tag.
+    if (this.#waiting.size === 0 && nowNs >= (this.#line?.freeAtNs ?? 0))
+      this.#tags.advanceClockToRemembered();
     this.#tags.begin(context, headBytes);
     this.#waiting.push(context);
   }
@@ -73,7 +73,7 @@ export class StartTimeFairQueueing implements Discipline {
     this.#line?.carry(bytes, nowNs);
     this.#tags.setClockToStart(context);
     this.#restartEarlier();
-    if (this.#tags.compareFinishes(this.#latest, context) < 0) this.#latest = context;
+    this.#tags.rememberFinish(context);
     if (more) {
       this.#tags.follow(context, nextHeadBytes);
       this.#waiting.changed(context);
@@ -104,11 +104,6 @@ export class StartTimeFairQueueing implements Discipline {
         `sfq: context ${next} starts at ${this.#tags.start(next)}, before V = ${this.#tags.clock}`,
       );
     }
-  }
-
-  /** No context waits and the link is idle: V becomes the largest finish tag. */
-  #endBusyPeriod(): void {
-    if (!this.#tags.hasFinished(this.#latest)) this.#tags.setClockToFinish(this.#latest);
   }
 
   /** A context that became backlogged between `select` and `served` has arrived during the service. */

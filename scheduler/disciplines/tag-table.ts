@@ -40,6 +40,10 @@ export class TagTable {
   #markWhole = 0;
   #markPart = 0;
   #markWeight = 1;
+  /** Largest finish tag that was remembered. */
+  #latestWhole = 0;
+  #latestPart = 0;
+  #latestWeight = 1;
   #rebased = 0;
 
   constructor({ unitsPerByte = 256, rebaseAboveUnits = 2 ** 52 }: TagTableOptions = {}) {
@@ -109,10 +113,9 @@ export class TagTable {
     this.#startPart = widened(this.#startPart, capacity);
     this.#finishWhole = widened(this.#finishWhole, capacity);
     this.#finishPart = widened(this.#finishPart, capacity);
-    const ahead = this.weight(context) === 0 ? 0 : Math.max(0, this.finish(context) - this.clock);
-    const units = Math.ceil((ahead * this.weight(context)) / weight);
+    const ahead = this.#aheadParts(context);
     this.#weight[context] = weight;
-    this.#setFinish(context, ahead > 0 ? this.#clockWhole + 1 + units : 0, 0, weight);
+    this.#setFinish(context, ahead > 0 ? this.#clockWhole + 1 + ceilOfQuotient(ahead, weight) : 0, 0, weight);
     this.#startAtFinish(context);
   }
 
@@ -254,6 +257,28 @@ export class TagTable {
     );
   }
 
+  /** Remembers the finish tag of a context if it is the largest so far; a new weight does not change it any more. */
+  rememberFinish(context: number): void {
+    const difference = this.finishWhole(context) - this.#latestWhole;
+    const part = this.#finishPart[context] ?? 0;
+    const isLater =
+      difference > 0 ||
+      (difference === 0 && part * this.#latestWeight > this.#latestPart * this.weight(context));
+    if (!isLater) return;
+    this.#latestWhole = this.finishWhole(context);
+    this.#latestPart = part;
+    this.#latestWeight = this.weight(context);
+  }
+
+  /** V = the largest finish tag that was remembered, if V is before it. */
+  advanceClockToRemembered(): void {
+    const difference = this.#latestWhole - this.#clockWhole;
+    const isAhead =
+      difference > 0 ||
+      (difference === 0 && this.#latestPart * this.#clockWeight > this.#clockPart * this.#latestWeight);
+    if (isAhead) this.#setClock(this.#latestWhole, this.#latestPart, this.#latestWeight);
+  }
+
   /** V = a whole number of units. */
   setClockToWhole(units: number): void {
     this.#setClock(units, 0, 1);
@@ -269,6 +294,18 @@ export class TagTable {
     for (const column of [this.#startWhole, this.#startPart, this.#finishWhole, this.#finishPart])
       column.fill(0);
     this.#setClock(0, 0, 1);
+  }
+
+  /**
+   * How far the finish tag of a context is ahead of V, in units of its own service, rounded up; 0 or less if V has passed
+   * it. In whole numbers throughout: the products stay below 2^53.
+   */
+  #aheadParts(context: number): number {
+    const weight = this.weight(context);
+    if (weight === 0) return 0;
+    const tag = (this.finishWhole(context) - this.#clockWhole) * weight + (this.#finishPart[context] ?? 0);
+    const clock = this.#clockPart * weight;
+    return tag - (clock - (clock % this.#clockWeight)) / this.#clockWeight;
   }
 
   #setClock(whole: number, part: number, weight: number): void {
@@ -306,10 +343,17 @@ export class TagTable {
     const base = 2 ** Math.floor(Math.log2(this.#rebaseAbove / 2));
     this.#clockWhole -= base;
     this.#markWhole -= base;
+    this.#latestWhole -= base;
     this.#rebased += base;
     lower(this.#startWhole, this.#startPart, base);
     lower(this.#finishWhole, this.#finishPart, base);
   }
+}
+
+/** Smallest whole number that is not below a quotient of whole numbers; a rounded division might land on the other side. */
+function ceilOfQuotient(above: number, below: number): number {
+  const rest = above % below;
+  return (above - rest) / below + (rest > 0 ? 1 : 0);
 }
 
 function lower(whole: Float64Array, part: Float64Array, base: number): void {

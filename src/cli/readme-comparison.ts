@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { withPart } from '../report/generated-part.js';
 import { runCli } from './program.js';
 
 /** What README says its table was printed by. */
@@ -9,9 +10,6 @@ const END = '<!-- /compare -->';
 
 /** A README with the comparison as its command prints it now. @throws Error when the place for it is missing. */
 export async function withComparison(readme: string): Promise<string> {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new InvariantViolation(`README.md has no ${BEGIN} ... ${END}`);
   let out = '';
   const io = {
     err: () => {},
@@ -27,5 +25,5 @@ export async function withComparison(readme: string): Promise<string> {
     },
   });
   if (code !== 0) throw new InvariantViolation(`${COMMAND.join(' ')} ended with ${code}`);
-  return `${readme.slice(0, begin)}${BEGIN}\n\n\`\`\`text\n${out}\`\`\`\n\n${readme.slice(end)}`;
+  return withPart(readme, BEGIN, END, `\`\`\`text\n${out}\`\`\``);
 }

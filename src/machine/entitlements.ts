@@ -109,6 +109,13 @@ function checkShares(scenario: Scenario, discipline: string): void {
       refuseUnread(where, rest, ofGuests, discipline);
     }
   }
+  for (const [index, { limitBps, priority }] of (scenario.changes ?? []).entries()) {
+    const changed = {
+      ...(limitBps === undefined ? {} : { limitBps }),
+      ...(priority === undefined ? {} : { priority }),
+    };
+    refuseUnread(`changes[${index}]`, changed, ofGuests, discipline);
+  }
   requireMinimumsThatFit(scenario, levels, depths);
 }
 

@@ -19,6 +19,10 @@ export interface FairnessReport {
   readonly contexts: number;
 }
 
+type Settled = Pick<FairnessReport, 'largestGapBytes' | 'pair' | 'boundBytes' | 'broken'>;
+
+const NOTHING_SETTLED: Settled = { largestGapBytes: 0, pair: undefined, boundBytes: undefined, broken: 0 };
+
 /**
  * A discipline with a measuring glass over it: passes every call on and keeps, for each pair of contexts, how
  * far their normalised service has drifted apart while both were backlogged. The gap over any interval is the
@@ -40,7 +44,9 @@ export class FairnessMeter implements Discipline {
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
   readonly starve?: (context: number, bytes: number, nowNs: number) => void;
-  #contexts = 0;
+  readonly #joined = new Set<number>();
+  /** What was found of pairs with a weight that has changed since. */
+  #settled: Settled = NOTHING_SETTLED;
 
   constructor(inner: Discipline) {
     this.#inner = inner;
@@ -62,8 +68,9 @@ export class FairnessMeter implements Discipline {
 
   join(context: number, share: Share): void {
     this.#inner.join(context, share);
-    this.#contexts += 1;
+    this.#joined.add(context);
     if (context >= MEASURED_CONTEXTS) return;
+    if (this.#seen.includes(context) && this.#weights[context] !== share.weight) this.#settle(context);
     this.#weights[context] = share.weight;
     if (!this.#seen.includes(context)) this.#seen.push(context);
   }
@@ -133,13 +140,29 @@ export class FairnessMeter implements Discipline {
     this.#low.fill(0);
     this.#high.fill(0);
     this.#gap.fill(0);
+    this.#settled = NOTHING_SETTLED;
+  }
+
+  /** The weight of a context changes: what its pairs have shown so far is judged by the old one. */
+  #settle(context: number): void {
+    let { largestGapBytes, pair, boundBytes, broken } = this.#settled;
+    for (const other of this.#seen) {
+      if (other === context) continue;
+      const [i, j] = context < other ? [context, other] : [other, context];
+      const gap = present(this.#gap[pairOf(i, j)]);
+      this.#gap[pairOf(i, j)] = 0;
+      const bound = this.#inner.relativeFairnessBoundBytes(this.#account(i), this.#account(j));
+      if (gap > bound * (1 + 1e-9)) broken += 1;
+      if (gap <= largestGapBytes) continue;
+      largestGapBytes = gap;
+      pair = [i, j];
+      boundBytes = Number.isFinite(bound) ? bound : undefined;
+    }
+    this.#settled = { largestGapBytes, pair, boundBytes, broken };
   }
 
   report(): FairnessReport {
-    let largestGapBytes = 0;
-    let pair: readonly [number, number] | undefined;
-    let boundBytes: number | undefined;
-    let broken = 0;
+    let { largestGapBytes, pair, boundBytes, broken } = this.#settled;
     for (const i of this.#seen) {
       for (const j of this.#seen) {
         if (i >= j) continue;
@@ -159,7 +182,7 @@ export class FairnessMeter implements Discipline {
       boundBytes,
       broken,
       measuredContexts: this.#seen.length,
-      contexts: this.#contexts,
+      contexts: this.#joined.size,
     };
   }
 

@@ -7,6 +7,7 @@ export const TRACE_EVENTS = {
   fault: 5,
   interrupt: 6,
   denied: 7,
+  changed: 8,
 } as const;
 
 /**

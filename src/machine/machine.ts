@@ -13,7 +13,8 @@ import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import type { GuestSpec, Scenario, TrafficSpec } from '../scenario/schema.js';
+import { balloonSchema, type GuestSpec, type Scenario, type TrafficSpec } from '../scenario/schema.js';
+import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
@@ -53,6 +54,8 @@ export interface MachineAssembly {
   /** Told of every frame that leaves, before the far end is. */
   readonly wireTap?: WirePort;
   readonly instruments?: ConstructorParameters<typeof Host>[0]['instruments'];
+  /** Told of each change of the scenario as it takes effect. */
+  readonly onChange?: ChangeListener;
   /** Makes what is told of the frames that a guest wants to send. `target` is the station that they are for. */
   readonly demandOf?: (guest: number, kernel: EventKernel, target: number) => DemandObserver;
   /** Gives a guest with `attached` its RAM. Without it such a guest is refused. */
@@ -161,6 +164,7 @@ export class Machine {
       .map((guest) => this.#createGuest(guest));
     this.#connectTraffic(assembly);
     this.balloon = this.#createBalloon(assembly);
+    scheduleChanges(this, scenario.changes ?? [], assembly.onChange);
     // What it took to start is not what it costs to run.
     this.host.processor.startAccounts();
   }
@@ -180,12 +184,14 @@ export class Machine {
   }
 
   #createBalloon({ scenario, seed }: MachineAssembly): Balloon | undefined {
-    if (scenario.balloon === undefined) return undefined;
+    const asked = (scenario.changes ?? []).reduce((sum, { balloon = 0 }) => sum + balloon, 0);
+    if (scenario.balloon === undefined && asked === 0) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
       bufferPages: () => driver.bufferPages,
     }));
-    return new Balloon(this.host, this.host.protection, guests, { ...scenario.balloon, seed });
+    const parameters = scenario.balloon ?? { ...balloonSchema.parse({ pages: asked }), isPeriodic: false };
+    return new Balloon(this.host, this.host.protection, guests, { ...parameters, seed });
   }
 
   #createGuest({ name, spec, mac, share, domain }: AttachedGuest): GuestRun {

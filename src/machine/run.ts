@@ -125,6 +125,8 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
+        onChange: (atNs, context, detail) =>
+          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail),
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
       return [transmit, receive, machine];

@@ -6,9 +6,11 @@ import { STRATEGY_DEFAULTS } from '../../host/protection/iommu/strategies/index.
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { withPart } from '../report/generated-part.js';
+import { markdownTable } from '../report/markdown-table.js';
 import { scenarioJsonSchema } from '../scenario/json-schema.js';
 import { RUN_DEFAULTS } from '../simulate.js';
-import { type FieldSchema, fieldsOf, markdownTable, rangeText, valueText } from './field-text.js';
+import { type FieldSchema, fieldsOf, rangeText, valueText } from './field-text.js';
 
 /** A table of fields: where they are in the schema of a scenario, and the defaults that the schema does not have. */
 interface FieldTable {
@@ -32,6 +34,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
       host: words('2 cores at 2.4 GHz'),
       iommu: words('VT-d, a requester ID per context'),
       balloon: words('none'),
+      changes: words('none'),
       quantumBytes: words('1,514'),
     },
   },
@@ -80,6 +83,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
     },
   },
   balloon: { path: ['balloon'], head: 'field of `balloon`', defaults: {} },
+  change: { path: ['changes'], head: 'field of `changes`', defaults: {} },
 };
 
 /** Every table of docs/scenarios.md that is made from the schema and the tables of parameters, by name. */
@@ -98,11 +102,7 @@ export function scenarioTables(): Readonly<Record<string, string>> {
 export function withTables(text: string, tables: Readonly<Record<string, string>>): string {
   let result = text;
   for (const [name, table] of Object.entries(tables)) {
-    const begin = `<!-- table: ${name} -->`;
-    const from = result.indexOf(begin);
-    const to = result.indexOf(END, from);
-    if (from < 0 || to < 0) throw new InvariantViolation(`docs/scenarios.md has no ${begin} ... ${END}`);
-    result = `${result.slice(0, from)}${begin}\n\n${table}\n\n${result.slice(to)}`;
+    result = withPart(result, `<!-- table: ${name} -->`, END, table);
   }
   const unknown = [...result.matchAll(/<!-- table: (.*?) -->/gu)].find(([, name = '']) => !(name in tables));
   if (unknown !== undefined) throw new InvariantViolation(`there is no table "${unknown[1]}"`);

@@ -70,10 +70,3 @@ function number(name: string, value: unknown): string {
   if (name.endsWith('Ns') && value > 0) return formatDuration(value).replace(/(?<=\d)(?=[a-z])/u, ' ');
   return value.toLocaleString('en-US', { maximumFractionDigits: 6 });
 }
-
-/** A table in Markdown. */
-export function markdownTable(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell.replaceAll('|', '\\|')} `)).join('|')}|`;
-  return [line(heads), `|${'---|'.repeat(heads.length)}`, ...rows.map(line)].join('\n');
-}

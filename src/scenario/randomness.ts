@@ -4,8 +4,8 @@ import type { Scenario, TrafficSpec } from './schema.js';
 export const NOTHING_RANDOM = 'nothing here is random: every seed gives the same run';
 
 /** Whether the seed of a run decides anything in a scenario. */
-export function isRandom({ guests, balloon }: Scenario): boolean {
-  if (balloon !== undefined) return true;
+export function isRandom({ guests, balloon, changes = [] }: Scenario): boolean {
+  if (balloon !== undefined || changes.some((change) => change.balloon !== undefined)) return true;
   return guests.some(
     ({ traffic, receive, attached }) =>
       attached === true || drawsFromSeed(traffic) || (receive !== undefined && drawsFromSeed(receive)),

@@ -344,6 +344,38 @@ export const iommuSchema = z
     context.addIssue({ code: 'custom', path: ['cachingMode'], message });
   });
 
+/** What changes while the run goes on: one field of one guest, at a time. */
+export const changeSchema = z
+  .strictObject({
+    atNs: instantNs.describe('Virtual time from the start of the run, warm-up included'),
+    guest: z.string().min(1).describe('Name of the guest'),
+    weight: z.int().min(1).max(65_535).optional().describe('Its weight from then on'),
+    limitBps: wireRateBps
+      .nullable()
+      .optional()
+      .describe(
+        'Its upper limit, null for none, where `limited:a` is in front of the guests; what it sent in advance stays charged, in bytes',
+      ),
+    priority: z
+      .int()
+      .min(0)
+      .max(PRIORITY_LEVELS - 1)
+      .optional()
+      .describe('Its priority, where `priority` decides between the guests'),
+    balloon: z
+      .int()
+      .min(1)
+      .max(2 ** 26)
+      .optional()
+      .describe('Pages that the guest is asked to give back'),
+  })
+  .superRefine(({ atNs: _, guest: __, ...fields }, context) => {
+    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+    if (given.length === 1) return;
+    const message = `expected exactly one of weight, limitBps, priority, balloon, not ${given.length}`;
+    context.addIssue({ code: 'custom', message });
+  });
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -390,6 +422,11 @@ export const scenarioSchema = z.strictObject({
   balloon: balloonSchema
     .optional()
     .describe('Takes pages back from guests while traffic runs, and gives them to another owner; see below'),
+  changes: z
+    .array(changeSchema)
+    .max(65_536)
+    .optional()
+    .describe('What changes while the run goes on: weight, limit, priority or memory of a guest; see below'),
   protection: protectionName
     .optional()
     .describe('Approach of `run`; `compare` runs them all unless told which'),
@@ -422,6 +459,7 @@ export type ScenarioInput = z.input<typeof scenarioSchema>;
 /** A checked scenario with its defaults filled in. */
 export type Scenario = z.output<typeof scenarioSchema>;
 export type GuestSpec = z.output<typeof guestSchema>;
+export type ChangeSpec = z.output<typeof changeSchema>;
 export type TenantSpec = z.output<typeof tenantSchema>;
 export type TrafficSpec = z.output<typeof trafficSchema>;
 

@@ -5,18 +5,24 @@ import { Guest } from './support/guest.js';
 import {
   ALLOCATE,
   ALLOCATED,
+  BAD_LIMIT,
+  BAD_PRIORITY,
   BAD_RING,
   BAD_SEQUENCE_MODULUS,
   BAD_WEIGHT,
   COALESCE_FRAMES,
   DONE,
   FREE,
+  LIMIT,
   M_COMMAND_STATUS,
   M_FAULT_CONTEXT,
   M_FAULT_POP,
   M_FAULT_REASON,
+  M_LIMIT_HIGH,
+  M_LIMIT_LOW,
   M_MAC_HIGH,
   M_MAC_LOW,
+  M_PRIORITY,
   M_RX_RING_LOW,
   M_RX_RING_SIZE,
   M_SEQUENCE,
@@ -33,6 +39,7 @@ import {
   OPEN,
   OPENED,
   PAGE,
+  PRIORITISE,
   PRODUCER_OUT_OF_RANGE,
   REVOKE,
   REWEIGH,
@@ -89,9 +96,43 @@ describe('management commands', () => {
     expect(card.command(0, REWEIGH)).toBe(DONE);
   });
 
+  it('limit takes up to 10^13 bits per second, and none for 0, of an open context only', () => {
+    const card = prepared();
+    expect(card.command(0, LIMIT)).toBe(WRONG_STATE);
+    card.command(0, OPEN);
+    for (const [high, low, status] of [
+      [0, 1, DONE],
+      [Math.floor(1e13 / 2 ** 32), 1e13 % 2 ** 32, DONE],
+      [Math.floor(1e13 / 2 ** 32), (1e13 % 2 ** 32) + 1, BAD_LIMIT],
+      [ONES, ONES, BAD_LIMIT],
+      [0, 0, DONE],
+    ] as const) {
+      card.manage(M_LIMIT_LOW, low);
+      card.manage(M_LIMIT_HIGH, high);
+      expect(card.command(0, LIMIT), `${high}:${low}`).toBe(status);
+    }
+    expect(card.nic.contexts[0]?.share).toStrictEqual({ weight: 1 });
+  });
+
+  it('prioritise takes a priority from 0 to 31, of an open context only', () => {
+    const card = prepared();
+    expect(card.command(0, PRIORITISE)).toBe(WRONG_STATE);
+    card.command(0, OPEN);
+    for (const [priority, status] of [
+      [0, DONE],
+      [32, BAD_PRIORITY],
+      [ONES, BAD_PRIORITY],
+      [31, DONE],
+    ] as const) {
+      card.manage(M_PRIORITY, priority);
+      expect(card.command(0, PRIORITISE)).toBe(status);
+    }
+    expect(card.nic.contexts[0]?.share).toStrictEqual({ weight: 1, priority: 31 });
+  });
+
   it('say so when the command or the context does not exist', () => {
     const card = prepared();
-    for (const command of [0, 5, ONES]) expect(card.command(0, command)).toBe(UNKNOWN_COMMAND);
+    for (const command of [0, 7, ONES]) expect(card.command(0, command)).toBe(UNKNOWN_COMMAND);
     for (const context of [4, ONES]) expect(card.command(context, ALLOCATE)).toBe(NO_SUCH_CONTEXT);
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { COSTS } from '../../../host/cpu/costs.js';
 import { Cdna, PlainDma } from '../../../host/index.js';
 import type { Protection } from '../../../host/protection/protection.js';
 import type { Share } from '../../../scheduler/discipline.js';
@@ -35,6 +36,23 @@ describe.each([
     const { machine, context } = opened();
     machine.host.hypervisor.setWeight(context, 9);
     expect(machine.host.nic.contexts[context]?.share).toStrictEqual({ ...SHARE, weight: 9 });
+  });
+
+  it('keeps its other fields when limit and priority of the open context change, which the hypervisor pays for', () => {
+    const { machine, context } = opened();
+    const { hypervisor, nic, processor } = machine.host;
+    machine.run();
+    const charged = () => processor.cyclesOf(hypervisor.account);
+    const before = charged();
+    hypervisor.setLimit(context, 8_000_000_000);
+    hypervisor.setPriority(context, 4);
+    machine.run();
+    expect(nic.contexts[context]?.share).toStrictEqual({ ...SHARE, limitBps: 8_000_000_000, priority: 4 });
+    // SELECT, LIMIT_LOW, LIMIT_HIGH, COMMAND and SELECT, PRIORITY, COMMAND are written, COMMAND_STATUS is read twice.
+    expect(charged() - before).toBe(7 * COSTS.doorbell.cycles + 2 * COSTS.registerRead.cycles);
+    hypervisor.setLimit(context, undefined);
+    const { limitBps: _, ...unlimited } = SHARE;
+    expect(nic.contexts[context]?.share).toStrictEqual({ ...unlimited, priority: 4 });
   });
 
   it('does not pass to the next owner of the context', () => {

@@ -58,6 +58,9 @@ export const M_FAULT_CONTEXT = 0x80;
 export const M_FAULT_REASON = 0x84;
 export const M_FAULT_POP = 0x88;
 export const M_SWITCHING = 0x90;
+export const M_LIMIT_LOW = 0xa0;
+export const M_LIMIT_HIGH = 0xa4;
+export const M_PRIORITY = 0xa8;
 
 export const MAY_BE_PROMISCUOUS = 1;
 export const OWN_SOURCE_ONLY = 2;
@@ -67,6 +70,8 @@ export const ALLOCATE = 1;
 export const OPEN = 2;
 export const REVOKE = 3;
 export const REWEIGH = 4;
+export const LIMIT = 5;
+export const PRIORITISE = 6;
 
 /** COMMAND_STATUS */
 export const DONE = 0;
@@ -77,6 +82,8 @@ export const BAD_RING = 4;
 export const BAD_SEQUENCE_MODULUS = 5;
 export const MAC_MISSING_OR_TAKEN = 6;
 export const BAD_WEIGHT = 7;
+export const BAD_LIMIT = 8;
+export const BAD_PRIORITY = 9;
 
 /** STATUS */
 export const FREE = 0;

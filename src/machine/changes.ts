@@ -1,0 +1,85 @@
+import type { Balloon } from '../../host/balloon/balloon.js';
+import type { Host } from '../../host/host.js';
+import type { Domain } from '../../host/hypervisor/domain.js';
+import type { GuestPort } from '../../host/protection/guest-port.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import type { ChangeSpec } from '../scenario/schema.js';
+
+/** A guest as changes see it. */
+interface ChangingGuest {
+  readonly name: string;
+  readonly domain: Domain;
+  readonly port: Pick<GuestPort, 'context'>;
+}
+
+/** A machine as changes see it. */
+export interface ChangingMachine {
+  readonly kernel: EventKernel;
+  readonly host: Pick<Host, 'processor' | 'hypervisor'>;
+  readonly guests: readonly ChangingGuest[];
+  readonly balloon: Balloon | undefined;
+}
+
+/** Fields of a guest that change while a run goes on; their order is that of their codes. */
+const CHANGED_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;
+
+/** Told of a change: the guest's context, and which field has which value, as one number. */
+export type ChangeListener = (atNs: number, context: number, detail: number) => void;
+
+/** Values are below 2^44: a limit is at most 10^13. */
+const CODE_UNIT = 2 ** 44;
+
+/**
+ * Schedules the changes of a scenario. A change of a share is the hypervisor's work: it runs on its core, pays for the
+ * registers that it writes, and takes effect when it has written them. Guests behind a driver domain have no context of
+ * their own, so their shares do not change anything there.
+ * @throws ScenarioError when a change names a guest that does not exist.
+ */
+export function scheduleChanges(
+  machine: ChangingMachine,
+  changes: readonly ChangeSpec[],
+  listener: ChangeListener | undefined,
+): void {
+  if (changes.length === 0) return;
+  const { host, kernel } = machine;
+  const { processor, hypervisor } = host;
+  const guests = changes.map(({ guest }, index) => guestOf(machine, guest, `changes[${index}].guest`));
+  const carryOut = (index: number) => {
+    const change = changes[index];
+    const guest = guests[index];
+    if (change === undefined || guest === undefined)
+      throw new InvariantViolation(`there is no change ${index}`);
+    apply(machine, guest, change);
+    listener?.(kernel.nowNs, guest.port.context, detailOf(change));
+  };
+  const due = kernel.register('machine.change', (index) => {
+    processor.post(hypervisor.account, carryOut, index);
+  });
+  for (const [index, { atNs }] of changes.entries())
+    kernel.scheduleAt(Math.max(atNs, kernel.nowNs), due, index);
+}
+
+function apply(machine: ChangingMachine, guest: ChangingGuest, change: ChangeSpec): void {
+  const { hypervisor } = machine.host;
+  const { context } = guest.port;
+  if (change.weight !== undefined) hypervisor.setWeight(context, change.weight);
+  if (change.limitBps !== undefined) hypervisor.setLimit(context, change.limitBps ?? undefined);
+  if (change.priority !== undefined) hypervisor.setPriority(context, change.priority);
+  if (change.balloon !== undefined) machine.balloon?.ask(guest.domain, change.balloon);
+}
+
+function guestOf({ guests }: ChangingMachine, name: string, field: string): ChangingGuest {
+  const guest = guests.find((candidate) => candidate.name === name);
+  if (guest !== undefined) return guest;
+  const names = guests.map((candidate) => candidate.name).join(', ');
+  throw new ScenarioError(`${field} is "${name}", expected the name of a guest: ${names}`);
+}
+
+/** The field and its value as one number, for the fingerprint. */
+function detailOf(change: ChangeSpec): number {
+  const code = CHANGED_FIELDS.findIndex((field) => change[field] !== undefined);
+  const field = CHANGED_FIELDS[code];
+  return code * CODE_UNIT + (field === undefined ? 0 : (change[field] ?? 0));
+}
