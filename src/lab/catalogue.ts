@@ -16,6 +16,11 @@ export interface Catalogue {
 
 export const CATALOGUE: Catalogue = {
   approaches: APPROACHES.map(({ name, title, meaning }) => ({ name, title, meaning })),
-  disciplines: DISCIPLINES.map(({ name, meaning }) => ({ name, meaning })),
+  disciplines: [
+    ...DISCIPLINES.map(({ name, meaning }) => ({ name, meaning })),
+    // Disciplines put together: the two that a knob of the lab needs.
+    { name: 'limited:drr', meaning: 'drr behind an upper limit per guest (token bucket)' },
+    { name: 'limited:fifo', meaning: 'fifo behind an upper limit per guest (token bucket)' },
+  ],
   attacks: ATTACKS.map(({ name, meaning, by, target }) => ({ name, meaning, by, target })),
 };

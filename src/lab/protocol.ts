@@ -1,3 +1,4 @@
+import type { ScenarioInput } from '../scenario/schema.js';
 import type { AttackFilm } from './attack-film.js';
 import type { Catalogue } from './catalogue.js';
 import type { FrameStory } from './frame-story.js';
@@ -7,6 +8,8 @@ import type { Position } from './lab-machine.js';
 import type { PageBlock } from './memory-map.js';
 import type { LabPlan } from './plan.js';
 import type { Snapshot } from './snapshot.js';
+
+type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
 
 /**
  * What a front end and a machine say to each other. Plain data that can be cloned or written as JSON (bytes apart), so
@@ -58,13 +61,8 @@ export type Request =
   /** The last state has been drawn: another may be sent. */
   | { readonly kind: 'shown' };
 
-/** An entry of a scenario's `changes` without its time, which is that of the run. */
-export interface LabChange {
-  readonly guest: string;
-  readonly weight?: number;
-  readonly limitBps?: number;
-  readonly priority?: number;
-}
+/** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
+export type LabChange = Omit<ChangeInput, 'atNs'>;
 
 /** One of the machines at one instant. */
 export interface MachineState {

@@ -9,6 +9,8 @@ import { type CheckedPlan, checkPlan, type LabPlan } from './plan.js';
 import {
   type Activity,
   type CaptureFile,
+  type LabChange,
+  type Output,
   PROTOCOL_VERSION,
   type Report,
   type Request,
@@ -16,6 +18,7 @@ import {
 } from './protocol.js';
 import { ReplayLog } from './replay-log.js';
 import { ShownMachine } from './shown-machine.js';
+import { takeOut } from './take-out.js';
 
 /** Says when the time of a turn is over. A session has no clock of its own. */
 export type Expired = () => boolean;
@@ -38,6 +41,7 @@ type Goal =
  */
 export class LabSession {
   readonly #send: (report: Report) => void;
+  readonly #version: string;
   #checked: readonly CheckedPlan[] = [];
   #captures: CaptureStore = new Map();
   #machines: ShownMachine[] = [];
@@ -53,8 +57,10 @@ export class LabSession {
   #isShown = true;
   #isStale = false;
 
-  constructor(send: (report: Report) => void) {
+  /** @param version of this package, for documents that are taken out */
+  constructor(send: (report: Report) => void, version: string) {
     this.#send = send;
+    this.#version = version;
   }
 
   get activity(): Activity {
@@ -118,6 +124,9 @@ export class LabSession {
       case 'go':
         this.#go(request.to);
         break;
+      case 'change':
+        this.#change(request.change);
+        break;
       case 'follow':
         this.#followed =
           request.column === undefined ? undefined : { machine: request.machine, column: request.column };
@@ -130,6 +139,9 @@ export class LabSession {
           request.subject === undefined ? undefined : { machine: request.machine, subject: request.subject };
         this.#stale();
         break;
+      case 'take-out':
+        this.#takeOut(request.machine, request.output);
+        break;
       case 'attack':
         this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
         break;
@@ -138,7 +150,7 @@ export class LabSession {
         this.#tell();
         break;
       default:
-        throw new UserError(`${request.kind} is not a request that this machine knows`);
+        throw new UserError(`${(request as { kind: string }).kind} is not a request that this machine knows`);
     }
   }
 
@@ -235,6 +247,36 @@ export class LabSession {
     const { atNs, events } = this.#first().position;
     const isBehind = to.atNs < atNs || (to.atNs === atNs && to.events < events);
     this.#startReplay({ to }, 'paused', isBehind ? undefined : this.#machines);
+  }
+
+  /**
+   * A knob is turned at the next nanosecond: the change joins the scenario, where it replaces those of a later time, and
+   * the machine is taken here again with it. What it does from here on is what a run of that scenario does.
+   */
+  #change(change: LabChange): void {
+    const resume = this.#replay?.resume ?? this.#activity;
+    const { atNs } = this.#first().position;
+    const plans = this.#checked.map(({ plan }) => {
+      const earlier = (plan.scenario.changes ?? []).filter((other) => other.atNs <= atNs);
+      const changes = [...earlier, { ...change, atNs: atNs + 1 }];
+      return { ...plan, scenario: { ...plan.scenario, changes } };
+    });
+    const checked = plans.map(checkPlan);
+    const machines = this.#build(checked, this.#captures);
+    // What follows cannot be refused any more.
+    this.#checked = checked;
+    this.#log.clear();
+    this.#send({ kind: 'changed', plans });
+    const to = { atNs, events: Number.MAX_SAFE_INTEGER };
+    this.#startReplay({ to }, resume === 'playing' ? 'playing' : 'paused', machines);
+  }
+
+  #takeOut(machine: number, output: Output): void {
+    const checked = this.#checked[machine];
+    if (checked === undefined) throw new UserError(`machine is ${machine}, expected 0 or 1`);
+    const { atNs } = this.#first().position;
+    const taken = takeOut({ checked, captures: this.#captures, atNs, output, version: this.#version });
+    this.#send({ kind: 'took-out', output, ...taken });
   }
 
   #startReplay(goal: Goal, resume: Activity, from?: ShownMachine[]): void {

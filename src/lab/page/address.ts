@@ -1,6 +1,6 @@
 import { effect, signal } from '@preact/signals';
 import { decodeLink, encodeLink, type LabState } from '../link.js';
-import { activity, film, message, open, paceNs, panel, plans, play, position } from './store.js';
+import { activity, film, layouts, message, open, paceNs, panel, plans, play, position } from './store.js';
 import { prefersStillness } from './theme.js';
 import { enterTour, tourAt } from './tour-store.js';
 
@@ -21,6 +21,8 @@ function stateNow(): LabState {
 export function keepAddress(): void {
   effect(() => {
     const state = stateNow();
+    // What the address says is opened first.
+    if (layouts.value.length === 0) return;
     if (film.value !== undefined || (activity.value !== 'paused' && activity.value !== 'ended')) return;
     const next = encodeLink(state);
     if (next === link.peek()) return;

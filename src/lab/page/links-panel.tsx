@@ -3,7 +3,14 @@ import type { LabPlan } from '../plan.js';
 import { terminalCommand } from '../terminal-command.js';
 import { link } from './address.js';
 import { takeFiles } from './dropped-files.js';
-import { activity, announcement, film, go, machines, plans, position } from './store.js';
+import { activity, announcement, film, go, machines, plans, position, request } from './store.js';
+
+const OUTPUT_TITLES = [
+  { output: 'json', title: 'JSON' },
+  { output: 'pcapng', title: 'pcapng' },
+  { output: 'perfetto', title: 'Perfetto' },
+  { output: 'scenario', title: 'scenario' },
+] as const;
 
 /** The state as a link, the same run in a terminal, and files that come in. */
 export function LinksPanel() {
@@ -35,6 +42,24 @@ export function LinksPanel() {
           />
         ))
       )}
+      <h3>Take a file out</h3>
+      <p class="hint">The run from its start to now: it is run once more, so a long one takes a while.</p>
+      {plans.value.map((plan, machine) => (
+        <p class="outputs" key={`${plan.approach} ${plan.discipline} ${machine}`}>
+          {plans.value.length > 1 && <span>{plan.approach}: </span>}
+          {OUTPUT_TITLES.map(({ output, title }) => (
+            <button
+              key={output}
+              type="button"
+              data-take-out={output}
+              disabled={!isStill}
+              onClick={() => request({ kind: 'take-out', machine, output })}
+            >
+              {title}
+            </button>
+          ))}
+        </p>
+      ))}
       <h3>Bring a file</h3>
       <p class="hint">
         Drop a scenario (.json) anywhere on the page, or a capture (pcap, pcapng, also gzip'd) that the first

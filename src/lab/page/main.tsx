@@ -5,6 +5,7 @@ import { keepAddress, openAddress } from './address.js';
 import { App } from './app.js';
 import { startWorker } from './connection.js';
 import { acceptDrops } from './dropped-files.js';
+import { saveTaken } from './save-file.js';
 import {
   back,
   connect,
@@ -35,6 +36,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', forgetPain
 connect(
   startWorker((report) => {
     take(report);
+    if (report.kind === 'took-out') saveTaken();
     // The next state is asked for when this one has been drawn: the machine never runs ahead of the picture.
     if (report.kind === 'state') requestAnimationFrame(() => request({ kind: 'shown' }));
   }),
@@ -43,8 +45,8 @@ connect(
 const root = document.getElementById('lab');
 if (root === null) throw new Error('the page has no place for the lab');
 render(<App />, root);
-keepAddress();
 openAddress();
+keepAddress();
 acceptDrops();
 setInterval(() => {
   if (!isFilmPlaying.value || film.value === undefined) return;

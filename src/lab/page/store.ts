@@ -9,6 +9,7 @@ import { presetOf } from '../presets.js';
 import type {
   Activity,
   CaptureFile,
+  LabChange,
   MachineLayout,
   MachineState,
   Report,
@@ -234,8 +235,23 @@ export function replan(change: (plan: LabPlan, machine: number) => LabPlan): voi
   if (wasPlaying) send({ kind: 'play', paceNs: paceNs.value });
 }
 
+/** Turns a knob of a guest while the machine runs. */
+export function change(turned: LabChange): void {
+  send({ kind: 'change', change: turned });
+}
+
 export function request(other: Request): void {
   send(other);
+}
+
+/** A file that came out of the machine and has not been given to the reader yet. */
+let taken: Extract<Report, { kind: 'took-out' }> | undefined;
+
+/** The file that came out last, once. */
+export function takenFile(): typeof taken {
+  const file = taken;
+  taken = undefined;
+  return file;
 }
 
 /** Whether the next state is the first of machines that were just built. */
@@ -298,6 +314,9 @@ export function take(report: Report): void {
         }
         break;
       }
+      case 'took-out':
+        taken = report;
+        break;
       case 'changed':
         plans.value = report.plans;
         break;
