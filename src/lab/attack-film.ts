@@ -7,8 +7,8 @@ import type { Cell } from '../attack/matrix.js';
 import { judge, notApplicable, type Verdict } from '../attack/verdict.js';
 import { Columns } from './columns.js';
 import { Journal } from './journal.js';
+import type { MachineLayout, MachineState } from './machine-state.js';
 import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
-import type { MachineLayout, MachineState } from './protocol.js';
 import { snapshotOf } from './snapshot.js';
 
 /** Between two pictures around the attack, and later, ns. */

@@ -3,11 +3,9 @@ import type { AttackFilm } from './attack-film.js';
 import type { Catalogue } from './catalogue.js';
 import type { FrameStory } from './frame-story.js';
 import type { Details, Subject } from './inspect.js';
-import type { JournalEntry } from './journal.js';
 import type { Position } from './lab-machine.js';
-import type { PageBlock } from './memory-map.js';
+import type { MachineLayout, MachineState } from './machine-state.js';
 import type { LabPlan } from './plan.js';
-import type { Snapshot } from './snapshot.js';
 
 type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
 
@@ -63,25 +61,6 @@ export type Request =
 
 /** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
 export type LabChange = Omit<ChangeInput, 'atNs'>;
-
-/** One of the machines at one instant. */
-export interface MachineState {
-  readonly snapshot: Snapshot;
-  readonly owners: Int16Array;
-  readonly pins: Uint8Array;
-  readonly entries: readonly JournalEntry[];
-  readonly missed: number;
-  readonly fingerprint: string;
-}
-
-/** What a machine is made of, once it is built. */
-export interface MachineLayout {
-  readonly approach: string;
-  readonly discipline: string;
-  readonly blocks: readonly PageBlock[];
-  readonly rateBps: number;
-  readonly endNs: number;
-}
 
 /** What the session is doing. */
 export type Activity = 'paused' | 'playing' | 'seeking' | 'replaying' | 'ended';

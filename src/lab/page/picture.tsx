@@ -1,8 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { gatesOf } from '../gates.js';
 import type { Subject } from '../inspect.js';
+import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
-import type { MachineLayout, MachineState } from '../protocol.js';
 import type { ContextState, DomainState, GuestState } from '../snapshot.js';
 import { countText, latencyText, rateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';

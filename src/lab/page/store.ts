@@ -4,18 +4,10 @@ import type { Catalogue } from '../catalogue.js';
 import type { FrameStory } from '../frame-story.js';
 import type { Details, Subject } from '../inspect.js';
 import type { Position } from '../lab-machine.js';
+import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type {
-  Activity,
-  CaptureFile,
-  LabChange,
-  MachineLayout,
-  MachineState,
-  Report,
-  Request,
-  StepUnit,
-} from '../protocol.js';
+import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
 import { prefersStillness } from './theme.js';
