@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import base from './vitest.config.js';
 
-/** The tests that mutants of scheduler/ and host/ are held against: those of the same layers, without the long ones. */
+/** The tests that mutants of scheduler/ and host/ have to fail: those of the same layers, without the long ones. */
 export default defineConfig((environment) => {
   const { resolve, test } = base(environment);
   return {

@@ -25,7 +25,7 @@ for (let index = 0; index < bytes.length; index += 1) bytes[index] = index * 31;
 export function moveFrames(count: number): void {
   let onWire = 0;
   for (let packet = 0; packet < count; packet += 1) {
-    // One packet of each ring in turn, as a fair scheduler would take them.
+    // One packet of each ring, round-robin, as a fair scheduler would take them.
     const slot = (packet % RINGS) * SLOTS + (((packet / RINGS) | 0) % SLOTS);
     const address = (descriptors[slot * 4] ?? 0) + (descriptors[slot * 4 + 1] ?? 0) * 2 ** 32;
     const length = (descriptors[slot * 4 + 2] ?? 0) & 0xffff;

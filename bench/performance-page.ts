@@ -41,7 +41,7 @@ const RENDERERS: Readonly<Record<string, Render>> = {
       ]),
     ),
   'end-to-end': (rows) => endToEndTable(rows),
-  rooms: (rows) => roomsTable(rows),
+  components: (rows) => componentsTable(rows),
   decisions: (rows) =>
     pivot(rows, {
       row: 'discipline',
@@ -199,14 +199,15 @@ function endToEndTable(rows: readonly Row[]): string {
 }
 
 /** The budget of a packet: one component per row, one approach and frame size per column; the most expensive components first. */
-function roomsTable(rows: readonly Row[]): string {
+function componentsTable(rows: readonly Row[]): string {
   const cost = new Map<Row[string] | undefined, number>();
-  for (const { room, nsPerPacket } of rows) cost.set(room, (cost.get(room) ?? 0) + Number(nsPerPacket));
-  const rank = (row: Row) => (row.room === 'all' ? -1 : (cost.get(row.room) ?? 0));
+  for (const { component, nsPerPacket } of rows)
+    cost.set(component, (cost.get(component) ?? 0) + Number(nsPerPacket));
+  const rank = (row: Row) => (row.component === 'all' ? -1 : (cost.get(row.component) ?? 0));
   return pivot(
     [...rows].sort((a, b) => rank(b) - rank(a)),
     {
-      row: 'room',
+      row: 'component',
       column: ({ protection, frameBytes }) => `${protection}, ${int(frameBytes)} B`,
       cell: (row) => int(row.nsPerPacket),
     },

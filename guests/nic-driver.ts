@@ -4,6 +4,7 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
 import type { PageNumber } from '../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
+import { refuseUnknownOptions } from '../scheduler/known-options.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
 import type { BorrowedFrame } from './traffic/borrowed-frame.js';
@@ -51,9 +52,9 @@ export type ReceiveHandler = (bytes: Uint8Array, offset: number, length: number)
 
 /** Told of what a driver is asked to send. */
 export interface DemandObserver {
-  /** A frame that its ring can hold was offered, whether there was room for it or not. `bytes` is borrowed. */
+  /** A frame that its ring can hold was offered, whether there was space for it or not. `bytes` is borrowed. */
   offered(bytes: Uint8Array): void;
-  /** A source was attached that has a frame whenever there is room for one. */
+  /** A source was attached that has a frame whenever there is space for one. */
   wantsAll(): void;
   /** Nothing more is sent. */
   closed(): void;
@@ -98,6 +99,7 @@ export class NicDriver {
     this.#parts = parts;
     this.domain = domain;
     this.port = port;
+    refuseUnknownOptions('driver', options, DEFAULT_DRIVER);
     this.options = { ...DEFAULT_DRIVER, ...options };
     const { budget, bufferBytes, refillBatch, postBatch } = this.options;
     requireRange('driver.budget', budget, 1, 4096);

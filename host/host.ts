@@ -4,6 +4,7 @@ import { Nic } from '../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../nic/parameters.js';
 import type { Discipline } from '../scheduler/discipline.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
+import { refuseUnknownOptions } from '../scheduler/known-options.js';
 import { DEFAULT_MEMORY_TIMINGS, MemoryBus, type MemoryTimings } from './bus/memory-bus.js';
 import { RegisterWindow } from './bus/register-window.js';
 import { type CostName, costTable } from './cpu/costs.js';
@@ -67,6 +68,8 @@ export class Host<P extends Protection = Protection> implements HostParts {
 
   /** @throws RangeError for parameters that no machine can have. */
   constructor(assembly: HostAssembly<P>) {
+    refuseUnknownOptions('host', assembly.host ?? {}, DEFAULT_HOST);
+    refuseUnknownOptions('nic', assembly.nic ?? {}, DEFAULT_NIC);
     const parameters: HostParameters = { ...DEFAULT_HOST, ...assembly.host };
     const { kernel, protection: plan } = assembly;
     this.kernel = kernel;
@@ -110,6 +113,7 @@ export class Host<P extends Protection = Protection> implements HostParts {
       nic: this.nic,
       policy: parameters.faultPolicy,
     });
+    this.bus.deliverMessages((message) => this.hypervisor.receiveMessage(message));
     this.protection = building.build(this);
     this.bus.attachGate(this.protection.gate);
   }

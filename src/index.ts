@@ -46,6 +46,6 @@ export {
   scenarioSchema,
   type TrafficSpec,
 } from './scenario/schema.js';
-export { RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
+export { defaultWarmUpNs, RUN_DEFAULTS, type SimulateOptions, simulate, simulate$ } from './simulate.js';
 export { type RunStudyOptions, runStudy, type StudyMetrics, type StudyRow } from './sweep/run-study.js';
 export { defineStudy, type StudyInput } from './sweep/study-schema.js';

@@ -1,6 +1,7 @@
 import type { Section } from '../section.js';
 import { allocation } from './allocation.js';
 import { columnReads } from './column-reads.js';
+import { components } from './components.js';
 import { decisions } from './decisions.js';
 import { endToEnd } from './end-to-end.js';
 import { floor } from './floor.js';
@@ -9,7 +10,6 @@ import { memory } from './memory.js';
 import { paired } from './paired.js';
 import { programs } from './programs.js';
 import { recorded } from './recorded.js';
-import { rooms } from './rooms.js';
 import { streams } from './streams.js';
 import { sweeps } from './sweeps.js';
 
@@ -22,7 +22,7 @@ export const sections: readonly Section[] = [
   endToEnd,
   recorded,
   streams,
-  rooms,
+  components,
   allocation,
   memory,
   programs,

@@ -11,6 +11,7 @@ import {
 } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import { type DriverOptions, NicDriver } from '../nic-driver.js';
 import { ETHERTYPE_EXPERIMENTAL } from '../traffic/frame-format.js';
 import { writeMac } from '../traffic/mac-address.js';
@@ -80,7 +81,7 @@ export class HostileGuest {
     const queue = this.port[way];
     const accepted = queue.post(batch);
     const refusal = queue.refusal?.refusal;
-    if (refusal !== undefined) this.#refusals[refusal] = (this.#refusals[refusal] ?? 0) + 1;
+    if (refusal !== undefined) tallyIn(this.#refusals, refusal);
     return accepted === buffers.length;
   }
 
@@ -133,6 +134,19 @@ export class HostileGuest {
     }
     const next = queue.producer;
     if (this.forge('receive', next, target)) this.doorbell('receive', next + 1);
+  }
+
+  /** Has the next received frame scattered over several buffers, likewise: what the gate refuses is written past it. */
+  invadeWith(targets: readonly NamedBuffer[]): void {
+    const queue = this.port.receive;
+    let forged = 0;
+    for (const target of targets) {
+      if (forged === 0 && this.ask('receive', [target])) continue;
+      if (!this.forge('receive', queue.producer + forged, target)) return;
+      forged += 1;
+    }
+    if (forged === 0) queue.ring();
+    else this.doorbell('receive', queue.producer + forged);
   }
 
   /** Runs an ordinary driver on the port, for attacks that are made of traffic. */

@@ -1,3 +1,4 @@
+import { byteAt } from './frame-format.js';
 import { TrafficError } from './traffic-source.js';
 
 /** A MAC address as one number of 48 bits, the first byte on the wire highest: 02:00:00:00:00:07 is 0x020000000007. */
@@ -10,7 +11,7 @@ export function isGroupAddress(address: MacAddress): boolean {
 
 export function readMac(bytes: Uint8Array, offset: number): MacAddress {
   let address = 0;
-  for (let index = 0; index < 6; index += 1) address = address * 256 + (bytes[offset + index] ?? 0);
+  for (let index = 0; index < 6; index += 1) address = address * 256 + byteAt(bytes, offset + index);
   return address;
 }
 

@@ -24,6 +24,29 @@ export interface AccessGate {
   ): HostPhysicalAddress;
   /** What the last check took, ns. */
   readonly delayNs: number;
+  /**
+   * What becomes of an interrupt message: a write of 4 bytes to the interrupt window. A gate without an opinion lets it
+   * pass as it is. A gate that stops it returns undefined.
+   */
+  message?(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined;
+}
+
+/** An interrupt that a device asks for by writing to the interrupt window. */
+export interface InterruptMessage {
+  readonly vector: number;
+  /** Bits 10:8 of message data: 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 7 external. */
+  readonly deliveryMode: number;
+  /** APIC ID. */
+  readonly destination: number;
+}
+
+/** The message as every PC understands it; nothing asks who has sent it. */
+export function unmappedMessage(address: BusAddress, data: number): InterruptMessage {
+  return {
+    vector: data & 0xff,
+    deliveryMode: (data >>> 8) & 7,
+    destination: Math.floor(address / 4096) & 0xff,
+  };
 }
 
 /** The older design: the northbridge knows physical addresses only and lets every access pass. */
@@ -36,4 +59,4 @@ export class OpenGate implements AccessGate {
 }
 
 /** Until a gate is attached to the bus no device has business in memory. */
-export const CLOSED_GATE: AccessGate = { delayNs: 0, check: () => DENIED };
+export const CLOSED_GATE: AccessGate = { delayNs: 0, check: () => DENIED, message: () => undefined };

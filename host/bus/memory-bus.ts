@@ -10,8 +10,15 @@ import { ABORT, type HostPort } from '../../nic/host-port.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
+import { inInterruptWindow } from '../iommu/table-walker.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
-import { type AccessGate, CLOSED_GATE, DENIED } from './access-gate.js';
+import {
+  type AccessGate,
+  CLOSED_GATE,
+  DENIED,
+  type InterruptMessage,
+  unmappedMessage,
+} from './access-gate.js';
 
 /** Time from the root complex to DRAM and back, ns. */
 export interface MemoryTimings {
@@ -70,6 +77,8 @@ export class MemoryBus implements HostPort {
   readonly #accesses: GuardedSubject<BusAccess>;
   readonly #onInterrupt: () => void;
   #gate: AccessGate = CLOSED_GATE;
+  #onMessage: (message: InterruptMessage) => void = () => {};
+  #messages = 0;
   #witness: AccessWitness | undefined;
   #reads = 0;
   #writes = 0;
@@ -116,6 +125,16 @@ export class MemoryBus implements HostPort {
     this.#gate = gate;
   }
 
+  /** Interrupt messages that were delivered since the start. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Where interrupt messages of devices go. */
+  deliverMessages(onMessage: (message: InterruptMessage) => void): void {
+    this.#onMessage = onMessage;
+  }
+
   /** Lets a witness look at every access from now on. */
   watch(witness: AccessWitness | undefined): void {
     this.#witness = witness;
@@ -152,6 +171,7 @@ export class MemoryBus implements HostPort {
     sourceOffset: number,
   ): number {
     this.#writes += 1;
+    if (inInterruptWindow(address)) return this.#message(requesterId, address, length, source, sourceOffset);
     const gate = this.#gate;
     const crosses = offsetInPage(address) + length > PAGE_BYTES;
     const physical = crosses ? DENIED : gate.check(requesterId, address, length, true, this.#kernel.nowNs);
@@ -168,6 +188,32 @@ export class MemoryBus implements HostPort {
 
   raise(): void {
     this.#onInterrupt();
+  }
+
+  /** A write to the interrupt window is a message if it is 4 aligned bytes, and nothing that any part knows otherwise. */
+  #message(
+    requesterId: RequesterId,
+    address: BusAddress,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number {
+    const gate = this.#gate;
+    let message: InterruptMessage | undefined;
+    if (length === 4 && address % 4 === 0) {
+      const data = new DataView(source.buffer, source.byteOffset + sourceOffset, 4).getUint32(0, true);
+      message =
+        gate.message === undefined
+          ? unmappedMessage(address, data)
+          : gate.message(requesterId, address, data);
+    }
+    if (message === undefined) {
+      this.#refuse(requesterId, address, length, true, false, false);
+      return ABORT;
+    }
+    this.#messages += 1;
+    this.#onMessage(message);
+    return this.#timings.writeNs;
   }
 
   #tell(requesterId: number, address: number, physical: number, length: number, write: boolean): void {

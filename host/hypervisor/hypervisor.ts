@@ -16,6 +16,7 @@ import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { present } from '../../scheduler/present.js';
+import type { InterruptMessage } from '../bus/access-gate.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId, PageKind, PageOwnership } from '../memory/page-ownership.js';
@@ -48,6 +49,8 @@ interface FrontEnd {
 }
 
 const VECTOR_RING_LOG2 = 6;
+/** Vectors of stray messages that are kept. */
+const MAX_STRAY_VECTORS = 64;
 
 /**
  * The hypervisor: owns what no guest may touch (the management page, the vector ring), hands out contexts,
@@ -82,6 +85,9 @@ export class Hypervisor {
   #vectorRing = hostPhysicalAddress(0);
   #vectorConsumer = 0;
   #hypercalls = 0;
+  #strayMessages = 0;
+  readonly #strayVectors: number[] = [];
+  readonly #strayIsr = () => this.#processor.charge('interrupt');
   #virtualInterrupts = 0;
 
   constructor(parts: {
@@ -283,6 +289,26 @@ export class Hypervisor {
     if (this.#interruptPosted) return;
     this.#interruptPosted = true;
     this.#processor.post(this.account, this.#isr);
+  }
+
+  /**
+   * A device has written an interrupt message. None here is meant to: the card has its own line. So it is an interrupt
+   * with a vector of the sender's choosing; the hypervisor takes and counts it. A real one would run its handler.
+   */
+  receiveMessage(message: InterruptMessage): void {
+    this.#strayMessages += 1;
+    if (this.#strayVectors.length < MAX_STRAY_VECTORS) this.#strayVectors.push(message.vector);
+    this.#processor.post(this.account, this.#strayIsr);
+  }
+
+  /** Interrupt messages of devices that reached the hypervisor. */
+  get strayMessages(): number {
+    return this.#strayMessages;
+  }
+
+  /** Their vectors: the first of them. */
+  get strayVectors(): readonly number[] {
+    return this.#strayVectors;
   }
 
   /** Sends a virtual interrupt, unless one is pending on the channel. The handler runs on the domain's CPU time. */

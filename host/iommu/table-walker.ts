@@ -3,6 +3,7 @@ import {
   type HostPhysicalAddress,
   hostPhysicalAddress,
   type IoVirtualAddress,
+  type MemoryAddress,
   passedThrough,
   type RequesterId,
 } from '../../nic/addresses.js';
@@ -194,7 +195,7 @@ export function walkFromMemory(
 }
 
 /** True if an address, before or after translation, lies in the interrupt window. */
-export function inInterruptWindow(address: IoVirtualAddress | HostPhysicalAddress): boolean {
+export function inInterruptWindow(address: MemoryAddress): boolean {
   return address >= INTERRUPT_WINDOW_START && address < INTERRUPT_WINDOW_END;
 }
 

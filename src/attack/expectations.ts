@@ -65,6 +65,8 @@ const NOT_MAPPED = 'the page is not in the tables, or not in the vector, of the 
 const NOTHING_CHECKED = 'no gate asks whom the page belongs to';
 const PINNED = 'the page is pinned while the card may use it, so it has no next owner yet';
 const COPIED = 'the card works on copies, and the page itself is not in its reach';
+const BRIDGED =
+  'the driver domain copies frames into granted pages of memory; what does not fit is dropped, and no device gets the address';
 const CARD_RULES = 'the card stops the context at the first descriptor that breaks a rule of rings';
 const GATE_RULES = 'the gate that hands the buffer over refuses it first';
 
@@ -83,7 +85,7 @@ const foreign = (succeeded: string): Reasons => ({
   'blocked-at-access': NOT_MAPPED,
 });
 
-/** What the matrix is held against: a row per attack. */
+/** What the matrix is compared with: a row per attack. */
 export const EXPECTATIONS: readonly Expectation[] = [
   row('foreign-page-read', OPEN, foreign(NOTHING_CHECKED), `${ATC}; ${START}`, 'S'),
   row(
@@ -367,6 +369,30 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'D',
   ),
   row(
+    'msi-injection',
+    [...OPEN, 'dev', ...TRANSLATED.filter((name) => name !== 'cdna+iommu')],
+    {
+      succeeded: 'a write to the interrupt window is a message, which no table for memory stops',
+      'blocked-at-set-up': OWNER_VALIDATED,
+      contained: BRIDGED,
+    },
+    'Wojtczuk, Rutkowska, Following the White Rabbit, 2011: VT-d without interrupt remapping',
+    'S',
+  ),
+  row(
+    'msi-injection-remapped',
+    [...OPEN, 'dev'],
+    {
+      succeeded: 'nothing remaps interrupts, and no table for memory stops the message',
+      'blocked-at-set-up': OWNER_VALIDATED,
+      contained: BRIDGED,
+      'blocked-at-access':
+        'no entry of the interrupt remapping table is the device’s, and the old format is blocked',
+    },
+    'VT-d specification 5.1: remapping verifies the source of each message; AMD 48882, IntCtl',
+    'S',
+  ),
+  row(
     'deferred-after-reassignment',
     [...OPEN, 'driver-domain', 'iommu:deferred'],
     {
@@ -450,7 +476,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   },
 ];
 
-/** A cell held against what was expected of it. */
+/** A cell compared with what was expected of it. */
 export interface Comparison {
   readonly attack: string;
   readonly approach: string;

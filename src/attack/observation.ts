@@ -22,11 +22,13 @@ export interface Observation {
   readonly damagedFrames: number;
   /** Frames on the wire that claim to come from the victim and do not. */
   readonly impostorFrames: number;
-  /** Requests of the attacker that the set-up gate turned down, by reason. */
+  /** Interrupt messages of a device that reached the hypervisor. */
+  readonly strayMessages: number;
+  /** Requests of the attacker that the set-up gate refused, by reason. */
   readonly setUpRefusals: Readonly<Record<string, number>>;
   /** CPU stores and register accesses of the attacker that the MMU stopped. */
   readonly pageFaults: number;
-  /** Pages that the attacker gave up and no other could get, since they were pinned. */
+  /** Pages that the attacker released and no other could get, since they were pinned. */
   readonly withheldPages: number;
   /** DMA accesses that the access gate, or the absence of memory, stopped. */
   readonly deniedAccesses: number;

@@ -30,7 +30,7 @@ export interface Judgement {
 
 /**
  * Judges a run by what happened. `succeeded`: bytes that were at stake changed or got out, frames were damaged or
- * forged, or the victim was not served. Otherwise the gate that stopped something gets the verdict: the access gate if a
+ * forged, an interrupt of the attacker's reached the hypervisor, or the victim was not served. Otherwise the gate that stopped something gets the verdict: the access gate if a
  * DMA was denied; the set-up gate if a request was refused, the MMU stopped a store, a pinned page was withheld, or
  * the card refused a descriptor that had not been validated. `contained`: nothing stopped it, or only the card
  * itself, and only the attacker was the worse for it.
@@ -73,6 +73,8 @@ function harmOf(facts: Observation, servedShare: number): string | undefined {
   if (facts.damagedFrames > 0) parts.push(`${plural(facts.damagedFrames, 'frame')} of the victim damaged`);
   if (facts.impostorFrames > 0)
     parts.push(`${plural(facts.impostorFrames, 'frame')} left in the victim’s name`);
+  if (facts.strayMessages > 0)
+    parts.push(`${plural(facts.strayMessages, 'interrupt message')} reached the hypervisor`);
   if (servedShare < SERVED) parts.push(`the victim was served ${percent(servedShare)} of what it is owed`);
   return parts.length === 0 ? undefined : `${capital(parts.join('; '))}.`;
 }

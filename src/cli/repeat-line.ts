@@ -15,8 +15,9 @@ export function repeatLine(request: RunRequest, program: string): string {
     '--seed',
     String(seed),
     ...(seeds === 1 ? [] : ['--seeds', String(seeds)]),
-    ...(warmUpNs === 0 ? [] : ['--warm-up', formatDuration(warmUpNs)]),
-    '--duration',
+    '--warm-up',
+    warmUpNs === 0 ? '0' : formatDuration(warmUpNs),
+    '--window',
     formatDuration(durationNs),
     ...(request.allowModules ? ['--allow-modules'] : []),
   ];

@@ -4,7 +4,7 @@ import { bundledScenario } from '../scenario/bundled.js';
 import { type LoadedScenario, loadScenario } from '../scenario/load.js';
 import { approachNames, type ModuleName, OwnModules, ofCommandLine } from '../scenario/own-modules.js';
 import { MOST_SEED } from '../scenario/schema.js';
-import { RUN_DEFAULTS } from '../simulate.js';
+import { defaultWarmUpNs, RUN_DEFAULTS } from '../simulate.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
@@ -76,8 +76,7 @@ export async function readRequest(
   const seed = wholeNumber('--seed', text(options.seed), 0, MOST_SEED);
   const seeds = wholeNumber('--seeds', text(options.seeds), 1, MOST_SEEDS) ?? 1;
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
-  const duration = text(options.duration);
-  const durationNs = duration === undefined ? undefined : parseDuration('--duration', duration);
+  const durationNs = windowOf(options);
   const warmUp = text(options.warmUp);
   const warmUpNs = warmUp === undefined ? undefined : warmUp === '0' ? 0 : parseDuration('--warm-up', warmUp);
   const traceDuration = text(options.traceDuration);
@@ -115,6 +114,7 @@ export async function readRequest(
     throw new UsageError(
       `--seeds is "${seeds}", expected at most ${MOST_SEED - firstSeed + 1} from seed ${firstSeed} on`,
     );
+  const windowNs = durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs;
   const moduleNames = [...typed, ...named];
   const modules = await OwnModules.load(moduleNames, allowModules);
   const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
@@ -135,12 +135,23 @@ export async function readRequest(
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: firstSeed,
     seeds,
-    warmUpNs: warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
-    durationNs: durationNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
+    warmUpNs: warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(windowNs),
+    durationNs: windowNs,
   };
 }
 
 /** What a scenario names, if it names anything. */
+/** The measured time: `--window`, or `--duration`, which is the same. @throws UsageError when both are given */
+function windowOf(options: GivenOptions): number | undefined {
+  const [window, duration] = [text(options.window), text(options.duration)];
+  if (window !== undefined && duration !== undefined)
+    throw new UsageError(
+      `--window is "${window}" beside --duration, expected one of them: they are the same`,
+    );
+  if (window !== undefined) return parseDuration('--window', window);
+  return duration === undefined ? undefined : parseDuration('--duration', duration);
+}
+
 function ofScenario(
   kind: ModuleName['kind'],
   { directory, source }: LoadedScenario,

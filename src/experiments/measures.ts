@@ -1,6 +1,7 @@
 import type { Metric } from '../report/metrics/metric.js';
 import type { Spread } from '../report/metrics/spread.js';
-import { mean, rounded, spreadOf } from './seeds.js';
+import { mean, spreadOf } from '../sweep/statistics.js';
+import { rounded, roundedSpread } from './rounded.js';
 
 /**
  * One quantity of a run. A point of an experiment is what several seeds gave of each quantity of a table, under the
@@ -39,7 +40,7 @@ export function gather<Run, Table extends Measures<Run>>(
   const entries = Object.entries<Measure<Run>>(table).flatMap(([id, measure]) => {
     const values = runs.flatMap((run, index) => measure.of(run, bases[index] ?? run) ?? []);
     if (values.length < runs.length || runs.length === 0) return [];
-    return [[id, measure.mean === true ? rounded(mean(values)) : spreadOf(values)] as const];
+    return [[id, measure.mean === true ? rounded(mean(values)) : roundedSpread(spreadOf(values))] as const];
   });
   return Object.fromEntries(entries) as PointOf<Table>;
 }

@@ -1,7 +1,8 @@
 import type { Certainty } from '../../host/cpu/costs.js';
 import type { Chart, LegendEntry, Mark } from '../report/charts/chart.js';
 import type { ReportFigure } from '../report/html/figure.js';
-import { mean, rounded } from './seeds.js';
+import { mean } from '../sweep/statistics.js';
+import { rounded } from './rounded.js';
 
 /** A figure that was published. */
 export interface ReferenceFigure {
@@ -9,7 +10,7 @@ export interface ReferenceFigure {
   readonly value: number;
   readonly unit: string;
   readonly source: string;
-  /** How sure we are that it was published so; docs/calibration.md explains the marks. */
+  /** How certain it is that it was published so; docs/calibration.md explains the marks. */
   readonly certainty: Certainty;
 }
 

@@ -36,7 +36,7 @@ export interface Workload {
   readonly durationNs: number;
 }
 
-/** Contexts have these weights by turns; those of one weight are a class. */
+/** Contexts have these weights round-robin; those of one weight are a class. */
 export const WEIGHT_CLASSES = [1, 2, 4, 8] as const;
 
 /** Class of a context. */

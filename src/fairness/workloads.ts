@@ -16,7 +16,7 @@ export interface WorkloadSettings {
   readonly linkBps: number;
   readonly durationNs: number;
   readonly seed: number;
-  /** Conversations to replay, by turns; only `replay` asks for them. */
+  /** Conversations to replay, round-robin; only `replay` asks for them. */
   readonly captures: readonly Capture[];
 }
 
@@ -88,7 +88,7 @@ function closed({ contexts }: WorkloadSettings, sizes: (context: number) => read
   return { contenders: contendersOf(contexts, sizes), events: script.inOrder() };
 }
 
-/** Bytes a nanosecond that a context gets when all ask for everything. */
+/** Bytes per nanosecond that a context gets when all ask for everything. */
 function entitledRate(settings: WorkloadSettings, contenders: readonly Contender[], context: number): number {
   const sum = contenders.reduce((total, { share }) => total + share.weight, 0);
   return ((contenders[context]?.share.weight ?? 1) / sum) * (settings.linkBps / 8e9);

@@ -25,8 +25,8 @@ export interface ChangingMachine {
 /** Fields of a guest that change while a run goes on; their order is that of their codes. */
 const CHANGED_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;
 
-/** Told of a change: the guest's context, and which field has which value, as one number. */
-export type ChangeListener = (atNs: number, context: number, detail: number) => void;
+/** Told of a change: the guest's context, and which field has which value, as one number and as the scenario has it. */
+export type ChangeListener = (atNs: number, context: number, detail: number, change: ChangeSpec) => void;
 
 /** Values are below 2^44: a limit is at most 10^13. */
 const CODE_UNIT = 2 ** 44;
@@ -52,7 +52,7 @@ export function scheduleChanges(
     if (change === undefined || guest === undefined)
       throw new InvariantViolation(`there is no change ${index}`);
     apply(machine, guest, change);
-    listener?.(kernel.nowNs, guest.port.context, detailOf(change));
+    listener?.(kernel.nowNs, guest.port.context, detailOf(change), change);
   };
   const due = kernel.register('machine.change', (index) => {
     processor.post(hypervisor.account, carryOut, index);

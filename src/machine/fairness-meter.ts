@@ -82,6 +82,7 @@ export class FairnessMeter implements Discipline {
 
   activate(context: number, headBytes: number, nowNs: number): void {
     this.#inner.activate(context, headBytes, nowNs);
+    this.#noteFrame(context, headBytes);
     if (context >= MEASURED_CONTEXTS || this.#backlogged[context] === 1) return;
     this.#backlogged[context] = 1;
     for (const other of this.#seen) {
@@ -100,12 +101,18 @@ export class FairnessMeter implements Discipline {
   served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
     this.#count(context, bytes);
+    this.#noteFrame(context, nextHeadBytes);
     if (nextHeadBytes === 0 && context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+  }
+
+  /** A frame that waits counts for the bound as one that was served: others may be ahead by what it takes. */
+  #noteFrame(context: number, bytes: number): void {
+    if (context < MEASURED_CONTEXTS && bytes > present(this.#maxFrame[context]))
+      this.#maxFrame[context] = bytes;
   }
 
   #count(context: number, bytes: number): void {
     if (context >= MEASURED_CONTEXTS) return;
-    if (bytes > present(this.#maxFrame[context])) this.#maxFrame[context] = bytes;
     const step = bytes / present(this.#weights[context]);
     const seen = this.#seen;
     for (let index = 0; index < seen.length; index += 1) {

@@ -13,7 +13,7 @@ const NOTHING = 1e-7;
  * others are not touched. Nothing here is shared with the disciplines that are measured against it.
  */
 export class FluidReference {
-  readonly #weights: readonly number[];
+  readonly #weights: number[];
   readonly #bytesPerNs: number;
   /** Bytes per unit of weight that a queue has been served which was backlogged all the time. */
   #level = 0;
@@ -32,7 +32,7 @@ export class FluidReference {
    * @param linkBps rate of the link, bit/s
    */
   constructor(weights: readonly number[], linkBps: number) {
-    this.#weights = weights;
+    this.#weights = [...weights];
     this.#bytesPerNs = linkBps / 8e9;
     this.#active = new Uint8Array(weights.length);
     this.#empty = new Float64Array(weights.length);
@@ -70,6 +70,21 @@ export class FluidReference {
   withdraw(member: number, nowNs: number): void {
     this.advance(nowNs);
     if (this.#active[member] === 1) this.#end(member);
+  }
+
+  /** The queue has another weight from now on; what waits in it stays. */
+  reweigh(member: number, weight: number, nowNs: number): void {
+    this.advance(nowNs);
+    const before = present(this.#weights[member]);
+    this.#weights[member] = weight;
+    if (this.#active[member] === 0) return;
+    this.#served[member] =
+      present(this.#served[member]) + (this.#level - present(this.#settled[member])) * before;
+    this.#settled[member] = this.#level;
+    this.#activeWeight += weight - before;
+    const empty = this.#level + ((present(this.#empty[member]) - this.#level) * before) / weight;
+    this.#empty[member] = empty;
+    this.#heap.push(empty, member);
   }
 
   wantsAll(member: number): boolean {

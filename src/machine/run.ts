@@ -2,6 +2,7 @@ import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
@@ -125,8 +126,10 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
-        onChange: (atNs, context, detail) =>
-          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail),
+        onChange: (atNs, context, detail, { weight }) => {
+          this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
+          if (weight !== undefined) this.#fairShares.reweigh(this.#numberOf[context] ?? 0, weight, atNs);
+        },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
       return [transmit, receive, machine];
@@ -197,7 +200,7 @@ export class Run {
     const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
     const wallNs = durationNs * host.processor.cores;
     const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
-      const busyNs = counts.domainNs[index] ?? 0;
+      const busyNs = present(counts.domainNs[index]);
       return { name, kind, busyNs, fraction: busyNs / wallNs };
     });
     // CPU time is conserved (host/cpu/processor.ts): what no domain had was idle, to the nanosecond.
@@ -337,7 +340,7 @@ export class Run {
         if (guest === undefined) return;
         const createdNs = guest.driver.createdNs(index);
         const latencyNs = endNs - createdNs;
-        this.#fairShares.sent(this.#numberOf[context] ?? 0, length);
+        this.#fairShares.sent(present(this.#numberOf[context]), length);
         this.#guestParts[context]?.left(index, createdNs, endNs);
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
@@ -371,6 +374,7 @@ export class Run {
       if (number !== undefined) this.#fairShares.stopped(number, atNs);
     });
     nic.streams.interrupts$.subscribe(({ atNs, contexts }) =>
+      // One that only reports faults is for no context.
       print.add(TRACE_EVENTS.interrupt, atNs, contexts.length, contexts[0] ?? 0),
     );
     bus.denied$.subscribe(({ atNs, requesterId, address }) =>

@@ -23,13 +23,13 @@ const MAX_BYTES_A_CHARACTER = 3;
 let filesOpened = 0;
 
 /**
- * A file that is there whole or not at all: it grows under another name in the same folder and is renamed when it
- * is complete. Writes are gathered in one buffer.
+ * A file that is complete or absent: it is written under another name in the same folder and renamed when it
+ * is complete. Writes are buffered.
  *
  * When the disk takes no more, nothing is thrown where bytes are put in: that may be inside of an observer, from where no
- * error reaches the run. The file takes bytes into the void from then on, `failure` says why, and `seal` throws it.
+ * error reaches the run. The file discards bytes from then on, `failure` says why, and `seal` throws it.
  *
- * To write bytes: `offset = room(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
+ * To write bytes: `offset = reserve(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
  */
 export class AtomicFile implements OutputFile {
   readonly path: string;
@@ -76,8 +76,8 @@ export class AtomicFile implements OutputFile {
     return this.#descriptor !== undefined && this.#failure === undefined;
   }
 
-  /** Makes room for `bytes` bytes and says where in `buffer`. */
-  room(bytes: number): number {
+  /** Reserves `bytes` bytes and says where in `buffer`. */
+  reserve(bytes: number): number {
     if (this.#descriptor === undefined && this.#failure === undefined)
       throw new InvariantViolation(`${this.path}: written to after its end`);
     if (this.#used + bytes > this.buffer.length) this.#flush();
@@ -86,7 +86,7 @@ export class AtomicFile implements OutputFile {
     return this.#used;
   }
 
-  /** Takes `bytes` bytes behind what is there; they were put into `buffer` where `room` said. */
+  /** Takes `bytes` bytes behind what is there; they were put into `buffer` where `reserve` said. */
   advance(bytes: number): void {
     this.#used += bytes;
   }
@@ -102,7 +102,7 @@ export class AtomicFile implements OutputFile {
       this.text(text.slice(cut));
       return;
     }
-    const offset = this.room(text.length * MAX_BYTES_A_CHARACTER);
+    const offset = this.reserve(text.length * MAX_BYTES_A_CHARACTER);
     this.advance(this.#text.write(text, offset, 'utf8'));
   }
 
@@ -133,7 +133,7 @@ export class AtomicFile implements OutputFile {
     rmSync(this.#temporary, { force: true });
   }
 
-  /** Takes a committed file away again, if nothing was in its place before. */
+  /** Removes a committed file again, if nothing was in its place before. */
   withdraw(): void {
     if (!this.#isNew) return;
     this.#isNew = false;
@@ -161,7 +161,7 @@ export class AtomicFile implements OutputFile {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 
-  /** Takes away what grew. The reason to give up is the one to tell, not that this fails too. */
+  /** Removes the partial file. The first failure is the one to report, not that this fails too. */
   #remove(): void {
     try {
       rmSync(this.#temporary, { force: true });

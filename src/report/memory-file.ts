@@ -19,7 +19,7 @@ export class MemoryFile implements OutputFile {
     this.view = new DataView(this.buffer.buffer);
   }
 
-  room(bytes: number): number {
+  reserve(bytes: number): number {
     if (this.#used + bytes > this.buffer.length) this.#flush();
     if (bytes > this.buffer.length)
       throw new InvariantViolation(`${this.path}: ${bytes} bytes do not fit the buffer`);

@@ -7,7 +7,7 @@ const END_OF_OPTIONS = 0;
 const UTF8 = new TextEncoder();
 
 /**
- * Puts one block of pcapng together, little-endian, right in the buffer of the file; its length is filled in at
+ * Assembles one block of pcapng, little-endian, right in the buffer of the file; its length is filled in at
  * the end, before and behind it. Nothing is allocated.
  */
 export class PcapngBlock {
@@ -26,7 +26,7 @@ export class PcapngBlock {
 
   /** Starts a block that will have at most `mostBytes` bytes. */
   begin(type: number, mostBytes: number): this {
-    this.#start = this.#file.room(mostBytes);
+    this.#start = this.#file.reserve(mostBytes);
     this.#limit = this.#start + mostBytes;
     this.#at = this.#start;
     return this.u32(type).u32(0);
@@ -103,7 +103,7 @@ export class PcapngBlock {
     const length = this.#at + 4 - this.#start;
     this.u32(length);
     if (this.#at > this.#limit)
-      throw new InvariantViolation(`block of ${length} bytes, room was made for fewer`);
+      throw new InvariantViolation(`block of ${length} bytes, space was reserved for fewer`);
     this.#view.setUint32(this.#start + 4, length, true);
     this.#file.advance(length);
   }

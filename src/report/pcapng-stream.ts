@@ -39,7 +39,7 @@ const DIRECTION_FLAGS = { in: 1, out: 2 } as const;
 export interface CapturedInterface {
   readonly name: string;
   readonly description?: string;
-  /** Bits a second. */
+  /** Bits per second. */
   readonly speedBps?: number;
   /** Bytes kept of a frame, at most. Default 262,144. */
   readonly snapBytes?: number;

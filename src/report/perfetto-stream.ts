@@ -208,7 +208,7 @@ export class PerfettoStream implements TimelineWriter {
     const bytes = this.#out.buf.subarray(0, this.#out.pos);
     for (let done = 0; done < bytes.length; ) {
       const piece = bytes.subarray(done, done + BLOCK_BYTES);
-      this.#file.buffer.set(piece, this.#file.room(piece.length));
+      this.#file.buffer.set(piece, this.#file.reserve(piece.length));
       this.#file.advance(piece.length);
       done += piece.length;
     }

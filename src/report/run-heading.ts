@@ -15,5 +15,5 @@ export function headingLine({ loaded, discipline, seed, warmUpNs, durationNs }: 
   const { scenario, source } = loaded;
   const guests = expandGuests(scenario.guests).length;
   const what = `${guests} ${guests === 1 ? 'guest' : 'guests'}`;
-  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time${warmUpNs === 0 ? '' : ` after ${warmUpNs / 1e6} ms of warm-up`}, ${discipline}, seed ${seed}`;
+  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time${warmUpNs === 0 ? '' : ` after ${warmUpNs / 1e6} ms`}, ${discipline}, seed ${seed}`;
 }

@@ -14,7 +14,7 @@ const WIDTH_OF = new Map(
 );
 
 /**
- * How wide a line of text is about, px. Without a browser nobody can say it exactly; room is kept by this, and it is
+ * How wide a line of text is about, px. Without a browser it cannot be known exactly; space is kept by this, and it is
  * the same on every machine, whatever fonts are there.
  */
 export function textWidth(text: string, fontPixels: number): number {

@@ -28,6 +28,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
     head: 'field',
     defaults: {
       ...RUN_DEFAULTS,
+      warmUpNs: words('a tenth of `durationNs`'),
       name: words('the file'),
       tenants: words('none'),
       nic: words('a card of today with 32 contexts'),

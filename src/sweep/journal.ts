@@ -71,7 +71,7 @@ export class Journal {
     }
   }
 
-  /** Opens one that is there to read it, whoever writes to it. */
+  /** Opens an existing one to read it, whichever process writes to it. */
   static read(path: string): Journal {
     try {
       return new Journal(path, openSync(path, 'r'), undefined);

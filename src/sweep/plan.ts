@@ -4,11 +4,12 @@ import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { expandGuests } from '../machine/machine.js';
 import { checkScenario } from '../scenario/load.js';
 import { isModulePath } from '../scenario/module-path.js';
 import type { Scenario, ScenarioInput } from '../scenario/schema.js';
-import { RUN_DEFAULTS } from '../simulate.js';
+import { defaultWarmUpNs, RUN_DEFAULTS } from '../simulate.js';
 import { type Assignment, expandProduct, type Variable } from './axes.js';
 import { matches, readException } from './conditions.js';
 import type { KeyedJob } from './executor.js';
@@ -91,7 +92,7 @@ export class Plan {
   /** Every run in the order of the study; made one by one, since a study may have a hundred thousand. */
   *runs(seedCounts: readonly number[] = this.seedCounts): Generator<PlannedRun> {
     for (const point of this.points) {
-      for (let at = 0; at < (seedCounts[point.index] ?? 0); at += 1) yield this.run(point, at);
+      for (let at = 0; at < present(seedCounts[point.index]); at += 1) yield this.run(point, at);
     }
   }
 
@@ -100,13 +101,14 @@ export class Plan {
     const seed = this.seeds[at] ?? furtherSeed(this.seeds, at);
     const { study, directory } = this.study;
     const { scenario } = point;
+    const durationNs = study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs;
     const decided: DecidedScenario = {
       ...scenario,
       protection: scenario.protection ?? RUN_DEFAULTS.protection,
       discipline: scenario.discipline ?? RUN_DEFAULTS.discipline,
       seed,
-      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? RUN_DEFAULTS.warmUpNs,
-      durationNs: study.windowNs ?? scenario.durationNs ?? RUN_DEFAULTS.durationNs,
+      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs),
+      durationNs,
     };
     const contents = contentsFor(scenario, this.#contents);
     const job: RunJob = { kind: 'run', scenario: decided, directory, contents };

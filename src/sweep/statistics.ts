@@ -1,4 +1,6 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+import type { Spread } from '../report/metrics/spread.js';
 
 /** What several seeds gave for one number. */
 export interface Estimate {
@@ -11,6 +13,16 @@ export interface Estimate {
 }
 
 const CONFIDENCE = 0.95;
+
+/** The sum over the number; 0 without values. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}
+
+/** Mean, least and most of what seeds gave. @param values one per seed, at least one */
+export function spreadOf(values: readonly number[]): Spread {
+  return { mean: mean(values), least: Math.min(...values), most: Math.max(...values) };
+}
 
 /** Mean, interval and variation of a sample. @param values at least one, finite */
 export function estimate(values: readonly number[]): Estimate {
@@ -42,7 +54,7 @@ export function estimate(values: readonly number[]): Estimate {
  */
 export function difference(one: readonly number[], other: readonly number[], paired: boolean): Estimate {
   if (paired && one.length === other.length) {
-    return estimate(one.map((value, index) => value - (other[index] ?? 0)));
+    return estimate(one.map((value, index) => value - present(other[index])));
   }
   const [a, b] = [estimate(one), estimate(other)];
   const mean = a.mean - b.mean;

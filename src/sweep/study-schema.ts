@@ -4,7 +4,7 @@ const timeNs = z.int().min(0).max(3_600_000_000_000);
 const seed = z
   .int()
   .min(0)
-  .max(2 ** 31 - 1);
+  .max(2 ** 32 - 1);
 
 const path = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
@@ -102,7 +102,9 @@ export const studySchema = z.strictObject({
     .union([z.int().min(1).max(100_000), z.array(seed).min(1).max(100_000)])
     .default(1)
     .describe('So many seeds per point, or the seeds themselves'),
-  warmUpNs: timeNs.optional().describe('Virtual time before the window; default: the scenario, or 0'),
+  warmUpNs: timeNs
+    .optional()
+    .describe('Virtual time before the window; default: the scenario, or a tenth of the window'),
   windowNs: timeNs
     .min(1)
     .optional()

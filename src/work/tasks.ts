@@ -1,13 +1,13 @@
 import { calibrate } from '../experiments/cdna-2007/calibrate.js';
 import { measurePoint } from '../experiments/cdna-2007/measure.js';
 import { measureHardwareFile } from '../experiments/iommu-hardware/measure-file.js';
-import { measureIsolation } from '../experiments/isolation/measure.js';
+import { sampleIsolation } from '../experiments/isolation/machine.js';
 import { measureBalloon } from '../experiments/price-of-safety/balloon.js';
 import { measureLoad, measurePrice } from '../experiments/price-of-safety/measure.js';
 import { runScaling } from '../experiments/scaling/measure.js';
 import { runUnitChange } from '../experiments/scaling/unit-changes.js';
 import { measureStrategy } from '../experiments/strategies/measure.js';
-import { measureSetting } from '../experiments/walk-cost/measure.js';
+import { measureWalk } from '../experiments/walk-cost/measure.js';
 import { measureFairness } from '../fairness/fairness-study.js';
 import { doJob } from '../sweep/do-job.js';
 import { playAttacks } from './attack-task.js';
@@ -23,7 +23,7 @@ export const TASKS = {
   'fairness/discipline': measureFairness,
   'sweep/job': doJob,
   'iommu-hardware/file': measureHardwareFile,
-  'walk-cost/setting': measureSetting,
+  'walk-cost/run': measureWalk,
   'cdna-2007/calibration': ({ seed }: { readonly seed: number }) => calibrate(seed),
   'cdna-2007/point': measurePoint,
   'price-of-safety/price': measurePrice,
@@ -32,7 +32,7 @@ export const TASKS = {
   'strategies/workload': measureStrategy,
   'scaling/machine': runScaling,
   'scaling/unit-change': runUnitChange,
-  'isolation/approach': measureIsolation,
+  'isolation/run': sampleIsolation,
 } as const;
 
 type Tasks = typeof TASKS;

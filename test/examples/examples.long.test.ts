@@ -63,7 +63,7 @@ test('a discipline of your own: the laws hold, and the wire is shared 1 to 2 to 
   expect((rates[2] ?? 0) / (rates[0] ?? 1)).toBeCloseTo(3, 0);
 });
 
-test('a guest that is refused is told why, and where nobody looks the bytes get out', () => {
+test('a guest that is refused is told why, and without a check the bytes get out', () => {
   const output = run('refused-and-told-why');
   const none = output.indexOf('none: 1 accepted, refused for: nothing');
   expect(none).toBe(0);
@@ -82,7 +82,7 @@ test('watching grants: eight milliseconds, and the one that comes late takes its
   const rows = output.slice(0, -1).map(numbers);
   expect(rows.map(([ms]) => ms)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   for (const [ms = 0, , , late] of rows) expect((late ?? 0) > 0, `${ms} ms`).toBe(ms > 4);
-  // A line at 1 Gb/s carries no more than 125,000 bytes a millisecond, FIFO besides.
+  // A line at 1 Gb/s carries no more than 125,000 bytes per millisecond, FIFO besides.
   for (const [, ...bytes] of rows)
     expect(bytes.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(125_000 + 16_384);
   expect(output.at(-1)).toMatch(/^\d+ frames, fingerprint [0-9a-f]{16}$/u);

@@ -21,7 +21,8 @@ export interface CapturedPass {
   readonly atNs: number;
 }
 
-interface Turn {
+/** A context has become backlogged, or is no longer. */
+export interface Turn {
   readonly atNs: number;
   readonly context: number;
   readonly backlogged: boolean;
@@ -172,7 +173,10 @@ export interface PairGap {
  * For each pair the largest |S_i/w_i - S_j/w_j| over every interval of captured time during which both were backlogged
  * throughout; S counts what the capture has at an instant in the interval, its beginning left out.
  */
-export function pairGaps(passes: readonly CapturedPass[], watch: BacklogWatch): PairGap[] {
+export function pairGaps(
+  passes: readonly CapturedPass[],
+  watch: { readonly turns: readonly Turn[]; readonly weights: ReadonlyMap<number, number> },
+): PairGap[] {
   const contexts = Math.max(0, ...watch.weights.keys()) + 1;
   const backlogged = new Uint8Array(contexts);
   const pairs = contexts * contexts;

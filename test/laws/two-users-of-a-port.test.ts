@@ -9,6 +9,7 @@ test('a frame that is posted beside the driver of a port does not stop the run',
     { guests: [{ name: 'a' }] },
     {
       protection: 'none',
+      warmUpNs: 0,
       durationNs: 200_000,
       prepare: ({ guests, host, kernel }) => {
         const [guest] = guests;

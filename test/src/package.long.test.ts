@@ -38,9 +38,9 @@ function isBuilt(): boolean {
   const entry = join(REPOSITORY, 'dist/src/index.js');
   if (!existsSync(entry)) return false;
   const builtMs = statSync(entry).mtimeMs;
-  const sources = ['scheduler', 'nic', 'host', 'guests', 'src'].flatMap((floor) =>
-    readdirSync(join(REPOSITORY, floor), { recursive: true, encoding: 'utf8' }).map((path) =>
-      join(floor, path),
+  const sources = ['scheduler', 'nic', 'host', 'guests', 'src'].flatMap((layer) =>
+    readdirSync(join(REPOSITORY, layer), { recursive: true, encoding: 'utf8' }).map((path) =>
+      join(layer, path),
     ),
   );
   return ['package.json', 'tsconfig.json', 'tsconfig.build.json', ...sources].every(
@@ -69,10 +69,10 @@ beforeAll(() => {
 
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-test('every door of package.json leads somewhere, with its types', async () => {
-  for (const [door, target] of Object.entries(manifest.exports)) {
+test('every entry point of package.json exists, with its types', async () => {
+  for (const [entry, target] of Object.entries(manifest.exports)) {
     const paths = typeof target === 'string' ? [target] : [target.types, target.default];
-    for (const path of paths) expect(existsSync(join(installed, path)), `${door}: ${path}`).toBe(true);
+    for (const path of paths) expect(existsSync(join(installed, path)), `${entry}: ${path}`).toBe(true);
   }
 });
 
@@ -102,21 +102,23 @@ test('the example of README type-checks and runs', () => {
   // skipLibCheck is off: our declarations must stand by themselves, without those of Node.
   writeFileSync(
     join(project, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: options, files: ['example.ts', 'doors.ts'] }),
+    JSON.stringify({ compilerOptions: options, files: ['example.ts', 'entries.ts'] }),
   );
   writeFileSync(join(project, 'example.ts'), example);
-  const doors = Object.keys(manifest.exports).filter((door) => !door.endsWith('.json'));
+  const entries = Object.keys(manifest.exports).filter((entry) => !entry.endsWith('.json'));
   writeFileSync(
-    join(project, 'doors.ts'),
-    doors.map((door, index) => `export * as d${index} from '${door.replace('.', 'cdna-nic')}';`).join('\n'),
+    join(project, 'entries.ts'),
+    entries
+      .map((entry, index) => `export * as d${index} from '${entry.replace('.', 'cdna-nic')}';`)
+      .join('\n'),
   );
   run(process.execPath, [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-p', project]);
   const lines = run(process.execPath, ['--import', 'tsx', 'example.ts']).trimEnd().split('\n');
   expect(lines).toHaveLength(3);
   expect(lines[0]).toMatch(/^none: steady \d+ Mb\/s, short \d+ Mb\/s, 0 hypercalls$/u);
   expect(lines[1]).toMatch(/^cdna: .*, [1-9]\d* hypercalls$/u);
-  const doorsOpen = `${doors.map((door) => `await import('${door.replace('.', 'cdna-nic')}');`).join('')}console.log('all');`;
-  expect(run(process.execPath, ['--input-type=module', '-e', doorsOpen])).toBe('all\n');
+  const entriesOpen = `${entries.map((entry) => `await import('${entry.replace('.', 'cdna-nic')}');`).join('')}console.log('all');`;
+  expect(run(process.execPath, ['--input-type=module', '-e', entriesOpen])).toBe('all\n');
 });
 
 test('its program runs the bundled scenario, and one in TypeScript that imports the package', () => {

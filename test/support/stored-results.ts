@@ -55,7 +55,12 @@ export async function runStored(
   discipline: string,
   durationNs: number,
 ): Promise<StoredResult> {
-  const result = await simulate(join(root, path), { protection: approach, discipline, durationNs });
+  const result = await simulate(join(root, path), {
+    protection: approach,
+    discipline,
+    warmUpNs: 0,
+    durationNs,
+  });
   return { fingerprint: result.fingerprint, result: hashOf(result) };
 }
 

@@ -2,8 +2,9 @@ import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
 import { guestPhysicalAddress, type RequesterId } from '../../../nic/addresses.js';
 import { type Attack, always } from '../attack.js';
-import type { AttackScenario } from '../attack-scenario.js';
+import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { iommuOf } from '../control-structures.js';
+import { headerBytes } from '../hostile-guest.js';
 import { rawRingOf } from '../raw-ring.js';
 
 const LOOK_BYTES = 512;
@@ -13,6 +14,7 @@ const SETTLE_NS = 100_000;
 const STOPPED_NS = 4_500_000;
 /** Far shorter than an invalidation that is put off. */
 const AT_ONCE_NS = 20_000;
+const FRAME_BYTES = 64;
 const FLOOD_STEPS = 6_000;
 const FLOOD_STEP_NS = 1_000;
 /** An address that no unit translates for anything here. */
@@ -49,8 +51,52 @@ function finishBuffer(scene: AttackScenario): void {
   attacker.port.receive.finish(attacker.port.receive.consumer());
 }
 
-/** Attacks by the card on what a translation unit remembers, and on the time that it takes to forget. */
+/** Bytes of an Ethernet header, in front of the bytes that become the message. */
+const HEADER_BYTES = 14;
+/** A vector that belongs to software: 0x82 was Xen's hypercall, and 0x80 Linux's system call. */
+const VECTOR = 0x82;
+const MESSAGE_BYTES = 4;
+/** Where a write is an interrupt message for the processor with APIC ID 0. */
+const MESSAGE_ADDRESS = 0xfee0_0000;
+
+/** A receive buffer of 4 bytes in the interrupt window, into which a frame of the attacker's making is received. */
+function injectMessage(scene: AttackScenario): void {
+  const { attacker, partner } = scene;
+  const page = attacker.page();
+  attacker.invadeWith([
+    { address: page, length: HEADER_BYTES, flags: 0 },
+    { address: MESSAGE_ADDRESS, length: MESSAGE_BYTES, flags: 0 },
+    { address: page + HALF, length: HALF, flags: 0 },
+  ]);
+  scene.run(SETTLE_NS);
+  const frame = new Uint8Array(FRAME_BYTES);
+  frame.set(headerBytes(attacker.port.mac, DROP_MAC).subarray(0, HEADER_BYTES));
+  frame[HEADER_BYTES] = VECTOR;
+  partner.send(frame, 0, frame.length);
+  scene.run(SETTLE_NS);
+}
+
+/** Attacks on a translation unit: on interrupts beside it, on what it remembers, and on the time that it takes to forget. */
 export const UNIT_ATTACKS: readonly Attack[] = [
+  {
+    name: 'msi-injection',
+    meaning:
+      'a receive buffer of 4 bytes lies at 0xfee00000, so that a frame writes an interrupt message with a vector of its choice',
+    by: 'guest',
+    target: 'the hypervisor',
+    play: always(injectMessage),
+  },
+  {
+    name: 'msi-injection-remapped',
+    meaning: 'the same, and the unit remaps interrupts where there is one',
+    by: 'guest',
+    target: 'the hypervisor',
+    play: always((scene) => {
+      iommuOf(scene)?.driver.remapInterrupts();
+      scene.run(SETTLE_NS);
+      injectMessage(scene);
+    }),
+  },
   {
     name: 'deferred-after-reassignment',
     meaning:
@@ -121,7 +167,7 @@ export const UNIT_ATTACKS: readonly Attack[] = [
   },
   {
     name: 'fault-flood',
-    meaning: 'the card makes a million requests a second that must be denied, so that each is to be logged',
+    meaning: 'the card makes a million requests per second that must be denied, so that each is to be logged',
     by: 'card',
     target: 'service',
     play: always((scene) => {

@@ -24,6 +24,8 @@ export interface CommandBufferParts extends RingParts {
   readonly log: EventLog;
   /** A device table entry is to be read anew: what SE has suppressed for the device counts again. */
   readonly onEntryInvalidated: (deviceId: RequesterId | undefined) => void;
+  /** Interrupt remapping entries of a device, or of all, are to be read anew. */
+  readonly onInterruptTableInvalidated: (deviceId: RequesterId | undefined) => void;
 }
 
 /** No device is silent: no requester ID has this value. */
@@ -38,6 +40,7 @@ export class CommandBuffer extends CommandRing {
   readonly #registers: RegisterFile<AmdviRegisterName>;
   readonly #log: EventLog;
   readonly #onEntryInvalidated: (deviceId: RequesterId | undefined) => void;
+  readonly #onInterruptTableInvalidated: (deviceId: RequesterId | undefined) => void;
   // The action due when the time of the current command has passed.
   #waitFlags = 0;
   #storeAddress = hostPhysicalAddress(0);
@@ -51,6 +54,7 @@ export class CommandBuffer extends CommandRing {
     this.#registers = parts.registers;
     this.#log = parts.log;
     this.#onEntryInvalidated = parts.onEntryInvalidated;
+    this.#onInterruptTableInvalidated = parts.onInterruptTableInvalidated;
   }
 
   /** STATUS.CmdBufRun. */
@@ -122,9 +126,11 @@ export class CommandBuffer extends CommandRing {
         return timeout === 0 ? Number.POSITIVE_INFINITY : timeout;
       }
       case COMMAND.INVALIDATE_INTERRUPT_TABLE:
+        this.#onInterruptTableInvalidated(requesterId(deviceId));
         return timing.interruptEntryNs;
       case COMMAND.INVALIDATE_IOMMU_ALL:
         this.#onEntryInvalidated(undefined);
+        this.#onInterruptTableInvalidated(undefined);
         return (
           sink.context('global', 0, requesterId(0), 0) +
           sink.iotlb('global', 0, ioVirtualAddress(0), 0, false)

@@ -38,6 +38,12 @@ export class DeviceTable {
     writeDeviceTableEntry(this.#memory, this.address, deviceId, entry);
   }
 
+  /** Sets IV and IntCtl 0 in every entry: no device's interrupt messages pass any more. */
+  blockInterrupts(): void {
+    for (let deviceId = 0; deviceId < this.bytes / DTE_BYTES; deviceId += 1)
+      this.set(requesterId(deviceId), { ...this.get(requesterId(deviceId)), blocksInterrupts: true });
+  }
+
   get(deviceId: RequesterId): DeviceTableEntry {
     this.#assertDevice(deviceId);
     return readDeviceTableEntry(this.#memory, this.address, deviceId);

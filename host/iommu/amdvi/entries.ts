@@ -7,7 +7,7 @@ import {
 import { spanBits } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 
-/** Device table entry (DTE), 32 bytes, one per device ID. Fields of interrupt remapping and guest translation stay 0. */
+/** Device table entry (DTE), 32 bytes, one per device ID. Fields of guest translation stay 0. */
 export interface DeviceTableEntry {
   /** V: the entry counts. Without it, requests pass untranslated. */
   readonly valid: boolean;
@@ -29,6 +29,8 @@ export interface DeviceTableEntry {
   readonly suppressAllEvents: boolean;
   /** EX: the exclusion range holds for this device. */
   readonly exclusion: boolean;
+  /** IV with IntCtl 0: interrupt messages of the device are stopped. Without it they pass unmapped. */
+  readonly blocksInterrupts: boolean;
 }
 
 /** A DTE that refuses everything: valid, not translated, no permission. */
@@ -44,6 +46,7 @@ export const DENY_ALL: DeviceTableEntry = {
   suppressEvents: false,
   suppressAllEvents: false,
   exclusion: false,
+  blocksInterrupts: false,
 };
 
 export const DTE_BYTES = 32;
@@ -118,6 +121,9 @@ export function readDeviceTableEntry(
     suppressEvents: (flags & DTE_SE) !== 0,
     suppressAllEvents: (flags & DTE_SA) !== 0,
     exclusion: (flags & DTE_EX) !== 0,
+    blocksInterrupts:
+      (memory.readU32(addressAfter(at, 16)) & 1) !== 0 &&
+      (memory.readU32(addressAfter(at, 20)) >>> 28) % 4 === 0,
   };
 }
 
@@ -135,7 +141,8 @@ export function writeDeviceTableEntry(
     (entry.suppressEvents ? DTE_SE : 0) |
     (entry.suppressAllEvents ? DTE_SA : 0) |
     (entry.exclusion ? DTE_EX : 0);
-  for (let offset = 16; offset < DTE_BYTES; offset += 4) memory.writeU32(addressAfter(at, offset), 0);
+  for (let offset = 16; offset < DTE_BYTES; offset += 4)
+    memory.writeU32(addressAfter(at, offset), offset === 16 && entry.blocksInterrupts ? 1 : 0);
   memory.writeU32(addressAfter(at, 12), flags);
   memory.writeU32(addressAfter(at, 8), entry.domainId);
   memory.writeU32(addressAfter(at, 4), (Math.floor(entry.pageTable / TWO_32) | rights) >>> 0);

@@ -1,13 +1,15 @@
 import { hostPhysicalAddress, type IoVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import type { InterruptResult } from '../interrupt-remapping.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
-import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
+import { type FaultLogging, passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
 import type { UnitParts } from '../unit-parts.js';
 import { CommandBuffer } from './command-buffer.js';
 import { EventLog, type LogOutcome } from './event-log.js';
+import { AmdviInterruptRemapper } from './interrupt-remapper.js';
 import { AMDVI_WINDOW_BYTES, type AmdviRegisterName, amdviRegisters, CONTROL } from './registers.js';
 import { AmdviWalker } from './walker.js';
 
@@ -28,6 +30,7 @@ export class AmdviUnit implements TableWalker {
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<AmdviRegisterName>;
   readonly walker: AmdviWalker;
+  readonly interrupts: AmdviInterruptRemapper;
   readonly log: EventLog;
   readonly commands: CommandBuffer;
   /** Devices with SE whose first fault is in the log already, one bit each. */
@@ -47,6 +50,7 @@ export class AmdviUnit implements TableWalker {
       this.#onWrite(name),
     );
     this.walker = new AmdviWalker(memory, reachable, maxMode);
+    this.interrupts = new AmdviInterruptRemapper(memory, reachable);
     this.log = new EventLog(this.registers, memory, reachable, interrupts);
     this.commands = new CommandBuffer({
       registers: this.registers,
@@ -57,6 +61,7 @@ export class AmdviUnit implements TableWalker {
       kernel,
       timing: this.timing,
       onEntryInvalidated: (deviceId) => this.#forget(deviceId),
+      onInterruptTableInvalidated: (deviceId) => this.interrupts.invalidateTable(deviceId),
     });
   }
 
@@ -97,12 +102,7 @@ export class AmdviUnit implements TableWalker {
     walk: WalkResult,
   ): LogOutcome | undefined {
     if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
-    if (walk.logging === 'first') {
-      const word = requesterId >>> 5;
-      const bit = 1 << (requesterId & 31);
-      if ((present(this.#reported[word]) & bit) !== 0) return undefined;
-      this.#reported[word] = present(this.#reported[word]) | bit;
-    }
+    if (!this.#mayLog(requesterId, walk.logging)) return undefined;
     // A table that cannot be read is named by the address of its entry, a request by its own.
     const address = walk.entryAddress >= 0 ? walk.entryAddress : iova;
     const high = Math.floor(address / TWO_32);
@@ -116,12 +116,29 @@ export class AmdviUnit implements TableWalker {
     );
   }
 
+  /** What becomes of an interrupt message of a device. */
+  remapInterrupt(requesterId: RequesterId, address: number, data: number, out: InterruptResult): void {
+    this.interrupts.remap(requesterId, address, data, out);
+  }
+
+  /** Logs a message that was stopped; undefined if nothing was to be logged. Its address is that of the message. */
+  recordInterruptFault(
+    requesterId: RequesterId,
+    outcome: InterruptResult,
+    address: number,
+  ): LogOutcome | undefined {
+    if (outcome.delivered || outcome.logging === 'never' || !this.#mayLog(requesterId, outcome.logging))
+      return undefined;
+    return this.log.write(outcome.faultReason, outcome.faultFlags, requesterId, 0, address, 0);
+  }
+
   /** A reset of the system: as after power-on. Nothing is translated, rings are off, and the caches are empty. */
   reset(): void {
     this.#setControl(0);
     this.registers.reset();
     this.walker.setDeviceTable(hostPhysicalAddress(0), 0);
     this.walker.setExclusion(undefined);
+    this.interrupts.reset();
     this.#reported.fill(0);
     dropAll(this.#sink);
   }
@@ -131,7 +148,18 @@ export class AmdviUnit implements TableWalker {
     this.commands.checkInvariants();
   }
 
+  /** SE: the first fault of a device is logged, until its entry is invalidated. */
+  #mayLog(requesterId: RequesterId, logging: FaultLogging): boolean {
+    if (logging !== 'first') return true;
+    const word = requesterId >>> 5;
+    const bit = 1 << (requesterId & 31);
+    if ((present(this.#reported[word]) & bit) !== 0) return false;
+    this.#reported[word] = present(this.#reported[word]) | bit;
+    return true;
+  }
+
   #forget(deviceId: RequesterId | undefined): void {
+    this.interrupts.invalidateDevice(deviceId);
     if (deviceId === undefined) this.#reported.fill(0);
     else this.#reported[deviceId >>> 5] = present(this.#reported[deviceId >>> 5]) & ~(1 << (deviceId & 31));
   }
@@ -140,7 +168,9 @@ export class AmdviUnit implements TableWalker {
     switch (name) {
       case 'DEVICE_TABLE_BASE': {
         const pages = (this.registers.low('DEVICE_TABLE_BASE') & 0x1ff) + 1;
-        this.walker.setDeviceTable(this.registers.address('DEVICE_TABLE_BASE'), pages * 4096);
+        const address = this.registers.address('DEVICE_TABLE_BASE');
+        this.walker.setDeviceTable(address, pages * 4096);
+        this.interrupts.setDeviceTable(address, pages * 4096);
         break;
       }
       // A new ring starts empty.
@@ -178,7 +208,12 @@ export class AmdviUnit implements TableWalker {
     const changed = control ^ this.#control;
     this.#control = control;
     // Nothing that was cached counts on the other side of a change of IommuEn.
-    if ((changed & CONTROL.IOMMU_EN) !== 0) dropAll(this.#sink);
+    if ((changed & CONTROL.IOMMU_EN) !== 0) {
+      dropAll(this.#sink);
+      this.interrupts.invalidateDevice(undefined);
+      this.interrupts.invalidateTable(undefined);
+      this.interrupts.enabled = this.translating;
+    }
     if ((changed & CONTROL.EVENT_LOG_EN) !== 0) this.log.setEnabled((control & CONTROL.EVENT_LOG_EN) !== 0);
     if ((changed & CONTROL.CMD_BUF_EN) !== 0) this.commands.setEnabled((control & CONTROL.CMD_BUF_EN) !== 0);
   }

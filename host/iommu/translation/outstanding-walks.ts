@@ -71,7 +71,7 @@ export function emptyWalk(): EndedWalk {
  * requester's entry, keeps what the walk found out of the caches, and later requests from sharing it.
  */
 export class OutstandingWalks {
-  // One row a walk. `#order` has the rows, those of walks under way first and sorted by end.
+  // One row per walk. `#order` has the rows, those of walks under way first and sorted by end.
   #order: Int32Array;
   #count = 0;
   #endsAtNs: Float64Array;

@@ -18,8 +18,12 @@ export interface VtdCapabilities {
   readonly snoopControl: boolean;
   /** "Not present" may be cached too, so software must invalidate when it maps (CAP.CM). */
   readonly cachingMode: boolean;
+  /** Zero-length reads of pages that may only be written (CAP.ZLR); without it software grants reads there too. */
+  readonly zeroLengthReads: boolean;
   /** Invalidation queue (ECAP.QI). */
   readonly queuedInvalidation: boolean;
+  /** Interrupt remapping (ECAP.IR), with 8-bit destinations (ECAP.EIM = 0) and without posting (CAP.PI = 0). */
+  readonly interruptRemapping: boolean;
   /** Page-selective invalidation of up to 2^maxAddressMask pages (CAP.PSI, CAP.MAMV). */
   readonly pageSelective: boolean;
   readonly maxAddressMask: number;
@@ -44,7 +48,9 @@ export const DEFAULT_VTD_CAPABILITIES: VtdCapabilities = {
   deviceTlb: true,
   snoopControl: true,
   cachingMode: false,
+  zeroLengthReads: true,
   queuedInvalidation: true,
+  interruptRemapping: true,
   pageSelective: true,
   maxAddressMask: 18,
   faultRecords: 8,
@@ -66,6 +72,7 @@ export function encodeCap(capabilities: VtdCapabilities): bigint {
     flag(capabilities.cachingMode, 7n) |
     (sagaw << 8n) |
     (BigInt(capabilities.guestAddressBits - 1) << 16n) |
+    flag(capabilities.zeroLengthReads, 22n) |
     (BigInt(capabilities.faultRecordOffset / 16) << 24n) |
     flag(capabilities.pages2M, 34n) |
     flag(capabilities.pages1G, 35n) |
@@ -83,6 +90,7 @@ export function encodeEcap(capabilities: VtdCapabilities): bigint {
     flag(true, 0n) |
     flag(capabilities.queuedInvalidation, 1n) |
     flag(capabilities.deviceTlb, 2n) |
+    flag(capabilities.interruptRemapping, 3n) |
     flag(capabilities.passThrough, 6n) |
     flag(capabilities.snoopControl, 7n) |
     (BigInt(capabilities.iotlbOffset / 16) << 8n)

@@ -1,4 +1,4 @@
-/** DMA fault reasons of VT-d legacy mode, as FRCD.FR reports them. */
+/** Fault reasons of VT-d legacy mode and of interrupt remapping, as FRCD.FR reports them. */
 export const VTD_FAULT = {
   ROOT_NOT_PRESENT: 0x1,
   CONTEXT_NOT_PRESENT: 0x2,
@@ -14,6 +14,13 @@ export const VTD_FAULT = {
   PAGING_ENTRY_RESERVED: 0xc,
   BLOCKED_BY_TRANSLATION_TYPE: 0xd,
   PAGE_IN_INTERRUPT_WINDOW: 0xe,
+  INTERRUPT_REQUEST_RESERVED: 0x20,
+  INTERRUPT_INDEX_BEYOND_TABLE: 0x21,
+  INTERRUPT_ENTRY_NOT_PRESENT: 0x22,
+  INTERRUPT_TABLE_UNREADABLE: 0x23,
+  INTERRUPT_ENTRY_RESERVED: 0x24,
+  INTERRUPT_COMPATIBILITY: 0x25,
+  INTERRUPT_SOURCE: 0x26,
 } as const;
 
 const TEXT: Readonly<Record<number, string>> = {
@@ -31,6 +38,14 @@ const TEXT: Readonly<Record<number, string>> = {
   [VTD_FAULT.PAGING_ENTRY_RESERVED]: 'reserved bit set in a second-level entry',
   [VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE]: 'request blocked by the translation type',
   [VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW]: 'translated into the interrupt window',
+  [VTD_FAULT.INTERRUPT_REQUEST_RESERVED]: 'reserved bit set in an interrupt message',
+  [VTD_FAULT.INTERRUPT_INDEX_BEYOND_TABLE]: 'interrupt message names an entry beyond the remapping table',
+  [VTD_FAULT.INTERRUPT_ENTRY_NOT_PRESENT]: 'interrupt remapping entry not present',
+  [VTD_FAULT.INTERRUPT_TABLE_UNREADABLE]: 'interrupt remapping table cannot be read',
+  [VTD_FAULT.INTERRUPT_ENTRY_RESERVED]:
+    'reserved bit set in an interrupt remapping entry, or the posted format, which the unit does not have',
+  [VTD_FAULT.INTERRUPT_COMPATIBILITY]: 'interrupt message of the compatibility format blocked',
+  [VTD_FAULT.INTERRUPT_SOURCE]: 'interrupt message of another requester than the entry is for',
 };
 
 /** A fault reason in words. */

@@ -63,7 +63,13 @@ export type InvalidationDescriptor =
       /** Log2 of the pages, or everything that the device holds. @defaultValue 0 */
       readonly order?: number | 'all';
     }
-  | { readonly type: 'interrupt-entry' }
+  | {
+      readonly type: 'interrupt-entry';
+      /** The entry; all without it. */
+      readonly index?: number;
+      /** 2^indexMask entries. */
+      readonly indexMask?: number;
+    }
   | {
       readonly type: 'wait';
       readonly statusAddress?: HostPhysicalAddress;
@@ -108,7 +114,15 @@ export function writeDescriptor(
       break;
     }
     case 'interrupt-entry':
-      writeWords(memory, at, DESCRIPTOR.INTERRUPT_ENTRY, 0, 0);
+      writeWords(
+        memory,
+        at,
+        descriptor.index === undefined
+          ? DESCRIPTOR.INTERRUPT_ENTRY
+          : DESCRIPTOR.INTERRUPT_ENTRY | (1 << 4) | ((descriptor.indexMask ?? 0) << 27),
+        descriptor.index ?? 0,
+        0,
+      );
       break;
     case 'wait': {
       const { statusAddress, statusData = 0, interrupt = false, fence = false } = descriptor;

@@ -13,6 +13,7 @@ import type { RegisterFile } from '../register-file.js';
 import type { VtdCapabilities } from './capabilities.js';
 import type { EventMessage } from './event-message.js';
 import type { FaultRecorder } from './fault-recorder.js';
+import type { VtdInterruptRemapper } from './interrupt-remapper.js';
 import {
   CONTEXT_GRANULARITY,
   DESCRIPTOR,
@@ -30,6 +31,7 @@ export interface QueueParts extends RingParts {
   readonly capabilities: VtdCapabilities;
   readonly faults: FaultRecorder;
   readonly event: EventMessage;
+  readonly interrupts: VtdInterruptRemapper;
 }
 
 /**
@@ -42,6 +44,7 @@ export class InvalidationQueue extends CommandRing {
   readonly #capabilities: VtdCapabilities;
   readonly #faults: FaultRecorder;
   readonly #event: EventMessage;
+  readonly #interrupts: VtdInterruptRemapper;
   // Where its registers are.
   readonly #iqh: number;
   readonly #iqt: number;
@@ -68,6 +71,7 @@ export class InvalidationQueue extends CommandRing {
     this.#capabilities = parts.capabilities;
     this.#faults = parts.faults;
     this.#event = parts.event;
+    this.#interrupts = parts.interrupts;
     this.#iqh = registers.wordOf('IQH');
     this.#iqt = registers.wordOf('IQT');
     this.#iqa = registers.wordOf('IQA');
@@ -157,6 +161,7 @@ export class InvalidationQueue extends CommandRing {
         return timing.deviceTimeoutNs;
       }
       case DESCRIPTOR.INTERRUPT_ENTRY:
+        this.#interrupts.invalidate((word0 & 0x10) === 0 ? undefined : word1 & 0xffff, word0 >>> 27);
         return timing.interruptEntryNs;
       default: {
         const statusAddress = ((word2 & 0xffff_fffc) >>> 0) + word3 * TWO_32;

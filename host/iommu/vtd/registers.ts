@@ -5,7 +5,15 @@ import { encodeCap, encodeEcap, type VtdCapabilities } from './capabilities.js';
 export const VTD_WINDOW_BYTES = 4096;
 
 /** Bits 31:23 of GCMD and, with the same numbers, of GSTS. */
-export const GCMD = { TE: 1 << 31, SRTP: 1 << 30, WBF: 1 << 27, QIE: 1 << 26 } as const;
+export const GCMD = {
+  TE: 1 << 31,
+  SRTP: 1 << 30,
+  WBF: 1 << 27,
+  QIE: 1 << 26,
+  IRE: 1 << 25,
+  SIRTP: 1 << 24,
+  CFI: 1 << 23,
+} as const;
 
 export const FSTS = { PFO: 1 << 0, PPF: 1 << 1, IQE: 1 << 4, ICE: 1 << 5, ITE: 1 << 6 } as const;
 
@@ -51,6 +59,7 @@ export type VtdRegisterName =
   | 'IEADDR'
   | 'IEUADDR'
   | 'IQER'
+  | 'IRTA'
   | 'IVA'
   | 'IOTLB'
   | FaultRegisterName;
@@ -77,7 +86,7 @@ const FIXED: readonly Line[] = [
     0x18,
     4,
     'wo',
-    'Command: 31 TE translate, 30 SRTP take RTADDR, 27 WBF flush, 26 QIE use the queue',
+    'Command: 31 TE translate, 30 SRTP take RTADDR, 27 WBF, 26 QIE queue, 25 IRE, 24 SIRTP take IRTA, 23 CFI',
   ],
   ['GSTS', 0x1c, 4, 'ro', 'Status of what GCMD asked for, bit by bit'],
   ['RTADDR', 0x20, 8, 'rw', '51:12 root table, taken by SRTP', { writable: 0x000f_ffff_ffff_f000n }],
@@ -150,6 +159,14 @@ const FIXED: readonly Line[] = [
     8,
     'ro',
     'Invalidation queue error: 3:0 IQEI reason, 47:32 ITESID device that did not answer, 63:48 ICESID',
+  ],
+  [
+    'IRTA',
+    0xb8,
+    8,
+    'rw',
+    'Interrupt remapping table, taken by SIRTP: 51:12 address, 3:0 S, 2^(S+1) entries of 16 bytes',
+    { writable: 0x000f_ffff_ffff_f00fn },
   ],
 ];
 

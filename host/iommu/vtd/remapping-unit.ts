@@ -1,5 +1,11 @@
-import { hostPhysicalAddress, type IoVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
+import {
+  hostPhysicalAddress,
+  type IoVirtualAddress,
+  ioVirtualAddress,
+  type RequesterId,
+} from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import type { InterruptResult } from '../interrupt-remapping.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
@@ -8,6 +14,7 @@ import type { UnitParts } from '../unit-parts.js';
 import { assertCapabilities, DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from './capabilities.js';
 import { EventMessage } from './event-message.js';
 import { FaultRecorder, type RecordOutcome } from './fault-recorder.js';
+import { VtdInterruptRemapper } from './interrupt-remapper.js';
 import { InvalidationQueue } from './invalidation-queue.js';
 import { ProtectedRegions } from './protected-regions.js';
 import { RegisterInvalidation } from './register-invalidation.js';
@@ -35,6 +42,7 @@ export class RemappingUnit implements TableWalker {
   readonly faults: FaultRecorder;
   readonly queue: InvalidationQueue;
   readonly protectedRegions: ProtectedRegions;
+  readonly interrupts: VtdInterruptRemapper;
   readonly #faultEvent: EventMessage;
   readonly #completionEvent: EventMessage;
   readonly #invalidation: RegisterInvalidation;
@@ -56,6 +64,7 @@ export class RemappingUnit implements TableWalker {
     this.#faultEvent = new EventMessage(this.registers, 'FE', interrupts);
     this.#completionEvent = new EventMessage(this.registers, 'IE', interrupts);
     this.faults = new FaultRecorder(this.registers, this.#faultEvent, capabilities.faultRecords);
+    this.interrupts = new VtdInterruptRemapper(memory, reachable);
     this.queue = new InvalidationQueue({
       registers: this.registers,
       memory,
@@ -64,6 +73,7 @@ export class RemappingUnit implements TableWalker {
       sink,
       faults: this.faults,
       event: this.#completionEvent,
+      interrupts: this.interrupts,
       kernel,
       timing: this.timing,
     });
@@ -111,11 +121,25 @@ export class RemappingUnit implements TableWalker {
     return this.faults.record(requesterId, iova, write, walk.faultReason);
   }
 
+  /** What becomes of an interrupt message of a device. */
+  remapInterrupt(requesterId: RequesterId, address: number, data: number, out: InterruptResult): void {
+    this.interrupts.remap(requesterId, address, data, out);
+  }
+
+  /** Logs a message that was stopped, with the entry that it named; undefined if nothing was to be logged. */
+  recordInterruptFault(requesterId: RequesterId, outcome: InterruptResult): RecordOutcome | undefined {
+    if (outcome.delivered || outcome.logging === 'never') return undefined;
+    // FI of an interrupt's record: the index is in bits 63:48.
+    const info = ioVirtualAddress(outcome.index * 2 ** 48);
+    return this.faults.record(requesterId, info, true, outcome.faultReason);
+  }
+
   /** A reset of the system: as after power-on. Nothing is translated, the queue is off, and the caches are empty. */
   reset(): void {
     this.queue.setEnabled(false);
     this.registers.reset();
     this.walker.rootTable = hostPhysicalAddress(0);
+    this.interrupts.reset();
     this.faults.reset();
     this.protectedRegions.onWrite('PMEN');
     this.#setTranslating(false);
@@ -180,9 +204,21 @@ export class RemappingUnit implements TableWalker {
       status |= GCMD.SRTP;
     }
     this.#setTranslating((value & GCMD.TE) !== 0);
+    if (this.capabilities.interruptRemapping) status = this.#interruptCommand(value, status);
     const useQueue = (value & GCMD.QIE) !== 0 && this.capabilities.queuedInvalidation;
     status = (status & ~(GCMD.TE | GCMD.QIE)) | (value & GCMD.TE) | (useQueue ? GCMD.QIE : 0);
     this.registers.set('GSTS', status >>> 0);
     this.queue.setEnabled(useQueue);
+  }
+
+  /** SIRTP, IRE and CFI. Returns what GSTS says of them. */
+  #interruptCommand(value: number, status: number): number {
+    if ((value & GCMD.SIRTP) !== 0) {
+      const entries = 2 ** ((this.registers.low('IRTA') & 0xf) + 1);
+      this.interrupts.setTable(this.registers.address('IRTA'), entries);
+    }
+    this.interrupts.enabled = (value & GCMD.IRE) !== 0;
+    this.interrupts.passesCompatibility = (value & GCMD.CFI) !== 0;
+    return (status & ~(GCMD.IRE | GCMD.CFI)) | (value & (GCMD.IRE | GCMD.CFI | GCMD.SIRTP));
   }
 }

@@ -199,6 +199,8 @@ export class VtdWalker implements TableWalker {
     }
     const reserved = (low & 0xff0) | (present(entry[1]) & this.#pointerReservedHigh) | (upper & 0xff00_0080);
     if ((reserved | present(entry[3])) !== 0) {
+      // What the entry says about logging is as little to be trusted as the rest of it: this fault is not qualified.
+      out.logging = 'always';
       out.fail(VTD_FAULT.CONTEXT_RESERVED);
       return false;
     }

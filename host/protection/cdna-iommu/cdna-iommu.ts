@@ -21,8 +21,9 @@ export class CdnaIommu implements DirectPlan<IommuProtection> {
   /** @throws ParameterError for options that make no sense. */
   constructor(options: CdnaOptions & Omit<IommuOptions, 'strategy'> = {}) {
     const timeoutNs = releaseTimeoutOf(options);
+    const { releaseTimeoutNs: _ours, ...theirs } = options;
     this.#iommu = new Iommu({
-      ...options,
+      ...theirs,
       strategy: {
         name: this.name,
         hypervisorRings: true,

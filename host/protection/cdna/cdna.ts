@@ -1,5 +1,6 @@
 import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -29,6 +30,7 @@ export class Cdna implements DirectPlan<CdnaProtection> {
 
   /** @throws ParameterError for options that make no sense. */
   constructor(options: CdnaOptions = {}) {
+    refuseUnknownOptions('cdna', options, { releaseTimeoutNs: true });
     this.#timeoutNs = releaseTimeoutOf(options);
   }
 

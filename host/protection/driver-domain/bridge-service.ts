@@ -28,7 +28,7 @@ export interface BridgeServicePlan {
 }
 
 /**
- * The driver domain's work, on its own CPU time: takes frames from the NIC and from guests in turn,
+ * The driver domain's work, on its own CPU time: takes frames from the NIC and from guests round-robin,
  * bridges them, and hands them on. One unit of work stays within a budget; while there is more to do the NIC's
  * interrupts stay masked.
  *
@@ -148,7 +148,7 @@ export class BridgeService implements SentListener {
     }
   }
 
-  /** Takes one frame of each guest in turn; true if the budget ended it. What the NIC has no space for waits for it. */
+  /** Takes one frame of each guest, round-robin; true if the budget ended it. What the NIC has no space for waits for it. */
   #serveGuests(): boolean {
     const { device, budget } = this.#plan;
     for (let count = 0; count < budget; count += 1) {

@@ -1,6 +1,7 @@
 import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { HostParts } from '../../host-parts.js';
@@ -32,6 +33,14 @@ export interface DriverDomainOptions {
   readonly mac?: number;
 }
 
+const DEFAULTS: Required<DriverDomainOptions> = {
+  transfer: 'copy',
+  core: 0,
+  slots: 256,
+  budget: 64,
+  mac: 0x02_ff_00_00_00_01,
+};
+
 /** A driver domain with its options. */
 export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
   readonly name = 'driver-domain';
@@ -39,14 +48,8 @@ export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
 
   /** @throws ParameterError for options that no driver domain can have. */
   constructor(options: DriverDomainOptions = {}) {
-    this.#options = {
-      transfer: 'copy',
-      core: 0,
-      slots: 256,
-      budget: 64,
-      mac: 0x02_ff_00_00_00_01,
-      ...options,
-    };
+    refuseUnknownOptions('driver-domain', options, DEFAULTS);
+    this.#options = { ...DEFAULTS, ...options };
     const { transfer, core, slots, budget } = this.#options;
     if (transfer !== 'copy' && transfer !== 'flip')
       throw new ParameterError(`driver-domain.transfer is ${transfer}, expected copy or flip`);

@@ -61,7 +61,7 @@ export class GrantTable {
     return this.#memory.readU32(this.#at(reference)) >>> 16;
   }
 
-  /** The page that an entry names, whoever it belongs to. */
+  /** The page that an entry names, whichever domain owns it. */
   page(reference: number): PageNumber {
     return pageNumber(this.#memory.readU32(addressAfter(this.#at(reference), 4)));
   }

@@ -5,7 +5,8 @@ import {
   type RequesterId,
   translatedBusAddress,
 } from '../../../nic/addresses.js';
-import { type AccessGate, DENIED } from '../../bus/access-gate.js';
+import { type AccessGate, DENIED, type InterruptMessage } from '../../bus/access-gate.js';
+import { InterruptResult } from '../../iommu/interrupt-remapping.js';
 import type { WalkResult } from '../../iommu/table-walker.js';
 import { STOPPED, type TranslationCache } from '../../iommu/translation/translation-cache.js';
 
@@ -25,6 +26,8 @@ export interface ClosedRegions {
 export interface IommuGateParts {
   readonly timing: TranslationCache;
   readonly onFault: FaultSink;
+  /** What becomes of interrupt messages. */
+  readonly onMessage: (id: RequesterId, address: number, data: number, out: InterruptResult) => void;
   readonly managementRequester: RequesterId;
   readonly sharedRequester: RequesterId | undefined;
   readonly regions?: ClosedRegions;
@@ -38,6 +41,7 @@ export interface IommuGateParts {
 export class IommuGate implements AccessGate {
   readonly #parts: IommuGateParts;
   readonly #timing: TranslationCache;
+  readonly #interrupt = new InterruptResult();
   #checked = 0;
   #denied = 0;
 
@@ -80,5 +84,17 @@ export class IommuGate implements AccessGate {
     if (regions === undefined || !regions.blocks(physical, length)) return physical;
     this.#denied += 1;
     return DENIED;
+  }
+
+  message(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined {
+    const { sharedRequester, managementRequester, onMessage } = this.#parts;
+    const id =
+      sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
+    this.#checked += 1;
+    const outcome = this.#interrupt;
+    onMessage(id, address, data, outcome);
+    if (outcome.delivered) return outcome;
+    this.#denied += 1;
+    return undefined;
   }
 }

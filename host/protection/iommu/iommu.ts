@@ -1,4 +1,5 @@
 import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
 import type { DirectPlan } from '../protection.js';
 import { IOMMU_VENDORS } from './iommu-driver.js';
@@ -8,6 +9,27 @@ import { type StrategyOptions, strategyEntry } from './strategies/index.js';
 
 export type { IommuOptions, OwnStrategy } from './iommu-options.js';
 
+const IOMMU_OPTIONS: Readonly<Record<keyof IommuOptions, true>> = {
+  strategy: true,
+  strategyOptions: true,
+  vendor: true,
+  timing: true,
+  queueTiming: true,
+  seed: true,
+  oneRequesterId: true,
+  cachingMode: true,
+  capabilities: true,
+  maxMode: true,
+};
+
+const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
+  queueEntries: true,
+  timeoutNs: true,
+  pinUntilFlush: true,
+  quotaPages: true,
+  linuxKernel: true,
+};
+
 /** An IOMMU and a mapping strategy, with their options. */
 export class Iommu implements DirectPlan<IommuProtection> {
   readonly name: string;
@@ -16,6 +38,7 @@ export class Iommu implements DirectPlan<IommuProtection> {
 
   /** @throws ParameterError for a strategy or parameter that does not exist. */
   constructor(options: IommuOptions) {
+    refuseUnknownOptions('iommu', options, IOMMU_OPTIONS);
     const { vendor, strategy } = options;
     if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
       throw new ParameterError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
@@ -25,6 +48,10 @@ export class Iommu implements DirectPlan<IommuProtection> {
         'iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries',
       );
     }
+    if (vendor === 'amdvi' && options.capabilities !== undefined)
+      throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
+    if (vendor !== 'amdvi' && options.maxMode !== undefined)
+      throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
     this.#options = options;
     this.#strategy =
       typeof strategy === 'string' ? listed(strategy, options.strategyOptions ?? {}) : strategy;
@@ -38,6 +65,7 @@ export class Iommu implements DirectPlan<IommuProtection> {
 
 /** A strategy of the list, as an approach. */
 function listed(name: string, options: StrategyOptions): OwnStrategy {
+  refuseUnknownOptions('iommu.strategyOptions', options, STRATEGY_OPTIONS);
   const entry = strategyEntry(name);
   return { name: `iommu:${entry.name}`, hypervisorRings: false, make: entry.make(options) };
 }

@@ -7,7 +7,7 @@ import {
   pageNumber,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { InvariantViolation } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -26,6 +26,7 @@ import { orderOf } from './page-order.js';
 import { QueueRecovery } from './queue-recovery.js';
 import { TablePages } from './table-pages.js';
 import { UnitFaultLog } from './unit-fault-log.js';
+import type { UnitFeatures } from './unit-features.js';
 import { UnitQueue } from './unit-queue.js';
 import type { VendorMaker, VendorOperations } from './vendor-operations.js';
 
@@ -42,7 +43,6 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   readonly timing: TranslationCache;
   readonly gate: IommuGate;
   readonly tablePages: TablePages;
-  readonly cachingMode: boolean;
   forgetsEntries = false;
   protected readonly operations: Operations;
   readonly #queue: UnitQueue<Command>;
@@ -56,7 +56,6 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
 
   constructor(parts: HostParts, options: IommuDriverOptions, makeOperations: VendorMaker<Operations>) {
     const { hypervisor, memory, kernel } = parts;
-    this.cachingMode = options.cachingMode;
     this.tablePages = new TablePages(hypervisor);
     this.#faultLog = new UnitFaultLog(parts, () => {
       this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers));
@@ -71,7 +70,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
       stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
-    this.timing = new TranslationCache(walker, options.seed, options.timing, options.cachingMode);
+    this.timing = new TranslationCache(
+      walker,
+      options.seed,
+      options.timing,
+      options.capabilities.cachingMode === true,
+    );
     const operations = makeOperations(
       {
         kernel,
@@ -90,6 +94,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.gate = new IommuGate({
       timing: this.timing,
       onFault: (id, address, write, walk) => unit.recordFault(id, address, write, walk),
+      onMessage: (id, address, data, out) => {
+        unit.remapInterrupt(id, address, data, out);
+        if (!out.delivered) unit.recordInterruptFault(id, out, address);
+      },
       managementRequester: options.managementRequester,
       sharedRequester: options.sharedRequester,
       ...(regions === undefined ? {} : { regions }),
@@ -107,6 +115,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       deviceNs: deviceTlbInvalidationNs,
     });
     operations.program();
+  }
+
+  get features(): UnitFeatures {
+    return this.operations.features;
   }
 
   get faults(): readonly IommuFault[] {
@@ -133,6 +145,8 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   }
 
   enableDeviceTlb(requesterId: RequesterId): void {
+    if (!this.features.deviceTlbs)
+      throw new ParameterError('the IOMMU has no support for translations of devices (ECAP.DT, EFR)');
     const attached = this.#attached.get(requesterId);
     if (attached === undefined)
       throw new InvariantViolation(`requester 0x${requesterId.toString(16)} is not attached`);
@@ -140,6 +154,14 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#deviceTlbs.push({ requesterId, domainId: attached.domainId });
     this.operations.writeEntry(requesterId, attached.domainId, attached.tables, true);
     this.#invalidateEntry(requesterId, attached.domainId);
+    this.#queue.wait(() => {});
+  }
+
+  remapInterrupts(): void {
+    if (!this.features.interruptRemapping)
+      throw new ParameterError('the IOMMU does not remap interrupts (ECAP.IR)');
+    const takesNs = this.operations.unit.timing.interruptEntryNs;
+    for (const command of this.operations.remapInterrupts()) this.#queue.submit(command, takesNs);
     this.#queue.wait(() => {});
   }
 
@@ -163,6 +185,11 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const order = orderOf(pages);
+    if (order > this.features.maxOrder) {
+      this.#submitDomain(domainId);
+      this.#queue.wait(done, iova, pages, page);
+      return;
+    }
     const bits = PAGE_BITS + order;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;

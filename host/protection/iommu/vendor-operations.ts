@@ -1,16 +1,23 @@
 import type { IoVirtualAddress, RequesterId } from '../../../nic/addresses.js';
+import type { InterruptResult } from '../../iommu/interrupt-remapping.js';
+import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TableWalker, WalkResult } from '../../iommu/table-walker.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
 import type { IommuFault } from './iommu-driver.js';
 import type { ClosedRegions } from './iommu-gate.js';
 import type { TablePages } from './table-pages.js';
+import type { UnitFeatures } from './unit-features.js';
 import type { QueueFormat } from './unit-queue.js';
 
 /** A translation unit as its driver sees it, beside its registers. */
 export interface DrivenUnit extends TableWalker {
+  readonly timing: QueueTiming;
   /** Logs a request that was stopped. */
   recordFault(requesterId: RequesterId, address: IoVirtualAddress, write: boolean, walk: WalkResult): unknown;
+  /** What becomes of an interrupt message, and the log of one that was stopped. */
+  remapInterrupt(requesterId: RequesterId, address: number, data: number, out: InterruptResult): void;
+  recordInterruptFault(requesterId: RequesterId, outcome: InterruptResult, address: number): unknown;
   checkInvariants(): void;
 }
 
@@ -41,6 +48,8 @@ export type FaultReader = (fault: Omit<IommuFault, 'readAtNs'>, registers: numbe
  */
 export interface VendorOperations<Command extends object> {
   readonly unit: DrivenUnit;
+  /** What the driver has read of the unit's capabilities. */
+  readonly features: UnitFeatures;
   /** Physical memory that no device reaches, whatever the tables say. */
   readonly regions?: ClosedRegions;
   /** The ring that commands are written to. */
@@ -70,6 +79,11 @@ export interface VendorOperations<Command extends object> {
   ): Command;
   /** Commands that drop everything that the unit holds. */
   invalidateEverything(): readonly Command[];
+  /**
+   * Has every interrupt message remapped from now on, by tables that deliver none: no device here sends any. Returns
+   * the invalidations that must follow.
+   */
+  remapInterrupts(): readonly Command[];
   /** An error of the queue that no software has dealt with. `deviceTlbs`: devices may have to answer invalidations. */
   queueError(deviceTlbs: boolean): QueueError | undefined;
   /** Clears the error: the unit goes on with what is in the ring. */

@@ -11,9 +11,11 @@ import type { HostParts } from '../../host-parts.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
+import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
 import { TRANSLATION_TYPE } from '../../iommu/vtd/entries.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
+import { IRTE_BYTES } from '../../iommu/vtd/interrupt-remapper.js';
 import {
   DESCRIPTOR,
   type InvalidationDescriptor,
@@ -25,10 +27,12 @@ import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
 import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
+import { readVtdFeatures, type VtdFeatures } from './vtd-features.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
 const GCMD_OFFSET = 0x18;
+const GSTS_OFFSET = 0x1c;
 const FSTS_OFFSET = 0x34;
 const FECTL = 0x38;
 const IQH = 0x80;
@@ -37,6 +41,7 @@ const IQA = 0x90;
 const ICS = 0x9c;
 const IECTL = 0xa0;
 const IQER = 0xb0;
+const IRTA = 0xb8;
 /** Top word of a fault recording register: F and T. */
 const FAULT_VALID = 0x8000_0000;
 const FAULT_READ = 0x4000_0000;
@@ -44,12 +49,13 @@ const FAULT_READ = 0x4000_0000;
 /** log2 of the queue's slots beyond 256: QS of IQA. */
 const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
-/** Levels of second-level tables, and the AW field that encodes it. */
-const LEVELS = 4;
+/** log2 of the entries of the interrupt remapping table: a page. */
+const INTERRUPT_ENTRIES_LOG2 = 8;
 
 /** VT-d in legacy mode with queued invalidation. */
 export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   readonly unit: RemappingUnit;
+  readonly features: VtdFeatures;
   readonly queue: QueueFormat<InvalidationDescriptor>;
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
@@ -71,11 +77,17 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     fence: true,
   };
 
-  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages, cachingMode: boolean) {
+  constructor(
+    parts: HostParts,
+    unitParts: UnitParts,
+    tablePages: TablePages,
+    capabilities: Partial<VtdCapabilities>,
+  ) {
     const { hypervisor, memory } = parts;
     this.#parts = parts;
     this.#tablePages = tablePages;
-    this.unit = new RemappingUnit({ ...unitParts, capabilities: { cachingMode } });
+    this.unit = new RemappingUnit({ ...unitParts, capabilities });
+    this.features = readVtdFeatures((offset) => this.unit.registers.read64(offset));
     this.#contexts = new ContextTables(memory, tablePages);
     const { registers } = this.unit;
     const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
@@ -132,7 +144,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   }
 
   createTables(): RadixTable {
-    return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
+    return createSecondLevelTable(this.#parts.memory, this.#tablePages, this.features.levels);
   }
 
   writeEntry(
@@ -150,7 +162,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       faultProcessingDisable: false,
       translationType: deviceTlb ? TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB : TRANSLATION_TYPE.TRANSLATE,
       secondLevelTable: tables.root,
-      addressWidth: LEVELS - 2,
+      addressWidth: this.features.levels - 2,
       domainId,
     });
     if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
@@ -193,6 +205,17 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     ];
   }
 
+  remapInterrupts(): readonly InvalidationDescriptor[] {
+    const { registers } = this.unit;
+    // An entry of zeroes is not present, and GCMD.CFI stays 0, so the old format is blocked too.
+    const table = this.#parts.hypervisor.allocateOwn('io-table', IRTE_BYTES * 2 ** INTERRUPT_ENTRIES_LOG2);
+    registers.write64(IRTA, BigInt(table + INTERRUPT_ENTRIES_LOG2 - 1));
+    const on = (registers.read32(GSTS_OFFSET) & (GCMD.TE | GCMD.QIE)) >>> 0;
+    registers.write32(GCMD_OFFSET, (on | GCMD.SIRTP) >>> 0);
+    registers.write32(GCMD_OFFSET, (on | GCMD.IRE) >>> 0);
+    return [{ type: 'interrupt-entry' }];
+  }
+
   /** What stands in FSTS, as Linux asks in qi_check_fault; IQER names the device. */
   queueError(): QueueError | undefined {
     const { registers } = this.unit;
@@ -212,9 +235,10 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   /** Takes every record that waits, and clears it, as Linux does in its fault handler (dmar_fault). */
   readLog(take: FaultReader): void {
-    const { registers, capabilities } = this.unit;
-    for (let index = 0; index < capabilities.faultRecords; index += 1) {
-      const at = capabilities.faultRecordOffset + index * 16;
+    const { registers } = this.unit;
+    const { faultRecords, faultRecordOffset } = this.features;
+    for (let index = 0; index < faultRecords; index += 1) {
+      const at = faultRecordOffset + index * 16;
       const top = registers.read32(at + 12);
       if ((top & FAULT_VALID) === 0) continue;
       const reason = top & 0xff;

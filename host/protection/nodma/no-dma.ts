@@ -12,6 +12,7 @@ import {
   untranslated,
 } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
@@ -35,7 +36,9 @@ export class NoDma implements DirectPlan<NoDmaProtection> {
   readonly #dprBytes: number;
 
   /** @throws ParameterError for a DPR that the chipset does not have. */
-  constructor({ dprMegabytes = 1 }: NoDmaOptions = {}) {
+  constructor(options: NoDmaOptions = {}) {
+    refuseUnknownOptions('nodma', options, { dprMegabytes: true });
+    const { dprMegabytes = 1 } = options;
     if (!Number.isInteger(dprMegabytes) || dprMegabytes < 1 || dprMegabytes > 255)
       throw new ParameterError(
         `nodma.dprMegabytes is ${dprMegabytes}, expected a whole number from 1 to 255`,

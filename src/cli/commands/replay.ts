@@ -14,7 +14,7 @@ export const replayCommand: CommandEntry = {
       'write what each guest sent and received, and a scenario that replays it: compare takes it',
     ],
   ],
-  notes: `The replay is held against the session at every read of a guest's memory, and at the end by the fingerprint of all
+  notes: `The replay is compared with the session at every read of a guest's memory, and at the end by the fingerprint of all
 that went out. Exit code: 0 the same to the bit, 1 it departs or an invariant was violated, 2 usage or input that
 cannot be used.`,
   load: async () => (await import('../replay-action.js')).replayAction,

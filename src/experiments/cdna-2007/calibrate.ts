@@ -1,5 +1,5 @@
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
-import { mean } from '../seeds.js';
+import { mean } from '../../sweep/statistics.js';
 import { type Direction, publishedRow } from './published.js';
 import { cyclesPerFrame, runTestbed, type TestbedParameters, type TestbedRow } from './testbed.js';
 

@@ -3,6 +3,7 @@ import { stackedBars } from '../../report/charts/bars.js';
 import type { Chart, LegendEntry, Mark } from '../../report/charts/chart.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import type { Metric } from '../../report/metrics/metric.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { metricTable } from '../metric-figures.js';
 import { publishedFigure, publishedSentence } from '../published.js';
@@ -11,8 +12,10 @@ import {
   APPROACH_OF,
   type Cdna2007Result,
   cdna2007Result,
+  measuredPoint,
+  SEEDS,
   type TestbedPoint,
-  testbedTasks,
+  testbedPlaces,
 } from './measure.js';
 import {
   AT_24_GUESTS,
@@ -87,11 +90,16 @@ export const cdna2007 = defineExperiment({
   async measure({ seed, threads, progress }) {
     progress(0, 'calibrating');
     const parameters = await threads.run('cdna-2007/calibration', { seed });
-    const tasks = testbedTasks(parameters, seed);
-    const measured = await threads.each('cdna-2007/point', tasks, (done) =>
-      progress(0.1 + (0.9 * done) / tasks.length, 'points'),
+    const places = testbedPlaces(parameters);
+    const seeds = { seed, seeds: SEEDS };
+    const runs = await sweepPoints(threads, 'cdna-2007/point', places, seeds, (done, of) =>
+      progress(0.1 + (0.9 * done) / of, 'runs'),
     );
-    return cdna2007Result(seed, parameters, measured);
+    return cdna2007Result(
+      seed,
+      parameters,
+      places.map((place, at) => measuredPoint(place, runs[at] ?? [])),
+    );
   },
   present: (result: Cdna2007Result) => ({
     answer: publishedSentence(result.figures),

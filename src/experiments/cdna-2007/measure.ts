@@ -1,6 +1,7 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { mean } from '../../sweep/statistics.js';
 import { type ComparedFigure, compareFigure, SHARE_UNIT } from '../published.js';
-import { mean, rounded, withSeeds } from '../seeds.js';
+import { rounded } from '../rounded.js';
 import {
   AT_24_GUESTS,
   type Direction,
@@ -13,7 +14,7 @@ import {
 import { runTestbed, type TestbedParameters, type TestbedRow } from './testbed.js';
 
 /** Runs of a point; each has its own moments at which guests begin, and its own replacement in caches. */
-const SEEDS = 3;
+export const SEEDS = 3;
 const DIRECTIONS: readonly Direction[] = ['transmit', 'receive'];
 /** Approaches with every count of guests: the two of the figures, and what CDNA would be without its protection. */
 const SCALED = ['driver-domain', 'cdna', 'none'] as const;
@@ -53,14 +54,14 @@ export interface TestbedTask {
 }
 
 /** Every point; those with many guests, which take long, first. */
-export function testbedTasks(parameters: TestbedParameters, seed: number): TestbedTask[] {
+export function testbedPlaces(parameters: TestbedParameters): Omit<TestbedTask, 'seed'>[] {
   return DIRECTIONS.flatMap((direction) => [
     ...SCALED.flatMap((approach) => GUEST_COUNTS.map((guests) => ({ approach, direction, guests }))),
     ...INSTEAD.map((approach) => ({ approach, direction, guests: 1 })),
-  ]).map((point) => ({ ...point, parameters, seed }));
+  ]).map((point) => ({ ...point, parameters }));
 }
 
-/** Puts together what calibration and the tasks gave, in their order. */
+/** Assembles the results of calibration and tasks, in their order. */
 export function cdna2007Result(
   seed: number,
   parameters: TestbedParameters,
@@ -76,9 +77,16 @@ export function cdna2007Result(
   };
 }
 
-/** One point with all of its seeds. */
-export function measurePoint({ approach, direction, guests, parameters, seed }: TestbedTask): MeasuredPoint {
-  const runs = withSeeds(seed, SEEDS, (own) => runTestbed(approach, direction, guests, parameters, own));
+/** One point with one seed. */
+export function measurePoint({ approach, direction, guests, parameters, seed }: TestbedTask): TestbedRow {
+  return runTestbed(approach, direction, guests, parameters, seed);
+}
+
+/** A point from what its seeds gave. */
+export function measuredPoint(
+  { approach, direction, guests }: Pick<TestbedTask, 'approach' | 'direction' | 'guests'>,
+  runs: readonly TestbedRow[],
+): MeasuredPoint {
   const of = (name: keyof TestbedRow) => runs.map((run) => run[name]);
   const average = (name: keyof TestbedRow) => rounded(mean(of(name)));
   return {
@@ -150,7 +158,7 @@ function rowFigures(row: PublishedRow, runs: readonly TestbedRow[]): ComparedFig
   const share = SHARE_UNIT;
   const { driverDomainInterrupts } = row;
   return [
-    // Xen is limited by the CPU, so its fitted cycles a frame are its rate; CDNA is limited by the wire.
+    // Xen is limited by the CPU, so its fitted cycles per frame are its rate; CDNA is limited by the wire.
     figure('rate', row.mbps, 'Mb/s', (run) => run.mbps, isXen),
     figure('hypervisor', row.hypervisor, share, (run) => run.hypervisor, true),
     figure('driver domain', row.driverDomain, share, (run) => run.driverDomain, isXen),

@@ -8,7 +8,7 @@ import { DriverDomain } from '../../../host/protection/driver-domain/driver-doma
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import type { NicParameters } from '../../../nic/parameters.js';
-import { rounded } from '../seeds.js';
+import { rounded } from '../rounded.js';
 import { steadyRun } from '../steady-run.js';
 import type { Direction } from './published.js';
 

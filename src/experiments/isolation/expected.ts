@@ -85,17 +85,17 @@ export const WHOLE = 0.98;
 
 /** What holds for a cell of the cross product. */
 export interface CellPromise {
-  /** Somebody promises that the victim that sends keeps its rate. */
+  /** It is promised that the victim that sends keeps its rate. */
   readonly rate: boolean;
   /** How much later than before a victim's frames and answers may be, at the 99th percentile, us. */
   readonly laterUs: number;
-  /** Somebody promises that. */
+  /** That is promised. */
   readonly wait: boolean;
-  /** Somebody promises that nothing of the neighbour's leaves any more. */
+  /** It is promised that no frame of the neighbour leaves any more. */
   readonly silent: boolean;
 }
 
-/** Approaches in which nobody asks whose page a guest names. Others may be late to close a page, and never open to any. */
+/** Approaches that do not check who owns the page that a guest names. Others may be late to close a page, and never open one. */
 const UNGUARDED: readonly string[] = ['none', 'nodma'];
 
 /** What approach and discipline together promise against a hostility. */

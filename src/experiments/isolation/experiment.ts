@@ -3,6 +3,7 @@ import type { FigureTable, ReportFigure } from '../../report/html/figure.js';
 import { metricText } from '../../report/metrics/metric.js';
 import { type Spread, spreadText } from '../../report/metrics/spread.js';
 import { plainTable } from '../../report/plain-table.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { metricsOf } from '../measures.js';
 import { DISCIPLINE_PROMISES } from './expected.js';
@@ -12,11 +13,12 @@ import {
   answersLeft,
   type IsolationCell,
   type IsolationResult,
+  isolationPlaces,
   isolationResult,
-  isolationTasks,
   MAIN_DISCIPLINE,
   MAIN_HOSTILITY,
   MEASURES,
+  SEEDS,
   type Verdict,
 } from './measure.js';
 import {
@@ -45,11 +47,12 @@ export const isolation = defineExperiment({
   question: 'what does a steady guest lose when its neighbour turns hostile?',
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ seed, threads, progress }) {
-    const tasks = isolationTasks(seed);
-    const cells = await threads.each('isolation/approach', tasks, (done) =>
-      progress(done / tasks.length, 'halves of approaches'),
+    const places = isolationPlaces();
+    const seeds = { seed, seeds: SEEDS };
+    const runs = await sweepPoints(threads, 'isolation/run', places, seeds, (done, of) =>
+      progress(done / of, 'runs'),
     );
-    return isolationResult(seed, cells);
+    return isolationResult(seed, places, runs);
   },
   present: (result: IsolationResult) => ({
     answer: isolationAnswer(result.cells),

@@ -1,23 +1,14 @@
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import type { Spread } from '../../report/metrics/spread.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
-import { withSeeds } from '../seeds.js';
 import { type CellPromise, DISCIPLINE_PROMISES, promiseOf, WHOLE } from './expected.js';
 import { HOSTILITIES } from './hostilities.js';
-import { type IsolationSample, STEP_NS, sampleIsolation, TIMES, type VictimSample } from './machine.js';
+import { type IsolationRun, type IsolationSample, STEP_NS, TIMES, type VictimSample } from './machine.js';
 
-const SEEDS = 3;
+/** Runs of a cell. */
+export const SEEDS = 3;
 /** Shares over time are kept of this approach, of the first seed: they would be most of the file. */
 const OVER_TIME = 'cdna';
-
-/** Which half of the experiment: the main hostility against every discipline, or the others against one. */
-export type IsolationPart = 'disciplines' | 'hostilities';
-
-export interface IsolationTask {
-  readonly approach: string;
-  readonly part: IsolationPart;
-  readonly seed: number;
-}
 
 /** What is measured of the victims before the turn, or after it. */
 export const MEASURES = {
@@ -86,7 +77,7 @@ export interface IsolationCell {
   readonly verdict: Verdict;
   /** What was lost, or which promise was broken. */
   readonly because: readonly string[];
-  /** Megabits a second on the wire, a per step of time: steady, asking, neighbour. */
+  /** Megabits per second on the wire in each step of time: steady, asking, neighbour. */
   readonly over_time_mbps?: readonly (readonly number[])[];
 }
 
@@ -102,25 +93,28 @@ export interface IsolationResult {
   readonly cells: readonly IsolationCell[];
 }
 
-/** Both halves for each approach. */
-export function isolationTasks(seed: number): IsolationTask[] {
-  return APPROACHES.flatMap(({ name }) =>
-    (['disciplines', 'hostilities'] as const).map((part) => ({ approach: name, part, seed })),
-  );
+/** Every cell: of each approach the main hostility against every discipline, then the others against one. */
+export function isolationPlaces(): Omit<IsolationRun, 'seed'>[] {
+  return APPROACHES.flatMap(({ name }) => [
+    ...DISCIPLINE_PROMISES.map(({ discipline }) => ({
+      approach: name,
+      discipline,
+      hostility: MAIN_HOSTILITY,
+    })),
+    ...HOSTILITIES.slice(1).map((hostility) => ({
+      approach: name,
+      discipline: MAIN_DISCIPLINE,
+      hostility: hostility.name,
+    })),
+  ]);
 }
 
-/** The cells of half an approach. */
-export function measureIsolation({ approach, part, seed }: IsolationTask): IsolationCell[] {
-  return pairsOf(part).map(({ discipline, hostility }) => {
-    const runs = withSeeds(seed, SEEDS, (runSeed) =>
-      sampleIsolation({ approach, discipline, hostility, seed: runSeed }),
-    );
-    return cellOf(approach, discipline, hostility, runs);
-  });
-}
-
-/** Puts together what the tasks gave, in their order. */
-export function isolationResult(seed: number, cells: readonly (readonly IsolationCell[])[]): IsolationResult {
+/** Assembles the cells, in their order. @param runs of each place, one per seed */
+export function isolationResult(
+  seed: number,
+  places: readonly Omit<IsolationRun, 'seed'>[],
+  runs: readonly (readonly IsolationSample[])[],
+): IsolationResult {
   return {
     experiment: 'isolation',
     seed,
@@ -130,19 +124,15 @@ export function isolationResult(seed: number, cells: readonly (readonly Isolatio
     settle_ns: TIMES.settleNs,
     after_ns: TIMES.afterNs,
     step_ns: STEP_NS,
-    cells: cells.flat(),
+    cells: places.map(({ approach, discipline, hostility }, at) =>
+      cellOf(approach, discipline, hostility, runs[at] ?? []),
+    ),
   };
 }
 
 export const MAIN_HOSTILITY = HOSTILITIES[0]?.name ?? '';
 /** The discipline against which hostilities besides the main one are played. */
 export const MAIN_DISCIPLINE = 'drr';
-
-function pairsOf(part: IsolationPart): { readonly discipline: string; readonly hostility: string }[] {
-  return part === 'disciplines'
-    ? DISCIPLINE_PROMISES.map(({ discipline }) => ({ discipline, hostility: MAIN_HOSTILITY }))
-    : HOSTILITIES.slice(1).map(({ name }) => ({ discipline: MAIN_DISCIPLINE, hostility: name }));
-}
 
 /** One cell, from what each seed gave. */
 export function cellOf(
@@ -174,7 +164,7 @@ export function cellOf(
   };
 }
 
-/** What became of the victims, and of what they were promised. The worst of the seeds decides. */
+/** What the victims lost, and whether promises were kept. The worst of the seeds decides. */
 export function judged(
   before: VictimTime,
   after: VictimTime,

@@ -4,7 +4,6 @@ import { checkScenario } from '../../scenario/load.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { DEFERRED_PINNED, IOMMU_STRATEGIES, NONE, protectionWith, SOFTWARE } from '../mapping-approaches.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
-import { withSeeds } from '../seeds.js';
 
 /** Approaches that the balloon meets: those with a price, none, and what a flush costs that holds pages back. */
 export const BALLOON_APPROACHES: readonly string[] = [
@@ -41,14 +40,14 @@ export const BALLOON_MEASURES = {
     title: 'Reclaimed',
     head: 'reclaimed',
     unit: 'count',
-    sentence: 'Pages that came free.',
+    sentence: 'Pages that became free.',
     of: ofBalloon(({ reclaimed }) => reclaimed),
   },
   refused: {
     title: 'Refused',
     head: 'refused',
     unit: 'count',
-    sentence: 'Pages that could not be given up.',
+    sentence: 'Pages that could not be released.',
     mean: true,
     of: ofBalloon(({ refused }) => refused),
   },
@@ -56,7 +55,7 @@ export const BALLOON_MEASURES = {
     title: 'Waiting',
     head: 'waiting',
     unit: 'count',
-    sentence: 'Pages that were given up and not free when the run ended.',
+    sentence: 'Pages that were released and not free when the run ended.',
     mean: true,
     of: ofBalloon(({ waiting }) => waiting),
   },
@@ -109,17 +108,8 @@ export type BalloonPoint = PointOf<typeof BALLOON_MEASURES> & {
   readonly pinned_pages: readonly number[];
 };
 
-/** One approach with all of its seeds. The host is virtual: on the metal nothing asks for memory back. */
-export function measureBalloon({
-  approach,
-  seed,
-  seeds,
-}: {
-  readonly approach: string;
-  readonly seed: number;
-  readonly seeds: number;
-}): BalloonPoint {
-  const runs = withSeeds(seed, seeds, (own) => runBalloon(approach, own));
+/** One approach, from what its seeds gave. */
+export function balloonPoint(approach: string, runs: readonly RunResult[]): BalloonPoint {
   const pinned = runs[0]?.memory.pinnedPages ?? [];
   return {
     approach,
@@ -140,7 +130,14 @@ function microseconds(ns: number | undefined): number | undefined {
   return ns === undefined ? undefined : ns / 1e3;
 }
 
-function runBalloon(approach: string, seed: number): RunResult {
+/** One approach with one seed. The host is virtual: on the metal nothing asks for memory back. */
+export function measureBalloon({
+  approach,
+  seed,
+}: {
+  readonly approach: string;
+  readonly seed: number;
+}): RunResult {
   const { guests, guestMegabytes, transmitBps, receiveBps, durationNs, everyNs, bufferPercent } = BALLOON;
   const scenario = checkScenario({
     guests: [

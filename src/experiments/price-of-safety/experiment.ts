@@ -5,13 +5,14 @@ import { pinnedFigure } from '../../report/html/pinned.js';
 import { metricHead, shownValue } from '../../report/metrics/metric.js';
 import { plainText, spanText } from '../../report/metrics/spread.js';
 import { whole } from '../../report/number-text.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { titleOf } from '../mapping-approaches.js';
 import { metricsOf } from '../measures.js';
 import { metricFigure, metricTable } from '../metric-figures.js';
 import { type ComparedFigure, publishedFigure, publishedSentence } from '../published.js';
 import { type CheckedStatement, statementsAnswer, statementsFigure } from '../statements.js';
-import { BALLOON, BALLOON_APPROACHES, BALLOON_MEASURES, type BalloonPoint } from './balloon.js';
+import { BALLOON, BALLOON_APPROACHES, BALLOON_MEASURES, type BalloonPoint, balloonPoint } from './balloon.js';
 import {
   CASES,
   FULL_WARM_UP_NS,
@@ -26,13 +27,15 @@ import {
 import { type BesideFigure, besideOurs, priceFigures, priceStatements } from './findings.js';
 import {
   approachesOf,
+  LOAD_CASES,
   LOAD_MEASURES,
-  LOADS,
   type LoadPoint,
+  loadPoints,
   MEASURES,
   type MeasuredPrice,
   type PricePoint,
   pricePoints,
+  pricesOf,
   SEEDS,
 } from './measure.js';
 
@@ -64,21 +67,26 @@ export const priceOfSafety = defineExperiment({
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ seed, threads, progress }) {
     const prices = SETTINGS.flatMap((setting) =>
-      approachesOf(setting).map((approach) => ({ setting, approach, seed })),
+      approachesOf(setting).map((approach) => ({ setting, approach })),
     );
-    const loads = LOADS.map((framesPerSecond) => ({ framesPerSecond, seed }));
-    const balloons = BALLOON_APPROACHES.map((approach) => ({ approach, seed, seeds: SEEDS }));
+    const balloons = BALLOON_APPROACHES.map((approach) => ({ approach }));
+    const seeds = { seed, seeds: SEEDS };
     let done = 0;
     const step = () => {
       done += 1;
-      progress(done / (prices.length + loads.length + balloons.length), 'approaches');
+      progress(done / (SEEDS * (prices.length + LOAD_CASES.length + balloons.length)), 'runs');
     };
     const [measured, loaded, balloon] = await Promise.all([
-      threads.each('price-of-safety/price', prices, step),
-      threads.each('price-of-safety/load', loads, step),
-      threads.each('price-of-safety/balloon', balloons, step),
+      sweepPoints(threads, 'price-of-safety/price', prices, seeds, step),
+      sweepPoints(threads, 'price-of-safety/load', LOAD_CASES, seeds, step),
+      sweepPoints(threads, 'price-of-safety/balloon', balloons, seeds, step),
     ]);
-    return priceOfSafetyResult(seed, measured, loaded.flat(), balloon);
+    return priceOfSafetyResult(
+      seed,
+      prices.map(({ setting, approach }, at) => pricesOf(setting, approach, measured[at] ?? [])),
+      loadPoints(LOAD_CASES, loaded),
+      balloons.map(({ approach }, at) => balloonPoint(approach, balloon[at] ?? [])),
+    );
   },
   present: (result: PriceOfSafetyResult) => ({
     answer: answerOf(result),
@@ -140,7 +148,7 @@ export const priceOfSafety = defineExperiment({
   }),
 });
 
-/** Puts together what came of all tasks. */
+/** Assembles the result from all tasks. */
 function priceOfSafetyResult(
   seed: number,
   measured: readonly MeasuredPrice[],

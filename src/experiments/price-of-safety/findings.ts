@@ -44,7 +44,7 @@ const HARDLY = 1;
 /** Points of percent in which a strategy that does nothing may differ from none. */
 const NOTHING = 0.1;
 
-/** What was said in words. */
+/** Published statements. */
 export function priceStatements(
   points: readonly PricePoint[],
   balloon: readonly BalloonPoint[],
@@ -73,7 +73,7 @@ export function priceStatements(
       statement: 'Throughput hardly falls; it is the CPU that pays.',
       source: OLS_2007,
       certainty: 'M',
-      test: `frames a second at the fixed load within ${HARDLY} % of those without, every approach`,
+      test: `frames per second at the fixed load within ${HARDLY} % of those without, every approach`,
       holds: most < HARDLY,
       ours: `${most.toFixed(2)} % less at most`,
     },
@@ -102,9 +102,9 @@ export function priceStatements(
       statement: 'A map made once at the start defeats ballooning.',
       source: OLS_2007,
       certainty: 'S',
-      test: 'frames that the balloon gets under direct-map',
+      test: 'pages that the balloon gets under direct-map',
       holds: pinnedAll?.reclaimed.most === 0,
-      ours: `${pinnedAll?.reclaimed.most} of ${pinnedAll?.asked.toFixed(0)}; ${pinnedAll?.most_pinned_pages.most} frames pinned`,
+      ours: `${pinnedAll?.reclaimed.most} of ${pinnedAll?.asked.toFixed(0)}; ${pinnedAll?.most_pinned_pages.most} pages pinned`,
     },
     {
       statement: 'Not flushing on every unmap is cheaper.',
@@ -118,16 +118,16 @@ export function priceStatements(
       statement: 'Shadow buffers cost 0 to 25 % of the throughput without an IOMMU.',
       source: 'Markuze et al., True IOMMU Protection, ASPLOS 2016, 40 Gb/s',
       certainty: 'S',
-      test: 'frames a second of a full core under shadow-copy, every case',
+      test: 'frames per second of a full core under shadow-copy, every case',
       // A poll of 64 frames is what a window is exact to.
       holds: shadow.every((percent) => percent < 25 && percent > -2),
       ours: `${spanText(shadow)} % fewer`,
     },
     {
-      statement: 'Whoever pins what is in flight keeps devices off frames that have a new owner.',
+      statement: 'Pinning what is in flight keeps devices off pages that have a new owner.',
       source: 'reference counts, CDNA, HPCA 2007',
       certainty: 'M+',
-      test: 'approaches under which a device touched a frame that its guest no longer had',
+      test: 'approaches under which a device touched a page that its guest no longer had',
       holds: late.length === 1 && late[0] === 'none',
       ours: late.join(', '),
     },

@@ -1,7 +1,6 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { IOMMU_STRATEGIES, NONE, SOFTWARE } from '../mapping-approaches.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
-import { withSeeds } from '../seeds.js';
 import {
   type BenchRow,
   CASES,
@@ -130,7 +129,7 @@ export interface MeasuredPrice {
   readonly cases: readonly MeasuredCase[];
 }
 
-/** All sizes and directions, at both loads, with all seeds. */
+/** All sizes and directions, at both loads, with one seed: a run per case. */
 export function measurePrice({
   setting,
   approach,
@@ -139,14 +138,20 @@ export function measurePrice({
   readonly setting: Setting;
   readonly approach: string;
   readonly seed: number;
-}): MeasuredPrice {
-  const cases = CASES.map((one) => ({
-    ...one,
-    runs: withSeeds(seed, SEEDS, (own) => ({
-      fixed: runBench(approach, setting, one, MESSAGES[one.message].framesPerSecond, own),
-      full: runBench(approach, setting, one, 'full', own),
-    })),
+}): PriceRun[] {
+  return CASES.map((one) => ({
+    fixed: runBench(approach, setting, one, MESSAGES[one.message].framesPerSecond, seed),
+    full: runBench(approach, setting, one, 'full', seed),
   }));
+}
+
+/** What the seeds of an approach gave, case by case. */
+export function pricesOf(
+  setting: Setting,
+  approach: string,
+  bySeed: readonly (readonly PriceRun[])[],
+): MeasuredPrice {
+  const cases = CASES.map((one, at) => ({ ...one, runs: bySeed.flatMap((runs) => runs[at] ?? []) }));
   return { setting, approach, cases };
 }
 
@@ -165,24 +170,40 @@ export const LOADS: readonly number[] = [20_000, 40_000, 80_000, 160_000];
 /** Which of ours could be what was measured in 2007: a flush per batch, or one when many have gathered. */
 export const CANDIDATES: readonly string[] = ['iommu:single-use', 'iommu:deferred'];
 
-/** The candidates and none at one load. */
+/** The candidates, and what they are compared with, at each load. */
+export const LOAD_CASES: readonly { readonly framesPerSecond: number; readonly approach: string }[] =
+  LOADS.flatMap((framesPerSecond) =>
+    [NONE.name, ...CANDIDATES].map((approach) => ({ framesPerSecond, approach })),
+  );
+
+/** One of them with one seed. */
 export function measureLoad({
   framesPerSecond,
+  approach,
   seed,
 }: {
   readonly framesPerSecond: number;
+  readonly approach: string;
   readonly seed: number;
-}): LoadPoint[] {
-  const rowsOf = (approach: string) =>
-    withSeeds(seed, SEEDS, (own) =>
-      runBench(approach, 'metal', { direction: 'transmit', message: 'small' }, framesPerSecond, own),
+}): BenchRow {
+  return runBench(approach, 'metal', { direction: 'transmit', message: 'small' }, framesPerSecond, seed);
+}
+
+/** Points of the loads that were measured. @param rows of each of `cases`, one per seed */
+export function loadPoints(cases: typeof LOAD_CASES, rows: readonly (readonly BenchRow[])[]): LoadPoint[] {
+  return cases.flatMap(({ framesPerSecond, approach }, at) => {
+    if (approach === NONE.name) return [];
+    const none = cases.findIndex(
+      (one) => one.framesPerSecond === framesPerSecond && one.approach === NONE.name,
     );
-  const none = rowsOf(NONE.name);
-  return CANDIDATES.map((approach) => ({
-    offered_per_s: framesPerSecond,
-    approach,
-    ...gather(LOAD_MEASURES, rowsOf(approach), none),
-  }));
+    return [
+      {
+        offered_per_s: framesPerSecond,
+        approach,
+        ...gather(LOAD_MEASURES, rows[at] ?? [], rows[none] ?? []),
+      },
+    ];
+  });
 }
 
 /** Points of what was measured; `none` of each setting must be among it. */

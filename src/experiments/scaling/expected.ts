@@ -2,7 +2,7 @@ import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import type { Spread } from '../../report/metrics/spread.js';
 import type { ComparedFigure, ReferenceFigure } from '../published.js';
-import { rounded } from '../seeds.js';
+import { rounded } from '../rounded.js';
 import type { CheckedStatement } from '../statements.js';
 import { FRAME_BYTES, FRAME_NS, LINE_BPS, RING_SLOTS } from './machine.js';
 import type { ScalingPoint } from './measure.js';
@@ -66,7 +66,7 @@ function compared(figure: ReferenceFigure, { mean, least, most }: Spread, unit: 
   };
 }
 
-/** What the design promises, held against every point. */
+/** What the design promises, compared with every point. */
 export function scalingStatements(points: readonly ScalingPoint[]): CheckedStatement[] {
   const check = (
     statement: string,

@@ -2,6 +2,7 @@ import { APPROACHES } from '../../../host/protection/approaches.js';
 import { barLegend, type Chart, type Mark } from '../../report/charts/chart.js';
 import type { FigureTable, ReportFigure } from '../../report/html/figure.js';
 import { type Metric, shownValue } from '../../report/metrics/metric.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { metricsOf } from '../measures.js';
 import { metricLines, metricTable } from '../metric-figures.js';
@@ -19,8 +20,8 @@ import {
   type ScalingPoint,
   type ScalingResult,
   SEEDS,
+  scalingPlaces,
   scalingPoints,
-  scalingTasks,
 } from './measure.js';
 import {
   cpuSentence,
@@ -34,7 +35,7 @@ import {
   waitSentence,
   walksSentence,
 } from './sentences.js';
-import { unitChangePoints, unitChangeTasks } from './unit-changes.js';
+import { unitChangePoints, unitChanges } from './unit-changes.js';
 
 /** Metrics of a part of a point, as metrics of the point. */
 function within<Point, Part, Id extends string>(
@@ -77,24 +78,25 @@ const X: Chart['x'] = {
   grid: false,
 };
 
-/** What more guests cost, from one to more than anybody puts on a card. */
+/** What more guests cost, from one to more than any card has today. */
 export const scaling = defineExperiment({
   name: 'scaling',
   question: 'what do 1 to 1,024 guests get from one card, and what does it cost?',
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ seed, threads, progress }) {
-    const tasks = scalingTasks(seed);
-    const changes = unitChangeTasks(seed);
+    const places = scalingPlaces();
+    const changes = unitChanges();
+    const seeds = { seed, seeds: SEEDS };
     let done = 0;
     const step = () => {
       done += 1;
-      progress(done / (tasks.length + changes.length), 'machines');
+      progress(done / (SEEDS * (places.length + changes.length)), 'machines');
     };
     const [samples, changed] = await Promise.all([
-      threads.each('scaling/machine', tasks, step),
-      threads.each('scaling/unit-change', changes, step),
+      sweepPoints(threads, 'scaling/machine', places, seeds, step),
+      sweepPoints(threads, 'scaling/unit-change', changes, seeds, step),
     ]);
-    const points = scalingPoints(tasks, samples);
+    const points = scalingPoints(places, samples);
     return {
       experiment: 'scaling' as const,
       seed,

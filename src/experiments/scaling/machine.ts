@@ -91,7 +91,7 @@ export function sampleMachine(approach: string, guests: number, seed: number): S
       quiet: quietSample(protectionWith(approach, seed), guests, seed),
     };
   } catch (error) {
-    // That a protection has no room for so many guests is a finding; whatever else is refused is a mistake of ours.
+    // That a protection has no space for so many guests is a finding; whatever else is refused is a mistake of ours.
     if (error instanceof ParameterError && error.message.includes(NO_ROOM)) {
       return { impossible: error.message };
     }
@@ -194,7 +194,7 @@ function walksOf({ details, framesTransmitted }: SteadyWindow): GreedySample['wa
   };
 }
 
-/** A rate is a whole number of bits a second. */
+/** A rate is a whole number of bits per second. */
 function rounded<T extends { readonly wireRateBps: number }>(stream: T): T {
   return { ...stream, wireRateBps: Math.round(stream.wireRateBps) };
 }

@@ -1,7 +1,6 @@
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
 import type { ComparedFigure } from '../published.js';
-import { withSeeds } from '../seeds.js';
 import type { CheckedStatement } from '../statements.js';
 import {
   type GreedySample,
@@ -182,7 +181,7 @@ export const QUIET_MEASURES = {
 const { goodput_gbps, walks_per_frame, walk_reads_per_frame } = GREEDY_MEASURES;
 export const CHANGE_MEASURES = { goodput_gbps, walks_per_frame, walk_reads_per_frame } as const;
 
-/** What came of a change, all guests sending what they can. */
+/** The result of a change, all guests sending what they can. */
 export type UnitChangePoint = PointOf<typeof CHANGE_MEASURES> & {
   readonly approach: string;
   readonly guests: number;
@@ -228,15 +227,11 @@ export interface ScalingTask {
   readonly seed: number;
 }
 
-/** Every run of the sweep; those that take long first, so that no thread is left with one at the end. */
-export function scalingTasks(seed: number, guests: readonly number[] = GUESTS): ScalingTask[] {
+/** Every place of the sweep; those that take long first, so that no thread is left with one at the end. */
+export function scalingPlaces(guests: readonly number[] = GUESTS): Omit<ScalingTask, 'seed'>[] {
   return [...guests]
     .sort((one, other) => other - one)
-    .flatMap((count) =>
-      APPROACHES.flatMap(({ name }) =>
-        withSeeds(seed, SEEDS, (runSeed) => ({ approach: name, guests: count, seed: runSeed })),
-      ),
-    );
+    .flatMap((count) => APPROACHES.map(({ name }) => ({ approach: name, guests: count })));
 }
 
 /** One run of the sweep. */
@@ -244,20 +239,17 @@ export function runScaling({ approach, guests, seed }: ScalingTask): ScalingSamp
   return sampleMachine(approach, guests, seed);
 }
 
-/** The points of which there are samples, approach by approach. */
+/** The points of which there are samples, approach by approach. @param samples of each place, one per seed */
 export function scalingPoints(
-  tasks: readonly ScalingTask[],
-  samples: readonly ScalingSample[],
+  places: readonly Omit<ScalingTask, 'seed'>[],
+  samples: readonly (readonly ScalingSample[])[],
 ): ScalingPoint[] {
-  const counts = GUESTS.filter((count) => tasks.some(({ guests }) => guests === count));
+  const counts = GUESTS.filter((count) => places.some(({ guests }) => guests === count));
   return APPROACHES.flatMap(({ name }) =>
-    counts.map((guests) =>
-      pointOf(
-        name,
-        guests,
-        samples.filter((_, index) => tasks[index]?.approach === name && tasks[index]?.guests === guests),
-      ),
-    ),
+    counts.map((guests) => {
+      const at = places.findIndex((place) => place.approach === name && place.guests === guests);
+      return pointOf(name, guests, samples[at] ?? []);
+    }),
   );
 }
 

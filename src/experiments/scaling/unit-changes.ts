@@ -1,9 +1,8 @@
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { gather } from '../measures.js';
-import { withSeeds } from '../seeds.js';
 import { type GreedySample, greedySample } from './machine.js';
-import { CHANGE_MEASURES, SEEDS, type UnitChangePoint } from './measure.js';
+import { CHANGE_MEASURES, type UnitChangePoint } from './measure.js';
 
 type Timing = NonNullable<ConstructorParameters<typeof Iommu>[0]['timing']>;
 
@@ -51,11 +50,9 @@ export interface UnitChangeTask {
   readonly seed: number;
 }
 
-/** Every change with each seed. */
-export function unitChangeTasks(seed: number): UnitChangeTask[] {
-  return CHANGES.flatMap(({ strategy, change }) =>
-    withSeeds(seed, SEEDS, (runSeed) => ({ strategy, change, seed: runSeed })),
-  );
+/** Every change. */
+export function unitChanges(): Omit<UnitChangeTask, 'seed'>[] {
+  return CHANGES.map(({ strategy, change }) => ({ strategy, change }));
 }
 
 /** One run of one of them. */
@@ -68,15 +65,14 @@ export function runUnitChange({ strategy, change, seed }: UnitChangeTask): Greed
   return sample;
 }
 
-/** Puts together what the tasks gave, in their order. */
+/** Assembles the points of all changes. @param samples of each change, one per seed */
 export function unitChangePoints(
-  tasks: readonly UnitChangeTask[],
-  samples: readonly GreedySample[],
+  changes: readonly Omit<UnitChangeTask, 'seed'>[],
+  samples: readonly (readonly GreedySample[])[],
 ): UnitChangePoint[] {
   return CHANGES.flatMap(({ strategy, change }) => {
-    const runs = samples.filter(
-      (_, index) => tasks[index]?.strategy === strategy && tasks[index]?.change === change,
-    );
+    const at = changes.findIndex((one) => one.strategy === strategy && one.change === change);
+    const runs = samples[at] ?? [];
     if (runs.length === 0) return [];
     return [
       {

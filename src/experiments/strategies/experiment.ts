@@ -1,6 +1,7 @@
 import { boxChart } from '../../report/charts/rows.js';
 import type { ReportFigure } from '../../report/html/figure.js';
 import { spanText } from '../../report/metrics/spread.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { APPROACHES, titleOf } from '../mapping-approaches.js';
 import { metricsOf } from '../measures.js';
@@ -44,13 +45,20 @@ export const strategies = defineExperiment({
   question: 'which way to map suits which traffic, and is software without an IOMMU as good?',
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ seed, threads, progress }) {
-    const tasks = WORKLOADS.flatMap(({ name }) =>
-      APPROACHES.map((approach) => ({ workload: name, approach, seed })),
+    const points = WORKLOADS.flatMap(({ name }) =>
+      APPROACHES.map((approach) => ({ workload: name, approach })),
     );
-    const measured = await threads.each('strategies/workload', tasks, (done) =>
-      progress(done / tasks.length, 'approaches'),
+    const runs = await sweepPoints(
+      threads,
+      'strategies/workload',
+      points,
+      { seed, seeds: SEEDS },
+      (done, of) => progress(done / of, 'runs'),
     );
-    return strategiesResult(seed, measured);
+    return strategiesResult(
+      seed,
+      points.map((point, at) => ({ ...point, runs: runs[at] ?? [] })),
+    );
   },
   present: (result: StrategiesResult) => ({
     answer: answerOf(result),
@@ -99,7 +107,7 @@ export const strategies = defineExperiment({
   }),
 });
 
-/** Puts together what came of all tasks. */
+/** Assembles the result from all tasks. */
 function strategiesResult(seed: number, measured: readonly MeasuredStrategy[]): StrategiesResult {
   const points = strategyPoints(measured);
   return {

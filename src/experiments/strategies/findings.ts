@@ -61,7 +61,7 @@ export function strategyStatements(points: readonly StrategyPoint[]): CheckedSta
       statement: 'Direct map has the least overhead, that of the native machine.',
       source: ATC_2008,
       certainty: 'S',
-      test: `less than ${NOTHING_NS} ns of CPU a frame, every workload`,
+      test: `less than ${NOTHING_NS} ns of CPU per frame, every workload`,
       holds: Math.max(...direct) < NOTHING_NS,
       ours: `${Math.max(...direct).toFixed(0)} ns at most`,
     },
@@ -69,7 +69,7 @@ export function strategyStatements(points: readonly StrategyPoint[]): CheckedSta
       statement: 'Mapping only what is in I/O costs, and reusing mappings aggressively cuts the cost.',
       source: ATC_2008,
       certainty: 'S',
-      test: 'ns a frame: single-use > shared > persistent, every workload',
+      test: 'ns per frame: single-use > shared > persistent, every workload',
       holds: every(
         (workload) =>
           cost(workload, 'iommu:single-use') > cost(workload, 'iommu:shared') &&
@@ -99,7 +99,7 @@ export function strategyStatements(points: readonly StrategyPoint[]): CheckedSta
       statement: 'Software without an IOMMU is competitive with hardware strategies, and sometimes better.',
       source: ATC_2008,
       certainty: 'S',
-      test: `ns a frame: CDNA below ${UNMAPPING.map((name) => name.replace('iommu:', '')).join(', ')}, every workload`,
+      test: `ns per frame: CDNA below ${UNMAPPING.map((name) => name.replace('iommu:', '')).join(', ')}, every workload`,
       holds: every((workload) => UNMAPPING.every((other) => cost(workload, 'cdna') < cost(workload, other))),
       ours: list(['cdna', ...UNMAPPING]),
     },

@@ -3,7 +3,6 @@ import { foundCosts } from '../cdna-2007/found-costs.js';
 import { FrameLatencies, percentilesOf } from '../frame-latencies.js';
 import { protectionWith } from '../mapping-approaches.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
-import { withSeeds } from '../seeds.js';
 import { steadyRun } from '../steady-run.js';
 import { capturesOf, guestOf, WARM_UP_NS, workloadOf } from './workloads.js';
 
@@ -141,20 +140,16 @@ export type StrategyPoint = PointOf<typeof MEASURES> & {
   readonly latency_us: readonly number[];
 };
 
-/** One approach under one workload with all seeds. */
+/** One approach under one workload with one seed. */
 export function measureStrategy({
-  workload,
+  workload: name,
   approach,
   seed,
 }: {
   readonly workload: string;
   readonly approach: string;
   readonly seed: number;
-}): MeasuredStrategy {
-  return { workload, approach, runs: withSeeds(seed, SEEDS, (own) => runOnce(workload, approach, own)) };
-}
-
-function runOnce(name: string, approach: string, seed: number): StrategySample {
+}): StrategySample {
   const workload = workloadOf(name);
   const latencies = new FrameLatencies();
   const { windowNs } = workload;

@@ -1,10 +1,19 @@
 import type { Chart, Mark } from '../../report/charts/chart.js';
 import type { ReportFigure } from '../../report/html/figure.js';
 import type { Metric } from '../../report/metrics/metric.js';
+import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { metricTable } from '../metric-figures.js';
 import { percent, publishedFigure, publishedSentence } from '../published.js';
-import { SETTINGS, STRATEGIES, type WalkCostResult, type WalkPoint, walkCostResult } from './measure.js';
+import {
+  measuredSettings,
+  SEEDS,
+  STRATEGIES,
+  type WalkCostResult,
+  type WalkPoint,
+  walkCostResult,
+  walkPlaces,
+} from './measure.js';
 import { modelBps, PAGE_NS, TABLE_READ_NS, TOLERANCE, UPPER_READS_LEFT } from './published.js';
 
 const SIGNS = {
@@ -43,12 +52,12 @@ export const walkCost = defineExperiment({
   question: 'is throughput behind one page walker T = p / (65 ns + M x 197 ns)?',
   storedUrl: new URL('./result.json', import.meta.url),
   async measure({ seed, threads, progress }) {
-    const settings = await threads.each(
-      'walk-cost/setting',
-      SETTINGS.map((setting) => ({ setting, seed })),
-      (done) => progress(done / SETTINGS.length, 'places of the sweep'),
+    const places = walkPlaces();
+    const seeds = { seed, seeds: SEEDS };
+    const runs = await sweepPoints(threads, 'walk-cost/run', places, seeds, (done, of) =>
+      progress(done / of, 'runs'),
     );
-    return walkCostResult(seed, settings);
+    return walkCostResult(seed, measuredSettings(places, runs));
   },
   present: (result: WalkCostResult) => ({
     answer: answerOf(result),

@@ -5,13 +5,14 @@ import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { NicParameters } from '../../../nic/parameters.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { mean } from '../../sweep/statistics.js';
 import { type ComparedFigure, compareFigure } from '../published.js';
-import { mean, rounded, withSeeds } from '../seeds.js';
+import { rounded } from '../rounded.js';
 import { steadyRun } from '../steady-run.js';
 import { modelBps, PAGE_BYTES, PAGE_NS, PUBLISHED, TABLE_READ_NS } from './published.js';
 
 /** Runs of a point; each has its own replacement in the caches and its own moments at which flows begin. */
-const SEEDS = 3;
+export const SEEDS = 3;
 export const WARM_UP_NS = 1_000_000;
 export const WINDOW_NS = 2_000_000;
 const LINE_BPS = 100e9;
@@ -36,7 +37,7 @@ export const SETTINGS: readonly WalkSetting[] = [
   ...[64, 1024].flatMap((ringSlots) =>
     [5, 40].map((flows) => ({ flows, ringSlots, iotlbEntries: IOTLB_ENTRIES })),
   ),
-  // Room for what 40 contexts have besides pages of frames: shows what the points above with 40 flows lack.
+  // Space for what 40 contexts have besides pages of frames: shows what the points above with 40 flows lack.
   { flows: 40, ringSlots: 256, iotlbEntries: 256 },
 ];
 
@@ -109,7 +110,7 @@ const COMPARED = [
   [PUBLISHED.bpsMany, 40, 'gbps'],
 ] as const;
 
-/** Puts together what each of `SETTINGS` gave, in their order. */
+/** Assembles the results of `SETTINGS`, in their order. */
 export function walkCostResult(seed: number, settings: readonly MeasuredSetting[]): WalkCostResult {
   const measured = settings.flatMap(({ points }) => points);
   const strict = (flows: number): readonly Sample[] => {
@@ -135,22 +136,40 @@ export function walkCostResult(seed: number, settings: readonly MeasuredSetting[
   };
 }
 
-/** Both strategies in one place of the sweep, and what each run gave. */
-export function measureSetting({
-  setting,
-  seed,
-}: {
+/** A place of the sweep without an IOMMU, or with a strategy. */
+export interface WalkPlace {
   readonly setting: WalkSetting;
-  readonly seed: number;
-}): MeasuredSetting {
-  const each = (strategy: WalkStrategy | undefined) =>
-    withSeeds(seed, SEEDS, (own) => sample(strategy, setting, own));
-  const offGbps = mean(each(undefined).map(({ gbps }) => gbps));
-  const points = STRATEGIES.map((strategy) => {
-    const runs = each(strategy);
-    return { point: pointOf(strategy, setting, runs, offGbps), runs };
+  readonly strategy: WalkStrategy | 'off';
+}
+
+/** Every place of the sweep, setting by setting. */
+export function walkPlaces(settings: readonly WalkSetting[] = SETTINGS): WalkPlace[] {
+  return settings.flatMap((setting) =>
+    (['off', ...STRATEGIES] as const).map((strategy) => ({ setting, strategy })),
+  );
+}
+
+/** One of them with one seed. */
+export function measureWalk({ setting, strategy, seed }: WalkPlace & { readonly seed: number }): Sample {
+  return sample(strategy === 'off' ? undefined : strategy, setting, seed);
+}
+
+/** What each setting found. @param runs of each place, one per seed */
+export function measuredSettings(
+  places: readonly WalkPlace[],
+  runs: readonly (readonly Sample[])[],
+): MeasuredSetting[] {
+  const settings = [...new Set(places.map(({ setting }) => setting))];
+  return settings.map((setting) => {
+    const runsOf = (strategy: WalkPlace['strategy']) =>
+      runs[places.findIndex((place) => place.setting === setting && place.strategy === strategy)] ?? [];
+    const offGbps = mean(runsOf('off').map(({ gbps }) => gbps));
+    const points = STRATEGIES.map((strategy) => {
+      const own = runsOf(strategy);
+      return { point: pointOf(strategy, setting, own, offGbps), runs: own };
+    });
+    return { points };
   });
-  return { points };
 }
 
 function pointOf(

@@ -11,7 +11,7 @@ export const PAGE_BYTES = 4096;
 /** How near the model came to its authors' measurements, as a fraction; the emulator is held to the same. */
 export const TOLERANCE = 0.1;
 
-/** The model: pages that take `readsPerPage` table reads each pass one walker at this rate, bits a second. */
+/** The model: pages that take `readsPerPage` table reads each pass one walker at this rate, bits per second. */
 export function modelBps(readsPerPage: number): number {
   return (PAGE_BYTES * 8e9) / (PAGE_NS + readsPerPage * TABLE_READ_NS);
 }
@@ -26,10 +26,10 @@ const figure = (name: string, value: number, unit: string): ReferenceFigure => (
 
 /** What the paper measured on a Cascade Lake Xeon with a 100 Gb/s card, 5 cores, rings of 256. */
 export const PUBLISHED = {
-  readsFew: figure('strict, 5 flows: table reads a page', 1.76, 'reads'),
-  readsMany: figure('strict, 40 flows: table reads a page', 4.36, 'reads'),
-  missesFew: figure('strict, 5 flows: IOTLB misses a page', 1.3, 'misses'),
-  missesMany: figure('strict, 40 flows: IOTLB misses a page', 2.2, 'misses'),
+  readsFew: figure('strict, 5 flows: table reads per page', 1.76, 'reads'),
+  readsMany: figure('strict, 40 flows: table reads per page', 4.36, 'reads'),
+  missesFew: figure('strict, 5 flows: IOTLB misses per page', 1.3, 'misses'),
+  missesMany: figure('strict, 40 flows: IOTLB misses per page', 2.2, 'misses'),
   bpsFew: figure('strict, model at 5 flows', Number((modelBps(1.76) / 1e9).toFixed(1)), 'Gb/s'),
   bpsMany: figure('strict, model at 40 flows', Number((modelBps(4.36) / 1e9).toFixed(1)), 'Gb/s'),
 } as const;

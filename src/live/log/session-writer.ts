@@ -107,7 +107,7 @@ export class SessionWriter {
     this.#used += 1;
   }
 
-  /** Seven bits a byte, the lowest first; the highest bit says that more follow. */
+  /** Seven bits per byte, the lowest first; the highest bit says that more follow. */
   #number(value: number): void {
     let rest = value;
     for (; rest >= 128; rest = Math.floor(rest / 128)) {

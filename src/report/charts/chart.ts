@@ -11,7 +11,7 @@ export interface Axis {
   readonly rows?: readonly string[];
   /** @defaultValue from 0 (the least on a logarithmic axis) to the most that is drawn */
   readonly domain?: readonly [least: number, most: number];
-  /** Values that are labelled; with too little room for all, some are left out. */
+  /** Values that are labelled; with too little space for all, some are left out. */
   readonly ticks?: readonly number[];
   readonly label?: (value: number) => string;
   /** Each panel has a domain of its own. */

@@ -16,7 +16,7 @@ const LABEL_GAP = 8;
 /**
  * Lays an axis out over pixels.
  * @param ends the least and the most that is drawn
- * @param room px for each label that a tick needs at least
+ * @param spacing px for each label that a tick needs at least
  */
 export function layScale(
   axis: Axis,

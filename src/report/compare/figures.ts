@@ -198,16 +198,16 @@ export function goodputFigure(runs: readonly RunResult[]): ReportFigure {
 
 /** Where the wire out was the limit, and where something besides it was: the load, the CPU, the protection. */
 function wireSentence(runs: readonly RunResult[]): string {
-  const room = runs.filter(({ wireBusyFraction }) => wireBusyFraction < FULL_WIRE_FRACTION);
+  const spare = runs.filter(({ wireBusyFraction }) => wireBusyFraction < FULL_WIRE_FRACTION);
   const busy = runs.map(({ wireBusyFraction }) => wireBusyFraction);
   const [least, most] = [Math.min(...busy), Math.max(...busy)].map(percent);
   const range = least === most ? `${least} %` : `${least} to ${most} %`;
-  if (room.length === 0) return `the wire out was the limit, ${range} busy`;
-  if (room.length === runs.length) {
+  if (spare.length === 0) return `the wire out was the limit, ${range} busy`;
+  if (spare.length === runs.length) {
     return `the wire out was ${range} busy, so it was not the wire alone that limited them`;
   }
-  const first = room.slice(0, MOST_NAMED).map(({ protection }) => protection);
-  const more = room.length > first.length ? ` and ${room.length - first.length} more` : '';
+  const first = spare.slice(0, MOST_NAMED).map(({ protection }) => protection);
+  const more = spare.length > first.length ? ` and ${spare.length - first.length} more` : '';
   return `the wire out was ${range} busy, and not the only limit under ${first.join(', ')}${more}`;
 }
 

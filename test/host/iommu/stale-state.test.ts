@@ -278,6 +278,17 @@ describe('VT-d: what software forgets to invalidate', () => {
     expect(bench.caches.delayNs).toBeGreaterThan(0);
   });
 
+  it('V50 (QEMU intel_iommu.c, vtd_qualified_faults): FPD does not hide a reserved bit of its own entry', () => {
+    const bench = new VtdBench();
+    bench.memory.writeU64(CONTEXTS + DEVICE * 16, BigInt(TABLES) | (1n << 4n) | 3n);
+    expect(bench.settled()).toBe(-0xb);
+    expect(bench.caches.fault.logging).toBe('always');
+    // Others of the same device are hidden.
+    bench.memory.writeU64(CONTEXTS + DEVICE * 16, 2n);
+    expect(bench.settled()).toBe(-CONTEXT_NOT_PRESENT);
+    expect(bench.caches.fault.logging).toBe('never');
+  });
+
   it('V16 (QEMU intel-iommu-test): a reset forgets every cache', () => {
     const bench = new VtdBench();
     bench.setContext(TABLES);

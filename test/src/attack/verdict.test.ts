@@ -10,6 +10,7 @@ const NOTHING: Observation = {
   leaked: [],
   damagedFrames: 0,
   impostorFrames: 0,
+  strayMessages: 0,
   setUpRefusals: {},
   pageFaults: 0,
   withheldPages: 0,
@@ -36,6 +37,7 @@ const harms = fc.constantFrom<Partial<Observation>>(
   { leaked: [{ what: 'page', to: 'card', frames: 1 }] },
   { damagedFrames: 1 },
   { impostorFrames: 1 },
+  { strayMessages: 1 },
   { service: { ...QUIET, sent: 89 } },
   { service: { ...QUIET, received: 179 } },
 );

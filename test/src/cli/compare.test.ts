@@ -48,7 +48,7 @@ test('without arguments: the bundled scenario under every approach, a row each i
   const table = lines.filter((line) => !line.startsWith('again: '));
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(lines.at(-2)).toBe(
-    'again: cdna-nic compare --protection all --discipline drr --seed 1 --duration 4ms',
+    'again: cdna-nic compare --protection all --discipline drr --seed 1 --warm-up 400us --window 4ms',
   );
 });
 

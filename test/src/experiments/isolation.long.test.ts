@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { sampleIsolation } from '../../../src/experiments/isolation/machine.js';
 import {
   cellOf,
   type IsolationCell,
   type IsolationResult,
 } from '../../../src/experiments/isolation/measure.js';
-import { withSeeds } from '../../../src/experiments/seeds.js';
+import { sweepPoints } from '../../../src/sweep/points.js';
+import { makeWorkers } from '../../../src/work/workers.js';
 
 const stored = JSON.parse(
   readFileSync(new URL('../../../src/experiments/isolation/result.json', import.meta.url), 'utf8'),
@@ -22,10 +22,9 @@ describe('a fresh run', () => {
     ['iommu:single-use', 'drr', 'faulting-dma'],
     ['none', 'drr', 'broadcast-flood'],
     ['nodma', 'drr', 'faulting-dma'],
-  ])('of %s, %s, %s gives what is stored', (approach, discipline, hostility) => {
-    const runs = withSeeds(stored.seed, stored.seeds, (seed) =>
-      sampleIsolation({ approach, discipline, hostility, seed }),
-    );
+  ])('of %s, %s, %s gives what is stored', async (approach, discipline, hostility) => {
+    const places = [{ approach, discipline, hostility }];
+    const [runs = []] = await sweepPoints(makeWorkers(1), 'isolation/run', places, stored);
     const fresh = cellOf(approach, discipline, hostility, runs);
     const place = `${approach} ${discipline} ${hostility}`;
     expect(JSON.parse(JSON.stringify(fresh))).toEqual(stored.cells.find((cell) => placeOf(cell) === place));

@@ -56,7 +56,7 @@ describe('the stored cells', () => {
       stored.cells.find((cell) => placeOf(cell) === `cdna ${discipline} jumbo-flood`)?.after.steady_served
         .mean;
     expect(served('fifo')).toBe(0);
-    // A frame of 9,018 bytes and one of each victim go round: 1 / (9,042 + 1,024 + ...) of the wire's 125 MB a second.
+    // A frame of 9,018 bytes and one of each victim go round: 1 / (9,042 + 1,024 + ...) of the wire's 125 MB per second.
     expect(served('prr')).toBeGreaterThan(0.45);
     expect(served('prr')).toBeLessThan(0.55);
     for (const discipline of ['drr', 'sfq', 'qfq', 'priority', 'minimum:drr'])

@@ -67,7 +67,7 @@ describe('the stored sweep', () => {
     }
   });
 
-  it('is printed and drawn: a line a point, each statement, and every plot', () => {
+  it('is printed and drawn: a line per point, each statement, and every plot', () => {
     const { text, figures } = scaling.present(stored);
     for (const { approach, guests } of run)
       expect(text).toMatch(new RegExp(`^${approach.replace('+', '\\+')} +${guests} `, 'mu'));
@@ -99,7 +99,7 @@ describe('waits on a card that is not busy', () => {
     },
   });
 
-  it('are held against those with the fewest guests of the same approach, up and down', () => {
+  it('are compared with those with the fewest guests of the same approach, up and down', () => {
     const points = [
       ...[point('none', 1, 5), point('none', 4, 5.4), point('none', 16, 5.6)],
       ...[point('cdna', 1, 20), point('cdna', 4, 18), point('cdna', 16, 5)],
@@ -138,8 +138,8 @@ describe('walks', () => {
 });
 
 describe('a machine that cannot be', () => {
-  it('calls nothing a limit but that a protection has no room', () => {
-    // A scenario without guests is a mistake of whoever asks.
+  it('calls nothing a limit but that a protection has no space', () => {
+    // A scenario without guests is the caller's mistake.
     expect(() => sampleMachine('none', 0, 1)).toThrow('guests');
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { seedOfRun, withSeeds } from '../../../src/experiments/seeds.js';
+import { seedOfRun } from '../../../src/machine/seed-of-run.js';
+import { runSeeds } from '../../../src/sweep/seeds.js';
 
 const RUNS = 8;
 const SOURCES = 64;
@@ -19,10 +20,10 @@ function sourceSeeds(runSeeds: readonly number[]): Set<number> {
 
 describe('seeds of runs', () => {
   it('give each source of each run a seed of its own, with the seed of the stored results', () => {
-    const runSeeds = withSeeds(1, RUNS, (seed) => seed);
-    expect(sourceSeeds(runSeeds).size).toBe(RUNS * SOURCES);
+    const all = runSeeds(1, RUNS);
+    expect(sourceSeeds(all).size).toBe(RUNS * SOURCES);
     // No source has the bare seed either, with which a calibration before the runs may have been made.
-    expect(sourceSeeds(runSeeds).has(1)).toBe(false);
+    expect(sourceSeeds(all).has(1)).toBe(false);
   });
 
   it('never give two runs one seed, and are whole numbers of 32 bits', () => {
@@ -40,16 +41,15 @@ describe('seeds of runs', () => {
     // Seeds of 32 bits meet by chance: 512 of them once in 30,000 times. A shared pattern makes dozens of pairs.
     fc.assert(
       fc.property(seeds, (seed) => {
-        const runSeeds = withSeeds(seed, RUNS, (own) => own);
-        expect(sourceSeeds(runSeeds).size).toBeGreaterThan(RUNS * SOURCES - 3);
+        expect(sourceSeeds(runSeeds(seed, RUNS)).size).toBeGreaterThan(RUNS * SOURCES - 3);
       }),
       { numRuns: 300 },
     );
   });
 
   it('are the same for every point, and do not depend on how many runs there are', () => {
-    const few = withSeeds(7, 3, (seed) => seed);
-    expect(withSeeds(7, 5, (seed) => seed).slice(0, 3)).toEqual(few);
+    const few = runSeeds(7, 3);
+    expect(runSeeds(7, 5).slice(0, 3)).toEqual(few);
     expect(few).toEqual([0, 1, 2].map((run) => seedOfRun(7, run)));
   });
 });

@@ -28,7 +28,7 @@ describe('the stored sweep', () => {
     }
   });
 
-  it('misses the line only where walks a page explain it, and not with room for them in the IOTLB', () => {
+  it('misses the line only where walks per page explain it, and not where the IOTLB holds them', () => {
     const far = stored.points.filter(({ error }) => Math.abs(error ?? 0) > 0.1);
     for (const point of far) {
       const walkNs = point.walks_per_page * 65 + point.reads_per_page * 197;

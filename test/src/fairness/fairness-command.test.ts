@@ -33,7 +33,7 @@ interface Document {
 }
 
 describe('cdna-nic fairness', () => {
-  test('one table a workload, a row a discipline, and the line that repeats it', async () => {
+  test('one table per workload, a row per discipline, and the line that repeats it', async () => {
     const { code, out } = await fairness(...SMALL, '--workloads', 'greedy,replay');
     expect(code).toBe(0);
     expect(out).toMatch(/^greedy: /mu);

@@ -6,7 +6,7 @@ const greedy = (frameBytes: number) => ({ kind: 'greedy' as const, frameBytes, s
 
 describe('what a guest got of its due', () => {
   test('follows arrivals: a guest that starts late is due its share from then on, and gets it', async () => {
-    const run = await simulate(LATE, { protection: 'none' });
+    const run = await simulate(LATE, { protection: 'none', warmUpNs: 0 });
     const [early, late] = run.guests;
     // 15 ms alone and 5 ms of two: 17.5 ms of a wire of 1 Gb/s, and 2.5 ms.
     // The early one starts within its first frame.

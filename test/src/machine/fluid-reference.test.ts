@@ -13,10 +13,10 @@ const LINK_BPS = 8e9;
 class StepwiseLink {
   readonly served: number[];
   readonly #backlog: number[];
-  readonly #weights: readonly number[];
+  readonly #weights: number[];
 
   constructor(weights: readonly number[]) {
-    this.#weights = weights;
+    this.#weights = [...weights];
     this.served = weights.map(() => 0);
     this.#backlog = weights.map(() => 0);
   }
@@ -27,6 +27,10 @@ class StepwiseLink {
 
   clear(member: number): void {
     this.#backlog[member] = 0;
+  }
+
+  reweigh(member: number, weight: number): void {
+    this.#weights[member] = weight;
   }
 
   serve(ns: number): void {
@@ -42,7 +46,7 @@ const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLen
 const moves = fc.array(
   fc.record({
     afterNs: fc.integer({ min: 0, max: 400 }),
-    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw'),
+    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh'),
     member: fc.nat(7),
     bytes: fc.integer({ min: 60, max: 1538 }),
   }),
@@ -50,7 +54,7 @@ const moves = fc.array(
 );
 
 describe('a fluid link', () => {
-  test('serves what step by step water filling serves, whatever arrives, begins and is withdrawn', () => {
+  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn and changes its weight', () => {
     fc.assert(
       fc.property(weights, moves, (shares, script) => {
         const fluid = new FluidReference(shares, LINK_BPS);
@@ -66,6 +70,9 @@ describe('a fluid link', () => {
           } else if (kind === 'wants') {
             fluid.wants(member, nowNs);
             stepwise.add(member, Number.POSITIVE_INFINITY);
+          } else if (kind === 'reweigh') {
+            fluid.reweigh(member, 1 + (bytes % 7), nowNs);
+            stepwise.reweigh(member, 1 + (bytes % 7));
           } else {
             fluid.withdraw(member, nowNs);
             stepwise.clear(member);

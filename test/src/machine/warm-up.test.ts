@@ -16,8 +16,8 @@ describe('a warm-up', () => {
   test.each(['none', 'cdna', 'iommu:deferred', 'driver-domain'])(
     'leaves in the window what the whole run has more than the warm-up alone, under %s',
     async (protection) => {
-      const whole = await simulate(SCENARIO, { protection, durationNs: WARM_UP_NS + WINDOW_NS });
-      const start = await simulate(SCENARIO, { protection, durationNs: WARM_UP_NS });
+      const whole = await simulate(SCENARIO, { protection, warmUpNs: 0, durationNs: WARM_UP_NS + WINDOW_NS });
+      const start = await simulate(SCENARIO, { protection, warmUpNs: 0, durationNs: WARM_UP_NS });
       const window = await simulate(SCENARIO, { protection, warmUpNs: WARM_UP_NS, durationNs: WINDOW_NS });
 
       expect(window.fingerprint).toBe(whole.fingerprint);
@@ -51,8 +51,14 @@ describe('a warm-up', () => {
     },
   );
 
-  test('of 0 ns changes nothing', async () => {
-    const without = await simulate(SCENARIO, { durationNs: WINDOW_NS });
-    expect(await simulate(SCENARIO, { durationNs: WINDOW_NS, warmUpNs: 0 })).toEqual(without);
+  test('is a tenth of the window unless caller or scenario name another, and 0 cuts nothing', async () => {
+    const run = await simulate(SCENARIO, { durationNs: WINDOW_NS });
+    expect(run).toEqual(await simulate(SCENARIO, { durationNs: WINDOW_NS, warmUpNs: WINDOW_NS / 10 }));
+    expect(run.warmUpNs).toBe(WINDOW_NS / 10);
+    const whole = await simulate(SCENARIO, { durationNs: WINDOW_NS, warmUpNs: 0 });
+    expect(whole.warmUpNs).toBeUndefined();
+    expect(
+      whole.guests.some(({ firstTransmittedNs = WINDOW_NS }) => firstTransmittedNs < WINDOW_NS / 10),
+    ).toBe(true);
   });
 });

@@ -57,7 +57,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
   }
 
   test.for(REPORTS)(
-    '%s: every plot is drawn, nothing overflows at any width, nobody is called',
+    '%s: every plot is drawn, nothing overflows at any width, no host is called',
     async (name) => {
       const { page, troubles, close } = await open(name);
       for (const width of WIDTHS) {

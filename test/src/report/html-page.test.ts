@@ -171,7 +171,7 @@ test('names of guests are text, whatever they are', async () => {
 });
 
 describe('sentences under figures say what the runs gave', () => {
-  /** The caption of a figure of `compare`, of one guest that offers so many wire bits a second. */
+  /** The caption of a figure of `compare`, of one guest that offers so many wire bits per second. */
   async function captions(load: string, traffic: object, protection: string) {
     const scenario = scratch.path(`${load}.json`);
     writeFileSync(scenario, JSON.stringify({ guests: [{ traffic }] }));
@@ -196,7 +196,7 @@ describe('sentences under figures say what the runs gave', () => {
     return { goodput: caption('goodput'), cpu: caption('cpu'), runs };
   }
 
-  test('a wire with room was not the limit', async () => {
+  test('a wire with spare capacity was not the limit', async () => {
     const traffic = { kind: 'constant', wireRateBps: 100e6 };
     const { goodput, cpu, runs } = await captions('light', traffic, 'none,iommu:shadow-copy');
     expect(runs[0].wireBusyFraction).toBeLessThan(0.5);

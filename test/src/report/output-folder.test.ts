@@ -31,7 +31,7 @@ test('only folders that it made are taken away, and only while they are empty', 
       const folder = new OutputFolder(at(depth));
       if (occupied !== undefined) writeFileSync(join(at(occupied), 'x'), '');
       folder.remove();
-      // Of the chain of folders stays what leads to the file of somebody else.
+      // Of the chain of folders those stay that lead to the other file.
       const kept = Math.min(depth, occupied ?? 0);
       for (let count = 0; count <= depth; count++) expect(existsSync(at(count))).toBe(count <= kept);
       for (const name of readdirSync(scratch.path('mine'))) {
@@ -65,7 +65,7 @@ test('a file that does not get its place takes the new ones before it away', () 
     { name: 'lost', text: 'x' },
     {
       name: 'last',
-      // Somebody makes a folder of that name while files are written.
+      // A folder of that name is made while files are written.
       get text() {
         mkdirSync(join(path, 'lost'), { recursive: true });
         return 'x';
@@ -77,7 +77,7 @@ test('a file that does not get its place takes the new ones before it away', () 
   expect(readFileSync(join(path, 'old'), 'utf8')).toBe('after');
 });
 
-test('a sealed file is not in its place yet, and can still be given up', () => {
+test('a sealed file is not in its place yet, and can still be withdrawn', () => {
   const path = scratch.path('sealed.txt');
   const given = new AtomicFile(path);
   given.text('one');

@@ -17,7 +17,7 @@ test('the bytes are those of the draft: section, interface, packet, statistics',
   writer.packet(iface, 0x1_0000_0005, frame(9), 2, 5, { direction: 'out', comment: 'hi' });
   writer.interfaceStatistics(iface, { atNs: 7, droppedFrames: 3 });
   writer.close();
-  // 32-bit words, little-endian, one line a part of a block.
+  // 32-bit words, little-endian, one line per part of a block.
   const expected = [
     // Section header: version 1.0, length of the section unknown; shb_userappl "cdna-nic"; end of options.
     [0x0a0d0d0a, 44, 0x1a2b3c4d, 0x0000_0001, 0xffff_ffff, 0xffff_ffff],

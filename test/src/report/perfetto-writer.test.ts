@@ -108,7 +108,7 @@ test('what was written is read back with the published field numbers', () => {
   writer.leaveState(rings, 4_294_967_295, 30);
   writer.leaveState(rings, 77, 31);
   writer.instant(wire, 'drop', 2 ** 40 + 1);
-  writer.counter(card, 'room', 5, { bytes: 16_384 });
+  writer.counter(card, 'credit', 5, { bytes: 16_384 });
   writer.close();
   expect(readTrace(path)).toEqual([
     'I run 0 run {"seed":7,"scenario":"default"}',
@@ -120,7 +120,7 @@ test('what was written is read back with the published field numbers', () => {
     'B card/ring 20 fetched {}',
     'E card/ring 30  {}',
     'I card/wire 1099511627777 drop {}',
-    'C card/room 5  16384',
+    'C card/credit 5  16384',
   ]);
 });
 

@@ -16,6 +16,7 @@ async function captured(name: string, protection: string, snapBytes?: number): P
   let capture: RunCapture | undefined;
   const result = await simulate(FOUR_GUESTS, {
     protection,
+    warmUpNs: 0,
     durationNs: 4_000_000,
     prepare: (machine: Machine) => {
       capture = new RunCapture(path, machine, snapBytes);
@@ -27,7 +28,7 @@ async function captured(name: string, protection: string, snapBytes?: number): P
 }
 
 test.runIf(tsharkInstalled).for(['none', 'cdna', 'iommu:single-use', 'driver-domain'])(
-  '%s: tshark gives back what the JSON says: frames, bytes and times, an interface a context',
+  '%s: tshark gives back what the JSON says: frames, bytes and times, an interface per context',
   async (protection) => {
     const [path, result] = await captured('run.pcapng', protection);
     const fields = ['frame.interface_name', 'frame.packet_flags_direction', 'frame.len', 'frame.time_epoch'];
@@ -94,7 +95,7 @@ test('cut frames keep their length, and the cut is the only difference', async (
 });
 
 test('what the card dropped stands in the statistics of its interface', async () => {
-  // Nobody reads what comes in faster than the receive ring is refilled by a core at 2 MHz.
+  // A core at 2 MHz refills the receive ring more slowly than frames arrive.
   const path = scratch.path('drops.pcapng');
   let capture: RunCapture | undefined;
   const result = await simulate(
@@ -104,6 +105,7 @@ test('what the card dropped stands in the statistics of its interface', async ()
     },
     {
       protection: 'none',
+      warmUpNs: 0,
       durationNs: 2_000_000,
       prepare: (machine) => {
         capture = new RunCapture(path, machine);

@@ -97,7 +97,7 @@ test('a descriptor goes through its states one after the other: none overlap, no
   for (const states of whole) expect(states.slice(0, order.length)).toEqual(order);
 });
 
-test('grants, doorbells and the room that grants leave are on it', () => {
+test('grants, doorbells and the credit that grants leave are on it', () => {
   expect(onTrack('grants').length).toBeGreaterThan(50);
   expect(onTrack('doorbells').length).toBeGreaterThan(5);
   expect(traceEvents.filter(({ ph }) => ph === 'C').length).toBeGreaterThan(50);

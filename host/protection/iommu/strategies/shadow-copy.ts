@@ -26,7 +26,7 @@ import type { MappingStrategy } from '../mapping-strategy.js';
  * is mapped permanently; pages are copied in before they are sent and out after they came. No invalidation is ever
  * needed, there is no stale window, and what shares a page with a buffer is out of reach. The price is the copy.
  *
- * The pool is the hypervisor's memory, mapped into the guest, which copies on its own time: no hypercall a batch.
+ * The pool is the hypervisor's memory, mapped into the guest, which copies on its own time: no hypercall per batch.
  */
 export class ShadowCopy implements MappingStrategy {
   readonly transmit: ShadowGate;

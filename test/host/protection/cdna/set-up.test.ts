@@ -47,7 +47,7 @@ describe("CDNA's set-up gate", () => {
 
   it('checks every page: a buffer that begins in an own page and ends in a foreign one is refused', () => {
     const { machine, bad, victim } = two();
-    // Allocated in turn, so that their pages alternate.
+    // Allocated alternately, so that their pages alternate.
     const mine = bad.page();
     const next = victim.page();
     expect(next).toBe(mine + PAGE);

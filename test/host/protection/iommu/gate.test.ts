@@ -30,6 +30,41 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
     }
   });
 
+  it('lets an interrupt message pass, until interrupts are remapped; then it stops and logs it (row B14)', () => {
+    const lab = IommuLab.with('single-use', vendor);
+    const guest = lab.guest(1);
+    const { hypervisor } = lab.machine.host;
+    const send = () => lab.strayWrite(guest, INTERRUPT_WINDOW + 0x3000, Uint8Array.of(0x82, 0, 0, 0));
+    expect(send()).toBe(true);
+    expect([hypervisor.strayMessages, ...hypervisor.strayVectors]).toEqual([1, 0x82]);
+    lab.iommu.driver.remapInterrupts();
+    lab.settle();
+    expect(send()).toBe(false);
+    lab.settle();
+    expect(hypervisor.strayMessages).toBe(1);
+    expect(lab.iommu.driver.faults).toMatchObject([
+      { requesterId: requesterOf(guest.port.context), reason: vendor === 'vtd' ? 0x25 : 2 },
+    ]);
+    // A guest that opens its port later has its messages stopped as well, and everything else goes on.
+    const later = lab.guest(2);
+    expect(lab.strayWrite(later, INTERRUPT_WINDOW, Uint8Array.of(0x82, 0, 0, 0))).toBe(false);
+    later.send(frame(STRANGER, macOf(2), 77));
+    lab.settle();
+    expect(lab.machine.wire.frames.at(-1)?.bytes.length).toBe(77);
+  });
+
+  it('takes 4 aligned bytes for a message, and nothing else', () => {
+    const lab = IommuLab.with('single-use', vendor);
+    const guest = lab.guest(1);
+    for (const [offset, length] of [
+      [0, 3],
+      [0, 8],
+      [2, 4],
+    ] as const)
+      expect(lab.strayWrite(guest, INTERRUPT_WINDOW + offset, new Uint8Array(length))).toBe(false);
+    expect(lab.machine.host.hypervisor.strayMessages).toBe(0);
+  });
+
   it('knows contexts by their requester IDs, and stops one that uses another’s addresses', () => {
     const lab = IommuLab.with('persistent', vendor);
     const [one, two] = [lab.guest(1), lab.guest(2)];
@@ -146,6 +181,8 @@ describe('VT-d alone', () => {
     [{ strategy: 'single-use', vendor: 'vt' as 'vtd' }, /iommu\.vendor is "vt", expected one of: vtd, amdvi/],
     [{ strategy: 'lazy' }, /iommu strategy is "lazy", expected one of: direct-map/],
     [{ strategy: 'single-use', vendor: 'amdvi' as const, cachingMode: true }, /cachingMode is true/],
+    [{ strategy: 'single-use', vendor: 'amdvi' as const, capabilities: {} }, /capabilities is given/],
+    [{ strategy: 'single-use', maxMode: 4 }, /iommu\.maxMode is 4, expected none for vtd/],
     [{ strategy: 'persistent', strategyOptions: { quotaPages: 0 } }, /iommu\.quotaPages is 0/],
     [{ strategy: 'deferred', strategyOptions: { queueEntries: 1.5 } }, /iommu\.queueEntries is 1\.5/],
   ])('names what is wrong with its options: %o', (options, message) => {

@@ -1,12 +1,12 @@
 import { askOnce } from '../child.js';
 import { round } from '../measure.js';
 import type { Row, Section } from '../section.js';
-import type { RoomsAnswer, RoomsQuestion } from '../tasks/rooms.js';
+import type { ComponentsAnswer, ComponentsQuestion } from '../tasks/components.js';
 
 const APPROACHES = ['cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'] as const;
 
 /** Components by the prefix of a file's path; the first match counts. */
-const ROOMS: readonly (readonly [prefix: string, room: string])[] = [
+const COMPONENTS: readonly (readonly [prefix: string, component: string])[] = [
   ['scheduler/disciplines/', 'scheduler: disciplines'],
   ['scheduler/event-kernel.', 'scheduler: event kernel'],
   ['scheduler/timing-wheel.', 'scheduler: event kernel'],
@@ -43,27 +43,27 @@ const BENCH = 'bench/';
  * same stretch. Each approach has its own process. Copying is counted separately, for all callers: the floor copies too.
  * Profiling makes everything some percent slower than the end-to-end rows are.
  */
-export const rooms: Section = {
-  name: 'rooms',
+export const components: Section = {
+  name: 'components',
   title: 'Time by component: CPU profile of the end-to-end run, ns per packet, 32 contexts',
   async run({ quick, progress }) {
     const rows: Row[] = [];
     for (const protection of quick ? APPROACHES.slice(0, 2) : APPROACHES) {
       for (const frameBytes of quick ? [1514] : [60, 1514]) {
-        progress(`rooms: ${protection}, ${frameBytes} bytes`);
-        const question: RoomsQuestion = {
+        progress(`components: ${protection}, ${frameBytes} bytes`);
+        const question: ComponentsQuestion = {
           machine: { protection, contexts: 32, frameBytes },
           warmUpPackets: quick ? 50_000 : 150_000,
           packets: quick ? 20_000 : 600_000,
         };
-        const { nsPerPacket, floorRatio, seen } = await askOnce<RoomsAnswer>('rooms', question);
+        const { nsPerPacket, floorRatio, seen } = await askOnce<ComponentsAnswer>('components', question);
         const floorNs = nsPerPacket / floorRatio;
-        for (const [room, share] of fold(seen)) {
+        for (const [component, share] of fold(seen)) {
           const ns = share * nsPerPacket;
           rows.push({
             protection,
             frameBytes,
-            room,
+            component,
             nsPerPacket: round(ns),
             sharePercent: round(share * 100),
             floorRatio: round(ns / floorNs),
@@ -72,7 +72,7 @@ export const rooms: Section = {
         rows.push({
           protection,
           frameBytes,
-          name: 'all',
+          component: 'all',
           nsPerPacket: round(nsPerPacket),
           sharePercent: 100,
           floorRatio: round(floorRatio),
@@ -84,22 +84,22 @@ export const rooms: Section = {
 };
 
 /** Shares of components, largest first; the bench itself does not count. */
-function fold(seen: RoomsAnswer['seen']): [room: string, share: number][] {
+function fold(seen: ComponentsAnswer['seen']): [component: string, share: number][] {
   const shares = new Map<string, number>();
   let total = 0;
   for (const { place, builtin, share } of seen) {
     if (place.file.startsWith(BENCH) || builtin === '(idle)') continue;
-    const room = roomOf(place.file, builtin === '' ? place.name : builtin);
-    shares.set(room, (shares.get(room) ?? 0) + share);
+    const component = componentOf(place.file, builtin === '' ? place.name : builtin);
+    shares.set(component, (shares.get(component) ?? 0) + share);
     total += share;
   }
   return [...shares]
-    .map(([room, share]): [string, number] => [room, share / total])
+    .map(([component, share]): [string, number] => [component, share / total])
     .sort(([, a], [, b]) => b - a);
 }
 
-function roomOf(file: string, name: string): string {
+function componentOf(file: string, name: string): string {
   if (name === '(garbage collector)') return COLLECTING;
   if (file === COPY_FILE || (COPYING_FILES.has(file) && COPY_BUILTINS.has(name))) return COPYING;
-  return ROOMS.find(([prefix]) => file.startsWith(prefix))?.[1] ?? REST;
+  return COMPONENTS.find(([prefix]) => file.startsWith(prefix))?.[1] ?? REST;
 }

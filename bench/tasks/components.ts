@@ -3,13 +3,13 @@ import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 import { hostNs, Stopwatch } from '../measure.js';
 import { type Seen, timeByFunction } from '../profile.js';
 
-export interface RoomsQuestion {
+export interface ComponentsQuestion {
   readonly machine: GreedyMachineOptions;
   readonly warmUpPackets: number;
   readonly packets: number;
 }
 
-export interface RoomsAnswer {
+export interface ComponentsAnswer {
   readonly nsPerPacket: number;
   readonly floorRatio: number;
   readonly seen: readonly Seen[];
@@ -18,7 +18,7 @@ export interface RoomsAnswer {
 /** Stretches that the packets are cut into, each between two runs of the floor. */
 const STRETCHES = 5;
 
-answer(async ({ machine: options, warmUpPackets, packets }: RoomsQuestion) => {
+answer(async ({ machine: options, warmUpPackets, packets }: ComponentsQuestion) => {
   const machine = new GreedyMachine(options);
   let found: { medianNs: number; floorRatio: number } | undefined;
   const seen = await timeByFunction(
@@ -39,7 +39,7 @@ answer(async ({ machine: options, warmUpPackets, packets }: RoomsQuestion) => {
       );
     },
   );
-  const result: RoomsAnswer = {
+  const result: ComponentsAnswer = {
     nsPerPacket: found?.medianNs ?? Number.NaN,
     floorRatio: found?.floorRatio ?? Number.NaN,
     seen,
