@@ -1,3 +1,4 @@
+import { tally } from '../../scheduler/tally.js';
 import type { CapturedFrame, CaptureReading } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
 import type { LinkLayer, RecordedPacket } from './link-layer.js';
@@ -75,7 +76,7 @@ export class FrameCollector {
     }
     const frame = link?.toEthernet(packet);
     if (frame === undefined) {
-      this.#foreign.set(linkName, (this.#foreign.get(linkName) ?? 0) + 1);
+      tally(this.#foreign, linkName);
       return true;
     }
     if (link?.synthesises === true) this.#synthesised += 1;

@@ -1,3 +1,4 @@
+import { byteAt, readU16 } from '../traffic/frame-format.js';
 import type { CapturedFrame } from './capture.js';
 
 /** A packet as the file has it, before its link layer is looked at. */
@@ -44,10 +45,10 @@ const linuxSll: LinkLayer = {
     packet.bytes.length < 16
       ? undefined
       : cooked(packet, 16, {
-          packetType: word(packet.bytes, 0),
-          addressBytes: word(packet.bytes, 4),
+          packetType: readU16(packet.bytes, 0),
+          addressBytes: readU16(packet.bytes, 4),
           addressAt: 6,
-          protocol: word(packet.bytes, 14),
+          protocol: readU16(packet.bytes, 14),
         }),
 };
 
@@ -58,10 +59,10 @@ const linuxSll2: LinkLayer = {
     packet.bytes.length < 20
       ? undefined
       : cooked(packet, 20, {
-          packetType: packet.bytes[10] ?? 0,
-          addressBytes: packet.bytes[11] ?? 0,
+          packetType: byteAt(packet.bytes, 10),
+          addressBytes: byteAt(packet.bytes, 11),
           addressAt: 12,
-          protocol: word(packet.bytes, 0),
+          protocol: readU16(packet.bytes, 0),
         }),
 };
 
@@ -120,7 +121,7 @@ function cooked(packet: RecordedPacket, headerBytes: number, header: CookedHeade
 
 function fromIp(packet: RecordedPacket, headerBytes: number): CapturedFrame | undefined {
   const payload = packet.bytes.subarray(headerBytes);
-  const version = (payload[0] ?? 0) >>> 4;
+  const version = byteAt(payload, 0) >>> 4;
   if (version === 4 && payload.length >= 20) {
     const source = stationMac(payload.subarray(12, 16));
     const to = payload.subarray(16, 20);
@@ -156,18 +157,18 @@ function framed(
 }
 
 function isGroup4(address: Uint8Array): boolean {
-  const first = address[0] ?? 0;
+  const first = byteAt(address, 0);
   return first >= 224 && (first < 240 || address.every((byte) => byte === 255));
 }
 
 /** Group addresses of IP on Ethernet: RFC 1112 section 6.4, RFC 2464 section 7. */
 function multicastMac(payload: Uint8Array): readonly number[] {
-  const version = (payload[0] ?? 0) >>> 4;
+  const version = byteAt(payload, 0) >>> 4;
   if (version === 6 && payload.length >= 40) return [0x33, 0x33, ...payload.subarray(36, 40)];
   if (version === 4 && payload.length >= 20) {
     const to = payload.subarray(16, 20);
     if (to.every((byte) => byte === 255)) return BROADCAST_MAC;
-    return [0x01, 0x00, 0x5e, (to[1] ?? 0) & 0x7f, to[2] ?? 0, to[3] ?? 0];
+    return [0x01, 0x00, 0x5e, byteAt(to, 1) & 0x7f, byteAt(to, 2), byteAt(to, 3)];
   }
   return BROADCAST_MAC;
 }
@@ -178,9 +179,4 @@ function stationMac(address: Uint8Array): readonly number[] {
   let hash = 0x811c9dc5;
   for (const byte of address) hash = Math.imul(hash ^ byte, 0x01000193);
   return [0x02, 0x06, hash >>> 24, (hash >>> 16) & 0xff, (hash >>> 8) & 0xff, hash & 0xff];
-}
-
-/** Two bytes in network order. */
-function word(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }

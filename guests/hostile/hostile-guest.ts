@@ -11,6 +11,7 @@ import {
 } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import { type DriverOptions, NicDriver } from '../nic-driver.js';
 import { ETHERTYPE_EXPERIMENTAL } from '../traffic/frame-format.js';
 import { writeMac } from '../traffic/mac-address.js';
@@ -80,7 +81,7 @@ export class HostileGuest {
     const queue = this.port[way];
     const accepted = queue.post(batch);
     const refusal = queue.refusal?.refusal;
-    if (refusal !== undefined) this.#refusals[refusal] = (this.#refusals[refusal] ?? 0) + 1;
+    if (refusal !== undefined) tallyIn(this.#refusals, refusal);
     return accepted === buffers.length;
   }
 

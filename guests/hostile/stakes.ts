@@ -1,5 +1,6 @@
 import type { PhysicalMemory } from '../../host/memory/physical-memory.js';
 import { type HostPhysicalAddress, PAGE_BYTES } from '../../nic/addresses.js';
+import { present } from '../../scheduler/present.js';
 import { mix32 } from '../traffic/mix32.js';
 
 const TAG_BYTES = 16;
@@ -16,7 +17,7 @@ export function tagOf(seed: number, number: number): Uint8Array {
 
 /** Bytes filled with a tag from end to end, so that any 32 of them identify it. */
 export function tagged(tag: Uint8Array, length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, at) => tag[at % TAG_BYTES] ?? 0);
+  return Uint8Array.from({ length }, (_, at) => present(tag[at % TAG_BYTES]));
 }
 
 /** Whether bytes contain a tag. */

@@ -1,3 +1,5 @@
+import { present } from '../../scheduler/present.js';
+import { readImage } from './read-image.js';
 /** Bytes of a PCI Express function's configuration space. */
 export const CONFIGURATION_BYTES = 4096;
 
@@ -89,14 +91,16 @@ export class ConfigurationSpace {
   }
 
   read(offset: number, target: Uint8Array): void {
-    for (let index = 0; index < target.length; index += 1) target[index] = this.#bytes[offset + index] ?? 0;
+    readImage(this.#bytes, offset, target);
   }
 
   write(offset: number, source: Uint8Array): void {
     for (const [index, value] of source.entries()) {
       const at = offset + index;
-      const mask = this.#mask[at] ?? 0;
-      this.#bytes[at] = ((this.#bytes[at] ?? 0) & ~mask) | (value & mask);
+      const mask = this.#mask[at];
+      // Bytes past the end are nothing that a guest could change.
+      if (mask === undefined) return;
+      this.#bytes[at] = (present(this.#bytes[at]) & ~mask) | (value & mask);
     }
   }
 

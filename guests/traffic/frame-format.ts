@@ -72,8 +72,14 @@ export function firstPayloadDifference(
   return -1;
 }
 
+/** A byte of a frame. A captured one may be cut off in its headers: what is missing reads as zero, as no protocol's number. */
+export function byteAt(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] ?? 0;
+}
+
+/** Two bytes in network order. */
 export function readU16(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+  return (byteAt(bytes, offset) << 8) | byteAt(bytes, offset + 1);
 }
 
 export function writeU16(bytes: Uint8Array, offset: number, value: number): void {

@@ -4,6 +4,7 @@ import {
   PADDED_FRAME_BYTES,
   WIRE_OVERHEAD_BYTES,
 } from '../../nic/descriptor.js';
+import { present } from '../../scheduler/present.js';
 import { RandomStream } from './random-stream.js';
 import { checkWhole, TrafficError } from './traffic-source.js';
 
@@ -98,8 +99,8 @@ class DealtSizes implements FrameSizes {
     // Fisher and Yates, one step per card: the drawn card changes places with the last undealt one.
     const drawn = this.#random.below(this.#undealt);
     this.#undealt -= 1;
-    const bytes = deck[drawn] ?? 0;
-    deck[drawn] = deck[this.#undealt] ?? 0;
+    const bytes = present(deck[drawn]);
+    deck[drawn] = present(deck[this.#undealt]);
     deck[this.#undealt] = bytes;
     return bytes;
   }

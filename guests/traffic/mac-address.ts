@@ -1,3 +1,4 @@
+import { byteAt } from './frame-format.js';
 import { TrafficError } from './traffic-source.js';
 
 /** A MAC address as one number of 48 bits, the first byte on the wire highest: 02:00:00:00:00:07 is 0x020000000007. */
@@ -10,7 +11,7 @@ export function isGroupAddress(address: MacAddress): boolean {
 
 export function readMac(bytes: Uint8Array, offset: number): MacAddress {
   let address = 0;
-  for (let index = 0; index < 6; index += 1) address = address * 256 + (bytes[offset + index] ?? 0);
+  for (let index = 0; index < 6; index += 1) address = address * 256 + byteAt(bytes, offset + index);
   return address;
 }
 
@@ -30,4 +31,10 @@ export function checkMac(name: string, field: string, address: MacAddress, stati
     throw new TrafficError(name, field, possible ? `0x${address.toString(16)}` : address, expected);
   }
   return address;
+}
+
+/** As people write it: `02:00:00:00:00:07`. */
+export function formatMac(address: MacAddress): string {
+  const digits = address.toString(16).padStart(12, '0');
+  return [0, 2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(':');
 }

@@ -1,6 +1,7 @@
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { type EventKernel, MAX_TIME_NS } from '../../scheduler/event-kernel.js';
+import { present } from '../../scheduler/present.js';
 import type { Capture } from '../capture/capture.js';
 import { type Conversation, type ConversationOptions, conversationOf, type Voice } from './conversation.js';
 import { checkMac, isGroupAddress, type MacAddress, readMac, writeMac } from './mac-address.js';
@@ -121,7 +122,7 @@ class ReplayScore implements FrameScore {
       this.#roundStartNs += this.#periodNs;
       this.#index = 0;
     }
-    return this.#roundStartNs + Math.round((offsetsNs[this.#index] ?? 0) * this.#timeFactor);
+    return this.#roundStartNs + Math.round(present(offsetsNs[this.#index]) * this.#timeFactor);
   }
 
   take(): Uint8Array {

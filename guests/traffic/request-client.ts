@@ -7,6 +7,7 @@ import {
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
+import { present } from '../../scheduler/present.js';
 import { BorrowedFrame } from './borrowed-frame.js';
 import type { Durations } from './durations.js';
 import {
@@ -153,7 +154,7 @@ export class RequestClient implements PushSource, Responder {
     const sequence = readSequence(bytes, offset);
     const outstanding = this.#next.length;
     const worker = sequence % outstanding;
-    const isAwaited = this.#waiting[worker] === 1 && (this.#next[worker] ?? 0) === sequence + outstanding;
+    const isAwaited = this.#waiting[worker] === 1 && present(this.#next[worker]) === sequence + outstanding;
     if (!isAwaited) {
       this.#late += 1;
       return;
@@ -162,7 +163,7 @@ export class RequestClient implements PushSource, Responder {
     this.#waiting[worker] = 0;
     this.#kernel.cancel(this.#eventOf(worker));
     this.#event[worker] = this.#kernel.schedule(this.#thinkTime.next(), this.#send, worker);
-    this.#roundTrips.next(this.#kernel.nowNs - (this.#sentNs[worker] ?? 0));
+    this.#roundTrips.next(this.#kernel.nowNs - present(this.#sentNs[worker]));
   }
 
   checkInvariants(): void {
@@ -189,7 +190,7 @@ export class RequestClient implements PushSource, Responder {
   }
 
   #onSend(worker: number): void {
-    const sequence = this.#next[worker] ?? 0;
+    const sequence = present(this.#next[worker]);
     this.#next[worker] = sequence + this.#next.length;
     this.#sentNs[worker] = this.#kernel.nowNs;
     this.#waiting[worker] = 1;
@@ -207,7 +208,7 @@ export class RequestClient implements PushSource, Responder {
   }
 
   #eventOf(worker: number): EventHandle {
-    return this.#event[worker] ?? 0;
+    return present(this.#event[worker]);
   }
 }
 

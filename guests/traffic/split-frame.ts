@@ -1,4 +1,5 @@
 import type { CapturedFrame } from '../capture/capture.js';
+import { byteAt, readU16 } from './frame-format.js';
 
 /** Largest frame on a wire of MTU 1500, without FCS. */
 const SEGMENT_FRAME_BYTES = 1514;
@@ -53,17 +54,17 @@ export function splitFrame(frame: CapturedFrame): CapturedFrame[] {
 
 function tcpFrameOf(bytes: Uint8Array): TcpFrame | undefined {
   let typeAt = 12;
-  if (word(bytes, typeAt) === ETHERTYPE_VLAN) typeAt += VLAN_TAG_BYTES;
-  const type = word(bytes, typeAt);
+  if (readU16(bytes, typeAt) === ETHERTYPE_VLAN) typeAt += VLAN_TAG_BYTES;
+  const type = readU16(bytes, typeAt);
   const ipAt = typeAt + 2;
   const isIpv6 = type === ETHERTYPE_IPV6;
   if (!isIpv6 && type !== ETHERTYPE_IPV4) return undefined;
   const protocol = bytes[ipAt + (isIpv6 ? 6 : 9)];
   // A fragment has no TCP header of its own, or belongs to a larger whole.
-  const isFragment = !isIpv6 && (word(bytes, ipAt + 6) & 0x3fff) !== 0;
+  const isFragment = !isIpv6 && (readU16(bytes, ipAt + 6) & 0x3fff) !== 0;
   if (protocol !== PROTOCOL_TCP || isFragment) return undefined;
-  const tcpAt = ipAt + (isIpv6 ? IPV6_BYTES : 4 * ((bytes[ipAt] ?? 0) & 0xf));
-  const payloadAt = tcpAt + 4 * ((bytes[tcpAt + 12] ?? 0) >>> 4);
+  const tcpAt = ipAt + (isIpv6 ? IPV6_BYTES : 4 * (byteAt(bytes, ipAt) & 0xf));
+  const payloadAt = tcpAt + 4 * (byteAt(bytes, tcpAt + 12) >>> 4);
   const isWhole = tcpAt >= ipAt + 20 && payloadAt >= tcpAt + 20 && payloadAt <= bytes.length;
   return isWhole && payloadAt < SEGMENT_FRAME_BYTES ? { isIpv6, ipAt, tcpAt, payloadAt } : undefined;
 }
@@ -101,7 +102,7 @@ function writeHeaders(
 function sum(bytes: Uint8Array, from: number, to: number): number {
   let total = 0;
   for (let at = from; at < to; at += 2)
-    total += ((bytes[at] ?? 0) << 8) | (at + 1 < to ? (bytes[at + 1] ?? 0) : 0);
+    total += (byteAt(bytes, at) << 8) | (at + 1 < to ? byteAt(bytes, at + 1) : 0);
   return total;
 }
 
@@ -109,8 +110,4 @@ function checksum(total: number): number {
   let folded = total;
   while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x10000);
   return ~folded & 0xffff;
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }

@@ -1,3 +1,4 @@
+import { readImage } from '../pci/read-image.js';
 import {
   ACCESS_PLATFORM,
   COMMON_CONFIGURATION,
@@ -94,7 +95,7 @@ export class CommonConfiguration {
       else if (bytes === 4) view.setUint32(at, value, true);
       else view.setBigUint64(at, BigInt(value), true);
     }
-    for (let index = 0; index < target.length; index += 1) target[index] = this.#image[offset + index] ?? 0;
+    readImage(this.#image, offset, target);
   }
 
   write(offset: number, source: Uint8Array): void {
@@ -104,7 +105,7 @@ export class CommonConfiguration {
     const half = field.bytes === 8 && source.length === 4 && (within === 0 || within === 4);
     if (!half && !(within === 0 && source.length === field.bytes)) return;
     let value = 0;
-    for (let index = source.length - 1; index >= 0; index -= 1) value = value * 256 + (source[index] ?? 0);
+    for (const byte of source.toReversed()) value = value * 256 + byte;
     if (half) {
       const before = this.#value(field.name);
       const low = before % 0x100000000;
@@ -143,6 +144,7 @@ export class CommonConfiguration {
         return queue?.enabled === true ? 1 : 0;
       case 'queue_notify_off':
         return queue === undefined ? 0 : this.#queueSelect;
+      // A queue that does not exist has no areas either.
       case 'queue_desc':
         return queue?.descriptorArea ?? 0;
       case 'queue_driver':

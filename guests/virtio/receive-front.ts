@@ -2,6 +2,7 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES, MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { FrontCounters } from './front-counters.js';
 import type { GuestMemory } from './guest-memory.js';
 import { PendingBuffers } from './pending-buffers.js';
@@ -37,8 +38,8 @@ export class ReceiveFront {
   readonly #accepted = (index: number, head: number) => {
     const slot = index & (this.#heads.length - 1);
     this.#heads[slot] = head;
-    this.#addresses[slot] = this.#addressOfHead[head] ?? 0;
-    this.#lengths[slot] = this.#lengthOfHead[head] ?? 0;
+    this.#addresses[slot] = present(this.#addressOfHead[head]);
+    this.#lengths[slot] = present(this.#lengthOfHead[head]);
     this.#counters.buffersPosted += 1;
   };
   readonly #refused = (head: number) => {
@@ -92,8 +93,8 @@ export class ReceiveFront {
         const head = this.#spare.length > 0 ? this.#spare.shift() : this.#takeBuffer();
         if (head === undefined) break;
         if (this.#pending.freeSlots === 0 && !this.#handOver(port)) break;
-        const address = this.#addressOfHead[head] ?? 0;
-        const length = Math.min((this.#lengthOfHead[head] ?? 0) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
+        const address = present(this.#addressOfHead[head]);
+        const length = Math.min(present(this.#lengthOfHead[head]) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
         this.#pending.add(this.#addressOf(address + NET_HEADER_BYTES), length, 0, head);
         room -= 1;
       }
@@ -135,15 +136,15 @@ export class ReceiveFront {
     const queue = this.#queue;
     if (queue.waiting() === 0 || !queue.take()) return undefined;
     const { chain } = queue;
-    const address = chain.addresses[0] ?? 0;
-    let length = chain.lengths[0] ?? 0;
+    const address = present(chain.addresses[0]);
+    let length = present(chain.lengths[0]);
     for (let at = 1; at < chain.count; at += 1) {
       // A card's descriptor is one piece; where the pieces follow each other they are one.
       if (chain.addresses[at] !== address + length) {
         queue.fail('scattered-receive-buffer');
         return undefined;
       }
-      length += chain.lengths[at] ?? 0;
+      length += present(chain.lengths[at]);
     }
     if (length <= NET_HEADER_BYTES) {
       queue.fail('no-room-for-header');
@@ -170,8 +171,8 @@ export class ReceiveFront {
     else {
       const slot = first & mask;
       writeU16(this.#header, NUM_BUFFERS_OFFSET, 1);
-      if (this.#memory.write(this.#addresses[slot] ?? 0, NET_HEADER_BYTES, this.#header, 0))
-        this.#queue.giveBack(this.#heads[slot] ?? 0, port.completedLength(first) + NET_HEADER_BYTES);
+      if (this.#memory.write(present(this.#addresses[slot]), NET_HEADER_BYTES, this.#header, 0))
+        this.#queue.giveBack(present(this.#heads[slot]), port.completedLength(first) + NET_HEADER_BYTES);
       else this.#queue.fail('ring-not-in-memory');
     }
     this.#counters.framesReceived += 1;
@@ -188,7 +189,7 @@ export class ReceiveFront {
     for (let step = 0; step < buffers; step += 1) {
       const index = (first + step) >>> 0;
       const length = port.completedLength(index);
-      const address = (this.#addresses[index & mask] ?? 0) + NET_HEADER_BYTES;
+      const address = present(this.#addresses[index & mask]) + NET_HEADER_BYTES;
       if (bytes + length > scratch.length || !this.#memory.read(address, length, scratch, bytes)) {
         this.#queue.fail('ring-not-in-memory');
         return;
@@ -196,18 +197,18 @@ export class ReceiveFront {
       bytes += length;
     }
     let used = 0;
-    for (let at = 0; at < bytes; used += 1) at += this.#lengths[(first + used) & mask] ?? 0;
+    for (let at = 0; at < bytes; used += 1) at += present(this.#lengths[(first + used) & mask]);
     scratch.fill(0, 0, NET_HEADER_BYTES);
     writeU16(scratch, NUM_BUFFERS_OFFSET, used);
     for (let step = 0, at = 0; step < buffers; step += 1) {
       const slot = (first + step) & mask;
-      const head = this.#heads[slot] ?? 0;
+      const head = present(this.#heads[slot]);
       if (step >= used) {
         this.#spare.push(head);
         continue;
       }
-      const piece = Math.min(this.#lengths[slot] ?? 0, bytes - at);
-      if (!this.#memory.write(this.#addresses[slot] ?? 0, piece, scratch, at)) {
+      const piece = Math.min(present(this.#lengths[slot]), bytes - at);
+      if (!this.#memory.write(present(this.#addresses[slot]), piece, scratch, at)) {
         this.#queue.fail('ring-not-in-memory');
         return;
       }

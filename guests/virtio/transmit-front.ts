@@ -2,6 +2,7 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { FrontCounters } from './front-counters.js';
 import { PendingBuffers } from './pending-buffers.js';
 import { NET_HEADER_BYTES } from './virtio-registers.js';
@@ -77,7 +78,7 @@ export class TransmitFront {
 
   /** When the frame whose last buffer has this index of the port was handed over, ns. */
   postedNs(index: number): number {
-    return this.#postedNs[index & (this.#postedNs.length - 1)] ?? 0;
+    return present(this.#postedNs[index & (this.#postedNs.length - 1)]);
   }
 
   /** Hands over what the driver has made available. True when more waits than one round takes. */
@@ -149,7 +150,7 @@ export class TransmitFront {
     let buffers = 0;
     let header = NET_HEADER_BYTES;
     for (let at = 0; at < chain.count; at += 1) {
-      const length = chain.lengths[at] ?? 0;
+      const length = present(chain.lengths[at]);
       const skipped = Math.min(header, length);
       header -= skipped;
       buffers += Math.ceil((length - skipped) / MAX_BUFFER_BYTES);
@@ -162,10 +163,10 @@ export class TransmitFront {
     let header = NET_HEADER_BYTES;
     let left = chain.bytes - NET_HEADER_BYTES;
     for (let at = 0; at < chain.count; at += 1) {
-      const skipped = Math.min(header, chain.lengths[at] ?? 0);
+      const skipped = Math.min(header, present(chain.lengths[at]));
       header -= skipped;
-      let address = (chain.addresses[at] ?? 0) + skipped;
-      for (let rest = (chain.lengths[at] ?? 0) - skipped; rest > 0; ) {
+      let address = present(chain.addresses[at]) + skipped;
+      for (let rest = present(chain.lengths[at]) - skipped; rest > 0; ) {
         const piece = Math.min(rest, MAX_BUFFER_BYTES);
         rest -= piece;
         left -= piece;

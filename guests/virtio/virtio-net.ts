@@ -3,6 +3,8 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { tallyIn } from '../../scheduler/tally.js';
+import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
 import type { GuestMemory } from './guest-memory.js';
@@ -115,7 +117,7 @@ export class VirtioNet {
 
   readDeviceConfiguration(offset: number, target: Uint8Array): void {
     this.#image[6] = this.#linkUp ? 1 : 0;
-    for (let index = 0; index < target.length; index += 1) target[index] = this.#image[offset + index] ?? 0;
+    readImage(this.#image, offset, target);
   }
 
   /** The driver, or what ends it, wants the device as it was before any driver. Nothing reaches memory afterwards. */
@@ -196,7 +198,7 @@ export class VirtioNet {
 
   #stop(fault: QueueFault): void {
     this.counters.faults += 1;
-    this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+    tallyIn(this.#faults, fault);
     this.#lastFault = fault;
     const { configVector } = this.configuration;
     this.#close();

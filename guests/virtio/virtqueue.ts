@@ -1,5 +1,6 @@
 import { readU16, writeU32 } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { DescriptorChain } from './descriptor-chain.js';
 import type { GuestMemory } from './guest-memory.js';
 import type { QueueFault } from './queue-faults.js';
@@ -101,7 +102,7 @@ export class Virtqueue {
   /** Reads the next chain into `chain`. False when it breaks a rule; `waiting` must have said that there is one. */
   take(): boolean {
     if (this.#headAt === this.#headCount) throw new InvariantViolation('no chain waits in the virtqueue');
-    const head = this.#heads[this.#headAt] ?? 0;
+    const head = present(this.#heads[this.#headAt]);
     const fault = this.chain.follow(head, this.descriptorArea, this.size, this.#indirect);
     if (fault !== undefined) return this.fail(fault);
     this.#headAt += 1;

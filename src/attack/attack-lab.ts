@@ -18,6 +18,7 @@ import { MANAGEMENT } from '../../nic/registers.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
+import { tally, tallyIn } from '../../scheduler/tally.js';
 import type { Observation, Service } from './observation.js';
 
 export const RATE_BPS = 1e9;
@@ -182,8 +183,7 @@ export class AttackLab {
       this.#damaged += 1;
     }
     for (const { label, tag } of this.scene.stakes) {
-      if (tag !== undefined && contains(frame, tag))
-        this.#leaks.set(label, (this.#leaks.get(label) ?? 0) + 1);
+      if (tag !== undefined && contains(frame, tag)) tally(this.#leaks, label);
     }
   }
 
@@ -253,5 +253,5 @@ class Silence {
 }
 
 function count(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
+  tallyIn(counts, name);
 }

@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import { HEADLINES } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
 import { type HeadlineRange, type Movement, NOISE_TRIES, type Sensitivity } from './sensitivity.js';
@@ -102,12 +103,12 @@ export function calibrationPage({ start, noise, movements }: Sensitivity): strin
 
 /** Points for shares, percent for rates. */
 function moved({ figures }: Movement, start: readonly number[], at: number): number {
-  const before = start[at] ?? 0;
-  return asMovement((figures[at] ?? 0) - before, before, at);
+  const before = present(start[at]);
+  return asMovement(present(figures[at]) - before, before, at);
 }
 
 function rangeOf({ least, most }: HeadlineRange, start: readonly number[], at: number): number {
-  return asMovement(most - least, start[at] ?? 0, at);
+  return asMovement(most - least, present(start[at]), at);
 }
 
 function asMovement(difference: number, before: number, at: number): number {

@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import { seedOfRun } from '../machine/seed-of-run.js';
 import { mean } from '../sweep/statistics.js';
 import { HEADLINES, type Headline, type ParameterChange } from './headlines.js';
@@ -50,7 +51,7 @@ export function measureSensitivity(progress: (done: number, total: number) => vo
       figures: HEADLINES.map((headline, at) => {
         // What a change cannot reach need not be run again.
         const reached = reaches(parameter.group, headline.name);
-        return reached ? measure(headline, change, 0) : (start[at] ?? 0);
+        return reached ? measure(headline, change, 0) : present(start[at]);
       }),
     };
   });

@@ -1,4 +1,5 @@
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
+import { present } from '../../scheduler/present.js';
 
 const JOIN = 0;
 const LEAVE = 1;
@@ -86,15 +87,15 @@ export class CallLog implements Discipline {
   play(fresh: Discipline): void {
     const calls = this.#calls;
     for (let at = 0; at < calls.length; at += FIELDS) {
-      const context = calls[at + 1] ?? 0;
-      const bytes = calls[at + 2] ?? 0;
-      const nowNs = calls[at + 4] ?? 0;
+      const context = present(calls[at + 1]);
+      const bytes = present(calls[at + 2]);
+      const nowNs = present(calls[at + 4]);
       switch (calls[at]) {
         case SELECT:
           fresh.select(nowNs);
           break;
         case SERVED:
-          fresh.served(context, bytes, calls[at + 3] ?? 0, nowNs);
+          fresh.served(context, bytes, present(calls[at + 3]), nowNs);
           break;
         case ACTIVATE:
           fresh.activate(context, bytes, nowNs);

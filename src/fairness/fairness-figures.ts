@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import { type Chart, type LegendEntry, type Mark, seriesOf } from '../report/charts/chart.js';
 import type { ReportFigure } from '../report/html/figure.js';
 import { idOf } from '../report/html/markup.js';
@@ -139,9 +140,9 @@ export function sharesChart({ workload, findings }: WorkloadFinding): Chart {
         ...levels,
         ...lines.map((members) =>
           lineOf(
-            classOf(members[0] ?? 0),
+            classOf(present(members[0])),
             sentBytes.map((row, window) => {
-              const bytes = members.reduce((sum, context) => sum + (row[context] ?? 0), 0) / members.length;
+              const bytes = members.reduce((sum, context) => sum + present(row[context]), 0) / members.length;
               return [(((window + 0.5) / WINDOWS) * durationNs) / 1e6, (100 * bytes) / windowBytes];
             }),
           ),

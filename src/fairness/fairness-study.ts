@@ -2,6 +2,8 @@ import { readCapture } from '../../guests/capture/index.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
 import { type ModuleName, OwnModules } from '../scenario/own-modules.js';
 import { CallLog } from './call-log.js';
@@ -59,7 +61,7 @@ export interface FindingCurves {
   readonly sentBytes: readonly Float64Array[];
   /** Delays at the percentiles 0, 1, ... 100, ns, a row per class. */
   readonly delayPercentilesNs: readonly (readonly number[])[];
-  /** Calls of the discipline a frame, all together, ns on this host. */
+  /** Calls of the discipline per frame, all together, ns on this host. */
   readonly decisionNs: number;
 }
 
@@ -99,7 +101,7 @@ export async function fairnessTasks(settings: StudySettings): Promise<FairnessTa
   });
 }
 
-/** Puts together what the tasks of a workload gave, in their order. */
+/** Assembles the findings of a workload, in the order of its tasks. */
 export function workloadFinding(
   settings: StudySettings,
   name: string,
@@ -128,7 +130,7 @@ export async function measureFairness({
   const trial = new FairnessTrial(workload, log, (context, bytes, waitedNs, endNs) => {
     const window = Math.min(WINDOWS - 1, Math.floor((endNs * WINDOWS) / workload.durationNs));
     const row = sentBytes[window];
-    if (row !== undefined) row[context] = (row[context] ?? 0) + bytes;
+    if (row !== undefined) tallyIn(row, context, bytes);
     waits[classOf(context)]?.push(waitedNs);
   });
   trial.run();
@@ -203,14 +205,13 @@ function entryOf(name: string) {
 /** Of those who were due anything. */
 function jainOf(sent: Float64Array, due: Float64Array): number {
   const shares: number[] = [];
-  for (const [context, bytes] of due.entries()) if (bytes > 0) shares.push((sent[context] ?? 0) / bytes);
+  for (const [context, bytes] of due.entries()) if (bytes > 0) shares.push(present(sent[context]) / bytes);
   return jainIndex(shares);
 }
 
 function columnSums(rows: readonly Float64Array[], columns: number): Float64Array {
   const sums = new Float64Array(columns);
-  for (const row of rows)
-    for (const [column, value] of row.entries()) sums[column] = (sums[column] ?? 0) + value;
+  for (const row of rows) for (const [column, value] of row.entries()) tallyIn(sums, column, value);
   return sums;
 }
 
@@ -219,10 +220,10 @@ function gotOfDue(sent: Float64Array, due: Float64Array): number[] {
   const owed = WEIGHT_CLASSES.map(() => 0);
   for (const [context, bytes] of due.entries()) {
     const index = classOf(context);
-    owed[index] = (owed[index] ?? 0) + bytes;
-    got[index] = (got[index] ?? 0) + (sent[context] ?? 0);
+    tallyIn(owed, index, bytes);
+    tallyIn(got, index, present(sent[context]));
   }
-  return got.map((bytes, index) => ((owed[index] ?? 0) > 0 ? bytes / (owed[index] ?? 1) : 1));
+  return got.map((bytes, index) => (present(owed[index]) > 0 ? bytes / (owed[index] ?? 1) : 1));
 }
 
 /** Nearest rank of a sorted list. */

@@ -6,7 +6,7 @@ import type { Workload, WorkloadEvent } from './workload.js';
 /** Frames that a context which wants to send has waiting: as many as a small ring holds. */
 export const WAITING_FRAMES = 8;
 
-/** Told of every frame when its last bit has left. */
+/** Called for every frame when its last bit has left. */
 export type FrameSent = (context: number, bytes: number, waitedNs: number, endNs: number) => void;
 
 interface Queue {
@@ -41,7 +41,7 @@ export class FairnessTrial {
     this.#queues = workload.contenders.map(() => ({ frames: [], head: 0, wants: false, made: 0 }));
   }
 
-  /** Plays the workload. Frames that have not left at its end are not told of. */
+  /** Plays the workload. Frames that have not left at its end are not reported. */
   run(): void {
     const { durationNs } = this.#workload;
     this.#hear(0);
@@ -63,11 +63,12 @@ export class FairnessTrial {
       return Math.min(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#nextEventNs());
     }
     const queue = this.#queue(context);
-    const bytes = queue.frames[queue.head] ?? 0;
-    const arrivedNs = queue.frames[queue.head + 1] ?? 0;
-    if (bytes === 0)
+    const bytes = queue.frames[queue.head];
+    const arrivedNs = queue.frames[queue.head + 1];
+    if (bytes === undefined || arrivedNs === undefined)
       throw new InvariantViolation(`${this.#discipline.name} chose context ${context}, which has no frame`);
     queue.head += 2;
+    // A context without another frame has a head of 0 bytes.
     const nextBytes = queue.frames[queue.head] ?? 0;
     const endNs = this.#line.carry(bytes, nowNs);
     if (nextBytes === 0) this.#backlogged -= 1;

@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import { FluidReference } from '../machine/fluid-reference.js';
 import type { Workload } from './workload.js';
 
@@ -26,7 +27,7 @@ export function fluidDue(workload: Workload, windows: number): Float64Array[] {
     }
     fluid.advance(untilNs);
     const served = fluid.served();
-    rows.push(served.map((bytes, context) => bytes - (before[context] ?? 0)));
+    rows.push(served.map((bytes, context) => bytes - present(before[context])));
     before = served;
   }
   return rows;

@@ -1,4 +1,6 @@
 import type { Discipline, Share } from '../../scheduler/discipline.js';
+import { present } from '../../scheduler/present.js';
+import { tallyIn } from '../../scheduler/tally.js';
 
 /**
  * A discipline that passes every call on and measures, for each context, how long it was backlogged. Shares follow weights
@@ -27,7 +29,7 @@ export class BacklogMeter implements Discipline {
   /** How long a context has been backlogged since the start, up to now, ns. */
   backloggedNs(context: number, nowNs: number): number {
     const since = this.#since[context] ?? -1;
-    return (this.#total[context] ?? 0) + (since < 0 ? 0 : nowNs - since);
+    return present(this.#total[context]) + (since < 0 ? 0 : nowNs - since);
   }
 
   join(context: number, share: Share): void {
@@ -40,7 +42,7 @@ export class BacklogMeter implements Discipline {
 
   activate(context: number, headBytes: number, nowNs: number): void {
     this.#inner.activate(context, headBytes, nowNs);
-    if ((this.#since[context] ?? 0) < 0) this.#since[context] = nowNs;
+    if (present(this.#since[context]) < 0) this.#since[context] = nowNs;
   }
 
   select(nowNs: number): number {
@@ -68,7 +70,7 @@ export class BacklogMeter implements Discipline {
   #stop(context: number, nowNs: number): void {
     const since = this.#since[context] ?? -1;
     if (since < 0) return;
-    this.#total[context] = (this.#total[context] ?? 0) + nowNs - since;
+    tallyIn(this.#total, context, nowNs - since);
     this.#since[context] = -1;
   }
 }

@@ -3,6 +3,7 @@ import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import type { AttachedGuest } from '../machine/machine.js';
 import { portOptions } from '../machine/port-options.js';
 import type { GuestRam } from './guest-ram.js';
@@ -94,7 +95,7 @@ export class LiveGuest {
       outlet,
       mostRanges: MOST_RANGES,
       fault: (fault) => {
-        this.#sessionFaults[fault] = (this.#sessionFaults[fault] ?? 0) + 1;
+        tallyIn(this.#sessionFaults, fault);
       },
       closed: () => this.#end(),
     });

@@ -1,4 +1,5 @@
 import type { FrontCounters } from '../../guests/virtio/front-counters.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import type { LatencySummary } from '../machine/latency.js';
 import type { DocumentHead } from '../report/json-document.js';
 import type { GuestCounts } from './guest-tally.js';
@@ -61,7 +62,7 @@ export function sessionResult(
   const faults: Record<string, number> = {};
   for (const { domain, reason } of host.hypervisor.faultLog) {
     const name = `${domain}: ${reason}`;
-    faults[name] = (faults[name] ?? 0) + 1;
+    tallyIn(faults, name);
   }
   return {
     protection: host.protection.name,

@@ -2,6 +2,7 @@ import type { DemandObserver } from '../../guests/nic-driver.js';
 import { wireBytes } from '../../guests/traffic/frame-sizes.js';
 import { readMac } from '../../guests/traffic/mac-address.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
+import { present } from '../../scheduler/present.js';
 import { FluidReference } from './fluid-reference.js';
 
 /** A guest as far as its share of the wire is concerned. */
@@ -60,7 +61,7 @@ export class FairShares {
       offered: (bytes) => {
         if (fluid.wantsAll(guest) || this.#isInside(readMac(bytes, 0))) return;
         const length = wireBytes(bytes.length);
-        const longest = Math.max(this.#longest[guest] ?? 0, length);
+        const longest = Math.max(present(this.#longest[guest]), length);
         this.#longest[guest] = longest;
         fluid.arrived(guest, length, kernel.nowNs, slots * longest);
       },
@@ -73,7 +74,7 @@ export class FairShares {
 
   /** A frame of a guest has left on the wire. */
   sent(guest: number, frameBytes: number): void {
-    this.#sent[guest] = (this.#sent[guest] ?? 0) + wireBytes(frameBytes);
+    this.#sent[guest] = present(this.#sent[guest]) + wireBytes(frameBytes);
   }
 
   /** A guest can send nothing any more. */
@@ -98,8 +99,8 @@ export class FairShares {
     this.#fluid.advance(nowNs);
     const due = this.#fluid.served();
     return Array.from(this.#sent, (bytes, guest) => ({
-      sentBytes: bytes - (this.#sentBefore[guest] ?? 0),
-      dueBytes: (due[guest] ?? 0) - (this.#dueBefore[guest] ?? 0),
+      sentBytes: bytes - present(this.#sentBefore[guest]),
+      dueBytes: present(due[guest]) - present(this.#dueBefore[guest]),
     }));
   }
 

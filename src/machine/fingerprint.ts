@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 /** What happened, as the fingerprint tells events apart. */
 export const TRACE_EVENTS = {
   transmitted: 1,
@@ -41,13 +42,13 @@ export class Fingerprint {
     const whole = length - (length % 4);
     for (let at = offset; at < offset + whole; at += 4) {
       this.#mix(
-        (bytes[at] ?? 0) |
-          ((bytes[at + 1] ?? 0) << 8) |
-          ((bytes[at + 2] ?? 0) << 16) |
-          ((bytes[at + 3] ?? 0) << 24),
+        present(bytes[at]) |
+          (present(bytes[at + 1]) << 8) |
+          (present(bytes[at + 2]) << 16) |
+          (present(bytes[at + 3]) << 24),
       );
     }
-    for (let at = offset + whole; at < offset + length; at += 1) this.#mix(bytes[at] ?? 0);
+    for (let at = offset + whole; at < offset + length; at += 1) this.#mix(present(bytes[at]));
   }
 
   /** Sixteen hexadecimal digits. */

@@ -1,6 +1,7 @@
 import { DRIVER_DROPS } from '../../guests/nic-driver.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import { DROP_REASONS } from '../../nic/counters.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import type { Machine } from './machine.js';
 
 /** Every frame that was dropped, by the name of the reason; those of the driver and the far end say so. */
@@ -26,7 +27,7 @@ export function dropsOf(machine: Machine): Record<string, number> {
 /** Faults by reason. */
 export function faultsOf(log: readonly FaultRecord[]): Record<string, number> {
   const faults: Record<string, number> = {};
-  for (const { reason } of log) faults[reason] = (faults[reason] ?? 0) + 1;
+  for (const { reason } of log) tallyIn(faults, reason);
   return faults;
 }
 

@@ -2,8 +2,10 @@ import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
+import { captureResultOf } from './capture-result.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
@@ -199,7 +201,7 @@ export class Run {
     const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
     const wallNs = durationNs * host.processor.cores;
     const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
-      const busyNs = counts.domainNs[index] ?? 0;
+      const busyNs = present(counts.domainNs[index]);
       return { name, kind, busyNs, fraction: busyNs / wallNs };
     });
     // CPU time is conserved (host/cpu/processor.ts): what no domain had was idle, to the nanosecond.
@@ -320,6 +322,7 @@ export class Run {
       fairShareGot: gotOfDue(share),
       cpuNs: Math.round(counts.cpuNs),
       drops: nonZero(counts.drops),
+      capture: captureResultOf(guest.replayed),
       requests: counts.requests,
     };
   }
@@ -339,7 +342,7 @@ export class Run {
         if (guest === undefined) return;
         const createdNs = guest.driver.createdNs(index);
         const latencyNs = endNs - createdNs;
-        this.#fairShares.sent(this.#numberOf[context] ?? 0, length);
+        this.#fairShares.sent(present(this.#numberOf[context]), length);
         this.#guestParts[context]?.left(index, createdNs, endNs);
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
@@ -373,6 +376,7 @@ export class Run {
       if (number !== undefined) this.#fairShares.stopped(number, atNs);
     });
     nic.streams.interrupts$.subscribe(({ atNs, contexts }) =>
+      // One that only reports faults is for no context.
       print.add(TRACE_EVENTS.interrupt, atNs, contexts.length, contexts[0] ?? 0),
     );
     bus.denied$.subscribe(({ atNs, requesterId, address }) =>

@@ -1,3 +1,5 @@
+import { tallyIn } from '../../scheduler/tally.js';
+
 /** Parts into which a run is divided to see how shares change. */
 export const SENT_WINDOWS = 50;
 
@@ -28,7 +30,7 @@ export class SentOverTime {
       SENT_WINDOWS - 1,
       Math.floor(((endNs - this.#startNs) * SENT_WINDOWS) / this.#durationNs),
     );
-    windows[window] = (windows[window] ?? 0) + bytes;
+    tallyIn(windows, window, bytes);
   }
 
   /** Bytes a window, in the order of time. */

@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { tally } from '../../scheduler/tally.js';
 import { AtomicFile } from './atomic-file.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -92,7 +93,7 @@ export class TraceWriter implements TimelineWriter {
    */
   spanBegin(track: TraceTrack, id: number, name: string, atNs: number, args?: TraceArguments): void {
     const key = `${track}:${id}`;
-    this.#openSpans.set(key, (this.#openSpans.get(key) ?? 0) + 1);
+    tally(this.#openSpans, key);
     this.#event('b', track, name, atNs, spanId(key), args);
   }
 

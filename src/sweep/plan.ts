@@ -4,6 +4,7 @@ import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { expandGuests } from '../machine/machine.js';
 import { checkScenario } from '../scenario/load.js';
 import { isModulePath } from '../scenario/module-path.js';
@@ -91,7 +92,7 @@ export class Plan {
   /** Every run in the order of the study; made one by one, since a study may have a hundred thousand. */
   *runs(seedCounts: readonly number[] = this.seedCounts): Generator<PlannedRun> {
     for (const point of this.points) {
-      for (let at = 0; at < (seedCounts[point.index] ?? 0); at += 1) yield this.run(point, at);
+      for (let at = 0; at < present(seedCounts[point.index]); at += 1) yield this.run(point, at);
     }
   }
 
@@ -106,7 +107,7 @@ export class Plan {
       protection: scenario.protection ?? RUN_DEFAULTS.protection,
       discipline: scenario.discipline ?? RUN_DEFAULTS.discipline,
       seed,
-      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs),
+      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs, scenario),
       durationNs,
     };
     const contents = contentsFor(scenario, this.#contents);

@@ -1,4 +1,6 @@
+import { arctangent } from '../../guests/traffic/elementary-functions.js';
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { Spread } from '../report/metrics/spread.js';
 
 /** What several seeds gave for one number. */
@@ -53,7 +55,7 @@ export function estimate(values: readonly number[]): Estimate {
  */
 export function difference(one: readonly number[], other: readonly number[], paired: boolean): Estimate {
   if (paired && one.length === other.length) {
-    return estimate(one.map((value, index) => value - (other[index] ?? 0)));
+    return estimate(one.map((value, index) => value - present(other[index])));
   }
   const [a, b] = [estimate(one), estimate(other)];
   const mean = a.mean - b.mean;
@@ -125,22 +127,24 @@ export function holm(probabilities: readonly number[]): number[] {
 
 /** The probability that |t| is below `t`. */
 function centralProbability(t: number, degrees: number): number {
-  const angle = Math.atan(t / Math.sqrt(degrees));
-  const cosine = Math.cos(angle);
-  const square = cosine * cosine;
+  // Of the angle whose tangent is t over the root of the degrees: sine and cosine are quotients of roots.
+  const square = degrees / (degrees + t * t);
+  const sine = t / Math.sqrt(degrees + t * t);
   if (degrees % 2 === 0) {
     let [term, sum] = [1, 1];
     for (let power = 2; power <= degrees - 2; power += 2) {
       term *= (square * (power - 1)) / power;
       sum += term;
     }
-    return Math.sin(angle) * sum;
+    return sine * sum;
   }
+  const angle = arctangent(t / Math.sqrt(degrees));
   if (degrees === 1) return (2 * angle) / Math.PI;
+  const cosine = Math.sqrt(square);
   let [term, sum] = [cosine, cosine];
   for (let power = 3; power <= degrees - 2; power += 2) {
     term *= (square * (power - 1)) / power;
     sum += term;
   }
-  return (2 / Math.PI) * (angle + Math.sin(angle) * sum);
+  return (2 / Math.PI) * (angle + sine * sum);
 }

@@ -1,4 +1,5 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import { RUN_METRICS } from '../report/metrics/run-metrics.js';
 import type { Journal } from './journal.js';
 import type { Plan, Point } from './plan.js';
@@ -38,7 +39,7 @@ export function moreSeeds(
 ): number[] {
   const places = metricPlaces(precision.metrics);
   return plan.points.map((point) => {
-    const count = counts[point.index] ?? 0;
+    const count = present(counts[point.index]);
     const wanted = Math.max(
       ...places.map((place) => wantedSeeds(plan, point, count, place, journal, precision)),
     );

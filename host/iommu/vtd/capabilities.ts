@@ -18,6 +18,8 @@ export interface VtdCapabilities {
   readonly snoopControl: boolean;
   /** "Not present" may be cached too, so software must invalidate when it maps (CAP.CM). */
   readonly cachingMode: boolean;
+  /** Zero-length reads of pages that may only be written (CAP.ZLR); without it software grants reads there too. */
+  readonly zeroLengthReads: boolean;
   /** Invalidation queue (ECAP.QI). */
   readonly queuedInvalidation: boolean;
   /** Interrupt remapping (ECAP.IR), with 8-bit destinations (ECAP.EIM = 0) and without posting (CAP.PI = 0). */
@@ -46,6 +48,7 @@ export const DEFAULT_VTD_CAPABILITIES: VtdCapabilities = {
   deviceTlb: true,
   snoopControl: true,
   cachingMode: false,
+  zeroLengthReads: true,
   queuedInvalidation: true,
   interruptRemapping: true,
   pageSelective: true,
@@ -69,6 +72,7 @@ export function encodeCap(capabilities: VtdCapabilities): bigint {
     flag(capabilities.cachingMode, 7n) |
     (sagaw << 8n) |
     (BigInt(capabilities.guestAddressBits - 1) << 16n) |
+    flag(capabilities.zeroLengthReads, 22n) |
     (BigInt(capabilities.faultRecordOffset / 16) << 24n) |
     flag(capabilities.pages2M, 34n) |
     flag(capabilities.pages1G, 35n) |

@@ -1,6 +1,7 @@
 import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { tally } from '../../../scheduler/tally.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
@@ -122,7 +123,7 @@ export class ExclusionProtection extends ReferenceApproach {
   /** Guests that are in a protection domain with another one now: they reach each other's memory. */
   get guestsSharing(): number {
     const members = new Map<number, number>();
-    for (const { domain } of this.#guests.values()) members.set(domain, (members.get(domain) ?? 0) + 1);
+    for (const { domain } of this.#guests.values()) tally(members, domain);
     return [...members.values()].reduce((sum, count) => sum + (count > 1 ? count : 0), 0);
   }
 

@@ -2,6 +2,7 @@ import { PADDED_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { present } from '../../../scheduler/present.js';
+import { tally } from '../../../scheduler/tally.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { GuestPort } from '../guest-port.js';
 import type { Intermediary, PortTraffic } from '../intermediary.js';
@@ -148,7 +149,7 @@ export class TrafficLedger implements Intermediary {
     this.#drops[reason] += 1;
     if (port === NO_PORT) return;
     const { drops } = this.#account(port);
-    drops.set(reason, (drops.get(reason) ?? 0) + 1);
+    tally(drops, reason);
   }
 
   #account(port: number): Account {

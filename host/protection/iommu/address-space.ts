@@ -3,9 +3,10 @@ import type { RadixTable } from '../../iommu/radix-table.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { IovaAllocator } from './iova-allocator.js';
 
-/** Where allocated I/O virtual addresses lie: above every physical address, within 48 bits. */
-const IOVA_BASE = 2 ** 40;
-const IOVA_END = 2 ** 47;
+/** Most bits of I/O virtual addresses that are used: the lower half of 48. */
+const MAX_IOVA_BITS = 47;
+/** Bits below which no address is allocated: physical addresses are there. */
+const PHYSICAL_BITS = 40;
 
 /**
  * What the unit knows as one domain: its number, its tables, and the addresses in it that are free. It belongs to one
@@ -14,11 +15,14 @@ const IOVA_END = 2 ** 47;
 export class AddressSpace {
   readonly domainId: number;
   readonly tables: RadixTable;
-  readonly iovas = new IovaAllocator(IOVA_BASE, IOVA_END);
+  readonly iovas: IovaAllocator;
 
   constructor(driver: IommuDriver, domainId: number) {
     this.domainId = domainId;
     this.tables = driver.createTables();
+    // Tables of 39 bits have the upper half of them.
+    const end = Math.min(2 ** MAX_IOVA_BITS, 2 ** driver.features.addressBits);
+    this.iovas = new IovaAllocator(Math.min(2 ** PHYSICAL_BITS, end / 2), end);
   }
 }
 

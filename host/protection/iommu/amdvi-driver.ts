@@ -12,8 +12,8 @@ export class AmdviDriver extends UnitDriver<AmdviCommand, AmdviOperations> {
   constructor(parts: HostParts, options: IommuDriverOptions) {
     super(
       parts,
-      { ...options, cachingMode: false },
-      (unitParts, tablePages) => new AmdviOperations(parts, unitParts, tablePages),
+      { ...options, capabilities: {} },
+      (unitParts, tablePages) => new AmdviOperations(parts, unitParts, tablePages, options.maxMode),
     );
   }
 

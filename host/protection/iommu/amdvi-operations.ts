@@ -19,6 +19,7 @@ import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
 import type { TablePages } from './table-pages.js';
+import type { UnitFeatures } from './unit-features.js';
 import type { QueueFormat } from './unit-queue.js';
 import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
 
@@ -27,6 +28,7 @@ const DEVICE_TABLE_BASE = 0x00;
 const COMMAND_BASE = 0x08;
 const EVENT_BASE = 0x10;
 const CONTROL_OFFSET = 0x18;
+const FEATURES = 0x30;
 const COMMAND_HEAD = 0x2000;
 const COMMAND_TAIL = 0x2008;
 const EVENT_HEAD = 0x2010;
@@ -38,7 +40,7 @@ const DEVICE_TABLE_BYTES = 2 ** 21;
 /** log2 of the entries of the command buffer and of the event log. */
 const COMMANDS_LOG2 = 11;
 const EVENTS_LOG2 = 9;
-/** Levels of page tables: Mode of a device table entry. */
+/** Levels of page tables, Mode of a device table entry: as Linux begins with, and every unit has. */
 const LEVELS = 4;
 
 /** InvTimeOut 1: a device has 1 ms to answer. Linux gives it 1 s (code 4), which few runs here would outlast. */
@@ -53,6 +55,7 @@ const EVENT_LOG_BYTES = RING_ENTRY_BYTES * 2 ** EVENTS_LOG2;
 /** AMD-Vi: device table, command buffer with COMPLETION_WAIT, event log. */
 export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly unit: AmdviUnit;
+  readonly features: UnitFeatures;
   readonly queue: QueueFormat<AmdviCommand>;
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
@@ -63,11 +66,12 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   /** Whether interrupt messages of devices are stopped. */
   #blocksInterrupts = false;
 
-  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages) {
+  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages, maxMode?: number) {
     const { hypervisor, memory } = parts;
     this.#parts = parts;
     this.#tablePages = tablePages;
-    this.unit = new AmdviUnit(unitParts);
+    this.unit = new AmdviUnit({ ...unitParts, ...(maxMode === undefined ? {} : { maxMode }) });
+    this.features = amdviFeatures(this.unit.registers.read64(FEATURES));
     const { registers } = this.unit;
     const table = hypervisor.allocateOwn('io-table', DEVICE_TABLE_BYTES);
     this.#devices = new DeviceTable(memory, table, DEVICE_TABLE_BYTES);
@@ -122,7 +126,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   }
 
   createTables(): RadixTable {
-    return createPageTable(this.#parts.memory, this.#tablePages, LEVELS);
+    return createPageTable(this.#parts.memory, this.#tablePages, this.features.levels);
   }
 
   writeEntry(
@@ -137,7 +141,7 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
         ? { ...DENY_ALL, blocksInterrupts: this.#blocksInterrupts }
         : {
             ...DENY_ALL,
-            mode: LEVELS,
+            mode: this.features.levels,
             pageTable: tables.root,
             read: true,
             write: true,
@@ -257,4 +261,20 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     const { logged, lost } = this.unit.log.counters;
     return { processed: this.unit.commands.processed, recorded: logged, compressed: 0, dropped: lost };
   }
+}
+
+/** What EFR says: HATS, in bits 11:10, is the number of levels less 4. Page sizes and 16-bit domains are every unit's. */
+function amdviFeatures(efr: bigint): UnitFeatures {
+  const levels = Math.min(LEVELS, 4 + Number((efr >> 10n) & 3n));
+  return {
+    levels,
+    addressBits: 12 + 9 * levels,
+    largePages: true,
+    maxOrder: 40,
+    domainLimit: 2 ** 16,
+    cachingMode: false,
+    writeOnlyPages: true,
+    deviceTlbs: true,
+    interruptRemapping: true,
+  };
 }

@@ -142,7 +142,7 @@ export class GuestSpace {
 
   /** A batch of maps has ended. In caching mode the unit may have cached absent entries, which must be invalidated. */
   announce(): void {
-    if (!this.driver.cachingMode) return;
+    if (!this.driver.features.cachingMode) return;
     this.invalidateAll(() => {});
     this.driver.waitCharged();
   }
@@ -194,8 +194,11 @@ export class GuestSpace {
   }
 
   #write(iova: IoVirtualAddress, first: PageNumber, pages: number, permissions: number): void {
+    const { writeOnlyPages } = this.driver.features;
+    // Without CAP.ZLR a device's zero-length read of a receive buffer would fault, so Linux grants reads as well.
+    const granted = permissions === WRITE && !writeOnlyPages ? READ_WRITE : permissions;
     const pageBits = pages === LARGE_PAGES ? 21 : 12;
-    const outcome = this.address.tables.map(iova, pageAddress(first), pageBits, permissions);
+    const outcome = this.address.tables.map(iova, pageAddress(first), pageBits, granted);
     if (outcome !== 'mapped') throw new InvariantViolation(`mapping of 0x${iova.toString(16)}: ${outcome}`);
     for (let page = first; page < first + pages; page = pageAfter(page)) this.parts.pages.pin(page);
     this.#pinned += pages;
@@ -216,7 +219,7 @@ export class GuestSpace {
     pages: number,
     each: (iova: IoVirtualAddress, first: PageNumber, pages: number) => void,
   ): void {
-    const alike = (iova / PAGE_BYTES - firstPage) % LARGE_PAGES === 0;
+    const alike = this.driver.features.largePages && (iova / PAGE_BYTES - firstPage) % LARGE_PAGES === 0;
     for (let page = 0; page < pages; ) {
       const large = alike && (firstPage + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
       const unit = large ? LARGE_PAGES : 1;

@@ -4,6 +4,8 @@ import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TimingParameters } from '../../iommu/translation/parameters.js';
 import type { TranslationCache } from '../../iommu/translation/translation-cache.js';
+import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
+import type { UnitFeatures } from './unit-features.js';
 
 /** Whose unit it is. */
 export const IOMMU_VENDORS = ['vtd', 'amdvi'] as const;
@@ -19,8 +21,10 @@ export interface IommuDriverOptions {
   readonly sharedRequester: RequesterId | undefined;
   /** Requester ID of the card's own transfers. */
   readonly managementRequester: RequesterId;
-  /** VT-d CAP.CM: absent entries may be cached, so mapping needs an invalidation. AMD-Vi has no such mode that is used here. */
-  readonly cachingMode: boolean;
+  /** VT-d: what the unit can do, where it differs from the default. */
+  readonly capabilities: Partial<VtdCapabilities>;
+  /** AMD-Vi: most levels that the unit can walk, 4 to 6 (EFR.HATS). */
+  readonly maxMode: number | undefined;
   /** A device that has not answered invalidations for too long: its function is to be stopped. */
   readonly onSilentDevice: (requesterId: RequesterId) => void;
 }
@@ -64,8 +68,8 @@ export interface IommuDriver {
    * @defaultValue false
    */
   forgetsEntries: boolean;
-  /** Mapping needs an invalidation too. */
-  readonly cachingMode: boolean;
+  /** What the driver has read of the unit's capabilities. */
+  readonly features: UnitFeatures;
   /** Faults that were read from the log: the first thousand. */
   readonly faults: readonly IommuFault[];
   /** Empty tables for a new domain. @throws RangeError when the machine has no page left. */

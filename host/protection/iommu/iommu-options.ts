@@ -1,5 +1,6 @@
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { TimingParameters } from '../../iommu/translation/parameters.js';
+import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
 import type { IommuVendor } from './iommu-driver.js';
 import type { StrategyMaker } from './mapping-strategy.js';
 import type { StrategyOptions } from './strategies/index.js';
@@ -26,4 +27,8 @@ export interface IommuOptions {
   readonly oneRequesterId?: boolean;
   /** VT-d only: the unit may remember that there is no mapping, as virtual units do (CAP.CM). @defaultValue false */
   readonly cachingMode?: boolean;
+  /** VT-d only: what the unit can do, where it differs from a server part's. */
+  readonly capabilities?: Partial<VtdCapabilities>;
+  /** AMD-Vi only: most levels that the unit can walk, 4 to 6. @defaultValue 6 */
+  readonly maxMode?: number;
 }

@@ -11,6 +11,7 @@ import {
   requesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -28,9 +29,8 @@ import { VtdDriver } from './vtd-driver.js';
 
 /** Domain number of the card's own transfers (interrupt vectors). */
 const CARD_DOMAIN = 1;
-/** Domain numbers of guests begin here and have 16 bits. */
+/** Domain numbers of guests begin here. */
 const FIRST_GUEST_DOMAIN = 2;
-const DOMAIN_LIMIT = 2 ** 16;
 
 /** A guest's port with what the IOMMU keeps for it. */
 export interface IommuPort {
@@ -55,7 +55,7 @@ export class IommuProtection implements Protection {
   readonly #strategy: OwnStrategy;
   readonly #oneRequesterId: boolean;
   readonly #open = new Map<number, IommuPort>();
-  readonly #domains = new DomainNumbers(FIRST_GUEST_DOMAIN, DOMAIN_LIMIT);
+  readonly #domains: DomainNumbers;
   // Contexts that the unit's caches may still know something of.
   readonly #leaving = new Set<number>();
   #shared: AddressSpace | undefined;
@@ -75,7 +75,8 @@ export class IommuProtection implements Protection {
       queueTiming: options.queueTiming ?? {},
       managementRequester: requesterId(managementRequesterId),
       sharedRequester: this.#oneRequesterId ? requesterId(requesterBase) : undefined,
-      cachingMode: options.cachingMode ?? false,
+      capabilities: { cachingMode: options.cachingMode ?? false, ...options.capabilities },
+      maxMode: options.maxMode,
       onSilentDevice: (requesterId) => this.#stop(requesterId),
     };
     const driver =
@@ -84,6 +85,7 @@ export class IommuProtection implements Protection {
         : new VtdDriver(parts, driverOptions);
     this.driver = driver;
     this.gate = driver.gate;
+    this.#domains = new DomainNumbers(FIRST_GUEST_DOMAIN, driver.features.domainLimit);
     const cardTables = driver.createTables();
     parts.hypervisor.attachVectorRing((physical, bytes) => {
       const last = lastPageOf(physical, bytes);
@@ -251,5 +253,5 @@ function addCounts(details: Record<string, number>, { space, strategy }: IommuPo
     flushes: space.counters.flushes,
     ...strategy.counters(),
   };
-  for (const [name, count] of Object.entries(counts)) details[name] = (details[name] ?? 0) + count;
+  for (const [name, count] of Object.entries(counts)) tallyIn(details, name, count);
 }

@@ -18,6 +18,8 @@ const IOMMU_OPTIONS: Readonly<Record<keyof IommuOptions, true>> = {
   seed: true,
   oneRequesterId: true,
   cachingMode: true,
+  capabilities: true,
+  maxMode: true,
 };
 
 const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
@@ -46,6 +48,10 @@ export class Iommu implements DirectPlan<IommuProtection> {
         'iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries',
       );
     }
+    if (vendor === 'amdvi' && options.capabilities !== undefined)
+      throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
+    if (vendor !== 'amdvi' && options.maxMode !== undefined)
+      throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
     this.#options = options;
     this.#strategy =
       typeof strategy === 'string' ? listed(strategy, options.strategyOptions ?? {}) : strategy;

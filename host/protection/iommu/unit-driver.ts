@@ -7,7 +7,7 @@ import {
   pageNumber,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { InvariantViolation } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import { pageSize, pageStart } from '../../iommu/page-arithmetic.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -26,6 +26,7 @@ import { orderOf } from './page-order.js';
 import { QueueRecovery } from './queue-recovery.js';
 import { TablePages } from './table-pages.js';
 import { UnitFaultLog } from './unit-fault-log.js';
+import type { UnitFeatures } from './unit-features.js';
 import { UnitQueue } from './unit-queue.js';
 import type { VendorMaker, VendorOperations } from './vendor-operations.js';
 
@@ -42,7 +43,6 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   readonly timing: TranslationCache;
   readonly gate: IommuGate;
   readonly tablePages: TablePages;
-  readonly cachingMode: boolean;
   forgetsEntries = false;
   protected readonly operations: Operations;
   readonly #queue: UnitQueue<Command>;
@@ -56,7 +56,6 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
 
   constructor(parts: HostParts, options: IommuDriverOptions, makeOperations: VendorMaker<Operations>) {
     const { hypervisor, memory, kernel } = parts;
-    this.cachingMode = options.cachingMode;
     this.tablePages = new TablePages(hypervisor);
     this.#faultLog = new UnitFaultLog(parts, () => {
       this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers));
@@ -71,7 +70,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
       stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
-    this.timing = new TranslationCache(walker, options.seed, options.timing, options.cachingMode);
+    this.timing = new TranslationCache(
+      walker,
+      options.seed,
+      options.timing,
+      options.capabilities.cachingMode === true,
+    );
     const operations = makeOperations(
       {
         kernel,
@@ -113,6 +117,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     operations.program();
   }
 
+  get features(): UnitFeatures {
+    return this.operations.features;
+  }
+
   get faults(): readonly IommuFault[] {
     return this.#faultLog.faults;
   }
@@ -137,6 +145,8 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   }
 
   enableDeviceTlb(requesterId: RequesterId): void {
+    if (!this.features.deviceTlbs)
+      throw new ParameterError('the IOMMU has no support for translations of devices (ECAP.DT, EFR)');
     const attached = this.#attached.get(requesterId);
     if (attached === undefined)
       throw new InvariantViolation(`requester 0x${requesterId.toString(16)} is not attached`);
@@ -148,6 +158,8 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   }
 
   remapInterrupts(): void {
+    if (!this.features.interruptRemapping)
+      throw new ParameterError('the IOMMU does not remap interrupts (ECAP.IR)');
     const takesNs = this.operations.unit.timing.interruptEntryNs;
     for (const command of this.operations.remapInterrupts()) this.#queue.submit(command, takesNs);
     this.#queue.wait(() => {});
@@ -173,6 +185,11 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   ): void {
     // One command covers an aligned power of two of pages; a range that is not one takes the next that is.
     const order = orderOf(pages);
+    if (order > this.features.maxOrder) {
+      this.#submitDomain(domainId);
+      this.#queue.wait(done, iova, pages, page);
+      return;
+    }
     const bits = PAGE_BITS + order;
     const bytes = pageSize(bits);
     const takesNs = this.timing.parameters.pageInvalidationNs;

@@ -7,6 +7,7 @@ import type { UnitParts } from '../../iommu/unit-parts.js';
 import type { IommuFault } from './iommu-driver.js';
 import type { ClosedRegions } from './iommu-gate.js';
 import type { TablePages } from './table-pages.js';
+import type { UnitFeatures } from './unit-features.js';
 import type { QueueFormat } from './unit-queue.js';
 
 /** A translation unit as its driver sees it, beside its registers. */
@@ -47,6 +48,8 @@ export type FaultReader = (fault: Omit<IommuFault, 'readAtNs'>, registers: numbe
  */
 export interface VendorOperations<Command extends object> {
   readonly unit: DrivenUnit;
+  /** What the driver has read of the unit's capabilities. */
+  readonly features: UnitFeatures;
   /** Physical memory that no device reaches, whatever the tables say. */
   readonly regions?: ClosedRegions;
   /** The ring that commands are written to. */

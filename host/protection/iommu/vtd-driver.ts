@@ -13,7 +13,7 @@ export class VtdDriver extends UnitDriver<InvalidationDescriptor, VtdOperations>
     super(
       parts,
       options,
-      (unitParts, tablePages) => new VtdOperations(parts, unitParts, tablePages, options.cachingMode),
+      (unitParts, tablePages) => new VtdOperations(parts, unitParts, tablePages, options.capabilities),
     );
   }
 

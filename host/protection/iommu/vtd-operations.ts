@@ -11,6 +11,7 @@ import type { HostParts } from '../../host-parts.js';
 import { RING_ENTRY_BYTES } from '../../iommu/command-ring.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
 import type { UnitParts } from '../../iommu/unit-parts.js';
+import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
 import { ContextTables } from '../../iommu/vtd/context-tables.js';
 import { TRANSLATION_TYPE } from '../../iommu/vtd/entries.js';
 import { vtdFaultText } from '../../iommu/vtd/fault-reasons.js';
@@ -26,6 +27,7 @@ import { createSecondLevelTable } from '../../iommu/vtd/second-level-table.js';
 import type { TablePages } from './table-pages.js';
 import type { QueueFormat } from './unit-queue.js';
 import type { FaultReader, QueueError, UnitCounts, VendorOperations } from './vendor-operations.js';
+import { readVtdFeatures, type VtdFeatures } from './vtd-features.js';
 
 /** Register offsets of VT-d, as a driver knows them. */
 const RTADDR = 0x20;
@@ -49,12 +51,11 @@ const QUEUE_SIZE = 3;
 const QUEUE_SLOTS = 2 ** (8 + QUEUE_SIZE);
 /** log2 of the entries of the interrupt remapping table: a page. */
 const INTERRUPT_ENTRIES_LOG2 = 8;
-/** Levels of second-level tables, and the AW field that encodes it. */
-const LEVELS = 4;
 
 /** VT-d in legacy mode with queued invalidation. */
 export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   readonly unit: RemappingUnit;
+  readonly features: VtdFeatures;
   readonly queue: QueueFormat<InvalidationDescriptor>;
   readonly #parts: HostParts;
   readonly #tablePages: TablePages;
@@ -76,11 +77,17 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     fence: true,
   };
 
-  constructor(parts: HostParts, unitParts: UnitParts, tablePages: TablePages, cachingMode: boolean) {
+  constructor(
+    parts: HostParts,
+    unitParts: UnitParts,
+    tablePages: TablePages,
+    capabilities: Partial<VtdCapabilities>,
+  ) {
     const { hypervisor, memory } = parts;
     this.#parts = parts;
     this.#tablePages = tablePages;
-    this.unit = new RemappingUnit({ ...unitParts, capabilities: { cachingMode } });
+    this.unit = new RemappingUnit({ ...unitParts, capabilities });
+    this.features = readVtdFeatures((offset) => this.unit.registers.read64(offset));
     this.#contexts = new ContextTables(memory, tablePages);
     const { registers } = this.unit;
     const base = hypervisor.allocateOwn('io-table', QUEUE_SLOTS * RING_ENTRY_BYTES);
@@ -137,7 +144,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
   }
 
   createTables(): RadixTable {
-    return createSecondLevelTable(this.#parts.memory, this.#tablePages, LEVELS);
+    return createSecondLevelTable(this.#parts.memory, this.#tablePages, this.features.levels);
   }
 
   writeEntry(
@@ -155,7 +162,7 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
       faultProcessingDisable: false,
       translationType: deviceTlb ? TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB : TRANSLATION_TYPE.TRANSLATE,
       secondLevelTable: tables.root,
-      addressWidth: LEVELS - 2,
+      addressWidth: this.features.levels - 2,
       domainId,
     });
     if (!written) throw new ParameterError('no page left for a context table; expected a larger memory');
@@ -228,9 +235,10 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   /** Takes every record that waits, and clears it, as Linux does in its fault handler (dmar_fault). */
   readLog(take: FaultReader): void {
-    const { registers, capabilities } = this.unit;
-    for (let index = 0; index < capabilities.faultRecords; index += 1) {
-      const at = capabilities.faultRecordOffset + index * 16;
+    const { registers } = this.unit;
+    const { faultRecords, faultRecordOffset } = this.features;
+    for (let index = 0; index < faultRecords; index += 1) {
+      const at = faultRecordOffset + index * 16;
       const top = registers.read32(at + 12);
       if ((top & FAULT_VALID) === 0) continue;
       const reason = top & 0xff;

@@ -1,3 +1,5 @@
+import { naturalLog } from '../../../guests/traffic/elementary-functions.js';
+import { present } from '../../../scheduler/present.js';
 import { HardwareDataError } from './hardware-data-error.js';
 import type { HardwareRow } from './rows.js';
 
@@ -32,7 +34,7 @@ export class EngineLimits {
     return [...new Set(sizes)].sort((a, b) => a - b);
   }
 
-  /** Transactions a second at a point. @throws HardwareDataError if no row of the operation was measured */
+  /** Transactions per second at a point. @throws HardwareDataError if no row of the operation was measured */
   tps(point: Point): number {
     const sizes = this.sizes(point.op);
     if (sizes.length === 0) {
@@ -47,7 +49,9 @@ export class EngineLimits {
       sizes.findIndex((size) => size > point.sizeBytes),
     );
     const [small, large] =
-      sizes.length > 1 ? [sizes[above - 1] ?? 0, sizes[above] ?? 0] : [sizes[0] ?? 0, sizes[0] ?? 0];
+      sizes.length > 1
+        ? [present(sizes[above - 1]), present(sizes[above])]
+        : [present(sizes[0]), present(sizes[0])];
     const smallS = 1 / this.#nearest({ ...point, sizeBytes: small }).tps;
     const largeS = 1 / this.#nearest({ ...point, sizeBytes: large }).tps;
     if (large === small) return 1 / ((smallS * point.sizeBytes) / small);
@@ -65,7 +69,7 @@ export class EngineLimits {
   /** The row of the same operation and size that is nearest: the same cache state first, then the nearest window. */
   #nearest(point: Point): HardwareRow {
     const distance = (row: HardwareRow) =>
-      (row.cache === point.cache ? 0 : 1000) + Math.abs(Math.log2(row.windowBytes / point.windowBytes));
+      (row.cache === point.cache ? 0 : 1000) + Math.abs(naturalLog(row.windowBytes / point.windowBytes));
     return this.#rows
       .filter((row) => row.op === point.op && row.sizeBytes === point.sizeBytes)
       .reduce((best, row) => (distance(row) < distance(best) ? row : best));

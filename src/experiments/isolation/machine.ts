@@ -2,6 +2,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { tallyIn } from '../../../scheduler/tally.js';
 import { FairnessMeter } from '../../machine/fairness-meter.js';
 import { LatencyRecorder } from '../../machine/latency.js';
 import { type GuestRun, Machine } from '../../machine/machine.js';
@@ -73,7 +74,7 @@ export interface IsolationSample {
   readonly boundBroken: boolean;
   /** Why the card stopped the neighbour's context; undefined when it did not, or has none for it. */
   readonly stoppedFor: string | undefined;
-  /** Megabits a second on the wire, per step: steady, asking, neighbour. */
+  /** Megabits per second on the wire, per step: steady, asking, neighbour. */
   readonly overTime: readonly (readonly number[])[];
 }
 
@@ -207,7 +208,7 @@ class VictimRecord {
     const row = this.overTime[guest];
     if (row === undefined) return;
     const step = Math.min(row.length - 1, Math.floor(this.#nowNs() / STEP_NS));
-    row[step] = (row[step] ?? 0) + (bytes * 8e3) / STEP_NS;
+    tallyIn(row, step, (bytes * 8e3) / STEP_NS);
     if (guest === 2) this.#neighbourBytes += bytes;
     if (guest !== 0) return;
     this.#framesSent += 1;

@@ -1,5 +1,6 @@
 import type { NicInstruments } from '../../../nic/host-port.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { LatencyRecorder } from '../../machine/latency.js';
 import type { Machine } from '../../machine/machine.js';
 import type { SteadyWatch } from '../steady-run.js';
@@ -49,7 +50,7 @@ export class WaitMeter implements SteadyWatch {
 
   /** What each guest has sent since the warm-up, bytes. */
   bytesSent(): number[] {
-    return this.#sentSoFar().map((bytes, guest) => bytes - (this.#sentBefore[guest] ?? 0));
+    return this.#sentSoFar().map((bytes, guest) => bytes - present(this.#sentBefore[guest]));
   }
 
   #sentSoFar(): number[] {

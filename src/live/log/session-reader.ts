@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { present } from '../../../scheduler/present.js';
 import { LOG_ENTRIES, LOG_MAGIC, type SessionHeader, SessionLogError } from './log-format.js';
 
 const WINDOW_BYTES = 1 << 20;
@@ -93,7 +94,7 @@ export class SessionReader {
 
   #parse(): boolean {
     if (!this.#have(1)) return false;
-    const kind = this.#window[this.#at] ?? 0;
+    const kind = present(this.#window[this.#at]);
     const shape = SHAPES[kind];
     if (shape === undefined)
       throw new SessionLogError(`${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.end}`);
@@ -119,7 +120,7 @@ export class SessionReader {
     let value = 0;
     for (let factor = 1; ; factor *= 128) {
       if (!this.#have(1)) return undefined;
-      const byte = this.#window[this.#at] ?? 0;
+      const byte = present(this.#window[this.#at]);
       this.#at += 1;
       value += (byte & 127) * factor;
       if (byte < 128) return value;

@@ -1,5 +1,6 @@
 import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import type { LiveRam } from './live-ram.js';
 import { WriteBuffer } from './write-buffer.js';
 
@@ -44,7 +45,7 @@ export class FileRam implements LiveRam {
     if (within >= 0 && within + length <= this.#aheadLength) {
       const from = this.#ahead;
       // A descriptor is 16 bytes: a loop is faster than a view.
-      for (let at = 0; at < length; at += 1) target[targetOffset + at] = from[within + at] ?? 0;
+      for (let at = 0; at < length; at += 1) target[targetOffset + at] = present(from[within + at]);
       return;
     }
     this.#writes.settle(offset, length);

@@ -1,3 +1,5 @@
+import { present } from '../../../scheduler/present.js';
+
 /** Writes that are kept, at most; then all are carried out. */
 const MOST_WRITES = 256;
 /** A write longer than this is not kept. */
@@ -60,9 +62,9 @@ export class WriteBuffer {
     for (let index = 0; index < count; index += 1) {
       this.#carryOut(
         this.#bytes,
-        this.#starts[index] ?? 0,
-        this.#lengths[index] ?? 0,
-        this.#offsets[index] ?? 0,
+        present(this.#starts[index]),
+        present(this.#lengths[index]),
+        present(this.#offsets[index]),
       );
     }
   }
@@ -70,8 +72,8 @@ export class WriteBuffer {
   #touches(offset: number, length: number): boolean {
     if (offset >= this.#highest || offset + length <= this.#lowest) return false;
     for (let index = 0; index < this.#count; index += 1) {
-      const start = this.#offsets[index] ?? 0;
-      if (offset < start + (this.#lengths[index] ?? 0) && start < offset + length) return true;
+      const start = present(this.#offsets[index]);
+      if (offset < start + present(this.#lengths[index]) && start < offset + length) return true;
     }
     return false;
   }
@@ -80,9 +82,9 @@ export class WriteBuffer {
   #join(offset: number, length: number, source: Uint8Array, sourceOffset: number): boolean {
     if (length > HEADROOM) return false;
     for (let index = 0; index < this.#count; index += 1) {
-      const start = this.#offsets[index] ?? 0;
-      const kept = this.#lengths[index] ?? 0;
-      const at = this.#starts[index] ?? 0;
+      const start = present(this.#offsets[index]);
+      const kept = present(this.#lengths[index]);
+      const at = present(this.#starts[index]);
       const slot = index * SLOT_BYTES;
       if (offset + length === start && at - length >= slot) {
         this.#copy(source, sourceOffset, length, at - length);

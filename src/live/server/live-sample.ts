@@ -1,3 +1,4 @@
+import { tallyIn } from '../../../scheduler/tally.js';
 import type { LiveMachine } from '../live-machine.js';
 
 /** One guest over the last second, or however long it was. */
@@ -48,7 +49,7 @@ export class LiveSampler {
     this.#faults = machine.guests.map(() => 0);
     machine.host.hypervisor.faults$.subscribe(({ domain }) => {
       const index = machine.guests.findIndex(({ name }) => name === domain);
-      if (index >= 0) this.#faults[index] = (this.#faults[index] ?? 0) + 1;
+      if (index >= 0) tallyIn(this.#faults, index);
     });
     this.#before = this.#now();
   }

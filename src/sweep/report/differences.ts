@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { type Estimate, estimate, holm, twoSidedProbability } from '../statistics.js';
 import type { Cell, MetricCells } from './cells.js';
 import { type Dimension, labelOf } from './layout.js';
@@ -89,7 +90,7 @@ function compare(
 ): Untested {
   const seeds = [...earlier.bySeed.keys()].filter((seed) => later.bySeed.has(seed));
   const bases = seeds.map((seed) => earlier.bySeed.get(seed) ?? 0);
-  const values = seeds.map((seed, at) => (later.bySeed.get(seed) ?? 0) - (bases[at] ?? 0));
+  const values = seeds.map((seed, at) => (later.bySeed.get(seed) ?? 0) - present(bases[at]));
   const names = { metric, place, one, other };
   if (seeds.length === 0) {
     const none = { count: 0, mean: Number.NaN, halfWidth: undefined, coefficientOfVariation: undefined };

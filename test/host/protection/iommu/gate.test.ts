@@ -181,6 +181,8 @@ describe('VT-d alone', () => {
     [{ strategy: 'single-use', vendor: 'vt' as 'vtd' }, /iommu\.vendor is "vt", expected one of: vtd, amdvi/],
     [{ strategy: 'lazy' }, /iommu strategy is "lazy", expected one of: direct-map/],
     [{ strategy: 'single-use', vendor: 'amdvi' as const, cachingMode: true }, /cachingMode is true/],
+    [{ strategy: 'single-use', vendor: 'amdvi' as const, capabilities: {} }, /capabilities is given/],
+    [{ strategy: 'single-use', maxMode: 4 }, /iommu\.maxMode is 4, expected none for vtd/],
     [{ strategy: 'persistent', strategyOptions: { quotaPages: 0 } }, /iommu\.quotaPages is 0/],
     [{ strategy: 'deferred', strategyOptions: { queueEntries: 1.5 } }, /iommu\.queueEntries is 1\.5/],
   ])('names what is wrong with its options: %o', (options, message) => {
