@@ -18,7 +18,7 @@ import { SweepProgressLine } from './sweep-progress.js';
 import { readSweepRequest, type SweepRequest } from './sweep-request.js';
 import { finishSweep } from './sweep-tables.js';
 
-/** A queue without workers is told of after so long, ms. */
+/** A queue without workers is reported after so long, ms. */
 const NO_WORKERS_MS = 5_000;
 
 /** `cdna-nic sweep`: a study from its file to its tables. */
