@@ -1,4 +1,5 @@
 import { PbfWriter } from 'pbf';
+import { present } from '../../scheduler/present.js';
 import { AtomicFile } from './atomic-file.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -101,7 +102,7 @@ export class PerfettoWriter implements TimelineWriter {
         track = this.#descriptor(name, process, true);
         this.#counters.set(full, track);
       }
-      this.#event.counterValue = values[key] ?? 0;
+      this.#event.counterValue = present(values[key]);
       this.#write(COUNTER, track, undefined, atNs, undefined);
     }
   }
