@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/** Counting what is executed makes tests a few times slower. */
+const SLOWER = process.argv.includes('--coverage') ? 4 : 1;
 /** Tests that take minutes, or repeat what a command checks by itself: `npm run test:all` runs them too. */
 const LONG_TESTS = 'test/**/*.long.test.ts';
 
@@ -20,8 +22,8 @@ export default defineConfig(({ mode }) => ({
     exclude: mode === 'all' ? [] : [LONG_TESTS],
     setupFiles: ['./test/support/setup.ts'],
     reporters: ['default', './test/support/plain-count-reporter.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 60_000 * SLOWER,
+    hookTimeout: 120_000 * SLOWER,
     maxWorkers: 2,
     // One module graph per worker in place of one per file: tests share no mutable module state.
     isolate: false,

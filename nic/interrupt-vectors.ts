@@ -1,6 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import { type BusAddress, busAddress, requesterId } from './addresses.js';
 import type { CardCore } from './card-core.js';
 import { writeU32 } from './descriptor.js';
@@ -59,7 +60,7 @@ export class InterruptVectors {
     });
     this.#channel = core.dma.open((_, status) => this.#onWritten(status));
     this.#channel.owner = { index: -1, requesterId: requesterId(parameters.managementRequesterId) };
-    this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
+    this.entryBytes = powerOfTwoFrom(Math.ceil((contexts + 1) / 32) * 4);
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
   }

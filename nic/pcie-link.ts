@@ -1,5 +1,6 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { floorLog2 } from '../scheduler/whole-logarithm.js';
 import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
@@ -135,8 +136,8 @@ export class PcieLink {
   constructor(parameters: PcieParameters = DEFAULT_PCIE) {
     validate(parameters);
     this.parameters = parameters;
-    this.#payloadShift = Math.log2(parameters.maxPayloadBytes);
-    this.#requestShift = Math.log2(parameters.maxReadRequestBytes);
+    this.#payloadShift = floorLog2(parameters.maxPayloadBytes);
+    this.#requestShift = floorLog2(parameters.maxReadRequestBytes);
     const { generation, lanes, dataLinkEfficiency } = parameters;
     const encoding = generation <= 2 ? 8 / 10 : 128 / 130;
     const rateBps = Math.floor(TRANSFERS_PER_LANE[generation] * lanes * encoding * dataLinkEfficiency);

@@ -25,6 +25,8 @@ export interface SweepQuestion {
 export interface SweepAnswer {
   /** From the study to its tables, ns; what is done before the first run ends is not part of it. */
   readonly wallNs: number;
+  /** CPU time of this process and its threads in that time, ns. */
+  readonly cpuNs: number;
   /** Resident memory of the process and its threads when a fifth of the runs was done, and in the end; bytes. */
   readonly earlyBytes: number;
   readonly endBytes: number;
@@ -56,13 +58,13 @@ answer(async ({ way, runs, url }: SweepQuestion): Promise<SweepAnswer> => {
 });
 
 async function bare(plan: Plan): Promise<SweepAnswer> {
-  let startNs = 0;
+  let times: Times | undefined;
   for (const { job } of plan.runs()) {
     await doJob({ job, allowModules: false });
-    if (startNs === 0) startNs = hostNs();
+    times ??= new Times();
   }
   const { rss } = process.memoryUsage();
-  return { wallNs: hostNs() - startNs, earlyBytes: rss, endBytes: rss };
+  return { ...elapsed(times), earlyBytes: rss, endBytes: rss };
 }
 
 async function swept(plan: Plan, executor: Executor): Promise<SweepAnswer> {
@@ -70,19 +72,32 @@ async function swept(plan: Plan, executor: Executor): Promise<SweepAnswer> {
   const journal = Journal.open(join(folder, 'journal.ndjson'));
   try {
     const total = plan.points.length * plan.seeds.length;
-    let [startNs, earlyBytes] = [0, 0];
+    let times: Times | undefined;
+    let earlyBytes = 0;
     await runJobs(plan.jobs(), executor, journal, ({ done, failed }) => {
       if (failed > 0) throw new Error('a run could not be done');
-      if (done === 1) startNs = hostNs();
+      times ??= new Times();
       if (done === Math.floor(total / 5)) earlyBytes = process.memoryUsage().rss;
     });
     const tables = tablesOf(plan, plan.seedCounts, journal);
     await writeTables(folder, tables, ['parquet', 'csv']);
     await writeTables(folder, [{ name: 'dictionary', ...dictionaryTable(tables) }], ['csv']);
-    return { wallNs: hostNs() - startNs, earlyBytes, endBytes: process.memoryUsage().rss };
+    return { ...elapsed(times), earlyBytes, endBytes: process.memoryUsage().rss };
   } finally {
     await executor.close();
     journal.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Begins when the first run is done: what loads the program, and makes machine code of it, is behind. */
+class Times {
+  readonly startNs = hostNs();
+  readonly startCpu = process.cpuUsage();
+}
+
+function elapsed(times: Times | undefined): Pick<SweepAnswer, 'wallNs' | 'cpuNs'> {
+  if (times === undefined) throw new Error('nothing was run');
+  const { user, system } = process.cpuUsage(times.startCpu);
+  return { wallNs: hostNs() - times.startNs, cpuNs: (user + system) * 1000 };
 }

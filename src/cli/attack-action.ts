@@ -17,7 +17,7 @@ import { folderPath } from './output-paths.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
-/** `cdna-nic attack`: who gets through what. */
+/** `cdna-nic attack`: which attacks get through which approaches. */
 export const attackAction: CommandAction = async (_args, options, io) => {
   const explained = text(options.explain)?.split(',');
   if (explained !== undefined && explained.length > 2)
@@ -74,7 +74,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
 
 const FILES = ['attack.json', 'attack.html'] as const;
 
-/** The document and the report to look at. */
+/** The document and the HTML report. */
 async function filesOf(
   request: MatrixRequest,
   cells: readonly Cell[],

@@ -15,7 +15,7 @@ import { repeatLine } from './repeat-line.js';
 import { RunOutputs, type WrittenFile } from './run-outputs.js';
 import type { RunRequest } from './run-request.js';
 
-/** What came of a request. */
+/** The results of a request. */
 export interface Execution {
   readonly results: readonly RunResult[];
   /** What each approach lets through; empty where attacks were not played. */
@@ -78,7 +78,7 @@ function taskOf(
 
 type Outcomes = readonly [runs: readonly RunOutcome[], through: readonly LetThrough[]];
 
-/** Runs and attacks in threads: a run each, the attacks on an approach each. */
+/** Runs and attacks in threads: a task per run, and a task per approach for the attacks. */
 async function together(
   tasks: readonly RunTask[],
   request: RunRequest,
@@ -97,7 +97,7 @@ async function together(
   return [outcomes.map(resultOf), throughOf(request, cells.flatMap(resultOf))];
 }
 
-/** The same here, a step of a run at a time. */
+/** The same in this thread, one step of a run at a time. */
 async function oneByOne(
   tasks: readonly RunTask[],
   request: RunRequest,

@@ -143,7 +143,7 @@ function fileNames(workloads: readonly string[]): string[] {
   return [DOCUMENT, PAGE, ...workloads.flatMap((name) => [sharesFile(name), delaysFile(name)])];
 }
 
-/** The document, the report to look at, and its plots as files of their own. */
+/** The document, the HTML report, and its plots as files of their own. */
 function filesOf(document: string, page: string, findings: readonly WorkloadFinding[]): NamedText[] {
   const files: NamedText[] = [
     { name: DOCUMENT, text: document },

@@ -24,8 +24,8 @@ export class Interrupted extends Error {
 }
 
 /**
- * Hears signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
- * signal in, and throws if there was one, so that files can be taken away. Work that threads do is
+ * Handles signals while work goes on. Work that computes for long calls `breathe` now and then: it lets the
+ * signal in, and throws if there was one, so that files can be removed. Work that threads do is
  * awaited through `cutShort`.
  */
 export class Interruption {
@@ -62,7 +62,7 @@ export class Interruption {
     if (this.#signal !== undefined) this.#heard?.();
     const first = await Promise.race([work.then((result) => ({ result })), signal]);
     if (first !== undefined) return first.result;
-    // Work that fails because it was stopped has nothing to say any more.
+    // Work that fails because it was stopped has nothing to report.
     work.catch(() => undefined);
     await this.breathe();
     throw new InvariantViolation('a signal was heard and is gone');

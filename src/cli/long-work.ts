@@ -6,10 +6,10 @@ import type { Interruption } from './interruption.js';
 import { text, wholeNumber } from './options.js';
 import { ProgressLine } from './progress.js';
 
-/** What a command hands to its long work: what computes, and where progress is shown. */
+/** What long work of a command is given: worker threads, and a place for progress. */
 export interface LongWork {
   readonly workers: Workers;
-  /** Shows how far the work is, on a terminal. */
+  /** Shows progress on a terminal. */
   readonly show: (progress: string) => void;
 }
 
@@ -32,7 +32,7 @@ export async function longWork<T>(
   const line = new ProgressLine(io);
   const workers = makeWorkers(jobs, () => interruption.breathe());
   try {
-    // Threads do not hear signals; they are ended below, whatever they are doing.
+    // Threads receive no signals; they are ended below, whatever they are doing.
     return await interruption.cutShort(work({ workers, show: (progress) => line.show(progress) }));
   } finally {
     line.clear();

@@ -13,14 +13,14 @@ const io: CliIo = {
 };
 
 let outputFailed = false;
-// A reader that has seen enough (`| head`) closes the pipe: no reason to complain. Anything else is told once.
+// A reader that has seen enough (`| head`) closes the pipe: not an error. Anything else is reported once.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' || outputFailed) return;
   outputFailed = true;
   process.stderr.write(`standard output cannot be written: ${error.message}\n`);
   process.exitCode = 2;
 });
-// There is nowhere left to complain to.
+// There is nowhere left to report it.
 process.stderr.on('error', () => undefined);
 
 // Set, not called: what is on its way to a pipe still gets there.

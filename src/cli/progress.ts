@@ -1,7 +1,7 @@
 import type { CliIo } from './cli-io.js';
 import { CLEAR_LINE } from './visible-text.js';
 
-/** One line on stderr that is written over and over while a run goes on, and is gone afterwards. */
+/** One line on stderr that is overwritten during a run and cleared afterwards. */
 export class ProgressLine {
   readonly #io: CliIo;
   #shown = '';

@@ -12,7 +12,7 @@ export interface WrittenFile {
   readonly path: string;
 }
 
-/** Something that grows out of sight and appears when all is well. */
+/** Something that is written under another name and appears when all is complete. */
 interface Pending extends WrittenFile {
   /** Its name while it grows, where that is another. */
   readonly growing?: string;
@@ -24,8 +24,8 @@ interface Pending extends WrittenFile {
 }
 
 /**
- * The files of one call: captures and timelines per run, and the documents. They grow out of sight, captures and timelines
- * perhaps in other threads; `commit` puts them in their places, `abort` leaves nothing, not even a folder that was made
+ * The files of one call: captures and timelines per run, and the documents. They are written under other names, captures and
+ * timelines perhaps in other threads; `commit` puts them in their places, `abort` leaves nothing, not even a folder that was made
  * for them.
  */
 export class RunOutputs {

@@ -3,7 +3,7 @@ import type { Execution } from './execute.js';
 import type { WrittenFile } from './run-outputs.js';
 import type { RunRequest } from './run-request.js';
 
-/** Prints what came of a request, in the form that was asked for. Returns the exit code. */
+/** Prints the results of a request in the requested form. Returns the exit code. */
 export function report(request: RunRequest, execution: Execution, io: CliIo, text: () => string): ExitCode {
   const { results, files, document, repeat, notes } = execution;
   const broken = results.flatMap(({ protection, laws }) =>

@@ -7,7 +7,7 @@ import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
 import { runJobs, type SweepProgress } from '../sweep/run-jobs.js';
 import { jobsOfShard } from '../sweep/shard.js';
-import { journalPath } from '../sweep/sweep-folder.js';
+import { journalPath, refuseForeignTables } from '../sweep/sweep-folder.js';
 import { moreSeeds } from '../sweep/until-precise.js';
 import type { CliIo } from './cli-io.js';
 import type { CommandAction } from './commands/entry.js';
@@ -18,7 +18,7 @@ import { SweepProgressLine } from './sweep-progress.js';
 import { readSweepRequest, type SweepRequest } from './sweep-request.js';
 import { finishSweep } from './sweep-tables.js';
 
-/** A queue without workers is told of after so long, ms. */
+/** A queue without workers is reported after so long, ms. */
 const NO_WORKERS_MS = 5_000;
 
 /** `cdna-nic sweep`: a study from its file to its tables. */
@@ -37,6 +37,7 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
   } finally {
     before?.close();
   }
+  refuseForeignTables(request.out);
   // First what may refuse, so that a server that cannot be reached leaves no folder behind.
   const executor = await executorOf(request, io);
   try {

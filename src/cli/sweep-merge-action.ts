@@ -2,7 +2,8 @@ import { OutputFolder } from '../report/output-folder.js';
 import { Journal } from '../sweep/journal.js';
 import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
-import { journalPath, journalsIn, mergeJournals } from '../sweep/sweep-folder.js';
+import { SweepError } from '../sweep/sweep-error.js';
+import { journalPath, journalsIn, mergeJournals, refuseForeignTables } from '../sweep/sweep-folder.js';
 import type { CommandAction } from './commands/entry.js';
 import { readFormats, sweepFolder } from './sweep-request.js';
 import { finishSweep } from './sweep-tables.js';
@@ -15,6 +16,9 @@ export const sweepMergeAction: CommandAction = async ([study = '', ...folders], 
   const plan = await Plan.of(await loadStudy(study));
   const from = [out, ...folders.flat()].filter((one) => one !== undefined);
   const paths = [...new Set(from)].flatMap(journalsIn);
+  if (paths.length === 0)
+    throw new SweepError(`no journal of a sweep is in ${from.join(', ')}, expected some of shards`);
+  refuseForeignTables(out);
   const folder = new OutputFolder(out);
   let journal: Journal;
   try {

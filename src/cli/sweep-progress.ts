@@ -6,7 +6,7 @@ import { progressClockMs } from './progress-clock.js';
 /** A pipe gets a line once in so long, ms. */
 const LINE_EVERY_MS = 60_000;
 
-/** Says how far a sweep is: a line that is written over on a terminal, a line per minute elsewhere. */
+/** Shows the progress of a sweep: a line that is overwritten on a terminal, a line per minute elsewhere. */
 export class SweepProgressLine {
   readonly #io: CliIo;
   readonly #line: ProgressLine;

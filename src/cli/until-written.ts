@@ -2,8 +2,8 @@ import type { OutputFolder } from '../report/output-folder.js';
 import { Interruption } from './interruption.js';
 
 /**
- * Work of a command from its beginning until its files are there, with an ear for signals. Should it end in another
- * way, the folder that was made for it is taken away again.
+ * Work of a command from its beginning until its files are written, interruptible by signals. If it ends otherwise,
+ * the folder that was made for it is removed again.
  */
 export async function untilWritten<T>(
   folder: OutputFolder | undefined,

@@ -2,7 +2,7 @@ import type { Workers } from '../work/workers.js';
 import { type Presentation, presentationText } from './presentation.js';
 import { compareWithStored, type StoredComparison } from './stored-result.js';
 
-/** How an experiment is asked for. */
+/** How an experiment is called. */
 export interface ExperimentRequest {
   /** A file of the user's own, for experiments that compare with data. */
   readonly dataPath: string | undefined;
@@ -10,13 +10,13 @@ export interface ExperimentRequest {
   readonly latencyPath?: string | undefined;
   readonly pages?: '4k' | 'super' | undefined;
   readonly seed: number;
-  /** What computes. The tasks of several experiments wait in one queue, so that no core is without work. */
+  /** The worker threads. The tasks of several experiments wait in one queue, so that no core is idle. */
   readonly threads: Workers;
-  /** Told how far it is, 0 to 1, and what it is doing. */
+  /** Called with its progress, 0 to 1, and the current step. */
   readonly progress: (fraction: number, step: string) => void;
 }
 
-/** What an experiment found, for people and for programs. */
+/** The outcome of an experiment, for people and for programs. */
 export interface ExperimentOutcome extends Presentation {
   readonly text: string;
   /** The result: a plain object; keys carry units. */
@@ -24,12 +24,12 @@ export interface ExperimentOutcome extends Presentation {
   readonly stored: StoredComparison;
 }
 
-/** A question that can be put again with one command. */
+/** A question of the field that one command answers again. */
 export interface Experiment {
   readonly name: string;
   /** One line. */
   readonly question: string;
-  /** Whether `--data` means anything to it. */
+  /** Whether it accepts `--data`. */
   readonly takesData: boolean;
   /** The result of seed 1, as JSON. */
   readonly storedUrl: URL;
@@ -44,7 +44,7 @@ export interface FinishedExperiment {
   readonly outcome: ExperimentOutcome;
 }
 
-/** What one experiment has of its own. */
+/** What is specific to one experiment. */
 export interface ExperimentDefinition<Result extends object>
   extends Pick<Experiment, 'name' | 'question' | 'storedUrl'> {
   readonly takesData?: true;
@@ -72,14 +72,14 @@ export function defineExperiment<Result extends object>(
       return {
         ...present(result),
         result,
-        // What is measured on a machine of the user's own is stored nowhere.
+        // No result is stored for a machine of the user's own.
         stored:
           request.dataPath === undefined
             ? compareWithStored(storedUrl, request.seed, result)
             : 'not-compared',
       };
     },
-    // A stored result is what `measure` once gave.
+    // A stored result is an earlier result of `measure`.
     present: (result) => present(result as Result),
   };
 }

@@ -27,7 +27,7 @@ export const IOMMU_STRATEGIES: readonly MappingApproach[] = [
   'shadow-copy',
 ].map(strategy);
 
-/** Linux's lazy mode, but no page gets a new owner before the flush: `pinUntilFlush`. */
+/** Linux's lazy mode, except that no page gets a new owner before the flush: `pinUntilFlush`. */
 export const DEFERRED_PINNED: MappingApproach = {
   name: 'iommu:deferred, pinUntilFlush',
   title: 'deferred, pinned',

@@ -3,7 +3,7 @@ import { plainTable } from '../report/plain-table.js';
 
 /** A result for people: text and pages are rendered from it. */
 export interface Presentation {
-  /** What came of it, in a few sentences. */
+  /** The answer in a few sentences. */
   readonly answer: string;
   /** What was run: machine, traffic, times, seeds. */
   readonly parameters: readonly FigureParameter[];

@@ -10,7 +10,7 @@ export interface ReferenceFigure {
   readonly value: number;
   readonly unit: string;
   readonly source: string;
-  /** How sure we are that it was published so; docs/calibration.md explains the marks. */
+  /** How certain it is that it was published so; docs/calibration.md explains the marks. */
   readonly certainty: Certainty;
 }
 

@@ -3,7 +3,7 @@ import { pageHtml, type ReportPage } from '../report/html/page.js';
 import type { FinishedExperiment } from './experiment.js';
 import { storedSentence } from './stored-sentence.js';
 
-/** How the experiments were asked for. */
+/** How the experiments were called. */
 export interface ReproduceCall {
   readonly seed: number;
   readonly repeat: string;

@@ -1,13 +1,13 @@
 import type { Certainty } from '../../host/cpu/costs.js';
 import type { ReportFigure } from '../report/html/figure.js';
 
-/** Something that was published in words, and whether it is so here. */
+/** A statement that was published in words, and whether it holds here. */
 export interface CheckedStatement {
   readonly statement: string;
   readonly source: string;
-  /** How sure we are that it was published so; docs/calibration.md explains the marks. */
+  /** How certain it is that it was published so; docs/calibration.md explains the marks. */
   readonly certainty: Certainty;
-  /** What is looked at here. */
+  /** What is checked here. */
   readonly test: string;
   readonly holds: boolean;
   /** The numbers that decide it. */
@@ -18,10 +18,10 @@ export interface CheckedStatement {
 export function statementsFigure(statements: readonly CheckedStatement[], id: string): ReportFigure {
   return {
     id,
-    title: 'What was said in words',
-    sentence: `${statementsAnswer(statements)} Each line says what was looked at, and the numbers that decide it.`,
+    title: 'Published statements',
+    sentence: `${statementsAnswer(statements)} Each line says what was checked, and the numbers that decide it.`,
     table: {
-      heads: ['statement', 'source', 'certainty', 'looked at', 'here', 'ours'],
+      heads: ['statement', 'source', 'certainty', 'checked', 'here', 'ours'],
       rows: statements.map(({ statement, source, certainty, test, holds, ours }) => [
         statement,
         source,
@@ -40,7 +40,7 @@ export function statementsFigure(statements: readonly CheckedStatement[], id: st
   };
 }
 
-/** How many of them hold, and which does not, in a sentence. */
+/** How many of them hold, and which do not, in a sentence. */
 export function statementsAnswer(statements: readonly CheckedStatement[]): string {
   const failing = statements.filter(({ holds }) => !holds).map(({ statement }) => `"${statement}"`);
   const holding = statements.length - failing.length;

@@ -12,20 +12,20 @@ import type { ScenarioInput } from '../scenario/schema.js';
 export interface SteadyWatch {
   readonly wireTap: WirePort;
   readonly instruments: NicInstruments;
-  /** The machine stands, nothing has run. */
+  /** The machine is assembled, nothing has run. */
   attach(machine: Machine): void;
-  /** The warm-up is over: what is seen from now on counts. */
+  /** The warm-up is over: what is observed from now on counts. */
   begin(): void;
 }
 
-/** A machine that runs long enough to be steady, and is then looked at for a while. */
+/** A machine that runs through a warm-up and is then measured over a window. */
 export interface SteadySettings {
   readonly scenario: ScenarioInput;
   readonly protection: ProtectionPlan;
   readonly seed: number;
-  /** Virtual time that is not looked at, ns. */
+  /** Length of the warm-up, virtual ns. */
   readonly warmUpNs: number;
-  /** Virtual time that is, ns. */
+  /** Length of the window, virtual ns. */
   readonly windowNs: number;
   /** Captures that the scenario names, and where their relative paths start. */
   readonly captures?: { readonly shelf: CaptureStore; readonly directory: string };

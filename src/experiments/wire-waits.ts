@@ -4,7 +4,7 @@ import type { GuestRun } from '../machine/machine.js';
 /** A guest's frame has left: from its driver's store to its last bit on the wire, ns, and its length. */
 export type OnSent = (guest: GuestRun, waitNs: number, lengthBytes: number) => void;
 
-/** Looks at every frame that leaves, and says whose it is and how long it took. */
+/** Observes every frame that leaves, and reports its guest and how long it took. */
 export class WireWaits implements WirePort {
   readonly #guestOf: GuestRun[] = [];
   readonly #onSent: OnSent;
@@ -13,7 +13,7 @@ export class WireWaits implements WirePort {
     this.#onSent = onSent;
   }
 
-  /** Frames of others are not told of. */
+  /** Frames of others are not reported. */
   attach(guests: readonly GuestRun[]): void {
     for (const guest of guests) this.#guestOf[guest.port.context] = guest;
   }

@@ -61,7 +61,7 @@ export interface FindingCurves {
   readonly sentBytes: readonly Float64Array[];
   /** Delays at the percentiles 0, 1, ... 100, ns, a row per class. */
   readonly delayPercentilesNs: readonly (readonly number[])[];
-  /** Calls of the discipline a frame, all together, ns on this host. */
+  /** Calls of the discipline per frame, all together, ns on this host. */
   readonly decisionNs: number;
 }
 
@@ -101,7 +101,7 @@ export async function fairnessTasks(settings: StudySettings): Promise<FairnessTa
   });
 }
 
-/** Puts together what the tasks of a workload gave, in their order. */
+/** Assembles the findings of a workload, in the order of its tasks. */
 export function workloadFinding(
   settings: StudySettings,
   name: string,

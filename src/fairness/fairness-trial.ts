@@ -6,7 +6,7 @@ import type { Workload, WorkloadEvent } from './workload.js';
 /** Frames that a context which wants to send has waiting: as many as a small ring holds. */
 export const WAITING_FRAMES = 8;
 
-/** Told of every frame when its last bit has left. */
+/** Called for every frame when its last bit has left. */
 export type FrameSent = (context: number, bytes: number, waitedNs: number, endNs: number) => void;
 
 interface Queue {
@@ -41,7 +41,7 @@ export class FairnessTrial {
     this.#queues = workload.contenders.map(() => ({ frames: [], head: 0, wants: false, made: 0 }));
   }
 
-  /** Plays the workload. Frames that have not left at its end are not told of. */
+  /** Plays the workload. Frames that have not left at its end are not reported. */
   run(): void {
     const { durationNs } = this.#workload;
     this.#hear(0);

@@ -1,4 +1,5 @@
 import type { Capture } from '../../guests/capture/index.js';
+import { naturalLog } from '../../guests/traffic/elementary-functions.js';
 import { RandomStream, wireBytes } from '../../guests/traffic/index.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { ParameterError } from '../../scheduler/errors.js';
@@ -88,7 +89,7 @@ function closed({ contexts }: WorkloadSettings, sizes: (context: number) => read
   return { contenders: contendersOf(contexts, sizes), events: script.inOrder() };
 }
 
-/** Bytes a nanosecond that a context gets when all ask for everything. */
+/** Bytes per nanosecond that a context gets when all ask for everything. */
 function entitledRate(settings: WorkloadSettings, contenders: readonly Contender[], context: number): number {
   const sum = contenders.reduce((total, { share }) => total + share.weight, 0);
   return ((contenders[context]?.share.weight ?? 1) / sum) * (settings.linkBps / 8e9);
@@ -206,5 +207,5 @@ function randomOf({ seed }: WorkloadSettings, context: number): RandomStream {
 }
 
 function exponential(random: RandomStream, mean: number): number {
-  return -Math.log(random.unit()) * mean;
+  return -naturalLog(random.unit()) * mean;
 }

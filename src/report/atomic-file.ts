@@ -11,6 +11,7 @@ import {
 import { dirname, join } from 'node:path';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { clearStalePartials, partialName } from './foreign-file.js';
+import type { OutputFile } from './output-file.js';
 import { OutputFileError } from './output-file-error.js';
 
 export { OutputFileError } from './output-file-error.js';
@@ -22,15 +23,15 @@ const MAX_BYTES_A_CHARACTER = 3;
 let filesOpened = 0;
 
 /**
- * A file that is there whole or not at all: it grows under another name in the same folder and is renamed when it
- * is complete. Writes are gathered in one buffer.
+ * A file that is complete or absent: it is written under another name in the same folder and renamed when it
+ * is complete. Writes are buffered.
  *
  * When the disk takes no more, nothing is thrown where bytes are put in: that may be inside of an observer, from where no
- * error reaches the run. The file takes bytes into the void from then on, `failure` says why, and `seal` throws it.
+ * error reaches the run. The file discards bytes from then on, `failure` says why, and `seal` throws it.
  *
  * To write bytes: `offset = reserve(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
  */
-export class AtomicFile {
+export class AtomicFile implements OutputFile {
   readonly path: string;
   /** Where bytes are put in. */
   readonly buffer: Uint8Array;
@@ -132,7 +133,7 @@ export class AtomicFile {
     rmSync(this.#temporary, { force: true });
   }
 
-  /** Takes a committed file away again, if nothing was in its place before. */
+  /** Removes a committed file again, if nothing was in its place before. */
   withdraw(): void {
     if (!this.#isNew) return;
     this.#isNew = false;

@@ -49,7 +49,7 @@ export function partialName(target: string, number: number): string {
   return `.${basename(target)}.${process.pid}-${number}.partial`;
 }
 
-/** Takes away what processes that are gone left of a file that they were writing: killed, or out of power. */
+/** Removes partial files of processes that have ended: killed, or by loss of power. */
 export function clearStalePartials(target: string): void {
   const folder = dirname(resolve(target));
   let names: string[];

@@ -21,7 +21,7 @@ export function microseconds(ns: number | undefined): string {
   return ns < 10_000 ? (ns / 1000).toFixed(2) : whole(ns / 1000);
 }
 
-/** Bits a second as megabits. */
+/** Bits per second as megabits. */
 export function megabits(bps: number): string {
   return (bps / 1e6).toFixed(1);
 }

@@ -44,7 +44,7 @@ export class OutputFolder {
 
   /**
    * Writes files that appear when all of them are whole. What may go wrong before that (no space, no permission)
-   * leaves nothing. Should a file then not get its place, those that were new are taken away again; one that stood
+   * leaves nothing. If a file then cannot be put in its place, those that were new are removed again; one that stood
    * there before has its new text.
    * @returns their paths
    * @throws OutputFileError
@@ -79,7 +79,7 @@ export class OutputFolder {
       missing.push(folder);
       folder = dirname(folder);
     }
-    // One by one: so that they can be taken away again.
+    // One by one: so that they can be removed again.
     for (const each of missing.reverse()) {
       mkdirSync(each);
       this.#made.push(each);

@@ -104,7 +104,7 @@ export const trafficSchema = z
           .string()
           .optional()
           .describe(
-            'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the sender of the first unicast frame',
+            'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the busiest one',
           ),
         unfit: z
           .enum(['refuse', 'drop', 'split'])

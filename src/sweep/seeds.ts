@@ -11,7 +11,7 @@ export function runSeeds(seed: number, count: number): number[] {
 /** Seeds of a study: those that it names, or so many. The first n are the same however many there are. */
 export function seedsOf(seeds: number | readonly number[]): readonly number[] {
   if (typeof seeds !== 'number') return seeds;
-  // A scenario's seed has 31 bits.
+  // Of 31 bits, which every reader of tables takes for whole numbers.
   return runSeeds(FIRST_SEED, seeds).map((seed) => seed & 0x7fffffff);
 }
 

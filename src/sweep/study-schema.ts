@@ -4,7 +4,7 @@ const timeNs = z.int().min(0).max(3_600_000_000_000);
 const seed = z
   .int()
   .min(0)
-  .max(2 ** 31 - 1);
+  .max(2 ** 32 - 1);
 
 const path = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])

@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from './journal.js';
 import { isFinal } from './outcome.js';
 import type { Shard } from './shard.js';
+import { SweepError } from './sweep-error.js';
 
 const JOURNAL = /^journal(\.\d+-of-\d+)?\.ndjson$/u;
 
@@ -13,10 +14,28 @@ export function journalPath(folder: string, shard?: Shard): string {
 
 /** Journals of shards, and of whole sweeps, in a folder, by name. */
 export function journalsIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => JOURNAL.test(name))
     .toSorted()
     .map((name) => join(folder, name));
+}
+
+/** Tables that a sweep writes, whatever their format. */
+const TABLE = /^(runs|guests|attacks|dictionary)\.(parquet|csv|ndjson)$/u;
+
+/**
+ * Refuses a folder that has files with the names of tables and no journal beside them: they are not of a sweep, and would
+ * be written over.
+ * @throws SweepError that names the file
+ */
+export function refuseForeignTables(folder: string): void {
+  if (!existsSync(folder) || journalsIn(folder).length > 0) return;
+  const foreign = readdirSync(folder).find((name) => TABLE.test(name));
+  if (foreign === undefined) return;
+  throw new SweepError(
+    `--out is "${folder}", which has ${foreign} and no journal of a sweep, expected an empty folder or one of a sweep`,
+  );
 }
 
 /** Takes over what other journals have and this one lacks; returns how many. */

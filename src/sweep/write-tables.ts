@@ -68,13 +68,26 @@ async function writeParquet(file: AtomicFile, { columns, rows }: Rows): Promise<
   await parquetWriteRows({
     writer,
     columns: columns.map(({ name, type }) => ({ name, type: PARQUET_TYPES[type], nullable: true })),
-    rows: objectsOf({ columns, rows }),
+    rows: parquetRows({ columns, rows }),
     rowGroupSize: GROUP_ROWS,
   });
 }
 
-const PARQUET_TYPES = { number: 'DOUBLE', integer: 'INT32', text: 'STRING', boolean: 'BOOLEAN' } as const;
+const PARQUET_TYPES = { number: 'DOUBLE', integer: 'INT64', text: 'STRING', boolean: 'BOOLEAN' } as const;
 const DRAINED_BYTES = 1 << 20;
+
+/** Rows whose whole numbers are what the writer takes for 64 bits. */
+function* parquetRows({ columns, rows }: Rows): Generator<Record<string, CellValue | bigint>> {
+  const whole = new Set(columns.filter(({ type }) => type === 'integer').map(({ name }) => name));
+  for (const row of objectsOf({ columns, rows })) {
+    yield Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [
+        name,
+        typeof value === 'number' && whole.has(name) ? BigInt(value) : value,
+      ]),
+    );
+  }
+}
 
 function* objectsOf({ columns, rows }: Rows): Generator<Record<string, CellValue>> {
   for (const row of rows()) {

@@ -18,6 +18,8 @@ const ALLOWED = [
   'src/cli/progress-clock.ts: performance',
   // A second of the host's between two samples that are shown.
   'src/cli/serve-action.ts: setTimeout',
+  // When it is said that no worker takes jobs.
+  'src/cli/sweep-action.ts: setTimeout',
   // The cost of a scheduling decision is measured on this host and is shown as that.
   'src/fairness/fairness-study.ts: hrtime',
   // How long a thing is on its way over the screen.
@@ -33,6 +35,8 @@ const ALLOWED = [
   'src/simulate.ts: setImmediate',
   // When a queue is asked for outcomes: they are the same whenever that is.
   'src/sweep/queue/queue-executor.ts: setTimeout',
+  // How often a worker looks whether another version has taken the queue.
+  'src/sweep/queue/queue-worker.ts: setInterval',
   // RxJS reports an observer's error from a timer: it is waited for, to fail the run by name.
   'src/unhandled-errors.ts: setTimeout',
 ];

@@ -45,7 +45,7 @@ function planOf(guests: readonly Guest[], setting: Setting = {}): Plan {
 const machineOf = (guests: readonly Guest[], setting: Setting = {}) =>
   new LawMachine(planOf(guests, setting));
 const greedy = (frameBytes: number, more: Guest = {}): Guest => ({
-  traffic: { kind: 'greedy', frameBytes },
+  traffic: { kind: 'greedy', frameBytes, startNs: 0 },
   transmitSlots: 128,
   ...more,
 });

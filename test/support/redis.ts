@@ -39,6 +39,11 @@ export class RedisServer {
     this.url = `redis://127.0.0.1:${port}`;
   }
 
+  /** Of the process, while it runs. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   async start(): Promise<void> {
     const options = ['--bind', '127.0.0.1', '--port', `${this.#port}`, '--dir', this.#folder, '--save', ''];
     const server = spawn(this.#program, [...options, '--appendonly', 'yes', '--appendfsync', 'always']);

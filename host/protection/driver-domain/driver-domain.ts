@@ -159,7 +159,12 @@ export class DriverDomainProtection extends ReferenceApproach {
       refused,
       checked: 0,
       denied: 0,
-      details: { ...this.#service.counters, ...this.#grants.counters, ...drops },
+      details: {
+        ...this.#service.counters,
+        ...this.#grants.counters,
+        ...drops,
+        ...(this.#device.malformed > 0 ? { 'drop:malformed-completion': this.#device.malformed } : {}),
+      },
     };
   }
 

@@ -44,6 +44,7 @@ export class PhysicalPort {
   readonly #requests: Uint32Array;
   #reclaimed = 0;
   #received = 0;
+  #malformed = 0;
   #rang = 0;
   #mappedInFlight = 0;
 
@@ -79,6 +80,11 @@ export class PhysicalPort {
     this.#request = new Uint32Array(slots);
     this.#requests = new Uint32Array(slots);
     this.#refill();
+  }
+
+  /** Received frames that were dropped because the card described them as no frame can be. */
+  get malformed(): number {
+    return this.#malformed;
   }
 
   get isOpen(): boolean {
@@ -172,16 +178,14 @@ export class PhysicalPort {
     while (frames < budget && this.#received !== consumer) {
       parts.clear();
       const first = this.#received;
-      for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
-        if (this.#received === consumer) throw new InvariantViolation('the NIC reported half a frame');
-        const page = present(this.#receivePages[this.#received & mask]);
-        parts.add(pageAddress(page), receive.completedLength(this.#received));
-        flags = receive.completedFlags(this.#received);
-        this.#received = (this.#received + 1) >>> 0;
+      const whole = this.#collect(consumer, parts);
+      frames += 1;
+      if (!whole) {
+        this.#malformed += 1;
+        continue;
       }
       parts.lastIndex = (this.#received - 1) >>> 0;
       take(parts);
-      frames += 1;
       for (let piece = 0; piece < parts.count; piece += 1) {
         const exchanged = pageNumber(present(parts.exchanged[piece]));
         if (exchanged !== NO_PAGE) this.#receivePages[(first + piece) & mask] = exchanged;
@@ -189,6 +193,26 @@ export class PhysicalPort {
     }
     if (frames > 0 && this.isOpen) this.#refill();
     return frames;
+  }
+
+  /**
+   * Collects the pieces of the next frame. What the card says of them is not to be trusted with the driver domain's
+   * memory: false for a frame without an end, in more pieces than any frame has, or with a piece that is empty or longer
+   * than its buffer.
+   */
+  #collect(consumer: number, parts: FrameParts): boolean {
+    const { receive } = this.port;
+    let sound = true;
+    for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
+      if (this.#received === consumer) return false;
+      const page = present(this.#receivePages[this.#received & (this.slots - 1)]);
+      const length = receive.completedLength(this.#received);
+      flags = receive.completedFlags(this.#received);
+      this.#received = (this.#received + 1) >>> 0;
+      sound = sound && length > 0 && length <= PAGE_BYTES && !parts.full;
+      if (sound) parts.add(pageAddress(page), length);
+    }
+    return sound;
   }
 
   /** Throws when a page that the NIC may write is not the driver domain's any more. */

@@ -9,7 +9,7 @@ export const attackCommand: CommandEntry = {
     ['--protection <names>', 'approaches, with commas between them; also modules: ./mine.ts (default: all)'],
     ['--explain <attack[,approach]>', 'say of one attack, or one cell, what happened and what was expected'],
     ['--seed <number>', 'seed of what is planted (default: 1)'],
-    ['--out <dir>', 'write attack.json, and attack.html, a report to look at, into DIR'],
+    ['--out <dir>', 'write attack.json, and attack.html, an HTML report, into DIR'],
     JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],

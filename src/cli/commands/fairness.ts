@@ -3,8 +3,7 @@ import { JOBS_OPTION } from './jobs-option.js';
 
 export const fairnessCommand: CommandEntry = {
   usage: 'fairness',
-  summary:
-    'put the DMA schedulers before the same workloads and show shares, gaps against bounds, and delays',
+  summary: 'run the DMA schedulers on the same workloads and show shares, gaps against bounds, and delays',
   options: [
     [
       '--contexts <number>',
@@ -18,7 +17,7 @@ export const fairnessCommand: CommandEntry = {
     ['--captures <files>', 'captures for replay, with commas between them (default: those of the package)'],
     ['--seed <number>', 'seed of everything random (default: 1)'],
     ['--duration <time>', 'virtual time of each run, with ns, us, ms or s (default: 50ms)'],
-    ['--out <dir>', 'write fairness.json, fairness.html, a report to look at, and its plots as SVG into DIR'],
+    ['--out <dir>', 'write fairness.json, fairness.html, an HTML report, and its plots as SVG into DIR'],
     JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],
     ['--json', 'one JSON document on stdout, nothing else'],

@@ -12,7 +12,7 @@ export const reproduceCommand: CommandEntry = {
     ['--seed <number>', 'seed of everything random (default: 1, that of the stored results)'],
     [
       '--out <dir>',
-      'also write the result of each as NAME.json, and reproduce.html, a report to look at, into DIR',
+      'also write the result of each as NAME.json, and reproduce.html, an HTML report, into DIR',
     ],
     JOBS_OPTION,
     ['--force', 'write over files that cdna-nic did not write'],

@@ -7,6 +7,10 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ['--allow-modules', 'run modules that the scenario names, from its own folder: they have your rights'],
   ['--seed <number>', 'seed of everything random (default: the scenario, or 1)'],
   [
+    '--local <mac>',
+    'station of captures that plays the guest, where the scenario names none (default: the busiest)',
+  ],
+  [
     '--warm-up <time>',
     'virtual time to run first, unmeasured (default: the scenario, or a tenth of --window)',
   ],
@@ -26,7 +30,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
 
 /** How files are named, for the help of both. */
 export const FILE_NOTES = `With several approaches each has files of its own: --pcapng x.pcapng gives x.none.pcapng, x.cdna.pcapng and so
-on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, a report to look at,
+on; ":" and "+" in a name become "-". --out DIR writes compare.json (run.json), compare.html, an HTML report,
 and for each approach NAME.pcapng and NAME.pftrace. Files appear when everything is done, whole, or not at all.
 
 Exit code: 0 fine, 1 an invariant was violated in a run, 2 usage or input that cannot be used, 130 stopped

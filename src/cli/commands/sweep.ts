@@ -9,7 +9,7 @@ const JSON_OUT = ['--json', 'one JSON document on stdout, nothing else'] as cons
 
 const mergeCommand: CommandEntry = {
   usage: 'merge <study> [folders...]',
-  summary: 'run nothing: put the journals of shards, in DIR and in other FOLDERS, into tables',
+  summary: 'write the journals of shards, in DIR and in other FOLDERS, as tables; runs nothing',
   options: [OUT, FORMATS, JSON_OUT],
   load: async () => (await import('../sweep-merge-action.js')).sweepMergeAction,
 };

@@ -2,7 +2,7 @@ import type { CommandEntry } from './entry.js';
 
 export const tablesCommand: CommandEntry = {
   usage: 'tables <file>',
-  summary: 'read a dump of VT-d or AMD-Vi translation tables and print who reaches what',
+  summary: 'read a dump of VT-d or AMD-Vi translation tables and print which device reaches what',
   options: [
     ['--json', 'one JSON document on stdout'],
     ['--check', 'compare with the translations that the file lists'],

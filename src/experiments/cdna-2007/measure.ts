@@ -62,7 +62,7 @@ export function testbedPlaces(parameters: TestbedParameters): Omit<TestbedTask, 
   ]).map((point) => ({ ...point, parameters }));
 }
 
-/** Puts together what calibration and the tasks gave, in their order. */
+/** Assembles the results of calibration and tasks, in their order. */
 export function cdna2007Result(
   seed: number,
   parameters: TestbedParameters,

@@ -16,7 +16,7 @@ export interface PublishedRow {
   readonly driverDomain: number;
   readonly guest: number;
   readonly idle: number;
-  /** Interrupts a second. */
+  /** Interrupts per second. */
   readonly driverDomainInterrupts?: number;
   readonly guestInterrupts: number;
   readonly certainty: Certainty;

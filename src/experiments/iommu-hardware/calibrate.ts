@@ -16,7 +16,7 @@ export interface Calibration {
 
 /**
  * Finds a machine's parameters from its measurements: the limits of engine and link from the IOMMU-off rows, entries
- * and walk from the latency of a single outstanding read. No rate that was measured with the IOMMU on is looked at.
+ * and walk from the latency of a single outstanding read. No rate that was measured with the IOMMU on is used.
  *
  * @throws HardwareDataError if rows that are needed are missing
  */

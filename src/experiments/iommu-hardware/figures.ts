@@ -34,7 +34,7 @@ export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[
   ];
 }
 
-/** What came of it, in a sentence. */
+/** The result in a sentence. */
 export function iommuHardwareAnswer({ machine, bandwidth, latency }: IommuHardwareResult): string {
   return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows; no parameter of the machine was fitted to them, but five constants of card and unit were chosen with them in view); the latency of single reads, to which IOTLB and walk were fitted, by ${percents(latency)} (${latency.rows} windows).`;
 }

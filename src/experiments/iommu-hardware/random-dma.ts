@@ -124,7 +124,7 @@ export class RandomDma {
     this.#finish = this.#kernel.register('dma', () => this.#onFinish());
   }
 
-  /** Warms up, then counts `transactions`; returns their rate, transactions a second. */
+  /** Warms up, then counts `transactions`; returns their rate, transactions per second. */
   run(transactions: number): number {
     const warmUp =
       this.#finished +

@@ -14,12 +14,12 @@ export interface Turn {
   readonly victim: GuestRun;
 }
 
-/** What a neighbour does once it is no good neighbour any more. */
+/** What the neighbour does after it has turned hostile. */
 export interface Hostility {
   readonly name: string;
   /** One line. */
   readonly meaning: string;
-  /** What guests share that it is aimed at: disciplines speak of the wire, and contexts keep the card's rooms apart. */
+  /** What guests share that it is aimed at: disciplines speak of the wire, and contexts separate the card's resources. */
   readonly against: 'wire' | 'card' | 'receivers';
   /** Where nothing guards memory its frames leave: then it is against the wire as well. */
   readonly floodsUnguarded?: boolean;
@@ -175,7 +175,7 @@ function flood({ neighbour }: Turn, bytes: number): void {
   neighbour.driver.attach(greedy(hostileFrames(neighbour, NOWHERE_MAC, bytes)));
 }
 
-/** The driver ends what it has begun and is gone; what is left has no manners. */
+/** The driver finishes what it has begun and is closed; from then on its rings are written directly. */
 function takeOver({ machine, neighbour }: Turn): HostileGuest {
   neighbour.driver.close();
   machine.run(machine.kernel.nowNs + LEAVE_NS);

@@ -74,7 +74,7 @@ export interface IsolationSample {
   readonly boundBroken: boolean;
   /** Why the card stopped the neighbour's context; undefined when it did not, or has none for it. */
   readonly stoppedFor: string | undefined;
-  /** Megabits a second on the wire, per step: steady, asking, neighbour. */
+  /** Megabits per second on the wire, per step: steady, asking, neighbour. */
   readonly overTime: readonly (readonly number[])[];
 }
 

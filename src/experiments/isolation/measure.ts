@@ -77,7 +77,7 @@ export interface IsolationCell {
   readonly verdict: Verdict;
   /** What was lost, or which promise was broken. */
   readonly because: readonly string[];
-  /** Megabits a second on the wire, a per step of time: steady, asking, neighbour. */
+  /** Megabits per second on the wire in each step of time: steady, asking, neighbour. */
   readonly over_time_mbps?: readonly (readonly number[])[];
 }
 
@@ -109,7 +109,7 @@ export function isolationPlaces(): Omit<IsolationRun, 'seed'>[] {
   ]);
 }
 
-/** Puts cells together, in their order. @param runs of each place, one per seed */
+/** Assembles the cells, in their order. @param runs of each place, one per seed */
 export function isolationResult(
   seed: number,
   places: readonly Omit<IsolationRun, 'seed'>[],
@@ -164,7 +164,7 @@ export function cellOf(
   };
 }
 
-/** What became of the victims, and of what they were promised. The worst of the seeds decides. */
+/** What the victims lost, and whether promises were kept. The worst of the seeds decides. */
 export function judged(
   before: VictimTime,
   after: VictimTime,

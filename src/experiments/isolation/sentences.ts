@@ -71,7 +71,7 @@ function names(cells: readonly IsolationCell[]): string {
   return cells.map(({ hostility }) => hostility).join(', ');
 }
 
-/** What came of all cells, for the head of a report. */
+/** The answer from all cells, for the head of a report. */
 export function isolationAnswer(cells: readonly IsolationCell[]): string {
   const of = (verdict: string) => cells.filter((cell) => cell.verdict === verdict);
   const kept = of('kept');

@@ -25,7 +25,7 @@ const HEADER_BYTES = 54;
 
 interface MessageKind {
   readonly frameBytes: number;
-  /** Frames a second at the load that every approach carries. */
+  /** Frames per second at the load that every approach carries. */
   readonly framesPerSecond: number;
   /** A wire that brings and takes more than one core can handle, bits per second. */
   readonly wideBps: number;
@@ -47,8 +47,8 @@ export const FULL_WARM_UP_NS = 4_000_000;
 export const FULL_WINDOW_NS = 20_000_000;
 
 /**
- * Steps that exist only because another party than the driver's kernel decides: entering the hypervisor, looking
- * whose a page is and holding on to it, and handing an interrupt on. An OS on the metal takes the physical interrupt in
+ * Steps that exist only because another party than the driver's kernel decides: entering the hypervisor, checking
+ * who owns a page and pinning it, and forwarding an interrupt. An OS on the metal takes the physical interrupt in
  * its driver and maps its own pages by itself: a function call.
  */
 export const VIRTUALIZATION_STEPS = [

@@ -148,7 +148,7 @@ export const priceOfSafety = defineExperiment({
   }),
 });
 
-/** Puts together what came of all tasks. */
+/** Assembles the result from all tasks. */
 function priceOfSafetyResult(
   seed: number,
   measured: readonly MeasuredPrice[],

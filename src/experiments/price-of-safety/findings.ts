@@ -45,7 +45,7 @@ const HARDLY = 1;
 /** Points of percent in which a strategy that does nothing may differ from none. */
 const NOTHING = 0.1;
 
-/** What was said in words. */
+/** Published statements. */
 export function priceStatements(
   points: readonly PricePoint[],
   balloon: readonly BalloonPoint[],

@@ -181,7 +181,7 @@ export const QUIET_MEASURES = {
 const { goodput_gbps, walks_per_frame, walk_reads_per_frame } = GREEDY_MEASURES;
 export const CHANGE_MEASURES = { goodput_gbps, walks_per_frame, walk_reads_per_frame } as const;
 
-/** What came of a change, all guests sending what they can. */
+/** The result of a change, all guests sending what they can. */
 export type UnitChangePoint = PointOf<typeof CHANGE_MEASURES> & {
   readonly approach: string;
   readonly guests: number;

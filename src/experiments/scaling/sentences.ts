@@ -15,7 +15,7 @@ const FEW = 4;
 const SOME = 64;
 const MANY = 256;
 
-/** What came of it, for the head of a report. */
+/** The answer for the head of a report. */
 export function scalingAnswer({ points }: ScalingResult): string {
   const crowd = greedyAt(points, CROWD);
   const none = points.filter(({ guests, impossible }) => guests === CROWD && impossible !== undefined);

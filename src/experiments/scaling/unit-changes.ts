@@ -65,7 +65,7 @@ export function runUnitChange({ strategy, change, seed }: UnitChangeTask): Greed
   return sample;
 }
 
-/** Puts together what changes gave. @param samples of each change, one per seed */
+/** Assembles the points of all changes. @param samples of each change, one per seed */
 export function unitChangePoints(
   changes: readonly Omit<UnitChangeTask, 'seed'>[],
   samples: readonly (readonly GreedySample[])[],

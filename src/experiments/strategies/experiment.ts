@@ -107,7 +107,7 @@ export const strategies = defineExperiment({
   }),
 });
 
-/** Puts together what came of all tasks. */
+/** Assembles the result from all tasks. */
 function strategiesResult(seed: number, measured: readonly MeasuredStrategy[]): StrategiesResult {
   const points = strategyPoints(measured);
   return {

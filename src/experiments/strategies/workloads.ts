@@ -19,7 +19,7 @@ export interface Workload {
   /** What the latencies are of. */
   readonly timed: string;
   readonly latenciesNs: (latencies: FrameLatencies) => readonly number[];
-  /** Virtual time that is looked at, ns; longer where frames are few. */
+  /** Length of the window, virtual ns; longer where frames are few. */
   readonly windowNs: number;
   /** The captures that are replayed, relative to the package. */
   readonly captures: readonly string[];
@@ -27,7 +27,7 @@ export interface Workload {
   readonly guest: (random: (limit: number) => number) => Omit<GuestInput, 'memoryMegabytes'>;
 }
 
-/** Within this every replay has passed once and every buffer has been used; not looked at. */
+/** Within this every replay has passed once and every buffer has been used: the warm-up. */
 export const WARM_UP_NS = 60_000_000;
 /** Streams begin at random within this time, ns. */
 const START_SPREAD_NS = 1_000_000;

@@ -37,7 +37,7 @@ export const SETTINGS: readonly WalkSetting[] = [
   ...[64, 1024].flatMap((ringSlots) =>
     [5, 40].map((flows) => ({ flows, ringSlots, iotlbEntries: IOTLB_ENTRIES })),
   ),
-  // Room for what 40 contexts have besides pages of frames: shows what the points above with 40 flows lack.
+  // Space for what 40 contexts have besides pages of frames: shows what the points above with 40 flows lack.
   { flows: 40, ringSlots: 256, iotlbEntries: 256 },
 ];
 
@@ -110,7 +110,7 @@ const COMPARED = [
   [PUBLISHED.bpsMany, 40, 'gbps'],
 ] as const;
 
-/** Puts together what each of `SETTINGS` gave, in their order. */
+/** Assembles the results of `SETTINGS`, in their order. */
 export function walkCostResult(seed: number, settings: readonly MeasuredSetting[]): WalkCostResult {
   const measured = settings.flatMap(({ points }) => points);
   const strict = (flows: number): readonly Sample[] => {

@@ -38,15 +38,20 @@ function ofBalloon(of: (balloon: Balloon) => number | undefined): (run: RunResul
 
 /** Identifies the type of each row and keeps its ids apart. */
 function metrics<Subject, Id extends string>(
-  table: Readonly<Record<Id, Omit<Metric<Subject>, 'id'>>>,
-): Readonly<Record<Id, Metric<Subject>>> {
-  const entries = Object.entries<Omit<Metric<Subject>, 'id'>>(table);
+  table: Readonly<Record<Id, Omit<NumberMetric<Subject>, 'id'>>>,
+): Readonly<Record<Id, NumberMetric<Subject>>> {
+  const entries = Object.entries<Omit<NumberMetric<Subject>, 'id'>>(table);
   return Object.fromEntries(entries.map(([id, metric]) => [id, { id, ...metric }])) as Readonly<
-    Record<Id, Metric<Subject>>
+    Record<Id, NumberMetric<Subject>>
   >;
 }
 
-const run = <Id extends string>(table: Readonly<Record<Id, Omit<Metric<RunResult>, 'id'>>>) =>
+/** A metric of one run: a number, or nothing where it does not apply. */
+interface NumberMetric<Subject> extends Metric<Subject> {
+  readonly of: (subject: Subject) => number | undefined;
+}
+
+const run = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<RunResult>, 'id'>>>) =>
   metrics<RunResult, Id>(table);
 
 /** What guests get from a run, all together. */
@@ -184,7 +189,7 @@ export const COST_METRICS = run({
     title: 'Pins taken',
     head: 'pins',
     unit: 'count',
-    sentence: 'References that were taken on pages so that they stay where they are.',
+    sentence: 'References that were taken on pages to pin them.',
     source: 'pins.taken',
     of: ({ pins }) => pins.taken,
   },
@@ -217,7 +222,7 @@ export const COST_METRICS = run({
     title: 'Virtual interrupts',
     head: 'virtual\nirqs',
     unit: 'count',
-    sentence: 'Interrupts that the hypervisor handed to guests.',
+    sentence: 'Interrupts that the hypervisor delivered to guests.',
     source: 'interrupts.virtual',
     of: ({ interrupts }) => interrupts.virtual,
   },
@@ -291,7 +296,7 @@ export const BALLOON_METRICS = run({
     title: 'Reclaimed',
     head: 're-\nclaimed',
     unit: 'count',
-    sentence: 'Pages that came free.',
+    sentence: 'Pages that became free.',
     source: 'memory.balloon.reclaimed',
     of: ofBalloon(({ reclaimed }) => reclaimed),
   },
@@ -401,7 +406,7 @@ export const RUN_METRICS: readonly Metric<RunResult>[] = [
   LOSS_METRICS,
 ].flatMap((table) => Object.values<Metric<RunResult>>(table));
 
-const guest = <Id extends string>(table: Readonly<Record<Id, Omit<Metric<GuestResult>, 'id'>>>) =>
+const guest = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<GuestResult>, 'id'>>>) =>
   metrics<GuestResult, Id>(table);
 
 /** What one guest had of a run, by id. */

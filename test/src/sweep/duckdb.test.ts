@@ -30,7 +30,7 @@ test('DuckDB reads the Parquet and CSV tables as they are, and computes the mean
     types.getRowObjects().map(({ column_name, column_type }) => [column_name, column_type]),
   );
   expect([byName.get('point'), byName.get('load'), byName.get('guest')]).toEqual([
-    'INTEGER',
+    'BIGINT',
     'DOUBLE',
     'VARCHAR',
   ]);

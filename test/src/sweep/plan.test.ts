@@ -1,7 +1,11 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { checkStudy, studyOf } from '../../../src/sweep/load-study.js';
+import { Plan } from '../../../src/sweep/plan.js';
 import type { StudyInput } from '../../../src/sweep/study-schema.js';
-import { planOf, SCENARIO, STUDY } from './study-lab.js';
+import { emptyFolder, planOf, SCENARIO, STUDY } from './study-lab.js';
 
 const varied = (vary: StudyInput['vary'], more: Partial<StudyInput> = {}) =>
   planOf({ scenario: SCENARIO, vary, ...more });
@@ -129,6 +133,37 @@ describe('the key of a run', () => {
     const before = new Set(await keys(STUDY));
     expect((await keys({ ...STUDY, ...change })).some((key) => before.has(key))).toBe(false);
   });
+});
+
+describe('the key of a run with files', () => {
+  test('changes with the content of a capture or of a module, and not with its path', async () => {
+    const folder = emptyFolder();
+    const [keyA, keyB] = await Promise.all(
+      ['a', 'b'].map(async (name) => {
+        mkdirSync(join(folder, name));
+        writeFileSync(join(folder, name, 'talk.pcap'), 'the same');
+        writeFileSync(join(folder, name, 'own.mjs'), 'export default 1;');
+        return keyIn(join(folder, name));
+      }),
+    );
+    expect(keyA).toBe(keyB);
+    writeFileSync(join(folder, 'a/talk.pcap'), 'another');
+    const changed = await keyIn(join(folder, 'a'));
+    expect(changed).not.toBe(keyA);
+    writeFileSync(join(folder, 'a/own.mjs'), 'export default 2;');
+    expect(new Set([keyA, changed, await keyIn(join(folder, 'a'))]).size).toBe(3);
+  });
+
+  async function keyIn(folder: string): Promise<string> {
+    const study = checkStudy({
+      scenario: {
+        discipline: './own.mjs',
+        guests: [{ traffic: { kind: 'replay', capture: 'talk.pcap' } }],
+      },
+    });
+    const [run] = (await Plan.of(studyOf(study, study.scenario, folder, 'study'))).runs();
+    return run?.key ?? '';
+  }
 });
 
 describe('seeds', () => {

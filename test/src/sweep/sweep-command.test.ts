@@ -70,6 +70,42 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     expect(err).toMatch(/discipline = ".\/own.mjs" cannot run: .*--allow-modules/u);
   });
 
+  test('explains every column of every table in the data dictionary, with its unit', async () => {
+    const folder = emptyFolder();
+    const out = join(folder, 'out');
+    const study = studyFile(folder, { ...STUDY, seeds: 1, attacks: ['foreign-page-read'] });
+    await cli('sweep', study, '--out', out, '--formats', 'csv');
+    const heads = ['runs', 'guests', 'attacks'].flatMap((table) => {
+      const [head = ''] = readFileSync(join(out, `${table}.csv`), 'utf8').split('\r\n');
+      return head.split(',').map((column) => `${table},${column}`);
+    });
+    const dictionary = readFileSync(join(out, 'dictionary.csv'), 'utf8').trimEnd().split('\r\n').slice(1);
+    expect(dictionary.map((row) => row.split(',').slice(0, 2).join(','))).toEqual(heads);
+    expect(dictionary).toContain(
+      'runs,goodputBps,number,bit/s,"Bits of frames that left, without preamble, check sequence and gap, per second of the run."',
+    );
+    expect(dictionary).toContain(
+      'runs,load,number,bit/s,What the study varies: guests[a].traffic.wireRateBps',
+    );
+    for (const row of dictionary) expect(row).toMatch(/^\w+,\w+,(number|integer|text|boolean),[^,]*,.{3,}$/u);
+  });
+
+  test('leaves tables alone that are not of a sweep, and merges nothing where there is no journal', async () => {
+    const folder = emptyFolder();
+    const study = studyFile(folder, STUDY);
+    writeFileSync(join(folder, 'runs.csv'), 'mine');
+    const { code, err } = await cli('sweep', study, '--out', folder);
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      /--out is ".*", which has runs\.csv and no journal of a sweep, expected an empty folder/u,
+    );
+    expect(readFileSync(join(folder, 'runs.csv'), 'utf8')).toBe('mine');
+    expect((await cli('sweep', 'merge', study, '--out', join(folder, 'none'))).err).toMatch(
+      /no journal of a sweep is in .*none, expected some of shards/u,
+    );
+    expect(existsSync(join(folder, 'none'))).toBe(false);
+  });
+
   test('says in a dry run how many runs there are and which come first, and leaves nothing', async () => {
     const folder = emptyFolder();
     const { code, out } = await cli(
