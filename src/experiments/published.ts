@@ -116,11 +116,28 @@ export function missOf({ error = 0 }: { readonly error?: number | undefined }): 
   return Math.abs(error);
 }
 
-/** Names the largest miss, if one is beyond what counts as near. */
+/** So many misses are named in an answer. */
+const MOST_MISSES = 4;
+
+/**
+ * Names what is missed by more than counts as near: ratios first, since they are what a paper is cited for, then the
+ * largest.
+ */
 function missSentence(predicted: readonly ComparedFigure[]): string {
-  const worst = predicted.reduce((one, other) => (missOf(other) > missOf(one) ? other : one));
-  if (missOf(worst) <= MISSED) return '';
-  return ` The main miss is "${comparisonName(worst)}": published ${worst.value} ${worst.unit}, here ${short(worst.ours)} (${errorText(worst)}).`;
+  const missed = predicted
+    .filter((figure) => missOf(figure) > MISSED)
+    .sort(
+      (one, other) => Number(other.unit === 'x') - Number(one.unit === 'x') || missOf(other) - missOf(one),
+    );
+  if (missed.length === 0) return '';
+  const named = missed
+    .slice(0, MOST_MISSES)
+    .map(
+      (figure) =>
+        `"${comparisonName(figure)}", published ${figure.value} ${figure.unit}, here ${short(figure.ours)} (${errorText(figure)})`,
+    );
+  const more = missed.length > named.length ? `; and ${missed.length - named.length} more` : '';
+  return ` Missed: ${named.join('; ')}${more}.`;
 }
 
 /** The middle of an odd count, the mean of the two about the middle of an even one. */
