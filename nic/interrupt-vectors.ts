@@ -12,8 +12,8 @@ import type { NicSubjects } from './streams.js';
 /** Bytes before the first entry of a vector ring: the producer index, then nothing. */
 export const VECTOR_RING_HEADER_BYTES = 64;
 
-/** Writes of one vector: itself, then the producer index. */
-const WRITES = 2;
+/** Posted writes of one vector: itself, the producer index, and the interrupt's message, in this order. */
+const WRITES = 3;
 
 /**
  * Interrupts as CDNA has them: the contexts that were updated since the last physical interrupt gather as
@@ -149,6 +149,7 @@ export class InterruptVectors {
     channel.length = 4;
     channel.buffer = this.#index;
     channel.write();
+    channel.message();
   }
 
   #waitForGap(): void {

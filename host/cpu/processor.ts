@@ -248,17 +248,17 @@ export class Processor {
 
   /** Units of work that wait, for an account. */
   backlogOf(account: number): number {
-    return this.#queues[account]?.count ?? 0;
+    return present(this.#queues[account]).count;
   }
 
   checkInvariants(): void {
     for (const [account, queue] of this.#queues.entries()) {
-      const core = this.#cores[this.#accounts[account]?.core ?? 0];
+      const core = present(this.#cores[present(this.#accounts[account]).core]);
       const waiting = queue.count > 0;
-      const listed = core?.ready.filter((other) => other === account).length ?? 0;
+      const listed = core.ready.filter((other) => other === account).length;
       if (listed !== (waiting ? 1 : 0))
-        throw new InvariantViolation(`${this.#accounts[account]?.name} is ready ${listed} times`);
-      if (waiting && core?.busy === false) throw new InvariantViolation('a core idles although work waits');
+        throw new InvariantViolation(`${present(this.#accounts[account]).name} is ready ${listed} times`);
+      if (waiting && !core.busy) throw new InvariantViolation('a core idles although work waits');
     }
     let busyNs = 0;
     for (let core = 0; core < this.cores; core += 1) busyNs += this.busyNsOf(core);

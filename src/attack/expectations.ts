@@ -14,7 +14,7 @@ export interface Expectation {
   readonly attack: string;
   /** Approaches on which it gets through; on all others it is stopped. */
   readonly succeedsOn: readonly string[];
-  /** A reason for each verdict that some approach comes to. */
+  /** A reason for each verdict that occurs with some approach. */
   readonly because: Reasons;
   readonly source: string;
   readonly mark: Mark;
@@ -295,6 +295,16 @@ export const EXPECTATIONS: readonly Expectation[] = [
     { contained: 'the bytes that are compared are those in the FIFO, which are the bytes that leave' },
     CARD,
     'D',
+  ),
+  row(
+    'pause-flood',
+    [],
+    {
+      contained:
+        'a frame that speaks to the port (MAC control, 01-80-C2-00-00-0x) never leaves a context of the card',
+    },
+    'Smolyar, Ben-Yehuda, Tsafrir, USENIX Security 2015: virtual functions whose PAUSE frames reach the switch',
+    'S2',
   ),
   row(
     'broadcast-flood',

@@ -6,7 +6,7 @@ import { AttackLab } from './attack-lab.js';
 import type { Service } from './observation.js';
 import { type Evidence, judge, notApplicable, type Verdict } from './verdict.js';
 
-/** One attack on one approach, and what came of it. */
+/** One attack on one approach, and its verdict. */
 export interface Cell {
   readonly attack: string;
   readonly approach: string;
@@ -19,6 +19,16 @@ export interface AttackedApproach {
   readonly name: string;
   /** Fresh for each machine. */
   readonly make: () => ProtectionPlan;
+}
+
+/** An approach as tables name it. */
+export type NamedApproach = Pick<AttackedApproach, 'name'>;
+
+/** What was attacked with what, as pages name it. */
+export interface MatrixHeading {
+  readonly attacks: readonly Attack[];
+  readonly approaches: readonly NamedApproach[];
+  readonly seed: number;
 }
 
 /** What is attacked with what. */

@@ -56,9 +56,8 @@ export function checkPlan(plan: LabPlan): CheckedPlan {
   if (scenario.guests.some(({ attached }) => attached === true)) {
     throw new UserError('scenario: guests[].attached is true, expected false: real guests attach to `serve`');
   }
-  const endNs =
-    (scenario.warmUpNs ?? 0) + (scenario.durationNs ?? LAB_DURATION_NS - (scenario.warmUpNs ?? 0));
-  return { plan, scenario, endNs };
+  const { warmUpNs = 0, durationNs = LAB_DURATION_NS - warmUpNs } = scenario;
+  return { plan, scenario, endNs: warmUpNs + durationNs };
 }
 
 function refuseModule(field: string, value: string): never {

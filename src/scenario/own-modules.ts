@@ -1,6 +1,11 @@
 import { realpathSync } from 'node:fs';
 import { extname, relative, resolve, sep } from 'node:path';
-import { APPROACHES, type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
+import {
+  APPROACHES,
+  type ApproachOptions,
+  makeProtection,
+  NAMED_APPROACHES,
+} from '../../host/protection/approaches.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES, type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
@@ -13,7 +18,7 @@ export type OwnDiscipline = (options: DisciplineOptions) => Discipline;
 /** Makes an approach of one's own; the options are what the scenario says of IOMMUs. */
 export type OwnApproach = (options: ApproachOptions) => ProtectionPlan;
 
-/** A name that is the path of a module, and who gave it. Plain data: a worker thread can be told it. */
+/** A name that is the path of a module, and who gave it. Plain data, so it can be sent to a worker thread. */
 export interface ModuleName {
   readonly kind: 'discipline' | 'protection';
   /** As it was given. */
@@ -84,7 +89,7 @@ export class OwnModules {
       const shown = own ?? name;
       const inCatalogue =
         own !== undefined &&
-        (kind === 'discipline' ? DISCIPLINES : APPROACHES).some((entry) => entry.name === own);
+        (kind === 'discipline' ? DISCIPLINES : NAMED_APPROACHES).some((entry) => entry.name === own);
       if (inCatalogue || taken.has(shown)) {
         throw new UserError(
           `${field} has ${JSON.stringify(name)}, which is named "${shown}" like ${inCatalogue ? 'one of the catalogue' : 'another one'}; expected a name of its own`,
@@ -138,7 +143,7 @@ const DISCIPLINE_PARTS = [
   'checkInvariants',
 ];
 
-/** A scenario's modules lie beside it or below: links are followed before that is looked at. */
+/** A scenario's modules lie beside it or below: links are followed before that is checked. */
 function refuseOutside({ name, directory, field }: ModuleName, file: string): void {
   const way = relative(realOf(directory), realOf(file));
   const isInside =

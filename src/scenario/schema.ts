@@ -235,7 +235,7 @@ export const tenantSchema = z.strictObject({
 
 /** The link of the card, from the table that checks it and writes the datasheet. */
 const pcieSchema = z.strictObject({
-  generation: z.literal([1, 2, 3, 4, 5]).describe(PCIE_PARAMETERS.generation.meaning).optional(),
+  generation: z.literal([1, 2, 3, 4, 5, 6]).describe(PCIE_PARAMETERS.generation.meaning).optional(),
   lanes: pcieNumber('lanes'),
   maxPayloadBytes: pcieNumber('maxPayloadBytes'),
   maxReadRequestBytes: pcieNumber('maxReadRequestBytes'),

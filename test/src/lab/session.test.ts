@@ -225,11 +225,19 @@ describe('a knob that is turned while the machine runs', () => {
     goTo(200_000);
     expect(goTo(1_000_000).machines[0]?.fingerprint).toBe(first.machines[0]?.fingerprint);
     goTo(200_000);
-    client.ask({ kind: 'change', change: { guest: 'db', balloon: 4 } });
-    client.settle();
+    // Turned twice at one instant, a knob has its last setting; another knob has its own.
+    for (const change of [
+      { guest: 'web', weight: 2 },
+      { guest: 'web', weight: 3 },
+      { guest: 'db', balloon: 4 },
+    ]) {
+      client.ask({ kind: 'change', change });
+      client.settle();
+    }
     goTo(1_000_000);
     const changed = client.reports.findLast((report) => report.kind === 'changed');
     expect(changed?.kind === 'changed' ? changed.plans[0]?.scenario.changes : undefined).toEqual([
+      { atNs: 200_001, guest: 'web', weight: 3 },
       { atNs: 200_001, guest: 'db', balloon: 4 },
     ]);
   });
