@@ -47,7 +47,7 @@ function metrics<Subject, Id extends string>(
 }
 
 /** A metric of one run: a number, or nothing where it does not apply. */
-interface NumberMetric<Subject> extends Metric<Subject> {
+export interface NumberMetric<Subject> extends Metric<Subject> {
   readonly of: (subject: Subject) => number | undefined;
 }
 

@@ -8,6 +8,7 @@ import { Persistent, type PersistentOptions } from './persistent.js';
 import { ShadowCopy } from './shadow-copy.js';
 import { Shared } from './shared.js';
 import { LINUX_KERNELS, SingleUse, type SingleUseOptions } from './single-use.js';
+import { Swiotlb } from './swiotlb.js';
 
 /** Options of the strategies; each takes those that it knows. */
 export type StrategyOptions = Partial<
@@ -103,6 +104,11 @@ export const FURTHER_STRATEGIES: readonly StrategyEntry[] = [
       };
       return (space) => new FlushOnWrap(space, all);
     },
+  },
+  {
+    name: 'swiotlb',
+    meaning: 'single use, and parts of pages in bounce buffers, as Linux does for devices it does not trust',
+    make: () => (space) => new Swiotlb(space),
   },
 ];
 
