@@ -254,3 +254,28 @@ describe('a knob that is turned while the machine runs', () => {
     expect(client.reports.some(({ kind }) => kind === 'changed')).toBe(false);
   });
 });
+
+describe('what is known of a context', () => {
+  it.each([
+    ['drr', /^deficit \d+ bytes$/u],
+    ['srr', /^credit -?\d+ bytes$/u],
+    ['sfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['wf2q+', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['qfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['scfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+  ])(
+    'has under %s what the discipline has saved for it, its registers, and its rings as they are in memory',
+    (discipline, saved) => {
+      const client = new LabClient();
+      client.open({ ...plan, discipline });
+      client.ask({ kind: 'inspect', machine: 0, subject: { kind: 'context', id: 0 } });
+      client.ask({ kind: 'go', to: { atNs: 300_000, events: 0 } });
+      const { details, machines } = client.settle();
+      const section = (title: string) => details?.sections.find((each) => each.title.startsWith(title));
+      expect(section('Share')?.rows[0]?.[1]).toMatch(saved);
+      const producer = section('Registers')?.rows.find(([name]) => name === 'TX_PRODUCER');
+      expect(Number(producer?.[1])).toBe(machines[0]?.snapshot.contexts[0]?.transmit.producer);
+      expect(section('Ring, transmit')?.rows).toHaveLength(16);
+    },
+  );
+});
