@@ -247,9 +247,9 @@ describe('a knob that is turned while the machine runs', () => {
     client.open({ ...plan, scenario: two });
     client.ask({ kind: 'change', change: { guest: 'web', limitBps: 1_000_000 } });
     expect(client.refusal()).toMatch(/changes\[0\]\.limitBps/u);
-    client.ask({ kind: 'change', change: { guest: 'nobody', weight: 2 } });
+    client.ask({ kind: 'change', change: { guest: 'stranger', weight: 2 } });
     expect(client.refusal()).toMatch(
-      /changes\[0\]\.guest is "nobody", expected the name of a guest: web, db, batch/u,
+      /changes\[0\]\.guest is "stranger", expected the name of a guest: web, db, batch/u,
     );
     expect(client.reports.some(({ kind }) => kind === 'changed')).toBe(false);
   });
