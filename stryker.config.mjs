@@ -14,6 +14,8 @@ export default {
   ],
   // Texts are for people; a test that held every letter of them would only repeat them.
   mutator: { excludedMutations: ['StringLiteral'] },
+  plugins: ['@stryker-mutator/*', './scripts/stryker-ignore-invariants.mjs'],
+  ignorers: ['invariants'],
   coverageAnalysis: 'perTest',
   concurrency: 2,
   timeoutMS: 10_000,

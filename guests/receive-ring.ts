@@ -4,6 +4,7 @@ import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
 import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import {
   allocateBuffers,
   type BufferBytes,
@@ -159,7 +160,7 @@ export class ReceiveRing {
 
   #growScratch(bytes: number): void {
     const before = this.#scratch;
-    this.#scratch = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(bytes)), MAX_SCRATCH_BYTES));
+    this.#scratch = new Uint8Array(Math.min(powerOfTwoFrom(bytes), MAX_SCRATCH_BYTES));
     this.#scratch.set(before);
   }
 

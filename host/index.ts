@@ -36,7 +36,9 @@ export {
   type Approach,
   type ApproachOptions,
   type Claims,
+  FURTHER_APPROACHES,
   makeProtection,
+  NAMED_APPROACHES,
 } from './protection/approaches.js';
 export { Cdna, type CdnaOptions, CdnaProtection } from './protection/cdna/cdna.js';
 export { CdnaIommu } from './protection/cdna-iommu/cdna-iommu.js';

@@ -1,4 +1,5 @@
 import { present } from '../scheduler/present.js';
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import type { Context } from './context.js';
 import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
 import type { DmaChannel } from './dma-engine.js';
@@ -24,7 +25,7 @@ export class DescriptorWriteBack {
     const unfinished = ((taken - consumer) >>> 0) + chain;
     const known = this.#copies[context.index];
     if (known !== undefined && known.length >= unfinished * DESCRIPTOR_BYTES) return;
-    const slots = 2 ** Math.ceil(Math.log2(Math.max(cacheSlots, unfinished)));
+    const slots = powerOfTwoFrom(Math.max(cacheSlots, unfinished));
     this.#copies[context.index] = new Uint8Array(slots * DESCRIPTOR_BYTES);
   }
 

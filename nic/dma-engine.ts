@@ -3,12 +3,19 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
 import { ABORT, type HostPort } from './host-port.js';
+import { NON_POSTED, PacketArbiter, POSTED } from './packet-arbiter.js';
 import type { PcieLink } from './pcie-link.js';
 
 const READ = 0;
 const WRITE = 1;
+/** A write that is a message to the host. */
+const MESSAGE = 2;
+/** Data of a message signalled interrupt (PCI Express base specification, section 6.1.4), and of a register. */
+const MESSAGE_BYTES = 4;
+/** The register reads of the CPU that the card answers; no client waits for the completion. */
+const NO_CLIENT = -1;
 
-// The record of a transfer, ten 32-bit integers in a row of sixteen.
+// The record of a transfer, eleven 32-bit integers in a row of sixteen.
 const RECORD_SHIFT = 4;
 /** The transfer that waits behind it, or the next free slot. */
 const NEXT = 0;
@@ -22,6 +29,7 @@ const REQUESTER = 6;
 const COOKIE = 7;
 const LENGTH = 8;
 const BUFFER_OFFSET = 9;
+const IS_MESSAGE = 10;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
@@ -73,6 +81,12 @@ export class DmaChannel {
     this.#engine.submit(READ, this);
   }
 
+  /** Sends a message signalled interrupt: a posted write of 4 bytes behind all earlier ones, which is no access to memory. */
+  message(): void {
+    this.length = MESSAGE_BYTES;
+    this.#engine.submit(MESSAGE, this);
+  }
+
   /** Writes the buffer to host memory. Its bytes must not change until the client is notified. */
   write(): void {
     this.#engine.submit(WRITE, this);
@@ -91,7 +105,8 @@ export interface DmaEngineOptions {
  * moved, in one instant, so that what was checked is what is moved) and when the NIC knows that it is over.
  * A bounded number is in flight; the others wait in order, and none is lost.
  *
- * Writes reach memory in the order in which they were requested (posted writes do not pass each other). A gate
+ * On the way to the host, read requests and writes take turns packet by packet (`PacketArbiter`). Writes reach memory in
+ * the order in which they were requested (posted writes do not pass each other). A gate
  * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
  */
 export class DmaEngine {
@@ -101,6 +116,8 @@ export class DmaEngine {
   readonly #maxInFlight: number;
   readonly #arrive: HandlerId;
   readonly #finish: HandlerId;
+  readonly #arbiter: PacketArbiter;
+  readonly #answers = new DmaChannel(NO_CLIENT, CARD, this);
   readonly #clients: DmaClient[] = [];
   // Stopping a context moves its epoch on; a transfer of an older epoch never touches memory.
   readonly #epochs: Int32Array;
@@ -141,6 +158,7 @@ export class DmaEngine {
     this.#epochs = new Int32Array(contexts);
     this.#arrive = kernel.register('nic.dma.arrived', (slot) => this.#onArrive(slot));
     this.#finish = kernel.register('nic.dma.finished', (slot) => this.#onFinish(slot));
+    this.#arbiter = new PacketArbiter(kernel, link.upstream, link.parameters.propagationNs, this.#arrive);
     this.#grow();
   }
 
@@ -148,6 +166,16 @@ export class DmaEngine {
   open(client: DmaClient): DmaChannel {
     this.#clients.push(client);
     return new DmaChannel(this.#clients.length - 1, CARD, this);
+  }
+
+  /** The card answers a read of one of its registers: 4 bytes that take their time of the link. */
+  answerRegisterRead(): void {
+    this.#answers.message();
+  }
+
+  /** Bytes that the card has sent to the host, packet headers included. */
+  get sentBytes(): number {
+    return this.#arbiter.carriedBytes;
   }
 
   /** Transfers that are in flight or waiting. */
@@ -184,13 +212,15 @@ export class DmaEngine {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
+    this.#arbiter.checkInvariants();
     let free = 0;
     for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
     if (free + this.outstanding !== this.#slots) throw new InvariantViolation('a DMA slot is lost');
   }
 
   /** For the channels: a transfer as a channel describes it. */
-  submit(kind: number, channel: DmaChannel): void {
+  submit(request: number, channel: DmaChannel): void {
+    const kind = request === MESSAGE ? WRITE : request;
     if (this.#free < 0) this.#grow();
     const slot = this.#free;
     const records = this.#records;
@@ -200,6 +230,7 @@ export class DmaEngine {
     this.#free = present(records[record]);
     records[record] = -1;
     records[record + KIND] = kind;
+    records[record + IS_MESSAGE] = request === MESSAGE ? 1 : 0;
     records[record + CHANNEL] = channel.number;
     records[record + STATUS] = DMA_OK;
     records[record + CONTEXT] = index;
@@ -210,7 +241,7 @@ export class DmaEngine {
     records[record + BUFFER_OFFSET] = channel.bufferOffset;
     this.#addresses[slot] = channel.address;
     if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
-    this.#transfers += 1;
+    if (request !== MESSAGE) this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
       this.#start(kind, slot);
       return;
@@ -237,12 +268,11 @@ export class DmaEngine {
     }
     const address = present(this.#addresses[slot]);
     const length = this.#field(slot, LENGTH);
-    const nowNs = this.#kernel.nowNs;
-    const arrivesNs =
-      kind === READ
-        ? this.#link.requestRead(address, length, nowNs)
-        : this.#link.write(address, length, nowNs);
-    this.#kernel.post(arrivesNs - nowNs, this.#arrive, slot);
+    const packets =
+      kind === READ ? this.#link.readRequests(address, length) : this.#link.writes(address, length);
+    const headerBytes = packets * this.#link.requestHeaderBytes;
+    if (kind === READ) this.#arbiter.submit(NON_POSTED, slot, packets, headerBytes, length);
+    else this.#arbiter.submit(POSTED, slot, packets, headerBytes + length, length);
   }
 
   #cancelled(slot: number): boolean {
@@ -255,6 +285,10 @@ export class DmaEngine {
     const isRead = this.#records[record + KIND] === READ;
     if (this.#cancelled(slot)) {
       this.#records[record + STATUS] = DMA_CANCELLED;
+      this.#onFinish(slot);
+      return;
+    }
+    if (this.#records[record + IS_MESSAGE] === 1) {
       this.#onFinish(slot);
       return;
     }
@@ -303,7 +337,7 @@ export class DmaEngine {
     const records = this.#records;
     const record = slot << RECORD_SHIFT;
     const kind = present(records[record + KIND]);
-    const client = present(this.#clients[present(records[record + CHANNEL])]);
+    const channel = present(records[record + CHANNEL]);
     const cookie = present(records[record + COOKIE]);
     const status = this.#cancelled(slot) ? DMA_CANCELLED : (present(records[record + STATUS]) as DmaStatus);
     records[record] = this.#free;
@@ -317,7 +351,7 @@ export class DmaEngine {
       this.#waiting -= 1;
       this.#start(kind, waiting);
     }
-    client(cookie, status);
+    if (channel !== NO_CLIENT) present(this.#clients[channel])(cookie, status);
   }
 
   #grow(): void {

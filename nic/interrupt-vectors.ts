@@ -1,6 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import { type BusAddress, busAddress, requesterId } from './addresses.js';
 import type { CardCore } from './card-core.js';
 import { writeU32 } from './descriptor.js';
@@ -11,8 +12,8 @@ import type { NicSubjects } from './streams.js';
 /** Bytes before the first entry of a vector ring: the producer index, then nothing. */
 export const VECTOR_RING_HEADER_BYTES = 64;
 
-/** Writes of one vector: itself, then the producer index. */
-const WRITES = 2;
+/** Posted writes of one vector: itself, the producer index, and the interrupt's message, in this order. */
+const WRITES = 3;
 
 /**
  * Interrupts as CDNA has them: the contexts that were updated since the last physical interrupt gather as
@@ -59,7 +60,7 @@ export class InterruptVectors {
     });
     this.#channel = core.dma.open((_, status) => this.#onWritten(status));
     this.#channel.owner = { index: -1, requesterId: requesterId(parameters.managementRequesterId) };
-    this.entryBytes = 2 ** Math.ceil(Math.log2(Math.ceil((contexts + 1) / 32) * 4));
+    this.entryBytes = powerOfTwoFrom(Math.ceil((contexts + 1) / 32) * 4);
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
   }
@@ -148,6 +149,7 @@ export class InterruptVectors {
     channel.length = 4;
     channel.buffer = this.#index;
     channel.write();
+    channel.message();
   }
 
   #waitForGap(): void {

@@ -1,11 +1,12 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
+import { floorLog2 } from '../scheduler/whole-logarithm.js';
 import { offsetInPage, PAGE_BYTES } from './addresses.js';
 
 /** A PCIe link and what lies behind it, as named parameters. */
 export interface PcieParameters {
-  /** 1 to 5: 2.5, 5, 8, 16, 32 GT/s per lane. */
-  readonly generation: 1 | 2 | 3 | 4 | 5;
+  /** 1 to 6: 2.5, 5, 8, 16, 32, 64 GT/s per lane; 6 is in FLIT mode. */
+  readonly generation: 1 | 2 | 3 | 4 | 5 | 6;
   /** 1, 2, 4, 8 or 16. */
   readonly lanes: number;
   /** Largest payload of one write or completion (MPS), bytes. */
@@ -18,15 +19,15 @@ export interface PcieParameters {
   readonly requestHeaderBytes: number;
   /** The same for a completion with data. */
   readonly completionHeaderBytes: number;
-  /** Share of the raw rate that is left after flow control and acknowledgements. */
+  /** Share of the raw rate that is left after flow control and acknowledgements; 0 for `dataLinkEfficiencyOf`. */
   readonly dataLinkEfficiency: number;
   /** One way through the link and the root complex, ns. */
   readonly propagationNs: number;
 }
 
 /**
- * Gen 3 x8 with the header sizes and the data link share of Neugebauer et al., "Understanding PCIe
- * performance for end host networking", SIGCOMM 2018, section 3 (24 bytes per request, 20 per completion, 57.88 of 62.96 Gb/s left).
+ * Gen 3 x8 with the header sizes of Neugebauer et al., "Understanding PCIe performance for end host networking", SIGCOMM
+ * 2018, section 3 (24 bytes per request, 20 per completion). 57.885 Gb/s are left for packets, as in their pcie-model.
  */
 export const DEFAULT_PCIE: PcieParameters = {
   generation: 3,
@@ -36,7 +37,7 @@ export const DEFAULT_PCIE: PcieParameters = {
   readCompletionBoundaryBytes: 64,
   requestHeaderBytes: 24,
   completionHeaderBytes: 20,
-  dataLinkEfficiency: 0.9193,
+  dataLinkEfficiency: 0,
   propagationNs: 150,
 };
 
@@ -64,10 +65,10 @@ const COUNT: PcieRange = { least: 0, most: 1_000_000, isWhole: true };
 /** The parameters of the link, with what each may be: checks, datasheet and schema follow from this table. */
 export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParameterDefinition>> = {
   generation: {
-    allowed: [1, 2, 3, 4, 5],
-    expected: '1 to 5',
+    allowed: [1, 2, 3, 4, 5, 6],
+    expected: '1 to 6',
     unit: '',
-    meaning: '2.5, 5, 8, 16 or 32 GT/s per lane',
+    meaning: '2.5, 5, 8, 16, 32 or 64 GT/s per lane; 6 in FLIT mode',
   },
   lanes: {
     allowed: [1, 2, 4, 8, 16],
@@ -97,19 +98,21 @@ export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParamete
     allowed: COUNT,
     expected: 'a whole number from 0 to 1,000,000',
     unit: 'bytes',
-    meaning: 'A write or read request besides its payload: framing, sequence, 64-bit header, LCRC',
+    meaning:
+      'A write or read request besides its payload: framing, sequence, 64-bit header, LCRC; 8 bytes less in FLIT mode',
   },
   completionHeaderBytes: {
     allowed: COUNT,
     expected: 'a whole number from 0 to 1,000,000',
     unit: 'bytes',
-    meaning: 'A completion besides its data',
+    meaning: 'A completion besides its data; 8 bytes less in FLIT mode',
   },
   dataLinkEfficiency: {
-    allowed: { least: 0, most: 1, isWhole: false, isAboveLeast: true },
-    expected: 'above 0, at most 1',
+    allowed: { least: 0, most: 1, isWhole: false },
+    expected: 'a number from 0 to 1',
     unit: '',
-    meaning: 'Share of the rate that flow control and acknowledgements leave',
+    meaning:
+      'Share of the rate that flow control and acknowledgements leave; 0 computes it from generation, lanes and MPS',
   },
   propagationNs: {
     allowed: COUNT,
@@ -119,7 +122,44 @@ export const PCIE_PARAMETERS: Readonly<Record<keyof PcieParameters, PcieParamete
   },
 };
 
-const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as const;
+const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9, 6: 64e9 } as const;
+
+/** Framing, sequence number and LCRC: in FLIT mode no packet has them. */
+const LINK_BYTES_PER_PACKET = 8;
+/** A data link packet with its framing, bytes: an acknowledgement or an update of flow control. */
+const DLLP_BYTES = 8;
+/** Symbols between two SKP ordered sets at most, and the symbols of one. */
+const SKIP_INTERVAL = 1538;
+const SKIP_SYMBOLS = 4;
+/** Symbols that a receiver may take by itself before it acknowledges, by generation. */
+const INTERNAL_DELAY = { 1: 19, 2: 70, 3: 115, 4: 115, 5: 115 } as const;
+const TLP_OVERHEAD_SYMBOLS = 28;
+
+/** Share of the raw rate that encoding leaves; in FLIT mode 236 of 256 bytes are for packets (CRC, FEC and DLP have 20). */
+function encodingOf(generation: PcieParameters['generation']): number {
+  if (generation <= 2) return 8 / 10;
+  return generation <= 5 ? 128 / 130 : 236 / 256;
+}
+
+/**
+ * Share of the rate that is left for packets when every acknowledgement and every update of flow control is sent as late
+ * as the PCI Express base specification allows (revision 5.0, sections 2.6.1.2 and 3.6.3.1, tables 2-46 and 3-7 to
+ * 3-9: (MPS + 28) x factor / lanes + internal delay, in symbols), and the link compensates its clocks. This is how
+ * pcie-model (Neugebauer et al., SIGCOMM 2018) computes it. In FLIT mode both are part of the FLIT.
+ */
+export function dataLinkEfficiencyOf({
+  generation,
+  lanes,
+  maxPayloadBytes,
+}: Pick<PcieParameters, 'generation' | 'lanes' | 'maxPayloadBytes'>): number {
+  if (generation === 6) return 1;
+  const isLarge = maxPayloadBytes >= 512;
+  const factor = lanes === 16 ? (isLarge ? 2 : 3) : lanes === 8 ? (isLarge ? 1 : 2.5) : isLarge ? 1 : 1.4;
+  const limit = Math.floor(
+    ((maxPayloadBytes + TLP_OVERHEAD_SYMBOLS) * factor) / lanes + INTERNAL_DELAY[generation],
+  );
+  return 1 - (2 * DLLP_BYTES) / limit - SKIP_SYMBOLS / SKIP_INTERVAL;
+}
 
 /**
  * Both directions of a PCIe link, as lines that carry transaction layer packets. It knows how many packets a
@@ -127,6 +167,9 @@ const TRANSFERS_PER_LANE = { 1: 2.5e9, 2: 5e9, 3: 8e9, 4: 16e9, 5: 32e9 } as con
  */
 export class PcieLink {
   readonly parameters: PcieParameters;
+  /** What a request and a completion have on this link besides their data, bytes. */
+  readonly requestHeaderBytes: number;
+  readonly completionHeaderBytes: number;
   /** Device to host: writes, read requests. */
   readonly upstream: SerialLine;
   /** Host to device: read completions. */
@@ -135,11 +178,14 @@ export class PcieLink {
   constructor(parameters: PcieParameters = DEFAULT_PCIE) {
     validate(parameters);
     this.parameters = parameters;
-    this.#payloadShift = Math.log2(parameters.maxPayloadBytes);
-    this.#requestShift = Math.log2(parameters.maxReadRequestBytes);
-    const { generation, lanes, dataLinkEfficiency } = parameters;
-    const encoding = generation <= 2 ? 8 / 10 : 128 / 130;
-    const rateBps = Math.floor(TRANSFERS_PER_LANE[generation] * lanes * encoding * dataLinkEfficiency);
+    this.#payloadShift = floorLog2(parameters.maxPayloadBytes);
+    this.#requestShift = floorLog2(parameters.maxReadRequestBytes);
+    const { generation, lanes, requestHeaderBytes, completionHeaderBytes } = parameters;
+    const unframed = generation === 6 ? LINK_BYTES_PER_PACKET : 0;
+    this.requestHeaderBytes = Math.max(0, requestHeaderBytes - unframed);
+    this.completionHeaderBytes = Math.max(0, completionHeaderBytes - unframed);
+    const efficiency = parameters.dataLinkEfficiency || dataLinkEfficiencyOf(parameters);
+    const rateBps = Math.floor(TRANSFERS_PER_LANE[generation] * lanes * encodingOf(generation) * efficiency);
     this.upstream = new SerialLine(rateBps);
     this.downstream = new SerialLine(rateBps);
   }
@@ -188,26 +234,42 @@ export class PcieLink {
 
   /** Sends the requests for a read; returns when the last of them is at the root complex, ns. */
   requestRead(address: number, length: number, fromNs: number): number {
-    const bytes = this.readRequests(address, length) * this.parameters.requestHeaderBytes;
+    const bytes = this.readRequests(address, length) * this.requestHeaderBytes;
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
 
   /** Sends the completions of a read; returns when the last byte is at the device, ns. */
   completeRead(address: number, length: number, fromNs: number): number {
-    const bytes = this.completions(address, length) * this.parameters.completionHeaderBytes + length;
+    const bytes = this.completions(address, length) * this.completionHeaderBytes + length;
     return this.downstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
 
   /** Sends a completion without data (abort); returns when it is at the device, ns. */
   completeAbort(fromNs: number): number {
-    return (
-      this.downstream.carry(this.parameters.completionHeaderBytes, fromNs) + this.parameters.propagationNs
+    return this.downstream.carry(this.completionHeaderBytes, fromNs) + this.parameters.propagationNs;
+  }
+
+  /**
+   * The CPU writes a register of 4 bytes, which leave it at `leavesNs`; returns when they are at the device. The link is
+   * booked at `nowNs`, so that completions do not wait for a write that leaves later.
+   */
+  writeRegister(nowNs: number, leavesNs: number): number {
+    const bytes = this.requestHeaderBytes + 4;
+    const passedNs = Math.max(
+      this.downstream.carry(bytes, nowNs),
+      leavesNs + this.downstream.durationNs(bytes),
     );
+    return passedNs + this.parameters.propagationNs;
+  }
+
+  /** The CPU asks for a register. */
+  requestRegister(fromNs: number): void {
+    this.downstream.carry(this.requestHeaderBytes, fromNs);
   }
 
   /** Sends a posted write; returns when its last byte is at the root complex, ns. */
   write(address: number, length: number, fromNs: number): number {
-    const bytes = this.writes(address, length) * this.parameters.requestHeaderBytes + length;
+    const bytes = this.writes(address, length) * this.requestHeaderBytes + length;
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
 }

@@ -1,3 +1,4 @@
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import { PAGE_BYTES } from './addresses.js';
 import { MAILBOXES } from './event-vector.js';
 
@@ -201,7 +202,7 @@ export const MANAGEMENT = Object.fromEntries(
 
 /** Bytes of the BAR: a page a context and the management page, rounded up to a power of two as a BAR must be. */
 export function barBytes(contexts: number): number {
-  return 2 ** Math.ceil(Math.log2((contexts + 1) * PAGE_BYTES));
+  return powerOfTwoFrom((contexts + 1) * PAGE_BYTES);
 }
 
 /** The management register at an offset. */

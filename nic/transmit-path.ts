@@ -3,6 +3,7 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
+import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import {
@@ -114,7 +115,7 @@ export class TransmitPath {
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
     this.#heads = new Int32Array(contexts.length << HEAD_SHIFT);
-    this.#slots = 2 ** Math.ceil(Math.log2(fifoBytes / PADDED_FRAME_BYTES + 2));
+    this.#slots = powerOfTwoFrom(fifoBytes / PADDED_FRAME_BYTES + 2);
     this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
   }
 

@@ -4,6 +4,7 @@ import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
 import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
+import { powerOfTwoFrom } from './whole-logarithm.js';
 
 /** What the scheduler asks of the component that holds the queues. */
 export interface HeadsOfLine {
@@ -155,7 +156,7 @@ export class DmaScheduler {
   join(context: number, share: Share): void {
     contextId(context);
     if (context >= this.#state.length) {
-      const wider = new Uint8Array(2 ** Math.ceil(Math.log2(context + 1)));
+      const wider = new Uint8Array(powerOfTwoFrom(context + 1));
       wider.set(this.#state);
       this.#state = wider;
     }

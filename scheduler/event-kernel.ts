@@ -1,6 +1,7 @@
 import { InvariantViolation, KernelTimeError, ReentryError } from './errors.js';
 import { present } from './present.js';
 import { NO_SLOT, TimingWheel } from './timing-wheel.js';
+import { powerOfTwoFrom } from './whole-logarithm.js';
 
 export { KernelTimeError } from './errors.js';
 
@@ -97,7 +98,7 @@ export class EventKernel {
         `initialCapacity is ${initialCapacity}, expected a whole number from 1 to ${MAX_SLOTS}`,
       );
     }
-    const capacity = Math.max(16, 2 ** Math.ceil(Math.log2(initialCapacity)));
+    const capacity = Math.max(16, powerOfTwoFrom(Math.max(1, initialCapacity)));
     this.#far = new TimingWheel(capacity);
     this.#grow(capacity);
   }

@@ -48,6 +48,13 @@ export class SerialLine {
     return Math.ceil((bytes * this.#nsNumerator) / this.#nsDenominator);
   }
 
+  /** When `carry` would end, without booking anything. */
+  endOf(bytes: number, fromNs: number): number {
+    const waits = fromNs <= this.freeAtNs;
+    const total = bytes * this.#nsNumerator + (waits ? this.#freeAtRemainder : 0);
+    return (waits ? this.#freeAtNs : fromNs) + Math.ceil(total / this.#nsDenominator);
+  }
+
   /**
    * Books `bytes` behind everything booked already, not before `fromNs`; returns the time at which the last bit has
    * passed, ns rounded up. Bytes given in the nanosecond in which the line becomes free follow without

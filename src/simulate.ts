@@ -9,7 +9,7 @@ import { type DisciplineMaker, Run, type RunResult } from './machine/run.js';
 import { checkScenario, loadScenario } from './scenario/load.js';
 import { type ModuleName, OwnModules } from './scenario/own-modules.js';
 import { scenarioErrorOf } from './scenario/scenario-error.js';
-import { type ScenarioInput, scenarioSchema } from './scenario/schema.js';
+import { type Scenario, type ScenarioInput, scenarioSchema } from './scenario/schema.js';
 import { catchingObserverErrors } from './unhandled-errors.js';
 
 /** What a simulation may be told besides its scenario; each goes before what the scenario says. */
@@ -46,10 +46,11 @@ export const RUN_DEFAULTS = {
 
 /**
  * The warm-up of a run whose caller and scenario name none: a tenth of the window, so that rings that fill, caches that
- * are cold and pools that are empty do not count.
+ * are cold and pools that are empty do not count. None where a capture is played once: it has a beginning of its own.
  */
-export function defaultWarmUpNs(durationNs: number): number {
-  return Math.floor(durationNs / 10);
+export function defaultWarmUpNs(durationNs: number, { guests }: Pick<Scenario, 'guests'>): number {
+  const isPlayedOnce = guests.some(({ traffic }) => traffic.kind === 'replay' && !traffic.loop);
+  return isPlayedOnce ? 0 : Math.floor(durationNs / 10);
 }
 
 const optionsSchema = z.strictObject({
@@ -155,7 +156,7 @@ async function settingsOf(scenario: ScenarioInput | string, options: SimulateOpt
   const modules = await OwnModules.load(names, options.allowModules === true);
   const specs = checked.guests.map(({ traffic }) => traffic);
   const durationNs = options.durationNs ?? checked.durationNs ?? RUN_DEFAULTS.durationNs;
-  const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? defaultWarmUpNs(durationNs);
+  const warmUpNs = options.warmUpNs ?? checked.warmUpNs ?? defaultWarmUpNs(durationNs, checked);
   return {
     ...loaded,
     captures: await readCaptures(specs, loaded.directory, warmUpNs + durationNs),

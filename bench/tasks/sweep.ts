@@ -27,8 +27,10 @@ export interface SweepAnswer {
   readonly wallNs: number;
   /** CPU time of this process and its threads in that time, ns. */
   readonly cpuNs: number;
-  /** Resident memory of the process and its threads when a fifth of the runs was done, and in the end; bytes. */
+  /** Resident memory of the process and its threads when a fifth of the runs was done, and when all were; bytes. */
   readonly earlyBytes: number;
+  readonly lateBytes: number;
+  /** With the tables written. */
   readonly endBytes: number;
 }
 
@@ -64,7 +66,7 @@ async function bare(plan: Plan): Promise<SweepAnswer> {
     times ??= new Times();
   }
   const { rss } = process.memoryUsage();
-  return { ...elapsed(times), earlyBytes: rss, endBytes: rss };
+  return { ...elapsed(times), earlyBytes: rss, lateBytes: rss, endBytes: rss };
 }
 
 async function swept(plan: Plan, executor: Executor): Promise<SweepAnswer> {
@@ -79,10 +81,11 @@ async function swept(plan: Plan, executor: Executor): Promise<SweepAnswer> {
       times ??= new Times();
       if (done === Math.floor(total / 5)) earlyBytes = process.memoryUsage().rss;
     });
+    const lateBytes = process.memoryUsage().rss;
     const tables = tablesOf(plan, plan.seedCounts, journal);
     await writeTables(folder, tables, ['parquet', 'csv']);
     await writeTables(folder, [{ name: 'dictionary', ...dictionaryTable(tables) }], ['csv']);
-    return { ...elapsed(times), earlyBytes, endBytes: process.memoryUsage().rss };
+    return { ...elapsed(times), earlyBytes, lateBytes, endBytes: process.memoryUsage().rss };
   } finally {
     await executor.close();
     journal.close();

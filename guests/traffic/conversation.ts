@@ -43,7 +43,10 @@ export type Unfit = 'refuse' | 'drop' | 'split';
 
 /** Options for turning a capture into a conversation. */
 export interface ConversationOptions {
-  /** Address, in the capture, of the station that plays the guest. Default: the sender of its first unicast frame. */
+  /**
+   * Address, in the capture, of the station that plays the guest. Default: the busiest one, which has the most frames to
+   * or from it alone; of several, the one that is first to send.
+   */
   readonly local?: MacAddress;
   /**
    * Policy for frames that are shorter than 14 or longer than 9,018 bytes, or cut within their Ethernet header.
@@ -90,7 +93,7 @@ export function conversationOf(
   if (spanNs > MAX_TIME_NS) {
     throw new TrafficError(name, `duration of ${capture.name}`, `${spanNs} ns`, `at most ${MAX_TIME_NS}`);
   }
-  const local = options.local ?? defaultLocal(frames);
+  const local = options.local ?? busiestStation(frames);
   const transmit = frames.filter((frame) => sourceOf(frame) === local);
   const receive = frames.filter((frame) => {
     const destination = destinationOf(frame);
@@ -129,9 +132,21 @@ function sourceOf(frame: CapturedFrame): MacAddress {
   return readMac(frame.bytes, 6);
 }
 
-function defaultLocal(frames: readonly CapturedFrame[]): MacAddress {
-  const opening = frames.find((frame) => !isGroupAddress(destinationOf(frame))) ?? frames[0];
-  return opening === undefined ? 0 : sourceOf(opening);
+/** The station that sends or gets the most frames that are for one station; of those alike, the first that sends. */
+function busiestStation(frames: readonly CapturedFrame[]): MacAddress {
+  const counts = new Map<MacAddress, number>();
+  for (const frame of frames) {
+    const destination = destinationOf(frame);
+    if (isGroupAddress(destination)) continue;
+    // A map keeps the order in which stations come, the sender of a frame before its receiver.
+    for (const station of [sourceOf(frame), destination]) counts.set(station, (counts.get(station) ?? 0) + 1);
+  }
+  let busiest: MacAddress | undefined;
+  for (const [station, count] of counts) {
+    if (busiest === undefined || count > (counts.get(busiest) ?? 0)) busiest = station;
+  }
+  const [first] = frames;
+  return busiest ?? (first === undefined ? 0 : sourceOf(first));
 }
 
 function voice(frames: readonly CapturedFrame[], originNs: bigint): Voice {

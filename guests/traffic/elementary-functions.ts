@@ -1,5 +1,5 @@
 /**
- * Logarithm and exponential that give the same bits on every machine. ECMAScript leaves `Math.log` and
+ * Logarithm, exponential and arctangent that give the same bits on every machine. ECMAScript leaves `Math.log` and
  * `Math.exp` to the engine ("implementation-approximated"), and with them a run would have the fingerprint of
  * its machine. Sums, products and quotients are exact to IEEE 754 everywhere, so these are made of those.
  */
@@ -37,4 +37,16 @@ export function exponential(x: number): number {
   scratch.setUint32(0, (k + EXPONENT_BIAS) << 20);
   scratch.setUint32(4, 0);
   return sum * scratch.getFloat64(0);
+}
+
+/** The angle from 0 to pi/2 whose tangent is `x`, at least 0; relative error below 1e-14. */
+export function arctangent(x: number): number {
+  // atan x = 2 atan (x / (1 + sqrt(1 + x^2))): after four halvings the angle is at most pi/32.
+  let tangent = x;
+  for (let halving = 0; halving < 4; halving += 1)
+    tangent = tangent > 1e150 ? 1 : tangent / (1 + Math.sqrt(1 + tangent * tangent));
+  const square = tangent * tangent;
+  let sum = 0;
+  for (let power = 17; power >= 1; power -= 2) sum = 1 / power - square * sum;
+  return 16 * tangent * sum;
 }

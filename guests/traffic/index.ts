@@ -23,7 +23,7 @@ export {
   poisson,
   type StreamOptions,
 } from './generated-sources.js';
-export { isGroupAddress, type MacAddress, readMac, writeMac } from './mac-address.js';
+export { formatMac, isGroupAddress, type MacAddress, readMac, writeMac } from './mac-address.js';
 export { RandomStream } from './random-stream.js';
 export { type Replay, type ReplayOptions, replay } from './replay.js';
 export { RequestClient, type RequestClientOptions } from './request-client.js';

@@ -32,3 +32,9 @@ export function checkMac(name: string, field: string, address: MacAddress, stati
   }
   return address;
 }
+
+/** As people write it: `02:00:00:00:00:07`. */
+export function formatMac(address: MacAddress): string {
+  const digits = address.toString(16).padStart(12, '0');
+  return [0, 2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(':');
+}

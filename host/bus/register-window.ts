@@ -64,8 +64,9 @@ export class RegisterWindow {
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
     if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
     this.#processor.charge('doorbell');
+    const { nowNs } = this.#kernel;
     this.#kernel.post(
-      this.#processor.elapsedNs + this.#nic.link.parameters.propagationNs,
+      this.#nic.link.writeRegister(nowNs, nowNs + this.#processor.elapsedNs) - nowNs,
       this.#arrive,
       (page * PAGE_BYTES + offset) * WIDTH_FACTOR + width,
       present(this.#mapping[page]) * VALUES + (value >>> 0),
@@ -81,6 +82,7 @@ export class RegisterWindow {
   read(domain: DomainId, page: number, offset: number, width = 4): number | undefined {
     if (!this.#reaches(domain, page, offset, width)) return undefined;
     this.#processor.charge('registerRead');
+    this.#occupyLink();
     return this.#nic.read(page * PAGE_BYTES + offset, width);
   }
 
@@ -89,12 +91,20 @@ export class RegisterWindow {
    * for it, as CardControl does. False when the card refuses it.
    */
   writeNow(page: number, offset: number, value: number): boolean {
+    this.#nic.link.writeRegister(this.#kernel.nowNs, this.#kernel.nowNs);
     return this.#nic.write(page * PAGE_BYTES + offset, 4, value);
   }
 
-  /** As `writeNow`. */
+  /** As `writeNow`: it reads at once. */
   readNow(page: number, offset: number): number {
+    this.#occupyLink();
     return this.#nic.read(page * PAGE_BYTES + offset, 4);
+  }
+
+  /** A read of a register takes the link both ways; how long the CPU waits for it is its cost. */
+  #occupyLink(): void {
+    this.#nic.link.requestRegister(this.#kernel.nowNs);
+    this.#nic.dma.answerRegisterRead();
   }
 
   /** What the MMU decides: the whole access lies in a page that is mapped into the domain. */

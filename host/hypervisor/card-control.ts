@@ -4,6 +4,7 @@ import type { Nic } from '../../nic/nic.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
 import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { floorLog2 } from '../../scheduler/whole-logarithm.js';
 import type { RegisterWindow } from '../bus/register-window.js';
 import type { Processor } from '../cpu/processor.js';
 
@@ -60,13 +61,13 @@ export class CardControl {
     this.#nic.entitle(context, settings.share);
     this.#set('WEIGHT', settings.share.weight);
     this.#set('SEQUENCE', settings.sequenceChecking ? 1 : 0);
-    const slotsLog2 = Math.log2(Math.max(settings.transmitSlots, settings.receiveSlots));
+    const slotsLog2 = floorLog2(Math.max(settings.transmitSlots, settings.receiveSlots));
     // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).
     this.#set('SEQUENCE_MODULUS', Math.max(16, slotsLog2 + 1));
     this.#setAddress('TX_RING_LOW', 'TX_RING_HIGH', settings.transmitRing);
-    this.#set('TX_RING_SIZE', Math.log2(settings.transmitSlots));
+    this.#set('TX_RING_SIZE', floorLog2(settings.transmitSlots));
     this.#setAddress('RX_RING_LOW', 'RX_RING_HIGH', settings.receiveRing);
-    this.#set('RX_RING_SIZE', Math.log2(settings.receiveSlots));
+    this.#set('RX_RING_SIZE', floorLog2(settings.receiveSlots));
     this.#setAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
     this.#set('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
     try {

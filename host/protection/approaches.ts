@@ -4,7 +4,7 @@ import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
 import { DeviceExclusion } from './dev/device-exclusion.js';
 import { DriverDomain } from './driver-domain/driver-domain.js';
 import { Iommu, type IommuOptions } from './iommu/iommu.js';
-import { STRATEGIES } from './iommu/strategies/index.js';
+import { FURTHER_STRATEGIES, STRATEGIES, type StrategyEntry } from './iommu/strategies/index.js';
 import { NoDma } from './nodma/no-dma.js';
 import { PlainDma } from './none/plain-dma.js';
 import type { ProtectionPlan } from './protection.js';
@@ -51,6 +51,8 @@ const STRATEGY_CLAIMS: Readonly<Record<string, Claims>> = {
   persistent: { ...EVERYTHING, ownMistakes: false },
   // Until the flush a page can have its next owner while the unit still remembers the last one's mapping.
   deferred: { ...EVERYTHING, interGuest: false, ownMistakes: false },
+  // Until the bitmap wraps, likewise.
+  'flush-on-wrap': { ...EVERYTHING, interGuest: false, ownMistakes: false },
 };
 
 /** Every approach, in the order in which a comparison shows them. */
@@ -93,13 +95,7 @@ export const APPROACHES: readonly Approach[] = [
     claims: { hypervisor: true, interGuest: true, ownMistakes: false, device: false },
     make: () => new Cdna(),
   },
-  ...STRATEGIES.map(({ name, meaning }) => ({
-    name: `iommu:${name}`,
-    title: `IOMMU, ${name}`,
-    meaning: `IOMMU; ${meaning}`,
-    claims: STRATEGY_CLAIMS[name] ?? EVERYTHING,
-    make: (options?: ApproachOptions) => new Iommu({ ...options, strategy: name }),
-  })),
+  ...STRATEGIES.map(withIommu),
   {
     name: 'cdna+iommu',
     title: 'CDNA and IOMMU',
@@ -109,11 +105,28 @@ export const APPROACHES: readonly Approach[] = [
   },
 ];
 
+/** Approaches of one machine or one study: run by name, and in no comparison of all. */
+export const FURTHER_APPROACHES: readonly Approach[] = FURTHER_STRATEGIES.map(withIommu);
+
+/** Every approach that has a name. */
+export const NAMED_APPROACHES: readonly Approach[] = [...APPROACHES, ...FURTHER_APPROACHES];
+
+/** A mapping strategy as an approach. */
+function withIommu({ name, meaning }: StrategyEntry): Approach {
+  return {
+    name: `iommu:${name}`,
+    title: `IOMMU, ${name}`,
+    meaning: `IOMMU; ${meaning}`,
+    claims: STRATEGY_CLAIMS[name] ?? EVERYTHING,
+    make: (options?: ApproachOptions) => new Iommu({ ...options, strategy: name }),
+  };
+}
+
 /** An approach by its name. @throws ParameterError for a name that does not exist, with those that do. */
 export function makeProtection(name: string, options: ApproachOptions = {}): ProtectionPlan {
-  const approach = APPROACHES.find((candidate) => candidate.name === name);
+  const approach = NAMED_APPROACHES.find((candidate) => candidate.name === name);
   if (approach === undefined) {
-    const names = APPROACHES.map((candidate) => candidate.name).join(', ');
+    const names = NAMED_APPROACHES.map((candidate) => candidate.name).join(', ');
     throw new ParameterError(`protection is "${name}", expected one of: ${names}`);
   }
   return approach.make(options);

@@ -1,6 +1,7 @@
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
+import { ceilLog2 } from '../whole-logarithm.js';
 import { ContextList } from './context-list.js';
 import { GroupSlots } from './group-slots.js';
 import { ReservedWeight } from './reserved-weight.js';
@@ -197,7 +198,7 @@ export class QuickFairQueueing implements Discipline {
   }
 
   #groupFor(weight: number, maxFrameBytes: number): number {
-    return Math.ceil(Math.log2((maxFrameBytes * UNITS_PER_BYTE) / weight));
+    return ceilLog2((maxFrameBytes * UNITS_PER_BYTE) / weight);
   }
 
   /** The largest frame with which a context is counted that declares so many bytes. */

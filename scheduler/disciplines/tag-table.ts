@@ -1,4 +1,5 @@
 import { present } from '../present.js';
+import { floorLog2 } from '../whole-logarithm.js';
 import { widened } from './widened.js';
 
 /** Largest weight, and largest sum of weights, for which two tags compare exactly: products stay below 2^52. */
@@ -340,7 +341,7 @@ export class TagTable {
 
   #rebase(): void {
     // A power of two, so that tags rounded to powers of two (QFQ) keep their positions.
-    const base = 2 ** Math.floor(Math.log2(this.#rebaseAbove / 2));
+    const base = 2 ** floorLog2(this.#rebaseAbove / 2);
     this.#clockWhole -= base;
     this.#markWhole -= base;
     this.#latestWhole -= base;

@@ -1,6 +1,7 @@
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
+import { powerOfTwoFrom } from '../whole-logarithm.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
@@ -72,7 +73,7 @@ export class TwoLevel implements Discipline {
     this.#roster.join(context);
     this.#tenantOf = widened(this.#tenantOf, this.#roster.capacity);
     if (tenant >= this.#members.length) {
-      const capacity = 2 ** Math.ceil(Math.log2(tenant + 1));
+      const capacity = powerOfTwoFrom(tenant + 1);
       this.#members = widened(this.#members, capacity);
       this.#waiting = widened(this.#waiting, capacity);
       this.#offer = widened(this.#offer, capacity, NONE);

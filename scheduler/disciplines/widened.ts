@@ -1,9 +1,11 @@
+import { powerOfTwoFrom } from '../whole-logarithm.js';
+
 /** The typed arrays that hold one number per context. */
 export type ContextColumn = Uint8Array | Int32Array | Float64Array;
 
 /** Smallest capacity, a power of two, that includes `context`. */
 export function capacityFor(context: number): number {
-  return Math.max(64, 2 ** Math.ceil(Math.log2(context + 1)));
+  return Math.max(64, powerOfTwoFrom(context + 1));
 }
 
 /** The column itself if it is long enough for `capacity` contexts, otherwise a longer copy padded with `fill`. */

@@ -1,4 +1,5 @@
 import type { Share } from '../discipline.js';
+import { powerOfTwoFrom } from '../whole-logarithm.js';
 import type { Script, Step } from './script.js';
 import type { TrialOutcome } from './trial.js';
 
@@ -71,7 +72,7 @@ export class SmallerScript {
 
   #leaveOutSteps(): void {
     const size = this.#script.steps.length;
-    for (let group = 2 ** Math.ceil(Math.log2(size)); group >= 1; group /= 2) {
+    for (let group = powerOfTwoFrom(size); group >= 1; group /= 2) {
       for (let end = this.#script.steps.length; end > 0; end -= group) {
         const { startNs, steps } = this.#script;
         this.#accepts({ startNs, steps: [...steps.slice(0, Math.max(0, end - group)), ...steps.slice(end)] });

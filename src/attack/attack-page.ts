@@ -1,23 +1,28 @@
 import type { Attack } from '../../guests/hostile/index.js';
 import { stackedBars } from '../report/charts/bars.js';
 import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
-import { pageHtml, type ReportPage } from '../report/html/page.js';
+import { type PageLink, pageHtml, type ReportPage } from '../report/html/page.js';
 import { DEFAULT_TOTAL_NS, MEMORY_BYTES, RATE_BPS, VICTIM_WIRE_RATE_BPS, WARM_UP_NS } from './attack-lab.js';
 import { verdictText } from './evidence-html.js';
 import { compareCell } from './expectations.js';
 import { letThrough } from './let-through.js';
-import type { AttackedApproach, Cell, MatrixRequest } from './matrix.js';
+import type { Cell, MatrixHeading, NamedApproach } from './matrix.js';
 import { MATRIX_STYLE, matrixHtml } from './matrix-html.js';
 import { SERVED, VERDICTS } from './verdict.js';
 
 /** The report of `attack` as one HTML file. */
-export function attackPage(request: MatrixRequest, cells: readonly Cell[], repeat: string): string {
-  return pageHtml(describeMatrix(request, cells, repeat));
+export function attackPage(
+  request: MatrixHeading,
+  cells: readonly Cell[],
+  repeat: string,
+  links: readonly PageLink[] = [],
+): string {
+  return pageHtml({ ...describeMatrix(request, cells, repeat), links });
 }
 
 /** What the report says and shows, before it is drawn. */
 export function describeMatrix(
-  { attacks, approaches, seed }: MatrixRequest,
+  { attacks, approaches, seed }: MatrixHeading,
   cells: readonly Cell[],
   repeat: string,
 ): ReportPage {
@@ -56,7 +61,7 @@ export function describeMatrix(
 const PARTS = VERDICTS.toReversed();
 const STYLES = [4, 2, 1, 6, 7];
 
-function verdictsFigure(approaches: readonly AttackedApproach[], cells: readonly Cell[]): ReportFigure {
+function verdictsFigure(approaches: readonly NamedApproach[], cells: readonly Cell[]): ReportFigure {
   const rows = approaches.map(({ name }) => {
     const own = cells.filter(({ approach }) => approach === name);
     return { name, values: PARTS.map((part) => own.filter(({ verdict }) => verdict === part).length) };
@@ -81,7 +86,7 @@ function verdictsFigure(approaches: readonly AttackedApproach[], cells: readonly
   };
 }
 
-function matrixFigure({ attacks, approaches }: MatrixRequest, cells: readonly Cell[]): ReportFigure {
+function matrixFigure({ attacks, approaches }: MatrixHeading, cells: readonly Cell[]): ReportFigure {
   return {
     id: 'attacks-and-approaches',
     title: 'Every attack against every approach',
@@ -100,7 +105,7 @@ function matrixFigure({ attacks, approaches }: MatrixRequest, cells: readonly Ce
 
 function answerOf(
   attacks: readonly Attack[],
-  approaches: readonly AttackedApproach[],
+  approaches: readonly NamedApproach[],
   cells: readonly Cell[],
 ): string[] {
   const through = approaches
@@ -179,7 +184,7 @@ function verdictOf(cells: readonly Cell[], attack: string, approach: string): st
 
 function parametersOf(
   attacks: readonly Attack[],
-  approaches: readonly AttackedApproach[],
+  approaches: readonly NamedApproach[],
   seed: number,
 ): FigureParameter[] {
   return [

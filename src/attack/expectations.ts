@@ -297,6 +297,16 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'D',
   ),
   row(
+    'pause-flood',
+    [],
+    {
+      contained:
+        'a frame that speaks to the port (MAC control, 01-80-C2-00-00-0x) never leaves a context of the card',
+    },
+    'Smolyar, Ben-Yehuda, Tsafrir, USENIX Security 2015: virtual functions whose PAUSE frames reach the switch',
+    'S2',
+  ),
+  row(
     'broadcast-flood',
     EVERYWHERE,
     {

@@ -2,7 +2,7 @@ import type { Attack } from '../../guests/hostile/index.js';
 import { html, type Markup } from '../report/html/markup.js';
 import { attackHtml, attackId, evidenceHtml, evidenceId, verdictText } from './evidence-html.js';
 import { compareCell } from './expectations.js';
-import type { AttackedApproach, Cell } from './matrix.js';
+import type { Cell, NamedApproach } from './matrix.js';
 import { VERDICT_WORDS } from './matrix-text.js';
 import type { Verdict } from './verdict.js';
 
@@ -17,7 +17,7 @@ const MEANINGS: readonly (readonly [verdict: Verdict, meaning: string])[] = [
 /** The matrix: one row per attack, one column per approach; each cell is a button that opens its evidence. */
 export function matrixHtml(
   attacks: readonly Attack[],
-  approaches: readonly AttackedApproach[],
+  approaches: readonly NamedApproach[],
   cells: readonly Cell[],
 ): Markup {
   const of = new Map(cells.map((cell) => [`${cell.attack} ${cell.approach}`, cell]));
@@ -51,8 +51,10 @@ function cellHtml(cell: Cell | undefined): Markup {
   if (cell === undefined) return html`<td></td>`;
   const { attack, approach, verdict } = cell;
   const isAsExpected = compareCell(cell)?.asExpected !== false;
-  const label = `${attack} on ${approach}: ${verdictText(verdict)}${isAsExpected ? '' : ', not as expected'}. Evidence`;
-  return html`<td><button type="button" class="verdict ${verdict}" popovertarget="${evidenceId(cell)}" aria-label="${label}">${VERDICT_WORDS[verdict]}${isAsExpected ? '' : '*'}</button></td>`;
+  const word = `${VERDICT_WORDS[verdict]}${isAsExpected ? '' : '*'}`;
+  // What is seen comes first, so that it can be spoken to (WCAG 2.5.3).
+  const label = `${word}: ${attack} on ${approach}, ${verdictText(verdict)}${isAsExpected ? '' : ', not as expected'}. Evidence`;
+  return html`<td><button type="button" class="verdict ${verdict}" popovertarget="${evidenceId(cell)}" aria-label="${label}">${word}</button></td>`;
 }
 
 /** A name that may be broken behind its colon and its plus. */

@@ -21,6 +21,16 @@ export interface AttackedApproach {
   readonly make: () => ProtectionPlan;
 }
 
+/** An approach as tables name it. */
+export type NamedApproach = Pick<AttackedApproach, 'name'>;
+
+/** What was attacked with what, as pages name it. */
+export interface MatrixHeading {
+  readonly attacks: readonly Attack[];
+  readonly approaches: readonly NamedApproach[];
+  readonly seed: number;
+}
+
 /** What is attacked with what. */
 export interface MatrixRequest {
   readonly attacks: readonly Attack[];

@@ -2,7 +2,12 @@ import { COSTS, type CostName } from '../../host/cpu/costs.js';
 import { QUEUE_TIMING, type QueueTimingName } from '../../host/iommu/queue-timing.js';
 import { TIMING, type TimingName } from '../../host/iommu/translation/parameters.js';
 import { DEFAULT_NIC, NIC_PARAMETERS, type NicParameterDefinition } from '../../nic/parameters.js';
-import { DEFAULT_PCIE, PCIE_PARAMETERS, type PcieParameters } from '../../nic/pcie-link.js';
+import {
+  DEFAULT_PCIE,
+  dataLinkEfficiencyOf,
+  PCIE_PARAMETERS,
+  type PcieParameters,
+} from '../../nic/pcie-link.js';
 import { FOUND, type ParameterChange, START_COSTS } from './headlines.js';
 
 /** A parameter of the machine: what it is, and what it becomes when it is changed. */
@@ -27,6 +32,12 @@ const MEASURED_LINK: readonly string[] = [
   'completionHeaderBytes',
   'dataLinkEfficiency',
 ];
+
+/** The link with the efficiency that its default, 0, computes: to four digits, as published values have. */
+const LINK: PcieParameters = {
+  ...DEFAULT_PCIE,
+  dataLinkEfficiency: Number(dataLinkEfficiencyOf(DEFAULT_PCIE).toFixed(4)),
+};
 
 /** IDs and counts cost nothing, and the experiments set the wire themselves. */
 const NO_COST = ['contexts', 'rateBps', 'requesterBase', 'managementRequesterId', 'interruptGapNs'];
@@ -99,12 +110,12 @@ export const PARAMETERS: readonly Parameter[] = [
     return {
       group: 'link',
       name,
-      value: DEFAULT_PCIE[name],
+      value: LINK[name],
       unit,
       meaning,
       source: MEASURED_LINK.includes(name) ? 'Neugebauer et al., SIGCOMM 2018' : 'chosen',
       certainty: MEASURED_LINK.includes(name) ? 'S' : 'assumed',
-      steps: linkSteps(name, DEFAULT_PCIE[name]),
+      steps: linkSteps(name, LINK[name]),
       change: (next) => ({ pcie: { [name]: next } }),
     };
   }),

@@ -4,6 +4,7 @@ import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/expectations.js';
 import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
+import type { PageLink } from '../report/html/page.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { isModulePath } from '../scenario/module-path.js';
 import { OwnModules, ofCommandLine } from '../scenario/own-modules.js';
@@ -14,6 +15,7 @@ import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
+import { linksBeside } from './page-links.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
@@ -47,7 +49,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
     const cells = rows.flatMap(resultOf);
     const document = attackDocument(seed, cells);
     if (folder === undefined) return { cells, document, written: [] };
-    const files = await filesOf(request, cells, document, repeat);
+    const files = await filesOf(request, cells, document, repeat, linksBeside(out, FILES[1]));
     await interruption.breathe();
     return { cells, document, written: folder.write(files) };
   });
@@ -80,11 +82,12 @@ async function filesOf(
   cells: readonly Cell[],
   document: string,
   repeat: string,
+  links: readonly PageLink[],
 ): Promise<NamedText[]> {
   const { attackPage } = await import('../attack/attack-page.js');
   return [
     { name: FILES[0], text: document },
-    { name: FILES[1], text: attackPage(request, cells, repeat) },
+    { name: FILES[1], text: attackPage(request, cells, repeat, links) },
   ];
 }
 

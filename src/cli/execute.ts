@@ -1,6 +1,7 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
+import type { Cell } from '../attack/matrix.js';
 import type { RunResult } from '../machine/run.js';
 import { seedSamples, seedStatistics } from '../report/compare/seeds.js';
 import { formatRunDocument } from '../report/run-document.js';
@@ -10,8 +11,9 @@ import { type RunOutcome, type RunTask, runStepwise } from '../work/run-task.js'
 import type { CliIo } from './cli-io.js';
 import { Interruption } from './interruption.js';
 import { type LongWork, longWork } from './long-work.js';
+import { linksBeside } from './page-links.js';
 import { ProgressLine } from './progress.js';
-import { repeatLine } from './repeat-line.js';
+import { commandLine, repeatLine } from './repeat-line.js';
 import { RunOutputs, type WrittenFile } from './run-outputs.js';
 import type { RunRequest } from './run-request.js';
 
@@ -45,14 +47,15 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
         taskOf(request, approach, request.seed + index + 1, { captures: [], traces: [] }),
       ),
     ]);
-    const [outcomes, through] =
+    const [outcomes, cells] =
       jobs === 1 || (tasks.length === 1 && !attacks)
         ? await oneByOne(tasks, request, io, interruption)
         : await longWork(io, jobs, interruption, (long) => together(tasks, request, long));
     const results = outcomes.map(({ result }) => result);
     // Every run reads the same captures.
     const notes = outcomes[0]?.notes ?? [];
-    return await written({ results, through, notes }, request, outputs, io, interruption);
+    const through = throughOf(request, cells);
+    return await written({ results, through, notes }, cells, request, outputs, io, interruption);
   } catch (error) {
     outputs.abort();
     if (error instanceof UserError) error.message = outputs.named(error.message);
@@ -76,7 +79,7 @@ function taskOf(
   };
 }
 
-type Outcomes = readonly [runs: readonly RunOutcome[], through: readonly LetThrough[]];
+type Outcomes = readonly [runs: readonly RunOutcome[], cells: readonly Cell[]];
 
 /** Runs and attacks in threads: a task per run, and a task per approach for the attacks. */
 async function together(
@@ -94,7 +97,7 @@ async function together(
     workers.each('compare/run', tasks, step),
     workers.each('attack/approach', attacks, step),
   ]);
-  return [outcomes.map(resultOf), throughOf(request, cells.flatMap(resultOf))];
+  return [outcomes.map(resultOf), cells.flatMap(resultOf)];
 }
 
 /** The same in this thread, one step of a run at a time. */
@@ -120,7 +123,7 @@ async function oneByOne(
     const cells = await longWork(io, 1, interruption, ({ workers, show }) =>
       workers.each('attack/approach', attacks, (done) => show(`attacks ${done}/${attacks.length}`)),
     );
-    return [outcomes, throughOf(request, cells.flatMap(resultOf))];
+    return [outcomes, cells.flatMap(resultOf)];
   } finally {
     line.clear();
   }
@@ -139,14 +142,18 @@ function attackTasks({ approaches, shownAs, attacks, moduleNames, seed }: RunReq
   }));
 }
 
-function throughOf({ shownAs, attacks }: RunRequest, cells: Parameters<typeof letThrough>[1]): LetThrough[] {
+function throughOf({ shownAs, attacks }: RunRequest, cells: readonly Cell[]): LetThrough[] {
   if (!attacks) return [];
   return shownAs.map((approach) => letThrough(approach, cells));
 }
 
-/** Writes document and page, and puts all files in their places. */
+/** The page of the attacks that a comparison plays. */
+export const ATTACK_PAGE = 'attack.html';
+
+/** Writes document and pages, and puts all files in their places. */
 async function written(
   { results, through, notes }: Pick<Execution, 'results' | 'through' | 'notes'>,
+  cells: readonly Cell[],
   request: RunRequest,
   outputs: RunOutputs,
   io: CliIo,
@@ -169,8 +176,19 @@ async function written(
   if (out !== undefined) {
     // What draws is imported only where a page is asked for.
     const { comparePage } = await import('../report/compare/compare-page.js');
-    outputs.report('report (HTML)', `${command}.html`, comparePage(request, results, repeat, through));
+    const page = `${command}.html`;
+    const links = linksBeside(out, page, request.attacks ? [ATTACK_PAGE] : []);
+    outputs.report('report (HTML)', page, comparePage(request, results, repeat, through, links));
     await interruption.breathe();
+    if (request.attacks) {
+      const { attackPage } = await import('../attack/attack-page.js');
+      const matrix = { attacks: ATTACKS, approaches: request.shownAs.map((name) => ({ name })), seed };
+      const names = request.approaches.join(',');
+      const again = commandLine([io.program, 'attack', '--protection', names, '--seed', String(seed)]);
+      const back = linksBeside(out, ATTACK_PAGE, [page]);
+      outputs.report('report (HTML)', ATTACK_PAGE, attackPage(matrix, cells, again, back));
+      await interruption.breathe();
+    }
   }
   return { results, through, notes, files: outputs.commit(), document, repeat };
 }

@@ -23,6 +23,7 @@ import { formatDuration, parseDuration } from './duration.js';
 import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { folderPath } from './output-paths.js';
+import { linksBeside } from './page-links.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
@@ -59,7 +60,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
     });
     const document = fairnessDocument(settings, findings, repeat);
     if (folder === undefined) return { findings, document, written: [] };
-    const page = fairnessPage(settings, findings, repeat);
+    const page = fairnessPage(settings, findings, repeat, linksBeside(text(options.out), 'fairness.html'));
     await interruption.breathe();
     const files = filesOf(document, page, findings);
     await interruption.breathe();

@@ -14,6 +14,7 @@ export function repeatLine(request: RunRequest, program: string): string {
     discipline,
     '--seed',
     String(seed),
+    ...(request.local === undefined ? [] : ['--local', request.local]),
     ...(seeds === 1 ? [] : ['--seeds', String(seeds)]),
     '--warm-up',
     warmUpNs === 0 ? '0' : formatDuration(warmUpNs),

@@ -10,6 +10,7 @@ import { Interrupted } from './interruption.js';
 import { jobsOf, type LongWork, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
+import { linksBeside } from './page-links.js';
 import { commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
@@ -43,7 +44,11 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
     });
     if (folder !== undefined) {
       const { reproducePage } = await import('../experiments/reproduce-page.js');
-      const page = reproducePage(all, { ...call, repeat: call.repeatOf(name) });
+      const page = reproducePage(all, {
+        ...call,
+        repeat: call.repeatOf(name),
+        links: linksBeside(text(options.out), PAGE),
+      });
       written.push(...folder.write([{ name: PAGE, text: page }]));
     }
     return all;

@@ -125,7 +125,7 @@ export class RunOutputs {
   }
 
   #refuseForeign(): void {
-    const { out, pcapng, trace, command, approaches, force } = this.#request;
+    const { out, pcapng, trace, command, attacks, approaches, force } = this.#request;
     const names = approaches.map(fileNameOf);
     for (const path of [pcapng, trace]) {
       if (path !== undefined)
@@ -136,7 +136,7 @@ export class RunOutputs {
     }
     if (out === undefined) return;
     const written = names.flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
-    const all = [`${command}.json`, `${command}.html`, ...written];
+    const all = [`${command}.json`, `${command}.html`, ...(attacks ? ['attack.html'] : []), ...written];
     refuseForeignFiles(
       all.map((name) => join(out, name)),
       force,

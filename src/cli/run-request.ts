@@ -33,6 +33,8 @@ export interface RunRequest {
   readonly jobs: number;
   /** Whether files of other origin are written over. */
   readonly force: boolean;
+  /** Station of the captures that plays the guest, as --local gave it. */
+  readonly local: string | undefined;
   /** The first seed, */
   readonly seed: number;
   /** and how many there are, one after the other. */
@@ -82,11 +84,13 @@ export async function readRequest(
   const traceDuration = text(options.traceDuration);
   const jobs = jobsOf(options, io);
   const out = folderPath('--out', options.out);
+  const local = localOf(options);
   const request = {
     command,
     scenarioArgument,
     json: options.json === true,
     force: options.force === true,
+    local,
     out,
     pcapng: filePath('--pcapng', options.pcapng),
     trace: filePath('--trace', options.trace),
@@ -100,8 +104,9 @@ export async function readRequest(
   ) {
     throw new UsageError(`--trace is "${request.trace}", the file of --pcapng too; expected a file for each`);
   }
-  const loaded =
+  const asNamed =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
+  const loaded = local === undefined ? asNamed : withLocal(asNamed, local);
   const { scenario } = loaded;
   const named = [
     ...(given === undefined && command === 'run'
@@ -135,12 +140,32 @@ export async function readRequest(
     discipline: discipline ?? scenario.discipline ?? RUN_DEFAULTS.discipline,
     seed: firstSeed,
     seeds,
-    warmUpNs: warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(windowNs),
+    warmUpNs: warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(windowNs, scenario),
     durationNs: windowNs,
   };
 }
 
 /** What a scenario names, if it names anything. */
+/** @throws UsageError unless it is an address of one station */
+function localOf(options: GivenOptions): string | undefined {
+  const local = text(options.local);
+  if (local === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/iu.test(local)) return local;
+  throw new UsageError(`--local is "${local}", expected the address of a station as 02:00:00:00:00:01`);
+}
+
+/** The scenario with a station for each replay that names none. @throws UsageError when there is no such replay */
+function withLocal(loaded: LoadedScenario, local: string): LoadedScenario {
+  let applied = 0;
+  const guests = loaded.scenario.guests.map((guest) => {
+    if (guest.traffic.kind !== 'replay' || guest.traffic.local !== undefined) return guest;
+    applied += 1;
+    return { ...guest, traffic: { ...guest.traffic, local } };
+  });
+  if (applied === 0)
+    throw new UsageError(`--local is "${local}", expected none: no guest replays a capture without "local"`);
+  return { ...loaded, scenario: { ...loaded.scenario, guests } };
+}
+
 /** The measured time: `--window`, or `--duration`, which is the same. @throws UsageError when both are given */
 function windowOf(options: GivenOptions): number | undefined {
   const [window, duration] = [text(options.window), text(options.duration)];

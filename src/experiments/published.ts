@@ -111,13 +111,30 @@ export function publishedSentence(figures: readonly ComparedFigure[]): string {
   return `Of ${comparisons}${published} published figure${were} predicted, ${within} ${is} off by at most ${MISSED * 100} % (shares of the CPU: points); the median is off by ${(median(sizes) * 100).toFixed(1)} % or points.${missSentence(predicted)}`;
 }
 
-/** Names the largest miss, if one is beyond what counts as near. */
+/** So many misses are named in an answer. */
+const MOST_MISSES = 4;
+
+/**
+ * Names what is missed by more than counts as near: ratios first, since they are what a paper is cited for, then the
+ * largest.
+ */
 function missSentence(predicted: readonly ComparedFigure[]): string {
-  const worst = predicted.reduce((one, other) =>
-    Math.abs(other.error ?? 0) > Math.abs(one.error ?? 0) ? other : one,
-  );
-  if (Math.abs(worst.error ?? 0) <= MISSED) return '';
-  return ` The main miss is "${comparisonName(worst)}": published ${worst.value} ${worst.unit}, here ${short(worst.ours)} (${errorText(worst)}).`;
+  const missed = predicted
+    .filter(({ error = 0 }) => Math.abs(error) > MISSED)
+    .sort(
+      (one, other) =>
+        Number(other.unit === 'x') - Number(one.unit === 'x') ||
+        Math.abs(other.error ?? 0) - Math.abs(one.error ?? 0),
+    );
+  if (missed.length === 0) return '';
+  const named = missed
+    .slice(0, MOST_MISSES)
+    .map(
+      (figure) =>
+        `"${comparisonName(figure)}", published ${figure.value} ${figure.unit}, here ${short(figure.ours)} (${errorText(figure)})`,
+    );
+  const more = missed.length > named.length ? `; and ${missed.length - named.length} more` : '';
+  return ` Missed: ${named.join('; ')}${more}.`;
 }
 
 /** The middle of an odd count, the mean of the two about the middle of an even one. */

@@ -1,5 +1,5 @@
 import { html } from '../report/html/markup.js';
-import { pageHtml, type ReportPage } from '../report/html/page.js';
+import { type PageLink, pageHtml, type ReportPage } from '../report/html/page.js';
 import type { FinishedExperiment } from './experiment.js';
 import { storedSentence } from './stored-sentence.js';
 
@@ -11,11 +11,13 @@ export interface ReproduceCall {
   readonly repeatOf: (experiment: string) => string;
   /** The user's own measurements, if there were any: then there is no stored result to compare with. */
   readonly dataPath: string | undefined;
+  /** Other pages of the folder. */
+  readonly links?: readonly PageLink[];
 }
 
 /** The report of `reproduce` as one HTML file. */
 export function reproducePage(finished: readonly FinishedExperiment[], call: ReproduceCall): string {
-  return pageHtml(describeReproduction(finished, call));
+  return pageHtml({ ...describeReproduction(finished, call), links: call.links ?? [] });
 }
 
 /** What the report says and shows, before it is drawn. */

@@ -1,5 +1,5 @@
 import { idOf } from '../report/html/markup.js';
-import { pageHtml, type ReportPage } from '../report/html/page.js';
+import { type PageLink, pageHtml, type ReportPage } from '../report/html/page.js';
 import { boundsFigure, capital, delaysFigure, sharesFigure } from './fairness-figures.js';
 import { type StudySettings, WINDOWS, type WorkloadFinding } from './fairness-study.js';
 import { WEIGHT_CLASSES } from './workload.js';
@@ -9,8 +9,9 @@ export function fairnessPage(
   settings: StudySettings,
   findings: readonly WorkloadFinding[],
   repeat: string,
+  links: readonly PageLink[] = [],
 ): string {
-  return pageHtml(describeStudy(settings, findings, repeat));
+  return pageHtml({ ...describeStudy(settings, findings, repeat), links });
 }
 
 /** What the report says and shows, before it is drawn. */

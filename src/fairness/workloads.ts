@@ -1,4 +1,5 @@
 import type { Capture } from '../../guests/capture/index.js';
+import { naturalLog } from '../../guests/traffic/elementary-functions.js';
 import { RandomStream, wireBytes } from '../../guests/traffic/index.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { ParameterError } from '../../scheduler/errors.js';
@@ -206,5 +207,5 @@ function randomOf({ seed }: WorkloadSettings, context: number): RandomStream {
 }
 
 function exponential(random: RandomStream, mean: number): number {
-  return -Math.log(random.unit()) * mean;
+  return -naturalLog(random.unit()) * mean;
 }

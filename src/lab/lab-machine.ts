@@ -1,5 +1,5 @@
 import type { Discipline } from '../../scheduler/discipline.js';
-import { makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { disciplineOf } from '../machine/entitlements.js';
 import type { Machine } from '../machine/machine.js';
 import { protectionOf } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
@@ -24,6 +24,7 @@ export class LabMachine {
   /** @throws UserError when the plan asks for what cannot be */
   constructor(checked: CheckedPlan, captures: CaptureStore = new Map()) {
     const { plan, scenario, endNs } = checked;
+    const make = disciplineOf(scenario, plan.discipline);
     const made: Discipline[] = [];
     this.checked = checked;
     const latencies = new RecentLatencies();
@@ -33,8 +34,8 @@ export class LabMachine {
       directory: '',
       captures,
       protection: protectionOf(plan.approach, scenario),
-      discipline: (options) => {
-        const discipline = makeDiscipline(plan.discipline, options);
+      discipline: () => {
+        const discipline = make();
         made.push(discipline);
         return discipline;
       },

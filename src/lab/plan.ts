@@ -1,15 +1,13 @@
 import { APPROACHES } from '../../host/protection/approaches.js';
-import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
+import { disciplineOf } from '../machine/entitlements.js';
 import { checkScenario } from '../scenario/check.js';
 import { isModulePath } from '../scenario/module-path.js';
 import { MOST_SEED, type Scenario, type ScenarioInput } from '../scenario/schema.js';
+import { MOST_LAB_GUESTS } from './limits.js';
 
 /** Virtual time of a lab run whose scenario names none, ns: longer than anybody watches. */
 export const LAB_DURATION_NS = 60_000_000_000;
-/** Guests of a machine that is shown; more do not fit the picture. */
-export const MOST_LAB_GUESTS = 12;
-
 /** What decides a run of the lab to the last byte: nothing else does. */
 export interface LabPlan {
   readonly scenario: ScenarioInput;
@@ -45,7 +43,7 @@ export function checkPlan(plan: LabPlan): CheckedPlan {
     throw new UserError(`approach is ${JSON.stringify(approach)}, expected one of: ${names}`);
   }
   if (isModulePath(discipline)) refuseModule('discipline', discipline);
-  makeDiscipline(discipline, { linkBps: 1e9 });
+  disciplineOf(scenario, discipline)();
   if (!Number.isInteger(seed) || seed < 0 || seed > MOST_SEED) {
     throw new UserError(`seed is ${seed}, expected a whole number from 0 to ${MOST_SEED}`);
   }

@@ -1,10 +1,13 @@
+import type { ScenarioInput } from '../scenario/schema.js';
+import type { AttackFilm } from './attack-film.js';
+import type { Catalogue } from './catalogue.js';
 import type { FrameStory } from './frame-story.js';
 import type { Details, Subject } from './inspect.js';
-import type { JournalEntry } from './journal.js';
 import type { Position } from './lab-machine.js';
-import type { PageBlock } from './memory-map.js';
+import type { MachineLayout, MachineState } from './machine-state.js';
 import type { LabPlan } from './plan.js';
-import type { Snapshot } from './snapshot.js';
+
+type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
 
 /**
  * What a front end and a machine say to each other. Plain data that can be cloned or written as JSON (bytes apart), so
@@ -56,32 +59,8 @@ export type Request =
   /** The last state has been drawn: another may be sent. */
   | { readonly kind: 'shown' };
 
-/** An entry of a scenario's `changes` without its time, which is that of the run. */
-export interface LabChange {
-  readonly guest: string;
-  readonly weight?: number;
-  readonly limitBps?: number;
-  readonly priority?: number;
-}
-
-/** One of the machines at one instant. */
-export interface MachineState {
-  readonly snapshot: Snapshot;
-  readonly owners: Int16Array;
-  readonly pins: Uint8Array;
-  readonly entries: readonly JournalEntry[];
-  readonly missed: number;
-  readonly fingerprint: string;
-}
-
-/** What a machine is made of, once it is built. */
-export interface MachineLayout {
-  readonly approach: string;
-  readonly discipline: string;
-  readonly blocks: readonly PageBlock[];
-  readonly rateBps: number;
-  readonly endNs: number;
-}
+/** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
+export type LabChange = Omit<ChangeInput, 'atNs'>;
 
 /** What the session is doing. */
 export type Activity = 'paused' | 'playing' | 'seeking' | 'replaying' | 'ended';
@@ -91,6 +70,7 @@ export type Report =
   | {
       readonly kind: 'opened';
       readonly version: number;
+      readonly catalogue: Catalogue;
       readonly plans: readonly LabPlan[];
       readonly layouts: readonly MachineLayout[];
     }
@@ -105,6 +85,7 @@ export type Report =
       readonly replayed?: number;
     }
   | { readonly kind: 'layout'; readonly layouts: readonly MachineLayout[] }
+  | { readonly kind: 'film'; readonly film: AttackFilm }
   | { readonly kind: 'changed'; readonly plans: readonly LabPlan[] }
   | { readonly kind: 'took-out'; readonly output: Output; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'refused'; readonly request: Request['kind']; readonly message: string }

@@ -1,12 +1,16 @@
 import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
+import { filmAttack } from './attack-film.js';
+import { CATALOGUE } from './catalogue.js';
 import type { Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
 import { type CheckedPlan, checkPlan, type LabPlan } from './plan.js';
 import {
   type Activity,
   type CaptureFile,
+  type LabChange,
+  type Output,
   PROTOCOL_VERSION,
   type Report,
   type Request,
@@ -14,6 +18,7 @@ import {
 } from './protocol.js';
 import { ReplayLog } from './replay-log.js';
 import { ShownMachine } from './shown-machine.js';
+import { takeOut } from './take-out.js';
 
 /** Says when the time of a turn is over. A session has no clock of its own. */
 export type Expired = () => boolean;
@@ -36,6 +41,7 @@ type Goal =
  */
 export class LabSession {
   readonly #send: (report: Report) => void;
+  readonly #version: string;
   #checked: readonly CheckedPlan[] = [];
   #captures: CaptureStore = new Map();
   #machines: ShownMachine[] = [];
@@ -51,8 +57,10 @@ export class LabSession {
   #isShown = true;
   #isStale = false;
 
-  constructor(send: (report: Report) => void) {
+  /** @param version of this package, for documents that are taken out */
+  constructor(send: (report: Report) => void, version: string) {
     this.#send = send;
+    this.#version = version;
   }
 
   get activity(): Activity {
@@ -104,7 +112,8 @@ export class LabSession {
         this.#play(request.paceNs);
         break;
       case 'pause':
-        if (this.busy && this.#activity !== 'replaying') this.#pause();
+        if (this.#replay !== undefined) this.#replay = { ...this.#replay, resume: 'paused' };
+        else if (this.busy) this.#pause();
         break;
       case 'step':
         this.#step(request.unit);
@@ -114,6 +123,9 @@ export class LabSession {
         break;
       case 'go':
         this.#go(request.to);
+        break;
+      case 'change':
+        this.#change(request.change);
         break;
       case 'follow':
         this.#followed =
@@ -127,12 +139,18 @@ export class LabSession {
           request.subject === undefined ? undefined : { machine: request.machine, subject: request.subject };
         this.#stale();
         break;
+      case 'take-out':
+        this.#takeOut(request.machine, request.output);
+        break;
+      case 'attack':
+        this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
+        break;
       case 'shown':
         this.#isShown = true;
         this.#tell();
         break;
       default:
-        throw new UserError(`${request.kind} is not a request that this machine knows`);
+        throw new UserError(`${(request as { kind: string }).kind} is not a request that this machine knows`);
     }
   }
 
@@ -157,6 +175,7 @@ export class LabSession {
     this.#send({
       kind: 'opened',
       version: PROTOCOL_VERSION,
+      catalogue: CATALOGUE,
       plans,
       layouts: machines.map(({ layout }) => layout),
     });
@@ -188,7 +207,10 @@ export class LabSession {
       throw new UserError(`paceNs is ${paceNs}, expected 1 to 1e12, or null for as fast as it can`);
     }
     this.#paceNs = paceNs;
-    if (this.#activity === 'replaying') return;
+    if (this.#replay !== undefined) {
+      this.#replay = { ...this.#replay, resume: 'playing' };
+      return;
+    }
     if (this.#first().lab.done) return;
     this.#activity = 'playing';
     this.#seeking = undefined;
@@ -225,6 +247,36 @@ export class LabSession {
     const { atNs, events } = this.#first().position;
     const isBehind = to.atNs < atNs || (to.atNs === atNs && to.events < events);
     this.#startReplay({ to }, 'paused', isBehind ? undefined : this.#machines);
+  }
+
+  /**
+   * A knob is turned at the next nanosecond: the change joins the scenario, where it replaces those of a later time, and
+   * the machine is taken here again with it. What it does from here on is what a run of that scenario does.
+   */
+  #change(change: LabChange): void {
+    const resume = this.#replay?.resume ?? this.#activity;
+    const { atNs } = this.#first().position;
+    const plans = this.#checked.map(({ plan }) => {
+      const earlier = (plan.scenario.changes ?? []).filter((other) => other.atNs <= atNs);
+      const changes = [...earlier, { ...change, atNs: atNs + 1 }];
+      return { ...plan, scenario: { ...plan.scenario, changes } };
+    });
+    const checked = plans.map(checkPlan);
+    const machines = this.#build(checked, this.#captures);
+    // What follows cannot be refused any more.
+    this.#checked = checked;
+    this.#log.clear();
+    this.#send({ kind: 'changed', plans });
+    const to = { atNs, events: Number.MAX_SAFE_INTEGER };
+    this.#startReplay({ to }, resume === 'playing' ? 'playing' : 'paused', machines);
+  }
+
+  #takeOut(machine: number, output: Output): void {
+    const checked = this.#checked[machine];
+    if (checked === undefined) throw new UserError(`machine is ${machine}, expected 0 or 1`);
+    const { atNs } = this.#first().position;
+    const taken = takeOut({ checked, captures: this.#captures, atNs, output, version: this.#version });
+    this.#send({ kind: 'took-out', output, ...taken });
   }
 
   #startReplay(goal: Goal, resume: Activity, from?: ShownMachine[]): void {

@@ -4,9 +4,9 @@ import { FrameFollower, type FrameStory } from './frame-story.js';
 import { type Details, inspect, type Subject } from './inspect.js';
 import { Journal } from './journal.js';
 import { LabMachine, type Position } from './lab-machine.js';
+import type { MachineLayout, MachineState } from './machine-state.js';
 import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
 import type { CheckedPlan } from './plan.js';
-import type { MachineLayout, MachineState } from './protocol.js';
 import { snapshotOf } from './snapshot.js';
 
 /** What a step can count. */

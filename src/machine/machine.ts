@@ -17,7 +17,7 @@ import { balloonSchema, type GuestSpec, type Scenario, type TrafficSpec } from '
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { portOptions } from './port-options.js';
-import { type BuiltTraffic, buildTraffic, type CaptureStore } from './traffic.js';
+import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
 
 /** A guest as it runs. */
@@ -31,6 +31,8 @@ export interface GuestRun {
   readonly port: GuestPort;
   readonly driver: NicDriver;
   readonly client: RequestClient | undefined;
+  /** The capture that it replays, if it does. */
+  readonly replayed: ReplayedCapture | undefined;
 }
 
 /** A guest that is a real virtual machine: a domain and an address; its driver is its own. */
@@ -202,7 +204,7 @@ export class Machine {
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac);
-    return { name, spec, mac, share, domain, port, driver, client: undefined };
+    return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
   }
 
   #connectTraffic(assembly: MachineAssembly): void {
@@ -247,6 +249,8 @@ export class Machine {
       if (demand !== undefined) guest.driver.observeDemand(demand);
       const built = build(guest.spec.traffic, guest.name, index, guest.mac, destination);
       const { transmit, receive, responder, peer } = built;
+      if (built.replayed !== undefined)
+        (guest as { replayed: ReplayedCapture | undefined }).replayed = built.replayed;
       if (built.client !== undefined) (guest as { client: RequestClient | undefined }).client = built.client;
       if (responder !== undefined)
         listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));

@@ -5,6 +5,31 @@ import type { FairnessReport } from './fairness-meter.js';
 import type { LatencyPoint, LatencySummary } from './latency.js';
 import type { LatencyParts } from './latency-parts.js';
 
+/**
+ * What became of a capture. `frames` = `ofGuest` + `forGuest` + `bystanders` + `unfit`, unless some were `split`, each
+ * into several.
+ */
+export interface CaptureResult {
+  readonly name: string;
+  /** Address, in the capture, of the station that played the guest, as 02:00:00:00:00:01. */
+  readonly local: string;
+  /** Packets of the file that were examined; it may go on behind what the run needed. */
+  readonly packets: number;
+  /** Those of them that are frames or were made such: the others are of links that are not Ethernet. */
+  readonly frames: number;
+  /** Frames that the guest sends, and frames for it, in one round of the capture. */
+  readonly ofGuest: number;
+  readonly forGuest: number;
+  /** Frames between other stations: not played. */
+  readonly bystanders: number;
+  /** Frames that no card carries: not played. */
+  readonly unfit: number;
+  /** Frames that no card carries and that were cut into such that it can. */
+  readonly split: number;
+  /** Frames played since the start of the run, of the guest and for it, over all rounds of a loop. */
+  readonly played: { readonly ofGuest: number; readonly forGuest: number };
+}
+
 /** What one guest had of it. */
 export interface GuestResult {
   readonly name: string;
@@ -35,6 +60,8 @@ export interface GuestResult {
   readonly fairShareGot: number;
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;
+  /** What became of the capture that it replays; undefined when it replays none. */
+  readonly capture: CaptureResult | undefined;
   readonly requests: { readonly sent: number; readonly answered: number; readonly lost: number } | undefined;
 }
 

@@ -5,6 +5,7 @@ import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
+import { captureResultOf } from './capture-result.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
@@ -321,6 +322,7 @@ export class Run {
       fairShareGot: gotOfDue(share),
       cpuNs: Math.round(counts.cpuNs),
       drops: nonZero(counts.drops),
+      capture: captureResultOf(guest.replayed),
       requests: counts.requests,
     };
   }

@@ -13,6 +13,7 @@ import {
   onOff,
   poisson,
   RandomStream,
+  type Replay,
   RequestClient,
   type Responder,
   replay,
@@ -42,6 +43,14 @@ export interface BuiltTraffic {
   /** What the other side answers to requests with this `id`. */
   readonly peer?: EchoResponder;
   readonly client?: RequestClient;
+  /** Replay: the capture and what it was taken apart into. */
+  readonly replayed?: ReplayedCapture;
+}
+
+/** A capture that a guest replays. */
+export interface ReplayedCapture {
+  readonly capture: Capture;
+  readonly replay: Replay;
 }
 
 /** Captures that have been read, by their key: many guests may replay one. */
@@ -92,7 +101,8 @@ export function buildTraffic(
         ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
         ...local,
       });
-      return { transmit: played.transmit, receive: played.receive };
+      const replayed = { capture, replay: played };
+      return { transmit: played.transmit, receive: played.receive, replayed };
     }
     case 'request': {
       const responderId = id + RESPONDER_IDS;

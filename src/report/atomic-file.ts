@@ -11,6 +11,7 @@ import {
 import { dirname, join } from 'node:path';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { clearStalePartials, partialName } from './foreign-file.js';
+import type { OutputFile } from './output-file.js';
 import { OutputFileError } from './output-file-error.js';
 
 export { OutputFileError } from './output-file-error.js';
@@ -30,7 +31,7 @@ let filesOpened = 0;
  *
  * To write bytes: `offset = reserve(n)`, put up to n bytes into `buffer` from there, `advance(count)`.
  */
-export class AtomicFile {
+export class AtomicFile implements OutputFile {
   readonly path: string;
   /** Where bytes are put in. */
   readonly buffer: Uint8Array;

@@ -1,31 +1,14 @@
 import { packageVersion } from '../scenario/bundled.js';
+import { DOCUMENT_FORMAT, type DocumentHead, documentText } from './document-text.js';
 
-/**
- * Edition of the JSON documents. It rises when a key is renamed or changes its meaning, and not when one is added.
- * 2: pages are called pages and frames frames; every document says its format.
- */
-export const DOCUMENT_FORMAT = 2;
-
-/** What every document begins with. */
-export interface DocumentHead<Command extends string> {
-  /** Edition of the document. */
-  readonly format: typeof DOCUMENT_FORMAT;
-  readonly tool: 'cdna-nic';
-  /** Version of the tool. */
-  readonly version: string;
-  readonly command: Command;
-}
+export { DOCUMENT_FORMAT, type DocumentHead } from './document-text.js';
 
 /** The head of a document of a command. */
 export function documentHead<Command extends string>(command: Command): DocumentHead<Command> {
   return { format: DOCUMENT_FORMAT, tool: 'cdna-nic', version: packageVersion(), command };
 }
 
-/**
- * A JSON document as commands print and write it: what it is, then its fields. Nothing in it depends on when or where
- * the call was made. Absent values are `null`.
- */
+/** A JSON document of this package (see `documentText`). */
 export function jsonDocument(command: string, fields: Readonly<Record<string, unknown>>): string {
-  const document = { ...documentHead(command), ...fields };
-  return `${JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
+  return documentText(documentHead(command), fields);
 }

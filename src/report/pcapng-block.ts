@@ -1,28 +1,26 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
-import type { AtomicFile } from './atomic-file.js';
+import type { OutputFile } from './output-file.js';
 
 /** Bytes of a block around its body: type and length before it, length again behind it. */
 export const BLOCK_OVERHEAD_BYTES = 12;
 const END_OF_OPTIONS = 0;
+const UTF8 = new TextEncoder();
 
 /**
  * Assembles one block of pcapng, little-endian, right in the buffer of the file; its length is filled in at
  * the end, before and behind it. Nothing is allocated.
  */
 export class PcapngBlock {
-  readonly #file: AtomicFile;
+  readonly #file: OutputFile;
   readonly #buffer: Uint8Array;
-  /** The same bytes, as Node writes text into them. */
-  readonly #text: Buffer;
   readonly #view: DataView;
   #start = 0;
   #limit = 0;
   #at = 0;
 
-  constructor(file: AtomicFile) {
+  constructor(file: OutputFile) {
     this.#file = file;
     this.#buffer = file.buffer;
-    this.#text = Buffer.from(file.buffer.buffer, file.buffer.byteOffset, file.buffer.byteLength);
     this.#view = file.view;
   }
 
@@ -66,7 +64,8 @@ export class PcapngBlock {
   textOption(code: number, text: string, mostBytes: number): this {
     const header = this.#at;
     this.#at += 4;
-    const length = this.#text.write(text, this.#at, mostBytes, 'utf8');
+    // Whole characters alone: one that does not fit is left out with all behind it.
+    const { written: length } = UTF8.encodeInto(text, this.#buffer.subarray(this.#at, this.#at + mostBytes));
     this.#view.setUint16(header, code, true);
     this.#view.setUint16(header + 2, length, true);
     this.#at += length;

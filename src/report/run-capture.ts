@@ -1,155 +1,15 @@
-import type { LentFrame } from '../../nic/streams.js';
-import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
+import { CaptureRecorder } from './capture-recorder.js';
 import { PcapngWriter } from './pcapng-writer.js';
-import { RunRecorder } from './run-recorder.js';
 
-/**
- * Writes what passes a card as a capture: an interface per context, named after its domain, and one for frames that
- * belong to no context. A frame that was sent has the time at which its last bit left, one that was received the time
- * at which it was whole in memory: times only grow. The comment says which grant let it pass.
- */
-export class RunCapture extends RunRecorder<PcapngWriter> {
-  readonly #machine: Machine;
-  readonly #snapBytes: number | undefined;
-  readonly #interfaceOf: number[] = [];
-  readonly #noContext: number;
-  readonly #grants = { transmit: new GrantQueues(), receive: new GrantQueues() };
-
+/** Writes what passes a card as a capture on disk (see `CaptureRecorder`). */
+export class RunCapture extends CaptureRecorder {
   /**
    * Starts to watch a machine that has not run yet.
    * @param snapBytes bytes of each frame that are kept; all of them when undefined.
    * @throws OutputFileError
    */
   constructor(path: string, machine: Machine, snapBytes?: number) {
-    super(new PcapngWriter(path));
-    this.#machine = machine;
-    this.#snapBytes = snapBytes;
-    const { nic } = machine.host;
-    for (const { index, state } of nic.contexts) if (state === 'open') this.#interface(index);
-    this.#noContext = this.writer.addInterface({
-      name: 'no context',
-      description: 'frames that were for no context',
-      speedBps: nic.parameters.rateBps,
-      ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
-    });
-    this.subscriptions.push(
-      nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
-      nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
-      nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
-      nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
-        if (reason === 'source-mac-spoofed' || reason === 'mac-control')
-          this.#grants[direction].take(context, bytes);
-      }),
-      nic.streams.faults$.subscribe(({ context }) => {
-        this.#grants.transmit.clear(context);
-        this.#grants.receive.clear(context);
-      }),
-    );
+    super(new PcapngWriter(path), machine, snapBytes);
   }
-
-  /** The run is over: notes what was dropped. */
-  override finish(): void {
-    super.finish();
-    const { counters, contexts } = this.#machine.host.nic;
-    const atNs = this.#machine.kernel.nowNs;
-    const about = { atNs, startNs: 0, endNs: atNs };
-    for (const { index } of contexts) {
-      const iface = this.#interfaceOf[index];
-      if (iface === undefined) continue;
-      const driver = this.#machine.guests.find(({ port }) => port.context === index)?.driver;
-      const driverDrops = driver === undefined ? {} : driver.drops;
-      const drops = counters.dropsOf(index);
-      this.writer.interfaceStatistics(iface, {
-        ...about,
-        receivedFrames: counters.get('framesTransmitted', index) + counters.get('framesReceived', index),
-        droppedFrames: sum(drops),
-        osDroppedFrames: sum(driverDrops),
-        ...comment({ ...drops, ...driverDrops }),
-      });
-    }
-    const drops = counters.dropsOf(contexts.length);
-    this.writer.interfaceStatistics(this.#noContext, {
-      ...about,
-      receivedFrames: 0,
-      droppedFrames: sum(drops),
-      ...comment(drops),
-    });
-  }
-
-  /** A context that is opened later gets its interface then. */
-  #interface(context: number): number {
-    const { nic, hypervisor } = this.#machine.host;
-    const name = hypervisor.domainOf(context)?.name ?? `context ${context}`;
-    const description = `context ${context} of the card`;
-    this.#interfaceOf[context] ??= this.writer.addInterface({
-      name,
-      description,
-      speedBps: nic.parameters.rateBps,
-      ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
-    });
-    return this.#interfaceOf[context] ?? 0;
-  }
-
-  #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {
-    const grant = this.#grants[direction].take(context, length);
-    const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
-    const path = switched ? '; stayed inside the card' : '';
-    const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
-    const kept = Math.min(length, this.#snapBytes ?? length);
-    this.writer.packet(
-      this.#interface(context),
-      endNs,
-      buffer,
-      offset,
-      length,
-      { direction: direction === 'transmit' ? 'out' : 'in', comment: `${reason}${path}${arrival}` },
-      kept,
-    );
-  }
-}
-
-/**
- * Grants whose frames have not come out yet, one queue per context. Frames of a context come out in the order in which
- * they were granted.
- */
-class GrantQueues {
-  readonly #queues = new Map<number, { grants: Grant[]; head: number }>();
-
-  add(grant: Grant): void {
-    const queue = this.#queues.get(grant.context);
-    if (queue === undefined) this.#queues.set(grant.context, { grants: [grant], head: 0 });
-    else queue.grants.push(grant);
-  }
-
-  /** The grant of the next frame of a context; undefined if there was none of that size. */
-  take(context: number, bytes: number): Grant | undefined {
-    const queue = this.#queues.get(context);
-    if (queue === undefined) return undefined;
-    while (queue.head < queue.grants.length) {
-      const grant = queue.grants[queue.head];
-      queue.head += 1;
-      if (grant?.bytes !== bytes) continue;
-      if (queue.head > 1024) {
-        queue.grants.splice(0, queue.head);
-        queue.head = 0;
-      }
-      return grant;
-    }
-    return undefined;
-  }
-
-  clear(context: number): void {
-    this.#queues.delete(context);
-  }
-}
-
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
-}
-
-function comment(counts: Readonly<Record<string, number>>): { comment: string } | Record<string, never> {
-  const happened = Object.entries(counts).filter(([, count]) => count > 0);
-  if (happened.length === 0) return {};
-  return { comment: `dropped: ${happened.map(([reason, count]) => `${reason} ${count}`).join(', ')}` };
 }

@@ -1,9 +1,9 @@
 import type { Subscription } from 'rxjs';
-import type { AtomicFile } from './atomic-file.js';
+import type { OutputFile } from './output-file.js';
 
 /** What a recorder writes to: a file that appears when it is whole. */
 interface RecordWriter {
-  readonly file: AtomicFile;
+  readonly file: OutputFile;
   close(): void;
   seal(): void;
   abort(): void;
@@ -34,7 +34,7 @@ export abstract class RunRecorder<Writer extends RecordWriter> {
   }
 
   /** The file that it writes. */
-  get file(): AtomicFile {
+  get file(): OutputFile {
     return this.writer.file;
   }
 

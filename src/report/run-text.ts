@@ -1,4 +1,5 @@
 import type { RunResult } from '../machine/run-result.js';
+import { captureText, replayedCaptures } from './capture-text.js';
 import { GUEST_COLUMNS, guestTable } from './guest-rows.js';
 import { metricText, metricTextTable } from './metrics/metric.js';
 import {
@@ -50,6 +51,7 @@ function factsOf(run: RunResult): [name: string, value: string][] {
     ['hypercalls', `${text(hypercalls)}, pins ${text(pinsTaken)} taken, ${whole(run.pins.held)} held`],
     ...balloonFacts(run),
     ['interrupts', `${text(physicalInterrupts)} physical, ${text(virtualInterrupts)} virtual`],
+    ...captureFacts(run),
     ['drops', counts(run.drops)],
     ['faults', counts(run.faults)],
     ['invariants', `${held} of ${run.laws.length} held`],
@@ -67,6 +69,19 @@ function cpuParts(run: RunResult): string[] {
   const parts = shown.map(({ name, fraction }) => `${name} ${percent(fraction)} %`);
   if (isApart) return parts;
   return [...parts, `${whole(run.guests.length)} guests ${percent(cpuFraction(run, 'guest'))} %`];
+}
+
+/** More captures than these are not listed. */
+const MOST_CAPTURES = 8;
+
+/** What became of the captures that guests replay. */
+function captureFacts(run: RunResult): [string, string][] {
+  const replayed = replayedCaptures(run);
+  const rows = replayed
+    .slice(0, MOST_CAPTURES)
+    .map(({ guest, capture }): [string, string] => [`replay of ${guest}`, captureText(capture)]);
+  const more = replayed.length - rows.length;
+  return more === 0 ? rows : [...rows, ['', `and ${whole(more)} guests more; --json has all`]];
 }
 
 /** What became of the memory that was asked back, if any was. */

@@ -1,4 +1,4 @@
-import type { AtomicFile } from './atomic-file.js';
+import type { OutputFile } from './output-file.js';
 
 /** What a viewer shows when an event is selected. */
 export type TraceArguments = Readonly<Record<string, string | number | boolean>>;
@@ -34,7 +34,7 @@ export interface TimelineWriter {
   /** Completes the file, not yet in its place. @throws OutputFileError */
   seal(): void;
   /** The file that it writes, for those who write several that appear together. */
-  readonly file: AtomicFile;
+  readonly file: OutputFile;
   /** Gives the file up and leaves nothing. Does nothing after `close`. */
   abort(): void;
 }

@@ -28,7 +28,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
     head: 'field',
     defaults: {
       ...RUN_DEFAULTS,
-      warmUpNs: words('a tenth of `durationNs`'),
+      warmUpNs: words('a tenth of `durationNs`; 0 with a capture that is played once'),
       name: words('the file'),
       tenants: words('none'),
       nic: words('a card of today with 32 contexts'),

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { APPROACHES } from '../../host/protection/approaches.js';
+import { NAMED_APPROACHES } from '../../host/protection/approaches.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { isModulePath, MODULE_PATH } from './module-path.js';
@@ -10,10 +10,10 @@ const modulePattern = { pattern: MODULE_PATH.source, description: 'A module; nee
 /** Name of an approach, or the path of a module that makes one. */
 export const protectionName = z
   .string()
-  .refine((name) => isModulePath(name) || APPROACHES.some((approach) => approach.name === name), {
-    error: `expected one of: ${APPROACHES.map(({ name }) => name).join(', ')}${OR_MODULE}`,
+  .refine((name) => isModulePath(name) || NAMED_APPROACHES.some((approach) => approach.name === name), {
+    error: `expected one of: ${NAMED_APPROACHES.map(({ name }) => name).join(', ')}${OR_MODULE}`,
   })
-  .meta({ anyOf: [{ enum: APPROACHES.map(({ name }) => name) }, modulePattern] });
+  .meta({ anyOf: [{ enum: NAMED_APPROACHES.map(({ name }) => name) }, modulePattern] });
 
 const single = `(${DISCIPLINES.map(({ name }) => name.replace('+', '\\+')).join('|')})`;
 

@@ -1,6 +1,11 @@
 import { realpathSync } from 'node:fs';
 import { extname, relative, resolve, sep } from 'node:path';
-import { APPROACHES, type ApproachOptions, makeProtection } from '../../host/protection/approaches.js';
+import {
+  APPROACHES,
+  type ApproachOptions,
+  makeProtection,
+  NAMED_APPROACHES,
+} from '../../host/protection/approaches.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES, type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
@@ -84,7 +89,7 @@ export class OwnModules {
       const shown = own ?? name;
       const inCatalogue =
         own !== undefined &&
-        (kind === 'discipline' ? DISCIPLINES : APPROACHES).some((entry) => entry.name === own);
+        (kind === 'discipline' ? DISCIPLINES : NAMED_APPROACHES).some((entry) => entry.name === own);
       if (inCatalogue || taken.has(shown)) {
         throw new UserError(
           `${field} has ${JSON.stringify(name)}, which is named "${shown}" like ${inCatalogue ? 'one of the catalogue' : 'another one'}; expected a name of its own`,

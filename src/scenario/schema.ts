@@ -104,7 +104,7 @@ export const trafficSchema = z
           .string()
           .optional()
           .describe(
-            'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the sender of the first unicast frame',
+            'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the busiest one',
           ),
         unfit: z
           .enum(['refuse', 'drop', 'split'])
@@ -235,7 +235,7 @@ export const tenantSchema = z.strictObject({
 
 /** The link of the card, from the table that checks it and writes the datasheet. */
 const pcieSchema = z.strictObject({
-  generation: z.literal([1, 2, 3, 4, 5]).describe(PCIE_PARAMETERS.generation.meaning).optional(),
+  generation: z.literal([1, 2, 3, 4, 5, 6]).describe(PCIE_PARAMETERS.generation.meaning).optional(),
   lanes: pcieNumber('lanes'),
   maxPayloadBytes: pcieNumber('maxPayloadBytes'),
   maxReadRequestBytes: pcieNumber('maxReadRequestBytes'),

@@ -107,7 +107,7 @@ export class Plan {
       protection: scenario.protection ?? RUN_DEFAULTS.protection,
       discipline: scenario.discipline ?? RUN_DEFAULTS.discipline,
       seed,
-      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs),
+      warmUpNs: study.warmUpNs ?? scenario.warmUpNs ?? defaultWarmUpNs(durationNs, scenario),
       durationNs,
     };
     const contents = contentsFor(scenario, this.#contents);

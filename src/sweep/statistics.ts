@@ -1,3 +1,4 @@
+import { arctangent } from '../../guests/traffic/elementary-functions.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { Spread } from '../report/metrics/spread.js';
@@ -126,22 +127,24 @@ export function holm(probabilities: readonly number[]): number[] {
 
 /** The probability that |t| is below `t`. */
 function centralProbability(t: number, degrees: number): number {
-  const angle = Math.atan(t / Math.sqrt(degrees));
-  const cosine = Math.cos(angle);
-  const square = cosine * cosine;
+  // Of the angle whose tangent is t over the root of the degrees: sine and cosine are quotients of roots.
+  const square = degrees / (degrees + t * t);
+  const sine = t / Math.sqrt(degrees + t * t);
   if (degrees % 2 === 0) {
     let [term, sum] = [1, 1];
     for (let power = 2; power <= degrees - 2; power += 2) {
       term *= (square * (power - 1)) / power;
       sum += term;
     }
-    return Math.sin(angle) * sum;
+    return sine * sum;
   }
+  const angle = arctangent(t / Math.sqrt(degrees));
   if (degrees === 1) return (2 * angle) / Math.PI;
+  const cosine = Math.sqrt(square);
   let [term, sum] = [cosine, cosine];
   for (let power = 3; power <= degrees - 2; power += 2) {
     term *= (square * (power - 1)) / power;
     sum += term;
   }
-  return (2 / Math.PI) * (angle + Math.sin(angle) * sum);
+  return (2 / Math.PI) * (angle + sine * sum);
 }

@@ -4,7 +4,7 @@ import { FileGroup } from '../report/file-group.js';
 import type { CellValue, Table } from './tables.js';
 
 /** Rows that are held in memory at once, and the size of a Parquet row group. */
-const GROUP_ROWS = 20_000;
+const GROUP_ROWS = 5_000;
 
 export const TABLE_FORMATS = ['parquet', 'csv', 'ndjson'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];

@@ -3,6 +3,7 @@ import { TrafficError } from '../../guests/traffic/index.js';
 import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
 import { Run, type RunResult } from '../machine/run.js';
+import { captureResultNotes } from '../report/capture-text.js';
 import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
 import type { LoadedScenario } from '../scenario/load.js';
@@ -83,7 +84,8 @@ export async function runStepwise(
     for (const writer of writers) writer.finish();
     for (const writer of writers) writer.close();
     const notes = [
-      ...[...captures.values()].flatMap(captureNotes),
+      ...new Set([...captures.values()].flatMap(captureNotes)),
+      ...captureResultNotes(result),
       ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
     ];
     return { result, notes };

@@ -218,7 +218,7 @@ describe('the DMA engine', () => {
     bench.kernel.drain();
     expect(bench.told.slice(0, 20).every((told) => told.status === DMA_CANCELLED)).toBe(true);
     expect(bench.told[20]).toMatchObject({ cookie: 20, status: DMA_OK });
-    expect(bench.link.upstream.carriedBytes).toBe(4096 + 16 * 24 + 1 + 24);
+    expect(bench.engine.sentBytes).toBe(4096 + 16 * 24 + 1 + 24);
   });
 
   it.each([0, 65_537, 1.5, Number.NaN])('is not built for %d transfers in flight', (maxInFlight) => {

@@ -45,7 +45,7 @@ const PICTURES: readonly Picture[] = [
     height: 860,
     from: '#experiment-iommu-hardware',
   },
-  { file: 'report-sweep.png', report: 'sweep', width: 1000, height: 455, from: '#metric-hypervisorfraction' },
+  { file: 'report-sweep.png', report: 'sweep', width: 1000, height: 530, from: '#metric-hypervisorfraction' },
 ];
 
 const [folder = 'docs/pictures'] = process.argv.slice(2);

@@ -9,6 +9,9 @@ import { headerBytes } from '../hostile-guest.js';
 const STORM_NS = 6_000_000;
 const BROADCAST = 0xffffffffffff;
 const ATTACKER_SOURCE = 7;
+/** Where PAUSE frames go, and what they say after the addresses: EtherType, opcode, 65,535 quanta (IEEE 802.3, annex 31B). */
+const PAUSE_MAC = 0x0180c2000001;
+const PAUSE_BYTES = Uint8Array.of(0x88, 0x08, 0x00, 0x01, 0xff, 0xff);
 /** Doorbells that one unit of the attacker's work rings. */
 const DOORBELLS_AT_ONCE = 32;
 
@@ -131,6 +134,23 @@ export const SERVICE_ATTACKS: readonly Attack[] = [
         attacker.store(header.address, forged);
         scene.run(30_000);
         queue.finish(queue.consumer());
+      }
+    }),
+  },
+  {
+    name: 'pause-flood',
+    meaning: 'PAUSE frames, each of which tells the far end to send nothing for as long as it can say',
+    by: 'guest',
+    target: 'service',
+    play: always((scene) => {
+      const { attacker } = scene;
+      const frame = attacker.header(PAUSE_MAC);
+      attacker.store(frame.address + 12, PAUSE_BYTES);
+      for (let count = 0; count < 64; count += 1) {
+        if (attacker.ask('transmit', [{ ...frame, flags: FLAG_END_OF_PACKET }]))
+          attacker.port.transmit.ring();
+        scene.run(STORM_NS / 64);
+        attacker.port.transmit.finish(attacker.port.transmit.consumer());
       }
     }),
   },

@@ -3,6 +3,7 @@ import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import type { IoVirtualAddress } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
 import { pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
@@ -53,7 +54,7 @@ export class TagStore {
     this.#page = new Float64Array(entries);
     this.#stamp = new Float64Array(entries);
     this.#next = new Int32Array(entries).fill(NONE);
-    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(entries * 2))).fill(NONE);
+    this.#heads = new Int32Array(powerOfTwoFrom(entries * 2)).fill(NONE);
     this.#filledWays = new Int32Array(this.#sets);
   }
 

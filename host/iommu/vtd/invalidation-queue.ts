@@ -6,6 +6,7 @@ import {
   ioVirtualAddress,
   requesterId,
 } from '../../../nic/addresses.js';
+import { floorLog2 } from '../../../scheduler/whole-logarithm.js';
 import { CommandRing, ILLEGAL, RING_ENTRY_BYTES, type RingError, type RingParts } from '../command-ring.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
@@ -154,7 +155,7 @@ export class InvalidationQueue extends CommandRing {
       }
       case DESCRIPTOR.DEVICE_TLB: {
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
-        const first = Number.isFinite(pages) ? pageStart(address, 12 + Math.log2(pages)) : 0;
+        const first = Number.isFinite(pages) ? pageStart(address, 12 + floorLog2(pages)) : 0;
         const answerNs = sink.deviceTlb(requesterId(word1 & 0xffff), ioVirtualAddress(first), pages);
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = word1 & 0xffff;

@@ -4,6 +4,7 @@ import {
   PAGE_BYTES,
   type PageNumber,
 } from '../../../nic/addresses.js';
+import { ceilLog2 } from '../../../scheduler/whole-logarithm.js';
 import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** What one table covers at size 0, bytes. */
@@ -35,7 +36,7 @@ export class ExclusionVector {
 
   /** Smallest size that covers that much memory. */
   static sizeFor(memoryBytes: number): number {
-    return Math.max(0, Math.ceil(Math.log2(memoryBytes / LEAST_COVERAGE)));
+    return Math.max(0, ceilLog2(memoryBytes / LEAST_COVERAGE));
   }
 
   exclude(page: PageNumber): void {

@@ -28,6 +28,9 @@ const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
   pinUntilFlush: true,
   quotaPages: true,
   linuxKernel: true,
+  tablePages: true,
+  lineFlushNs: true,
+  quiesceNs: true,
 };
 
 /** An IOMMU and a mapping strategy, with their options. */

@@ -7,6 +7,10 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ['--allow-modules', 'run modules that the scenario names, from its own folder: they have your rights'],
   ['--seed <number>', 'seed of everything random (default: the scenario, or 1)'],
   [
+    '--local <mac>',
+    'station of captures that plays the guest, where the scenario names none (default: the busiest)',
+  ],
+  [
     '--warm-up <time>',
     'virtual time to run first, unmeasured (default: the scenario, or a tenth of --window)',
   ],

@@ -1,3 +1,4 @@
+import { naturalLog } from '../../../guests/traffic/elementary-functions.js';
 import { present } from '../../../scheduler/present.js';
 import { HardwareDataError } from './hardware-data-error.js';
 import type { HardwareRow } from './rows.js';
@@ -68,7 +69,7 @@ export class EngineLimits {
   /** The row of the same operation and size that is nearest: the same cache state first, then the nearest window. */
   #nearest(point: Point): HardwareRow {
     const distance = (row: HardwareRow) =>
-      (row.cache === point.cache ? 0 : 1000) + Math.abs(Math.log2(row.windowBytes / point.windowBytes));
+      (row.cache === point.cache ? 0 : 1000) + Math.abs(naturalLog(row.windowBytes / point.windowBytes));
     return this.#rows
       .filter((row) => row.op === point.op && row.sizeBytes === point.sizeBytes)
       .reduce((best, row) => (distance(row) < distance(best) ? row : best));

@@ -1,3 +1,4 @@
+import { naturalLog } from '../../../guests/traffic/elementary-functions.js';
 import type { LatencyRow } from './latency-rows.js';
 
 /** State of the cache that unloaded latency and the walk are read from. */
@@ -20,7 +21,7 @@ export class ReadLatency {
   /** At the nearest window that was measured, ns: of the same cache state if there is one. */
   at(cache: string, windowBytes: number): number {
     const same = this.#off.filter((row) => row.cache === cache);
-    const distance = (row: LatencyRow) => Math.abs(Math.log2(row.windowBytes / windowBytes));
+    const distance = (row: LatencyRow) => Math.abs(naturalLog(row.windowBytes / windowBytes));
     return (same.length > 0 ? same : this.#off).reduce((best, row) =>
       distance(row) < distance(best) ? row : best,
     ).meanNs;

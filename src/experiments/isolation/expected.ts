@@ -2,6 +2,7 @@ import { APPROACHES } from '../../../host/protection/approaches.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
 import { HOSTILITIES } from './hostilities.js';
 import { LINE_BPS, STEADY_BYTES } from './machine.js';
 
@@ -26,7 +27,7 @@ const QUANTA = CONTEXTS * QUANTUM;
 
 const drrWait = (QUANTA - QUANTUM) * (1 + (OWN - 1) / QUANTUM) + (OTHERS - 2) + OWN;
 /** Smallest power of two, in 1/65,536 bytes, that is not below a frame of the victim's. */
-const qfqSlot = 2 ** Math.ceil(Math.log2(OWN));
+const qfqSlot = powerOfTwoFrom(OWN);
 
 const WEIGHTS = 'weights of 1';
 /** Every discipline of the catalogue, and one of each composition; the waits are the bounds of docs/scheduling.md. */

@@ -1,5 +1,6 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { type RunResult, runScenario } from '../../machine/run.js';
+import { BALLOON_METRICS } from '../../report/metrics/run-metrics.js';
 import { checkScenario } from '../../scenario/load.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { DEFERRED_PINNED, IOMMU_STRATEGIES, NONE, protectionWith, SOFTWARE } from '../mapping-approaches.js';
@@ -28,37 +29,10 @@ const ofBalloon = (of: (balloon: Balloon) => number | undefined) => (run: RunRes
 
 /** What the balloon found with one approach. */
 export const BALLOON_MEASURES = {
-  asked: {
-    title: 'Pages asked for',
-    head: 'asked',
-    unit: 'count',
-    sentence: 'Pages that the balloon asked guests for.',
-    mean: true,
-    of: ofBalloon(({ asked }) => asked),
-  },
-  reclaimed: {
-    title: 'Reclaimed',
-    head: 'reclaimed',
-    unit: 'count',
-    sentence: 'Pages that became free.',
-    of: ofBalloon(({ reclaimed }) => reclaimed),
-  },
-  refused: {
-    title: 'Refused',
-    head: 'refused',
-    unit: 'count',
-    sentence: 'Pages that could not be released.',
-    mean: true,
-    of: ofBalloon(({ refused }) => refused),
-  },
-  waiting: {
-    title: 'Waiting',
-    head: 'waiting',
-    unit: 'count',
-    sentence: 'Pages that were released and not free when the run ended.',
-    mean: true,
-    of: ofBalloon(({ waiting }) => waiting),
-  },
+  asked: { ...BALLOON_METRICS.balloonAsked, mean: true },
+  reclaimed: BALLOON_METRICS.balloonReclaimed,
+  refused: { ...BALLOON_METRICS.balloonRefused, mean: true },
+  waiting: { ...BALLOON_METRICS.balloonWaiting, mean: true },
   free_p50_us: {
     title: 'Until free, p50',
     head: 'free p50 us',
@@ -90,14 +64,7 @@ export const BALLOON_MEASURES = {
     sentence: 'Accesses of devices to pages that their guest no longer had.',
     of: ofBalloon(({ lateReads, lateWrites }) => lateReads + lateWrites),
   },
-  damaged_pages: {
-    title: 'Damaged',
-    head: 'damaged',
-    unit: 'count',
-    sentence: 'Pages of a new owner whose bytes are not what it wrote.',
-    mean: true,
-    of: ofBalloon(({ damagedPages }) => damagedPages),
-  },
+  damaged_pages: { ...BALLOON_METRICS.damagedPages, mean: true },
 } as const satisfies Measures<RunResult>;
 
 /** One approach. */

@@ -1,20 +1,26 @@
+import { AttackPanel } from './attack-panel.js';
 import { JournalPanel } from './journal-panel.js';
 import { KnobsPanel } from './knobs.js';
+import { LinksPanel } from './links-panel.js';
 import { LookPanel } from './look.js';
 import { Picture } from './picture.js';
 import { Plots } from './plots.js';
-import { announcement, message, PANELS, type Panel, panel, plans, theme } from './store.js';
+import { announcement, film, message, PANELS, type Panel, panel, plans, theme } from './store.js';
 import { StoryPanel } from './story-panel.js';
+import { TourPanel } from './tour-panel.js';
 import { Transport } from './transport.js';
 
 const PANEL_TITLES: Readonly<Record<Panel, string>> = {
+  tours: 'Tours',
   knobs: 'Knobs',
+  attacks: 'Attacks',
   look: 'Look inside',
+  links: 'Links',
 };
 
 /** The page: the picture and its plots, and beside them what is turned, read and asked. */
 export function App() {
-  const isPair = plans.value.length === 2;
+  const isPair = plans.value.length === 2 && film.value === undefined;
   return (
     <>
       <a class="skip" href="#panel">
@@ -35,12 +41,12 @@ export function App() {
             </p>
           )}
           <div class="machines">
-            {plans.value.map((_, index) => (
+            {(film.value === undefined ? plans.value : [film.value]).map((_, index) => (
               <Picture key={index} index={index} />
             ))}
           </div>
           <Transport />
-          <Plots />
+          {film.value === undefined && <Plots />}
           <JournalPanel />
         </div>
         <aside id="panel" tabIndex={-1} aria-label="Panels">
@@ -64,7 +70,10 @@ export function App() {
             ))}
           </div>
           <div id="panel-body" role="tabpanel" aria-labelledby={`tab-${panel.value}`}>
+            {panel.value === 'tours' && <TourPanel />}
             <StoryPanel />
+            {panel.value === 'attacks' && <AttackPanel />}
+            {panel.value === 'links' && <LinksPanel />}
             {panel.value === 'knobs' && <KnobsPanel />}
             {panel.value === 'look' && <LookPanel />}
           </div>

@@ -21,10 +21,13 @@ export interface HistoryPoint {
   readonly faults: number;
 }
 
+/** Points over which a rate is taken: a second of the reader's time. */
+const WINDOW_POINTS = 20;
+
 /** The last moments of a machine, for the plots. */
 export class History {
   #points: HistoryPoint[] = [];
-  #last: Snapshot | undefined;
+  #recent: Snapshot[] = [];
   #lastMs = 0;
   #version = 0;
 
@@ -43,49 +46,52 @@ export class History {
 
   clear(): void {
     this.#points = [];
-    this.#last = undefined;
+    this.#recent = [];
     this.#version += 1;
   }
 
   /** The run went back: what came after is not yet. */
   cut(atNs: number): void {
     this.#points = this.#points.filter((point) => point.atNs < atNs);
-    this.#last = undefined;
+    this.#recent = this.#recent.filter((snapshot) => snapshot.atNs < atNs);
     this.#version += 1;
   }
 
   add(snapshot: Snapshot): void {
-    const last = this.#last;
     const nowMs = readerNowMs();
-    if (last === undefined) {
-      this.#last = snapshot;
-      this.#lastMs = nowMs;
-      return;
-    }
-    const spanNs = snapshot.atNs - last.atNs;
-    if (spanNs <= 0 || nowMs - this.#lastMs < LEAST_GAP_MS) return;
-    this.#last = snapshot;
+    const last = this.#recent.at(-1);
+    if (last !== undefined && (snapshot.atNs <= last.atNs || nowMs - this.#lastMs < LEAST_GAP_MS)) return;
     this.#lastMs = nowMs;
-    const translations = rise(last, snapshot, 'translations');
-    const hits = rise(last, snapshot, 'iotlbHits');
-    this.#points.push({
-      atNs: snapshot.atNs,
-      sentMbps: snapshot.guests.map(
-        ({ bytesTransmitted }, index) =>
-          ((bytesTransmitted - (last.guests[index]?.bytesTransmitted ?? 0)) * 8000) / spanNs,
-      ),
-      p50Us: snapshot.guests.map(({ p50Ns }) => (p50Ns === 0 ? null : p50Ns / 1000)),
-      p99Us: snapshot.guests.map(({ p99Ns }) => (p99Ns === 0 ? null : p99Ns / 1000)),
-      cpuPercent: snapshot.domains.map(
-        ({ cpuNs }, index) => ((cpuNs - (last.domains[index]?.cpuNs ?? 0)) * 100) / spanNs / snapshot.cores,
-      ),
-      hitPercent: translations > 0 ? (hits * 100) / translations : null,
-      pinnedPages: snapshot.pinnedPages,
-      faults: snapshot.faults,
-    });
+    const base = this.#recent[0];
+    this.#recent.push(snapshot);
+    if (this.#recent.length > WINDOW_POINTS) this.#recent.shift();
+    if (base === undefined) return;
+    this.#points.push(pointBetween(base, snapshot));
     if (this.#points.length > MOST_POINTS) this.#points.shift();
     this.#version += 1;
   }
+}
+
+/** Rates over the time from one snapshot to another, and what holds at the later one. */
+export function pointBetween(before: Snapshot, after: Snapshot): HistoryPoint {
+  const spanNs = Math.max(1, after.atNs - before.atNs);
+  const translations = rise(before, after, 'translations');
+  const hits = rise(before, after, 'iotlbHits');
+  return {
+    atNs: after.atNs,
+    sentMbps: after.guests.map(
+      ({ bytesTransmitted }, index) =>
+        ((bytesTransmitted - (before.guests[index]?.bytesTransmitted ?? 0)) * 8000) / spanNs,
+    ),
+    p50Us: after.guests.map(({ p50Ns }) => (p50Ns === 0 ? null : p50Ns / 1000)),
+    p99Us: after.guests.map(({ p99Ns }) => (p99Ns === 0 ? null : p99Ns / 1000)),
+    cpuPercent: after.domains.map(
+      ({ cpuNs }, index) => ((cpuNs - (before.domains[index]?.cpuNs ?? 0)) * 100) / spanNs / after.cores,
+    ),
+    hitPercent: translations > 0 ? (hits * 100) / translations : null,
+    pinnedPages: after.pinnedPages,
+    faults: after.faults,
+  };
 }
 
 function rise(before: Snapshot, after: Snapshot, name: string): number {

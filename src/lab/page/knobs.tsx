@@ -1,7 +1,8 @@
 import type { ScenarioInput } from '../../scenario/schema.js';
-import { type LabPlan, MOST_LAB_GUESTS } from '../plan.js';
+import { MOST_LAB_GUESTS } from '../limits.js';
+import type { LabPlan } from '../plan.js';
 import { PRESETS, SMALL_GUEST } from '../presets.js';
-import { captures, machines, open, plans, replan } from './store.js';
+import { captures, change as changeNow, machines, open, plans, replan } from './store.js';
 import { ownerColour } from './theme.js';
 
 type Guest = ScenarioInput['guests'][number];
@@ -21,7 +22,10 @@ export function separateGuests(guests: readonly Guest[]): Guest[] {
   });
 }
 
-/** What is turned. Everything here starts the machine anew at time 0 with the same seed, and says so. */
+/**
+ * What is turned. Weight, limit, priority and balloon are turned while the machine runs; all else starts it anew at time
+ * 0 with the same seed.
+ */
 export function KnobsPanel() {
   const [plan] = plans.value;
   if (plan === undefined) return null;
@@ -248,6 +252,73 @@ function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
           </select>
         </label>
       ) : null}
+      <LiveKnobs name={name} guest={guest} />
     </fieldset>
+  );
+}
+
+/** Knobs that are turned while the machine runs: each is an entry of the scenario's changes. */
+function LiveKnobs({ name, guest }: { name: string; guest: Guest }) {
+  const [plan] = plans.value;
+  const mine = (plan?.scenario.changes ?? []).filter((each) => each.guest === name);
+  const last = <T,>(pick: (each: (typeof mine)[number]) => T | undefined): T | undefined =>
+    mine.map(pick).findLast((value) => value !== undefined);
+  const weight = last((each) => each.weight) ?? guest.weight ?? 1;
+  const limitBps = last((each) => each.limitBps) ?? guest.share?.limitBps;
+  const priority = last((each) => each.priority) ?? guest.share?.priority ?? 0;
+  return (
+    <div class="live">
+      <label>
+        <span>weight, now</span>
+        <input
+          type="number"
+          min="1"
+          max="65535"
+          data-knob={`weight-${name}`}
+          value={String(weight)}
+          onChange={({ currentTarget }) => changeNow({ guest: name, weight: Number(currentTarget.value) })}
+        />
+      </label>
+      {plan?.discipline.startsWith('limited:') === true && (
+        <label>
+          <span>limit, Mb/s, now</span>
+          <input
+            type="number"
+            min="0"
+            data-knob={`limit-${name}`}
+            value={limitBps === undefined || limitBps === null ? '' : String(limitBps / 1e6)}
+            placeholder="none"
+            onChange={({ currentTarget }) => {
+              const mbps = Number(currentTarget.value);
+              changeNow({ guest: name, limitBps: mbps > 0 ? mbps * 1e6 : null });
+            }}
+          />
+        </label>
+      )}
+      {plan?.discipline === 'priority' && (
+        <label>
+          <span>priority, now</span>
+          <input
+            type="number"
+            min="0"
+            max="255"
+            data-knob={`priority-${name}`}
+            value={String(priority)}
+            onChange={({ currentTarget }) =>
+              changeNow({ guest: name, priority: Number(currentTarget.value) })
+            }
+          />
+        </label>
+      )}
+      <button
+        type="button"
+        class="quiet"
+        data-knob={`balloon-${name}`}
+        title="The hypervisor asks the guest for memory; pages in use by the card wait for their last reference"
+        onClick={() => changeNow({ guest: name, balloon: 8 })}
+      >
+        take 8 pages back
+      </button>
+    </div>
   );
 }

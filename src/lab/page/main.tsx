@@ -1,11 +1,29 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import 'uplot/dist/uPlot.min.css';
+import { keepAddress, openAddress } from './address.js';
 import { App } from './app.js';
 import { startWorker } from './connection.js';
-import { back, connect, open, plans, play, request, step, take, theme, toggle } from './store.js';
+import { acceptDrops } from './dropped-files.js';
+import { saveTaken } from './save-file.js';
+import {
+  back,
+  connect,
+  film,
+  filmAt,
+  isFilmPlaying,
+  request,
+  showPicture,
+  step,
+  take,
+  theme,
+  toggle,
+} from './store.js';
 import './style.css';
-import { forgetPaints, installTheme, prefersStillness } from './theme.js';
+import { forgetPaints, installTheme } from './theme.js';
+
+/** How long a picture of a film is seen, ms. */
+const FILM_PICTURE_MS = 70;
 
 installTheme();
 effect(() => {
@@ -18,6 +36,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', forgetPain
 connect(
   startWorker((report) => {
     take(report);
+    if (report.kind === 'took-out') saveTaken();
     // The next state is asked for when this one has been drawn: the machine never runs ahead of the picture.
     if (report.kind === 'state') requestAnimationFrame(() => request({ kind: 'shown' }));
   }),
@@ -26,8 +45,14 @@ connect(
 const root = document.getElementById('lab');
 if (root === null) throw new Error('the page has no place for the lab');
 render(<App />, root);
-open(plans.value);
-if (!prefersStillness()) play();
+openAddress();
+keepAddress();
+acceptDrops();
+setInterval(() => {
+  if (!isFilmPlaying.value || film.value === undefined) return;
+  if (filmAt.value + 1 >= film.value.pictures.length) isFilmPlaying.value = false;
+  else showPicture(filmAt.value + 1);
+}, FILM_PICTURE_MS);
 
 addEventListener('keydown', (event) => {
   const target = event.target as HTMLElement | null;

@@ -3,8 +3,8 @@ import { RELEASING } from '../memory-map.js';
 import { ownerPaint, paint } from './theme.js';
 
 /** Side of a page and the gap beside it, px. */
-export const CELL = 9;
-export const GAP = 2;
+export const CELL = 13;
+export const GAP = 3;
 const STEP = CELL + GAP;
 
 interface MemoryBlockProps {

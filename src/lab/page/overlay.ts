@@ -1,6 +1,6 @@
 import type { EntryKind } from '../journal.js';
 import { CELL, cellCentre, cellsPerRow } from './memory-block.js';
-import { followed, histories, machines, story, tokens } from './store.js';
+import { followed, latestPoint, machines, story, tokens } from './store.js';
 import { ownerPaint, paint, prefersStillness } from './theme.js';
 import type { Token } from './tokens.js';
 
@@ -103,7 +103,7 @@ export class Overlay {
   /** Traffic that is too fast to be followed: a line per guest, as wide as its rate. */
   #drawFlows(context: CanvasRenderingContext2D, nowMs: number): void {
     const guests = machines.value[this.#index]?.snapshot.guests ?? [];
-    const latest = histories[this.#index]?.latest;
+    const latest = latestPoint(this.#index);
     if (latest === undefined) return;
     const total = latest.sentMbps.reduce((sum, rate) => sum + rate, 0);
     if (total <= 0) return;

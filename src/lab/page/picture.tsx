@@ -1,33 +1,50 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { APPROACHES } from '../../../host/protection/approaches.js';
-import { DISCIPLINES } from '../../../scheduler/disciplines/index.js';
 import { gatesOf } from '../gates.js';
 import type { Subject } from '../inspect.js';
+import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
-import type { MachineLayout, MachineState } from '../protocol.js';
 import type { ContextState, DomainState, GuestState } from '../snapshot.js';
 import { countText, latencyText, rateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';
 import { Overlay } from './overlay.js';
 import {
+  catalogue,
+  film,
+  filmAt,
   follow,
   followed,
-  histories,
+  isFilmPlaying,
+  latestPoint,
   layouts,
   look,
   machines,
   plans,
   replan,
+  showPicture,
   story,
   subject,
 } from './store.js';
 import { ownerColour } from './theme.js';
+import { tour, tourAt } from './tour-store.js';
 import { WireStrip } from './wire-strip.js';
 
 /** One machine: its domains, memory between the two gates, the card and the wire. */
 export function Picture({ index }: { index: number }) {
   const layout = layouts.value[index];
   const state = machines.value[index];
+  if (layout === undefined || state === undefined) return <section class="machine" aria-busy="true" />;
+  return <ShownMachine index={index} layout={layout} state={state} />;
+}
+
+function ShownMachine({
+  index,
+  layout,
+  state,
+}: {
+  index: number;
+  layout: MachineLayout;
+  state: MachineState;
+}) {
   const stack = useRef<HTMLDivElement>(null);
   const overlay = useRef<Overlay | undefined>(undefined);
   useEffect(() => {
@@ -36,24 +53,26 @@ export function Picture({ index }: { index: number }) {
     overlay.current = made;
     return () => made.close();
   }, [index]);
-  useEffect(() => overlay.current?.measure(), [layout, state?.snapshot.domains.length]);
-  if (layout === undefined || state === undefined) return <section class="machine" aria-busy="true" />;
+  useEffect(() => overlay.current?.measure(), [layout, state.snapshot.domains.length]);
   const { snapshot } = state;
   const { domains, contexts, guests } = snapshot;
   const gates = gatesOf(layout.approach);
-  const latest = histories[index]?.latest;
+  const latest = latestPoint(index);
   const shares = guests.map((_, at) => latest?.sentMbps[at] ?? 0);
   const columns = domains.map((domain, column) => ({ domain, column }));
   const see = (what: Subject) => () => look(index, what);
   const isSeen = (kind: Subject['kind']) =>
     subject.value?.machine === index && subject.value.subject.kind === kind ? 'seen' : '';
-  const lit =
-    story.value !== undefined && followed.value?.machine === index
-      ? story.value.steps.at(-1)?.station
-      : undefined;
+  const fromTour = tour.value?.steps[tourAt.value?.step ?? 0]?.lit;
+  const fromStory = followed.value?.machine === index ? story.value?.steps.at(-1)?.station : undefined;
+  const lit = fromStory ?? fromTour;
   return (
     <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
-      <MachineHead index={index} fingerprint={state.fingerprint} />
+      {film.value === undefined ? (
+        <MachineHead index={index} fingerprint={state.fingerprint} />
+      ) : (
+        <FilmHead />
+      )}
       <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
         <div class="row domains">
           {columns.map(({ domain, column }) => (
@@ -110,7 +129,10 @@ export function Picture({ index }: { index: number }) {
               onClick={see({ kind: 'card' })}
             >
               <strong>the card</strong>
-              <span>{countText(snapshot.physicalInterrupts)} interrupts</span>
+              <span>
+                {countText(snapshot.physicalInterrupts)}{' '}
+                {snapshot.physicalInterrupts === 1 ? 'interrupt' : 'interrupts'}
+              </span>
             </button>
             {columns.slice(1).map(({ column }) => (
               <div class="context-cell" key={column}>
@@ -147,6 +169,30 @@ export function Picture({ index }: { index: number }) {
   );
 }
 
+function FilmHead() {
+  const shown = film.value;
+  if (shown === undefined) return null;
+  return (
+    <header class="machine-head film">
+      <p>
+        <b>{shown.attack}</b> on <b>{shown.approach}</b>, picture {filmAt.value + 1} of{' '}
+        {shown.pictures.length}
+      </p>
+      <input
+        type="range"
+        min="0"
+        max={shown.pictures.length - 1}
+        value={filmAt.value}
+        aria-label="Picture of the film"
+        onInput={({ currentTarget }) => {
+          isFilmPlaying.value = false;
+          showPicture(Number(currentTarget.value));
+        }}
+      />
+    </header>
+  );
+}
+
 function MachineHead({ index, fingerprint }: { index: number; fingerprint: string }) {
   const plan = plans.value[index];
   if (plan === undefined) return null;
@@ -161,7 +207,7 @@ function MachineHead({ index, fingerprint }: { index: number; fingerprint: strin
           onChange={({ currentTarget }) => set({ approach: currentTarget.value })}
           data-knob={`approach-${index}`}
         >
-          {APPROACHES.map(({ name, title }) => (
+          {catalogue.value.approaches.map(({ name, title }) => (
             <option key={name} value={name}>
               {title}
             </option>
@@ -175,12 +221,12 @@ function MachineHead({ index, fingerprint }: { index: number; fingerprint: strin
           onChange={({ currentTarget }) => set({ discipline: currentTarget.value })}
           data-knob={`discipline-${index}`}
         >
-          {DISCIPLINES.map(({ name }) => (
+          {catalogue.value.disciplines.map(({ name }) => (
             <option key={name} value={name}>
               {name}
             </option>
           ))}
-          {DISCIPLINES.every(({ name }) => name !== plan.discipline) && (
+          {catalogue.value.disciplines.every(({ name }) => name !== plan.discipline) && (
             <option value={plan.discipline}>{plan.discipline}</option>
           )}
         </select>

@@ -1,24 +1,20 @@
 import { batch, computed, signal } from '@preact/signals';
+import type { AttackFilm } from '../attack-film.js';
+import type { Catalogue } from '../catalogue.js';
 import type { FrameStory } from '../frame-story.js';
 import type { Details, Subject } from '../inspect.js';
 import type { Position } from '../lab-machine.js';
+import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type {
-  Activity,
-  CaptureFile,
-  MachineLayout,
-  MachineState,
-  Report,
-  Request,
-  StepUnit,
-} from '../protocol.js';
+import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
-import { History } from './history.js';
+import { History, type HistoryPoint, pointBetween } from './history.js';
+import { prefersStillness } from './theme.js';
 import { Tokens } from './tokens.js';
 
 /** Panels beside the picture. */
-export const PANELS = ['knobs', 'look'] as const;
+export const PANELS = ['tours', 'knobs', 'attacks', 'look', 'links'] as const;
 export type Panel = (typeof PANELS)[number];
 
 const first = presetOf('three-guests');
@@ -27,6 +23,8 @@ const first = presetOf('three-guests');
 export const plans = signal<readonly LabPlan[]>([
   { scenario: first?.scenario ?? { guests: [{}] }, approach: 'cdna', discipline: 'drr', seed: 1 },
 ]);
+/** What there is to choose from. */
+export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
 export const machines = signal<readonly MachineState[]>([]);
 export const position = signal<Position>({ atNs: 0, events: 0 });
@@ -37,7 +35,7 @@ export const details = signal<Details | undefined>(undefined);
 export const subject = signal<{ readonly machine: number; readonly subject: Subject } | undefined>(undefined);
 export const followed = signal<{ readonly machine: number; readonly column: number } | undefined>(undefined);
 export const paceNs = signal<number | null>(50_000);
-export const panel = signal<Panel>('knobs');
+export const panel = signal<Panel>('tours');
 export const message = signal<string | undefined>(undefined);
 /** What a screen reader is told: one sentence per thing that the reader has done. */
 export const announcement = signal('');
@@ -52,6 +50,12 @@ export const histories: readonly [History, History] = [new History(), new Histor
 /** What moves on the picture, per machine. */
 export const tokens: readonly [Tokens, Tokens] = [new Tokens(), new Tokens()];
 
+/** An attack that was played, picture by picture, in place of the machine that runs. */
+export const film = signal<AttackFilm | undefined>(undefined);
+export const filmAt = signal(0);
+export const isFilmPlaying = signal(false);
+export const isFilming = signal(false);
+
 let send: (request: Request) => void = () => undefined;
 
 /** The way to the machine. */
@@ -59,8 +63,23 @@ export function connect(to: (request: Request) => void): void {
   send = to;
 }
 
+/** Pictures of a film over which its rates are taken. */
+const FILM_WINDOW = 15;
+
+/** Rates and percentages of a picture now: of the machine that runs, or of the film. */
+export function latestPoint(machine: number): HistoryPoint | undefined {
+  const shown = film.value?.pictures;
+  if (shown === undefined) return histories[machine]?.latest;
+  const after = shown[filmAt.value]?.snapshot;
+  const before = shown[Math.max(0, filmAt.value - FILM_WINDOW)]?.snapshot;
+  return after === undefined || before === undefined || after === before
+    ? undefined
+    : pointBetween(before, after);
+}
+
 /** Builds the machines anew at time 0, or takes them to a position. */
 export function open(next: readonly LabPlan[], to?: Position): void {
+  leaveFilm();
   send({
     kind: 'open',
     version: PROTOCOL_VERSION,
@@ -69,6 +88,74 @@ export function open(next: readonly LabPlan[], to?: Position): void {
     ...(captures.value.length === 0 ? {} : { captures: captures.value }),
   });
 }
+
+/** What is done once the machines that were asked for are there. */
+let whenOpened: (() => void) | undefined;
+
+/** Builds machines and does something with them as soon as they are there. */
+export function openThen(next: readonly LabPlan[], then: () => void): void {
+  whenOpened = then;
+  open(next);
+}
+
+/** Lets an attack of the matrix be played, and shows the film of it. */
+export function attack(name: string, approach: string, seed: number): void {
+  pause();
+  isFilming.value = true;
+  send({ kind: 'attack', attack: name, approach, seed });
+}
+
+/** Back from a film to the machine that runs. */
+export function leaveFilm(): void {
+  if (film.value === undefined) return;
+  batch(() => {
+    film.value = undefined;
+    isFilmPlaying.value = false;
+    for (const moving of tokens) moving.clear();
+    machines.value = live.machines;
+    layouts.value = live.layouts;
+    if (live.position !== undefined) position.value = live.position;
+  });
+}
+
+/** Shows a picture of the film. */
+export function showPicture(at: number): void {
+  const shown = film.value;
+  const picture = shown?.pictures[Math.max(0, Math.min(at, shown.pictures.length - 1))];
+  if (shown === undefined || picture === undefined) return;
+  batch(() => {
+    const next = shown.pictures.indexOf(picture);
+    if (next === filmAt.value + 1) tokens[0].add(picture.entries);
+    else {
+      tokens[0].clear();
+      tokens[0].add(shown.pictures.slice(Math.max(0, next - 3), next + 1).flatMap(({ entries }) => entries));
+    }
+    filmAt.value = next;
+    machines.value = [picture];
+    position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
+  });
+}
+
+/** Index of the next picture, either way, at which a unit was counted; the last or the first one when there is none. */
+export function pictureWith(unit: StepUnit, way: 1 | -1): number {
+  const pictures = film.value?.pictures ?? [];
+  const countOf = (at: number) => {
+    const snapshot = pictures[at]?.snapshot;
+    if (snapshot === undefined || unit === 'event') return at;
+    if (unit === 'fault') return snapshot.faults;
+    return snapshot.guests.reduce((sum, { framesTransmitted }) => sum + framesTransmitted, 0);
+  };
+  for (let at = filmAt.value + way; at > 0 && at < pictures.length; at += way)
+    if (countOf(at) !== countOf(at - 1)) return at;
+  return way > 0 ? pictures.length - 1 : 0;
+}
+
+/** What the machine that runs looked like last, while a film is shown. */
+const live: {
+  machines: readonly MachineState[];
+  layouts: readonly MachineLayout[];
+  position: Position | undefined;
+} = { machines: [], layouts: [], position: undefined };
 
 export function play(): void {
   if (activity.value === 'ended') go({ atNs: 0, events: 0 });
@@ -80,6 +167,11 @@ export function pause(): void {
 }
 
 export function toggle(): void {
+  if (film.value !== undefined) {
+    if (filmAt.value === film.value.pictures.length - 1) showPicture(0);
+    isFilmPlaying.value = !isFilmPlaying.value;
+    return;
+  }
   if (isPlaying.value || activity.value === 'seeking') pause();
   else play();
 }
@@ -90,12 +182,22 @@ export function setPace(next: number | null): void {
 }
 
 export function step(unit: StepUnit): void {
+  if (film.value !== undefined) {
+    isFilmPlaying.value = false;
+    showPicture(pictureWith(unit, 1));
+    return;
+  }
   if (isPlaying.value) pause();
   send({ kind: 'step', unit });
   announcement.value = `To the next ${unit}.`;
 }
 
 export function back(unit: StepUnit): void {
+  if (film.value !== undefined) {
+    isFilmPlaying.value = false;
+    showPicture(pictureWith(unit, -1));
+    return;
+  }
   if (isPlaying.value) pause();
   send({ kind: 'back', unit });
   announcement.value = `Back to the ${unit} before.`;
@@ -125,9 +227,27 @@ export function replan(change: (plan: LabPlan, machine: number) => LabPlan): voi
   if (wasPlaying) send({ kind: 'play', paceNs: paceNs.value });
 }
 
+/** Turns a knob of a guest while the machine runs. */
+export function change(turned: LabChange): void {
+  send({ kind: 'change', change: turned });
+}
+
 export function request(other: Request): void {
   send(other);
 }
+
+/** A file that came out of the machine and has not been given to the reader yet. */
+let taken: Extract<Report, { kind: 'took-out' }> | undefined;
+
+/** The file that came out last, once. */
+export function takenFile(): typeof taken {
+  const file = taken;
+  taken = undefined;
+  return file;
+}
+
+/** Whether the next state is the first of machines that were just built. */
+let isFresh = false;
 
 /** Takes what the machine reports. */
 export function take(report: Report): void {
@@ -135,15 +255,37 @@ export function take(report: Report): void {
     switch (report.kind) {
       case 'opened':
         plans.value = report.plans;
+        catalogue.value = report.catalogue;
         layouts.value = report.layouts;
+        live.layouts = report.layouts;
         message.value = undefined;
+        isFresh = true;
         for (const history of histories) history.clear();
         for (const moving of tokens) moving.clear();
         break;
       case 'layout':
-        layouts.value = report.layouts;
+        live.layouts = report.layouts;
+        if (film.value === undefined) layouts.value = report.layouts;
+        break;
+      case 'film':
+        film.value = report.film;
+        isFilming.value = false;
+        layouts.value = [report.film.layout];
+        followed.value = undefined;
+        story.value = undefined;
+        for (const moving of tokens) moving.clear();
+        filmAt.value = 0;
+        showPicture(0);
+        isFilmPlaying.value = !prefersStillness();
+        announcement.value = `${report.film.attack} on ${report.film.approach}: ${report.film.verdict}.`;
         break;
       case 'state': {
+        live.machines = report.machines;
+        live.position = report.position;
+        if (film.value !== undefined) {
+          activity.value = report.activity;
+          break;
+        }
         const isBack = report.position.atNs < position.value.atNs;
         activity.value = report.activity;
         position.value = report.position;
@@ -156,12 +298,23 @@ export function take(report: Report): void {
           histories[index]?.add(state.snapshot);
           tokens[index]?.add(state.entries);
         }
+        if (isFresh) {
+          isFresh = false;
+          const then = whenOpened;
+          whenOpened = undefined;
+          if (then !== undefined) queueMicrotask(then);
+        }
         break;
       }
+      case 'took-out':
+        taken = report;
+        break;
       case 'changed':
         plans.value = report.plans;
         break;
       case 'refused':
+        isFilming.value = false;
+        whenOpened = undefined;
         message.value = report.message;
         announcement.value = report.message;
         break;

@@ -3,7 +3,9 @@ import { PACES, timeText } from './format.js';
 import {
   activity,
   back,
+  film,
   isBusy,
+  isFilmPlaying,
   isPlaying,
   paceNs,
   position,
@@ -15,7 +17,8 @@ import {
 
 /** Play, pause, steps both ways, pace, and what time it is in the machine. */
 export function Transport() {
-  const playing = isPlaying.value || activity.value === 'seeking';
+  const playing =
+    film.value === undefined ? isPlaying.value || activity.value === 'seeking' : isFilmPlaying.value;
   const share = replayed.value;
   return (
     <div class="transport" role="toolbar" aria-label="Run the machine">
@@ -63,7 +66,7 @@ export function Transport() {
         aria-live="off"
         data-at-ns={position.value.atNs}
         data-events={position.value.events}
-        data-activity={activity.value}
+        data-activity={film.value === undefined ? activity.value : 'film'}
       >
         <b>{timeText(position.value.atNs)}</b>
         <span>

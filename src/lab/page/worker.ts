@@ -1,6 +1,9 @@
 import type { Report, Request } from '../protocol.js';
 import { LabSession } from '../session.js';
 
+/** Version of the package, put here when the page is built. */
+declare const __LAB_VERSION__: string;
+
 /** What this file uses of the global scope of a Web Worker. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: Request }) => void) | null;
@@ -12,7 +15,7 @@ const scope = globalThis as unknown as WorkerScope;
 /** Longest time that a turn takes before requests are looked at again, ms. */
 const TURN_MS = 8;
 
-const session = new LabSession((report) => scope.postMessage(report));
+const session = new LabSession((report) => scope.postMessage(report), __LAB_VERSION__);
 const channel = new MessageChannel();
 let isScheduled = false;
 let lastMs = performance.now();

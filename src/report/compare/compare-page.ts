@@ -4,6 +4,7 @@ import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
+import { captureText, replayedCaptures } from '../capture-text.js';
 import type { FigureParameter } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
 import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
@@ -228,6 +229,14 @@ function throughAnswer(compared: readonly Compared[]): string[] {
   ];
 }
 
+/** What became of the captures that guests replay: the same in every run but for what was played of them. */
+function replayParameters([first]: readonly RunResult[]): FigureParameter[] {
+  if (first === undefined) return [];
+  return replayedCaptures(first)
+    .slice(0, MOST_GUESTS_NAMED)
+    .map(({ guest, capture }) => ({ name: `replay of ${guest}`, value: captureText(capture) }));
+}
+
 function parametersOf(
   { loaded, discipline, warmUpNs, durationNs, seed }: RunHeading,
   runs: readonly RunResult[],
@@ -251,6 +260,7 @@ function parametersOf(
     { name: 'seed', value: `${seed}` },
     { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
     { name: 'CPU', value: `${coresText(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores)} of ${hertz / 1e9} GHz` },
+    ...replayParameters(runs),
     { name: 'runs', value: 'one per approach; the same seed gives each the same traffic' },
   ];
   if (scenario.balloon === undefined) return parameters;

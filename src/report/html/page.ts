@@ -62,6 +62,7 @@ export function pageHtml(page: ReportPage): string {
     style = '',
     broad = false,
   } = page;
+  const again = remaking(command, repeat);
   // The style is ours: it has neither tags nor text of a user in it.
   return html`<!doctype html>
 <html lang="en">
@@ -82,17 +83,25 @@ export function pageHtml(page: ReportPage): string {
 <p class="question">${question}</p>
 <p class="setting">${setting}</p>
 <section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
-<div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(repeat)}</div>
+<div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(again)}</div>
 <nav aria-labelledby="contents"><h2 id="contents">Contents</h2>
 <ul>${sections.map(contentsOf)}</ul>${linksHtml(links)}</nav>
 </header>
 <main id="figures" tabindex="-1"${broad ? html` class="broad"` : ''}>
-${sections.map(sectionHtml)}
+${sections.map((section) => sectionHtml(section, remaking(command, section.origin.repeat)))}
 </main>
 <footer><p>Written by <code>cdna-nic ${command}</code>. All times are virtual; nothing here depends on when or where it was run.</p></footer>
 </body>
 </html>
 `.text;
+}
+
+/** Commands whose pages `--out` writes. */
+const WITH_PAGES: readonly string[] = ['compare', 'run', 'attack', 'fairness', 'reproduce'];
+
+/** The command line that makes this page again, and not the text alone. */
+function remaking(command: string, repeat: string): string {
+  return WITH_PAGES.includes(command) && !repeat.includes(' --out ') ? `${repeat} --out out` : repeat;
 }
 
 function linksHtml(links: readonly PageLink[]): Markup | '' {
@@ -108,11 +117,11 @@ function contentsOf({ id, title, figures }: PageSection): Markup {
   return html`<li><a href="#${id}">${title}</a>${inner}</li>`;
 }
 
-function sectionHtml({ id, title, text, figures, origin, more }: PageSection): Markup {
+function sectionHtml({ id, title, text, figures, origin, more }: PageSection, again: string): Markup {
   return html`<section aria-labelledby="${id}">
 <h2 id="${id}">${title}</h2>
 ${text.map((paragraph) => html`<p>${paragraph}</p>`)}
-${figures.map((figure) => figureHtml(figure, origin))}${more ?? ''}
+${figures.map((figure) => figureHtml(figure, { ...origin, repeat: again }))}${more ?? ''}
 </section>
 `;
 }

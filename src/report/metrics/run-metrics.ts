@@ -38,15 +38,20 @@ function ofBalloon(of: (balloon: Balloon) => number | undefined): (run: RunResul
 
 /** Identifies the type of each row and keeps its ids apart. */
 function metrics<Subject, Id extends string>(
-  table: Readonly<Record<Id, Omit<Metric<Subject>, 'id'>>>,
-): Readonly<Record<Id, Metric<Subject>>> {
-  const entries = Object.entries<Omit<Metric<Subject>, 'id'>>(table);
+  table: Readonly<Record<Id, Omit<NumberMetric<Subject>, 'id'>>>,
+): Readonly<Record<Id, NumberMetric<Subject>>> {
+  const entries = Object.entries<Omit<NumberMetric<Subject>, 'id'>>(table);
   return Object.fromEntries(entries.map(([id, metric]) => [id, { id, ...metric }])) as Readonly<
-    Record<Id, Metric<Subject>>
+    Record<Id, NumberMetric<Subject>>
   >;
 }
 
-const run = <Id extends string>(table: Readonly<Record<Id, Omit<Metric<RunResult>, 'id'>>>) =>
+/** A metric of one run: a number, or nothing where it does not apply. */
+export interface NumberMetric<Subject> extends Metric<Subject> {
+  readonly of: (subject: Subject) => number | undefined;
+}
+
+const run = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<RunResult>, 'id'>>>) =>
   metrics<RunResult, Id>(table);
 
 /** What guests get from a run, all together. */
@@ -401,7 +406,7 @@ export const RUN_METRICS: readonly Metric<RunResult>[] = [
   LOSS_METRICS,
 ].flatMap((table) => Object.values<Metric<RunResult>>(table));
 
-const guest = <Id extends string>(table: Readonly<Record<Id, Omit<Metric<GuestResult>, 'id'>>>) =>
+const guest = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<GuestResult>, 'id'>>>) =>
   metrics<GuestResult, Id>(table);
 
 /** What one guest had of a run, by id. */

@@ -10,7 +10,7 @@ export class LabClient {
   readonly session: LabSession;
 
   constructor() {
-    this.session = new LabSession((report) => this.reports.push(report));
+    this.session = new LabSession((report) => this.reports.push(report), '0.0.0');
   }
 
   ask(request: Request): void {

@@ -185,3 +185,64 @@ describe('a frame that is followed', () => {
     expect(payload?.facts.join(' ')).toMatch(/translated to 0x/u);
   });
 });
+
+describe('a knob that is turned while the machine runs', () => {
+  const two = presetOf('three-guests')?.scenario ?? { guests: [{}] };
+
+  it('joins the scenario as a change, and the run is that of the scenario with it', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    client.ask({ kind: 'play', paceNs: 10_000_000 });
+    for (let turn = 0; turn < 20; turn += 1) client.turn(10);
+    client.ask({ kind: 'pause' });
+    const { atNs } = client.state().position;
+    client.ask({ kind: 'change', change: { guest: 'web', weight: 5 } });
+    client.settle();
+    client.ask({ kind: 'go', to: { atNs: atNs + 1_500_000, events: 0 } });
+    const there = client.settle();
+    const changed = client.reports.findLast((report) => report.kind === 'changed');
+    const changes = [{ atNs: atNs + 1, guest: 'web', weight: 5 }];
+    expect(changed?.kind === 'changed' ? changed.plans[0]?.scenario.changes : undefined).toEqual(changes);
+    const scenario = { ...two, changes };
+    expect(there.machines[0]?.fingerprint).toBe(straight({ ...plan, scenario }, there.position.atNs));
+    expect(there.machines[0]?.fingerprint).not.toBe(
+      straight({ ...plan, scenario: two }, there.position.atNs),
+    );
+    expect(there.machines[0]?.snapshot.guests[0]?.weight).toBe(5);
+  });
+
+  it('is played again on the way back and forth, and a change before it takes its place', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    const goTo = (atNs: number) => {
+      client.ask({ kind: 'go', to: { atNs, events: 0 } });
+      return client.settle();
+    };
+    goTo(500_000);
+    client.ask({ kind: 'change', change: { guest: 'web', weight: 9 } });
+    client.settle();
+    const first = goTo(1_000_000);
+    goTo(200_000);
+    expect(goTo(1_000_000).machines[0]?.fingerprint).toBe(first.machines[0]?.fingerprint);
+    goTo(200_000);
+    client.ask({ kind: 'change', change: { guest: 'db', balloon: 4 } });
+    client.settle();
+    goTo(1_000_000);
+    const changed = client.reports.findLast((report) => report.kind === 'changed');
+    expect(changed?.kind === 'changed' ? changed.plans[0]?.scenario.changes : undefined).toEqual([
+      { atNs: 200_001, guest: 'db', balloon: 4 },
+    ]);
+  });
+
+  it('is refused in one line when the discipline does not read it, and nothing changes', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    client.ask({ kind: 'change', change: { guest: 'web', limitBps: 1_000_000 } });
+    expect(client.refusal()).toMatch(/changes\[0\]\.limitBps/u);
+    client.ask({ kind: 'change', change: { guest: 'nobody', weight: 2 } });
+    expect(client.refusal()).toMatch(
+      /changes\[0\]\.guest is "nobody", expected the name of a guest: web, db, batch/u,
+    );
+    expect(client.reports.some(({ kind }) => kind === 'changed')).toBe(false);
+  });
+});

@@ -3,7 +3,7 @@ import type { RunResult } from '../../../src/machine/run-result.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { simulate } from '../../../src/simulate.js';
 
-const greedy = { kind: 'greedy' } as const;
+const greedy = { kind: 'greedy', startNs: 0 } as const;
 const pair: ScenarioInput['guests'] = [
   { name: 'a', traffic: greedy },
   { name: 'b', traffic: greedy },
@@ -14,12 +14,13 @@ const run = (
   discipline: string,
   guests = pair,
   protection = 'cdna',
-) => simulate({ guests, ...scenario, discipline }, { durationNs: DURATION_NS, protection });
+) => simulate({ guests, ...scenario, discipline }, { warmUpNs: 0, durationNs: DURATION_NS, protection });
 
 /** What a guest sent in a part of the run, in fiftieths of it, as Mb/s of frames. */
 function mbps({ guests }: RunResult, name: string, from: number, to: number): number {
   const over = guests.find((guest) => guest.name === name)?.bytesTransmittedOverTime ?? [];
-  const bytes = over.slice(from, to).reduce((sum, one) => sum + one, 0);
+  const [first, last] = [from, to].map((fiftieth) => (fiftieth * over.length) / 50);
+  const bytes = over.slice(first, last).reduce((sum, one) => sum + one, 0);
   return (bytes * 8e3) / (((to - from) * DURATION_NS) / 50);
 }
 

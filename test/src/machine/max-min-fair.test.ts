@@ -30,7 +30,7 @@ describe('weighted max-min fair shares', () => {
           expect(share).toBeGreaterThanOrEqual(0);
           expect(share).toBeLessThanOrEqual(demand + 1e-9);
           if (share >= demand - 1e-9) continue;
-          // Unsatisfied: what anybody else has is no more a unit of weight.
+          // Unsatisfied: what any other has is no more per unit of weight.
           for (const [j, other] of list.entries()) {
             expect((shares[j] ?? 0) / other.weight).toBeLessThanOrEqual(share / weight + 1e-6);
           }

@@ -127,7 +127,8 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
   test('is the same twice, and knows no time of day', async () => {
     const again = readFileSync(await writeReport(name, scratch.path('.')), 'utf8');
     expect(again === page).toBe(true);
-    expect(page).not.toMatch(/\b20[2-9]\d-\d\d-\d\d|\b\d\d:\d\d:\d\d\b/u);
+    const withoutAddresses = page.replaceAll(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/gu, '');
+    expect(withoutAddresses).not.toMatch(/\b20[2-9]\d-\d\d-\d\d|\b\d\d:\d\d:\d\d\b/u);
   });
 });
 

@@ -3,13 +3,17 @@ import type { StrategyMaker } from '../mapping-strategy.js';
 import { Contiguous } from './contiguous.js';
 import { Deferred, type DeferredOptions } from './deferred.js';
 import { DirectMap } from './direct-map.js';
+import { FlushOnWrap, type FlushOnWrapOptions } from './flush-on-wrap.js';
 import { Persistent, type PersistentOptions } from './persistent.js';
 import { ShadowCopy } from './shadow-copy.js';
 import { Shared } from './shared.js';
 import { LINUX_KERNELS, SingleUse, type SingleUseOptions } from './single-use.js';
+import { Swiotlb } from './swiotlb.js';
 
 /** Options of the strategies; each takes those that it knows. */
-export type StrategyOptions = Partial<DeferredOptions & PersistentOptions & SingleUseOptions>;
+export type StrategyOptions = Partial<
+  DeferredOptions & PersistentOptions & SingleUseOptions & FlushOnWrapOptions
+>;
 
 /** One mapping strategy as a list shows it. */
 export interface StrategyEntry {
@@ -26,6 +30,9 @@ export const STRATEGY_DEFAULTS = {
   queueEntries: 256,
   timeoutNs: 10_000_000,
   pinUntilFlush: false,
+  tablePages: 65_536,
+  lineFlushNs: 100,
+  quiesceNs: 10_000,
 } as const;
 
 /** Every mapping strategy, in the order in which the literature came to them. */
@@ -84,11 +91,34 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   },
 ];
 
+/** Strategies of one machine or one study, which are run by name and stand in no comparison of all. */
+export const FURTHER_STRATEGIES: readonly StrategyEntry[] = [
+  {
+    name: 'flush-on-wrap',
+    meaning: 'addresses from a bitmap, flushed when the search for them begins anew (Calgary)',
+    make: (options) => {
+      const all = {
+        tablePages: atLeastOne('tablePages', options.tablePages ?? STRATEGY_DEFAULTS.tablePages),
+        lineFlushNs: atLeastZero('lineFlushNs', options.lineFlushNs ?? STRATEGY_DEFAULTS.lineFlushNs),
+        quiesceNs: atLeastZero('quiesceNs', options.quiesceNs ?? STRATEGY_DEFAULTS.quiesceNs),
+      };
+      return (space) => new FlushOnWrap(space, all);
+    },
+  },
+  {
+    name: 'swiotlb',
+    meaning: 'single use, and parts of pages in bounce buffers, as Linux does for devices it does not trust',
+    make: () => (space) => new Swiotlb(space),
+  },
+];
+
+const EVERY_STRATEGY = [...STRATEGIES, ...FURTHER_STRATEGIES];
+
 /** The entry of a strategy. @throws ParameterError, with the names there are, for any other name. */
 export function strategyEntry(name: string): StrategyEntry {
-  const entry = STRATEGIES.find((candidate) => candidate.name === name);
+  const entry = EVERY_STRATEGY.find((candidate) => candidate.name === name);
   if (entry === undefined) {
-    const known = STRATEGIES.map((candidate) => candidate.name).join(', ');
+    const known = EVERY_STRATEGY.map((candidate) => candidate.name).join(', ');
     throw new ParameterError(`iommu strategy is "${name}", expected one of: ${known}`);
   }
   return entry;
@@ -97,4 +127,9 @@ export function strategyEntry(name: string): StrategyEntry {
 function atLeastOne(field: string, value: number): number {
   if (Number.isInteger(value) && value >= 1) return value;
   throw new ParameterError(`iommu.${field} is ${value}, expected a whole number >= 1`);
+}
+
+function atLeastZero(field: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0) return value;
+  throw new ParameterError(`iommu.${field} is ${value}, expected a whole number >= 0`);
 }

@@ -39,6 +39,14 @@ export interface Placement {
   place(pages: number): IoVirtualAddress;
 }
 
+/** Which memory stands behind a buffer, where it is not the buffer's own pages. */
+export interface Backing {
+  /** The first page to be mapped for a buffer that is about to be posted. */
+  provide(address: GuestPhysicalAddress, length: number): PageNumber;
+  /** The transfer of a posted buffer is over; `first` is what was provided for it. */
+  takeBack(queue: ContextQueue, index: number, first: PageNumber): void;
+}
+
 /**
  * The set-up gate of strategies that map a buffer for each transfer and unmap it when the transfer is over.
  * One hypercall maps a batch: every page must belong to the caller. Transmit buffers may only be read by the device,
@@ -50,13 +58,17 @@ export class PerTransferGate implements SetupGate {
   readonly #space: GuestSpace;
   readonly #placement: Placement;
   readonly #teardown: Teardown;
+  readonly #backing: Backing | undefined;
+  /** First page of memory by slot, where there is a backing. */
+  readonly #provided: PageNumber[] = [];
   #closed = false;
 
-  constructor(space: GuestSpace, placement: Placement, teardown: Teardown) {
+  constructor(space: GuestSpace, placement: Placement, teardown: Teardown, backing?: Backing) {
     this.#space = space;
     this.writer = space.domain.account;
     this.#placement = placement;
     this.#teardown = teardown;
+    this.#backing = backing;
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
@@ -75,7 +87,8 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const iova = this.#map(queue, batch.address(index), present(batch.lengths[index]));
+      const slot = (queue.producer + index) & (queue.slots - 1);
+      const iova = this.#map(queue, slot, batch.address(index), present(batch.lengths[index]));
       queue.admitAt(index, deviceAddress(iova));
     }
     if (admitted > 0) space.announce();
@@ -88,7 +101,9 @@ export class PerTransferGate implements SetupGate {
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
       const pages = pagesOf(address, queue.postedLength(index));
-      this.#teardown.retire(mappedAt(queue, index), pages, pageOf(machineAddress(address)));
+      const first = this.#firstPage(queue, index);
+      this.#backing?.takeBack(queue, index, first);
+      this.#teardown.retire(mappedAt(queue, index), pages, first);
     }
     this.#teardown.settle();
   }
@@ -100,17 +115,27 @@ export class PerTransferGate implements SetupGate {
     for (let index = queue.finished; index !== queue.producer; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
       const pages = pagesOf(address, queue.postedLength(index));
-      this.#teardown.abandon(mappedAt(queue, index), pages, pageOf(machineAddress(address)));
+      this.#teardown.abandon(mappedAt(queue, index), pages, this.#firstPage(queue, index));
     }
   }
 
-  #map(queue: ContextQueue, address: GuestPhysicalAddress, length: number): IoVirtualAddress {
+  /** The first page of memory behind a posted buffer. */
+  #firstPage(queue: ContextQueue, index: number): PageNumber {
+    if (this.#backing === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
+    return present(this.#provided[index & (queue.slots - 1)]);
+  }
+
+  #map(queue: ContextQueue, slot: number, address: GuestPhysicalAddress, length: number): IoVirtualAddress {
     const pages = pagesOf(address, length);
     this.#space.parts.processor.chargeAccount(this.#space.parts.hypervisor.account, 'iovaAllocate');
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
     if (base < 0) throw new InvariantViolation(`no I/O virtual address left for ${pages} pages`);
-    const first = pageOf(machineAddress(address));
+    let first = pageOf(machineAddress(address));
+    if (this.#backing !== undefined) {
+      first = this.#backing.provide(address, length);
+      this.#provided[slot] = first;
+    }
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
     for (let page = 0; page < pages; page += 1) {
       this.#space.map(addressAfter(base, page * PAGE_BYTES), pageAfter(first, page), permissions);

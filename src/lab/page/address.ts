@@ -1,0 +1,55 @@
+import { effect, signal } from '@preact/signals';
+import { decodeLink, encodeLink, type LabState } from '../link.js';
+import { activity, film, layouts, message, open, paceNs, panel, plans, play, position } from './store.js';
+import { prefersStillness } from './theme.js';
+import { enterTour, tourAt } from './tour-store.js';
+
+/** The state as the link of the page has it. */
+export const link = signal('');
+
+function stateNow(): LabState {
+  const tour = tourAt.value;
+  return {
+    plans: plans.value,
+    position: position.value,
+    paceNs: paceNs.value,
+    ...(tour === undefined ? {} : { tour }),
+  };
+}
+
+/** Keeps the address of the page at what it shows, whenever the machine stands still. */
+export function keepAddress(): void {
+  effect(() => {
+    const state = stateNow();
+    // What the address says is opened first.
+    if (layouts.value.length === 0) return;
+    if (film.value !== undefined || (activity.value !== 'paused' && activity.value !== 'ended')) return;
+    const next = encodeLink(state);
+    if (next === link.peek()) return;
+    link.value = next;
+    history.replaceState(null, '', next);
+  });
+  addEventListener('hashchange', () => {
+    if (location.hash !== link.value) openAddress();
+  });
+}
+
+/** Opens what the address says; what a page without one begins with. */
+export function openAddress(): void {
+  const hash = location.hash;
+  try {
+    const state = decodeLink(hash);
+    paceNs.value = state.paceNs;
+    if (state.tour !== undefined && state.position.events === 0) {
+      panel.value = 'tours';
+      enterTour(state.tour.id, state.tour.step);
+      return;
+    }
+    tourAt.value = state.tour;
+    open(state.plans, state.position);
+    if (state.position.events === 0 && state.position.atNs === 0 && !prefersStillness()) play();
+  } catch (error) {
+    message.value = error instanceof Error ? error.message : String(error);
+    open(plans.value);
+  }
+}
