@@ -126,7 +126,7 @@ export class Demultiplexer {
     const promiscuous = this.#open.filter((context) => context.promiscuous).length;
     if (promiscuous !== this.#promiscuous)
       throw new InvariantViolation('promiscuous contexts are miscounted');
-    if (this.#open.some((context, at) => at > 0 && (this.#open[at - 1]?.index ?? 0) >= context.index))
+    if (this.#open.some((context, at) => at > 0 && present(this.#open[at - 1]).index >= context.index))
       throw new InvariantViolation('open contexts are out of order');
   }
 
@@ -136,7 +136,7 @@ export class Demultiplexer {
     let end = this.#open.length;
     while (first < end) {
       const middle = (first + end) >>> 1;
-      if ((this.#open[middle]?.index ?? 0) < context.index) first = middle + 1;
+      if (present(this.#open[middle]).index < context.index) first = middle + 1;
       else end = middle;
     }
     return first;

@@ -63,10 +63,11 @@ export class PacketArbiter {
     this.#passed[transfer] = 0;
     this.#bytes[transfer] = bytes;
     this.#payload[transfer] = payload;
+    if (this.#running !== NONE && kind !== this.#running) this.#cutRun();
     const tail = present(this.#tail[kind]);
     if (tail === NONE) {
       this.#head[kind] = transfer;
-      this.#moved[kind] = Math.max(present(this.#moved[kind]), present(this.#moved[1 - kind]));
+      this.#moved[kind] = Math.max(present(this.#moved[kind]), this.#movedByOther(kind));
     } else {
       this.#next[tail] = transfer;
     }
@@ -75,7 +76,6 @@ export class PacketArbiter {
       this.#beginRun();
       return;
     }
-    if (kind !== this.#running) this.#cutRun();
     this.#freeing ??= this.#kernel.schedule(this.#runEndNs - this.#kernel.nowNs, this.#free);
   }
 
@@ -95,7 +95,8 @@ export class PacketArbiter {
 
   /** Of both kinds that wait, the one that has moved less; requests first, if they are equal. */
   #beginRun(): void {
-    const [request, write] = [present(this.#head[NON_POSTED]), present(this.#head[POSTED])];
+    const request = present(this.#head[NON_POSTED]);
+    const write = present(this.#head[POSTED]);
     if (request === NONE && write === NONE) return;
     const both = request !== NONE && write !== NONE;
     const lessIsPosted = present(this.#moved[POSTED]) < present(this.#moved[NON_POSTED]);
@@ -115,6 +116,17 @@ export class PacketArbiter {
       );
     if (both || this.#runPackets < left || present(this.#next[transfer]) !== NONE)
       this.#freeing = this.#kernel.schedule(this.#runEndNs - nowNs, this.#free);
+  }
+
+  /** What the other kind has moved by now, but for the packet that is on the link; its run has been cut. */
+  #movedByOther(kind: PacketKind): number {
+    const other = kind === POSTED ? NON_POSTED : POSTED;
+    const moved = present(this.#moved[other]);
+    if (this.#running !== other) return moved;
+    const transfer = present(this.#head[other]);
+    return (
+      moved + (present(this.#payload[transfer]) * (this.#runPackets - 1)) / present(this.#packets[transfer])
+    );
   }
 
   /** Ends the run with the packet that is on the link now. */
@@ -165,11 +177,9 @@ export class PacketArbiter {
 
   /** Bytes of the next so many packets of a transfer. */
   #bytesOf(transfer: number, packets: number): number {
-    const [bytes, all, passed] = [
-      present(this.#bytes[transfer]),
-      present(this.#packets[transfer]),
-      present(this.#passed[transfer]),
-    ];
+    const bytes = present(this.#bytes[transfer]);
+    const all = present(this.#packets[transfer]);
+    const passed = present(this.#passed[transfer]);
     return Math.floor((bytes * (passed + packets)) / all) - Math.floor((bytes * passed) / all);
   }
 

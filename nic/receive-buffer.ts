@@ -32,7 +32,7 @@ export class ReceiveBuffer {
     const count = present(this.#freeCount[size]) - 1;
     this.#freeCount[size] = count;
     this.#used += 1;
-    return ((this.#free[size]?.[count] ?? 0) << CLASS_BITS) | size;
+    return (present(present(this.#free[size])[count]) << CLASS_BITS) | size;
   }
 
   /** The memory in which a block lies. */

@@ -10,6 +10,9 @@ const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, num
   number
 >;
 
+/** Told that a core works for an account from one moment to another, ns. The moments may lie ahead. */
+export type CpuWatcher = (core: number, account: number, startNs: number, endNs: number) => void;
+
 /** A unit of work of a domain: runs at once, charges what it costs, and its core is busy for that long. */
 export type Work = (argument: number) => void;
 
@@ -88,6 +91,7 @@ export class Processor {
   #elapsedCycles = 0;
   #startNs = 0;
   // What is left of a nanosecond when work ends, carried forward for each core.
+  readonly #watchers: CpuWatcher[] = [];
   readonly #carryNs: number[];
 
   constructor(kernel: EventKernel, options: ProcessorOptions) {
@@ -150,6 +154,15 @@ export class Processor {
       if (busyUntilNs > now) ns -= shares.lastNs(account, busyUntilNs - now);
     }
     return ns;
+  }
+
+  /** From now on `watcher` is told whose time each core spends. It costs nothing while there is none. */
+  watch(watcher: CpuWatcher): () => void {
+    this.#watchers.push(watcher);
+    return () => {
+      const at = this.#watchers.indexOf(watcher);
+      if (at >= 0) this.#watchers.splice(at, 1);
+    };
   }
 
   /** Time that a core has been busy since `startAccounts`, up to now, whole ns. */
@@ -248,17 +261,17 @@ export class Processor {
 
   /** Units of work that wait, for an account. */
   backlogOf(account: number): number {
-    return this.#queues[account]?.count ?? 0;
+    return present(this.#queues[account]).count;
   }
 
   checkInvariants(): void {
     for (const [account, queue] of this.#queues.entries()) {
-      const core = this.#cores[this.#accounts[account]?.core ?? 0];
+      const core = present(this.#cores[present(this.#accounts[account]).core]);
       const waiting = queue.count > 0;
-      const listed = core?.ready.filter((other) => other === account).length ?? 0;
+      const listed = core.ready.filter((other) => other === account).length;
       if (listed !== (waiting ? 1 : 0))
-        throw new InvariantViolation(`${this.#accounts[account]?.name} is ready ${listed} times`);
-      if (waiting && core?.busy === false) throw new InvariantViolation('a core idles although work waits');
+        throw new InvariantViolation(`${present(this.#accounts[account]).name} is ready ${listed} times`);
+      if (waiting && !core.busy) throw new InvariantViolation('a core idles although work waits');
     }
     let busyNs = 0;
     for (let core = 0; core < this.cores; core += 1) busyNs += this.busyNsOf(core);
@@ -354,6 +367,15 @@ export class Processor {
     this.#elapsedCycles = 0;
   }
 
+  /** Shares of the unit of work that has just run, in the order in which their time passes. */
+  #tellWatchers(core: Core, coreNumber: number): void {
+    const { nowNs } = this.#kernel;
+    core.shares.each((account, beginNs, endNs) => {
+      if (endNs === beginNs) return;
+      for (const watcher of this.#watchers) watcher(coreNumber, account, nowNs + beginNs, nowNs + endNs);
+    });
+  }
+
   /** The core is busy for what the unit of work has charged, to the whole ns; fractions are carried on. */
   #end(core: Core, coreNumber: number): void {
     const carryNs = present(this.#carryNs[coreNumber]);
@@ -361,6 +383,7 @@ export class Processor {
     const wholeNs = Math.floor(busyNs);
     this.#carryNs[coreNumber] = busyNs - wholeNs;
     core.shares.end(this.#ns, this.#nsPerCycle, carryNs, wholeNs);
+    if (this.#watchers.length > 0) this.#tellWatchers(core, coreNumber);
     this.#current = -1;
     this.#shares = undefined;
     this.#elapsedCycles = 0;

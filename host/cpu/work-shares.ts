@@ -14,6 +14,14 @@ export class WorkShares {
   #current = -1;
   #wholeNs = 0;
 
+  /** The shares of the unit that ended last: an account, and from when to when, ns after the unit began. */
+  each(visit: (account: number, beginNs: number, endNs: number) => void): void {
+    for (let share = 0; share < this.#count; share += 1) {
+      const endNs = share + 1 < this.#count ? present(this.#begin[share + 1]) : this.#wholeNs;
+      visit(present(this.#account[share]), present(this.#begin[share]), endNs);
+    }
+  }
+
   /** A unit of work of an account begins. */
   begin(account: number): void {
     this.#count = 1;

@@ -61,6 +61,9 @@ export class Hypervisor {
   readonly faults$: Observable<FaultRecord>;
   /** What the set-up gates of contexts let pass: a tap, for which nothing is built while it is not observed. */
   readonly setUps$: Observable<SetUpEvent>;
+  /** Each hypercall, by the time at which it begins, ns. */
+  readonly hypercalls$: Observable<number>;
+  readonly #hypercallsAt: GuardedSubject<number>;
   readonly #setUps: GuardedSubject<SetUpEvent>;
   readonly #kernel: EventKernel;
   readonly #memory: PhysicalMemory;
@@ -110,6 +113,8 @@ export class Hypervisor {
     this.faults$ = this.#faults.faults$;
     this.#setUps = new GuardedSubject('host.hypervisor.setUps$', parts.kernel);
     this.setUps$ = this.#setUps.stream$;
+    this.#hypercallsAt = new GuardedSubject('host.hypervisor.hypercalls$', parts.kernel);
+    this.hypercalls$ = this.#hypercallsAt.stream$;
     this.account = parts.processor.addAccount('hypervisor', 0, true);
     this.#card = new CardControl(parts.nic, parts.window, parts.processor, this.account);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
@@ -177,6 +182,7 @@ export class Hypervisor {
   /** Counts and charges one hypercall of the domain that runs. */
   enterHypercall(): void {
     this.#hypercalls += 1;
+    if (this.#hypercallsAt.observed) this.#hypercallsAt.next(this.#kernel.nowNs + this.#processor.elapsedNs);
     this.#processor.chargeAccount(this.account, 'hypercall');
   }
 

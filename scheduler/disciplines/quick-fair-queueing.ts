@@ -172,6 +172,12 @@ export class QuickFairQueueing implements Discipline {
     return 2 ** this.#groupFor(weight, this.#counted(maxFrameBytes)) / UNITS_PER_BYTE;
   }
 
+  /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
+  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+    const { clock } = this.#tags;
+    return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
+  }
+
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#groups.checkInvariants();

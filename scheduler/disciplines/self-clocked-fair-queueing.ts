@@ -76,6 +76,12 @@ export class SelfClockedFairQueueing implements Discipline {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight;
   }
 
+  /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
+  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+    const { clock } = this.#tags;
+    return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
+  }
+
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#waiting.checkInvariants();

@@ -118,6 +118,12 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     return 2 * (i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight + largest / (i.weight + j.weight));
   }
 
+  /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
+  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+    const { clock } = this.#tags;
+    return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
+  }
+
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#eligible.checkInvariants();

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Share } from '../discipline.js';
+import { present } from '../present.js';
 import {
   burst,
   contextNumbers,
@@ -79,11 +80,11 @@ export function longRun(run: number, frames: number, options: ScriptOptions = {}
       const bytesOf = [MAX_FRAME_BYTES, second, third];
       const arrive = (slot: number, count: number): Step => ({
         step: 'arrive',
-        context: who.numbers[slot] ?? 0,
-        bytes: bytesOf[slot] ?? 0,
+        context: present(who.numbers[slot]),
+        bytes: present(bytesOf[slot]),
         count,
       });
-      const age = AGES_BYTES[run % LONG_RUNS] ?? 0;
+      const age = present(AGES_BYTES[run % LONG_RUNS]);
       const alone = Math.floor(Math.max(0, age - SHORT_OF_AGE_BYTES) / MAX_FRAME_BYTES);
       const all = who.numbers.map((_, slot) => arrive(slot, 2));
       const steps: Step[] = [...joins(who), ...all, { step: 'serve', frames: 6 }];
@@ -164,7 +165,7 @@ function lasting(who: Cast, options: ScriptOptions): fc.Arbitrary<Step[]> {
   const fill = fc
     .array(fc.record({ bytes, count }), { minLength: who.numbers.length, maxLength: who.numbers.length })
     .map((list) =>
-      list.map((burst, slot): Step => ({ step: 'arrive', context: who.numbers[slot] ?? 0, ...burst })),
+      list.map((burst, slot): Step => ({ step: 'arrive', context: present(who.numbers[slot]), ...burst })),
     );
   const serve = (min: number, max: number) =>
     fc.record({ step: fc.constant('serve' as const), frames: fc.integer({ min, max }) });

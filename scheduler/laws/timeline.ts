@@ -1,3 +1,4 @@
+import { present } from '../present.js';
 /** What may happen on a virtual link. */
 export type LinkEvent = 'join' | 'leave' | 'arrive' | 'ring' | 'grant' | 'withdraw';
 
@@ -68,7 +69,7 @@ export class Timeline {
       Math.max(10, ...rows.map((row) => (row.context === context ? row.text.length : 0))),
     );
     const line = (time: string, cells: string[]) =>
-      [time.padStart(12), ...cells.map((cell, index) => cell.padEnd(widths[index] ?? 0))]
+      [time.padStart(12), ...cells.map((cell, index) => cell.padEnd(present(widths[index])))]
         .join('  ')
         .trimEnd();
     const lines = [

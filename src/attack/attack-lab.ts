@@ -144,7 +144,7 @@ export class AttackLab {
     return Object.fromEntries(drops.map(([name, frames]) => [name.slice(DROP_PREFIX.length), frames]));
   }
 
-  /** Plays a script, or nothing, and says what came of it. */
+  /** Plays a script, or nothing, and returns what was observed. */
   play(attack: Attack | undefined): Observation | { readonly notApplicable: string } {
     this.#kernel.run(WARM_UP_NS);
     const outcome = attack?.play(this.scene);

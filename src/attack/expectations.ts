@@ -14,7 +14,7 @@ export interface Expectation {
   readonly attack: string;
   /** Approaches on which it gets through; on all others it is stopped. */
   readonly succeedsOn: readonly string[];
-  /** A reason for each verdict that some approach comes to. */
+  /** A reason for each verdict that occurs with some approach. */
   readonly because: Reasons;
   readonly source: string;
   readonly mark: Mark;

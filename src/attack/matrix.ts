@@ -6,7 +6,7 @@ import { AttackLab } from './attack-lab.js';
 import type { Service } from './observation.js';
 import { type Evidence, judge, notApplicable, type Verdict } from './verdict.js';
 
-/** One attack on one approach, and what came of it. */
+/** One attack on one approach, and its verdict. */
 export interface Cell {
   readonly attack: string;
   readonly approach: string;

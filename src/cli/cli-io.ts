@@ -4,6 +4,8 @@ import { UserError } from '../../scheduler/errors.js';
 export interface CliIo {
   /** Results: what a pipe is meant to get. */
   readonly out: (text: string) => void;
+  /** The same for bytes: a capture. */
+  readonly bytes?: (chunk: Uint8Array) => void;
   /** Progress, warnings and errors. */
   readonly err: (text: string) => void;
   /** Whether stderr is a terminal: progress is shown only there. */

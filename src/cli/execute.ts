@@ -40,11 +40,12 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
   const outputs = new RunOutputs(request);
   interruption.listen();
   try {
+    const repeat = repeatLine(request, io.program);
     // Captures and timelines are those of the first seed.
     const tasks = approaches.flatMap((approach) => [
-      taskOf(request, approach, request.seed, outputs.filesOf(approach)),
+      taskOf(request, approach, request.seed, outputs.filesOf(approach), repeat),
       ...Array.from({ length: request.seeds - 1 }, (_, index) =>
-        taskOf(request, approach, request.seed + index + 1, { captures: [], traces: [] }),
+        taskOf(request, approach, request.seed + index + 1, { captures: [], traces: [] }, repeat),
       ),
     ]);
     const [outcomes, cells] =
@@ -70,12 +71,13 @@ function taskOf(
   approach: string,
   seed: number,
   files: Pick<RunTask, 'captures' | 'traces'>,
+  repeat: string,
 ): RunTask {
   const { loaded, discipline, moduleNames, allowModules, warmUpNs, durationNs, snapBytes, traceNs } = request;
   return {
     ...{ loaded, approach, discipline, moduleNames, allowModules, seed, warmUpNs, durationNs },
     ...files,
-    ...{ snapBytes, traceNs },
+    ...{ snapBytes, traceNs, repeat },
   };
 }
 

@@ -6,6 +6,7 @@ import { runCli } from './program.js';
 const entry = process.argv[1] ?? '';
 const io: CliIo = {
   out: (text) => process.stdout.write(text),
+  bytes: (chunk) => process.stdout.write(chunk),
   err: (text) => process.stderr.write(text),
   errIsTerminal: process.stderr.isTTY === true,
   columns: process.stdout.columns ?? 100,

@@ -92,7 +92,7 @@ export async function readRequest(
     force: options.force === true,
     local,
     out,
-    pcapng: filePath('--pcapng', options.pcapng),
+    pcapng: captureOf(options),
     trace: filePath('--trace', options.trace),
     traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
     snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
@@ -164,6 +164,13 @@ function withLocal(loaded: LoadedScenario, local: string): LoadedScenario {
   if (applied === 0)
     throw new UsageError(`--local is "${local}", expected none: no guest replays a capture without "local"`);
   return { ...loaded, scenario: { ...loaded.scenario, guests } };
+}
+
+/** @throws UsageError for standard output, which takes one capture: `run` sees to that */
+function captureOf(options: GivenOptions): string | undefined {
+  if (options.pcapng === '-')
+    throw new UsageError('--pcapng is "-", expected a file: only run writes one capture to standard output');
+  return filePath('--pcapng', options.pcapng);
 }
 
 /** The measured time: `--window`, or `--duration`, which is the same. @throws UsageError when both are given */

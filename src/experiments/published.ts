@@ -111,6 +111,11 @@ export function publishedSentence(figures: readonly ComparedFigure[]): string {
   return `Of ${comparisons}${published} published figure${were} predicted, ${within} ${is} off by at most ${MISSED * 100} % (shares of the CPU: points); the median is off by ${(median(sizes) * 100).toFixed(1)} % or points.${missSentence(predicted)}`;
 }
 
+/** How far a figure is off. One that is compared with nothing has no error, and is not off. */
+export function missOf({ error = 0 }: { readonly error?: number | undefined }): number {
+  return Math.abs(error);
+}
+
 /** So many misses are named in an answer. */
 const MOST_MISSES = 4;
 
@@ -120,11 +125,9 @@ const MOST_MISSES = 4;
  */
 function missSentence(predicted: readonly ComparedFigure[]): string {
   const missed = predicted
-    .filter(({ error = 0 }) => Math.abs(error) > MISSED)
+    .filter((figure) => missOf(figure) > MISSED)
     .sort(
-      (one, other) =>
-        Number(other.unit === 'x') - Number(one.unit === 'x') ||
-        Math.abs(other.error ?? 0) - Math.abs(one.error ?? 0),
+      (one, other) => Number(other.unit === 'x') - Number(one.unit === 'x') || missOf(other) - missOf(one),
     );
   if (missed.length === 0) return '';
   const named = missed
@@ -150,8 +153,9 @@ function errorChart(figures: readonly ComparedFigure[], isApart: boolean): Chart
     isApart ? comparisonName(figure) : `${KINDS[figure.unit] ?? figure.unit}, ${figure.role}`;
   const most = Math.max(10, ...shown.map(({ error = 0 }) => Math.abs(error) * 100)) * 1.1;
   const marks = shown.flatMap((figure): Mark[] => {
+    const { error = 0 } = figure;
     const role = ROLES[figure.role];
-    const [x, y] = [(figure.error ?? 0) * 100, nameOf(figure)];
+    const [x, y] = [error * 100, nameOf(figure)];
     const shape = role?.as === 'square' ? 'square' : 'circle';
     return [
       { kind: 'rule', y, x: 0, toX: x, style: 'rule' },

@@ -149,14 +149,14 @@ export async function measureFairness({
     broken,
     delays: WEIGHT_CLASSES.map((weight, index) => ({
       weight,
-      frames: waits[index]?.length ?? 0,
+      frames: present(waits[index]).length,
       p50Ns: percentile(waits[index], 50),
       p99Ns: percentile(waits[index], 99),
     })).slice(0, contexts),
     gotOfDue: gotOfDue(sent, due).slice(0, contexts),
     sentBytes,
     delayPercentilesNs: waits.map((list) =>
-      list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => percentile(list, index) ?? 0),
+      list.length === 0 ? [] : Array.from({ length: 101 }, (_, index) => present(percentile(list, index))),
     ),
     decisionNs: timeDecisions(log, () => makeNamed(modules, settings, discipline)),
   };

@@ -11,6 +11,7 @@ import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
 import { NoDmaChipset } from '../../host/protection/nodma/chipset.js';
 import { requesterId as asRequester, hostPhysicalAddress, ioVirtualAddress } from '../../nic/addresses.js';
+import { present } from '../../scheduler/present.js';
 import { hex, requester } from './journal.js';
 import { type Words, wordsOf } from './words.js';
 
@@ -97,7 +98,7 @@ function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, wr
   }
   for (let level = 0; level < result.levels; level += 1) {
     const depth = result.tableLevel[level] ?? 1;
-    const at = entryAt(result.tableAddress[level] ?? 0, address, depth);
+    const at = entryAt(present(result.tableAddress[level]), address, depth);
     const low = memory.readU32(at);
     const isPage = depth === 1 || (low & SL_PAGE_SIZE) !== 0;
     steps.push({
@@ -148,7 +149,7 @@ function amdviSteps(
   ];
   for (let level = 0; level < result.levels; level += 1) {
     const depth = result.tableLevel[level] ?? 1;
-    const at = entryAt(result.tableAddress[level] ?? 0, address, depth);
+    const at = entryAt(present(result.tableAddress[level]), address, depth);
     const entryLow = memory.readU32(at);
     const entryHigh = memory.readU32(at + 4);
     const next = levelField(entryLow);

@@ -52,7 +52,7 @@ function isContextQueue(queue: unknown): queue is ContextQueue {
 }
 
 /**
- * Follows the next frame that a guest sends: its descriptor, who looks at it, what is read from where, how the access
+ * Follows the next frame that a guest sends: its descriptor, the parts that read it, what is read from where, how the access
  * gate answers, the grant, the wire, the completion and the interrupt. It subscribes to taps and reads memory; the run is the same
  * with and without it.
  */

@@ -383,10 +383,15 @@ function savedBy(discipline: Discipline, context: number): string {
   const told = discipline as {
     deficitBytes?: (context: number) => number;
     creditBytes?: (context: number) => number;
+    tagsOf?: (context: number) => { readonly start: number; readonly finish: number; readonly clock: number };
   };
   if (typeof told.deficitBytes === 'function') return `deficit ${told.deficitBytes(context)} bytes`;
   if (typeof told.creditBytes === 'function') return `credit ${told.creditBytes(context)} bytes`;
-  return 'keeps none';
+  if (typeof told.tagsOf === 'function') {
+    const { start, finish, clock } = told.tagsOf(context);
+    return `starts at ${Math.round(start)}, finishes at ${Math.round(finish)}, V = ${Math.round(clock)}`;
+  }
+  return 'not told by this discipline';
 }
 
 function wireDetails({ host }: Inspected): Details {

@@ -51,7 +51,7 @@ function isContextPort(port: unknown): port is ContextPort {
 
 /**
  * Writes down what happens in a machine, in words and with the page that it happened to. Faults and refusals are always
- * written down; all else only while somebody watches, because the taps on the packet path build an object per event.
+ * written down; all else only while a front end asks for it, because the taps on the packet path build an object per event.
  */
 export class Journal {
   readonly #host: Host;

@@ -35,8 +35,8 @@ export function encodeLink({ plans, position, paceNs, tour }: LabState): string 
   if (position.events > 0 || position.atNs > 0) fields.set('at', `${position.atNs}.${position.events}`);
   fields.set('pace', paceNs === null ? 'max' : String(paceNs));
   if (tour !== undefined) fields.set('tour', `${tour.id}.${tour.step}`);
-  // Colons are allowed there, and read better.
-  return `#${fields.toString().replaceAll('%3A', ':').replaceAll('%2B', '%2B')}`;
+  // Colons and tildes are allowed there, and read better.
+  return `#${fields.toString().replaceAll('%3A', ':').replaceAll('%7E', '~')}`;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface PageBlock {
 /** Pages of a block that are drawn. */
 const MOST_PAGES = 64;
 
-/** A guest whose buffers can be pointed at. */
+/** A guest with buffers that can be pointed at. */
 export interface MappedGuest extends ShownGuest {
   readonly driver?: NicDriver;
 }

@@ -6,7 +6,7 @@ import { isModulePath } from '../scenario/module-path.js';
 import { MOST_SEED, type Scenario, type ScenarioInput } from '../scenario/schema.js';
 import { MOST_LAB_GUESTS } from './limits.js';
 
-/** Virtual time of a lab run whose scenario names none, ns: longer than anybody watches. */
+/** Virtual time of a lab run whose scenario names none, ns: longer than a session lasts. */
 export const LAB_DURATION_NS = 60_000_000_000;
 /** What decides a run of the lab to the last byte: nothing else does. */
 export interface LabPlan {
@@ -56,9 +56,8 @@ export function checkPlan(plan: LabPlan): CheckedPlan {
   if (scenario.guests.some(({ attached }) => attached === true)) {
     throw new UserError('scenario: guests[].attached is true, expected false: real guests attach to `serve`');
   }
-  const endNs =
-    (scenario.warmUpNs ?? 0) + (scenario.durationNs ?? LAB_DURATION_NS - (scenario.warmUpNs ?? 0));
-  return { plan, scenario, endNs };
+  const { warmUpNs = 0, durationNs = LAB_DURATION_NS - warmUpNs } = scenario;
+  return { plan, scenario, endNs: warmUpNs + durationNs };
 }
 
 function refuseModule(field: string, value: string): never {

@@ -1,3 +1,5 @@
+import { present } from '../../scheduler/present.js';
+
 /** Latencies kept per context: what a percentile of the last moments is taken of. */
 const KEPT = 512;
 
@@ -14,7 +16,7 @@ export class RecentLatencies {
       this.#rings[context] = ring;
       this.#counts[context] = 0;
     }
-    const count = this.#counts[context] ?? 0;
+    const count = present(this.#counts[context]);
     ring[count % KEPT] = latencyNs;
     this.#counts[context] = count + 1;
   }
@@ -22,10 +24,10 @@ export class RecentLatencies {
   /** Median and 99th percentile of the last frames of a context, ns; undefined before the first. */
   of(context: number): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
     const ring = this.#rings[context];
-    const count = Math.min(KEPT, this.#counts[context] ?? 0);
-    if (ring === undefined || count === 0) return undefined;
+    if (ring === undefined) return undefined;
+    const count = Math.min(KEPT, present(this.#counts[context]));
     const sorted = ring.slice(0, count).sort();
-    const at = (share: number) => sorted[Math.min(count - 1, Math.floor(count * share))] ?? 0;
+    const at = (share: number) => present(sorted[Math.min(count - 1, Math.floor(count * share))]);
     return { p50Ns: at(0.5), p99Ns: at(0.99) };
   }
 }

@@ -257,7 +257,9 @@ export class LabSession {
     const resume = this.#replay?.resume ?? this.#activity;
     const { atNs } = this.#first().position;
     const plans = this.#checked.map(({ plan }) => {
-      const earlier = (plan.scenario.changes ?? []).filter((other) => other.atNs <= atNs);
+      const earlier = (plan.scenario.changes ?? []).filter(
+        (other) => other.atNs <= atNs || (other.atNs === atNs + 1 && !isSameKnob(other, change)),
+      );
       const changes = [...earlier, { ...change, atNs: atNs + 1 }];
       return { ...plan, scenario: { ...plan.scenario, changes } };
     });
@@ -423,3 +425,10 @@ export class LabSession {
     return Math.min(1, (machines[0]?.position.atNs ?? 0) / Math.max(1, target));
   }
 }
+
+/** Whether two changes turn the same knob of the same guest. */
+function isSameKnob(one: LabChange, other: LabChange): boolean {
+  return one.guest === other.guest && CHANGE_FIELDS.some((field) => field in one && field in other);
+}
+
+const CHANGE_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;

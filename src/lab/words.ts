@@ -1,7 +1,7 @@
 import type { Host } from '../../host/host.js';
 import { hostPhysicalAddress } from '../../nic/addresses.js';
 
-/** Memory as somebody reads it who looks at a machine from outside: 32-bit words at plain physical addresses. */
+/** Memory as an inspector reads it from outside of the machine: 32-bit words at plain physical addresses. */
 export interface Words {
   readU32(address: number): number;
 }

@@ -1,5 +1,6 @@
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
+import { tallyIn } from '../../scheduler/tally.js';
 import type { BacklogMeter } from './backlog-meter.js';
 
 /** What one guest has had of the card, whatever contexts it has had over time. */
@@ -48,7 +49,7 @@ export class GuestTally {
   }
 
   dropped(reason: string): void {
-    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
+    tallyIn(this.#drops, reason);
   }
 
   counts(nowNs: number): GuestCounts {

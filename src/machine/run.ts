@@ -129,7 +129,7 @@ export class Run {
         instruments: this.#instruments(),
         onChange: (atNs, context, detail, { weight }) => {
           this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
-          if (weight !== undefined) this.#fairShares.reweigh(this.#numberOf[context] ?? 0, weight, atNs);
+          if (weight !== undefined) this.#fairShares.reweigh(present(this.#numberOf[context]), weight, atNs);
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });

@@ -178,7 +178,8 @@ export class AtomicFile implements OutputFile {
     } catch {
       return this.path;
     }
-    if (!statSync(target).isFile())
+    // A pipe has a name in /proc that leads nowhere.
+    if (statSync(target, { throwIfNoEntry: false })?.isFile() !== true)
       throw new OutputFileError(this.path, 'it is there and not a regular file');
     return target;
   }

@@ -1,3 +1,4 @@
+import { readMac } from '../../nic/demultiplexer.js';
 import type { LentFrame } from '../../nic/streams.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
@@ -13,6 +14,8 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
   readonly #machine: Machine;
   readonly #snapBytes: number | undefined;
   readonly #interfaceOf: number[] = [];
+  /** Interfaces of guests behind a driver domain, by their addresses. */
+  readonly #behind = new Map<number, number>();
   readonly #noContext: number;
   readonly #grants = { transmit: new GrantQueues(), receive: new GrantQueues() };
 
@@ -27,6 +30,13 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     this.#snapBytes = snapBytes;
     const { nic } = machine.host;
     for (const { index, state } of nic.contexts) if (state === 'open') this.#interface(index);
+    // A driver domain has the card's only context; the guests behind it are told apart by their addresses.
+    if (machine.host.protection.intermediary !== undefined) {
+      for (const { name, mac } of machine.guests) {
+        const description = 'behind the driver domain, by its address';
+        this.#behind.set(mac, this.#add(name, description));
+      }
+    }
     this.#noContext = this.writer.addInterface({
       name: 'no context',
       description: 'frames that were for no context',
@@ -54,6 +64,18 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     const { counters, contexts } = this.#machine.host.nic;
     const atNs = this.#machine.kernel.nowNs;
     const about = { atNs, startNs: 0, endNs: atNs };
+    for (const { mac, port, driver } of this.#machine.guests) {
+      const iface = this.#behind.get(mac);
+      if (iface === undefined) continue;
+      const { framesTransmitted, framesReceived, drops } = this.#machine.host.trafficOf(port);
+      this.writer.interfaceStatistics(iface, {
+        ...about,
+        receivedFrames: framesTransmitted + framesReceived,
+        droppedFrames: sum(drops),
+        osDroppedFrames: sum(driver.drops),
+        ...comment({ ...drops, ...driver.drops }),
+      });
+    }
     for (const { index } of contexts) {
       const iface = this.#interfaceOf[index];
       if (iface === undefined) continue;
@@ -79,16 +101,34 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
 
   /** A context that is opened later gets its interface then. */
   #interface(context: number): number {
-    const { nic, hypervisor } = this.#machine.host;
+    const { hypervisor } = this.#machine.host;
     const name = hypervisor.domainOf(context)?.name ?? `context ${context}`;
     const description = `context ${context} of the card`;
-    this.#interfaceOf[context] ??= this.writer.addInterface({
+    this.#interfaceOf[context] ??= this.#add(name, description);
+    return this.#interfaceOf[context] ?? 0;
+  }
+
+  #add(name: string, description: string): number {
+    return this.writer.addInterface({
       name,
       description,
-      speedBps: nic.parameters.rateBps,
+      speedBps: this.#machine.host.nic.parameters.rateBps,
       ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
     });
-    return this.#interfaceOf[context] ?? 0;
+  }
+
+  /** The interface of a frame: that of the guest which sent it or gets it, where that can be told. */
+  #interfaceFor(
+    context: number,
+    direction: LentFrame['direction'],
+    buffer: Uint8Array,
+    offset: number,
+  ): number {
+    if (this.#behind.size > 0) {
+      const behind = this.#behind.get(readMac(buffer, direction === 'transmit' ? offset + 6 : offset));
+      if (behind !== undefined) return behind;
+    }
+    return this.#interface(context);
   }
 
   #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {
@@ -98,7 +138,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
     const kept = Math.min(length, this.#snapBytes ?? length);
     this.writer.packet(
-      this.#interface(context),
+      this.#interfaceFor(context, direction, buffer, offset),
       endNs,
       buffer,
       offset,

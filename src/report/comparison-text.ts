@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
@@ -24,7 +25,7 @@ export function comparisonText(
   runs: readonly RunResult[],
   through: readonly LetThrough[] = [],
 ): string {
-  const cores = runs[0]?.cpu.cores ?? 0;
+  const cores = present(runs[0]).cpu.cores;
   const asked = runs.filter(({ memory }) => memory.balloon !== undefined);
   return [
     headingLine(heading),
@@ -82,7 +83,7 @@ function section(title: string, metrics: readonly Metric<RunResult>[], runs: rea
 /** A column per guest: percentiles of guests with different loads are not pooled. */
 function latencySection(runs: readonly RunResult[]): string {
   const guests = shownGuests(runs);
-  const all = runs[0]?.guests.length ?? 0;
+  const all = present(runs[0]).guests.length;
   const columns: Column[] = [
     { head: 'approach', align: 'left' },
     ...guests.map((head) => ({ head, align: 'right' as const })),

@@ -89,14 +89,16 @@ export class PcapngStream {
   #packets = 0;
 
   /** @param file whose buffer has `PCAPNG_BUFFER_BYTES` or more */
-  constructor(file: OutputFile) {
+  /** @param about stands in the header of the file, for example the command that writes it */
+  constructor(file: OutputFile, about?: string) {
     this.path = file.path;
     this.#file = file;
     this.#block = new PcapngBlock(this.#file);
-    const block = this.#block.begin(SECTION_HEADER_BLOCK, BLOCK_OVERHEAD_BYTES + 16 + MAX_TEXT_BYTES);
+    const block = this.#block.begin(SECTION_HEADER_BLOCK, BLOCK_OVERHEAD_BYTES + 32 + 2 * MAX_TEXT_BYTES);
     block.u32(BYTE_ORDER_MAGIC).u16(1).u16(0);
     // Length of the section: not said, since it is not known yet.
     block.u32(0xffff_ffff).u32(0xffff_ffff);
+    if (about !== undefined) block.textOption(OPT_COMMENT, about, MAX_TEXT_BYTES);
     block.textOption(SHB_USERAPPL, 'cdna-nic', MAX_TEXT_BYTES).endOptions().end();
   }
 

@@ -9,7 +9,8 @@ export type { CapturedInterface, InterfaceStatistics, PacketNotes } from './pcap
  * @throws OutputFileError from every method that writes
  */
 export class PcapngWriter extends PcapngStream {
-  constructor(path: string) {
-    super(new AtomicFile(path, PCAPNG_BUFFER_BYTES));
+  /** @param about stands in the header of the file, for example the command that writes it */
+  constructor(path: string, about?: string) {
+    super(new AtomicFile(path, PCAPNG_BUFFER_BYTES), about);
   }
 }

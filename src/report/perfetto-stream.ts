@@ -14,7 +14,7 @@ const PACKET = {
   trackDescriptor: 60,
 } as const;
 const DESCRIPTOR = { uuid: 1, name: 2, parent: 5, counter: 8, childOrdering: 11, rank: 12 } as const;
-const EVENT = { annotation: 4, type: 9, name: 10, track: 11, counterValue: 30 } as const;
+const EVENT = { annotation: 4, type: 9, name: 10, track: 11, counterValue: 30, flow: 47 } as const;
 const ANNOTATION = { name: 1, boolValue: 2, intValue: 4, doubleValue: 5, stringValue: 6 } as const;
 const INTERNED = { eventNames: 2, annotationNames: 3 } as const;
 const NAME = { id: 1, text: 2 } as const;
@@ -33,6 +33,7 @@ const SEQUENCE = 1;
 /** Bytes that are gathered before they go to the file. */
 const BLOCK_BYTES = 1 << 16;
 const NO_NAME = 0;
+const NO_FLOWS: readonly number[] = [];
 
 /** What is in a state at one time: lanes of a track, each a track of its own that the viewer draws among the others. */
 interface Lanes {
@@ -82,13 +83,20 @@ export class PerfettoStream implements TimelineWriter {
     startNs: number,
     durationNs: number,
     args?: TraceArguments,
+    flows?: readonly number[],
   ): void {
-    this.#write(SLICE_BEGIN, track, name, startNs, args);
+    this.#write(SLICE_BEGIN, track, name, startNs, args, flows);
     this.#write(SLICE_END, track, undefined, startNs + durationNs, undefined);
   }
 
-  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments): void {
-    this.#write(INSTANT, track, name, atNs, args);
+  instant(
+    track: TraceTrack,
+    name: string,
+    atNs: number,
+    args?: TraceArguments,
+    flows?: readonly number[],
+  ): void {
+    this.#write(INSTANT, track, name, atNs, args, flows);
   }
 
   counter(process: TraceProcess, name: string, atNs: number, values: Readonly<Record<string, number>>): void {
@@ -170,6 +178,7 @@ export class PerfettoStream implements TimelineWriter {
     name: string | undefined,
     atNs: number,
     args: TraceArguments | undefined,
+    flows: readonly number[] = NO_FLOWS,
   ): void {
     if (!(Number.isSafeInteger(atNs) && atNs >= 0))
       throw new RangeError(`time is ${atNs} ns, expected a whole number, 0 or more`);
@@ -181,6 +190,7 @@ export class PerfettoStream implements TimelineWriter {
     event.name = name === undefined ? NO_NAME : this.#nameOf(name);
     event.atNs = atNs;
     event.arguments = args;
+    event.flows = flows;
     event.annotations.length = 0;
     if (args !== undefined) {
       for (const key in args) {
@@ -224,6 +234,7 @@ class TrackEvent {
   atNs = 0;
   counterValue = 0;
   arguments: TraceArguments | undefined;
+  flows: readonly number[] = NO_FLOWS;
   /** Number of the name and value, in turns. */
   readonly annotations: (string | number | boolean)[] = [];
   at = 0;
@@ -246,6 +257,7 @@ function writeEvent(event: TrackEvent, out: PbfWriter): void {
   out.writeVarintField(EVENT.track, event.track);
   if (event.name !== NO_NAME) out.writeVarintField(EVENT.name, event.name);
   if (event.type === COUNTER) out.writeVarintField(EVENT.counterValue, event.counterValue);
+  for (const flow of event.flows) out.writeFixed64Field(EVENT.flow, flow);
   for (event.at = 0; event.at < event.annotations.length; event.at += 2)
     out.writeMessage(EVENT.annotation, writeAnnotation, event);
 }

@@ -20,9 +20,22 @@ export interface TimelineWriter {
   /** A row of its own in a group; rows are shown in the order in which they are added. */
   addTrack(process: TraceProcess, name: string): TraceTrack;
   /** Something that lasted. On one track such events must nest: for those that overlap there are spans. */
-  complete(track: TraceTrack, name: string, startNs: number, durationNs: number, args?: TraceArguments): void;
-  /** Something that happened at an instant. */
-  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments): void;
+  complete(
+    track: TraceTrack,
+    name: string,
+    startNs: number,
+    durationNs: number,
+    args?: TraceArguments,
+    flows?: readonly number[],
+  ): void;
+  /** Something that happened at an instant. `flows` are drawn as arrows to what else has their numbers. */
+  instant(
+    track: TraceTrack,
+    name: string,
+    atNs: number,
+    args?: TraceArguments,
+    flows?: readonly number[],
+  ): void;
   /** Values that hold from `atNs` on, drawn as a graph. */
   counter(process: TraceProcess, name: string, atNs: number, values: Readonly<Record<string, number>>): void;
   /** Something with this `id` goes through its states: the one that it is in, if any, ends where this one begins. */

@@ -1,6 +1,8 @@
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
+import { MAILBOX } from '../../nic/registers.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { Machine } from '../machine/machine.js';
+import { FrameFlows } from './frame-flows.js';
 import { RunRecorder } from './run-recorder.js';
 import type { TimelineWriter, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -17,9 +19,10 @@ interface ContextTracks {
 const LAST_STATES: ReadonlySet<DescriptorEvent['state']> = new Set(['completed', 'faulted', 'discarded']);
 
 /**
- * Writes the beginning of a run as a timeline: for the card the wire both ways, interrupts and refused accesses;
+ * Writes the beginning of a run as a timeline: whose time each core spends; hypercalls, validated buffers, pinned pages,
+ * IOTLB misses and page walks; for the card the wire both ways, interrupts and refused accesses;
  * for each context its descriptors as spans that go through their states (`transferring` is the DMA), grants,
- * doorbells, drops and faults.
+ * doorbells, drops and faults. Arrows follow each frame from its doorbell over its grant and the wire to its completion.
  */
 export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #machine: Machine;
@@ -30,6 +33,13 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #interrupts: TraceTrack;
   readonly #refused: TraceTrack;
   readonly #tracks = new Map<number, ContextTracks>();
+  readonly #cores: readonly TraceTrack[];
+  readonly #hypercalls: TraceTrack;
+  readonly #validation: TraceTrack;
+  readonly #memory: TraceProcess;
+  readonly #flows = new FrameFlows();
+  readonly #counted = new Map<string, number>();
+  readonly #unwatch: () => void;
   #wireInBusyNs = 0;
 
   /**
@@ -41,6 +51,18 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     super(writer);
     this.#machine = machine;
     this.#endNs = endNs;
+    const { processor } = machine.host;
+    const cpu = this.writer.addProcess('CPU');
+    this.#cores = Array.from({ length: processor.cores }, (_, core) =>
+      this.writer.addTrack(cpu, `cpu${core}`),
+    );
+    const hypervisor = this.writer.addProcess('hypervisor');
+    this.#hypercalls = this.writer.addTrack(hypervisor, 'hypercalls');
+    this.#validation = this.writer.addTrack(hypervisor, 'buffers accepted at the set-up gate');
+    this.#memory = this.writer.addProcess('memory and translation');
+    this.#unwatch = processor.watch((core, account, startNs, endNs) =>
+      this.#onCpu(core, account, startNs, endNs),
+    );
     this.#card = this.writer.addProcess('card');
     this.#wireOut = this.writer.addTrack(this.#card, 'wire, out');
     this.#wireIn = this.writer.addTrack(this.#card, 'wire, in');
@@ -58,9 +80,9 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     const within = (atNs: number) => atNs <= this.#endNs;
     this.subscriptions.push(
       streams.doorbells$.subscribe(({ context, mailbox, value, atNs }) => {
-        if (within(atNs)) {
-          writer.instant(this.#tracksOf(context).doorbells, `mailbox ${mailbox}`, atNs, { value });
-        }
+        if (!within(atNs)) return;
+        const flows = mailbox === MAILBOX.TX_PRODUCER ? this.#flows.posted(context, value) : [];
+        writer.instant(this.#tracksOf(context).doorbells, `mailbox ${mailbox}`, atNs, { value }, flows);
       }),
       streams.descriptors$.subscribe((event) => {
         if (within(event.atNs)) this.#onDescriptors(event);
@@ -72,11 +94,21 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
         const about = { contexts: contexts.join(' '), management };
         if (within(atNs)) writer.instant(this.#interrupts, 'interrupt', atNs, about);
       }),
+      hypervisor.hypercalls$.subscribe((atNs) => {
+        if (within(atNs)) writer.instant(this.#hypercalls, 'hypercall', atNs);
+      }),
+      hypervisor.setUps$.subscribe(({ domain, context, direction, count, atNs }) => {
+        const name = hypervisor.domains.find(({ id }) => id === domain)?.name ?? `domain ${domain}`;
+        if (within(atNs))
+          writer.instant(this.#validation, name, atNs, { context, direction, buffers: count });
+      }),
       streams.faults$.subscribe(({ context, reason, detail, atNs }) => {
+        this.#flows.forget(context);
         if (within(atNs))
           writer.instant(this.#tracksOf(context).troubles, `fault: ${reason}`, atNs, { detail });
       }),
-      streams.drops$.subscribe(({ context, reason, bytes, atNs }) => {
+      streams.drops$.subscribe(({ context, direction, reason, bytes, atNs }) => {
+        if (direction === 'transmit') this.#flows.left(context);
         if (!within(atNs)) return;
         const track = context < 0 ? this.#wireIn : this.#tracksOf(context).troubles;
         writer.instant(track, `drop: ${reason}`, atNs, { bytes });
@@ -102,6 +134,39 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     );
   }
 
+  /** The run is over: nothing more is recorded. */
+  override finish(): void {
+    this.#unwatch();
+    super.finish();
+  }
+
+  override abort(): void {
+    this.#unwatch();
+    super.abort();
+  }
+
+  /** A core has worked for a domain; what the gates have done is looked at whenever one has. */
+  #onCpu(core: number, account: number, startNs: number, endNs: number): void {
+    if (startNs > this.#endNs) return;
+    const { hypervisor, pages, protection } = this.#machine.host;
+    const track = this.#cores[core];
+    const name =
+      hypervisor.domains.find((domain) => domain.account === account)?.name ?? `account ${account}`;
+    if (track !== undefined) this.writer.complete(track, name, startNs, endNs - startNs);
+    this.#count('pinned pages', pages.pinnedPages);
+    const { translations, iotlbHits = 0, walks = 0 } = protection.counters().details;
+    if (translations === undefined) return;
+    this.#count('IOTLB misses so far', translations - iotlbHits);
+    this.#count('page walks so far', walks);
+  }
+
+  /** A graph has a point where its value changes. */
+  #count(name: string, value: number): void {
+    if (this.#counted.get(name) === value) return;
+    this.#counted.set(name, value);
+    this.writer.counter(this.#memory, name, this.#machine.kernel.nowNs, { value });
+  }
+
   #tracksOf(context: number): ContextTracks {
     const known = this.#tracks.get(context);
     if (known !== undefined) return known;
@@ -121,11 +186,20 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   /** A descriptor is always in one state: the span of the one that it leaves ends where the next begins. */
   #onDescriptors({ context, direction, index, count, state, atNs }: DescriptorEvent): void {
     const track = this.#tracksOf(context)[direction];
+    if (state === 'granted' && direction === 'transmit')
+      this.writer.instant(
+        track,
+        'granted',
+        atNs,
+        { descriptor: index },
+        this.#flows.granted(context, index, count),
+      );
     for (let step = 0; step < count; step += 1) {
       const descriptor = (index + step) >>> 0;
       if (LAST_STATES.has(state)) {
         this.writer.leaveState(track, descriptor, atNs);
-        this.writer.instant(track, state, atNs, { descriptor });
+        const flows = direction === 'transmit' ? this.#flows.of(context, descriptor, 1) : [];
+        this.writer.instant(track, state, atNs, { descriptor }, flows);
       } else this.writer.enterState(track, descriptor, state, atNs, { descriptor });
     }
   }
@@ -134,7 +208,8 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
-      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about);
+      const flows = this.#flows.left(context);
+      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, flows);
       return;
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.

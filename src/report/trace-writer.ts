@@ -25,6 +25,8 @@ export class TraceWriter implements TimelineWriter {
   readonly #openSpans = new Map<string, number>();
   /** The state that each thing is in, by track and number. */
   readonly #states = new Map<string, string>();
+  /** Flows that have begun. */
+  readonly #flows = new Set<number>();
   #isFirst = true;
 
   /** @param about facts of the whole run (seed, scenario), shown by the viewer. */
@@ -69,13 +71,22 @@ export class TraceWriter implements TimelineWriter {
     startNs: number,
     durationNs: number,
     args?: TraceArguments,
+    flows?: readonly number[],
   ): void {
     this.#event('X', track, name, startNs, `,"dur":${microseconds(durationNs)}`, args);
+    this.#flow(track, startNs, flows);
   }
 
   /** Something that happened at an instant. */
-  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments): void {
+  instant(
+    track: TraceTrack,
+    name: string,
+    atNs: number,
+    args?: TraceArguments,
+    flows?: readonly number[],
+  ): void {
     this.#event('i', track, name, atNs, ',"s":"t"', args);
+    this.#flow(track, atNs, flows);
   }
 
   /** Values that hold from `atNs` on, drawn as a graph, stacked when there are several. */
@@ -159,6 +170,15 @@ export class TraceWriter implements TimelineWriter {
     this.#write(
       `{"name":${this.#quote(name)},"cat":"${CATEGORY}","ph":"${phase}","ts":${time},${head}${more}${shown}}`,
     );
+  }
+
+  /** Arrows: a flow starts where its number comes first, and goes on from there. */
+  #flow(track: TraceTrack, atNs: number, flows: readonly number[] | undefined): void {
+    for (const id of flows ?? []) {
+      const phase = this.#flows.has(id) ? 't' : 's';
+      this.#flows.add(id);
+      this.#event(phase, track, 'flow', atNs, `,"id":${id}`, undefined);
+    }
   }
 
   #metadata(head: string, name: string, argument: string): void {

@@ -18,7 +18,7 @@ export type OwnDiscipline = (options: DisciplineOptions) => Discipline;
 /** Makes an approach of one's own; the options are what the scenario says of IOMMUs. */
 export type OwnApproach = (options: ApproachOptions) => ProtectionPlan;
 
-/** A name that is the path of a module, and who gave it. Plain data: a worker thread can be told it. */
+/** A name that is the path of a module, and who gave it. Plain data, so it can be sent to a worker thread. */
 export interface ModuleName {
   readonly kind: 'discipline' | 'protection';
   /** As it was given. */
@@ -143,7 +143,7 @@ const DISCIPLINE_PARTS = [
   'checkInvariants',
 ];
 
-/** A scenario's modules lie beside it or below: links are followed before that is looked at. */
+/** A scenario's modules lie beside it or below: links are followed before that is checked. */
 function refuseOutside({ name, directory, field }: ModuleName, file: string): void {
   const way = relative(realOf(directory), realOf(file));
   const isInside =

@@ -3,14 +3,14 @@ import { buildRun } from './do-job.js';
 import { modulesOf } from './file-hash.js';
 import { cannotRun, type Plan, type Point } from './plan.js';
 
-/** Machines that are put together before anything runs; of a larger study, so that each value of a variable is in one. */
+/** Machines that are assembled before anything runs; of a larger study, so that each value of a variable is in one. */
 const MOST_BUILT = 400;
 
-/** What is looked at, and what is not. */
+/** What is checked, and what is not. */
 export interface BuildCheck {
   /** Modules are loaded here only where this process runs them too. */
   readonly modules: 'load' | 'refuse' | 'skip';
-  /** Points that need not be looked at: they ran before. */
+  /** Points that need no check: they ran before. */
   readonly isFinished: (point: Point) => boolean;
 }
 

@@ -19,7 +19,7 @@ export interface JobCall {
 
 /** Captures that this thread has read, by what was asked for: runs of a study replay the same few. */
 const captureStores = new Map<string, CaptureStore>();
-/** So many sets are kept, the last ones that were read. */
+/** Number of sets that are kept: the last ones that were read. */
 const MOST_STORES = 16;
 
 /**

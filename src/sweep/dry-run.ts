@@ -1,7 +1,7 @@
 import type { Executor } from './executor.js';
 import type { Plan, PlannedRun } from './plan.js';
 
-/** So many runs are timed, spread over the study. */
+/** Number of runs that are timed, spread over the study. */
 const TIMED = 4;
 
 /** What a study would be. */

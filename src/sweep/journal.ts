@@ -18,7 +18,7 @@ import { SweepError } from './sweep-error.js';
 
 const NEWLINE = 0x0a;
 const READ_BYTES = 1 << 20;
-/** Lines go to the disk for certain after so many. */
+/** Number of lines after which they are flushed to the disk. */
 const SYNC_LINES = 64;
 
 /** Where a line lies in its file. */
@@ -114,7 +114,7 @@ export class Journal {
     return (JSON.parse(bytes.toString('utf8')) as Line).outcome;
   }
 
-  /** Adds what a job came to. A key that is there already keeps what it has. @throws OutputFileError when the disk is full */
+  /** Adds the outcome of a job. A key that is there already keeps what it has. @throws OutputFileError when the disk is full */
   add(key: string, outcome: Outcome): void {
     if (this.has(key)) return;
     const line: Line = { key, model: MODEL_VERSION, outcome };
@@ -195,7 +195,7 @@ export class Journal {
   }
 }
 
-/** One process at a time adds to a journal; a lock of a process that is gone is taken over. */
+/** One process at a time adds to a journal; a lock of a process that has ended is taken over. */
 function takeLock(lock: string): void {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {

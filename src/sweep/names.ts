@@ -6,7 +6,7 @@ export function approachNames(): string[] {
   return APPROACHES.map(({ name }) => name);
 }
 
-/** Every discipline that is not put together from others. */
+/** Every discipline that is not composed of others. */
 export function disciplineNames(): string[] {
   return DISCIPLINES.map(({ name }) => name);
 }

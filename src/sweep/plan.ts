@@ -36,7 +36,7 @@ export interface PlannedRun {
   readonly job: RunJob;
 }
 
-/** What a study comes to: its variables, its points and its runs, in the order of its tables. */
+/** A study expanded: its variables, its points and its runs, in the order of its tables. */
 export class Plan {
   readonly study: LoadedStudy;
   readonly variables: readonly Variable[];

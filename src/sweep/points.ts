@@ -7,7 +7,7 @@ export type SeededTask = {
   [Name in TaskName]: TaskInput<Name> extends { readonly seed: number } ? Name : never;
 }[TaskName];
 
-/** What such a task is told besides its seed. */
+/** The input of such a task besides its seed. */
 export type PointInput<Name extends SeededTask> = Omit<TaskInput<Name>, 'seed'>;
 
 /** Seeds of a sweep over points: so many, made from a first one. */
@@ -20,7 +20,7 @@ export interface PointSeeds {
  * Sweeps points that code of their own measures, where a scenario does not say what is to be known: each point with each
  * seed is a job of its own, so that no core is without work. All points have the same seeds.
  *
- * @param done told after each job how many of all are finished
+ * @param done called after each job with how many of all are finished
  * @returns what each point gave, in the order of the points, one per seed in their order
  */
 export async function sweepPoints<Name extends SeededTask>(

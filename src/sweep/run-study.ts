@@ -102,7 +102,7 @@ async function loadedStudy(study: StudyInput | string, directory = '.'): Promise
 
 type DoJob = (job: KeyedJob) => Promise<Outcome>;
 
-/** Does each job once, and keeps what came of it. */
+/** Does each job once, and keeps its outcome. */
 function keeping(executor: Executor, journal: Journal | undefined): DoJob {
   return async (job) => {
     const known = journal?.has(job.key) === true ? journal.outcome(job.key) : undefined;

@@ -89,7 +89,7 @@ const condition = z
 /** Left out are combinations for which every condition of an entry is true. */
 const except = z.record(z.string(), condition);
 
-/** A study as a person writes it: what is varied, over which seeds, and what is looked at. */
+/** A study as a person writes it: what is varied, over which seeds, and what is measured. */
 export const studySchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1).max(80).optional(),

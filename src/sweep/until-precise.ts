@@ -14,7 +14,7 @@ export interface Precision {
   readonly mostSeeds: number;
 }
 
-/** An interval needs at least so many values. */
+/** Least number of values for an interval. */
 const LEAST_SEEDS = 3;
 
 /** Places of metrics in the table of a run. @throws ParameterError for a name that is none */

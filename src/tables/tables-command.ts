@@ -19,7 +19,7 @@ export type TablesExitCode = 0 | 1 | 2;
 /**
  * `cdna-nic tables FILE`: prints the contexts (VT-d) or devices (AMD-Vi) of a dump of translation tables, and what
  * each may reach. The translations come from walking the tables in the dump's frames; the dump's own list is only
- * looked at by `--check`.
+ * used by `--check`.
  */
 export async function tablesCommand(
   file: string,

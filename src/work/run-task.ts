@@ -26,6 +26,8 @@ export interface RunTask {
   readonly traces: readonly string[];
   readonly snapBytes: number | undefined;
   readonly traceNs: number;
+  /** The command line that gives the same again. */
+  readonly repeat: string;
 }
 
 /** What a run gave. */
@@ -68,8 +70,17 @@ export async function runStepwise(
           warmUpNs,
           durationNs,
           prepare: (machine) => {
-            for (const path of task.captures) writers.push(new RunCapture(path, machine, task.snapBytes));
-            const about = { tool: 'cdna-nic', protection: approach, discipline, seed, scenario: source };
+            for (const path of task.captures)
+              writers.push(new RunCapture(path, machine, task.snapBytes, `seed ${seed}; ${task.repeat}`));
+            const { repeat } = task;
+            const about = {
+              tool: 'cdna-nic',
+              protection: approach,
+              discipline,
+              seed,
+              scenario: source,
+              repeat,
+            };
             for (const path of task.traces) writers.push(new RunTrace(path, machine, task.traceNs, about));
           },
         }),

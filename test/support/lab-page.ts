@@ -47,7 +47,7 @@ export class LabPage {
   private constructor(browser: Browser, page: Page) {
     this.#browser = browser;
     this.page = page;
-    page.on('pageerror', ({ message }) => this.problems.push(message));
+    page.on('pageerror', ({ message, stack }) => this.problems.push(stack ?? message));
     page.on('console', (line) => {
       if (line.type() === 'error') this.problems.push(line.text());
     });

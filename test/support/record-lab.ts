@@ -6,10 +6,10 @@ import { presetOf } from '../../src/lab/presets.js';
 import { animatedWebp } from './animated-webp.js';
 import { LabPage } from './lab-page.js';
 
-const SIZE = { width: 1280, height: 800 };
+const SIZE = { width: 1180, height: 770 };
 /** Between two pictures, ms of the reader's time. */
-const EVERY_MS = 140;
-const QUALITY = 46;
+const EVERY_MS = 160;
+const QUALITY = 28;
 /** What the README may carry, bytes. */
 const MOST_BYTES = 1_500_000;
 
@@ -33,13 +33,13 @@ async function record(count: number): Promise<void> {
 await lab.settle();
 await page.locator('.play').click();
 await page.waitForTimeout(1500);
-await record(22);
+await record(15);
 await page.getByRole('tab', { name: 'Attacks' }).click();
 await page.locator('[data-knob=attack-approach]').selectOption('iommu:single-use');
 await page.locator('[data-attack=foreign-page-read]').click();
 await page.locator('[data-verdict]').waitFor();
 await page.waitForTimeout(300);
-await record(20);
+await record(12);
 await lab.close();
 
 const bytes = animatedWebp(pictures, { ...SIZE, durationMs: EVERY_MS });

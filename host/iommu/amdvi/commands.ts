@@ -108,12 +108,12 @@ function encode(command: AmdviCommand): readonly [number, number, number, number
     case 'invalidate-devtab-entry':
       return [command.deviceId, opcode(COMMAND.INVALIDATE_DEVTAB_ENTRY), 0, 0];
     case 'invalidate-pages': {
-      const [low, high] = sized(command.address ?? 0, command.sizeBits);
+      const [low, high] = sized(command.address, command.sizeBits);
       const flags = command.directories ? PAGES.PDE : 0;
       return [0, opcode(COMMAND.INVALIDATE_IOMMU_PAGES) | command.domainId, low | flags, high];
     }
     case 'invalidate-iotlb-pages': {
-      const [low, high] = sized(command.address ?? 0, command.sizeBits);
+      const [low, high] = sized(command.address, command.sizeBits);
       return [command.deviceId, opcode(COMMAND.INVALIDATE_IOTLB_PAGES), low, high];
     }
     case 'invalidate-interrupt-table':
@@ -131,7 +131,7 @@ function encode(command: AmdviCommand): readonly [number, number, number, number
 }
 
 /** The address words of a range: with S, ones from bit 12 to below the top bit of the offset, which is zero. */
-function sized(address: number, sizeBits: number | undefined): readonly [number, number] {
+function sized(address = 0, sizeBits: number | undefined): readonly [number, number] {
   if (sizeBits === undefined) return [0xffff_f000 | PAGES.SIZE, 0x7fff_ffff];
   if (sizeBits === 12) return [address % TWO_32, Math.floor(address / TWO_32)];
   const size = 2 ** sizeBits;

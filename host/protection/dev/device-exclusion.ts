@@ -169,10 +169,10 @@ export class ExclusionProtection extends ReferenceApproach {
       const pair = second !== undefined && second >>> 5 === first >>> 5;
       domainOf.set(first, 1 + (at % (domains - 1)));
       if (pair) domainOf.set(second, 1 + ((at + 1) % (domains - 1)));
-      const entry: MapEntry = { bus: first >>> 5, unit0: first & 31, domain0: domainOf.get(first) ?? 0 };
+      const entry: MapEntry = { bus: first >>> 5, unit0: first & 31, domain0: present(domainOf.get(first)) };
       driver.setMap(
         index,
-        pair ? { ...entry, unit1: second & 31, domain1: domainOf.get(second) ?? 0 } : entry,
+        pair ? { ...entry, unit1: second & 31, domain1: present(domainOf.get(second)) } : entry,
       );
       at += pair ? 2 : 1;
     }

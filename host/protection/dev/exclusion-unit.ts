@@ -161,10 +161,10 @@ export class ExclusionUnit implements AccessGate {
   /** Address of the word of a device's vector that holds the bit of a page, or -1 when no vector covers it. */
   wordOf(requesterId: RequesterId, address: HostPhysicalAddress): number {
     const domain = this.domainOf(requesterId);
-    const low = this.#baseLow[domain] ?? 0;
+    const low = this.#low(domain);
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if ((low & BASE.VALID) === 0 || address >= coverage) return -1;
-    const base = (this.#baseHigh[domain] ?? 0) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
+    const base = this.#high(domain) * 2 ** 32 + ((low & 0xfffff000) >>> 0);
     return base + Math.floor(pageOf(address) / 32) * 4;
   }
 
@@ -173,12 +173,11 @@ export class ExclusionUnit implements AccessGate {
     if ((this.#control & CONTROL.PROTECT_LOADER) !== 0 && loader >= 0)
       if (address < loader + LOADER_BYTES && address + length > loader) return true;
     const domain = this.domainOf(requesterId);
-    const low = present(this.#baseLow[domain]);
+    const low = this.#low(domain);
     if ((low & BASE.VALID) === 0) return false;
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if (address >= coverage) return (low & BASE.PROTECT_BEYOND) !== 0;
-    const high = present(this.#baseHigh[domain]);
-    const base = hostPhysicalAddress(high * 2 ** 32 + ((low & 0xfffff000) >>> 0));
+    const base = hostPhysicalAddress(this.#high(domain) * 2 ** 32 + ((low & 0xfffff000) >>> 0));
     return this.#bit(domain, base, pageOf(address));
   }
 
@@ -213,13 +212,26 @@ export class ExclusionUnit implements AccessGate {
     if ((this.#control & CONTROL.REPORT) !== 0) this.#onReport();
   }
 
+  /**
+   * DEV_BASE_LO of a domain. Software may ask for one that the unit does not have, and a map may name one: as a register
+   * that is not there it reads as 0, so its vector is not valid.
+   */
+  #low(domain: number): number {
+    return this.#baseLow[domain] ?? 0;
+  }
+
+  /** DEV_BASE_HI, likewise. */
+  #high(domain: number): number {
+    return this.#baseHigh[domain] ?? 0;
+  }
+
   #readRegister(): number {
     const index = this.#functionIndex & 0xff;
     switch (this.#functionIndex >>> 8) {
       case DEV_FUNCTION.BASE_LO:
-        return this.#baseLow[index] ?? 0;
+        return this.#low(index);
       case DEV_FUNCTION.BASE_HI:
-        return this.#baseHigh[index] ?? 0;
+        return this.#high(index);
       case DEV_FUNCTION.MAP:
         return this.#map[index] ?? 0;
       case DEV_FUNCTION.CAP:

@@ -19,7 +19,10 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
   ['--force', 'write over files that cdna-nic did not write'],
   ['--json', 'one JSON document on stdout, nothing else'],
-  ['--pcapng <file>', 'write what passed the card, for Wireshark'],
+  [
+    '--pcapng <file>',
+    'write what passed the card, for Wireshark; run: - for standard output (| wireshark -k -i -)',
+  ],
   [
     '--trace <file>',
     'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',

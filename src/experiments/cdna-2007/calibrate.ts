@@ -1,4 +1,5 @@
 import { type CostName, costTable } from '../../../host/cpu/costs.js';
+import { present } from '../../../scheduler/present.js';
 import { mean } from '../../sweep/statistics.js';
 import { type Direction, publishedRow } from './published.js';
 import { cyclesPerFrame, runTestbed, type TestbedParameters, type TestbedRow } from './testbed.js';
@@ -27,7 +28,7 @@ export function calibrate(seed: number): TestbedParameters {
     xen: both((direction) => gap(publishedRow('Xen (Intel)', direction).driverDomainInterrupts)),
   };
   const add = (name: CostName, cycles: number) => {
-    costs[name] = Math.max(0, Math.round((costs[name] ?? 0) + cycles));
+    costs[name] = Math.max(0, Math.round(present(costs[name]) + cycles));
   };
   for (let pass = 0; pass < PASSES; pass += 1) {
     const parameters = { costs, interruptGapNs };

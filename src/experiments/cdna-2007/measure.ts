@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { mean } from '../../sweep/statistics.js';
 import { type ComparedFigure, compareFigure, SHARE_UNIT } from '../published.js';
 import { rounded } from '../rounded.js';
@@ -183,7 +184,7 @@ function protectionFigures(direction: Direction, runsOf: RunsOf): ComparedFigure
   const runsOn = runsOf('cdna', direction, 1);
   const runsOff = runsOf('none', direction, 1);
   const differences = (part: 'hypervisor' | 'idle') =>
-    runsOn.map((run, index) => run[part] - (runsOff[index]?.[part] ?? 0));
+    runsOn.map((run, index) => run[part] - present(runsOff[index])[part]);
   return (['hypervisor', 'idle'] as const).map((part) =>
     compareFigure(
       {

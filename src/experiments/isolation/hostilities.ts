@@ -4,6 +4,7 @@ import { constantRate, greedy } from '../../../guests/traffic/generated-sources.
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { MAILBOX } from '../../../nic/registers.js';
+import { present } from '../../../scheduler/present.js';
 import type { GuestRun, Machine } from '../../machine/machine.js';
 
 /** Who turns on whom. */
@@ -184,7 +185,7 @@ function takeOver({ machine, neighbour }: Turn): HostileGuest {
 
 /** A page of the victim's that is no buffer. */
 function foreignPage({ victim }: Turn): number {
-  return (victim.domain.allocate(1)[0] ?? 0) * PAGE_BYTES;
+  return present(victim.domain.allocate(1)[0]) * PAGE_BYTES;
 }
 
 /** Does work on the neighbour's own CPU time, from now on and without end. */

@@ -175,20 +175,26 @@ class VictimRecord {
     guests[1]?.client?.roundTrips$.subscribe((ns) => this.#ask.record(ns));
   }
 
-  begin(): void {
+  /** Frames offered and requests answered since the start; 0 before the guests are there. */
+  #totals(): { readonly offered: number; readonly answered: number } {
     const [steady, asking] = this.#guests;
+    return { offered: steady?.driver.framesOffered ?? 0, answered: asking?.client?.answered ?? 0 };
+  }
+
+  begin(): void {
     this.#send = new LatencyRecorder();
     this.#ask = new LatencyRecorder();
     this.#framesSent = 0;
     this.#neighbourBytes = 0;
-    this.#offeredBefore = steady?.driver.framesOffered ?? 0;
-    this.#answeredBefore = asking?.client?.answered ?? 0;
+    const { offered, answered } = this.#totals();
+    this.#offeredBefore = offered;
+    this.#answeredBefore = answered;
   }
 
   end(lastedNs: number): VictimSample {
-    const [steady, asking] = this.#guests;
-    const offered = (steady?.driver.framesOffered ?? 0) - this.#offeredBefore;
-    const answered = (asking?.client?.answered ?? 0) - this.#answeredBefore;
+    const totals = this.#totals();
+    const offered = totals.offered - this.#offeredBefore;
+    const answered = totals.answered - this.#answeredBefore;
     const send = this.#send.summary();
     const ask = this.#ask.summary();
     return {

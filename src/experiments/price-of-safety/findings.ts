@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { spanText } from '../../report/metrics/spread.js';
 import { type ComparedFigure, compareFigure } from '../published.js';
 import type { CheckedStatement } from '../statements.js';
@@ -111,7 +112,7 @@ export function priceStatements(
       source: OLS_2007,
       certainty: 'M',
       test: 'CPU rises less under deferred than under single-use, every case',
-      holds: lazy.every((rise, index) => rise < (strict[index] ?? 0)),
+      holds: lazy.every((rise, index) => rise < present(strict[index])),
       ours: `${spanText(lazy)} % against ${spanText(strict)} %`,
     },
     {

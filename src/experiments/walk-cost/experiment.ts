@@ -1,10 +1,11 @@
+import { present } from '../../../scheduler/present.js';
 import type { Chart, Mark } from '../../report/charts/chart.js';
 import type { ReportFigure } from '../../report/html/figure.js';
 import type { Metric } from '../../report/metrics/metric.js';
 import { sweepPoints } from '../../sweep/points.js';
 import { defineExperiment } from '../experiment.js';
 import { metricTable } from '../metric-figures.js';
-import { percent, publishedFigure, publishedSentence } from '../published.js';
+import { missOf, percent, publishedFigure, publishedSentence } from '../published.js';
 import {
   measuredSettings,
   SEEDS,
@@ -84,7 +85,7 @@ export const walkCost = defineExperiment({
 
 function answerOf({ points, figures }: WalkCostResult): string {
   const bound = points.filter(({ error }) => error !== undefined);
-  const near = bound.filter(({ error }) => Math.abs(error ?? 0) <= TOLERANCE).length;
+  const near = bound.filter((point) => missOf(point) <= TOLERANCE).length;
   const least = Math.min(
     ...points.filter(({ strategy }) => strategy === 'contiguous').map((point) => point.share_of_off),
   );
@@ -97,10 +98,10 @@ function answerOf({ points, figures }: WalkCostResult): string {
 /** Points off the line, and why. */
 function farNotes(points: readonly WalkPoint[]): string[] {
   return points
-    .filter(({ error }) => Math.abs(error ?? 0) > TOLERANCE)
+    .filter((point) => missOf(point) > TOLERANCE)
     .map(
       (point) =>
-        `${point.strategy}, ${point.flows} flows, ring ${point.ring_slots}: ${percent(point.error ?? 0)} off the line. ` +
+        `${point.strategy}, ${point.flows} flows, ring ${point.ring_slots}: ${percent(present(point.error))} off the line. ` +
         `The line counts ${PAGE_NS} ns once per page; here a walk costs it, and there are ${point.walks_per_page.toFixed(2)} per page.`,
     );
 }

@@ -14,7 +14,7 @@ const PANEL_TITLES: Readonly<Record<Panel, string>> = {
   tours: 'Tours',
   knobs: 'Knobs',
   attacks: 'Attacks',
-  look: 'Look inside',
+  look: 'Look',
   links: 'Links',
 };
 

@@ -15,7 +15,8 @@ export function JournalPanel() {
     <details class="journal" open>
       <summary>What happened last</summary>
       {shown.map(({ state, lines }, index) => (
-        <ol key={index}>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls has to be reached by keyboard
+        <ol key={index} tabIndex={0} aria-label={`Journal of machine ${index + 1}`}>
           {lines.map(({ kind, atNs, column, text }, at) => (
             <li key={`${atNs}-${at}-${kind}`} class={kind} style={{ '--owner': ownerColour(column) }}>
               <time>{timeText(atNs)}</time>

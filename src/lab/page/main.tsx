@@ -5,6 +5,7 @@ import { keepAddress, openAddress } from './address.js';
 import { App } from './app.js';
 import { startWorker } from './connection.js';
 import { acceptDrops } from './dropped-files.js';
+import { everyMs } from './reader-clock.js';
 import { saveTaken } from './save-file.js';
 import {
   back,
@@ -48,11 +49,11 @@ render(<App />, root);
 openAddress();
 keepAddress();
 acceptDrops();
-setInterval(() => {
+everyMs(FILM_PICTURE_MS, () => {
   if (!isFilmPlaying.value || film.value === undefined) return;
   if (filmAt.value + 1 >= film.value.pictures.length) isFilmPlaying.value = false;
   else showPicture(filmAt.value + 1);
-}, FILM_PICTURE_MS);
+});
 
 addEventListener('keydown', (event) => {
   const target = event.target as HTMLElement | null;

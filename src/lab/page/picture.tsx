@@ -425,7 +425,10 @@ function ShareBar({ shares, columns }: { shares: readonly number[]; columns: rea
       {shares.map((share, at) => (
         <i
           key={columns[at]}
-          style={{ flexGrow: String(total > 0 ? share : 1), background: ownerColour(columns[at] ?? 0) }}
+          style={{
+            flexGrow: String(total > 0 ? share : 1),
+            background: `color-mix(in srgb, ${ownerColour(columns[at] ?? 0)} 70%, var(--ink))`,
+          }}
         >
           {total > 0 && share / total > 0.08 ? `${((share * 100) / total).toFixed(0)}%` : ''}
         </i>

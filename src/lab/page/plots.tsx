@@ -84,18 +84,20 @@ function Plot({ kind }: { kind: PlotKind }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<{ readonly chart: uPlot; readonly shape: string } | undefined>(undefined);
   const count = machines.value.length;
-  const shape = `${shapeOf(kind)} ${theme.value}`;
+  const rendered = `${shapeOf(kind)} ${theme.value}`;
   const version = histories.slice(0, count).reduce((sum, history) => sum + history.version, 0);
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
+    // Effects run after the frame: the machines may be other ones by now than those that were rendered.
+    const shape = `${shapeOf(kind)} ${theme.value}`;
     if (plot.current?.shape !== shape) {
       plot.current?.chart.destroy();
       plot.current = { chart: new uPlot(optionsOf(kind, element.clientWidth), dataOf(kind), element), shape };
       return;
     }
     plot.current.chart.setData(dataOf(kind));
-  }, [version, shape, kind]);
+  }, [version, rendered, kind]);
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
@@ -163,10 +165,8 @@ function dataOf(kind: PlotKind): uPlot.AlignedData {
   const columns = machines.value.flatMap((_, machine) => {
     const of = machine === 0 ? points : other.points.slice(-points.length);
     const padding = points.length - of.length;
-    const count =
-      of[0] === undefined
-        ? linesOf(kind).filter((each) => each.machine === machine).length
-        : kind.lines(of[0]).length;
+    // Domains may come while a run goes on (a balloon has a new owner): earlier points know nothing of them.
+    const count = linesOf(kind).filter((each) => each.machine === machine).length;
     return Array.from({ length: count }, (_line, line) => [
       ...new Array<null>(padding).fill(null),
       ...of.map((point) => kind.lines(point)[line] ?? null),

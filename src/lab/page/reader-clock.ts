@@ -2,3 +2,8 @@
 export function readerNowMs(): number {
   return performance.now();
 }
+
+/** Does something again and again, for as long as the page is there. */
+export function everyMs(periodMs: number, work: () => void): void {
+  setInterval(work, periodMs);
+}

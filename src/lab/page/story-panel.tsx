@@ -5,8 +5,8 @@ import { follow, followed, story } from './store.js';
 /** The life of a followed frame, step by step. */
 export function StoryPanel() {
   const told = story.value;
-  const whom = followed.value;
-  if (whom === undefined) return null;
+  const target = followed.value;
+  if (target === undefined) return null;
   return (
     <section class="story" aria-label="A frame that is followed">
       <header>
@@ -17,11 +17,11 @@ export function StoryPanel() {
         </h3>
         <div>
           {told?.finished === true && (
-            <button type="button" onClick={() => follow(whom.machine, whom.column)}>
+            <button type="button" onClick={() => follow(target.machine, target.column)}>
               the next one
             </button>
           )}
-          <button type="button" class="quiet" onClick={() => follow(whom.machine, undefined)}>
+          <button type="button" class="quiet" onClick={() => follow(target.machine, undefined)}>
             let go
           </button>
         </div>

@@ -39,7 +39,7 @@ export const devTour: Tour = {
     },
   ],
   question: {
-    text: 'Choose an approach whose access gate tells any number of guests apart: one entry for each requester ID.',
+    text: 'Choose an approach with an access gate that tells any number of guests apart: one entry for each requester ID.',
     hint: 'It has to know the function, not only bus and unit.',
     knob: 'approach',
     answers: [

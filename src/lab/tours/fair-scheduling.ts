@@ -3,7 +3,7 @@ import { planOf } from './tour-plans.js';
 
 export const fairTour: Tour = {
   id: 'fair-scheduling',
-  title: 'Fair DMA scheduling: the neighbour who eats everything',
+  title: 'Fair DMA scheduling: a neighbour that takes everything',
   about: 'Protection keeps a neighbour out of memory. It does not keep it off the wire.',
   plans: [planOf('neighbours', 'cdna', 'fifo')],
   steps: [

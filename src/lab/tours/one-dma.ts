@@ -8,7 +8,7 @@ export const iommuTour: Tour = {
   plans: [planOf('one-guest', 'iommu:persistent')],
   steps: [
     {
-      title: 'Who asks?',
+      title: 'Which device asks?',
       text: [
         'Each context of the card has a requester ID: bus, device, function. The unit finds the root entry by the bus, the context entry by the rest, and there the tables of the domain.',
         'Follow a frame, and open "allowed" at the step where the card reads: each line is an entry in memory with its bits.',

@@ -15,7 +15,7 @@ const AT_ACCESS = [
 export const plainTour: Tour = {
   id: 'plain-dma',
   title: 'Plain DMA, and why ring 0 was trusted',
-  about: 'A card reads and writes memory by itself. Nobody asks whose memory it is.',
+  about: 'A card reads and writes memory by itself. Under plain DMA no gate looks up the owner of a page.',
   plans: [planOf('one-guest', 'none')],
   steps: [
     {
@@ -34,8 +34,8 @@ export const plainTour: Tour = {
     {
       title: 'Two gates, both open',
       text: [
-        'There are two points at which somebody could check: when a transfer is set up, and when it is carried out. Under plain DMA both bars are dashed: they look at nothing.',
-        'That was no oversight. On a machine with one operating system only its kernel, in ring 0, could program the card. Whoever runs in ring 0 can write all of memory anyway, so a check would have guarded the kernel against itself.',
+        'There are two points at which a check is possible: when a transfer is set up, and when it is carried out. Under plain DMA both bars are dashed: they look at nothing.',
+        'That was no oversight. On a machine with one operating system only its kernel, in ring 0, could program the card. Code in ring 0 can write all of memory anyway, so a check would have guarded the kernel against itself.',
       ],
       lit: 'access-gate',
     },
@@ -50,7 +50,7 @@ export const plainTour: Tour = {
   ],
   question: {
     text: 'Turn the knob "approach" so that such a buffer is refused at set-up, before the card hears of it.',
-    hint: 'One of the gates has to look up who owns the page.',
+    hint: 'One of the gates has to look up the owner of the page.',
     knob: 'approach',
     answers: [
       {

@@ -33,7 +33,7 @@ export const strategiesTour: Tour = {
   ],
   question: {
     text: 'On the left machine, choose a strategy that neither maps nor unmaps once the machine has warmed up.',
-    hint: 'Its hypercalls stop growing. The pages stay in the tables until somebody wants them back.',
+    hint: 'Its hypercalls stop growing. The pages stay in the tables until the hypervisor wants them back.',
     knob: 'approach',
     answers: [
       {

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { tallyIn } from '../../../scheduler/tally.js';
 import type { LiveMachine } from '../live-machine.js';
 
@@ -78,7 +79,7 @@ export class LiveSampler {
           share: all === 0 ? 0 : gained('wireBytes', index) / all,
           backlogged: ownContexts ? Math.min(1, gained('backloggedNs', index) / ns) : undefined,
           drops: Object.values(counts?.drops ?? {}).reduce((sum, count) => sum + count, 0),
-          faults: (this.#faults[index] ?? 0) + total(guest.device.faults) + total(guest.sessionFaults),
+          faults: present(this.#faults[index]) + total(guest.device.faults) + total(guest.sessionFaults),
         };
       }),
       hypervisorCpu: (now.hypervisorNs - before.hypervisorNs) / ns,

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 /** A field of a message, little-endian, by its offset behind the header. */
 export interface MessageField {
   readonly name: string;
@@ -120,7 +121,7 @@ export function commandOf(code: number): (typeof COMMANDS)[number] | undefined {
 
 /** The code of a command. */
 export function codeOf(name: CommandName): number {
-  return COMMANDS.find((entry) => entry.name === name)?.code ?? 0;
+  return present(COMMANDS.find((entry) => entry.name === name)).code;
 }
 
 /** Bytes of the fixed part of a command. */

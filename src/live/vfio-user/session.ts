@@ -1,5 +1,6 @@
 import { INTERRUPT_KINDS, type PciFunction, REGION_COUNT } from '../../../guests/pci/pci-function.js';
 import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
+import { present } from '../../../scheduler/present.js';
 import { InterruptTable, type TableMessage } from './interrupt-table.js';
 import { type MappedRange, MappedRanges } from './mapped-ranges.js';
 import { MessageStream } from './message-stream.js';
@@ -100,7 +101,7 @@ export class VfioUserSession {
   constructor(plan: SessionPlan) {
     this.#plan = plan;
     this.ranges = new MappedRanges(plan.mostRanges);
-    this.#interrupts = new InterruptTable(plan.function.interrupts[INTERRUPT_KINDS.indexOf('msix')] ?? 0);
+    this.#interrupts = new InterruptTable(present(plan.function.interrupts[INTERRUPT_KINDS.indexOf('msix')]));
     this.#patience = plan.kernel.schedule(PATIENCE_NS, plan.timers.patience, plan.timers.number);
   }
 

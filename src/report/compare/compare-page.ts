@@ -1,6 +1,7 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
 import { APPROACHES, type Approach } from '../../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
+import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
@@ -163,7 +164,7 @@ function costAnswer(compared: readonly Compared[]): string {
   const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
   const [slow, fast, cheap, dear] = [rates[0], rates.at(-1), work[0], work.at(-1)];
   if (slow === undefined || fast === undefined || cheap === undefined || dear === undefined) return '';
-  const cores = coresText(compared[0]?.run.cpu.cores ?? 0);
+  const cores = coresText(present(compared[0]).run.cpu.cores);
   const goodput =
     (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE
       ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import type { Metric } from '../metrics/metric.js';
@@ -137,7 +138,7 @@ export function shownGuests(runs: readonly RunResult[]): string[] {
   for (const { name, latencyNs } of runs.flatMap(({ guests }) => guests)) {
     longest.set(name, Math.max(longest.get(name) ?? 0, latencyNs?.p99Ns ?? 0));
   }
-  const worst = [...names].sort((one, other) => (longest.get(other) ?? 0) - (longest.get(one) ?? 0));
+  const worst = [...names].sort((one, other) => present(longest.get(other)) - present(longest.get(one)));
   const shown = new Set(worst.slice(0, MOST_GUESTS));
   return names.filter((name) => shown.has(name));
 }

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import { stackedBars } from '../charts/bars.js';
 import { barLegend, lineLegend, type Mark } from '../charts/chart.js';
@@ -117,7 +118,7 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
   );
   const { latencyP50Ns, latencyP99Ns, latencyP999Ns, driverP99Ns, ringP99Ns, cardP99Ns, fairShareGot } =
     GUEST_METRIC;
-  const all = runs[0]?.guests.length ?? 0;
+  const all = present(runs[0]).guests.length;
   return {
     id: 'latency',
     title: 'Latency of each guest',
@@ -214,7 +215,7 @@ function wireSentence(runs: readonly RunResult[]): string {
 /** CPU time by domain, stacked, a bar per approach. */
 export function cpuFigure(runs: readonly RunResult[]): ReportFigure {
   const [first] = runs;
-  const cores = coresText(first?.cpu.cores ?? 0);
+  const cores = coresText(present(first).cpu.cores);
   const guests = first?.guests.map(({ name }) => name) ?? [];
   const apart = guests.length <= MOST_GUESTS_APART;
   const hasDriverDomain = runs.some((run) => cpuFraction(run, 'driver-domain') > 0);
@@ -312,7 +313,7 @@ export function sharesFigure(runs: readonly RunResult[], durationNs: number): Re
       panels: shown.map((title, guest) => ({
         title,
         marks: [
-          { kind: 'rule', y: (byWeight.get(title) ?? 0) * 100, style: 'rule', dash: 6 },
+          { kind: 'rule', y: present(byWeight.get(title)) * 100, style: 'rule', dash: 6 },
           ...drawn.map((run, index): Mark => {
             const shares = lines.get(run)?.[guest] ?? [];
             const { style = 1, dash = 0 } = legend[index] ?? {};
@@ -341,7 +342,7 @@ export function sharesFigure(runs: readonly RunResult[], durationNs: number): Re
               run.protection,
               guest.name,
               `${guest.weight}`,
-              hundredths(byWeight.get(guest.name) ?? 0),
+              hundredths(present(byWeight.get(guest.name))),
               hundredths(mean),
               hundredths(Math.min(1, ...shares)),
               hundredths(Math.max(0, ...shares)),
@@ -357,7 +358,7 @@ export function sharesFigure(runs: readonly RunResult[], durationNs: number): Re
 function sharesOf(guests: readonly GuestResult[], name: string): (number | undefined)[] {
   const own = guests.find((guest) => guest.name === name)?.bytesTransmittedOverTime ?? [];
   return own.map((bytes, window) => {
-    const all = guests.reduce((sum, guest) => sum + (guest.bytesTransmittedOverTime[window] ?? 0), 0);
+    const all = guests.reduce((sum, guest) => sum + present(guest.bytesTransmittedOverTime[window]), 0);
     return all === 0 ? undefined : bytes / all;
   });
 }

@@ -8,7 +8,7 @@ const CONNECT_MS = 5_000;
 /** Jobs of one version; workers of another have another queue. */
 export const QUEUE_NAME = `cdna-nic-${RESULT_VERSION}`;
 
-/** The version of the sweep that uses a server: a worker of another one says so and ends. */
+/** The version of the sweep that uses a server: a worker of another version says so and ends. */
 export const VERSION_KEY = 'cdna-nic:version';
 
 /** What is loaded for a queue, and only then. */

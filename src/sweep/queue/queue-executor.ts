@@ -19,7 +19,7 @@ const POLL_MS = 50;
 const TAKEN_AT_ONCE = 64;
 /** So often, in looks, it is made sure that the server still has what it was given. */
 const CHECK_EVERY = 40;
-/** A sweep that is gone for so long no longer says which version a worker must have, s. */
+/** A sweep that has been absent for so long no longer determines the version of workers, s. */
 const VERSION_SECONDS = 60;
 /** An outcome that no sweep came back for leaves the server after so long, s. */
 const FORGOTTEN_SECONDS = 7 * 86_400;
@@ -39,7 +39,7 @@ interface Waiting {
 }
 
 /**
- * Gives jobs to workers through BullMQ and gathers their outcomes. A job's id is its key: one that is there already,
+ * Sends jobs to workers through BullMQ and collects their outcomes. A job's id is its key: one that is there already,
  * from a sweep that was killed, is not added again, and its outcome is taken. An outcome is removed from the server only
  * after it was handed over, so none is lost however either side ends. Several sweeps may use one server: each takes
  * the outcomes that it waits for.
@@ -90,7 +90,7 @@ export class QueueExecutor implements Executor {
     this.#redis.disconnect();
   }
 
-  /** Asks for finished jobs, so that a server that was restarted has forgotten nothing that an event would have told. */
+  /** Asks for finished jobs, so that no event is missed when a server was restarted. */
   async #look(): Promise<void> {
     while (!this.#closed && this.#waiting.size > 0) {
       await sleep(POLL_MS);

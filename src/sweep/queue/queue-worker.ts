@@ -24,7 +24,7 @@ export interface WorkerOptions {
   readonly allowModules: boolean;
   /** How long a silent worker keeps a job, ms. @defaultValue 30,000 */
   readonly lockMs?: number;
-  /** Told after each job. */
+  /** Called after each job. */
   readonly done?: (jobs: number) => void;
 }
 

@@ -32,7 +32,7 @@ export class ShippedFiles {
     this.#redis = redis;
   }
 
-  /** Sees to it that every capture of a job is there. @throws SweepError that names one that is too large */
+  /** Makes sure that every capture of a job is there. @throws SweepError that names one that is too large */
   async ship(job: Job): Promise<void> {
     if (job.kind !== 'run') return;
     for (const name of capturesOf(job.scenario)) {

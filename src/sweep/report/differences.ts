@@ -89,8 +89,8 @@ function compare(
   other: string,
 ): Untested {
   const seeds = [...earlier.bySeed.keys()].filter((seed) => later.bySeed.has(seed));
-  const bases = seeds.map((seed) => earlier.bySeed.get(seed) ?? 0);
-  const values = seeds.map((seed, at) => (later.bySeed.get(seed) ?? 0) - present(bases[at]));
+  const bases = seeds.map((seed) => present(earlier.bySeed.get(seed)));
+  const values = seeds.map((seed, at) => present(later.bySeed.get(seed)) - present(bases[at]));
   const names = { metric, place, one, other };
   if (seeds.length === 0) {
     const none = { count: 0, mean: Number.NaN, halfWidth: undefined, coefficientOfVariation: undefined };

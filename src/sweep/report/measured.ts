@@ -24,7 +24,7 @@ export interface Measured {
 }
 
 const GUEST = 'guest.';
-/** What a report shows unless it is told. */
+/** What a report shows by default. */
 const MAIN = [
   'goodputBps',
   'cpuBusyFraction',

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { present } from '../../../scheduler/present.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import type { PageSection, ReportPage } from '../../report/html/page.js';
 import type { Journal } from '../journal.js';
@@ -87,7 +88,7 @@ export function studyReport(plan: Plan, journal: Journal, request: StudyReportRe
         : `Invariants were violated in ${violated} runs: figures with those runs are not to be trusted.`,
     ],
     repeat: request.repeat,
-    seed: plan.seeds[0] ?? 0,
+    seed: present(plan.seeds[0]),
     sections,
     broad: layout.facets.length > 0,
   };

@@ -48,6 +48,23 @@ describe("the WF2Q paper's eleven sessions", () => {
   });
 });
 
+describe('SFQ at the end of a busy period', () => {
+  it.each([
+    ['as the last bit leaves: v is the largest finish tag, and both start level', 1000, 0],
+    ['one nanosecond before: v is the start of the frame in service, and the other is behind', 999, 1],
+  ])('a frame that arrives %s', (_when, atNs, first) => {
+    // A byte takes a nanosecond. Of equal start tags the lower number is served first.
+    const sfq = new StartTimeFairQueueing({ linkBps: 8e9 });
+    sfq.join(0, { weight: 1 });
+    sfq.join(1, { weight: 1 });
+    sfq.activate(0, 1000, 0);
+    sfq.served(0, 1000, 0, 0);
+    sfq.activate(1, 1000, atNs);
+    sfq.activate(0, 1000, atNs);
+    expect(sfq.select()).toBe(first);
+  });
+});
+
 describe("Linux's sch_drr", () => {
   // `tc class add ... drr quantum` 1514, 3028 and 4542, three flows that are always backlogged, bytes sent by each class
   // over one window, on Debian's 6.1 kernel.

@@ -225,11 +225,19 @@ describe('a knob that is turned while the machine runs', () => {
     goTo(200_000);
     expect(goTo(1_000_000).machines[0]?.fingerprint).toBe(first.machines[0]?.fingerprint);
     goTo(200_000);
-    client.ask({ kind: 'change', change: { guest: 'db', balloon: 4 } });
-    client.settle();
+    // Turned twice at one instant, a knob has its last setting; another knob has its own.
+    for (const change of [
+      { guest: 'web', weight: 2 },
+      { guest: 'web', weight: 3 },
+      { guest: 'db', balloon: 4 },
+    ]) {
+      client.ask({ kind: 'change', change });
+      client.settle();
+    }
     goTo(1_000_000);
     const changed = client.reports.findLast((report) => report.kind === 'changed');
     expect(changed?.kind === 'changed' ? changed.plans[0]?.scenario.changes : undefined).toEqual([
+      { atNs: 200_001, guest: 'web', weight: 3 },
       { atNs: 200_001, guest: 'db', balloon: 4 },
     ]);
   });
@@ -239,10 +247,35 @@ describe('a knob that is turned while the machine runs', () => {
     client.open({ ...plan, scenario: two });
     client.ask({ kind: 'change', change: { guest: 'web', limitBps: 1_000_000 } });
     expect(client.refusal()).toMatch(/changes\[0\]\.limitBps/u);
-    client.ask({ kind: 'change', change: { guest: 'nobody', weight: 2 } });
+    client.ask({ kind: 'change', change: { guest: 'stranger', weight: 2 } });
     expect(client.refusal()).toMatch(
-      /changes\[0\]\.guest is "nobody", expected the name of a guest: web, db, batch/u,
+      /changes\[0\]\.guest is "stranger", expected the name of a guest: web, db, batch/u,
     );
     expect(client.reports.some(({ kind }) => kind === 'changed')).toBe(false);
   });
+});
+
+describe('what is known of a context', () => {
+  it.each([
+    ['drr', /^deficit \d+ bytes$/u],
+    ['srr', /^credit -?\d+ bytes$/u],
+    ['sfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['wf2q+', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['qfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+    ['scfq', /^starts at \d+, finishes at \d+, V = \d+$/u],
+  ])(
+    'has under %s what the discipline has saved for it, its registers, and its rings as they are in memory',
+    (discipline, saved) => {
+      const client = new LabClient();
+      client.open({ ...plan, discipline });
+      client.ask({ kind: 'inspect', machine: 0, subject: { kind: 'context', id: 0 } });
+      client.ask({ kind: 'go', to: { atNs: 300_000, events: 0 } });
+      const { details, machines } = client.settle();
+      const section = (title: string) => details?.sections.find((each) => each.title.startsWith(title));
+      expect(section('Share')?.rows[0]?.[1]).toMatch(saved);
+      const producer = section('Registers')?.rows.find(([name]) => name === 'TX_PRODUCER');
+      expect(Number(producer?.[1])).toBe(machines[0]?.snapshot.contexts[0]?.transmit.producer);
+      expect(section('Ring, transmit')?.rows).toHaveLength(16);
+    },
+  );
 });

@@ -45,12 +45,15 @@ test.runIf(tsharkInstalled).for(['none', 'cdna', 'iommu:single-use', 'driver-dom
     expect([received.length, sum(received)]).toEqual([result.framesReceived, result.bytesReceived]);
     expect(sent.length).toBeGreaterThan(200);
     expect(rows.every(({ timeNs }, index) => timeNs >= (rows[index - 1]?.timeNs ?? 0))).toBe(true);
-    // Behind a driver domain the card knows one context only; the guests are told apart by their addresses.
-    if (protection === 'driver-domain') return;
     for (const guest of result.guests) {
       const out = sent.filter(({ name }) => name === guest.name);
       const into = received.filter(({ name }) => name === guest.name);
       expect([out.length, sum(out)]).toEqual([guest.framesTransmitted, guest.bytesTransmitted]);
+      if (protection === 'driver-domain') {
+        // Its own interface has what is for its own address; a frame for all passes the card once, and is copied behind it.
+        expect(into.length).toBeLessThanOrEqual(guest.framesReceived);
+        continue;
+      }
       expect([into.length, sum(into)]).toEqual([guest.framesReceived, guest.bytesReceived]);
       expect([out[0]?.timeNs, out.at(-1)?.timeNs]).toEqual([
         guest.firstTransmittedNs,

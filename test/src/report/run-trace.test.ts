@@ -47,13 +47,18 @@ const nameOf = (kind: string, { pid, tid }: TraceEvent) =>
     (other) => other.name === kind && other.pid === pid && (tid === undefined || other.tid === tid),
   )?.args?.name;
 const onTrack = (track: string) =>
-  traceEvents.filter(
-    (event) => event.ph !== 'M' && event.ph !== 'C' && nameOf('thread_name', event) === track,
-  );
+  traceEvents.filter((event) => !'MCst'.includes(event.ph) && nameOf('thread_name', event) === track);
 
 test('the card and each context are groups of tracks of their own', () => {
   const groups = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args?.name);
-  expect(groups).toEqual(['card', 'context 0: talker', 'context 1: sender']);
+  expect(groups).toEqual([
+    'CPU',
+    'hypervisor',
+    'memory and translation',
+    'card',
+    'context 0: talker',
+    'context 1: sender',
+  ]);
 });
 
 test('the wire shows every frame that left in time, from its first bit to its last', () => {
@@ -101,4 +106,60 @@ test('grants, doorbells and the credit that grants leave are on it', () => {
   expect(onTrack('grants').length).toBeGreaterThan(50);
   expect(onTrack('doorbells').length).toBeGreaterThan(5);
   expect(traceEvents.filter(({ ph }) => ph === 'C').length).toBeGreaterThan(50);
+});
+
+test('cores work for one domain at a time, and for as long as the accounts say', () => {
+  const cores = [0, 1].map((core) => onTrack(`cpu${core}`).filter(({ ph }) => ph === 'X'));
+  for (const spans of cores) {
+    expect(spans.length).toBeGreaterThan(20);
+    for (const [index, { ts = 0 }] of spans.entries()) {
+      const before = spans[index - 1];
+      expect(ts).toBeGreaterThanOrEqual((before?.ts ?? 0) + (before?.dur ?? 0) - 1e-6);
+    }
+  }
+  const names = new Set(cores.flat().map(({ name }) => name));
+  expect(names).toEqual(new Set(['hypervisor', 'talker', 'sender']));
+});
+
+test('hypercalls, validated buffers and pinned pages are there', () => {
+  expect(onTrack('hypercalls').length).toBeGreaterThan(5);
+  const buffers = onTrack('buffers accepted at the set-up gate').map(({ args }) => Number(args?.buffers));
+  expect(buffers.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(50);
+  const pinned = traceEvents.filter(({ ph, name }) => ph === 'C' && name === 'pinned pages');
+  expect(pinned.length).toBeGreaterThan(3);
+});
+
+test('an arrow follows a frame from its doorbell over grant and wire to its completion', () => {
+  const flows = new Map<string, string[]>();
+  for (const event of traceEvents.filter(({ ph }) => ph === 's' || ph === 't')) {
+    const id = String(event.id);
+    flows.set(id, [...(flows.get(id) ?? []), String(nameOf('thread_name', event))]);
+  }
+  const whole = [...flows.values()].filter((tracks) => tracks.length === 4);
+  expect(whole.length).toBeGreaterThan(30);
+  for (const tracks of whole)
+    expect(tracks).toEqual(['doorbells', 'transmit descriptors', 'wire, out', 'transmit descriptors']);
+});
+
+test('an IOMMU shows its misses and walks', async () => {
+  const file = scratch.path('iommu.trace.json');
+  await simulate(
+    { guests: [{ name: 'sender', traffic: { kind: 'greedy', frameBytes: 1514 } }] },
+    {
+      protection: 'iommu:single-use',
+      durationNs: 500_000,
+      prepare: (machine) => {
+        trace = new RunTrace(file, machine, END_NS, {});
+      },
+    },
+  );
+  trace?.finish();
+  trace?.close();
+  const { traceEvents: events } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: TraceEvent[] };
+  for (const counter of ['IOTLB misses so far', 'page walks so far']) {
+    const values = events.filter(({ ph, name }) => ph === 'C' && name === counter);
+    const numbers = values.map(({ args }) => Number(args?.value));
+    expect(numbers.at(-1)).toBeGreaterThan(20);
+    expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
+  }
 });

@@ -81,6 +81,15 @@ describe("AMD's exclusion unit", () => {
     expect(bench.passes(DEVICE, 5 * PAGE)).toBe(true);
   });
 
+  it('a map that names a domain which the unit does not have excludes nothing', () => {
+    const bench = ready();
+    bench.exclude(5);
+    bench.write(MAP, 0, 2 | (1 << 5) | (1 << 12) | (63 << 20));
+    expect(bench.unit.domainOf(requesterId(DEVICE))).toBe(63);
+    expect(bench.passes(DEVICE, 5 * PAGE)).toBe(true);
+    expect([bench.read(BASE_LO, 63), bench.read(MAP, 200)]).toEqual([0, 0]);
+  });
+
   it('blocks the page whose bit is set, reads and writes, and its neighbours not', () => {
     const bench = ready();
     for (const frame of [0, 7, 8, 31, 32, 511, 512, 0xfffff]) bench.exclude(frame);

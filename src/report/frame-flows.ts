@@ -1,0 +1,46 @@
+/** Numbers per context: a ring has at most 32,768 slots, and a slot has one frame at a time. */
+const CONTEXT_UNIT = 2 ** 32;
+
+/**
+ * Numbers by which a timeline follows transmit descriptors from the doorbell to their completion, per context. Frames of
+ * a context leave in the order in which they were granted.
+ */
+export class FrameFlows {
+  readonly #producer = new Map<number, number>();
+  readonly #granted = new Map<number, { readonly first: number; readonly count: number }[]>();
+
+  /** The doorbell says that the ring is filled up to `producer`: the flows of the descriptors that are new. */
+  posted(context: number, producer: number): number[] {
+    const before = this.#producer.get(context) ?? 0;
+    this.#producer.set(context, producer);
+    const count = (producer - before) >>> 0;
+    return count > MOST_POSTED ? [] : this.of(context, before, count);
+  }
+
+  /** `count` descriptors from `first` on were granted, as one frame. */
+  granted(context: number, first: number, count: number): number[] {
+    const queue = this.#granted.get(context);
+    if (queue === undefined) this.#granted.set(context, [{ first, count }]);
+    else queue.push({ first, count });
+    return this.of(context, first, count);
+  }
+
+  /** The oldest granted frame of a context has left. */
+  left(context: number): number[] {
+    const frame = this.#granted.get(context)?.shift();
+    return frame === undefined ? [] : this.of(context, frame.first, frame.count);
+  }
+
+  /** The context was stopped, or a frame of it was dropped: what leaves next is not known any more. */
+  forget(context: number): void {
+    this.#granted.delete(context);
+  }
+
+  /** Flows of descriptors; their numbers come again after 2^32 of them. */
+  of(context: number, first: number, count: number): number[] {
+    return Array.from({ length: count }, (_, step) => (context + 1) * CONTEXT_UNIT + ((first + step) >>> 0));
+  }
+}
+
+/** A doorbell that says more is not that of a ring. */
+const MOST_POSTED = 32_768;
