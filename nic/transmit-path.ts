@@ -1,4 +1,3 @@
-import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -6,18 +5,12 @@ import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import {
-  FLAG_END_OF_PACKET,
-  FLAG_INTERRUPT,
-  MAX_FRAME_BYTES,
-  MIN_FRAME_BYTES,
-  PADDED_FRAME_BYTES,
-  WIRE_OVERHEAD_BYTES,
-} from './descriptor.js';
+import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { NicSubjects } from './streams.js';
+import { TransmitHeads } from './transmit-heads.js';
 
 /** Where loaded frames go. */
 export interface TransmitExit {
@@ -45,14 +38,6 @@ export interface TransmitNeighbours {
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
 export type TransmitRoute = 'wire' | 'switch' | 'both' | 'spoofed' | 'control';
-
-// The record of a context.
-const HEAD_SHIFT = 2;
-const HEAD_BYTES = 0;
-const HEAD_CHAIN = 1;
-const TAIL_BYTES = 2;
-/** Which life of the context: frames of an older one are not its own any more. */
-const HEAD_EPOCH = 3;
 
 // The record of a granted frame.
 const FRAME_SHIFT = 4;
@@ -89,8 +74,7 @@ export class TransmitPath {
   readonly #contexts: readonly Context[];
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
-  // One record per context: what the frame at its head has, and bytes of the one of which only the beginning is here.
-  readonly #heads: Int32Array;
+  readonly #heads: TransmitHeads;
   // One record per granted frame, in a ring: the order of grants is the order on the wire.
   readonly #frames: Int32Array;
   readonly #slots: number;
@@ -114,17 +98,14 @@ export class TransmitPath {
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
     this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
-    this.#heads = new Int32Array(contexts.length << HEAD_SHIFT);
+    this.#heads = new TransmitHeads(contexts, neighbours.path);
     this.#slots = powerOfTwoFrom(fifoBytes / PADDED_FRAME_BYTES + 2);
     this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
   }
 
   /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
   headBytes(context: number): number {
-    const bytes = present(this.#heads[(context << HEAD_SHIFT) + HEAD_BYTES]);
-    if (bytes > 0) return bytes;
-    const { state, transmit } = present(this.#contexts[context]);
-    return state === 'open' && transmit.untaken > transmit.available ? STARVED : 0;
+    return this.#heads.bytes(context);
   }
 
   /** Frames between grant and departure. */
@@ -143,51 +124,19 @@ export class TransmitPath {
 
   /** Tells of each frame that the `count` descriptors from index `first` on complete. */
   noteArrivals(context: Context, first: number, count: number): void {
-    const ring = context.transmit;
-    const tail = (context.index << HEAD_SHIFT) + TAIL_BYTES;
-    let bytes = present(this.#heads[tail]);
-    for (let index = 0; index < count; index += 1) {
-      bytes += ring.length(first + index);
-      if ((ring.flags(first + index) & FLAG_END_OF_PACKET) === 0) continue;
-      this.#path.queued(context, Math.max(bytes, PADDED_FRAME_BYTES));
-      bytes = 0;
-    }
-    this.#heads[tail] = bytes;
+    this.#heads.noteArrivals(context, first, count);
   }
 
   /** Looks again at the head of a context's queue; true when a frame could go now. */
   refreshHead(context: Context): boolean {
-    const ring = context.transmit;
-    const head = context.index << HEAD_SHIFT;
-    const { taken, available } = ring;
-    this.#heads[head + HEAD_BYTES] = 0;
-    this.#heads[head + HEAD_CHAIN] = 0;
-    let bytes = 0;
-    for (let index = 0; index < available; index += 1) {
-      bytes += ring.length(taken + index);
-      if ((ring.flags(taken + index) & FLAG_END_OF_PACKET) === 0) continue;
-      if (bytes < MIN_FRAME_BYTES || bytes > MAX_FRAME_BYTES) {
-        this.#path.fault(
-          context,
-          'transmit',
-          bytes < MIN_FRAME_BYTES ? 'frame-too-short' : 'frame-too-long',
-          bytes,
-        );
-        return false;
-      }
-      this.#heads[head + HEAD_BYTES] = Math.max(bytes, PADDED_FRAME_BYTES);
-      this.#heads[head + HEAD_CHAIN] = index + 1;
-      return true;
-    }
-    return false;
+    return this.#heads.refresh(context);
   }
 
   /** Takes the head frame of a context that was granted and starts to read it. */
   take(context: Context): void {
     const ring = context.transmit;
-    const head = context.index << HEAD_SHIFT;
-    const chain = present(this.#heads[head + HEAD_CHAIN]);
-    const padded = present(this.#heads[head + HEAD_BYTES]);
+    const chain = this.#heads.chain(context.index);
+    const padded = this.#heads.wireBytes(context.index);
     if (chain === 0 || padded === 0)
       throw new InvariantViolation(`context ${context.index} was granted without a frame`);
     if (this.#count === this.#slots)
@@ -200,7 +149,7 @@ export class TransmitPath {
     const frames = this.#frames;
     const frame = slot << FRAME_SHIFT;
     frames[frame + CONTEXT] = context.index;
-    frames[frame + EPOCH] = present(this.#heads[head + HEAD_EPOCH]);
+    frames[frame + EPOCH] = this.#heads.epoch(context.index);
     frames[frame + STATE] = READING;
     frames[frame + PENDING] = chain;
     frames[frame + OFFSET] = offset;
@@ -228,17 +177,13 @@ export class TransmitPath {
     if (at < offset + padded) this.#fifo.bytes.fill(0, at, offset + padded);
     this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
-    this.refreshHead(context);
+    this.#heads.refresh(context);
     this.#path.took(context, 'transmit');
   }
 
   /** The context was stopped: its frames that have not begun to leave never will. */
   forget(context: Context): void {
-    const head = context.index << HEAD_SHIFT;
-    this.#heads[head + HEAD_EPOCH] = present(this.#heads[head + HEAD_EPOCH]) + 1;
-    this.#heads[head + HEAD_BYTES] = 0;
-    this.#heads[head + HEAD_CHAIN] = 0;
-    this.#heads[head + TAIL_BYTES] = 0;
+    this.#heads.forget(context);
   }
 
   checkInvariants(): void {
@@ -283,7 +228,7 @@ export class TransmitPath {
   }
 
   #isCurrent(slot: number): boolean {
-    return this.#frame(slot, EPOCH) === this.#heads[(this.#frame(slot, CONTEXT) << HEAD_SHIFT) + HEAD_EPOCH];
+    return this.#frame(slot, EPOCH) === this.#heads.epoch(this.#frame(slot, CONTEXT));
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */

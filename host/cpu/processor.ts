@@ -2,7 +2,10 @@ import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { present } from '../../scheduler/present.js';
 import { COSTS, type CostName } from './costs.js';
+import { type Work, WorkQueue } from './work-queue.js';
 import { WorkShares } from './work-shares.js';
+
+export type { Work } from './work-queue.js';
 
 const COST_NAMES = Object.keys(COSTS) as CostName[];
 const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, number])) as Record<
@@ -12,9 +15,6 @@ const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, num
 
 /** Told that a core works for an account from one moment to another, ns. The moments may lie ahead. */
 export type CpuWatcher = (core: number, account: number, startNs: number, endNs: number) => void;
-
-/** A unit of work of a domain: runs at once, charges what it costs, and its core is busy for that long. */
-export type Work = (argument: number) => void;
 
 export interface ProcessorOptions {
   /** Cores, shared by all accounts. */
@@ -46,16 +46,6 @@ interface Core {
   readonly owing: number[];
 }
 
-/** What an account is still to do: a ring that grows, and never shrinks, so that an empty queue costs nothing to fill. */
-interface Queue {
-  works: (Work | undefined)[];
-  arguments: Float64Array;
-  head: number;
-  count: number;
-}
-
-const INITIAL_QUEUE = 8;
-
 /**
  * CPU time: cores that the hypervisor, the driver domain and the guests share. Work waits until its core is
  * free, runs in one instant, and keeps the core busy for what it charged; what it sends out leaves `elapsedNs` after
@@ -75,7 +65,7 @@ export class Processor {
   readonly #kernel: EventKernel;
   readonly #done: HandlerId;
   readonly #accounts: CpuAccount[] = [];
-  readonly #queues: Queue[] = [];
+  readonly #queues: WorkQueue[] = [];
   readonly #cycles: number[] = [];
   // Time of each account, ns, with all of a unit of work that still runs.
   readonly #ns: number[] = [];
@@ -124,12 +114,7 @@ export class Processor {
   /** Opens an account on a core; `urgent` work goes before that of others. Returns its number. */
   addAccount(name: string, core: number, urgent = false): number {
     this.#accounts.push({ name, core: core % this.cores });
-    this.#queues.push({
-      works: new Array<Work | undefined>(INITIAL_QUEUE).fill(undefined),
-      arguments: new Float64Array(INITIAL_QUEUE),
-      head: 0,
-      count: 0,
-    });
+    this.#queues.push(new WorkQueue());
     this.#cycles.push(0);
     this.#ns.push(0);
     this.#owedCycles.push(0);
@@ -193,11 +178,7 @@ export class Processor {
       throw new InvariantViolation(`account ${account} does not exist`);
     if (this.#halted.has(account)) return;
     const wasEmpty = queue.count === 0;
-    if (queue.count === queue.works.length) grow(queue);
-    const at = (queue.head + queue.count) & (queue.works.length - 1);
-    queue.works[at] = work;
-    queue.arguments[at] = argument;
-    queue.count += 1;
+    queue.push(work, argument);
     const core = this.#cores[entry.core];
     if (core === undefined) throw new InvariantViolation(`core ${entry.core} does not exist`);
     if (wasEmpty) this.#makeReady(core, account);
@@ -212,9 +193,7 @@ export class Processor {
     const core = this.#cores[this.#accounts[account]?.core ?? -1];
     if (queue === undefined || core === undefined)
       throw new InvariantViolation(`account ${account} does not exist`);
-    queue.works.fill(undefined);
-    queue.head = 0;
-    queue.count = 0;
+    queue.clear();
     const at = core.ready.indexOf(account);
     if (at < 0) return;
     core.ready.splice(at, 1);
@@ -336,14 +315,9 @@ export class Processor {
       return;
     }
     if (core.urgent > 0) core.urgent -= 1;
-    const queue = this.#queues[account];
-    const work = queue?.works[queue.head];
-    if (queue === undefined || work === undefined)
-      throw new InvariantViolation('a ready account without work');
-    const argument = present(queue.arguments[queue.head]);
-    queue.works[queue.head] = undefined;
-    queue.head = (queue.head + 1) & (queue.works.length - 1);
-    queue.count -= 1;
+    const queue = present(this.#queues[account]);
+    const { argument } = queue;
+    const work = queue.shift();
     if (queue.count > 0) this.#makeReady(core, account);
     this.#begin(core, account);
     // The hypervisor runs in the context of the domain that is there; only a change of domain is a switch, and its time.
@@ -391,17 +365,4 @@ export class Processor {
     core.busyUntilNs = this.#kernel.nowNs + wholeNs;
     this.#kernel.post(wholeNs, this.#done, coreNumber);
   }
-}
-
-function grow(queue: Queue): void {
-  const { works, arguments: before, head } = queue;
-  const length = works.length;
-  queue.works = Array.from({ length: length * 2 }, (_, index) =>
-    index < length ? works[(head + index) & (length - 1)] : undefined,
-  );
-  queue.arguments = new Float64Array(length * 2);
-  for (let index = 0; index < length; index += 1) {
-    queue.arguments[index] = present(before[(head + index) & (length - 1)]);
-  }
-  queue.head = 0;
 }

@@ -28,7 +28,9 @@ const powerOfTwoSlots = z
   .int()
   .min(2)
   .max(32_768)
-  .refine((slots) => (slots & (slots - 1)) === 0, 'expected a power of two from 2 to 32,768');
+  .refine((slots) => (slots & (slots - 1)) === 0, 'expected a power of two from 2 to 32,768')
+  // What is refined is not in a JSON Schema unless it is said in its own words; so below.
+  .meta({ allOf: [{ enum: Array.from({ length: 15 }, (_, power) => 2 ** (power + 1)) }] });
 
 const sizes = z
   .union([
@@ -102,6 +104,7 @@ export const trafficSchema = z
         loopPauseNs: durationNs.default(1_000_000).describe('Pause before it is played again'),
         local: z
           .string()
+          .meta({ pattern: '^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$' })
           .optional()
           .describe(
             'Station of the capture that is the guest, as 02:00:00:00:00:01; without it the busiest one',
@@ -148,6 +151,9 @@ export const guestSchema = z.strictObject({
     .default({ kind: 'none' })
     .describe('What it sends; a replay also brings what it receives'),
   receive: trafficSchema
+    .meta({
+      not: { anyOf: [{ properties: { kind: { enum: ['replay', 'request'] } } }, { required: ['to'] }] },
+    })
     .optional()
     .describe('What the far end sends to it besides: any kind but `replay` and `request`'),
   weight: z.int().min(1).max(65_535).default(1).describe('Share of the wire, for disciplines with weights'),
@@ -342,7 +348,8 @@ export const iommuSchema = z
     if (vendor !== 'amdvi' || cachingMode === undefined) return;
     const message = 'expected none with iommu.vendor "amdvi": it is a bit of VT-d (CAP.CM)';
     context.addIssue({ code: 'custom', path: ['cachingMode'], message });
-  });
+  })
+  .meta({ not: { required: ['vendor', 'cachingMode'], properties: { vendor: { const: 'amdvi' } } } });
 
 /** What changes while the run goes on: one field of one guest, at a time. */
 export const changeSchema = z
@@ -374,7 +381,8 @@ export const changeSchema = z
     if (given.length === 1) return;
     const message = `expected exactly one of weight, limitBps, priority, balloon, not ${given.length}`;
     context.addIssue({ code: 'custom', message });
-  });
+  })
+  .meta({ oneOf: ['weight', 'limitBps', 'priority', 'balloon'].map((field) => ({ required: [field] })) });
 
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z.strictObject({

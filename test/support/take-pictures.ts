@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 import { CHROMIUM_FLAGS, findChromium } from './chromium.js';
 import { REPORTS, type ReportName, writeReport } from './reports.js';
 
-const USE_AFTER_UNMAP = /^use-after-unmap on iommu:deferred/u;
+const USE_AFTER_UNMAP = /use-after-unmap on iommu:deferred/u;
 
 interface Picture {
   readonly file: string;
@@ -26,7 +26,7 @@ interface Picture {
 }
 
 const PICTURES: readonly Picture[] = [
-  { file: 'report-compare.png', report: 'compare', width: 1000, height: 560, from: '#price' },
+  { file: 'report-compare.png', report: 'compare', width: 1000, height: 640, from: '#price' },
   { file: 'report-memory.png', report: 'compare', width: 1000, height: 560, from: '#memory' },
   { file: 'report-phone.png', report: 'compare', colorScheme: 'dark', width: 380, height: 760, from: '#cpu' },
   {

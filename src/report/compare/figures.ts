@@ -60,6 +60,8 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure {
     };
   }
   const most = Math.max(...points.map(({ y }) => y));
+  const least = Math.min(0, ...points.map(({ x }) => x));
+  const widest = Math.max(1, ...points.map(({ x }) => x));
   return {
     id: 'price-and-protection',
     title: 'Price against protection',
@@ -70,7 +72,8 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure {
       description: points
         .map(({ name, x, y }) => `${name}: ${x.toFixed(1)} points of CPU over none, ${y} attacks through`)
         .join('; '),
-      x: { title: 'CPU over none, points of all cores' },
+      // Names stand to the right of their points.
+      x: { title: 'CPU over none, points of all cores', domain: [least, least + (widest - least) * 1.2] },
       y: { title: 'attacks that get through', domain: [0, most * 1.1] },
       height: 330,
       panels: [{ marks: labelledPoints(points, most * 1.1) }],

@@ -54,7 +54,7 @@ test('ranges of the card, its link and the costs are those of the tables that ch
   const pcie = (nic.pcie as unknown as { properties: Record<string, object> }).properties;
   expect(Object.keys(pcie)).toEqual(Object.keys(PCIE_PARAMETERS));
   expect(pcie.lanes).toMatchObject({ enum: [1, 2, 4, 8, 16] });
-  expect(pcie.dataLinkEfficiency).toMatchObject({ exclusiveMinimum: 0, maximum: 1 });
+  expect(pcie.dataLinkEfficiency).toMatchObject({ minimum: 0, maximum: 1 });
   const costs = properties.host?.properties.costs as { properties: object; additionalProperties: boolean };
   expect(Object.keys(costs.properties)).toEqual(Object.keys(COSTS));
   expect(costs.additionalProperties).toBe(false);
