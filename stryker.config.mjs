@@ -20,7 +20,7 @@ export default {
   concurrency: 2,
   timeoutMS: 10_000,
   timeoutFactor: 3,
-  ignorePatterns: ['dist', 'out', 'docs', 'captures', 'reports'],
+  ignorePatterns: ['dist', 'out', 'docs', 'captures', 'reports', '.cache'],
   tempDirName: '.stryker-tmp',
   incremental: true,
   incrementalFile: 'reports/mutants/incremental.json',

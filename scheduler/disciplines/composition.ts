@@ -219,5 +219,5 @@ class Reader {
 }
 
 function isPrefix(word: string): word is Prefix {
-  return word in PREFIXES;
+  return Object.hasOwn(PREFIXES, word);
 }

@@ -26,10 +26,15 @@ export class BacklogMeter implements Discipline {
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
   }
 
-  /** How long a context has been backlogged since the start, up to now, ns. */
+  /**
+   * How long a context has been backlogged since the start, up to now, ns; 0 for the port of a guest behind a driver
+   * domain, which is none of the card's contexts.
+   */
   backloggedNs(context: number, nowNs: number): number {
-    const since = this.#since[context] ?? -1;
-    return present(this.#total[context]) + (since < 0 ? 0 : nowNs - since);
+    const total = this.#total[context];
+    if (total === undefined) return 0;
+    const since = present(this.#since[context]);
+    return total + (since < 0 ? 0 : nowNs - since);
   }
 
   join(context: number, share: Share): void {

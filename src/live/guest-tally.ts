@@ -35,7 +35,7 @@ export class GuestTally {
   portChanged(port: GuestPort | undefined, nowNs: number): void {
     this.#backloggedNs += this.#sinceOpenNs(nowNs);
     this.#context = port?.context ?? -1;
-    this.#backloggedAtOpenNs = this.#backlog.backloggedNs(this.#context, nowNs);
+    if (port !== undefined) this.#backloggedAtOpenNs = this.#backlog.backloggedNs(port.context, nowNs);
   }
 
   sent(bytes: number): void {

@@ -3,11 +3,10 @@ import { wireBytes } from '../../guests/traffic/frame-sizes.js';
 import { readMac } from '../../guests/traffic/mac-address.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { present } from '../../scheduler/present.js';
-import { FluidReference } from './fluid-reference.js';
+import type { FluidLink, FluidShare } from './fluid-link.js';
 
 /** A guest as far as its share of the wire is concerned. */
 export interface ShareHolder {
-  readonly weight: number;
   /** Slots of its transmit ring. */
   readonly slots: number;
 }
@@ -23,12 +22,12 @@ const NOTHING_DUE = 1;
 
 /**
  * What each guest of a machine sends on the wire, against what it is due: the service of a fluid link of the wire's
- * rate (`FluidReference`) that gets the same frames at the same instants, with a queue as long as the guest's ring. It
- * depends on what guests offer and on their weights, and on no approach or discipline.
+ * rate (`fluidLinkOf`) that gets the same frames at the same instants, with a queue as long as the guest's ring. It
+ * depends on what guests offer and on their shares, and on no approach or discipline.
  */
 export class FairShares {
   readonly #holders: readonly ShareHolder[];
-  readonly #fluid: FluidReference;
+  readonly #fluid: FluidLink;
   /** The longest frame that each has offered so far, bytes of the wire. */
   readonly #longest: Float64Array;
   readonly #sent: Float64Array;
@@ -40,12 +39,9 @@ export class FairShares {
    * @param isInside whether frames for this station stay in the machine: they do not load the wire, and count neither
    * as sent nor as due
    */
-  constructor(holders: readonly ShareHolder[], linkBps: number, isInside: (mac: number) => boolean) {
+  constructor(holders: readonly ShareHolder[], fluid: FluidLink, isInside: (mac: number) => boolean) {
     this.#holders = holders;
-    this.#fluid = new FluidReference(
-      holders.map(({ weight }) => weight),
-      linkBps,
-    );
+    this.#fluid = fluid;
     this.#longest = new Float64Array(holders.length);
     this.#isInside = isInside;
     this.#sent = new Float64Array(holders.length);
@@ -82,9 +78,9 @@ export class FairShares {
     this.#fluid.withdraw(guest, nowNs);
   }
 
-  /** A guest has another weight from now on. */
-  reweigh(guest: number, weight: number, nowNs: number): void {
-    this.#fluid.reweigh(guest, weight, nowNs);
+  /** A guest has another share from now on. */
+  changed(guest: number, change: Partial<FluidShare>, nowNs: number): void {
+    this.#fluid.change(guest, change, nowNs);
   }
 
   /** The window begins. */

@@ -1,5 +1,6 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
+import type { FluidLink, FluidShare } from './fluid-link.js';
 
 /** A backlog below this is what rounding left, bytes per unit of weight. */
 const NOTHING = 1e-7;
@@ -12,7 +13,7 @@ const NOTHING = 1e-7;
  * Time is kept as the service per unit of weight of a queue that is never empty, so an arrival costs O(log n) and the
  * others are not touched. Nothing here is shared with the disciplines that are measured against it.
  */
-export class FluidReference {
+export class FluidReference implements FluidLink {
   readonly #weights: number[];
   readonly #bytesPerNs: number;
   /** Bytes per unit of weight that a queue has been served which was backlogged all the time. */
@@ -40,10 +41,6 @@ export class FluidReference {
     this.#served = new Float64Array(weights.length);
   }
 
-  /**
-   * A frame of `bytes` joins a queue at `nowNs`, not earlier than what was told before. It is lost when the queue would
-   * hold more than `queueBytes`.
-   */
   arrived(member: number, bytes: number, nowNs: number, queueBytes = Number.POSITIVE_INFINITY): void {
     if (this.wantsAll(member)) return;
     this.advance(nowNs);
@@ -58,7 +55,6 @@ export class FluidReference {
     this.#empty[member] = empty + bytes / weight;
   }
 
-  /** From now on the queue is never empty. */
   wants(member: number, nowNs: number): void {
     if (this.wantsAll(member)) return;
     this.advance(nowNs);
@@ -66,14 +62,13 @@ export class FluidReference {
     else this.#empty[member] = Number.POSITIVE_INFINITY;
   }
 
-  /** What waits is withdrawn, and the queue wants nothing until it is told of again. */
   withdraw(member: number, nowNs: number): void {
     this.advance(nowNs);
     if (this.#active[member] === 1) this.#end(member);
   }
 
-  /** The queue has another weight from now on; what waits in it stays. */
-  reweigh(member: number, weight: number, nowNs: number): void {
+  change(member: number, { weight }: Partial<FluidShare>, nowNs: number): void {
+    if (weight === undefined) return;
     this.advance(nowNs);
     const before = present(this.#weights[member]);
     this.#weights[member] = weight;
@@ -91,7 +86,6 @@ export class FluidReference {
     return this.#active[member] === 1 && this.#empty[member] === Number.POSITIVE_INFINITY;
   }
 
-  /** Serves up to a moment, ns; nothing happens when it has passed. */
   advance(toNs: number): void {
     while (this.#nowNs < toNs) {
       if (this.#activeWeight === 0) {
@@ -114,7 +108,6 @@ export class FluidReference {
     }
   }
 
-  /** Bytes that each has been served so far. */
   served(): Float64Array {
     return this.#served.map((bytes, member) => bytes + this.#unsettled(member));
   }

@@ -1,6 +1,5 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
-import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -10,6 +9,7 @@ import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
+import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
 import { expandGuests, GUEST_MAC, type GuestRun, Machine } from './machine.js';
@@ -109,8 +109,8 @@ export class Run {
     const specs = expandGuests(scenario.guests).map(({ spec }) => spec);
     const isKept = scenario.nic?.switching === true || 'interpose' in protection;
     this.#fairShares = new FairShares(
-      specs.map(({ weight, transmitSlots }) => ({ weight, slots: transmitSlots })),
-      scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps,
+      specs.map(({ transmitSlots }) => ({ slots: transmitSlots })),
+      refusable(() => fluidLinkOf(scenario, specs, discipline)),
       (mac) => isKept && mac >= GUEST_MAC && mac < GUEST_MAC + specs.length,
     );
     [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
@@ -127,9 +127,9 @@ export class Run {
         receiveDiscipline: receive,
         wireTap: this.#wireTap(),
         instruments: this.#instruments(),
-        onChange: (atNs, context, detail, { weight }) => {
+        onChange: (atNs, context, detail, change) => {
           this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
-          if (weight !== undefined) this.#fairShares.reweigh(present(this.#numberOf[context]), weight, atNs);
+          this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });

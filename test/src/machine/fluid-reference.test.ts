@@ -71,7 +71,7 @@ describe('a fluid link', () => {
             fluid.wants(member, nowNs);
             stepwise.add(member, Number.POSITIVE_INFINITY);
           } else if (kind === 'reweigh') {
-            fluid.reweigh(member, 1 + (bytes % 7), nowNs);
+            fluid.change(member, { weight: 1 + (bytes % 7) }, nowNs);
             stepwise.reweigh(member, 1 + (bytes % 7));
           } else {
             fluid.withdraw(member, nowNs);
