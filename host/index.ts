@@ -74,7 +74,9 @@ export type { MappingStrategy, StrategyMaker } from './protection/iommu/mapping-
 export { Contiguous } from './protection/iommu/strategies/contiguous.js';
 export { Deferred, type DeferredOptions } from './protection/iommu/strategies/deferred.js';
 export { DirectMap } from './protection/iommu/strategies/direct-map.js';
+export { FlushOnWrap, type FlushOnWrapOptions } from './protection/iommu/strategies/flush-on-wrap.js';
 export {
+  FURTHER_STRATEGIES,
   STRATEGIES,
   type StrategyEntry,
   type StrategyOptions,
@@ -84,6 +86,7 @@ export { Persistent, type PersistentOptions } from './protection/iommu/strategie
 export { ShadowCopy } from './protection/iommu/strategies/shadow-copy.js';
 export { Shared } from './protection/iommu/strategies/shared.js';
 export { SingleUse } from './protection/iommu/strategies/single-use.js';
+export { Swiotlb } from './protection/iommu/strategies/swiotlb.js';
 export { type MeasuredMemory, NoDma, type NoDmaOptions, NoDmaProtection } from './protection/nodma/no-dma.js';
 export { PlainDma, PlainDmaProtection } from './protection/none/plain-dma.js';
 export type {

@@ -41,7 +41,8 @@ export interface ManagedParts {
 }
 
 const LOG2_SLOTS_LIMIT = 15;
-const MOST_WEIGHT = 65_535;
+/** Largest weight of a context: the register has 16 bits. */
+export const MOST_WEIGHT = 65_535;
 const MOST_LIMIT_BPS = 1e13;
 
 /**

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import type { Discipline, Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
+import { present } from '../present.js';
 import { LawBroken } from './law-broken.js';
 import type { RelativeFairnessBound } from './relative-fairness-law.js';
 import { requireScript, type Script, scriptFromJson } from './script.js';
+import { seedOfScript } from './script-seed.js';
 import { LONG_RUNS, longRun, type ScriptOptions, scripts } from './scripts.js';
 import { SmallerScript } from './smaller-script.js';
 import type { StarvationBound } from './starvation-law.js';
@@ -17,7 +19,7 @@ export interface CheckOptions {
    * that need a bound are then left out. @defaultValue the discipline's `relativeFairnessBoundBytes`
    */
   readonly bound?: RelativeFairnessBound | 'none';
-  /** Bound on the bytes of other contexts while one waits. @defaultValue derived from the gap bound */
+  /** Bound on the bytes of other contexts while one waits. @defaultValue derived from the relative fairness bound */
   readonly starvationBound?: StarvationBound;
   /** A published order that the discipline claims to follow exactly; a fresh model at each call. */
   readonly order?: () => PublishedOrder;
@@ -51,7 +53,7 @@ export interface CheckReport {
   readonly verdict: 'the laws hold' | 'the laws that need no bound hold';
   readonly runs: number;
   readonly grants: number;
-  /** Comparisons with the gap bound, and the largest gap as a fraction of it. */
+  /** Comparisons with the relative fairness bound, and the largest gap as a fraction of it. */
   readonly gapChecks: number;
   readonly largestGapRatio: number;
   /** How often two contexts were not compared, since their bound was infinite. */
@@ -86,13 +88,13 @@ interface Source {
   readonly label: 'script' | 'long run';
   readonly numRuns: number;
   readonly arbitrary: (run: number) => fc.Arbitrary<Script>;
-  readonly settings: TrialSettings;
 }
 
 class Check {
   readonly #options: CheckOptions;
   readonly #makeDiscipline: () => Discipline;
   readonly #seed: number;
+  readonly #settings: TrialSettings;
   #runs = 0;
   readonly #tally = {
     grants: 0,
@@ -109,6 +111,14 @@ class Check {
     this.#makeDiscipline = makeDiscipline;
     this.#options = options;
     this.#seed = options.seed ?? fc.readConfigureGlobal().seed ?? 1;
+    this.#settings = {
+      makeDiscipline,
+      bound: options.bound,
+      starvationBound: options.starvationBound,
+      order: options.order,
+      linkBps: options.linkBps ?? 1e9,
+      longRunTolerance: options.longRunTolerance ?? 0.05,
+    };
   }
 
   run(): CheckReport {
@@ -116,18 +126,17 @@ class Check {
     const [random, long] = this.#sources(longRunFrames);
     if (replay !== undefined) {
       const script = typeof replay === 'string' ? scriptFromJson(replay) : requireScript(replay);
-      this.#judge(script, isLong(script) ? long.settings : random.settings, undefined);
+      this.#judge(script, undefined);
       return this.#report();
     }
     if (path !== undefined) {
       const { label, run } = requirePath(path);
-      const source = label === 'script' ? random : long;
-      this.#judge(this.#draw(source, run), source.settings, path);
+      this.#judge(this.#draw(label === 'script' ? random : long, run), path);
       return this.#report();
     }
     this.#playAll(random);
     if (this.#options.bound !== 'none' && this.#tally.gapChecks + this.#tally.starvationChecks === 0) {
-      this.#requireComparisons();
+      throw this.#nothingCompared();
     }
     // Long-run shares are those of a discipline that bounds shares.
     if (longRunFrames > 0 && this.#tally.gapChecks > 0) this.#playAll(long);
@@ -136,69 +145,58 @@ class Check {
 
   #sources(longRunFrames: number): [Source, Source] {
     const { numRuns = 200 } = this.#options;
-    const settings: TrialSettings = {
-      makeDiscipline: this.#makeDiscipline,
-      bound: this.#options.bound,
-      starvationBound: this.#options.starvationBound,
-      order: this.#options.order,
-      linkBps: this.#options.linkBps ?? 1e9,
-      companions: true,
-      longRunFrames: 0,
-      longRunTolerance: this.#options.longRunTolerance ?? 0.05,
-    };
     const options: ScriptOptions = this.#options;
     return [
-      { label: 'script', numRuns, arbitrary: () => scripts(options), settings },
+      { label: 'script', numRuns, arbitrary: () => scripts(options) },
       {
         label: 'long run',
         numRuns: LONG_RUNS,
         arbitrary: (run) => longRun(run, longRunFrames, options),
-        settings: { ...settings, companions: false, longRunFrames },
       },
     ];
   }
 
   #playAll(source: Source): void {
     for (let run = 0; run < source.numRuns; run += 1)
-      this.#judge(this.#draw(source, run), source.settings, `${source.label} ${run}`);
+      this.#judge(this.#draw(source, run), `${source.label} ${run}`);
   }
 
-  /** Each script has a seed of its own, so that one can be drawn without those before it. */
+  /** Each script has a seed of its own, so that one can be drawn without those before it and no other check draws it. */
   #draw({ arbitrary }: Source, run: number): Script {
-    const [script] = fc.sample(arbitrary(run), { seed: this.#seed + run, numRuns: 1 });
+    const [script] = fc.sample(arbitrary(run), { seed: seedOfScript(this.#seed, run), numRuns: 1 });
     if (script === undefined) throw new ParameterError(`no script was drawn for run ${run}`);
     return script;
   }
 
-  #judge(script: Script, settings: TrialSettings, path: string | undefined): void {
-    const outcome = tryScript(script, settings);
+  #judge(script: Script, path: string | undefined): void {
+    const outcome = tryScript(script, this.#settings);
     this.#runs += 1;
     this.#add(outcome);
-    if (outcome.broken === undefined) return;
-    throw this.#explained(script, outcome, settings, path);
+    if (outcome.broken !== undefined) throw this.#explained(script, outcome, outcome.broken, path);
   }
 
   /** The violation on the smallest script, with what repeats it. */
   #explained(
     script: Script,
     outcome: TrialOutcome,
-    settings: TrialSettings,
+    violation: LawBroken,
     path: string | undefined,
   ): LawBroken {
-    const again = tryScript(script, settings);
-    if (again.broken?.message !== outcome.broken?.message || outcome.broken?.law === DETERMINISM) {
-      const how = `played twice, a script broke "${outcome.broken?.law}" and then ${again.broken === undefined ? 'no law' : `"${again.broken.law}"`}`;
+    const play = (smaller: Script) => tryScript(smaller, this.#settings);
+    const again = play(script);
+    if (again.broken?.message !== violation.message || violation.law === DETERMINISM) {
+      const how = `played twice, a script broke "${violation.law}" and then ${again.broken === undefined ? 'no law' : `"${again.broken.law}"`}`;
       const message =
-        outcome.broken?.law === DETERMINISM
-          ? outcome.broken.message
+        violation.law === DETERMINISM
+          ? violation.message
           : `${this.#makeDiscipline().name} breaks "${DETERMINISM}": ${how}`;
       return this.#broken(DETERMINISM, message, script, path);
     }
-    const play = (smaller: Script) => tryScript(smaller, settings);
     const isFinal = path === undefined || this.#options.minimise === false;
-    const least = isFinal ? { script, outcome } : new SmallerScript(play, script, outcome).find();
-    const violation = least.outcome.broken;
-    return this.#broken(violation?.law ?? '', violation?.message ?? '', least.script, path);
+    if (isFinal) return this.#broken(violation.law, violation.message, script, path);
+    const least = new SmallerScript(play, script, outcome).find();
+    const { law, message } = present(least.outcome.broken);
+    return this.#broken(law, message, least.script, path);
   }
 
   #broken(law: string, message: string, script: Script, path: string | undefined): LawBroken {
@@ -211,13 +209,13 @@ class Check {
     );
   }
 
-  #requireComparisons(): void {
+  #nothingCompared(): LawBroken {
     const { gapUncompared } = this.#tally;
     const why =
       gapUncompared > 0
         ? `the bound was infinite in all ${gapUncompared} cases; with { bound: 'none' } the other laws are checked alone`
         : 'no two contexts were backlogged at the same time';
-    throw new LawBroken(
+    return new LawBroken(
       'nothing was compared',
       `${this.#makeDiscipline().name} breaks "nothing was compared": ${this.#runs} scripts, ${this.#tally.grants} grants, no comparison: ${why}`,
     );
@@ -252,9 +250,4 @@ function requirePath(path: string): { readonly label: Source['label']; readonly 
   if (match === null)
     throw new ParameterError(`path is "${path}", expected "script" or "long run" and a number`);
   return { label: match[1] === 'script' ? 'script' : 'long run', run: Number(match[2]) };
-}
-
-/** Whether a script is a long run: it serves more than any other script does. */
-function isLong(script: Script): boolean {
-  return script.steps.some((step) => step.step === 'serve' && step.frames > 20_000);
 }

@@ -26,6 +26,8 @@ export interface Script {
   /** Instant at which the script begins, virtual ns. */
   readonly startNs: number;
   readonly steps: readonly Step[];
+  /** Present in a long run: frames after which the long-run shares of the contexts that are backlogged are judged. */
+  readonly longRunFrames?: number;
 }
 
 const FIELDS: Readonly<Record<Step['step'], readonly string[]>> = {
@@ -59,11 +61,13 @@ export function scriptFromJson(text: string): Script {
 /** The script itself. @throws ParameterError that names the first field that is missing or wrong. */
 export function requireScript(script: unknown): Script {
   if (!isRecord(script)) throw wrong('replay', script, 'an object with startNs and steps');
-  const { startNs, steps } = script;
+  const { startNs, steps, longRunFrames } = script;
   if (!isWhole(startNs)) throw wrong('replay.startNs', startNs, 'a whole number >= 0');
   if (!Array.isArray(steps)) throw wrong('replay.steps', steps, 'a list');
   for (const [index, step] of steps.entries()) requireStep(`replay.steps[${index}]`, step);
-  return { startNs, steps: steps as Step[] };
+  if (longRunFrames === undefined) return { startNs, steps: steps as Step[] };
+  if (!isWhole(longRunFrames)) throw wrong('replay.longRunFrames', longRunFrames, 'a whole number >= 0');
+  return { startNs, steps: steps as Step[], longRunFrames };
 }
 
 function requireStep(path: string, step: unknown): void {

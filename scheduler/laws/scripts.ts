@@ -90,7 +90,7 @@ export function longRun(run: number, frames: number, options: ScriptOptions = {}
       const steps: Step[] = [...joins(who), ...all, { step: 'serve', frames: 6 }];
       if (alone > 0) steps.push(arrive(0, alone), { step: 'serve', frames: alone });
       steps.push(...who.numbers.map((_, slot) => arrive(slot, frames)), { step: 'serve', frames });
-      return { startNs: 0, steps };
+      return { startNs: 0, steps, longRunFrames: frames };
     }),
   );
 }

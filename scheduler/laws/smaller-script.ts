@@ -1,4 +1,5 @@
 import type { Share } from '../discipline.js';
+import { present } from '../present.js';
 import { powerOfTwoFrom } from '../whole-logarithm.js';
 import type { Script, Step } from './script.js';
 import type { TrialOutcome } from './trial.js';
@@ -27,7 +28,7 @@ export class SmallerScript {
   /** @param outcome of playing `script`, in which a law is broken. */
   constructor(play: Player, script: Script, outcome: TrialOutcome) {
     this.#play = play;
-    this.#law = outcome.broken?.law ?? '';
+    this.#law = present(outcome.broken).law;
     this.#script = script;
     this.#outcome = outcome;
   }
@@ -58,24 +59,27 @@ export class SmallerScript {
   /** Nothing follows the grant that broke the law; what was served after the last step becomes a step. */
   #endWhereItBroke(): void {
     const { brokenAt, grantsInStep } = this.#outcome;
-    const { startNs, steps } = this.#script;
+    const { steps } = this.#script;
     const whole = steps.slice(0, brokenAt);
     const last = steps[brokenAt];
     if (last === undefined || last.step === 'serve' || last.step === 'pass') {
       const frames = Math.max(1, grantsInStep);
       for (const count of [frames, frames + 1])
-        if (this.#accepts({ startNs, steps: [...whole, { step: 'serve', frames: count }] })) return;
+        if (this.#accepts({ ...this.#script, steps: [...whole, { step: 'serve', frames: count }] })) return;
     }
     if (last !== undefined && brokenAt + 1 < steps.length)
-      this.#accepts({ startNs, steps: [...whole, last] });
+      this.#accepts({ ...this.#script, steps: [...whole, last] });
   }
 
   #leaveOutSteps(): void {
     const size = this.#script.steps.length;
     for (let group = powerOfTwoFrom(size); group >= 1; group /= 2) {
       for (let end = this.#script.steps.length; end > 0; end -= group) {
-        const { startNs, steps } = this.#script;
-        this.#accepts({ startNs, steps: [...steps.slice(0, Math.max(0, end - group)), ...steps.slice(end)] });
+        const { steps } = this.#script;
+        this.#accepts({
+          ...this.#script,
+          steps: [...steps.slice(0, Math.max(0, end - group)), ...steps.slice(end)],
+        });
       }
     }
   }

@@ -16,10 +16,6 @@ export interface TrialSettings {
   readonly starvationBound: StarvationBound | undefined;
   readonly order: (() => PublishedOrder) | undefined;
   readonly linkBps: number;
-  /** Companions are made; a long run goes without them. */
-  readonly companions: boolean;
-  /** Judge long-run shares after this many frames; 0 for not at all. */
-  readonly longRunFrames: number;
   readonly longRunTolerance: number;
 }
 
@@ -47,9 +43,10 @@ const MOST_LEFT = 1_000;
 /** Where the companion's clock starts: late enough for a bucket to be full, early enough for 31 bits. */
 const EARLY_NS = 2 ** 30;
 
-/** Plays one script on fresh instances. */
+/** Plays one script on fresh instances: a long run is judged by its long-run shares and goes without companions. */
 export function tryScript(script: Script, settings: TrialSettings): TrialOutcome {
   const { makeDiscipline, starvationBound, order, linkBps } = settings;
+  const { longRunFrames } = script;
   const subject = makeDiscipline();
   const broken: Breaker = (law, message) => link.broken(law, message);
   const own: RelativeFairnessBound = (i, j) => subject.relativeFairnessBoundBytes(i, j);
@@ -58,8 +55,8 @@ export function tryScript(script: Script, settings: TrialSettings): TrialOutcome
   const starvation = new StarvationLaw(starvationBound ?? starvationFromGap(bound), broken);
   const longRun = new LongRunLaw(settings.longRunTolerance, broken);
   const link: VirtualLink = new VirtualLink(subject, {
-    companions: settings.companions ? companionsOf(makeDiscipline, script) : [],
-    watchers: settings.longRunFrames > 0 ? [fairness, starvation, longRun] : [fairness, starvation],
+    companions: longRunFrames === undefined ? companionsOf(makeDiscipline, script) : [],
+    watchers: longRunFrames === undefined ? [fairness, starvation] : [fairness, starvation, longRun],
     linkBps,
     startNs: script.startNs,
     ...(order === undefined ? {} : { order: order() }),
@@ -76,7 +73,7 @@ export function tryScript(script: Script, settings: TrialSettings): TrialOutcome
       if (link.timeline.grants > grantsBefore) link.checkInvariants();
     }
     grantsBefore = link.timeline.grants;
-    if (settings.longRunFrames > 0) longRunChecks = longRun.judge(settings.longRunFrames);
+    if (longRunFrames !== undefined) longRunChecks = longRun.judge(longRunFrames);
     else for (let left = 0; left < MOST_LEFT && link.serve(); left += 1);
   } catch (error) {
     violation = asLawBroken(link, error);

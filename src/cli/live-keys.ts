@@ -1,7 +1,6 @@
+import { MOST_WEIGHT } from '../../nic/management-page.js';
 import type { LiveServer } from '../live/server/live-server.js';
 
-/** Largest weight that a scenario may give, too. */
-const MOST_WEIGHT = 65_535;
 const CTRL_C = '\u0003';
 
 /** The keys of `serve`, where a terminal is there to press them. */

@@ -1,7 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { ParameterError } from '../../scheduler/errors.js';
-import { LiveSampler } from '../live/server/live-sample.js';
+import { LiveSampler, sampleLine } from '../live/server/live-sample.js';
 import { LiveServer } from '../live/server/live-server.js';
 import { liveTable } from '../live/server/live-table.js';
 import { shellLine } from '../live/server/qemu-command.js';
@@ -84,7 +84,7 @@ async function show(
     if (ending.aborted) return;
     server.advance();
     const sample = sampler.sample();
-    if (options.json === true) io.out(`${JSON.stringify(sample)}\n`);
+    if (options.json === true) io.out(sampleLine(sample));
     else {
       const table = liveTable(sample, about);
       io.out(redraw && lines > 0 ? `\u001b[${lines}A\u001b[J${table}` : table);

@@ -71,7 +71,7 @@ async function sweepInto(
       io.out(`${journal.count} jobs are in ${journal.path}; sweep merge makes tables of all shards\n`);
       return 0;
     }
-    return await finishSweep(plan, seedCounts, journal, request, io);
+    return await finishSweep('sweep', plan, seedCounts, journal, request, io);
   } finally {
     journal.close();
   }

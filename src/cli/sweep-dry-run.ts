@@ -1,5 +1,6 @@
 import { type DryRun, dryRun } from '../sweep/dry-run.js';
 import type { Plan } from '../sweep/plan.js';
+import { dryRunDocument } from '../sweep/sweep-documents.js';
 import type { CliIo } from './cli-io.js';
 import { progressClockMs } from './progress-clock.js';
 import { poolOf } from './sweep-pool.js';
@@ -17,21 +18,11 @@ export async function showDryRun(
   const executor = poolOf(request, 1);
   try {
     const found = await dryRun(plan, isFinished, executor, threads, progressClockMs);
-    io.out(json ? jsonOf(found) : textOf(plan, found, threads));
+    io.out(json ? dryRunDocument(found) : textOf(plan, found, threads));
     return 0;
   } finally {
     await executor.close();
   }
-}
-
-function jsonOf({ first, ...counts }: DryRun): string {
-  const rows = first.map(({ point, seed, key }) => ({
-    point: point.index,
-    values: point.values,
-    seed,
-    key,
-  }));
-  return `${JSON.stringify({ format: 2, ...counts, first: rows }, undefined, 2)}\n`;
 }
 
 function textOf(

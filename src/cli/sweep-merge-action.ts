@@ -30,7 +30,7 @@ export const sweepMergeAction: CommandAction = async ([study = '', ...folders], 
   try {
     const taken = mergeJournals(journal, paths);
     if (!json) io.out(`took ${taken} finished jobs over\n`);
-    return await finishSweep(plan, plan.seedCounts, journal, { out, formats, json }, io);
+    return await finishSweep('sweep merge', plan, plan.seedCounts, journal, { out, formats, json }, io);
   } finally {
     journal.close();
   }

@@ -6,6 +6,7 @@ import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
 import { differencesTable } from '../sweep/report/differences-text.js';
 import { studyReport } from '../sweep/report/study-report.js';
+import { sweepReportDocument } from '../sweep/sweep-documents.js';
 import { SweepError } from '../sweep/sweep-error.js';
 import { journalPath } from '../sweep/sweep-folder.js';
 import { writeTables } from '../sweep/write-tables.js';
@@ -40,7 +41,7 @@ export const sweepReportAction: CommandAction = async ([study = ''], options, io
       ...(await writeTables(out, [differencesTable(differences)], ['csv'])),
     ];
     if (options.json === true) {
-      io.out(`${JSON.stringify({ format: 2, answer: page.answer, differences, written }, undefined, 2)}\n`);
+      io.out(sweepReportDocument({ answer: page.answer, differences, written }));
       return 0;
     }
     for (const paragraph of page.answer) io.out(`${paragraph}\n`);

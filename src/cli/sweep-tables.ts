@@ -1,5 +1,6 @@
 import type { Journal } from '../sweep/journal.js';
 import type { Plan } from '../sweep/plan.js';
+import { type SweepDocumentJson, sweepDocument } from '../sweep/sweep-documents.js';
 import { dictionaryTable, tablesOf } from '../sweep/tables.js';
 import { writeTables } from '../sweep/write-tables.js';
 import type { CliIo } from './cli-io.js';
@@ -7,6 +8,7 @@ import type { SweepRequest } from './sweep-request.js';
 
 /** Writes the tables of a study whose runs are all in the journal, and says what was written. */
 export async function finishSweep(
+  command: SweepDocumentJson['command'],
   plan: Plan,
   seedCounts: readonly number[],
   journal: Journal,
@@ -27,8 +29,7 @@ export async function finishSweep(
   const runs = seedCounts.reduce((sum, count) => sum + count, 0);
   const points = plan.points.length;
   if (json) {
-    const document = { format: 2, points, runs, failed, seeds: seedCounts, written };
-    io.out(`${JSON.stringify(document, undefined, 2)}\n`);
+    io.out(sweepDocument(command, { points, runs, failed, seeds: seedCounts, written }));
   } else {
     io.out(`${runs} runs of ${points} points${failed === 0 ? '' : `, ${failed} could not be done`}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);

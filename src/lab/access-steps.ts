@@ -1,18 +1,34 @@
 import type { Host } from '../../host/host.js';
-import { HIGH_READ, HIGH_WRITE, levelField, PTE_PRESENT } from '../../host/iommu/amdvi/entries.js';
-import { AMDVI_EVENT, amdviEventText } from '../../host/iommu/amdvi/events.js';
+import {
+  DTE_BYTES,
+  DTE_TRANSLATION_VALID,
+  DTE_VALID,
+  HIGH_READ,
+  HIGH_WRITE,
+  levelField,
+  PTE_PRESENT,
+} from '../../host/iommu/amdvi/entries.js';
+import { amdviEventText } from '../../host/iommu/amdvi/events.js';
 import { WalkResult } from '../../host/iommu/table-walker.js';
-import { SL_PAGE_SIZE, SL_READ, SL_WRITE } from '../../host/iommu/vtd/entries.js';
+import {
+  CONTEXT_ENTRY_BYTES,
+  ROOT_ENTRY_BYTES,
+  readContextEntry,
+  readRootEntry,
+  SL_PAGE_SIZE,
+  SL_READ,
+  SL_WRITE,
+} from '../../host/iommu/vtd/entries.js';
 import { vtdFaultText } from '../../host/iommu/vtd/fault-reasons.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { ExclusionUnit } from '../../host/protection/dev/exclusion-unit.js';
 import { AmdviDriver } from '../../host/protection/iommu/amdvi-driver.js';
-import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
 import { VtdDriver } from '../../host/protection/iommu/vtd-driver.js';
 import { NoDmaChipset } from '../../host/protection/nodma/chipset.js';
 import { requesterId as asRequester, hostPhysicalAddress, ioVirtualAddress } from '../../nic/addresses.js';
 import { present } from '../../scheduler/present.js';
-import { hex, requester } from './journal.js';
+import { hex, requester } from './notation.js';
+import { driverOf } from './probes.js';
 import { type Words, wordsOf } from './words.js';
 
 /** One thing that the access gate looks at, with the bits that it finds. */
@@ -59,13 +75,6 @@ export function accessSteps(host: Host, requesterId: number, address: number, wr
   };
 }
 
-/** The driver of the machine's IOMMU, or undefined for an approach without one. */
-export function driverOf(host: Host): IommuDriver | undefined {
-  const { protection } = host;
-  if ('driver' in protection) return (protection as { driver?: IommuDriver }).driver;
-  return undefined;
-}
-
 function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, write: boolean): AccessWalk {
   const { walker } = driver.unit;
   const memory = wordsOf(host);
@@ -73,27 +82,30 @@ function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, wr
   const steps: AccessStep[] = [];
   const bus = id >>> 8;
   if (result.contextReads > 0) {
-    const at = walker.rootTable + bus * 16;
+    const at = walker.rootTable + bus * ROOT_ENTRY_BYTES;
     steps.push({
       what: `root entry of bus ${bus}`,
       at,
       value: word64(memory, at),
-      bits: [{ name: 'P', set: (memory.readU32(at) & 1) !== 0 }],
+      bits: [{ name: 'P', set: readRootEntry(host.memory, walker.rootTable, bus).present }],
       says: 'points at the context table of the bus',
     });
   }
   if (result.contextReads > 1) {
-    const at = tableOf(memory, walker.rootTable + bus * 16) + (id & 0xff) * 16;
-    const upper = memory.readU32(at + 8);
+    const devfn = id & 0xff;
+    const { contextTable } = readRootEntry(host.memory, walker.rootTable, bus);
+    const at = contextTable + devfn * CONTEXT_ENTRY_BYTES;
+    const entry = readContextEntry(host.memory, contextTable, devfn);
     steps.push({
       what: `context entry of ${requester(id)}`,
       at,
       value: `${word64(memory, at + 8)} ${word64(memory, at)}`,
       bits: [
-        { name: 'P', set: (memory.readU32(at) & 1) !== 0 },
-        { name: 'FPD', set: (memory.readU32(at) & 2) !== 0 },
+        { name: 'P', set: entry.present },
+        { name: 'FPD', set: entry.faultProcessingDisable },
       ],
-      says: `domain ${(upper >>> 8) & 0xffff}, ${(upper & 7) + 2} levels of tables`,
+      // AW counts from two levels (VT-d 9.3).
+      says: `domain ${entry.domainId}, ${entry.addressWidth + 2} levels of tables`,
     });
   }
   for (let level = 0; level < result.levels; level += 1) {
@@ -113,11 +125,7 @@ function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, wr
       says: isPage ? `page at ${hex(tableOf(memory, at))}` : `table at ${hex(tableOf(memory, at))}`,
     });
   }
-  return walkOf(
-    'VT-d',
-    steps,
-    result.interruptWindow ? 'the interrupt window' : vtdFaultText(result.faultReason),
-  );
+  return walkOf('VT-d', steps, vtdFaultText(result.faultReason));
 }
 
 function amdviSteps(
@@ -130,23 +138,25 @@ function amdviSteps(
   const { unit } = driver;
   const memory = wordsOf(host);
   unit.walker.walk(asRequester(id), ioVirtualAddress(address), write, result);
-  const entry = unit.registers.address('DEVICE_TABLE_BASE') + id * 32;
-  const low = memory.readU32(entry);
-  const high = memory.readU32(entry + 4);
-  const steps: AccessStep[] = [
-    {
+  const steps: AccessStep[] = [];
+  // Outside of the device table, or where memory cannot be read, there is no entry to show.
+  if (result.contextReads > 0) {
+    const entry = unit.registers.address('DEVICE_TABLE_BASE') + id * DTE_BYTES;
+    const low = memory.readU32(entry);
+    const high = memory.readU32(entry + 4);
+    steps.push({
       what: `device table entry of ${requester(id)}`,
       at: entry,
       value: word64(memory, entry),
       bits: [
-        { name: 'V', set: (low & 1) !== 0 },
-        { name: 'TV', set: (low & 2) !== 0 },
+        { name: 'V', set: (low & DTE_VALID) !== 0 },
+        { name: 'TV', set: (low & DTE_TRANSLATION_VALID) !== 0 },
         { name: 'IR', set: (high & HIGH_READ) !== 0 },
         { name: 'IW', set: (high & HIGH_WRITE) !== 0 },
       ],
       says: `domain ${memory.readU32(entry + 8) & 0xffff}, mode ${levelField(low)}`,
-    },
-  ];
+    });
+  }
   for (let level = 0; level < result.levels; level += 1) {
     const depth = result.tableLevel[level] ?? 1;
     const at = entryAt(present(result.tableAddress[level]), address, depth);
@@ -165,8 +175,7 @@ function amdviSteps(
       says: next === 0 || next === 7 ? `page at ${hex(tableOf(memory, at))}` : `table of level ${next}`,
     });
   }
-  const code = result.faultReason === 0 ? AMDVI_EVENT.IO_PAGE_FAULT : result.faultReason;
-  return walkOf('AMD-Vi', steps, amdviEventText(code, result.faultFlags));
+  return walkOf('AMD-Vi', steps, amdviEventText(result.faultReason, result.faultFlags));
 }
 
 function walkOf(gate: string, steps: AccessStep[], reason: string): AccessWalk {
@@ -174,7 +183,7 @@ function walkOf(gate: string, steps: AccessStep[], reason: string): AccessWalk {
     ? result.passThrough
       ? 'Passes with its own address.'
       : `Translated to page ${Math.floor(result.physical / PAGE_BYTES)}, at ${hex(result.physical)}.`
-    : `Denied: ${reason}.`;
+    : `Denied: ${result.interruptWindow ? 'the interrupt window' : reason}.`;
   return { gate, allowed: result.ok, steps, verdict };
 }
 

@@ -1,12 +1,15 @@
 import type { Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
+import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import type { ContextQueue } from '../../host/protection/context-queue.js';
 import { pageNumber } from '../../nic/addresses.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
-import { type AccessWalk, accessSteps, driverOf } from './access-steps.js';
+import { MAILBOX } from '../../nic/registers.js';
+import { type AccessWalk, accessSteps } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
-import { hex, requester } from './journal.js';
+import { hex, requester } from './notation.js';
+import { driverOf, isContextQueue, slotAddress } from './probes.js';
 import { wordsOf } from './words.js';
 
 /** Where on the machine a step of a frame happens: the part of the picture that is lit. */
@@ -44,11 +47,12 @@ export interface FrameStory {
   readonly steps: readonly FrameStep[];
 }
 
-/** Steps that are kept: a frame in many buffers makes many. */
-const MOST_STEPS = 80;
+/** Accesses that are told one by one: a frame in many buffers makes many, and the end of its story is told all the same. */
+const MOST_ACCESSES = 60;
 
-function isContextQueue(queue: unknown): queue is ContextQueue {
-  return typeof queue === 'object' && queue !== null && 'ringAddress' in queue;
+/** Whether index `one` is `other` or comes after it: indices run freely modulo 2^32. */
+function isAtOrAfter(one: number, other: number): boolean {
+  return (one - other) >>> 0 < 2 ** 31;
 }
 
 /**
@@ -67,9 +71,16 @@ export class FrameFollower {
   #bytes = 0;
   #walks: number;
   #finished = false;
-  #interrupts = false;
-  #sent = false;
+  #accesses = 0;
+  #rung = false;
+  #fetched = false;
   #granted = false;
+  #left = false;
+  /** The last write of the status block, told once it is known to carry our completion. */
+  #statusWrite:
+    | { readonly facts: readonly string[]; readonly page: number; readonly walk: AccessWalk }
+    | undefined;
+  #writtenBack = false;
 
   constructor(host: Host, guest: ShownGuest) {
     this.#host = host;
@@ -83,7 +94,7 @@ export class FrameFollower {
         if (event.context === context && event.direction === 'transmit') this.#onSetUp(event.count);
       }),
       nic.streams.doorbells$.subscribe(({ context: rung, mailbox, value }) => {
-        if (rung === context && mailbox === 0 && this.#waits()) this.#onDoorbell(value);
+        if (rung === context && mailbox === MAILBOX.TX_PRODUCER && this.#waits()) this.#onDoorbell(value);
       }),
       bus.accesses$.subscribe(({ requesterId, address, physical, length, write, gateNs }) => {
         if (requesterId === nic.contexts[context]?.requesterId)
@@ -100,11 +111,17 @@ export class FrameFollower {
         if (granted === context && this.#isNext()) this.#onGrant(bytes, reason, creditBytes);
       }),
       nic.streams.lentFrames$.subscribe(({ direction, context: of, startNs, endNs, length, switched }) => {
-        if (of === context && direction === 'transmit' && this.#granted && !this.#sent)
+        if (of === context && direction === 'transmit' && this.#isLeaving())
           this.#onSent(startNs, endNs, length, switched);
       }),
+      nic.streams.drops$.subscribe(({ direction, context: of, reason }) => {
+        if (of === context && direction === 'transmit' && this.#isLeaving()) this.#onDropped(reason);
+      }),
+      nic.streams.completions$.subscribe(({ context: of, transmitConsumer }) => {
+        if (of === context && this.#left && !this.#writtenBack) this.#onWrittenBack(transmitConsumer);
+      }),
       nic.streams.interrupts$.subscribe(({ contexts }) => {
-        if (this.#interrupts && contexts.includes(context)) this.#onInterrupt(contexts);
+        if (this.#writtenBack && contexts.includes(context)) this.#onInterrupt(contexts);
       }),
       nic.streams.faults$.subscribe(({ context: stopped, reason, detail }) => {
         if (stopped !== context || !this.#waits()) return;
@@ -153,6 +170,18 @@ export class FrameFollower {
     );
   }
 
+  /**
+   * Frames of a context leave in the order of their grants, and the card's consumer index moves on behind each: ours
+   * leaves when the index has reached it. Those that were in the FIFO before the frame was chosen are counted as well.
+   */
+  #isLeaving(): boolean {
+    return (
+      this.#granted &&
+      !this.#left &&
+      this.#host.nic.contexts[this.#guest.port.context]?.transmit.consumer === this.#index
+    );
+  }
+
   #queue(): ContextQueue | undefined {
     const { transmit } = this.#guest.port;
     return isContextQueue(transmit) ? transmit : undefined;
@@ -168,10 +197,30 @@ export class FrameFollower {
     facts: readonly string[],
     more: { page?: number; walk?: AccessWalk } = {},
   ): void {
-    if (this.#steps.length === MOST_STEPS) return;
     const { page = -1, walk } = more;
     const atNs = this.#host.kernel.nowNs;
     this.#steps.push({ atNs, station, title, facts, page, ...(walk === undefined ? {} : { walk }) });
+  }
+
+  /** An access that the gate was asked about: those beyond the first ones are counted and told together. */
+  #addAccess(title: string, facts: readonly string[], page: number, walk: AccessWalk): void {
+    this.#accesses += 1;
+    if (this.#accesses <= MOST_ACCESSES) {
+      this.#add('access-gate', title, facts, { page, walk });
+      return;
+    }
+    const more = this.#accesses - MOST_ACCESSES;
+    const index = this.#steps.findLastIndex(({ station }) => station === 'access-gate');
+    if (more > 1) this.#steps.splice(index, 1);
+    this.#add(
+      'access-gate',
+      `${more} more ${more === 1 ? 'access' : 'accesses'} of the card`,
+      [`the last: ${title}`, ...facts],
+      {
+        page,
+        walk,
+      },
+    );
   }
 
   #onSetUp(count: number): void {
@@ -185,7 +234,7 @@ export class FrameFollower {
     for (let step = 0; step < count; step += 1) {
       last = (this.#index + step) >>> 0;
       this.#bytes += queue.postedLength(last);
-      const flags = memory.readU32(this.#slot(queue, last) + LENGTH_AND_FLAGS_OFFSET) >>> 16;
+      const flags = memory.readU32(slotAddress(queue, last) + LENGTH_AND_FLAGS_OFFSET) >>> 16;
       if ((flags & FLAG_END_OF_PACKET) !== 0) break;
     }
     this.#last = last;
@@ -203,7 +252,7 @@ export class FrameFollower {
       { page },
     );
     const pins = pages.count(pageNumber(page));
-    const byHypervisor = pages.owner(pageNumber(Math.floor(queue.ringAddress / PAGE_BYTES))) === 0;
+    const byHypervisor = pages.owner(pageNumber(Math.floor(queue.ringAddress / PAGE_BYTES))) === HYPERVISOR;
     this.#add(
       'set-up-gate',
       'The set-up gate lets the buffer pass',
@@ -220,7 +269,7 @@ export class FrameFollower {
       ],
       { page },
     );
-    const at = this.#slot(queue, this.#index);
+    const at = slotAddress(queue, this.#index);
     this.#add(
       'memory',
       `Descriptor ${this.#index} is in the ring`,
@@ -231,13 +280,12 @@ export class FrameFollower {
     );
   }
 
-  #slot(queue: ContextQueue, index: number): number {
-    return queue.ringAddress + (index & (queue.slots - 1)) * DESCRIPTOR_BYTES;
-  }
-
+  /** The doorbell that hands our descriptors over; those before and after it are about others. */
   #onDoorbell(value: number): void {
+    if (this.#rung || !isAtOrAfter((value - 1) >>> 0, this.#last)) return;
+    this.#rung = true;
     this.#add('context', 'The doorbell rings', [
-      `TX_PRODUCER = ${value}: descriptors up to ${value - 1} are the card's`,
+      `TX_PRODUCER = ${value}: descriptors up to ${(value - 1) >>> 0} are the card's`,
       'the page of the context is mapped by this guest alone, so the MMU is all that is asked',
     ]);
   }
@@ -255,33 +303,36 @@ export class FrameFollower {
     this.#walks = walks;
     const queue = this.#queue();
     if (!this.#waits() || queue === undefined) return;
-    const slot = this.#slot(queue, this.#index);
+    const slot = slotAddress(queue, this.#index);
     const page = Math.floor(physical / PAGE_BYTES);
     const via = this.#viaGate(address, physical, walked, gateNs);
     const walk = accessSteps(this.#host, id, address, write);
-    if (!write && physical <= slot && physical + length > slot) {
-      this.#add(
-        'access-gate',
-        `The card reads ${length / DESCRIPTOR_BYTES} descriptors, ours among them`,
-        via,
-        { page, walk },
-      );
+    if (!write && !this.#fetched && physical <= slot && physical + length > slot) {
+      const count = length / DESCRIPTOR_BYTES;
+      const title = `The card reads ${count} ${count === 1 ? 'descriptor, ours' : 'descriptors, ours among them'}`;
+      this.#addAccess(title, via, page, walk);
       return;
     }
-    const buffer = this.#bufferWith(queue, address, length);
-    if (!write && buffer >= 0) {
-      this.#add('access-gate', `The card reads ${length} bytes of the frame`, via, { page, walk });
+    // After our frame has left, its slots and its buffers belong to frames that come later.
+    if (!write && !this.#left && this.#bufferWith(queue, address, length) >= 0) {
+      this.#addAccess(`The card reads ${length} bytes of the frame`, via, page, walk);
       return;
     }
-    if (write && this.#sent && !this.#interrupts) {
-      this.#interrupts = true;
-      this.#add(
-        'memory',
-        'The consumer index is written back',
-        [`${length} bytes at ${hex(physical)}`, ...via],
-        { page, walk },
-      );
-    }
+    if (write && address === this.#host.nic.contexts[this.#guest.port.context]?.statusAddress)
+      this.#statusWrite = { facts: [`${length} bytes at ${hex(physical)}`, ...via], page, walk };
+  }
+
+  /** The card writes one status block per context at a time, so the last one written is the one that is complete. */
+  #onWrittenBack(transmitConsumer: number): void {
+    if (!isAtOrAfter((transmitConsumer - 1) >>> 0, this.#last)) return;
+    this.#writtenBack = true;
+    const { facts = [], page = -1, walk } = this.#statusWrite ?? {};
+    this.#add(
+      'memory',
+      'The consumer index is written back',
+      [`transmit consumer ${transmitConsumer}: the descriptors before it are finished`, ...facts],
+      { page, ...(walk === undefined ? {} : { walk }) },
+    );
   }
 
   #viaGate(address: number, physical: number, walked: boolean, gateNs: number): string[] {
@@ -305,19 +356,19 @@ export class FrameFollower {
   }
 
   #onDenied(id: number, address: number, length: number, write: boolean): void {
-    this.#add(
-      'access-gate',
+    const what = `${write ? 'write' : 'read'} of ${length} bytes at ${hex(address)} by ${requester(id)}`;
+    this.#addAccess(
       'The access gate denies the access',
-      [
-        `${write ? 'write' : 'read'} of ${length} bytes at ${hex(address)} by ${requester(id)}; no byte moves`,
-      ],
-      { page: Math.floor(address / PAGE_BYTES), walk: accessSteps(this.#host, id, address, write) },
+      [`${what}; no byte moves`],
+      Math.floor(address / PAGE_BYTES),
+      accessSteps(this.#host, id, address, write),
     );
   }
 
   #onState(state: string): void {
     const context = this.#host.nic.contexts[this.#guest.port.context];
     if (state === 'fetched') {
+      this.#fetched = true;
       const sequence = context?.transmit.sequence(this.#index) ?? 0;
       this.#add('context', 'The descriptor is on the card', [
         context?.sequenceChecking === true
@@ -329,7 +380,6 @@ export class FrameFollower {
       this.#add('context', 'The frame is whole in the FIFO', [
         'it goes to the wire in the order of the grants',
       ]);
-    if (state === 'completed' && !this.#sent) this.#add('context', 'The descriptor is finished', []);
     if (state === 'faulted' || state === 'discarded') {
       this.#add('context', `The descriptor is ${state}`, ['its frame will not be sent']);
       this.#end();
@@ -346,10 +396,15 @@ export class FrameFollower {
   }
 
   #onSent(startNs: number, endNs: number, length: number, switched: boolean): void {
-    this.#sent = true;
+    this.#left = true;
     this.#add('wire', switched ? 'The frame goes to another context' : 'The frame is on the wire', [
       `${length} bytes, first bit at ${startNs} ns, last at ${endNs} ns`,
     ]);
+  }
+
+  #onDropped(reason: string): void {
+    this.#left = true;
+    this.#add('wire', `The frame is dropped: ${reason}`, ['no bit of it leaves the card']);
   }
 
   #onInterrupt(contexts: readonly number[]): void {

@@ -4,19 +4,15 @@ import { APPROACHES } from '../../host/protection/approaches.js';
 import type { ContextPort } from '../../host/protection/context-port.js';
 import { pageNumber } from '../../nic/addresses.js';
 import type { Context } from '../../nic/context.js';
-import {
-  DESCRIPTOR_BYTES,
-  DESCRIPTOR_FIELDS,
-  DESCRIPTOR_FLAGS,
-  LENGTH_AND_FLAGS_OFFSET,
-} from '../../nic/descriptor.js';
+import { DESCRIPTOR_FIELDS, DESCRIPTOR_FLAGS, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
 import { NIC_PARAMETERS } from '../../nic/parameters.js';
 import { MAILBOX_REGISTERS, MANAGEMENT_REGISTERS, type RegisterDefinition } from '../../nic/registers.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { accessSteps } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
-import { hex, requester } from './journal.js';
+import { hex, requester } from './notation.js';
+import { contextPortOf, slotAddress } from './probes.js';
 import { wordsOf } from './words.js';
 
 /** Something on the picture that can be asked about. */
@@ -76,11 +72,6 @@ export function inspect(machine: Inspected, subject: Subject): Details {
   }
 }
 
-function portOf({ guests }: Inspected, context: number): ContextPort | undefined {
-  const port = guests.find((guest) => guest.port.context === context)?.port;
-  return port !== undefined && 'ringMemory' in port ? (port as ContextPort) : undefined;
-}
-
 function domainDetails(machine: Inspected, id: number): Details {
   const { host, guests } = machine;
   const domain = host.hypervisor.domains[id];
@@ -95,7 +86,7 @@ function domainDetails(machine: Inspected, id: number): Details {
   const { accounts } = host.processor;
   const rows = [
     ['state', domain.state],
-    ['core', String(accounts[domain.account]?.core ?? 0)],
+    ['core', String(accounts[domain.account]?.core ?? 'unknown')],
     ['CPU time', `${host.processor.nsOf(domain.account)} ns`],
     ['work waiting', String(host.processor.backlogOf(domain.account))],
     ['pages unused', String(domain.unusedPages)],
@@ -143,7 +134,7 @@ function contextDetails(machine: Inspected, index: number): Details {
       host.nic.read(index * PAGE_BYTES + offset, 4),
     ),
   ];
-  const port = portOf(machine, index);
+  const port = contextPortOf(machine.guests, index);
   for (const way of ['transmit', 'receive'] as const) {
     sections.push(indices(way, context));
     if (port !== undefined) sections.push(ringSection(host, port, way, context));
@@ -176,7 +167,7 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
   for (let step = 0; step < count; step += 1) {
     const index = (consumer + step) >>> 0;
     const slot = index & (queue.slots - 1);
-    const at = queue.ringAddress + slot * DESCRIPTOR_BYTES;
+    const at = slotAddress(queue, index);
     const address = wordsOf(host).readU32(at + 4) * 2 ** 32 + wordsOf(host).readU32(at);
     const word = wordsOf(host).readU32(at + LENGTH_AND_FLAGS_OFFSET);
     const flags = DESCRIPTOR_FLAGS.filter(({ mask }) => ((word >>> 16) & mask) !== 0).map(({ name }) => name);
@@ -201,6 +192,8 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
 function pageDetails(machine: Inspected, page: number): Details {
   const { host } = machine;
   const { pages, hypervisor } = host;
+  if (!(Number.isInteger(page) && page >= 0 && page < host.memory.pageCount))
+    return { title: `No page ${page}`, about: '', sections: [] };
   const owner = hypervisor.domains[pages.owner(pageNumber(page))]?.name ?? 'no domain';
   const walkRows = host.nic.contexts
     .filter(({ state }) => state === 'open')

@@ -1,10 +1,11 @@
 import type { Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
-import type { ContextPort } from '../../host/protection/context-port.js';
 import { machineAddress, pageNumber } from '../../nic/addresses.js';
 import { MAILBOX_REGISTERS } from '../../nic/registers.js';
 import { Columns, type ShownGuest } from './columns.js';
+import { hex, requester } from './notation.js';
+import { contextPortOf } from './probes.js';
 
 /** What happened, as the picture shows it moving. */
 export const ENTRY_KINDS = {
@@ -44,11 +45,6 @@ export interface JournalEntry {
 /** Lines that are kept. */
 const MOST_ENTRIES = 400;
 
-/** Ports that end in a context of the card have rings that can be pointed at. */
-function isContextPort(port: unknown): port is ContextPort {
-  return typeof port === 'object' && port !== null && 'ringMemory' in port;
-}
-
 /**
  * Writes down what happens in a machine, in words and with the page that it happened to. Faults and refusals are always
  * written down; all else only while a front end asks for it, because the taps on the packet path build an object per event.
@@ -61,24 +57,12 @@ export class Journal {
   readonly #often: Subscription[] = [];
   #entries: JournalEntry[] = [];
   #dropped = 0;
-  #faults = 0;
-  #sent = 0;
 
   constructor(host: Host, guests: readonly ShownGuest[]) {
     this.#host = host;
     this.#guests = guests;
     this.#columns = new Columns(host, guests);
     this.#watchFaults();
-  }
-
-  /** Faults, refusals and denied accesses so far. */
-  get faults(): number {
-    return this.#faults;
-  }
-
-  /** Frames seen to leave while watching. */
-  get sent(): number {
-    return this.#sent;
   }
 
   get watching(): boolean {
@@ -123,7 +107,6 @@ export class Journal {
     const { nic, bus, hypervisor } = this.#host;
     this.#seldom.push(
       bus.denied$.subscribe(({ requesterId, address, length, write, beyondMemory, crossesPage }) => {
-        this.#faults += 1;
         const why = crossesPage
           ? 'it crosses a page, and PCI Express has no such request'
           : beyondMemory
@@ -136,13 +119,14 @@ export class Journal {
         });
       }),
       hypervisor.faults$.subscribe(({ context, caughtBy, reason }) => {
-        this.#faults += 1;
         const column = this.#columns.ofContext(context);
-        if (caughtBy === 'nic') {
+        if (caughtBy !== 'set-up') {
+          const from = caughtBy === 'nic' ? 'the card' : 'the IOMMU';
+          const what = caughtBy === 'nic' ? 'stopped' : 'is at fault';
           this.#add(
             'fault',
             column,
-            `the hypervisor reads from the card: context ${context} stopped, ${reason}`,
+            `the hypervisor reads from ${from}: context ${context} ${what}, ${reason}`,
           );
           return;
         }
@@ -150,7 +134,6 @@ export class Journal {
         this.#add('refused', column, `set-up gate: ${reason}${text}`, { page });
       }),
       nic.streams.faults$.subscribe(({ context, direction, reason, detail }) => {
-        this.#faults += 1;
         this.#add(
           'fault',
           this.#columns.ofContext(context),
@@ -195,8 +178,8 @@ export class Journal {
     const { nic, bus, hypervisor } = this.#host;
     this.#often.push(
       hypervisor.setUps$.subscribe(({ context, domain, direction, count }) => {
-        const port = this.#guests.find(({ port: other }) => other.context === context)?.port;
-        const page = isContextPort(port) ? Math.floor(port.ringMemory.address / PAGE_BYTES) : -1;
+        const port = contextPortOf(this.#guests, context);
+        const page = port === undefined ? -1 : Math.floor(port.ringMemory.address / PAGE_BYTES);
         this.#add('set-up', domain, `${count} ${direction} ${count === 1 ? 'buffer' : 'buffers'} set up`, {
           page,
           direction,
@@ -228,7 +211,6 @@ export class Journal {
           this.#add('switched', column, `${length} bytes stay inside the card`, { bytes: length, direction });
           return;
         }
-        if (direction === 'transmit') this.#sent += 1;
         const text = direction === 'transmit' ? 'on the wire' : 'received';
         this.#add(direction === 'transmit' ? 'sent' : 'received', column, `${length} bytes ${text}`, {
           bytes: length,
@@ -249,22 +231,11 @@ export class Journal {
   #kindOf(requesterId: number, physical: number, write: boolean): EntryKind {
     const context = this.#columns.contextOf(requesterId);
     if (context < 0) return 'vector';
-    const port = this.#guests.find(({ port: other }) => other.context === context)?.port;
-    if (isContextPort(port)) {
+    const port = contextPortOf(this.#guests, context);
+    if (port !== undefined) {
       const { address, bytes } = port.ringMemory;
       if (physical >= address && physical < address + bytes) return write ? 'status' : 'fetch';
     }
     return write ? 'write' : 'read';
   }
-}
-
-/** An address or a value of a register, in hexadecimal. */
-export function hex(value: number): string {
-  return `0x${value.toString(16)}`;
-}
-
-/** A requester ID as lspci writes it. */
-export function requester(id: number): string {
-  const two = (value: number) => value.toString(16).padStart(2, '0');
-  return `${two(id >>> 8)}:${two((id >>> 3) & 0x1f)}.${id & 7}`;
 }

@@ -2,9 +2,9 @@ import type { NicDriver } from '../../guests/nic-driver.js';
 import type { Host } from '../../host/host.js';
 import { PAGE_KINDS } from '../../host/memory/page-ownership.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
-import type { ContextPort } from '../../host/protection/context-port.js';
 import { pageNumber } from '../../nic/addresses.js';
 import type { ShownGuest } from './columns.js';
+import { isContextPort } from './probes.js';
 
 /** Pages of one use that the picture shows together. */
 export interface PageBlock {
@@ -40,7 +40,7 @@ export function memoryMap(host: Host, guests: readonly MappedGuest[]): PageBlock
     });
   };
   for (const { domain, port, driver } of guests) {
-    const rings = 'ringMemory' in port ? (port as ContextPort).ringMemory : undefined;
+    const rings = isContextPort(port) ? port.ringMemory : undefined;
     if (rings !== undefined) {
       const first = Math.floor(rings.address / PAGE_BYTES);
       add(domain.id, 'rings', range(first, Math.ceil(rings.bytes / PAGE_BYTES)));

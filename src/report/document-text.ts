@@ -19,6 +19,19 @@ export interface DocumentHead<Command extends string> {
  * the call was made. Absent values are `null`.
  */
 export function documentText(head: DocumentHead<string>, fields: Readonly<Record<string, unknown>>): string {
+  return textOf(head, fields, 2);
+}
+
+/** The same on one line, for documents that follow each other. */
+export function documentLine(head: DocumentHead<string>, fields: Readonly<Record<string, unknown>>): string {
+  return textOf(head, fields, undefined);
+}
+
+function textOf(
+  head: DocumentHead<string>,
+  fields: Readonly<Record<string, unknown>>,
+  indent: number | undefined,
+): string {
   const document = { ...head, ...fields };
-  return `${JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), 2)}\n`;
+  return `${JSON.stringify(document, (_key, value: unknown) => (value === undefined ? null : value), indent)}\n`;
 }

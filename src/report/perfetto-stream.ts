@@ -1,4 +1,5 @@
 import { PbfWriter } from 'pbf';
+import { present } from '../../scheduler/present.js';
 import type { OutputFile } from './output-file.js';
 import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
 
@@ -51,7 +52,8 @@ export class PerfettoStream implements TimelineWriter {
   readonly #file: OutputFile;
   readonly #out = new PbfWriter(new Uint8Array(BLOCK_BYTES + 4096));
   readonly #names = new Map<string, number>();
-  readonly #trackNames: string[] = ['', ''];
+  /** By number. 0 stands for no parent, and 1 is not given out either: no caller has added them. */
+  readonly #trackNames: (string | undefined)[] = [undefined, undefined];
   readonly #lanes: (Lanes | undefined)[] = [];
   readonly #counters = new Map<string, number>();
   readonly #ranks: number[] = [];
@@ -72,8 +74,7 @@ export class PerfettoStream implements TimelineWriter {
   }
 
   addTrack(process: TraceProcess, name: string): TraceTrack {
-    if (this.#trackNames[process] === undefined)
-      throw new RangeError(`${this.path}: process ${process} was not added`);
+    this.#requireProcess(process);
     return this.#descriptor(name, process);
   }
 
@@ -99,17 +100,20 @@ export class PerfettoStream implements TimelineWriter {
     this.#write(INSTANT, track, name, atNs, args, flows);
   }
 
+  /** @param values whole numbers, which is what the format counts in */
   counter(process: TraceProcess, name: string, atNs: number, values: Readonly<Record<string, number>>): void {
     for (const key in values) {
+      const value = present(values[key]);
+      if (!Number.isSafeInteger(value))
+        throw new RangeError(`counter ${name} has ${key} ${value}, expected a whole number`);
       const full = `${process}:${name}:${key}`;
       let track = this.#counters.get(full);
       if (track === undefined) {
-        if (this.#trackNames[process] === undefined)
-          throw new RangeError(`${this.path}: process ${process} was not added`);
+        this.#requireProcess(process);
         track = this.#descriptor(name, process, true);
         this.#counters.set(full, track);
       }
-      this.#event.counterValue = values[key] ?? 0;
+      this.#event.counterValue = value;
       this.#write(COUNTER, track, undefined, atNs, undefined);
     }
   }
@@ -118,7 +122,7 @@ export class PerfettoStream implements TimelineWriter {
     const lanes = this.#lanesOf(track);
     let lane = lanes.of.get(id);
     if (lane === undefined) {
-      lane = lanes.free.pop() ?? this.#descriptor(this.#trackNames[track] ?? '', track);
+      lane = lanes.free.pop() ?? this.#descriptor(this.#nameOfTrack(track), track);
       lanes.of.set(id, lane);
     } else this.#write(SLICE_END, lane, undefined, atNs, undefined);
     this.#write(SLICE_BEGIN, lane, name, atNs, args);
@@ -151,11 +155,21 @@ export class PerfettoStream implements TimelineWriter {
     this.#file.abort();
   }
 
+  #requireProcess(process: TraceProcess): void {
+    if (this.#trackNames[process] === undefined)
+      throw new RangeError(`${this.path}: process ${process} was not added`);
+  }
+
+  #nameOfTrack(track: TraceTrack): string {
+    const name = this.#trackNames[track];
+    if (name === undefined) throw new RangeError(`${this.path}: track ${track} was not added`);
+    return name;
+  }
+
   #lanesOf(track: TraceTrack): Lanes {
     const known = this.#lanes[track];
     if (known !== undefined) return known;
-    if (this.#trackNames[track] === undefined)
-      throw new RangeError(`${this.path}: track ${track} was not added`);
+    this.#nameOfTrack(track);
     const lanes = { of: new Map<number, number>(), free: [] };
     while (this.#lanes.length <= track) this.#lanes.push(undefined);
     this.#lanes[track] = lanes;
@@ -182,14 +196,12 @@ export class PerfettoStream implements TimelineWriter {
   ): void {
     if (!(Number.isSafeInteger(atNs) && atNs >= 0))
       throw new RangeError(`time is ${atNs} ns, expected a whole number, 0 or more`);
-    if (this.#trackNames[track] === undefined)
-      throw new RangeError(`${this.path}: track ${track} was not added`);
+    this.#nameOfTrack(track);
     const event = this.#event;
     event.type = type;
     event.track = track;
     event.name = name === undefined ? NO_NAME : this.#nameOf(name);
     event.atNs = atNs;
-    event.arguments = args;
     event.flows = flows;
     event.annotations.length = 0;
     if (args !== undefined) {
@@ -233,7 +245,6 @@ class TrackEvent {
   name = NO_NAME;
   atNs = 0;
   counterValue = 0;
-  arguments: TraceArguments | undefined;
   flows: readonly number[] = NO_FLOWS;
   /** Number of the name and value, in turns. */
   readonly annotations: (string | number | boolean)[] = [];

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
+import { MOST_WEIGHT } from '../../nic/management-page.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
 import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
 import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit.js';
@@ -24,6 +25,24 @@ const wireRateBps = rateBps.describe('Rate on the wire: preamble, FCS and gap co
 const peakWireRateBps = rateBps.describe('Rate on the wire during a burst');
 const meanOnNs = durationNs.default(1_000_000).describe('Mean length of a burst');
 const meanOffNs = instantNs.default(1_000_000).describe('Mean length of a silence');
+const weight = z.int().min(1).max(MOST_WEIGHT);
+const priority = z
+  .int()
+  .min(0)
+  .max(PRIORITY_LEVELS - 1);
+/** How urgent frames are: of a guest's share, and of a tenant. */
+const urgency = {
+  priority: priority.optional().describe('Smaller goes first (priority)'),
+  deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
+};
+/** Limits of a rate: likewise. */
+const limits = {
+  limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
+  burstBytes: wholeFrom(0, MOST_BURST_BYTES)
+    .optional()
+    .describe('What may go at once under the limit (limited:a)'),
+  minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+};
 const powerOfTwoSlots = z
   .int()
   .min(2)
@@ -144,7 +163,7 @@ export const guestSchema = z.strictObject({
   count: z
     .int()
     .min(1)
-    .max(16_384)
+    .max(MOST_GUESTS)
     .default(1)
     .describe('So many alike; with a name they are numbered: `web0`, `web1`'),
   traffic: trafficSchema
@@ -156,25 +175,15 @@ export const guestSchema = z.strictObject({
     })
     .optional()
     .describe('What the far end sends to it besides: any kind but `replay` and `request`'),
-  weight: z.int().min(1).max(65_535).default(1).describe('Share of the wire, for disciplines with weights'),
+  weight: weight.default(1).describe('Share of the wire, for disciplines with weights'),
   share: z
     .strictObject({
-      priority: z
-        .int()
-        .min(0)
-        .max(PRIORITY_LEVELS - 1)
-        .optional()
-        .describe('Smaller goes first (priority)'),
-      deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
+      ...urgency,
       tenant: z
         .union([z.int().min(0).max(4095), printable(40)])
         .optional()
         .describe('Tenant in a hierarchy (a/b): a name from `tenants`, or a number where none are listed'),
-      limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
-      burstBytes: wholeFrom(0, MOST_BURST_BYTES)
-        .optional()
-        .describe('What may go at once under the limit (limited:a)'),
-      minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+      ...limits,
       maxFrameBytes: frameBytes
         .optional()
         .describe('Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other'),
@@ -224,19 +233,9 @@ export const guestSchema = z.strictObject({
 export const tenantSchema = z.strictObject({
   name: printable(40).describe('For `share.tenant` of guests, and `parent` of other tenants'),
   parent: z.string().optional().describe('Tenant that it belongs to'),
-  weight: z.int().min(1).max(65_535).default(1).describe('Share, for disciplines with weights'),
-  priority: z
-    .int()
-    .min(0)
-    .max(PRIORITY_LEVELS - 1)
-    .optional()
-    .describe('Smaller goes first (priority)'),
-  deadlineNs: durationNs.optional().describe('From the head of the queue to the wire (edf)'),
-  limitBps: wireRateBps.optional().describe('Upper limit (limited:a)'),
-  burstBytes: wholeFrom(0, MOST_BURST_BYTES)
-    .optional()
-    .describe('What may go at once under the limit (limited:a)'),
-  minimumBps: wireRateBps.optional().describe('Lower limit, served before weights count (minimum:a)'),
+  weight: weight.default(1).describe('Share, for disciplines with weights'),
+  ...urgency,
+  ...limits,
 });
 
 /** The link of the card, from the table that checks it and writes the datasheet. */
@@ -356,19 +355,14 @@ export const changeSchema = z
   .strictObject({
     atNs: instantNs.describe('Virtual time from the start of the run, warm-up included'),
     guest: z.string().min(1).describe('Name of the guest'),
-    weight: z.int().min(1).max(65_535).optional().describe('Its weight from then on'),
+    weight: weight.optional().describe('Its weight from then on'),
     limitBps: wireRateBps
       .nullable()
       .optional()
       .describe(
         'Its upper limit, null for none, where `limited:a` is in front of the guests; what it sent in advance stays charged, in bytes',
       ),
-    priority: z
-      .int()
-      .min(0)
-      .max(PRIORITY_LEVELS - 1)
-      .optional()
-      .describe('Its priority, where `priority` decides between the guests'),
+    priority: priority.optional().describe('Its priority, where `priority` decides between the guests'),
     balloon: z
       .int()
       .min(1)
@@ -415,7 +409,7 @@ export const scenarioSchema = z.strictObject({
       propagationNs: z.int().min(0).max(1_000_000_000).optional().describe('One way along the cable'),
       queueBytes: z
         .int()
-        .min(9018)
+        .min(MAX_FRAME_BYTES)
         .max(2 ** 30)
         .optional()
         .describe('Bytes that may wait at the far end'),
@@ -453,10 +447,7 @@ export const scenarioSchema = z.strictObject({
     .describe(
       'Seed of everything that is random, start phases included; each source draws from a seed of its own made from it',
     ),
-  warmUpNs: z
-    .int()
-    .min(0)
-    .max(3_600_000_000_000)
+  warmUpNs: instantNs
     .optional()
     .describe('Virtual time before the measured window; only `fingerprint` and `laws` include it'),
   durationNs: durationNs.optional().describe('Virtual time that is measured'),

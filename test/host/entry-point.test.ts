@@ -26,6 +26,8 @@ describe('cdna-nic/host', () => {
   it('exports every mapping strategy and the interface that one of your own implements', () => {
     const classes = [
       host.DirectMap,
+      host.FlushOnWrap,
+      host.Swiotlb,
       host.SingleUse,
       host.Shared,
       host.Persistent,
@@ -33,7 +35,7 @@ describe('cdna-nic/host', () => {
       host.ShadowCopy,
       host.Contiguous,
     ];
-    expect(host.STRATEGIES.length).toBe(classes.length);
+    expect(host.STRATEGIES.length + host.FURTHER_STRATEGIES.length).toBe(classes.length);
     const made: string[] = [];
     const make: host.StrategyMaker = (space) => {
       made.push(space.domain.name);

@@ -46,6 +46,30 @@ export const DOCUMENT_SCHEMAS = [
     type: 'ReproduceDocumentJson',
     path: 'scenarios/reproduce-document.schema.json',
   },
+  {
+    title: 'cdna-nic sweep and sweep merge: one document',
+    module: 'src/sweep/sweep-documents.ts',
+    type: 'SweepDocumentJson',
+    path: 'scenarios/sweep-document.schema.json',
+  },
+  {
+    title: 'cdna-nic sweep --dry-run: one document',
+    module: 'src/sweep/sweep-documents.ts',
+    type: 'DryRunDocumentJson',
+    path: 'scenarios/sweep-dry-run-document.schema.json',
+  },
+  {
+    title: 'cdna-nic sweep report: one document',
+    module: 'src/sweep/sweep-documents.ts',
+    type: 'SweepReportDocumentJson',
+    path: 'scenarios/sweep-report-document.schema.json',
+  },
+  {
+    title: 'cdna-nic serve: one document per second, each on a line of its own',
+    module: 'src/live/server/live-sample.ts',
+    type: 'ServeDocumentJson',
+    path: 'scenarios/serve-document.schema.json',
+  },
 ] as const;
 
 type Schema = Readonly<Record<string, unknown>>;

@@ -28,8 +28,8 @@ export interface ContextEntry {
   readonly domainId: number;
 }
 
-const ROOT_ENTRY_BYTES = 16;
-const CONTEXT_ENTRY_BYTES = 16;
+export const ROOT_ENTRY_BYTES = 16;
+export const CONTEXT_ENTRY_BYTES = 16;
 
 /** Bits of the low word of a second-level entry. */
 export const SL_READ = 1 << 0;

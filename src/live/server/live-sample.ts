@@ -1,5 +1,7 @@
 import { present } from '../../../scheduler/present.js';
 import { tallyIn } from '../../../scheduler/tally.js';
+import { documentLine } from '../../report/document-text.js';
+import { type DocumentHead, documentHead } from '../../report/json-document.js';
 import type { LiveMachine } from '../live-machine.js';
 
 /** One guest over the last second, or however long it was. */
@@ -28,6 +30,14 @@ export interface LiveSample {
   readonly hypervisorCpu: number;
   readonly hypercalls: number;
   readonly pinnedPages: number;
+}
+
+/** A line of `serve --json`; scenarios/serve-document.schema.json is made from this type. */
+export interface ServeDocumentJson extends DocumentHead<'serve'>, LiveSample {}
+
+/** A sample as a line of JSON. */
+export function sampleLine(sample: LiveSample): string {
+  return documentLine(documentHead('serve'), { ...sample });
 }
 
 interface Before {

@@ -114,6 +114,30 @@ describe('a counterexample', () => {
     expect(checkDiscipline(() => new DeficitRoundRobin(), { replay: found.script }).runs).toBe(1);
   });
 
+  it.each([
+    [3_000, true],
+    [3_000, false],
+    [30_000, false],
+  ])(
+    'of a long run of %i frames is judged as a long run when it is played again (made smaller: %s)',
+    (frames, minimise) => {
+      // Round robin by frames, with a bound so wide that only the long-run shares show it.
+      const options: CheckOptions = { bound: () => 1e12, numRuns: 20, seed: 3 };
+      const found = caughtBy(() =>
+        checkDiscipline(() => new PacketRoundRobin(), { ...options, longRunFrames: frames, minimise }),
+      );
+      expect(found?.law).toBe('long-run shares follow weights');
+      expect(found?.counterexample?.path).toMatch(/^long run \d$/);
+      for (const replay of [JSON.stringify(found), JSON.stringify(found?.counterexample?.script)]) {
+        const again = caughtBy(() => checkDiscipline(() => new PacketRoundRobin(), { ...options, replay }));
+        expect(again?.law).toBe('long-run shares follow weights');
+        // The right discipline is compared too; what was made smaller need not keep its contexts backlogged.
+        const right = checkDiscipline(() => new DeficitRoundRobin(), { replay });
+        if (!minimise) expect(right.longRunChecks).toBe(3);
+      }
+    },
+  );
+
   it('is printed whole, whatever its length', () => {
     const late = () => new MutantRoundRobin('none', (deficit) => Math.min(deficit, 2 ** 24 - 1));
     const { message, script } = counterexample(late, { minimise: false });
@@ -136,12 +160,41 @@ describe('a counterexample', () => {
     expect(check('{"startNs":0,"steps":[{"step":"serve","frames":1.5}]}')).toThrow(
       'replay.steps[0].frames is 1.5, expected a whole number >= 0',
     );
+    expect(check('{"startNs":0,"steps":[],"longRunFrames":"3"}')).toThrow(
+      'replay.longRunFrames is "3", expected a whole number >= 0',
+    );
     expect(check('{"startNs":0,"steps":[{"step":"join","context":1}]}')).toThrow(
       'replay.steps[0].share is undefined, expected an object with a weight',
     );
     expect(() => checkDiscipline(() => new DeficitRoundRobin(), { path: '17' })).toThrow(
       'path is "17", expected "script" or "long run" and a number',
     );
+  });
+});
+
+describe('the scripts of a check', () => {
+  /** The scripts of a check as they are drawn: a discipline that refuses to work has each of them reported. */
+  const scriptsOf = (seed: number) =>
+    Array.from({ length: 40 }, (_, run) => {
+      const broken = caughtBy(() =>
+        checkDiscipline(refusing, { seed, path: `script ${run}`, minimise: false }),
+      );
+      expect(broken?.counterexample).toMatchObject({ seed, path: `script ${run}` });
+      return JSON.stringify(broken?.counterexample?.script);
+    });
+  const refusing = () =>
+    Object.assign(new PacketRoundRobin(), {
+      join() {
+        throw new Error('refused');
+      },
+    });
+
+  it('are the same for the same seed, and none is shared with a neighbouring seed', () => {
+    const scripts = scriptsOf(10);
+    expect(new Set(scripts).size).toBe(40);
+    expect(scriptsOf(10)).toEqual(scripts);
+    for (const neighbour of [9, 11, 12])
+      expect(scriptsOf(neighbour).filter((script) => scripts.includes(script))).toEqual([]);
   });
 });
 

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { EXPERIMENTS } from '../../../src/experiments/index.js';
 import { type Document, expectDescribed, storedText } from '../../support/described.js';
 import { DOCUMENT_SCHEMAS } from '../../support/document-schemas.js';
 import { invoke } from '../cli/invoke.js';
+import { emptyFolder, STUDY, studyFile } from '../sweep/study-lab.js';
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`../../fixtures/iommu-tables/${name}`, import.meta.url));
@@ -45,6 +47,38 @@ test.for(EXPERIMENTS)('the stored result of $name is what the schema of reproduc
   // Of several experiments the document is a list.
   const { experiment: _name, ...head } = document;
   expectDescribed(path, { ...head, results: [document, document] }, { results: [{ seed: 1 }] });
+});
+
+test('what sweep prints is what its schemas say, and so is what serve prints per second', async () => {
+  const folder = emptyFolder();
+  const out = join(folder, 'out');
+  const study = studyFile(folder, { ...STUDY, seeds: 2 });
+  const dry = await printed('sweep', study, '--dry-run', '--out', out);
+  expectDescribed('scenarios/sweep-dry-run-document.schema.json', dry, { first: [{ point: 'one' }] });
+  const swept = await printed('sweep', study, '--out', out, '--formats', 'csv');
+  expectDescribed('scenarios/sweep-document.schema.json', swept, { failed: 'none' });
+  const merged = await printed('sweep', 'merge', study, out, '--out', out, '--formats', 'csv');
+  expectDescribed('scenarios/sweep-document.schema.json', merged, { command: 'compare' });
+  const report = await printed('sweep', 'report', study, '--out', out);
+  expectDescribed('scenarios/sweep-report-document.schema.json', report, { differences: [{ metric: 1 }] });
+  expect([dry.command, swept.command, merged.command, report.command]).toEqual([
+    'sweep --dry-run',
+    'sweep',
+    'sweep merge',
+    'sweep report',
+  ]);
+  const { out: lines } = await invoke(
+    'serve',
+    '--json',
+    '--duration',
+    '20ms',
+    '--dir',
+    join(folder, 'sockets'),
+  );
+  const samples = lines.trimEnd().split('\n');
+  expect(samples.length).toBeGreaterThan(0);
+  for (const line of samples)
+    expectDescribed('scenarios/serve-document.schema.json', JSON.parse(line) as Document, { guests: [{}] });
 });
 
 test('every schema is exported by the package', () => {

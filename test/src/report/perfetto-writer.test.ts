@@ -169,5 +169,15 @@ test('times and numbers that no timeline can have are refused, and tracks that w
   expect(() => writer.instant(track, 'x', 1, { bad: Number.NaN })).toThrow('trace argument bad is NaN');
   expect(() => writer.instant(99, 'x', 1)).toThrow('track 99 was not added');
   expect(() => writer.addTrack(99, 'x')).toThrow('process 99 was not added');
+  for (const number of [0, 1]) {
+    expect(() => writer.addTrack(number, 'x')).toThrow(`process ${number} was not added`);
+    expect(() => writer.instant(number, 'x', 1)).toThrow(`track ${number} was not added`);
+    expect(() => writer.enterState(number, 1, 'x', 1)).toThrow(`track ${number} was not added`);
+    expect(() => writer.counter(number, 'x', 1, { bytes: 1 })).toThrow(`process ${number} was not added`);
+  }
+  for (const value of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])
+    expect(() => writer.counter(2, 'credit', 1, { bytes: value })).toThrow(
+      `counter credit has bytes ${value}, expected a whole number`,
+    );
   writer.abort();
 });

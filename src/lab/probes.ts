@@ -1,0 +1,36 @@
+import { isContextPort } from '../../guests/hostile/raw-ring.js';
+import type { Host } from '../../host/host.js';
+import type { ContextPort } from '../../host/protection/context-port.js';
+import type { ContextQueue } from '../../host/protection/context-queue.js';
+import type { PortQueue } from '../../host/protection/guest-port.js';
+import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
+import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
+import type { ShownGuest } from './columns.js';
+
+/**
+ * What a machine has that only some approaches have. Parts are told apart by what they have and not by their class: an
+ * approach of the user's own may bring its own copy of each class.
+ */
+
+/** The port of a guest that has a context of the card for itself; undefined behind a driver domain. */
+export function contextPortOf(guests: readonly ShownGuest[], context: number): ContextPort | undefined {
+  const port = guests.find((guest) => guest.port.context === context)?.port;
+  return port !== undefined && isContextPort(port) ? port : undefined;
+}
+
+export { isContextPort };
+
+/** Whether a queue ends in a ring of the card, whose slots can be read. */
+export function isContextQueue(queue: PortQueue): queue is ContextQueue {
+  return 'ringAddress' in queue;
+}
+
+/** The driver of the machine's IOMMU, or undefined for an approach without one. */
+export function driverOf({ protection }: Host): IommuDriver | undefined {
+  return 'driver' in protection ? (protection as { readonly driver?: IommuDriver }).driver : undefined;
+}
+
+/** Physical address of the slot that an index falls on. */
+export function slotAddress({ ringAddress, slots }: ContextQueue, index: number): number {
+  return ringAddress + (index & (slots - 1)) * DESCRIPTOR_BYTES;
+}
