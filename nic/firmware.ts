@@ -14,9 +14,10 @@ export interface FirmwareClient extends FaultSink {
 }
 
 /**
- * What RiceNIC's processors do about mailbox writes: decode the first level of the event vector, then the
- * second, and clear all events of a context at once. A mailbox that was written twice meanwhile is one event,
- * and its last value counts.
+ * What RiceNIC's processors do about mailbox writes. Such a write is a doorbell: it tells the card that a guest has work
+ * for it, most often new descriptors in a ring. The processors decode the first level of the event vector, then the
+ * second, and clear all events of a context at once. A mailbox that was written twice meanwhile is one event, and its
+ * last value counts.
  */
 export class Firmware {
   readonly #kernel: EventKernel;

@@ -49,6 +49,7 @@ export class Nic {
   readonly dma: DmaEngine;
   readonly counters: Counters;
   readonly contexts: readonly Context[];
+  /** What has happened in the card: taps, all of them. */
   readonly streams: NicStreams;
   /** Decisions of the transmit scheduler: a tap. */
   readonly grants$: Observable<Grant>;
@@ -166,7 +167,8 @@ export class Nic {
 
   /**
    * Register write. False if nothing at that offset, width and alignment can be written, or the value is
-   * refused; nothing has changed then. Bits of `value` beyond the width are not on the bus.
+   * refused; nothing has changed then. A write of a context's mailbox is a doorbell: it is counted, told by
+   * `doorbells$`, and wakes the firmware. Bits of `value` beyond the width are not on the bus.
    */
   write(offset: number, width: number, value: number): boolean {
     if (!this.#decodes(offset, width)) return false;

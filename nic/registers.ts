@@ -200,7 +200,7 @@ export const MANAGEMENT = Object.fromEntries(
   MANAGEMENT_REGISTERS.map((entry) => [entry.name, entry.offset]),
 ) as Readonly<Record<ManagementName, number>>;
 
-/** Bytes of the BAR: a page a context and the management page, rounded up to a power of two as a BAR must be. */
+/** Bytes of the BAR: a page per context and the management page, rounded up to a power of two as a BAR must be. */
 export function barBytes(contexts: number): number {
   return powerOfTwoFrom((contexts + 1) * PAGE_BYTES);
 }

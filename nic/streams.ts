@@ -86,7 +86,10 @@ export interface DropEvent {
   readonly atNs: number;
 }
 
-/** Everything that a NIC tells about itself. Nothing is built for a stream that has no subscriber. */
+/**
+ * Everything that a NIC tells about itself. Each stream is a tap: no part of the card, the host or a driver is driven by
+ * it, a run is the same with and without observers, and nothing is built for a stream that has none.
+ */
 export interface NicStreams {
   readonly doorbells$: Observable<Doorbell>;
   readonly frames$: Observable<FrameEvent>;

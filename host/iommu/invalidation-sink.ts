@@ -23,7 +23,7 @@ export interface InvalidationSink {
    * @param requesterId meant for granularity `device`
    * @param functionMask how many low function bits of the requester to ignore (VT-d FM, 0..3); 0 for AMD-Vi
    */
-  context(
+  invalidateContexts(
     granularity: ContextGranularity,
     domainId: number,
     requesterId: RequesterId,
@@ -37,7 +37,7 @@ export interface InvalidationSink {
    * @param pages number of 4 KB pages, a power of two, for granularity `page`
    * @param leafOnly true if the paging-structure caches may be kept (VT-d IH = 1, AMD-Vi PDE = 0)
    */
-  iotlb(
+  invalidateIotlb(
     granularity: IotlbGranularity,
     domainId: number,
     address: IoVirtualAddress,
@@ -50,13 +50,13 @@ export interface InvalidationSink {
    * @param pages Infinity for all of them
    * @returns ns until the device has answered, or a negative number if it does not answer
    */
-  deviceTlb(requesterId: RequesterId, address: IoVirtualAddress, pages: number): number;
+  invalidateDeviceTlb(requesterId: RequesterId, address: IoVirtualAddress, pages: number): number;
 }
 
 /** Drops everything that the caches hold, at once: translation was switched on or off, or the unit was reset. */
 export function dropAll(sink: InvalidationSink): void {
-  sink.context('global', 0, requesterId(0), 0);
-  sink.iotlb('global', 0, ioVirtualAddress(0), 0, false);
+  sink.invalidateContexts('global', 0, requesterId(0), 0);
+  sink.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false);
 }
 
 /** Where a unit sends its interrupts: a message, as software programmed it into the unit's address and data registers. */

@@ -24,6 +24,6 @@ export function pageStart<Address extends number>(address: Address, bits: number
 }
 
 /** Where in that page `address` lies. */
-export function offsetInPage(address: number, bits: number): number {
+export function pageOffset(address: number, bits: number): number {
   return address - pageStart(address, bits);
 }

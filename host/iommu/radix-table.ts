@@ -1,6 +1,11 @@
-import { addressAfter, type HostPhysicalAddress, type IoVirtualAddress } from '../../nic/addresses.js';
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  type IoVirtualAddress,
+  PAGE_BYTES,
+} from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { offsetInPage, pageIndex, pageSize, pageStart } from './page-arithmetic.js';
+import { pageIndex, pageOffset, pageSize, pageStart } from './page-arithmetic.js';
 import { ADDRESS_LIMIT, NO_ADDRESS, type TableMemory } from './table-walker.js';
 
 /** Where a table builder gets its 4 KB pages. `allocate` gives a physical address, or NO_ADDRESS when there is none. */
@@ -127,7 +132,7 @@ export class RadixTable {
     if (leaf === 0 || leaf > this.levels)
       throw new RangeError(`page of 2^${pageBits} bytes: no such size here`);
     this.#assertRange(iova, pageSize(pageBits), pageBits);
-    if (!(physical >= 0 && physical < 2 ** 52) || offsetInPage(physical, pageBits) !== 0) {
+    if (!(physical >= 0 && physical < 2 ** 52) || pageOffset(physical, pageBits) !== 0) {
       throw new RangeError(
         `physical address is ${physical}, expected a multiple of 2^${pageBits} below 2^52`,
       );
@@ -208,7 +213,7 @@ export class RadixTable {
     const found: HostPhysicalAddress[] = [];
     const visit = (table: HostPhysicalAddress, level: number): void => {
       found.push(table);
-      for (let at = table; level > 1 && at < table + 4096; at = addressAfter(at, 8)) {
+      for (let at = table; level > 1 && at < table + PAGE_BYTES; at = addressAfter(at, 8)) {
         const low = this.#memory.readU32(at);
         const high = this.#memory.readU32(addressAfter(at, 4));
         if (this.#format.isPresent(low, high) && !this.#format.isPage(low, high, level)) {
@@ -234,7 +239,7 @@ export class RadixTable {
   }
 
   #assertRange(iova: IoVirtualAddress, bytes: number, unitBits: number): void {
-    const aligned = offsetInPage(iova, unitBits) === 0 && offsetInPage(bytes, unitBits) === 0;
+    const aligned = pageOffset(iova, unitBits) === 0 && pageOffset(bytes, unitBits) === 0;
     if (!(iova >= 0 && bytes > 0 && iova + bytes <= this.#limit) || !aligned) {
       throw new RangeError(
         `range of ${bytes} bytes at ${iova}, expected multiples of ${pageSize(unitBits)} below ${this.#limit}`,
@@ -267,7 +272,8 @@ export class RadixTable {
   #newTable(): HostPhysicalAddress {
     const table = this.#pages.allocate();
     if (table < 0) return NO_ADDRESS;
-    for (let offset = 0; offset < 4096; offset += 4) this.#memory.writeU32(addressAfter(table, offset), 0);
+    for (let offset = 0; offset < PAGE_BYTES; offset += 4)
+      this.#memory.writeU32(addressAfter(table, offset), 0);
     return table;
   }
 
@@ -299,7 +305,7 @@ export class RadixTable {
   }
 
   #isEmpty(table: HostPhysicalAddress, level: number): boolean {
-    for (let at = table; at < table + 4096; at = addressAfter(at, 8)) {
+    for (let at = table; at < table + PAGE_BYTES; at = addressAfter(at, 8)) {
       const low = this.#memory.readU32(at);
       const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) continue;
@@ -336,7 +342,7 @@ export class RadixTable {
 
   /** Gives back a table that nothing points at any more, and all below it. */
   #release(table: HostPhysicalAddress, level: number): void {
-    for (let at = table; at < table + 4096; at = addressAfter(at, 8)) {
+    for (let at = table; at < table + PAGE_BYTES; at = addressAfter(at, 8)) {
       const low = this.#memory.readU32(at);
       const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) continue;

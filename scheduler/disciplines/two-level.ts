@@ -27,7 +27,7 @@ export interface TwoLevelOptions {
  *
  * - Complexity: that of the outer discipline plus that of the inner one.
  * - Fairness: between tenants the outer discipline's bound over tenants; within a tenant the inner one's bound.
- *   Between contexts of different tenants none is stated (`gapBoundBytes` is told no tenants).
+ *   Between contexts of different tenants none is stated (`relativeFairnessBoundBytes` is told no tenants).
  * - Delay: the delays of both levels add up (shown there for WF2Q+ at both).
  *
  * A tenant joins with its first context and leaves with its last. With a TwoLevel as the inner discipline the hierarchy

@@ -7,8 +7,8 @@ import type { LinkWatcher } from './virtual-link.js';
 export type StarvationBound = (waiting: BoundMember, others: readonly BoundMember[]) => number;
 
 /**
- * What a gap bound implies for waiting. While i waits and j stays backlogged, j receives at most w_j times the gap
- * bound. A context that becomes idle and returns may add one frame: the one served as it becomes idle.
+ * What a relative fairness bound implies for waiting. While i waits and j stays backlogged, j receives at most w_j
+ * times the bound. A context that becomes idle and returns may add one frame: the one served as it becomes idle.
  */
 export function starvationFromGap(gap: RelativeFairnessBound): StarvationBound {
   return (waiting, others) => {

@@ -7,7 +7,9 @@ import type { RunRequest } from './run-request.js';
 export function report(request: RunRequest, execution: Execution, io: CliIo, text: () => string): ExitCode {
   const { results, files, document, repeat, notes } = execution;
   const broken = results.flatMap(({ protection, laws }) =>
-    laws.filter(({ held }) => !held).map(({ law, detail }) => `law broken: ${protection}: ${law}: ${detail}`),
+    laws
+      .filter(({ held }) => !held)
+      .map(({ law, detail }) => `invariant violated: ${protection}: ${law}: ${detail}`),
   );
   const warnings = notes.map((note) => `note: ${note}`);
   const trailer = [...warnings, ...broken, ...fileLines(files), `again: ${repeat}`];

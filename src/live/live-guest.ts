@@ -8,7 +8,7 @@ import type { AttachedGuest } from '../machine/machine.js';
 import { portOptions } from '../machine/port-options.js';
 import type { GuestRam } from './guest-ram.js';
 import type { MappedRange } from './vfio-user/mapped-ranges.js';
-import { type Outlet, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
+import { type ClientConnection, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
 import type { SessionFault } from './vfio-user/session-faults.js';
 
 /** Ranges that a machine of QEMU maps for its RAM, ROMs and holes; it has a dozen. */
@@ -80,7 +80,7 @@ export class LiveGuest {
   }
 
   /** A virtual machine has connected. Returns why it is turned away, or undefined. */
-  attach(outlet: Outlet, timers: SessionTimers): 'busy' | 'killed' | undefined {
+  attach(connection: ClientConnection, timers: SessionTimers): 'busy' | 'killed' | undefined {
     if (this.#session !== undefined) return 'busy';
     if (this.domain.state === 'killed') return 'killed';
     this.#attachments += 1;
@@ -92,7 +92,7 @@ export class LiveGuest {
         mapped: () => true,
         unmapped: (ranges, done) => this.#unmapped(ranges, done),
       },
-      outlet,
+      connection,
       mostRanges: MOST_RANGES,
       fault: (fault) => {
         tallyIn(this.#sessionFaults, fault);

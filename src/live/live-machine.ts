@@ -15,7 +15,7 @@ import { GuestRam } from './guest-ram.js';
 import { GuestTally } from './guest-tally.js';
 import { LiveGuest } from './live-guest.js';
 import { type LiveRam, ObservedRam } from './ram/live-ram.js';
-import type { Outlet } from './vfio-user/session.js';
+import type { ClientConnection } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
 const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
@@ -156,23 +156,23 @@ export class LiveMachine {
   }
 
   /** A virtual machine has connected to a guest's socket. False when it was turned away. */
-  attach(index: number, outlet: Outlet): boolean {
+  attach(index: number, connection: ClientConnection): boolean {
     const guest = this.#guest(index);
     this.#sessions += 1;
     const number = this.#sessions;
     const timers = { patience: this.#patience, readTable: this.#readTable, number };
-    const fingerprinted: Outlet = {
+    const fingerprinted: ClientConnection = {
       send: (bytes) => {
         // What an interrupt or an answer tells of is in memory before it.
         guest.ram.barrier();
         this.#output(LIVE_EVENTS.message, index, bytes, 0, bytes.length);
-        outlet.send(bytes);
+        connection.send(bytes);
       },
-      close: (reason) => outlet.close(reason),
+      close: (reason) => connection.close(reason),
     };
     const refusal = guest.attach(fingerprinted, timers);
     if (refusal !== undefined) {
-      outlet.close(refusal);
+      connection.close(refusal);
       return false;
     }
     for (const [old, owner] of this.#bySession) if (owner === guest) this.#bySession.delete(old);

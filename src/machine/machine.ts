@@ -92,7 +92,7 @@ export class Machine {
       nic.contexts === undefined ? specs.length : 0,
     );
     const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
-    // A page a slot for shadows of buffers, and what tables and rings of a guest take.
+    // A page per slot for shadows of buffers, and what tables and rings of a guest take.
     const ownBytes = specs.reduce(
       (sum, { spec }) => sum + (spec.transmitSlots + spec.receiveSlots) * 4096 + 2 ** 18,
       512 * 2 ** 20,

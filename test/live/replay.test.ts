@@ -59,9 +59,9 @@ function record(path: string, protection: string): LiveMachine {
   };
   const plugIn = (index: number) => {
     const client = new Client({
-      connect: (outlet) => {
+      connect: (connection) => {
         writer.attach(index);
-        return machine.attach(index, outlet);
+        return machine.attach(index, connection);
       },
       send: (bytes) => {
         writer.receive(index, bytes);

@@ -87,7 +87,7 @@ describe('a vfio-user session', () => {
     const lab = new Lab();
     const first = lab.boot(0);
     const second = new Client({
-      connect: (outlet) => lab.live.attach(0, outlet),
+      connect: (connection) => lab.live.attach(0, connection),
       send: () => {},
       close: () => {},
     });

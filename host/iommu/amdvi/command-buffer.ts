@@ -109,13 +109,13 @@ export class CommandBuffer extends CommandRing {
       }
       case COMMAND.INVALIDATE_DEVTAB_ENTRY:
         this.#onEntryInvalidated(requesterId(deviceId));
-        return sink.context('device', 0, requesterId(deviceId), 0);
+        return sink.invalidateContexts('device', 0, requesterId(deviceId), 0);
       case COMMAND.INVALIDATE_IOMMU_PAGES:
         return this.#invalidatePages(word1 & 0xffff, word2, word3);
       case COMMAND.INVALIDATE_IOTLB_PAGES: {
         const bits = rangeBits(word2, word3);
         const pages = bits >= 53 ? Number.POSITIVE_INFINITY : 2 ** (bits - 12);
-        const answerNs = sink.deviceTlb(
+        const answerNs = sink.invalidateDeviceTlb(
           requesterId(deviceId),
           ioVirtualAddress(bits >= 53 ? 0 : rangeStart(word2, word3, bits)),
           pages,
@@ -132,8 +132,8 @@ export class CommandBuffer extends CommandRing {
         this.#onEntryInvalidated(undefined);
         this.#onInterruptTableInvalidated(undefined);
         return (
-          sink.context('global', 0, requesterId(0), 0) +
-          sink.iotlb('global', 0, ioVirtualAddress(0), 0, false)
+          sink.invalidateContexts('global', 0, requesterId(0), 0) +
+          sink.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false)
         );
       default:
         return ILLEGAL;
@@ -147,8 +147,8 @@ export class CommandBuffer extends CommandRing {
     const start = bits < 53 ? rangeStart(word2, word3, bits) : 0;
     // The caches hold no address of 2^53 or more, and a range that large is the domain.
     if (bits >= 53 || start >= 2 ** 53)
-      return sink.iotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
-    return sink.iotlb('page', domainId, ioVirtualAddress(start), pageSize(bits - 12), leafOnly);
+      return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
+    return sink.invalidateIotlb('page', domainId, ioVirtualAddress(start), pageSize(bits - 12), leafOnly);
   }
 
   protected override finish(): boolean {

@@ -6,7 +6,7 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
-import { offsetInPage, pageSize, pageStart } from '../page-arithmetic.js';
+import { pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
 import { READ, spanBits, WRITE } from '../radix-table.js';
 import {
   ADDRESS_LIMIT,
@@ -233,7 +233,7 @@ export class AmdviWalker implements TableWalker {
         return;
       }
       // The entry covers 2^spanBits(level) bytes, the table it points at perhaps fewer: the rest is not mapped.
-      if (next < level - 1 && offsetInPage(iova, spanBits(level)) >= pageSize(spanBits(next + 1))) {
+      if (next < level - 1 && pageOffset(iova, spanBits(level)) >= pageSize(spanBits(next + 1))) {
         out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
         return;
       }

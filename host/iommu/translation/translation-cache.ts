@@ -4,12 +4,13 @@ import {
   hostPhysicalAddress,
   type IoVirtualAddress,
   ioVirtualAddress,
+  PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
-import { offsetInPage, pageIndex } from '../page-arithmetic.js';
+import { pageIndex, pageOffset } from '../page-arithmetic.js';
 import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
@@ -18,7 +19,7 @@ import { type TimingParameters, timingParameters } from './parameters.js';
 import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
-/** Returned by `translate` for a request that is stopped. The reason is in `fault`. */
+/** Returned by `translate` for a request that is stopped. The reason is in `lastWalk`. */
 export const STOPPED = hostPhysicalAddress(-1);
 
 /** Counts since the start. Every request is one of: hit, shared, walk, bypassed. */
@@ -68,8 +69,8 @@ export class TranslationCache implements InvalidationSink {
   };
   /** Devices that have stopped answering invalidations of their own translations. */
   readonly silentDevices = new Set<RequesterId>();
-  /** The walk of the last request that `translate` stopped: the vendor's reason is in it. */
-  readonly fault = new WalkResult();
+  /** The last walk, whether it succeeded or not. Of a request that `translate` has just stopped, the reason is in it. */
+  readonly lastWalk = new WalkResult();
   readonly #walker: TableWalker;
   readonly #iotlb: Iotlb;
   readonly #walkCaches: WalkCaches;
@@ -133,7 +134,7 @@ export class TranslationCache implements InvalidationSink {
     return this.#outstanding.count;
   }
 
-  /** The physical address for `iova`, or STOPPED with the reason in `fault`. */
+  /** The physical address for `iova`, or STOPPED with the reason in `lastWalk`. */
   translate(
     requesterId: RequesterId,
     iova: IoVirtualAddress,
@@ -156,7 +157,7 @@ export class TranslationCache implements InvalidationSink {
         // A page that is held without the permission is walked again: the tables may grant it by now.
         if (this.#iotlb.permits(slot, write)) {
           this.#countHit();
-          return addressAfter(this.#iotlb.physical(slot), offsetInPage(iova, this.#iotlb.foundBits));
+          return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
         }
         if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
       }
@@ -169,7 +170,7 @@ export class TranslationCache implements InvalidationSink {
     return this.#outstanding.physical(row, iova);
   }
 
-  context(
+  invalidateContexts(
     granularity: ContextGranularity,
     domainId: number,
     requesterId: RequesterId,
@@ -181,7 +182,7 @@ export class TranslationCache implements InvalidationSink {
     return granularity === 'global' ? globalInvalidationNs : domainInvalidationNs;
   }
 
-  iotlb(
+  invalidateIotlb(
     granularity: IotlbGranularity,
     domainId: number,
     address: IoVirtualAddress,
@@ -190,7 +191,7 @@ export class TranslationCache implements InvalidationSink {
   ): number {
     const { globalInvalidationNs, domainInvalidationNs, pageInvalidationNs } = this.parameters;
     if (granularity === 'page') {
-      const end = address + pages * 4096;
+      const end = address + pages * PAGE_BYTES;
       this.#iotlb.removeRange(domainId, address, end);
       if (!leafOnly) this.#walkCaches.removeRange(domainId, address, end);
       this.#outstanding.discard(domainId, address, end, leafOnly);
@@ -209,7 +210,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** No device here keeps translations of its own; only the way there and back takes time. */
-  deviceTlb(requesterId: RequesterId): number {
+  invalidateDeviceTlb(requesterId: RequesterId): number {
     return this.silentDevices.has(requesterId) ? -1 : this.parameters.deviceTlbInvalidationNs;
   }
 
@@ -236,38 +237,38 @@ export class TranslationCache implements InvalidationSink {
 
   /** The interrupt window: the walker has the answer without looking at memory. */
   #stopAtWindow(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
-    const { counters, fault } = this;
+    const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
-    this.#walker.walk(requesterId, iova, write, fault);
+    this.#walker.walk(requesterId, iova, write, lastWalk);
     return this.#outcome(iova);
   }
 
   /** The cached entry of the requester settles the request, at no cost. */
   #bypass(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
-    const { counters, fault } = this;
+    const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
-    fault.reset();
-    this.#contexts.load(context, fault.entry);
-    this.#walker.applyEntry(iova, write, fault);
+    lastWalk.reset();
+    this.#contexts.load(context, lastWalk.entry);
+    this.#walker.applyEntry(iova, write, lastWalk);
     return this.#outcome(iova);
   }
 
   /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
   #stopAtCachedAbsence(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
-    const { fault } = this;
+    const { lastWalk } = this;
     this.#countHit();
-    fault.reset();
-    this.#contexts.load(context, fault.entry);
-    if (this.#walker.applyEntry(iova, write, fault)) this.#walker.stopAtAbsentPage(write, fault);
+    lastWalk.reset();
+    this.#contexts.load(context, lastWalk.entry);
+    if (this.#walker.applyEntry(iova, write, lastWalk)) this.#walker.stopAtAbsentPage(write, lastWalk);
     return this.#outcome(iova);
   }
 
-  /** Where the walk in `fault` leads, or STOPPED. */
+  /** Where the walk in `lastWalk` leads, or STOPPED. */
   #outcome(iova: IoVirtualAddress): HostPhysicalAddress {
-    const { fault } = this;
-    if (fault.ok) return addressAfter(fault.physical, offsetInPage(iova, fault.pageBits));
+    const { lastWalk } = this;
+    if (lastWalk.ok) return addressAfter(lastWalk.physical, pageOffset(iova, lastWalk.pageBits));
     this.counters.faults += 1;
     return STOPPED;
   }
@@ -280,46 +281,46 @@ export class TranslationCache implements InvalidationSink {
     write: boolean,
     nowNs: number,
   ): HostPhysicalAddress {
-    const { counters, parameters, fault: found } = this;
+    const { counters, parameters, lastWalk } = this;
     const walker = this.#walker;
-    found.reset();
+    lastWalk.reset();
     let entryRead = true;
-    if (context >= 0) this.#contexts.load(context, found.entry);
-    else entryRead = walker.readEntry(requesterId, write, found);
-    const contextReads = found.contextReads;
-    const translated = entryRead && walker.applyEntry(iova, write, found);
-    if (found.ok && contextReads === 0) {
+    if (context >= 0) this.#contexts.load(context, lastWalk.entry);
+    else entryRead = walker.readEntry(requesterId, write, lastWalk);
+    const contextReads = lastWalk.contextReads;
+    const translated = entryRead && walker.applyEntry(iova, write, lastWalk);
+    if (lastWalk.ok && contextReads === 0) {
       // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
       counters.bypassed += 1;
       counters.waitedNs += this.#delayNs;
       return this.#outcome(iova);
     }
-    const domain = found.domainId;
+    const domain = lastWalk.domainId;
     // Only the entry was missing: its domain may have the page.
     const slot = translated && context < 0 ? this.#iotlb.find(domain, iova) : -1;
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
     if (translated && !held) {
-      this.#walkCaches.shorten(domain, iova, write, found);
-      walker.walkTables(iova, write, found);
-      this.#walkCaches.count(found);
+      this.#walkCaches.shorten(domain, iova, write, lastWalk);
+      walker.walkTables(iova, write, lastWalk);
+      this.#walkCaches.count(lastWalk);
     } else if (held && this.#iotlb.isAbsent(slot)) {
-      walker.stopAtAbsentPage(write, found);
+      walker.stopAtAbsentPage(write, lastWalk);
     }
-    const walkNs = parameters.walkOverheadNs + (contextReads + found.levels) * parameters.tableReadNs;
+    const walkNs = parameters.walkOverheadNs + (contextReads + lastWalk.levels) * parameters.tableReadNs;
     const endNs = this.#pool.book(pageIndex(iova, 12), nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
-    counters.tableReads += found.levels;
+    counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
     this.#book(requesterId, iova, translated, held, endNs);
 
     if (held && !this.#iotlb.isAbsent(slot))
-      return addressAfter(this.#iotlb.physical(slot), offsetInPage(iova, this.#iotlb.foundBits));
+      return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
     return this.#outcome(iova);
   }
 
-  /** Notes the walk in `fault`, whose findings the caches get at its end. */
+  /** Notes the walk in `lastWalk`, whose findings the caches get at its end. */
   #book(
     requesterId: RequesterId,
     iova: IoVirtualAddress,
@@ -327,28 +328,28 @@ export class TranslationCache implements InvalidationSink {
     held: boolean,
     endNs: number,
   ): void {
-    const { fault: found } = this;
+    const { lastWalk } = this;
     const booked = this.#booked;
-    const absentEntry = this.#cachesAbsence && found.absent === 'entry';
-    const absentPage = this.#cachesAbsence && found.absent === 'page';
+    const absentEntry = this.#cachesAbsence && lastWalk.absent === 'entry';
+    const absentPage = this.#cachesAbsence && lastWalk.absent === 'page';
     booked.requesterId = requesterId;
-    booked.domainId = found.domainId;
+    booked.domainId = lastWalk.domainId;
     booked.iova = iova;
-    booked.pageBits = found.ok ? found.pageBits : 12;
-    booked.physical = found.physical;
-    booked.read = found.read;
-    booked.write = found.write;
-    booked.entry.set(found.entry);
-    booked.entryDecides = found.entryPasses || absentEntry;
-    booked.levels = found.levels;
-    for (let step = 0; step < found.levels; step += 1) {
-      booked.tableAddress[step] = present(found.tableAddress[step]);
-      booked.tableLevel[step] = present(found.tableLevel[step]);
-      booked.tableRights[step] = present(found.tableRights[step]);
+    booked.pageBits = lastWalk.ok ? lastWalk.pageBits : 12;
+    booked.physical = lastWalk.physical;
+    booked.read = lastWalk.read;
+    booked.write = lastWalk.write;
+    booked.entry.set(lastWalk.entry);
+    booked.entryDecides = lastWalk.entryPasses || absentEntry;
+    booked.levels = lastWalk.levels;
+    for (let step = 0; step < lastWalk.levels; step += 1) {
+      booked.tableAddress[step] = present(lastWalk.tableAddress[step]);
+      booked.tableLevel[step] = present(lastWalk.tableLevel[step]);
+      booked.tableRights[step] = present(lastWalk.tableRights[step]);
     }
-    booked.fillsContext = found.passThrough || translated || absentEntry;
-    booked.fillsPointers = found.levels > 1;
-    booked.fillsPage = !held && ((found.ok && !found.passThrough) || absentPage);
+    booked.fillsContext = lastWalk.passThrough || translated || absentEntry;
+    booked.fillsPointers = lastWalk.levels > 1;
+    booked.fillsPage = !held && ((lastWalk.ok && !lastWalk.passThrough) || absentPage);
     this.#outstanding.add(endNs, booked);
   }
 

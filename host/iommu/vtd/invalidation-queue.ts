@@ -137,7 +137,7 @@ export class InvalidationQueue extends CommandRing {
       case DESCRIPTOR.CONTEXT: {
         const which = CONTEXT_GRANULARITY[granularity];
         if (which === undefined) return ILLEGAL;
-        return sink.context(which, domainId, requesterId(word1 & 0xffff), (word1 >>> 16) & 3);
+        return sink.invalidateContexts(which, domainId, requesterId(word1 & 0xffff), (word1 >>> 16) & 3);
       }
       case DESCRIPTOR.IOTLB: {
         const which = IOTLB_GRANULARITY[granularity];
@@ -156,7 +156,11 @@ export class InvalidationQueue extends CommandRing {
       case DESCRIPTOR.DEVICE_TLB: {
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
         const first = Number.isFinite(pages) ? pageStart(address, 12 + floorLog2(pages)) : 0;
-        const answerNs = sink.deviceTlb(requesterId(word1 & 0xffff), ioVirtualAddress(first), pages);
+        const answerNs = sink.invalidateDeviceTlb(
+          requesterId(word1 & 0xffff),
+          ioVirtualAddress(first),
+          pages,
+        );
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = word1 & 0xffff;
         return timing.deviceTimeoutNs;
@@ -231,9 +235,10 @@ export function invalidateIotlb(
   addressMask: number,
   leafOnly: boolean,
 ): number {
-  if (granularity !== 'page') return sink.iotlb(granularity, domainId, ioVirtualAddress(0), 0, false);
+  if (granularity !== 'page')
+    return sink.invalidateIotlb(granularity, domainId, ioVirtualAddress(0), 0, false);
   if (!capabilities.pageSelective || address >= 2 ** 53)
-    return sink.iotlb('domain', domainId, ioVirtualAddress(0), 0, false);
+    return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, false);
   const pages = pageSize(addressMask);
-  return sink.iotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);
+  return sink.invalidateIotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);
 }

@@ -57,7 +57,7 @@ export class RegisterInvalidation {
       return;
     }
     const low = this.#registers.low('CCMD');
-    const costNs = this.#sink.context(which, low & 0xffff, requesterId(low >>> 16), high & 3);
+    const costNs = this.#sink.invalidateContexts(which, low & 0xffff, requesterId(low >>> 16), high & 3);
     this.#contextBusy = true;
     this.#kernel.schedule(costNs, this.#onContextDone, granularity);
   }

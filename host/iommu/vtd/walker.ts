@@ -6,7 +6,7 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
-import { offsetInPage, pageStart } from '../page-arithmetic.js';
+import { pageOffset, pageStart } from '../page-arithmetic.js';
 import {
   ADDRESS_LIMIT,
   assertRequest,
@@ -251,7 +251,7 @@ export class VtdWalker implements TableWalker {
       }
       table = addressOf(low, high);
       if (isPage) {
-        if (inInterruptWindow(addressAfter(table, offsetInPage(iova, 3 + 9 * level)))) {
+        if (inInterruptWindow(addressAfter(table, pageOffset(iova, 3 + 9 * level)))) {
           out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
           return;
         }

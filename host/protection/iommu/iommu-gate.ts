@@ -77,7 +77,7 @@ export class IommuGate implements AccessGate {
     const physical = this.#timing.translate(id, iova, write, nowNs);
     if (physical === STOPPED) {
       this.#denied += 1;
-      onFault(id, iova, write, this.#timing.fault);
+      onFault(id, iova, write, this.#timing.lastWalk);
       return DENIED;
     }
     // The regions are looked at behind the translation, and what they block is in no log.

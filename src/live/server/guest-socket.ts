@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Outlet } from '../vfio-user/session.js';
+import type { ClientConnection } from '../vfio-user/session.js';
 import { listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
@@ -9,7 +9,7 @@ export const MOST_UNSENT_BYTES = 2 ** 20;
 /** What comes from a guest's socket. */
 export interface SocketClient {
   /** A virtual machine has connected. False to turn it away. */
-  attached(outlet: Outlet): boolean;
+  attached(connection: ClientConnection): boolean;
   received(bytes: Uint8Array): void;
   detached(): void;
   /** Too much waits to be read. */
@@ -41,7 +41,7 @@ export class GuestSocket {
 
   #accept(socket: Socket): void {
     socket.on('error', () => {});
-    const outlet: Outlet = {
+    const connection: ClientConnection = {
       send: (bytes) => {
         if (socket.destroyed) return;
         socket.write(bytes);
@@ -51,7 +51,7 @@ export class GuestSocket {
         socket.destroySoon();
       },
     };
-    if (!this.#client.attached(outlet)) {
+    if (!this.#client.attached(connection)) {
       socket.destroy();
       return;
     }

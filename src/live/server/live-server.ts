@@ -180,7 +180,7 @@ export class LiveServer {
     const { log } = this.#options;
     this.#sockets.push(
       new GuestSocket(join(this.#socketFolder, `${name}.sock`), {
-        attached: (outlet) => {
+        attached: (connection) => {
           let taken = false;
           this.#input(() => {
             const guest = this.machine.guests[index];
@@ -188,10 +188,10 @@ export class LiveServer {
             if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
             this.#recorder?.attach(index);
             taken = this.machine.attach(index, {
-              send: outlet.send,
+              send: connection.send,
               close: (reason) => {
                 log(`${name}: dropped: ${reason}`);
-                outlet.close(reason);
+                connection.close(reason);
               },
             });
           });

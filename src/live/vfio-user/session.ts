@@ -28,8 +28,8 @@ import {
 import { closesConnection, type SessionFault } from './session-faults.js';
 
 /** What the session needs from the connection that carries it. */
-export interface Outlet {
-  /** Sends bytes to the client; they are the outlet's to keep. */
+export interface ClientConnection {
+  /** Sends bytes to the client; the caller does not change them afterwards. */
   send(bytes: Uint8Array): void;
   /** Ends the connection. */
   close(reason: string): void;
@@ -49,7 +49,7 @@ export interface SessionPlan {
   readonly timers: SessionTimers;
   readonly function: PciFunction;
   readonly memory: MemoryClient;
-  readonly outlet: Outlet;
+  readonly connection: ClientConnection;
   /** Ranges that are kept for the client. */
   readonly mostRanges: number;
   /** Told of what the client does wrong. */
@@ -161,7 +161,7 @@ export class VfioUserSession {
     this.#plan.fault(fault);
     if (!closesConnection(fault)) return;
     this.close();
-    this.#plan.outlet.close(fault);
+    this.#plan.connection.close(fault);
     this.#plan.closed(fault);
   }
 
@@ -377,7 +377,7 @@ export class VfioUserSession {
     data?: number,
   ): void {
     const bytes = 16 + (data === undefined ? 0 : count);
-    this.#plan.outlet.send(
+    this.#plan.connection.send(
       message(id, codeOf(name), flags, bytes, (view) => {
         view.setBigUint64(0, address, true);
         view.setBigUint64(8, BigInt(count), true);
@@ -390,14 +390,14 @@ export class VfioUserSession {
     if (this.#state === 'closed') return;
     const quiet = (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0;
     const answer = message(request.getUint16(0, true), request.getUint16(2, true), TYPE_REPLY, bytes, fill);
-    if (!quiet) this.#plan.outlet.send(answer);
+    if (!quiet) this.#plan.connection.send(answer);
   }
 
   #refuse(request: DataView, error: number): void {
     if (this.#state === 'closed' || (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0) return;
     const id = request.getUint16(0, true);
     const code = request.getUint16(2, true);
-    this.#plan.outlet.send(message(id, code, TYPE_REPLY | FLAG_ERROR, 0, undefined, error));
+    this.#plan.connection.send(message(id, code, TYPE_REPLY | FLAG_ERROR, 0, undefined, error));
   }
 
   #startPatience(): void {

@@ -111,7 +111,7 @@ class VtdBench {
       this.kernel.nowNs,
     );
     this.caches.checkInvariants();
-    return physical === STOPPED ? -this.caches.fault.faultReason : physical;
+    return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
 
   /** The same, and what it found is in the caches afterwards. */
@@ -168,7 +168,7 @@ describe('VT-d: what software forgets to invalidate', () => {
     bench.setContext(TABLES);
     expect(bench.ask()).toBe(OLD);
     bench.setContext(undefined);
-    bench.caches.context('device', 5, requesterId(DEVICE), 0);
+    bench.caches.invalidateContexts('device', 5, requesterId(DEVICE), 0);
     expect(bench.ask()).toBe(-CONTEXT_NOT_PRESENT);
     // Nor does the older walk bring the entry back when it ends.
     bench.settle();
@@ -179,8 +179,8 @@ describe('VT-d: what software forgets to invalidate', () => {
     const bench = new VtdBench();
     bench.setContext(TABLES);
     bench.ask();
-    bench.caches.context('device', 5, requesterId(DEVICE + 8), 0);
-    bench.caches.context('domain', 6, requesterId(0), 0);
+    bench.caches.invalidateContexts('device', 5, requesterId(DEVICE + 8), 0);
+    bench.caches.invalidateContexts('domain', 6, requesterId(0), 0);
     bench.ask();
     expect(bench.caches.counters).toMatchObject({ walks: 1, shared: 1 });
   });
@@ -282,11 +282,11 @@ describe('VT-d: what software forgets to invalidate', () => {
     const bench = new VtdBench();
     bench.memory.writeU64(CONTEXTS + DEVICE * 16, BigInt(TABLES) | (1n << 4n) | 3n);
     expect(bench.settled()).toBe(-0xb);
-    expect(bench.caches.fault.logging).toBe('always');
+    expect(bench.caches.lastWalk.logging).toBe('always');
     // Others of the same device are hidden.
     bench.memory.writeU64(CONTEXTS + DEVICE * 16, 2n);
     expect(bench.settled()).toBe(-CONTEXT_NOT_PRESENT);
-    expect(bench.caches.fault.logging).toBe('never');
+    expect(bench.caches.lastWalk.logging).toBe('never');
   });
 
   it('V16 (QEMU intel-iommu-test): a reset forgets every cache', () => {
@@ -377,7 +377,7 @@ class AmdviBench {
     );
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
-    return physical === STOPPED ? -this.caches.fault.faultReason : physical;
+    return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Outlet } from '../../../src/live/vfio-user/session.js';
+import type { ClientConnection } from '../../../src/live/vfio-user/session.js';
 
 /** A message as it came, taken apart. */
 export interface Received {
@@ -11,7 +11,7 @@ export interface Received {
 
 /** Where a client's bytes go. */
 export interface Wire {
-  connect(outlet: Outlet): boolean;
+  connect(connection: ClientConnection): boolean;
   send(bytes: Uint8Array): void;
   close(): void;
 }

@@ -67,7 +67,7 @@ export class Lab {
   plugIn(index: number): Driver {
     const { live } = this;
     const client = new Client({
-      connect: (outlet) => live.attach(index, outlet),
+      connect: (connection) => live.attach(index, connection),
       send: (bytes) => live.receive(index, bytes),
       close: () => live.detach(index),
     });

@@ -2,7 +2,7 @@ import type { BoundMember } from '../../../scheduler/discipline.js';
 import { DISCIPLINES } from '../../../scheduler/disciplines/index.js';
 import type { CheckOptions } from '../../../scheduler/laws/index.js';
 
-/** The bounds on waiting that do not follow from a gap bound. */
+/** The bounds on waiting that do not follow from a relative fairness bound. */
 export const waiting: Record<string, CheckOptions['starvationBound']> = {
   prr: (_waiting, others) => sum(others, (other) => other.maxFrameBytes),
   wrr: (_waiting, others) => sum(others, (other) => other.weight * other.maxFrameBytes),

@@ -7,18 +7,29 @@ export class RecordingSink implements InvalidationSink {
   /** Devices that do not answer a device-TLB invalidation. */
   readonly silent = new Set<number>();
 
-  context(granularity: string, domainId: number, requesterId: number, functionMask: number): number {
+  invalidateContexts(
+    granularity: string,
+    domainId: number,
+    requesterId: number,
+    functionMask: number,
+  ): number {
     this.calls.push(`context ${granularity} ${domainId} ${requesterId.toString(16)} ${functionMask}`);
     return this.costNs;
   }
 
-  iotlb(granularity: string, domainId: number, address: number, pages: number, leafOnly: boolean): number {
+  invalidateIotlb(
+    granularity: string,
+    domainId: number,
+    address: number,
+    pages: number,
+    leafOnly: boolean,
+  ): number {
     const keep = leafOnly ? 'leaf' : 'all';
     this.calls.push(`iotlb ${granularity} ${domainId} ${address.toString(16)} ${pages} ${keep}`);
     return this.costNs;
   }
 
-  deviceTlb(requesterId: number, address: number, pages: number): number {
+  invalidateDeviceTlb(requesterId: number, address: number, pages: number): number {
     this.calls.push(`device ${requesterId.toString(16)} ${address.toString(16)} ${pages}`);
     return this.silent.has(requesterId) ? -1 : this.costNs;
   }

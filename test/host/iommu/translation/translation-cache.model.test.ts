@@ -133,7 +133,13 @@ describe('the timing of translations', () => {
           } else if (one.kind === 'invalidate') {
             const bytes = 4096 * 2 ** one.order;
             const from = one.iova - (one.iova % bytes);
-            unit.iotlb(one.granularity, one.domain, ioVirtualAddress(from), 2 ** one.order, one.leafOnly);
+            unit.invalidateIotlb(
+              one.granularity,
+              one.domain,
+              ioVirtualAddress(from),
+              2 ** one.order,
+              one.leafOnly,
+            );
             if (one.granularity === 'page') naive.invalidate(one.domain, from, from + bytes, one.leafOnly);
             else naive.invalidate(one.granularity === 'global' ? -1 : one.domain, 0, 2 ** 53, one.leafOnly);
           } else if (one.kind === 'tables') {
@@ -142,7 +148,7 @@ describe('the timing of translations', () => {
           } else {
             walker.contexts.set(one.device, one.domain);
             if (one.forgotten) continue;
-            unit.context('device', one.domain, requesterId(one.device), 0);
+            unit.invalidateContexts('device', one.domain, requesterId(one.device), 0);
             naive.invalidateContext(one.device);
           }
           unit.checkInvariants();

@@ -127,9 +127,9 @@ describe('a translation', () => {
 describe('a request that is stopped', () => {
   it('reports the reason, after the time that the walk took', () => {
     expect(ask(2 ** 40)).toEqual([STOPPED, OVERHEAD_NS + 6 * READ_NS]);
-    expect(unit.fault.faultReason).toBe(NOT_MAPPED);
+    expect(unit.lastWalk.faultReason).toBe(NOT_MAPPED);
     expect(ask(0, false, 0x0300)).toEqual([STOPPED, expect.any(Number)]);
-    expect(unit.fault.faultReason).toBe(NO_CONTEXT);
+    expect(unit.lastWalk.faultReason).toBe(NO_CONTEXT);
     expect(unit.counters.faults).toBe(2);
   });
 
@@ -145,7 +145,7 @@ describe('a request that is stopped', () => {
     ask(0);
     wait();
     expect(ask(0, true)[0]).toBe(STOPPED);
-    expect(unit.fault.faultReason).toBe(NOT_PERMITTED);
+    expect(unit.lastWalk.faultReason).toBe(NOT_PERMITTED);
     walker.map(DOMAIN, page4K(0, PHYSICAL));
     wait();
     expect(ask(0, true)[0]).toBe(PHYSICAL);
@@ -158,7 +158,7 @@ describe('a request that is stopped', () => {
     ask(0xfef0_0000);
     wait();
     expect(ask(0xfee0_0000, true)).toEqual([STOPPED, 0]);
-    expect(unit.fault.interruptWindow).toBe(true);
+    expect(unit.lastWalk.interruptWindow).toBe(true);
   });
 });
 
@@ -179,14 +179,14 @@ describe('an invalidation', () => {
     wait();
     remap();
     expect(ask(8)[0]).toBe(PHYSICAL + 8);
-    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
   });
 
   it('reaches a walk that is under way: its page is neither shared nor cached', () => {
     ask(0);
     remap();
-    unit.iotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false);
+    unit.invalidateIotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
     wait();
     expect(ask(16)).toEqual([2 ** 35 + 16, 0]);
@@ -195,10 +195,10 @@ describe('an invalidation', () => {
   it('with leaf-only keeps the walk caches; without, all levels are read again', () => {
     ask(0);
     wait();
-    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
     expect(ask(0)[1]).toBe(SHORT_NS);
     wait();
-    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, false);
+    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, false);
     expect(ask(0)[1]).toBe(OVERHEAD_NS + 4 * READ_NS);
   });
 
@@ -208,22 +208,22 @@ describe('an invalidation', () => {
     held();
     wait();
     expect(held()).toEqual([true, true, true, true]);
-    unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 2, true);
+    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 2, true);
     expect(held()).toEqual([false, false, true, true]);
     wait();
-    unit.iotlb('page', DOMAIN, ioVirtualAddress(2 ** 21 + 64 * 4096), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(2 ** 21 + 64 * 4096), 1, true);
     expect(held()).toEqual([true, true, true, false]);
     wait();
-    unit.iotlb('page', DOMAIN + 1, ioVirtualAddress(0), 2 ** 20, false);
+    unit.invalidateIotlb('page', DOMAIN + 1, ioVirtualAddress(0), 2 ** 20, false);
     expect(held()).toEqual([true, true, true, true]);
-    unit.iotlb('global', 0, ioVirtualAddress(0), 0, false);
+    unit.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false);
     expect(unit.cachedPages).toBe(0);
   });
 
   it('of contexts makes them read again, and what they had is left to the IOTLB command', () => {
     ask(0);
     wait();
-    unit.context('device', DOMAIN, requesterId(DEVICE), 0);
+    unit.invalidateContexts('device', DOMAIN, requesterId(DEVICE), 0);
     expect(ask(0)).toEqual([PHYSICAL, OVERHEAD_NS + 2 * READ_NS]);
     expect(unit.counters.tableReads).toBe(4);
   });
@@ -243,7 +243,7 @@ describe('an invalidation', () => {
       [3, 0],
     ] as const) {
       fill();
-      unit.context('device', DOMAIN, requesterId(DEVICE), mask);
+      unit.invalidateContexts('device', DOMAIN, requesterId(DEVICE), mask);
       expect(unit.cachedContexts).toBe(left);
     }
   });
@@ -255,13 +255,16 @@ describe('an invalidation', () => {
       pageInvalidationNs: 1,
       deviceTlbInvalidationNs: 9,
     });
-    expect(unit.iotlb('global', 0, ioVirtualAddress(0), 0, false)).toBe(3);
-    expect(unit.iotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
-    expect(unit.iotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
-    expect(unit.context('global', 0, requesterId(0), 0)).toBe(3);
-    expect(unit.deviceTlb(requesterId(DEVICE))).toBe(9);
+    expect(unit.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false)).toBe(3);
+    expect(unit.invalidateIotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
+    expect(unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
+    expect(unit.invalidateContexts('global', 0, requesterId(0), 0)).toBe(3);
+    expect(unit.invalidateDeviceTlb(requesterId(DEVICE))).toBe(9);
     unit.silentDevices.add(requesterId(DEVICE));
-    expect([unit.deviceTlb(requesterId(DEVICE)), unit.deviceTlb(requesterId(PASSING))]).toEqual([-1, 9]);
+    expect([
+      unit.invalidateDeviceTlb(requesterId(DEVICE)),
+      unit.invalidateDeviceTlb(requesterId(PASSING)),
+    ]).toEqual([-1, 9]);
   });
 });
 
