@@ -52,6 +52,8 @@ export class LabSession {
   #dueNs = 0;
   #seeking: { readonly unit: StepUnit; readonly from: number } | undefined;
   #replay: { readonly machines: ShownMachine[]; readonly goal: Goal; readonly resume: Activity } | undefined;
+  /** Knobs that were turned while a replay counts to a place whose time is not known yet. */
+  #waitingChanges: LabChange[] = [];
   #subject: { readonly machine: number; readonly subject: Subject } | undefined;
   #followed: { readonly machine: number; readonly column: number } | undefined;
   #isShown = true;
@@ -164,8 +166,9 @@ export class LabSession {
     );
     const machines = this.#build(checked, store);
     // What follows cannot be refused any more.
+    this.#dropReplay();
     for (const machine of this.#machines) machine.close();
-    this.#replay = undefined;
+    this.#waitingChanges = [];
     this.#seeking = undefined;
     this.#checked = checked;
     this.#captures = store;
@@ -244,18 +247,25 @@ export class LabSession {
   }
 
   #go(to: Position): void {
-    const { atNs, events } = this.#first().position;
+    // Those of a replay that is under way have the changes which were made last.
+    const machines = this.#replay?.machines ?? this.#machines;
+    const { atNs, events } = (machines[0] ?? this.#first()).position;
     const isBehind = to.atNs < atNs || (to.atNs === atNs && to.events < events);
-    this.#startReplay({ to }, 'paused', isBehind ? undefined : this.#machines);
+    this.#startReplay({ to }, 'paused', isBehind ? undefined : machines);
   }
 
   /**
    * A knob is turned at the next nanosecond: the change joins the scenario, where it replaces those of a later time, and
-   * the machine is taken here again with it. What it does from here on is what a run of that scenario does.
+   * the machine is taken here again with it. What it does from here on is what a run of that scenario does. "Here" is
+   * where a replay that is under way goes to.
    */
   #change(change: LabChange): void {
     const resume = this.#replay?.resume ?? this.#activity;
-    const { atNs } = this.#first().position;
+    const atNs = this.#hereNs();
+    if (atNs === undefined) {
+      this.#waitingChanges.push(change);
+      return;
+    }
     const plans = this.#checked.map(({ plan }) => {
       const earlier = (plan.scenario.changes ?? []).filter(
         (other) => other.atNs <= atNs || (other.atNs === atNs + 1 && !isSameKnob(other, change)),
@@ -276,15 +286,32 @@ export class LabSession {
   #takeOut(machine: number, output: Output): void {
     const checked = this.#checked[machine];
     if (checked === undefined) throw new UserError(`machine is ${machine}, expected 0 or 1`);
-    const { atNs } = this.#first().position;
+    const atNs = this.#hereNs();
+    if (atNs === undefined) throw new UserError('the replay is not over, expected a machine that stands');
     const taken = takeOut({ checked, captures: this.#captures, atNs, output, version: this.#version });
     this.#send({ kind: 'took-out', output, ...taken });
   }
 
   #startReplay(goal: Goal, resume: Activity, from?: ShownMachine[]): void {
     const machines = from ?? this.#build(this.#checked, this.#captures);
+    if (this.#replay?.machines !== machines) this.#dropReplay();
     this.#replay = { machines, goal, resume };
     this.#activity = 'replaying';
+  }
+
+  /** Time at which the reader stands, ns: the goal of a replay. Undefined while it looks for something that is counted. */
+  #hereNs(): number | undefined {
+    const goal = this.#replay?.goal;
+    if (goal === undefined) return this.#first().position.atNs;
+    const endNs = this.#first().lab.checked.endNs;
+    return 'to' in goal ? Math.min(goal.to.atNs, endNs) : undefined;
+  }
+
+  #dropReplay(): void {
+    if (this.#replay === undefined) return;
+    const { machines } = this.#replay;
+    this.#replay = undefined;
+    if (machines !== this.#machines) for (const machine of machines) machine.close();
   }
 
   #turnReplay(expired: Expired): void {
@@ -329,6 +356,7 @@ export class LabSession {
     this.#activity = first.lab.done ? 'ended' : replay.resume;
     this.#watch();
     this.#stale();
+    for (const change of this.#waitingChanges.splice(0)) this.request({ kind: 'change', change });
   }
 
   #turnSeek(expired: Expired): void {

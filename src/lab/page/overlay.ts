@@ -1,7 +1,9 @@
+import { effect } from '@preact/signals';
 import type { EntryKind } from '../journal.js';
 import { CELL, cellCentre, cellsPerRow } from './memory-block.js';
-import { followed, latestPoint, machines, story, tokens } from './store.js';
-import { ownerPaint, paint, prefersStillness } from './theme.js';
+import { film, followed, isFilmPlaying, isPlaying, latestPoint, machines, story, tokens } from './store.js';
+import { ownerPaint, paint, paintsForgotten, prefersStillness } from './theme.js';
+import { type PulseLook, pulseLook, tokenLook } from './token-look.js';
 import type { Token } from './tokens.js';
 
 interface Point {
@@ -30,6 +32,8 @@ export class Overlay {
   readonly #observer: ResizeObserver;
   readonly #anchors = new Map<string, Box>();
   readonly #pages = new Map<number, Point>();
+  readonly #ignore: () => void;
+  /** The frame of the screen that was asked for, or 0. */
   #request = 0;
   #isBlank = true;
 
@@ -42,14 +46,16 @@ export class Overlay {
     stack.append(this.#canvas);
     this.#observer = new ResizeObserver(() => this.measure());
     this.#observer.observe(stack);
-    const loop = (nowMs: number) => {
-      this.#draw(nowMs);
-      this.#request = requestAnimationFrame(loop);
-    };
-    this.#request = requestAnimationFrame(loop);
+    // All that decides what is drawn: whatever begins to move comes with a state of the machine.
+    this.#ignore = effect(() => {
+      for (const shown of [machines, story, followed, film, isPlaying, isFilmPlaying, paintsForgotten])
+        shown.value;
+      this.#wake();
+    });
   }
 
   close(): void {
+    this.#ignore();
     cancelAnimationFrame(this.#request);
     this.#observer.disconnect();
     this.#canvas.remove();
@@ -78,35 +84,48 @@ export class Overlay {
     const scale = devicePixelRatio;
     this.#canvas.width = Math.round(origin.width * scale);
     this.#canvas.height = Math.round(origin.height * scale);
+    this.#wake();
   }
 
-  #draw(nowMs: number): void {
+  /** Draws with the next frame of the screen, and on from there while something moves. */
+  #wake(): void {
+    if (this.#request !== 0) return;
+    this.#request = requestAnimationFrame((nowMs) => {
+      this.#request = 0;
+      if (this.#draw(nowMs)) this.#wake();
+    });
+  }
+
+  /** Whether what was drawn moves. */
+  #draw(nowMs: number): boolean {
     const moving = tokens[this.#index]?.at(nowMs) ?? [];
     const context = this.#canvas.getContext('2d');
-    if (context === null) return;
+    if (context === null) return false;
     const scale = devicePixelRatio;
     const still = prefersStillness();
     if (!this.#isBlank) context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     this.#isBlank = true;
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    this.#drawFlows(context, still ? 0 : nowMs);
+    const isRunning = film.value === undefined ? isPlaying.value : isFilmPlaying.value;
+    const isFlowing = this.#drawFlows(context, still ? 0 : nowMs) && isRunning && !still;
     this.#drawStory(context);
     for (const token of moving) {
       const share = (nowMs - token.startMs) / (token.endMs - token.startMs);
       if (share < 0 || share > 1) continue;
       this.#isBlank = false;
-      this.#drawToken(context, token, still ? 1 : share);
+      this.#drawToken(context, token, share, still);
     }
     context.setTransform(1, 0, 0, 1, 0, 0);
+    return isFlowing || moving.length > 0;
   }
 
-  /** Traffic that is too fast to be followed: a line per guest, as wide as its rate. */
-  #drawFlows(context: CanvasRenderingContext2D, nowMs: number): void {
+  /** Traffic that is too fast to be followed: a line per guest, as wide as its rate. False when there is none. */
+  #drawFlows(context: CanvasRenderingContext2D, nowMs: number): boolean {
     const guests = machines.value[this.#index]?.snapshot.guests ?? [];
     const latest = latestPoint(this.#index);
-    if (latest === undefined) return;
+    if (latest === undefined) return false;
     const total = latest.sentMbps.reduce((sum, rate) => sum + rate, 0);
-    if (total <= 0) return;
+    if (total <= 0) return false;
     for (const [at, { column }] of guests.entries()) {
       const rate = latest.sentMbps[at] ?? 0;
       const from = this.#anchors.get(`memory-${column}`);
@@ -120,12 +139,13 @@ export class Overlay {
       context.setLineDash([5, 7]);
       context.lineDashOffset = -(nowMs / 1000) * (8 + 40 * (rate / total));
       line(context, { x, y: from.top + from.height }, { x, y: to.top });
-      const scheduler = this.#anchors.get('wire');
-      if (scheduler !== undefined)
-        line(context, { x, y: to.top + to.height }, { x, y: scheduler.top + scheduler.height / 2 });
+      const wire = this.#anchors.get('wire');
+      if (wire !== undefined)
+        line(context, { x, y: to.top + to.height }, { x, y: wire.top + wire.height / 2 });
       context.setLineDash([]);
       context.globalAlpha = 1;
     }
+    return true;
   }
 
   /** The page that the last step of a followed frame is about. */
@@ -140,7 +160,7 @@ export class Overlay {
     context.strokeRect(at.x - CELL / 2 - 2.5, at.y - CELL / 2 - 2.5, CELL + 5, CELL + 5);
   }
 
-  #drawToken(context: CanvasRenderingContext2D, token: Token, share: number): void {
+  #drawToken(context: CanvasRenderingContext2D, token: Token, share: number, still: boolean): void {
     const { kind, column } = token;
     const isRefused = REFUSED.has(kind);
     const path = this.#pathOf(token);
@@ -148,14 +168,12 @@ export class Overlay {
     const colour =
       isRefused || kind === 'fault' || kind === 'drop' ? paint('var(--alarm)') : ownerPaint(column);
     if (path.length === 1) {
-      this.#drawPulse(context, path[0] ?? { x: 0, y: 0 }, colour, share);
+      drawPulse(context, path[0] ?? { x: 0, y: 0 }, colour, pulseLook(share, still));
       return;
     }
-    const travelled = isRefused ? Math.min(1, share * 5) : ease(share);
+    const { travelled, alpha } = tokenLook(share, isRefused, still);
     const { x, y } = along(path, travelled);
-    context.globalAlpha = isRefused
-      ? Math.min(1, 3 * (1 - share))
-      : Math.min(1, 6 * (1 - share), 0.25 + 6 * share);
+    context.globalAlpha = alpha;
     context.fillStyle = colour;
     context.strokeStyle = paint('var(--paper)');
     context.lineWidth = 1.5;
@@ -167,16 +185,6 @@ export class Overlay {
     context.fill();
     context.stroke();
     if (isRefused && travelled === 1) cross(context, { x, y }, colour);
-    context.globalAlpha = 1;
-  }
-
-  #drawPulse(context: CanvasRenderingContext2D, { x, y }: Point, colour: string, share: number): void {
-    context.strokeStyle = colour;
-    context.globalAlpha = 1 - share;
-    context.lineWidth = 2;
-    context.beginPath();
-    context.arc(x, y, 6 + 16 * share, 0, 2 * Math.PI);
-    context.stroke();
     context.globalAlpha = 1;
   }
 
@@ -261,10 +269,6 @@ function sizeOf(kind: EntryKind, bytes: number): number {
   return kind === 'denied' || kind === 'refused' ? 6 : 4;
 }
 
-function ease(share: number): number {
-  return share < 0.5 ? 2 * share * share : 1 - (2 - 2 * share) ** 2 / 2;
-}
-
 function along(path: readonly Point[], share: number): Point {
   const lengths = path.slice(1).map((to, index) => distance(path[index] ?? to, to));
   let left = share * lengths.reduce((sum, length) => sum + length, 0);
@@ -298,4 +302,19 @@ function cross(context: CanvasRenderingContext2D, { x, y }: Point, colour: strin
   const arm = 11;
   line(context, { x: x - arm, y: y - arm }, { x: x + arm, y: y + arm });
   line(context, { x: x - arm, y: y + arm }, { x: x + arm, y: y - arm });
+}
+
+function drawPulse(
+  context: CanvasRenderingContext2D,
+  { x, y }: Point,
+  colour: string,
+  { radiusPx, alpha }: PulseLook,
+): void {
+  context.strokeStyle = colour;
+  context.globalAlpha = alpha;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(x, y, radiusPx, 0, 2 * Math.PI);
+  context.stroke();
+  context.globalAlpha = 1;
 }

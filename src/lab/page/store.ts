@@ -77,9 +77,15 @@ export function latestPoint(machine: number): HistoryPoint | undefined {
     : pointBetween(before, after);
 }
 
+/** Machines that were asked for and are not there yet, in their order, each with what is done once they are. */
+const opening: { readonly then: (() => void) | undefined }[] = [];
+/** What is done at the first state of the machines that were opened last. */
+let afterOpening: (() => void) | undefined;
+
 /** Builds the machines anew at time 0, or takes them to a position. */
-export function open(next: readonly LabPlan[], to?: Position): void {
+export function open(next: readonly LabPlan[], to?: Position, then?: () => void): void {
   leaveFilm();
+  opening.push({ then });
   send({
     kind: 'open',
     version: PROTOCOL_VERSION,
@@ -89,13 +95,12 @@ export function open(next: readonly LabPlan[], to?: Position): void {
   });
 }
 
-/** What is done once the machines that were asked for are there. */
-let whenOpened: (() => void) | undefined;
-
-/** Builds machines and does something with them as soon as they are there. */
+/**
+ * Builds machines and does something with them as soon as they are there; nothing is done with machines that are refused,
+ * or that others were asked for after.
+ */
 export function openThen(next: readonly LabPlan[], then: () => void): void {
-  whenOpened = then;
-  open(next);
+  open(next, undefined, then);
 }
 
 /** Lets an attack of the matrix be played, and shows the film of it. */
@@ -246,6 +251,8 @@ export function takenFile(): typeof taken {
   return file;
 }
 
+type ReportOf<K extends Report['kind']> = Extract<Report, { readonly kind: K }>;
+
 /** Whether the next state is the first of machines that were just built. */
 let isFresh = false;
 
@@ -254,58 +261,18 @@ export function take(report: Report): void {
   batch(() => {
     switch (report.kind) {
       case 'opened':
-        plans.value = report.plans;
-        catalogue.value = report.catalogue;
-        layouts.value = report.layouts;
-        live.layouts = report.layouts;
-        message.value = undefined;
-        isFresh = true;
-        for (const history of histories) history.clear();
-        for (const moving of tokens) moving.clear();
+        takeOpened(report);
         break;
       case 'layout':
         live.layouts = report.layouts;
         if (film.value === undefined) layouts.value = report.layouts;
         break;
       case 'film':
-        film.value = report.film;
-        isFilming.value = false;
-        layouts.value = [report.film.layout];
-        followed.value = undefined;
-        story.value = undefined;
-        for (const moving of tokens) moving.clear();
-        filmAt.value = 0;
-        showPicture(0);
-        isFilmPlaying.value = !prefersStillness();
-        announcement.value = `${report.film.attack} on ${report.film.approach}: ${report.film.verdict}.`;
+        takeFilm(report);
         break;
-      case 'state': {
-        live.machines = report.machines;
-        live.position = report.position;
-        if (film.value !== undefined) {
-          activity.value = report.activity;
-          break;
-        }
-        const isBack = report.position.atNs < position.value.atNs;
-        activity.value = report.activity;
-        position.value = report.position;
-        machines.value = report.machines;
-        replayed.value = report.replayed;
-        story.value = report.story;
-        if (report.details !== undefined) details.value = report.details;
-        for (const [index, state] of report.machines.entries()) {
-          if (isBack) histories[index]?.cut(report.position.atNs);
-          histories[index]?.add(state.snapshot);
-          tokens[index]?.add(state.entries);
-        }
-        if (isFresh) {
-          isFresh = false;
-          const then = whenOpened;
-          whenOpened = undefined;
-          if (then !== undefined) queueMicrotask(then);
-        }
+      case 'state':
+        takeState(report);
         break;
-      }
       case 'took-out':
         taken = report;
         break;
@@ -313,16 +280,74 @@ export function take(report: Report): void {
         plans.value = report.plans;
         break;
       case 'refused':
-        isFilming.value = false;
-        whenOpened = undefined;
-        message.value = report.message;
-        announcement.value = report.message;
+        takeRefusal(report);
         break;
       case 'failed':
+        // Nothing runs any more until machines are opened anew.
+        activity.value = 'paused';
+        isFilming.value = false;
+        opening.length = 0;
         message.value = `The machine stopped: ${report.message}`;
+        announcement.value = message.value;
         break;
       default:
         break;
     }
   });
+}
+
+function takeOpened(report: ReportOf<'opened'>): void {
+  plans.value = report.plans;
+  catalogue.value = report.catalogue;
+  layouts.value = report.layouts;
+  live.layouts = report.layouts;
+  message.value = undefined;
+  isFresh = true;
+  const opened = opening.shift();
+  afterOpening = opening.length === 0 ? opened?.then : undefined;
+  for (const history of histories) history.clear();
+  for (const moving of tokens) moving.clear();
+}
+
+function takeFilm({ film: shown }: ReportOf<'film'>): void {
+  film.value = shown;
+  isFilming.value = false;
+  layouts.value = [shown.layout];
+  // The machine lets go of the frame as well: its story would come back behind the film with nothing that is followed.
+  if (followed.value !== undefined) follow(followed.value.machine, undefined);
+  for (const moving of tokens) moving.clear();
+  filmAt.value = 0;
+  showPicture(0);
+  isFilmPlaying.value = !prefersStillness();
+  announcement.value = `${shown.attack} on ${shown.approach}: ${shown.verdict}.`;
+}
+
+function takeState(report: ReportOf<'state'>): void {
+  live.machines = report.machines;
+  live.position = report.position;
+  activity.value = report.activity;
+  if (film.value !== undefined) return;
+  const isBack = report.position.atNs < position.value.atNs;
+  position.value = report.position;
+  machines.value = report.machines;
+  replayed.value = report.replayed;
+  story.value = followed.value === undefined ? undefined : report.story;
+  if (report.details !== undefined) details.value = report.details;
+  for (const [index, state] of report.machines.entries()) {
+    if (isBack) histories[index]?.cut(report.position.atNs);
+    histories[index]?.add(state.snapshot);
+    tokens[index]?.add(state.entries);
+  }
+  if (!isFresh) return;
+  isFresh = false;
+  const then = afterOpening;
+  afterOpening = undefined;
+  if (then !== undefined) queueMicrotask(then);
+}
+
+function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {
+  if (refused === 'attack') isFilming.value = false;
+  if (refused === 'open') opening.shift();
+  message.value = why;
+  announcement.value = why;
 }

@@ -1,3 +1,4 @@
+import { signal } from '@preact/signals';
 import { DARK, LIGHT } from '../../report/html/style.js';
 
 /** Colour of each domain: the hypervisor first, then the series of the reports, and again with less strength. */
@@ -44,9 +45,13 @@ export function paint(colour: string): string {
   return value;
 }
 
+/** How often colours have changed: what is painted with them is painted again. */
+export const paintsForgotten = signal(0);
+
 /** Colours are other ones from now on. */
 export function forgetPaints(): void {
   resolved.clear();
+  paintsForgotten.value = paintsForgotten.peek() + 1;
 }
 
 /** Whether the reader wants things to stand still. */

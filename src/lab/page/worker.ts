@@ -31,12 +31,15 @@ function schedule(): void {
   else channel.port2.postMessage(0);
 }
 
-function guarded(work: () => void): void {
+/** False when the work failed: the machine is then left as it is until another is opened. */
+function guarded(work: () => void): boolean {
   try {
     work();
+    return true;
   } catch (error) {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     scope.postMessage({ kind: 'failed', message });
+    return false;
   }
 }
 
@@ -45,8 +48,8 @@ function turn(): void {
   const nowMs = performance.now();
   const elapsedMs = nowMs - lastMs;
   lastMs = nowMs;
-  guarded(() => session.turn(elapsedMs, () => performance.now() - nowMs > TURN_MS));
-  if (session.busy) schedule();
+  const goesOn = guarded(() => session.turn(elapsedMs, () => performance.now() - nowMs > TURN_MS));
+  if (goesOn && session.busy) schedule();
 }
 
 channel.port1.onmessage = turn;

@@ -151,6 +151,24 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     expect(await page.fingerprint(1)).toBe(straight({ ...defaultPlan, approach: 'iommu:single-use' }, atNs));
   });
 
+  it('shows what happens to readers who want stillness, and asks for no frame of the screen once all is drawn', async () => {
+    const page = await opened(linkTo(planOf('one-guest', 'cdna')));
+    await page.step('frame');
+    const painted = Number(
+      await page.page.evaluate(
+        "(() => { const canvas = document.querySelector('.overlay'); const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); let painted = 0; for (let at = 3; at < data.length; at += 4) if (data[at] > 200) painted += 1; return painted; })()",
+      ),
+    );
+    expect(painted).toBeGreaterThan(20);
+    // A token is there for less than three seconds.
+    const asked = Number(
+      await page.page.evaluate(
+        'new Promise((done) => setTimeout(() => { let asked = 0; const ask = requestAnimationFrame; window.requestAnimationFrame = (then) => { asked += 1; return ask(then); }; setTimeout(() => done(asked), 500); }, 3000))',
+      ),
+    );
+    expect(asked).toBe(0);
+  });
+
   it('a link that is opened elsewhere shows the same state, and a changed address is followed', async () => {
     const page = await opened(linkTo(planOf('neighbours', 'cdna', 'fifo')));
     await page.step('frame');

@@ -242,6 +242,59 @@ describe('a knob that is turned while the machine runs', () => {
     ]);
   });
 
+  const changesOf = (client: LabClient) => {
+    const changed = client.reports.findLast((report) => report.kind === 'changed');
+    return changed?.kind === 'changed' ? changed.plans[0]?.scenario.changes : undefined;
+  };
+
+  it('is turned during a replay where the replay goes to, and the replay still goes there', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    client.ask({ kind: 'go', to: { atNs: 1_000_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'go', to: { atNs: 300_000, events: 0 } });
+    client.session.turn(16, () => true);
+    expect(client.session.activity).toBe('replaying');
+    client.ask({ kind: 'change', change: { guest: 'web', weight: 7 } });
+    expect(client.settle().position.atNs).toBe(300_000);
+    const changes = [{ atNs: 300_001, guest: 'web', weight: 7 }];
+    expect(changesOf(client)).toEqual(changes);
+    client.ask({ kind: 'go', to: { atNs: 2_000_000, events: 0 } });
+    expect(client.settle().machines[0]?.fingerprint).toBe(
+      straight({ ...plan, scenario: { ...two, changes } }, 2_000_000),
+    );
+  });
+
+  it('is turned on the way back to a frame where that frame is', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    client.ask({ kind: 'go', to: { atNs: 600_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'back', unit: 'frame' });
+    const back = client.settle();
+    client.ask({ kind: 'go', to: { atNs: 600_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'back', unit: 'frame' });
+    client.turn();
+    expect(client.session.activity).toBe('replaying');
+    client.ask({ kind: 'change', change: { guest: 'web', weight: 7 } });
+    expect(client.settle().position.atNs).toBe(back.position.atNs);
+    expect(changesOf(client)).toEqual([{ atNs: back.position.atNs + 1, guest: 'web', weight: 7 }]);
+  });
+
+  it('is not lost when the reader goes on before the machine is there again', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    client.ask({ kind: 'go', to: { atNs: 500_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'change', change: { guest: 'web', weight: 7 } });
+    client.ask({ kind: 'go', to: { atNs: 2_000_000, events: 0 } });
+    const changes = [{ atNs: 500_001, guest: 'web', weight: 7 }];
+    expect(client.settle().machines[0]?.fingerprint).toBe(
+      straight({ ...plan, scenario: { ...two, changes } }, 2_000_000),
+    );
+  });
+
   it('is refused in one line when the discipline does not read it, and nothing changes', () => {
     const client = new LabClient();
     client.open({ ...plan, scenario: two });

@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { filmAttack } from '../../../src/lab/attack-film.js';
+import type { FrameStory } from '../../../src/lab/frame-story.js';
+import type { LabPlan } from '../../../src/lab/plan.js';
+import type { Report, Request } from '../../../src/lab/protocol.js';
+import { LabSession } from '../../../src/lab/session.js';
+import { defaultPlan } from './straight.js';
+
+/** What is used here of the page's store, which is type checked with the page: it knows the types of a browser. */
+interface Store {
+  connect(to: (request: Request) => void): void;
+  take(report: Report): void;
+  open(plans: readonly LabPlan[]): void;
+  openThen(plans: readonly LabPlan[], then: () => void): void;
+  follow(machine: number, column: number | undefined): void;
+  leaveFilm(): void;
+  readonly activity: { readonly value: string };
+  readonly message: { readonly value: string | undefined };
+  readonly story: { readonly value: FrameStory | undefined };
+  readonly followed: { readonly value: { readonly column: number } | undefined };
+}
+
+/** The store of a page, and the session behind it, whose reports come when they are let through. */
+async function page() {
+  vi.resetModules();
+  vi.stubGlobal('matchMedia', () => ({ matches: true }));
+  const path = '../../../src/lab/page/store.js';
+  const store = (await import(path)) as Store;
+  const reports: Report[] = [];
+  const session = new LabSession((report) => reports.push(report), '0.0.0');
+  store.connect((request) => session.request(request));
+  return {
+    store,
+    session,
+    /** Lets every report through, turns until nothing moves, and shows each state. */
+    async settle() {
+      for (let turn = 0; turn < 10_000; turn += 1) {
+        session.turn(1, () => true);
+        if (reports.length === 0 && !session.busy) break;
+        for (const report of reports.splice(0)) {
+          store.take(report);
+          if (report.kind === 'state') session.request({ kind: 'shown' });
+        }
+        await Promise.resolve();
+      }
+    },
+  };
+}
+
+describe('what the page keeps of its machine', () => {
+  beforeEach(() => vi.unstubAllGlobals());
+
+  it('lets go of a followed frame when a film begins, on the machine as well', async () => {
+    const { store, session, settle } = await page();
+    store.open([defaultPlan]);
+    store.follow(0, 1);
+    session.request({ kind: 'go', to: { atNs: 300_000, events: 0 } });
+    await settle();
+    expect(store.story.value?.column).toBe(1);
+    store.take({ kind: 'film', film: filmAttack('foreign-page-read', 'cdna', 1) });
+    await settle();
+    store.leaveFilm();
+    session.request({ kind: 'step', unit: 'event' });
+    await settle();
+    expect(store.followed.value).toBeUndefined();
+    expect(store.story.value).toBeUndefined();
+  });
+
+  it('shows a machine that has failed as one that stands', async () => {
+    const { store, session, settle } = await page();
+    store.open([defaultPlan]);
+    await settle();
+    session.request({ kind: 'play', paceNs: 1000 });
+    session.turn(1, () => true);
+    store.take({ kind: 'failed', message: 'Error: no memory' });
+    expect(store.activity.value).toBe('paused');
+    expect(store.message.value).toBe('The machine stopped: Error: no memory');
+  });
+
+  it('does what was to be done with machines when they are there, whatever else is refused meanwhile', async () => {
+    const { store, settle } = await page();
+    const then = vi.fn();
+    store.openThen([defaultPlan], then);
+    store.take({ kind: 'refused', request: 'change', message: 'changes[0] is wrong' });
+    expect(then).not.toHaveBeenCalled();
+    await settle();
+    expect(then).toHaveBeenCalledTimes(1);
+  });
+
+  it('does nothing with machines that were refused, nor with those that others were asked for after', async () => {
+    const { store, settle } = await page();
+    const [first, refused, last] = [vi.fn(), vi.fn(), vi.fn()];
+    store.openThen([defaultPlan], first);
+    store.openThen([{ ...defaultPlan, approach: 'iommu:single-use' }], last);
+    await settle();
+    expect(first).not.toHaveBeenCalled();
+    expect(last).toHaveBeenCalledTimes(1);
+    store.openThen([{ ...defaultPlan, approach: 'magic' }], refused);
+    await settle();
+    store.open([defaultPlan]);
+    await settle();
+    expect(refused).not.toHaveBeenCalled();
+    expect(last).toHaveBeenCalledTimes(1);
+  });
+});
