@@ -1,4 +1,5 @@
 import type { Attack } from '../../guests/hostile/index.js';
+import { present } from '../../scheduler/present.js';
 import { stackedBars } from '../report/charts/bars.js';
 import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
 import { type PageLink, pageHtml, type ReportPage } from '../report/html/page.js';
@@ -114,8 +115,8 @@ function answerOf(
       count: cells.filter(({ approach, verdict }) => approach === name && verdict === 'succeeded').length,
     }))
     .toSorted((one, other) => one.count - other.count);
-  const fewest = through[0]?.count ?? 0;
-  const most = through.at(-1)?.count ?? 0;
+  const fewest = present(through[0]).count;
+  const most = present(through.at(-1)).count;
   const named = (count: number) =>
     through
       .filter((entry) => entry.count === count)

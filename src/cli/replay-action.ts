@@ -13,9 +13,11 @@ import { readCaptures } from '../machine/read-captures.js';
 import { jsonDocument } from '../report/json-document.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { RunTrace } from '../report/run-trace.js';
+import type { TraceArguments } from '../report/timeline-writer.js';
 import { checkScenario } from '../scenario/load.js';
+import type { Scenario } from '../scenario/schema.js';
 import { UsageError } from './cli-io.js';
-import type { CommandAction } from './commands/entry.js';
+import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
 import { Interruption } from './interruption.js';
 import { text, wholeNumber } from './options.js';
@@ -31,16 +33,11 @@ const TRACE_NS = 5_000_000;
 export const replayAction: CommandAction = async ([path], options, io) => {
   if (path === undefined)
     throw new UsageError('session is missing, expected a file that serve --record wrote');
-  const pcapng = filePath('--pcapng', options.pcapng);
-  const trace = filePath('--trace', options.trace);
-  const framesFolder = folderPath('--frames', options.frames);
-  const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
-  const traceDuration = text(options.traceDuration);
-  const traceNs = traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration);
+  const wanted = wantedOutputs(options);
   const reader = new SessionReader(path);
   const interruption = new Interruption();
   const progress = new ProgressLine(io);
-  const undo: (() => void)[] = [];
+  let outputs: ReplayOutputs | undefined;
   interruption.listen();
   try {
     const { header } = reader;
@@ -51,31 +48,17 @@ export const replayAction: CommandAction = async ([path], options, io) => {
     );
     const replay = new Replay(path, reader);
     const latencies: LatencyRecorder[] = [];
-    let frames: SessionFrames | undefined;
     const machine = new LiveMachine({
       ...subjectPlan({ ...header, scenario, captures }),
       makeRam: replay.makeRam,
       sent: (guest, bytes, offset, length, postedNs, endNs) => {
         latencies[guest] ??= new LatencyRecorder();
         latencies[guest].record(endNs - postedNs);
-        frames?.sent(guest, bytes, offset, length, postedNs);
+        outputs?.frames?.sent(guest, bytes, offset, length, postedNs);
       },
     });
-    const folder = framesFolder === undefined ? undefined : new OutputFolder(framesFolder);
-    if (folder !== undefined) {
-      frames = new SessionFrames(machine);
-      undo.push(() => folder.remove());
-    }
-    const capture = pcapng === undefined ? undefined : new LiveCapture(pcapng, machine, snapBytes);
-    if (capture !== undefined) undo.push(() => capture.abort());
-    const about = {
-      protection: header.protection,
-      discipline: header.discipline,
-      seed: header.seed,
-      scenario: path,
-    };
-    const timeline = trace === undefined ? undefined : new RunTrace(trace, machine.machine, traceNs, about);
-    if (timeline !== undefined) undo.push(() => timeline.abort());
+    const { protection, discipline, seed } = header;
+    outputs = new ReplayOutputs(wanted, machine, { protection, discipline, seed, scenario: path });
     while (replay.advance(machine, STEP)) {
       progress.show(`${(machine.kernel.nowNs / 1e9).toFixed(1)} s of the session`);
       await interruption.breathe();
@@ -83,39 +66,17 @@ export const replayAction: CommandAction = async ([path], options, io) => {
     if (!replay.cutOff) machine.checkInvariants();
     const end = replay.end(machine);
     const result = sessionResult(machine, (guest) => latencies[guest]?.summary());
-    const written: string[] = [];
-    if (capture !== undefined && pcapng !== undefined) {
-      capture.close();
-      written.push(pcapng);
-    }
-    if (timeline !== undefined && trace !== undefined) {
-      timeline.finish();
-      timeline.close();
-      written.push(trace);
-    }
-    if (frames !== undefined && framesFolder !== undefined) {
-      const replayed = frames.write(framesFolder, scenario);
-      const target = join(framesFolder, 'scenario.json');
-      writeFileSync(target, `${JSON.stringify(replayed, undefined, 2)}\n`);
-      written.push(target);
-    }
+    const written = outputs.finish(scenario);
     progress.clear();
     const identical = end.recorded === undefined ? undefined : end.recorded === end.fingerprint;
-    const verdict =
-      identical === undefined
-        ? `the log ends without a fingerprint (the server was killed); up to there the replay agrees in every read`
-        : identical
-          ? `replayed to the bit: fingerprint ${end.fingerprint}`
-          : `the replay departs: fingerprint ${end.fingerprint}, expected ${end.recorded}`;
-    const counted = `${end.inputs.toLocaleString('en-US')} inputs, ${end.reads.toLocaleString('en-US')} reads of guests' memory`;
-    const trailer = [`${verdict}; ${counted}`, ...written.map((file) => `wrote ${file}`), ''].join('\n');
+    const trailer = [verdictOf(end), ...written.map((file) => `wrote ${file}`), ''].join('\n');
     if (options.json === true) {
       io.out(jsonDocument('replay', { ...result, identical, inputs: end.inputs, reads: end.reads }));
       io.err(trailer);
     } else io.out(`${sessionText(result)}\n${trailer}`);
     return identical === false ? 1 : 0;
   } catch (error) {
-    for (const action of undo) action();
+    outputs?.abort();
     throw error;
   } finally {
     progress.clear();
@@ -123,3 +84,97 @@ export const replayAction: CommandAction = async ([path], options, io) => {
     reader.close();
   }
 };
+
+/** Files that a replay writes besides what it prints. */
+interface WantedOutputs {
+  readonly pcapng: string | undefined;
+  readonly trace: string | undefined;
+  readonly framesFolder: string | undefined;
+  readonly snapBytes: number | undefined;
+  readonly traceNs: number;
+}
+
+/** @throws UsageError */
+function wantedOutputs(options: GivenOptions): WantedOutputs {
+  const traceDuration = text(options.traceDuration);
+  return {
+    pcapng: filePath('--pcapng', options.pcapng),
+    trace: filePath('--trace', options.trace),
+    framesFolder: folderPath('--frames', options.frames),
+    snapBytes: wholeNumber('--snap', text(options.snap), 14, 262_144),
+    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
+  };
+}
+
+/** The files of a replay while it goes on: all of them appear at its end, or none. */
+class ReplayOutputs {
+  readonly frames: SessionFrames | undefined;
+  readonly #wanted: WantedOutputs;
+  readonly #capture: LiveCapture | undefined;
+  readonly #timeline: RunTrace | undefined;
+  readonly #undo: (() => void)[] = [];
+
+  /** @param about facts of the session, for the timeline */
+  constructor(wanted: WantedOutputs, machine: LiveMachine, about: TraceArguments) {
+    this.#wanted = wanted;
+    const { framesFolder, pcapng, trace, snapBytes, traceNs } = wanted;
+    try {
+      if (framesFolder !== undefined) {
+        const folder = new OutputFolder(framesFolder);
+        this.frames = new SessionFrames(machine);
+        this.#undo.push(() => folder.remove());
+      }
+      if (pcapng !== undefined) {
+        const capture = new LiveCapture(pcapng, machine, snapBytes);
+        this.#capture = capture;
+        this.#undo.push(() => capture.abort());
+      }
+      if (trace !== undefined) {
+        const timeline = new RunTrace(trace, machine.machine, traceNs, about);
+        this.#timeline = timeline;
+        this.#undo.push(() => timeline.abort());
+      }
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  /** Completes the files and returns their paths. @throws OutputFileError */
+  finish(scenario: Scenario): string[] {
+    const { framesFolder, pcapng, trace } = this.#wanted;
+    const written: string[] = [];
+    if (this.#capture !== undefined && pcapng !== undefined) {
+      this.#capture.close();
+      written.push(pcapng);
+    }
+    if (this.#timeline !== undefined && trace !== undefined) {
+      this.#timeline.finish();
+      this.#timeline.close();
+      written.push(trace);
+    }
+    if (this.frames !== undefined && framesFolder !== undefined) {
+      const replayed = this.frames.write(framesFolder, scenario);
+      const target = join(framesFolder, 'scenario.json');
+      writeFileSync(target, `${JSON.stringify(replayed, undefined, 2)}\n`);
+      written.push(target);
+    }
+    return written;
+  }
+
+  /** Leaves nothing behind. */
+  abort(): void {
+    for (const action of this.#undo) action();
+  }
+}
+
+/** How a replay compares with what was recorded, in a line. */
+function verdictOf({ recorded, fingerprint, inputs, reads }: ReturnType<Replay['end']>): string {
+  const verdict =
+    recorded === undefined
+      ? 'the log ends without a fingerprint (the server was killed); up to there the replay agrees in every read'
+      : recorded === fingerprint
+        ? `replayed to the bit: fingerprint ${fingerprint}`
+        : `the replay departs: fingerprint ${fingerprint}, expected ${recorded}`;
+  return `${verdict}; ${inputs.toLocaleString('en-US')} inputs, ${reads.toLocaleString('en-US')} reads of guests' memory`;
+}

@@ -51,14 +51,14 @@ export class SessionFrames {
       writer.close();
       const { attached: _attached, traffic: _traffic, ...rest } = spec;
       const local = mac.toString(16).padStart(12, '0').match(/../gu)?.join(':') ?? '';
-      const startNs = frames[0]?.atNs ?? 0;
-      return frames.length === 0
+      const [first] = frames;
+      return first === undefined
         ? { ...rest, name, count: 1 }
         : {
             ...rest,
             name,
             count: 1,
-            traffic: { kind: 'replay', capture, local, startNs: Math.floor(startNs) },
+            traffic: { kind: 'replay', capture, local, startNs: Math.floor(first.atNs) },
           };
     });
     const others = machine.guests.map(({ name, spec }) => ({ ...spec, name, count: 1 }));

@@ -52,7 +52,7 @@ export class FairShares {
   /** Listens to the driver of a guest. @param target station that its endless sources send to */
   demandOf(guest: number, kernel: EventKernel, target: number): DemandObserver {
     const fluid = this.#fluid;
-    const slots = this.#holders[guest]?.slots ?? 0;
+    const slots = present(this.#holders[guest]).slots;
     return {
       offered: (bytes) => {
         if (fluid.wantsAll(guest) || this.#isInside(readMac(bytes, 0))) return;

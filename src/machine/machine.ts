@@ -7,8 +7,7 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { WirePort } from '../../nic/host-port.js';
-import { DEFAULT_NIC, type NicParameters, validateNicParameters } from '../../nic/parameters.js';
-import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
+import { validateNicParameters } from '../../nic/parameters.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -16,6 +15,7 @@ import { ScenarioError } from '../scenario/scenario-error.js';
 import { balloonSchema, type GuestSpec, type Scenario, type TrafficSpec } from '../scenario/schema.js';
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
+import { cardFor, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -64,9 +64,6 @@ export interface MachineAssembly {
   readonly attachRam?: (host: Host, domain: Domain, spec: GuestSpec, index: number) => void;
 }
 
-/** RAM of the largest machine: 256 GB. */
-const MOST_MEMORY_BYTES = 2 ** 38;
-
 /** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
 export const GUEST_MAC = 0x020000000001;
 const FAR_END_MAC = 0x020000010001;
@@ -85,31 +82,9 @@ export class Machine {
   constructor(assembly: MachineAssembly) {
     const { scenario, protection } = assembly;
     const specs = expandGuests(scenario.guests);
-    const { pcie, switching, ...nic } = withoutUndefined(scenario.nic ?? {});
     const { memoryMegabytes, costs, ...hostOptions } = withoutUndefined(scenario.host ?? {});
-    const contexts = Math.max(
-      nic.contexts ?? DEFAULT_NIC.contexts,
-      nic.contexts === undefined ? specs.length : 0,
-    );
-    const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
-    // A page per slot for shadows of buffers, and what tables and rings of a guest take.
-    const ownBytes = specs.reduce(
-      (sum, { spec }) => sum + (spec.transmitSlots + spec.receiveSlots) * 4096 + 2 ** 18,
-      512 * 2 ** 20,
-    );
-    const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
-    if (memoryBytes > MOST_MEMORY_BYTES) {
-      throw new ScenarioError(
-        `guests: ${specs.length} guests need ${Math.ceil(memoryBytes / 2 ** 20)} MB with what the machine needs, expected at most ${MOST_MEMORY_BYTES / 2 ** 20}; give them less memoryMegabytes`,
-      );
-    }
-
-    const card: NicParameters = {
-      ...DEFAULT_NIC,
-      ...nic,
-      contexts,
-      pcie: { ...DEFAULT_PCIE, ...withoutUndefined(pcie ?? {}) },
-    };
+    const memoryBytes = memoryBytesFor(specs, memoryMegabytes);
+    const card = cardFor(scenario, specs.length);
     // Before the cable is built, which would refuse the same rate under a name of its own.
     validateNicParameters(card);
     this.partner = new LinkPartner(this.kernel, {
@@ -117,21 +92,10 @@ export class Machine {
       ...withoutUndefined(scenario.link ?? {}),
       rateBps: card.rateBps,
     });
-    const tap = assembly.wireTap;
-    const partner = this.partner;
-    const wire: WirePort =
-      tap === undefined
-        ? partner
-        : {
-            transmitted(bytes, offset, length, context, index, startNs, endNs) {
-              tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
-              partner.transmitted(bytes, offset, length);
-            },
-          };
     this.host = new Host({
       kernel: this.kernel,
       protection,
-      wire,
+      wire: wireTo(this.partner, assembly.wireTap),
       transmitDiscipline: assembly.transmitDiscipline,
       receiveDiscipline: assembly.receiveDiscipline,
       ...(assembly.instruments === undefined ? {} : { instruments: assembly.instruments }),
@@ -139,26 +103,11 @@ export class Machine {
       host: { ...DEFAULT_HOST, ...hostOptions, costs: withoutUndefined(costs ?? {}), memoryBytes },
     });
     this.partner.connect((bytes, offset, length) => this.host.nic.receive(bytes, offset, length));
-    if (switching === true) {
+    if (scenario.nic?.switching === true) {
       this.host.window.writeNow(this.host.window.managementPage, MANAGEMENT.SWITCHING, 1);
     }
     // All guests get their RAM before any has a ring, so that their pieces lie one behind the other.
-    const domains = specs.map(({ name, spec }, index) => {
-      if (spec.core !== undefined && spec.core >= this.host.processor.cores) {
-        throw new ScenarioError(
-          `${name}.core is ${spec.core}, expected a core from 0 to ${this.host.processor.cores - 1} (host.cores)`,
-        );
-      }
-      const domain = this.host.createGuest(name, spec.core ?? index);
-      if (spec.attached !== true) domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
-      else if (assembly.attachRam !== undefined) assembly.attachRam(this.host, domain, spec, index);
-      else {
-        throw new ScenarioError(
-          `${name}.attached is true, expected false: real guests attach to \`serve\`, and only there`,
-        );
-      }
-      return { name, spec, mac: GUEST_MAC + index, share: shareOf(scenario, spec), domain };
-    });
+    const domains = specs.map((one, index) => this.#createDomain(one, index, assembly));
     this.attached = domains.filter(({ spec }) => spec.attached === true);
     for (const { mac } of this.attached) this.partner.addStation(mac);
     this.guests = domains
@@ -196,6 +145,24 @@ export class Machine {
     return new Balloon(this.host, this.host.protection, guests, { ...parameters, seed });
   }
 
+  /** The domain of a guest, with its RAM. */
+  #createDomain({ name, spec }: NamedSpec, index: number, assembly: MachineAssembly): AttachedGuest {
+    if (spec.core !== undefined && spec.core >= this.host.processor.cores) {
+      throw new ScenarioError(
+        `${name}.core is ${spec.core}, expected a core from 0 to ${this.host.processor.cores - 1} (host.cores)`,
+      );
+    }
+    const domain = this.host.createGuest(name, spec.core ?? index);
+    if (spec.attached !== true) domain.reserve(spec.memoryMegabytes * FRAMES_PER_MEGABYTE);
+    else if (assembly.attachRam !== undefined) assembly.attachRam(this.host, domain, spec, index);
+    else {
+      throw new ScenarioError(
+        `${name}.attached is true, expected false: real guests attach to \`serve\`, and only there`,
+      );
+    }
+    return { name, spec, mac: GUEST_MAC + index, share: shareOf(assembly.scenario, spec), domain };
+  }
+
   #createGuest({ name, spec, mac, share, domain }: AttachedGuest): GuestRun {
     const port = this.host.openPort(domain, portOptions({ mac, spec, share }));
     const driver = new NicDriver(this.host, domain, port, {
@@ -216,18 +183,17 @@ export class Machine {
       source: number,
       destination: number,
     ): BuiltTraffic =>
-      buildTraffic(
-        this.kernel,
-        spec,
+      buildTraffic(spec, {
+        kernel: this.kernel,
         name,
         id,
-        { source, destination },
+        stations: { source, destination },
         // Each source has a seed of its own, so that a guest more or less does not change the others' traffic.
-        (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
-        assembly.captures,
-        assembly.directory,
-        this.host.nic.parameters.rateBps,
-      );
+        seed: (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
+        captures: assembly.captures,
+        directory: assembly.directory,
+        linkBps: this.host.nic.parameters.rateBps,
+      });
     // One server per guest, however many clients it has: each request is answered by what its client expects.
     const servers = new Map<GuestRun, RequestServer>();
     const serverOf = (guest: GuestRun): RequestServer => {
@@ -263,16 +229,7 @@ export class Machine {
       if (receive !== undefined) this.partner.attach(receive);
       const inbound = guest.spec.receive;
       if (inbound === undefined) continue;
-      if (inbound.kind === 'request' || inbound.kind === 'replay') {
-        throw new ScenarioError(
-          `${guest.name}.receive.kind is "${inbound.kind}", expected a kind that only sends (greedy, constant, poisson, on-off, pareto)`,
-        );
-      }
-      if ('to' in inbound && inbound.to !== undefined) {
-        throw new ScenarioError(
-          `${guest.name}.receive.to is "${inbound.to}", expected none: what is received is for ${guest.name}`,
-        );
-      }
+      requireInbound(guest.name, inbound);
       const inboundId = index + INBOUND_IDS;
       const { transmit: source, startNs } = build(
         inbound,
@@ -283,15 +240,7 @@ export class Machine {
       );
       if (source !== undefined) this.#startAt(startNs, () => this.partner.attach(source));
     }
-    for (const [guest, list] of handlers) {
-      guest.driver.onReceive((bytes, offset, length) => {
-        for (const handler of list) {
-          const answer = handler(bytes, offset, length);
-          if (answer !== undefined) return answer;
-        }
-        return undefined;
-      });
-    }
+    for (const [guest, list] of handlers) guest.driver.onReceive(firstAnswer(list));
   }
 
   /** Attaches a source now, or later if it cannot wait by itself. */
@@ -323,7 +272,7 @@ const FRAMES_PER_MEGABYTE = 256;
 const INBOUND_IDS = 0x8000;
 
 /** Guests one by one, with their names. @throws ScenarioError when two have the same. */
-export function expandGuests(specs: readonly GuestSpec[]): { name: string; spec: GuestSpec }[] {
+export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {
   const expanded: { name: string; spec: GuestSpec }[] = [];
   for (const spec of specs) {
     for (let copy = 0; copy < spec.count; copy += 1) {
@@ -337,4 +286,29 @@ export function expandGuests(specs: readonly GuestSpec[]): { name: string; spec:
     names.add(name);
   }
   return expanded;
+}
+
+/** Refuses what the far end cannot send to a guest by itself. @throws ScenarioError */
+function requireInbound(name: string, inbound: TrafficSpec): void {
+  if (inbound.kind === 'request' || inbound.kind === 'replay') {
+    throw new ScenarioError(
+      `${name}.receive.kind is "${inbound.kind}", expected a kind that only sends (greedy, constant, poisson, on-off, pareto)`,
+    );
+  }
+  if ('to' in inbound && inbound.to !== undefined) {
+    throw new ScenarioError(
+      `${name}.receive.to is "${inbound.to}", expected none: what is received is for ${name}`,
+    );
+  }
+}
+
+/** Asks handlers in their order until one answers. */
+function firstAnswer(handlers: readonly ReceiveHandler[]): ReceiveHandler {
+  return (bytes, offset, length) => {
+    for (const handler of handlers) {
+      const answer = handler(bytes, offset, length);
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  };
 }

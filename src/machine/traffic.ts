@@ -61,86 +61,115 @@ export function captureKey(directory: string, capture: string): string {
   return `${directory}\n${capture}`;
 }
 
-/**
- * Makes the sources of one traffic specification. `id` is unique in the run; `seed` is this source's own.
- *
- * @param linkBps rate of the wire, bit/s
- */
-export function buildTraffic(
-  kernel: EventKernel,
-  spec: TrafficSpec,
-  name: string,
-  id: number,
-  stations: Stations,
-  seed: number,
-  captures: CaptureStore,
-  directory: string,
-  linkBps: number,
-): BuiltTraffic {
-  const identity = { name, sourceId: id, source: stations.source, destination: stations.destination };
+/** What one traffic specification is built for. */
+export interface TrafficPlan {
+  readonly kernel: EventKernel;
+  readonly name: string;
+  /** Unique in the run. */
+  readonly id: number;
+  readonly stations: Stations;
+  /** This source's own. */
+  readonly seed: number;
+  readonly captures: CaptureStore;
+  /** Where relative paths of captures start. */
+  readonly directory: string;
+  /** Rate of the wire, bit/s. */
+  readonly linkBps: number;
+}
+
+type Of<Kind extends TrafficSpec['kind']> = Extract<TrafficSpec, { kind: Kind }>;
+
+/** Makes the sources of one traffic specification. */
+export function buildTraffic(spec: TrafficSpec, plan: TrafficPlan): BuiltTraffic {
   switch (spec.kind) {
     case 'none':
       return {};
     case 'greedy': {
+      const { name, seed, linkBps } = plan;
       const sizes = sizesOf(name, spec.frameBytes, seed);
-      return { transmit: greedy({ ...identity, sizes }), startNs: startOf(spec, sizes, seed, linkBps) };
+      return {
+        transmit: greedy({ ...identityOf(plan), sizes }),
+        startNs: startOf(spec, sizes, seed, linkBps),
+      };
     }
-    case 'replay': {
-      const capture = captures.get(captureKey(directory, spec.capture));
-      if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
-      const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
-      const played = replay({
-        name,
-        kernel,
-        capture,
-        guest: stations.source,
-        peer: stations.destination,
-        timeFactor: spec.timeFactor,
-        ...(spec.startNs === undefined ? { phase: phaseOf(seed) } : { startNs: spec.startNs }),
-        unfit: spec.unfit,
-        ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
-        ...local,
-      });
-      const replayed = { capture, replay: played };
-      return { transmit: played.transmit, receive: played.receive, replayed };
-    }
-    case 'request': {
-      const responderId = id + RESPONDER_IDS;
-      const client = new RequestClient({
-        ...identity,
-        kernel,
-        responderId,
-        sizes: fixedSize(name, spec.requestBytes),
-        outstanding: spec.outstanding,
-        thinkTime:
-          spec.thinkNs === 0
-            ? fixedDurations(name, 0)
-            : exponentialDurations(name, spec.thinkNs, new RandomStream(seed)),
-        timeoutNs: spec.timeoutNs,
-        startNs: startOf(spec, undefined, seed, linkBps),
-      });
-      const peer = new EchoResponder({
-        name: `${name}.server`,
-        sourceId: responderId,
-        source: stations.destination,
-        responseBytes: spec.responseBytes,
-      });
-      return { transmit: client, responder: client, peer, client };
-    }
-    default: {
-      const sizes = sizesOf(name, spec.frameBytes, seed);
-      const stream = { ...identity, kernel, startNs: startOf(spec, sizes, seed, linkBps), sizes };
-      switch (spec.kind) {
-        case 'constant':
-          return { transmit: constantRate({ ...stream, wireRateBps: spec.wireRateBps }) };
-        case 'poisson':
-          return { transmit: poisson({ ...stream, wireRateBps: spec.wireRateBps, seed }) };
-        case 'on-off':
-          return { transmit: onOff({ ...stream, ...burst(spec), lengths: spec.lengths, seed }) };
-        case 'pareto':
-          return { transmit: heavyTailed({ ...stream, ...burst(spec), shape: spec.shape, seed }) };
-      }
-    }
+    case 'replay':
+      return buildReplay(spec, plan);
+    case 'request':
+      return buildRequests(spec, plan);
+    default:
+      return { transmit: timedSource(spec, plan) };
+  }
+}
+
+function identityOf({ name, id, stations }: TrafficPlan) {
+  return { name, sourceId: id, source: stations.source, destination: stations.destination };
+}
+
+/** One station of a capture is the guest, all others are the far end. */
+function buildReplay(spec: Of<'replay'>, plan: TrafficPlan): BuiltTraffic {
+  const { kernel, name, stations, seed, captures, directory } = plan;
+  const capture = captures.get(captureKey(directory, spec.capture));
+  if (capture === undefined) throw new InvariantViolation(`capture ${spec.capture} was not read`);
+  const local = spec.local === undefined ? {} : { local: parseMac(name, spec.local) };
+  const played = replay({
+    name,
+    kernel,
+    capture,
+    guest: stations.source,
+    peer: stations.destination,
+    timeFactor: spec.timeFactor,
+    ...(spec.startNs === undefined ? { phase: phaseOf(seed) } : { startNs: spec.startNs }),
+    unfit: spec.unfit,
+    ...(spec.loop ? { loopPauseNs: spec.loopPauseNs } : {}),
+    ...local,
+  });
+  const replayed = { capture, replay: played };
+  return { transmit: played.transmit, receive: played.receive, replayed };
+}
+
+/** A client and the responder at the other side. */
+function buildRequests(spec: Of<'request'>, plan: TrafficPlan): BuiltTraffic {
+  const { kernel, name, id, stations, seed, linkBps } = plan;
+  const responderId = id + RESPONDER_IDS;
+  const client = new RequestClient({
+    ...identityOf(plan),
+    kernel,
+    responderId,
+    sizes: fixedSize(name, spec.requestBytes),
+    outstanding: spec.outstanding,
+    thinkTime:
+      spec.thinkNs === 0
+        ? fixedDurations(name, 0)
+        : exponentialDurations(name, spec.thinkNs, new RandomStream(seed)),
+    timeoutNs: spec.timeoutNs,
+    startNs: startOf(spec, undefined, seed, linkBps),
+  });
+  const peer = new EchoResponder({
+    name: `${name}.server`,
+    sourceId: responderId,
+    source: stations.destination,
+    responseBytes: spec.responseBytes,
+  });
+  return { transmit: client, responder: client, peer, client };
+}
+
+/** Frames at times that a rate and a distribution decide. */
+function timedSource(
+  spec: Of<'constant' | 'poisson' | 'on-off' | 'pareto'>,
+  plan: TrafficPlan,
+): TrafficSource {
+  const { kernel, name, seed, linkBps } = plan;
+  const sizes = sizesOf(name, spec.frameBytes, seed);
+  const stream = { ...identityOf(plan), kernel, startNs: startOf(spec, sizes, seed, linkBps), sizes };
+  switch (spec.kind) {
+    case 'constant':
+      return constantRate({ ...stream, wireRateBps: spec.wireRateBps });
+    case 'poisson':
+      return poisson({ ...stream, wireRateBps: spec.wireRateBps, seed });
+    case 'on-off':
+      return onOff({ ...stream, ...burst(spec), lengths: spec.lengths, seed });
+    case 'pareto':
+      return heavyTailed({ ...stream, ...burst(spec), shape: spec.shape, seed });
   }
 }
 

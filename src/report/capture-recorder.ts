@@ -101,11 +101,13 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
 
   /** A context that is opened later gets its interface then. */
   #interface(context: number): number {
+    const known = this.#interfaceOf[context];
+    if (known !== undefined) return known;
     const { hypervisor } = this.#machine.host;
     const name = hypervisor.domainOf(context)?.name ?? `context ${context}`;
-    const description = `context ${context} of the card`;
-    this.#interfaceOf[context] ??= this.#add(name, description);
-    return this.#interfaceOf[context] ?? 0;
+    const added = this.#add(name, `context ${context} of the card`);
+    this.#interfaceOf[context] = added;
+    return added;
   }
 
   #add(name: string, description: string): number {

@@ -105,7 +105,9 @@ export function withTables(text: string, tables: Readonly<Record<string, string>
   for (const [name, table] of Object.entries(tables)) {
     result = withPart(result, `<!-- table: ${name} -->`, END, table);
   }
-  const unknown = [...result.matchAll(/<!-- table: (.*?) -->/gu)].find(([, name = '']) => !(name in tables));
+  const unknown = [...result.matchAll(/<!-- table: (.*?) -->/gu)].find(
+    ([, name = '']) => !Object.hasOwn(tables, name),
+  );
   if (unknown !== undefined) throw new InvariantViolation(`there is no table "${unknown[1]}"`);
   return result;
 }

@@ -1,5 +1,7 @@
 import { exponential, naturalLog } from '../../guests/traffic/elementary-functions.js';
+import { takenColumn } from './columns.js';
 import { approachNames, disciplineNames } from './names.js';
+import { canonical } from './planned-run.js';
 import type { Axis } from './study-schema.js';
 import { SweepError } from './sweep-error.js';
 
@@ -29,12 +31,6 @@ export function expandProduct(axes: readonly Axis[], where: string): Expansion {
     throw new SweepError(`${where} has ${points} combinations, expected at most ${MOST_POINTS}`);
   }
   const variables = parts.flatMap((part) => part.variables);
-  const columns = variables.map(({ column }) => column);
-  for (const [index, column] of columns.entries()) {
-    if (columns.indexOf(column) !== index) {
-      throw new SweepError(`${where} names the column "${column}" twice, expected a name for each variable`);
-    }
-  }
   const assignments = parts.reduce<readonly Assignment[]>(
     (left, { assignments: right }) => left.flatMap((one) => right.map((other) => [...one, ...other])),
     [[]],
@@ -42,7 +38,53 @@ export function expandProduct(axes: readonly Axis[], where: string): Expansion {
   return { variables, assignments };
 }
 
+/**
+ * Requires a column for each variable that no other variable and no table of a study has.
+ * @throws SweepError that names the column
+ */
+export function requireOwnColumns(variables: readonly Variable[], where: string): void {
+  const known = new Set<string>();
+  for (const { column, paths } of variables) {
+    if (!/^[a-z]/iu.test(column)) {
+      throw new SweepError(
+        `${where} has the path "${paths[0]}", of which no column can be named, expected a name beside it`,
+      );
+    }
+    const taken = takenColumn(column);
+    if (taken !== undefined) {
+      throw new SweepError(
+        `${where} names the column "${column}" of ${paths.join(', ')}, which the tables have already ` +
+          `("${taken.name}": ${taken.meaning}), expected another name`,
+      );
+    }
+    // As in the tables' own columns, case makes no difference.
+    if (known.has(column.toLowerCase())) {
+      throw new SweepError(`${where} names the column "${column}" twice, expected a name for each variable`);
+    }
+    known.add(column.toLowerCase());
+  }
+}
+
+/** Refuses values, or combinations of a zip, that are there twice: their runs would count twice. @throws SweepError */
+function requireDistinct(assignments: readonly Assignment[], where: string): void {
+  const known = new Set<string>();
+  for (const assignment of assignments) {
+    const text = canonical(assignment);
+    if (known.has(text)) {
+      const shown = assignment.map((value) => JSON.stringify(value)).join(', ');
+      throw new SweepError(`${where} has ${shown} twice, expected each once`);
+    }
+    known.add(text);
+  }
+}
+
 function expand(axis: Axis, where: string): Expansion {
+  const expansion = expandAny(axis, where);
+  requireDistinct(expansion.assignments, where);
+  return expansion;
+}
+
+function expandAny(axis: Axis, where: string): Expansion {
   if ('product' in axis) return expandProduct(axis.product, `${where}.product`);
   if ('zip' in axis) return expandZip(axis.zip, `${where}.zip`);
   const paths = typeof axis.path === 'string' ? [axis.path] : axis.path;
@@ -51,7 +93,8 @@ function expand(axis: Axis, where: string): Expansion {
 }
 
 function expandZip(axes: readonly Axis[], where: string): Expansion {
-  const parts = axes.map((axis, index) => expand(axis, `${where}[${index}]`));
+  // A part of a zip may repeat a value: what must differ is the combination.
+  const parts = axes.map((axis, index) => expandAny(axis, `${where}[${index}]`));
   const [first] = parts;
   const length = first?.assignments.length ?? 0;
   for (const [index, { assignments }] of parts.entries()) {

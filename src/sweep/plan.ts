@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { DEFAULT_NIC, validateNicParameters } from '../../nic/parameters.js';
@@ -10,13 +11,13 @@ import { checkScenario } from '../scenario/load.js';
 import { isModulePath } from '../scenario/module-path.js';
 import type { Scenario, ScenarioInput } from '../scenario/schema.js';
 import { defaultWarmUpNs, RUN_DEFAULTS } from '../simulate.js';
-import { type Assignment, expandProduct, type Variable } from './axes.js';
+import { type Assignment, expandProduct, requireOwnColumns, type Variable } from './axes.js';
 import { matches, readException } from './conditions.js';
 import type { KeyedJob } from './executor.js';
-import { parseFieldPath, withField } from './field-path.js';
+import { type FieldPath, parseFieldPath, withField } from './field-path.js';
 import { type ContentHashes, capturesOf, hashOfFile, modulesOf } from './file-hash.js';
 import type { LoadedStudy } from './load-study.js';
-import { type AttackJob, type DecidedScenario, jobKey, type RunJob } from './planned-run.js';
+import { type AttackJob, canonical, type DecidedScenario, jobKey, type RunJob } from './planned-run.js';
 import { furtherSeed, seedsOf } from './seeds.js';
 import { SweepError } from './sweep-error.js';
 
@@ -67,10 +68,18 @@ export class Plan {
     const paths = variables.map(({ paths }) =>
       paths.map((path) => parseFieldPath(path, base, `${where}: vary.path`)),
     );
+    requireOwnColumns(variables, `${where}: vary`);
+    requireApart(
+      variables.flatMap(({ paths: texts }, at) =>
+        texts.map((text, place) => ({ text, steps: present(paths[at]?.[place]) })),
+      ),
+      where,
+    );
     const exceptions = study.study.except.map((entry, index) =>
       readException(entry, variables, `${where}: except[${index}]`),
     );
     requireAttacks(study.study.attacks, where);
+    requireEachOnce(study.study.seeds, `${where}: seeds`);
     const kept = assignments.filter((assignment) => !exceptions.some((entry) => matches(entry, assignment)));
     if (kept.length === 0)
       throw new SweepError(`${where}: except leaves nothing of ${assignments.length} points`);
@@ -81,6 +90,7 @@ export class Plan {
       }
       return { index, values, scenario: checkPoint(input, variables, values, where) };
     });
+    requireDifferent(points, variables, where);
     return new Plan(study, variables, points, await contentsOf(points, study.directory));
   }
 
@@ -168,10 +178,67 @@ export function cannotRun(
   values: Assignment,
   where: string,
 ): SweepError {
-  const settings = variables.map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`).join(', ');
   // The scenario's own file name says nothing that the study's does not.
   const why = message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
-  return new SweepError(`${where}: the combination ${settings || '(none)'} cannot run: ${why}`);
+  return new SweepError(`${where}: the combination ${settingsText(variables, values)} cannot run: ${why}`);
+}
+
+/** Refuses a field that two variables set, or one of which another is a part. @throws SweepError */
+function requireApart(
+  fields: readonly { readonly text: string; readonly steps: FieldPath }[],
+  where: string,
+): void {
+  for (const [at, one] of fields.entries()) {
+    for (const other of fields.slice(0, at)) {
+      const [outer, inner] = other.steps.length <= one.steps.length ? [other, one] : [one, other];
+      if (!outer.steps.every((step, place) => step === inner.steps[place])) continue;
+      throw new SweepError(
+        outer.steps.length === inner.steps.length
+          ? `${where}: vary sets the same field by "${other.text}" and by "${one.text}", expected each field once`
+          : `${where}: vary sets "${outer.text}" and "${inner.text}", which is a part of it, expected one of them`,
+      );
+    }
+  }
+}
+
+function requireEachOnce(seeds: number | readonly number[], where: string): void {
+  if (typeof seeds === 'number') return;
+  const twice =
+    seeds.length === new Set(seeds).size ? undefined : seeds.find((seed, at) => seeds.indexOf(seed) < at);
+  if (twice !== undefined) throw new SweepError(`${where} has ${twice} twice, expected each seed once`);
+}
+
+/**
+ * Refuses two combinations that are the same scenario, once defaults are filled in: their runs would be one run that
+ * counts twice.
+ * @throws SweepError that names both
+ */
+function requireDifferent(points: readonly Point[], variables: readonly Variable[], where: string): void {
+  const known = new Map<string, Point>();
+  for (const point of points) {
+    const { protection, discipline, ...rest } = point.scenario;
+    const decided = {
+      ...rest,
+      protection: protection ?? RUN_DEFAULTS.protection,
+      discipline: discipline ?? RUN_DEFAULTS.discipline,
+    };
+    // A hash, so that a study of a million points is not held as text.
+    const hash = createHash('sha256').update(canonical(decided)).digest('base64');
+    const same = known.get(hash);
+    if (same !== undefined) {
+      throw new SweepError(
+        `${where}: the combinations ${settingsText(variables, same.values)} and ${settingsText(variables, point.values)} ` +
+          'are the same scenario with defaults filled in, expected each once',
+      );
+    }
+    known.set(hash, point);
+  }
+}
+
+function settingsText(variables: readonly Variable[], values: Assignment): string {
+  return (
+    variables.map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`).join(', ') || '(none)'
+  );
 }
 
 function requireAttacks(attacks: 'all' | readonly string[] | undefined, where: string): void {

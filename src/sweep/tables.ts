@@ -1,22 +1,21 @@
-import { dataDictionary } from '../report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../report/metrics/run-metrics.js';
+import {
+  ATTACK_COLUMNS,
+  type CellValue,
+  type Column,
+  type ColumnType,
+  GUEST_COLUMNS,
+  POINT_COLUMN,
+  RUN_COLUMNS,
+  SETTING_COLUMNS,
+} from './columns.js';
 import type { Journal } from './journal.js';
 import type { Outcome } from './outcome.js';
 import type { Plan, PlannedRun } from './plan.js';
 import { SweepError } from './sweep-error.js';
 import { unitOf } from './units.js';
 
-/** What a column holds. A missing value is null in every kind. */
-export type ColumnType = 'number' | 'integer' | 'text' | 'boolean';
-export type CellValue = number | string | boolean | null;
-
-/** A column of a table, as its data dictionary explains it. */
-export interface Column {
-  readonly name: string;
-  readonly type: ColumnType;
-  readonly unit: string;
-  readonly meaning: string;
-}
+export type { CellValue, Column, ColumnType } from './columns.js';
 
 /** A tidy table: one row per observation, in the order of the study. */
 export interface Table {
@@ -108,12 +107,7 @@ export function dictionaryTable(tables: readonly Table[]): Omit<Table, 'name'> {
 
 function pointColumns(plan: Plan): Column[] {
   return [
-    {
-      name: 'point',
-      type: 'integer',
-      unit: '',
-      meaning: 'Combination of values, from 0 in the order of the study',
-    },
+    POINT_COLUMN,
     ...plan.variables.map(({ column, paths }, at): Column => {
       const values = plan.points.map((point) => point.values[at]);
       return {
@@ -126,14 +120,6 @@ function pointColumns(plan: Plan): Column[] {
   ];
 }
 
-const SETTING_COLUMNS: readonly Column[] = [
-  { name: 'seed', type: 'integer', unit: '', meaning: 'Seed of everything random in the run' },
-  { name: 'approach', type: 'text', unit: '', meaning: 'How memory is protected from DMA' },
-  { name: 'scheduler', type: 'text', unit: '', meaning: 'DMA scheduling discipline' },
-  { name: 'warmUpNs', type: 'number', unit: 'ns', meaning: 'Virtual time that ran unmeasured' },
-  { name: 'windowNs', type: 'number', unit: 'ns', meaning: 'Virtual time that was measured' },
-];
-
 function settingsOf({ point, seed, job: { scenario } }: PlannedRun): CellValue[] {
   return [
     point.index,
@@ -145,44 +131,6 @@ function settingsOf({ point, seed, job: { scenario } }: PlannedRun): CellValue[]
     scenario.durationNs,
   ];
 }
-
-const metricColumns = (metrics: Parameters<typeof dataDictionary>[0]): Column[] =>
-  dataDictionary(metrics).map(({ id, unit, sentence }) => ({
-    name: id,
-    type: 'number',
-    unit,
-    meaning: sentence,
-  }));
-
-const RUN_COLUMNS: readonly Column[] = [
-  { name: 'key', type: 'text', unit: '', meaning: 'Hash of everything that decides the run' },
-  { name: 'fingerprint', type: 'text', unit: '', meaning: 'Hash of everything that happened in it' },
-  {
-    name: 'error',
-    type: 'text',
-    unit: '',
-    meaning: 'Why the run could not be done; metrics are then missing',
-  },
-  {
-    name: 'violatedInvariants',
-    type: 'text',
-    unit: '',
-    meaning:
-      'Invariants that did not hold in the run: its metrics are not to be trusted; missing when all held',
-  },
-  ...metricColumns(RUN_METRICS as Parameters<typeof dataDictionary>[0]),
-];
-
-const GUEST_COLUMNS: readonly Column[] = [
-  { name: 'guest', type: 'text', unit: '', meaning: 'Name of the guest' },
-  { name: 'guestWeight', type: 'number', unit: '', meaning: 'Its weight' },
-  ...metricColumns(GUEST_METRICS as Parameters<typeof dataDictionary>[0]),
-];
-
-const ATTACK_COLUMNS: readonly Column[] = [
-  { name: 'attack', type: 'text', unit: '', meaning: 'Attack of the matrix (docs/threats.md)' },
-  { name: 'verdict', type: 'text', unit: '', meaning: 'What came of it' },
-];
 
 function typeOf(values: readonly unknown[]): ColumnType {
   if (values.every((value) => typeof value === 'number')) return 'number';

@@ -1,3 +1,4 @@
+import { present } from '../../scheduler/present.js';
 import { type DocumentHead, documentHead } from '../report/json-document.js';
 import { hex, lastByteHex, pageHex, requesterText } from './address.js';
 import { type Difference, type ListComparison, shownField } from './comparison.js';
@@ -86,7 +87,7 @@ export class TextOutput implements TablesOutput {
 
   end(translations: number, ranges: number, comparison: ListComparison | undefined): void {
     this.#line(`\n${plural(translations, 'translation')} in ${plural(ranges, 'range')}`);
-    const problems = this.#set?.problems.list ?? [];
+    const problems = present(this.#set).problems.list;
     if (problems.length > 0) this.#line(`\n${plural(problems.length, 'problem')}:`);
     for (const problem of problems.slice(0, MAX_SHOWN)) this.#line(`  ${problem}`);
     if (problems.length > MAX_SHOWN) this.#line(`  and ${problems.length - MAX_SHOWN} more`);
@@ -95,7 +96,7 @@ export class TextOutput implements TablesOutput {
   }
 
   #check(comparison: ListComparison): void {
-    const missingTables = this.#set?.problems.missing ?? 0;
+    const missingTables = present(this.#set).problems.missing;
     if (missingTables > 0) {
       this.#line(`check: incomplete, since the dump lacks ${plural(missingTables, 'table')}`);
     } else if (comparison.equal) {
@@ -238,7 +239,7 @@ export class JsonOutput implements TablesOutput {
         Object.entries(fields).map(([name, value]) => [name, shownField(name, value)]),
       );
       const head = JSON.stringify({
-        [this.#set?.requesterField ?? 'source_id']: hex(requesterId),
+        [present(this.#set).requesterField]: hex(requesterId),
         ...shown,
         treatment,
         translation_count: translations,
@@ -252,7 +253,7 @@ export class JsonOutput implements TablesOutput {
     const tail = JSON.stringify({
       translation_count: translations,
       range_count: ranges,
-      problems: this.#set?.problems.list ?? [],
+      problems: present(this.#set).problems.list,
       check: comparison === undefined ? null : this.#check(comparison),
     });
     this.#io.out(`\n],${tail.slice(1)}\n`);
@@ -265,7 +266,7 @@ export class JsonOutput implements TablesOutput {
       ...comparison.counts,
       differences: comparison.differences.map(({ kind, requesterId, listed, found }) => ({
         kind,
-        [this.#set?.requesterField ?? 'source_id']: hex(requesterId),
+        [present(this.#set).requesterField]: hex(requesterId),
         ...(listed === undefined ? {} : { listed }),
         ...(found === undefined ? {} : { found }),
       })),

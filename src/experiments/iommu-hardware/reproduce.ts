@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { present } from '../../../scheduler/present.js';
 import { type Calibration, calibrate } from './calibrate.js';
 import { Emulation } from './emulation.js';
 import { HardwareDataError } from './hardware-data-error.js';
@@ -137,7 +138,7 @@ export function describeParameters({ parameters, unit }: Calibration): IommuHard
 /** Median, 95th percentile (nearest rank) and largest absolute error. */
 export function summarize(points: readonly { readonly error: number }[]): ErrorSummary {
   const errors = points.map(({ error }) => Math.abs(error)).sort((a, b) => a - b);
-  const rank = (share: number) => errors[Math.max(0, Math.ceil(share * errors.length) - 1)] ?? 0;
+  const rank = (share: number) => present(errors[Math.max(0, Math.ceil(share * errors.length) - 1)]);
   return { rows: errors.length, medianError: rank(0.5), p95Error: rank(0.95), maxError: rank(1) };
 }
 

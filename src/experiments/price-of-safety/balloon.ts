@@ -1,4 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { type RunResult, runScenario } from '../../machine/run.js';
 import { BALLOON_METRICS } from '../../report/metrics/run-metrics.js';
 import { checkScenario } from '../../scenario/load.js';
@@ -77,11 +78,11 @@ export type BalloonPoint = PointOf<typeof BALLOON_MEASURES> & {
 
 /** One approach, from what its seeds gave. */
 export function balloonPoint(approach: string, runs: readonly RunResult[]): BalloonPoint {
-  const pinned = runs[0]?.memory.pinnedPages ?? [];
+  const pinned = present(runs[0]).memory.pinnedPages;
   return {
     approach,
     ...gather(BALLOON_MEASURES, runs),
-    pinned_step_ns: (pinned[1]?.atNs ?? 0) - (pinned[0]?.atNs ?? 0),
+    pinned_step_ns: present(pinned[1]).atNs - present(pinned[0]).atNs,
     pinned_pages: pinned.map(({ pages }) => pages),
   };
 }

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { stackedBars } from '../../report/charts/bars.js';
 import { dotChart } from '../../report/charts/rows.js';
 import type { ReportFigure } from '../../report/html/figure.js';
@@ -233,7 +234,7 @@ function balloonFigure(balloon: readonly BalloonPoint[]): ReportFigure {
   return {
     id: 'price-balloon',
     title: 'What the balloon gets',
-    sentence: `Pages that the balloon got of the ${balloon[0]?.asked ?? 0} that it asked for, how long one took, and accesses of devices to pages that were no longer their guest's.`,
+    sentence: `Pages that the balloon got of the ${present(balloon[0]).asked} that it asked for, how long one took, and accesses of devices to pages that were no longer their guest's.`,
     chart: dotChart({
       title: 'What the balloon gets, and how late devices are',
       description:

@@ -1,5 +1,6 @@
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
+import { present } from '../../../scheduler/present.js';
 import type { Spread } from '../../report/metrics/spread.js';
 import type { ComparedFigure, ReferenceFigure } from '../published.js';
 import { rounded } from '../rounded.js';
@@ -89,8 +90,8 @@ export function scalingStatements(points: readonly ScalingPoint[]): CheckedState
   };
   /** Median wait to send with the fewest guests of an approach, us. */
   const alone = (approach: string) => {
-    const [fewest] = points.filter((point) => point.approach === approach && point.quiet !== undefined);
-    return { guests: fewest?.guests ?? 0, us: fewest?.quiet?.send_p50_us.mean ?? 0 };
+    const fewest = present(points.find((point) => point.approach === approach && point.quiet !== undefined));
+    return { guests: fewest.guests, us: present(fewest.quiet).send_p50_us.mean };
   };
   return [
     check(
@@ -105,28 +106,28 @@ export function scalingStatements(points: readonly ScalingPoint[]): CheckedState
       'Shreedhar and Varghese 1995',
       'largest gap between any two of the first 64 contexts, warm-up included, against the bound',
       ({ greedy }) => greedy?.gap_bytes !== undefined,
-      ({ greedy }) => (greedy?.gap_bytes?.most ?? 0) <= (greedy?.gap_bound_bytes?.least ?? 0),
+      ({ greedy }) => present(greedy?.gap_bytes).most <= present(greedy?.gap_bound_bytes).least,
     ),
     check(
       'Equal guests get equal shares.',
       'weights of 1',
       `Jain's index of ${EQUAL} or more with each seed`,
       ({ greedy }) => greedy !== undefined,
-      ({ greedy }) => (greedy?.jain_index.least ?? 0) >= EQUAL,
+      ({ greedy }) => present(greedy).jain_index.least >= EQUAL,
     ),
     check(
       'Four guests and more fill the wire.',
       'a card that shares nothing but the wire',
       `${FULL * 100} % of the wire's goodput`,
       ({ greedy, guests }) => greedy !== undefined && guests >= 4,
-      ({ greedy }) => (greedy?.goodput_gbps.mean ?? 0) >= FULL * EXPECTED.goodput.value,
+      ({ greedy }) => present(greedy).goodput_gbps.mean >= FULL * EXPECTED.goodput.value,
     ),
     check(
       'What a frame waits for on a card that is not busy does not depend on how many guests there are.',
       'a context each',
       `median of the wait to send is within ${SAME * 100} % of that with the fewest guests of the approach, with a tenth of the wire used`,
       ({ approach, guests, quiet }) => quiet !== undefined && guests > alone(approach).guests,
-      ({ approach, quiet }) => Math.abs((quiet?.send_p50_us.mean ?? 0) / alone(approach).us - 1) <= SAME,
+      ({ approach, quiet }) => Math.abs(present(quiet).send_p50_us.mean / alone(approach).us - 1) <= SAME,
     ),
   ];
 }

@@ -4,6 +4,7 @@ import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { FairnessMeter, jainIndex } from '../../machine/fairness-meter.js';
 import type { LatencyRecorder, LatencySummary } from '../../machine/latency.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
@@ -182,7 +183,7 @@ function scenarioOf(guests: number, traffic: () => GuestInput): ScenarioInput {
 
 function hitRate({ details }: SteadyWindow): number | undefined {
   const { translations, iotlbHits } = details;
-  return translations === undefined || translations === 0 ? undefined : (iotlbHits ?? 0) / translations;
+  return translations === undefined || translations === 0 ? undefined : present(iotlbHits) / translations;
 }
 
 function walksOf({ details, framesTransmitted }: SteadyWindow): GreedySample['walks'] {

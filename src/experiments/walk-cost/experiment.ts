@@ -191,7 +191,7 @@ function restoredFigure(points: readonly WalkPoint[]): ReportFigure {
   return {
     id: 'walk-cost-restored',
     title: 'What contiguous addresses restore',
-    sentence: `Of the rate without an IOMMU, what is left with it, by flows, at rings of ${first?.ring_slots ?? 0} slots: single-use loses, contiguous addresses give back.`,
+    sentence: `Of the rate without an IOMMU, what is left with it, by flows, at rings of ${present(first).ring_slots} slots: single-use loses, contiguous addresses give back.`,
     chart: {
       title: 'Rate that is left with an IOMMU, by flows',
       description: swept

@@ -33,151 +33,195 @@ export function KnobsPanel() {
   const guests = separateGuests(scenario.guests);
   return (
     <div class="knobs">
-      <label>
-        <span>scenario</span>
-        <select
-          data-knob="scenario"
-          value={
-            PRESETS.find((preset) => JSON.stringify(preset.scenario) === JSON.stringify(scenario))?.name ?? ''
-          }
-          onChange={({ currentTarget }) => {
-            const preset = PRESETS.find(({ name }) => name === currentTarget.value);
-            if (preset === undefined) return;
-            captures.value = [];
-            replan((other) => ({ ...other, scenario: preset.scenario }));
-          }}
-        >
-          <option value="" disabled>
-            {scenario.name ?? 'one of your own'}
-          </option>
-          {PRESETS.map(({ name, title }) => (
-            <option key={name} value={name}>
-              {title}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ScenarioKnob scenario={scenario} />
       <div class="pair">
-        <label>
-          <span>rate of the wire</span>
-          <select
-            data-knob="rate"
-            value={String(scenario.nic?.rateBps ?? 10_000_000_000)}
-            onChange={({ currentTarget }) => {
-              const rateBps = Number(currentTarget.value);
-              rescene((other) => ({ ...other, nic: { ...other.nic, rateBps } }));
-            }}
-          >
-            {[100e6, 1e9, 10e9, 25e9, 100e9].map((rate) => (
-              <option key={rate} value={String(rate)}>
-                {rate >= 1e9 ? `${rate / 1e9} Gb/s` : `${rate / 1e6} Mb/s`}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span>seed</span>
-          <input
-            data-knob="seed"
-            type="number"
-            min="0"
-            max="4294967295"
-            value={String(seed)}
-            onChange={({ currentTarget }) => {
-              const next = Number(currentTarget.value);
-              replan((other) => ({ ...other, seed: next }));
-            }}
-          />
-        </label>
+        <RateKnob scenario={scenario} />
+        <SeedKnob seed={seed} />
       </div>
       <div class="pair">
-        <label>
-          <span>IOTLB entries</span>
-          <select
-            data-knob="iotlb"
-            value={String(scenario.iommu?.iotlbEntries ?? '')}
-            onChange={({ currentTarget }) => {
-              const text = currentTarget.value;
-              rescene((other) => {
-                const { iotlbEntries: _dropped, ...rest } = other.iommu ?? {};
-                return { ...other, iommu: text === '' ? rest : { ...rest, iotlbEntries: Number(text) } };
-              });
-            }}
-          >
-            <option value="">default</option>
-            {[1, 2, 4, 8, 16, 32, 64, 128, 256, 1024].map((entries) => (
-              <option key={entries} value={String(entries)}>
-                {entries}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span>IOMMU vendor</span>
-          <select
-            data-knob="vendor"
-            value={scenario.iommu?.vendor ?? 'vtd'}
-            onChange={({ currentTarget }) => {
-              const vendor = currentTarget.value === 'amdvi' ? 'amdvi' : 'vtd';
-              rescene((other) => ({ ...other, iommu: { ...other.iommu, vendor } }));
-            }}
-          >
-            <option value="vtd">Intel VT-d</option>
-            <option value="amdvi">AMD-Vi</option>
-          </select>
-        </label>
+        <IotlbKnob scenario={scenario} />
+        <VendorKnob scenario={scenario} />
       </div>
       <h3>Guests</h3>
       {guests.map((guest, at) => (
         <GuestKnobs key={guest.name ?? at} guest={guest} at={at} />
       ))}
-      <div class="guest-count">
-        <button
-          type="button"
-          data-knob="add-guest"
-          disabled={guests.length >= MOST_LAB_GUESTS}
-          onClick={() =>
-            rescene((other) => ({
-              ...other,
-              guests: [
-                ...separateGuests(other.guests),
-                { name: freeName(other), traffic: { kind: 'greedy' }, ...SMALL_GUEST },
-              ],
-            }))
-          }
-        >
-          add a guest
-        </button>
-        <button
-          type="button"
-          class="quiet"
-          data-knob="remove-guest"
-          disabled={guests.length <= 1}
-          onClick={() =>
-            rescene((other) => ({ ...other, guests: separateGuests(other.guests).slice(0, -1) }))
-          }
-        >
-          remove the last
-        </button>
-      </div>
-      <label class="side">
-        <input
-          type="checkbox"
-          data-knob="side-by-side"
-          checked={plans.value.length === 2}
-          onChange={({ currentTarget }) => {
-            const [one] = plans.value;
-            if (one === undefined) return;
-            const other: LabPlan = {
-              ...one,
-              approach: one.approach === 'cdna' ? 'iommu:single-use' : 'cdna',
-            };
-            open(currentTarget.checked ? [one, other] : [one]);
-          }}
-        />
-        <span>two machines side by side, on the same seed and the same traffic</span>
-      </label>
+      <GuestCount count={guests.length} />
+      <SideBySide />
     </div>
+  );
+}
+
+interface ScenarioProps {
+  readonly scenario: ScenarioInput;
+}
+
+function ScenarioKnob({ scenario }: ScenarioProps) {
+  return (
+    <label>
+      <span>scenario</span>
+      <select
+        data-knob="scenario"
+        value={
+          PRESETS.find((preset) => JSON.stringify(preset.scenario) === JSON.stringify(scenario))?.name ?? ''
+        }
+        onChange={({ currentTarget }) => {
+          const preset = PRESETS.find(({ name }) => name === currentTarget.value);
+          if (preset === undefined) return;
+          captures.value = [];
+          replan((other) => ({ ...other, scenario: preset.scenario }));
+        }}
+      >
+        <option value="" disabled>
+          {scenario.name ?? 'one of your own'}
+        </option>
+        {PRESETS.map(({ name, title }) => (
+          <option key={name} value={name}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function RateKnob({ scenario }: ScenarioProps) {
+  return (
+    <label>
+      <span>rate of the wire</span>
+      <select
+        data-knob="rate"
+        value={String(scenario.nic?.rateBps ?? 10_000_000_000)}
+        onChange={({ currentTarget }) => {
+          const rateBps = Number(currentTarget.value);
+          rescene((other) => ({ ...other, nic: { ...other.nic, rateBps } }));
+        }}
+      >
+        {[100e6, 1e9, 10e9, 25e9, 100e9].map((rate) => (
+          <option key={rate} value={String(rate)}>
+            {rate >= 1e9 ? `${rate / 1e9} Gb/s` : `${rate / 1e6} Mb/s`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function SeedKnob({ seed }: { seed: number }) {
+  return (
+    <label>
+      <span>seed</span>
+      <input
+        data-knob="seed"
+        type="number"
+        min="0"
+        max="4294967295"
+        value={String(seed)}
+        onChange={({ currentTarget }) => {
+          const next = Number(currentTarget.value);
+          replan((other) => ({ ...other, seed: next }));
+        }}
+      />
+    </label>
+  );
+}
+
+function IotlbKnob({ scenario }: ScenarioProps) {
+  return (
+    <label>
+      <span>IOTLB entries</span>
+      <select
+        data-knob="iotlb"
+        value={String(scenario.iommu?.iotlbEntries ?? '')}
+        onChange={({ currentTarget }) => {
+          const text = currentTarget.value;
+          rescene((other) => {
+            const { iotlbEntries: _dropped, ...rest } = other.iommu ?? {};
+            return { ...other, iommu: text === '' ? rest : { ...rest, iotlbEntries: Number(text) } };
+          });
+        }}
+      >
+        <option value="">default</option>
+        {[1, 2, 4, 8, 16, 32, 64, 128, 256, 1024].map((entries) => (
+          <option key={entries} value={String(entries)}>
+            {entries}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function VendorKnob({ scenario }: ScenarioProps) {
+  return (
+    <label>
+      <span>IOMMU vendor</span>
+      <select
+        data-knob="vendor"
+        value={scenario.iommu?.vendor ?? 'vtd'}
+        onChange={({ currentTarget }) => {
+          const vendor = currentTarget.value === 'amdvi' ? 'amdvi' : 'vtd';
+          rescene((other) => ({ ...other, iommu: { ...other.iommu, vendor } }));
+        }}
+      >
+        <option value="vtd">Intel VT-d</option>
+        <option value="amdvi">AMD-Vi</option>
+      </select>
+    </label>
+  );
+}
+
+function GuestCount({ count }: { count: number }) {
+  return (
+    <div class="guest-count">
+      <button
+        type="button"
+        data-knob="add-guest"
+        disabled={count >= MOST_LAB_GUESTS}
+        onClick={() =>
+          rescene((other) => ({
+            ...other,
+            guests: [
+              ...separateGuests(other.guests),
+              { name: freeName(other), traffic: { kind: 'greedy' }, ...SMALL_GUEST },
+            ],
+          }))
+        }
+      >
+        add a guest
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        data-knob="remove-guest"
+        disabled={count <= 1}
+        onClick={() => rescene((other) => ({ ...other, guests: separateGuests(other.guests).slice(0, -1) }))}
+      >
+        remove the last
+      </button>
+    </div>
+  );
+}
+
+function SideBySide() {
+  return (
+    <label class="side">
+      <input
+        type="checkbox"
+        data-knob="side-by-side"
+        checked={plans.value.length === 2}
+        onChange={({ currentTarget }) => {
+          const [one] = plans.value;
+          if (one === undefined) return;
+          const other: LabPlan = {
+            ...one,
+            approach: one.approach === 'cdna' ? 'iommu:single-use' : 'cdna',
+          };
+          open(currentTarget.checked ? [one, other] : [one]);
+        }}
+      />
+      <span>two machines side by side, on the same seed and the same traffic</span>
+    </label>
   );
 }
 

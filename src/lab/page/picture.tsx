@@ -1,9 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { gatesOf } from '../gates.js';
-import type { Subject } from '../inspect.js';
+import { type GateLabel, gatesOf } from '../gates.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
-import type { ContextState, DomainState, GuestState } from '../snapshot.js';
+import type { ContextState, DomainState, GuestState, Snapshot } from '../snapshot.js';
 import { countText, latencyText, rateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';
 import { Overlay } from './overlay.js';
@@ -36,15 +35,76 @@ export function Picture({ index }: { index: number }) {
   return <ShownMachine index={index} layout={layout} state={state} />;
 }
 
-function ShownMachine({
-  index,
-  layout,
-  state,
-}: {
-  index: number;
-  layout: MachineLayout;
-  state: MachineState;
-}) {
+interface ShownMachineProps {
+  readonly index: number;
+  readonly layout: MachineLayout;
+  readonly state: MachineState;
+}
+
+function ShownMachine({ index, layout, state }: ShownMachineProps) {
+  const { snapshot, fingerprint } = state;
+  const { domains, guests } = snapshot;
+  const stack = useOverlay(index, layout, domains.length);
+  const gates = gatesOf(layout.approach);
+  const latest = latestPoint(index);
+  const mbps = guests.map((_, at) => latest?.sentMbps[at] ?? 0);
+  const hits = latest?.hitPercent ?? null;
+  return (
+    <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
+      {film.value === undefined ? <MachineHead index={index} fingerprint={fingerprint} /> : <FilmHead />}
+      <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
+        <div class="row domains">
+          {domains.map((domain, column) => (
+            <DomainCard
+              key={column}
+              index={index}
+              column={column}
+              domain={domain}
+              guest={guests.find((guest) => guest.column === column)}
+              cpuPercent={latest?.cpuPercent[column] ?? 0}
+              mbps={mbps[guests.findIndex((guest) => guest.column === column)]}
+            />
+          ))}
+        </div>
+        <GateButton
+          index={index}
+          kind="set-up-gate"
+          gate={gates.setUp}
+          passed={`${countText(snapshot.setUp.accepted)} passed`}
+          stopped={snapshot.setUp.refused}
+          word="refused"
+        />
+        <Memory index={index} layout={layout} state={state} columns={domains.length} />
+        <GateButton
+          index={index}
+          kind="access-gate"
+          gate={gates.access}
+          passed={
+            hits === null
+              ? `${countText(snapshot.access.checked)} checked`
+              : `${hits.toFixed(0)} % IOTLB hits`
+          }
+          stopped={snapshot.access.denied}
+          word="denied"
+        />
+        <Card index={index} discipline={layout.discipline} snapshot={snapshot} mbps={mbps} />
+        <button
+          type="button"
+          data-anchor="wire"
+          class={`wire ${markOf(index, 'wire')}`}
+          onClick={() => look(index, { kind: 'wire' })}
+        >
+          <strong>wire</strong>
+          <WireStrip index={index} />
+          <span class="number">{rateText(mbps.reduce((sum, share) => sum + share, 0) * 1e6)}</span>
+        </button>
+      </div>
+    </section>
+  );
+}
+
+/** Lays a canvas for what moves over the stack of a picture, and measures again when the layout is another. */
+function useOverlay(index: number, layout: MachineLayout, domains: number) {
   const stack = useRef<HTMLDivElement>(null);
   const overlay = useRef<Overlay | undefined>(undefined);
   useEffect(() => {
@@ -53,119 +113,96 @@ function ShownMachine({
     overlay.current = made;
     return () => made.close();
   }, [index]);
-  useEffect(() => overlay.current?.measure(), [layout, state.snapshot.domains.length]);
-  const { snapshot } = state;
-  const { domains, contexts, guests } = snapshot;
-  const gates = gatesOf(layout.approach);
-  const latest = latestPoint(index);
-  const shares = guests.map((_, at) => latest?.sentMbps[at] ?? 0);
-  const columns = domains.map((domain, column) => ({ domain, column }));
-  const see = (what: Subject) => () => look(index, what);
-  const isSeen = (kind: Subject['kind']) =>
-    subject.value?.machine === index && subject.value.subject.kind === kind ? 'seen' : '';
+  useEffect(() => overlay.current?.measure(), [layout, domains]);
+  return stack;
+}
+
+/** Parts of the picture that there is one of per machine. */
+type Part = 'set-up-gate' | 'access-gate' | 'scheduler' | 'wire' | 'card';
+
+/** Classes of a part: whether it is looked at, and whether the followed frame, or else the tour, is there now. */
+function markOf(index: number, part: Part): string {
+  const isSeen = subject.value?.machine === index && subject.value.subject.kind === part;
   const fromTour = tour.value?.steps[tourAt.value?.step ?? 0]?.lit;
   const fromStory = followed.value?.machine === index ? story.value?.steps.at(-1)?.station : undefined;
-  const lit = fromStory ?? fromTour;
+  return `${isSeen ? 'seen' : ''} ${(fromStory ?? fromTour) === part ? 'lit' : ''}`;
+}
+
+interface GateButtonProps {
+  readonly index: number;
+  readonly kind: 'set-up-gate' | 'access-gate';
+  readonly gate: GateLabel;
+  readonly passed: string;
+  readonly stopped: number;
+  /** What it is called when it stops something. */
+  readonly word: string;
+}
+
+function GateButton({ index, kind, gate, passed, stopped, word }: GateButtonProps) {
   return (
-    <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
-      {film.value === undefined ? (
-        <MachineHead index={index} fingerprint={state.fingerprint} />
-      ) : (
-        <FilmHead />
-      )}
-      <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
-        <div class="row domains">
-          {columns.map(({ domain, column }) => (
-            <DomainCard
-              key={column}
-              index={index}
-              column={column}
-              domain={domain}
-              guest={guests.find((guest) => guest.column === column)}
-              cpuPercent={latest?.cpuPercent[column] ?? 0}
-              mbps={shares[guests.findIndex((guest) => guest.column === column)]}
-            />
-          ))}
-        </div>
+    <button
+      type="button"
+      data-anchor={kind === 'set-up-gate' ? 'set-up' : 'access'}
+      class={`gate ${gate.checks ? 'checks' : 'open'} ${markOf(index, kind)}`}
+      onClick={() => look(index, { kind })}
+    >
+      <strong>{kind.replace('-gate', ' gate')}</strong>
+      <span class="gate-label">{gate.label}</span>
+      <span class="gate-count">
+        {passed}
+        <em class={stopped > 0 ? 'refusals' : ''}>
+          {countText(stopped)} {word}
+        </em>
+      </span>
+    </button>
+  );
+}
+
+interface CardProps {
+  readonly index: number;
+  readonly discipline: string;
+  readonly snapshot: Snapshot;
+  /** Rate of each guest, Mb/s. */
+  readonly mbps: readonly number[];
+}
+
+/** The card: itself, a context per guest below the column of its domain, and the DMA scheduler. */
+function Card({ index, discipline, snapshot, mbps }: CardProps) {
+  const { domains, contexts, guests, physicalInterrupts } = snapshot;
+  return (
+    <div class="card">
+      <div class="row contexts">
         <button
           type="button"
-          data-anchor="set-up"
-          class={`gate ${gates.setUp.checks ? 'checks' : 'open'} ${isSeen('set-up-gate')} ${lit === 'set-up-gate' ? 'lit' : ''}`}
-          onClick={see({ kind: 'set-up-gate' })}
+          class={`card-self ${markOf(index, 'card')}`}
+          data-anchor="card"
+          onClick={() => look(index, { kind: 'card' })}
         >
-          <strong>set-up gate</strong>
-          <span class="gate-label">{gates.setUp.label}</span>
-          <span class="gate-count">
-            {countText(snapshot.setUp.accepted)} passed
-            <em class={snapshot.setUp.refused > 0 ? 'refusals' : ''}>
-              {countText(snapshot.setUp.refused)} refused
-            </em>
+          <strong>the card</strong>
+          <span>
+            {countText(physicalInterrupts)} {physicalInterrupts === 1 ? 'interrupt' : 'interrupts'}
           </span>
         </button>
-        <Memory index={index} layout={layout} state={state} columns={domains.length} />
-        <button
-          type="button"
-          data-anchor="access"
-          class={`gate ${gates.access.checks ? 'checks' : 'open'} ${isSeen('access-gate')} ${lit === 'access-gate' ? 'lit' : ''}`}
-          onClick={see({ kind: 'access-gate' })}
-        >
-          <strong>access gate</strong>
-          <span class="gate-label">{gates.access.label}</span>
-          <span class="gate-count">
-            {latest?.hitPercent !== null && latest?.hitPercent !== undefined
-              ? `${latest.hitPercent.toFixed(0)} % IOTLB hits`
-              : `${countText(snapshot.access.checked)} checked`}
-            <em class={snapshot.access.denied > 0 ? 'refusals' : ''}>
-              {countText(snapshot.access.denied)} denied
-            </em>
-          </span>
-        </button>
-        <div class="card">
-          <div class="row contexts">
-            <button
-              type="button"
-              class={`card-self ${isSeen('card')}`}
-              data-anchor="card"
-              onClick={see({ kind: 'card' })}
-            >
-              <strong>the card</strong>
-              <span>
-                {countText(snapshot.physicalInterrupts)}{' '}
-                {snapshot.physicalInterrupts === 1 ? 'interrupt' : 'interrupts'}
-              </span>
-            </button>
-            {columns.slice(1).map(({ column }) => (
-              <div class="context-cell" key={column}>
-                {contexts
-                  .filter((context) => context.column === column)
-                  .map((context) => (
-                    <ContextCard key={context.context} index={index} context={context} />
-                  ))}
-              </div>
-            ))}
+        {domains.slice(1).map((_, at) => (
+          <div class="context-cell" key={at + 1}>
+            {contexts
+              .filter(({ column }) => column === at + 1)
+              .map((context) => (
+                <ContextCard key={context.context} index={index} context={context} />
+              ))}
           </div>
-          <button
-            type="button"
-            data-anchor="scheduler"
-            class={`scheduler ${isSeen('scheduler')} ${lit === 'scheduler' ? 'lit' : ''}`}
-            onClick={see({ kind: 'scheduler' })}
-          >
-            <strong>DMA scheduler: {layout.discipline}</strong>
-            <ShareBar shares={shares} columns={guests.map(({ column }) => column)} />
-          </button>
-        </div>
-        <button
-          type="button"
-          data-anchor="wire"
-          class={`wire ${isSeen('wire')} ${lit === 'wire' ? 'lit' : ''}`}
-          onClick={see({ kind: 'wire' })}
-        >
-          <strong>wire</strong>
-          <WireStrip index={index} />
-          <span class="number">{rateText(shares.reduce((sum, share) => sum + share, 0) * 1e6)}</span>
-        </button>
+        ))}
       </div>
-    </section>
+      <button
+        type="button"
+        data-anchor="scheduler"
+        class={`scheduler ${markOf(index, 'scheduler')}`}
+        onClick={() => look(index, { kind: 'scheduler' })}
+      >
+        <strong>DMA scheduler: {discipline}</strong>
+        <ShareBar shares={mbps} columns={guests.map(({ column }) => column)} />
+      </button>
+    </div>
   );
 }
 

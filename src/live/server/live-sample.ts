@@ -72,7 +72,7 @@ export class LiveSampler {
     const { guests, tallies, host } = this.#machine;
     const ns = Math.max(1, now.atNs - before.atNs);
     const gained = (of: 'wireBytes' | 'bytesReceived' | 'backloggedNs', index: number) =>
-      (now[of][index] ?? 0) - (before[of][index] ?? 0);
+      present(now[of][index]) - present(before[of][index]);
     const all = guests.reduce((sum, _guest, index) => sum + gained('wireBytes', index), 0);
     const ownContexts = host.protection.intermediary === undefined;
     return {

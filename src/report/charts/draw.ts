@@ -8,6 +8,7 @@ import {
   symbolSquare,
   symbolTriangle,
 } from 'd3-shape';
+import { present } from '../../../scheduler/present.js';
 import { html, type Markup } from '../html/markup.js';
 import { LIGHT } from '../html/style.js';
 import { textWidth } from '../text-width.js';
@@ -200,7 +201,7 @@ class Drawing {
           .digits(1)
           .defined(([, y]) => y !== undefined)
           .x(([x]) => across.at(x))
-          .y(([, y]) => down.at(y ?? 0));
+          .y(([, y]) => down.at(present(y)));
         if (mark.steps === true) path.curve(curveStepAfter);
         if (mark.points.length === 0) return html``;
         return html`<path d="${path(mark.points) ?? ''}" fill="none" stroke="${colour(mark.style)}" stroke-width="${mark.width ?? 1.7}"${dashed(mark.dash)}/>`;

@@ -1,4 +1,5 @@
 import { scaleBand, scaleLinear, scaleLog, scalePow, scaleSymlog } from 'd3-scale';
+import { present } from '../../../scheduler/present.js';
 import { textWidth } from '../text-width.js';
 import type { Axis, Mark, Place } from './chart.js';
 
@@ -27,7 +28,7 @@ export function layScale(
   const { scale = 'linear', rows = [] } = axis;
   if (scale === 'rows') {
     const bands = scaleBand(rows, direction === 'x' ? range : [...range].sort((a, b) => a - b)).padding(0.24);
-    const centre = (name: string) => (bands(name) ?? 0) + bands.bandwidth() / 2;
+    const centre = (name: string) => present(bands(name)) + bands.bandwidth() / 2;
     const ticks = rows.map((text) => ({ at: centre(text), text }));
     return {
       at: (place) => centre(`${place}`),

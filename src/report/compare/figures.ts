@@ -223,7 +223,7 @@ export function cpuFigure(runs: readonly RunResult[]): ReportFigure {
   const apart = guests.length <= MOST_GUESTS_APART;
   const hasDriverDomain = runs.some((run) => cpuFraction(run, 'driver-domain') > 0);
   const guestFraction = (run: RunResult, name: string) =>
-    run.cpu.domains.find((domain) => domain.kind === 'guest' && domain.name === name)?.fraction ?? 0;
+    present(run.cpu.domains.find((domain) => domain.kind === 'guest' && domain.name === name)).fraction;
   const parts = [
     'hypervisor',
     ...(hasDriverDomain ? ['driver domain'] : []),

@@ -1,4 +1,5 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
+import { present } from '../../../scheduler/present.js';
 import { lineLegend, type Mark } from '../charts/chart.js';
 import type { ReportFigure } from './figure.js';
 
@@ -48,7 +49,7 @@ export function pinnedFigure(id: string, pinned: readonly PinnedMemory[], when: 
       rows: samples
         .map(({ atNs }, index) => [
           (atNs / 1e6).toFixed(2),
-          ...pinned.map((one) => megabytes(one.samples[index]?.pages ?? 0).toFixed(2)),
+          ...pinned.map((one) => megabytes(present(one.samples[index]).pages).toFixed(2)),
         ])
         .filter((_, index) => index % every === 0),
     },

@@ -27,7 +27,10 @@ export interface Difference {
   readonly verdict: Verdict;
 }
 
-type Untested = Omit<Difference, 'corrected' | 'verdict'>;
+interface Untested extends Omit<Difference, 'corrected' | 'verdict'> {
+  /** Whether both sides have the same value with every seed. */
+  readonly isEqual: boolean;
+}
 
 /**
  * Compares lines with each other at each place; without lines, neighbours along the axis. Each is a paired t test over
@@ -68,11 +71,11 @@ export function differencesOf(
   const tested = pairs.filter(({ p }) => p !== undefined);
   const corrected = holm(tested.map(({ p }) => p ?? 1));
   const correctedOf = new Map(tested.map((pair, at) => [pair, corrected[at] ?? 1]));
-  return pairs.map((pair) => ({
-    ...pair,
-    corrected: correctedOf.get(pair),
-    verdict: verdictOf(pair, correctedOf.get(pair)),
-  }));
+  return pairs.map((pair) => {
+    const { isEqual: _isEqual, ...difference } = pair;
+    const corrected = correctedOf.get(pair);
+    return { ...difference, corrected, verdict: verdictOf(pair, corrected) };
+  });
 }
 
 function placeOf(along: Dimension | undefined, over: number | undefined): string {
@@ -94,10 +97,16 @@ function compare(
   const names = { metric, place, one, other };
   if (seeds.length === 0) {
     const none = { count: 0, mean: Number.NaN, halfWidth: undefined, coefficientOfVariation: undefined };
-    return { ...names, estimate: none, base: Number.NaN, p: undefined };
+    return { ...names, estimate: none, base: Number.NaN, p: undefined, isEqual: false };
   }
   const found = estimate(values);
-  return { ...names, estimate: found, base: estimate(bases).mean, p: probabilityOf(values, found) };
+  return {
+    ...names,
+    estimate: found,
+    base: estimate(bases).mean,
+    p: probabilityOf(values, found),
+    isEqual: values.every((value) => value === 0),
+  };
 }
 
 function probabilityOf(values: readonly number[], { count, mean }: Estimate): number | undefined {
@@ -108,9 +117,10 @@ function probabilityOf(values: readonly number[], { count, mean }: Estimate): nu
   return twoSidedProbability(mean / Math.sqrt(variance / count), count - 1);
 }
 
-function verdictOf({ estimate: { mean }, p }: Untested, corrected: number | undefined): Verdict {
+function verdictOf({ estimate: { mean }, p, isEqual }: Untested, corrected: number | undefined): Verdict {
   if (p === undefined || corrected === undefined) return 'untested';
-  if (mean === 0 && p === 1) return 'equal';
+  // A mean of 0 does not say it: differences of two seeds may cancel.
+  if (isEqual) return 'equal';
   if (corrected > ERROR_PROBABILITY) return 'within noise';
   return mean > 0 ? 'larger' : 'smaller';
 }

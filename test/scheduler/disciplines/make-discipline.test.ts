@@ -94,6 +94,14 @@ describe('disciplines by name', () => {
     expect(() => makeDiscipline('limited:')).toThrow('discipline is "" (in "limited:"), expected one of');
   });
 
+  it.each(['constructor', 'toString', 'hasOwnProperty', '__proto__'])(
+    '%s, which every object has, is no name',
+    (name) => {
+      for (const text of [name, `${name}:drr`, `drr/${name}`, `limited:${name}:drr`])
+        expect(() => makeDiscipline(text)).toThrow(/^discipline is ".*expected one of: fifo, prr/u);
+    },
+  );
+
   it('a missing option is named', () => {
     expect(() => makeDiscipline('wfq')).toThrow('wfq: linkBps is missing');
   });

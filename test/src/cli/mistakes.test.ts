@@ -54,6 +54,21 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
   ],
   ['an unknown scheduler', { guests: [{}], discipline: 'rr' }, /discipline is "rr", expected one of: fifo/u],
   [
+    'a scheduler with a prefix that every object has',
+    { guests: [{}], discipline: 'toString:drr' },
+    /discipline is "toString:drr", expected one of: fifo/u,
+  ],
+  [
+    'an approach with a name that every object has',
+    { guests: [{}], protection: 'iommu:constructor' },
+    /protection is "iommu:constructor", expected one of: none/u,
+  ],
+  [
+    'a cost with a name that every object has',
+    { guests: [{}], host: { costs: { constructor: 3 } } },
+    /host\.costs\.constructor is not a field that is known here/u,
+  ],
+  [
     'a card too slow',
     { guests: [{}], nic: { rateBps: 5 } },
     /nic\.rateBps is 5, expected a whole number from/u,
@@ -122,6 +137,7 @@ const OPTIONS: [string[], RegExp][] = [
     ['--protection', 'none,cdna'],
     /^--protection is "none,cdna", expected one approach; compare runs several/u,
   ],
+  [['--discipline', 'constructor:drr'], /^--discipline is "constructor:".*expected one of: fifo/u],
   [['--discipline', 'limited:rr'], /^--discipline is "rr".*expected one of: fifo/u],
   [['--trace-duration', 'long'], /^--trace-duration is "long"/u],
   [

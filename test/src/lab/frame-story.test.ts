@@ -77,9 +77,10 @@ describe('the story of a frame that is followed', () => {
   });
 
   it('has one doorbell: the one that hands its descriptors over', () => {
-    const { lab, host, guest } = machineAt(300_000, twoWays);
+    const { lab, host, guest } = machineAt(300_000, presetOf('three-guests')?.scenario ?? twoWays);
     const follower = new FrameFollower(host, guest);
-    lab.runTo(800_000);
+    lab.runTo(4_000_000);
+    expect(follower.story.finished).toBe(true);
     const rung = follower.story.steps.filter(({ title }) => title === 'The doorbell rings');
     expect(rung).toHaveLength(1);
     const producer = Number(/TX_PRODUCER = (\d+)/u.exec(rung[0]?.facts[0] ?? '')?.[1]);

@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Journal } from '../../../src/sweep/journal.js';
 import { checkStudy, studyOf } from '../../../src/sweep/load-study.js';
 import { Plan } from '../../../src/sweep/plan.js';
 import type { StudyInput } from '../../../src/sweep/study-schema.js';
+import { tablesOf } from '../../../src/sweep/tables.js';
 import { emptyFolder, planOf, SCENARIO, STUDY } from './study-lab.js';
 
 const varied = (vary: StudyInput['vary'], more: Partial<StudyInput> = {}) =>
@@ -166,6 +168,63 @@ describe('the key of a run with files', () => {
   }
 });
 
+describe('the name of a variable', () => {
+  test('is refused when a table has a column of that name, in any case', async () => {
+    const plan = await varied([], { attacks: ['foreign-page-read'] });
+    const journal = Journal.open(join(emptyFolder(), 'journal.ndjson'));
+    onTestFinished(() => journal.close());
+    const names = tablesOf(plan, plan.seedCounts, journal).flatMap(({ columns }) =>
+      columns.map(({ name }) => name),
+    );
+    // A sample of each table, so that an empty list cannot pass.
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'point',
+        'seed',
+        'windowNs',
+        'approach',
+        'key',
+        'goodputBps',
+        'guest',
+        'verdict',
+      ]),
+    );
+    for (const name of [...new Set(names)].flatMap((one) => [one, one.toUpperCase()])) {
+      await expect(varied([{ path: 'nic.rateBps', name, values: [1e9] }]), name).rejects.toThrow(
+        `vary names the column "${name}" of nic.rateBps, which the tables have already`,
+      );
+    }
+  });
+
+  test('may repeat in no two variables, whether given or made of a path', async () => {
+    await expect(
+      varied([
+        { path: 'guests[0].weight', values: [1] },
+        { path: 'guests[1].weight', name: 'Guests_0_weight', values: [1] },
+      ]),
+    ).rejects.toThrow('vary names the column "Guests_0_weight" twice');
+  });
+});
+
+describe('a zip', () => {
+  test('may repeat a value of one of its variables', async () => {
+    expect(
+      await points([
+        {
+          zip: [
+            { path: 'guests[0].weight', values: [1, 1, 2] },
+            { path: 'guests[1].weight', values: [1, 2, 2] },
+          ],
+        },
+      ]),
+    ).toEqual([
+      [1, 1],
+      [1, 2],
+      [2, 2],
+    ]);
+  });
+});
+
 describe('seeds', () => {
   test('of a larger number begin with those of a smaller one', async () => {
     const few = (await varied([], { seeds: 3 })).seeds;
@@ -248,6 +307,79 @@ describe('a study that cannot be run is refused in one line that says what was e
         ],
       },
       /column "w" twice/u,
+    ],
+    [
+      'two columns that differ in case alone',
+      {
+        vary: [
+          { path: 'guests[0].weight', name: 'w', values: [1] },
+          { path: 'guests[1].weight', name: 'W', values: [1] },
+        ],
+      },
+      /column "W" twice/u,
+    ],
+    ['a seed twice', { seeds: [7, 1, 7] }, /seeds has 7 twice, expected each seed once/u],
+    [
+      'a value twice',
+      { vary: [{ path: 'protection', values: ['cdna', 'none', 'cdna'] }] },
+      /vary\[0\] has "cdna" twice, expected each once/u,
+    ],
+    [
+      'a number twice in steps that are too small for it',
+      { vary: [{ path: 'host.hertz', from: 1e9, to: 1e9 + 0.003, step: 0.001 }] },
+      /vary\[0\] has 1000000000 twice/u,
+    ],
+    [
+      'a combination of a zip twice',
+      {
+        vary: [
+          {
+            zip: [
+              { path: 'guests[0].weight', values: [1, 2, 1] },
+              { path: 'guests[1].weight', values: [3, 3, 3] },
+            ],
+          },
+        ],
+      },
+      /vary\[0\] has 1, 3 twice/u,
+    ],
+    [
+      'values that are the same with defaults filled in',
+      {
+        vary: [
+          {
+            path: 'guests[b].traffic',
+            name: 'traffic',
+            values: [{ kind: 'greedy' }, { kind: 'greedy', frameBytes: 1514 }],
+          },
+        ],
+      },
+      /the combinations traffic = .* and traffic = .*1514\} are the same scenario with defaults filled in/u,
+    ],
+    [
+      'a field and a part of it',
+      {
+        vary: [
+          { path: 'guests[0].weight', values: [1] },
+          { path: 'guests[0]', values: [{ name: 'c', traffic: { kind: 'greedy' } }] },
+        ],
+      },
+      /vary sets "guests\[0\]" and "guests\[0\]\.weight", which is a part of it, expected one of them/u,
+    ],
+    [
+      'a field by its place and by its name',
+      {
+        vary: [
+          { path: 'guests[0].weight', values: [1] },
+          { path: 'guests[a].weight', values: [2] },
+        ],
+      },
+      /vary sets the same field by "guests\[0\]\.weight" and by "guests\[a\]\.weight"/u,
+    ],
+    [
+      'a field twice in one list of paths',
+      { vary: [{ path: ['guests[0].weight', 'guests[0].weight'], values: [1] }] },
+      /vary sets the same field by/u,
     ],
     [
       'a range that goes down',

@@ -59,6 +59,9 @@ describe('a difference', () => {
     ['larger', [3, 4, 5], [4, 5, 6]],
     ['smaller', [3, 4, 5], [2, 3, 4]],
     ['within noise', [3, 4, 5], [4, 3, 6]],
+    // The differences cancel: 1, -1 and 0.
+    ['within noise', [3, 4, 5], [4, 3, 5]],
+    ['within noise', [3, 4], [4, 3]],
     ['untested', [3], [4]],
     ['untested', [3, null], [null, 4]],
   ])('is %s between %j and %j', async (verdict, one, other) => {

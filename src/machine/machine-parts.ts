@@ -1,0 +1,56 @@
+import type { LinkPartner } from '../../guests/link-partner.js';
+import { PAGE_BYTES } from '../../nic/addresses.js';
+import type { WirePort } from '../../nic/host-port.js';
+import { DEFAULT_NIC, type NicParameters } from '../../nic/parameters.js';
+import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
+import { ScenarioError } from '../scenario/scenario-error.js';
+import type { GuestSpec, Scenario } from '../scenario/schema.js';
+import { withoutUndefined } from './without-undefined.js';
+
+/** A guest of the scenario, with the name that it is known by. */
+export interface NamedSpec {
+  readonly name: string;
+  readonly spec: GuestSpec;
+}
+
+/** RAM of the largest machine: 256 GB. */
+const MOST_MEMORY_BYTES = 2 ** 38;
+
+/** RAM of the machine, bytes. @throws ScenarioError when it is more than the largest machine has */
+export function memoryBytesFor(specs: readonly NamedSpec[], memoryMegabytes: number | undefined): number {
+  const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
+  // A page per slot for shadows of buffers, and what tables and rings of a guest take.
+  const ownBytes = specs.reduce(
+    (sum, { spec }) => sum + (spec.transmitSlots + spec.receiveSlots) * PAGE_BYTES + 2 ** 18,
+    512 * 2 ** 20,
+  );
+  const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
+  if (memoryBytes > MOST_MEMORY_BYTES) {
+    throw new ScenarioError(
+      `guests: ${specs.length} guests need ${Math.ceil(memoryBytes / 2 ** 20)} MB with what the machine needs, expected at most ${MOST_MEMORY_BYTES / 2 ** 20}; give them less memoryMegabytes`,
+    );
+  }
+  return memoryBytes;
+}
+
+/** The card: with a context per guest, unless the scenario says how many it has. */
+export function cardFor(scenario: Scenario, guests: number): NicParameters {
+  const { pcie, switching: _switching, ...nic } = withoutUndefined(scenario.nic ?? {});
+  return {
+    ...DEFAULT_NIC,
+    ...nic,
+    contexts: nic.contexts ?? Math.max(DEFAULT_NIC.contexts, guests),
+    pcie: { ...DEFAULT_PCIE, ...withoutUndefined(pcie ?? {}) },
+  };
+}
+
+/** The cable, with the tap in front of it that was asked for. */
+export function wireTo(partner: LinkPartner, tap: WirePort | undefined): WirePort {
+  if (tap === undefined) return partner;
+  return {
+    transmitted(bytes, offset, length, context, index, startNs, endNs) {
+      tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
+      partner.transmitted(bytes, offset, length);
+    },
+  };
+}
