@@ -77,33 +77,12 @@ export async function readRequest(
   if (discipline !== undefined) refusedAs('--', () => known.discipline(discipline));
   const seed = wholeNumber('--seed', text(options.seed), 0, MOST_SEED);
   const seeds = wholeNumber('--seeds', text(options.seeds), 1, MOST_SEEDS) ?? 1;
-  const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const durationNs = windowOf(options);
   const warmUp = text(options.warmUp);
   const warmUpNs = warmUp === undefined ? undefined : warmUp === '0' ? 0 : parseDuration('--warm-up', warmUp);
-  const traceDuration = text(options.traceDuration);
   const jobs = jobsOf(options, io);
-  const out = folderPath('--out', options.out);
+  const outputs = outputsOf(options);
   const local = localOf(options);
-  const request = {
-    command,
-    scenarioArgument,
-    json: options.json === true,
-    force: options.force === true,
-    local,
-    out,
-    pcapng: captureOf(options),
-    trace: filePath('--trace', options.trace),
-    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
-    snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
-  };
-  if (
-    request.pcapng !== undefined &&
-    request.trace !== undefined &&
-    resolve(request.pcapng) === resolve(request.trace)
-  ) {
-    throw new UsageError(`--trace is "${request.trace}", the file of --pcapng too; expected a file for each`);
-  }
   const asNamed =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
   const loaded = local === undefined ? asNamed : withLocal(asNamed, local);
@@ -125,7 +104,10 @@ export async function readRequest(
   const fromScenario = command === 'run' ? [scenario.protection ?? RUN_DEFAULTS.protection] : approachNames();
   const approaches = given ?? fromScenario;
   return {
-    ...request,
+    ...outputs,
+    command,
+    scenarioArgument,
+    local,
     loaded,
     modules,
     moduleNames,
@@ -145,7 +127,28 @@ export async function readRequest(
   };
 }
 
-/** What a scenario names, if it names anything. */
+/** What is written, and where. @throws UsageError */
+function outputsOf(
+  options: GivenOptions,
+): Pick<RunRequest, 'json' | 'force' | 'out' | 'pcapng' | 'trace' | 'traceNs' | 'snapBytes'> {
+  const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
+  const traceDuration = text(options.traceDuration);
+  const out = folderPath('--out', options.out);
+  const pcapng = captureOf(options);
+  const trace = filePath('--trace', options.trace);
+  if (pcapng !== undefined && trace !== undefined && resolve(pcapng) === resolve(trace))
+    throw new UsageError(`--trace is "${trace}", the file of --pcapng too; expected a file for each`);
+  return {
+    json: options.json === true,
+    force: options.force === true,
+    out,
+    pcapng,
+    trace,
+    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
+    snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
+  };
+}
+
 /** @throws UsageError unless it is an address of one station */
 function localOf(options: GivenOptions): string | undefined {
   const local = text(options.local);
@@ -184,6 +187,7 @@ function windowOf(options: GivenOptions): number | undefined {
   return duration === undefined ? undefined : parseDuration('--duration', duration);
 }
 
+/** What a scenario names, if it names anything. */
 function ofScenario(
   kind: ModuleName['kind'],
   { directory, source }: LoadedScenario,
