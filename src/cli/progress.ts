@@ -1,6 +1,13 @@
 import type { CliIo } from './cli-io.js';
 import { CLEAR_LINE } from './visible-text.js';
 
+/** Width of a terminal that does not say its own, as some that are emulated do. */
+const DEFAULT_COLUMNS = 100;
+
+function widthOf({ columns }: CliIo): number {
+  return columns > 1 ? columns : DEFAULT_COLUMNS;
+}
+
 /** One line on stderr that is overwritten during a run and cleared afterwards. */
 export class ProgressLine {
   readonly #io: CliIo;
@@ -13,7 +20,7 @@ export class ProgressLine {
   show(text: string): void {
     if (!this.#io.errIsTerminal || text === this.#shown) return;
     this.#shown = text;
-    this.#io.err(`${CLEAR_LINE}${text.slice(0, this.#io.columns - 1)}`);
+    this.#io.err(`${CLEAR_LINE}${text.slice(0, widthOf(this.#io) - 1)}`);
   }
 
   clear(): void {

@@ -6,7 +6,7 @@ import { Journal } from '../sweep/journal.js';
 import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
 import { runJobs, type SweepProgress } from '../sweep/run-jobs.js';
-import { jobsOfShard } from '../sweep/shard.js';
+import { jobCountOf, jobsOfShard } from '../sweep/shard.js';
 import { journalPath, refuseForeignTables } from '../sweep/sweep-folder.js';
 import { moreSeeds } from '../sweep/until-precise.js';
 import type { CliIo } from './cli-io.js';
@@ -30,7 +30,8 @@ export const sweepAction: CommandAction = async ([study = ''], options, io) => {
   const isFinished = (key: string) => before?.has(key) === true;
   try {
     await checkBuilds(plan, {
-      modules: request.queue !== undefined ? 'skip' : request.allowModules ? 'load' : 'refuse',
+      // Workers load modules, and this process only where it does the runs.
+      modules: !request.allowModules ? 'refuse' : request.queue === undefined ? 'load' : 'skip',
       isFinished: (point) => isFinished(plan.run(point, 0).key),
     });
     if (request.dryRun) return await showDryRun(plan, isFinished, request, io);
@@ -64,17 +65,31 @@ async function sweepInto(
   }
   try {
     if (journal.otherVersions > 0) {
-      io.err(`${journal.path}: ${journal.otherVersions} jobs of another model version are not used\n`);
+      io.err(`${journal.path}: ${journal.otherVersions} runs of another model version are not used\n`);
     }
+    sayFinished(plan, journal, request, io);
     const seedCounts = await runAll(plan, journal, executor, request, io);
     if (request.shard !== undefined) {
-      io.out(`${journal.count} jobs are in ${journal.path}; sweep merge makes tables of all shards\n`);
+      io.out(`${journal.count} runs are in ${journal.path}; sweep merge makes tables of all shards\n`);
       return 0;
     }
     return await finishSweep('sweep', plan, seedCounts, journal, request, io);
   } finally {
     journal.close();
   }
+}
+
+/** Says how many runs of this call are in the journal already, when there are any. */
+function sayFinished(plan: Plan, journal: Journal, { shard, json }: SweepRequest, io: CliIo): void {
+  if (json || journal.count === 0) return;
+  let finished = 0;
+  let all = 0;
+  for (const { key, job } of shard === undefined ? plan.jobs() : jobsOfShard(plan.jobs(), shard)) {
+    if (job.kind !== 'run') continue;
+    all += 1;
+    if (journal.has(key)) finished += 1;
+  }
+  if (finished > 0) io.out(`${finished} of ${all} runs were finished already\n`);
 }
 
 /** Runs what is missing, and more seeds where intervals are too wide. Returns the seeds of each point. */
@@ -105,7 +120,7 @@ async function runAll(
   } catch (error) {
     stop.abort();
     if (!(error instanceof Interrupted)) throw error;
-    const left = `${journal.count} finished jobs are in ${journal.path}, and the same command goes on from there`;
+    const left = `${journal.count} finished runs are in ${journal.path}, and the same command goes on from there`;
     throw new Interrupted(error.signal, left);
   } finally {
     line.clear();
@@ -122,7 +137,7 @@ async function executorOf(request: SweepRequest, io: CliIo): Promise<Executor> {
   const executor = await QueueExecutor.connect(queue);
   const timer = setTimeout(async () => {
     const workers = await executor.workers().catch(() => 1);
-    if (workers === 0) io.err(`no worker takes jobs yet; start some: cdna-nic worker --queue ${queue}\n`);
+    if (workers === 0) io.err(`no worker takes runs yet; start some: cdna-nic worker --queue ${queue}\n`);
   }, NO_WORKERS_MS);
   timer.unref();
   return {
@@ -138,5 +153,5 @@ async function executorOf(request: SweepRequest, io: CliIo): Promise<Executor> {
 function jobsIn(plan: Plan, seedCounts: readonly number[], { shard }: SweepRequest): number {
   const runs = seedCounts.reduce((sum, count) => sum + count, 0);
   const jobs = plan.study.study.attacks === undefined ? runs : 2 * runs;
-  return shard === undefined ? jobs : Math.ceil(jobs / shard.of);
+  return shard === undefined ? jobs : jobCountOf(shard, jobs);
 }

@@ -1,10 +1,19 @@
 import { OutputFolder } from '../report/output-folder.js';
 import { Journal } from '../sweep/journal.js';
 import { loadStudy } from '../sweep/load-study.js';
+import { requireEveryRun } from '../sweep/missing-runs.js';
 import { Plan } from '../sweep/plan.js';
 import { SweepError } from '../sweep/sweep-error.js';
-import { journalPath, journalsIn, mergeJournals, refuseForeignTables } from '../sweep/sweep-folder.js';
+import {
+  journalPath,
+  journalsIn,
+  mergeJournals,
+  refuseForeignTables,
+  requireFolder,
+  shardsOf,
+} from '../sweep/sweep-folder.js';
 import type { CommandAction } from './commands/entry.js';
+import { commandLine } from './repeat-line.js';
 import { readFormats, sweepFolder } from './sweep-request.js';
 import { finishSweep } from './sweep-tables.js';
 
@@ -13,8 +22,10 @@ export const sweepMergeAction: CommandAction = async ([study = '', ...folders], 
   const out = sweepFolder(study, options);
   const formats = readFormats(options);
   const json = options.json === true;
+  const others = folders.flat().filter((one) => one !== undefined);
+  for (const other of others) requireFolder(other);
   const plan = await Plan.of(await loadStudy(study));
-  const from = [out, ...folders.flat()].filter((one) => one !== undefined);
+  const from = [out, ...others];
   const paths = [...new Set(from)].flatMap(journalsIn);
   if (paths.length === 0)
     throw new SweepError(`no journal of a sweep is in ${from.join(', ')}, expected some of shards`);
@@ -29,7 +40,9 @@ export const sweepMergeAction: CommandAction = async ([study = '', ...folders], 
   }
   try {
     const taken = mergeJournals(journal, paths);
-    if (!json) io.out(`took ${taken} finished jobs over\n`);
+    if (!json) io.out(`took ${taken} finished runs over\n`);
+    const again = commandLine([io.program, 'sweep', study, '--out', out]);
+    requireEveryRun(plan, journal, shardsOf(paths), `${again} does the rest`);
     return await finishSweep('sweep merge', plan, plan.seedCounts, journal, { out, formats, json }, io);
   } finally {
     journal.close();

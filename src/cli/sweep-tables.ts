@@ -22,16 +22,21 @@ export async function finishSweep(
     ...(await writeTables(out, [dictionary], ['csv'])),
   ];
   let failed = 0;
+  let reason = '';
   for (const { key } of plan.runs(seedCounts)) {
     const outcome = journal.outcome(key);
-    if (outcome !== undefined && 'error' in outcome) failed += 1;
+    if (outcome === undefined || !('error' in outcome)) continue;
+    if (failed === 0) reason = outcome.error;
+    failed += 1;
   }
   const runs = seedCounts.reduce((sum, count) => sum + count, 0);
   const points = plan.points.length;
   if (json) {
     io.out(sweepDocument(command, { points, runs, failed, seeds: seedCounts, written }));
   } else {
-    io.out(`${runs} runs of ${points} points${failed === 0 ? '' : `, ${failed} could not be done`}\n`);
+    io.out(
+      `${runs} runs of ${points} points${failed === 0 ? '' : `, ${failed} could not be done (the first: ${reason})`}\n`,
+    );
     for (const path of written) io.out(`wrote ${path}\n`);
   }
   return failed === 0 ? 0 : 1;

@@ -12,6 +12,7 @@ export const workerAction: CommandAction = async (_args, options, io) => {
   const lock = text(options.lock);
   const threads = wholeNumber('--jobs', text(options.jobs), 1, 1024) ?? availableParallelism();
   let finished = 0;
+  let refusedRuns = 0;
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
@@ -20,14 +21,15 @@ export const workerAction: CommandAction = async (_args, options, io) => {
     threads,
     allowModules: options.allowModules === true,
     ...(lock === undefined ? {} : { lockMs: parseDuration('--lock', lock) / 1e6 }),
-    done: (jobs) => {
+    done: (jobs, failed) => {
       finished = jobs;
+      refusedRuns = failed;
     },
   });
-  io.out(`${threads === 1 ? '1 thread takes' : `${threads} threads take`} jobs from ${url}\n`);
+  io.out(`${threads === 1 ? '1 thread takes' : `${threads} threads take`} runs from ${url}\n`);
   const refused = await Promise.race([stopped, worker.refused]);
   await worker.close();
   if (refused !== undefined) throw refused;
-  io.out(`${finished} jobs done\n`);
+  io.out(`${finished} runs done${refusedRuns === 0 ? '' : `, ${refusedRuns} could not be done`}\n`);
   return 0;
 };

@@ -26,25 +26,29 @@ export async function loadScenario(path: string): Promise<LoadedScenario> {
 
 /**
  * Reads what a JSON file says, or what the default export of a module is, without checking it.
+ * @param kind what the file is expected to hold
  * @throws ScenarioError that names the file and why it cannot be read.
  */
-export async function readInput(path: string): Promise<unknown> {
+export async function readInput(path: string, kind: InputKind = 'scenario'): Promise<unknown> {
   const file = resolve(path);
   const extension = extname(file);
   if (extension !== '.json' && !MODULE_EXTENSIONS.includes(extension)) {
     throw new ScenarioError(
-      `${path}: is not a scenario by its name, expected .json or one of ${MODULE_EXTENSIONS.join(', ')}`,
+      `${path}: is not a ${kind} by its name, expected .json or one of ${MODULE_EXTENSIONS.join(', ')}`,
     );
   }
-  return extension === '.json' ? await readJson(path, file) : await importModule(path, file);
+  return extension === '.json' ? await readJson(path, file, kind) : await importModule(path, file, kind);
 }
 
-async function readJson(path: string, file: string): Promise<unknown> {
+/** What a file may be that has a schema of its own. */
+export type InputKind = 'scenario' | 'study';
+
+async function readJson(path: string, file: string, kind: InputKind): Promise<unknown> {
   let text: string;
   try {
     text = decodeText(await readFile(file));
   } catch (error) {
-    throw new ScenarioError(`${path}: cannot be read (${reasonOf(error)}), expected a scenario file`);
+    throw new ScenarioError(`${path}: cannot be read (${reasonOf(error)}), expected a ${kind} file`);
   }
   try {
     return JSON.parse(text);
@@ -53,7 +57,7 @@ async function readJson(path: string, file: string): Promise<unknown> {
   }
 }
 
-async function importModule(path: string, file: string): Promise<unknown> {
+async function importModule(path: string, file: string, kind: InputKind): Promise<unknown> {
   let scenario: unknown;
   try {
     scenario = await importDefault(file);
@@ -63,7 +67,7 @@ async function importModule(path: string, file: string): Promise<unknown> {
   }
   if (scenario === undefined) {
     throw new ScenarioError(
-      `${path}: has no default export, expected "export default defineScenario({ ... })"`,
+      `${path}: has no default export, expected "export default ${kind === 'study' ? 'defineStudy' : 'defineScenario'}({ ... })"`,
     );
   }
   return scenario;

@@ -21,7 +21,7 @@ export interface LoadedStudy {
  * @throws SweepError, ScenarioError: each names the file and what is wrong with it
  */
 export async function loadStudy(path: string): Promise<LoadedStudy> {
-  return loadedOf(checkStudy(await readInput(path), path), dirname(resolve(path)), path);
+  return loadedOf(checkStudy(await readInput(path, 'study'), path), dirname(resolve(path)), path);
 }
 
 /** A checked study with the scenario that it names or has in it. @param folder where relative paths start */

@@ -235,7 +235,8 @@ function requireDifferent(points: readonly Point[], variables: readonly Variable
   }
 }
 
-function settingsText(variables: readonly Variable[], values: Assignment): string {
+/** The values of a combination, as messages name them. */
+export function settingsText(variables: readonly Variable[], values: Assignment): string {
   return (
     variables.map(({ column }, at) => `${column} = ${JSON.stringify(values[at])}`).join(', ') || '(none)'
   );

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 
-const timeNs = z.int().min(0).max(3_600_000_000_000);
+/** An hour. */
+const MOST_NS = 3_600_000_000_000;
+
+function timeNs(least: number) {
+  const range = `expected a whole number from ${least} to ${MOST_NS}`;
+  return z.int(range).min(least, range).max(MOST_NS, range);
+}
+
 const seed = z
   .int()
   .min(0)
@@ -102,11 +109,10 @@ export const studySchema = z.strictObject({
     .union([z.int().min(1).max(100_000), z.array(seed).min(1).max(100_000)])
     .default(1)
     .describe('So many seeds per point, or the seeds themselves'),
-  warmUpNs: timeNs
+  warmUpNs: timeNs(0)
     .optional()
     .describe('Virtual time before the window; default: the scenario, or a tenth of the window'),
-  windowNs: timeNs
-    .min(1)
+  windowNs: timeNs(1)
     .optional()
     .describe("Virtual time that is measured; default: the scenario's durationNs, or 200 ms"),
   attacks: z

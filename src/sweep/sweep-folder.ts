@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from './journal.js';
 import { isFinal } from './outcome.js';
@@ -19,6 +19,19 @@ export function journalsIn(folder: string): string[] {
     .filter((name) => JOURNAL.test(name))
     .toSorted()
     .map((name) => join(folder, name));
+}
+
+/** Into how many shards a study was divided, by the names of its journals; undefined where they do not say one number. */
+export function shardsOf(paths: readonly string[]): number | undefined {
+  const counts = new Set(paths.flatMap((path) => /-of-(?<of>\d+)\.ndjson$/u.exec(path)?.groups?.of ?? []));
+  const [only] = counts;
+  return counts.size === 1 ? Number(only) : undefined;
+}
+
+/** @throws SweepError that names what is no folder */
+export function requireFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new SweepError(`sweep merge: "${path}" is no folder, expected one with journals of a sweep`);
 }
 
 /** Tables that a sweep writes, whatever their format. */

@@ -18,7 +18,7 @@ const ALLOWED = [
   'src/cli/progress-clock.ts: performance',
   // A second of the host's between two samples that are shown.
   'src/cli/serve-action.ts: setTimeout',
-  // When it is said that no worker takes jobs.
+  // When it is said that no worker takes runs.
   'src/cli/sweep-action.ts: setTimeout',
   // The cost of a scheduling decision is measured on this host and is shown as that.
   'src/fairness/fairness-study.ts: hrtime',

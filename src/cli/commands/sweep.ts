@@ -41,7 +41,10 @@ export const sweepCommand: CommandEntry = {
     ['--until-relative-error <e>', 'add seeds until half of each 95 % interval is at most E of its mean'],
     ['--of <metrics>', 'metrics for that, with commas between them (default: goodputBps)'],
     ['--most-seeds <number>', 'seeds that a point gets at most for that (default: 100)'],
-    ['--shard <part/parts>', 'run only this part of the study, such as 17/256, and write only its journal'],
+    [
+      '--shard <part/parts>',
+      'run only this part of the study, 1 to PARTS, such as 17/256, and write only its journal',
+    ],
     ['--queue <url>', 'have workers do the runs: a Redis or Valkey server, redis://HOST:PORT'],
     ['--allow-modules', 'load modules of their own that scenarios name, which run with your rights'],
     JSON_OUT,

@@ -24,8 +24,8 @@ export interface WorkerOptions {
   readonly allowModules: boolean;
   /** How long a silent worker keeps a job, ms. @defaultValue 30,000 */
   readonly lockMs?: number;
-  /** Called after each job. */
-  readonly done?: (jobs: number) => void;
+  /** Called after each job: how many were done, and how many were refused or could not be done. */
+  readonly done?: (jobs: number, failed: number) => void;
 }
 
 /** Takes jobs from a queue and does them in threads, until it is closed. */
@@ -72,12 +72,14 @@ export class QueueWorker {
     const files = new FetchedFiles(redis);
     const lockMs = options.lockMs ?? LOCK_MS;
     let jobs = 0;
+    let failed = 0;
     const worker = new packages.bullmq.Worker<Job, Outcome>(
       QUEUE_NAME,
       async ({ data }) => {
         const outcome = await doQueued(data, options.allowModules, executor, files);
-        jobs += 1;
-        options.done?.(jobs);
+        if ('error' in outcome) failed += 1;
+        else jobs += 1;
+        options.done?.(jobs, failed);
         return outcome;
       },
       {

@@ -1,3 +1,4 @@
+import { scaleLinear } from 'd3-scale';
 import { type Axis, type Chart, lineLegend, type Mark } from '../../report/charts/chart.js';
 import { dotChart } from '../../report/charts/rows.js';
 import type { FigureTable, ReportFigure } from '../../report/html/figure.js';
@@ -18,6 +19,8 @@ import { type Dimension, type Layout, labelOf } from './layout.js';
 const MOST_TABLE_ROWS = 300;
 /** From this ratio of the largest value of a variable to its least on, an axis is logarithmic. */
 const LOG_RATIO = 15;
+/** So many values of a variable are labelled each. */
+const MOST_OWN_TICKS = 8;
 const BAND_OPACITY = 0.18;
 
 /** A mean with its 95 % interval as the spread that charts and tables draw. */
@@ -118,9 +121,24 @@ function axisOf(
   const [least, most] = [Math.min(...present), Math.max(...present)];
   const isLog = least > 0 && most / least >= LOG_RATIO;
   const title = shownUnit === '' ? name : `${name}, ${shownUnit}`;
-  if (isLog) return { axis: { title, scale: 'log', ...(numbers.length <= 8 ? { ticks: numbers } : {}) }, of };
+  if (isLog)
+    return {
+      axis: { title, scale: 'log', ...(numbers.length <= MOST_OWN_TICKS ? { ticks: numbers } : {}) },
+      of,
+    };
   const margin = (most - least) * 0.03 || 1;
-  return { axis: { title, domain: [least - margin, most + margin] }, of };
+  const domain = [least - margin, most + margin] as const;
+  return { axis: { title, domain, ...wholeTicks(numbers, domain) }, of };
+}
+
+/** Ticks of a variable of whole numbers, which has nothing between them. */
+function wholeTicks(
+  numbers: readonly number[],
+  domain: readonly [number, number],
+): { readonly ticks?: readonly number[] } {
+  if (!numbers.every(Number.isInteger)) return {};
+  if (numbers.length <= MOST_OWN_TICKS) return { ticks: numbers };
+  return { ticks: scaleLinear(domain, [0, 1]).ticks(MOST_OWN_TICKS).filter(Number.isInteger) };
 }
 
 function describe(metric: Metric<Spread>, cells: readonly Cell[], over?: Dimension): string {

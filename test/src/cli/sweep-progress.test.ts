@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { durationText, SweepProgressLine } from '../../../src/cli/sweep-progress.js';
 
-function lineTo(errIsTerminal: boolean): { line: SweepProgressLine; said: string[] } {
+function lineTo(errIsTerminal: boolean, columns = 100): { line: SweepProgressLine; said: string[] } {
   const said: string[] = [];
   const io = {
     out: () => undefined,
     err: (text: string) => said.push(text),
     errIsTerminal,
-    columns: 100,
+    columns,
     program: 'cdna-nic',
   };
   return { line: new SweepProgressLine(io), said };
@@ -37,6 +37,12 @@ describe('progress of a sweep', () => {
     line.show({ finished: 5, done: 5, failed: 0 }, 20);
     expect(said.join('')).toContain('5 of 20 runs, 30 s left');
     expect(said.join('')).not.toContain('\n');
+  });
+
+  test('is whole on a terminal that says it has no columns', () => {
+    const { line, said } = lineTo(true, 0);
+    line.show({ finished: 5, done: 5, failed: 0 }, 20);
+    expect(said.join('')).toContain('5 of 20 runs, ');
   });
 
   test.each([

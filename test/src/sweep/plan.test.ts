@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -169,6 +169,19 @@ describe('the key of a run with files', () => {
 });
 
 describe('the name of a variable', () => {
+  test('is made of its path as docs/sweeps.md says, and paths of the IOMMU and of counts are varied', async () => {
+    const { variables } = await varied([
+      { path: 'guests[0].weight', values: [1] },
+      { path: ['guests[1].count', 'guests[0].count'], values: [2] },
+      { path: 'iommu.iotlbEntries', values: [8, 64] },
+    ]);
+    expect(variables.map(({ column }) => column)).toEqual([
+      'guests_0_weight',
+      'guests_1_count',
+      'iommu_iotlbEntries',
+    ]);
+  });
+
   test('is refused when a table has a column of that name, in any case', async () => {
     const plan = await varied([], { attacks: ['foreign-page-read'] });
     const journal = Journal.open(join(emptyFolder(), 'journal.ndjson'));
@@ -226,6 +239,14 @@ describe('a zip', () => {
 });
 
 describe('seeds', () => {
+  test('of a number are those that docs/sweeps.md names', async () => {
+    const doc = readFileSync(new URL('../../../docs/sweeps.md', import.meta.url), 'utf8');
+    const [one, two, three, four, five] = (await varied([], { seeds: 5 })).seeds;
+    expect(doc).toContain(
+      `stands for ${one}, ${two} and ${three}, and \`5\` for these and ${four} and ${five}`,
+    );
+  });
+
   test('of a larger number begin with those of a smaller one', async () => {
     const few = (await varied([], { seeds: 3 })).seeds;
     expect((await varied([], { seeds: 9 })).seeds.slice(0, 3)).toEqual(few);

@@ -117,10 +117,21 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
       vary: [{ path: 'discipline', values: ['drr', './own.mjs'] }],
     });
     const redis = await server();
-    startWorker(redis.url);
-    const { code, out } = await cli('sweep', study, '--out', join(folder, 'out'), '--queue', redis.url);
+    const call = ['sweep', study, '--out', join(folder, 'out'), '--queue', redis.url] as const;
+    const unasked = await cli(...call);
+    expect(unasked.code).toBe(2);
+    expect(unasked.err).toMatch(/discipline = ".\/own.mjs" cannot run: .*--allow-modules/u);
+    const worker = startWorker(redis.url);
+    let said = '';
+    worker.stdout?.on('data', (text: Buffer) => {
+      said += text;
+    });
+    const { code, out } = await cli(...call, '--allow-modules');
     expect(code).toBe(1);
-    expect(out).toContain('1 could not be done');
+    expect(out).toMatch(/1 could not be done \(the first: .*without --allow-modules\)/u);
+    worker.kill('SIGTERM');
+    await new Promise((resolve) => worker.once('exit', resolve));
+    expect(said).toContain('1 runs done, 1 could not be done');
     expect(readFileSync(join(folder, 'out/runs.csv'), 'utf8')).toContain('without --allow-modules');
   }, 120_000);
 
@@ -152,7 +163,7 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     same(join(folder, 'queue'), join(folder, 'threads'));
     worker.kill('SIGTERM');
     expect(await new Promise((resolve) => worker.once('exit', resolve))).toBe(0);
-    expect(said).toMatch(/1 threads? takes? jobs from redis:.*\n4 jobs done\n$/su);
+    expect(said).toMatch(/1 threads? takes? runs from redis:.*\n4 runs done\n$/su);
   }, 120_000);
 
   test('reports a run of which workers die, after some have, and goes on with the rest', async () => {
@@ -175,7 +186,15 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
       });
     };
     keepWorker();
-    const { code, out } = await cli('sweep', study, '--out', join(folder, 'out'), '--queue', redis.url);
+    const { code, out } = await cli(
+      'sweep',
+      study,
+      '--out',
+      join(folder, 'out'),
+      '--queue',
+      redis.url,
+      '--allow-modules',
+    );
     isOver = true;
     expect(code).toBe(1);
     expect(out).toContain('3 runs of 3 points, 1 could not be done');

@@ -6,6 +6,7 @@ import { cellsOf } from '../../../src/sweep/report/cells.js';
 import { differencesOf } from '../../../src/sweep/report/differences.js';
 import { layOut } from '../../../src/sweep/report/layout.js';
 import { type Measured, reportMetrics } from '../../../src/sweep/report/measured.js';
+import { studyFigure } from '../../../src/sweep/report/study-figure.js';
 import { holm } from '../../../src/sweep/statistics.js';
 import type { StudyInput } from '../../../src/sweep/study-schema.js';
 import { cli, emptyFolder, planOf, SCENARIO, STUDY, studyFile } from './study-lab.js';
@@ -144,6 +145,33 @@ describe('the layout of a report', () => {
     ],
   ])('is refused with %s', async (_what, request, message) => {
     await expect(laidOut([RATE, APPROACH, WEIGHT], request)).rejects.toThrow(message);
+  });
+});
+
+describe('the axis of a variable', () => {
+  test.each([
+    ['few', [1, 2, 3, 4]],
+    ['more than are labelled', Array.from({ length: 10 }, (_, at) => at + 1)],
+  ])('of whole numbers has no tick between them: %s', async (_what, values) => {
+    const plan = await planOf({
+      scenario: SCENARIO,
+      vary: [
+        { path: 'protection', values: ['none', 'cdna'] },
+        { path: 'guests[0].weight', values },
+      ],
+    });
+    const layout = layOut(plan, anyLayout);
+    const measured = plan.points.map(
+      (point): Measured => ({
+        point,
+        runs: [{ seed: 1, outcome: { fingerprint: '', values: [point.index], guests: [] } }],
+      }),
+    );
+    const { chart } = studyFigure(cellsOf(GOODPUT ?? expect.fail(), layout, measured, []), layout);
+    const { ticks = [], domain } = chart?.x ?? expect.fail();
+    expect(ticks.length).toBeGreaterThan(2);
+    for (const tick of ticks) expect(values).toContain(tick);
+    expect(domain?.[0]).toBeLessThan(1);
   });
 });
 

@@ -5,6 +5,7 @@ import type { Executor, KeyedJob } from '../../../src/sweep/executor.js';
 import { Journal } from '../../../src/sweep/journal.js';
 import type { Outcome } from '../../../src/sweep/outcome.js';
 import { runJobs } from '../../../src/sweep/run-jobs.js';
+import { jobCountOf, jobsOfShard } from '../../../src/sweep/shard.js';
 import { emptyFolder } from './study-lab.js';
 
 const job = { kind: 'attacks', protection: 'none', iommu: undefined, seed: 1, attacks: [] } as const;
@@ -31,6 +32,23 @@ class HeldExecutor implements Executor {
 
   async close(): Promise<void> {}
 }
+
+test('parts of a study have every job once, and as many as is said', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 1, max: 9 }), (count, of) => {
+      const jobs = Array.from({ length: count }, (_, at) => keyed(`${at}`));
+      const parts = Array.from({ length: of }, (_, at) => ({ part: at + 1, of }));
+      const dealt = parts.map((shard) => [...jobsOfShard(jobs, shard)]);
+      expect(dealt.map(({ length }) => length)).toEqual(parts.map((shard) => jobCountOf(shard, count)));
+      expect(
+        dealt
+          .flat()
+          .map(({ key }) => key)
+          .toSorted(),
+      ).toEqual(jobs.map(({ key }) => key).toSorted());
+    }),
+  );
+});
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -45,7 +45,7 @@ test.each([
     expect(finished.length).toBeLessThan(120);
     if (signal !== 'SIGKILL') {
       expect(said).toBe(
-        `stopped by ${signal}; ${finished.length} finished jobs are in ${journal}, and the same command goes on from there\n`,
+        `stopped by ${signal}; ${finished.length} finished runs are in ${journal}, and the same command goes on from there\n`,
       );
       expect(readdirSync(stopped)).toEqual(['journal.ndjson']);
     }

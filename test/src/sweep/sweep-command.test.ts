@@ -11,7 +11,9 @@ describe('sweep', () => {
     await cli('sweep', studyFile(folder, STUDY), '--out', join(folder, 'out'));
     const before = readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length;
     const larger = studyFile(folder, { ...STUDY, seeds: 3 });
-    expect((await cli('sweep', larger, '--out', join(folder, 'out'))).code).toBe(0);
+    const again = await cli('sweep', larger, '--out', join(folder, 'out'));
+    expect(again.code).toBe(0);
+    expect(again.out).toMatch(/^12 of 18 runs were finished already\n18 runs of 6 points\n/u);
     expect(readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length).toBe(before + 6);
   });
 
@@ -52,7 +54,8 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     const rows = () => readFileSync(join(folder, 'out/runs.csv'), 'utf8').split('\r\n');
     const first = await cli(...call);
     expect([first.code, first.err]).toEqual([1, '']);
-    expect(first.out).toContain('1 could not be done');
+    expect(first.out).toContain('1 could not be done (the first: ');
+    expect(first.out).toMatch(/the first: .*no frame is good enough/u);
     expect(rows()[1]).toContain('no frame is good enough');
     expect(rows()[2]).not.toContain('no frame');
     const lines = () => readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length - 1;
@@ -106,6 +109,93 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     expect(existsSync(join(folder, 'none'))).toBe(false);
   });
 
+  test('refuses a variable that is called after a column, and leaves nothing', async () => {
+    const folder = emptyFolder();
+    const study = studyFile(folder, {
+      ...STUDY,
+      vary: [{ path: 'nic.rateBps', name: 'goodputBps', values: [1e9, 2e9] }],
+    });
+    const { code, err } = await cli('sweep', study, '--out', join(folder, 'out'));
+    expect([code, err.split('\n').length]).toEqual([2, 2]);
+    expect(err).toContain('vary names the column "goodputBps" of nic.rateBps, which the tables have already');
+    expect(existsSync(join(folder, 'out'))).toBe(false);
+  });
+
+  test.each([
+    ['windowNs', -5, 'windowNs is -5, expected a whole number from 1 to 3600000000000'],
+    ['windowNs', 0.5, 'windowNs is 0.5, expected a whole number from 1 to 3600000000000'],
+    ['warmUpNs', -5.5, 'warmUpNs is -5.5, expected a whole number from 0 to 3600000000000'],
+    ['windowNs', 4e12, 'windowNs is 4000000000000, expected a whole number from 1 to 3600000000000'],
+  ])('says in one line what %s may be when it is %d', async (field, value, message) => {
+    const study = studyFile(emptyFolder(), { ...STUDY, [field]: value });
+    const { code, err } = await cli('sweep', study, '--dry-run');
+    expect([code, err]).toEqual([2, `${study}: ${message}\n`]);
+  });
+
+  test('calls a study that is not there a study', async () => {
+    const path = join(emptyFolder(), 'none.json');
+    const { code, err } = await cli('sweep', path, '--dry-run');
+    expect([code, err]).toEqual([2, `${path}: cannot be read (no such file), expected a study file\n`]);
+  });
+
+  test('refuses modules of a study on a queue before the server is asked, unless they are allowed', async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'own.mjs'), 'export default () => { throw new Error("never"); };\n');
+    const study = studyFile(folder, {
+      ...STUDY,
+      vary: [{ path: 'discipline', values: ['drr', './own.mjs'] }],
+    });
+    // Port 9 discards: no server answers there.
+    const call = ['sweep', study, '--out', join(folder, 'out'), '--queue', 'redis://127.0.0.1:9'];
+    const { code, err } = await cli(...call);
+    expect(code).toBe(2);
+    expect(err).toMatch(/discipline = ".\/own.mjs" cannot run: .*--allow-modules/u);
+  });
+
+  test('merges what is there of shards only when it is all, and says what is missing', async () => {
+    const folder = emptyFolder();
+    const out = join(folder, 'out');
+    const study = studyFile(folder, { ...STUDY, seeds: [4, 5] });
+    await cli('sweep', study, '--out', out, '--shard', '1/3');
+    const part = await cli('sweep', 'merge', study, '--out', out);
+    expect(part.code).toBe(2);
+    expect(part.err).toContain(
+      '8 of 12 runs are missing (of shards 2, 3 of 3), the first is protection = "none", load = 100000000, seed = 5; ' +
+        `expected every run: cdna-nic sweep ${study} --out ${out} does the rest`,
+    );
+    expect(existsSync(join(out, 'runs.csv'))).toBe(false);
+    const rest = await cli('sweep', study, '--out', out);
+    expect(rest.code).toBe(0);
+    expect(rest.out).toContain('4 of 12 runs were finished already');
+    expect((await cli('sweep', 'merge', study, '--out', out)).code).toBe(0);
+  });
+
+  test('counts attacks that are missing from journals as runs that are', async () => {
+    const folder = emptyFolder();
+    const out = join(folder, 'out');
+    await cli('sweep', studyFile(folder, STUDY), '--out', out);
+    const study = studyFile(folder, { ...STUDY, attacks: ['foreign-page-read'] });
+    const { code, err } = await cli('sweep', 'merge', study, '--out', out);
+    expect(code).toBe(2);
+    expect(err).toContain('12 of 12 runs are missing, the first is protection = "none"');
+  });
+
+  test('merges no folder that is not there', async () => {
+    const folder = emptyFolder();
+    const gone = join(folder, 'gone');
+    const { code, err } = await cli(
+      'sweep',
+      'merge',
+      studyFile(folder, STUDY),
+      gone,
+      '--out',
+      join(folder, 'out'),
+    );
+    expect([code, err.split('\n').length]).toEqual([2, 2]);
+    expect(err).toContain(`"${gone}" is no folder, expected one with journals of a sweep`);
+    expect(existsSync(join(folder, 'out'))).toBe(false);
+  });
+
   test('says in a dry run how many runs there are and which come first, and leaves nothing', async () => {
     const folder = emptyFolder();
     const { code, out } = await cli(
@@ -145,7 +235,8 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
   });
 
   test.each([
-    ['--shard', '0/3', /--shard is "0\/3", expected PART\/PARTS/u],
+    ['--shard', '0/3', /--shard is "0\/3", expected PART\/PARTS with PART from 1 to PARTS/u],
+    ['--shard', '4/3', /--shard is "4\/3", expected PART\/PARTS with PART from 1 to PARTS/u],
     ['--formats', 'xls', /--formats has "xls", expected some of: parquet, csv, ndjson/u],
     ['--until-relative-error', '2', /--until-relative-error is "2", expected a number between 0 and 1/u],
     ['--of', 'goodputBps', /--of was given alone/u],
