@@ -6,7 +6,7 @@ import { promises, waiting } from './promises.js';
 const LINK_BPS = 1e9;
 
 /** What the default tests leave to disciplines-hold.long.test.ts. */
-const quick: CheckOptions = { linkBps: LINK_BPS, numRuns: 60, longRunFrames: 0 };
+const quick: CheckOptions = { linkBps: LINK_BPS, numRuns: 30, longRunFrames: 0 };
 
 describe('the laws hold for', () => {
   it.each(DISCIPLINES.map(({ name, weighted }) => [name, weighted] as const))('%s', (name, weighted) => {
@@ -14,11 +14,11 @@ describe('the laws hold for', () => {
       ...quick,
       ...promises(name),
     });
-    expect(report.runs).toBe(60);
-    expect(report.grants).toBeGreaterThan(10_000);
+    expect(report.runs).toBe(30);
+    expect(report.grants).toBeGreaterThan(5_000);
     // A law that never compared two contexts has shown nothing.
-    if (weighted) expect(report.gapChecks).toBeGreaterThan(1000);
-    if (weighted || waiting[name] !== undefined) expect(report.starvationChecks).toBeGreaterThan(1000);
+    if (weighted) expect(report.gapChecks).toBeGreaterThan(500);
+    if (weighted || waiting[name] !== undefined) expect(report.starvationChecks).toBeGreaterThan(500);
   });
 });
 
@@ -41,6 +41,6 @@ describe('the laws that need no bound hold for compositions, with limits, minimu
       bound: 'none',
     });
     expect(report.verdict).toBe('the laws that need no bound hold');
-    expect(report.grants).toBeGreaterThan(3_000);
+    expect(report.grants).toBeGreaterThan(1_500);
   });
 });

@@ -134,7 +134,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
       await page.keyboard.press('Escape');
       expect(await evidence.isVisible()).toBe(false);
       expect(await page.evaluate('document.activeElement.getAttribute("aria-label")')).toMatch(
-        /^foreign-page-read on none/u,
+        /\bforeign-page-read on none/u,
       );
       await page.getByRole('button', { name: 'card-unasked: what it does' }).focus();
       await page.keyboard.press('Space');

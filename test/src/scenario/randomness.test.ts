@@ -27,11 +27,11 @@ const KINDS: [name: string, traffic: Traffic, random: boolean][] = [
 ];
 
 async function isMovedBySeeds(scenario: ScenarioInput): Promise<boolean> {
-  const prints = new Set<string>();
-  for (const seed of [1, 2, 3, 4]) {
-    prints.add((await simulate(scenario, { seed, durationNs: 4e6 })).fingerprint);
+  const first = (await simulate(scenario, { seed: 1, durationNs: 2e6 })).fingerprint;
+  for (const seed of [2, 3, 4]) {
+    if ((await simulate(scenario, { seed, durationNs: 2e6 })).fingerprint !== first) return true;
   }
-  return prints.size > 1;
+  return false;
 }
 
 test.for(KINDS)(
