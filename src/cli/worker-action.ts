@@ -30,6 +30,8 @@ export const workerAction: CommandAction = async (_args, options, io) => {
   const refused = await Promise.race([stopped, worker.refused]);
   await worker.close();
   if (refused !== undefined) throw refused;
-  io.out(`${finished} runs done${refusedRuns === 0 ? '' : `, ${refusedRuns} could not be done`}\n`);
+  io.out(
+    `${finished} ${finished === 1 ? 'run' : 'runs'} done${refusedRuns === 0 ? '' : `, ${refusedRuns} could not be done`}\n`,
+  );
   return 0;
 };

@@ -6,7 +6,7 @@ export const workerCommand: CommandEntry = {
   options: [
     ['--queue <url>', 'Redis or Valkey server, redis://HOST:PORT'],
     ['--jobs <number>', 'threads (default: one per core)'],
-    ['--lock <time>', 'a worker that is silent for so long loses its job to another (default: 30s)'],
+    ['--lock <time>', 'a worker that is silent for so long loses its run to another (default: 30s)'],
     ['--allow-modules', 'do runs whose scenarios name modules of their own, which run with your rights'],
   ],
   notes: `Needs the packages bullmq and ioredis. Captures come through the server; modules must lie where the study says.

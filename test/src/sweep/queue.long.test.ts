@@ -131,7 +131,7 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     expect(out).toMatch(/1 could not be done \(the first: .*without --allow-modules\)/u);
     worker.kill('SIGTERM');
     await new Promise((resolve) => worker.once('exit', resolve));
-    expect(said).toContain('1 runs done, 1 could not be done');
+    expect(said).toContain('1 run done, 1 could not be done');
     expect(readFileSync(join(folder, 'out/runs.csv'), 'utf8')).toContain('without --allow-modules');
   }, 120_000);
 
