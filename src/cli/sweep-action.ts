@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { OutputFolder } from '../report/output-folder.js';
 import { checkBuilds } from '../sweep/build-check.js';
 import type { Executor } from '../sweep/executor.js';
+import { failuresOf, failuresText } from '../sweep/failures.js';
 import { Journal } from '../sweep/journal.js';
 import { loadStudy } from '../sweep/load-study.js';
 import { Plan } from '../sweep/plan.js';
@@ -70,8 +71,11 @@ async function sweepInto(
     sayFinished(plan, journal, request, io);
     const seedCounts = await runAll(plan, journal, executor, request, io);
     if (request.shard !== undefined) {
-      io.out(`${journal.count} runs are in ${journal.path}; sweep merge makes tables of all shards\n`);
-      return 0;
+      const failures = failuresOf(jobsOfShard(plan.jobs(seedCounts), request.shard), journal);
+      io.out(
+        `${journal.count} runs are in ${journal.path}${failuresText(failures)}; sweep merge makes tables of all shards\n`,
+      );
+      return failures.count === 0 ? 0 : 1;
     }
     return await finishSweep('sweep', plan, seedCounts, journal, request, io);
   } finally {

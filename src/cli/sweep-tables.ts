@@ -1,3 +1,4 @@
+import { failuresOf, failuresText } from '../sweep/failures.js';
 import type { Journal } from '../sweep/journal.js';
 import type { Plan } from '../sweep/plan.js';
 import { type SweepDocumentJson, sweepDocument } from '../sweep/sweep-documents.js';
@@ -21,23 +22,14 @@ export async function finishSweep(
     ...(await writeTables(out, tables, formats)),
     ...(await writeTables(out, [dictionary], ['csv'])),
   ];
-  let failed = 0;
-  let reason = '';
-  for (const { key } of plan.runs(seedCounts)) {
-    const outcome = journal.outcome(key);
-    if (outcome === undefined || !('error' in outcome)) continue;
-    if (failed === 0) reason = outcome.error;
-    failed += 1;
-  }
+  const failures = failuresOf(plan.jobs(seedCounts), journal);
   const runs = seedCounts.reduce((sum, count) => sum + count, 0);
   const points = plan.points.length;
   if (json) {
-    io.out(sweepDocument(command, { points, runs, failed, seeds: seedCounts, written }));
+    io.out(sweepDocument(command, { points, runs, failed: failures.count, seeds: seedCounts, written }));
   } else {
-    io.out(
-      `${runs} runs of ${points} points${failed === 0 ? '' : `, ${failed} could not be done (the first: ${reason})`}\n`,
-    );
+    io.out(`${runs} runs of ${points} points${failuresText(failures)}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
   }
-  return failed === 0 ? 0 : 1;
+  return failures.count === 0 ? 0 : 1;
 }

@@ -58,6 +58,13 @@ export default (options) => new Proxy(makeDiscipline('drr', options), {
     expect(first.out).toMatch(/the first: .*no frame is good enough/u);
     expect(rows()[1]).toContain('no frame is good enough');
     expect(rows()[2]).not.toContain('no frame');
+    const shards = ['1/2', '2/2'].map((shard) =>
+      cli('sweep', study, '--out', join(folder, 'parts'), '--allow-modules', '--shard', shard),
+    );
+    const [bad, good] = await Promise.all(shards);
+    expect([bad?.code, good?.code]).toEqual([1, 0]);
+    expect(bad?.out).toMatch(/, 1 could not be done \(the first: .*no frame is good enough/u);
+    expect(good?.out).not.toContain('could not be done');
     const lines = () => readFileSync(join(folder, 'out/journal.ndjson'), 'utf8').split('\n').length - 1;
     expect(lines()).toBe(2);
     await cli(...call);
