@@ -242,7 +242,8 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       for (const { oneOf, isRight, says } of answers.slice(0, 2)) {
         await page.turn(control, oneOf[0] ?? '');
         await page.page.getByRole('tab', { name: 'Tours' }).click();
-        const judged = page.page.locator(`.judgement.${isRight ? 'right' : 'wrong'}`);
+        // Two wrong answers follow each other: the second judgement is waited for by its words.
+        const judged = page.page.locator(`.judgement.${isRight ? 'right' : 'wrong'}`, { hasText: says });
         await judged.waitFor();
         expect(await judged.innerText()).toBe(says);
         if (knob === 'iotlbEntries') await page.page.getByRole('tab', { name: 'Knobs' }).click();
