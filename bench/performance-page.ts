@@ -8,6 +8,8 @@ const int = (value: Row[string] | undefined) =>
   typeof value === 'number' ? Math.round(value).toLocaleString('en') : (value ?? '');
 const times = (value: Row[string] | undefined) =>
   typeof value === 'number' ? `${Number(value.toPrecision(3))} x` : '';
+const milliseconds = (value: Row[string] | undefined) => (value === undefined ? '' : `${decimal(value)} ms`);
+const megabytes = (value: Row[string] | undefined) => (value === undefined ? '' : `${int(value)} MB`);
 const decimal = (value: Row[string] | undefined) =>
   typeof value === 'number' ? String(Number(value.toPrecision(3))) : (value ?? '');
 
@@ -113,6 +115,31 @@ const RENDERERS: Readonly<Record<string, Render>> = {
         int(row.typedArrayBytesPerContext),
         int(row.ramBytesPerContext),
         `${int(row.peakMegabytes)} MB`,
+      ]),
+    ),
+  sweeps: (rows) =>
+    table(
+      [
+        'way',
+        'runs',
+        'ms per run',
+        'CPU ms per run',
+        'added',
+        'added CPU',
+        'after a fifth',
+        'after all',
+        'with tables',
+      ],
+      rows.map((row) => [
+        row.way,
+        int(row.runs),
+        decimal(row.msPerRun),
+        decimal(row.cpuMsPerRun),
+        milliseconds(row.addedMsPerRun),
+        milliseconds(row.addedCpuMsPerRun),
+        megabytes(row.megabytesAfterFifth),
+        megabytes(row.megabytesAfterAll),
+        megabytes(row.megabytesWithTables),
       ]),
     ),
   programs: (rows) =>
