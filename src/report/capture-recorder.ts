@@ -137,7 +137,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     const grant = this.#grants[direction].take(context, length);
     const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
     const path = switched ? '; stayed inside the card' : '';
-    const arrival = direction === 'receive' ? `; came from the wire at ${startNs} ns` : '';
+    const arrival = direction === 'receive' && !switched ? `; came from the wire at ${startNs} ns` : '';
     const kept = Math.min(length, this.#snapBytes ?? length);
     this.writer.packet(
       this.#interfaceFor(context, direction, buffer, offset),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readCapture } from '../../../guests/capture/index.js';
-import { type Machine, simulate } from '../../../src/index.js';
+import { type Machine, type ScenarioInput, simulate } from '../../../src/index.js';
 import type { RunResult } from '../../../src/machine/run.js';
 import { RunCapture } from '../../../src/report/run-capture.js';
 import { epochToNs, tshark, tsharkFields, tsharkInstalled } from '../../support/tshark.js';
@@ -10,11 +10,16 @@ import { scratchFolder } from './scratch-folder.js';
 const scratch = scratchFolder();
 const FOUR_GUESTS = new URL('../../../scenarios/four-guests.json', import.meta.url).pathname;
 
-/** Runs the bundled scenario with a capture beside it. */
-async function captured(name: string, protection: string, snapBytes?: number): Promise<[string, RunResult]> {
+/** Runs a scenario, by default the bundled one, with a capture beside it. */
+async function captured(
+  name: string,
+  protection: string,
+  snapBytes?: number,
+  scenario: string | ScenarioInput = FOUR_GUESTS,
+): Promise<[string, RunResult]> {
   const path = scratch.path(name);
   let capture: RunCapture | undefined;
-  const result = await simulate(FOUR_GUESTS, {
+  const result = await simulate(scenario, {
     protection,
     warmUpNs: 0,
     durationNs: 4_000_000,
@@ -80,6 +85,19 @@ test.runIf(tsharkInstalled)(
     }
   },
 );
+
+test.runIf(tsharkInstalled)('a frame that stays inside the card came from no wire', async () => {
+  const [path] = await captured('switched.pcapng', 'cdna', undefined, {
+    guests: [{ name: 'a', traffic: { kind: 'constant', wireRateBps: 50_000_000, to: 'b' } }, { name: 'b' }],
+    nic: { switching: true },
+  });
+  const comments = tsharkFields(path, ['frame.comment']).map(([comment = '']) => comment);
+  expect(comments.length).toBeGreaterThan(10);
+  for (const comment of comments) {
+    expect(comment).toContain('stayed inside the card');
+    expect(comment).not.toContain('from the wire');
+  }
+});
 
 test('cut frames keep their length, and the cut is the only difference', async () => {
   const [whole, result] = await captured('whole.pcapng', 'cdna');
