@@ -10,6 +10,7 @@ import {
   type RequesterId,
   requesterId,
 } from '../../../nic/addresses.js';
+import type { ContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
@@ -54,10 +55,10 @@ export class IommuProtection implements Protection {
   readonly #parts: HostParts;
   readonly #strategy: OwnStrategy;
   readonly #oneRequesterId: boolean;
-  readonly #open = new Map<number, IommuPort>();
+  readonly #open = new Map<ContextId, IommuPort>();
   readonly #domains: DomainNumbers;
   // Contexts that the unit's caches may still know something of.
-  readonly #leaving = new Set<number>();
+  readonly #leaving = new Set<ContextId>();
   #shared: AddressSpace | undefined;
   #closedAccepted = 0;
   #closedRefused = 0;
@@ -136,7 +137,7 @@ export class IommuProtection implements Protection {
   }
 
   /** The strategies of the open ports, by context. */
-  get ports(): ReadonlyMap<number, IommuPort> {
+  get ports(): ReadonlyMap<ContextId, IommuPort> {
     return this.#open;
   }
 
@@ -183,7 +184,7 @@ export class IommuProtection implements Protection {
     return this.#shared;
   }
 
-  #requesterOf(context: number): RequesterId {
+  #requesterOf(context: ContextId): RequesterId {
     const requester = this.#parts.nic.contexts[context]?.requesterId;
     if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
     return requester;
@@ -201,7 +202,7 @@ export class IommuProtection implements Protection {
     }
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     const entry = this.#open.get(context);
     if (entry === undefined) return;
     this.#open.delete(context);
