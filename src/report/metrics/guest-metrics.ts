@@ -1,6 +1,6 @@
 import type { GuestResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
-import { metrics, type NumberMetric, total } from './number-metric.js';
+import { FEWEST_FOR_P999, isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
 
 const guest = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<GuestResult>, 'id'>>>) =>
   metrics<GuestResult, Id>(table);
@@ -46,6 +46,7 @@ export const GUEST_METRIC = guest({
     sentence: 'The 99th percentile of that time.',
     source: 'guests[].latencyNs.p99Ns',
     of: ({ latencyNs }) => latencyNs?.p99Ns,
+    isOfFew: ({ latencyNs }) => isFewForP99(latencyNs),
   },
   latencyP999Ns: {
     title: 'Latency, p99.9',
@@ -54,6 +55,7 @@ export const GUEST_METRIC = guest({
     sentence: 'The 99.9th percentile of that time.',
     source: 'guests[].latencyNs.p999Ns',
     of: ({ latencyNs }) => latencyNs?.p999Ns,
+    isOfFew: ({ latencyNs }) => latencyNs !== undefined && latencyNs.count < FEWEST_FOR_P999,
   },
   driverP99Ns: {
     title: 'At its driver, p99',
@@ -63,6 +65,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time from the store to the doorbell: CPU time, and the set-up gate.',
     source: 'guests[].latencyPartsNs.driver.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.driver?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.driver),
   },
   ringP99Ns: {
     title: 'In its own ring, p99',
@@ -72,6 +75,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time in its own ring, from the doorbell until the card, or a driver domain, has fetched the descriptor.',
     source: 'guests[].latencyPartsNs.ring.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.ring?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.ring),
   },
   cardP99Ns: {
     title: 'Through the card, p99',
@@ -81,6 +85,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time through the card (and a driver domain), from the fetch to the last bit on the wire.',
     source: 'guests[].latencyPartsNs.card.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.card?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.card),
   },
   fairShareGot: {
     title: 'Got of its due',

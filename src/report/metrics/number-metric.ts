@@ -1,3 +1,4 @@
+import type { LatencySummary } from '../../machine/latency.js';
 import type { Metric } from './metric.js';
 
 /** A metric of one run: a number, or nothing where it does not apply. */
@@ -18,4 +19,13 @@ export function metrics<Subject, Id extends string>(
 /** Sum of counts, over all their kinds. */
 export function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** Fewer frames than these have no 99th percentile: what a histogram gives is the longest of them. */
+const FEWEST_FOR_P99 = 100;
+export const FEWEST_FOR_P999 = 1000;
+
+/** Whether a latency has too few frames for a 99th percentile. */
+export function isFewForP99(latency: LatencySummary | undefined): boolean {
+  return latency !== undefined && latency.count < FEWEST_FOR_P99;
 }

@@ -1,6 +1,6 @@
 import type { RunResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
-import { metrics, type NumberMetric, total } from './number-metric.js';
+import { isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
 
 type Kind = RunResult['cpu']['domains'][number]['kind'];
 
@@ -12,11 +12,11 @@ export function cpuFraction(run: RunResult, kind: Kind): number {
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */
 export function worstLatency({
   guests,
-}: RunResult): { readonly guest: string; readonly p99Ns: number } | undefined {
-  let worst: { readonly guest: string; readonly p99Ns: number } | undefined;
+}: RunResult): { readonly guest: string; readonly p99Ns: number; readonly isOfFew: boolean } | undefined {
+  let worst: ReturnType<typeof worstLatency>;
   for (const { name, latencyNs } of guests) {
     if (latencyNs !== undefined && latencyNs.p99Ns > (worst?.p99Ns ?? -1)) {
-      worst = { guest: name, p99Ns: latencyNs.p99Ns };
+      worst = { guest: name, p99Ns: latencyNs.p99Ns, isOfFew: isFewForP99(latencyNs) };
     }
   }
   return worst;
@@ -86,6 +86,7 @@ export const TRAFFIC_METRICS = run({
       'The 99th percentile from the store to the last bit on the wire, of the guest for which it is largest. Percentiles of guests with different loads are never pooled.',
     source: 'guests[].latencyNs.p99Ns',
     of: (result) => worstLatency(result)?.p99Ns,
+    isOfFew: (result) => worstLatency(result)?.isOfFew === true,
   },
   jainIndex: {
     title: "Jain's index",
@@ -313,6 +314,7 @@ export const BALLOON_METRICS = run({
     sentence: 'The 99th percentile of that time.',
     source: 'memory.balloon.reclaimNs.p99Ns',
     of: ofBalloon(({ reclaimNs }) => reclaimNs?.p99Ns),
+    isOfFew: ({ memory }) => isFewForP99(memory.balloon?.reclaimNs),
   },
   lateReads: {
     title: 'Late reads',
