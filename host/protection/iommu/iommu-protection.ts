@@ -16,6 +16,7 @@ import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { WRITE } from '../../iommu/radix-table.js';
+import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -129,6 +130,10 @@ export class IommuProtection implements Protection {
       this.#abandon(space, strategy);
       throw error;
     }
+  }
+
+  watchWalks(watcher: WalkWatcher): () => void {
+    return this.driver.timing.watchWalks(watcher);
   }
 
   closePort(port: GuestPort): void {
