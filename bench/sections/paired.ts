@@ -131,6 +131,9 @@ const PAIRS: readonly Pair[] = [
   ...['cdna', 'iommu:single-use'].map((protection) => manyOverFew(protection, 16_384)),
 ];
 
+/** The rows of the section, those of ns-3 included. */
+export const PAIR_NAMES: readonly string[] = [...PAIRS, ...ns3Pairs('')].map(({ name }) => name);
+
 /** Events of a machine of many contexts beside those of one with 32. */
 function manyOverFew(protection: string, contexts: number): Pair {
   return {
