@@ -10,7 +10,7 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
     'dma startRead startWrite send freeLinkLater bytesOf beginRun cutRun onLinkFree endRun carryPcie endUp carryWire ' +
     'onFinish consider onFetched refreshHead headOf take onRead pump onDepart considerWriteBack onCoalesced writeBack ' +
     'onStatus requestInterrupt sendVector onVector onRegister onDecode',
-  'host: bus and memory': 'onArrive writeVector writeRegister',
+  'host: bus and memory': 'onArrive readIn writtenIn complete writeVector writeRegister',
   'host: iommu':
     'translate startWalk startOfWalk settleWalks find insert remove #drop #chain onCommandFetched onCommandDone ' +
     'kickCommands',
