@@ -77,6 +77,7 @@ describe('the memory bus', () => {
       {
         requesterId: OTHER,
         address: 0x2000,
+        offset: 0,
         length: 64,
         write: true,
         beyondMemory: false,
@@ -86,6 +87,7 @@ describe('the memory bus', () => {
       {
         requesterId: DEVICE,
         address: 0x1ff0,
+        offset: 0,
         length: 16,
         write: true,
         beyondMemory: false,
