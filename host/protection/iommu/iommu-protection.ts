@@ -17,6 +17,7 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { UnitFaultReason } from '../../hypervisor/fault-log.js';
 import { WRITE } from '../../iommu/radix-table.js';
+import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -140,6 +141,10 @@ export class IommuProtection implements Protection {
   /** From now on a function is stopped at this fault. @throws ParameterError */
   limitFaults(limit: number): void {
     this.#faultLimit = new FaultLimit(limit);
+  }
+
+  watchWalks(watcher: WalkWatcher): () => void {
+    return this.driver.timing.watchWalks(watcher);
   }
 
   closePort(port: GuestPort): void {

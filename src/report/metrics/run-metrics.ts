@@ -1,3 +1,4 @@
+import type { LatencySummary } from '../../machine/latency.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
 
@@ -8,14 +9,23 @@ export function cpuFraction(run: RunResult, kind: Kind): number {
   return run.cpu.domains.reduce((sum, domain) => sum + (domain.kind === kind ? domain.fraction : 0), 0);
 }
 
+/** Fewer frames than these have no 99th percentile: what a histogram gives is the longest of them. */
+const FEWEST_FOR_P99 = 100;
+const FEWEST_FOR_P999 = 1000;
+
+/** Whether a latency has too few frames for a 99th percentile. */
+export function isFewForP99(latency: LatencySummary | undefined): boolean {
+  return latency !== undefined && latency.count < FEWEST_FOR_P99;
+}
+
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */
 export function worstLatency({
   guests,
-}: RunResult): { readonly guest: string; readonly p99Ns: number } | undefined {
-  let worst: { readonly guest: string; readonly p99Ns: number } | undefined;
+}: RunResult): { readonly guest: string; readonly p99Ns: number; readonly isOfFew: boolean } | undefined {
+  let worst: ReturnType<typeof worstLatency>;
   for (const { name, latencyNs } of guests) {
     if (latencyNs !== undefined && latencyNs.p99Ns > (worst?.p99Ns ?? -1)) {
-      worst = { guest: name, p99Ns: latencyNs.p99Ns };
+      worst = { guest: name, p99Ns: latencyNs.p99Ns, isOfFew: isFewForP99(latencyNs) };
     }
   }
   return worst;
@@ -104,6 +114,7 @@ export const TRAFFIC_METRICS = run({
       'The 99th percentile from the store to the last bit on the wire, of the guest for which it is largest. Percentiles of guests with different loads are never pooled.',
     source: 'guests[].latencyNs.p99Ns',
     of: (result) => worstLatency(result)?.p99Ns,
+    isOfFew: (result) => worstLatency(result)?.isOfFew === true,
   },
   jainIndex: {
     title: "Jain's index",
@@ -331,6 +342,7 @@ export const BALLOON_METRICS = run({
     sentence: 'The 99th percentile of that time.',
     source: 'memory.balloon.reclaimNs.p99Ns',
     of: ofBalloon(({ reclaimNs }) => reclaimNs?.p99Ns),
+    isOfFew: ({ memory }) => isFewForP99(memory.balloon?.reclaimNs),
   },
   lateReads: {
     title: 'Late reads',
@@ -450,6 +462,7 @@ export const GUEST_METRIC = guest({
     sentence: 'The 99th percentile of that time.',
     source: 'guests[].latencyNs.p99Ns',
     of: ({ latencyNs }) => latencyNs?.p99Ns,
+    isOfFew: ({ latencyNs }) => isFewForP99(latencyNs),
   },
   latencyP999Ns: {
     title: 'Latency, p99.9',
@@ -458,6 +471,7 @@ export const GUEST_METRIC = guest({
     sentence: 'The 99.9th percentile of that time.',
     source: 'guests[].latencyNs.p999Ns',
     of: ({ latencyNs }) => latencyNs?.p999Ns,
+    isOfFew: ({ latencyNs }) => latencyNs !== undefined && latencyNs.count < FEWEST_FOR_P999,
   },
   driverP99Ns: {
     title: 'At its driver, p99',
@@ -467,6 +481,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time from the store to the doorbell: CPU time, and the set-up gate.',
     source: 'guests[].latencyPartsNs.driver.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.driver?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.driver),
   },
   ringP99Ns: {
     title: 'In its own ring, p99',
@@ -476,6 +491,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time in its own ring, from the doorbell until the card, or a driver domain, has fetched the descriptor.',
     source: 'guests[].latencyPartsNs.ring.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.ring?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.ring),
   },
   cardP99Ns: {
     title: 'Through the card, p99',
@@ -485,6 +501,7 @@ export const GUEST_METRIC = guest({
       'The 99th percentile of the time through the card (and a driver domain), from the fetch to the last bit on the wire.',
     source: 'guests[].latencyPartsNs.card.p99Ns',
     of: ({ latencyPartsNs }) => latencyPartsNs.card?.p99Ns,
+    isOfFew: ({ latencyPartsNs }) => isFewForP99(latencyPartsNs.card),
   },
   fairShareGot: {
     title: 'Got of its due',

@@ -55,7 +55,7 @@ function metricOf(name: string): ReportMetric {
     const known = [...RUN_METRICS.map((one) => one.id), ...GUEST_METRICS.map((one) => `${GUEST}${one.id}`)];
     throw new SweepError(`--metrics has "${name}", expected some of: ${known.join(', ')}`);
   }
-  return { name, ofGuests, place, metric: { ...metric, of: (spread: Spread) => spread } };
+  return { name, ofGuests, place, metric: { ...metric, of: (spread: Spread) => spread, isOfFew: undefined } };
 }
 
 /**

@@ -34,6 +34,7 @@ test('values are shown in the unit of the table, and undefined as a dash', () =>
 test('a spread is shown with the least and the most, and alone where they are the same', () => {
   const rate = (least: number, most: number): Metric<undefined> => ({
     ...latency,
+    isOfFew: undefined,
     unit: 'bit/s',
     of: () => ({ mean: 5e6, least, most }),
   });
