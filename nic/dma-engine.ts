@@ -10,7 +10,7 @@ import {
   requesterId,
   WIDE_ADDRESS,
 } from './addresses.js';
-import { ABORT, type HostPort } from './host-port.js';
+import { abortedAfterNs, type HostPort } from './host-port.js';
 import { NON_POSTED, PacketArbiter, POSTED } from './packet-arbiter.js';
 import type { PcieLink } from './pcie-link.js';
 
@@ -128,8 +128,8 @@ export interface DmaEngineOptions {
  * A bounded number is in flight; the others wait in order, and none is lost.
  *
  * On the way to the host, read requests and writes take turns packet by packet (`PacketArbiter`). Writes reach memory in
- * the order in which they were requested (posted writes do not pass each other). A gate
- * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
+ * the order in which they were requested (posted writes do not pass each other). The host says how long each takes, and
+ * so which transfer is over first. The link back is booked for data in the order in which it is ready.
  */
 export class DmaEngine {
   readonly #kernel: EventKernel;
@@ -138,6 +138,11 @@ export class DmaEngine {
   readonly #maxInFlight: number;
   readonly #arrive: HandlerId;
   readonly #finish: HandlerId;
+  readonly #ready: HandlerId;
+  /** The link back is booked this long before data is ready: no read takes less, ns. */
+  readonly #aheadNs: number;
+  /** Reads whose data is ready later than that, and which have not booked the link yet. */
+  #unready = 0;
   readonly #arbiter: PacketArbiter;
   readonly #answers = new DmaChannel(NO_CLIENT, CARD, this);
   readonly #clients: DmaClient[] = [];
@@ -180,6 +185,11 @@ export class DmaEngine {
     this.#epochs = new Int32Array(contexts);
     this.#arrive = kernel.register('nic.dma.arrived', (slot) => this.#onArrive(slot));
     this.#finish = kernel.register('nic.dma.finished', (slot) => this.#onFinish(slot));
+    this.#ready = kernel.register('nic.dma.ready', (slot) => {
+      this.#unready -= 1;
+      this.#complete(slot, this.#aheadNs);
+    });
+    this.#aheadNs = port.leastReadNs ?? 0;
     this.#arbiter = new PacketArbiter(kernel, link.upstream, link.parameters.propagationNs, this.#arrive);
     this.#grow();
   }
@@ -234,6 +244,8 @@ export class DmaEngine {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
+    if (this.#unready < 0 || this.#unready > present(this.#inFlight[READ]))
+      throw new InvariantViolation(`${this.#unready} reads wait for their data`);
     this.#arbiter.checkInvariants();
     let free = 0;
     for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
@@ -322,17 +334,28 @@ export class DmaEngine {
       ? this.#accessWide(slot, isRead, length)
       : this.#access(slot, isRead, address, length);
     if (isRead) {
-      const nowNs = this.#kernel.nowNs;
-      const doneNs =
-        this.#records[record + STATUS] === DMA_OK
-          ? this.#link.completeRead(address, length, nowNs + delayNs)
-          : this.#link.completeAbort(nowNs + delayNs);
-      this.#kernel.post(doneNs - nowNs, this.#finish, slot);
+      // While one waits to be ready, those of the same instant follow through the kernel, behind it.
+      if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
+        this.#unready += 1;
+        this.#kernel.post(delayNs - this.#aheadNs, this.#ready, slot);
+      } else {
+        this.#complete(slot, delayNs);
+      }
     } else if (delayNs > 0) {
       this.#kernel.post(delayNs, this.#finish, slot);
     } else {
       this.#onFinish(slot);
     }
+  }
+
+  /** Sends the completions of a read whose data is ready in so many ns. */
+  #complete(slot: number, readyInNs: number): void {
+    const nowNs = this.#kernel.nowNs;
+    const doneNs =
+      this.#field(slot, STATUS) === DMA_OK
+        ? this.#link.completeRead(this.#placeOf(slot), this.#field(slot, LENGTH), nowNs + readyInNs)
+        : this.#link.completeAbort(nowNs + readyInNs);
+    this.#kernel.post(doneNs - nowNs, this.#finish, slot);
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
@@ -348,9 +371,9 @@ export class DmaEngine {
       const takesNs = isRead
         ? this.#port.read(requester, at, piece, buffer, offset + done)
         : this.#port.write(requester, at, piece, buffer, offset + done);
-      if (takesNs === ABORT) {
+      if (takesNs < 0) {
         this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
-        return delayNs;
+        return Math.max(delayNs, abortedAfterNs(takesNs));
       }
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;
@@ -374,9 +397,9 @@ export class DmaEngine {
       const takesNs = isRead
         ? port.readWide?.(requester, page, offset, piece, buffer, from + done)
         : port.writeWide?.(requester, page, offset, piece, buffer, from + done);
-      if (takesNs === undefined || takesNs === ABORT) {
+      if (takesNs === undefined || takesNs < 0) {
         this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
-        return delayNs;
+        return takesNs === undefined ? delayNs : Math.max(delayNs, abortedAfterNs(takesNs));
       }
       if (takesNs > delayNs) delayNs = takesNs;
       done += piece;

@@ -288,10 +288,10 @@ describe('the bus for addresses of 2^53 and more', () => {
     const bytes = Uint8Array.of(1, 2, 3, 4);
     expect(bench.bus.writeWide(requesterId(DEVICE), page, 0x123, 4, bytes, 0)).toBeGreaterThanOrEqual(0);
     expect(seen).toMatchObject([{ address: 2 ** 58, offset: 0x123, physical: RINGS + 0x123, write: true }]);
-    expect(bench.bus.readWide(requesterId(DEVICE), page, 0xffe, 4, bytes, 0)).toBe(-1);
+    expect(bench.bus.readWide(requesterId(DEVICE), page, 0xffe, 4, bytes, 0)).toBeLessThan(0);
     expect([...bytes]).toEqual([255, 255, 255, 255]);
     const beyond = busAddress(2 ** 59);
-    expect(bench.bus.writeWide(requesterId(DEVICE), beyond, 0x123, 4, bytes, 0)).toBe(-1);
+    expect(bench.bus.writeWide(requesterId(DEVICE), beyond, 0x123, 4, bytes, 0)).toBeLessThan(0);
     expect(denied).toMatchObject([
       { address: 2 ** 58, offset: 0xffe, crossesPage: true, beyondMemory: false },
       { address: 2 ** 59, offset: 0x123, crossesPage: false, beyondMemory: false },
@@ -305,7 +305,7 @@ describe('the bus for addresses of 2^53 and more', () => {
     bus.attachGate({ delayNs: 0, check: (_id, address) => hostPhysicalAddress(address) });
     const denied: unknown[] = [];
     bus.denied$.subscribe((access) => denied.push(access));
-    expect(bus.writeWide(requesterId(DEVICE), page, 8, 4, new Uint8Array(4), 0)).toBe(-1);
+    expect(bus.writeWide(requesterId(DEVICE), page, 8, 4, new Uint8Array(4), 0)).toBeLessThan(0);
     expect(denied).toMatchObject([{ address: 2 ** 58, offset: 8, beyondMemory: true }]);
   });
 });

@@ -123,7 +123,7 @@ describe.each(VENDORS)('a function that faults without end, on %s', (vendor) => 
     const own = requesterId(nic.parameters.managementRequesterId);
     for (const id of [own, requesterId(0x7777)])
       for (let at = 0; at < 3; at += 1) {
-        expect(bus.write(id, busAddress(UNMAPPED), 16, BYTES, 0)).toBe(-1);
+        expect(bus.write(id, busAddress(UNMAPPED), 16, BYTES, 0)).toBeLessThan(0);
         lab.settle();
       }
     expect(hypervisor.faultLog).toEqual([]);
