@@ -1,3 +1,4 @@
+import { type ContextId, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -43,7 +44,7 @@ const WIDE_OFFSET = 11;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
-const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
+const CARD: DmaOwner = { index: NO_CONTEXT, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -56,9 +57,9 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Called when a transfer is over, with its cookie and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
-/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is NO_CONTEXT. */
 export interface DmaOwner {
-  readonly index: number;
+  readonly index: ContextId;
   readonly requesterId: RequesterId;
 }
 
@@ -231,7 +232,7 @@ export class DmaEngine {
   }
 
   /** What of this context has not reached memory yet never will; its clients get DMA_CANCELLED. */
-  stop(context: number): void {
+  stop(context: ContextId): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 

@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import type { BusAddress, RequesterId } from './addresses.js';
 
 /** Returned for an access that is refused at once: the device sees a master abort (PCIe: unsupported request). */
@@ -82,7 +83,7 @@ export interface WirePort {
     bytes: Uint8Array,
     offset: number,
     length: number,
-    context: number,
+    context: ContextId,
     descriptorIndex: number,
     startNs: number,
     endNs: number,
@@ -93,14 +94,14 @@ export interface WirePort {
 export interface NicInstruments {
   /** A frame is complete in guest memory. `arrivedNs` is when its last bit came in from the wire. */
   received(
-    context: number,
+    context: ContextId,
     lastDescriptorIndex: number,
     length: number,
     arrivedNs: number,
     nowNs: number,
   ): void;
   /** The doorbell for `count` transmit descriptors from index `first` on has taken effect: they may be fetched. */
-  posted?(context: number, first: number, count: number, nowNs: number): void;
+  posted?(context: ContextId, first: number, count: number, nowNs: number): void;
   /** `count` transmit descriptors from index `first` on have left the guest's ring: the card has them. */
-  fetched?(context: number, first: number, count: number, nowNs: number): void;
+  fetched?(context: ContextId, first: number, count: number, nowNs: number): void;
 }

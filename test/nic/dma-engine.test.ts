@@ -11,6 +11,7 @@ import {
 } from '../../nic/dma-engine.js';
 import { abortAfter } from '../../nic/host-port.js';
 import { DEFAULT_PCIE, PcieLink } from '../../nic/pcie-link.js';
+import { contextId, storedContextId } from '../../scheduler/branded.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { type Access, FlatHost } from './support/flat-host.js';
 import { gist } from './support/frames.js';
@@ -51,7 +52,7 @@ class Bench {
   }
 
   #describe(cookie: number, context: number, address: number, buffer: Uint8Array): void {
-    this.channel.owner = { index: context, requesterId: requesterId(0x100 + context) };
+    this.channel.owner = { index: storedContextId(context), requesterId: requesterId(0x100 + context) };
     this.channel.cookie = cookie;
     this.channel.address = busAddress(address);
     this.channel.length = buffer.length;
@@ -258,7 +259,7 @@ describe('the DMA engine', () => {
             engine.checkInvariants();
             if (what.kind === 'stop') {
               if (what.context < 0) return;
-              engine.stop(what.context);
+              engine.stop(contextId(what.context));
               for (const other of submitted) {
                 if (transfers[other]?.context === what.context && !stopsAtNs.has(other))
                   stopsAtNs.set(other, kernel.nowNs);
@@ -291,7 +292,7 @@ describe('the DMA engine', () => {
     const bench = new Bench(1);
     for (let cookie = 0; cookie < 20; cookie += 1) bench.write(cookie, 1, 0x100, new Uint8Array(4096));
     bench.write(20, 2, 0x200, Uint8Array.of(5));
-    bench.engine.stop(1);
+    bench.engine.stop(contextId(1));
     bench.kernel.drain();
     expect(bench.told.slice(0, 20).every((told) => told.status === DMA_CANCELLED)).toBe(true);
     expect(bench.told[20]).toMatchObject({ cookie: 20, status: DMA_OK });

@@ -10,6 +10,7 @@ import {
   type RequesterId,
   requesterId,
 } from '../../../nic/addresses.js';
+import type { ContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
@@ -58,10 +59,10 @@ export class IommuProtection implements Protection {
   readonly #strategy: OwnStrategy;
   readonly #oneRequesterId: boolean;
   #faultLimit: FaultLimit | undefined;
-  readonly #open = new Map<number, IommuPort>();
+  readonly #open = new Map<ContextId, IommuPort>();
   readonly #domains: DomainNumbers;
   // Contexts that the unit's caches may still know something of.
-  readonly #leaving = new Set<number>();
+  readonly #leaving = new Set<ContextId>();
   #shared: AddressSpace | undefined;
   #closedAccepted = 0;
   #closedRefused = 0;
@@ -152,7 +153,7 @@ export class IommuProtection implements Protection {
   }
 
   /** The strategies of the open ports, by context. */
-  get ports(): ReadonlyMap<number, IommuPort> {
+  get ports(): ReadonlyMap<ContextId, IommuPort> {
     return this.#open;
   }
 
@@ -199,7 +200,7 @@ export class IommuProtection implements Protection {
     return this.#shared;
   }
 
-  #requesterOf(context: number): RequesterId {
+  #requesterOf(context: ContextId): RequesterId {
     const requester = this.#parts.nic.contexts[context]?.requesterId;
     if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
     return requester;
@@ -237,7 +238,7 @@ export class IommuProtection implements Protection {
     this.#parts.bus.setBusMaster(requester, true);
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     const entry = this.#open.get(context);
     if (entry === undefined) return;
     this.#open.delete(context);

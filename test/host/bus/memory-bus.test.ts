@@ -246,7 +246,7 @@ describe('the memory bus', () => {
     made.read(requesterId(DEVICE), busAddress(SLOW), 8, new Uint8Array(8), 0);
     made.write(requesterId(OTHER), busAddress(QUICK), 4, bytes(4), 0);
     made.write(requesterId(OTHER), busAddress(FORBIDDEN), 4, bytes(4), 0);
-    const at = { atNs: 70 };
+    const at = { atNs: 70, offset: 0 };
     expect(seen).toEqual([
       { ...at, requesterId: DEVICE, address: SLOW, physical: SLOW, length: 8, write: false, gateNs: 1_000 },
       { ...at, requesterId: OTHER, address: QUICK, physical: QUICK, length: 4, write: true, gateNs: 0 },
