@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { busAddress, type RequesterId } from './addresses.js';
@@ -16,7 +17,7 @@ export type Direction = 'transmit' | 'receive';
  * HPCA 2007, section 3). The NIC's parts keep their own state of it; this is what they share.
  */
 export class Context {
-  readonly index: number;
+  readonly index: ContextId;
   readonly requesterId: RequesterId;
   readonly transmit: DescriptorRing;
   readonly receive: DescriptorRing;
@@ -29,6 +30,8 @@ export class Context {
   share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
   statusAddress = busAddress(0);
+  /** Bytes from `statusAddress` to them: 0, but for an address from 2^53 on, of which that is the page. */
+  statusOffset = 0;
   sequenceChecking = false;
   /** log2 of N, the modulus of the sequence numbers. */
   sequenceModulusLog2 = 16;
@@ -42,7 +45,7 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
-  constructor(index: number, requesterId: RequesterId, cache: DescriptorCache) {
+  constructor(index: ContextId, requesterId: RequesterId, cache: DescriptorCache) {
     this.index = index;
     this.requesterId = requesterId;
     this.transmit = new DescriptorRing(cache, index * 2);
@@ -75,6 +78,7 @@ export class Context {
     this.mac = 0;
     this.share = { weight: 1 };
     this.statusAddress = busAddress(0);
+    this.statusOffset = 0;
     this.sequenceChecking = false;
     this.sequenceModulusLog2 = 16;
     this.promiscuousAllowed = false;

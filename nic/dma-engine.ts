@@ -1,8 +1,17 @@
+import { type ContextId, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
-import { ABORT, type HostPort } from './host-port.js';
+import {
+  type BusAddress,
+  busAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type RequesterId,
+  requesterId,
+  WIDE_ADDRESS,
+} from './addresses.js';
+import { abortedAfterNs, type HostPort } from './host-port.js';
 import { NON_POSTED, PacketArbiter, POSTED } from './packet-arbiter.js';
 import type { PcieLink } from './pcie-link.js';
 
@@ -15,7 +24,7 @@ const MESSAGE_BYTES = 4;
 /** The register reads of the CPU that the card answers; no client waits for the completion. */
 const NO_CLIENT = -1;
 
-// The record of a transfer, eleven 32-bit integers in a row of sixteen.
+// The record of a transfer, twelve 32-bit integers in a row of sixteen.
 const RECORD_SHIFT = 4;
 /** The transfer that waits behind it, or the next free slot. */
 const NEXT = 0;
@@ -30,10 +39,12 @@ const COOKIE = 7;
 const LENGTH = 8;
 const BUFFER_OFFSET = 9;
 const IS_MESSAGE = 10;
+/** Offset in its page of a transfer from 2^53 on, whose address is that of its page. */
+const WIDE_OFFSET = 11;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
-const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
+const CARD: DmaOwner = { index: NO_CONTEXT, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -46,9 +57,9 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Called when a transfer is over, with its cookie and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
-/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is NO_CONTEXT. */
 export interface DmaOwner {
-  readonly index: number;
+  readonly index: ContextId;
   readonly requesterId: RequesterId;
 }
 
@@ -61,6 +72,8 @@ export class DmaChannel {
   /** Handed back to the client when the transfer is over, a whole number of 32 bits. */
   cookie = 0;
   address = busAddress(0);
+  /** Bytes from `address` on, if that is 2^53 or more: then it is the first byte of a page. `aim` sets both. */
+  wideOffset = 0;
   /** Bytes. */
   length = 0;
   /** Where the bytes come from or go to on the card, and the offset in it. */
@@ -74,6 +87,16 @@ export class DmaChannel {
     this.number = number;
     this.owner = owner;
     this.#engine = engine;
+  }
+
+  /** The next transfer begins `bytes` after `base`, which is an address below 2^53 or the first byte of a page. */
+  aim(base: BusAddress, bytes: number): void {
+    if (base < WIDE_ADDRESS) {
+      this.address = busAddress(base + bytes);
+    } else {
+      this.wideOffset = offsetInPage(bytes);
+      this.address = busAddress(base + (bytes - this.wideOffset));
+    }
   }
 
   /** Reads host memory into the buffer. The bytes are there when the client gets DMA_OK. */
@@ -106,8 +129,8 @@ export interface DmaEngineOptions {
  * A bounded number is in flight; the others wait in order, and none is lost.
  *
  * On the way to the host, read requests and writes take turns packet by packet (`PacketArbiter`). Writes reach memory in
- * the order in which they were requested (posted writes do not pass each other). A gate
- * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
+ * the order in which they were requested (posted writes do not pass each other). The host says how long each takes, and
+ * so which transfer is over first. The link back is booked for data in the order in which it is ready.
  */
 export class DmaEngine {
   readonly #kernel: EventKernel;
@@ -116,6 +139,11 @@ export class DmaEngine {
   readonly #maxInFlight: number;
   readonly #arrive: HandlerId;
   readonly #finish: HandlerId;
+  readonly #ready: HandlerId;
+  /** The link back is booked this long before data is ready: no read takes less, ns. */
+  readonly #aheadNs: number;
+  /** Reads whose data is ready later than that, and which have not booked the link yet. */
+  #unready = 0;
   readonly #arbiter: PacketArbiter;
   readonly #answers = new DmaChannel(NO_CLIENT, CARD, this);
   readonly #clients: DmaClient[] = [];
@@ -158,6 +186,11 @@ export class DmaEngine {
     this.#epochs = new Int32Array(contexts);
     this.#arrive = kernel.register('nic.dma.arrived', (slot) => this.#onArrive(slot));
     this.#finish = kernel.register('nic.dma.finished', (slot) => this.#onFinish(slot));
+    this.#ready = kernel.register('nic.dma.ready', (slot) => {
+      this.#unready -= 1;
+      this.#complete(slot, this.#aheadNs);
+    });
+    this.#aheadNs = port.leastReadNs ?? 0;
     this.#arbiter = new PacketArbiter(kernel, link.upstream, link.parameters.propagationNs, this.#arrive);
     this.#grow();
   }
@@ -199,7 +232,7 @@ export class DmaEngine {
   }
 
   /** What of this context has not reached memory yet never will; its clients get DMA_CANCELLED. */
-  stop(context: number): void {
+  stop(context: ContextId): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 
@@ -212,6 +245,8 @@ export class DmaEngine {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
+    if (this.#unready < 0 || this.#unready > present(this.#inFlight[READ]))
+      throw new InvariantViolation(`${this.#unready} reads wait for their data`);
     this.#arbiter.checkInvariants();
     let free = 0;
     for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
@@ -240,6 +275,7 @@ export class DmaEngine {
     records[record + LENGTH] = channel.length;
     records[record + BUFFER_OFFSET] = channel.bufferOffset;
     this.#addresses[slot] = channel.address;
+    if (channel.address >= WIDE_ADDRESS) records[record + WIDE_OFFSET] = channel.wideOffset;
     if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
     if (request !== MESSAGE) this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
@@ -266,7 +302,7 @@ export class DmaEngine {
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const address = present(this.#addresses[slot]);
+    const address = this.#placeOf(slot);
     const length = this.#field(slot, LENGTH);
     const packets =
       kind === READ ? this.#link.readRequests(address, length) : this.#link.writes(address, length);
@@ -292,21 +328,35 @@ export class DmaEngine {
       this.#onFinish(slot);
       return;
     }
-    const address = present(this.#addresses[slot]);
+    const address = this.#placeOf(slot);
     const length = present(this.#records[record + LENGTH]);
-    const delayNs = this.#access(slot, isRead, address, length);
+    const isWide = present(this.#addresses[slot]) >= WIDE_ADDRESS;
+    const delayNs = isWide
+      ? this.#accessWide(slot, isRead, length)
+      : this.#access(slot, isRead, address, length);
     if (isRead) {
-      const nowNs = this.#kernel.nowNs;
-      const doneNs =
-        this.#records[record + STATUS] === DMA_OK
-          ? this.#link.completeRead(address, length, nowNs + delayNs)
-          : this.#link.completeAbort(nowNs + delayNs);
-      this.#kernel.post(doneNs - nowNs, this.#finish, slot);
+      // While one waits to be ready, those of the same instant follow through the kernel, behind it.
+      if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
+        this.#unready += 1;
+        this.#kernel.post(delayNs - this.#aheadNs, this.#ready, slot);
+      } else {
+        this.#complete(slot, delayNs);
+      }
     } else if (delayNs > 0) {
       this.#kernel.post(delayNs, this.#finish, slot);
     } else {
       this.#onFinish(slot);
     }
+  }
+
+  /** Sends the completions of a read whose data is ready in so many ns. */
+  #complete(slot: number, readyInNs: number): void {
+    const nowNs = this.#kernel.nowNs;
+    const doneNs =
+      this.#field(slot, STATUS) === DMA_OK
+        ? this.#link.completeRead(this.#placeOf(slot), this.#field(slot, LENGTH), nowNs + readyInNs)
+        : this.#link.completeAbort(nowNs + readyInNs);
+    this.#kernel.post(doneNs - nowNs, this.#finish, slot);
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
@@ -322,15 +372,48 @@ export class DmaEngine {
       const takesNs = isRead
         ? this.#port.read(requester, at, piece, buffer, offset + done)
         : this.#port.write(requester, at, piece, buffer, offset + done);
-      if (takesNs === ABORT) {
+      if (takesNs < 0) {
         this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
-        return delayNs;
+        return Math.max(delayNs, abortedAfterNs(takesNs));
       }
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;
       done += piece;
     }
     return delayNs;
+  }
+
+  /** As `#access`, for a transfer from 2^53 on. */
+  #accessWide(slot: number, isRead: boolean, length: number): number {
+    const port = this.#port;
+    const requester = requesterId(this.#field(slot, REQUESTER));
+    const buffer = present(this.#buffers[slot]);
+    const from = this.#field(slot, BUFFER_OFFSET);
+    let page = busAddress(present(this.#addresses[slot]));
+    let offset = this.#field(slot, WIDE_OFFSET);
+    let done = 0;
+    let delayNs = 0;
+    while (done < length) {
+      const piece = Math.min(length - done, PAGE_BYTES - offset);
+      const takesNs = isRead
+        ? port.readWide?.(requester, page, offset, piece, buffer, from + done)
+        : port.writeWide?.(requester, page, offset, piece, buffer, from + done);
+      if (takesNs === undefined || takesNs < 0) {
+        this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
+        return takesNs === undefined ? delayNs : Math.max(delayNs, abortedAfterNs(takesNs));
+      }
+      if (takesNs > delayNs) delayNs = takesNs;
+      done += piece;
+      page = busAddress(page + PAGE_BYTES);
+      offset = 0;
+    }
+    return delayNs;
+  }
+
+  /** What the link needs to know of a transfer's address, of which only the lower bits count to it. */
+  #placeOf(slot: number): number {
+    const address = present(this.#addresses[slot]);
+    return address < WIDE_ADDRESS ? address : this.#field(slot, WIDE_OFFSET);
   }
 
   #onFinish(slot: number): void {

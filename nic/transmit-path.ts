@@ -1,8 +1,10 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
+import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
@@ -104,7 +106,7 @@ export class TransmitPath {
   }
 
   /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
-  headBytes(context: number): number {
+  headBytes(context: ContextId): number {
     return this.#heads.bytes(context);
   }
 
@@ -168,6 +170,7 @@ export class TransmitPath {
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
       channel.address = ring.address(descriptor);
+      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
       channel.length = length;
       channel.bufferOffset = at;
       channel.read();
@@ -213,7 +216,7 @@ export class TransmitPath {
     if (present(frames[frame + STATE]) === READING) {
       frames[frame + STATE] = LOADED;
       this.#subjects.descriptor(
-        present(frames[frame + CONTEXT]),
+        storedContextId(present(frames[frame + CONTEXT])),
         'transmit',
         present(frames[frame + FIRST_INDEX]) >>> 0,
         present(frames[frame + CHAIN]),
@@ -228,7 +231,7 @@ export class TransmitPath {
   }
 
   #isCurrent(slot: number): boolean {
-    return this.#frame(slot, EPOCH) === this.#heads.epoch(this.#frame(slot, CONTEXT));
+    return this.#frame(slot, EPOCH) === this.#heads.epoch(storedContextId(this.#frame(slot, CONTEXT)));
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */

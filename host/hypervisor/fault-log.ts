@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { FaultReason } from '../../nic/counters.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { SetupRefusal } from '../protection/guest-port.js';
@@ -7,14 +8,17 @@ import type { SetupRefusal } from '../protection/guest-port.js';
 /** Policy for a guest whose context faulted or whose request was refused. */
 export type FaultPolicy = 'log' | 'revoke' | 'kill';
 
-/** A fault that the IOMMU's driver reports: the device has not answered invalidations. */
-export type UnitFaultReason = 'device-silent';
+/**
+ * A fault for which the IOMMU's driver stops a function: the device has not answered invalidations, or has made more
+ * accesses that had to be denied than the limit allows.
+ */
+export type UnitFaultReason = 'device-silent' | 'fault-limit';
 
 /** The hypervisor's record of a fault. */
 export interface FaultRecord {
   readonly atNs: number;
   readonly domain: string;
-  readonly context: number;
+  readonly context: ContextId;
   /** Which gate or part caught it. */
   readonly caughtBy: 'set-up' | 'nic' | 'iommu';
   readonly reason: FaultReason | SetupRefusal | UnitFaultReason;

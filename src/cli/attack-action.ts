@@ -1,7 +1,7 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
-import { compareCell } from '../attack/expectations.js';
+import { compareCell } from '../attack/compare-cell.js';
 import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import type { PageLink } from '../report/html/page.js';

@@ -1,6 +1,6 @@
 import type { GuestResult, RunResult } from '../machine/run-result.js';
+import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import type { Metric, MetricRow } from './metrics/metric.js';
-import { GUEST_METRIC } from './metrics/run-metrics.js';
 import { whole } from './number-text.js';
 
 /** A guest got less than its due when this part of it is missing, */

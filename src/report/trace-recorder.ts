@@ -2,6 +2,7 @@ import type { WalkEvent } from '../../host/iommu/translation/translation-cache.j
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { counted } from '../../scheduler/counted.js';
 import type { Machine } from '../machine/machine.js';
 import { FrameFlows } from './frame-flows.js';
@@ -206,7 +207,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     this.writer.counter(this.#memory, name, this.#machine.kernel.nowNs, { value });
   }
 
-  #tracksOf(context: number): ContextTracks {
+  #tracksOf(context: ContextId): ContextTracks {
     const known = this.#tracks.get(context);
     if (known !== undefined) return known;
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? 'no guest';

@@ -1,15 +1,15 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
-import { guestPhysicalAddress, type RequesterId } from '../../../nic/addresses.js';
+import { XEN_FAULT_LIMIT } from '../../../host/protection/iommu/fault-limit.js';
+import { guestPhysicalAddress } from '../../../nic/addresses.js';
 import { type Attack, always } from '../attack.js';
 import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { iommuOf } from '../control-structures.js';
 import { headerBytes } from '../hostile-guest.js';
 import { rawRingOf } from '../raw-ring.js';
+import { finishBuffer, LOOK_BYTES, SETTLE_NS, useBuffer } from './used-buffer.js';
 
-const LOOK_BYTES = 512;
 const HALF = PAGE_BYTES / 2;
-const SETTLE_NS = 100_000;
 /** Longer than three time-outs of a unit that waits for a device. */
 const STOPPED_NS = 4_500_000;
 /** Far shorter than an invalidation that is put off. */
@@ -21,35 +21,6 @@ const FLOOD_STEP_NS = 1_000;
 const UNMAPPED = 0x12_3456_7000;
 /** Station of the second port of the victim. */
 const SECOND_MAC = 0x020000000003;
-
-/** A buffer of the attacker's domain that the card has written to, and its address on the bus. */
-interface UsedBuffer {
-  readonly page: number;
-  readonly bus: number;
-  readonly requester: RequesterId;
-}
-
-/** The guest posts a receive buffer, and the card goes there: its translation is remembered. */
-function useBuffer(scene: AttackScenario): UsedBuffer {
-  const { attacker } = scene;
-  const page = attacker.page();
-  const requester = scene.requesterOf(attacker.port);
-  attacker.ask('receive', [{ address: page, length: HALF, flags: 0 }]);
-  attacker.port.receive.ring();
-  scene.run(SETTLE_NS);
-  const bus = attacker.raw.busAddress('receive', attacker.port.receive.producer - 1, page);
-  scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
-  scene.run(SETTLE_NS);
-  return { page, bus, requester };
-}
-
-/** A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. */
-function finishBuffer(scene: AttackScenario): void {
-  const { attacker } = scene;
-  scene.sendMarked(attacker.port.mac);
-  scene.run(SETTLE_NS);
-  attacker.port.receive.finish(attacker.port.receive.consumer());
-}
 
 /** Bytes of an Ethernet header, in front of the bytes that become the message. */
 const HEADER_BYTES = 14;
@@ -74,6 +45,15 @@ function injectMessage(scene: AttackScenario): void {
   frame[HEADER_BYTES] = VECTOR;
   partner.send(frame, 0, frame.length);
   scene.run(SETTLE_NS);
+}
+
+/** The card's requests go where nothing is mapped, each to a page of its own. */
+function floodWithFaults(scene: AttackScenario): void {
+  const requester = scene.requesterOf(scene.attacker.port);
+  for (let step = 0; step < FLOOD_STEPS; step += 1) {
+    scene.rogue.read(requester, UNMAPPED + step * PAGE_BYTES, 64);
+    scene.run(FLOOD_STEP_NS);
+  }
 }
 
 /** Attacks on a translation unit: on interrupts beside it, on what it remembers, and on the time that it takes to forget. */
@@ -170,12 +150,16 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     meaning: 'the card makes a million requests per second that must be denied, so that each is to be logged',
     by: 'card',
     target: 'service',
+    play: always(floodWithFaults),
+  },
+  {
+    name: 'fault-flood-limited',
+    meaning: 'the same, and the hypervisor stops a function of an IOMMU at its tenth fault',
+    by: 'card',
+    target: 'service',
     play: always((scene) => {
-      const requester = scene.requesterOf(scene.attacker.port);
-      for (let step = 0; step < FLOOD_STEPS; step += 1) {
-        scene.rogue.read(requester, UNMAPPED + step * PAGE_BYTES, 64);
-        scene.run(FLOOD_STEP_NS);
-      }
+      iommuOf(scene)?.limitFaults(XEN_FAULT_LIMIT);
+      floodWithFaults(scene);
     }),
   },
 ];

@@ -2,7 +2,8 @@ import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import type { Metric } from '../metrics/metric.js';
-import { COST_METRICS, isFewForP99, TRAFFIC_METRICS } from '../metrics/run-metrics.js';
+import { isFewForP99 } from '../metrics/number-metric.js';
+import { COST_METRICS, TRAFFIC_METRICS } from '../metrics/run-metrics.js';
 
 /** One approach in a comparison: its run, the run without protection, and what it lets through. */
 export interface Compared {

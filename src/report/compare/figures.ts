@@ -6,12 +6,12 @@ import { barLegend, lineLegend, type Mark } from '../charts/chart.js';
 import { rowChart } from '../charts/rows.js';
 import { belowShareFirst } from '../guest-rows.js';
 import type { ReportFigure } from '../html/figure.js';
+import { GUEST_METRIC } from '../metrics/guest-metrics.js';
 import { metricFigureTable, shownValue } from '../metrics/metric.js';
 import {
   BALLOON_METRICS,
   COST_METRICS,
   cpuFraction,
-  GUEST_METRIC,
   IOMMU_METRICS,
   TRAFFIC_METRICS,
 } from '../metrics/run-metrics.js';

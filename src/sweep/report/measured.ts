@@ -1,6 +1,7 @@
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
+import { GUEST_METRICS } from '../../report/metrics/guest-metrics.js';
 import type { Metric } from '../../report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../../report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../../report/metrics/run-metrics.js';
 import type { Spread } from '../../report/metrics/spread.js';
 import type { Journal } from '../journal.js';
 import type { Outcome } from '../outcome.js';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { GUEST_METRICS } from '../../../src/report/metrics/guest-metrics.js';
 import {
   dataDictionary,
   type Metric,
@@ -8,7 +9,7 @@ import {
   metricText,
   metricTextTable,
 } from '../../../src/report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../../../src/report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../../../src/report/metrics/run-metrics.js';
 import { simulate } from '../../../src/simulate.js';
 
 const latency: Metric<{ readonly ns: number }> = {
