@@ -49,6 +49,11 @@ export class Context {
     this.receive = new DescriptorRing(cache, index * 2 + 1);
   }
 
+  /** Its ring of a direction. By name: an access by a changing key would be a look-up in a table of the engine. */
+  ring(direction: Direction): DescriptorRing {
+    return direction === 'transmit' ? this.transmit : this.receive;
+  }
+
   /** N - 1: what is left of a sequence number modulo N, as bits. */
   get sequenceMask(): number {
     return 0xffffffff >>> (32 - this.sequenceModulusLog2);
