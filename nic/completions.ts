@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, EventPlace, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -39,13 +40,15 @@ export class Completions {
   constructor(core: CardCore, path: DataPath) {
     const { contexts } = core;
     this.#kernel = core.kernel;
-    this.#channel = core.dma.open((context, status) => this.#onWritten(context, status));
+    this.#channel = core.dma.open((context, status) => this.#onWritten(storedContextId(context), status));
     this.#channel.length = STATUS_BLOCK_BYTES;
     this.#contexts = contexts;
     this.#path = path;
     this.#subjects = core.subjects;
     this.#writeBacks = core.counters.row('writeBacks');
-    this.#timerHandler = core.kernel.register('nic.completions', (context) => this.#onTimer(context));
+    this.#timerHandler = core.kernel.register('nic.completions', (context) =>
+      this.#onTimer(storedContextId(context)),
+    );
     this.#pending = new Int32Array(contexts.length);
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
@@ -89,7 +92,7 @@ export class Completions {
     }
   }
 
-  #onTimer(index: number): void {
+  #onTimer(index: ContextId): void {
     this.#timers[index] = NO_TIMER;
     const context = this.#contexts[index];
     if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
@@ -115,7 +118,7 @@ export class Completions {
     return isHalfOf(transmit, present(words[index * 2])) || isHalfOf(receive, present(words[index * 2 + 1]));
   }
 
-  #cancelTimer(index: number): void {
+  #cancelTimer(index: ContextId): void {
     const timer = present(this.#timers[index]);
     if (timer === NO_TIMER) return;
     this.#kernel.cancelAt(timer);
@@ -143,7 +146,7 @@ export class Completions {
     channel.write();
   }
 
-  #onWritten(index: number, status: DmaStatus): void {
+  #onWritten(index: ContextId, status: DmaStatus): void {
     if (status === DMA_CANCELLED) return;
     const context = this.#contexts[index];
     if (context === undefined) return;
