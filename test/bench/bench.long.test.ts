@@ -38,7 +38,7 @@ describe('npm run bench', () => {
     }
   });
 
-  test('a section that there is not is refused with those that there are', () => {
+  test('an unknown section is refused, with the names of those that exist', () => {
     const { status, stdout, stderr } = bench('--only', 'flor');
     expect(status).toBe(2);
     expect(stdout).toBe('');
