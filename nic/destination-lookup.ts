@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
@@ -52,7 +53,7 @@ export class DestinationLookup {
   }
 
   /** The exit of the frame whose first descriptor has this index. */
-  exitOf(context: number, index: number): Exit {
+  exitOf(context: ContextId, index: number): Exit {
     const exits = this.#exits[context];
     return exits === undefined ? WIRE_EXIT : (present(exits[index & (this.#slots - 1)]) as Exit);
   }

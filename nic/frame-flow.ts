@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
 import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
@@ -257,7 +258,7 @@ export class FrameFlow implements DataPath {
   }
 
   /** A context was granted: its head frame goes to this exit, and the next one may be for the other. */
-  #take(index: number, exit: TransmitPath): void {
+  #take(index: ContextId, exit: TransmitPath): void {
     const context = present(this.#core.contexts[index]);
     exit.take(context);
     if (!this.#innerOpen) return;

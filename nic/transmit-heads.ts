@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { STARVED } from '../scheduler/discipline.js';
 import { BEHIND } from '../scheduler/dma-scheduler.js';
 import { present } from '../scheduler/present.js';
@@ -37,7 +38,7 @@ export class TransmitHeads {
    * Bytes of the frame that a grant of this exit to this context would send. 0 if none is posted, STARVED if it is not
    * here yet or its exit is not known, BEHIND if the head frame leaves by the other exit.
    */
-  bytes(context: number, exit: Exit): number {
+  bytes(context: ContextId, exit: Exit): number {
     const bytes = this.wireBytes(context);
     if (bytes > 0) {
       const exitOfHead = this.#exit(context);
@@ -49,22 +50,22 @@ export class TransmitHeads {
   }
 
   /** Bytes of the head frame, padded; 0 when no whole frame is here. */
-  wireBytes(context: number): number {
+  wireBytes(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + BYTES]);
   }
 
   /** Descriptors of the head frame. */
-  chain(context: number): number {
+  chain(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + CHAIN]);
   }
 
   /** Whether a whole frame is here of which only the exit is missing. */
-  waitsForExit(context: number): boolean {
+  waitsForExit(context: ContextId): boolean {
     return this.wireBytes(context) > 0 && this.#exit(context) === UNKNOWN_EXIT;
   }
 
   /** Which life of the context this is. */
-  epoch(context: number): number {
+  epoch(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + EPOCH]);
   }
 
@@ -120,7 +121,7 @@ export class TransmitHeads {
     this.#records[record + QUEUED] = 0;
   }
 
-  #exit(context: number): Exit {
+  #exit(context: ContextId): Exit {
     return present(this.#records[(context << SHIFT) + EXIT]) as Exit;
   }
 }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
@@ -5,7 +6,7 @@ import type { Context } from './context.js';
 /** An exit, as far as the order of completions is concerned. */
 interface ExitInOrder {
   /** Index of the first descriptor of the oldest frame of a context that is under way here, or -1. */
-  oldestIndex(context: number): number;
+  oldestIndex(context: ContextId): number;
 }
 
 /**

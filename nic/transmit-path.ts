@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -141,7 +142,7 @@ export class TransmitPath {
   }
 
   /** Index of the first descriptor of the oldest frame of a context here, or -1. */
-  oldestIndex(context: number): number {
+  oldestIndex(context: ContextId): number {
     const slot = present(this.#oldest[context]);
     return slot === NONE ? NONE : this.#frame(slot, FIRST_INDEX) >>> 0;
   }
@@ -233,7 +234,7 @@ export class TransmitPath {
     if (present(frames[frame + STATE]) === READING) {
       frames[frame + STATE] = LOADED;
       this.#subjects.descriptor(
-        present(frames[frame + CONTEXT]),
+        storedContextId(present(frames[frame + CONTEXT])),
         'transmit',
         present(frames[frame + FIRST_INDEX]) >>> 0,
         present(frames[frame + CHAIN]),
@@ -248,7 +249,7 @@ export class TransmitPath {
   }
 
   #isCurrent(slot: number): boolean {
-    return this.#frame(slot, EPOCH) === this.#heads.epoch(this.#frame(slot, CONTEXT));
+    return this.#frame(slot, EPOCH) === this.#heads.epoch(storedContextId(this.#frame(slot, CONTEXT)));
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */

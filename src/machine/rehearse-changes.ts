@@ -1,3 +1,4 @@
+import { type ContextId, contextId } from '../../scheduler/branded.js';
 import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -18,22 +19,23 @@ export function rehearseChanges(scenario: Scenario, make: () => Discipline): voi
   const discipline = make();
   const guests = expandGuests(scenario.guests);
   const shares = guests.map(({ spec }) => shareOf(scenario, spec));
-  for (const [context, share] of shares.entries()) discipline.join(context, share);
+  for (const [number, share] of shares.entries()) discipline.join(contextId(number), share);
   for (const [index, change] of changes.toSorted(([, one], [, other]) => one.atNs - other.atNs)) {
-    const context = guests.findIndex(({ name }) => name === change.guest);
-    const before = shares[context];
+    const number = guests.findIndex(({ name }) => name === change.guest);
+    const before = shares[number];
     const changed = changedShare(change);
     // A guest that does not exist is refused by name where changes are scheduled.
     if (before === undefined || changed === undefined) continue;
     const [field, value] = changed;
     const share = { ...before, [field]: value };
-    shares[context] = share;
+    shares[number] = share;
+    const context = contextId(number);
     discipline.leave(context, change.atNs);
     join(discipline, context, share, `changes[${index}].${field} is ${String(value)}`);
   }
 }
 
-function join(discipline: Discipline, context: number, share: Share, what: string): void {
+function join(discipline: Discipline, context: ContextId, share: Share, what: string): void {
   try {
     discipline.join(context, share);
   } catch (error) {
