@@ -4,7 +4,6 @@ import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_END_OF_PACKET } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
-import type { Forwarding } from './forwarding.js';
 
 /** Where a frame leaves the transmit path: over the wire, or inside, to other contexts of the card. */
 export const WIRE_EXIT = 0;
@@ -12,6 +11,14 @@ export const INNER_EXIT = 1;
 /** The frame's destination has not been read yet. */
 export const UNKNOWN_EXIT = 2;
 export type Exit = typeof WIRE_EXIT | typeof INNER_EXIT | typeof UNKNOWN_EXIT;
+
+/** Says which frames stay inside: `Forwarding`. */
+interface InsideRule {
+  /** Whether any do. */
+  readonly switching: boolean;
+  /** Whether a frame that begins with these bytes does. */
+  staysInside(bytes: Uint8Array, offset: number): boolean;
+}
 
 /** Bytes of a station address, with which every Ethernet frame begins. */
 const ADDRESS_BYTES = 6;
@@ -25,12 +32,12 @@ const LANDING_BYTES = 8;
  * descriptor, devlink-dev(8), `inline-mode`.) With switching off nothing is read, and every exit is the wire.
  *
  * A frame whose first buffer does not hold the whole address goes to the wire's exit. There, as for any frame, the
- * address is looked at again when the frame is loaded (`Forwarding.route`).
+ * address is looked at again when the frame is loaded (`route` of Forwarding).
  */
 export class DestinationLookup {
   readonly #channel: DmaChannel;
   readonly #contexts: readonly Context[];
-  readonly #forwarding: Forwarding;
+  readonly #forwarding: InsideRule;
   readonly #path: DataPath;
   readonly #slots: number;
   // Per context, for each slot of its descriptor cache: the exit of the frame that begins there, and where its address
@@ -40,7 +47,7 @@ export class DestinationLookup {
   /** Whether the next descriptor to arrive continues a frame. */
   readonly #midFrame: Uint8Array;
 
-  constructor(core: CardCore, forwarding: Forwarding, path: DataPath) {
+  constructor(core: CardCore, forwarding: InsideRule, path: DataPath) {
     const { contexts, dma, parameters } = core;
     this.#channel = dma.open((cookie, status) => this.#onRead(cookie, status));
     this.#contexts = contexts;
