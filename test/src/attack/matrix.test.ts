@@ -52,7 +52,7 @@ describe('the whole matrix', () => {
     expect(closing(without)).toMatch(/; none differs\.$/u);
   });
 
-  it('needs every explanation that there is', () => {
+  it('needs every explanation in the table', () => {
     for (const { attack, approaches } of EXPLANATIONS) {
       for (const approach of approaches) {
         const cell = cells.find(
