@@ -953,7 +953,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   /** When the unit will have finished what was asked for. */
   const idleAtNs = new Float64Array(1);
   function elapsedNs(): number {
-    return Math.ceil(elapsed * NS_PER_CYCLE);
+    return Math.ceil((elapsed[0] ?? 0) * NS_PER_CYCLE);
   }
   function submitCommand(word0: number, word1: number, word2: number, word3: number, takesNs: number): void {
     charge(N, COST.queueInvalidation);
@@ -1555,7 +1555,8 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   let hypCount = 0;
   let isrPosted = false;
   let settingUp = true;
-  let elapsed = 0;
+  /** Cycles of the work that runs. In an array, since waiting makes it a fraction, which a variable would box. */
+  const elapsed = new Float64Array(1);
   /** Cycles of the hypervisor that no work has spent: the next work of its core. */
   let owed = 0;
   const NS_PER_CYCLE = 1e9 / 2.4e9;
@@ -1563,7 +1564,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   function charge(account: number, amount: number): void {
     if (settingUp) return;
     cycles[account] = (cycles[account] ?? 0) + amount;
-    elapsed += amount;
+    elapsed[0] = (elapsed[0] ?? 0) + amount;
   }
   function owe(amount: number): void {
     cycles[N] = (cycles[N] ?? 0) + amount;
@@ -1594,13 +1595,13 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   }
   function onCpu(core: number): void {
     if (core === 0 && owed > 0) {
-      elapsed = owed;
+      elapsed[0] = owed;
       owed = 0;
     } else if (core === 0 && hypCount > 0) {
       const work = hypWorks[hypHead & (HYP_WORKS - 1)] ?? 0;
       hypHead = (hypHead + 1) | 0;
       hypCount -= 1;
-      elapsed = 0;
+      elapsed[0] = 0;
       if (work === 0) onIsr();
       else onReleaseDue(work - 1);
     } else {
@@ -1617,7 +1618,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       workHead[guest] = ((workHead[guest] ?? 0) + 1) | 0;
       workCount[guest] = (workCount[guest] ?? 0) - 1;
       if ((workCount[guest] ?? 0) > 0) makeReady(core, guest);
-      elapsed = 0;
+      elapsed[0] = 0;
       if (lastGuest[core] !== guest) {
         if ((lastGuest[core] ?? -1) >= 0) charge(N, COST.contextSwitch);
         lastGuest[core] = guest;
@@ -1626,16 +1627,16 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       else if (work === POLL_WORK) onPoll(guest);
       else onInterrupt(guest);
     }
-    const ns = elapsed * NS_PER_CYCLE + (carryNs[core] ?? 0);
+    const ns = (elapsed[0] ?? 0) * NS_PER_CYCLE + (carryNs[core] ?? 0);
     const whole = Math.floor(ns);
     carryNs[core] = ns - whole;
     busyNs[core] = (busyNs[core] ?? 0) + whole;
-    elapsed = 0;
+    elapsed[0] = 0;
     post(whole, CPU, core, 0);
   }
   function writeRegister(account: number, target: number, value: number): void {
     charge(account, COST.doorbell);
-    const leavesNs = now + Math.ceil(elapsed * NS_PER_CYCLE);
+    const leavesNs = now + Math.ceil((elapsed[0] ?? 0) * NS_PER_CYCLE);
     const bytes = REQUEST + 4;
     const alone = leavesNs + Math.ceil((bytes * PCIE_NUMERATOR) / PCIE_DENOMINATOR);
     const passedNs = Math.max(carryPcie(DOWN, bytes, now), alone);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Marked } from 'marked';
 import { html, idOf, Markup } from '../report/html/markup.js';
 import { shellHtml } from '../report/html/page.js';
-import { packageFolder } from '../scenario/bundled.js';
+import { packageFolder } from '../scenario/package-folder.js';
 
 /** The page on what each approach is, beside the reports that name approaches. */
 export const APPROACHES_PAGE = 'protection.html';

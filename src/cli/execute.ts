@@ -94,10 +94,9 @@ async function together(
     done += 1;
     show(`${request.command} ${done}/${tasks.length + attacks.length}`);
   };
-  const [outcomes, cells] = await Promise.all([
-    workers.each('compare/run', tasks, step),
-    workers.each('attack/approach', attacks, step),
-  ]);
+  // The longer tasks first, so that no thread is left with one when the others have nothing to do.
+  const played = workers.each('attack/approach', attacks, step);
+  const [outcomes, cells] = await Promise.all([workers.each('compare/run', tasks, step), played]);
   return [outcomes.map(resultOf), cells.flatMap(resultOf)];
 }
 

@@ -124,6 +124,7 @@ export class CommandBuffer extends CommandRing {
         );
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = requesterId(deviceId);
+        // 0: codes 6 and 7 are reserved, and set no time-out.
         const timeout = TIMEOUTS_NS[(this.#registers.low('CONTROL') >>> CONTROL_INV_TIMEOUT_SHIFT) & 7] ?? 0;
         return timeout === 0 ? Number.POSITIVE_INFINITY : timeout;
       }

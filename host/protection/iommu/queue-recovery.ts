@@ -1,4 +1,5 @@
 import { ioVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
+import { countOf } from '../../../scheduler/tally.js';
 import type { UnitQueue } from './unit-queue.js';
 import type { QueueError, VendorOperations } from './vendor-operations.js';
 
@@ -64,7 +65,8 @@ export class QueueRecovery<Command extends object> {
   /** A wait was reported that can be believed: what failed before has been made good. */
   onReported(): void {
     this.#refusals = 0;
-    this.#silences.clear();
+    // An empty map that is cleared is allocated anew.
+    if (this.#silences.size > 0) this.#silences.clear();
   }
 
   #deal(error: QueueError): void {
@@ -88,7 +90,7 @@ export class QueueRecovery<Command extends object> {
   }
 
   #countSilence(device: RequesterId): number {
-    const silences = (this.#silences.get(device) ?? 0) + 1;
+    const silences = countOf(this.#silences, device) + 1;
     this.#silences.set(device, silences);
     return silences;
   }

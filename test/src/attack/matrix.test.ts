@@ -8,6 +8,7 @@ import { compareCell, EXPLANATIONS } from '../../../src/attack/compare-cell.js';
 import { EXPECTATIONS } from '../../../src/attack/expectations.js';
 import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
 import { matrixText } from '../../../src/attack/matrix-text.js';
+import { withThreats } from '../../../src/attack-docs/threats-tables.js';
 import { WHOLE } from '../../support/whole.js';
 
 const THREATS = readFileSync(new URL('../../../docs/threats.md', import.meta.url), 'utf8');
@@ -56,7 +57,7 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
     expect(closing(without)).toMatch(/; none differs\.$/u);
   });
 
-  it('needs every explanation that there is', () => {
+  it('needs every explanation in the table', () => {
     for (const { attack, approaches } of EXPLANATIONS) {
       for (const approach of approaches.filter((name) => approachNames.includes(name))) {
         const cell = cells.find(
@@ -119,6 +120,10 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
     expect(cdna === undefined ? undefined : compareCell(cdna)?.because).toMatch(
       /owner of each page is looked up/u,
     );
+  });
+
+  it.runIf(WHOLE)('is what docs/threats.md shows, with its reasons (npm run docs:threats)', () => {
+    expect(withThreats(THREATS, cells)).toBe(THREATS);
   });
 
   it('fits 100 columns, a row per attack', () => {
