@@ -7,6 +7,7 @@ import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { refuseUnknownOptions } from '../scheduler/known-options.js';
 import { ReceiveRing } from './receive-ring.js';
 import type { BufferBytes } from './ring-buffers.js';
+import { leavePort, takePort } from './sole-user.js';
 import type { BorrowedFrame } from './traffic/borrowed-frame.js';
 import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
@@ -94,7 +95,11 @@ export class NicDriver {
   #closed = false;
   #demand: DemandObserver | undefined;
 
-  /** Allocates buffers and posts all receive buffers. @throws ParameterError when the machine has no memory left. */
+  /**
+   * Allocates buffers and posts all receive buffers.
+   * @throws ParameterError when the machine has no memory left, or another driver uses the port. A port has one user: a
+   * buffer that anything else posts to it is found when the driver next looks, and thrown as a ParameterError.
+   */
   constructor(parts: HostParts, domain: Domain, port: GuestPort, options: Partial<DriverOptions> = {}) {
     this.#parts = parts;
     this.domain = domain;
@@ -110,6 +115,7 @@ export class NicDriver {
     }
     this.#transmit = new TransmitRing(parts, domain, port.transmit, bufferBytes, postBatch);
     this.#receive = new ReceiveRing(parts, domain, port.receive, bufferBytes, postBatch, refillBatch);
+    takePort(port, domain.name);
     port.onInterrupt(() => this.#onInterrupt());
     this.#receive.refill();
   }
@@ -196,6 +202,9 @@ export class NicDriver {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
     this.#sources.length = 0;
     this.#drops['port-closed'] += this.#transmit.discardUnposted();
+    this.#transmit.leave();
+    this.#receive.leave();
+    leavePort(this.port);
   }
 
   /**

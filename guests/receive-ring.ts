@@ -14,6 +14,7 @@ import {
   replaceLost,
   sharedBatch,
 } from './ring-buffers.js';
+import { SoleUser } from './sole-user.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
@@ -43,6 +44,7 @@ export class ReceiveRing {
   #bytes = 0;
   // How many pages the guest had given back when all buffers were last known to be good.
   #releasedThen: number;
+  readonly #user: SoleUser;
 
   /**
    * @param postBatch most descriptors in one call through the set-up gate.
@@ -65,6 +67,7 @@ export class ReceiveRing {
     this.#batch = sharedBatch(parts, this.#mostPosted);
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
+    this.#user = new SoleUser(queue, `port.receive of ${domain.name}`);
     this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
   }
 
@@ -84,6 +87,7 @@ export class ReceiveRing {
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
   take(budget: number, reader: FrameReader | undefined): number {
     const queue = this.#queue;
+    this.#user.check();
     const consumer = queue.consumer();
     if ((consumer - this.#received) >>> 0 > (queue.producer - this.#received) >>> 0) return 0;
     const end = this.#endOfFrames(consumer, budget);
@@ -129,6 +133,7 @@ export class ReceiveRing {
   refill(): void {
     const queue = this.#queue;
     const batch = this.#batch;
+    this.#user.check();
     let free = queue.slots - ((queue.producer - this.#received) >>> 0);
     if (free < this.#refillLeast) return;
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
@@ -143,10 +148,16 @@ export class ReceiveRing {
       const handedOver = batch.count;
       this.#parts.processor.charge('refillBuffer', handedOver);
       const accepted = queue.post(batch);
+      this.#user.posted();
       free -= accepted;
       if (accepted < handedOver) break;
     }
     if (queue.producer !== before) queue.ring();
+  }
+
+  /** The driver is closed: another user may post. */
+  leave(): void {
+    this.#user.leave();
   }
 
   /** Pages that buffers lie in, whether the device may fill them or not. */

@@ -20,6 +20,7 @@ import {
   replaceLost,
   sharedBatch,
 } from './ring-buffers.js';
+import { SoleUser } from './sole-user.js';
 
 /** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -50,6 +51,7 @@ export class TransmitRing {
   #framesSent = 0;
   // How many pages the guest had given back when all buffers were last known to be good.
   #releasedThen: number;
+  readonly #user: SoleUser;
 
   /** @param postBatch most descriptors in one call through the set-up gate; the longest frame fits in any case. */
   constructor(
@@ -70,6 +72,7 @@ export class TransmitRing {
     this.#createdNs = new Float64Array(queue.slots);
     this.#mask = queue.slots - 1;
     this.#releasedThen = domain.released;
+    this.#user = new SoleUser(queue, `port.transmit of ${domain.name}`);
   }
 
   /** Slots that a frame can be written to. */
@@ -137,13 +140,15 @@ export class TransmitRing {
     const batch = this.#batch;
     let posted = false;
     let refusal: SetupRefusal | undefined;
+    this.#user.check();
     while (queue.producer !== this.#written && refusal === undefined) {
-      // Another user of the port has posted buffers there: none of them is one of these frames.
+      // The next user of the port, after this driver, has posted buffers there: none of them is one of these frames.
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
       const handedOver = batch.count;
       const accepted = queue.post(batch);
+      this.#user.posted();
       posted ||= accepted > 0;
       this.#framesPosted += this.#framesBetween(before, queue.producer);
       if (accepted === handedOver) continue;
@@ -173,6 +178,7 @@ export class TransmitRing {
   /** Takes back the slots of frames that the device has reported as done. */
   reclaim(): void {
     const queue = this.#queue;
+    this.#user.check();
     const consumer = queue.consumer();
     const done = (consumer - this.#reclaimed) >>> 0;
     if (done === 0 || done > (queue.producer - this.#reclaimed) >>> 0) return;
@@ -181,6 +187,11 @@ export class TransmitRing {
     this.#parts.processor.charge('reclaimPacket', frames);
     queue.finish(consumer);
     this.#reclaimed = consumer;
+  }
+
+  /** The driver is closed: another user may post. */
+  leave(): void {
+    this.#user.leave();
   }
 
   /** Pages that hold nothing which is still to be sent. */
@@ -229,7 +240,7 @@ export class TransmitRing {
 
   /**
    * Frames that end in the slots from an index to before another. None if these are further apart than the ring is
-   * long: another user of the port has moved its indices past ours.
+   * long: the next user of the port has moved its indices past ours.
    */
   #framesBetween(from: number, to: number): number {
     let frames = 0;
