@@ -5,14 +5,7 @@ import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import {
-  allocateBuffers,
-  type BufferBytes,
-  bufferAt,
-  longestChain,
-  pagesOf,
-  replaceLost,
-} from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers } from './ring-buffers.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
@@ -28,8 +21,7 @@ export class ReceiveRing {
   readonly #parts: HostParts;
   readonly #domain: Domain;
   readonly #queue: PortQueue;
-  readonly #bufferBytes: BufferBytes;
-  readonly #buffers: Float64Array;
+  readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
   readonly #refillLeast: number;
   /** Where a frame is put together for its reader: as long as the longest that came. */
@@ -56,8 +48,7 @@ export class ReceiveRing {
     this.#parts = parts;
     this.#domain = domain;
     this.#queue = queue;
-    this.#bufferBytes = bufferBytes;
-    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
     this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
@@ -74,7 +65,7 @@ export class ReceiveRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & (this.#queue.slots - 1));
+    return this.#buffers.at(index & (this.#queue.slots - 1));
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -95,7 +86,7 @@ export class ReceiveRing {
         if (length + bytes > this.#scratch.length) this.#growScratch(length + bytes);
         this.#domain.read(address, bytes, this.#scratch, length);
       }
-      this.#buffers[index & (queue.slots - 1)] = address;
+      this.#buffers.moved(index & (queue.slots - 1), address);
       length += bytes;
       if ((queue.completedFlags(index) & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
@@ -134,7 +125,7 @@ export class ReceiveRing {
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
         const slot = (first + step) & (queue.slots - 1);
-        if (!batch.add(bufferAt(this.#buffers, slot), this.#bufferBytes, 0)) break;
+        if (!batch.add(this.#buffers.at(slot), this.#buffers.bytesOf(slot), 0)) break;
       }
       this.#parts.processor.charge('refillBuffer', batch.count);
       const accepted = queue.post(batch);
@@ -146,7 +137,7 @@ export class ReceiveRing {
 
   /** Pages that buffers lie in, whether the device may fill them or not. */
   get bufferPages(): Set<PageNumber> {
-    return pagesOf(this.#buffers, () => false);
+    return this.#buffers.pages(() => false);
   }
 
   checkInvariants(): void {
@@ -168,6 +159,6 @@ export class ReceiveRing {
     const { slots, producer } = this.#queue;
     const posted = (producer - this.#received) >>> 0;
     const inUse = (slot: number) => ((slot - this.#received) & (slots - 1)) < posted;
-    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
+    if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 }

@@ -5,14 +5,7 @@ import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import {
-  allocateBuffers,
-  type BufferBytes,
-  bufferAt,
-  longestChain,
-  pagesOf,
-  replaceLost,
-} from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers } from './ring-buffers.js';
 
 /** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -27,7 +20,7 @@ export class TransmitRing {
   readonly #domain: Domain;
   readonly #queue: PortQueue;
   readonly #bufferBytes: BufferBytes;
-  readonly #buffers: Float64Array;
+  readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
   readonly #lengths: Uint32Array;
   readonly #flags: Uint16Array;
@@ -54,7 +47,7 @@ export class TransmitRing {
     this.#domain = domain;
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
-    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
     this.#batch = new BufferBatch(Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots));
     this.#lengths = new Uint32Array(queue.slots);
     this.#flags = new Uint16Array(queue.slots);
@@ -90,7 +83,7 @@ export class TransmitRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & this.#mask);
+    return this.#buffers.at(index & this.#mask);
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -111,7 +104,7 @@ export class TransmitRing {
     for (let at = 0; at < length; at += this.#bufferBytes) {
       const slot = this.#written & this.#mask;
       const piece = Math.min(this.#bufferBytes, length - at);
-      if (this.#domain.write(bufferAt(this.#buffers, slot), piece, frame, at) !== 'done') {
+      if (this.#domain.write(this.#buffers.at(slot), piece, frame, at) !== 'done') {
         this.#written = first;
         return 'buffer-lost';
       }
@@ -176,7 +169,7 @@ export class TransmitRing {
 
   /** Pages that hold nothing which is still to be sent. */
   get idlePages(): Set<PageNumber> {
-    return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
+    return this.#buffers.pages((slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
 
   checkInvariants(): void {
@@ -197,7 +190,7 @@ export class TransmitRing {
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = index & this.#mask;
       const flags = present(this.#flags[slot]);
-      if (!batch.add(bufferAt(this.#buffers, slot), present(this.#lengths[slot]), flags)) break;
+      if (!batch.add(this.#buffers.at(slot), present(this.#lengths[slot]), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;
@@ -209,7 +202,7 @@ export class TransmitRing {
 
   #replaceLost(): void {
     const inUse = (slot: number) => this.#isBetween(slot, this.#reclaimed, this.#written);
-    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
+    if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 
   /** Whether a slot is one of those from an index to before another. */

@@ -3,4 +3,4 @@
  * change that moves any stored fingerprint or result raises it (`npm run store:results` says so), and results of two
  * versions are never put into one table.
  */
-export const MODEL_VERSION: number = 4;
+export const MODEL_VERSION: number = 5;

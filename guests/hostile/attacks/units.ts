@@ -10,6 +10,8 @@ import { rawRingOf } from '../raw-ring.js';
 const LOOK_BYTES = 512;
 const HALF = PAGE_BYTES / 2;
 const SETTLE_NS = 100_000;
+/** A write of the card reaches memory. */
+const WRITE_NS = 2_000;
 /** Longer than three time-outs of a unit that waits for a device. */
 const STOPPED_NS = 4_500_000;
 /** Far shorter than an invalidation that is put off. */
@@ -43,11 +45,16 @@ function useBuffer(scene: AttackScenario): UsedBuffer {
   return { page, bus, requester };
 }
 
-/** A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. */
-function finishBuffer(scene: AttackScenario): void {
+/**
+ * A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. Until then the card goes
+ * there again, so that other traffic does not push its translation out.
+ */
+function finishBuffer(scene: AttackScenario, { bus, requester }: UsedBuffer): void {
   const { attacker } = scene;
   scene.sendMarked(attacker.port.mac);
   scene.run(SETTLE_NS);
+  scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
+  scene.run(WRITE_NS);
   attacker.port.receive.finish(attacker.port.receive.consumer());
 }
 
@@ -104,8 +111,9 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     by: 'card',
     target: 'another guest',
     play: always((scene) => {
-      const { page, bus, requester } = useBuffer(scene);
-      finishBuffer(scene);
+      const used = useBuffer(scene);
+      const { page, bus, requester } = used;
+      finishBuffer(scene, used);
       scene.handOver(page, AT_ONCE_NS);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);
@@ -152,14 +160,15 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     by: 'card',
     target: 'another guest',
     play: always((scene) => {
-      const { page, bus, requester } = useBuffer(scene);
+      const used = useBuffer(scene);
+      const { page, bus, requester } = used;
       const iommu = iommuOf(scene);
       if (iommu !== undefined) {
         iommu.driver.enableDeviceTlb(requester);
         scene.run(SETTLE_NS);
         iommu.driver.timing.silentDevices.add(requester);
       }
-      finishBuffer(scene);
+      finishBuffer(scene, used);
       scene.handOver(page, STOPPED_NS);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);
