@@ -2,6 +2,11 @@ import { APPROACHES } from '../../host/protection/approaches.js';
 import { formatDuration } from './duration.js';
 import type { RunRequest } from './run-request.js';
 
+/** Whether these are the approaches that a comparison has where none are named. */
+function isAll(approaches: readonly string[]): boolean {
+  return approaches.length === APPROACHES.length && APPROACHES.every(({ name }) => approaches.includes(name));
+}
+
 /** The command that runs the same again: everything that decides the result is spelt out. */
 export function repeatLine(request: RunRequest, program: string): string {
   const { command, scenarioArgument, approaches, discipline, seed, seeds, warmUpNs, durationNs } = request;
@@ -9,7 +14,7 @@ export function repeatLine(request: RunRequest, program: string): string {
     command,
     ...(scenarioArgument === undefined ? [] : [scenarioArgument]),
     '--protection',
-    approaches.length === APPROACHES.length ? 'all' : approaches.join(','),
+    isAll(approaches) ? 'all' : approaches.join(','),
     '--discipline',
     discipline,
     '--seed',

@@ -1,5 +1,5 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
-import { APPROACHES, type Approach } from '../../../host/protection/approaches.js';
+import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
@@ -122,7 +122,7 @@ export function describeComparison(
 
 /** One sentence per approach, what it claims, and where docs say more. */
 function approachesHtml(names: readonly string[]): Markup {
-  const known = APPROACHES.filter(({ name }) => names.includes(name));
+  const known = NAMED_APPROACHES.filter(({ name }) => names.includes(name));
   return html`<dl>${known.map(
     ({ name, title, meaning, claims }) =>
       html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} <code>docs/protection.md#${name.startsWith('iommu:') ? 'iommu' : idOf(name)}</code></dd>`,
