@@ -8,6 +8,7 @@ export default {
     'scheduler/**/*.ts',
     'host/protection/**/*.ts',
     'host/iommu/**/*.ts',
+    'host/bus/**/*.ts',
     // What is only re-exported, and the catalogue's texts, decide nothing.
     '!**/index.ts',
     '!**/catalogue.ts',

@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -38,13 +39,15 @@ export class Completions {
   constructor(core: CardCore, path: DataPath) {
     const { contexts } = core;
     this.#kernel = core.kernel;
-    this.#channel = core.dma.open((context, status) => this.#onWritten(context, status));
+    this.#channel = core.dma.open((context, status) => this.#onWritten(storedContextId(context), status));
     this.#channel.length = STATUS_BLOCK_BYTES;
     this.#contexts = contexts;
     this.#path = path;
     this.#subjects = core.subjects;
     this.#writeBacks = core.counters.row('writeBacks');
-    this.#timerHandler = core.kernel.register('nic.completions', (context) => this.#onTimer(context));
+    this.#timerHandler = core.kernel.register('nic.completions', (context) =>
+      this.#onTimer(storedContextId(context)),
+    );
     this.#pending = new Int32Array(contexts.length);
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
@@ -88,7 +91,7 @@ export class Completions {
     }
   }
 
-  #onTimer(index: number): void {
+  #onTimer(index: ContextId): void {
     this.#timers[index] = -1;
     const context = this.#contexts[index];
     if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
@@ -115,7 +118,7 @@ export class Completions {
     return 2 * untold(transmit, at) >= transmit.slots || 2 * untold(receive, at + 4) >= receive.slots;
   }
 
-  #cancelTimer(index: number): void {
+  #cancelTimer(index: ContextId): void {
     const handle: EventHandle = present(this.#timers[index]);
     if (handle < 0) return;
     this.#kernel.cancel(handle);
@@ -144,7 +147,7 @@ export class Completions {
     channel.write();
   }
 
-  #onWritten(index: number, status: DmaStatus): void {
+  #onWritten(index: ContextId, status: DmaStatus): void {
     if (status === DMA_CANCELLED) return;
     const context = this.#contexts[index];
     if (context === undefined) return;

@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { CONTEXT_STATES, type Context } from './context.js';
@@ -36,16 +37,16 @@ export class ContextPages {
     this.#filter = filter;
     this.#mailboxes = new Uint32Array(contexts.length * MAILBOXES);
     this.#shared = new Array<Uint8Array | undefined>(contexts.length).fill(undefined);
-    for (let index = 0; index < contexts.length; index += 1) this.reset(index);
+    for (const { index } of contexts) this.reset(index);
   }
 
   /** What was last written to a mailbox. */
-  mailbox(context: number, mailbox: number): number {
+  mailbox(context: ContextId, mailbox: number): number {
     return present(this.#mailboxes[context * MAILBOXES + mailbox]);
   }
 
   /** The mailboxes as after a reset. Events that were pending are gone. */
-  reset(index: number): void {
+  reset(index: ContextId): void {
     for (let mailbox = 0; mailbox < MAILBOXES; mailbox += 1) {
       this.#mailboxes[index * MAILBOXES + mailbox] = MAILBOX_REGISTERS[mailbox]?.reset ?? 0;
     }
@@ -53,7 +54,7 @@ export class ContextPages {
     this.#shared[index] = undefined;
   }
 
-  read(page: number, offset: number, width: number): number {
+  read(page: ContextId, offset: number, width: number): number {
     if (offset >= SHARED_MEMORY_OFFSET) {
       const shared = this.#shared[page];
       let value = 0;
@@ -85,7 +86,7 @@ export class ContextPages {
   }
 
   /** False if nothing there can be written with that width, or the context is not open. */
-  write(page: number, offset: number, width: number, value: number): boolean {
+  write(page: ContextId, offset: number, width: number, value: number): boolean {
     if (offset >= SHARED_MEMORY_OFFSET) {
       let shared = this.#shared[page];
       if (shared === undefined) {

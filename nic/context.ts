@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { busAddress, type RequesterId } from './addresses.js';
@@ -16,7 +17,7 @@ export type Direction = 'transmit' | 'receive';
  * HPCA 2007, section 3). The NIC's parts keep their own state of it; this is what they share.
  */
 export class Context {
-  readonly index: number;
+  readonly index: ContextId;
   readonly requesterId: RequesterId;
   readonly transmit: DescriptorRing;
   readonly receive: DescriptorRing;
@@ -42,7 +43,7 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
-  constructor(index: number, requesterId: RequesterId, cache: DescriptorCache) {
+  constructor(index: ContextId, requesterId: RequesterId, cache: DescriptorCache) {
     this.index = index;
     this.requesterId = requesterId;
     this.transmit = new DescriptorRing(cache, index * 2);

@@ -1,3 +1,4 @@
+import { type ContextId, NO_CONTEXT } from '../scheduler/branded.js';
 import { present } from '../scheduler/present.js';
 /** Why the NIC dropped a frame. Every drop has one of these, counted per context. */
 export const DROP_REASONS = [
@@ -71,7 +72,7 @@ export class Counters {
     return this.#drops[reason];
   }
 
-  get(name: CounterName, context: number): number {
+  get(name: CounterName, context: ContextId): number {
     return present(this.#values[name][context]);
   }
 
@@ -79,22 +80,28 @@ export class Counters {
     return this.#values[name].reduce((sum, value) => sum + value, 0);
   }
 
-  /** Frames of a context dropped for a reason; `context` = number of contexts for those that were for none. */
-  drops(reason: DropReason, context: number): number {
-    return present(this.#drops[reason][context]);
+  /** Frames of a context dropped for a reason; of NO_CONTEXT, those that were for none. */
+  drops(reason: DropReason, context: ContextId): number {
+    const row = this.#drops[reason];
+    return present(row[context === NO_CONTEXT ? row.length - 1 : context]);
+  }
+
+  /** Frames dropped for a reason, of all contexts and of none. */
+  totalDropsFor(reason: DropReason): number {
+    return this.#drops[reason].reduce((sum, value) => sum + value, 0);
   }
 
   /** Drops of a context by reason, only those that happened. */
-  dropsOf(context: number): Partial<Record<DropReason, number>> {
+  dropsOf(context: ContextId): Partial<Record<DropReason, number>> {
     const found: Partial<Record<DropReason, number>> = {};
     for (const reason of DROP_REASONS) {
-      const count = present(this.#drops[reason][context]);
+      const count = this.drops(reason, context);
       if (count > 0) found[reason] = count;
     }
     return found;
   }
 
   totalDrops(): number {
-    return DROP_REASONS.reduce((sum, reason) => sum + this.#drops[reason].reduce((a, b) => a + b, 0), 0);
+    return DROP_REASONS.reduce((sum, reason) => sum + this.totalDropsFor(reason), 0);
   }
 }

@@ -1,8 +1,9 @@
+import { type ContextId, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
-import { ABORT, type HostPort } from './host-port.js';
+import { abortedAfterNs, type HostPort } from './host-port.js';
 import { NON_POSTED, PacketArbiter, POSTED } from './packet-arbiter.js';
 import type { PcieLink } from './pcie-link.js';
 
@@ -33,7 +34,7 @@ const IS_MESSAGE = 10;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
-const CARD: DmaOwner = { index: -1, requesterId: requesterId(0) };
+const CARD: DmaOwner = { index: NO_CONTEXT, requesterId: requesterId(0) };
 
 /** How a transfer ended. */
 export const DMA_OK = 0;
@@ -46,9 +47,9 @@ export type DmaStatus = typeof DMA_OK | typeof DMA_ABORTED | typeof DMA_CANCELLE
 /** Called when a transfer is over, with its cookie and how it ended. */
 export type DmaClient = (cookie: number, status: DmaStatus) => void;
 
-/** What a transfer belongs to: a context of the card, or the card itself, whose index is -1. */
+/** What a transfer belongs to: a context of the card, or the card itself, whose index is NO_CONTEXT. */
 export interface DmaOwner {
-  readonly index: number;
+  readonly index: ContextId;
   readonly requesterId: RequesterId;
 }
 
@@ -106,8 +107,8 @@ export interface DmaEngineOptions {
  * A bounded number is in flight; the others wait in order, and none is lost.
  *
  * On the way to the host, read requests and writes take turns packet by packet (`PacketArbiter`). Writes reach memory in
- * the order in which they were requested (posted writes do not pass each other). A gate
- * may keep the NIC waiting longer for one than for the next, so they need not be over in that order.
+ * the order in which they were requested (posted writes do not pass each other). The host says how long each takes, and
+ * so which transfer is over first. The link back is booked for data in the order in which it is ready.
  */
 export class DmaEngine {
   readonly #kernel: EventKernel;
@@ -116,6 +117,11 @@ export class DmaEngine {
   readonly #maxInFlight: number;
   readonly #arrive: HandlerId;
   readonly #finish: HandlerId;
+  readonly #ready: HandlerId;
+  /** The link back is booked this long before data is ready: no read takes less, ns. */
+  readonly #aheadNs: number;
+  /** Reads whose data is ready later than that, and which have not booked the link yet. */
+  #unready = 0;
   readonly #arbiter: PacketArbiter;
   readonly #answers = new DmaChannel(NO_CLIENT, CARD, this);
   readonly #clients: DmaClient[] = [];
@@ -158,6 +164,11 @@ export class DmaEngine {
     this.#epochs = new Int32Array(contexts);
     this.#arrive = kernel.register('nic.dma.arrived', (slot) => this.#onArrive(slot));
     this.#finish = kernel.register('nic.dma.finished', (slot) => this.#onFinish(slot));
+    this.#ready = kernel.register('nic.dma.ready', (slot) => {
+      this.#unready -= 1;
+      this.#complete(slot, this.#aheadNs);
+    });
+    this.#aheadNs = port.leastReadNs ?? 0;
     this.#arbiter = new PacketArbiter(kernel, link.upstream, link.parameters.propagationNs, this.#arrive);
     this.#grow();
   }
@@ -199,7 +210,7 @@ export class DmaEngine {
   }
 
   /** What of this context has not reached memory yet never will; its clients get DMA_CANCELLED. */
-  stop(context: number): void {
+  stop(context: ContextId): void {
     this.#epochs[context] = present(this.#epochs[context]) + 1;
   }
 
@@ -212,6 +223,8 @@ export class DmaEngine {
         throw new InvariantViolation('a transfer waits although a tag is free');
       }
     }
+    if (this.#unready < 0 || this.#unready > present(this.#inFlight[READ]))
+      throw new InvariantViolation(`${this.#unready} reads wait for their data`);
     this.#arbiter.checkInvariants();
     let free = 0;
     for (let slot = this.#free; slot >= 0; slot = this.#field(slot, NEXT)) free += 1;
@@ -296,17 +309,32 @@ export class DmaEngine {
     const length = present(this.#records[record + LENGTH]);
     const delayNs = this.#access(slot, isRead, address, length);
     if (isRead) {
-      const nowNs = this.#kernel.nowNs;
-      const doneNs =
-        this.#records[record + STATUS] === DMA_OK
-          ? this.#link.completeRead(address, length, nowNs + delayNs)
-          : this.#link.completeAbort(nowNs + delayNs);
-      this.#kernel.post(doneNs - nowNs, this.#finish, slot);
+      // While one waits to be ready, those of the same instant follow through the kernel, behind it.
+      if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
+        this.#unready += 1;
+        this.#kernel.post(delayNs - this.#aheadNs, this.#ready, slot);
+      } else {
+        this.#complete(slot, delayNs);
+      }
     } else if (delayNs > 0) {
       this.#kernel.post(delayNs, this.#finish, slot);
     } else {
       this.#onFinish(slot);
     }
+  }
+
+  /** Sends the completions of a read whose data is ready in so many ns. */
+  #complete(slot: number, readyInNs: number): void {
+    const nowNs = this.#kernel.nowNs;
+    const doneNs =
+      this.#field(slot, STATUS) === DMA_OK
+        ? this.#link.completeRead(
+            present(this.#addresses[slot]),
+            this.#field(slot, LENGTH),
+            nowNs + readyInNs,
+          )
+        : this.#link.completeAbort(nowNs + readyInNs);
+    this.#kernel.post(doneNs - nowNs, this.#finish, slot);
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
@@ -322,9 +350,9 @@ export class DmaEngine {
       const takesNs = isRead
         ? this.#port.read(requester, at, piece, buffer, offset + done)
         : this.#port.write(requester, at, piece, buffer, offset + done);
-      if (takesNs === ABORT) {
+      if (takesNs < 0) {
         this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
-        return delayNs;
+        return Math.max(delayNs, abortedAfterNs(takesNs));
       }
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;

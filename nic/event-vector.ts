@@ -1,3 +1,10 @@
+import {
+  type ContextId,
+  contextAfter,
+  FIRST_CONTEXT,
+  NO_CONTEXT,
+  storedContextId,
+} from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 /** Mailboxes of one context: the lowest words of its page (RiceNIC; Willmann et al., HPCA 2007). */
@@ -22,7 +29,7 @@ export class EventVector {
   }
 
   /** Notes an event. Returns true when it is the first one of all. */
-  set(context: number, mailbox: number): boolean {
+  set(context: ContextId, mailbox: number): boolean {
     const before = present(this.#mailboxes[context]);
     this.#mailboxes[context] = before | (1 << mailbox);
     if (before !== 0) return false;
@@ -33,12 +40,12 @@ export class EventVector {
   }
 
   /** The mailboxes of a context that have events. */
-  peek(context: number): number {
+  peek(context: ContextId): number {
     return present(this.#mailboxes[context]);
   }
 
   /** The event-clear operation: takes all events of one context at once and returns their mailboxes as bits. */
-  take(context: number): number {
+  take(context: ContextId): number {
     const bits = present(this.#mailboxes[context]);
     if (bits === 0) return 0;
     this.#mailboxes[context] = 0;
@@ -48,23 +55,23 @@ export class EventVector {
     return bits;
   }
 
-  /** The lowest context at or after `from` that has an event, or -1. */
-  nextContext(from: number): number {
-    if (this.#pendingContexts === 0) return -1;
+  /** The lowest context at or after `from` that has an event, or NO_CONTEXT. */
+  nextContext(from: ContextId): ContextId {
+    if (this.#pendingContexts === 0) return NO_CONTEXT;
     let word = from >>> 5;
-    if (word >= this.#contexts.length) return -1;
+    if (word >= this.#contexts.length) return NO_CONTEXT;
     let bits = present(this.#contexts[word]) & (-1 << (from & 31));
     while (bits === 0) {
       word += 1;
-      if (word >= this.#contexts.length) return -1;
+      if (word >= this.#contexts.length) return NO_CONTEXT;
       bits = present(this.#contexts[word]);
     }
-    return (word << 5) + (31 - Math.clz32(bits & -bits));
+    return storedContextId((word << 5) + (31 - Math.clz32(bits & -bits)));
   }
 
   checkInvariants(): void {
     let pending = 0;
-    for (let context = 0; context < this.#mailboxes.length; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#mailboxes.length; context = contextAfter(context)) {
       const level1 = (present(this.#contexts[context >>> 5]) >>> (context & 31)) & 1;
       const level2 = present(this.#mailboxes[context]) !== 0 ? 1 : 0;
       if (level1 !== level2)

@@ -1,10 +1,11 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { Context } from './context.js';
 import type { FaultReason } from './counters.js';
 
 /** A context that was stopped, until the hypervisor has read of it. */
 export interface ReportedFault {
-  readonly context: number;
+  readonly context: ContextId;
   readonly reason: FaultReason;
 }
 
@@ -17,7 +18,7 @@ export class FaultQueue {
     return this.#faults[0];
   }
 
-  report(context: number, reason: FaultReason): void {
+  report(context: ContextId, reason: FaultReason): void {
     this.#faults.push({ context, reason });
   }
 
@@ -27,7 +28,7 @@ export class FaultQueue {
   }
 
   /** The context is revoked: its next owner must not get the faults queued here. */
-  forget(context: number): void {
+  forget(context: ContextId): void {
     this.#faults = this.#faults.filter((fault) => fault.context !== context);
   }
 

@@ -1,3 +1,4 @@
+import { contextAfter, FIRST_CONTEXT, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import type { CardCore, FaultSink } from './card-core.js';
@@ -55,7 +56,8 @@ export class Firmware {
 
   #onDecode(): void {
     this.#awake = false;
-    for (let index = this.#events.nextContext(0); index >= 0; index = this.#events.nextContext(index + 1)) {
+    const first = this.#events.nextContext(FIRST_CONTEXT);
+    for (let index = first; index !== NO_CONTEXT; index = this.#events.nextContext(contextAfter(index))) {
       const mailboxes = this.#events.take(index);
       const context = this.#contexts[index];
       if (context === undefined) continue;

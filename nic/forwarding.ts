@@ -1,3 +1,4 @@
+import { NO_CONTEXT } from '../scheduler/branded.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
@@ -104,7 +105,7 @@ export class Forwarding {
     length: number,
   ): void {
     this.#ledger.takenOn('receive');
-    this.#ledger.dropped(-1, 'receive', reason, length);
+    this.#ledger.dropped(NO_CONTEXT, 'receive', reason, length);
   }
 
   /** Off the wire's path, so a copy may be made. */

@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -105,8 +106,8 @@ export class FrameLedger implements FrameTally {
     this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
   }
 
-  /** A frame was dropped. @param context -1 when it was for none. */
-  dropped(context: number, direction: Direction, reason: DropReason, bytes: number): void {
+  /** A frame was dropped. @param context NO_CONTEXT when it was for none. */
+  dropped(context: ContextId, direction: Direction, reason: DropReason, bytes: number): void {
     this.#done[direction] += 1;
     this.#dropped[direction] += 1;
     const row = this.#counters.dropRow(reason);
@@ -130,7 +131,7 @@ export class FrameLedger implements FrameTally {
 
   #tell(
     direction: Direction,
-    context: number,
+    context: ContextId,
     bytes: Uint8Array,
     offset: number,
     length: number,

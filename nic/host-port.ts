@@ -1,7 +1,18 @@
+import type { ContextId } from '../scheduler/branded.js';
 import type { BusAddress, RequesterId } from './addresses.js';
 
-/** Returned for a refused access: the device sees a master abort (PCIe: unsupported request). */
+/** Returned for an access that is refused at once: the device sees a master abort (PCIe: unsupported request). */
 export const ABORT = -1;
+
+/** The same for an access that is refused after a time, ns: every number below zero is an abort. */
+export function abortAfter(ns: number): number {
+  return ABORT - ns;
+}
+
+/** What a refused access took, ns. */
+export function abortedAfterNs(abort: number): number {
+  return ABORT - abort;
+}
 
 /**
  * The NIC's interface to its machine. Addresses are bus addresses: whether they are
@@ -13,7 +24,7 @@ export const ABORT = -1;
 export interface HostPort {
   /**
    * Reads `length` bytes at `address` into `target`. Returns the time that the access gate and memory take
-   * before the data leaves the root complex, whole ns, or ABORT after filling the target with ones.
+   * before the data leaves the root complex, whole ns, or an abort after filling the target with ones.
    */
   read(
     requesterId: RequesterId,
@@ -23,7 +34,7 @@ export interface HostPort {
     targetOffset: number,
   ): number;
 
-  /** Writes likewise. After ABORT not one byte of this access has landed. */
+  /** Writes likewise. After an abort not one byte of this access has landed. */
   write(
     requesterId: RequesterId,
     address: BusAddress,
@@ -31,6 +42,9 @@ export interface HostPort {
     source: Uint8Array,
     sourceOffset: number,
   ): number;
+
+  /** No read that succeeds takes less, ns: the device may book the way back so far ahead. 0 if it is not given. */
+  readonly leastReadNs?: number;
 
   /** The physical interrupt line (a message, edge triggered). */
   raise(): void;
@@ -46,7 +60,7 @@ export interface WirePort {
     bytes: Uint8Array,
     offset: number,
     length: number,
-    context: number,
+    context: ContextId,
     descriptorIndex: number,
     startNs: number,
     endNs: number,
@@ -57,14 +71,14 @@ export interface WirePort {
 export interface NicInstruments {
   /** A frame is complete in guest memory. `arrivedNs` is when its last bit came in from the wire. */
   received(
-    context: number,
+    context: ContextId,
     lastDescriptorIndex: number,
     length: number,
     arrivedNs: number,
     nowNs: number,
   ): void;
   /** The doorbell for `count` transmit descriptors from index `first` on has taken effect: they may be fetched. */
-  posted?(context: number, first: number, count: number, nowNs: number): void;
+  posted?(context: ContextId, first: number, count: number, nowNs: number): void;
   /** `count` transmit descriptors from index `first` on have left the guest's ring: the card has them. */
-  fetched?(context: number, first: number, count: number, nowNs: number): void;
+  fetched?(context: ContextId, first: number, count: number, nowNs: number): void;
 }

@@ -25,7 +25,14 @@ export {
   type DmaStatus,
 } from './dma-engine.js';
 export { EventVector, MAILBOXES } from './event-vector.js';
-export { ABORT, type HostPort, type NicInstruments, type WirePort } from './host-port.js';
+export {
+  ABORT,
+  abortAfter,
+  abortedAfterNs,
+  type HostPort,
+  type NicInstruments,
+  type WirePort,
+} from './host-port.js';
 export { VECTOR_RING_HEADER_BYTES } from './interrupt-vectors.js';
 export { Nic, type NicAttachments } from './nic.js';
 export { DEFAULT_NIC, NIC_PARAMETERS, type NicParameters, validateNicParameters } from './parameters.js';

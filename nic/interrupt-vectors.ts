@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -59,7 +60,7 @@ export class InterruptVectors {
       this.#send();
     });
     this.#channel = core.dma.open((_, status) => this.#onWritten(status));
-    this.#channel.owner = { index: -1, requesterId: requesterId(parameters.managementRequesterId) };
+    this.#channel.owner = { index: NO_CONTEXT, requesterId: requesterId(parameters.managementRequesterId) };
     this.entryBytes = powerOfTwoFrom(Math.ceil((contexts + 1) / 32) * 4);
     this.#bits = new Uint8Array(this.entryBytes);
     this.#staged = new Uint8Array(this.entryBytes);
@@ -171,8 +172,9 @@ export class InterruptVectors {
   }
 
   #tell(): void {
-    const contexts: number[] = [];
-    for (let bit = 0; bit < this.#contexts; bit += 1) if (this.#isStaged(bit)) contexts.push(bit);
+    const contexts: ContextId[] = [];
+    for (let bit = FIRST_CONTEXT; bit < this.#contexts; bit = contextAfter(bit))
+      if (this.#isStaged(bit)) contexts.push(bit);
     const management = this.#isStaged(this.#contexts);
     this.#subjects.interrupts.next({ contexts, management, atNs: this.#kernel.nowNs });
   }

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { type ContextId, contextId, storedContextId } from '../scheduler/branded.js';
 import type { Discipline, Share } from '../scheduler/discipline.js';
 import type { DmaScheduler, Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
@@ -75,7 +76,7 @@ export class Nic {
     const cache = new DescriptorCache(parameters.descriptorCacheSlots, count * 2);
     this.contexts = Array.from(
       { length: count },
-      (_, index) => new Context(index, requesterId(parameters.requesterBase + index), cache),
+      (_, index) => new Context(contextId(index), requesterId(parameters.requesterBase + index), cache),
     );
     this.counters = new Counters(count);
     this.#doorbells = this.counters.row('doorbells');
@@ -159,7 +160,7 @@ export class Nic {
   read(offset: number, width: number): number {
     const ones = width === 1 ? 0xff : width === 2 ? 0xffff : ALL_ONES;
     if (!this.#decodes(offset, width)) return ones;
-    const page = Math.floor(offset / PAGE_BYTES);
+    const page = pageOfContext(offset);
     const within = offset % PAGE_BYTES;
     if (page < this.contexts.length) return this.#pages.read(page, within, width);
     return width === 4 ? this.#management.read(within) : ones;
@@ -172,7 +173,7 @@ export class Nic {
    */
   write(offset: number, width: number, value: number): boolean {
     if (!this.#decodes(offset, width)) return false;
-    const page = Math.floor(offset / PAGE_BYTES);
+    const page = pageOfContext(offset);
     const within = offset % PAGE_BYTES;
     const word = value >>> 0;
     if (page === this.contexts.length) return width === 4 && this.#management.write(within, word);
@@ -194,7 +195,7 @@ export class Nic {
    * the open command takes; the rest of the share is known from here. Freeing the context forgets all of it.
    * @throws InvariantViolation unless the context is allocated and not open yet.
    */
-  entitle(index: number, share: Share): void {
+  entitle(index: ContextId, share: Share): void {
     const context = this.contexts[index];
     if (context?.state !== 'allocated')
       throw new InvariantViolation(
@@ -222,4 +223,9 @@ export class Nic {
     if (width !== 1 && width !== 2 && width !== 4) return false;
     return offset >= 0 && offset < (this.contexts.length + 1) * PAGE_BYTES && offset % width === 0;
   }
+}
+
+/** The context whose page of the BAR holds an offset; past the last one, the management page. */
+function pageOfContext(offset: number): ContextId {
+  return storedContextId(Math.floor(offset / PAGE_BYTES));
 }

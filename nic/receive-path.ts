@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
@@ -64,7 +65,7 @@ export class ReceivePath {
    * Bytes of the frame that a grant would write for this context, or 0. A frame whose descriptors are posted
    * but not on the card yet is STARVED; the fetch that brings them rings again.
    */
-  headBytes(context: number): number {
+  headBytes(context: ContextId): number {
     const slot = this.#queues.cursor(context);
     if (slot === NONE) return 0;
     if (this.#isReady(context, slot)) return present(this.#queues.slots.length[slot]);
@@ -73,7 +74,7 @@ export class ReceivePath {
   }
 
   /** Whether a frame waits for its grant. */
-  waiting(context: number): boolean {
+  waiting(context: ContextId): boolean {
     return this.#queues.cursor(context) !== NONE;
   }
 
@@ -185,7 +186,7 @@ export class ReceivePath {
     this.#queues.checkInvariants();
   }
 
-  #isReady(index: number, slot: number): boolean {
+  #isReady(index: ContextId, slot: number): boolean {
     const context = this.#contexts[index];
     return context !== undefined && this.#chainFor(context, present(this.#queues.slots.length[slot])) > 0;
   }
@@ -206,7 +207,7 @@ export class ReceivePath {
     const { slots } = this.#queues;
     const pending = present(slots.pending[slot]) - 1;
     slots.pending[slot] = pending;
-    const index = present(slots.context[slot]);
+    const index = storedContextId(present(slots.context[slot]));
     const context = this.#contexts[index];
     if (context === undefined) throw new InvariantViolation('a frame of a context that does not exist');
     if (status === DMA_ABORTED) {

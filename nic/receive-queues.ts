@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { copyBytes } from './copy-bytes.js';
@@ -27,22 +28,22 @@ export class ReceiveQueues {
   }
 
   /** The oldest frame of a context, or NONE. */
-  head(context: number): number {
+  head(context: ContextId): number {
     return present(this.#head[context]);
   }
 
   /** The oldest one that waits for its grant, or NONE. */
-  cursor(context: number): number {
+  cursor(context: ContextId): number {
     return present(this.#cursor[context]);
   }
 
   /** Frames that wait for their grant. */
-  waiting(context: number): number {
+  waiting(context: ContextId): number {
     return present(this.#waiting[context]);
   }
 
   /** Bytes of the receive buffer that the frames of a context take. */
-  heldBytes(context: number): number {
+  heldBytes(context: ContextId): number {
     return present(this.#heldBytes[context]);
   }
 
@@ -61,7 +62,7 @@ export class ReceiveQueues {
   }
 
   /** A copy of the frame waits from now on, behind the others of its context; returns its slot. */
-  push(context: number, bytes: Uint8Array, offset: number, length: number): number {
+  push(context: ContextId, bytes: Uint8Array, offset: number, length: number): number {
     const { slots } = this;
     const slot = slots.take();
     const block = this.#buffer.allocate(length);
@@ -82,20 +83,20 @@ export class ReceiveQueues {
   }
 
   /** The frame at the cursor was granted: it waits no longer. */
-  advance(context: number): void {
+  advance(context: ContextId): void {
     this.#cursor[context] = present(this.slots.next[this.cursor(context)]);
     this.#waiting[context] = this.waiting(context) - 1;
   }
 
   /** The oldest frame leaves the queue; its slot and bytes stay until `release`. */
-  shift(context: number): void {
+  shift(context: ContextId): void {
     const next = present(this.slots.next[this.head(context)]);
     this.#head[context] = next;
     if (next === NONE) this.#tail[context] = NONE;
   }
 
   /** The frame at the cursor is dropped; its slot and bytes stay until `release`. */
-  unlinkCursor(context: number): void {
+  unlinkCursor(context: ContextId): void {
     const slot = this.cursor(context);
     const next = present(this.slots.next[slot]);
     let before = NONE;
@@ -109,7 +110,7 @@ export class ReceiveQueues {
   }
 
   /** Nothing is queued for a context any more; those that held slots of it release them. */
-  empty(context: number): void {
+  empty(context: ContextId): void {
     this.#head[context] = NONE;
     this.#tail[context] = NONE;
     this.#cursor[context] = NONE;
@@ -117,7 +118,7 @@ export class ReceiveQueues {
   }
 
   release(slot: number): void {
-    const context = present(this.slots.context[slot]);
+    const context = storedContextId(present(this.slots.context[slot]));
     this.#heldBytes[context] = this.heldBytes(context) - present(this.slots.length[slot]);
     this.#buffer.release(present(this.slots.block[slot]));
     this.slots.giveBack(slot);
@@ -126,7 +127,7 @@ export class ReceiveQueues {
   checkInvariants(): void {
     this.slots.checkInvariants();
     this.#buffer.checkInvariants();
-    for (let context = 0; context < this.#head.length; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#head.length; context = contextAfter(context)) {
       let held = 0;
       let waiting = 0;
       let pastCursor = false;

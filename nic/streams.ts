@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { ContextId } from '../scheduler/branded.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { GuardedSubject } from '../scheduler/guarded-subject.js';
 import type { Direction } from './context.js';
@@ -7,7 +8,7 @@ import type { DescriptorState } from './descriptor.js';
 
 /** A mailbox was written. */
 export interface Doorbell {
-  readonly context: number;
+  readonly context: ContextId;
   readonly mailbox: number;
   readonly value: number;
   readonly atNs: number;
@@ -16,7 +17,7 @@ export interface Doorbell {
 /** A frame has left the wire side of the NIC (transmit) or reached a context (receive). */
 export interface FrameEvent {
   readonly direction: Direction;
-  readonly context: number;
+  readonly context: ContextId;
   /** A copy, the observer's to keep. */
   readonly bytes: Uint8Array;
   readonly startNs: number;
@@ -28,7 +29,7 @@ export interface FrameEvent {
 /** The same, lent: for observers that copy what they need before they return. */
 export interface LentFrame {
   readonly direction: Direction;
-  readonly context: number;
+  readonly context: ContextId;
   /** The card's own buffer, in which the frame lies at `offset`; other frames will lie there. */
   readonly buffer: Uint8Array;
   readonly offset: number;
@@ -41,7 +42,7 @@ export interface LentFrame {
 
 /** Descriptors changed state together. */
 export interface DescriptorEvent {
-  readonly context: number;
+  readonly context: ContextId;
   readonly direction: Direction;
   readonly index: number;
   readonly count: number;
@@ -51,7 +52,7 @@ export interface DescriptorEvent {
 
 /** The consumer indices were written back. */
 export interface CompletionEvent {
-  readonly context: number;
+  readonly context: ContextId;
   readonly transmitConsumer: number;
   readonly receiveConsumer: number;
   readonly atNs: number;
@@ -60,7 +61,7 @@ export interface CompletionEvent {
 /** One physical interrupt, after its vector is in memory. */
 export interface InterruptEvent {
   /** Contexts whose bit is set. */
-  readonly contexts: readonly number[];
+  readonly contexts: readonly ContextId[];
   /** Whether the NIC itself has something to report (faults). */
   readonly management: boolean;
   readonly atNs: number;
@@ -68,7 +69,7 @@ export interface InterruptEvent {
 
 /** A context was stopped. */
 export interface FaultEvent {
-  readonly context: number;
+  readonly context: ContextId;
   readonly direction: Direction;
   readonly reason: FaultReason;
   /** The refused value: the index, address or length that the reason is about. */
@@ -78,8 +79,8 @@ export interface FaultEvent {
 
 /** A frame was dropped. */
 export interface DropEvent {
-  /** -1 when the frame was for no context. */
-  readonly context: number;
+  /** NO_CONTEXT when the frame was for none. */
+  readonly context: ContextId;
   readonly direction: Direction;
   readonly reason: DropReason;
   readonly bytes: number;
@@ -141,7 +142,7 @@ export class NicSubjects {
 
   /** Tells of descriptors that changed state, if there is a subscriber. */
   descriptor(
-    context: number,
+    context: ContextId,
     direction: Direction,
     index: number,
     count: number,

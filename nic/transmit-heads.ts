@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { STARVED } from '../scheduler/discipline.js';
 import { present } from '../scheduler/present.js';
 import type { DataPath } from './card-core.js';
@@ -26,7 +27,7 @@ export class TransmitHeads {
   }
 
   /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
-  bytes(context: number): number {
+  bytes(context: ContextId): number {
     const bytes = this.wireBytes(context);
     if (bytes > 0) return bytes;
     const { state, transmit } = present(this.#contexts[context]);
@@ -34,17 +35,17 @@ export class TransmitHeads {
   }
 
   /** Bytes of the head frame, padded; 0 when no whole frame is here. */
-  wireBytes(context: number): number {
+  wireBytes(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + BYTES]);
   }
 
   /** Descriptors of the head frame. */
-  chain(context: number): number {
+  chain(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + CHAIN]);
   }
 
   /** Which life of the context this is. */
-  epoch(context: number): number {
+  epoch(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + EPOCH]);
   }
 

@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
@@ -104,7 +105,7 @@ export class TransmitPath {
   }
 
   /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
-  headBytes(context: number): number {
+  headBytes(context: ContextId): number {
     return this.#heads.bytes(context);
   }
 
@@ -213,7 +214,7 @@ export class TransmitPath {
     if (present(frames[frame + STATE]) === READING) {
       frames[frame + STATE] = LOADED;
       this.#subjects.descriptor(
-        present(frames[frame + CONTEXT]),
+        storedContextId(present(frames[frame + CONTEXT])),
         'transmit',
         present(frames[frame + FIRST_INDEX]) >>> 0,
         present(frames[frame + CHAIN]),
@@ -228,7 +229,7 @@ export class TransmitPath {
   }
 
   #isCurrent(slot: number): boolean {
-    return this.#frame(slot, EPOCH) === this.#heads.epoch(this.#frame(slot, CONTEXT));
+    return this.#frame(slot, EPOCH) === this.#heads.epoch(storedContextId(this.#frame(slot, CONTEXT)));
   }
 
   /** Sends the oldest frame if it is all there; clears away those that will never be. */

@@ -1,3 +1,4 @@
+import { type ContextId, NO_CONTEXT } from './branded.js';
 import { ParameterError } from './errors.js';
 /** What a context is entitled to. Disciplines read the fields that they understand and ignore the rest. */
 export interface Share {
@@ -29,7 +30,7 @@ export interface BoundMember {
 }
 
 /** No context may be served now. */
-export const NONE = -1;
+export const NONE = NO_CONTEXT;
 
 /**
  * Takes the place of a head's length: the context has frames, but the length of the next one is not known yet (posted,
@@ -67,32 +68,32 @@ export interface Discipline {
   /** Short name as the command line spells it, e.g. `drr`. */
   readonly name: string;
 
-  join(context: number, share: Share): void;
-  leave(context: number, nowNs: number): void;
+  join(context: ContextId, share: Share): void;
+  leave(context: ContextId, nowNs: number): void;
 
   /** An idle context has a frame of `headBytes` at its head. */
-  activate(context: number, headBytes: number, nowNs: number): void;
+  activate(context: ContextId, headBytes: number, nowNs: number): void;
 
   /**
    * A frame of `bytes` joined the context's queue (also called for the frame that activates it, before
    * `activate`). Only for disciplines that follow a reference system such as GPS; the rest omit it.
    */
-  arrived?(context: number, bytes: number, nowNs: number): void;
+  arrived?(context: ContextId, bytes: number, nowNs: number): void;
 
   /** The context to serve, or NONE. */
-  select(nowNs: number): number;
+  select(nowNs: number): ContextId;
 
   /** The head frame of `bytes` was taken; the next one has `nextHeadBytes`, or 0 if there is none. */
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void;
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void;
 
   /**
    * The head frame of `bytes` was taken, and there are more, but the next is not known yet. The context is
    * starved until `activate`. Called instead of `served`; disciplines that cannot keep a position omit it.
    */
-  starve?(context: number, bytes: number, nowNs: number): void;
+  starve?(context: ContextId, bytes: number, nowNs: number): void;
 
   /** The backlog of a context is gone without service: it faulted, was revoked, or had none after all. */
-  withdraw(context: number, nowNs: number): void;
+  withdraw(context: ContextId, nowNs: number): void;
 
   /** When to ask again, ns, if `select` said NONE although a context is ready (rate limits). */
   nextEligibleNs?(nowNs: number): number;
@@ -108,7 +109,7 @@ export interface Discipline {
 }
 
 /** A refused weight, with the same message in every discipline. */
-export function requireWeight(discipline: string, context: number, weight: number): void {
+export function requireWeight(discipline: string, context: ContextId, weight: number): void {
   if (!Number.isInteger(weight) || weight < 1) {
     throw new ParameterError(
       `${discipline}: weight of context ${context} is ${weight}, expected a whole number >= 1`,

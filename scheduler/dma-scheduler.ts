@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { contextId } from './branded.js';
+import { type ContextId, contextId } from './branded.js';
 import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
 import { InvariantViolation } from './errors.js';
 import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
@@ -12,7 +12,7 @@ export interface HeadsOfLine {
    * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
    * is not known yet; 0 while it has none. After STARVED or 0 the context's doorbell must be rung when that changes.
    */
-  headBytes(context: number): number;
+  headBytes(context: ContextId): number;
 }
 
 /** Options of a DmaScheduler. */
@@ -22,7 +22,7 @@ export interface DmaSchedulerOptions {
   readonly discipline: Discipline;
   readonly heads: HeadsOfLine;
   /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
-  readonly onGrant: (context: number, bytes: number) => void;
+  readonly onGrant: (context: ContextId, bytes: number) => void;
   /** Overhead of a frame on the link, bytes; the discipline counts it with each frame. Default: 0. */
   readonly overheadBytes?: number;
   /**
@@ -39,7 +39,7 @@ export interface DmaSchedulerOptions {
 
 /** One decision, as an observer sees it. */
 export interface Grant {
-  readonly context: number;
+  readonly context: ContextId;
   readonly bytes: number;
   readonly atNs: number;
   /** Credit that the link has left after this grant, bytes. */
@@ -74,7 +74,7 @@ export class DmaScheduler {
   readonly #kernel: EventKernel;
   readonly #discipline: Discipline;
   readonly #heads: HeadsOfLine;
-  readonly #onGrant: (context: number, bytes: number) => void;
+  readonly #onGrant: (context: ContextId, bytes: number) => void;
   readonly #overheadBytes: number;
   readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
@@ -152,8 +152,8 @@ export class DmaScheduler {
     return this.#deciding || this.#decisionPending || this.#wakeUp !== undefined;
   }
 
-  /** A context takes part from now on. @throws ParameterError unless `context` is a whole number >= 0. */
-  join(context: number, share: Share): void {
+  /** A context takes part from now on. @throws ParameterError for NO_CONTEXT. */
+  join(context: ContextId, share: Share): void {
     contextId(context);
     if (context >= this.#state.length) {
       const wider = new Uint8Array(powerOfTwoFrom(context + 1));
@@ -167,7 +167,7 @@ export class DmaScheduler {
   }
 
   /** A context no longer takes part; its backlog is forgotten. No effect if it did not take part. */
-  leave(context: number): void {
+  leave(context: ContextId): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.withdraw(context);
     this.#discipline.leave(context, this.#kernel.nowNs);
@@ -175,7 +175,7 @@ export class DmaScheduler {
   }
 
   /** Changes the share of a context from now on; its backlog stays. No effect if it does not take part. */
-  reweigh(context: number, share: Share): void {
+  reweigh(context: ContextId, share: Share): void {
     if (!this.has(context)) return;
     this.leave(context);
     this.join(context, share);
@@ -183,12 +183,12 @@ export class DmaScheduler {
   }
 
   /** Whether a context takes part. */
-  has(context: number): boolean {
+  has(context: ContextId): boolean {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
   }
 
   /** The backlog of a context is lost without service (fault). It may ring again. */
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
     if (this.#state[context] !== BACKLOGGED) return;
     if (context === this.#awaited) this.#charge(0);
@@ -199,13 +199,13 @@ export class DmaScheduler {
   }
 
   /** A frame became known; reported to disciplines that follow a reference system. */
-  arrived(context: number, bytes: number): void {
+  arrived(context: ContextId, bytes: number): void {
     if ((this.#state[context] ?? ABSENT) === ABSENT) return;
     this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
   }
 
   /** A doorbell: the context may have work. Redundant doorbells do no harm. */
-  ring(context: number): void {
+  ring(context: ContextId): void {
     if (context === this.#attending) {
       this.#rangMeanwhile = true;
       return;
@@ -267,7 +267,7 @@ export class DmaScheduler {
     return { ...share, maxFrameBytes: maxFrameBytes + this.#overheadBytes };
   }
 
-  #withdraw(context: number): void {
+  #withdraw(context: ContextId): void {
     this.#state[context] = IDLE;
     this.#backlogged -= 1;
     // It left during its grant: no context is charged for that grant, even if this one rings again at once.
@@ -276,7 +276,7 @@ export class DmaScheduler {
   }
 
   /** A starved context has no frame after all. */
-  #giveUpPlace(context: number): void {
+  #giveUpPlace(context: ContextId): void {
     this.#state[context] = IDLE;
     this.#discipline.withdraw(context, this.#kernel.nowNs);
   }
@@ -331,7 +331,7 @@ export class DmaScheduler {
   }
 
   /** Reads the head of a queue. A doorbell during the read is noted, not acted upon: it may be for a frame just taken. */
-  #headBytes(context: number): number {
+  #headBytes(context: ContextId): number {
     const before = this.#attending;
     this.#attending = context;
     this.#rangMeanwhile = false;
@@ -340,7 +340,7 @@ export class DmaScheduler {
     return bytes;
   }
 
-  #grant(context: number, bytes: number, nowNs: number): void {
+  #grant(context: ContextId, bytes: number, nowNs: number): void {
     this.#creditBytes -= bytes;
     this.#decisions += 1;
     this.#attending = context;
@@ -412,7 +412,7 @@ export class DmaScheduler {
     this.#wakeUp = undefined;
   }
 
-  #requireThatItCanEverFit(context: number, bytes: number): void {
+  #requireThatItCanEverFit(context: ContextId, bytes: number): void {
     if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
     throw new InvariantViolation(
       `${this.#name}: context ${context} has a frame of ${bytes} bytes at its head, ` +

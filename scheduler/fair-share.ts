@@ -1,4 +1,5 @@
 import { Observable, type OperatorFunction, type Subscription } from 'rxjs';
+import { type ContextId, contextId } from './branded.js';
 import type { Discipline, Share } from './discipline.js';
 import { DmaScheduler, type Grant, type HeadsOfLine } from './dma-scheduler.js';
 import type { EventKernel } from './event-kernel.js';
@@ -6,7 +7,7 @@ import type { EventKernel } from './event-kernel.js';
 /** The queues that `fairShare` grants from. */
 export interface FrameQueues extends HeadsOfLine {
   /** The head frame of the context was granted: it leaves its queue now, before the grant is emitted. */
-  take(context: number): void;
+  take(context: ContextId): void;
 }
 
 /** Changes of the contexts other than doorbells; each is one call of the core. */
@@ -32,7 +33,7 @@ export interface FairShareOptions {
    */
   readonly changes$?: Observable<ContextChange>;
   /** What a context that joins with its first doorbell is entitled to. @defaultValue a weight of 1 */
-  readonly shareOf?: (context: number) => Share;
+  readonly shareOf?: (context: ContextId) => Share;
   /** Name of the stream in errors. @defaultValue `fairShare` */
   readonly name?: string;
 }
@@ -102,7 +103,8 @@ export function fairShare(options: FairShareOptions): OperatorFunction<number, G
       subscriber.add(hear('credit', linkReady$, (bytes) => scheduler.credit(bytes)));
       if (subscriber.closed) return;
       subscriber.add(
-        hear('doorbells', doorbells$, (context) => {
+        hear('doorbells', doorbells$, (number) => {
+          const context = contextId(number);
           if (changes$ === undefined && !scheduler.has(context)) scheduler.join(context, shareOf(context));
           scheduler.ring(context);
         }),
@@ -111,17 +113,18 @@ export function fairShare(options: FairShareOptions): OperatorFunction<number, G
 }
 
 function apply(scheduler: DmaScheduler, change: ContextChange): void {
+  const context = contextId(change.context);
   switch (change.kind) {
     case 'join':
-      scheduler.join(change.context, change.share);
+      scheduler.join(context, change.share);
       return;
     case 'leave':
-      scheduler.leave(change.context);
+      scheduler.leave(context);
       return;
     case 'withdraw':
-      scheduler.withdraw(change.context);
+      scheduler.withdraw(context);
       return;
     case 'arrived':
-      scheduler.arrived(change.context, change.bytes);
+      scheduler.arrived(context, change.bytes);
   }
 }

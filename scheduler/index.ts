@@ -1,4 +1,12 @@
-export { type Branded, type ContextId, contextId } from './branded.js';
+export {
+  type Branded,
+  type ContextId,
+  contextAfter,
+  contextId,
+  FIRST_CONTEXT,
+  NO_CONTEXT,
+  storedContextId,
+} from './branded.js';
 export type { BoundMember, Discipline, Share } from './discipline.js';
 export { NONE, requireWeight, STARVED } from './discipline.js';
 export type {

@@ -1,3 +1,4 @@
+import { contextAfter, FIRST_CONTEXT } from '../../scheduler/branded.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/catalogue.js';
 import { makeDiscipline } from '../../scheduler/disciplines/make-discipline.js';
 import { round, type Stopwatch, type Timing, timingColumns } from '../measure.js';
@@ -48,7 +49,7 @@ function timeDiscipline(stopwatch: Stopwatch, name: string, contexts: number): T
     turn = turn === SIZES.length - 1 ? 0 : turn + 1;
     return SIZES[turn] ?? 60;
   };
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     const bytes = nextBytes();
     heads[context] = bytes;
     discipline.join(context, { weight: 1 + (context % 4), deadlineNs: 100_000 + context });

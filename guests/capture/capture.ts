@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import { UserError } from '../../scheduler/errors.js';
 
 /** A capture in memory: the frames of one file, in the order in which the file has them. */
@@ -28,11 +29,13 @@ export function captureNotes({ name, reading }: Capture): string[] {
   if (reading.cut !== undefined) notes.push(`${name} ${reading.cut}`);
   if (reading.synthesised > 0) {
     notes.push(
-      `${name}: ${reading.synthesised} frames have Ethernet headers that were made up: the link it was recorded on has none`,
+      `${name}: ${counted(reading.synthesised, 'frame has an Ethernet header that was', 'frames have Ethernet headers that were')} made up: the link it was recorded on has none`,
     );
   }
   for (const [link, packets] of Object.entries(reading.foreign)) {
-    notes.push(`${name}: ${packets} packets of link type ${link} were left out`);
+    notes.push(
+      `${name}: ${counted(packets, 'packet')} of link type ${link} ${packets === 1 ? 'was' : 'were'} left out`,
+    );
   }
   return notes;
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import { tally } from '../../scheduler/tally.js';
 import type { CapturedFrame, CaptureReading } from './capture.js';
 import type { CaptureBytes } from './capture-bytes.js';
@@ -98,7 +99,7 @@ export class FrameCollector {
     const left = this.#source.length - offset;
     this.#cut =
       `ends within packet ${this.#packets + 1}: ${left} of at least ${wantedBytes} bytes are there, from byte ${offset} on; ` +
-      `${this.#packets} packets before it were read`;
+      `${counted(this.#packets, 'packet')} before it ${this.#packets === 1 ? 'was' : 'were'} read`;
   }
 
   /** Frames without a time that open the capture take the time of the first packet that has one. */

@@ -1,6 +1,7 @@
 import type { HostParts } from '../../host/host-parts.js';
 import { busAddress, requesterId } from '../../nic/addresses.js';
 import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js';
+import { NO_CONTEXT } from '../../scheduler/branded.js';
 
 /** A transfer that no guest asked for. */
 export interface RogueTransfer {
@@ -47,7 +48,7 @@ export class RogueDevice {
     const transfer: RogueTransfer = { bytes, status: undefined };
     this.#transfers.push(transfer);
     const channel = this.#channel;
-    channel.owner = { index: -1, requesterId: requesterId(requester) };
+    channel.owner = { index: NO_CONTEXT, requesterId: requesterId(requester) };
     channel.cookie = this.#transfers.length - 1;
     channel.address = busAddress(address);
     channel.length = bytes.length;

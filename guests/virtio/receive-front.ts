@@ -1,11 +1,10 @@
 import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES, MAX_FRAME_BYTES } from '../../nic/descriptor.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { FrontCounters } from './front-counters.js';
 import type { GuestMemory } from './guest-memory.js';
-import { PendingBuffers } from './pending-buffers.js';
+import { QueueFront } from './queue-front.js';
 import { NET_HEADER_BYTES, NUM_BUFFERS_OFFSET } from './virtio-registers.js';
 import type { Virtqueue } from './virtqueue.js';
 import { writeU16 } from './words.js';
@@ -15,12 +14,9 @@ import { writeU16 } from './words.js';
  * the frame is complete. A frame that takes more than one buffer is put together anew, since the later buffers of a frame
  * have no header (VIRTIO 1.2, 5.1.6.4), which the card could not know when it filled them.
  */
-export class ReceiveFront {
-  readonly #queue: Virtqueue;
+export class ReceiveFront extends QueueFront {
+  protected readonly direction = 'receive';
   readonly #memory: GuestMemory;
-  readonly #counters: FrontCounters;
-  readonly #addressOf: (address: number) => GuestPhysicalAddress;
-  readonly #pending = new PendingBuffers();
   readonly #header = new Uint8Array(NET_HEADER_BYTES);
   #scratch = new Uint8Array(0);
   // Per slot of the port: the chain, and the buffer as the driver made it, header included.
@@ -32,19 +28,17 @@ export class ReceiveFront {
   readonly #lengthOfHead: Uint32Array;
   // Buffers that a spread frame did not need after all: handed over again before any other.
   readonly #spare: number[] = [];
-  #port: PortQueue | undefined;
-  #finished = 0;
 
   readonly #accepted = (index: number, head: number) => {
     const slot = index & (this.#heads.length - 1);
     this.#heads[slot] = head;
     this.#addresses[slot] = present(this.#addressOfHead[head]);
     this.#lengths[slot] = present(this.#lengthOfHead[head]);
-    this.#counters.buffersPosted += 1;
+    this.counters.buffersPosted += 1;
   };
   readonly #refused = (head: number) => {
-    this.#counters.buffersRefused += 1;
-    this.#queue.giveBack(head, 0);
+    this.counters.buffersRefused += 1;
+    this.queue.giveBack(head, 0);
   };
 
   constructor(
@@ -53,87 +47,69 @@ export class ReceiveFront {
     counters: FrontCounters,
     addressOf: (address: number) => GuestPhysicalAddress,
   ) {
-    this.#queue = queue;
+    super(queue, counters, addressOf);
     this.#memory = memory;
-    this.#counters = counters;
-    this.#addressOf = addressOf;
     this.#addressOfHead = new Float64Array(queue.size);
     this.#lengthOfHead = new Uint32Array(queue.size);
   }
 
   open(port: GuestPort): void {
-    this.#port = port.receive;
+    this.attach(port.receive);
     this.#heads = new Uint16Array(port.receive.slots);
     this.#addresses = new Float64Array(port.receive.slots);
     this.#lengths = new Uint32Array(port.receive.slots);
-    this.#finished = port.receive.producer;
     this.#spare.length = 0;
-    this.#pending.clear();
   }
 
-  close(): void {
-    this.#port = undefined;
+  override close(): void {
+    super.close();
     this.#spare.length = 0;
-    this.#pending.clear();
-  }
-
-  /** Buffers that the card may fill. */
-  get outstanding(): number {
-    return this.#port === undefined ? 0 : (this.#port.producer - this.#finished) >>> 0;
   }
 
   /** Hands over the buffers that the driver has made available, as far as the port has space. */
   post(): void {
-    const port = this.#port;
+    const port = this.port;
     if (port === undefined) return;
     const before = port.producer;
     do {
-      let room = port.slots - this.outstanding;
-      while (room > 0) {
+      let space = port.slots - this.outstanding;
+      while (space > 0) {
         const head = this.#spare.length > 0 ? this.#spare.shift() : this.#takeBuffer();
         if (head === undefined) break;
-        if (this.#pending.freeSlots === 0 && !this.#handOver(port)) break;
+        if (this.pending.freeSlots === 0 && !this.#handOver(port)) break;
         const address = present(this.#addressOfHead[head]);
         const length = Math.min(present(this.#lengthOfHead[head]) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
-        this.#pending.add(this.#addressOf(address + NET_HEADER_BYTES), length, 0, head);
-        room -= 1;
+        this.pending.add(this.addressOf(address + NET_HEADER_BYTES), length, 0, head);
+        space -= 1;
       }
-      if (this.#pending.count > 0 && !this.#handOver(port)) break;
-      if (room === 0) break;
-    } while (this.#queue.askForNotification());
+      if (this.pending.count > 0 && !this.#handOver(port)) break;
+      if (space === 0) break;
+    } while (this.queue.askForNotification());
     if (port.producer !== before) port.ring();
   }
 
   /** Gives received frames to the driver. */
   reap(): void {
-    const port = this.#port;
+    const port = this.port;
     if (port === undefined) return;
-    const consumer = port.consumer();
-    const done = (consumer - this.#finished) >>> 0;
-    if (done === 0 || done > (port.producer - this.#finished) >>> 0) return;
-    let end = this.#finished;
+    const consumer = this.newlyDone(port);
+    if (consumer === undefined) return;
+    let end = this.finished;
     for (let index = end; index !== consumer; index = (index + 1) >>> 0) {
       if ((port.completedFlags(index) & FLAG_END_OF_PACKET) !== 0) end = (index + 1) >>> 0;
     }
-    if (end === this.#finished) return;
+    if (end === this.finished) return;
     // The device gives buffers up before the CPU looks at them (unmapped, copied out), as in any DMA interface.
     port.finish(end);
-    for (let index = this.#finished; index !== end && this.#queue.fault === undefined; ) {
+    for (let index = this.finished; index !== end && this.queue.fault === undefined; ) {
       index = this.#deliver(port, index);
     }
-    this.#finished = end;
-  }
-
-  checkInvariants(): void {
-    const port = this.#port;
-    if (port !== undefined && this.outstanding > port.slots)
-      throw new InvariantViolation(`${this.outstanding} buffers are in a receive ring of ${port.slots}`);
-    if (this.#pending.count > 0) throw new InvariantViolation('a buffer was taken and not handed over');
+    this.finished = end;
   }
 
   /** The next buffer of the virtqueue by its head; undefined when there is none, or a fault. */
   #takeBuffer(): number | undefined {
-    const queue = this.#queue;
+    const queue = this.queue;
     if (queue.waiting() === 0 || !queue.take()) return undefined;
     const { chain } = queue;
     const address = present(chain.addresses[0]);
@@ -156,8 +132,8 @@ export class ReceiveFront {
   }
 
   #handOver(port: PortQueue): boolean {
-    const outcome = this.#pending.handOver(port, false, this.#accepted, this.#refused);
-    return outcome === 'done' || this.#queue.fail('context-stopped');
+    const outcome = this.pending.handOver(port, false, this.#accepted, this.#refused);
+    return outcome === 'done' || this.queue.fail('context-stopped');
   }
 
   /** Gives the frame that begins at `first` to the driver. Returns the index behind it. */
@@ -172,10 +148,10 @@ export class ReceiveFront {
       const slot = first & mask;
       writeU16(this.#header, NUM_BUFFERS_OFFSET, 1);
       if (this.#memory.write(present(this.#addresses[slot]), NET_HEADER_BYTES, this.#header, 0))
-        this.#queue.giveBack(present(this.#heads[slot]), port.completedLength(first) + NET_HEADER_BYTES);
-      else this.#queue.fail('ring-not-in-memory');
+        this.queue.giveBack(present(this.#heads[slot]), port.completedLength(first) + NET_HEADER_BYTES);
+      else this.queue.fail('ring-not-in-memory');
     }
-    this.#counters.framesReceived += 1;
+    this.counters.framesReceived += 1;
     return end;
   }
 
@@ -191,7 +167,7 @@ export class ReceiveFront {
       const length = port.completedLength(index);
       const address = present(this.#addresses[index & mask]) + NET_HEADER_BYTES;
       if (bytes + length > scratch.length || !this.#memory.read(address, length, scratch, bytes)) {
-        this.#queue.fail('ring-not-in-memory');
+        this.queue.fail('ring-not-in-memory');
         return;
       }
       bytes += length;
@@ -209,12 +185,12 @@ export class ReceiveFront {
       }
       const piece = Math.min(present(this.#lengths[slot]), bytes - at);
       if (!this.#memory.write(present(this.#addresses[slot]), piece, scratch, at)) {
-        this.#queue.fail('ring-not-in-memory');
+        this.queue.fail('ring-not-in-memory');
         return;
       }
-      this.#queue.giveBack(head, piece);
+      this.queue.giveBack(head, piece);
       at += piece;
     }
-    this.#counters.framesSpread += 1;
+    this.counters.framesSpread += 1;
   }
 }

@@ -1,10 +1,9 @@
 import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { FrontCounters } from './front-counters.js';
-import { PendingBuffers } from './pending-buffers.js';
+import { QueueFront } from './queue-front.js';
 import { NET_HEADER_BYTES } from './virtio-registers.js';
 import type { Virtqueue } from './virtqueue.js';
 
@@ -17,18 +16,13 @@ const NOT_LAST = -1;
  * From a transmit virtqueue to a port: each chain is a frame behind a header that the card has no use for. The chain's
  * addresses go to the port as the driver wrote them; whether the guest may use them is the port's question.
  */
-export class TransmitFront {
-  readonly #queue: Virtqueue;
-  readonly #counters: FrontCounters;
-  readonly #addressOf: (address: number) => GuestPhysicalAddress;
+export class TransmitFront extends QueueFront {
+  protected readonly direction = 'transmit';
   readonly #nowNs: () => number;
-  readonly #pending = new PendingBuffers();
   // Slot of the port: the head of the chain whose last buffer is there.
   #heads = new Int32Array(0);
   // and when the frame was handed over, ns.
   #postedNs = new Float64Array(0);
-  #port: PortQueue | undefined;
-  #finished = 0;
   // The chain in `queue.chain` was taken and is not handed over: the port had no space.
   #held = false;
 
@@ -37,11 +31,11 @@ export class TransmitFront {
     this.#heads[index & (this.#heads.length - 1)] = last ? head : NOT_LAST;
     if (!last) return;
     this.#postedNs[index & (this.#heads.length - 1)] = this.#nowNs();
-    this.#counters.framesPosted += 1;
+    this.counters.framesPosted += 1;
   };
   readonly #refused = (head: number) => {
-    this.#counters.framesRefused += 1;
-    this.#queue.giveBack(head, 0);
+    this.counters.framesRefused += 1;
+    this.queue.giveBack(head, 0);
   };
 
   constructor(
@@ -50,30 +44,20 @@ export class TransmitFront {
     addressOf: (address: number) => GuestPhysicalAddress,
     nowNs: () => number,
   ) {
+    super(queue, counters, addressOf);
     this.#nowNs = nowNs;
-    this.#queue = queue;
-    this.#counters = counters;
-    this.#addressOf = addressOf;
   }
 
   open(port: GuestPort): void {
-    this.#port = port.transmit;
+    this.attach(port.transmit);
     this.#heads = new Int32Array(port.transmit.slots).fill(NOT_LAST);
     this.#postedNs = new Float64Array(port.transmit.slots);
-    this.#finished = port.transmit.producer;
     this.#held = false;
-    this.#pending.clear();
   }
 
-  close(): void {
-    this.#port = undefined;
+  override close(): void {
+    super.close();
     this.#held = false;
-    this.#pending.clear();
-  }
-
-  /** Buffers that the card has and has not reported as done. */
-  get outstanding(): number {
-    return this.#port === undefined ? 0 : (this.#port.producer - this.#finished) >>> 0;
   }
 
   /** When the frame whose last buffer has this index of the port was handed over, ns. */
@@ -83,13 +67,13 @@ export class TransmitFront {
 
   /** Hands over what the driver has made available. True when more waits than one round takes. */
   post(): boolean {
-    const port = this.#port;
-    const queue = this.#queue;
+    const port = this.port;
+    const queue = this.queue;
     if (port === undefined) return false;
     let frames = 0;
     do {
       frames += this.#takeFrames(port, ROUND_FRAMES - frames);
-      if (this.#pending.count > 0 && !this.#handOver(port)) break;
+      if (this.pending.count > 0 && !this.#handOver(port)) break;
       // A chain that is held for want of space goes on when the card reports what it has sent: no notification is needed.
     } while (!this.#held && frames < ROUND_FRAMES && queue.askForNotification());
     if (frames > 0) port.ring();
@@ -98,31 +82,23 @@ export class TransmitFront {
 
   /** Gives back the chains of frames that the card has sent. */
   reap(): void {
-    const port = this.#port;
+    const port = this.port;
     if (port === undefined) return;
-    const consumer = port.consumer();
-    const done = (consumer - this.#finished) >>> 0;
-    if (done === 0 || done > (port.producer - this.#finished) >>> 0) return;
+    const consumer = this.newlyDone(port);
+    if (consumer === undefined) return;
     port.finish(consumer);
-    for (let index = this.#finished; index !== consumer; index = (index + 1) >>> 0) {
+    for (let index = this.finished; index !== consumer; index = (index + 1) >>> 0) {
       const head = this.#heads[index & (port.slots - 1)] ?? NOT_LAST;
       if (head === NOT_LAST) continue;
-      this.#queue.giveBack(head, 0);
-      this.#counters.framesSent += 1;
+      this.queue.giveBack(head, 0);
+      this.counters.framesSent += 1;
     }
-    this.#finished = consumer;
-  }
-
-  checkInvariants(): void {
-    const port = this.#port;
-    if (port !== undefined && this.outstanding > port.slots)
-      throw new InvariantViolation(`${this.outstanding} buffers are in a transmit ring of ${port.slots}`);
-    if (this.#pending.count > 0) throw new InvariantViolation('a frame was taken and not handed over');
+    this.finished = consumer;
   }
 
   /** Takes up to `most` frames from the virtqueue; returns how many. Stops at the first that the port has no space for. */
   #takeFrames(port: PortQueue, most: number): number {
-    const queue = this.#queue;
+    const queue = this.queue;
     for (let frames = 0; frames < most; frames += 1) {
       if (!this.#held) {
         if (queue.waiting() === 0 || !queue.take()) return frames;
@@ -130,10 +106,10 @@ export class TransmitFront {
       }
       const buffers = this.#buffersOfChain();
       // A frame that no ring holds would wait for ever.
-      if (buffers > Math.min(port.slots, this.#pending.capacity)) queue.fail('chain-too-long');
+      if (buffers > Math.min(port.slots, this.pending.capacity)) queue.fail('chain-too-long');
       if (queue.fault !== undefined) return frames;
-      if (buffers > port.slots - this.outstanding - this.#pending.count) return frames;
-      if (buffers > this.#pending.freeSlots && !this.#handOver(port)) return frames;
+      if (buffers > port.slots - this.outstanding - this.pending.count) return frames;
+      if (buffers > this.pending.freeSlots && !this.#handOver(port)) return frames;
       this.#addChain();
       this.#held = false;
     }
@@ -142,9 +118,9 @@ export class TransmitFront {
 
   /** Port buffers that the chain needs; leaves a fault when it is no frame. */
   #buffersOfChain(): number {
-    const { chain } = this.#queue;
+    const { chain } = this.queue;
     if (chain.bytes <= NET_HEADER_BYTES) {
-      this.#queue.fail('no-room-for-header');
+      this.queue.fail('no-room-for-header');
       return 0;
     }
     let buffers = 0;
@@ -159,7 +135,7 @@ export class TransmitFront {
   }
 
   #addChain(): void {
-    const { chain } = this.#queue;
+    const { chain } = this.queue;
     let header = NET_HEADER_BYTES;
     let left = chain.bytes - NET_HEADER_BYTES;
     for (let at = 0; at < chain.count; at += 1) {
@@ -170,16 +146,16 @@ export class TransmitFront {
         const piece = Math.min(rest, MAX_BUFFER_BYTES);
         rest -= piece;
         left -= piece;
-        this.#pending.add(this.#addressOf(address), piece, left === 0 ? FLAG_END_OF_PACKET : 0, chain.head);
+        this.pending.add(this.addressOf(address), piece, left === 0 ? FLAG_END_OF_PACKET : 0, chain.head);
         address += piece;
       }
     }
   }
 
   #handOver(port: PortQueue): boolean {
-    const outcome = this.#pending.handOver(port, true, this.#accepted, this.#refused);
-    if (outcome === 'lost') return this.#queue.fail('context-stopped');
-    if (outcome === 'cut') return this.#queue.fail('frame-cut-by-refusal');
+    const outcome = this.pending.handOver(port, true, this.#accepted, this.#refused);
+    if (outcome === 'lost') return this.queue.fail('context-stopped');
+    if (outcome === 'cut') return this.queue.fail('frame-cut-by-refusal');
     return true;
   }
 }

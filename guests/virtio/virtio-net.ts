@@ -2,6 +2,7 @@ import type { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import { readImage } from '../pci/read-image.js';
@@ -144,7 +145,7 @@ export class VirtioNet {
   }
 
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
-  contextStopped(context: number): void {
+  contextStopped(context: ContextId): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
   }
 

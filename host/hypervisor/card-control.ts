@@ -2,6 +2,7 @@ import type { BusAddress } from '../../nic/addresses.js';
 import { FAULT_REASONS, type FaultReason } from '../../nic/counters.js';
 import type { Nic } from '../../nic/nic.js';
 import { ALL_ONES, COMMAND_STATUSES, COMMANDS, type CommandStatus, MANAGEMENT } from '../../nic/registers.js';
+import { type ContextId, contextId } from '../../scheduler/branded.js';
 import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { floorLog2 } from '../../scheduler/whole-logarithm.js';
@@ -22,7 +23,7 @@ export interface ContextSettings {
   readonly antiSpoofing: boolean;
   readonly promiscuous: boolean;
   /** Which contexts will do, where it matters (a gate that tells only some of them apart). */
-  readonly eligible?: (context: number) => boolean;
+  readonly eligible?: (context: ContextId) => boolean;
 }
 
 /**
@@ -53,7 +54,7 @@ export class CardControl {
   }
 
   /** Allocates a context, sets it up and opens it. @throws ParameterError, with the card's reason, when it refuses. */
-  open(context: number, settings: ContextSettings, who: string): void {
+  open(context: ContextId, settings: ContextSettings, who: string): void {
     this.#set('SELECT', context);
     this.#demand('allocate', who);
     this.#set('MAC_LOW', settings.mac % 0x100000000);
@@ -82,7 +83,7 @@ export class CardControl {
    * Stops a context: what of it has not touched memory never will.
    * @throws Error when the card refuses: then the hypervisor took it for one that was handed out.
    */
-  revoke(context: number): void {
+  revoke(context: ContextId): void {
     this.#set('SELECT', context);
     const status = this.#command('revoke');
     if (status !== 'done')
@@ -90,14 +91,14 @@ export class CardControl {
   }
 
   /** Gives an open context another weight. @throws ParameterError when the card refuses it. */
-  reweigh(context: number, weight: number, who: string): void {
+  reweigh(context: ContextId, weight: number, who: string): void {
     this.#set('SELECT', context);
     this.#set('WEIGHT', weight);
     this.#demand('reweigh', who);
   }
 
   /** Gives an open context another rate limit, or none. @throws ParameterError when the card refuses it. */
-  limit(context: number, limitBps: number | undefined, who: string): void {
+  limit(context: ContextId, limitBps: number | undefined, who: string): void {
     this.#set('SELECT', context);
     this.#set('LIMIT_LOW', (limitBps ?? 0) % 0x100000000);
     this.#set('LIMIT_HIGH', Math.floor((limitBps ?? 0) / 0x100000000));
@@ -105,19 +106,19 @@ export class CardControl {
   }
 
   /** Gives an open context another priority. @throws ParameterError when the card refuses it. */
-  prioritise(context: number, priority: number, who: string): void {
+  prioritise(context: ContextId, priority: number, who: string): void {
     this.#set('SELECT', context);
     this.#set('PRIORITY', priority);
     this.#demand('prioritise', who);
   }
 
   /** Takes the oldest unread fault, or undefined. */
-  nextFault(): { readonly context: number; readonly reason: FaultReason } | undefined {
+  nextFault(): { readonly context: ContextId; readonly reason: FaultReason } | undefined {
     const context = this.#get('FAULT_CONTEXT');
     if (context === ALL_ONES) return undefined;
     const reason = FAULT_REASONS[this.#get('FAULT_REASON')] ?? 'none';
     this.#set('FAULT_POP', 1);
-    return { context, reason };
+    return { context: contextId(context), reason };
   }
 
   #get(name: keyof typeof MANAGEMENT): number {

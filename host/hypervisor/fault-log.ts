@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { FaultReason } from '../../nic/counters.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { SetupRefusal } from '../protection/guest-port.js';
@@ -14,7 +15,7 @@ export type UnitFaultReason = 'device-silent';
 export interface FaultRecord {
   readonly atNs: number;
   readonly domain: string;
-  readonly context: number;
+  readonly context: ContextId;
   /** Which gate or part caught it. */
   readonly caughtBy: 'set-up' | 'nic' | 'iommu';
   readonly reason: FaultReason | SetupRefusal | UnitFaultReason;

@@ -12,6 +12,14 @@ import {
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
+import {
+  type ContextId,
+  contextAfter,
+  contextId,
+  FIRST_CONTEXT,
+  NO_CONTEXT,
+  storedContextId,
+} from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
@@ -36,7 +44,7 @@ export type { FaultPolicy, FaultRecord } from './fault-log.js';
 /** Buffers that passed a set-up gate together, and whose descriptors were written. */
 export interface SetUpEvent {
   readonly domain: number;
-  readonly context: number;
+  readonly context: ContextId;
   readonly direction: 'transmit' | 'receive';
   readonly count: number;
   readonly atNs: number;
@@ -78,12 +86,12 @@ export class Hypervisor {
   readonly #self: Domain;
   readonly #contextDomain: (Domain | undefined)[];
   readonly #contextChannel: (EventChannel | undefined)[];
-  readonly #frontEnds = new Map<number, FrontEnd>();
-  #nextFrontEnd: number;
+  readonly #frontEnds = new Map<ContextId, FrontEnd>();
+  #nextFrontEnd: ContextId;
   // Every context below this number belongs to a domain.
-  #searchFrom = 0;
+  #searchFrom = FIRST_CONTEXT;
   readonly #isr = () => this.#onInterrupt();
-  readonly #revoked: ((context: number) => void)[] = [];
+  readonly #revoked: ((context: ContextId) => void)[] = [];
   #interruptPosted = false;
   #vectorRing = hostPhysicalAddress(0);
   #vectorConsumer = 0;
@@ -121,7 +129,7 @@ export class Hypervisor {
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
     this.#contextChannel = parts.nic.contexts.map(() => undefined);
-    this.#nextFrontEnd = parts.nic.contexts.length;
+    this.#nextFrontEnd = contextId(parts.nic.contexts.length);
     this.#window.map(this.#window.managementPage, HYPERVISOR);
   }
 
@@ -190,9 +198,9 @@ export class Hypervisor {
    * Opens a free context for a domain and maps its page. Returns its number.
    * @throws ParameterError when the card has no context left or refuses the settings.
    */
-  openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): number {
+  openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): ContextId {
     const context = this.#freeContext(settings);
-    if (context < 0) {
+    if (context === NO_CONTEXT) {
       const all = this.#nic.contexts.length;
       const unused = this.#nic.contexts.filter(({ state }) => state === 'free').length;
       throw new ParameterError(
@@ -209,9 +217,9 @@ export class Hypervisor {
   }
 
   /** Makes a front end known, so that it can be revoked like a context. Returns its number, past those of the contexts. */
-  registerFrontEnd(domain: Domain, onRevoked: () => void): number {
+  registerFrontEnd(domain: Domain, onRevoked: () => void): ContextId {
     const port = this.#nextFrontEnd;
-    this.#nextFrontEnd += 1;
+    this.#nextFrontEnd = contextAfter(port);
     this.#frontEnds.set(port, { domain, onRevoked });
     return port;
   }
@@ -225,7 +233,7 @@ export class Hypervisor {
    * Takes a context (or front end) away: the page is unmapped, the NIC stops everything of it. Harmless when it
    * has gone before.
    */
-  revokeContext(context: number): void {
+  revokeContext(context: ContextId): void {
     const frontEnd = this.#frontEnds.get(context);
     if (frontEnd !== undefined) {
       this.#frontEnds.delete(context);
@@ -237,7 +245,7 @@ export class Hypervisor {
     this.#onNicFaults();
     if (this.#contextDomain[context] === undefined) return;
     this.#contextDomain[context] = undefined;
-    this.#searchFrom = Math.min(this.#searchFrom, context);
+    if (context < this.#searchFrom) this.#searchFrom = context;
     this.#contextChannel[context]?.close();
     this.#contextChannel[context] = undefined;
     this.#window.unmap(context);
@@ -246,46 +254,46 @@ export class Hypervisor {
   }
 
   /** Protections that must release what they hold for a context hear of its revocation here. */
-  onRevoked(listener: (context: number) => void): void {
+  onRevoked(listener: (context: ContextId) => void): void {
     this.#revoked.push(listener);
   }
 
   /** Gives the context of a domain another weight. Nothing happens for a context that is not open. */
-  setWeight(context: number, weight: number): void {
+  setWeight(context: ContextId, weight: number): void {
     const domain = this.#domainOfOpen(context);
     if (domain !== undefined) this.#card.reweigh(context, weight, domain.name);
   }
 
   /** Gives it another rate limit, bits per second, or none; likewise. */
-  setLimit(context: number, limitBps: number | undefined): void {
+  setLimit(context: ContextId, limitBps: number | undefined): void {
     const domain = this.#domainOfOpen(context);
     if (domain !== undefined) this.#card.limit(context, limitBps, domain.name);
   }
 
   /** Gives it another priority; likewise. */
-  setPriority(context: number, priority: number): void {
+  setPriority(context: ContextId, priority: number): void {
     const domain = this.#domainOfOpen(context);
     if (domain !== undefined) this.#card.prioritise(context, priority, domain.name);
   }
 
   /** The domain that a context belongs to. */
-  domainOf(context: number): Domain | undefined {
+  domainOf(context: ContextId): Domain | undefined {
     return this.#contextDomain[context];
   }
 
   /** A set-up gate let buffers pass, and their descriptors are in the ring. */
-  noteSetUp(domain: Domain, context: number, direction: SetUpEvent['direction'], count: number): void {
+  noteSetUp(domain: Domain, context: ContextId, direction: SetUpEvent['direction'], count: number): void {
     if (!this.#setUps.observed) return;
     this.#setUps.next({ domain: domain.id, context, direction, count, atNs: this.#kernel.nowNs });
   }
 
   /** A set-up gate refused a request. */
-  reportSetupFault(domain: Domain, context: number, fault: SetupFault): void {
+  reportSetupFault(domain: Domain, context: ContextId, fault: SetupFault): void {
     this.#deal(domain, context, 'set-up', fault.refusal);
   }
 
   /** The IOMMU's driver has to stop a device: whatever the policy, its context is revoked. */
-  reportUnitFault(domain: Domain, context: number, reason: UnitFaultReason): void {
+  reportUnitFault(domain: Domain, context: ContextId, reason: UnitFaultReason): void {
     this.#deal(domain, context, 'iommu', reason);
     this.revokeContext(context);
   }
@@ -327,8 +335,8 @@ export class Hypervisor {
     if (domain.state === 'killed') return;
     domain.state = 'killed';
     this.#processor.halt(domain.account);
-    for (const [context, owner] of this.#contextDomain.entries())
-      if (owner === domain) this.revokeContext(context);
+    for (const { index } of this.#nic.contexts)
+      if (this.#contextDomain[index] === domain) this.revokeContext(index);
     for (const [port, frontEnd] of [...this.#frontEnds])
       if (frontEnd.domain === domain) this.revokeContext(port);
   }
@@ -352,7 +360,7 @@ export class Hypervisor {
         while (bits !== 0) {
           const bit = 31 - Math.clz32(bits & -bits);
           bits &= bits - 1;
-          const context = word * 32 + bit;
+          const context = storedContextId(word * 32 + bit);
           if (context < contexts) this.#onContextBit(context);
           else if (context === contexts) this.#onNicFaults();
         }
@@ -367,22 +375,22 @@ export class Hypervisor {
     );
   }
 
-  /** The first free context that will do, or -1. */
-  #domainOfOpen(context: number): Domain | undefined {
+  #domainOfOpen(context: ContextId): Domain | undefined {
     return this.#nic.contexts[context]?.state === 'open' ? this.#contextDomain[context] : undefined;
   }
 
-  #freeContext(settings: ContextSettings): number {
+  /** The first free context that will do, or NO_CONTEXT. */
+  #freeContext(settings: ContextSettings): ContextId {
     const { contexts } = this.#nic;
     while (this.#searchFrom < contexts.length && this.#contextDomain[this.#searchFrom] !== undefined)
-      this.#searchFrom += 1;
-    for (let context = this.#searchFrom; context < contexts.length; context += 1) {
+      this.#searchFrom = contextAfter(this.#searchFrom);
+    for (let context = this.#searchFrom; context < contexts.length; context = contextAfter(context)) {
       if (contexts[context]?.state === 'free' && settings.eligible?.(context) !== false) return context;
     }
-    return -1;
+    return NO_CONTEXT;
   }
 
-  #onContextBit(context: number): void {
+  #onContextBit(context: ContextId): void {
     const channel = this.#contextChannel[context];
     if (channel !== undefined) this.notify(channel);
   }
@@ -396,7 +404,7 @@ export class Hypervisor {
 
   #deal(
     domain: Domain,
-    context: number,
+    context: ContextId,
     caughtBy: FaultRecord['caughtBy'],
     reason: FaultRecord['reason'],
   ): void {

@@ -8,6 +8,7 @@ import {
 import { STATUS_BLOCK_BYTES } from '../../nic/completions.js';
 import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { ContextSettings } from '../hypervisor/card-control.js';
@@ -26,14 +27,14 @@ export interface ContextPortPlan {
   /** CDNA: rings and status block belong to the hypervisor, and the NIC checks sequence numbers. */
   readonly hypervisorRings: boolean;
   /** Contexts of the card that will do; all of them if left out. */
-  readonly eligible?: (context: number) => boolean;
+  readonly eligible?: (context: ContextId) => boolean;
   /** How the device must address what lies at a physical address. */
   busAddressOf(physical: HostPhysicalAddress, bytes: number): BusAddress;
 }
 
 /** A guest's port that is a NIC context of its own: rings, status block, the context's page. */
 export class ContextPort implements GuestPort {
-  readonly context: number;
+  readonly context: ContextId;
   readonly mac: number;
   readonly domain: Domain;
   readonly transmit: ContextQueue;

@@ -14,6 +14,7 @@ import {
   storeDescriptor,
 } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
@@ -62,7 +63,7 @@ export class ContextQueue implements PortQueue {
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
   readonly #bus: Float64Array;
-  #context = -1;
+  #context = NO_CONTEXT;
   #producer = 0;
   #finished = 0;
   #sequence = 1;
@@ -89,19 +90,19 @@ export class ContextQueue implements PortQueue {
   }
 
   /** The context is open: descriptors go there from now on. */
-  bind(context: number, sequenceModulus: number): void {
+  bind(context: ContextId, sequenceModulus: number): void {
     this.#context = context;
     this.#sequenceModulus = sequenceModulus;
   }
 
   /** The context is gone: nothing more is accepted, nothing more will be finished. */
   unbind(): void {
-    this.#context = -1;
+    this.#context = NO_CONTEXT;
     // What was sent is sent; what was received and not taken is gone with the ring.
     this.#finalConsumer = this.direction === 'transmit' ? this.consumerInMemory() : this.#finished;
   }
 
-  get context(): number {
+  get context(): ContextId {
     return this.#context;
   }
 

@@ -1,4 +1,5 @@
 import { type GuestPhysicalAddress, guestPhysicalAddress } from '../../nic/addresses.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { Share } from '../../scheduler/discipline.js';
 import { present } from '../../scheduler/present.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
@@ -96,7 +97,7 @@ export interface PortQueue {
 /** A guest's network card, whatever is behind it. One driver works on all of them. */
 export interface GuestPort {
   /** Number that instruments know the port by: its NIC context, or the front end's number. */
-  readonly context: number;
+  readonly context: ContextId;
   readonly mac: number;
   readonly transmit: PortQueue;
   readonly receive: PortQueue;

@@ -1,4 +1,5 @@
 import { untranslated } from '../../nic/addresses.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import { ContextPort } from './context-port.js';
@@ -11,7 +12,7 @@ import { OpenSetupGate } from './open-setup-gate.js';
  */
 export class OpenPorts {
   readonly #parts: HostParts;
-  readonly #ports = new Map<number, ContextPort>();
+  readonly #ports = new Map<ContextId, ContextPort>();
   #closedAccepted = 0;
 
   /** @param onClosed called when a port is gone and its rings are released. */
@@ -29,7 +30,7 @@ export class OpenPorts {
   }
 
   /** @throws RangeError for options that no port can have, or when no context that will do is free. */
-  open(domain: Domain, options: PortOptions, eligible?: (context: number) => boolean): ContextPort {
+  open(domain: Domain, options: PortOptions, eligible?: (context: ContextId) => boolean): ContextPort {
     const gate = new OpenSetupGate(domain);
     const port = new ContextPort({
       parts: this.#parts,

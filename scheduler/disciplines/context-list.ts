@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../branded.js';
 import { NONE } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { capacityFor, widened } from './widened.js';
@@ -16,7 +17,7 @@ export class ContextList {
   #size = 0;
 
   /** First in the queue, or NONE. */
-  get front(): number {
+  get front(): ContextId {
     return this.#front;
   }
 
@@ -25,16 +26,16 @@ export class ContextList {
   }
 
   /** The context behind `context`, or NONE. */
-  after(context: number): number {
-    return this.#next[context] ?? NONE;
+  after(context: ContextId): ContextId {
+    return storedContextId(this.#next[context] ?? NONE);
   }
 
-  has(context: number): boolean {
+  has(context: ContextId): boolean {
     return (this.#next[context] ?? UNLINKED) !== UNLINKED;
   }
 
   /** Puts a context, which must not be in the list, behind all others. */
-  pushBack(context: number): void {
+  pushBack(context: ContextId): void {
     if (context >= this.#next.length) {
       const capacity = capacityFor(context);
       this.#next = widened(this.#next, capacity, UNLINKED);
@@ -51,12 +52,12 @@ export class ContextList {
   }
 
   /** Puts a context, which must not be in the list, before all others. */
-  pushFront(context: number): void {
+  pushFront(context: ContextId): void {
     const front = this.#front;
     this.pushBack(context);
     if (front === NONE) return;
     // From the back to the front: a rotation of the ring.
-    this.#back = this.#previous[context] ?? NONE;
+    this.#back = storedContextId(this.#previous[context] ?? NONE);
     this.#next[this.#back] = NONE;
     this.#previous[context] = NONE;
     this.#next[context] = front;
@@ -65,10 +66,10 @@ export class ContextList {
   }
 
   /** Removes a context, wherever it is in the list. */
-  remove(context: number): void {
-    const next = this.#next[context] ?? UNLINKED;
+  remove(context: ContextId): void {
+    const next = storedContextId(this.#next[context] ?? UNLINKED);
     if (next === UNLINKED) throw new InvariantViolation(`context ${context} is not in the list`);
-    const previous = this.#previous[context] ?? NONE;
+    const previous = storedContextId(this.#previous[context] ?? NONE);
     if (previous === NONE) this.#front = next;
     else this.#next[previous] = next;
     if (next === NONE) this.#back = previous;
@@ -89,7 +90,7 @@ export class ContextList {
   checkInvariants(): void {
     let count = 0;
     let previous = NONE;
-    for (let context = this.#front; context !== NONE; context = this.#next[context] ?? NONE) {
+    for (let context = this.#front; context !== NONE; context = this.after(context)) {
       if (this.#previous[context] !== previous)
         throw new InvariantViolation(`context ${context} is linked in one direction only`);
       previous = context;

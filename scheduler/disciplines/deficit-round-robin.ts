@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -57,7 +58,7 @@ export class DeficitRoundRobin implements Discipline {
     this.quantumBytes = requireQuantum('drr', quantumBytes);
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireWeight(this.name, context, share.weight);
     this.#roster.join(context);
     this.#quantum = widened(this.#quantum, this.#roster.capacity);
@@ -68,24 +69,24 @@ export class DeficitRoundRobin implements Discipline {
     this.#visited[context] = 0;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     if (resumes) this.#round.pushFront(context);
     else this.#round.pushBack(context);
   }
 
-  select(): number {
+  select(): ContextId {
     this.#chosen = this.#visit();
     return this.#chosen;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     this.#requireTurn(context);
     if (this.#roster.served(context, bytes, nextHeadBytes)) {
       this.#deficit[context] = this.deficitBytes(context) - bytes;
@@ -95,20 +96,20 @@ export class DeficitRoundRobin implements Discipline {
     this.#forfeit(context);
   }
 
-  starve(context: number, bytes: number): void {
+  starve(context: ContextId, bytes: number): void {
     this.#requireTurn(context);
     this.#roster.starve(context, bytes);
     this.#deficit[context] = this.deficitBytes(context) - bytes;
     this.#round.remove(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#round.remove(context);
     if (this.#roster.isMember(context)) this.#forfeit(context);
   }
 
   /** Bytes that the context may still send in its visit, or has saved for the next one. */
-  deficitBytes(context: number): number {
+  deficitBytes(context: ContextId): number {
     return present(this.#deficit[context]);
   }
 
@@ -121,7 +122,7 @@ export class DeficitRoundRobin implements Discipline {
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
       throw new InvariantViolation('drr: round and roster disagree');
-    for (let context = 0; context < this.#roster.capacity; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       const deficit = this.deficitBytes(context);
       if (deficit < 0)
         throw new InvariantViolation(`drr: context ${context} has a deficit of ${deficit} bytes`);
@@ -131,19 +132,19 @@ export class DeficitRoundRobin implements Discipline {
     }
   }
 
-  #requireTurn(context: number): void {
+  #requireTurn(context: ContextId): void {
     if (context !== this.#chosen)
       throw new InvariantViolation(`drr: context ${context} was served out of turn`);
     this.#chosen = NONE;
   }
 
-  #forfeit(context: number): void {
+  #forfeit(context: ContextId): void {
     this.#deficit[context] = 0;
     this.#visited[context] = 0;
   }
 
   /** The first context with a deficit that covers its head, once the round has reached it. */
-  #visit(): number {
+  #visit(): ContextId {
     for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
       if (context === NONE) return NONE;

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { Discipline, Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -38,7 +39,7 @@ export class EarliestDeadlineFirst implements Discipline {
     });
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     const allowance = share.deadlineNs ?? Number.POSITIVE_INFINITY;
     if (!(allowance > 0)) {
       throw new ParameterError(`edf: deadlineNs of context ${context} is ${allowance}, expected more than 0`);
@@ -50,22 +51,22 @@ export class EarliestDeadlineFirst implements Discipline {
     this.#allowance[context] = allowance;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
     this.#stamp(context, nowNs);
     this.#waiting.push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#waiting.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     if (more) {
       this.#stamp(context, nowNs);
@@ -75,7 +76,7 @@ export class EarliestDeadlineFirst implements Discipline {
     }
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#waiting.remove(context);
   }
 
@@ -90,7 +91,7 @@ export class EarliestDeadlineFirst implements Discipline {
       throw new InvariantViolation('edf: heap and roster disagree');
   }
 
-  #stamp(context: number, nowNs: number): void {
+  #stamp(context: ContextId, nowNs: number): void {
     this.#arrivals += 1;
     this.#deadline[context] = nowNs + present(this.#allowance[context]);
     this.#arrival[context] = this.#arrivals;

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { Discipline } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
@@ -17,28 +18,28 @@ export class FifoDrain implements Discipline {
   readonly #roster = new Roster('fifo');
   readonly #queue = new ContextList();
 
-  join(context: number): void {
+  join(context: ContextId): void {
     this.#roster.join(context);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (this.#roster.activate(context, headBytes)) this.#queue.pushBack(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#queue.front;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     if (!this.#roster.served(context, bytes, nextHeadBytes)) this.#queue.remove(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#queue.remove(context);
   }
 

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
 import type { TagTable } from './tag-table.js';
@@ -62,7 +63,7 @@ export class FluidClock {
   }
 
   /** The finish tag of a context has changed: it has more work in the fluid system, or less. */
-  changed(context: number): void {
+  changed(context: ContextId): void {
     const present = this.#backlogged.has(context);
     if (this.#tags.hasFinished(context)) {
       if (present) this.#remove(context);
@@ -75,7 +76,7 @@ export class FluidClock {
   }
 
   /** The weight of a context is about to change. */
-  forget(context: number): void {
+  forget(context: ContextId): void {
     if (this.#backlogged.has(context)) this.#remove(context);
   }
 
@@ -96,7 +97,7 @@ export class FluidClock {
     }
   }
 
-  #remove(context: number): void {
+  #remove(context: ContextId): void {
     this.#backlogged.remove(context);
     this.#weights -= this.#tags.weight(context);
   }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { InvariantViolation } from '../errors.js';
 import { present } from '../present.js';
 import { widened } from './widened.js';
@@ -22,21 +23,21 @@ export class FrameStamps {
     this.#last = widened(this.#last, capacity, NONE);
   }
 
-  isEmpty(context: number): boolean {
+  isEmpty(context: ContextId): boolean {
     return (this.#first[context] ?? NONE) === NONE;
   }
 
   /** Of the first frame, whole units. */
-  whole(context: number): number {
+  whole(context: ContextId): number {
     return present(this.#whole[present(this.#first[context])]);
   }
 
   /** Of the first frame, the fraction beyond whole units. */
-  part(context: number): number {
+  part(context: ContextId): number {
     return present(this.#part[present(this.#first[context])]);
   }
 
-  push(context: number, whole: number, part: number): void {
+  push(context: ContextId, whole: number, part: number): void {
     const node = this.#take();
     this.#whole[node] = whole;
     this.#part[node] = part;
@@ -47,7 +48,7 @@ export class FrameStamps {
   }
 
   /** Forgets the first frame. */
-  shift(context: number): void {
+  shift(context: ContextId): void {
     const node = this.#first[context] ?? NONE;
     if (node === NONE) throw new InvariantViolation(`context ${context} has no stamp`);
     this.#first[context] = this.#next[node] ?? NONE;
@@ -55,7 +56,7 @@ export class FrameStamps {
     this.#free = node;
   }
 
-  clear(context: number): void {
+  clear(context: ContextId): void {
     while (!this.isEmpty(context)) this.shift(context);
   }
 

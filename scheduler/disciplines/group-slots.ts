@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../branded.js';
 import { NONE } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { present } from '../present.js';
@@ -46,12 +47,13 @@ export class GroupSlots {
   }
 
   /** The context to serve first in a group, or NONE. */
-  first(group: number): number {
-    return this.isEmpty(group) ? NONE : (this.#first[this.#slotAt(group, this.start(group))] ?? NONE);
+  first(group: number): ContextId {
+    if (this.isEmpty(group)) return NONE;
+    return storedContextId(this.#first[this.#slotAt(group, this.start(group))] ?? NONE);
   }
 
   /** Files a context under its start tag. True if this changed the start of the group. */
-  insert(group: number, context: number, startUnits: number): boolean {
+  insert(group: number, context: ContextId, startUnits: number): boolean {
     const width = 2 ** group;
     const start = Math.floor(startUnits / width) * width;
     const wasEmpty = this.isEmpty(group);
@@ -65,13 +67,13 @@ export class GroupSlots {
   }
 
   /** Removes a context. True if the start of the group has changed, or the group is empty now. */
-  remove(group: number, context: number): boolean {
+  remove(group: number, context: ContextId): boolean {
     this.#unlink(context);
     return this.#findStart(group);
   }
 
   /** Files a context under a later start tag. True if this changed the start of the group. */
-  move(group: number, context: number, startUnits: number): boolean {
+  move(group: number, context: ContextId, startUnits: number): boolean {
     const width = 2 ** group;
     const slot = this.#slotAt(group, Math.floor(startUnits / width) * width);
     // In the same slot it stays in front: rounded to slots, the tag has not changed.
@@ -131,7 +133,7 @@ export class GroupSlots {
     return distance > 0;
   }
 
-  #link(slot: number, context: number): void {
+  #link(slot: number, context: ContextId): void {
     if (this.#next[context] !== UNLINKED)
       throw new InvariantViolation(`qfq: context ${context} has a slot already`);
     const last = this.#last[slot] ?? NONE;
@@ -145,7 +147,7 @@ export class GroupSlots {
     this.#size += 1;
   }
 
-  #unlink(context: number): void {
+  #unlink(context: ContextId): void {
     const slot = present(this.#slotOf[context]);
     const next = this.#next[context] ?? UNLINKED;
     const previous = this.#previous[context] ?? NONE;

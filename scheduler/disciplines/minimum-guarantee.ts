@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { present } from '../present.js';
@@ -39,7 +40,7 @@ export class MinimumGuarantee implements Discipline {
     this.#content = new ContextHeap((i, j) => present(this.#dueAt[i]) - present(this.#dueAt[j]));
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#roster.join(context);
     this.#dueAt = widened(this.#dueAt, this.#roster.capacity);
     this.#deadline = widened(this.#deadline, this.#roster.capacity);
@@ -47,13 +48,13 @@ export class MinimumGuarantee implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.withdraw(context, nowNs);
     this.#roster.leave(context);
     this.#inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.activate(context, headBytes)) return;
     this.#rate.settle(context, nowNs);
@@ -61,12 +62,12 @@ export class MinimumGuarantee implements Discipline {
     this.#place(context, headBytes, nowNs);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     this.#release(nowNs);
     return this.#due.size > 0 ? this.#due.top : this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     if (this.#due.has(context)) {
       this.#rate.spend(context, bytes);
@@ -84,7 +85,7 @@ export class MinimumGuarantee implements Discipline {
     }
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.withdraw(context)) return;
     if (this.#due.has(context)) {
@@ -110,7 +111,7 @@ export class MinimumGuarantee implements Discipline {
     this.#due.checkInvariants();
     this.#content.checkInvariants();
     this.#inner.checkInvariants();
-    for (let context = 0; context < this.#roster.capacity; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       const filed = (this.#due.has(context) ? 1 : 0) + (this.#content.has(context) ? 1 : 0);
       const expected = this.#roster.isBacklogged(context) && this.#rate.hasRate(context) ? 1 : 0;
       if (filed !== expected)
@@ -121,7 +122,7 @@ export class MinimumGuarantee implements Discipline {
   }
 
   /** Files a waiting context that is not in the inner discipline. */
-  #place(context: number, headBytes: number, nowNs: number): void {
+  #place(context: ContextId, headBytes: number, nowNs: number): void {
     if (this.#rate.hasRate(context) && this.#rate.afterNs(context, 0) <= nowNs) {
       this.#deadline[context] = this.#rate.afterNs(context, headBytes);
       this.#due.push(context);
@@ -131,7 +132,7 @@ export class MinimumGuarantee implements Discipline {
     if (this.#rate.hasRate(context)) this.#watch(context);
   }
 
-  #watch(context: number): void {
+  #watch(context: ContextId): void {
     this.#dueAt[context] = this.#rate.afterNs(context, 0);
     this.#content.push(context);
   }

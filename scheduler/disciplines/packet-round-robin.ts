@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { Discipline } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { ContextList } from './context-list.js';
@@ -17,30 +18,30 @@ export class PacketRoundRobin implements Discipline {
   readonly #roster = new Roster('prr');
   readonly #round = new ContextList();
 
-  join(context: number): void {
+  join(context: ContextId): void {
     this.#roster.join(context);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (this.#roster.activate(context, headBytes)) this.#round.pushBack(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#round.front;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#round.remove(context);
     if (more) this.#round.pushBack(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#round.remove(context);
   }
 

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -72,7 +73,7 @@ export class QuickFairQueueing implements Discipline {
     this.#weights = new ReservedWeight('qfq', this.#tags);
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#weights.require(context, share.weight);
     if (share.weight > MAX_WEIGHT) {
       throw new ParameterError(
@@ -95,13 +96,13 @@ export class QuickFairQueueing implements Discipline {
     this.#tags.capFinish(context, Math.floor(this.#tags.clockWhole / slot) * slot + slot);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
     this.#weights.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     this.#requireFrame(context, headBytes);
     if (!this.#roster.activate(context, headBytes)) return;
     if (headBytes > this.#largestOf(context)) this.#regroup(context);
@@ -110,14 +111,14 @@ export class QuickFairQueueing implements Discipline {
     if (this.#groups.insert(group, context, this.#tags.startWhole(context))) this.#file(group);
   }
 
-  select(): number {
+  select(): ContextId {
     if (this.#ready !== 0) return this.#groups.first(lowest(this.#ready));
     // If no group is ready, V jumps to the smallest start when that frame is served; starts of groups that are early are
     // the next multiples of their slots, so it is in the group with the smallest slot.
     return this.#early === 0 ? NONE : this.#groups.first(lowest(this.#early));
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     if (nextHeadBytes > 0) this.#requireFrame(context, nextHeadBytes);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     const group = present(this.#groupOf[context]);
@@ -149,7 +150,7 @@ export class QuickFairQueueing implements Discipline {
     this.#weights.expire();
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     this.#tags.cancel(context);
     this.#groups.remove(present(this.#groupOf[context]), context);
@@ -173,7 +174,7 @@ export class QuickFairQueueing implements Discipline {
   }
 
   /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
-  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+  tagsOf(context: ContextId): { readonly start: number; readonly finish: number; readonly clock: number } {
     const { clock } = this.#tags;
     return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
   }
@@ -195,7 +196,7 @@ export class QuickFairQueueing implements Discipline {
       throw new InvariantViolation('qfq: contexts wait, all are blocked');
   }
 
-  #requireFrame(context: number, bytes: number): void {
+  #requireFrame(context: ContextId, bytes: number): void {
     if (bytes > this.#maxFrameBytes) {
       throw new RangeError(
         `qfq: a frame of context ${context} has ${bytes} bytes, expected at most maxFrameBytes = ${this.#maxFrameBytes}`,
@@ -213,12 +214,12 @@ export class QuickFairQueueing implements Discipline {
     return Math.min(Math.max(declaredBytes, least), this.#maxFrameBytes);
   }
 
-  #largestOf(context: number): number {
+  #largestOf(context: ContextId): number {
     return present(this.#largest[context]);
   }
 
   /** A context that is in no slot has a frame longer than its share declares: any frame is expected from now on. */
-  #regroup(context: number): void {
+  #regroup(context: ContextId): void {
     this.#largest[context] = this.#maxFrameBytes;
     this.#groupOf[context] = this.#groupFor(this.#tags.weight(context), this.#maxFrameBytes);
   }

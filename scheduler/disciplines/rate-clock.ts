@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { ParameterError } from '../errors.js';
 import { greatestCommonDivisor } from '../greatest-common-divisor.js';
 import { present } from '../present.js';
@@ -22,7 +23,7 @@ export class RateClock {
    * Sets the rate of a context. Bytes that it sent in advance under an earlier rate stay charged: `settle` converts them.
    *
    * @param rateBps bits per second, a whole number from 1 to 10^13, or undefined for no rate. */
-  setRate(field: string, context: number, rateBps: number | undefined, capacity: number): void {
+  setRate(field: string, context: ContextId, rateBps: number | undefined, capacity: number): void {
     this.#nsNumerator = widened(this.#nsNumerator, capacity);
     this.#nsDenominator = widened(this.#nsDenominator, capacity);
     this.#whole = widened(this.#whole, capacity);
@@ -46,12 +47,12 @@ export class RateClock {
     this.#nsDenominator[context] = rateBps / divisor;
   }
 
-  hasRate(context: number): boolean {
+  hasRate(context: ContextId): boolean {
     return present(this.#nsNumerator[context]) > 0;
   }
 
   /** After `setRate`, as soon as the time is known: what was sent in advance is carried over, rounded up to a byte. */
-  settle(context: number, nowNs: number): void {
+  settle(context: ContextId, nowNs: number): void {
     const oldNumerator = present(this.#oldNumerator[context]);
     if (oldNumerator === 0 || !this.hasRate(context)) return;
     const oldDenominator = this.#oldDenominator[context] ?? 1;
@@ -64,36 +65,36 @@ export class RateClock {
   }
 
   /** Time that `bytes` take at the rate, ns, rounded up. */
-  durationNs(context: number, bytes: number): number {
+  durationNs(context: ContextId, bytes: number): number {
     return Math.ceil((bytes * this.#numerator(context)) / this.#denominator(context));
   }
 
   /** The rate is used up to here, ns rounded up, if `bytes` more were sent. */
-  afterNs(context: number, bytes: number): number {
+  afterNs(context: ContextId, bytes: number): number {
     const part = present(this.#part[context]) + bytes * this.#numerator(context);
     return present(this.#whole[context]) + Math.ceil(part / this.#denominator(context));
   }
 
   /** Idle time is not saved: the clock is not before `nowNs`. */
-  notBefore(context: number, nowNs: number): void {
+  notBefore(context: ContextId, nowNs: number): void {
     if (present(this.#whole[context]) >= nowNs) return;
     this.#whole[context] = nowNs;
     this.#part[context] = 0;
   }
 
   /** `bytes` were sent. */
-  spend(context: number, bytes: number): void {
+  spend(context: ContextId, bytes: number): void {
     const part = present(this.#part[context]) + bytes * this.#numerator(context);
     const whole = Math.floor(part / this.#denominator(context));
     this.#whole[context] = present(this.#whole[context]) + whole;
     this.#part[context] = part - whole * this.#denominator(context);
   }
 
-  #numerator(context: number): number {
+  #numerator(context: ContextId): number {
     return present(this.#nsNumerator[context]);
   }
 
-  #denominator(context: number): number {
+  #denominator(context: ContextId): number {
     return this.#nsDenominator[context] ?? 1;
   }
 }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { ContextList } from './context-list.js';
 import type { TagTable } from './tag-table.js';
 import { requireTagWeight } from './weights.js';
@@ -26,18 +27,18 @@ export class ReservedWeight {
   }
 
   /** @throws RangeError for a weight that tags cannot carry. */
-  require(context: number, weight: number): void {
+  require(context: ContextId, weight: number): void {
     const before = this.#leaving.has(context) ? this.#sum - this.#tags.weight(context) : this.#sum;
     requireTagWeight(this.#discipline, context, weight, before);
   }
 
-  join(context: number, weight: number, capacity: number): void {
+  join(context: ContextId, weight: number, capacity: number): void {
     if (this.#leaving.has(context)) this.#forget(context);
     this.#tags.setWeight(context, weight, capacity);
     this.#sum += weight;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.#leaving.pushBack(context);
     this.expire();
   }
@@ -48,7 +49,7 @@ export class ReservedWeight {
       this.#forget(this.#leaving.front);
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     this.#leaving.remove(context);
     this.#sum -= this.#tags.weight(context);
   }

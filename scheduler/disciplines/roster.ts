@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
 import { capacityFor, widened } from './widened.js';
@@ -42,26 +43,26 @@ export class Roster {
     return this.#state.length;
   }
 
-  isMember(context: number): boolean {
+  isMember(context: ContextId): boolean {
     return (this.#state[context] ?? ABSENT) !== ABSENT;
   }
 
-  isBacklogged(context: number): boolean {
+  isBacklogged(context: ContextId): boolean {
     return this.#state[context] === BACKLOGGED;
   }
 
   /** Whether it has frames but the next one is not known yet. */
-  isStarved(context: number): boolean {
+  isStarved(context: ContextId): boolean {
     return this.#state[context] === STARVED;
   }
 
   /** Bytes of the frame at the head, 0 while idle or starved. */
-  headBytes(context: number): number {
+  headBytes(context: ContextId): number {
     return present(this.#headBytes[context]);
   }
 
   /** @throws RangeError for a number that no context can have, Error for one that takes part already. */
-  join(context: number): void {
+  join(context: ContextId): void {
     if (!Number.isInteger(context) || context < 0 || context >= MAX_CONTEXTS) {
       throw new ParameterError(
         `${this.#discipline}: context is ${context}, expected a whole number from 0 to ${MAX_CONTEXTS - 1}`,
@@ -77,7 +78,7 @@ export class Roster {
   }
 
   /** The context must be idle: a discipline removes it from its queue first. */
-  leave(context: number): void {
+  leave(context: ContextId): void {
     if (this.#state[context] !== IDLE) {
       throw new InvariantViolation(
         `${this.#discipline}: context ${context} cannot leave, it is ${this.#spell(context)}`,
@@ -88,7 +89,7 @@ export class Roster {
   }
 
   /** True if the context was idle or starved and is ready from now on; false if it was ready already (nothing changes). */
-  activate(context: number, headBytes: number): boolean {
+  activate(context: ContextId, headBytes: number): boolean {
     if (this.#state[context] === BACKLOGGED) return false;
     if (this.#state[context] !== IDLE && this.#state[context] !== STARVED) {
       throw new InvariantViolation(
@@ -103,7 +104,7 @@ export class Roster {
   }
 
   /** The head frame was taken. True if another frame waits behind it. */
-  served(context: number, bytes: number, nextHeadBytes: number): boolean {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): boolean {
     if (this.#state[context] !== BACKLOGGED) {
       throw new InvariantViolation(
         `${this.#discipline}: context ${context} was served, but it is ${this.#spell(context)}`,
@@ -124,13 +125,13 @@ export class Roster {
   }
 
   /** The head frame was taken, and the one behind it is not known yet. */
-  starve(context: number, bytes: number): void {
+  starve(context: ContextId, bytes: number): void {
     this.served(context, bytes, 0);
     this.#state[context] = STARVED;
   }
 
   /** The context is idle from now on. True if it was ready; a starved context has no position to release. */
-  withdraw(context: number): boolean {
+  withdraw(context: ContextId): boolean {
     if (this.#state[context] === STARVED) this.#state[context] = IDLE;
     if (this.#state[context] !== BACKLOGGED) return false;
     this.#state[context] = IDLE;
@@ -142,7 +143,7 @@ export class Roster {
   checkInvariants(): void {
     let members = 0;
     let backlogged = 0;
-    for (let context = 0; context < this.#state.length; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#state.length; context = contextAfter(context)) {
       if (this.#state[context] !== ABSENT) members += 1;
       if (this.#state[context] === BACKLOGGED) backlogged += 1;
       if ((this.#state[context] === BACKLOGGED) !== this.headBytes(context) > 0) {
@@ -158,7 +159,7 @@ export class Roster {
     }
   }
 
-  #requireBytes(context: number, bytes: number): void {
+  #requireBytes(context: ContextId, bytes: number): void {
     if (!Number.isInteger(bytes) || bytes < 1) {
       throw new RangeError(
         `${this.#discipline}: head of context ${context} is ${bytes} bytes, expected a whole number >= 1`,
@@ -166,7 +167,7 @@ export class Roster {
     }
   }
 
-  #spell(context: number): string {
+  #spell(context: ContextId): string {
     const state = this.#state[context] ?? ABSENT;
     return SPELLED[state] ?? 'in no state';
   }

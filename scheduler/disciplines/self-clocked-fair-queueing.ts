@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { type BoundMember, type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
@@ -31,30 +32,30 @@ export class SelfClockedFairQueueing implements Discipline {
     this.#waiting = new ContextHeap((i, j) => this.#tags.compareFinishes(i, j));
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireTagWeight(this.name, context, share.weight, this.#weights);
     this.#roster.join(context);
     this.#tags.setWeight(context, share.weight, this.#roster.capacity);
     this.#weights += share.weight;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
     this.#weights -= this.#tags.weight(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
     this.#tags.beginBelow(context, headBytes);
     this.#waiting.push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#waiting.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#tags.setClockToFinish(context);
     if (more) {
@@ -66,7 +67,7 @@ export class SelfClockedFairQueueing implements Discipline {
     this.#restartEarlier();
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     this.#tags.cancel(context);
     this.#waiting.remove(context);
@@ -77,7 +78,7 @@ export class SelfClockedFairQueueing implements Discipline {
   }
 
   /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
-  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+  tagsOf(context: ContextId): { readonly start: number; readonly finish: number; readonly clock: number } {
     const { clock } = this.#tags;
     return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
   }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
@@ -42,20 +43,20 @@ export class StartTimeFairQueueing implements Discipline {
     this.#waiting = new ContextHeap((i, j) => this.#tags.compareStarts(i, j));
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireTagWeight(this.name, context, share.weight, this.#weights);
     this.#roster.join(context);
     this.#tags.setWeight(context, share.weight, this.#roster.capacity);
     this.#weights += share.weight;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
     this.#weights -= this.#tags.weight(context);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
     // No context waits and the link is idle: the busy period has ended, and V becomes the largest finish tag.
     if (this.#waiting.size === 0 && nowNs >= (this.#line?.freeAtNs ?? 0))
@@ -64,11 +65,11 @@ export class StartTimeFairQueueing implements Discipline {
     this.#waiting.push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#waiting.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#line?.carry(bytes, nowNs);
     this.#tags.setClockToStart(context);
@@ -82,7 +83,7 @@ export class StartTimeFairQueueing implements Discipline {
     this.#waiting.remove(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     this.#tags.cancel(context);
     this.#waiting.remove(context);
@@ -93,7 +94,7 @@ export class StartTimeFairQueueing implements Discipline {
   }
 
   /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
-  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+  tagsOf(context: ContextId): { readonly start: number; readonly finish: number; readonly clock: number } {
     const { clock } = this.#tags;
     return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
   }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -26,7 +27,7 @@ export class StrictPriority implements Discipline {
   /** Level 0 is the highest bit, so that counting leading zeros finds it. */
   #waiting = 0;
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     const level = share.priority ?? 0;
     if (!Number.isInteger(level) || level < 0 || level >= PRIORITY_LEVELS) {
       throw new ParameterError(
@@ -38,26 +39,26 @@ export class StrictPriority implements Discipline {
     this.#levelOf[context] = level;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (this.#roster.activate(context, headBytes)) this.#push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#waiting === 0 ? NONE : this.#level(Math.clz32(this.#waiting)).front;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#remove(context);
     if (more) this.#push(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#remove(context);
   }
 
@@ -85,13 +86,13 @@ export class StrictPriority implements Discipline {
     return list;
   }
 
-  #push(context: number): void {
+  #push(context: ContextId): void {
     const level = present(this.#levelOf[context]);
     this.#level(level).pushBack(context);
     this.#waiting |= 0x80000000 >>> level;
   }
 
-  #remove(context: number): void {
+  #remove(context: ContextId): void {
     const level = present(this.#levelOf[context]);
     this.#level(level).remove(context);
     if (this.#level(level).size === 0) this.#waiting &= ~(0x80000000 >>> level);

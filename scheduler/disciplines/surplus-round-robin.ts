@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import { type BoundMember, type Discipline, NONE, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { present } from '../present.js';
@@ -42,7 +43,7 @@ export class SurplusRoundRobin implements Discipline {
     this.quantumBytes = requireQuantum('srr', quantumBytes);
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireWeight(this.name, context, share.weight);
     this.#roster.join(context);
     this.#quantum = widened(this.#quantum, this.#roster.capacity);
@@ -52,24 +53,24 @@ export class SurplusRoundRobin implements Discipline {
     this.#visited[context] = 0;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     if (resumes) this.#round.pushFront(context);
     else this.#round.pushBack(context);
   }
 
-  select(): number {
+  select(): ContextId {
     this.#chosen = this.#visit();
     return this.#chosen;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     this.#requireTurn(context);
     this.#credit[context] = this.creditBytes(context) - bytes;
     if (this.#roster.served(context, bytes, nextHeadBytes)) return;
@@ -77,20 +78,20 @@ export class SurplusRoundRobin implements Discipline {
     this.#forfeit(context);
   }
 
-  starve(context: number, bytes: number): void {
+  starve(context: ContextId, bytes: number): void {
     this.#requireTurn(context);
     this.#roster.starve(context, bytes);
     this.#credit[context] = this.creditBytes(context) - bytes;
     this.#round.remove(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (this.#roster.withdraw(context)) this.#round.remove(context);
     if (this.#roster.isMember(context)) this.#forfeit(context);
   }
 
   /** Bytes that the context may still send in its visit, or its debt from the last one (negative). */
-  creditBytes(context: number): number {
+  creditBytes(context: ContextId): number {
     return present(this.#credit[context]);
   }
 
@@ -103,7 +104,7 @@ export class SurplusRoundRobin implements Discipline {
     this.#round.checkInvariants();
     if (this.#round.size !== this.#roster.backlogged)
       throw new InvariantViolation('srr: round and roster disagree');
-    for (let context = 0; context < this.#roster.capacity; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       const credit = this.creditBytes(context);
       if (credit > 0 && this.#visited[context] === 0)
         throw new InvariantViolation(
@@ -112,20 +113,20 @@ export class SurplusRoundRobin implements Discipline {
     }
   }
 
-  #requireTurn(context: number): void {
+  #requireTurn(context: ContextId): void {
     if (context !== this.#chosen)
       throw new InvariantViolation(`srr: context ${context} was served out of turn`);
     this.#chosen = NONE;
   }
 
   /** Becoming idle forfeits a credit. A debt stays; otherwise going idle after each long frame would cancel it. */
-  #forfeit(context: number): void {
+  #forfeit(context: ContextId): void {
     this.#credit[context] = Math.min(0, this.creditBytes(context));
     this.#visited[context] = 0;
   }
 
   /** The first context with a credit, once the round has come to it. */
-  #visit(): number {
+  #visit(): ContextId {
     for (let passed = 0; ; passed += 1) {
       const context = this.#round.front;
       if (context === NONE) return NONE;

@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import { present } from '../present.js';
 import { floorLog2 } from '../whole-logarithm.js';
 import { widened } from './widened.js';
@@ -53,7 +54,7 @@ export class TagTable {
   }
 
   /** Weight of a context, 0 if none was set. */
-  weight(context: number): number {
+  weight(context: ContextId): number {
     return present(this.#weight[context]);
   }
 
@@ -73,34 +74,34 @@ export class TagTable {
   }
 
   /** Start tag, units, as a double: for display and for bounds, not for comparison. */
-  start(context: number): number {
+  start(context: ContextId): number {
     return this.startWhole(context) + present(this.#startPart[context]) / (this.#weight[context] || 1);
   }
 
   /** Finish tag, units, as a double. */
-  finish(context: number): number {
+  finish(context: ContextId): number {
     return (
       present(this.#finishWhole[context]) + present(this.#finishPart[context]) / (this.#weight[context] || 1)
     );
   }
 
   /** Whole units of the start tag. */
-  startWhole(context: number): number {
+  startWhole(context: ContextId): number {
     return present(this.#startWhole[context]);
   }
 
   /** Fraction of the start tag beyond whole units, in 1/weight. */
-  startPart(context: number): number {
+  startPart(context: ContextId): number {
     return present(this.#startPart[context]);
   }
 
   /** Whole units of the finish tag. */
-  finishWhole(context: number): number {
+  finishWhole(context: ContextId): number {
     return present(this.#finishWhole[context]);
   }
 
   /** Fraction of the finish tag beyond whole units, 0 <= fraction < 1. */
-  finishFraction(context: number): number {
+  finishFraction(context: ContextId): number {
     return present(this.#finishPart[context]) / (this.#weight[context] || 1);
   }
 
@@ -108,7 +109,7 @@ export class TagTable {
    * Sets the weight of a context. Bytes that it was served in advance under an earlier weight stay charged, so that
    * leaving and rejoining gains nothing.
    */
-  setWeight(context: number, weight: number, capacity: number): void {
+  setWeight(context: ContextId, weight: number, capacity: number): void {
     this.#weight = widened(this.#weight, capacity);
     this.#startWhole = widened(this.#startWhole, capacity);
     this.#startPart = widened(this.#startPart, capacity);
@@ -121,7 +122,7 @@ export class TagTable {
   }
 
   /** An idle context has a frame: start = max(finish, V), rounded up; finish = start + bytes / weight. */
-  begin(context: number, bytes: number): void {
+  begin(context: ContextId, bytes: number): void {
     if (this.hasFinished(context)) {
       const weight = this.weight(context);
       const part = Math.ceil((this.#clockPart * weight) / this.#clockWeight);
@@ -131,14 +132,14 @@ export class TagTable {
   }
 
   /** The same with V rounded down: for disciplines in which a newcomer must not start after V. */
-  beginBelow(context: number, bytes: number): void {
+  beginBelow(context: ContextId, bytes: number): void {
     if (this.hasFinished(context))
       this.#finishBelow(context, this.#clockWhole, this.#clockPart, this.#clockWeight);
     this.follow(context, bytes);
   }
 
   /** The same with V as it was when it was marked. */
-  beginAtMark(context: number, bytes: number): void {
+  beginAtMark(context: ContextId, bytes: number): void {
     const difference = this.finishWhole(context) - this.#markWhole;
     const part = present(this.#finishPart[context]);
     if (
@@ -158,7 +159,7 @@ export class TagTable {
   }
 
   /** The next frame of a backlogged context: start = finish, finish = start + bytes / weight. */
-  follow(context: number, bytes: number): void {
+  follow(context: ContextId, bytes: number): void {
     this.#startAtFinish(context);
     const weight = this.weight(context);
     const units = bytes * this.unitsPerByte;
@@ -168,27 +169,27 @@ export class TagTable {
   }
 
   /** The frame with a given start tag: finish = start + bytes / weight. Needs no clock. */
-  place(context: number, startWhole: number, startPart: number, bytes: number): void {
+  place(context: ContextId, startWhole: number, startPart: number, bytes: number): void {
     this.#finishWhole[context] = startWhole;
     this.#finishPart[context] = startPart;
     this.follow(context, bytes);
   }
 
   /** The finish tag becomes `whole + part / weight`: what was charged beyond it goes unserved. */
-  cancelTo(context: number, whole: number, part: number): void {
+  cancelTo(context: ContextId, whole: number, part: number): void {
     this.#finishWhole[context] = whole;
     this.#finishPart[context] = part;
     this.#startAtFinish(context);
   }
 
   /** The frame at the head goes unserved: it is not charged. */
-  cancel(context: number): void {
+  cancel(context: ContextId): void {
     this.#finishWhole[context] = this.startWhole(context);
     this.#finishPart[context] = present(this.#startPart[context]);
   }
 
   /** The finish tag becomes `units` if it is beyond. */
-  capFinish(context: number, units: number): void {
+  capFinish(context: ContextId, units: number): void {
     if (present(this.#finishWhole[context]) < units) return;
     this.#finishWhole[context] = units;
     this.#finishPart[context] = 0;
@@ -196,36 +197,36 @@ export class TagTable {
   }
 
   /** Below, at or above 0 as the start tag of i is before, at or after that of j. */
-  compareStarts(i: number, j: number): number {
+  compareStarts(i: ContextId, j: ContextId): number {
     const difference = this.startWhole(i) - this.startWhole(j);
     if (difference !== 0) return difference;
     return this.startPart(i) * this.weight(j) - this.startPart(j) * this.weight(i);
   }
 
   /** The same for finish tags. */
-  compareFinishes(i: number, j: number): number {
+  compareFinishes(i: ContextId, j: ContextId): number {
     const difference = this.finishWhole(i) - this.finishWhole(j);
     if (difference !== 0) return difference;
     return present(this.#finishPart[i]) * this.weight(j) - present(this.#finishPart[j]) * this.weight(i);
   }
 
   /** start <= V */
-  hasStarted(context: number): boolean {
+  hasStarted(context: ContextId): boolean {
     return this.#toClock(this.#startWhole, this.#startPart, context) <= 0;
   }
 
   /** start < V */
-  hasStartedBefore(context: number): boolean {
+  hasStartedBefore(context: ContextId): boolean {
     return this.#toClock(this.#startWhole, this.#startPart, context) < 0;
   }
 
   /** finish <= V */
-  hasFinished(context: number): boolean {
+  hasFinished(context: ContextId): boolean {
     return this.#toClock(this.#finishWhole, this.#finishPart, context) <= 0;
   }
 
   /** finish < V */
-  hasFinishedBefore(context: number): boolean {
+  hasFinishedBefore(context: ContextId): boolean {
     return this.#toClock(this.#finishWhole, this.#finishPart, context) < 0;
   }
 
@@ -245,12 +246,12 @@ export class TagTable {
   }
 
   /** V = the start tag of a context. */
-  setClockToStart(context: number): void {
+  setClockToStart(context: ContextId): void {
     this.#setClock(this.startWhole(context), present(this.#startPart[context]), this.weight(context));
   }
 
   /** V = the finish tag of a context. */
-  setClockToFinish(context: number): void {
+  setClockToFinish(context: ContextId): void {
     this.#setClock(
       present(this.#finishWhole[context]),
       present(this.#finishPart[context]),
@@ -259,7 +260,7 @@ export class TagTable {
   }
 
   /** Remembers the finish tag of a context if it is the largest so far; a new weight does not change it any more. */
-  rememberFinish(context: number): void {
+  rememberFinish(context: ContextId): void {
     const difference = this.finishWhole(context) - this.#latestWhole;
     const part = this.#finishPart[context] ?? 0;
     const isLater =
@@ -301,7 +302,7 @@ export class TagTable {
    * How far the finish tag of a context is ahead of V, in units of its own service, rounded up; 0 or less if V has passed
    * it. In whole numbers throughout: the products stay below 2^53.
    */
-  #aheadParts(context: number): number {
+  #aheadParts(context: ContextId): number {
     const weight = this.weight(context);
     if (weight === 0) return 0;
     const tag = (this.finishWhole(context) - this.#clockWhole) * weight + (this.#finishPart[context] ?? 0);
@@ -316,24 +317,24 @@ export class TagTable {
     if (whole > this.#rebaseAbove) this.#rebase();
   }
 
-  #finishBelow(context: number, whole: number, part: number, partWeight: number): void {
+  #finishBelow(context: ContextId, whole: number, part: number, partWeight: number): void {
     const weight = this.weight(context);
     this.#setFinish(context, whole, Math.floor((part * weight) / partWeight), weight);
   }
 
-  #setFinish(context: number, whole: number, part: number, weight: number): void {
+  #setFinish(context: ContextId, whole: number, part: number, weight: number): void {
     const carry = part >= weight ? 1 : 0;
     this.#finishWhole[context] = whole + carry;
     this.#finishPart[context] = part - carry * weight;
   }
 
-  #startAtFinish(context: number): void {
+  #startAtFinish(context: ContextId): void {
     this.#startWhole[context] = present(this.#finishWhole[context]);
     this.#startPart[context] = present(this.#finishPart[context]);
   }
 
   /** Below, at or above 0 as a tag is before, at or after the clock. */
-  #toClock(whole: Float64Array, part: Float64Array, context: number): number {
+  #toClock(whole: Float64Array, part: Float64Array, context: ContextId): number {
     const difference = present(whole[context]) - this.#clockWhole;
     if (difference !== 0) return difference;
     return present(part[context]) * this.#clockWeight - this.#clockPart * this.weight(context);
@@ -358,7 +359,7 @@ function ceilOfQuotient(above: number, below: number): number {
 }
 
 function lower(whole: Float64Array, part: Float64Array, base: number): void {
-  for (let context = 0; context < whole.length; context += 1) {
+  for (let context = FIRST_CONTEXT; context < whole.length; context = contextAfter(context)) {
     const left = present(whole[context]) - base;
     whole[context] = Math.max(0, left);
     if (left < 0) part[context] = 0;

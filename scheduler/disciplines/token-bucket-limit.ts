@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -43,7 +44,7 @@ export class TokenBucketLimit implements Discipline {
     this.#withheld = new ContextHeap((i, j) => present(this.#eligible[i]) - present(this.#eligible[j]));
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     const burst = share.burstBytes ?? DEFAULT_MAX_FRAME_BYTES;
     if (!Number.isInteger(burst) || burst < 0 || burst > MOST_BURST_BYTES) {
       throw new ParameterError(
@@ -59,13 +60,13 @@ export class TokenBucketLimit implements Discipline {
     this.#inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.withdraw(context, nowNs);
     this.#roster.leave(context);
     this.#inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.activate(context, headBytes)) return;
     this.#rate.settle(context, nowNs);
@@ -73,12 +74,12 @@ export class TokenBucketLimit implements Discipline {
     else this.#withheld.push(context);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     this.#release(nowNs);
     return this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     if (this.#rate.hasRate(context)) {
       this.#rate.notBefore(context, nowNs);
@@ -89,7 +90,7 @@ export class TokenBucketLimit implements Discipline {
     if (more && !passes) this.#withheld.push(context);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#release(nowNs);
     if (!this.#roster.withdraw(context)) return;
     if (this.#withheld.has(context)) this.#withheld.remove(context);
@@ -111,7 +112,7 @@ export class TokenBucketLimit implements Discipline {
     this.#roster.checkInvariants();
     this.#withheld.checkInvariants();
     this.#inner.checkInvariants();
-    for (let context = 0; context < this.#roster.capacity; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       if (this.#withheld.has(context) && !this.#roster.isBacklogged(context)) {
         throw new InvariantViolation(`${this.name}: context ${context} is withheld and does not wait`);
       }
@@ -119,7 +120,7 @@ export class TokenBucketLimit implements Discipline {
   }
 
   /** Whether the bucket covers the head; if not, notes the time at which it will. */
-  #mayGo(context: number, headBytes: number, nowNs: number): boolean {
+  #mayGo(context: ContextId, headBytes: number, nowNs: number): boolean {
     if (!this.#rate.hasRate(context)) return true;
     const eligible = this.#rate.afterNs(context, headBytes - present(this.#burst[context]));
     this.#eligible[context] = eligible;

@@ -1,3 +1,4 @@
+import { type ContextId, storedContextId } from '../branded.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
@@ -5,6 +6,9 @@ import { powerOfTwoFrom } from '../whole-logarithm.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
 import { widened } from './widened.js';
+
+/** Number of a tenant. The outer discipline takes tenants for its contexts. */
+type TenantId = ContextId;
 
 /** Options of a TwoLevel. */
 export interface TwoLevelOptions {
@@ -63,8 +67,8 @@ export class TwoLevel implements Discipline {
     this.#roster = new Roster(this.name);
   }
 
-  join(context: number, share: Share): void {
-    const tenant = this.#tenantOfShare(share);
+  join(context: ContextId, share: Share): void {
+    const tenant = storedContextId(this.#tenantOfShare(share));
     if (!Number.isInteger(tenant) || tenant < 0 || tenant >= 2 ** 20) {
       throw new ParameterError(
         `${this.name}: tenant of context ${context} is ${tenant}, expected a whole number >= 0`,
@@ -88,37 +92,37 @@ export class TwoLevel implements Discipline {
     this.#innerOf(tenant).join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.withdraw(context, nowNs);
     this.#roster.leave(context);
-    const tenant = present(this.#tenantOf[context]);
+    const tenant = this.#tenant(context);
     this.#innerOf(tenant).leave(context, nowNs);
     const members = present(this.#members[tenant]) - 1;
     this.#members[tenant] = members;
     if (members === 0) this.#outer.leave(tenant, nowNs);
   }
 
-  arrived(context: number, bytes: number, nowNs: number): void {
+  arrived(context: ContextId, bytes: number, nowNs: number): void {
     // Not told to the outer discipline: which frame of a tenant is next is not known when it arrives.
-    this.#innerOf(present(this.#tenantOf[context])).arrived?.(context, bytes, nowNs);
+    this.#innerOf(this.#tenant(context)).arrived?.(context, bytes, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
-    const tenant = present(this.#tenantOf[context]);
+    const tenant = this.#tenant(context);
     this.#waiting[tenant] = present(this.#waiting[tenant]) + 1;
     this.#innerOf(tenant).activate(context, headBytes, nowNs);
     if (this.#offer[tenant] === NONE) this.#makeOffer(tenant, nowNs);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     this.#offerHeld(nowNs);
     const tenant = this.#outer.select(nowNs);
-    return tenant === NONE ? NONE : (this.#offer[tenant] ?? NONE);
+    return tenant === NONE ? NONE : storedContextId(this.#offer[tenant] ?? NONE);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
-    const tenant = present(this.#tenantOf[context]);
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
+    const tenant = this.#tenant(context);
     if (this.#offer[tenant] !== context)
       throw new InvariantViolation(`${this.name}: context ${context} was served, not offered`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
@@ -130,9 +134,9 @@ export class TwoLevel implements Discipline {
     this.#outer.served(tenant, bytes, next === NONE ? 0 : this.#roster.headBytes(next), nowNs);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     if (!this.#roster.withdraw(context)) return;
-    const tenant = present(this.#tenantOf[context]);
+    const tenant = this.#tenant(context);
     this.#waiting[tenant] = present(this.#waiting[tenant]) - 1;
     this.#innerOf(tenant).withdraw(context, nowNs);
     if (this.#offer[tenant] === context) {
@@ -162,9 +166,10 @@ export class TwoLevel implements Discipline {
   checkInvariants(): void {
     this.#roster.checkInvariants();
     this.#outer.checkInvariants();
-    for (const [tenant, inner] of this.#inner.entries()) {
+    for (const [index, inner] of this.#inner.entries()) {
       inner?.checkInvariants();
-      const offer = this.#offer[tenant] ?? NONE;
+      const tenant = storedContextId(index);
+      const offer = storedContextId(this.#offer[tenant] ?? NONE);
       const waits = present(this.#waiting[tenant]) > 0;
       if (offer !== NONE && !(this.#roster.isBacklogged(offer) && this.#tenantOf[offer] === tenant)) {
         throw new InvariantViolation(
@@ -179,21 +184,25 @@ export class TwoLevel implements Discipline {
     }
   }
 
-  #innerOf(tenant: number): Discipline {
+  #tenant(context: ContextId): TenantId {
+    return storedContextId(present(this.#tenantOf[context]));
+  }
+
+  #innerOf(tenant: TenantId): Discipline {
     const inner = this.#inner[tenant];
     if (inner === undefined) throw new InvariantViolation(`${this.name}: there is no tenant ${tenant}`);
     return inner;
   }
 
   /** The context that the tenant offers next; a tenant that waits for a rate limit is noted as held. */
-  #nextOf(tenant: number, nowNs: number): number {
+  #nextOf(tenant: TenantId, nowNs: number): ContextId {
     if (this.#waiting[tenant] === 0) return NONE;
     const next = this.#innerOf(tenant).select(nowNs);
     if (next === NONE && !this.#held.has(tenant)) this.#held.pushBack(tenant);
     return next;
   }
 
-  #makeOffer(tenant: number, nowNs: number): void {
+  #makeOffer(tenant: TenantId, nowNs: number): void {
     const next = this.#nextOf(tenant, nowNs);
     if (next === NONE) return;
     if (this.#held.has(tenant)) this.#held.remove(tenant);

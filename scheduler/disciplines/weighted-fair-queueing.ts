@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../branded.js';
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
@@ -69,7 +70,7 @@ export class WeightedFairQueueing implements Discipline {
     this.#waiting = new ContextHeap((i, j) => this.#heads.compareFinishes(i, j));
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireTagWeight(this.name, context, share.weight, this.#weights);
     this.#roster.join(context);
     this.#fluid.forget(context);
@@ -82,14 +83,14 @@ export class WeightedFairQueueing implements Discipline {
     this.#smallestWeight = Math.min(this.#smallestWeight, share.weight);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.withdraw(context, nowNs);
     this.#roster.leave(context);
     // Its remaining work in the fluid system stays there until the clock has passed it.
     this.#weights -= this.#arrivals.weight(context);
   }
 
-  arrived(context: number, bytes: number, nowNs: number): void {
+  arrived(context: ContextId, bytes: number, nowNs: number): void {
     this.#fluid.run(nowNs);
     if (this.#arrivals.clockWhole > RESTART_ABOVE_UNITS) this.#restartIfIdle();
     this.#arrivals.begin(context, bytes);
@@ -99,17 +100,17 @@ export class WeightedFairQueueing implements Discipline {
     this.#fluid.changed(context);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
     this.#placeHead(context, headBytes, nowNs);
     this.#waiting.push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#waiting.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#stamps.shift(context);
     if (more) {
@@ -120,7 +121,7 @@ export class WeightedFairQueueing implements Discipline {
     }
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#fluid.run(nowNs);
     this.#drop(context);
   }
@@ -146,19 +147,19 @@ export class WeightedFairQueueing implements Discipline {
     this.#fluid.checkInvariants();
     if (this.#waiting.size !== this.#roster.backlogged)
       throw new InvariantViolation('wfq: heap and roster disagree');
-    for (let context = 0; context < this.#roster.capacity; context += 1) {
+    for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       if (this.#roster.isBacklogged(context) && this.#stamps.isEmpty(context)) {
         throw new InvariantViolation(`wfq: context ${context} waits without a stamp`);
       }
     }
   }
 
-  #placeHead(context: number, bytes: number, nowNs: number): void {
+  #placeHead(context: ContextId, bytes: number, nowNs: number): void {
     if (this.#stamps.isEmpty(context)) this.arrived(context, bytes, nowNs);
     this.#heads.place(context, this.#stamps.whole(context), this.#stamps.part(context), bytes);
   }
 
-  #drop(context: number): void {
+  #drop(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     this.#waiting.remove(context);
     // Unserved frames are not charged: the chain of tags ends where the head would have started.

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { type BoundMember, type Discipline, requireWeight, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { present } from '../present.js';
@@ -24,29 +25,29 @@ export class WeightedRoundRobin implements Discipline {
   /** Frames left in the visit of the context in front. */
   #left = 0;
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     requireWeight(this.name, context, share.weight);
     this.#roster.join(context);
     this.#weight = widened(this.#weight, this.#roster.capacity);
     this.#weight[context] = share.weight;
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (!this.#roster.activate(context, headBytes)) return;
     this.#round.pushBack(context);
     if (this.#round.size === 1) this.#openVisit();
   }
 
-  select(): number {
+  select(): ContextId {
     return this.#round.front;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     if (context !== this.#round.front)
       throw new InvariantViolation(`wrr: context ${context} was served out of turn`);
     const more = this.#roster.served(context, bytes, nextHeadBytes);
@@ -57,7 +58,7 @@ export class WeightedRoundRobin implements Discipline {
     this.#openVisit();
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     const wasOpen = context === this.#round.front;
     this.#round.remove(context);

@@ -1,9 +1,10 @@
+import type { ContextId } from '../branded.js';
 import { requireWeight } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { MAX_TAG_WEIGHT } from './tag-table.js';
 
 /** Checks that tags can carry a weight. @throws ParameterError if they cannot, or if the sum would be too large. */
-export function requireTagWeight(discipline: string, context: number, weight: number, sum: number): void {
+export function requireTagWeight(discipline: string, context: ContextId, weight: number, sum: number): void {
   requireWeight(discipline, context, weight);
   if (sum + weight > MAX_TAG_WEIGHT) {
     throw new ParameterError(

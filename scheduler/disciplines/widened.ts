@@ -1,10 +1,11 @@
+import type { ContextId } from '../branded.js';
 import { powerOfTwoFrom } from '../whole-logarithm.js';
 
 /** The typed arrays that hold one number per context. */
 export type ContextColumn = Uint8Array | Int32Array | Float64Array;
 
 /** Smallest capacity, a power of two, that includes `context`. */
-export function capacityFor(context: number): number {
+export function capacityFor(context: ContextId): number {
   return Math.max(64, powerOfTwoFrom(context + 1));
 }
 

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { BoundMember, Discipline, Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { ContextHeap } from './context-heap.js';
@@ -45,7 +46,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     );
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#weights.require(context, share.weight);
     this.#roster.join(context);
     this.#weights.join(context, share.weight, this.#roster.capacity);
@@ -53,13 +54,13 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#tags.markClock();
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
     this.#roster.leave(context);
     this.#weights.leave(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     if (resumes) {
@@ -76,13 +77,13 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#settle();
   }
 
-  select(): number {
+  select(): ContextId {
     // If no context is eligible, V would jump to the smallest start tag, and that frame would be served. The jump waits
     // until it is served: a frame that arrives while the link is busy with the last one must not start behind the jump.
     return this.#eligible.size > 0 ? this.#eligible.top : this.#early.top;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     const more = this.#roster.served(context, bytes, nextHeadBytes);
     this.#charge(context, bytes);
     if (more) {
@@ -92,20 +93,20 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
     this.#settle();
   }
 
-  starve(context: number, bytes: number): void {
+  starve(context: ContextId, bytes: number): void {
     this.#roster.starve(context, bytes);
     this.#charge(context, bytes);
     this.#settle();
   }
 
-  #charge(context: number, bytes: number): void {
+  #charge(context: ContextId, bytes: number): void {
     if (this.#early.has(context)) this.#jump(context);
     this.#eligible.remove(context);
     this.#tags.markClock();
     this.#tags.advanceClock(bytes, this.#weights.sum);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#roster.withdraw(context)) return;
     (this.#eligible.has(context) ? this.#eligible : this.#early).remove(context);
     this.#tags.cancel(context);
@@ -119,7 +120,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   }
 
   /** Tags of the frame at a context's head and the virtual clock, in units: for display, not for comparison. */
-  tagsOf(context: number): { readonly start: number; readonly finish: number; readonly clock: number } {
+  tagsOf(context: ContextId): { readonly start: number; readonly finish: number; readonly clock: number } {
     const { clock } = this.#tags;
     return { start: this.#tags.start(context), finish: this.#tags.finish(context), clock };
   }
@@ -137,7 +138,7 @@ export class WorstCaseFairWeightedFairQueueing implements Discipline {
   }
 
   /** No context was eligible when `context` was selected: V jumps to its start. */
-  #jump(context: number): void {
+  #jump(context: ContextId): void {
     this.#tags.setClockToStart(context);
     // A context that sorts before it now arrived between `select` and `served`, hence after the jump.
     while (this.#eligible.size > 0) this.#restart(this.#eligible);

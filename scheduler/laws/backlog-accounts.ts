@@ -1,8 +1,9 @@
+import type { ContextId } from '../branded.js';
 import type { BoundMember, Share } from '../discipline.js';
 
 /** What a law knows of a context that takes part. */
 export interface BacklogAccount extends BoundMember {
-  readonly context: number;
+  readonly context: ContextId;
   readonly weight: number;
   maxFrameBytes: number;
   backlogged: boolean;
@@ -32,7 +33,7 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
     return this.#largestRatio;
   }
 
-  joined(context: number, share: Share): void {
+  joined(context: ContextId, share: Share): void {
     const maxFrameBytes = this.#largest.get(context) ?? 0;
     this.accounts.set(
       context,
@@ -40,12 +41,12 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
     );
   }
 
-  left(context: number): void {
+  left(context: ContextId): void {
     this.accounts.delete(context);
   }
 
   /** A frame arrived; returns the account of a context that takes part. */
-  protected noteArrival(context: number, bytes: number): Account | undefined {
+  protected noteArrival(context: ContextId, bytes: number): Account | undefined {
     const account = this.accounts.get(context);
     if (account === undefined || bytes <= account.maxFrameBytes) return account;
     account.maxFrameBytes = bytes;

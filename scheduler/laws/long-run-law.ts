@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { Share } from '../discipline.js';
 import type { Breaker } from './backlog-accounts.js';
 import type { LinkWatcher } from './virtual-link.js';
@@ -24,21 +25,21 @@ export class LongRunLaw implements LinkWatcher {
     this.#broken = broken;
   }
 
-  joined(context: number, share: Share): void {
+  joined(context: ContextId, share: Share): void {
     this.#accounts.set(context, { weight: share.weight, bytes: 0, backlogged: false });
     this.#restart();
   }
 
-  left(context: number): void {
+  left(context: ContextId): void {
     this.#accounts.delete(context);
     this.#restart();
   }
 
-  arrived(context: number, _bytes: number, first: boolean): void {
+  arrived(context: ContextId, _bytes: number, first: boolean): void {
     if (first) this.#change(context, true);
   }
 
-  granted(context: number, bytes: number, more: boolean): void {
+  granted(context: ContextId, bytes: number, more: boolean): void {
     const account = this.#accounts.get(context);
     if (account === undefined) return;
     account.bytes += bytes;
@@ -46,7 +47,7 @@ export class LongRunLaw implements LinkWatcher {
     if (!more) this.#change(context, false);
   }
 
-  withdrawn(context: number): void {
+  withdrawn(context: ContextId): void {
     this.#change(context, false);
   }
 
@@ -72,7 +73,7 @@ export class LongRunLaw implements LinkWatcher {
     return checks;
   }
 
-  #change(context: number, backlogged: boolean): void {
+  #change(context: ContextId, backlogged: boolean): void {
     const account = this.#accounts.get(context);
     if (account === undefined) return;
     account.backlogged = backlogged;

@@ -1,3 +1,4 @@
+import { contextId } from '../branded.js';
 import type { Step } from './script.js';
 import type { VirtualLink } from './virtual-link.js';
 
@@ -6,42 +7,44 @@ const MOST_FRAMES_BETWEEN = 50;
 
 /** Plays one step. */
 export function playStep(link: VirtualLink, step: Step): void {
+  if (step.step === 'serve') {
+    for (let count = 0; count < step.frames && link.serve(); count += 1);
+    return;
+  }
+  if (step.step === 'pass') {
+    link.pass(step.ns);
+    return;
+  }
+  const context = contextId(step.context);
   switch (step.step) {
     case 'join':
-      if (link.isMember(step.context)) link.leave(step.context);
-      link.join(step.context, step.share);
+      if (link.isMember(context)) link.leave(context);
+      link.join(context, step.share);
       return;
     case 'leave':
-      if (link.isMember(step.context)) link.leave(step.context);
+      if (link.isMember(context)) link.leave(context);
       return;
     case 'arrive':
-      if (link.isMember(step.context)) link.arrive(step.context, step.bytes, step.count);
-      return;
-    case 'serve':
-      for (let count = 0; count < step.frames && link.serve(); count += 1);
+      if (link.isMember(context)) link.arrive(context, step.bytes, step.count);
       return;
     case 'comeAndGo':
-      if (!link.isMember(step.context)) return;
+      if (!link.isMember(context)) return;
       for (let time = 0; time < step.times; time += 1) {
-        link.arrive(step.context, step.bytes);
-        for (let count = 0; count < MOST_FRAMES_BETWEEN && link.isBacklogged(step.context); count += 1)
+        link.arrive(context, step.bytes);
+        for (let count = 0; count < MOST_FRAMES_BETWEEN && link.isBacklogged(context); count += 1)
           link.serve();
       }
       return;
     case 'serveWhileArriving':
-      if (link.backlogged > 0 && link.isMember(step.context))
-        link.serve(() => link.arrive(step.context, step.bytes));
-      return;
-    case 'pass':
-      link.pass(step.ns);
+      if (link.backlogged > 0 && link.isMember(context)) link.serve(() => link.arrive(context, step.bytes));
       return;
     case 'ringAgain':
-      if (!link.isBacklogged(step.context)) return;
+      if (!link.isBacklogged(context)) return;
       link.ask();
-      link.ringAgain(step.context);
+      link.ringAgain(context);
       link.ask();
       return;
     case 'withdraw':
-      if (link.isBacklogged(step.context)) link.withdraw(step.context);
+      if (link.isBacklogged(context)) link.withdraw(context);
   }
 }

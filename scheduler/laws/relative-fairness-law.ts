@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { BoundMember } from '../discipline.js';
 import { type BacklogAccount, BacklogAccounts, type Breaker, requireBound } from './backlog-accounts.js';
 import type { LinkWatcher } from './virtual-link.js';
@@ -41,7 +42,7 @@ export class RelativeFairnessLaw extends BacklogAccounts<Account> implements Lin
     this.#broken = broken;
   }
 
-  arrived(context: number, bytes: number, first: boolean): void {
+  arrived(context: ContextId, bytes: number, first: boolean): void {
     const account = this.noteArrival(context, bytes);
     if (account === undefined || !first) return;
     account.backlogged = true;
@@ -53,7 +54,7 @@ export class RelativeFairnessLaw extends BacklogAccounts<Account> implements Lin
     }
   }
 
-  granted(context: number, bytes: number, more: boolean, nowNs: number): void {
+  granted(context: ContextId, bytes: number, more: boolean, nowNs: number): void {
     const account = this.accounts.get(context);
     if (account === undefined) return;
     account.servedBytes += bytes;
@@ -63,7 +64,7 @@ export class RelativeFairnessLaw extends BacklogAccounts<Account> implements Lin
     account.backlogged = more;
   }
 
-  withdrawn(context: number): void {
+  withdrawn(context: ContextId): void {
     const account = this.accounts.get(context);
     if (account !== undefined) account.backlogged = false;
   }

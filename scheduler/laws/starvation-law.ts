@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import type { BoundMember } from '../discipline.js';
 import { type BacklogAccount, BacklogAccounts, type Breaker, requireBound } from './backlog-accounts.js';
 import type { RelativeFairnessBound } from './relative-fairness-law.js';
@@ -44,14 +45,14 @@ export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatch
     this.#broken = broken;
   }
 
-  arrived(context: number, bytes: number, first: boolean): void {
+  arrived(context: ContextId, bytes: number, first: boolean): void {
     const before = this.accounts.get(context)?.maxFrameBytes;
     const account = this.noteArrival(context, bytes);
     if (account?.maxFrameBytes !== before) this.#version += 1;
     if (account !== undefined && first) beginWait(account, true);
   }
 
-  granted(context: number, bytes: number, more: boolean, nowNs: number): void {
+  granted(context: ContextId, bytes: number, more: boolean, nowNs: number): void {
     const served = this.accounts.get(context);
     if (served === undefined) return;
     for (const waiting of this.accounts.values()) {
@@ -73,7 +74,7 @@ export class StarvationLaw extends BacklogAccounts<Account> implements LinkWatch
     beginWait(served, more);
   }
 
-  withdrawn(context: number): void {
+  withdrawn(context: ContextId): void {
     const account = this.accounts.get(context);
     if (account !== undefined) beginWait(account, false);
   }

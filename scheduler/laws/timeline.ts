@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { present } from '../present.js';
 /** What may happen on a virtual link. */
 export type LinkEvent = 'join' | 'leave' | 'arrive' | 'ring' | 'grant' | 'withdraw';
@@ -5,7 +6,7 @@ export type LinkEvent = 'join' | 'leave' | 'arrive' | 'ring' | 'grant' | 'withdr
 interface Entry {
   readonly atNs: number;
   readonly event: LinkEvent;
-  readonly context: number;
+  readonly context: ContextId;
   /** Bytes of a frame, or the weight of a context that joins. */
   readonly value: number;
   /** How often in succession: frames of one size that arrive, or are granted, without anything between them. */
@@ -14,7 +15,7 @@ interface Entry {
 
 interface Row {
   readonly atNs: number;
-  readonly context: number;
+  readonly context: ContextId;
   readonly event: LinkEvent;
   text: string;
 }
@@ -40,7 +41,7 @@ export class Timeline {
   readonly #entries: Entry[] = [];
   #grants = 0;
 
-  note(atNs: number, event: LinkEvent, context: number, value = 0, times = 1): void {
+  note(atNs: number, event: LinkEvent, context: ContextId, value = 0, times = 1): void {
     if (event === 'grant') this.#grants += times;
     const last = this.#entries.at(-1);
     if (

@@ -1,3 +1,4 @@
+import type { ContextId } from '../branded.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
@@ -6,13 +7,13 @@ import { Timeline } from './timeline.js';
 
 /** Is told what happens on a virtual link, after the fact. A law is a watcher that throws. */
 export interface LinkWatcher {
-  joined?(context: number, share: Share): void;
-  left?(context: number): void;
+  joined?(context: ContextId, share: Share): void;
+  left?(context: ContextId): void;
   /** A frame arrived; `first` if its context was idle. */
-  arrived?(context: number, bytes: number, first: boolean, nowNs: number): void;
+  arrived?(context: ContextId, bytes: number, first: boolean, nowNs: number): void;
   /** A frame starts on the link; `more` if its context stays backlogged. */
-  granted?(context: number, bytes: number, more: boolean, nowNs: number): void;
-  withdrawn?(context: number, nowNs: number): void;
+  granted?(context: ContextId, bytes: number, more: boolean, nowNs: number): void;
+  withdrawn?(context: ContextId, nowNs: number): void;
 }
 
 /**
@@ -78,7 +79,7 @@ export class VirtualLink {
   readonly #order: PublishedOrder | undefined;
   readonly #watchers: readonly LinkWatcher[];
   readonly #line: SerialLine;
-  readonly #members = new Map<number, Member>();
+  readonly #members = new Map<ContextId, Member>();
   #nowNs: number;
   #backlogged = 0;
   #orderChecks = 0;
@@ -109,20 +110,20 @@ export class VirtualLink {
     return this.#backlogged;
   }
 
-  isMember(context: number): boolean {
+  isMember(context: ContextId): boolean {
     return this.#members.has(context);
   }
 
-  isBacklogged(context: number): boolean {
+  isBacklogged(context: ContextId): boolean {
     return (this.#members.get(context)?.queue.length ?? 0) > 0;
   }
 
   /** Contexts that take part. */
-  get members(): Iterable<number> {
+  get members(): Iterable<ContextId> {
     return this.#members.keys();
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#members.set(context, { share, queue: [] });
     this.timeline.note(this.#nowNs, 'join', context, share.weight);
     this.#subject.join(context, share);
@@ -132,7 +133,7 @@ export class VirtualLink {
   }
 
   /** The context leaves, backlogged or not; companions without the redundant calls withdraw it first. */
-  leave(context: number): void {
+  leave(context: ContextId): void {
     const { queue } = this.#member(context);
     if (queue.length > 0) {
       queue.length = 0;
@@ -150,7 +151,7 @@ export class VirtualLink {
   }
 
   /** `count` frames of `bytes` join the queue of their context. */
-  arrive(context: number, bytes: number, count = 1): void {
+  arrive(context: ContextId, bytes: number, count = 1): void {
     const { queue } = this.#member(context);
     const first = queue.length === 0;
     const last = queue.at(-1);
@@ -169,7 +170,7 @@ export class VirtualLink {
   }
 
   /** A second doorbell for a backlogged context. */
-  ringAgain(context: number): void {
+  ringAgain(context: ContextId): void {
     const head = this.#member(context).queue[0];
     if (head === undefined) return;
     this.timeline.note(this.#nowNs, 'ring', context);
@@ -180,7 +181,7 @@ export class VirtualLink {
   }
 
   /** The backlog of a context is gone without service. */
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     const { queue } = this.#member(context);
     if (queue.length === 0) return;
     queue.length = 0;
@@ -250,7 +251,7 @@ export class VirtualLink {
     throw new LawBroken(law, `${this.#subject.name} breaks "${law}": ${message}\n${this.timeline.print()}`);
   }
 
-  #choose(): number {
+  #choose(): ContextId {
     const context = this.#agree();
     if (context !== NONE) return context;
     const eligibleNs = this.#subject.nextEligibleNs?.(this.#nowNs);
@@ -274,7 +275,7 @@ export class VirtualLink {
   #announce(
     discipline: Discipline,
     aheadNs: number,
-    context: number,
+    context: ContextId,
     bytes: number,
     count: number,
     first: boolean,
@@ -286,7 +287,7 @@ export class VirtualLink {
     for (let frame = 1; frame < count; frame += 1) discipline.arrived(context, bytes, nowNs);
   }
 
-  #agree(): number {
+  #agree(): ContextId {
     const choice = this.#subject.select(this.#nowNs);
     for (const { discipline, law, aheadNs } of this.#companions) {
       const other = discipline.select(this.#nowNs + aheadNs);
@@ -307,7 +308,7 @@ export class VirtualLink {
     return choice;
   }
 
-  #compareWithOrder(order: PublishedOrder, choice: number): void {
+  #compareWithOrder(order: PublishedOrder, choice: ContextId): void {
     const permitted = order.next(this.#nowNs);
     this.#orderChecks += 1;
     if (choice === NONE ? permitted.length === 0 : permitted.includes(choice)) return;
@@ -318,7 +319,7 @@ export class VirtualLink {
     );
   }
 
-  #member(context: number): Member {
+  #member(context: ContextId): Member {
     const member = this.#members.get(context);
     if (member === undefined)
       throw new InvariantViolation(`context ${context} does not take part in the virtual link`);

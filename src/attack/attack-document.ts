@@ -1,5 +1,5 @@
 import { type DocumentHead, jsonDocument } from '../report/json-document.js';
-import { type Comparison, compareCell } from './expectations.js';
+import { type Comparison, compareCell } from './compare-cell.js';
 import type { Cell } from './matrix.js';
 
 /** The document as it is printed; scenarios/attack-document.schema.json is made from this type. */

@@ -15,6 +15,7 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { MANAGEMENT } from '../../nic/registers.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -170,7 +171,7 @@ export class AttackLab {
     });
   }
 
-  #onWire(bytes: Uint8Array, offset: number, length: number, context: number): void {
+  #onWire(bytes: Uint8Array, offset: number, length: number, context: ContextId): void {
     const frame = bytes.subarray(offset, offset + length);
     const verdict = this.#verifier.verify(bytes, offset, length);
     const fromVictim = readMac(bytes, offset + 6) === VICTIM_MAC;

@@ -1,6 +1,7 @@
 import type { Attack } from '../../guests/hostile/index.js';
 import { html, idOf, type Markup } from '../report/html/markup.js';
-import { compareCell, EXPECTATIONS } from './expectations.js';
+import { compareCell } from './compare-cell.js';
+import { EXPECTATIONS } from './expectations.js';
 import type { Cell } from './matrix.js';
 import { comparisonText } from './matrix-text.js';
 import { type Evidence, VERDICTS } from './verdict.js';

@@ -1,6 +1,3 @@
-import { APPROACHES } from '../../host/protection/approaches.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
-import type { Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
 
 /** How sure a source is: confirmed, second hand, derived, remembered and consistent, remembered. */
@@ -48,8 +45,7 @@ const TRANSLATED = [
 ];
 const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 
-const START =
-  'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are passedThrough';
+const START = 'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are trusted';
 const ATC = 'Willmann, Rixner, Cox, USENIX ATC 2008: all strategies equal between guests, unequal within one';
 const HPCA = 'Willmann et al., HPCA 2007, section 3.3: validation, pinning, sequence numbers';
 const NODMA = 'Intel’s NoDMA, PMR and DPR keep devices out of measured memory and do not tell them apart';
@@ -453,73 +449,3 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'M',
   ),
 ];
-
-/** A cell that is not as expected, and where it is explained. */
-export interface Explanation {
-  readonly attack: string;
-  readonly approaches: readonly string[];
-  /** Heading of docs/threats.md. */
-  readonly heading: string;
-}
-
-/** Differences between expectation and measurement that are understood. */
-export const EXPLANATIONS: readonly Explanation[] = [
-  {
-    attack: 'jumbo-hog',
-    approaches: ['driver-domain'],
-    heading: 'A bridge that is round-robin by frames',
-  },
-  {
-    attack: 'own-page-after-unmap',
-    approaches: ['iommu:contiguous'],
-    heading: 'A range is invalidated when all of it is finished',
-  },
-  {
-    attack: 'broadcast-flood',
-    approaches: ['driver-domain'],
-    heading: 'A flood that exceeds the capacity of the bridge',
-  },
-];
-
-/** A cell compared with what was expected of it. */
-export interface Comparison {
-  readonly attack: string;
-  readonly approach: string;
-  /** Whether the attack was expected to get through. */
-  readonly expected: 'succeeds' | 'fails';
-  readonly asExpected: boolean;
-  /** Heading of docs/threats.md that explains the difference; undefined when there is none. */
-  readonly explainedBy: string | undefined;
-  /** Why this attack comes to this verdict. */
-  readonly because: string;
-  readonly source: string;
-  readonly mark: Mark;
-}
-
-/**
- * Compares a cell with the table; undefined for one that could not be played, and where the table expects nothing: of
- * approaches of the user's own.
- */
-export function compareCell({ attack, approach, verdict }: Cell): Comparison | undefined {
-  const expectation = EXPECTATIONS.find((candidate) => candidate.attack === attack);
-  if (expectation === undefined || verdict === 'not-applicable') return undefined;
-  if (!APPROACHES.some(({ name }) => name === approach)) return undefined;
-  const expected = expectation.succeedsOn.includes(approach) ? 'succeeds' : 'fails';
-  const because = expectation.because[verdict];
-  if (because === undefined)
-    throw new InvariantViolation(`the table of expectations has no reason for ${attack}: ${verdict}`);
-  const asExpected = (verdict === 'succeeded') === (expected === 'succeeds');
-  const explanation = EXPLANATIONS.find(
-    (candidate) => candidate.attack === attack && candidate.approaches.includes(approach),
-  );
-  return {
-    attack,
-    approach,
-    expected,
-    asExpected,
-    explainedBy: asExpected ? undefined : explanation?.heading,
-    because,
-    source: expectation.source,
-    mark: expectation.mark,
-  };
-}

@@ -1,7 +1,7 @@
 import type { Attack } from '../../guests/hostile/index.js';
 import { html, type Markup } from '../report/html/markup.js';
+import { compareCell } from './compare-cell.js';
 import { attackHtml, attackId, evidenceHtml, evidenceId, verdictText } from './evidence-html.js';
-import { compareCell } from './expectations.js';
 import type { Cell, NamedApproach } from './matrix.js';
 import { VERDICT_WORDS } from './matrix-text.js';
 import type { Verdict } from './verdict.js';

@@ -1,5 +1,5 @@
 import type { Attack } from '../../guests/hostile/index.js';
-import { type Comparison, compareCell } from './expectations.js';
+import { type Comparison, compareCell } from './compare-cell.js';
 import type { AttackedApproach, Cell } from './matrix.js';
 import type { Verdict } from './verdict.js';
 

@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { Observation, Service } from './observation.js';
 
@@ -47,7 +48,7 @@ export function judge(facts: Observation, quiet: Service): Judgement {
   const harm = harmOf(facts, servedShare);
   if (harm !== undefined) return { verdict: 'succeeded', evidence: evidence(harm) };
   if (facts.deniedAccesses > 0) {
-    const accesses = plural(facts.deniedAccesses, 'DMA access', 'DMA accesses');
+    const accesses = counted(facts.deniedAccesses, 'DMA access', 'DMA accesses');
     return { verdict: 'blocked-at-access', evidence: evidence(`${accesses} denied; not a byte moved.`) };
   }
   const stopped = stoppedAtSetUp(facts);
@@ -66,15 +67,15 @@ function harmOf(facts: Observation, servedShare: number): string | undefined {
   const parts: string[] = [];
   if (leak !== undefined) {
     const where =
-      leak.to === 'wire' ? `left the port in ${plural(leak.frames, 'frame')}` : 'was read by the card';
+      leak.to === 'wire' ? `left the port in ${counted(leak.frames, 'frame')}` : 'was read by the card';
     parts.push(`${leak.what} ${where}`);
   }
-  if (change !== undefined) parts.push(`${plural(change.bytes, 'byte')} changed: ${change.what}`);
-  if (facts.damagedFrames > 0) parts.push(`${plural(facts.damagedFrames, 'frame')} of the victim damaged`);
+  if (change !== undefined) parts.push(`${counted(change.bytes, 'byte')} changed: ${change.what}`);
+  if (facts.damagedFrames > 0) parts.push(`${counted(facts.damagedFrames, 'frame')} of the victim damaged`);
   if (facts.impostorFrames > 0)
-    parts.push(`${plural(facts.impostorFrames, 'frame')} left in the victim’s name`);
+    parts.push(`${counted(facts.impostorFrames, 'frame')} left in the victim’s name`);
   if (facts.strayMessages > 0)
-    parts.push(`${plural(facts.strayMessages, 'interrupt message')} reached the hypervisor`);
+    parts.push(`${counted(facts.strayMessages, 'interrupt message')} reached the hypervisor`);
   if (servedShare < SERVED) parts.push(`the victim was served ${percent(servedShare)} of what it is owed`);
   return parts.length === 0 ? undefined : `${capital(parts.join('; '))}.`;
 }
@@ -83,7 +84,7 @@ function stoppedAtSetUp(facts: Observation): string | undefined {
   const parts: string[] = [];
   const refusals = Object.entries(facts.setUpRefusals);
   if (refusals.length > 0) parts.push(`refused at set-up (${refusals.map(([reason]) => reason).join(', ')})`);
-  if (facts.pageFaults > 0) parts.push(`${plural(facts.pageFaults, 'store')} stopped by the MMU`);
+  if (facts.pageFaults > 0) parts.push(`${counted(facts.pageFaults, 'store')} stopped by the MMU`);
   if (facts.withheldPages > 0) parts.push('the page stayed pinned and was not reassigned');
   if (facts.cardFaults[SEQUENCE_BREAK] !== undefined) parts.push('the card refused a stale sequence number');
   return parts.length === 0 ? undefined : `${capital(parts.join('; '))}.`;
@@ -102,10 +103,6 @@ function containment(facts: Observation, servedShare: number): string {
 
 /** CDNA's answer to descriptors that are not validated for now. */
 const SEQUENCE_BREAK = 'sequence-break';
-
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
-}
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;

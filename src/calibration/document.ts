@@ -1,3 +1,4 @@
+import { DEFAULT_MEMORY_TIMINGS } from '../../host/bus/memory-bus.js';
 import { present } from '../../scheduler/present.js';
 import { HEADLINES } from './headlines.js';
 import { PARAMETERS } from './parameters.js';
@@ -97,7 +98,8 @@ export function calibrationPage({ start, noise, movements }: Sensitivity): strin
       'and nothing else changed, in the same points and percent. Cells smaller than the noise of their column mean nothing.',
     `These change no headline by 0.1: ${list(still)}.`,
     `Not changed, because they are counts or numbers without a cost, belong to the experiment, or follow another: ${list(unchanged)}. ` +
-      'The times of memory behind the bus (a read takes 120 ns, assumed) cannot be set by a scenario and were not changed.',
+      `The times of memory behind the bus (a read takes ${DEFAULT_MEMORY_TIMINGS.readNs} ns, with which one of 64 bytes takes what was ` +
+      'measured) cannot be set by a scenario and were not changed.',
   ].join('\n\n')}\n`;
 }
 

@@ -1,7 +1,7 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES, NAMED_APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
-import { compareCell } from '../attack/expectations.js';
+import { compareCell } from '../attack/compare-cell.js';
 import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import type { PageLink } from '../report/html/page.js';
@@ -16,7 +16,7 @@ import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
 import { linksBeside } from './page-links.js';
-import { commandLine } from './repeat-line.js';
+import { againLine, commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
 /** `cdna-nic attack`: which attacks get through which approaches. */
@@ -60,7 +60,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   if (options.json !== true) {
     io.out('\n');
     for (const path of written) io.out(`wrote ${path}\n`);
-    io.out(`again: ${repeat}\n`);
+    io.out(`${againLine(repeat, options)}\n`);
   }
   const unexplained = cells
     .map(compareCell)

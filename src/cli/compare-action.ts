@@ -10,7 +10,7 @@ export const compareAction: CommandAction = async ([scenario], options, io) => {
   const request = await readRequest('compare', scenario, options, io);
   const execution = await execute(request, io);
   const { results, through } = execution;
-  return report(request, execution, io, () =>
+  return report(request, options, execution, io, () =>
     request.seeds === 1
       ? comparisonText(request, results, through)
       : seedsText(request, seedSamples(results, through), request.seeds),

@@ -1,5 +1,4 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { UserError } from '../../scheduler/errors.js';
 import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { Cell } from '../attack/matrix.js';
 import type { RunResult } from '../machine/run.js';
@@ -53,13 +52,13 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
         ? await oneByOne(tasks, request, io, interruption)
         : await longWork(io, jobs, interruption, (long) => together(tasks, request, long));
     const results = outcomes.map(({ result }) => result);
+    for (const { files } of outcomes) outputs.sealed(files);
     // Every run reads the same captures.
     const notes = outcomes[0]?.notes ?? [];
     const through = throughOf(request, cells);
     return await written({ results, through, notes }, cells, request, outputs, io, interruption);
   } catch (error) {
     outputs.abort();
-    if (error instanceof UserError) error.message = outputs.named(error.message);
     throw error;
   } finally {
     interruption.close();

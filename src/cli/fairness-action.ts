@@ -24,7 +24,7 @@ import { jobsOf, longWork } from './long-work.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { folderPath } from './output-paths.js';
 import { linksBeside } from './page-links.js';
-import { commandLine } from './repeat-line.js';
+import { againLine, commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
 const LINK_BPS = 1_000_000_000;
@@ -72,7 +72,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
     for (const finding of findings) io.out(`${fairnessText(finding)}\n`);
     io.out(`${FAIRNESS_LEGEND}\n\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
-    io.out(`again: ${repeat}\n`);
+    io.out(`${againLine(repeat, options)}\n`);
   }
   return findings.some(({ findings: rows }) => rows.some(({ broken }) => broken > 0)) ? 1 : 0;
 };

@@ -27,7 +27,10 @@ export class PipedCapture {
 
   /** What is said beside the capture. */
   get io(): CliIo {
-    const out = (text: string) => this.#io.err(text.replaceAll(this.path, 'standard output'));
+    const out = (text: string) =>
+      this.#io.err(
+        text.replaceAll(`--pcapng ${this.path}`, '--pcapng -').replaceAll(this.path, 'standard output'),
+      );
     return { ...this.#io, out };
   }
 

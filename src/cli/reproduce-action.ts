@@ -11,7 +11,7 @@ import { jobsOf, type LongWork, longWork } from './long-work.js';
 import { seedOf, text } from './options.js';
 import { folderPath } from './output-paths.js';
 import { linksBeside } from './page-links.js';
-import { commandLine } from './repeat-line.js';
+import { againLine, commandLine } from './repeat-line.js';
 import { untilWritten } from './until-written.js';
 
 /** Runs one experiment, or all of them. What is finished is printed and written as it comes, and stays. */
@@ -56,7 +56,7 @@ export const reproduceAction: CommandAction = async ([name = ''], options, io) =
   if (isText) {
     if (dataPath === undefined) io.out(`${storedSentence(outcomes, seed)}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
-    io.out(`again: ${call.repeatOf(name)}\n`);
+    io.out(`${againLine(call.repeatOf(name), options)}\n`);
   } else {
     io.out(reproduceDocument(outcomes.map(({ outcome }) => outcome.result)));
   }

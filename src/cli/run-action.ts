@@ -22,7 +22,7 @@ export const runAction: CommandAction = async ([scenario], options, io) => {
 async function run(scenario: string | undefined, options: GivenOptions, io: CliIo) {
   const request = await readRequest('run', scenario, options, io);
   const execution = await execute(request, io);
-  return report(request, execution, io, () =>
+  return report(request, options, execution, io, () =>
     execution.results.map((result) => runText(request, result)).join('\n'),
   );
 }

@@ -1,9 +1,11 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join, parse } from 'node:path';
+import { join, parse } from 'node:path';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { AtomicFile } from '../report/atomic-file.js';
 import { refuseForeignFiles } from '../report/foreign-file.js';
-import { OutputFileError } from '../report/output-file-error.js';
+import type { SealedPaths } from '../report/output-file.js';
 import { OutputFolder } from '../report/output-folder.js';
+import { clearOwnPartials } from '../report/partial-files.js';
+import { SealedFile } from '../report/sealed-file.js';
 import type { RunRequest } from './run-request.js';
 
 /** A file that is there now. */
@@ -14,8 +16,6 @@ export interface WrittenFile {
 
 /** Something that is written under another name and appears when all is complete. */
 interface Pending extends WrittenFile {
-  /** Its name while it grows, where that is another. */
-  readonly growing?: string;
   /** Ends the file under its other name, so that what may fail for want of space has then not failed. */
   readonly seal: () => void;
   readonly commit: () => void;
@@ -32,6 +32,8 @@ export class RunOutputs {
   readonly #request: RunRequest;
   readonly #pending: Pending[] = [];
   readonly #folder: OutputFolder | undefined;
+  /** Whole files that runs have written, by the names that the user knows. */
+  readonly #sealed = new Map<string, SealedFile>();
 
   /** @throws OutputFileError when the folder cannot be made, or a file of other origin is in a place. */
   constructor(request: RunRequest) {
@@ -40,13 +42,15 @@ export class RunOutputs {
     this.#folder = request.out === undefined ? undefined : new OutputFolder(request.out);
   }
 
-  /** Where the run of an approach writes its captures and timelines: names that are not yet those of the user. */
+  /** The captures and timelines that the run of an approach writes; it seals them, and `sealed` is told. */
   filesOf(approach: string): { readonly captures: readonly string[]; readonly traces: readonly string[] } {
     const { out, pcapng, trace } = this.#request;
     const fileName = fileNameOf(approach);
     const paths = (given: string | undefined, extension: string) => [
-      ...(given === undefined ? [] : [this.#pathOf(given, fileName)]),
-      ...(out === undefined ? [] : [join(out, `${fileName}.${extension}`)]),
+      ...new Set([
+        ...(given === undefined ? [] : [this.#pathOf(given, fileName)]),
+        ...(out === undefined ? [] : [join(out, `${fileName}.${extension}`)]),
+      ]),
     ];
     return {
       captures: paths(pcapng, 'pcapng').map((path) => this.#expect('captures (Wireshark)', path)),
@@ -86,42 +90,30 @@ export class RunOutputs {
     this.#folder?.remove();
   }
 
-  /** A message of a writer with the names that the user knows. */
-  named(message: string): string {
-    return this.#pending.reduce(
-      (text, { path, growing }) => (growing === undefined ? text : text.replaceAll(growing, path)),
-      message,
-    );
+  /** Files that a run has written whole, in this thread or in another. */
+  sealed(files: readonly SealedPaths[]): void {
+    for (const paths of files) this.#sealed.set(paths.path, new SealedFile(paths));
   }
 
-  /** A file that something else writes, whole, under the name that is returned. */
+  /** A file that a run writes. */
   #expect(kind: WrittenFile['kind'], path: string): string {
     // Refuses at once what could not be written in the end.
     const probe = new AtomicFile(path, PROBE_BYTES);
     probe.abort();
-    // The extension stays: the format of a timeline follows from it.
-    const growing = join(dirname(path), `.growing-${process.pid}.${basename(path)}`);
-    let isNew = false;
     this.#pending.push({
       kind,
       path,
-      growing,
-      seal: () => undefined,
-      commit: () => {
-        try {
-          const wasThere = existsSync(probe.target);
-          renameSync(growing, probe.target);
-          isNew = !wasThere;
-        } catch (cause) {
-          throw OutputFileError.of(path, cause);
-        }
+      seal: () => {
+        if (!this.#sealed.has(path)) throw new InvariantViolation(`${path}: was not written`);
       },
+      commit: () => this.#sealed.get(path)?.commit(),
       abort: () => {
-        removeAll(growing);
-        if (isNew) rmSync(probe.target, { force: true });
+        this.#sealed.get(path)?.withdraw();
+        // Also of a thread that was ended while it wrote.
+        clearOwnPartials(probe.paths.target);
       },
     });
-    return growing;
+    return path;
   }
 
   #refuseForeign(): void {
@@ -157,14 +149,3 @@ function fileNameOf(approach: string): string {
 }
 
 const PROBE_BYTES = 16;
-
-/** A file, and what a thread that was ended has left of it under names that begin with its own. */
-function removeAll(path: string): void {
-  const folder = dirname(path);
-  if (!existsSync(folder)) return;
-  const name = basename(path);
-  for (const found of readdirSync(folder)) {
-    if (found === name || (found.startsWith(`.${name}.`) && found.endsWith('.partial')))
-      rmSync(join(folder, found), { force: true });
-  }
-}

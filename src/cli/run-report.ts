@@ -1,10 +1,18 @@
 import type { CliIo, ExitCode } from './cli-io.js';
+import type { GivenOptions } from './commands/entry.js';
 import type { Execution } from './execute.js';
+import { againLine } from './repeat-line.js';
 import type { WrittenFile } from './run-outputs.js';
 import type { RunRequest } from './run-request.js';
 
 /** Prints the results of a request in the requested form. Returns the exit code. */
-export function report(request: RunRequest, execution: Execution, io: CliIo, text: () => string): ExitCode {
+export function report(
+  request: RunRequest,
+  options: GivenOptions,
+  execution: Execution,
+  io: CliIo,
+  text: () => string,
+): ExitCode {
   const { results, files, document, repeat, notes } = execution;
   const broken = results.flatMap(({ protection, laws }) =>
     laws
@@ -12,7 +20,7 @@ export function report(request: RunRequest, execution: Execution, io: CliIo, tex
       .map(({ law, detail }) => `invariant violated: ${protection}: ${law}: ${detail}`),
   );
   const warnings = notes.map((note) => `note: ${note}`);
-  const trailer = [...warnings, ...broken, ...fileLines(files), `again: ${repeat}`];
+  const trailer = [...warnings, ...broken, ...fileLines(files), againLine(repeat, options)];
   if (request.json) {
     io.out(document);
     io.err(`${trailer.join('\n')}\n`);

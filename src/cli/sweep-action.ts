@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { counted } from '../../scheduler/counted.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { checkBuilds } from '../sweep/build-check.js';
 import type { Executor } from '../sweep/executor.js';
@@ -66,14 +67,16 @@ async function sweepInto(
   }
   try {
     if (journal.otherVersions > 0) {
-      io.err(`${journal.path}: ${journal.otherVersions} runs of another model version are not used\n`);
+      io.err(
+        `${journal.path}: ${counted(journal.otherVersions, 'run of another model version is', 'runs of another model version are')} not used\n`,
+      );
     }
     sayFinished(plan, journal, request, io);
     const seedCounts = await runAll(plan, journal, executor, request, io);
     if (request.shard !== undefined) {
       const failures = failuresOf(jobsOfShard(plan.jobs(seedCounts), request.shard), journal);
       io.out(
-        `${journal.count} runs are in ${journal.path}${failuresText(failures)}; sweep merge makes tables of all shards\n`,
+        `${counted(journal.count, 'run is', 'runs are')} in ${journal.path}${failuresText(failures)}; sweep merge makes tables of all shards\n`,
       );
       return failures.count === 0 ? 0 : 1;
     }
@@ -93,7 +96,8 @@ function sayFinished(plan: Plan, journal: Journal, { shard, json }: SweepRequest
     all += 1;
     if (journal.has(key)) finished += 1;
   }
-  if (finished > 0) io.out(`${finished} of ${all} runs were finished already\n`);
+  if (finished > 0)
+    io.out(`${finished} of ${counted(all, 'run')} ${finished === 1 ? 'was' : 'were'} finished already\n`);
 }
 
 /** Runs what is missing, and more seeds where intervals are too wide. Returns the seeds of each point. */

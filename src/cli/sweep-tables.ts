@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import { failuresOf, failuresText } from '../sweep/failures.js';
 import type { Journal } from '../sweep/journal.js';
 import type { Plan } from '../sweep/plan.js';
@@ -28,7 +29,7 @@ export async function finishSweep(
   if (json) {
     io.out(sweepDocument(command, { points, runs, failed: failures.count, seeds: seedCounts, written }));
   } else {
-    io.out(`${runs} runs of ${points} points${failuresText(failures)}\n`);
+    io.out(`${counted(runs, 'run')} of ${counted(points, 'point')}${failuresText(failures)}\n`);
     for (const path of written) io.out(`wrote ${path}\n`);
   }
   return failures.count === 0 ? 0 : 1;

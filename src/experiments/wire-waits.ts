@@ -1,4 +1,5 @@
 import type { WirePort } from '../../nic/host-port.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { GuestRun } from '../machine/machine.js';
 
 /** A guest's frame has left: from its driver's store to its last bit on the wire, ns, and its length. */
@@ -22,7 +23,7 @@ export class WireWaits implements WirePort {
     _bytes: Uint8Array,
     _offset: number,
     length: number,
-    context: number,
+    context: ContextId,
     index: number,
     _startNs: number,
     endNs: number,

@@ -1,3 +1,4 @@
+import { type ContextId, NO_CONTEXT, storedContextId } from '../../scheduler/branded.js';
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 import { present } from '../../scheduler/present.js';
 
@@ -19,7 +20,7 @@ const FIELDS = 5;
 export class CallLog implements Discipline {
   readonly name: string;
   readonly nextEligibleNs?: (nowNs: number) => number;
-  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #calls: number[] = [];
   readonly #shares: Share[] = [];
@@ -43,34 +44,34 @@ export class CallLog implements Discipline {
     return this.#decisions;
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#note(JOIN, context, this.#shares.length, 0, 0);
     this.#shares.push(share);
     this.#inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.#note(LEAVE, context, 0, 0, nowNs);
     this.#inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#note(ACTIVATE, context, headBytes, 0, nowNs);
     this.#inner.activate(context, headBytes, nowNs);
   }
 
-  select(nowNs: number): number {
-    this.#note(SELECT, 0, 0, 0, nowNs);
+  select(nowNs: number): ContextId {
+    this.#note(SELECT, NO_CONTEXT, 0, 0, nowNs);
     return this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#decisions += 1;
     this.#note(SERVED, context, bytes, nextHeadBytes, nowNs);
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#note(WITHDRAW, context, 0, 0, nowNs);
     this.#inner.withdraw(context, nowNs);
   }
@@ -87,7 +88,7 @@ export class CallLog implements Discipline {
   play(fresh: Discipline): void {
     const calls = this.#calls;
     for (let at = 0; at < calls.length; at += FIELDS) {
-      const context = present(calls[at + 1]);
+      const context = storedContextId(present(calls[at + 1]));
       const bytes = present(calls[at + 2]);
       const nowNs = present(calls[at + 4]);
       switch (calls[at]) {
@@ -115,7 +116,7 @@ export class CallLog implements Discipline {
     }
   }
 
-  #note(call: number, context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  #note(call: number, context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#calls.push(call, context, bytes, nextHeadBytes, nowNs);
   }
 }

@@ -1,3 +1,4 @@
+import { contextId } from '../../scheduler/branded.js';
 import { type DocumentHead, jsonDocument } from '../report/json-document.js';
 import type { DisciplineFinding, FindingCurves, StudySettings, WorkloadFinding } from './fairness-study.js';
 import { shareOf } from './workload.js';
@@ -42,7 +43,7 @@ export function fairnessDocument(
     contexts,
     linkBps,
     durationNs,
-    weights: Array.from({ length: contexts }, (_, context) => shareOf(context).weight),
+    weights: Array.from({ length: contexts }, (_, context) => shareOf(contextId(context)).weight),
     workloads: findings.map(({ workload: { name, meaning }, findings: rows }) => ({
       name,
       meaning,

@@ -1,3 +1,4 @@
+import { contextId } from '../../scheduler/branded.js';
 import { present } from '../../scheduler/present.js';
 import { type Chart, type LegendEntry, type Mark, seriesOf } from '../report/charts/chart.js';
 import type { ReportFigure } from '../report/html/figure.js';
@@ -123,7 +124,7 @@ export function sharesChart({ workload, findings }: WorkloadFinding): Chart {
       width: 1,
     }),
   );
-  const contexts = contenders.map((_, context) => context);
+  const contexts = contenders.map((_, context) => contextId(context));
   // A line per context, or the mean of those of a weight.
   const lines = isApart
     ? contexts.map((context) => [context])

@@ -1,4 +1,5 @@
 import { readCapture } from '../../guests/capture/index.js';
+import { contextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
@@ -219,7 +220,7 @@ function gotOfDue(sent: Float64Array, due: Float64Array): number[] {
   const got = WEIGHT_CLASSES.map(() => 0);
   const owed = WEIGHT_CLASSES.map(() => 0);
   for (const [context, bytes] of due.entries()) {
-    const index = classOf(context);
+    const index = classOf(contextId(context));
     tallyIn(owed, index, bytes);
     tallyIn(got, index, present(sent[context]));
   }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { SerialLine } from '../../scheduler/serial-line.js';
@@ -7,7 +8,7 @@ import type { Workload, WorkloadEvent } from './workload.js';
 export const WAITING_FRAMES = 8;
 
 /** Called for every frame when its last bit has left. */
-export type FrameSent = (context: number, bytes: number, waitedNs: number, endNs: number) => void;
+export type FrameSent = (context: ContextId, bytes: number, waitedNs: number, endNs: number) => void;
 
 interface Queue {
   /** Bytes and arrival time of each frame, alternating, from `head` on. */
@@ -119,7 +120,7 @@ export class FairnessTrial {
     }
   }
 
-  #make(context: number): void {
+  #make(context: ContextId): void {
     const queue = this.#queue(context);
     const sizes = this.#workload.contenders[context]?.frameBytes ?? [];
     const bytes = sizes[queue.made % sizes.length] ?? 60;
@@ -127,7 +128,7 @@ export class FairnessTrial {
     this.#arrive(context, bytes);
   }
 
-  #arrive(context: number, bytes: number): void {
+  #arrive(context: ContextId, bytes: number): void {
     const queue = this.#queue(context);
     const first = queue.head === queue.frames.length;
     queue.frames.push(bytes, this.#nowNs);
@@ -141,7 +142,7 @@ export class FairnessTrial {
     return this.#workload.events[this.#next]?.atNs ?? this.#workload.durationNs;
   }
 
-  #queue(context: number): Queue {
+  #queue(context: ContextId): Queue {
     const queue = this.#queues[context];
     if (queue === undefined) throw new InvariantViolation(`context ${context} takes no part`);
     return queue;

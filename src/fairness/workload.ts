@@ -1,3 +1,4 @@
+import { type ContextId, contextAfter, FIRST_CONTEXT } from '../../scheduler/branded.js';
 import type { Share } from '../../scheduler/discipline.js';
 import type { Tenant } from '../../scheduler/disciplines/index.js';
 
@@ -19,7 +20,7 @@ export type WorkloadEventKind = 'join' | 'leave' | 'begin' | 'end' | 'arrive';
 export interface WorkloadEvent {
   readonly atNs: number;
   readonly kind: WorkloadEventKind;
-  readonly context: number;
+  readonly context: ContextId;
   /** Of the frame that arrives; 0 for the other kinds. */
   readonly bytes: number;
 }
@@ -40,7 +41,7 @@ export interface Workload {
 export const WEIGHT_CLASSES = [1, 2, 4, 8] as const;
 
 /** Class of a context. */
-export function classOf(context: number): number {
+export function classOf(context: ContextId): number {
   return context % WEIGHT_CLASSES.length;
 }
 
@@ -48,7 +49,7 @@ export function classOf(context: number): number {
  * What a context of a class is entitled to, said in every way that a discipline may ask for: by weight, by priority
  * (the heaviest first), by deadline (the heavier the sooner), and by tenant (a class is a tenant).
  */
-export function shareOf(context: number): Share {
+export function shareOf(context: ContextId): Share {
   const index = classOf(context);
   const weight = WEIGHT_CLASSES[index] ?? 1;
   return {
@@ -62,7 +63,7 @@ export function shareOf(context: number): Share {
 /** The tenants under which a hierarchy owes each context what a flat discipline owes it. */
 export function tenantsOf(contexts: number): Record<number, Tenant> {
   const tenants: Record<number, Tenant> = {};
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     const { tenant = 0, weight, ...share } = shareOf(context);
     tenants[tenant] = { share: { ...share, weight: (tenants[tenant]?.share.weight ?? 0) + weight } };
   }

@@ -2,6 +2,7 @@ import type { Capture } from '../../guests/capture/index.js';
 import { naturalLog } from '../../guests/traffic/elementary-functions.js';
 import { RandomStream, wireBytes } from '../../guests/traffic/index.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
+import { type ContextId, contextAfter, contextId, FIRST_CONTEXT } from '../../scheduler/branded.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import {
   type Contender,
@@ -69,20 +70,20 @@ export const WORKLOADS: readonly WorkloadEntry[] = [
   },
 ];
 
-function mixedSize(context: number): readonly number[] {
+function mixedSize(context: ContextId): readonly number[] {
   return [wireBytes(MIXED_SIZES[context % MIXED_SIZES.length] ?? 1514)];
 }
 
-function contendersOf(contexts: number, sizes: (context: number) => readonly number[]): Contender[] {
-  return Array.from({ length: contexts }, (_, context) => ({
-    share: shareOf(context),
-    frameBytes: sizes(context),
-  }));
+function contendersOf(contexts: number, sizes: (context: ContextId) => readonly number[]): Contender[] {
+  return Array.from({ length: contexts }, (_, index) => {
+    const context = contextId(index);
+    return { share: shareOf(context), frameBytes: sizes(context) };
+  });
 }
 
-function closed({ contexts }: WorkloadSettings, sizes: (context: number) => readonly number[]) {
+function closed({ contexts }: WorkloadSettings, sizes: (context: ContextId) => readonly number[]) {
   const script = new Script();
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     script.add(0, 'join', context);
     script.add(0, 'begin', context);
   }
@@ -90,7 +91,11 @@ function closed({ contexts }: WorkloadSettings, sizes: (context: number) => read
 }
 
 /** Bytes per nanosecond that a context gets when all ask for everything. */
-function entitledRate(settings: WorkloadSettings, contenders: readonly Contender[], context: number): number {
+function entitledRate(
+  settings: WorkloadSettings,
+  contenders: readonly Contender[],
+  context: ContextId,
+): number {
   const sum = contenders.reduce((total, { share }) => total + share.weight, 0);
   return ((contenders[context]?.share.weight ?? 1) / sum) * (settings.linkBps / 8e9);
 }
@@ -99,7 +104,7 @@ function bursty(settings: WorkloadSettings) {
   const { contexts, durationNs } = settings;
   const contenders = contendersOf(contexts, () => BURST_SIZES);
   const script = new Script();
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     script.add(0, 'join', context);
     const random = randomOf(settings, context);
     const peak = entitledRate(settings, contenders, context) * BURST_FACTOR;
@@ -124,7 +129,7 @@ function bursty(settings: WorkloadSettings) {
 function churn(settings: WorkloadSettings) {
   const { contexts, durationNs } = settings;
   const script = new Script();
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     const random = randomOf(settings, context);
     const meanNs = durationNs / SESSIONS;
     script.add(0, 'join', context);
@@ -149,7 +154,7 @@ function replayed(settings: WorkloadSettings) {
   const { contexts, durationNs, captures } = settings;
   const contenders = contendersOf(contexts, () => [wireBytes(1514)]);
   const script = new Script();
-  for (let context = 0; context < contexts; context += 1) {
+  for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     script.add(0, 'join', context);
     const tune = tuneOf(captures[context % captures.length]);
     const rate = entitledRate(settings, contenders, context) * OPEN_LOAD;
@@ -192,7 +197,7 @@ function tuneOf(capture: Capture | undefined): Tune {
 class Script {
   readonly #events: WorkloadEvent[] = [];
 
-  add(atNs: number, kind: WorkloadEventKind, context: number, bytes = 0): void {
+  add(atNs: number, kind: WorkloadEventKind, context: ContextId, bytes = 0): void {
     this.#events.push({ atNs: Math.round(atNs), kind, context, bytes });
   }
 
@@ -202,7 +207,7 @@ class Script {
   }
 }
 
-function randomOf({ seed }: WorkloadSettings, context: number): RandomStream {
+function randomOf({ seed }: WorkloadSettings, context: ContextId): RandomStream {
   return new RandomStream((seed ^ Math.imul(context + 1, 0x9e3779b1)) >>> 0);
 }
 

@@ -2,7 +2,7 @@ import { ATTACKS } from '../../guests/hostile/index.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { AttackLab, DEFAULT_TOTAL_NS, WARM_UP_NS } from '../attack/attack-lab.js';
-import { compareCell } from '../attack/expectations.js';
+import { compareCell } from '../attack/compare-cell.js';
 import type { Cell } from '../attack/matrix.js';
 import { judge, notApplicable, type Verdict } from '../attack/verdict.js';
 import { Columns } from './columns.js';

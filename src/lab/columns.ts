@@ -2,6 +2,7 @@ import type { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 
 /** A guest of any machine that is shown: the lab's own, or one of the attack bench. */
 export interface ShownGuest {
@@ -15,7 +16,7 @@ export interface ShownGuest {
  */
 export class Columns {
   readonly #host: Host;
-  readonly #byPort = new Map<number, number>();
+  readonly #byPort = new Map<ContextId, number>();
 
   constructor(host: Host, guests: readonly ShownGuest[]) {
     this.#host = host;
@@ -23,19 +24,19 @@ export class Columns {
   }
 
   /** Column of a context of the card; that of the hypervisor for a context that belongs to no domain. */
-  ofContext(context: number): number {
+  ofContext(context: ContextId): number {
     return this.#host.hypervisor.domainOf(context)?.id ?? this.#byPort.get(context) ?? HYPERVISOR;
   }
 
   /** Column of a requester on the bus. */
   ofRequester(requesterId: number): number {
     const context = this.contextOf(requesterId);
-    return context < 0 ? HYPERVISOR : this.ofContext(context);
+    return context === NO_CONTEXT ? HYPERVISOR : this.ofContext(context);
   }
 
-  /** Context of a requester, or -1 for the card itself. */
-  contextOf(requesterId: number): number {
-    const context = requesterId - this.#host.nic.parameters.requesterBase;
-    return context >= 0 && context < this.#host.nic.contexts.length ? context : -1;
+  /** Context of a requester, or NO_CONTEXT for the card itself. */
+  contextOf(requesterId: number): ContextId {
+    const index = requesterId - this.#host.nic.parameters.requesterBase;
+    return this.#host.nic.contexts[index]?.index ?? NO_CONTEXT;
   }
 }

@@ -6,6 +6,7 @@ import type { ContextQueue } from '../../host/protection/context-queue.js';
 import { pageNumber } from '../../nic/addresses.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { type AccessWalk, accessSteps } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
 import { hex, requester } from './notation.js';
@@ -40,7 +41,7 @@ export interface FrameStep {
 export interface FrameStory {
   readonly guest: string;
   readonly column: number;
-  readonly context: number;
+  readonly context: ContextId;
   readonly index: number;
   readonly bytes: number;
   readonly finished: boolean;

@@ -7,6 +7,7 @@ import type { Context } from '../../nic/context.js';
 import { DESCRIPTOR_FIELDS, DESCRIPTOR_FLAGS, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
 import { NIC_PARAMETERS } from '../../nic/parameters.js';
 import { MAILBOX_REGISTERS, MANAGEMENT_REGISTERS, type RegisterDefinition } from '../../nic/registers.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { accessSteps } from './access-steps.js';
@@ -120,21 +121,21 @@ function contextDetails(machine: Inspected, index: number): Details {
   const { host } = machine;
   const context = host.nic.contexts[index];
   if (context === undefined) return { title: `No context ${index}`, about: '', sections: [] };
-  const owner = host.hypervisor.domainOf(index)?.name ?? 'no domain';
+  const owner = host.hypervisor.domainOf(context.index)?.name ?? 'no domain';
   const sections: Section[] = [
     {
       title: 'Share',
       head: ['scheduler', 'deficit or tags', 'weight'],
       rows: [
-        ['transmit', savedBy(machine.transmitDiscipline, index), String(context.share.weight)],
-        ['receive', savedBy(machine.receiveDiscipline, index), String(context.share.weight)],
+        ['transmit', savedBy(machine.transmitDiscipline, context.index), String(context.share.weight)],
+        ['receive', savedBy(machine.receiveDiscipline, context.index), String(context.share.weight)],
       ],
     },
     registers('Registers of its page', MAILBOX_REGISTERS, (offset) =>
       host.nic.read(index * PAGE_BYTES + offset, 4),
     ),
   ];
-  const port = contextPortOf(machine.guests, index);
+  const port = contextPortOf(machine.guests, context.index);
   for (const way of ['transmit', 'receive'] as const) {
     sections.push(indices(way, context));
     if (port !== undefined) sections.push(ringSection(host, port, way, context));
@@ -372,11 +373,15 @@ function schedulerDetails({ host, transmitDiscipline, receiveDiscipline }: Inspe
 }
 
 /** What a discipline has saved for a context, as far as it says so. */
-function savedBy(discipline: Discipline, context: number): string {
+function savedBy(discipline: Discipline, context: ContextId): string {
   const told = discipline as {
-    deficitBytes?: (context: number) => number;
-    creditBytes?: (context: number) => number;
-    tagsOf?: (context: number) => { readonly start: number; readonly finish: number; readonly clock: number };
+    deficitBytes?: (context: ContextId) => number;
+    creditBytes?: (context: ContextId) => number;
+    tagsOf?: (context: ContextId) => {
+      readonly start: number;
+      readonly finish: number;
+      readonly clock: number;
+    };
   };
   if (typeof told.deficitBytes === 'function') return `deficit ${told.deficitBytes(context)} bytes`;
   if (typeof told.creditBytes === 'function') return `credit ${told.creditBytes(context)} bytes`;

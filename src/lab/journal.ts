@@ -3,6 +3,7 @@ import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { machineAddress, pageNumber } from '../../nic/addresses.js';
 import { MAILBOX_REGISTERS } from '../../nic/registers.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import { Columns, type ShownGuest } from './columns.js';
 import { hex, requester } from './notation.js';
 import { contextPortOf } from './probes.js';
@@ -151,7 +152,7 @@ export class Journal {
   }
 
   /** Which byte a refused buffer is about: the first of it that lies in a page that the guest may not name. */
-  #refusalOf(context: number): { page: number; text: string } {
+  #refusalOf(context: ContextId): { page: number; text: string } {
     const guest = this.#guests.find(({ port }) => port.context === context);
     const { nowNs } = this.#host.kernel;
     for (const queue of guest === undefined ? [] : [guest.port.transmit, guest.port.receive]) {
@@ -230,7 +231,7 @@ export class Journal {
 
   #kindOf(requesterId: number, physical: number, write: boolean): EntryKind {
     const context = this.#columns.contextOf(requesterId);
-    if (context < 0) return 'vector';
+    if (context === NO_CONTEXT) return 'vector';
     const port = contextPortOf(this.#guests, context);
     if (port !== undefined) {
       const { address, bytes } = port.ringMemory;

@@ -5,6 +5,7 @@ import type { ContextQueue } from '../../host/protection/context-queue.js';
 import type { PortQueue } from '../../host/protection/guest-port.js';
 import type { IommuDriver } from '../../host/protection/iommu/iommu-driver.js';
 import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { ShownGuest } from './columns.js';
 
 /**
@@ -13,7 +14,7 @@ import type { ShownGuest } from './columns.js';
  */
 
 /** The port of a guest that has a context of the card for itself; undefined behind a driver domain. */
-export function contextPortOf(guests: readonly ShownGuest[], context: number): ContextPort | undefined {
+export function contextPortOf(guests: readonly ShownGuest[], context: ContextId): ContextPort | undefined {
   const port = guests.find((guest) => guest.port.context === context)?.port;
   return port !== undefined && isContextPort(port) ? port : undefined;
 }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import { present } from '../../scheduler/present.js';
 
 /** Latencies kept per context: what a percentile of the last moments is taken of. */
@@ -9,7 +10,7 @@ export class RecentLatencies {
   readonly #counts: number[] = [];
 
   /** @param latencyNs from the driver to the last bit on the wire, ns */
-  record(context: number, latencyNs: number): void {
+  record(context: ContextId, latencyNs: number): void {
     let ring = this.#rings[context];
     if (ring === undefined) {
       ring = new Float64Array(KEPT);
@@ -22,7 +23,7 @@ export class RecentLatencies {
   }
 
   /** Median and 99th percentile of the last frames of a context, ns; undefined before the first. */
-  of(context: number): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
+  of(context: ContextId): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
     const ring = this.#rings[context];
     if (ring === undefined) return undefined;
     const count = Math.min(KEPT, present(this.#counts[context]));

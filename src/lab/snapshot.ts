@@ -1,6 +1,7 @@
 import type { NicDriver } from '../../guests/nic-driver.js';
 import type { Host } from '../../host/host.js';
 import type { DescriptorRing } from '../../nic/descriptor-ring.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { Columns, ShownGuest } from './columns.js';
 import type { RecentLatencies } from './recent-latencies.js';
 
@@ -25,7 +26,7 @@ export interface DomainState {
 /** A guest's traffic at one instant. */
 export interface GuestState {
   readonly column: number;
-  readonly context: number;
+  readonly context: ContextId;
   readonly weight: number;
   readonly bytesTransmitted: number;
   readonly framesTransmitted: number;
@@ -39,7 +40,7 @@ export interface GuestState {
 
 /** A context of the card that is in use. */
 export interface ContextState {
-  readonly context: number;
+  readonly context: ContextId;
   readonly column: number;
   readonly state: 'free' | 'allocated' | 'open' | 'faulted';
   readonly faultReason: string;

@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import type { Discipline, Share } from '../../scheduler/discipline.js';
 import { present } from '../../scheduler/present.js';
 import { tallyIn } from '../../scheduler/tally.js';
@@ -9,7 +10,7 @@ import { tallyIn } from '../../scheduler/tally.js';
 export class BacklogMeter implements Discipline {
   readonly name: string;
   readonly nextEligibleNs?: (nowNs: number) => number;
-  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #since: Float64Array;
   readonly #total: Float64Array;
@@ -30,36 +31,36 @@ export class BacklogMeter implements Discipline {
    * How long a context has been backlogged since the start, up to now, ns; 0 for the port of a guest behind a driver
    * domain, which is none of the card's contexts.
    */
-  backloggedNs(context: number, nowNs: number): number {
+  backloggedNs(context: ContextId, nowNs: number): number {
     const total = this.#total[context];
     if (total === undefined) return 0;
     const since = present(this.#since[context]);
     return total + (since < 0 ? 0 : nowNs - since);
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.#inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#inner.activate(context, headBytes, nowNs);
     if (present(this.#since[context]) < 0) this.#since[context] = nowNs;
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     return this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
     if (nextHeadBytes === 0) this.#stop(context, nowNs);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#inner.withdraw(context, nowNs);
     this.#stop(context, nowNs);
   }
@@ -72,7 +73,7 @@ export class BacklogMeter implements Discipline {
     this.#inner.checkInvariants();
   }
 
-  #stop(context: number, nowNs: number): void {
+  #stop(context: ContextId, nowNs: number): void {
     const since = this.#since[context] ?? -1;
     if (since < 0) return;
     tallyIn(this.#total, context, nowNs - since);

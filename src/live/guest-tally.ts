@@ -1,5 +1,6 @@
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
+import { NO_CONTEXT } from '../../scheduler/branded.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import type { BacklogMeter } from './backlog-meter.js';
 
@@ -24,7 +25,7 @@ export class GuestTally {
   #framesReceived = 0;
   #bytesReceived = 0;
   #backloggedNs = 0;
-  #context = -1;
+  #context = NO_CONTEXT;
   #backloggedAtOpenNs = 0;
 
   constructor(backlog: BacklogMeter) {
@@ -34,7 +35,7 @@ export class GuestTally {
   /** The guest's port was opened, or is gone. */
   portChanged(port: GuestPort | undefined, nowNs: number): void {
     this.#backloggedNs += this.#sinceOpenNs(nowNs);
-    this.#context = port?.context ?? -1;
+    this.#context = port?.context ?? NO_CONTEXT;
     if (port !== undefined) this.#backloggedAtOpenNs = this.#backlog.backloggedNs(port.context, nowNs);
   }
 
@@ -65,7 +66,7 @@ export class GuestTally {
   }
 
   #sinceOpenNs(nowNs: number): number {
-    if (this.#context < 0) return 0;
+    if (this.#context === NO_CONTEXT) return 0;
     return this.#backlog.backloggedNs(this.#context, nowNs) - this.#backloggedAtOpenNs;
   }
 }

@@ -3,6 +3,7 @@ import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { type ContextId, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
@@ -121,7 +122,7 @@ export class LiveMachine {
     );
     this.#reflect = kernel.register('live.reflect', () => this.#onReflect());
     this.#stop = kernel.register('live.context-stopped', (index, context) =>
-      this.guests[index]?.device.contextStopped(context),
+      this.guests[index]?.device.contextStopped(storedContextId(context)),
     );
     this.guests = this.machine.attached.map((guest, index) => {
       const ram = rams[index];
@@ -151,7 +152,7 @@ export class LiveMachine {
   }
 
   /** The guest whose context this is now. */
-  guestOf(context: number): LiveGuest | undefined {
+  guestOf(context: ContextId): LiveGuest | undefined {
     return this.#byContext[context];
   }
 
@@ -216,7 +217,7 @@ export class LiveMachine {
     for (const guest of this.guests) guest.checkInvariants();
   }
 
-  #tallyOf(context: number): GuestTally | undefined {
+  #tallyOf(context: ContextId): GuestTally | undefined {
     const guest = this.#byContext[context];
     return guest === undefined ? undefined : this.tallies[this.guests.indexOf(guest)];
   }
@@ -235,7 +236,7 @@ export class LiveMachine {
   }
 
   /** The far end is a switch: frames for all come back to the others, frames for strangers go to the uplink. */
-  #transmitted(bytes: Uint8Array, offset: number, length: number, context: number, endNs: number): void {
+  #transmitted(bytes: Uint8Array, offset: number, length: number, context: ContextId, endNs: number): void {
     this.fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
     this.fingerprint.addBytes(bytes, offset, length);
     const destination = readMac(bytes, offset);

@@ -2,6 +2,7 @@ import type { Balloon } from '../../host/balloon/balloon.js';
 import type { Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -26,7 +27,7 @@ export interface ChangingMachine {
 const CHANGED_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;
 
 /** Told of a change: the guest's context, and which field has which value, as one number and as the scenario has it. */
-export type ChangeListener = (atNs: number, context: number, detail: number, change: ChangeSpec) => void;
+export type ChangeListener = (atNs: number, context: ContextId, detail: number, change: ChangeSpec) => void;
 
 /** Values are below 2^44: a limit is at most 10^13. */
 const CODE_UNIT = 2 ** 44;

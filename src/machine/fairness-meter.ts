@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 import { present } from '../../scheduler/present.js';
 
@@ -35,16 +36,16 @@ export class FairnessMeter implements Discipline {
   readonly #weights = new Float64Array(MEASURED_CONTEXTS);
   readonly #maxFrame = new Float64Array(MEASURED_CONTEXTS);
   readonly #backlogged = new Uint8Array(MEASURED_CONTEXTS);
-  readonly #seen: number[] = [];
+  readonly #seen: ContextId[] = [];
   // For i < j: the difference of normalised service since both became backlogged, and its extremes.
   readonly #difference = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly #low = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly #high = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly #gap = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
   readonly nextEligibleNs?: (nowNs: number) => number;
-  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
-  readonly starve?: (context: number, bytes: number, nowNs: number) => void;
-  readonly #joined = new Set<number>();
+  readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly #joined = new Set<ContextId>();
   /** What was found of pairs with a weight that has changed since. */
   #settled: Settled = NOTHING_SETTLED;
 
@@ -66,7 +67,7 @@ export class FairnessMeter implements Discipline {
     }
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.#inner.join(context, share);
     this.#joined.add(context);
     if (context >= MEASURED_CONTEXTS) return;
@@ -75,12 +76,12 @@ export class FairnessMeter implements Discipline {
     if (!this.#seen.includes(context)) this.#seen.push(context);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.#inner.leave(context, nowNs);
     if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#inner.activate(context, headBytes, nowNs);
     this.#noteFrame(context, headBytes);
     if (context >= MEASURED_CONTEXTS || this.#backlogged[context] === 1) return;
@@ -94,11 +95,11 @@ export class FairnessMeter implements Discipline {
     }
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     return this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
     this.#count(context, bytes);
     this.#noteFrame(context, nextHeadBytes);
@@ -106,12 +107,12 @@ export class FairnessMeter implements Discipline {
   }
 
   /** A frame that waits counts for the bound as one that was served: others may be ahead by what it takes. */
-  #noteFrame(context: number, bytes: number): void {
+  #noteFrame(context: ContextId, bytes: number): void {
     if (context < MEASURED_CONTEXTS && bytes > present(this.#maxFrame[context]))
       this.#maxFrame[context] = bytes;
   }
 
-  #count(context: number, bytes: number): void {
+  #count(context: ContextId, bytes: number): void {
     if (context >= MEASURED_CONTEXTS) return;
     const step = bytes / present(this.#weights[context]);
     const seen = this.#seen;
@@ -128,7 +129,7 @@ export class FairnessMeter implements Discipline {
     }
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#inner.withdraw(context, nowNs);
     if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
   }
@@ -151,7 +152,7 @@ export class FairnessMeter implements Discipline {
   }
 
   /** The weight of a context changes: what its pairs have shown so far is judged by the old one. */
-  #settle(context: number): void {
+  #settle(context: ContextId): void {
     let { largestGapBytes, pair, boundBytes, broken } = this.#settled;
     for (const other of this.#seen) {
       if (other === context) continue;
@@ -193,7 +194,7 @@ export class FairnessMeter implements Discipline {
     };
   }
 
-  #account(context: number): BoundMember {
+  #account(context: ContextId): BoundMember {
     return { weight: present(this.#weights[context]), maxFrameBytes: present(this.#maxFrame[context]) };
   }
 }

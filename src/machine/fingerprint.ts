@@ -26,10 +26,10 @@ export class Fingerprint {
     return this.#events;
   }
 
-  /** Adds an event: its kind, time, owner, and one more number. */
-  add(kind: number, atNs: number, context: number, detail: number): void {
+  /** Adds an event: its kind, time, owner (a context or a requester, by kind), and one more number. */
+  add(kind: number, atNs: number, owner: number, detail: number): void {
     this.#events += 1;
-    this.#mix(kind ^ (context << 8));
+    this.#mix(kind ^ (owner << 8));
     this.#mix(atNs % 0x100000000);
     this.#mix((atNs / 0x100000000) | 0);
     this.#mix(detail % 0x100000000);

@@ -4,7 +4,7 @@ import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import type { GuestSpec, Scenario } from '../scenario/schema.js';
+import { type GuestSpec, MOST_MEMORY_BYTES, OWN_MEMORY_BYTES, type Scenario } from '../scenario/schema.js';
 import { withoutUndefined } from './without-undefined.js';
 
 /** A guest of the scenario, with the name that it is known by. */
@@ -13,16 +13,13 @@ export interface NamedSpec {
   readonly spec: GuestSpec;
 }
 
-/** RAM of the largest machine: 256 GB. */
-const MOST_MEMORY_BYTES = 2 ** 38;
-
 /** RAM of the machine, bytes. @throws ScenarioError when it is more than the largest machine has */
 export function memoryBytesFor(specs: readonly NamedSpec[], memoryMegabytes: number | undefined): number {
   const guestBytes = specs.reduce((sum, { spec }) => sum + spec.memoryMegabytes * 2 ** 20, 0);
   // A page per slot for shadows of buffers, and what tables and rings of a guest take.
   const ownBytes = specs.reduce(
     (sum, { spec }) => sum + (spec.transmitSlots + spec.receiveSlots) * PAGE_BYTES + 2 ** 18,
-    512 * 2 ** 20,
+    OWN_MEMORY_BYTES,
   );
   const memoryBytes = memoryMegabytes === undefined ? guestBytes + ownBytes : memoryMegabytes * 2 ** 20;
   if (memoryBytes > MOST_MEMORY_BYTES) {

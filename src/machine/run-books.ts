@@ -7,10 +7,8 @@ import type { Machine } from './machine.js';
 /** Every frame that was dropped, by the name of the reason; those of the driver and the far end say so. */
 export function dropsOf(machine: Machine): Record<string, number> {
   const drops: Record<string, number> = {};
-  const contexts = machine.host.nic.contexts.length;
   for (const reason of DROP_REASONS) {
-    let count = 0;
-    for (let cell = 0; cell <= contexts; cell += 1) count += machine.host.nic.counters.drops(reason, cell);
+    const count = machine.host.nic.counters.totalDropsFor(reason);
     if (count > 0) drops[reason] = count;
   }
   for (const reason of DRIVER_DROPS) {

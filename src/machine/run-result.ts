@@ -1,6 +1,7 @@
 import type { LateAccess } from '../../host/balloon/new-owner.js';
 import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { LatencyPoint, LatencySummary } from './latency.js';
 import type { LatencyParts } from './latency-parts.js';
@@ -33,7 +34,7 @@ export interface CaptureResult {
 /** What one guest had of it. */
 export interface GuestResult {
   readonly name: string;
-  readonly context: number;
+  readonly context: ContextId;
   readonly weight: number;
   readonly framesOffered: number;
   readonly framesTransmitted: number;

@@ -1,5 +1,6 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -40,7 +41,7 @@ export interface RunSettings {
   /** Looks at the machine before it runs: writers of captures and traces subscribe here. */
   readonly prepare?: (machine: Machine) => void;
   /** Told of every transmitted frame, from the instant at which its driver got it to its last bit on the wire. */
-  readonly onLatency?: (context: number, latencyNs: number) => void;
+  readonly onLatency?: (context: ContextId, latencyNs: number) => void;
   /** Told how far the run is, from 0 to 1. */
   readonly progress?: (fraction: number) => void;
 }
@@ -390,16 +391,16 @@ class TimeSpan {
   readonly #first: number[] = [];
   readonly #last: number[] = [];
 
-  add(context: number, atNs: number): void {
+  add(context: ContextId, atNs: number): void {
     this.#first[context] ??= atNs;
     this.#last[context] = atNs;
   }
 
-  firstNs(context: number): number | undefined {
+  firstNs(context: ContextId): number | undefined {
     return this.#first[context];
   }
 
-  lastNs(context: number): number | undefined {
+  lastNs(context: ContextId): number | undefined {
     return this.#last[context];
   }
 }

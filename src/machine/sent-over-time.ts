@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import { tallyIn } from '../../scheduler/tally.js';
 
 /** Parts into which a run is divided to see how shares change. */
@@ -16,12 +17,12 @@ export class SentOverTime {
   }
 
   /** A context that may send. */
-  open(context: number): void {
+  open(context: ContextId): void {
     this.#bytes[context] ??= new Float64Array(SENT_WINDOWS);
   }
 
   /** A frame whose last bit left at `endNs`; one of a context that was not opened is not counted. */
-  add(context: number, bytes: number, endNs: number): void {
+  add(context: ContextId, bytes: number, endNs: number): void {
     const windows = this.#bytes[context];
     if (windows === undefined) return;
     if (endNs < this.#startNs) return;
@@ -34,7 +35,7 @@ export class SentOverTime {
   }
 
   /** Bytes a window, in the order of time. */
-  of(context: number): readonly number[] {
+  of(context: ContextId): readonly number[] {
     return Array.from(this.#bytes[context] ?? new Float64Array(SENT_WINDOWS));
   }
 }

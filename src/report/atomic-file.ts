@@ -1,18 +1,10 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, realpathSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { clearStalePartials, partialName } from './foreign-file.js';
-import type { OutputFile } from './output-file.js';
+import type { OutputFile, SealedPaths } from './output-file.js';
 import { OutputFileError } from './output-file-error.js';
+import { clearStalePartials, partialName } from './partial-files.js';
+import { SealedFile } from './sealed-file.js';
 
 export { OutputFileError } from './output-file-error.js';
 
@@ -41,10 +33,8 @@ export class AtomicFile implements OutputFile {
   readonly #target: string;
   readonly #temporary: string;
   #descriptor: number | undefined;
-  /** Whole under its other name, and not yet in its place. */
-  #sealed = false;
-  /** In its place, where nothing was before. */
-  #isNew = false;
+  /** Whole, under its other name or in its place. */
+  #sealed: SealedFile | undefined;
   #used = 0;
   #failure: OutputFileError | undefined;
 
@@ -61,9 +51,9 @@ export class AtomicFile implements OutputFile {
     this.#descriptor = this.#orReport(() => openSync(this.#temporary, 'w'));
   }
 
-  /** The file that is meant, behind links. */
-  get target(): string {
-    return this.#target;
+  /** Its names: for what puts it in its place when it is sealed here. */
+  get paths(): SealedPaths {
+    return { path: this.path, target: this.#target, partial: this.#temporary };
   }
 
   /** Why it will never be whole; undefined while all is well. */
@@ -113,31 +103,26 @@ export class AtomicFile implements OutputFile {
     this.#flush();
     if (this.#failure !== undefined) throw this.#failure;
     this.#orReport(() => this.#close());
-    this.#sealed = true;
+    this.#sealed = new SealedFile(this.paths);
   }
 
   /** Ends the file, if it is not sealed, and puts it in its place, over what may have been there. @throws OutputFileError */
   commit(): void {
-    if (!this.#sealed) this.seal();
-    this.#sealed = false;
-    const isNew = !existsSync(this.#target);
-    this.#orReport(() => renameSync(this.#temporary, this.#target));
-    this.#isNew = isNew;
+    if (this.#sealed === undefined) this.seal();
+    this.#sealed?.commit();
   }
 
   /** Leaves nothing behind. Does nothing after `commit` or another `abort`. */
   abort(): void {
-    if (this.#descriptor === undefined && !this.#sealed) return;
-    this.#sealed = false;
+    this.#sealed?.remove();
+    if (this.#descriptor === undefined) return;
     this.#close();
     rmSync(this.#temporary, { force: true });
   }
 
   /** Removes a committed file again, if nothing was in its place before. */
   withdraw(): void {
-    if (!this.#isNew) return;
-    this.#isNew = false;
-    rmSync(this.#target, { force: true });
+    this.#sealed?.withdraw();
   }
 
   #flush(): void {

@@ -1,5 +1,6 @@
 import { readMac } from '../../nic/demultiplexer.js';
 import type { LentFrame } from '../../nic/streams.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
 import type { PcapngStream } from './pcapng-stream.js';
@@ -90,7 +91,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
         ...comment({ ...drops, ...driverDrops }),
       });
     }
-    const drops = counters.dropsOf(contexts.length);
+    const drops = counters.dropsOf(NO_CONTEXT);
     this.writer.interfaceStatistics(this.#noContext, {
       ...about,
       receivedFrames: 0,
@@ -100,7 +101,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
   }
 
   /** A context that is opened later gets its interface then. */
-  #interface(context: number): number {
+  #interface(context: ContextId): number {
     const known = this.#interfaceOf[context];
     if (known !== undefined) return known;
     const { hypervisor } = this.#machine.host;
@@ -121,7 +122,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
 
   /** The interface of a frame: that of the guest which sent it or gets it, where that can be told. */
   #interfaceFor(
-    context: number,
+    context: ContextId,
     direction: LentFrame['direction'],
     buffer: Uint8Array,
     offset: number,
@@ -165,7 +166,7 @@ class GrantQueues {
   }
 
   /** The grant of the next frame of a context; undefined if there was none of that size. */
-  take(context: number, bytes: number): Grant | undefined {
+  take(context: ContextId, bytes: number): Grant | undefined {
     const queue = this.#queues.get(context);
     if (queue === undefined) return undefined;
     while (queue.head < queue.grants.length) {
@@ -181,7 +182,7 @@ class GrantQueues {
     return undefined;
   }
 
-  clear(context: number): void {
+  clear(context: ContextId): void {
     this.#queues.delete(context);
   }
 }

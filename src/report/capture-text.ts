@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import type { CaptureResult, RunResult } from '../machine/run-result.js';
 import { whole } from './number-text.js';
 
@@ -15,7 +16,7 @@ export function captureText({
   played,
 }: CaptureResult): string {
   const parts = [
-    `${whole(packets)} packets read${packets === frames ? '' : `, ${whole(frames)} of them frames`}`,
+    `${counted(packets, 'packet')} read${packets === frames ? '' : `, of which ${counted(frames, 'is a frame', 'are frames')}`}`,
     `${whole(ofGuest)} of ${local} (the guest), ${whole(forGuest)} for it`,
     `${whole(bystanders)} of bystanders`,
     `${whole(unfit)} unfit${split === 0 ? '' : `, ${whole(split)} split`}`,
@@ -41,7 +42,7 @@ export function captureResultNotes(run: RunResult): string[] {
     ];
     if (left.length === 0) return [];
     const way = bystanders === 0 ? '' : '; "local" or --local MAC makes another station the guest';
-    return [`${name}: of ${whole(frames)} frames some are not played: ${left.join(', ')}${way}`];
+    return [`${name}: of ${counted(frames, 'frame')} some are not played: ${left.join(', ')}${way}`];
   });
   return [...new Set(notes)];
 }

@@ -1,10 +1,12 @@
+import { counted } from '../../scheduler/counted.js';
 import { present } from '../../scheduler/present.js';
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
 import { belowShareText } from './guest-rows.js';
-import { type Metric, metricText, metricTextTable } from './metrics/metric.js';
-import { BALLOON_METRICS, COST_METRICS, GUEST_METRIC, TRAFFIC_METRICS } from './metrics/run-metrics.js';
+import { GUEST_METRIC } from './metrics/guest-metrics.js';
+import { fewNote, type Metric, metricText, metricTextTable } from './metrics/metric.js';
+import { BALLOON_METRICS, COST_METRICS, TRAFFIC_METRICS } from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
 import { headingLine, type RunHeading } from './run-heading.js';
@@ -34,7 +36,7 @@ export function comparisonText(
     latencySection(runs),
     dueSection(runs),
     section('What the guests got', Object.values(TRAFFIC), runs),
-    section(`What it cost (CPU time of ${coresText(cores)})`, Object.values(COST), runs),
+    section(`What it cost (CPU time of ${counted(cores, 'core')})`, Object.values(COST), runs),
     ...(asked.length === 0
       ? []
       : [
@@ -66,13 +68,9 @@ function priceSection(compared: readonly Compared[], cores: number): string {
     ...(isPlayed ? [byGuests, ofGuests, byCards, ofCards] : []),
   ];
   const rows = compared.map((subject) => ({ names: [subject.name], subject }));
-  return `The price (CPU of ${coresText(cores)}; p99 of the guest that waits longest)${
+  return `The price (CPU of ${counted(cores, 'core')}; p99 of the guest that waits longest)${
     isPlayed ? ', and attacks that get through' : ''
   }\n\n${metricTextTable(['approach'], metrics, rows)}\n`;
-}
-
-function coresText(cores: number): string {
-  return `${cores} ${cores === 1 ? 'core' : 'cores'}`;
 }
 
 function section(title: string, metrics: readonly Metric<RunResult>[], runs: readonly RunResult[]): string {
@@ -99,7 +97,9 @@ function latencySection(runs: readonly RunResult[]): string {
   ]);
   const left =
     all > guests.length ? `, the ${guests.length} guests that wait longest, of ${all}` : ', per guest';
-  return `Latency out, p50 / p99 us, from the store to the last bit on the wire${left}\n\n${plainTable(columns, rows)}\n`;
+  const subjects = runs.flatMap((run) => guests.flatMap((name) => guestOf(run, name) ?? []));
+  const note = fewNote([GUEST_METRIC.latencyP99Ns], subjects);
+  return `Latency out, p50 / p99 us, from the store to the last bit on the wire${left}\n\n${plainTable(columns, rows)}\n${note === undefined ? '' : `${note}\n`}`;
 }
 
 /** What each guest got of its share of the wire, and who is below it. */

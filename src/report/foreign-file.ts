@@ -1,5 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { OutputFileError } from './output-file-error.js';
 
 /** Every file that this tool writes names it near its beginning. */
@@ -41,37 +40,5 @@ function isOurs(path: string): boolean {
     }
   } catch {
     return false;
-  }
-}
-
-/** The name under which a file grows: of the process that writes it, so that no two write into one. */
-export function partialName(target: string, number: number): string {
-  return `.${basename(target)}.${process.pid}-${number}.partial`;
-}
-
-/** Removes partial files of processes that have ended: killed, or by loss of power. */
-export function clearStalePartials(target: string): void {
-  const folder = dirname(resolve(target));
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return;
-  }
-  const start = `.${basename(target)}.`;
-  for (const name of names) {
-    const writer = /^(?<pid>\d+)-\d+\.partial$/u.exec(name.slice(start.length))?.groups?.pid;
-    if (!name.startsWith(start) || writer === undefined || isAlive(Number(writer))) continue;
-    rmSync(join(folder, name), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it is there, and belongs to another user.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

@@ -1,3 +1,5 @@
+import type { ContextId } from '../../scheduler/branded.js';
+
 /** Numbers per context: a ring has at most 32,768 slots, and a slot has one frame at a time. */
 const CONTEXT_UNIT = 2 ** 32;
 
@@ -10,7 +12,7 @@ export class FrameFlows {
   readonly #granted = new Map<number, { readonly first: number; readonly count: number }[]>();
 
   /** The doorbell says that the ring is filled up to `producer`: the flows of the descriptors that are new. */
-  posted(context: number, producer: number): number[] {
+  posted(context: ContextId, producer: number): number[] {
     const before = this.#producer.get(context) ?? 0;
     this.#producer.set(context, producer);
     const count = (producer - before) >>> 0;
@@ -18,7 +20,7 @@ export class FrameFlows {
   }
 
   /** `count` descriptors from `first` on were granted, as one frame. */
-  granted(context: number, first: number, count: number): number[] {
+  granted(context: ContextId, first: number, count: number): number[] {
     const queue = this.#granted.get(context);
     if (queue === undefined) this.#granted.set(context, [{ first, count }]);
     else queue.push({ first, count });
@@ -26,18 +28,18 @@ export class FrameFlows {
   }
 
   /** The oldest granted frame of a context has left. */
-  left(context: number): number[] {
+  left(context: ContextId): number[] {
     const frame = this.#granted.get(context)?.shift();
     return frame === undefined ? [] : this.of(context, frame.first, frame.count);
   }
 
   /** The context was stopped, or a frame of it was dropped: what leaves next is not known any more. */
-  forget(context: number): void {
+  forget(context: ContextId): void {
     this.#granted.delete(context);
   }
 
   /** Flows of descriptors; their numbers come again after 2^32 of them. */
-  of(context: number, first: number, count: number): number[] {
+  of(context: ContextId, first: number, count: number): number[] {
     return Array.from({ length: count }, (_, step) => (context + 1) * CONTEXT_UNIT + ((first + step) >>> 0));
   }
 }

@@ -1,6 +1,6 @@
 import type { GuestResult, RunResult } from '../machine/run-result.js';
+import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import type { Metric, MetricRow } from './metrics/metric.js';
-import { GUEST_METRIC } from './metrics/run-metrics.js';
 import { whole } from './number-text.js';
 
 /** A guest got less than its due when this part of it is missing, */
@@ -34,7 +34,7 @@ type GuestRow = GuestResult | { readonly percent: number; readonly of: readonly 
 export interface GuestTable {
   readonly metrics: readonly Metric<GuestRow>[];
   readonly rows: readonly MetricRow<GuestRow>[];
-  /** Undefined when every guest has a row. */
+  /** A line or two; undefined when every guest has a row. */
   readonly note: string | undefined;
 }
 
@@ -44,27 +44,51 @@ export function guestTable({ guests }: RunResult, metrics: readonly Metric<Guest
     (metric): Metric<GuestRow> => ({
       ...metric,
       of: (row) => ('percent' in row ? percentileOf(metric, row.of, row.percent) : metric.of(row)),
+      isOfFew: (row) => !('percent' in row) && metric.isOfFew?.(row) === true,
     }),
   );
   const rowOf = (subject: GuestResult): MetricRow<GuestRow> => ({ names: [subject.name], subject });
   const ordered = belowShareFirst(guests);
   if (guests.length <= MOST_ROWS) return { metrics: columns, rows: ordered.map(rowOf), note: undefined };
-  // One that sent nothing and was due nothing is neither.
-  const worst = worstFirst(guests.filter((guest) => isBelowShare(guest) || guest.latencyNs !== undefined));
+  // A guest that sent nothing and was due nothing is neither good nor bad.
+  const ranked = worstFirst(guests.filter((guest) => isBelowShare(guest) || guest.latencyNs !== undefined));
+  const below = ranked.filter(isBelowShare).length;
+  // The best are those that got their due and wait least: a guest below its share is none of them.
+  const best = ranked.slice(Math.max(WORST_ROWS, below)).slice(-BEST_ROWS);
+  const worst = ranked.slice(0, WORST_ROWS);
   const percentiles = PERCENTS.map((percent) => ({
     names: [`${percent} % have at most`],
     subject: { percent, of: guests },
   }));
-  const below = guests.filter(isBelowShare).length;
   return {
     metrics: columns,
-    rows: [
-      ...worst.slice(0, WORST_ROWS).map(rowOf),
-      ...percentiles,
-      ...worst.slice(WORST_ROWS).slice(-BEST_ROWS).map(rowOf),
-    ],
-    note: `${whole(guests.length)} guests, ${whole(below)} of them below their share: shown are the ${WORST_ROWS} worst, percentiles of each column by itself, and the ${BEST_ROWS} best; --json has all`,
+    rows: [...worst.map(rowOf), ...percentiles, ...best.map(rowOf)],
+    note: noteOf(guests, ranked, worst, best),
   };
+}
+
+/** What the rows of many guests are, in the order in which they stand. */
+function noteOf(
+  guests: readonly GuestResult[],
+  ranked: readonly GuestResult[],
+  worst: readonly GuestResult[],
+  best: readonly GuestResult[],
+): string {
+  const below = ranked.filter(isBelowShare).length;
+  const silent = guests.length - ranked.length;
+  const shown = [
+    ...(worst.length === 0
+      ? []
+      : [`the ${worst.length} worst (furthest below their share, then longest p99)`]),
+    'percentiles of each column by itself',
+    ...(best.length === 0 ? [] : [`the ${best.length} best (shortest p99 of those that got their due)`]),
+  ];
+  const sums = [
+    `${whole(guests.length)} guests`,
+    `${whole(below)} below their share`,
+    ...(silent === 0 ? [] : [`${whole(silent)} that sent nothing and were due nothing`]),
+  ];
+  return `${sums.join(', ')}; --json has all.\nShown: ${shown.join('; ')}.`;
 }
 
 /** The least of its due first; of those alike, the one that waits longest. */

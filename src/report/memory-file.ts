@@ -9,6 +9,7 @@ export class MemoryFile implements OutputFile {
   readonly buffer: Uint8Array;
   readonly view: DataView;
   readonly failure = undefined;
+  readonly paths = undefined;
   readonly #parts: Uint8Array[] = [];
   #used = 0;
 

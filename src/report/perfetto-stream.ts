@@ -1,7 +1,13 @@
 import { PbfWriter } from 'pbf';
 import { present } from '../../scheduler/present.js';
 import type { OutputFile } from './output-file.js';
-import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
+import type {
+  TimelineWriter,
+  TraceArguments,
+  TraceFlows,
+  TraceProcess,
+  TraceTrack,
+} from './timeline-writer.js';
 
 // Field numbers of perfetto/protos/perfetto/trace: trace.proto, trace_packet.proto, interned_data.proto and
 // track_event/*.proto. They are part of the format and do not change.
@@ -15,7 +21,15 @@ const PACKET = {
   trackDescriptor: 60,
 } as const;
 const DESCRIPTOR = { uuid: 1, name: 2, parent: 5, counter: 8, childOrdering: 11, rank: 12 } as const;
-const EVENT = { annotation: 4, type: 9, name: 10, track: 11, counterValue: 30, flow: 47 } as const;
+const EVENT = {
+  annotation: 4,
+  type: 9,
+  name: 10,
+  track: 11,
+  counterValue: 30,
+  flow: 47,
+  lastFlow: 48,
+} as const;
 const ANNOTATION = { name: 1, boolValue: 2, intValue: 4, doubleValue: 5, stringValue: 6 } as const;
 const INTERNED = { eventNames: 2, annotationNames: 3 } as const;
 const NAME = { id: 1, text: 2 } as const;
@@ -34,7 +48,7 @@ const SEQUENCE = 1;
 /** Bytes that are gathered before they go to the file. */
 const BLOCK_BYTES = 1 << 16;
 const NO_NAME = 0;
-const NO_FLOWS: readonly number[] = [];
+const NO_FLOWS: TraceFlows = { ids: [] };
 
 /** What is in a state at one time: lanes of a track, each a track of its own that the viewer draws among the others. */
 interface Lanes {
@@ -84,19 +98,13 @@ export class PerfettoStream implements TimelineWriter {
     startNs: number,
     durationNs: number,
     args?: TraceArguments,
-    flows?: readonly number[],
+    flows?: TraceFlows,
   ): void {
     this.#write(SLICE_BEGIN, track, name, startNs, args, flows);
     this.#write(SLICE_END, track, undefined, startNs + durationNs, undefined);
   }
 
-  instant(
-    track: TraceTrack,
-    name: string,
-    atNs: number,
-    args?: TraceArguments,
-    flows?: readonly number[],
-  ): void {
+  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments, flows?: TraceFlows): void {
     this.#write(INSTANT, track, name, atNs, args, flows);
   }
 
@@ -192,7 +200,7 @@ export class PerfettoStream implements TimelineWriter {
     name: string | undefined,
     atNs: number,
     args: TraceArguments | undefined,
-    flows: readonly number[] = NO_FLOWS,
+    flows: TraceFlows = NO_FLOWS,
   ): void {
     if (!(Number.isSafeInteger(atNs) && atNs >= 0))
       throw new RangeError(`time is ${atNs} ns, expected a whole number, 0 or more`);
@@ -245,7 +253,7 @@ class TrackEvent {
   name = NO_NAME;
   atNs = 0;
   counterValue = 0;
-  flows: readonly number[] = NO_FLOWS;
+  flows: TraceFlows = NO_FLOWS;
   /** Number of the name and value, in turns. */
   readonly annotations: (string | number | boolean)[] = [];
   at = 0;
@@ -268,7 +276,8 @@ function writeEvent(event: TrackEvent, out: PbfWriter): void {
   out.writeVarintField(EVENT.track, event.track);
   if (event.name !== NO_NAME) out.writeVarintField(EVENT.name, event.name);
   if (event.type === COUNTER) out.writeVarintField(EVENT.counterValue, event.counterValue);
-  for (const flow of event.flows) out.writeFixed64Field(EVENT.flow, flow);
+  const flowField = event.flows.end === true ? EVENT.lastFlow : EVENT.flow;
+  for (const flow of event.flows.ids) out.writeFixed64Field(flowField, flow);
   for (event.at = 0; event.at < event.annotations.length; event.at += 2)
     out.writeMessage(EVENT.annotation, writeAnnotation, event);
 }

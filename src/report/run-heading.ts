@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import { expandGuests } from '../machine/machine.js';
 import type { Scenario } from '../scenario/schema.js';
 
@@ -14,6 +15,5 @@ export interface RunHeading {
 export function headingLine({ loaded, discipline, seed, warmUpNs, durationNs }: RunHeading): string {
   const { scenario, source } = loaded;
   const guests = expandGuests(scenario.guests).length;
-  const what = `${guests} ${guests === 1 ? 'guest' : 'guests'}`;
-  return `${scenario.name ?? source}: ${what}, ${durationNs / 1e6} ms of virtual time${warmUpNs === 0 ? '' : ` after ${warmUpNs / 1e6} ms`}, ${discipline}, seed ${seed}`;
+  return `${scenario.name ?? source}: ${counted(guests, 'guest')}, ${durationNs / 1e6} ms of virtual time${warmUpNs === 0 ? '' : ` after ${warmUpNs / 1e6} ms`}, ${discipline}, seed ${seed}`;
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../scheduler/counted.js';
 import type { RunResult } from '../machine/run-result.js';
 import { captureText, replayedCaptures } from './capture-text.js';
 import { GUEST_COLUMNS, guestTable } from './guest-rows.js';
@@ -46,7 +47,7 @@ function factsOf(run: RunResult): [name: string, value: string][] {
     ['CPU', `${cpu}, idle ${text(idleFraction)} %`],
     [
       'gates',
-      `set-up: ${whole(run.setUpGate.accepted)} buffers accepted, ${text(setUpRefused)} refused; access: ${text(accessDenied)} denied`,
+      `set-up: ${counted(run.setUpGate.accepted, 'buffer')} accepted, ${text(setUpRefused)} refused; access: ${text(accessDenied)} denied`,
     ],
     ['hypercalls', `${text(hypercalls)}, pins ${text(pinsTaken)} taken, ${whole(run.pins.held)} held`],
     ...balloonFacts(run),
@@ -81,7 +82,7 @@ function captureFacts(run: RunResult): [string, string][] {
     .slice(0, MOST_CAPTURES)
     .map(({ guest, capture }): [string, string] => [`replay of ${guest}`, captureText(capture)]);
   const more = replayed.length - rows.length;
-  return more === 0 ? rows : [...rows, ['', `and ${whole(more)} guests more; --json has all`]];
+  return more === 0 ? rows : [...rows, ['', `and ${counted(more, 'guest')} more; --json has all`]];
 }
 
 /** What became of the memory that was asked back, if any was. */
@@ -105,13 +106,13 @@ function balloonFacts(run: RunResult): [string, string][] {
     ],
     [
       'pinned',
-      `${whole(memory.mostPinnedPages)} pages at most, ${whole(memory.pinnedPages.at(-1)?.pages ?? 0)} at the end`,
+      `${counted(memory.mostPinnedPages, 'page')} at most, ${whole(memory.pinnedPages.at(-1)?.pages ?? 0)} at the end`,
     ],
     [
       'given away',
       late === 0
         ? 'no device reached a page of its new owner'
-        : `${whole(late)} device accesses to pages of their new owner, ${text(metrics.damagedPages)} pages damaged`,
+        : `${counted(late, 'device access', 'device accesses')} to pages of their new owner, ${text(metrics.damagedPages)} pages damaged`,
     ],
   ];
 }

@@ -3,6 +3,13 @@ import type { OutputFile } from './output-file.js';
 /** What a viewer shows when an event is selected. */
 export type TraceArguments = Readonly<Record<string, string | number | boolean>>;
 
+/** Arrows through an event: each number joins the events that have it, in the order in which they are written. */
+export interface TraceFlows {
+  readonly ids: readonly number[];
+  /** Whether they end here; the numbers may then be used again. @defaultValue false */
+  readonly end?: boolean;
+}
+
 /** A process of a trace: a group of tracks. */
 export type TraceProcess = number;
 /** A track of a trace: one row of the timeline. */
@@ -26,16 +33,10 @@ export interface TimelineWriter {
     startNs: number,
     durationNs: number,
     args?: TraceArguments,
-    flows?: readonly number[],
+    flows?: TraceFlows,
   ): void;
-  /** Something that happened at an instant. `flows` are drawn as arrows to what else has their numbers. */
-  instant(
-    track: TraceTrack,
-    name: string,
-    atNs: number,
-    args?: TraceArguments,
-    flows?: readonly number[],
-  ): void;
+  /** Something that happened at an instant. */
+  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments, flows?: TraceFlows): void;
   /** Values that hold from `atNs` on, drawn as a graph. */
   counter(process: TraceProcess, name: string, atNs: number, values: Readonly<Record<string, number>>): void;
   /** Something with this `id` goes through its states: the one that it is in, if any, ends where this one begins. */

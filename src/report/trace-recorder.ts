@@ -1,6 +1,9 @@
+import type { WalkEvent } from '../../host/iommu/translation/translation-cache.js';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
+import type { ContextId } from '../../scheduler/branded.js';
+import { counted } from '../../scheduler/counted.js';
 import type { Machine } from '../machine/machine.js';
 import { FrameFlows } from './frame-flows.js';
 import { RunRecorder } from './run-recorder.js';
@@ -20,7 +23,7 @@ const LAST_STATES: ReadonlySet<DescriptorEvent['state']> = new Set(['completed',
 
 /**
  * Writes the beginning of a run as a timeline: whose time each core spends; hypercalls, validated buffers, pinned pages,
- * IOTLB misses and page walks; for the card the wire both ways, interrupts and refused accesses;
+ * IOTLB misses, and each page walk on the row of its walker; for the card the wire both ways, interrupts and refused accesses;
  * for each context its descriptors as spans that go through their states (`transferring` is the DMA), grants,
  * doorbells, drops and faults. Arrows follow each frame from its doorbell over its grant and the wire to its completion.
  */
@@ -39,7 +42,9 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #memory: TraceProcess;
   readonly #flows = new FrameFlows();
   readonly #counted = new Map<string, number>();
-  readonly #unwatch: () => void;
+  readonly #unwatch: readonly (() => void)[];
+  /** A row per page walker of the IOMMU. */
+  readonly #walkers: TraceTrack[] = [];
   #wireInBusyNs = 0;
 
   /**
@@ -60,9 +65,12 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     this.#hypercalls = this.writer.addTrack(hypervisor, 'hypercalls');
     this.#validation = this.writer.addTrack(hypervisor, 'buffers accepted at the set-up gate');
     this.#memory = this.writer.addProcess('memory and translation');
-    this.#unwatch = processor.watch((core, account, startNs, endNs) =>
-      this.#onCpu(core, account, startNs, endNs),
-    );
+    const { protection } = machine.host;
+    const unwatchWalks = protection.watchWalks?.((walk) => this.#onWalk(walk));
+    this.#unwatch = [
+      processor.watch((core, account, startNs, endNs) => this.#onCpu(core, account, startNs, endNs)),
+      ...(unwatchWalks === undefined ? [] : [unwatchWalks]),
+    ];
     this.#card = this.writer.addProcess('card');
     this.#wireOut = this.writer.addTrack(this.#card, 'wire, out');
     this.#wireIn = this.writer.addTrack(this.#card, 'wire, in');
@@ -82,7 +90,8 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       streams.doorbells$.subscribe(({ context, mailbox, value, atNs }) => {
         if (!within(atNs)) return;
         const flows = mailbox === MAILBOX.TX_PRODUCER ? this.#flows.posted(context, value) : [];
-        writer.instant(this.#tracksOf(context).doorbells, `mailbox ${mailbox}`, atNs, { value }, flows);
+        const name = `mailbox ${mailbox}`;
+        writer.instant(this.#tracksOf(context).doorbells, name, atNs, { value }, { ids: flows });
       }),
       streams.descriptors$.subscribe((event) => {
         if (within(event.atNs)) this.#onDescriptors(event);
@@ -136,12 +145,12 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
 
   /** The run is over: nothing more is recorded. */
   override finish(): void {
-    this.#unwatch();
+    for (const unwatch of this.#unwatch) unwatch();
     super.finish();
   }
 
   override abort(): void {
-    this.#unwatch();
+    for (const unwatch of this.#unwatch) unwatch();
     super.abort();
   }
 
@@ -160,6 +169,37 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     this.#count('page walks so far', walks);
   }
 
+  /** A walker does one walk after the other: those of one walker never overlap. */
+  #onWalk({
+    walker,
+    requesterId,
+    iova,
+    write,
+    askedNs,
+    startNs,
+    endNs,
+    contextReads,
+    tableReads,
+    ok,
+  }: WalkEvent): void {
+    if (startNs > this.#endNs) return;
+    while (this.#walkers.length <= walker) {
+      this.#walkers.push(this.writer.addTrack(this.#memory, `page walker ${this.#walkers.length}`));
+    }
+    const track = this.#walkers[walker];
+    if (track === undefined) return;
+    const reads = contextReads + tableReads;
+    const name = ok ? `walk, ${counted(reads, 'read')}` : 'walk, fault';
+    this.writer.complete(track, name, startNs, endNs - startNs, {
+      iova: `0x${iova.toString(16)}`,
+      access: write ? 'write' : 'read',
+      requester: requesterId,
+      contextReads,
+      tableReads,
+      waitedForWalkerNs: startNs - askedNs,
+    });
+  }
+
   /** A graph has a point where its value changes. */
   #count(name: string, value: number): void {
     if (this.#counted.get(name) === value) return;
@@ -167,7 +207,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     this.writer.counter(this.#memory, name, this.#machine.kernel.nowNs, { value });
   }
 
-  #tracksOf(context: number): ContextTracks {
+  #tracksOf(context: ContextId): ContextTracks {
     const known = this.#tracks.get(context);
     if (known !== undefined) return known;
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? 'no guest';
@@ -186,20 +226,16 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   /** A descriptor is always in one state: the span of the one that it leaves ends where the next begins. */
   #onDescriptors({ context, direction, index, count, state, atNs }: DescriptorEvent): void {
     const track = this.#tracksOf(context)[direction];
-    if (state === 'granted' && direction === 'transmit')
-      this.writer.instant(
-        track,
-        'granted',
-        atNs,
-        { descriptor: index },
-        this.#flows.granted(context, index, count),
-      );
+    if (state === 'granted' && direction === 'transmit') {
+      const ids = this.#flows.granted(context, index, count);
+      this.writer.instant(track, 'granted', atNs, { descriptor: index }, { ids });
+    }
     for (let step = 0; step < count; step += 1) {
       const descriptor = (index + step) >>> 0;
       if (LAST_STATES.has(state)) {
         this.writer.leaveState(track, descriptor, atNs);
-        const flows = direction === 'transmit' ? this.#flows.of(context, descriptor, 1) : [];
-        this.writer.instant(track, state, atNs, { descriptor }, flows);
+        const ids = direction === 'transmit' ? this.#flows.of(context, descriptor, 1) : [];
+        this.writer.instant(track, state, atNs, { descriptor }, { ids, end: true });
       } else this.writer.enterState(track, descriptor, state, atNs, { descriptor });
     }
   }
@@ -208,8 +244,8 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
-      const flows = this.#flows.left(context);
-      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, flows);
+      const ids = this.#flows.left(context);
+      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, { ids });
       return;
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.

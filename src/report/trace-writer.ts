@@ -1,7 +1,13 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { tally } from '../../scheduler/tally.js';
 import { AtomicFile } from './atomic-file.js';
-import type { TimelineWriter, TraceArguments, TraceProcess, TraceTrack } from './timeline-writer.js';
+import type {
+  TimelineWriter,
+  TraceArguments,
+  TraceFlows,
+  TraceProcess,
+  TraceTrack,
+} from './timeline-writer.js';
 
 const CATEGORY = 'cdna';
 /** Names come from a small vocabulary; this many of them are kept quoted. */
@@ -25,7 +31,7 @@ export class TraceWriter implements TimelineWriter {
   readonly #openSpans = new Map<string, number>();
   /** The state that each thing is in, by track and number. */
   readonly #states = new Map<string, string>();
-  /** Flows that have begun. */
+  /** Flows that have begun and not ended. */
   readonly #flows = new Set<number>();
   #isFirst = true;
 
@@ -71,20 +77,14 @@ export class TraceWriter implements TimelineWriter {
     startNs: number,
     durationNs: number,
     args?: TraceArguments,
-    flows?: readonly number[],
+    flows?: TraceFlows,
   ): void {
     this.#event('X', track, name, startNs, `,"dur":${microseconds(durationNs)}`, args);
     this.#flow(track, startNs, flows);
   }
 
   /** Something that happened at an instant. */
-  instant(
-    track: TraceTrack,
-    name: string,
-    atNs: number,
-    args?: TraceArguments,
-    flows?: readonly number[],
-  ): void {
+  instant(track: TraceTrack, name: string, atNs: number, args?: TraceArguments, flows?: TraceFlows): void {
     this.#event('i', track, name, atNs, ',"s":"t"', args);
     this.#flow(track, atNs, flows);
   }
@@ -172,12 +172,19 @@ export class TraceWriter implements TimelineWriter {
     );
   }
 
-  /** Arrows: a flow starts where its number comes first, and goes on from there. */
-  #flow(track: TraceTrack, atNs: number, flows: readonly number[] | undefined): void {
-    for (const id of flows ?? []) {
-      const phase = this.#flows.has(id) ? 't' : 's';
-      this.#flows.add(id);
-      this.#event(phase, track, 'flow', atNs, `,"id":${id}`, undefined);
+  /** Arrows: a flow starts where its number comes first, and goes on from there to where it ends. */
+  #flow(track: TraceTrack, atNs: number, flows: TraceFlows | undefined): void {
+    if (flows === undefined) return;
+    for (const id of flows.ids) {
+      const isKnown = this.#flows.has(id);
+      if (flows.end === true) {
+        // It ends in the event around this time, and not in the next one. An arrow that never began is none.
+        if (isKnown) this.#event('f', track, 'flow', atNs, `,"id":${id},"bp":"e"`, undefined);
+        this.#flows.delete(id);
+      } else {
+        this.#event(isKnown ? 't' : 's', track, 'flow', atNs, `,"id":${id}`, undefined);
+        this.#flows.add(id);
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { DEFAULT_DRIVER } from '../../guests/nic-driver.js';
 import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
+import { DEFAULT_HOST } from '../../host/host.js';
 import { IOVA_ERA_NAMES } from '../../host/protection/iommu/iova-eras.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MOST_WEIGHT } from '../../nic/management-page.js';
@@ -20,6 +21,13 @@ export { trafficSchema } from './traffic-schema.js';
 export const MOST_SEED = 2 ** 32 - 1;
 /** Guests of a scenario, counts multiplied out. */
 export const MOST_GUESTS = 16_384;
+/** RAM of the largest machine: 256 GB. */
+export const MOST_MEMORY_BYTES = 2 ** 38;
+/** What a machine needs for itself, besides what each guest has and takes. */
+export const OWN_MEMORY_BYTES = 512 * 2 ** 20;
+const GUEST_MEGABYTES = 128;
+/** So many guests of the usual memory are more than the largest machine has. */
+const TOO_MANY_USUAL = Math.floor((MOST_MEMORY_BYTES - OWN_MEMORY_BYTES) / (GUEST_MEGABYTES * 2 ** 20)) + 1;
 const weight = z.int().min(1).max(MOST_WEIGHT);
 const priority = z
   .int()
@@ -49,78 +57,84 @@ const powerOfTwoSlots = z
 const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
 
 /** One guest, or `count` of them that are alike. */
-export const guestSchema = z.strictObject({
-  name: printable(40).optional().describe('Its name in results and for `to`'),
-  count: z
-    .int()
-    .min(1)
-    .max(MOST_GUESTS)
-    .default(1)
-    .describe('So many alike; with a name they are numbered: `web0`, `web1`'),
-  traffic: trafficSchema
-    .default({ kind: 'none' })
-    .describe('What it sends; a replay also brings what it receives'),
-  receive: trafficSchema
-    .meta({
-      not: { anyOf: [{ properties: { kind: { enum: ['replay', 'request'] } } }, { required: ['to'] }] },
-    })
-    .optional()
-    .describe('What the far end sends to it besides: any kind but `replay` and `request`'),
-  weight: weight.default(1).describe('Share of the wire, for disciplines with weights'),
-  share: z
-    .strictObject({
-      ...urgency,
-      tenant: z
-        .union([z.int().min(0).max(4095), printable(40)])
-        .optional()
-        .describe('Tenant in a hierarchy (a/b): a name from `tenants`, or a number where none are listed'),
-      ...limits,
-      maxFrameBytes: frameBytes
-        .optional()
-        .describe('Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other'),
-    })
-    .optional()
-    .describe('What it is entitled to besides its weight, for disciplines that ask for it; see below'),
-  memoryMegabytes: z
-    .int()
-    .min(1)
-    .max(65_536)
-    .default(128)
-    .describe('Its RAM; only what is touched costs memory here'),
-  transmitSlots: ringSlots,
-  receiveSlots: ringSlots,
-  core: z.int().min(0).max(1023).optional().describe('The core that it runs on'),
-  antiSpoofing: z.boolean().default(true).describe('Its frames must carry its own source address'),
-  promiscuous: z.boolean().default(false).describe('It receives every frame'),
-  attached: z
-    .boolean()
-    .optional()
-    .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
-  coalesceFrames: z
-    .int()
-    .min(1)
-    .max(65_535)
-    .default(8)
-    .describe('An interrupt after so many frames, or after `coalesceNs`'),
-  coalesceNs: z
-    .int()
-    .min(0)
-    .max(1_000_000_000)
-    .default(20_000)
-    .describe('An interrupt so long after the first frame, if not earlier'),
-  budget: z
-    .int()
-    .min(1)
-    .max(4096)
-    .default(64)
-    .describe('Frames that one poll handles before others get the core'),
-  bufferBytes: z
-    .literal([...BUFFER_BYTES])
-    .default(DEFAULT_DRIVER.bufferBytes)
-    .describe(
-      "1536 cuts receive buffers from pieces of 32 KB, some across two pages, as Linux's virtio_net does (transmit buffers are 2048); 2048 puts two on a page; 4096 gives each its own",
-    ),
-});
+export const guestSchema = z
+  .strictObject({
+    name: printable(40).optional().describe('Its name in results and for `to`'),
+    count: z
+      .int()
+      .min(1)
+      .max(MOST_GUESTS)
+      .default(1)
+      .describe('So many alike; with a name they are numbered: `web0`, `web1`'),
+    traffic: trafficSchema
+      .default({ kind: 'none' })
+      .describe('What it sends; a replay also brings what it receives'),
+    receive: trafficSchema
+      .meta({
+        not: { anyOf: [{ properties: { kind: { enum: ['replay', 'request'] } } }, { required: ['to'] }] },
+      })
+      .optional()
+      .describe('What the far end sends to it besides: any kind but `replay` and `request`'),
+    weight: weight.default(1).describe('Share of the wire, for disciplines with weights'),
+    share: z
+      .strictObject({
+        ...urgency,
+        tenant: z
+          .union([z.int().min(0).max(4095), printable(40)])
+          .optional()
+          .describe('Tenant in a hierarchy (a/b): a name from `tenants`, or a number where none are listed'),
+        ...limits,
+        maxFrameBytes: frameBytes
+          .optional()
+          .describe(
+            'Largest frame that it sends, without FCS (qfq); with a longer one it counts as any other',
+          ),
+      })
+      .optional()
+      .describe('What it is entitled to besides its weight, for disciplines that ask for it; see below'),
+    memoryMegabytes: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .default(GUEST_MEGABYTES)
+      .describe('Its RAM; only what is touched costs memory here'),
+    transmitSlots: ringSlots,
+    receiveSlots: ringSlots,
+    core: z.int().min(0).max(1023).optional().describe('The core that it runs on'),
+    antiSpoofing: z.boolean().default(true).describe('Its frames must carry its own source address'),
+    promiscuous: z.boolean().default(false).describe('It receives every frame'),
+    attached: z
+      .boolean()
+      .optional()
+      .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
+    coalesceFrames: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .default(8)
+      .describe('An interrupt after so many frames, or after `coalesceNs`'),
+    coalesceNs: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .default(20_000)
+      .describe('An interrupt so long after the first frame, if not earlier'),
+    budget: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(64)
+      .describe('Frames that one poll handles before others get the core'),
+    bufferBytes: z
+      .literal([...BUFFER_BYTES])
+      .default(DEFAULT_DRIVER.bufferBytes)
+      .describe(
+        "1536 cuts receive buffers from pieces of 32 KB, some across two pages, as Linux's virtio_net does (transmit buffers are 2048); 2048 puts two on a page; 4096 gives each its own",
+      ),
+  })
+  .meta({
+    not: { required: ['count'], properties: { count: { minimum: TOO_MANY_USUAL }, memoryMegabytes: false } },
+  });
 
 /** A tenant: a node of a hierarchy between the wire and the guests. */
 export const tenantSchema = z.strictObject({
@@ -296,79 +310,91 @@ export const changeSchema = z
   .meta({ oneOf: ['weight', 'limitBps', 'priority', 'balloon'].map((field) => ({ required: [field] })) });
 
 /** A scenario as a person writes it. Everything but the guests has a default. */
-export const scenarioSchema = z.strictObject({
-  $schema: z.string().optional(),
-  name: printable(80).optional().describe('Shown above the results'),
-  guests: z
-    .array(guestSchema)
-    .min(1)
-    .max(MOST_GUESTS)
-    .superRefine((guests, context) => {
-      // Before any of them is made: counts multiply.
-      const all = guests.reduce((sum, { count }) => sum + count, 0);
-      if (all <= MOST_GUESTS) return;
-      context.addIssue({
-        code: 'custom',
-        message: `expected at most ${MOST_GUESTS} guests in all, not ${all}`,
-      });
-    })
-    .describe('One entry per guest, or per group of guests that are alike; see below'),
-  tenants: z
-    .array(tenantSchema)
-    .min(1)
-    .max(4096)
-    .optional()
-    .describe('Nodes of a hierarchy (a/b, a/b/c) between the wire and the guests; see below'),
-  nic: nicSchema.optional().describe('The card; see below'),
-  host: hostSchema.optional().describe('The machine around it; see below'),
-  link: z
-    .strictObject({
-      propagationNs: z.int().min(0).max(1_000_000_000).optional().describe('One way along the cable'),
-      queueBytes: z
-        .int()
-        .min(MAX_FRAME_BYTES)
-        .max(2 ** 30)
-        .optional()
-        .describe('Bytes that may wait at the far end'),
-      reflect: z
-        .boolean()
-        .optional()
-        .describe('The far end sends frames for other guests back, as an 802.1Qbg switch does'),
-    })
-    .optional()
-    .describe('The cable and what is at its far end; see below'),
-  iommu: iommuSchema.optional().describe('For the approaches that have an IOMMU; see below'),
-  balloon: balloonSchema
-    .optional()
-    .describe('Takes pages back from guests while traffic runs, and gives them to another owner; see below'),
-  changes: z
-    .array(changeSchema)
-    .max(65_536)
-    .optional()
-    .describe('What changes while the run goes on: weight, limit, priority or memory of a guest; see below'),
-  protection: protectionName
-    .optional()
-    .describe('Approach of `run`; `compare` runs them all unless told which'),
-  discipline: disciplineName.optional().describe('DMA scheduler, of transmit and of receive'),
-  quantumBytes: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .optional()
-    .describe('Bytes that a visit grants a weight of 1, where the discipline has visits (drr, srr)'),
-  seed: z
-    .int()
-    .min(0)
-    .max(MOST_SEED)
-    .optional()
-    .describe(
-      'Seed of everything that is random, start phases included; each source draws from a seed of its own made from it',
-    ),
-  warmUpNs: instantNs
-    .optional()
-    .describe('Virtual time before the measured window; only `fingerprint` and `laws` include it'),
-  durationNs: durationNs.optional().describe('Virtual time that is measured'),
-});
+export const scenarioSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: printable(80).optional().describe('Shown above the results'),
+    guests: z
+      .array(guestSchema)
+      .min(1)
+      .max(MOST_GUESTS)
+      .superRefine((guests, context) => {
+        // Before any of them is made: counts multiply.
+        const all = guests.reduce((sum, { count }) => sum + count, 0);
+        if (all <= MOST_GUESTS) return;
+        context.addIssue({
+          code: 'custom',
+          message: `expected at most ${MOST_GUESTS} guests in all, not ${all}`,
+        });
+      })
+      .describe('One entry per guest, or per group of guests that are alike; see below'),
+    tenants: z
+      .array(tenantSchema)
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe('Nodes of a hierarchy (a/b, a/b/c) between the wire and the guests; see below'),
+    nic: nicSchema.optional().describe('The card; see below'),
+    host: hostSchema.optional().describe('The machine around it; see below'),
+    link: z
+      .strictObject({
+        propagationNs: z.int().min(0).max(1_000_000_000).optional().describe('One way along the cable'),
+        queueBytes: z
+          .int()
+          .min(MAX_FRAME_BYTES)
+          .max(2 ** 30)
+          .optional()
+          .describe('Bytes that may wait at the far end'),
+        reflect: z
+          .boolean()
+          .optional()
+          .describe('The far end sends frames for other guests back, as an 802.1Qbg switch does'),
+      })
+      .optional()
+      .describe('The cable and what is at its far end; see below'),
+    iommu: iommuSchema.optional().describe('For the approaches that have an IOMMU; see below'),
+    balloon: balloonSchema
+      .optional()
+      .describe(
+        'Takes pages back from guests while traffic runs, and gives them to another owner; see below',
+      ),
+    changes: z
+      .array(changeSchema)
+      .max(65_536)
+      .optional()
+      .describe(
+        'What changes while the run goes on: weight, limit, priority or memory of a guest; see below',
+      ),
+    protection: protectionName
+      .optional()
+      .describe('Approach of `run`; `compare` runs them all unless told which'),
+    discipline: disciplineName.optional().describe('DMA scheduler, of transmit and of receive'),
+    quantumBytes: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe('Bytes that a visit grants a weight of 1, where the discipline has visits (drr, srr)'),
+    seed: z
+      .int()
+      .min(0)
+      .max(MOST_SEED)
+      .optional()
+      .describe(
+        'Seed of everything that is random, start phases included; each source draws from a seed of its own made from it',
+      ),
+    warmUpNs: instantNs
+      .optional()
+      .describe('Virtual time before the measured window; only `fingerprint` and `laws` include it'),
+    durationNs: durationNs.optional().describe('Virtual time that is measured'),
+  })
+  .meta({
+    // A guest runs on a core of the host: of how many is known here only where the scenario does not say.
+    anyOf: [
+      { required: ['host'], properties: { host: { required: ['cores'] } } },
+      { properties: { guests: { items: { properties: { core: { maximum: DEFAULT_HOST.cores - 1 } } } } } },
+    ],
+  });
 
 /** What `defineScenario` takes: defaults may be left out. */
 export type ScenarioInput = z.input<typeof scenarioSchema>;

@@ -1,5 +1,6 @@
+import { GUEST_METRICS } from '../report/metrics/guest-metrics.js';
 import { dataDictionary } from '../report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../report/metrics/run-metrics.js';
 
 /** What a column holds. A missing value is null in every kind. */
 export type ColumnType = 'number' | 'integer' | 'text' | 'boolean';

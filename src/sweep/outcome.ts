@@ -1,6 +1,7 @@
 import type { GuestResult, RunResult } from '../machine/run-result.js';
+import { GUEST_METRICS } from '../report/metrics/guest-metrics.js';
 import type { Metric } from '../report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../report/metrics/run-metrics.js';
 
 /** Values of metrics, in the order of their table; null where a metric does not apply. */
 export type MetricValues = readonly (number | null)[];

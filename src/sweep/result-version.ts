@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MODEL_VERSION } from '../machine/model-version.js';
-import { GUEST_METRICS, RUN_METRICS } from '../report/metrics/run-metrics.js';
+import { GUEST_METRICS } from '../report/metrics/guest-metrics.js';
+import { RUN_METRICS } from '../report/metrics/run-metrics.js';
 
 /**
  * Version of what an outcome holds: what a run computes, and which metrics in which order it is written down by. Outcomes

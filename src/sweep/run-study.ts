@@ -1,4 +1,5 @@
-import { GUEST_METRICS, RUN_METRICS } from '../report/metrics/run-metrics.js';
+import { GUEST_METRICS } from '../report/metrics/guest-metrics.js';
+import { RUN_METRICS } from '../report/metrics/run-metrics.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { checkBuilds } from './build-check.js';
 import type { Executor, KeyedJob } from './executor.js';

@@ -4,6 +4,7 @@ import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
 import { Run, type RunResult } from '../machine/run.js';
 import { captureResultNotes } from '../report/capture-text.js';
+import type { SealedPaths } from '../report/output-file.js';
 import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
 import type { LoadedScenario } from '../scenario/load.js';
@@ -22,6 +23,7 @@ export interface RunTask {
   readonly seed: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
+  /** Files as the user named them. */
   readonly captures: readonly string[];
   readonly traces: readonly string[];
   readonly snapBytes: number | undefined;
@@ -35,9 +37,11 @@ export interface RunOutcome {
   readonly result: RunResult;
   /** What the user should know of the captures that were read. */
   readonly notes: readonly string[];
+  /** Captures and timelines, whole and not yet in their places. */
+  readonly files: readonly SealedPaths[];
 }
 
-/** Runs from the first nanosecond to the last. Files are whole, or not there. */
+/** Runs from the first nanosecond to the last. Files are whole and wait for their places, or are not there. */
 export function runTask(task: RunTask): Promise<Refusable<RunOutcome>> {
   return refusable(() => runStepwise(task, async () => undefined));
 }
@@ -93,13 +97,13 @@ export async function runStepwise(
     }
     const result = run.result();
     for (const writer of writers) writer.finish();
-    for (const writer of writers) writer.close();
+    for (const writer of writers) writer.seal();
     const notes = [
       ...new Set([...captures.values()].flatMap(captureNotes)),
       ...captureResultNotes(result),
       ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
     ];
-    return { result, notes };
+    return { result, notes, files: writers.flatMap(({ file }) => file.paths ?? []) };
   } catch (error) {
     for (const writer of writers) writer.abort();
     throw error;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Tinypool } from 'tinypool';
-import { TASKS, type TaskInput, type TaskName, type TaskOutput } from './tasks.js';
+import { doTask, type TaskInput, type TaskName, type TaskOutput } from './tasks.js';
 
 /** What computes the tasks of long work. The results do not depend on how many tasks run at once. */
 export abstract class Workers {
@@ -81,11 +81,10 @@ class InThisThread extends Workers {
   }
 
   run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
-    const task = TASKS[name] as (input: TaskInput<Name>) => TaskOutput<Name> | Promise<TaskOutput<Name>>;
-    const turn = this.#last.then(async () => {
-      await this.#pause();
+    const pause = this.#last.then(() => this.#pause());
+    const turn = pause.then(() => {
       if (this.#isClosed) throw new Error('the work was ended');
-      return task(input);
+      return doTask({ name, input });
     });
     this.#last = turn.catch(() => undefined);
     return turn;

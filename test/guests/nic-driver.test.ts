@@ -5,6 +5,7 @@ import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../../guests/traffic/index.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
 import { pageNumber } from '../../nic/addresses.js';
+import { contextId } from '../../scheduler/branded.js';
 import { DriverLab, FAR_MAC, GUEST_MAC, onTheWire, PROTECTIONS } from './driver-lab.js';
 
 const LONGEST = 9018;
@@ -388,7 +389,7 @@ describe('a driver and its mistakes', () => {
     const stuck = driver.framesReceived;
     expect(stuck).toBeLessThanOrEqual(8);
     expect(machine.host.hypervisor.faultLog[0]).toMatchObject({ caughtBy: 'set-up', reason: 'not-owner' });
-    expect(machine.host.nic.counters.dropsOf(0)).toEqual({ 'no-receive-buffer': 11 - stuck });
+    expect(machine.host.nic.counters.dropsOf(contextId(0))).toEqual({ 'no-receive-buffer': 11 - stuck });
     machine.host.pages.forceTransfer(pageNumber(page), domain.id, 'guest');
     // Any poll will do: a frame sent brings one.
     driver.send(pattern().fill(60, 0));

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { anyApproach, type Plan } from '../arbitraries/scenarios.js';
@@ -159,7 +160,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
       if (!always || new Set(frames.map(({ sender }) => sender)).size < 2) return;
       substance();
       const promise = makeDiscipline(discipline, { quantumBytes, linkBps: 1e9 });
-      for (const [context, { weight }] of senders.entries()) promise.join(context, { weight });
+      for (const [context, { weight }] of senders.entries()) promise.join(contextId(context), { weight });
       eachPair(senders.length, (i, j) => {
         const [one, other] = [senders[i], senders[j]];
         if (one === undefined || other === undefined) return;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { type ContextId, contextId } from '../../scheduler/branded.js';
 import type { BoundMember } from '../../scheduler/discipline.js';
 import { DeficitRoundRobin, PacketRoundRobin } from '../../scheduler/disciplines/index.js';
 import type { Machine } from '../../src/machine/machine.js';
@@ -27,8 +28,8 @@ class DoorbellWatch {
   readonly #turns: Turn[] = [];
   readonly #machine: Machine;
   /** Of each context that has posted more than was taken: the producer index of its last doorbell. */
-  readonly #posted = new Map<number, number>();
-  readonly #lastGrantNs = new Map<number, number>();
+  readonly #posted = new Map<ContextId, number>();
+  readonly #lastGrantNs = new Map<ContextId, number>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -49,7 +50,7 @@ class DoorbellWatch {
   }
 
   /** If everything has been taken that the last doorbell posted, the backlog ended with the last grant. */
-  #look(context: number): void {
+  #look(context: ContextId): void {
     const producer = this.#posted.get(context);
     const taken = this.#machine.host.nic.contexts[context]?.transmit.taken ?? 0;
     if (producer === undefined || (producer - taken) >>> 0 > 0) return;
@@ -94,7 +95,7 @@ function runFromDoorbell(plan: LabPlan): Posted {
  */
 function allowed(contest: FairnessTrial, { run, fetchNs }: Posted, { i, j }: PairGap): number {
   const member = (context: number): BoundMember => ({
-    weight: run.transmitWatch.weights.get(context) ?? 1,
+    weight: run.transmitWatch.weights.get(contextId(context)) ?? 1,
     maxFrameBytes: onWire(contest.senders[context]?.frameBytes ?? 60),
   });
   const [one, other] = [member(i), member(j)];

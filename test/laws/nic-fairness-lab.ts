@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCapture } from '../../guests/capture/index.js';
 import { makeProtection } from '../../host/protection/approaches.js';
+import type { ContextId } from '../../scheduler/branded.js';
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Machine } from '../../src/machine/machine.js';
@@ -13,7 +14,7 @@ import type { ScenarioInput } from '../../src/scenario/schema.js';
 /** A frame as the capture of the run has it. */
 export interface CapturedPass {
   /** Of the guest that sent it, or that got it. */
-  readonly context: number;
+  readonly context: ContextId;
   /** As the scheduler counts them: on the wire 24 more than the frame has (IEEE 802.3). */
   readonly bytes: number;
   readonly frameBytes: number;
@@ -24,7 +25,7 @@ export interface CapturedPass {
 /** A context has become backlogged, or is no longer. */
 export interface Turn {
   readonly atNs: number;
-  readonly context: number;
+  readonly context: ContextId;
   readonly backlogged: boolean;
 }
 
@@ -32,11 +33,11 @@ export interface Turn {
 export class BacklogWatch implements Discipline {
   readonly name: string;
   readonly turns: Turn[] = [];
-  readonly weights = new Map<number, number>();
-  readonly arrived?: (context: number, bytes: number, nowNs: number) => void;
+  readonly weights = new Map<ContextId, number>();
+  readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly #inner: Discipline;
-  readonly #backlogged = new Set<number>();
+  readonly #backlogged = new Set<ContextId>();
 
   constructor(inner: Discipline) {
     this.#inner = inner;
@@ -46,16 +47,16 @@ export class BacklogWatch implements Discipline {
     if (nextEligibleNs !== undefined) this.nextEligibleNs = nextEligibleNs.bind(inner);
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.weights.set(context, share.weight);
     this.#inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.#inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (!this.#backlogged.has(context)) {
       this.#backlogged.add(context);
       this.turns.push({ atNs: nowNs, context, backlogged: true });
@@ -63,16 +64,16 @@ export class BacklogWatch implements Discipline {
     this.#inner.activate(context, headBytes, nowNs);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     return this.#inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     if (nextHeadBytes === 0) this.#ends(context, nowNs);
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#ends(context, nowNs);
     this.#inner.withdraw(context, nowNs);
   }
@@ -85,7 +86,7 @@ export class BacklogWatch implements Discipline {
     this.#inner.checkInvariants();
   }
 
-  #ends(context: number, nowNs: number): void {
+  #ends(context: ContextId, nowNs: number): void {
     if (this.#backlogged.delete(context)) this.turns.push({ atNs: nowNs, context, backlogged: false });
   }
 }
@@ -175,7 +176,7 @@ export interface PairGap {
  */
 export function pairGaps(
   passes: readonly CapturedPass[],
-  watch: { readonly turns: readonly Turn[]; readonly weights: ReadonlyMap<number, number> },
+  watch: { readonly turns: readonly Turn[]; readonly weights: ReadonlyMap<ContextId, number> },
 ): PairGap[] {
   const contexts = Math.max(0, ...watch.weights.keys()) + 1;
   const backlogged = new Uint8Array(contexts);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';
+import { present } from '../../scheduler/present.js';
 import { LawBook } from './law-book.js';
 import { type CapturedPass, type LabPlan, runLab, WIRE_OVERHEAD_BYTES } from './nic-fairness-lab.js';
 import {
@@ -34,7 +35,7 @@ const MISBEHAVIOURS: Readonly<Record<string, (machine: Machine) => void>> = {
     kernel.scheduleAt(MISBEHAVES_NS, ring);
   },
   'is revoked': ({ host, kernel, guests }) => {
-    const context = guests.at(-1)?.port.context ?? 0;
+    const { context } = present(guests.at(-1)).port;
     const revoke = kernel.register('test.villain', () => host.hypervisor.revokeContext(context));
     kernel.scheduleAt(MISBEHAVES_NS, revoke);
   },

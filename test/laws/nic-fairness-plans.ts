@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import type { ScenarioInput } from '../../src/scenario/schema.js';
 import {
   type BacklogWatch,
@@ -159,7 +160,7 @@ export function holdToBound(
   const gaps = pairGaps(passes, watch);
   for (const { i, j, gapBytes } of gaps) {
     const [one, other] = [i, j].map((context) => ({
-      weight: watch.weights.get(context) ?? 1,
+      weight: watch.weights.get(contextId(context)) ?? 1,
       maxFrameBytes: countedBytesOf(context),
     })) as [{ weight: number; maxFrameBytes: number }, { weight: number; maxFrameBytes: number }];
     const bound = watch.relativeFairnessBoundBytes(one, other);

@@ -5,6 +5,7 @@ import { BufferBatch } from '../../host/protection/guest-port.js';
 import { guestPhysicalAddress, hostPhysicalAddress, pageNumber } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET } from '../../nic/descriptor.js';
 import { PAGE_BYTES } from '../../nic/registers.js';
+import { contextId } from '../../scheduler/branded.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { checkScenario } from '../../src/scenario/load.js';
@@ -321,7 +322,7 @@ describe('bugs that others shipped, on the whole machine', () => {
         expect(other.domain.release(pageNumber(frame))).toBe('refused');
         expect(host.pages.owner(pageNumber(frame))).toBe(owner);
         expect(host.pages.freePages).toBe(free);
-        host.hypervisor.revokeContext(31);
+        host.hypervisor.revokeContext(contextId(31));
         host.protection.closePort(other.port);
         host.protection.closePort(other.port);
         law.machine.run(400_000);

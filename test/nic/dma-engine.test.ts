@@ -9,7 +9,9 @@ import {
   DmaEngine,
   type DmaStatus,
 } from '../../nic/dma-engine.js';
+import { abortAfter } from '../../nic/host-port.js';
 import { DEFAULT_PCIE, PcieLink } from '../../nic/pcie-link.js';
+import { contextId, storedContextId } from '../../scheduler/branded.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { type Access, FlatHost } from './support/flat-host.js';
 import { gist } from './support/frames.js';
@@ -29,7 +31,8 @@ class Bench {
   readonly channel: DmaChannel;
   onTold: (told: Told) => void = () => {};
 
-  constructor(maxInFlight = 4, contexts = 4) {
+  constructor(maxInFlight = 4, contexts = 4, leastReadNs = 0) {
+    this.host.leastReadNs = leastReadNs;
     this.engine = new DmaEngine(this.kernel, this.link, this.host, contexts, { maxInFlight });
     this.channel = this.engine.open((cookie, status) => {
       const told = { cookie, status, atNs: this.kernel.nowNs };
@@ -49,7 +52,7 @@ class Bench {
   }
 
   #describe(cookie: number, context: number, address: number, buffer: Uint8Array): void {
-    this.channel.owner = { index: context, requesterId: requesterId(0x100 + context) };
+    this.channel.owner = { index: storedContextId(context), requesterId: requesterId(0x100 + context) };
     this.channel.cookie = cookie;
     this.channel.address = busAddress(address);
     this.channel.length = buffer.length;
@@ -144,6 +147,81 @@ describe('the DMA engine', () => {
     expect(bench.told.map((told) => told.cookie)).toEqual([2, 1]);
   });
 
+  it('gets data in the order in which it is ready: a slow read of one requester does not hold up another', () => {
+    const bench = new Bench(8);
+    bench.host.takesNs = (access) => (access.address === 0x1000 ? 5_000 : 100);
+    bench.read(0, 0, 0x1000, new Uint8Array(64));
+    bench.read(1, 1, 0x2000, new Uint8Array(64));
+    bench.kernel.drain();
+    const requestsNs = bench.link.upstream.durationNs(2 * DEFAULT_PCIE.requestHeaderBytes);
+    const completionNs = bench.link.downstream.durationNs(64 + DEFAULT_PCIE.completionHeaderBytes);
+    expect(bench.told.map(({ cookie }) => cookie)).toEqual([1, 0]);
+    expect(bench.told[0]?.atNs).toBe(requestsNs + 100 + completionNs + 2 * DEFAULT_PCIE.propagationNs);
+  });
+
+  it('is told of a refusal when the host knows of it, with what a completion without data takes', () => {
+    const bench = new Bench();
+    bench.host.read = () => abortAfter(300);
+    bench.read(0, 0, 0x1000, new Uint8Array(64));
+    bench.kernel.drain();
+    const requestNs = bench.link.upstream.durationNs(DEFAULT_PCIE.requestHeaderBytes);
+    const abortNs = bench.link.downstream.durationNs(DEFAULT_PCIE.completionHeaderBytes);
+    const atNs = requestNs + 300 + abortNs + 2 * DEFAULT_PCIE.propagationNs;
+    expect(bench.told).toEqual([{ cookie: 0, status: DMA_ABORTED, atNs }]);
+    bench.host.write = () => abortAfter(300);
+    const fromNs = bench.kernel.nowNs;
+    bench.write(1, 0, 0x1000, Uint8Array.of(1));
+    bench.kernel.drain();
+    const writeNs = bench.link.upstream.durationNs(DEFAULT_PCIE.requestHeaderBytes + 1);
+    expect(bench.told[1]?.atNs).toBe(fromNs + writeNs + DEFAULT_PCIE.propagationNs + 300);
+  });
+
+  it('ends reads of one requester in the order in which they were made, if the host answers them in order', () => {
+    const read = fc.record({
+      context: fc.integer({ min: 0, max: 2 }),
+      gapNs: fc.constantFrom(0, 0, 4, 50, 300),
+      translationNs: fc.constantFrom(0, 0, 0, 1, 40, 288, 2_000),
+      refused: fc.integer({ min: 0, max: 7 }).map((dice) => dice === 0),
+      length: fc.constantFrom(4, 64, 700),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(read, { minLength: 2, maxLength: 60 }),
+        fc.constantFrom(0, 1, 120),
+        fc.integer({ min: 1, max: 40 }),
+        (reads, leastReadNs, maxInFlight) => {
+          const lastNs = [0, 0, 0];
+          const bench = new Bench(maxInFlight, 4, leastReadNs);
+          const { host, kernel } = bench;
+          // An address says which read it belongs to.
+          host.read = (requesterId, address) => {
+            const { translationNs, refused } = reads[address / 4096] ?? { translationNs: 0, refused: true };
+            const context = requesterId - 0x100;
+            const aloneNs = kernel.nowNs + translationNs + (refused ? 0 : leastReadNs);
+            lastNs[context] = Math.max(aloneNs, lastNs[context] ?? 0);
+            const takesNs = (lastNs[context] ?? 0) - kernel.nowNs;
+            return refused ? abortAfter(takesNs) : takesNs;
+          };
+          for (const [index, { context, gapNs, length }] of reads.entries()) {
+            kernel.run(kernel.nowNs + gapNs);
+            bench.read(index, context, index * 4096, new Uint8Array(length));
+            bench.engine.checkInvariants();
+          }
+          kernel.drain();
+          bench.engine.checkInvariants();
+          expect(bench.told).toHaveLength(reads.length);
+          for (const context of [0, 1, 2]) {
+            const ended = bench.told
+              .map(({ cookie }) => cookie)
+              .filter((at) => reads[at]?.context === context);
+            expect(ended).toEqual([...ended].sort((a, b) => a - b));
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
   it('retries what was back-pressured: every transfer ends once, writes reach memory in order, none of a stopped context does', () => {
     const transfer = fc.record({
       kind: fc.constantFrom('read', 'write', 'write', 'stop'),
@@ -181,7 +259,7 @@ describe('the DMA engine', () => {
             engine.checkInvariants();
             if (what.kind === 'stop') {
               if (what.context < 0) return;
-              engine.stop(what.context);
+              engine.stop(contextId(what.context));
               for (const other of submitted) {
                 if (transfers[other]?.context === what.context && !stopsAtNs.has(other))
                   stopsAtNs.set(other, kernel.nowNs);
@@ -214,7 +292,7 @@ describe('the DMA engine', () => {
     const bench = new Bench(1);
     for (let cookie = 0; cookie < 20; cookie += 1) bench.write(cookie, 1, 0x100, new Uint8Array(4096));
     bench.write(20, 2, 0x200, Uint8Array.of(5));
-    bench.engine.stop(1);
+    bench.engine.stop(contextId(1));
     bench.kernel.drain();
     expect(bench.told.slice(0, 20).every((told) => told.status === DMA_CANCELLED)).toBe(true);
     expect(bench.told[20]).toMatchObject({ cookie: 20, status: DMA_OK });

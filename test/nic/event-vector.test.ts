@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { EventVector } from '../../nic/event-vector.js';
+import { contextId } from '../../scheduler/branded.js';
 
 const CONTEXTS = 70;
 
@@ -34,22 +35,22 @@ const set = fc.tuple(context, fc.nat(23)).map(([c, mailbox]) =>
   command(`set(${c}, ${mailbox})`, (model, real) => {
     const first = model.size === 0;
     model.add(`${c}/${mailbox}`);
-    expect(real.set(c, mailbox)).toBe(first);
+    expect(real.set(contextId(c), mailbox)).toBe(first);
   }),
 );
 
 const take = context.map((c) =>
   command(`take(${c})`, (model, real) => {
     const bits = bitsOf(model, c);
-    expect(real.peek(c)).toBe(bits);
-    expect(real.take(c)).toBe(bits);
+    expect(real.peek(contextId(c))).toBe(bits);
+    expect(real.take(contextId(c))).toBe(bits);
     for (let mailbox = 0; mailbox < 24; mailbox += 1) model.delete(`${c}/${mailbox}`);
   }),
 );
 
 const next = fc.nat(CONTEXTS + 40).map((from) =>
   command(`nextContext(${from})`, (model, real) => {
-    expect(real.nextContext(from)).toBe(contextsOf(model).find((c) => c >= from) ?? -1);
+    expect(real.nextContext(contextId(from))).toBe(contextsOf(model).find((c) => c >= from) ?? -1);
   }),
 );
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { Card } from './support/card.js';
 import type { Access } from './support/flat-host.js';
 import { frame } from './support/frames.js';
@@ -86,7 +87,7 @@ describe('a context that faults', () => {
     for (const misbehave of misbehaviours) {
       const card = race(misbehave);
       for (const context of [1, 2]) {
-        expect(card.nic.counters.get('framesTransmitted', context)).toBe(60);
+        expect(card.nic.counters.get('framesTransmitted', contextId(context))).toBe(60);
         expect(card.nic.read(context * 4096 + STATUS, 4)).toBe(OPENED);
       }
       for (let index = 1; index < card.sent.length; index += 1)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { Card } from './support/card.js';
 import { ELSEWHERE, frame } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -19,7 +20,7 @@ describe('MAC control frames of a guest (Smolyar et al., USENIX Security 2015)',
     guest.send(frame(60, ELSEWHERE));
     card.settle();
     expect(card.sent).toHaveLength(1);
-    expect(card.nic.counters.dropsOf(1)).toEqual({ 'mac-control': 2 });
+    expect(card.nic.counters.dropsOf(contextId(1))).toEqual({ 'mac-control': 2 });
     expect(guest.txConsumer).toBe(3);
   });
 

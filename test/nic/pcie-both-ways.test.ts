@@ -3,6 +3,7 @@ import { busAddress, requesterId } from '../../nic/addresses.js';
 import { DmaEngine } from '../../nic/dma-engine.js';
 import type { HostPort } from '../../nic/host-port.js';
 import { PcieLink } from '../../nic/pcie-link.js';
+import { contextId } from '../../scheduler/branded.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { simulate } from '../../src/simulate.js';
 
@@ -26,7 +27,7 @@ function saturate(bytes: number, ways: { readonly reads: boolean; readonly write
       moved[kind] += bytes;
       channel[kind]();
     });
-    channel.owner = { index: 0, requesterId: requesterId(1) };
+    channel.owner = { index: contextId(0), requesterId: requesterId(1) };
     channel.address = busAddress(0x1000);
     channel.length = bytes;
     channel.buffer = buffer;

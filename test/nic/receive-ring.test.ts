@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { Card } from './support/card.js';
 import { frame, gist } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -29,7 +30,7 @@ describe('a receive ring', () => {
     expect(guest.collect().map(gist)).toEqual(frames.map(gist));
     expect(guest.rxConsumer).toBe(3);
     expect(guest.peek(RX_CONSUMER)).toBe(3);
-    expect(card.nic.counters.get('bytesReceived', 0)).toBe(60 + 1514 + 64);
+    expect(card.nic.counters.get('bytesReceived', contextId(0))).toBe(60 + 1514 + 64);
   });
 
   it('scatters a frame over as many buffers as it needs, whatever their size, round and round', () => {
@@ -187,9 +188,9 @@ describe('a receive ring', () => {
       card.settle();
       expect(guest.peek(FAULT)).toBe(reason);
       if (reason === DESCRIPTOR_FETCH_ABORT) continue;
-      expect(card.nic.counters.drops(dropped, 0)).toBe(1);
+      expect(card.nic.counters.drops(dropped, contextId(0))).toBe(1);
       expect(card.nic.framesInside.receive).toBe(0);
-      expect(card.nic.counters.get('framesReceived', 0) + card.drops.length).toBe(3);
+      expect(card.nic.counters.get('framesReceived', contextId(0)) + card.drops.length).toBe(3);
     }
   });
 });
@@ -202,14 +203,14 @@ describe('a frame without a place to go', () => {
     expect(card.drops).toMatchObject([
       { context: 1, direction: 'receive', reason: 'no-receive-buffer', bytes: 60 },
     ]);
-    expect(card.nic.counters.dropsOf(1)).toEqual({ 'no-receive-buffer': 1 });
+    expect(card.nic.counters.dropsOf(contextId(1))).toEqual({ 'no-receive-buffer': 1 });
     guest.offer(1);
     card.settle();
     card.arrive(frame(60, guest.mac));
     card.arrive(frame(60, guest.mac));
     expect(card.drops).toHaveLength(2);
     card.settle();
-    expect(card.nic.counters.dropsOf(1)).toEqual({ 'no-receive-buffer': 2 });
+    expect(card.nic.counters.dropsOf(contextId(1))).toEqual({ 'no-receive-buffer': 2 });
     expect(guest.peek(STATUS)).toBe(OPENED);
   });
 
@@ -246,7 +247,7 @@ describe('a frame without a place to go', () => {
     card.host.takesNs = () => 1_000_000;
     for (let index = 0; index < 10; index += 1) card.arrive(frame(1514, one.mac));
     card.arrive(frame(1514, two.mac));
-    expect(card.nic.counters.dropsOf(0)).toEqual({ 'receive-share-full': 5 });
+    expect(card.nic.counters.dropsOf(contextId(0))).toEqual({ 'receive-share-full': 5 });
     card.settle();
     expect(one.collect()).toHaveLength(5);
     expect(two.collect()).toHaveLength(1);
@@ -281,7 +282,7 @@ describe('a frame without a place to go', () => {
     guest.ring(5000);
     card.settle();
     expect(guest.peek(STATUS)).toBe(FAULTED);
-    expect(card.nic.counters.dropsOf(0)).toEqual({ 'context-stopped': 4 });
+    expect(card.nic.counters.dropsOf(contextId(0))).toEqual({ 'context-stopped': 4 });
     expect(card.nic.framesInside.receive).toBe(0);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { Card } from './support/card.js';
@@ -126,8 +127,8 @@ describe('the transmit scheduler', () => {
     large.ring();
     // What the wire carried: preamble and delimiter 8, FCS 4 and gap 12 besides each frame (IEEE 802.3).
     const wireBytes = (context: number) =>
-      card.nic.counters.get('bytesTransmitted', context) +
-      24 * card.nic.counters.get('framesTransmitted', context);
+      card.nic.counters.get('bytesTransmitted', contextId(context)) +
+      24 * card.nic.counters.get('framesTransmitted', contextId(context));
     // First what was granted before both were known leaves the FIFO, 16,384 bytes at most: 131 us at 1 Gb/s.
     card.run(140_000);
     const before = [wireBytes(0), wireBytes(1)] as const;

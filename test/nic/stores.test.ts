@@ -4,6 +4,7 @@ import { FrameFifo } from '../../nic/frame-fifo.js';
 import { ReceiveBuffer } from '../../nic/receive-buffer.js';
 import { ReceiveQueues } from '../../nic/receive-queues.js';
 import { NONE } from '../../nic/receive-slots.js';
+import { contextId } from '../../scheduler/branded.js';
 
 const LONGEST = 9018;
 
@@ -134,17 +135,17 @@ describe('the receive queues', () => {
       run(model, real);
       real.checkInvariants();
       const held = [...model.lengths.values()].reduce((sum, length) => sum + length, 0);
-      expect(real.heldBytes(context)).toBe(held);
-      expect(real.waiting(context)).toBe(model.waiting.length);
-      expect(real.cursor(context)).toBe(model.waiting[0] ?? NONE);
-      expect(real.head(context)).toBe(model.written[0] ?? model.waiting[0] ?? NONE);
+      expect(real.heldBytes(contextId(context))).toBe(held);
+      expect(real.waiting(contextId(context))).toBe(model.waiting.length);
+      expect(real.cursor(contextId(context))).toBe(model.waiting[0] ?? NONE);
+      expect(real.head(contextId(context))).toBe(model.written[0] ?? model.waiting[0] ?? NONE);
     },
     toString: () => `${name} of ${context}`,
   });
   const context = fc.nat(CONTEXTS - 1);
   const push = fc.tuple(context, fc.integer({ min: 60, max: 3000 })).map(([c, length]) =>
     command(`push ${length}`, c, (model, real) => {
-      const slot = real.push(c, new Uint8Array(length).fill(length & 0xff), 0, length);
+      const slot = real.push(contextId(c), new Uint8Array(length).fill(length & 0xff), 0, length);
       expect(real.bytes(slot)[real.offset(slot) + length - 1]).toBe(length & 0xff);
       model.waiting.push(slot);
       model.lengths.set(slot, length);
@@ -154,7 +155,7 @@ describe('the receive queues', () => {
     command('advance', c, (model, real) => {
       const slot = model.waiting.shift();
       if (slot === undefined) return;
-      real.advance(c);
+      real.advance(contextId(c));
       model.written.push(slot);
     }),
   );
@@ -162,7 +163,7 @@ describe('the receive queues', () => {
     command('shift', c, (model, real) => {
       const slot = model.written.shift();
       if (slot === undefined) return;
-      real.shift(c);
+      real.shift(contextId(c));
       real.release(slot);
       model.lengths.delete(slot);
     }),
@@ -171,7 +172,7 @@ describe('the receive queues', () => {
     command('unlinkCursor', c, (model, real) => {
       const slot = model.waiting.shift();
       if (slot === undefined) return;
-      real.unlinkCursor(c);
+      real.unlinkCursor(contextId(c));
       real.release(slot);
       model.lengths.delete(slot);
     }),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { Card } from './support/card.js';
 import { frame, gist, padded } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -44,7 +45,7 @@ describe('a transmit ring', () => {
     expect(card.sent.map((sent) => gist(sent.bytes))).toEqual(frames.map(gist));
     expect(guest.txConsumer).toBe(4);
     expect(guest.peek(TX_CONSUMER)).toBe(4);
-    expect(card.nic.counters.get('descriptorsCompleted', 0)).toBe(4);
+    expect(card.nic.counters.get('descriptorsCompleted', contextId(0))).toBe(4);
   });
 
   it('goes round: any number of frames in bursts of any size, up to the whole ring', () => {
@@ -262,7 +263,7 @@ describe('a frame', () => {
     guest.send(frame(14));
     card.settle();
     expect(gist(card.sent[1]?.bytes)).toBe(gist(padded(frame(14))));
-    expect(card.nic.counters.get('bytesTransmitted', 0)).toBe(1514 + 60);
+    expect(card.nic.counters.get('bytesTransmitted', contextId(0))).toBe(1514 + 60);
   });
 
   it('of 9,018 bytes goes; one more, or fewer than 14, is a fault', () => {
@@ -352,7 +353,7 @@ describe('an access that the gate refuses', () => {
     for (let mark = 0; mark < 3; mark += 1) guest.post(frame(1514));
     guest.ring();
     card.settle();
-    expect(card.nic.counters.drops('dma-abort', 0)).toBe(1);
+    expect(card.nic.counters.drops('dma-abort', contextId(0))).toBe(1);
     const given = card.drops.filter((drop) => drop.direction === 'transmit').length;
     expect(card.sent.length + given).toBe(3);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type ContextId, contextId } from '../../scheduler/branded.js';
 import { NONE } from '../../scheduler/discipline.js';
 import { LabLink } from './lab-link.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
@@ -8,13 +9,13 @@ describe('a discipline in the DMA scheduler', () => {
   class Metronome extends WatchedRoundRobin {
     #notBeforeNs = 0;
 
-    override select(nowNs: number): number {
+    override select(nowNs: number): ContextId {
       const chosen = super.select(nowNs);
       return nowNs < this.#notBeforeNs ? NONE : chosen;
     }
 
     override served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
-      super.served(context, bytes, nextHeadBytes, nowNs);
+      super.served(contextId(context), bytes, nextHeadBytes, nowNs);
       this.#notBeforeNs = nowNs + 1_000;
     }
 
@@ -42,7 +43,7 @@ describe('a discipline in the DMA scheduler', () => {
       machine.kernel.run(10 + context);
       expect(machine.kernel.pending).toBe(1);
     }
-    for (let context = 0; context < 9; context += 1) machine.scheduler.withdraw(context);
+    for (let context = 0; context < 9; context += 1) machine.scheduler.withdraw(contextId(context));
     machine.kernel.run(100);
     expect(machine.kernel.pending).toBe(0);
     machine.post(3, 100, 1);
@@ -66,7 +67,7 @@ describe('a discipline in the DMA scheduler', () => {
 
   it('that serves no backlogged context and names no eligible time violates its contract', () => {
     class Asleep extends WatchedRoundRobin {
-      override select(): number {
+      override select(): ContextId {
         return NONE;
       }
     }
@@ -80,8 +81,8 @@ describe('a discipline in the DMA scheduler', () => {
 
   it('that selects a context without a backlog is a defect', () => {
     class Confused extends WatchedRoundRobin {
-      override select(): number {
-        return 1;
+      override select(): ContextId {
+        return contextId(1);
       }
     }
     const machine = new LabLink(new Confused());

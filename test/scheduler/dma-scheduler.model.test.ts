@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { storedContextId } from '../../scheduler/branded.js';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { WatchedRoundRobin } from './watched-round-robin.js';
@@ -127,19 +128,19 @@ class Machine {
   }
 
   ring(context: number): void {
-    this.scheduler.ring(context);
+    this.scheduler.ring(storedContextId(context));
   }
 
   withdraw(context: number): void {
-    this.scheduler.withdraw(context);
+    this.scheduler.withdraw(storedContextId(context));
   }
 
   leave(context: number): void {
-    this.scheduler.leave(context);
+    this.scheduler.leave(storedContextId(context));
   }
 
   join(context: number): void {
-    this.scheduler.join(context, { weight: 1 });
+    this.scheduler.join(storedContextId(context), { weight: 1 });
   }
 
   giveBack(bytes: number): void {

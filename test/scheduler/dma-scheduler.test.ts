@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { STARVED } from '../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
@@ -37,8 +38,8 @@ describe('with every discipline', () => {
       const machine = new LabLink(makeDiscipline(name, { linkBps: 1e9 }));
       for (const unknown of [0, -1, 1e9, Number.NaN, 0.5]) machine.ring(unknown);
       machine.kernel.drain();
-      machine.scheduler.leave(3);
-      machine.scheduler.withdraw(3);
+      machine.scheduler.leave(contextId(3));
+      machine.scheduler.withdraw(contextId(3));
       machine.scheduler.checkInvariants();
       expect(machine.granted).toEqual([]);
     });
@@ -106,7 +107,7 @@ describe('doorbells', () => {
       asked += 1;
       if (asked > 1) return queue[0] ?? 0;
       queue.push(300);
-      scheduler.ring(0);
+      scheduler.ring(contextId(0));
       return 0;
     };
     const scheduler = new DmaScheduler(kernel, {
@@ -116,8 +117,8 @@ describe('doorbells', () => {
       onGrant: () => queue.shift(),
     });
     scheduler.credit(1_000);
-    scheduler.join(0, { weight: 1 });
-    scheduler.ring(0);
+    scheduler.join(contextId(0), { weight: 1 });
+    scheduler.ring(contextId(0));
     kernel.drain();
     expect([scheduler.decisions, scheduler.creditBytes]).toEqual([1, 700]);
   });
@@ -183,7 +184,7 @@ describe('credit', () => {
     machine.post(1, 1_400, 1);
     machine.post(2, 60, 1);
     machine.kernel.drain();
-    machine.scheduler.withdraw(1);
+    machine.scheduler.withdraw(contextId(1));
     machine.kernel.drain();
     expect(machine.granted).toEqual([0, 2]);
   });
@@ -208,19 +209,19 @@ describe('credit', () => {
 describe('members', () => {
   it('leave and rejoin in every state', () => {
     const machine = new LabLink(new WatchedRoundRobin());
-    machine.scheduler.leave(0);
+    machine.scheduler.leave(contextId(0));
     machine.join(0);
-    machine.scheduler.leave(0);
+    machine.scheduler.leave(contextId(0));
     machine.join(0);
     machine.post(0, 100, 2);
-    machine.scheduler.leave(0);
+    machine.scheduler.leave(contextId(0));
     machine.kernel.drain();
     machine.scheduler.checkInvariants();
     expect(machine.granted).toEqual([]);
     machine.join(0);
     machine.onGrant = () => {
-      machine.scheduler.leave(0);
-      machine.scheduler.join(0, { weight: 1 });
+      machine.scheduler.leave(contextId(0));
+      machine.scheduler.join(contextId(0), { weight: 1 });
       machine.ring(0);
     };
     machine.post(0, 100, 3);
@@ -312,7 +313,7 @@ describe('a starved context that is waited for', () => {
     link.post(1, 1000, 2);
     link.kernel.run(100);
     expect(link.granted).toEqual([0]);
-    link.scheduler.leave(0);
+    link.scheduler.leave(contextId(0));
     link.kernel.drain();
     expect(link.granted).toEqual([0, 1, 1]);
     link.scheduler.checkInvariants();

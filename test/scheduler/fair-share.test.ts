@@ -14,6 +14,7 @@ import {
   toArray,
 } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -357,12 +358,12 @@ function coreSide(name: string): Side {
     kernel,
     heads,
     grants,
-    ring: (rung) => scheduler.ring(rung),
+    ring: (rung) => scheduler.ring(contextId(rung)),
     credit: (bytes) => scheduler.credit(bytes),
     change: (change) => {
-      if (change.kind === 'join') scheduler.join(change.context, change.share);
-      else if (change.kind === 'arrived') scheduler.arrived(change.context, change.bytes);
-      else scheduler[change.kind](change.context);
+      if (change.kind === 'join') scheduler.join(contextId(change.context), change.share);
+      else if (change.kind === 'arrived') scheduler.arrived(contextId(change.context), change.bytes);
+      else scheduler[change.kind](contextId(change.context));
     },
   };
 }

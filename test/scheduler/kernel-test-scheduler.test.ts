@@ -1,5 +1,6 @@
 import { delay, interval, map, merge, take, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../scheduler/branded.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { DmaScheduler } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -102,11 +103,11 @@ describe('KernelTestScheduler', () => {
       },
     });
     core.credit(9_018);
-    for (let context = 0; context < 3; context += 1) core.join(context, { weight: 1 });
+    for (let context = 0; context < 3; context += 1) core.join(contextId(context), { weight: 1 });
     scheduler.run(({ hot, expectObservable }) => {
       hot('0-1 1us (20)')
         .pipe(map(Number), take(4))
-        .subscribe((context) => core.ring(context));
+        .subscribe((context) => core.ring(contextId(context)));
       expectObservable(core.grants$.pipe(map(({ context }) => String(context)))).toBe('0-1 1us 2');
     });
   });

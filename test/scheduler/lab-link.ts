@@ -1,3 +1,4 @@
+import { contextId, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { DmaScheduler, type Grant } from '../../scheduler/dma-scheduler.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -37,19 +38,19 @@ export class LabLink {
 
   join(context: number, weight = 1): void {
     this.queues.set(context, []);
-    this.scheduler.join(context, { weight });
+    this.scheduler.join(contextId(context), { weight });
   }
 
   post(context: number, frameBytes: number, count: number): void {
     for (let frame = 0; frame < count; frame += 1) {
       this.queues.get(context)?.push(frameBytes);
-      this.scheduler.arrived(context, frameBytes);
+      this.scheduler.arrived(contextId(context), frameBytes);
     }
     this.ring(context);
   }
 
   ring(context: number): void {
-    this.scheduler.ring(context);
+    this.scheduler.ring(storedContextId(context));
   }
 
   giveBack(bytes: number): void {

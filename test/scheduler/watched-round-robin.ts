@@ -1,3 +1,4 @@
+import type { ContextId } from '../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../scheduler/discipline.js';
 
 /**
@@ -7,23 +8,23 @@ import { type Discipline, NONE } from '../../scheduler/discipline.js';
  */
 export class WatchedRoundRobin implements Discipline {
   readonly name = 'watched';
-  readonly #members = new Set<number>();
-  readonly #heads = new Map<number, number>();
-  #order: number[] = [];
+  readonly #members = new Set<ContextId>();
+  readonly #heads = new Map<ContextId, number>();
+  #order: ContextId[] = [];
   #chosen = NONE;
   #lastNs = 0;
 
-  join(context: number): void {
+  join(context: ContextId): void {
     this.#expect(!this.#members.has(context), `context ${context} joined twice`);
     this.#members.add(context);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.#expect(this.#members.delete(context), `context ${context} left and had not joined`);
     this.#expect(!this.#heads.has(context), `context ${context} left with a backlog`);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#at(nowNs);
     this.#expect(this.#members.has(context), `context ${context} has not joined`);
     this.#expect(!this.#heads.has(context), `context ${context} was activated twice`);
@@ -32,13 +33,13 @@ export class WatchedRoundRobin implements Discipline {
     this.#order.push(context);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     this.#at(nowNs);
     this.#chosen = this.#order[0] ?? NONE;
     return this.#chosen;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.#at(nowNs);
     this.#expect(context === this.#chosen, `context ${context} was served, ${this.#chosen} was chosen`);
     this.#expect(
@@ -51,7 +52,7 @@ export class WatchedRoundRobin implements Discipline {
     this.#order.push(context);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.#at(nowNs);
     this.#expect(this.#heads.has(context), `context ${context} was withdrawn and had no backlog`);
     this.#forget(context);
@@ -65,7 +66,7 @@ export class WatchedRoundRobin implements Discipline {
     this.#expect(this.#order.length === this.#heads.size, 'the order and the heads disagree');
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     this.#heads.delete(context);
     this.#order = this.#order.filter((other) => other !== context);
   }

@@ -5,9 +5,8 @@ import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { decidingTables, invalidationQueue, vectorRing } from '../control-structures.js';
 import { headerBytes } from '../hostile-guest.js';
 import { rawRingOf, type Way } from '../raw-ring.js';
+import { finishBuffer, LOOK_BYTES, SETTLE_NS, useBuffer } from './used-buffer.js';
 
-const LOOK_BYTES = 512;
-const SETTLE_NS = 100_000;
 const HALF = PAGE_BYTES / 2;
 /** How often the card looks whether the victim has something under way, and for how long. */
 const WATCH_STEP_NS = 1_000;
@@ -121,10 +120,7 @@ export const CARD_ATTACKS: readonly Attack[] = [
       const requester = scene.requesterOf(scene.attacker.port);
       scene.rogue.write(requester, halfBuffer(scene, 'receive'), scene.marked(PAGE_BYTES));
       scene.run(SETTLE_NS);
-      const queue = scene.attacker.port.receive;
-      scene.sendMarked(scene.attacker.port.mac);
-      scene.run(SETTLE_NS);
-      queue.finish(queue.consumer());
+      finishBuffer(scene);
     }),
   },
   {
@@ -134,15 +130,8 @@ export const CARD_ATTACKS: readonly Attack[] = [
     target: 'another guest',
     play: always((scene) => {
       const { attacker, host } = scene;
-      const page = attacker.page();
-      const requester = scene.requesterOf(attacker.port);
-      attacker.ask('receive', [{ address: page, length: HALF, flags: 0 }]);
-      attacker.port.receive.ring();
-      scene.run(SETTLE_NS);
-      const bus = attacker.raw.busAddress('receive', attacker.port.receive.producer - 1, page);
       // The card has been there, so its translation is remembered.
-      scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
-      scene.run(SETTLE_NS);
+      const { page, bus, requester } = useBuffer(scene);
       host.protection.closePort(attacker.port);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.handOver(page, SETTLE_NS);

@@ -1,17 +1,14 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
-import { guestPhysicalAddress, type RequesterId } from '../../../nic/addresses.js';
+import { guestPhysicalAddress } from '../../../nic/addresses.js';
 import { type Attack, always } from '../attack.js';
 import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
 import { iommuOf } from '../control-structures.js';
 import { headerBytes } from '../hostile-guest.js';
 import { rawRingOf } from '../raw-ring.js';
+import { finishBuffer, LOOK_BYTES, SETTLE_NS, useBuffer } from './used-buffer.js';
 
-const LOOK_BYTES = 512;
 const HALF = PAGE_BYTES / 2;
-const SETTLE_NS = 100_000;
-/** A write of the card reaches memory. */
-const WRITE_NS = 2_000;
 /** Longer than three time-outs of a unit that waits for a device. */
 const STOPPED_NS = 4_500_000;
 /** Far shorter than an invalidation that is put off. */
@@ -23,40 +20,6 @@ const FLOOD_STEP_NS = 1_000;
 const UNMAPPED = 0x12_3456_7000;
 /** Station of the second port of the victim. */
 const SECOND_MAC = 0x020000000003;
-
-/** A buffer of the attacker's domain that the card has written to, and its address on the bus. */
-interface UsedBuffer {
-  readonly page: number;
-  readonly bus: number;
-  readonly requester: RequesterId;
-}
-
-/** The guest posts a receive buffer, and the card goes there: its translation is remembered. */
-function useBuffer(scene: AttackScenario): UsedBuffer {
-  const { attacker } = scene;
-  const page = attacker.page();
-  const requester = scene.requesterOf(attacker.port);
-  attacker.ask('receive', [{ address: page, length: HALF, flags: 0 }]);
-  attacker.port.receive.ring();
-  scene.run(SETTLE_NS);
-  const bus = attacker.raw.busAddress('receive', attacker.port.receive.producer - 1, page);
-  scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
-  scene.run(SETTLE_NS);
-  return { page, bus, requester };
-}
-
-/**
- * A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. Until then the card goes
- * there again, so that other traffic does not push its translation out.
- */
-function finishBuffer(scene: AttackScenario, { bus, requester }: UsedBuffer): void {
-  const { attacker } = scene;
-  scene.sendMarked(attacker.port.mac);
-  scene.run(SETTLE_NS);
-  scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
-  scene.run(WRITE_NS);
-  attacker.port.receive.finish(attacker.port.receive.consumer());
-}
 
 /** Bytes of an Ethernet header, in front of the bytes that become the message. */
 const HEADER_BYTES = 14;

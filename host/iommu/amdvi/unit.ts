@@ -5,7 +5,8 @@ import type { InterruptResult } from '../interrupt-remapping.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
-import { type FaultLogging, passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
+import type { FaultLogging, WalkResult } from '../table-walker.js';
+import { TranslationUnit } from '../translation-unit.js';
 import type { UnitParts } from '../unit-parts.js';
 import { CommandBuffer } from './command-buffer.js';
 import { EventLog, type LogOutcome } from './event-log.js';
@@ -25,11 +26,11 @@ export interface AmdviUnitOptions extends UnitParts {
  * An AMD-Vi unit: the registers that software programs, the walker behind them, the command buffer and the event
  * log. Until software sets IommuEn, requests pass untranslated.
  */
-export class AmdviUnit implements TableWalker {
+export class AmdviUnit extends TranslationUnit {
   /** Times of its command buffer, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<AmdviRegisterName>;
-  readonly walker: AmdviWalker;
+  override readonly walker: AmdviWalker;
   readonly interrupts: AmdviInterruptRemapper;
   readonly log: EventLog;
   readonly commands: CommandBuffer;
@@ -39,6 +40,7 @@ export class AmdviUnit implements TableWalker {
   #control = 0;
 
   constructor(options: AmdviUnitOptions) {
+    super();
     const { kernel, memory, sink, interrupts, maxMode = 6 } = options;
     if (!Number.isInteger(maxMode) || maxMode < 4 || maxMode > 6) {
       throw new ParameterError(`maxMode is ${maxMode}, expected 4, 5 or 6`);
@@ -66,32 +68,8 @@ export class AmdviUnit implements TableWalker {
   }
 
   /** CONTROL.IommuEn: requests are translated. */
-  get translating(): boolean {
+  override get translating(): boolean {
     return (this.#control & CONTROL.IOMMU_EN) !== 0;
-  }
-
-  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
-    if (this.translating) this.walker.walk(requesterId, iova, write, out);
-    else passUntranslated(requesterId, iova, out);
-  }
-
-  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
-    return !this.translating || this.walker.readEntry(requesterId, write, out);
-  }
-
-  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
-    if (this.translating) return this.walker.applyEntry(iova, write, out);
-    out.entryPasses = true;
-    out.pass(iova, true, true);
-    return false;
-  }
-
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
-    this.walker.walkTables(iova, write, out);
-  }
-
-  stopAtAbsentPage(write: boolean, out: WalkResult): void {
-    this.walker.stopAtAbsentPage(write, out);
   }
 
   /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */

@@ -34,9 +34,9 @@ const RIOMMU = 'rIOMMU, ASPLOS 2015: 2,127 cycles of an unmap, taken at 3.1 GHz'
 
 /** Every number of the timing model. The defaults are a Broadwell Xeon E5's VT-d unit. */
 export const TIMING = {
-  iotlbEntries: parameter(64, 'entries', 'translations that the IOTLB holds', PCIE_BENCH, 'D'),
+  iotlbEntries: parameter(117, 'entries', 'translations that the IOTLB holds', PCIE_BENCH, 'D'),
   iotlbWays: parameter(
-    64,
+    117,
     'ways',
     'entries of an IOTLB set; as many as entries: any page anywhere',
     PCIE_BENCH,
@@ -58,10 +58,10 @@ export const TIMING = {
     'assumed',
   ),
   contextWays: parameter(64, 'ways', 'entries of a context cache set', 'assumed', 'assumed'),
-  walkers: parameter(6, 'walkers', 'walks that can be under way at once', PCIE_BENCH, 'D'),
+  walkers: parameter(8, 'walkers', 'walks that can be under way at once', PCIE_BENCH, 'D'),
   lookupNs: parameter(0, 'ns', 'a look into the caches; hidden in the way to memory', 'assumed', 'assumed'),
-  walkIntervalNs: parameter(0, 'ns', 'least time between the starts of two walks', PCIE_BENCH, 'D'),
-  walkOverheadNs: parameter(80, 'ns', 'of a walk, besides its reads', PCIE_BENCH, 'D'),
+  walkIntervalNs: parameter(45, 'ns', 'least time between the starts of two walks', PCIE_BENCH, 'D'),
+  walkOverheadNs: parameter(91, 'ns', 'of a walk, besides its reads', PCIE_BENCH, 'D'),
   tableReadNs: parameter(197, 'ns', 'a read of a table, context or root entry', FAST_AND_SAFE, 'S'),
   globalInvalidationNs: parameter(686, 'ns', 'a global invalidation', RIOMMU, 'M+'),
   domainInvalidationNs: parameter(686, 'ns', 'an invalidation of one domain', RIOMMU, 'M+'),

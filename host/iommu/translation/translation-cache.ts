@@ -44,6 +44,26 @@ export interface TranslationCounters {
   waitedNs: number;
 }
 
+/** One walk of the tables, as it is booked. */
+export interface WalkEvent {
+  /** The walker that does it; one after the other per walker. */
+  readonly walker: number;
+  readonly requesterId: RequesterId;
+  readonly iova: IoVirtualAddress;
+  readonly write: boolean;
+  /** When the request came, when its walker begins, and when the translation or its fault is known, ns. */
+  readonly askedNs: number;
+  readonly startNs: number;
+  readonly endNs: number;
+  /** Reads of the requester's entry, and of page-table entries. */
+  readonly contextReads: number;
+  readonly tableReads: number;
+  readonly ok: boolean;
+}
+
+/** Is told of every walk when it is booked: its times lie ahead. */
+export type WalkWatcher = (walk: WalkEvent) => void;
+
 /**
  * The caches and walkers of an IOMMU: says where a request goes and how long it takes to know. The vendor's walker
  * says what the tables hold; here is what that costs, and what the caches still hold after the tables changed. What
@@ -80,6 +100,7 @@ export class TranslationCache implements InvalidationSink {
   /** The walk that is being booked. */
   readonly #booked: EndedWalk = emptyWalk();
   readonly #cachesAbsence: boolean;
+  readonly #watchers: WalkWatcher[] = [];
   #delayNs = 0;
   #nowNs = 0;
 
@@ -126,6 +147,15 @@ export class TranslationCache implements InvalidationSink {
   /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
   levelReads(level: number): number {
     return present(this.#walkCaches.reads[level]);
+  }
+
+  /** From now on `watcher` is told of every walk, until the returned function is called. It costs nothing while there is none. */
+  watchWalks(watcher: WalkWatcher): () => void {
+    this.#watchers.push(watcher);
+    return () => {
+      const at = this.#watchers.indexOf(watcher);
+      if (at >= 0) this.#watchers.splice(at, 1);
+    };
   }
 
   /** Walks under way at `nowNs`, which is not before the last request. */
@@ -314,10 +344,26 @@ export class TranslationCache implements InvalidationSink {
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
     this.#book(requesterId, iova, translated, held, endNs);
+    if (this.#watchers.length > 0) this.#tellWatchers(requesterId, iova, write, nowNs, endNs - walkNs, endNs);
 
     if (held && !this.#iotlb.isAbsent(slot))
       return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
     return this.#outcome(iova);
+  }
+
+  #tellWatchers(
+    requesterId: RequesterId,
+    iova: IoVirtualAddress,
+    write: boolean,
+    askedNs: number,
+    startNs: number,
+    endNs: number,
+  ): void {
+    const { contextReads, levels: tableReads, ok } = this.lastWalk;
+    const walker = this.#pool.lastWalker;
+    const times = { askedNs, startNs, endNs };
+    const walk = { walker, requesterId, iova, write, ...times, contextReads, tableReads, ok };
+    for (const watcher of this.#watchers) watcher(walk);
   }
 
   /** Notes the walk in `lastWalk`, whose findings the caches get at its end. */

@@ -12,6 +12,8 @@ export class WalkerPool {
   readonly #assignment: WalkerAssignment;
   readonly #starts: WalkStarts;
   readonly #freeAtNs: Float64Array;
+  /** The walker of the last walk that was booked. */
+  lastWalker = -1;
 
   /** @param intervalNs least time between the starts of two walks; 0 for none */
   constructor(walkers: number, assignment: WalkerAssignment, intervalNs: number) {
@@ -27,6 +29,7 @@ export class WalkerPool {
       this.#assignment === 'page' ? page - Math.floor(page / this.walkers) * this.walkers : this.#firstFree();
     const startNs = this.#starts.book(Math.max(fromNs, present(this.#freeAtNs[walker])), fromNs);
     this.#freeAtNs[walker] = startNs + durationNs;
+    this.lastWalker = walker;
     return startNs + durationNs;
   }
 

@@ -9,7 +9,8 @@ import type { InterruptResult } from '../interrupt-remapping.js';
 import { dropAll, type InvalidationSink } from '../invalidation-sink.js';
 import { type QueueTiming, queueTiming } from '../queue-timing.js';
 import { RegisterFile } from '../register-file.js';
-import { passUntranslated, type TableWalker, type WalkResult } from '../table-walker.js';
+import type { WalkResult } from '../table-walker.js';
+import { TranslationUnit } from '../translation-unit.js';
 import type { UnitParts } from '../unit-parts.js';
 import { assertCapabilities, DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from './capabilities.js';
 import { EventMessage } from './event-message.js';
@@ -33,12 +34,12 @@ export interface RemappingUnitOptions extends UnitParts {
  * As hardware, the unit trusts software to invalidate what it changes: caches in front of `walk` are told of
  * invalidations through the sink, and of nothing else.
  */
-export class RemappingUnit implements TableWalker {
+export class RemappingUnit extends TranslationUnit {
   readonly capabilities: VtdCapabilities;
   /** Times of its queue, ns. */
   readonly timing: QueueTiming;
   readonly registers: RegisterFile<VtdRegisterName>;
-  readonly walker: VtdWalker;
+  override readonly walker: VtdWalker;
   readonly faults: FaultRecorder;
   readonly queue: InvalidationQueue;
   readonly protectedRegions: ProtectedRegions;
@@ -50,6 +51,7 @@ export class RemappingUnit implements TableWalker {
   #translating = false;
 
   constructor(options: RemappingUnitOptions) {
+    super();
     const { kernel, memory, sink, interrupts } = options;
     const reachable = options.reachable ?? (() => true);
     const capabilities = { ...DEFAULT_VTD_CAPABILITIES, ...options.capabilities };
@@ -82,32 +84,8 @@ export class RemappingUnit implements TableWalker {
   }
 
   /** GSTS.TES: requests are translated. */
-  get translating(): boolean {
+  override get translating(): boolean {
     return this.#translating;
-  }
-
-  walk(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
-    if (this.#translating) this.walker.walk(requesterId, iova, write, out);
-    else passUntranslated(requesterId, iova, out);
-  }
-
-  readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean {
-    return !this.#translating || this.walker.readEntry(requesterId, write, out);
-  }
-
-  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
-    if (this.#translating) return this.walker.applyEntry(iova, write, out);
-    out.entryPasses = true;
-    out.pass(iova, true, true);
-    return false;
-  }
-
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
-    this.walker.walkTables(iova, write, out);
-  }
-
-  stopAtAbsentPage(write: boolean, out: WalkResult): void {
-    this.walker.stopAtAbsentPage(write, out);
   }
 
   /** Logs a request that was stopped, unless the tables say that it is not to be; undefined if nothing was to be logged. */

@@ -1,4 +1,5 @@
 import { untranslated } from '../../../nic/addresses.js';
+import type { ContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { OpenGate } from '../../bus/access-gate.js';
@@ -53,7 +54,7 @@ export class CdnaProtection extends ReferenceApproach {
   readonly name = 'cdna';
   readonly gate = new OpenGate();
   readonly #timeoutNs: number;
-  readonly #open = new Map<number, OpenPort>();
+  readonly #open = new Map<ContextId, OpenPort>();
   #closedAccepted = 0;
   #closedRefused = 0;
   #closedTimeouts = 0;
@@ -114,7 +115,7 @@ export class CdnaProtection extends ReferenceApproach {
     }
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     const entry = this.#open.get(context);
     if (entry === undefined) return;
     this.#open.delete(context);

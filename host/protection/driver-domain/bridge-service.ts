@@ -1,5 +1,6 @@
 import type { PageNumber } from '../../../nic/addresses.js';
 import { readMac } from '../../../nic/demultiplexer.js';
+import { type ContextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -8,12 +9,10 @@ import { Bridge } from './bridge.js';
 import { FrameParts, NO_PAGE } from './frame-parts.js';
 import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
-import { type BridgeDrop, NO_PORT, type TrafficLedger } from './traffic-ledger.js';
+import type { BridgeDrop, TrafficLedger } from './traffic-ledger.js';
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
-/** No front end waits to hear that this frame has left. */
-const NONE = -1;
 
 /** The parts that the service uses. */
 export interface BridgeServicePlan {
@@ -38,7 +37,7 @@ export interface BridgeServicePlan {
 export class BridgeService implements SentListener {
   readonly bridge = new Bridge();
   readonly #plan: BridgeServicePlan;
-  readonly #backEnds = new Map<number, BackEnd>();
+  readonly #backEnds = new Map<ContextId, BackEnd>();
   readonly #round: BackEnd[] = [];
   readonly #frame = new FrameParts(MAX_PIECES);
   readonly #head = new Uint8Array(12);
@@ -85,7 +84,7 @@ export class BridgeService implements SentListener {
   }
 
   /** Nothing is taken from this guest or given to it any more. */
-  disconnect(context: number): BackEnd | undefined {
+  disconnect(context: ContextId): BackEnd | undefined {
     const backEnd = this.#backEnds.get(context);
     if (backEnd === undefined) return undefined;
     this.#backEnds.delete(context);
@@ -109,7 +108,7 @@ export class BridgeService implements SentListener {
     this.#plan.host.processor.post(this.#plan.domain.account, this.#work);
   }
 
-  sent(front: number, firstRequest: number, requests: number): void {
+  sent(front: ContextId, firstRequest: number, requests: number): void {
     this.#backEnds.get(front)?.complete(firstRequest, requests);
   }
 
@@ -211,7 +210,7 @@ export class BridgeService implements SentListener {
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
     const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, arrivedNs);
-    if (copies === 0) this.#drop('unknown-destination', NO_PORT);
+    if (copies === 0) this.#drop('unknown-destination', NO_CONTEXT);
     this.#furtherCopies += Math.max(0, copies - 1);
   }
 
@@ -248,7 +247,7 @@ export class BridgeService implements SentListener {
       this.#drop('no-device', backEnd.front.context);
       return false;
     }
-    const waits = transfer === 'flip' ? backEnd.front.context : NONE;
+    const waits = transfer === 'flip' ? backEnd.front.context : NO_CONTEXT;
     const { firstRequest, requests } = backEnd;
     const last = device.send(frame, waits, firstRequest, requests);
     this.#plan.ledger.sends(last, backEnd.front.context, (firstRequest + requests - 1) >>> 0);
@@ -256,7 +255,7 @@ export class BridgeService implements SentListener {
     return true;
   }
 
-  #drop(reason: BridgeDrop, port: number): void {
+  #drop(reason: BridgeDrop, port: ContextId): void {
     this.#plan.ledger.drop(reason, port);
   }
 }

@@ -1,3 +1,4 @@
+import type { ContextId } from '../../../scheduler/branded.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { EventChannel } from '../../hypervisor/event-channel.js';
@@ -24,7 +25,7 @@ export interface BackEndLine {
  * like a context of the NIC to the driver above it, and there is no NIC behind it that the guest could reach.
  */
 export class FrontEnd implements GuestPort {
-  readonly context: number;
+  readonly context: ContextId;
   readonly mac: number;
   readonly domain: Domain;
   readonly options: PortOptions;

@@ -8,6 +8,7 @@ import {
   untranslated,
 } from '../../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
+import { type ContextId, NO_CONTEXT, storedContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
@@ -18,13 +19,11 @@ import { OpenSetupGate } from '../open-setup-gate.js';
 import { type FrameParts, NO_PAGE } from './frame-parts.js';
 
 const STAGING_BYTES = Math.ceil(MAX_FRAME_BYTES / PAGE_BYTES) * PAGE_BYTES;
-/** No front end waits for this slot's completion. */
-const NONE = -1;
 
 /** Told what has become of sent frames. */
 export interface SentListener {
   /** A frame of a front end whose requests wait for their answer has left. */
-  sent(front: number, firstRequest: number, requests: number): void;
+  sent(front: ContextId, firstRequest: number, requests: number): void;
   /** The NIC is done with a mapped page. */
   done(page: PageNumber): void;
 }
@@ -76,7 +75,7 @@ export class PhysicalPort {
     this.#receivePages = domain.allocate(slots);
     this.#batch = new BufferBatch(slots);
     this.#mapped = new Int32Array(slots).fill(NO_PAGE);
-    this.#front = new Int32Array(slots).fill(NONE);
+    this.#front = new Int32Array(slots).fill(NO_CONTEXT);
     this.#request = new Uint32Array(slots);
     this.#requests = new Uint32Array(slots);
     this.#refill();
@@ -107,10 +106,10 @@ export class PhysicalPort {
   }
 
   /**
-   * Sends a frame. `front` (or -1) gets the completion of its requests when it has left; mapped pages are handed back then.
+   * Sends a frame. `front` (or NO_CONTEXT) gets the completion of its requests when it has left; mapped pages are handed back then.
    * Returns the index of its last descriptor.
    */
-  send(frame: FrameParts, front: number, firstRequest: number, requests: number): number {
+  send(frame: FrameParts, front: ContextId, firstRequest: number, requests: number): number {
     const mask = this.slots - 1;
     const first = this.port.transmit.producer;
     this.#batch.clear();
@@ -121,7 +120,7 @@ export class PhysicalPort {
         present(frame.lengths[piece]),
         last ? FLAG_END_OF_PACKET : 0,
       );
-      this.#front[(first + piece) & mask] = NONE;
+      this.#front[(first + piece) & mask] = NO_CONTEXT;
       this.#mapped[(first + piece) & mask] = frame.mappedPage(piece);
       if (frame.mapped[piece] !== NO_PAGE) this.#mappedInFlight += 1;
     }
@@ -156,9 +155,9 @@ export class PhysicalPort {
         this.#mappedInFlight -= 1;
         listener.done(mapped);
       }
-      const front = present(this.#front[slot]);
-      if (front === NONE) continue;
-      this.#front[slot] = NONE;
+      const front = storedContextId(present(this.#front[slot]));
+      if (front === NO_CONTEXT) continue;
+      this.#front[slot] = NO_CONTEXT;
       frames += 1;
       listener.sent(front, present(this.#request[slot]), present(this.#requests[slot]));
     }

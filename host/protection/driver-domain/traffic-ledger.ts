@@ -1,5 +1,6 @@
 import { PADDED_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
+import { type ContextId, NO_CONTEXT, storedContextId } from '../../../scheduler/branded.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { present } from '../../../scheduler/present.js';
 import { tally } from '../../../scheduler/tally.js';
@@ -18,9 +19,6 @@ export const BRIDGE_DROPS = [
   'no-device',
 ] as const;
 export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
-
-/** No port behind the bridge. */
-export const NO_PORT = -1;
 
 interface Account {
   framesTransmitted: number;
@@ -41,7 +39,7 @@ export class TrafficLedger implements Intermediary {
   readonly #port: Int32Array;
   readonly #index: Uint32Array;
   readonly #arrivedNs: Float64Array;
-  readonly #accounts = new Map<number, Account>();
+  readonly #accounts = new Map<ContextId, Account>();
   readonly #drops = Object.fromEntries(BRIDGE_DROPS.map((reason) => [reason, 0])) as Record<
     BridgeDrop,
     number
@@ -55,7 +53,7 @@ export class TrafficLedger implements Intermediary {
     this.#kernel = kernel;
     this.#processor = processor;
     this.#mask = slots - 1;
-    this.#port = new Int32Array(slots).fill(NO_PORT);
+    this.#port = new Int32Array(slots).fill(NO_CONTEXT);
     this.#index = new Uint32Array(slots);
     this.#arrivedNs = new Float64Array(slots);
   }
@@ -64,7 +62,7 @@ export class TrafficLedger implements Intermediary {
     return {
       transmitted: (bytes, offset, length, _context, index, startNs, endNs) => {
         const slot = index & this.#mask;
-        const port = this.#port[slot] ?? NO_PORT;
+        const port = storedContextId(present(this.#port[slot]));
         const account = this.#account(port);
         account.framesTransmitted += 1;
         account.bytesTransmitted += length;
@@ -111,31 +109,31 @@ export class TrafficLedger implements Intermediary {
   }
 
   /** A guest has put `count` requests from index `first` on into its transmit ring. */
-  posted(port: number, first: number, count: number): void {
+  posted(port: ContextId, first: number, count: number): void {
     this.#to?.posted?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
   }
 
   /** A frame of `count` requests from index `first` on was taken out of a guest's transmit ring. */
-  took(port: number, first: number, count: number): void {
+  took(port: ContextId, first: number, count: number): void {
     this.#taken += 1;
     this.#to?.fetched?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
   }
 
   /** Its last descriptor in the card's ring is this one; its last request in the guest's is that one. */
-  sends(descriptor: number, port: number, request: number): void {
+  sends(descriptor: number, port: ContextId, request: number): void {
     this.#port[descriptor & this.#mask] = port;
     this.#index[descriptor & this.#mask] = request;
   }
 
   /** It went to other guests and not to the wire. */
-  bridged(port: number, length: number): void {
+  bridged(port: ContextId, length: number): void {
     const account = this.#account(port);
     account.framesTransmitted += 1;
     account.bytesTransmitted += Math.max(length, PADDED_FRAME_BYTES);
   }
 
   /** A frame is complete in a guest's memory. @param arrivedNs when it came in; undefined if from another guest. */
-  delivered(port: number, request: number, length: number, arrivedNs: number | undefined): void {
+  delivered(port: ContextId, request: number, length: number, arrivedNs: number | undefined): void {
     const account = this.#account(port);
     account.framesReceived += 1;
     account.bytesReceived += Math.max(length, PADDED_FRAME_BYTES);
@@ -144,15 +142,15 @@ export class TrafficLedger implements Intermediary {
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
   }
 
-  /** A frame was dropped; `port` is its sender or receiver, or NO_PORT. */
-  drop(reason: BridgeDrop, port: number): void {
+  /** A frame was dropped; `port` is its sender or receiver, or NO_CONTEXT. */
+  drop(reason: BridgeDrop, port: ContextId): void {
     this.#drops[reason] += 1;
-    if (port === NO_PORT) return;
+    if (port === NO_CONTEXT) return;
     const { drops } = this.#account(port);
     tally(drops, reason);
   }
 
-  #account(port: number): Account {
+  #account(port: ContextId): Account {
     let account = this.#accounts.get(port);
     if (account === undefined) {
       account = {

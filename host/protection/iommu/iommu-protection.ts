@@ -10,12 +10,14 @@ import {
   type RequesterId,
   requesterId,
 } from '../../../nic/addresses.js';
+import type { ContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { WRITE } from '../../iommu/radix-table.js';
+import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
@@ -54,10 +56,10 @@ export class IommuProtection implements Protection {
   readonly #parts: HostParts;
   readonly #strategy: OwnStrategy;
   readonly #oneRequesterId: boolean;
-  readonly #open = new Map<number, IommuPort>();
+  readonly #open = new Map<ContextId, IommuPort>();
   readonly #domains: DomainNumbers;
   // Contexts that the unit's caches may still know something of.
-  readonly #leaving = new Set<number>();
+  readonly #leaving = new Set<ContextId>();
   #shared: AddressSpace | undefined;
   #closedAccepted = 0;
   #closedRefused = 0;
@@ -132,12 +134,16 @@ export class IommuProtection implements Protection {
     }
   }
 
+  watchWalks(watcher: WalkWatcher): () => void {
+    return this.driver.timing.watchWalks(watcher);
+  }
+
   closePort(port: GuestPort): void {
     this.#parts.hypervisor.revokeContext(port.context);
   }
 
   /** The strategies of the open ports, by context. */
-  get ports(): ReadonlyMap<number, IommuPort> {
+  get ports(): ReadonlyMap<ContextId, IommuPort> {
     return this.#open;
   }
 
@@ -184,7 +190,7 @@ export class IommuProtection implements Protection {
     return this.#shared;
   }
 
-  #requesterOf(context: number): RequesterId {
+  #requesterOf(context: ContextId): RequesterId {
     const requester = this.#parts.nic.contexts[context]?.requesterId;
     if (requester === undefined) throw new InvariantViolation(`the card has no context ${context}`);
     return requester;
@@ -202,7 +208,7 @@ export class IommuProtection implements Protection {
     }
   }
 
-  #forget(context: number): void {
+  #forget(context: ContextId): void {
     const entry = this.#open.get(context);
     if (entry === undefined) return;
     this.#open.delete(context);

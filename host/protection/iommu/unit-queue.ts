@@ -77,7 +77,9 @@ export class UnitQueue<Command extends object> {
     if (!this.#submitting) this.#lock?.submit();
     this.#submitting = true;
     processor.chargeAccount(hypervisor.account, 'queueInvalidation');
-    const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
+    const hereNs = kernel.nowNs + processor.elapsedNs;
+    // Where a lock orders what cores submit, the others' part of the wait is charged there.
+    const startNs = this.#lock === undefined ? Math.max(this.#idleAtNs, hereNs) : hereNs;
     this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
     if (this.#backlog.length === 0 && this.#write(command)) {
       this.#format.moveTail(this.#tail);

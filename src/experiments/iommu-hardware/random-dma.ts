@@ -1,5 +1,5 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { CompletionOrder } from '../../../host/bus/completion-order.js';
+import { RequestOrder } from '../../../host/bus/request-order.js';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
 import { addressAfter, deviceAddress, passedThrough } from '../../../nic/addresses.js';
@@ -78,7 +78,7 @@ export class RandomDma {
   readonly #allowed: number;
   readonly #memoryNs: number;
   readonly #isRead: boolean;
-  readonly #order = new CompletionOrder();
+  readonly #order = new RequestOrder();
   readonly #arrive: number;
   readonly #memoryDone: number;
   readonly #finish: number;
@@ -175,8 +175,11 @@ export class RandomDma {
         throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
       delayNs = this.#timing.delayNs;
     }
-    const doneNs = this.#kernel.nowNs + delayNs + this.#memoryNs;
-    this.#kernel.scheduleAt(this.#order.inOrder(REQUESTER_ID, doneNs), this.#memoryDone, physical);
+    const translatedNs = this.#kernel.nowNs + delayNs;
+    const doneNs = this.#isRead
+      ? this.#order.read(REQUESTER_ID, translatedNs, this.#memoryNs)
+      : this.#order.write(REQUESTER_ID, translatedNs);
+    this.#kernel.scheduleAt(doneNs, this.#memoryDone, physical);
   }
 
   #onMemory(_physical: number): void {

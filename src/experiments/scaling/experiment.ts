@@ -44,7 +44,7 @@ function within<Point, Part, Id extends string>(
 ): Readonly<Record<Id, Metric<Point>>> {
   const entries = Object.entries<Metric<Part>>(metrics).map(([id, metric]) => [
     id,
-    { ...metric, of: (point: Point) => metric.of(part(point)) },
+    { ...metric, of: (point: Point) => metric.of(part(point)), isOfFew: undefined },
   ]);
   return Object.fromEntries(entries) as Readonly<Record<Id, Metric<Point>>>;
 }

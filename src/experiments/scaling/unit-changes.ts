@@ -1,3 +1,4 @@
+import { TIMING } from '../../../host/iommu/translation/parameters.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { gather } from '../measures.js';
@@ -11,6 +12,9 @@ const CHANGED_GUESTS = 256;
 /** More than all of them use. */
 const PLENTY = 8192;
 
+const FEWER_WALKERS = Math.round(TIMING.walkers.value / 2);
+const MORE_WALKERS = TIMING.walkers.value * 2;
+
 /** What is changed in the IOMMU, one thing at a time, to see what the card waits for. */
 interface UnitChange {
   readonly strategy: string;
@@ -20,15 +24,19 @@ interface UnitChange {
 
 const CHANGES: readonly UnitChange[] = [
   { strategy: 'persistent', change: 'as it is', timing: {} },
-  { strategy: 'persistent', change: '3 walkers, not 6', timing: { walkers: 3 } },
-  { strategy: 'persistent', change: '12 walkers', timing: { walkers: 12 } },
+  { strategy: 'persistent', change: 'half as many walkers', timing: { walkers: FEWER_WALKERS } },
+  { strategy: 'persistent', change: 'twice as many walkers', timing: { walkers: MORE_WALKERS } },
   { strategy: 'persistent', change: 'any walker takes any page', timing: { walkerAssignment: 'any' } },
   {
     strategy: 'persistent',
-    change: '3 walkers, and any takes any page',
-    timing: { walkers: 3, walkerAssignment: 'any' },
+    change: 'half as many walkers, and any takes any page',
+    timing: { walkers: FEWER_WALKERS, walkerAssignment: 'any' },
   },
-  { strategy: 'persistent', change: 'a table read takes 98 ns, not 197', timing: { tableReadNs: 98 } },
+  {
+    strategy: 'persistent',
+    change: 'a table read takes half as long',
+    timing: { tableReadNs: Math.floor(TIMING.tableReadNs.value / 2) },
+  },
   {
     strategy: 'persistent',
     change: 'walk caches hold all upper levels',
@@ -40,7 +48,7 @@ const CHANGES: readonly UnitChange[] = [
     timing: { iotlbEntries: PLENTY, iotlbWays: PLENTY },
   },
   { strategy: 'deferred', change: 'as it is', timing: {} },
-  { strategy: 'deferred', change: '3 walkers, not 6', timing: { walkers: 3 } },
+  { strategy: 'deferred', change: 'half as many walkers', timing: { walkers: FEWER_WALKERS } },
 ];
 
 /** One of the changes and one of its seeds. */

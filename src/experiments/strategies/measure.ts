@@ -1,3 +1,4 @@
+import { TIMING } from '../../../host/iommu/translation/parameters.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { FrameLatencies, percentilesOf } from '../frame-latencies.js';
@@ -103,7 +104,7 @@ export const MEASURES = {
     title: 'IOTLB hit rate',
     head: 'IOTLB %',
     unit: '% of translations',
-    sentence: "Of the IOMMU's translations, the percentage that its IOTLB of 64 entries answered.",
+    sentence: `Of the IOMMU's translations, the percentage that its IOTLB of ${TIMING.iotlbEntries.value} entries answered.`,
     optional: true,
     of: ({ iotlbHits }) => percent(iotlbHits),
   },

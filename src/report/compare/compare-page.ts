@@ -1,6 +1,7 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
 import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
+import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
@@ -16,7 +17,6 @@ import { headingLine, type RunHeading } from '../run-heading.js';
 import { type Compared, compareRuns, mostSlowed, ranked, shownGuests } from './compared.js';
 import {
   balloonFigure,
-  coresText,
   cpuFigure,
   goodputFigure,
   iotlbFigure,
@@ -155,7 +155,7 @@ function answerOf(compared: readonly Compared[]): string[] {
 }
 
 function oneAnswer({ run }: Compared): string {
-  const cores = coresText(run.cpu.cores);
+  const cores = counted(run.cpu.cores, 'core');
   return `${run.protection} carries ${megabits(run.goodputBps)} Mb/s out with ${percent(1 - run.cpu.idleFraction)} % of ${cores} busy, ${percent(cpuFraction(run, 'hypervisor'))} % in the hypervisor.`;
 }
 
@@ -164,7 +164,7 @@ function costAnswer(compared: readonly Compared[]): string {
   const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
   const [slow, fast, cheap, dear] = [rates[0], rates.at(-1), work[0], work.at(-1)];
   if (slow === undefined || fast === undefined || cheap === undefined || dear === undefined) return '';
-  const cores = coresText(present(compared[0]).run.cpu.cores);
+  const cores = counted(present(compared[0]).run.cpu.cores, 'core');
   const goodput =
     (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE
       ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
@@ -260,7 +260,10 @@ function parametersOf(
     },
     { name: 'seed', value: `${seed}` },
     { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
-    { name: 'CPU', value: `${coresText(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores)} of ${hertz / 1e9} GHz` },
+    {
+      name: 'CPU',
+      value: `${counted(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores, 'core')} of ${hertz / 1e9} GHz`,
+    },
     ...replayParameters(runs),
     { name: 'runs', value: 'one per approach; the same seed gives each the same traffic' },
   ];

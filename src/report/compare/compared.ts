@@ -2,6 +2,7 @@ import { present } from '../../../scheduler/present.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import type { Metric } from '../metrics/metric.js';
+import { isFewForP99 } from '../metrics/number-metric.js';
 import { COST_METRICS, TRAFFIC_METRICS } from '../metrics/run-metrics.js';
 
 /** One approach in a comparison: its run, the run without protection, and what it lets through. */
@@ -26,8 +27,13 @@ export function compareRuns(runs: readonly RunResult[], through: readonly LetThr
 }
 
 /** A metric of the run, as one of the comparison. */
-function ofRun(metric: Metric<RunResult>): Metric<Compared> {
-  return { ...metric, of: ({ run }) => metric.of(run) };
+export function ofRun(metric: Metric<RunResult>): Metric<Compared> {
+  const { of, isOfFew } = metric;
+  return {
+    ...metric,
+    of: ({ run }) => of(run),
+    isOfFew: isOfFew === undefined ? undefined : ({ run }) => isOfFew(run),
+  };
 }
 
 function metric(id: string, rest: Omit<Metric<Compared>, 'id'>): Metric<Compared> {
@@ -62,6 +68,7 @@ export const PRICE_METRICS = {
     sentence:
       'Of the guest that suffers most, the 99th percentile of latency out, as a multiple of that without protection.',
     of: (compared) => mostSlowed(compared)?.times,
+    isOfFew: (compared) => mostSlowed(compared)?.isOfFew === true,
   }),
   pinned: ofRun(COST_METRICS.mostPinnedPages),
   byGuests: metric('attacksByGuests', {
@@ -99,6 +106,8 @@ export interface Slowdown {
   readonly guest: string;
   readonly p99Ns: number;
   readonly times: number;
+  /** Whether either percentile is of too few frames. */
+  readonly isOfFew: boolean;
 }
 
 /** The guest whose 99th percentile grew most; undefined where there is nothing to compare with. */
@@ -109,7 +118,9 @@ export function mostSlowed({ run, none }: Compared): Slowdown | undefined {
     const without = none.guests.find((guest) => guest.name === name)?.latencyNs;
     if (latencyNs === undefined || without === undefined) continue;
     const times = latencyNs.p99Ns / Math.max(1, without.p99Ns);
-    if (times > (worst?.times ?? 0)) worst = { guest: name, p99Ns: latencyNs.p99Ns, times };
+    if (times <= (worst?.times ?? 0)) continue;
+    const isOfFew = isFewForP99(latencyNs) || isFewForP99(without);
+    worst = { guest: name, p99Ns: latencyNs.p99Ns, times, isOfFew };
   }
   return worst;
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import { stackedBars } from '../charts/bars.js';
@@ -5,12 +6,12 @@ import { barLegend, lineLegend, type Mark } from '../charts/chart.js';
 import { rowChart } from '../charts/rows.js';
 import { belowShareFirst } from '../guest-rows.js';
 import type { ReportFigure } from '../html/figure.js';
+import { GUEST_METRIC } from '../metrics/guest-metrics.js';
 import { metricFigureTable, shownValue } from '../metrics/metric.js';
 import {
   BALLOON_METRICS,
   COST_METRICS,
   cpuFraction,
-  GUEST_METRIC,
   IOMMU_METRICS,
   TRAFFIC_METRICS,
 } from '../metrics/run-metrics.js';
@@ -24,11 +25,6 @@ const FULL_WIRE_FRACTION = 0.98;
 const MOST_NAMED = 4;
 /** An approach has a line of its own where its shares are off those of the first by as many points. */
 const DIFFERENT_POINTS = 3;
-
-/** `2 cores`. */
-export function coresText(cores: number): string {
-  return `${cores} ${cores === 1 ? 'core' : 'cores'}`;
-}
 
 const named = (runs: readonly RunResult[]) =>
   runs.map((subject) => ({ names: [subject.protection], subject }));
@@ -218,7 +214,7 @@ function wireSentence(runs: readonly RunResult[]): string {
 /** CPU time by domain, stacked, a bar per approach. */
 export function cpuFigure(runs: readonly RunResult[]): ReportFigure {
   const [first] = runs;
-  const cores = coresText(present(first).cpu.cores);
+  const cores = counted(present(first).cpu.cores, 'core');
   const guests = first?.guests.map(({ name }) => name) ?? [];
   const apart = guests.length <= MOST_GUESTS_APART;
   const hasDriverDomain = runs.some((run) => cpuFraction(run, 'driver-domain') > 0);

@@ -2,12 +2,13 @@ import type { LetThrough } from '../../attack/let-through.js';
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import { dotChart } from '../charts/rows.js';
 import type { ReportFigure } from '../html/figure.js';
+import { GUEST_METRIC, GUEST_METRICS } from '../metrics/guest-metrics.js';
 import { type Metric, metricAxis, metricHead } from '../metrics/metric.js';
-import { GUEST_METRIC, GUEST_METRICS, RUN_METRICS } from '../metrics/run-metrics.js';
+import { RUN_METRICS } from '../metrics/run-metrics.js';
 import { type SampleStatistics, sampleOf, sampleText } from '../metrics/sample.js';
 import { plainTable } from '../plain-table.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
-import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compared.js';
+import { type Compared, compareRuns, guestOf, ofRun, PRICE_METRICS, shownGuests } from './compared.js';
 
 /** One approach under several seeds. */
 export interface SeedSample {
@@ -44,10 +45,7 @@ export interface SeedStatistics {
 
 /** Mean, range and 95 % interval per figure, by the ids of the metrics. */
 export function seedStatistics(samples: readonly SeedSample[]): SeedStatistics[] {
-  const compared: readonly Metric<Compared>[] = [
-    ...RUN_METRICS.map((metric): Metric<Compared> => ({ ...metric, of: ({ run }) => metric.of(run) })),
-    ...Object.values(PRICE_METRICS),
-  ];
+  const compared: readonly Metric<Compared>[] = [...RUN_METRICS.map(ofRun), ...Object.values(PRICE_METRICS)];
   return samples.map(({ approach, runs }) => ({
     approach,
     metrics: statisticsOf(compared, runs),

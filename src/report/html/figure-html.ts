@@ -39,7 +39,7 @@ const LONG_TEXT = 28;
 const TALL_ROWS = 30;
 
 /** A table in a box that scrolls by itself, also with the keyboard, so that the page never gets wider than the window. */
-export function tableHtml(label: string, { heads, rows }: FigureTable): Markup {
+export function tableHtml(label: string, { heads, rows, note }: FigureTable): Markup {
   const isNumber = heads.map((_, column) => column > 0 && rows.every((row) => looksNumeric(row[column])));
   const alignment = (column: number) => (isNumber[column] === true ? html` class="number"` : '');
   const cell = (text: string, column: number) => {
@@ -49,10 +49,12 @@ export function tableHtml(label: string, { heads, rows }: FigureTable): Markup {
   return html`<div class="scroll${rows.length > TALL_ROWS ? ' tall' : ''}" tabindex="0" role="region" aria-label="Table: ${label}"><table>
 <thead><tr>${heads.map((head, column) => html`<th scope="col"${alignment(column)}>${head}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
-</table></div>`;
+</table></div>${note === undefined ? '' : html`<p class="note">${note}</p>`}`;
 }
 
 /** Numbers stand right: with signs, separators, units of a letter or two, ranges in brackets; or a dash for none. */
 function looksNumeric(text: string | undefined): boolean {
-  return text === undefined || /^(?:[-+]?[\d.,]+(?: ?(?:%|[a-zA-Z]{1,4}))?(?: \([^)]*\))?|-|)$/u.test(text);
+  return (
+    text === undefined || /^(?:[-+]?[\d.,]+(?: ?(?:%|[a-zA-Z]{1,4}))?(?: \([^)]*\))?\*?|-|)$/u.test(text)
+  );
 }

@@ -13,6 +13,8 @@ export interface FigureTable {
   /** Shorter heads, which may have several lines, for a table of text. */
   readonly textHeads?: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  /** What a mark in the cells means; stands under the table. */
+  readonly note?: string;
 }
 
 /** One figure of a report: a chart, a table, or both. A page draws the chart once for a page and once for a phone. */

@@ -27,7 +27,14 @@ export interface Metric<Subject> {
   /** Where the value comes from: a key of the result document, a counter, a register. */
   readonly source?: string;
   readonly of: (subject: Subject) => MetricValue;
+  /** Whether the value is a percentile of fewer samples than make one: tables show it with `FEW_MARK`. */
+  readonly isOfFew?: ((subject: Subject) => boolean) | undefined;
 }
+
+/** Stands behind a percentile of too few samples. */
+export const FEW_MARK = '*';
+/** What the mark means. */
+export const FEW_NOTE = `${FEW_MARK} of fewer than 100 samples (1,000 for p99.9): too few for a percentile, it is the longest`;
 
 /** How values of a unit are shown. */
 export interface ShownUnit {
@@ -78,7 +85,19 @@ export function metricText<Subject>(metric: Metric<Subject>, subject: Subject): 
   const shown = shownValue(metric, subject);
   if (shown === undefined) return '-';
   const { digits, fineBelow = 0 } = shownUnit(metric);
-  return thousands(spreadText(shown, Math.abs(shown.mean) < fineBelow ? 2 : digits));
+  const text = thousands(spreadText(shown, Math.abs(shown.mean) < fineBelow ? 2 : digits));
+  return metric.isOfFew?.(subject) === true ? `${text}${FEW_MARK}` : text;
+}
+
+/** The note on marked values, if there are any among these. */
+export function fewNote<Subject>(
+  metrics: readonly Metric<Subject>[],
+  subjects: readonly Subject[],
+): string | undefined {
+  const isMarked = metrics.some(({ of, isOfFew }) =>
+    subjects.some((subject) => of(subject) !== undefined && isOfFew?.(subject) === true),
+  );
+  return isMarked ? FEW_NOTE : undefined;
 }
 
 /** Whole numbers above 999 with commas. */
@@ -100,12 +119,21 @@ export function metricTextTable<Subject>(
   metrics: readonly Metric<Subject>[],
   rows: readonly MetricRow<Subject>[],
 ): string {
-  return plainTable(
+  const table = plainTable(
     [
       ...names.map((head) => ({ head, align: 'left' as const })),
       ...metrics.map((metric) => ({ head: metric.head ?? metricHead(metric), align: 'right' as const })),
     ],
     metricCells(metrics, rows),
+  );
+  const note = noteOf(metrics, rows);
+  return note === undefined ? table : `${table}\n${note}`;
+}
+
+function noteOf<Subject>(metrics: readonly Metric<Subject>[], rows: readonly MetricRow<Subject>[]) {
+  return fewNote(
+    metrics,
+    rows.map(({ subject }) => subject),
   );
 }
 
@@ -115,10 +143,12 @@ export function metricFigureTable<Subject>(
   metrics: readonly Metric<Subject>[],
   rows: readonly MetricRow<Subject>[],
 ): FigureTable {
+  const note = noteOf(metrics, rows);
   return {
     heads: [...names, ...metrics.map(metricHead)],
     textHeads: [...names, ...metrics.map((metric) => metric.head ?? metricHead(metric))],
     rows: metricCells(metrics, rows),
+    ...(note === undefined ? {} : { note }),
   };
 }
 

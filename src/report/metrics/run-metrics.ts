@@ -1,5 +1,6 @@
-import type { GuestResult, RunResult } from '../../machine/run-result.js';
+import type { RunResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
+import { isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
 
 type Kind = RunResult['cpu']['domains'][number]['kind'];
 
@@ -11,18 +12,14 @@ export function cpuFraction(run: RunResult, kind: Kind): number {
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */
 export function worstLatency({
   guests,
-}: RunResult): { readonly guest: string; readonly p99Ns: number } | undefined {
-  let worst: { readonly guest: string; readonly p99Ns: number } | undefined;
+}: RunResult): { readonly guest: string; readonly p99Ns: number; readonly isOfFew: boolean } | undefined {
+  let worst: ReturnType<typeof worstLatency>;
   for (const { name, latencyNs } of guests) {
     if (latencyNs !== undefined && latencyNs.p99Ns > (worst?.p99Ns ?? -1)) {
-      worst = { guest: name, p99Ns: latencyNs.p99Ns };
+      worst = { guest: name, p99Ns: latencyNs.p99Ns, isOfFew: isFewForP99(latencyNs) };
     }
   }
   return worst;
-}
-
-function total(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
 /** A counter of the approach; undefined where the approach has none of the kind. */
@@ -34,21 +31,6 @@ type Balloon = NonNullable<RunResult['memory']['balloon']>;
 
 function ofBalloon(of: (balloon: Balloon) => number | undefined): (run: RunResult) => number | undefined {
   return ({ memory: { balloon } }) => (balloon === undefined ? undefined : of(balloon));
-}
-
-/** Identifies the type of each row and keeps its ids apart. */
-function metrics<Subject, Id extends string>(
-  table: Readonly<Record<Id, Omit<NumberMetric<Subject>, 'id'>>>,
-): Readonly<Record<Id, NumberMetric<Subject>>> {
-  const entries = Object.entries<Omit<NumberMetric<Subject>, 'id'>>(table);
-  return Object.fromEntries(entries.map(([id, metric]) => [id, { id, ...metric }])) as Readonly<
-    Record<Id, NumberMetric<Subject>>
-  >;
-}
-
-/** A metric of one run: a number, or nothing where it does not apply. */
-export interface NumberMetric<Subject> extends Metric<Subject> {
-  readonly of: (subject: Subject) => number | undefined;
 }
 
 const run = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<RunResult>, 'id'>>>) =>
@@ -104,6 +86,7 @@ export const TRAFFIC_METRICS = run({
       'The 99th percentile from the store to the last bit on the wire, of the guest for which it is largest. Percentiles of guests with different loads are never pooled.',
     source: 'guests[].latencyNs.p99Ns',
     of: (result) => worstLatency(result)?.p99Ns,
+    isOfFew: (result) => worstLatency(result)?.isOfFew === true,
   },
   jainIndex: {
     title: "Jain's index",
@@ -331,6 +314,7 @@ export const BALLOON_METRICS = run({
     sentence: 'The 99th percentile of that time.',
     source: 'memory.balloon.reclaimNs.p99Ns',
     of: ofBalloon(({ reclaimNs }) => reclaimNs?.p99Ns),
+    isOfFew: ({ memory }) => isFewForP99(memory.balloon?.reclaimNs),
   },
   lateReads: {
     title: 'Late reads',
@@ -405,135 +389,3 @@ export const RUN_METRICS: readonly Metric<RunResult>[] = [
   BALLOON_METRICS,
   LOSS_METRICS,
 ].flatMap((table) => Object.values<Metric<RunResult>>(table));
-
-const guest = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<GuestResult>, 'id'>>>) =>
-  metrics<GuestResult, Id>(table);
-
-/** What one guest had of a run, by id. */
-export const GUEST_METRIC = guest({
-  transmitGoodputBps: {
-    title: 'Goodput out',
-    head: 'out\nMb/s',
-    unit: 'bit/s',
-    sentence: 'Bits of its frames that left, per second of the run.',
-    source: 'guests[].transmitGoodputBps',
-    of: ({ transmitGoodputBps }) => transmitGoodputBps,
-  },
-  framesOffered: {
-    title: 'Frames offered',
-    head: 'frames\noffered',
-    unit: 'count',
-    sentence: 'Frames that its traffic handed to its driver.',
-    source: 'guests[].framesOffered',
-    of: ({ framesOffered }) => framesOffered,
-  },
-  framesTransmitted: {
-    title: 'Frames out',
-    head: 'frames\nout',
-    unit: 'count',
-    sentence: 'Its frames that left on the wire.',
-    source: 'guests[].framesTransmitted',
-    of: ({ framesTransmitted }) => framesTransmitted,
-  },
-  latencyP50Ns: {
-    title: 'Latency, p50',
-    head: 'p50\nus',
-    unit: 'ns',
-    sentence: 'Median time of its frames from the store to the last bit on the wire.',
-    source: 'guests[].latencyNs.p50Ns',
-    of: ({ latencyNs }) => latencyNs?.p50Ns,
-  },
-  latencyP99Ns: {
-    title: 'Latency, p99',
-    head: 'p99\nus',
-    unit: 'ns',
-    sentence: 'The 99th percentile of that time.',
-    source: 'guests[].latencyNs.p99Ns',
-    of: ({ latencyNs }) => latencyNs?.p99Ns,
-  },
-  latencyP999Ns: {
-    title: 'Latency, p99.9',
-    head: 'p99.9\nus',
-    unit: 'ns',
-    sentence: 'The 99.9th percentile of that time.',
-    source: 'guests[].latencyNs.p999Ns',
-    of: ({ latencyNs }) => latencyNs?.p999Ns,
-  },
-  driverP99Ns: {
-    title: 'At its driver, p99',
-    head: 'driver\np99 us',
-    unit: 'ns',
-    sentence:
-      'The 99th percentile of the time from the store to the doorbell: CPU time, and the set-up gate.',
-    source: 'guests[].latencyPartsNs.driver.p99Ns',
-    of: ({ latencyPartsNs }) => latencyPartsNs.driver?.p99Ns,
-  },
-  ringP99Ns: {
-    title: 'In its own ring, p99',
-    head: 'ring\np99 us',
-    unit: 'ns',
-    sentence:
-      'The 99th percentile of the time in its own ring, from the doorbell until the card, or a driver domain, has fetched the descriptor.',
-    source: 'guests[].latencyPartsNs.ring.p99Ns',
-    of: ({ latencyPartsNs }) => latencyPartsNs.ring?.p99Ns,
-  },
-  cardP99Ns: {
-    title: 'Through the card, p99',
-    head: 'card\np99 us',
-    unit: 'ns',
-    sentence:
-      'The 99th percentile of the time through the card (and a driver domain), from the fetch to the last bit on the wire.',
-    source: 'guests[].latencyPartsNs.card.p99Ns',
-    of: ({ latencyPartsNs }) => latencyPartsNs.card?.p99Ns,
-  },
-  fairShareGot: {
-    title: 'Got of its due',
-    head: 'of its\ndue',
-    unit: '',
-    digits: 3,
-    sentence:
-      'Bytes of the wire that it sent, of what it was due: the service of a fluid link that gets the same frames, weighted max-min fair at every instant. 1 is all of it.',
-    source: 'guests[].fairShareGot',
-    of: ({ fairShareGot }) => fairShareGot,
-  },
-  receiveGoodputBps: {
-    title: 'Goodput in',
-    head: 'in\nMb/s',
-    unit: 'bit/s',
-    sentence: 'Bits of frames that reached its memory, per second of the run.',
-    source: 'guests[].receiveGoodputBps',
-    of: ({ receiveGoodputBps }) => receiveGoodputBps,
-  },
-  framesReceived: {
-    title: 'Frames in',
-    head: 'frames\nin',
-    unit: 'count',
-    sentence: 'Frames that reached its memory.',
-    source: 'guests[].framesReceived',
-    of: ({ framesReceived }) => framesReceived,
-  },
-  cpuNs: {
-    title: 'CPU time',
-    unit: 'ns',
-    sentence: 'CPU time that its domain took.',
-    source: 'guests[].cpuNs',
-    of: ({ cpuNs }) => cpuNs,
-  },
-  framesDropped: {
-    title: 'Frames dropped',
-    unit: 'count',
-    sentence: 'Its frames that were dropped, in its driver or by the card.',
-    source: 'guests[].drops',
-    of: ({ drops }) => total(drops),
-  },
-  requestsAnswered: {
-    title: 'Requests answered',
-    unit: 'count',
-    sentence: 'Of its requests, those that were answered.',
-    source: 'guests[].requests.answered',
-    of: ({ requests }) => requests?.answered,
-  },
-});
-
-/** Every metric of a guest, in the order of documents and of CSV. */
-export const GUEST_METRICS: readonly Metric<GuestResult>[] = Object.values<Metric<GuestResult>>(GUEST_METRIC);

@@ -43,7 +43,7 @@ export interface SampleText {
 export function sampleText<Subject>(metric: Metric<Subject>, subjects: readonly Subject[]): SampleText {
   const sample = sampleOf(metric, subjects);
   if (sample === undefined) return { mean: '-', interval: '-', range: '-' };
-  const text = (value: number) => metricText({ ...metric, of: () => value }, undefined);
+  const text = (value: number) => metricText({ ...metric, of: () => value, isOfFew: undefined }, undefined);
   const { mean, least, most, halfWidth95 } = sample;
   const [low, high] = [text(least), text(most)];
   return {

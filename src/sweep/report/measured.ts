@@ -1,6 +1,7 @@
 import type { GuestResult, RunResult } from '../../machine/run-result.js';
+import { GUEST_METRICS } from '../../report/metrics/guest-metrics.js';
 import type { Metric } from '../../report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../../report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../../report/metrics/run-metrics.js';
 import type { Spread } from '../../report/metrics/spread.js';
 import type { Journal } from '../journal.js';
 import type { Outcome } from '../outcome.js';
@@ -55,7 +56,7 @@ function metricOf(name: string): ReportMetric {
     const known = [...RUN_METRICS.map((one) => one.id), ...GUEST_METRICS.map((one) => `${GUEST}${one.id}`)];
     throw new SweepError(`--metrics has "${name}", expected some of: ${known.join(', ')}`);
   }
-  return { name, ofGuests, place, metric: { ...metric, of: (spread: Spread) => spread } };
+  return { name, ofGuests, place, metric: { ...metric, of: (spread: Spread) => spread, isOfFew: undefined } };
 }
 
 /**

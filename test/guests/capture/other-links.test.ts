@@ -40,7 +40,7 @@ describe('links without an Ethernet header (tcpdump.org/linktypes.html)', () => 
     expect(capture.frames.map(({ originalLength }) => originalLength)).toEqual([bytes]);
     expect(hex(capture.frames[0]?.bytes.subarray(12, 15))).toBe('080045');
     expect(captureNotes(capture)).toEqual([
-      `${name}: 1 frames have Ethernet headers that were made up: the link it was recorded on has none`,
+      `${name}: 1 frame has an Ethernet header that was made up: the link it was recorded on has none`,
     ]);
   });
 
@@ -146,7 +146,7 @@ describe('a file whose tail is cut off', () => {
     expect(captureNotes(capture)).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^${name} ends within packet 2: \\d+ of at least \\d+ bytes are there, from byte \\d+ on; 1 packets before it were read$`,
+          `^${name} ends within packet 2: \\d+ of at least \\d+ bytes are there, from byte \\d+ on; 1 packet before it was read$`,
           'u',
         ),
       ),

@@ -223,7 +223,7 @@ describe('pcapng', () => {
       foreign: { '105, IEEE802_11 on interface 1 ("wlan0")': 1 },
     });
     expect(captureNotes(mixed)).toEqual([
-      'x: 1 packets of link type 105, IEEE802_11 on interface 1 ("wlan0") were left out',
+      'x: 1 packet of link type 105, IEEE802_11 on interface 1 ("wlan0") was left out',
     ]);
     expect(faultOf(concat(opening(105), packetOn(1))).message).toMatch(
       /link type of every packet is 105, IEEE802_11 on interface 1 \("wlan0"\), expected ETHERNET \(1\)/u,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PlainDma } from '../../../host/index.js';
+import { contextId } from '../../../scheduler/branded.js';
 import { Machine } from '../support/machine.js';
 
 const TX_PRODUCER = 0x00;
@@ -101,7 +102,7 @@ describe('the register window', () => {
     machine.run();
     window.write(old.domain.id, 0, TX_PRODUCER, 9);
     window.write(old.domain.id, 0, RX_MODE, 2);
-    hypervisor.revokeContext(0);
+    hypervisor.revokeContext(contextId(0));
     const next = machine.guest(2);
     expect(next.port.context).toBe(0);
     machine.run();

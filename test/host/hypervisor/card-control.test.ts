@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CardControl } from '../../../host/hypervisor/card-control.js';
 import { PlainDma } from '../../../host/index.js';
 import { busAddress } from '../../../nic/addresses.js';
+import { contextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { Machine } from '../support/machine.js';
 
@@ -30,7 +31,7 @@ describe('the driver of the management page', () => {
 
   it.each([3, 4, 99])('throws when context %d, which no guest has, is to be revoked', (context) => {
     const { control } = card();
-    expect(() => control.revoke(context)).toThrow(
+    expect(() => control.revoke(contextId(context))).toThrow(
       new InvariantViolation(
         `the card refused to revoke context ${context}: ${context < 4 ? 'wrong-state' : 'no-such-context'}`,
       ),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { COSTS } from '../../../host/cpu/costs.js';
 import { Cdna, PlainDma } from '../../../host/index.js';
 import type { Protection } from '../../../host/protection/protection.js';
+import { contextAfter, contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { Machine, macOf } from '../support/machine.js';
@@ -69,8 +70,8 @@ describe.each([
     const { nic } = machine.host;
     for (const [index, state] of [
       [context, 'open'],
-      [context + 1, 'free'],
-      [nic.contexts.length, 'not there'],
+      [contextAfter(context), 'free'],
+      [contextId(nic.contexts.length), 'not there'],
     ] as const)
       expect(() => nic.entitle(index, SHARE)).toThrow(
         new InvariantViolation(`context ${index} is ${state}, expected allocated to be entitled to a share`),

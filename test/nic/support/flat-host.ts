@@ -22,6 +22,8 @@ export class FlatHost implements HostPort {
   /** What happens at the physical interrupt. */
   onRaise: () => void = () => {};
   raised = 0;
+  /** What every read takes at least, ns. */
+  leastReadNs = 0;
   readonly #kernel: EventKernel;
 
   constructor(kernel: EventKernel, bytes: number) {

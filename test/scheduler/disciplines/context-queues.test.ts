@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { ContextHeap } from '../../../scheduler/disciplines/context-heap.js';
 import { ContextList } from '../../../scheduler/disciplines/context-list.js';
 import { Roster } from '../../../scheduler/disciplines/roster.js';
@@ -23,13 +24,13 @@ describe('a heap of contexts', () => {
         for (const { op, context, key } of list) {
           if (op === 'push' && !model.has(context)) {
             keys.set(context, key);
-            heap.push(context);
+            heap.push(contextId(context));
             model.add(context);
           } else if (op === 'remove' && model.delete(context)) {
-            heap.remove(context);
+            heap.remove(contextId(context));
           } else if (op === 'change' && model.has(context)) {
             keys.set(context, key);
-            heap.changed(context);
+            heap.changed(contextId(context));
           }
           heap.checkInvariants();
           const sorted = [...model].sort((i, j) => (keys.get(i) ?? 0) - (keys.get(j) ?? 0) || i - j);
@@ -42,10 +43,10 @@ describe('a heap of contexts', () => {
 
   it('refuses a context twice, and one that it does not hold', () => {
     const heap = new ContextHeap(() => 0);
-    heap.push(3);
-    expect(() => heap.push(3)).toThrow('context 3 is in the heap already');
-    expect(() => heap.remove(4)).toThrow('context 4 is not in the heap');
-    expect(() => heap.changed(4)).toThrow('context 4 is not in the heap');
+    heap.push(contextId(3));
+    expect(() => heap.push(contextId(3))).toThrow('context 3 is in the heap already');
+    expect(() => heap.remove(contextId(4))).toThrow('context 4 is not in the heap');
+    expect(() => heap.changed(contextId(4))).toThrow('context 4 is not in the heap');
   });
 });
 
@@ -57,10 +58,10 @@ describe('a list of contexts', () => {
         let model: number[] = [];
         for (const { op, context } of script) {
           if (op === 'push' && !model.includes(context)) {
-            list.pushBack(context);
+            list.pushBack(contextId(context));
             model.push(context);
           } else if (op === 'remove' && model.includes(context)) {
-            list.remove(context);
+            list.remove(contextId(context));
             model = model.filter((other) => other !== context);
           } else if (op === 'rotate') {
             list.rotate();
@@ -78,24 +79,30 @@ describe('a list of contexts', () => {
 
   it('refuses a context twice, and one that it does not hold', () => {
     const list = new ContextList();
-    list.pushBack(3);
-    expect(() => list.pushBack(3)).toThrow('context 3 is in the list already');
-    expect(() => list.remove(4)).toThrow('context 4 is not in the list');
+    list.pushBack(contextId(3));
+    expect(() => list.pushBack(contextId(3))).toThrow('context 3 is in the list already');
+    expect(() => list.remove(contextId(4))).toThrow('context 4 is not in the list');
   });
 });
 
 describe('the roster', () => {
   it('refuses calls that violate the contract', () => {
     const roster = new Roster('x');
-    expect(() => roster.join(-1)).toThrow('x: context is -1, expected a whole number from 0 to 1048575');
-    roster.join(0);
-    expect(() => roster.join(0)).toThrow('x: context 0 takes part already');
-    expect(() => roster.activate(1, 60)).toThrow('x: context 1 has a frame but does not take part');
-    expect(() => roster.activate(0, 0)).toThrow('x: head of context 0 is 0 bytes');
-    expect(() => roster.served(0, 60, 0)).toThrow('x: context 0 was served, but it is idle');
-    roster.activate(0, 60);
-    expect(() => roster.served(0, 61, 0)).toThrow('x: 61 bytes of context 0 were served, its head has 60');
-    expect(() => roster.leave(0)).toThrow('x: context 0 cannot leave, it is backlogged');
+    expect(() => roster.join(NO_CONTEXT)).toThrow(
+      'x: context is -1, expected a whole number from 0 to 1048575',
+    );
+    roster.join(contextId(0));
+    expect(() => roster.join(contextId(0))).toThrow('x: context 0 takes part already');
+    expect(() => roster.activate(contextId(1), 60)).toThrow(
+      'x: context 1 has a frame but does not take part',
+    );
+    expect(() => roster.activate(contextId(0), 0)).toThrow('x: head of context 0 is 0 bytes');
+    expect(() => roster.served(contextId(0), 60, 0)).toThrow('x: context 0 was served, but it is idle');
+    roster.activate(contextId(0), 60);
+    expect(() => roster.served(contextId(0), 61, 0)).toThrow(
+      'x: 61 bytes of context 0 were served, its head has 60',
+    );
+    expect(() => roster.leave(contextId(0))).toThrow('x: context 0 cannot leave, it is backlogged');
     roster.checkInvariants();
   });
 });

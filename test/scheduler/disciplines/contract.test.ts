@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId, storedContextId } from '../../../scheduler/branded.js';
 import {
   type BoundMember,
   type Discipline,
@@ -33,36 +34,36 @@ const share: Share = { weight: 2 };
 
 /** A frame of `bytes` arrives for a context that has none. */
 function activate(discipline: Discipline, context: number, bytes: number): void {
-  discipline.arrived?.(context, bytes, 0);
-  discipline.activate(context, bytes, 0);
+  discipline.arrived?.(contextId(context), bytes, 0);
+  discipline.activate(contextId(context), bytes, 0);
 }
 
 describe.each(names)('the contract with the driver, %s', (name) => {
   it('a context that takes part cannot join, one that does not cannot send or leave', () => {
     const discipline = make(name);
-    discipline.join(3, share);
-    expect(() => discipline.join(3, share)).toThrow(InvariantViolation);
-    expect(() => discipline.activate(4, 60, 0)).toThrow(InvariantViolation);
-    expect(() => discipline.leave(4, 0)).toThrow(InvariantViolation);
+    discipline.join(contextId(3), share);
+    expect(() => discipline.join(contextId(3), share)).toThrow(InvariantViolation);
+    expect(() => discipline.activate(contextId(4), 60, 0)).toThrow(InvariantViolation);
+    expect(() => discipline.leave(contextId(4), 0)).toThrow(InvariantViolation);
   });
 
   it('an idle context is not served, nor a frame of another length', () => {
     const discipline = make(name);
-    discipline.join(0, share);
-    expect(() => discipline.served(0, 60, 0, 0)).toThrow(InvariantViolation);
+    discipline.join(contextId(0), share);
+    expect(() => discipline.served(contextId(0), 60, 0, 0)).toThrow(InvariantViolation);
     activate(discipline, 0, 60);
     expect(discipline.select(0)).toBe(0);
-    expect(() => discipline.served(0, 61, 0, 0)).toThrow(InvariantViolation);
+    expect(() => discipline.served(contextId(0), 61, 0, 0)).toThrow(InvariantViolation);
   });
 
   it.each([0, -1, 1.5, Number.NaN])('a frame of %d bytes is refused', (bytes) => {
     const discipline = make(name);
-    discipline.join(0, share);
-    expect(() => discipline.activate(0, bytes, 0)).toThrow();
+    discipline.join(contextId(0), share);
+    expect(() => discipline.activate(contextId(0), bytes, 0)).toThrow();
   });
 
   it.each([-1, 0.5, 2 ** 20])('context %d is refused by name', (context) => {
-    expect(() => make(name).join(context, share)).toThrow(
+    expect(() => make(name).join(storedContextId(context), share)).toThrow(
       `context is ${context}, expected a whole number from 0 to ${2 ** 20 - 1}`,
     );
   });
@@ -70,27 +71,27 @@ describe.each(names)('the contract with the driver, %s', (name) => {
   it('selects none while none waits, and one that is withdrawn no more', () => {
     const discipline = make(name);
     expect(discipline.select(0)).toBe(NONE);
-    discipline.join(70, share);
+    discipline.join(contextId(70), share);
     expect(discipline.select(0)).toBe(NONE);
     activate(discipline, 70, 60);
     expect(discipline.select(0)).toBe(70);
-    discipline.withdraw(70, 0);
-    discipline.withdraw(70, 0);
+    discipline.withdraw(contextId(70), 0);
+    discipline.withdraw(contextId(70), 0);
     expect(discipline.select(0)).toBe(NONE);
     discipline.checkInvariants();
   });
 
   it('leaving while backlogged ends the backlog, and the number can join again', () => {
     const discipline = make(name);
-    discipline.join(0, share);
-    discipline.join(1, share);
+    discipline.join(contextId(0), share);
+    discipline.join(contextId(1), share);
     activate(discipline, 0, 60);
     activate(discipline, 1, 60);
-    discipline.leave(0, 0);
+    discipline.leave(contextId(0), 0);
     expect(discipline.select(0)).toBe(1);
-    discipline.served(1, 60, 0, 0);
+    discipline.served(contextId(1), 60, 0, 0);
     expect(discipline.select(0)).toBe(NONE);
-    discipline.join(0, share);
+    discipline.join(contextId(0), share);
     activate(discipline, 0, 60);
     expect(discipline.select(0)).toBe(0);
     discipline.checkInvariants();
@@ -100,61 +101,61 @@ describe.each(names)('the contract with the driver, %s', (name) => {
 describe('a share that a discipline cannot use is refused by name:', () => {
   it.each(['wrr', 'drr', 'srr', 'sfq', 'scfq', 'wfq', 'wf2q+', 'qfq'])('a weight, %s', (name) => {
     for (const weight of [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
-      expect(() => make(name).join(7, { weight })).toThrow(
+      expect(() => make(name).join(contextId(7), { weight })).toThrow(
         `${name}: weight of context 7 is ${weight}, expected a whole number >= 1`,
       );
-    make(name).join(7, { weight: 1 });
+    make(name).join(contextId(7), { weight: 1 });
   });
 
   it.each(['sfq', 'scfq', 'wfq', 'wf2q+'])('a sum of weights beyond exact tags, %s', (name) => {
     const discipline = make(name);
-    discipline.join(0, { weight: 2 ** 26 - 1 });
-    discipline.join(1, { weight: 1 });
-    expect(() => discipline.join(2, { weight: 1 })).toThrow(
+    discipline.join(contextId(0), { weight: 2 ** 26 - 1 });
+    discipline.join(contextId(1), { weight: 1 });
+    expect(() => discipline.join(contextId(2), { weight: 1 })).toThrow(
       `${name}: weight of context 2 is 1, which makes the sum of weights ${2 ** 26 + 1}, expected at most ${2 ** 26}`,
     );
-    discipline.leave(1, 0);
-    discipline.join(2, { weight: 1 });
+    discipline.leave(contextId(1), 0);
+    discipline.join(contextId(2), { weight: 1 });
   });
 
   it('a weight above 2^16, qfq', () => {
-    new QuickFairQueueing().join(0, { weight: 2 ** 16 });
-    expect(() => new QuickFairQueueing().join(0, { weight: 2 ** 16 + 1 })).toThrow(
+    new QuickFairQueueing().join(contextId(0), { weight: 2 ** 16 });
+    expect(() => new QuickFairQueueing().join(contextId(0), { weight: 2 ** 16 + 1 })).toThrow(
       'qfq: weight of context 0 is 65537, expected at most 65536',
     );
   });
 
   it('a deadline, edf', () => {
     for (const deadlineNs of [0, -1, Number.NaN])
-      expect(() => new EarliestDeadlineFirst().join(2, { weight: 1, deadlineNs })).toThrow(
+      expect(() => new EarliestDeadlineFirst().join(contextId(2), { weight: 1, deadlineNs })).toThrow(
         `edf: deadlineNs of context 2 is ${deadlineNs}, expected more than 0`,
       );
-    new EarliestDeadlineFirst().join(2, { weight: 1, deadlineNs: 1 });
+    new EarliestDeadlineFirst().join(contextId(2), { weight: 1, deadlineNs: 1 });
   });
 
   it('a priority', () => {
     for (const priority of [-1, 0.5, 32])
-      expect(() => new StrictPriority().join(2, { weight: 1, priority })).toThrow(
+      expect(() => new StrictPriority().join(contextId(2), { weight: 1, priority })).toThrow(
         `priority: priority of context 2 is ${priority}, expected a whole number from 0 to 31`,
       );
-    new StrictPriority().join(2, { weight: 1, priority: 31 });
+    new StrictPriority().join(contextId(2), { weight: 1, priority: 31 });
   });
 
   it('a limit, a bucket or a minimum', () => {
     for (const rate of [0, -1, 0.5, 1e13 + 2]) {
-      expect(() => make('limited:drr').join(1, { weight: 1, limitBps: rate })).toThrow(
+      expect(() => make('limited:drr').join(contextId(1), { weight: 1, limitBps: rate })).toThrow(
         `limitBps of context 1 is ${rate}`,
       );
-      expect(() => make('minimum:drr').join(1, { weight: 1, minimumBps: rate })).toThrow(
+      expect(() => make('minimum:drr').join(contextId(1), { weight: 1, minimumBps: rate })).toThrow(
         `minimumBps of context 1 is ${rate}`,
       );
     }
     for (const burstBytes of [-1, 0.5, 2 ** 20 + 1])
-      expect(() => make('limited:drr').join(1, { weight: 1, burstBytes })).toThrow(
+      expect(() => make('limited:drr').join(contextId(1), { weight: 1, burstBytes })).toThrow(
         `burstBytes of context 1 is ${burstBytes}`,
       );
-    make('limited:drr').join(1, { weight: 1, burstBytes: 2 ** 20, limitBps: 1e13 });
-    make('limited:drr').join(1, { weight: 1, burstBytes: 0, limitBps: 1 });
+    make('limited:drr').join(contextId(1), { weight: 1, burstBytes: 2 ** 20, limitBps: 1e13 });
+    make('limited:drr').join(contextId(1), { weight: 1, burstBytes: 0, limitBps: 1 });
   });
 });
 
@@ -191,13 +192,13 @@ describe('options that a discipline cannot use are refused by name', () => {
 
   it('a frame beyond the largest, qfq', () => {
     const qfq = new QuickFairQueueing({ maxFrameBytes: 1514 });
-    qfq.join(0, share);
-    expect(() => qfq.activate(0, 1515)).toThrow(
+    qfq.join(contextId(0), share);
+    expect(() => qfq.activate(contextId(0), 1515)).toThrow(
       'qfq: a frame of context 0 has 1515 bytes, expected at most maxFrameBytes = 1514',
     );
-    qfq.activate(0, 1514);
+    qfq.activate(contextId(0), 1514);
     qfq.select();
-    expect(() => qfq.served(0, 1514, 1515)).toThrow('has 1515 bytes');
+    expect(() => qfq.served(contextId(0), 1514, 1515)).toThrow('has 1515 bytes');
   });
 });
 
@@ -238,7 +239,7 @@ describe('bounds, by the numbers of docs/scheduling.md', () => {
 
   it('max(C_j + L_max/w_i + L_j/w_j, C_i + L_max/w_j + L_i/w_i), none where the rate varies', () => {
     const wfq = new WeightedFairQueueing({ linkBps, maxFrameBytes: 2000 });
-    for (const [context, weight] of [2, 5, 4].entries()) wfq.join(context, { weight });
+    for (const [context, weight] of [2, 5, 4].entries()) wfq.join(contextId(context), { weight });
     // N = 3: C_i = min(2 * 2000 / 2, 2000 / 2), C_j = min(2 * 2000 / 5, 2000 / 2).
     expect(wfq.relativeFairnessBoundBytes(i, j)).toBeCloseTo(
       Math.max(800 + 2000 / 2 + 60 / 5, 1000 + 2000 / 5 + 1514 / 2),
@@ -250,11 +251,11 @@ describe('bounds, by the numbers of docs/scheduling.md', () => {
 
   it('of the inner discipline until the first limit', () => {
     const limited = new TokenBucketLimit(new DeficitRoundRobin());
-    limited.join(0, share);
+    limited.join(contextId(0), share);
     expect(limited.relativeFairnessBoundBytes(i, j)).toBe(
       new DeficitRoundRobin().relativeFairnessBoundBytes(i, j),
     );
-    limited.join(1, { weight: 1, limitBps: 1e6 });
+    limited.join(contextId(1), { weight: 1, limitBps: 1e6 });
     expect(limited.relativeFairnessBoundBytes(i, j)).toBe(Number.POSITIVE_INFINITY);
   });
 });
@@ -262,20 +263,32 @@ describe('bounds, by the numbers of docs/scheduling.md', () => {
 describe('the books that disciplines keep', () => {
   it('a roster counts members and those that wait, and knows heads', () => {
     const roster = new Roster('x');
-    roster.join(200);
-    roster.join(1);
+    roster.join(contextId(200));
+    roster.join(contextId(1));
     expect([roster.members, roster.backlogged, roster.capacity]).toEqual([2, 0, 256]);
-    expect(roster.activate(200, 60)).toBe(true);
-    expect(roster.activate(200, 64)).toBe(false);
-    expect([roster.headBytes(200), roster.headBytes(1), roster.isBacklogged(1)]).toEqual([60, 0, false]);
-    expect(roster.served(200, 60, 64)).toBe(true);
-    roster.starve(200, 64);
-    expect([roster.isStarved(200), roster.isBacklogged(200), roster.backlogged]).toEqual([true, false, 0]);
-    expect(roster.withdraw(200)).toBe(false);
-    expect(() => roster.served(200, 60, 0)).toThrow('x: context 200 was served, but it is idle');
-    roster.leave(200);
-    expect(() => roster.leave(200)).toThrow('x: context 200 cannot leave, it is not taking part');
-    expect([roster.members, roster.isMember(200), roster.isMember(5000)]).toEqual([1, false, false]);
+    expect(roster.activate(contextId(200), 60)).toBe(true);
+    expect(roster.activate(contextId(200), 64)).toBe(false);
+    expect([
+      roster.headBytes(contextId(200)),
+      roster.headBytes(contextId(1)),
+      roster.isBacklogged(contextId(1)),
+    ]).toEqual([60, 0, false]);
+    expect(roster.served(contextId(200), 60, 64)).toBe(true);
+    roster.starve(contextId(200), 64);
+    expect([
+      roster.isStarved(contextId(200)),
+      roster.isBacklogged(contextId(200)),
+      roster.backlogged,
+    ]).toEqual([true, false, 0]);
+    expect(roster.withdraw(contextId(200))).toBe(false);
+    expect(() => roster.served(contextId(200), 60, 0)).toThrow('x: context 200 was served, but it is idle');
+    roster.leave(contextId(200));
+    expect(() => roster.leave(contextId(200))).toThrow('x: context 200 cannot leave, it is not taking part');
+    expect([roster.members, roster.isMember(contextId(200)), roster.isMember(contextId(5000))]).toEqual([
+      1,
+      false,
+      false,
+    ]);
     roster.checkInvariants();
   });
 
@@ -285,16 +298,16 @@ describe('the books that disciplines keep', () => {
     const keys = [5, 3, 3, 9, 1, 7, 3, 2, 8, 6];
     for (const [context, value] of keys.entries()) {
       key.set(context + 60, value);
-      heap.push(context + 60);
+      heap.push(contextId(context + 60));
     }
-    expect(() => heap.push(60)).toThrow(InvariantViolation);
-    heap.remove(60 + 4);
-    expect(() => heap.remove(64)).toThrow(InvariantViolation);
-    expect(() => heap.changed(64)).toThrow(InvariantViolation);
+    expect(() => heap.push(contextId(60))).toThrow(InvariantViolation);
+    heap.remove(contextId(60 + 4));
+    expect(() => heap.remove(contextId(64))).toThrow(InvariantViolation);
+    expect(() => heap.changed(contextId(64))).toThrow(InvariantViolation);
     key.set(63, 0);
-    heap.changed(63);
+    heap.changed(contextId(63));
     key.set(67, 10);
-    heap.changed(67);
+    heap.changed(contextId(67));
     heap.checkInvariants();
     const order: number[] = [];
     for (let top = heap.top; top !== NONE; top = heap.top) {
@@ -302,7 +315,7 @@ describe('the books that disciplines keep', () => {
       heap.remove(top);
     }
     expect(order).toEqual([3, 1, 2, 6, 0, 9, 5, 8, 7]);
-    expect([heap.size, heap.has(60)]).toEqual([0, false]);
+    expect([heap.size, heap.has(contextId(60))]).toEqual([0, false]);
   });
 
   it('a list keeps the order of arrival, and gives up any of its members', () => {
@@ -313,25 +326,30 @@ describe('the books that disciplines keep', () => {
       return members;
     };
     list.rotate();
-    for (const context of [1, 100, 2, 3]) list.pushBack(context);
-    expect(() => list.pushBack(100)).toThrow(InvariantViolation);
-    list.pushFront(9);
+    for (const context of [1, 100, 2, 3]) list.pushBack(contextId(context));
+    expect(() => list.pushBack(contextId(100))).toThrow(InvariantViolation);
+    list.pushFront(contextId(9));
     expect(all()).toEqual([9, 1, 100, 2, 3]);
     list.rotate();
     expect(all()).toEqual([1, 100, 2, 3, 9]);
-    list.remove(100);
-    list.remove(1);
-    list.remove(9);
-    expect(() => list.remove(9)).toThrow(InvariantViolation);
-    expect([all(), list.size, list.has(3), list.has(9)]).toEqual([[2, 3], 2, true, false]);
-    list.pushFront(7);
+    list.remove(contextId(100));
+    list.remove(contextId(1));
+    list.remove(contextId(9));
+    expect(() => list.remove(contextId(9))).toThrow(InvariantViolation);
+    expect([all(), list.size, list.has(contextId(3)), list.has(contextId(9))]).toEqual([
+      [2, 3],
+      2,
+      true,
+      false,
+    ]);
+    list.pushFront(contextId(7));
     list.checkInvariants();
-    list.remove(2);
-    list.remove(7);
+    list.remove(contextId(2));
+    list.remove(contextId(7));
     list.rotate();
     expect(all()).toEqual([3]);
-    list.remove(3);
-    list.pushFront(5);
+    list.remove(contextId(3));
+    list.pushFront(contextId(5));
     expect([all(), list.front]).toEqual([[5], 5]);
     list.checkInvariants();
   });
@@ -339,16 +357,21 @@ describe('the books that disciplines keep', () => {
   it('stamps come back in the order of their frames, and their nodes are used again', () => {
     const stamps = new FrameStamps();
     stamps.grow(64);
-    for (let frame = 0; frame < 600; frame += 1) stamps.push(frame % 3, frame, frame / 10);
+    for (let frame = 0; frame < 600; frame += 1) stamps.push(contextId(frame % 3), frame, frame / 10);
     for (let frame = 0; frame < 600; frame += 3) {
-      expect([stamps.whole(0), stamps.part(0)]).toEqual([frame, frame / 10]);
-      stamps.shift(0);
+      expect([stamps.whole(contextId(0)), stamps.part(contextId(0))]).toEqual([frame, frame / 10]);
+      stamps.shift(contextId(0));
     }
-    expect([stamps.isEmpty(0), stamps.isEmpty(1)]).toEqual([true, false]);
-    expect(() => stamps.shift(0)).toThrow(InvariantViolation);
-    stamps.push(0, 7, 8);
-    stamps.clear(1);
-    expect([stamps.whole(0), stamps.part(0), stamps.isEmpty(1), stamps.whole(2)]).toEqual([7, 8, true, 2]);
+    expect([stamps.isEmpty(contextId(0)), stamps.isEmpty(contextId(1))]).toEqual([true, false]);
+    expect(() => stamps.shift(contextId(0))).toThrow(InvariantViolation);
+    stamps.push(contextId(0), 7, 8);
+    stamps.clear(contextId(1));
+    expect([
+      stamps.whole(contextId(0)),
+      stamps.part(contextId(0)),
+      stamps.isEmpty(contextId(1)),
+      stamps.whole(contextId(2)),
+    ]).toEqual([7, 8, true, 2]);
   });
 });
 
@@ -356,17 +379,17 @@ describe('a served frame out of turn', () => {
   it.each(['wrr', 'drr', 'srr', 'drr/prr'])('is refused, %s', (name) => {
     const discipline = make(name);
     for (const [context, tenant] of [0, 1].entries()) {
-      discipline.join(context, { weight: 1, tenant });
+      discipline.join(contextId(context), { weight: 1, tenant });
       activate(discipline, context, 60);
     }
     const chosen = discipline.select(0);
-    expect(() => discipline.served(1 - chosen, 60, 0, 0)).toThrow(
+    expect(() => discipline.served(contextId(1 - chosen), 60, 0, 0)).toThrow(
       name === 'drr/prr' ? Error : InvariantViolation,
     );
   });
 
   it('a starved context is no head: it has no length', () => {
     expect(STARVED).toBe(-1);
-    expect(() => new DeficitRoundRobin().activate(0, STARVED)).toThrow();
+    expect(() => new DeficitRoundRobin().activate(contextId(0), STARVED)).toThrow();
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 
 /** Frames that add up to `bytes`, none larger than `largest`, the largest first. */
@@ -43,17 +44,17 @@ function playWorstCase(
     const rest = Array.from({ length: visits - 1 }, () => fill(own, frame)).flat();
     return [...saving, ...spending, ...rest, frame];
   });
-  for (const [context, weight] of weights.entries()) drr.join(context, { weight });
+  for (const [context, weight] of weights.entries()) drr.join(contextId(context), { weight });
   const headOf = (context: number) => queues[context]?.[0] ?? 0;
   const serve = (context: number) => {
     const bytes = queues[context]?.shift() ?? 0;
-    drr.served(context, bytes, headOf(context));
+    drr.served(contextId(context), bytes, headOf(context));
     return bytes;
   };
 
   const others = weights.map((_, context) => context).filter((context) => context !== TAGGED);
   // Each other context saves alone, before the next one joins, so that all precede the open visit of the first.
-  for (const context of others) drr.activate(context, headOf(context));
+  for (const context of others) drr.activate(contextId(context), headOf(context));
   const savings = weights.map((weight, context) => weight * quantum - ((largest[context] ?? 0) - 1));
   for (const context of others) {
     let sent = 0;
@@ -65,7 +66,7 @@ function playWorstCase(
 
   // The round has moved on and the frame that opens the next visit is selected: now the tagged context rings.
   drr.select();
-  drr.activate(TAGGED, headOf(TAGGED));
+  drr.activate(contextId(TAGGED), headOf(TAGGED));
   const bytes = weights.map(() => 0);
   let opened = 0;
   let previous = -1;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import {
   DeficitRoundRobin,
@@ -131,11 +132,11 @@ describe('QFQ with a largest frame per context', () => {
             );
           });
           const link = new VirtualLink(qfq, { linkBps: LINK_BPS, watchers: [index] });
-          for (const [of, share] of shares.entries()) link.join(of, share);
+          for (const [of, share] of shares.entries()) link.join(contextId(of), share);
           for (const [some, count, bytes] of steps) {
             const of = some % shares.length;
             const least = Math.min(bytes, shares[of]?.maxFrameBytes ?? 0);
-            for (let frame = 0; frame < count; frame += 1) link.arrive(of, least);
+            for (let frame = 0; frame < count; frame += 1) link.arrive(contextId(of), least);
             for (let frame = 0; frame < count / 2; frame += 1) link.serve();
           }
           while (link.serve());
@@ -167,7 +168,7 @@ describe('QFQ with a largest frame per context', () => {
 
   it('refuses a largest frame that cannot be', () => {
     for (const maxFrameBytes of [0, 1.5, 16_385])
-      expect(() => new QuickFairQueueing().join(3, { weight: 1, maxFrameBytes })).toThrow(
+      expect(() => new QuickFairQueueing().join(contextId(3), { weight: 1, maxFrameBytes })).toThrow(
         `qfq: context 3: maxFrameBytes is ${maxFrameBytes}, expected a whole number from 1 to 16384`,
       );
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { BoundMember, Discipline, Share } from '../../../scheduler/discipline.js';
 import {
   DeficitRoundRobin,
@@ -40,7 +41,7 @@ describe('strict priority', () => {
             for (const [other, share] of shares.entries()) {
               const [above, own] = [share.priority ?? 0, shares[context]?.priority ?? 0];
               counter.checks += 1;
-              if (above < own && link().isBacklogged(other))
+              if (above < own && link().isBacklogged(contextId(other)))
                 throw new Error(`${context} was served before ${other}`);
             }
           },
@@ -54,9 +55,9 @@ describe('strict priority', () => {
 
   it('serves equals round-robin', () => {
     const priority = new StrictPriority();
-    for (const context of [0, 1]) priority.join(context, { weight: 1, priority: 5 });
-    priority.activate(0, 60);
-    priority.activate(1, 60);
+    for (const context of [0, 1]) priority.join(contextId(context), { weight: 1, priority: 5 });
+    priority.activate(contextId(0), 60);
+    priority.activate(contextId(1), 60);
     const order = [0, 1, 2, 3].map(() => {
       const context = priority.select();
       priority.served(context, 60, 60);
@@ -66,7 +67,7 @@ describe('strict priority', () => {
   });
 
   it('refuses a level that does not exist', () => {
-    expect(() => new StrictPriority().join(2, { weight: 1, priority: 32 })).toThrow(
+    expect(() => new StrictPriority().join(contextId(2), { weight: 1, priority: 32 })).toThrow(
       'priority of context 2 is 32, expected a whole number from 0 to 31',
     );
   });
@@ -175,8 +176,8 @@ describe('token bucket', () => {
 
   it('uses the whole rate exactly: 7 frames of 1,000 bytes at 3 Mb/s after a burst of 2', () => {
     const limited = new TokenBucketLimit(new DeficitRoundRobin());
-    limited.join(0, { weight: 1, limitBps: 3_000_000, burstBytes: 2000 });
-    limited.activate(0, 1000, 0);
+    limited.join(contextId(0), { weight: 1, limitBps: 3_000_000, burstBytes: 2000 });
+    limited.activate(contextId(0), 1000, 0);
     const starts: number[] = [];
     let nowNs = 0;
     while (starts.length < 7) {
@@ -185,7 +186,7 @@ describe('token bucket', () => {
         continue;
       }
       starts.push(nowNs);
-      limited.served(0, 1000, 1000, nowNs);
+      limited.served(contextId(0), 1000, 1000, nowNs);
     }
     // 8,000 bits at 3 Mb/s are 2,666,666 2/3 ns: whole nanoseconds, rounded up, without accumulating the third.
     expect(starts).toEqual([0, 0, 2_666_667, 5_333_334, 8_000_000, 10_666_667, 13_333_334]);
@@ -193,10 +194,10 @@ describe('token bucket', () => {
 
   it('refuses an invalid bucket or rate', () => {
     const limited = () => new TokenBucketLimit(new PacketRoundRobin());
-    expect(() => limited().join(1, { weight: 1, limitBps: 0 })).toThrow(
+    expect(() => limited().join(contextId(1), { weight: 1, limitBps: 0 })).toThrow(
       'limitBps of context 1 is 0, expected',
     );
-    expect(() => limited().join(1, { weight: 1, burstBytes: -1 })).toThrow(
+    expect(() => limited().join(contextId(1), { weight: 1, burstBytes: -1 })).toThrow(
       'burstBytes of context 1 is -1, expected',
     );
   });
@@ -243,10 +244,10 @@ describe('minimum guarantee', () => {
 
   it('is served before weights count: 500 Mb/s of 1 Gb/s for a weight of 1 beside 1000', () => {
     const minimum = new MinimumGuarantee(new DeficitRoundRobin());
-    minimum.join(0, { weight: 1, minimumBps: 500_000_000 });
-    minimum.join(1, { weight: 1000 });
-    minimum.activate(0, 1000, 0);
-    minimum.activate(1, 1000, 0);
+    minimum.join(contextId(0), { weight: 1, minimumBps: 500_000_000 });
+    minimum.join(contextId(1), { weight: 1000 });
+    minimum.activate(contextId(0), 1000, 0);
+    minimum.activate(contextId(1), 1000, 0);
     const bytes = [0, 0];
     for (let nowNs = 0; nowNs < 8_000_000; nowNs += 1000 * NS_A_BYTE) {
       const context = minimum.select(nowNs);
@@ -259,14 +260,14 @@ describe('minimum guarantee', () => {
 
   it('does not accumulate an unused minimum', () => {
     const minimum = new MinimumGuarantee(new DeficitRoundRobin());
-    minimum.join(0, { weight: 1, minimumBps: 100_000_000 });
-    minimum.join(1, { weight: 1000 });
-    minimum.activate(1, 1000, 0);
+    minimum.join(contextId(0), { weight: 1, minimumBps: 100_000_000 });
+    minimum.join(contextId(1), { weight: 1000 });
+    minimum.activate(contextId(1), 1000, 0);
     const served = [0, 0];
     for (let frame = 0; frame < 2000; frame += 1) {
       const nowNs = frame * 1000 * NS_A_BYTE;
       // Idle for the first half, then backlogged.
-      if (frame === 1000) minimum.activate(0, 1000, nowNs);
+      if (frame === 1000) minimum.activate(contextId(0), 1000, nowNs);
       const context = minimum.select(nowNs);
       served[context] = (served[context] ?? 0) + 1;
       minimum.served(context, 1000, 1000, nowNs);
@@ -298,26 +299,26 @@ describe('two levels', () => {
 
   it('announce to the outer discipline the length that is then charged', () => {
     const two = new TwoLevel({ outer: new DeficitRoundRobin(), makeInner: () => new StrictPriority() });
-    two.join(0, { weight: 1, tenant: 0, priority: 7 });
-    two.join(1, { weight: 1, tenant: 0, priority: 0 });
-    two.activate(0, 1514, 0);
+    two.join(contextId(0), { weight: 1, tenant: 0, priority: 7 });
+    two.join(contextId(1), { weight: 1, tenant: 0, priority: 0 });
+    two.activate(contextId(0), 1514, 0);
     // More urgent, but the tenant has offered its frame already.
-    two.activate(1, 60, 0);
+    two.activate(contextId(1), 60, 0);
     expect(two.select(0)).toBe(0);
-    two.served(0, 1514, 1514, 0);
+    two.served(contextId(0), 1514, 1514, 0);
     expect(two.select(0)).toBe(1);
     two.checkInvariants();
   });
 
   it('offer another frame when the offered one is withdrawn', () => {
     const two = new TwoLevel({ outer: new PacketRoundRobin(), makeInner: () => new PacketRoundRobin() });
-    two.join(0, { weight: 1, tenant: 1 });
-    two.join(1, { weight: 1, tenant: 1 });
-    two.activate(0, 60, 0);
-    two.activate(1, 64, 0);
-    two.withdraw(0, 0);
+    two.join(contextId(0), { weight: 1, tenant: 1 });
+    two.join(contextId(1), { weight: 1, tenant: 1 });
+    two.activate(contextId(0), 60, 0);
+    two.activate(contextId(1), 64, 0);
+    two.withdraw(contextId(0), 0);
     expect(two.select(0)).toBe(1);
-    two.withdraw(1, 0);
+    two.withdraw(contextId(1), 0);
     expect(two.select(0)).toBe(-1);
     two.checkInvariants();
   });
@@ -341,7 +342,7 @@ class TenantLaws implements Guarantee {
     this.#link = link;
     this.#outer = new RelativeFairnessLaw(outerBound, fail);
     this.#inner = tenantWeights.map(() => new RelativeFairnessLaw(innerBound, fail));
-    for (const [tenant, weight] of tenantWeights.entries()) this.#outer.joined(tenant, { weight });
+    for (const [tenant, weight] of tenantWeights.entries()) this.#outer.joined(contextId(tenant), { weight });
   }
 
   get checks(): number {
@@ -349,20 +350,20 @@ class TenantLaws implements Guarantee {
   }
 
   joined(context: number, share: Share): void {
-    this.#inner[this.#tenantOf(context)]?.joined(context, share);
+    this.#inner[this.#tenantOf(context)]?.joined(contextId(context), share);
   }
 
   arrived(context: number, bytes: number, first: boolean): void {
     const tenant = this.#tenantOf(context);
     const firstOfTenant = first && !this.#othersWait(context);
-    this.#outer.arrived(tenant, bytes, firstOfTenant);
-    this.#inner[tenant]?.arrived(context, bytes, first);
+    this.#outer.arrived(contextId(tenant), bytes, firstOfTenant);
+    this.#inner[tenant]?.arrived(contextId(context), bytes, first);
   }
 
   granted(context: number, bytes: number, more: boolean, nowNs: number): void {
     const tenant = this.#tenantOf(context);
-    this.#outer.granted(tenant, bytes, more || this.#othersWait(context), nowNs);
-    this.#inner[tenant]?.granted(context, bytes, more, nowNs);
+    this.#outer.granted(contextId(tenant), bytes, more || this.#othersWait(context), nowNs);
+    this.#inner[tenant]?.granted(contextId(context), bytes, more, nowNs);
   }
 
   #tenantOf(context: number): number {
@@ -374,7 +375,7 @@ class TenantLaws implements Guarantee {
       (share, other) =>
         other !== context &&
         (share.tenant ?? 0) === this.#tenantOf(context) &&
-        this.#link().isBacklogged(other),
+        this.#link().isBacklogged(contextId(other)),
     );
   }
 }

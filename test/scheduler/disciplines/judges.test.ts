@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Discipline, Share } from '../../../scheduler/discipline.js';
 import {
   DeficitRoundRobin,
@@ -28,11 +29,11 @@ function departures(discipline: Discipline, shares: readonly Share[], frames: re
       },
     ],
   });
-  for (const [context, share] of shares.entries()) link.join(context, share);
+  for (const [context, share] of shares.entries()) link.join(contextId(context), share);
   for (const [number, context, bytes, atNs] of frames) {
     link.pass(atNs - link.nowNs);
     waiting[context]?.push(number);
-    link.arrive(context, bytes);
+    link.arrive(contextId(context), bytes);
   }
   while (link.serve());
   return left;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { DISCIPLINES, makeDiscipline } from '../../../scheduler/disciplines/index.js';
 
@@ -81,22 +82,22 @@ class Side {
   join(context: number): void {
     if (this.queues.has(context)) return;
     this.queues.set(context, []);
-    this.discipline.join(context, SHARES[context] ?? { weight: 1 });
+    this.discipline.join(contextId(context), SHARES[context] ?? { weight: 1 });
   }
 
   arrive(context: number, bytes: number): void {
     const queue = this.queues.get(context);
     if (queue === undefined) return;
     queue.push(bytes);
-    this.discipline.arrived?.(context, bytes, this.nowNs);
-    if (queue.length === 1) this.discipline.activate(context, bytes, this.nowNs);
+    this.discipline.arrived?.(contextId(context), bytes, this.nowNs);
+    if (queue.length === 1) this.discipline.activate(contextId(context), bytes, this.nowNs);
   }
 
   leave(context: number): void {
     const queue = this.queues.get(context);
     if (queue === undefined) return;
-    if (this.#withdrawsFirst && queue.length > 0) this.discipline.withdraw(context, this.nowNs);
-    this.discipline.leave(context, this.nowNs);
+    if (this.#withdrawsFirst && queue.length > 0) this.discipline.withdraw(contextId(context), this.nowNs);
+    this.discipline.leave(contextId(context), this.nowNs);
     this.queues.delete(context);
   }
 
@@ -149,27 +150,27 @@ describe('a context that leaves while it is backlogged', () => {
     const discipline = makeDiscipline(name, { tenants: { 2: { share } } });
     let sent = 0;
     for (let life = 0; life < 10; life += 1) {
-      discipline.join(0, share);
-      discipline.activate(0, 1_000, 0);
+      discipline.join(contextId(0), share);
+      discipline.activate(contextId(0), 1_000, 0);
       while (discipline.select(0) === 0) {
-        discipline.served(0, 1_000, 1_000, 0);
+        discipline.served(contextId(0), 1_000, 1_000, 0);
         sent += 1_000;
       }
-      discipline.leave(0, 0);
+      discipline.leave(contextId(0), 0);
     }
     expect(sent).toBe(3_000);
   });
 
   it('under limited:drr with another limit still owes the bytes, not the time', () => {
     const discipline = makeDiscipline('limited:drr');
-    discipline.join(0, { weight: 1, limitBps: 1_000_000, burstBytes: 1_000 });
-    discipline.activate(0, 1_000, 0);
+    discipline.join(contextId(0), { weight: 1, limitBps: 1_000_000, burstBytes: 1_000 });
+    discipline.activate(contextId(0), 1_000, 0);
     expect(discipline.select(0)).toBe(0);
-    discipline.served(0, 1_000, 1_000, 0);
+    discipline.served(contextId(0), 1_000, 1_000, 0);
     expect(discipline.nextEligibleNs?.(0)).toBe(8_000_000);
-    discipline.leave(0, 0);
-    discipline.join(0, { weight: 1, limitBps: 1_000_000_000, burstBytes: 1_000 });
-    discipline.activate(0, 1_000, 0);
+    discipline.leave(contextId(0), 0);
+    discipline.join(contextId(0), { weight: 1, limitBps: 1_000_000_000, burstBytes: 1_000 });
+    discipline.activate(contextId(0), 1_000, 0);
     expect(discipline.select(0)).toBe(NONE);
     expect(discipline.nextEligibleNs?.(0)).toBe(8_000);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import {
   DISCIPLINES,
@@ -79,7 +80,7 @@ describe('disciplines by name', () => {
           return Reflect.get(target, field);
         },
       });
-      makeDiscipline(name, { linkBps: 1e9 }).join(0, share);
+      makeDiscipline(name, { linkBps: 1e9 }).join(contextId(0), share);
       expect([name, fields.filter((field) => read.has(field))]).toEqual([name, reads]);
     }
   });

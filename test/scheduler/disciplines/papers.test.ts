@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Discipline } from '../../../scheduler/discipline.js';
 import {
   DeficitRoundRobin,
@@ -16,8 +17,8 @@ import { playBacklog, playGreedy } from './play.js';
  * eleven frames back to back at time 0; sessions 2 to 11 have a twentieth each and send one.
  */
 function playElevenSessions(discipline: Discipline): number[] {
-  discipline.join(0, { weight: 10 });
-  for (let session = 1; session <= 10; session += 1) discipline.join(session, { weight: 1 });
+  discipline.join(contextId(0), { weight: 10 });
+  for (let session = 1; session <= 10; session += 1) discipline.join(contextId(session), { weight: 1 });
   return playBacklog(discipline, [Array<number>(11).fill(1000), ...Array.from({ length: 10 }, () => [1000])]);
 }
 
@@ -55,12 +56,12 @@ describe('SFQ at the end of a busy period', () => {
   ])('a frame that arrives %s', (_when, atNs, first) => {
     // A byte takes a nanosecond. Of equal start tags the lower number is served first.
     const sfq = new StartTimeFairQueueing({ linkBps: 8e9 });
-    sfq.join(0, { weight: 1 });
-    sfq.join(1, { weight: 1 });
-    sfq.activate(0, 1000, 0);
-    sfq.served(0, 1000, 0, 0);
-    sfq.activate(1, 1000, atNs);
-    sfq.activate(0, 1000, atNs);
+    sfq.join(contextId(0), { weight: 1 });
+    sfq.join(contextId(1), { weight: 1 });
+    sfq.activate(contextId(0), 1000, 0);
+    sfq.served(contextId(0), 1000, 0, 0);
+    sfq.activate(contextId(1), 1000, atNs);
+    sfq.activate(contextId(0), 1000, atNs);
     expect(sfq.select()).toBe(first);
   });
 });
@@ -89,7 +90,7 @@ describe("Linux's sch_drr", () => {
 
   it('gave the same shares as this DRR, to within one visit', () => {
     const drr = new DeficitRoundRobin({ quantumBytes });
-    for (const context of [0, 1, 2]) drr.join(context, { weight: context + 1 });
+    for (const context of [0, 1, 2]) drr.join(contextId(context), { weight: context + 1 });
     const total = measured.reduce((sum, bytes) => sum + bytes, 0);
     const ours = playGreedy(drr, [frameBytes, frameBytes, frameBytes], total);
     for (const [context, bytes] of measured.entries()) {
@@ -111,8 +112,8 @@ describe('nearly equal weights are distinguished in the long run', () => {
     ['drr', new DeficitRoundRobin({ quantumBytes: 1 })],
   ];
   it.each(disciplines)('%s', (_name, discipline) => {
-    discipline.join(0, { weight: 1000 });
-    discipline.join(1, { weight: 1001 });
+    discipline.join(contextId(0), { weight: 1000 });
+    discipline.join(contextId(1), { weight: 1001 });
     const [left = 0, right = 0] = playGreedy(discipline, [1514, 1513], 40_000_000);
     const bound = discipline.relativeFairnessBoundBytes(
       { weight: 1000, maxFrameBytes: 1514 },
@@ -135,7 +136,7 @@ describe('4,096 contexts', () => {
   ];
   it.each(disciplines)('%s serves all within its bound', (_name, discipline) => {
     const sizes = Array.from({ length: contexts }, (_, context) => (context % 2 === 0 ? 1514 : 60));
-    for (const context of sizes.keys()) discipline.join(context, { weight: 1 + (context % 3) });
+    for (const context of sizes.keys()) discipline.join(contextId(context), { weight: 1 + (context % 3) });
     const bytes = playGreedy(discipline, sizes, 60_000_000);
     discipline.checkInvariants();
     let least = Number.POSITIVE_INFINITY;

@@ -1,3 +1,4 @@
+import { contextId } from '../../../scheduler/branded.js';
 import type { Discipline } from '../../../scheduler/discipline.js';
 
 /**
@@ -7,9 +8,9 @@ import type { Discipline } from '../../../scheduler/discipline.js';
 export function playBacklog(discipline: Discipline, queues: readonly (readonly number[])[]): number[] {
   const rest = queues.map((frames) => [...frames]);
   for (const [context, frames] of rest.entries()) {
-    for (const bytes of frames) discipline.arrived?.(context, bytes, 0);
+    for (const bytes of frames) discipline.arrived?.(contextId(context), bytes, 0);
     const head = frames[0];
-    if (head !== undefined) discipline.activate(context, head, 0);
+    if (head !== undefined) discipline.activate(contextId(context), head, 0);
   }
   const order: number[] = [];
   for (;;) {
@@ -35,8 +36,8 @@ export function playGreedy(
 ): number[] {
   const bytes = frameBytes.map(() => 0);
   for (const [context, size] of frameBytes.entries()) {
-    for (let ahead = 0; ahead < 2; ahead += 1) discipline.arrived?.(context, size, 0);
-    discipline.activate(context, size, 0);
+    for (let ahead = 0; ahead < 2; ahead += 1) discipline.arrived?.(contextId(context), size, 0);
+    discipline.activate(contextId(context), size, 0);
   }
   for (let sum = 0; sum < totalBytes; ) {
     const context = discipline.select(0);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 import { FifoDrain } from '../../../scheduler/disciplines/fifo-drain.js';
@@ -8,14 +9,14 @@ import { playBacklog, playGreedy } from './play.js';
 describe('FIFO drain', () => {
   it('serves the context that rang first until its ring is empty', () => {
     const fifo = new FifoDrain();
-    for (const context of [0, 1, 2]) fifo.join(context);
+    for (const context of [0, 1, 2]) fifo.join(contextId(context));
     expect(playBacklog(fifo, [[100, 100, 100], [100], [100, 100]])).toEqual([0, 0, 0, 1, 2, 2]);
   });
 
   it('starves the second while the first keeps its ring filled', () => {
     const fifo = new FifoDrain();
-    fifo.join(0);
-    fifo.join(1);
+    fifo.join(contextId(0));
+    fifo.join(contextId(1));
     expect(playGreedy(fifo, [60, 60], 1_000_000)[1]).toBe(0);
   });
 });
@@ -23,14 +24,14 @@ describe('FIFO drain', () => {
 describe('packet round robin', () => {
   it('takes one frame per visit', () => {
     const prr = new PacketRoundRobin();
-    for (const context of [0, 1, 2]) prr.join(context);
+    for (const context of [0, 1, 2]) prr.join(contextId(context));
     expect(playBacklog(prr, [[9018, 9018, 9018], [60], [60, 60]])).toEqual([0, 1, 2, 0, 2, 0]);
   });
 
   it('counts frames, not bytes', () => {
     const prr = new PacketRoundRobin();
-    prr.join(0);
-    prr.join(1);
+    prr.join(contextId(0));
+    prr.join(contextId(1));
     expect(playGreedy(prr, [9018, 60], 90_780)).toEqual([90_180, 600]);
   });
 });
@@ -43,7 +44,7 @@ describe('deficit round robin', () => {
    */
   it("follows the paper's example", () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 500 });
-    for (const context of [0, 1, 2, 3]) drr.join(context, { weight: 1 });
+    for (const context of [0, 1, 2, 3]) drr.join(contextId(context), { weight: 1 });
     const queues = [
       [200, 750, 20],
       [500, 500],
@@ -57,23 +58,23 @@ describe('deficit round robin', () => {
 
   it('keeps what the paper says after the first visits', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 500 });
-    drr.join(0, { weight: 1 });
-    drr.join(1, { weight: 1 });
-    drr.activate(0, 200);
-    drr.activate(1, 500);
+    drr.join(contextId(0), { weight: 1 });
+    drr.join(contextId(1), { weight: 1 });
+    drr.activate(contextId(0), 200);
+    drr.activate(contextId(1), 500);
     expect(drr.select()).toBe(0);
-    drr.served(0, 200, 750);
-    expect(drr.deficitBytes(0)).toBe(300);
+    drr.served(contextId(0), 200, 750);
+    expect(drr.deficitBytes(contextId(0))).toBe(300);
     expect(drr.select()).toBe(1);
-    drr.served(1, 500, 500);
-    expect(drr.deficitBytes(1)).toBe(0);
+    drr.served(contextId(1), 500, 500);
+    expect(drr.deficitBytes(contextId(1))).toBe(0);
     expect(drr.select()).toBe(0);
   });
 
   it('shares bytes by weight although sizes differ', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 9018 });
-    drr.join(0, { weight: 1 });
-    drr.join(1, { weight: 3 });
+    drr.join(contextId(0), { weight: 1 });
+    drr.join(contextId(1), { weight: 3 });
     const [light = 0, heavy = 0] = playGreedy(drr, [9018, 60], 40_000_000);
     expect(Math.abs(heavy / 3 - light)).toBeLessThanOrEqual(
       drr.relativeFairnessBoundBytes({ weight: 1, maxFrameBytes: 9018 }, { weight: 3, maxFrameBytes: 60 }),
@@ -82,8 +83,8 @@ describe('deficit round robin', () => {
 
   it('serves a frame larger than the quantum after as many visits as it needs', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 100 });
-    drr.join(0, { weight: 1 });
-    drr.join(1, { weight: 1 });
+    drr.join(contextId(0), { weight: 1 });
+    drr.join(contextId(1), { weight: 1 });
     expect(
       playBacklog(drr, [
         [100, 250],
@@ -94,38 +95,40 @@ describe('deficit round robin', () => {
 
   it('starts a context that was idle with no deficit', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 1000 });
-    drr.join(0, { weight: 1 });
-    drr.join(1, { weight: 1 });
-    drr.activate(0, 60);
+    drr.join(contextId(0), { weight: 1 });
+    drr.join(contextId(1), { weight: 1 });
+    drr.activate(contextId(0), 60);
     drr.select();
-    drr.served(0, 60, 0);
-    expect(drr.deficitBytes(0)).toBe(0);
-    drr.activate(1, 600);
-    drr.activate(0, 1000);
+    drr.served(contextId(0), 60, 0);
+    expect(drr.deficitBytes(contextId(0))).toBe(0);
+    drr.activate(contextId(1), 600);
+    drr.activate(contextId(0), 1000);
     expect(drr.select()).toBe(1);
-    drr.served(1, 600, 600);
+    drr.served(contextId(1), 600, 600);
     expect(drr.select()).toBe(0);
-    expect(drr.deficitBytes(0)).toBe(1000);
+    expect(drr.deficitBytes(contextId(0))).toBe(1000);
   });
 
   it('select changes nothing', () => {
     const drr = new DeficitRoundRobin();
     expect(drr.select()).toBe(NONE);
-    drr.join(5, { weight: 1 });
-    drr.activate(5, 60);
+    drr.join(contextId(5), { weight: 1 });
+    drr.activate(contextId(5), 60);
     expect([drr.select(), drr.select(), drr.select()]).toEqual([5, 5, 5]);
-    expect(drr.deficitBytes(5)).toBe(1514);
+    expect(drr.deficitBytes(contextId(5))).toBe(1514);
   });
 
   it('holds 5,000 contexts', () => {
     const drr = new DeficitRoundRobin();
     const sizes = Array.from({ length: 5000 }, () => 1514);
-    for (const context of sizes.keys()) drr.join(context, { weight: 1 });
+    for (const context of sizes.keys()) drr.join(contextId(context), { weight: 1 });
     expect(new Set(playGreedy(drr, sizes, 5000 * 1514))).toEqual(new Set([1514]));
   });
 
   it('refuses an invalid quantum or weight', () => {
     expect(() => new DeficitRoundRobin({ quantumBytes: 0 })).toThrow('quantumBytes is 0');
-    expect(() => new DeficitRoundRobin().join(3, { weight: 0.5 })).toThrow('weight of context 3 is 0.5');
+    expect(() => new DeficitRoundRobin().join(contextId(3), { weight: 0.5 })).toThrow(
+      'weight of context 3 is 0.5',
+    );
   });
 });

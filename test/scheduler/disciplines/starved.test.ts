@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
@@ -23,10 +24,10 @@ function play(
     frames,
   }: Record<'small' | 'large' | 'batch' | 'fetchFrames' | 'frames', number>,
 ) {
-  discipline.join(0, { weight: 1 });
-  discipline.join(1, { weight: 1 });
-  discipline.activate(0, small, 0);
-  discipline.activate(1, large, 0);
+  discipline.join(contextId(0), { weight: 1 });
+  discipline.join(contextId(1), { weight: 1 });
+  discipline.activate(contextId(0), small, 0);
+  discipline.activate(contextId(1), large, 0);
   const bytes = [0, 0];
   let known = batch;
   let fetchedAfter = 0;
@@ -35,19 +36,19 @@ function play(
     const length = context === 0 ? small : large;
     bytes[context] = (bytes[context] ?? 0) + length;
     if (context === 1) {
-      discipline.served(1, large, large, 0);
+      discipline.served(contextId(1), large, large, 0);
       fetchedAfter -= 1;
       if (known === 0 && fetchedAfter === 0) {
         known = batch;
-        discipline.activate(0, small, 0);
+        discipline.activate(contextId(0), small, 0);
       }
     } else {
       known -= 1;
-      if (known > 0) discipline.served(0, small, small, 0);
+      if (known > 0) discipline.served(contextId(0), small, small, 0);
       else {
         fetchedAfter = fetchFrames;
-        if (discipline.starve === undefined) discipline.served(0, small, 0, 0);
-        else discipline.starve(0, small, 0);
+        if (discipline.starve === undefined) discipline.served(contextId(0), small, 0, 0);
+        else discipline.starve(contextId(0), small, 0);
       }
     }
     discipline.checkInvariants();
@@ -74,17 +75,17 @@ describe('a starved context', () => {
   it('of deficit round robin resumes its visit with its remaining deficit, before the next visit begins', () => {
     const drr = new DeficitRoundRobin({ quantumBytes: 1_000 });
     for (const context of [0, 1, 2]) {
-      drr.join(context, { weight: 1 });
-      drr.activate(context, 400);
+      drr.join(contextId(context), { weight: 1 });
+      drr.activate(contextId(context), 400);
     }
     expect(drr.select()).toBe(0);
-    drr.starve(0, 400);
-    expect(drr.deficitBytes(0)).toBe(600);
+    drr.starve(contextId(0), 400);
+    expect(drr.deficitBytes(contextId(0))).toBe(600);
     expect(drr.select()).toBe(1);
-    drr.activate(0, 600);
-    drr.served(1, 400, 400);
+    drr.activate(contextId(0), 600);
+    drr.served(contextId(1), 400, 400);
     expect(drr.select()).toBe(0);
-    drr.served(0, 600, 400);
+    drr.served(contextId(0), 600, 400);
     // Its visit is over; context 1 continues with its own.
     expect(drr.select()).toBe(1);
     drr.checkInvariants();
@@ -93,41 +94,41 @@ describe('a starved context', () => {
   it('of surplus round robin keeps its debt', () => {
     const srr = new SurplusRoundRobin({ quantumBytes: 1_000 });
     for (const context of [0, 1]) {
-      srr.join(context, { weight: 1 });
-      srr.activate(context, 1_400);
+      srr.join(contextId(context), { weight: 1 });
+      srr.activate(contextId(context), 1_400);
     }
     srr.select();
-    srr.starve(0, 1_400);
-    srr.activate(0, 1_400);
-    expect(srr.creditBytes(0)).toBe(-400);
+    srr.starve(contextId(0), 1_400);
+    srr.activate(contextId(0), 1_400);
+    expect(srr.creditBytes(contextId(0))).toBe(-400);
     expect(srr.select()).toBe(1);
   });
 
   it.each(KEEPING)('under %s is not selected and blocks no other', (name) => {
     const discipline = makeDiscipline(name);
-    discipline.join(0, { weight: 1 });
-    discipline.join(1, { weight: 1 });
-    discipline.activate(0, 100, 0);
+    discipline.join(contextId(0), { weight: 1 });
+    discipline.join(contextId(1), { weight: 1 });
+    discipline.activate(contextId(0), 100, 0);
     discipline.select(0);
-    discipline.starve?.(0, 100, 0);
+    discipline.starve?.(contextId(0), 100, 0);
     expect(discipline.select(0)).toBe(NONE);
-    discipline.activate(1, 100, 0);
+    discipline.activate(contextId(1), 100, 0);
     expect(discipline.select(0)).toBe(1);
     discipline.checkInvariants();
   });
 
   it.each(KEEPING)('under %s leaves, is withdrawn, and rejoins without its savings', (name) => {
     const discipline = makeDiscipline(name);
-    for (const end of [() => discipline.leave(0, 0), () => discipline.withdraw(0, 0)]) {
-      discipline.join(0, { weight: 1 });
-      discipline.activate(0, 100, 0);
+    for (const end of [() => discipline.leave(contextId(0), 0), () => discipline.withdraw(contextId(0), 0)]) {
+      discipline.join(contextId(0), { weight: 1 });
+      discipline.activate(contextId(0), 100, 0);
       discipline.select(0);
-      discipline.starve?.(0, 100, 0);
+      discipline.starve?.(contextId(0), 100, 0);
       end();
       discipline.checkInvariants();
       if (discipline.select(0) !== NONE) expect.unreachable();
     }
-    discipline.activate(0, 100, 0);
+    discipline.activate(contextId(0), 100, 0);
     expect(discipline.select(0)).toBe(0);
     discipline.checkInvariants();
   });
@@ -148,20 +149,24 @@ describe('a starved context', () => {
     machine.join(1);
     machine.post(0, 400, 2);
     machine.kernel.drain();
-    expect([machine.granted, machine.scheduler.backlogged, drr.deficitBytes(0)]).toEqual([[0], 0, 600]);
+    expect([machine.granted, machine.scheduler.backlogged, drr.deficitBytes(contextId(0))]).toEqual([
+      [0],
+      0,
+      600,
+    ]);
     machine.scheduler.checkInvariants();
     known[0] = 1;
     machine.ring(0);
     machine.kernel.drain();
-    expect([machine.granted, drr.deficitBytes(0)]).toEqual([[0, 0], 0]);
+    expect([machine.granted, drr.deficitBytes(contextId(0))]).toEqual([[0, 0], 0]);
     known[0] = 1;
     machine.post(0, 400, 2);
     machine.kernel.drain();
-    expect(drr.deficitBytes(0)).toBe(600);
+    expect(drr.deficitBytes(contextId(0))).toBe(600);
     machine.queues.get(0)?.splice(0);
     machine.ring(0);
     machine.scheduler.checkInvariants();
-    expect(drr.deficitBytes(0)).toBe(0);
+    expect(drr.deficitBytes(contextId(0))).toBe(0);
   });
 });
 
@@ -208,8 +213,8 @@ describe('rounds in which no context can send', () => {
         const discipline = makeDiscipline(name, { quantumBytes });
         const queues = flows.map(({ frames }) => [...frames]);
         for (const [context, { weight }] of flows.entries()) {
-          discipline.join(context, { weight });
-          discipline.activate(context, queues[context]?.[0] ?? 0, 0);
+          discipline.join(contextId(context), { weight });
+          discipline.activate(contextId(context), queues[context]?.[0] ?? 0, 0);
         }
         const order: number[] = [];
         for (let context = discipline.select(0); context !== NONE; context = discipline.select(0)) {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Discipline } from '../../../scheduler/discipline.js';
 import {
   QuickFairQueueing,
@@ -37,15 +38,15 @@ describe('tags', () => {
     fc.assert(
       fc.property(fc.tuple(weight, weight, weight), frames, (weights, list) => {
         const tags = new TagTable();
-        for (const [context, own] of weights.entries()) tags.setWeight(context, own, 64);
+        for (const [context, own] of weights.entries()) tags.setWeight(contextId(context), own, 64);
         const exact: Rational[] = weights.map(() => ({ over: 0n, under: 1n }));
         for (const [context, bytes] of list) {
-          tags.follow(context, bytes);
+          tags.follow(contextId(context), bytes);
           exact[context] = plus(exact[context] ?? { over: 0n, under: 1n }, bytes, weights[context] ?? 1);
         }
         for (const [i, left] of exact.entries()) {
           for (const [j, right] of exact.entries())
-            expect(Math.sign(tags.compareFinishes(i, j))).toBe(compared(left, right));
+            expect(Math.sign(tags.compareFinishes(contextId(i), contextId(j)))).toBe(compared(left, right));
         }
       }),
     );
@@ -55,41 +56,41 @@ describe('tags', () => {
     fc.assert(
       fc.property(weight, weight, frames, (own, other, list) => {
         const tags = new TagTable();
-        tags.setWeight(0, own, 64);
-        tags.setWeight(1, other, 64);
+        tags.setWeight(contextId(0), own, 64);
+        tags.setWeight(contextId(1), other, 64);
         for (const [, bytes] of list) tags.advanceClock(bytes, own + other);
         const clock = tags.clock;
-        tags.begin(0, 60);
-        expect(tags.start(0)).toBeGreaterThanOrEqual(clock * (1 - 1e-15));
-        expect(tags.start(0) - clock).toBeLessThan(1 / own + 1e-6);
-        tags.beginBelow(1, 60);
-        expect(tags.hasStarted(1)).toBe(true);
-        expect(clock - tags.start(1)).toBeLessThan(1 / other + 1e-6);
+        tags.begin(contextId(0), 60);
+        expect(tags.start(contextId(0))).toBeGreaterThanOrEqual(clock * (1 - 1e-15));
+        expect(tags.start(contextId(0)) - clock).toBeLessThan(1 / own + 1e-6);
+        tags.beginBelow(contextId(1), 60);
+        expect(tags.hasStarted(contextId(1))).toBe(true);
+        expect(clock - tags.start(contextId(1))).toBeLessThan(1 / other + 1e-6);
       }),
     );
   });
 
   it('keep service received in advance, in bytes, over leaving and rejoining with another weight', () => {
     const tags = new TagTable();
-    tags.setWeight(0, 1, 64);
-    tags.begin(0, 1000);
-    tags.setWeight(0, 4, 64);
-    expect(tags.finish(0) / tags.unitsPerByte).toBeGreaterThanOrEqual(250);
-    expect(tags.finish(0) / tags.unitsPerByte).toBeLessThan(250.01);
+    tags.setWeight(contextId(0), 1, 64);
+    tags.begin(contextId(0), 1000);
+    tags.setWeight(contextId(0), 4, 64);
+    expect(tags.finish(contextId(0)) / tags.unitsPerByte).toBeGreaterThanOrEqual(250);
+    expect(tags.finish(contextId(0)) / tags.unitsPerByte).toBeLessThan(250.01);
   });
 
   it('are lowered together when the clock has advanced far', () => {
     const tags = new TagTable({ rebaseAboveUnits: 2 ** 20 });
-    tags.setWeight(0, 3, 64);
-    tags.setWeight(1, 7, 64);
+    tags.setWeight(contextId(0), 3, 64);
+    tags.setWeight(contextId(1), 7, 64);
     tags.advanceClock(4000, 1);
-    tags.begin(0, 9018);
-    const ahead = tags.finish(0) - tags.clock;
+    tags.begin(contextId(0), 9018);
+    const ahead = tags.finish(contextId(0)) - tags.clock;
     tags.advanceClock(200, 1);
     expect(tags.rebasedUnits).toBe(2 ** 19);
     expect(tags.clock).toBeLessThan(2 ** 20);
-    expect(tags.finish(0) - tags.clock).toBeCloseTo(ahead - 200 * 256, 6);
-    expect(tags.hasFinished(1)).toBe(true);
+    expect(tags.finish(contextId(0)) - tags.clock).toBeCloseTo(ahead - 200 * 256, 6);
+    expect(tags.hasFinished(contextId(1))).toBe(true);
   });
 });
 
@@ -108,11 +109,12 @@ describe('lowering the clock changes no decision of', () => {
       companions: [{ discipline: twin, law: 'lowering changes nothing' }],
     });
     const sizes = [9018, 1514, 60, 9018];
-    for (const context of sizes.keys()) link.join(context, { weight: 1 + context });
+    for (const context of sizes.keys()) link.join(contextId(context), { weight: 1 + context });
     // The last context becomes idle and returns, so that tags are taken from the clock in between.
     for (let round = 0; round < 6000; round += 1) {
       for (const [context, bytes] of sizes.entries()) {
-        if (context < 3 ? !link.isBacklogged(context) : round % 7 === 0) link.arrive(context, bytes);
+        if (context < 3 ? !link.isBacklogged(contextId(context)) : round % 7 === 0)
+          link.arrive(contextId(context), bytes);
       }
       link.serve();
     }

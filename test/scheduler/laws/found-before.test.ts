@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import type { Discipline } from '../../../scheduler/discipline.js';
 import {
   makeDiscipline,
@@ -18,7 +19,7 @@ function play(discipline: Discipline, weights: readonly number[], script: readon
   const link: VirtualLink = new VirtualLink(discipline, {
     watchers: [law, { granted: (context) => order.push(context) }],
   });
-  for (const [context, weight] of weights.entries()) link.join(context, { weight });
+  for (const [context, weight] of weights.entries()) link.join(contextId(context), { weight });
   for (const step of script) playStep(link, step);
   while (link.serve());
   return order;
@@ -104,11 +105,13 @@ describe('found before', () => {
   it('QFQ below QFQ: an offer is served as it was selected, however many frames have arrived since', () => {
     const discipline = makeDiscipline('qfq/qfq');
     const link = new VirtualLink(discipline);
-    for (const [context, weight] of [255, 257, 1, 1, 3].entries()) link.join(context, { weight, tenant: 0 });
-    for (let frame = 0; frame < 20; frame += 1) link.arrive(3, 820);
+    for (const [context, weight] of [255, 257, 1, 1, 3].entries())
+      link.join(contextId(context), { weight, tenant: 0 });
+    for (let frame = 0; frame < 20; frame += 1) link.arrive(contextId(3), 820);
     for (let frame = 0; frame < 19; frame += 1) link.serve();
-    for (const context of [1, 0, 4, 2]) for (let frame = 0; frame < 5; frame += 1) link.arrive(context, 60);
-    link.arrive(3, 820);
+    for (const context of [1, 0, 4, 2])
+      for (let frame = 0; frame < 5; frame += 1) link.arrive(contextId(context), 60);
+    link.arrive(contextId(3), 820);
     while (link.serve());
     expect(link.backlogged).toBe(0);
   });

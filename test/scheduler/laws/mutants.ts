@@ -1,3 +1,4 @@
+import { type ContextId, contextId } from '../../../scheduler/branded.js';
 import { type BoundMember, type Discipline, NONE, type Share } from '../../../scheduler/discipline.js';
 
 /** Flaws of a round robin. Each has been found in shipped code. */
@@ -16,10 +17,10 @@ export class MutantRoundRobin implements Discipline {
   readonly #flaw: RoundFlaw;
   /** What becomes of a deficit when it is stored. */
   readonly #stored: (deficit: number) => number;
-  readonly #quantum = new Map<number, number>();
-  readonly #deficit = new Map<number, number>();
-  readonly #head = new Map<number, number>();
-  #round: number[] = [];
+  readonly #quantum = new Map<ContextId, number>();
+  readonly #deficit = new Map<ContextId, number>();
+  readonly #head = new Map<ContextId, number>();
+  #round: ContextId[] = [];
   #visitOpen = false;
 
   constructor(flaw: RoundFlaw, stored = (deficit: number) => deficit) {
@@ -28,24 +29,24 @@ export class MutantRoundRobin implements Discipline {
     this.#stored = stored;
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     const weight = this.#flaw === 'weight in eight bits' ? Math.max(1, share.weight & 0xff) : share.weight;
     this.#quantum.set(context, weight * 1514);
     this.#deficit.set(context, 0);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     const waits = this.#head.has(context);
     if (waits && this.#flaw !== 'a second doorbell is a second place') return;
     this.#head.set(context, headBytes);
     this.#round.push(context);
   }
 
-  select(): number {
+  select(): ContextId {
     for (;;) {
       const context = this.#round[0];
       if (context === undefined) return NONE;
@@ -60,13 +61,13 @@ export class MutantRoundRobin implements Discipline {
     }
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     this.#deficit.set(context, (this.#deficit.get(context) ?? 0) - this.#cost(bytes));
     if (nextHeadBytes > 0) this.#head.set(context, nextHeadBytes);
     else this.withdraw(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     this.#head.delete(context);
     if (this.#flaw !== 'deficit kept while idle') this.#deficit.set(context, 0);
     if (this.#round[0] === context) this.#visitOpen = false;
@@ -93,7 +94,7 @@ export class MutantRoundRobin implements Discipline {
     // The lowest number follows the highest, and is skipped where the round wraps.
     const next = this.#round[0];
     if (this.#flaw === 'wrap-around skips the first context' && this.#round.length > 1 && next === 0) {
-      this.#round = [...this.#round.slice(1), 0];
+      this.#round = [...this.#round.slice(1), contextId(0)];
     }
   }
 }
@@ -110,10 +111,10 @@ export type ClockFlaw =
 export class MutantStartTime implements Discipline {
   readonly name: string;
   readonly #flaw: ClockFlaw;
-  readonly #weight = new Map<number, number>();
-  readonly #start = new Map<number, number>();
-  readonly #finish = new Map<number, number>();
-  readonly #waiting = new Set<number>();
+  readonly #weight = new Map<ContextId, number>();
+  readonly #start = new Map<ContextId, number>();
+  readonly #finish = new Map<ContextId, number>();
+  readonly #waiting = new Set<ContextId>();
   #clock = 0;
 
   constructor(flaw: ClockFlaw) {
@@ -121,7 +122,7 @@ export class MutantStartTime implements Discipline {
     this.#flaw = flaw;
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     // What it was served in advance survives leaving, in bytes.
     const ahead = Math.max(0, (this.#finish.get(context) ?? 0) - this.#clock);
     const bytes = ahead * (this.#weight.get(context) ?? 0);
@@ -129,11 +130,11 @@ export class MutantStartTime implements Discipline {
     this.#finish.set(context, bytes > 0 ? this.#clock + bytes / share.weight : 0);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
   }
 
-  activate(context: number, headBytes: number): void {
+  activate(context: ContextId, headBytes: number): void {
     if (this.#waiting.has(context)) return;
     const finish = this.#finish.get(context) ?? 0;
     const start = this.#flaw === 'idling earns credit' ? finish : Math.max(finish, this.#clock);
@@ -141,7 +142,7 @@ export class MutantStartTime implements Discipline {
     this.#tag(context, this.#flaw === 'idling costs what it would have sent' ? 2 * start : start, headBytes);
   }
 
-  select(): number {
+  select(): ContextId {
     let best = NONE;
     for (const context of this.#waiting) {
       if (best === NONE || this.#before(context, best)) best = context;
@@ -149,7 +150,7 @@ export class MutantStartTime implements Discipline {
     return best;
   }
 
-  served(context: number, _bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, _bytes: number, nextHeadBytes: number): void {
     const start = this.#start.get(context) ?? 0;
     this.#clock = this.#flaw === 'clock of the slowest' ? 0 : start;
     // Arrived during this service, whatever the order of the calls.
@@ -166,7 +167,7 @@ export class MutantStartTime implements Discipline {
     else this.#waiting.delete(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     if (!this.#waiting.delete(context)) return;
     this.#finish.set(context, this.#start.get(context) ?? 0);
   }
@@ -180,11 +181,11 @@ export class MutantStartTime implements Discipline {
   }
 
   #before(i: number, j: number): boolean {
-    const [left, right] = [this.#start.get(i) ?? 0, this.#start.get(j) ?? 0];
+    const [left, right] = [this.#start.get(contextId(i)) ?? 0, this.#start.get(contextId(j)) ?? 0];
     return left < right || (left === right && i < j);
   }
 
-  #tag(context: number, start: number, bytes: number): void {
+  #tag(context: ContextId, start: number, bytes: number): void {
     const weight = this.#weight.get(context) ?? 1;
     const step =
       this.#flaw === 'inverse weight cut to 8 bits'

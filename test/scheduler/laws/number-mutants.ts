@@ -1,3 +1,4 @@
+import type { ContextId } from '../../../scheduler/branded.js';
 import { type BoundMember, type Discipline, NONE, type Share } from '../../../scheduler/discipline.js';
 
 /** Passes every call on, so that one of them can be altered. */
@@ -10,31 +11,31 @@ export class PassingOn implements Discipline {
     this.name = `mutant ${inner.name} (${flaw})`;
   }
 
-  join(context: number, share: Share): void {
+  join(context: ContextId, share: Share): void {
     this.inner.join(context, share);
   }
 
-  leave(context: number, nowNs: number): void {
+  leave(context: ContextId, nowNs: number): void {
     this.inner.leave(context, nowNs);
   }
 
-  activate(context: number, headBytes: number, nowNs: number): void {
+  activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.inner.activate(context, headBytes, nowNs);
   }
 
-  arrived(context: number, bytes: number, nowNs: number): void {
+  arrived(context: ContextId, bytes: number, nowNs: number): void {
     this.inner.arrived?.(context, bytes, nowNs);
   }
 
-  select(nowNs: number): number {
+  select(nowNs: number): ContextId {
     return this.inner.select(nowNs);
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     this.inner.served(context, bytes, nextHeadBytes, nowNs);
   }
 
-  withdraw(context: number, nowNs: number): void {
+  withdraw(context: ContextId, nowNs: number): void {
     this.inner.withdraw(context, nowNs);
   }
 
@@ -49,23 +50,23 @@ export class PassingOn implements Discipline {
 
 /** Weights are changed on their way in: cut to some bits, capped, replaced for some contexts. */
 export class WeightMutant extends PassingOn {
-  readonly #change: (weight: number, context: number) => number;
+  readonly #change: (weight: number, context: ContextId) => number;
 
-  constructor(inner: Discipline, flaw: string, change: (weight: number, context: number) => number) {
+  constructor(inner: Discipline, flaw: string, change: (weight: number, context: ContextId) => number) {
     super(inner, flaw);
     this.#change = change;
   }
 
-  override join(context: number, share: Share): void {
+  override join(context: ContextId, share: Share): void {
     this.inner.join(context, { ...share, weight: Math.max(1, this.#change(share.weight, context)) });
   }
 }
 
 /** The weight with which a context joined first stays for good. */
 export class FirstWeightMutant extends PassingOn {
-  readonly #weight = new Map<number, number>();
+  readonly #weight = new Map<ContextId, number>();
 
-  override join(context: number, share: Share): void {
+  override join(context: ContextId, share: Share): void {
     const weight = this.#weight.get(context) ?? share.weight;
     this.#weight.set(context, weight);
     this.inner.join(context, { ...share, weight });
@@ -81,11 +82,11 @@ export class DeafMutant extends PassingOn {
     this.#from = from;
   }
 
-  override activate(context: number, headBytes: number, nowNs: number): void {
+  override activate(context: ContextId, headBytes: number, nowNs: number): void {
     if (context < this.#from) this.inner.activate(context, headBytes, nowNs);
   }
 
-  override withdraw(context: number, nowNs: number): void {
+  override withdraw(context: ContextId, nowNs: number): void {
     if (context < this.#from) this.inner.withdraw(context, nowNs);
   }
 }
@@ -99,23 +100,23 @@ export class TimeMutant extends PassingOn {
     this.#cut = cut;
   }
 
-  override activate(context: number, headBytes: number, nowNs: number): void {
+  override activate(context: ContextId, headBytes: number, nowNs: number): void {
     super.activate(context, headBytes, this.#cut(nowNs));
   }
 
-  override arrived(context: number, bytes: number, nowNs: number): void {
+  override arrived(context: ContextId, bytes: number, nowNs: number): void {
     super.arrived(context, bytes, this.#cut(nowNs));
   }
 
-  override served(context: number, bytes: number, nextHeadBytes: number, nowNs: number): void {
+  override served(context: ContextId, bytes: number, nextHeadBytes: number, nowNs: number): void {
     super.served(context, bytes, nextHeadBytes, this.#cut(nowNs));
   }
 
-  override withdraw(context: number, nowNs: number): void {
+  override withdraw(context: ContextId, nowNs: number): void {
     super.withdraw(context, this.#cut(nowNs));
   }
 
-  override leave(context: number, nowNs: number): void {
+  override leave(context: ContextId, nowNs: number): void {
     super.leave(context, this.#cut(nowNs));
   }
 }
@@ -156,9 +157,9 @@ export class LeastServed implements Discipline {
   readonly name: string;
   readonly #flaw: LeastServedFlaw;
   readonly #units: number;
-  readonly #served = new Map<number, number>();
-  readonly #weight = new Map<number, number>();
-  readonly #waiting = new Set<number>();
+  readonly #served = new Map<ContextId, number>();
+  readonly #weight = new Map<ContextId, number>();
+  readonly #waiting = new Set<ContextId>();
   #bitmap = 0;
   #floor = 0;
   #frames = 0;
@@ -169,18 +170,18 @@ export class LeastServed implements Discipline {
     this.#units = flaw.unitsPerByte ?? 1;
   }
 
-  join(context: number, { weight }: Share): void {
+  join(context: ContextId, { weight }: Share): void {
     // What it had in advance stays charged, in bytes.
     const ahead = Math.max(0, this.#had(context) - this.#floor) * (this.#weight.get(context) ?? weight);
     this.#served.set(context, this.#floor + ahead / weight);
     this.#weight.set(context, weight);
   }
 
-  leave(context: number): void {
+  leave(context: ContextId): void {
     this.withdraw(context);
   }
 
-  activate(context: number): void {
+  activate(context: ContextId): void {
     if (this.#isWaiting(context)) return;
     const least = Math.min(...[...this.#waiting].map((other) => this.#had(other)));
     this.#served.set(context, Math.max(this.#had(context), Number.isFinite(least) ? least : this.#floor));
@@ -188,7 +189,7 @@ export class LeastServed implements Discipline {
     this.#bitmap |= 1 << context;
   }
 
-  select(): number {
+  select(): ContextId {
     let chosen = NONE;
     for (const context of this.#waiting) {
       if (!this.#isWaiting(context)) continue;
@@ -199,7 +200,7 @@ export class LeastServed implements Discipline {
     return chosen;
   }
 
-  served(context: number, bytes: number, nextHeadBytes: number): void {
+  served(context: ContextId, bytes: number, nextHeadBytes: number): void {
     this.#floor = this.#had(context);
     this.#frames += 1;
     const charged = this.#frames > (this.#flaw.chargesUntil ?? Number.POSITIVE_INFINITY) ? 0 : bytes;
@@ -208,7 +209,7 @@ export class LeastServed implements Discipline {
     if (nextHeadBytes === 0) this.withdraw(context);
   }
 
-  withdraw(context: number): void {
+  withdraw(context: ContextId): void {
     this.#waiting.delete(context);
     this.#bitmap &= ~(1 << context);
   }
@@ -221,12 +222,12 @@ export class LeastServed implements Discipline {
     // None: a mutant has to be caught by its behaviour.
   }
 
-  #isWaiting(context: number): boolean {
+  #isWaiting(context: ContextId): boolean {
     if (this.#flaw.bitmapOf32 === true) return (this.#bitmap & (1 << context)) !== 0;
     return this.#waiting.has(context);
   }
 
-  #had(context: number): number {
+  #had(context: ContextId): number {
     return this.#served.get(context) ?? 0;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
 import { checkDiscipline, LawBroken, VirtualLink } from '../../../scheduler/laws/index.js';
@@ -18,16 +19,16 @@ function altered(change: (discipline: Discipline) => Partial<Discipline>): Disci
 
 function twoWaiting(discipline: Discipline): VirtualLink {
   const link = new VirtualLink(discipline);
-  link.join(0, { weight: 1 });
-  link.join(1, { weight: 1 });
-  link.arrive(0, 1514);
+  link.join(contextId(0), { weight: 1 });
+  link.join(contextId(1), { weight: 1 });
+  link.arrive(contextId(0), 1514);
   return link;
 }
 
 describe('a virtual link', () => {
   it('takes frames back to back, at the rate of the link', () => {
     const link = twoWaiting(new PacketRoundRobin());
-    link.arrive(1, 60);
+    link.arrive(contextId(1), 60);
     expect(link.serve()).toBe(true);
     expect(link.nowNs).toBe(0);
     expect(link.serve()).toBe(true);
@@ -44,12 +45,12 @@ describe('a virtual link', () => {
 
   it('prints a timeline of what has happened', () => {
     const link = twoWaiting(new PacketRoundRobin());
-    link.arrive(1, 60);
-    link.arrive(1, 64);
-    link.ringAgain(1);
+    link.arrive(contextId(1), 60);
+    link.arrive(contextId(1), 64);
+    link.ringAgain(contextId(1));
     link.serve();
-    link.withdraw(1);
-    link.leave(0);
+    link.withdraw(contextId(1));
+    link.leave(contextId(0));
     expect(link.timeline.print().split('\n')).toEqual([
       '+n: a frame of n bytes arrives, > n: it is granted',
       '          ns  context 0   context 1',
@@ -66,9 +67,9 @@ describe('a virtual link', () => {
 
   it('prints all of a long timeline, and what repeats once with the number of its repetitions', () => {
     const link = twoWaiting(new PacketRoundRobin());
-    link.arrive(0, 60, 3);
+    link.arrive(contextId(0), 60, 3);
     for (let frame = 0; frame < 30; frame += 1) {
-      link.arrive(1, 60);
+      link.arrive(contextId(1), 60);
       link.serve();
     }
     expect(link.timeline.print().split('\n').slice(4)).toEqual([
@@ -91,7 +92,7 @@ describe('a virtual link', () => {
     [
       'only ready contexts are selected',
       'context 1 is selected without a frame',
-      () => altered(() => ({ select: () => 1 })),
+      () => altered(() => ({ select: () => contextId(1) })),
     ],
     [
       'says when to ask again',

@@ -1,3 +1,4 @@
+import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import type { PublishedOrder } from '../../../scheduler/laws/index.js';
 
@@ -40,24 +41,24 @@ export class HierarchyOrder implements PublishedOrder {
     };
     this.#tenants.set(number, tenant);
     this.#tenantOf.set(context, number);
-    if (tenant.members === 0) this.#outer.joined?.(number, { weight: this.#weightOf(number) });
+    if (tenant.members === 0) this.#outer.joined?.(contextId(number), { weight: this.#weightOf(number) });
     tenant.members += 1;
     tenant.heads.set(context, []);
-    tenant.order.joined?.(context, share);
+    tenant.order.joined?.(contextId(context), share);
   }
 
   left(context: number): void {
     const [number, tenant] = this.#find(context);
-    tenant.order.left?.(context);
+    tenant.order.left?.(contextId(context));
     tenant.heads.delete(context);
     tenant.members -= 1;
-    if (tenant.members === 0) this.#outer.left?.(number);
+    if (tenant.members === 0) this.#outer.left?.(contextId(number));
   }
 
   arrived(context: number, bytes: number, first: boolean, nowNs: number): void {
     const [number, tenant] = this.#find(context);
     tenant.heads.get(context)?.push(bytes);
-    tenant.order.arrived?.(context, bytes, first, nowNs);
+    tenant.order.arrived?.(contextId(context), bytes, first, nowNs);
     if (tenant.offer === undefined) this.#offer(number, tenant, true, nowNs);
   }
 
@@ -65,17 +66,17 @@ export class HierarchyOrder implements PublishedOrder {
     const [number, tenant] = this.#find(context);
     if (tenant.offer !== context) throw new Error(`tenant ${number} has not offered a frame of ${context}`);
     tenant.heads.get(context)?.shift();
-    tenant.order.granted?.(context, bytes, more, nowNs);
+    tenant.order.granted?.(contextId(context), bytes, more, nowNs);
     this.#offer(number, tenant, false, nowNs);
-    this.#outer.granted?.(number, bytes, tenant.offer !== undefined, nowNs);
+    this.#outer.granted?.(contextId(number), bytes, tenant.offer !== undefined, nowNs);
   }
 
   withdrawn(context: number, nowNs: number): void {
     const [number, tenant] = this.#find(context);
     tenant.heads.set(context, []);
-    tenant.order.withdrawn?.(context, nowNs);
+    tenant.order.withdrawn?.(contextId(context), nowNs);
     if (tenant.offer !== context) return;
-    this.#outer.withdrawn?.(number, nowNs);
+    this.#outer.withdrawn?.(contextId(number), nowNs);
     this.#offer(number, tenant, true, nowNs);
   }
 
@@ -83,7 +84,7 @@ export class HierarchyOrder implements PublishedOrder {
   #offer(number: number, tenant: Tenant, first: boolean, nowNs: number): void {
     [tenant.offer] = tenant.order.next(nowNs);
     if (tenant.offer === undefined) return;
-    this.#outer.arrived?.(number, tenant.heads.get(tenant.offer)?.[0] ?? 0, first, nowNs);
+    this.#outer.arrived?.(contextId(number), tenant.heads.get(tenant.offer)?.[0] ?? 0, first, nowNs);
   }
 
   #find(context: number): [number, Tenant] {

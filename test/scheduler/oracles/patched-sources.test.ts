@@ -76,8 +76,8 @@ const FLAWS: readonly Row[] = [
     'DRR keeps the deficit of a context that becomes idle',
     at(
       'deficit-round-robin.ts',
-      '  #forfeit(context: number): void {\n    this.#deficit[context] = 0;',
-      '  #forfeit(context: number): void {',
+      '  #forfeit(context: ContextId): void {\n    this.#deficit[context] = 0;',
+      '  #forfeit(context: ContextId): void {',
     ),
     (module) => publishedOrders(module)['drr 9018'],
   ],

@@ -4,7 +4,8 @@ import { ATTACKS } from '../../../guests/hostile/index.js';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { attackDocument } from '../../../src/attack/attack-document.js';
 import { describeMatrix } from '../../../src/attack/attack-page.js';
-import { compareCell, EXPECTATIONS, EXPLANATIONS } from '../../../src/attack/expectations.js';
+import { compareCell, EXPLANATIONS } from '../../../src/attack/compare-cell.js';
+import { EXPECTATIONS } from '../../../src/attack/expectations.js';
 import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
 import { matrixText } from '../../../src/attack/matrix-text.js';
 

@@ -48,8 +48,23 @@ test('without arguments: the bundled scenario under every approach, a row each i
   const table = lines.filter((line) => !line.startsWith('again: '));
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(lines.at(-2)).toBe(
-    'again: cdna-nic compare --protection all --discipline drr --seed 1 --warm-up 400us --window 4ms',
+    'again: cdna-nic compare --protection all --discipline drr --seed 1 --warm-up 400us --window 4ms --no-attacks',
   );
+});
+
+test('the last line writes the same files again', async () => {
+  const folder = scratch.path('again');
+  const capture = scratch.path('the capture.pcapng');
+  const call = ['run', RANDOM, '--duration', '1ms', '--out', folder, '--pcapng', capture, '--snap', '64'];
+  const { out } = await invoke(...call);
+  const last = out.trimEnd().split('\n').at(-1) ?? '';
+  expect(last).toMatch(
+    /^again: cdna-nic run .* --window 1ms --out \S+\/again --pcapng '.*the capture.pcapng' --snap 64$/u,
+  );
+  const before = readFileSync(capture);
+  const words = last.match(/'[^']*'|\S+/gu)?.map((word) => word.replaceAll("'", '')) ?? [];
+  expect((await invoke(...words.slice(2))).out).toBe(out);
+  expect(readFileSync(capture).equals(before)).toBe(true);
 });
 
 test('a scenario with a balloon has what it got, an approach a row, as the document says', async () => {

@@ -12,8 +12,8 @@ const scratch = scratchFolder();
 const SHORT = ['--duration', '1ms', '--protection', 'none'];
 
 /**
- * A folder in which the capture or the timeline of a run goes to a device that is always full. Captures and timelines
- * grow under a name of the process; a file of that name grows under one more, with the serial number of the file.
+ * A folder in which the capture or the timeline of a run goes to a device that is always full: a file grows under a
+ * name with the number of the process and a serial number.
  */
 function fullFolder(name: string, target: string, after: number): string {
   const folder = scratch.path(name);
@@ -22,9 +22,8 @@ function fullFolder(name: string, target: string, after: number): string {
   const temporary = readdirSync(folder).find((one) => one.endsWith('.partial')) ?? '';
   probe.abort();
   const serial = Number(/-(\d+)\.partial$/u.exec(temporary)?.[1]);
-  const growing = `.growing-${process.pid}.${target}`;
   // Two files are opened before to see whether they can be.
-  symlinkSync('/dev/full', join(folder, `.${growing}.${process.pid}-${serial + 3 + after}.partial`));
+  symlinkSync('/dev/full', join(folder, `.${target}.${process.pid}-${serial + 3 + after}.partial`));
   return folder;
 }
 
@@ -70,6 +69,8 @@ test('what a dead process left of a file is cleared when the file is written aga
   writeFileSync(join(folder, `.run.json.${pid}-3.partial`), 'half');
   writeFileSync(join(folder, `.run.json.${process.ppid}-1.partial`), 'growing');
   writeFileSync(join(folder, '.run.json.notes.partial'), 'not ours');
+  for (const name of ['none.pcapng', 'none.pftrace', 'run.html'])
+    writeFileSync(join(folder, `.${name}.${pid}-1.partial`), 'half');
   expect((await invoke('run', ...SHORT, '--out', folder)).code).toBe(0);
   expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).toEqual(
     [`.run.json.${process.ppid}-1.partial`, '.run.json.notes.partial'].sort(),

@@ -6,7 +6,7 @@ class Smallest {
   join() {}
   leave(context: number) { this.waiting.delete(context); }
   activate(context: number) { this.waiting.add(context); }
-  select(): number { return this.waiting.size === 0 ? -1 : Math.min(...this.waiting); }
+  select(): ContextId { return this.waiting.size === 0 ? -1 : Math.min(...this.waiting); }
   served(context: number, _bytes: number, next: number) { if (next === 0) this.waiting.delete(context); }
   withdraw(context: number) { this.waiting.delete(context); }
   relativeFairnessBoundBytes() { return Infinity; }
@@ -16,6 +16,7 @@ export default () => new Smallest();
 `;
 /** Plain DMA under another name: what is loaded is told by what it is called. */
 export const APPROACH = `
+import type { ContextId } from '../../../scheduler/branded.js';
 import { makeProtection } from ${JSON.stringify(new URL('../../../host/protection/approaches.ts', import.meta.url).href)};
 export default (options: object) => ({ ...wrap(makeProtection('none', options)) });
 function wrap(plan: any) {

@@ -45,6 +45,24 @@ test.for(['SIGINT', 'SIGTERM'] as const)('%s in the middle of a run leaves nothi
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('a comparison that is killed leaves partial files, and the next one clears them all', async () => {
+  const folder = scratch.path('killed');
+  mkdirSync(folder);
+  const args = ['compare', '--protection', 'none,cdna', '--no-attacks', '--jobs', '2', '--out', folder];
+  const { child, ended } = start([...args, '--duration', '3600s']);
+  const partials = () => readdirSync(folder).filter((name) => name.endsWith('.partial'));
+  // Capture and timeline of either run: threads write them.
+  while (partials().length < 4 && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill('SIGKILL');
+  await ended;
+  expect(partials().length).toBe(4);
+  expect((await start([...args, '--duration', '1ms']).ended).code).toBe(0);
+  const captures = ['cdna', 'none'].flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
+  expect(readdirSync(folder).sort()).toEqual([...captures, 'compare.html', 'compare.json'].sort());
+});
+
 test('a reader that closes the pipe early is no reason to complain', async () => {
   const { child, ended } = start(['run', '--duration', '1ms', '--json']);
   child.stdout?.destroy();

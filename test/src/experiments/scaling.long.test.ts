@@ -16,11 +16,11 @@ const stored = JSON.parse(
 
 describe('a fresh run', () => {
   it('gives what is stored of a change', async () => {
-    const changes = unitChanges().filter(({ change }) => change === '12 walkers');
+    const changes = unitChanges().filter(({ change }) => change === 'twice as many walkers');
     const samples = await sweepPoints(makeWorkers(1), 'scaling/unit-change', changes, stored);
     const fresh = unitChangePoints(changes, samples);
     expect(JSON.parse(JSON.stringify(fresh))).toEqual(
-      stored.unit_changes.filter(({ change }) => change === '12 walkers'),
+      stored.unit_changes.filter(({ change }) => change === 'twice as many walkers'),
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { contextId } from '../../../scheduler/branded.js';
 import { fluidDue } from '../../../src/fairness/fluid-due.js';
 import type { Workload, WorkloadEvent } from '../../../src/fairness/workload.js';
 import { maxMinFair } from '../../../src/machine/max-min-fair.js';
@@ -25,11 +26,11 @@ function workload(
 describe('what a fluid link gives', () => {
   test('by hand: two of weights 1 and 3, one runs dry, a third comes, one leaves', () => {
     const events: WorkloadEvent[] = [
-      { atNs: 0, kind: 'begin', context: 0, bytes: 0 },
-      { atNs: 0, kind: 'arrive', context: 1, bytes: 300 },
+      { atNs: 0, kind: 'begin', context: contextId(0), bytes: 0 },
+      { atNs: 0, kind: 'arrive', context: contextId(1), bytes: 300 },
       // Context 1 has been served at 3/4 of the link until 400 ns; from then on context 0 is alone.
-      { atNs: 500, kind: 'begin', context: 2, bytes: 0 },
-      { atNs: 700, kind: 'end', context: 0, bytes: 0 },
+      { atNs: 500, kind: 'begin', context: contextId(2), bytes: 0 },
+      { atNs: 700, kind: 'end', context: contextId(0), bytes: 0 },
     ];
     const [first, second, third, fourth] = fluidDue(workload([1, 3, 1], events, 1000), 4);
     expect([...(first ?? [])]).toEqual([62.5, 187.5, 0]);
@@ -50,7 +51,7 @@ describe('what a fluid link gives', () => {
           const events = accounts.map(({ bytes }, context) => ({
             atNs: 0,
             kind: 'arrive' as const,
-            context,
+            context: contextId(context),
             bytes,
           }));
           const weights = accounts.map(({ weight }) => weight);

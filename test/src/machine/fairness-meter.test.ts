@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type ContextId, contextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import type { BoundMember, Discipline } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, FifoDrain } from '../../../scheduler/disciplines/index.js';
 import { FairnessMeter, jainIndex, MEASURED_CONTEXTS } from '../../../src/machine/fairness-meter.js';
@@ -8,7 +9,7 @@ import { FairnessMeter, jainIndex, MEASURED_CONTEXTS } from '../../../src/machin
 class Puppet implements Discipline {
   readonly name = 'puppet';
   readonly calls: string[] = [];
-  next = -1;
+  next = NO_CONTEXT;
   bound = Number.POSITIVE_INFINITY;
 
   join(context: number): void {
@@ -23,7 +24,7 @@ class Puppet implements Discipline {
     this.calls.push(`activate ${context} ${headBytes} ${nowNs}`);
   }
 
-  select(): number {
+  select(): ContextId {
     return this.next;
   }
 
@@ -124,11 +125,12 @@ describe('a fairness meter', () => {
         ([weights, all]) => {
           const log = possible(all, weights.length);
           const meter = new FairnessMeter(new Puppet());
-          for (const [context, weight] of weights.entries()) meter.join(context, { weight });
+          for (const [context, weight] of weights.entries()) meter.join(contextId(context), { weight });
           for (const step of log) {
-            if (step.kind === 'serve') meter.served(step.context, step.bytes, step.last ? 0 : 60, 0);
-            else if (step.kind === 'activate') meter.activate(step.context, 60, 0);
-            else meter.withdraw(step.context, 0);
+            if (step.kind === 'serve')
+              meter.served(contextId(step.context), step.bytes, step.last ? 0 : 60, 0);
+            else if (step.kind === 'activate') meter.activate(contextId(step.context), 60, 0);
+            else meter.withdraw(contextId(step.context), 0);
           }
           let largest = 0;
           for (let i = 0; i < weights.length; i += 1) {
@@ -152,13 +154,13 @@ describe('a fairness meter', () => {
   test('passes every call on, once, unchanged', () => {
     const inner = new Puppet();
     const meter = new FairnessMeter(inner);
-    meter.join(3, { weight: 2 });
-    meter.activate(3, 100, 7);
-    inner.next = 3;
+    meter.join(contextId(3), { weight: 2 });
+    meter.activate(contextId(3), 100, 7);
+    inner.next = contextId(3);
     expect(meter.select(7)).toBe(3);
-    meter.served(3, 100, 60, 8);
-    meter.withdraw(3, 9);
-    meter.leave(3, 0);
+    meter.served(contextId(3), 100, 60, 8);
+    meter.withdraw(contextId(3), 9);
+    meter.leave(contextId(3), 0);
     meter.checkInvariants();
     expect(meter.name).toBe('puppet');
     expect(inner.calls).toEqual([
@@ -181,7 +183,7 @@ describe('a fairness meter', () => {
     });
     const meter = new FairnessMeter(inner);
     expect(meter.nextEligibleNs?.(10)).toBe(15);
-    meter.arrived?.(4, 60, 0);
+    meter.arrived?.(contextId(4), 60, 0);
     expect(told).toEqual([4]);
   });
 
@@ -190,8 +192,8 @@ describe('a fairness meter', () => {
     const fair = new FairnessMeter(new DeficitRoundRobin());
     for (const meter of [starving, fair]) {
       for (const context of [0, 1]) {
-        meter.join(context, { weight: 1 });
-        meter.activate(context, 1514, 0);
+        meter.join(contextId(context), { weight: 1 });
+        meter.activate(contextId(context), 1514, 0);
       }
       for (let frame = 0; frame < 100; frame += 1) meter.served(meter.select(0), 1514, 1514, 0);
     }
@@ -207,22 +209,22 @@ describe('a fairness meter', () => {
     lying.bound = 100;
     const caught = new FairnessMeter(lying);
     for (const context of [0, 1]) {
-      caught.join(context, { weight: 1 });
-      caught.activate(context, 101, 0);
+      caught.join(contextId(context), { weight: 1 });
+      caught.activate(contextId(context), 101, 0);
     }
-    caught.served(0, 101, 101, 0);
+    caught.served(contextId(0), 101, 101, 0);
     expect(caught.report()).toMatchObject({ broken: 1, boundBytes: 100, largestGapBytes: 101 });
   });
 
   test('counts contexts beyond those that it measures, and does not trip over them', () => {
     const meter = new FairnessMeter(new Puppet());
     for (let context = 0; context < MEASURED_CONTEXTS + 3; context += 1) {
-      meter.join(context, { weight: 1 });
-      meter.activate(context, 60, 0);
-      meter.served(context, 60, 0, 0);
+      meter.join(contextId(context), { weight: 1 });
+      meter.activate(contextId(context), 60, 0);
+      meter.served(contextId(context), 60, 0, 0);
     }
-    meter.withdraw(MEASURED_CONTEXTS + 1, 0);
-    meter.leave(MEASURED_CONTEXTS + 1, 0);
+    meter.withdraw(contextId(MEASURED_CONTEXTS + 1), 0);
+    meter.leave(contextId(MEASURED_CONTEXTS + 1), 0);
     expect(meter.report()).toMatchObject({
       contexts: MEASURED_CONTEXTS + 3,
       measuredContexts: MEASURED_CONTEXTS,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
+import { contextId } from '../../../scheduler/branded.js';
 import { LatencyRecorder } from '../../../src/machine/latency.js';
 import { SENT_WINDOWS, SentOverTime } from '../../../src/machine/sent-over-time.js';
 import { simulate } from '../../../src/simulate.js';
@@ -15,10 +16,10 @@ test('every byte is in the window in which its frame ended, and nowhere else', (
     fc.property(fc.array(frame, { maxLength: 60 }), (frames) => {
       const recorder = new SentOverTime(5_000);
       // Context 3 was never opened: what it sends is not counted.
-      for (const context of [0, 1, 2]) recorder.open(context);
-      for (const { context, bytes, atNs } of frames) recorder.add(context, bytes, atNs);
+      for (const context of [0, 1, 2]) recorder.open(contextId(context));
+      for (const { context, bytes, atNs } of frames) recorder.add(contextId(context), bytes, atNs);
       for (const context of [0, 1, 2, 3]) {
-        const windows = recorder.of(context);
+        const windows = recorder.of(contextId(context));
         expect(windows).toHaveLength(SENT_WINDOWS);
         for (const [window, sum] of windows.entries()) {
           const begin = window * 100;

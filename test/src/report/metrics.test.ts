@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { GUEST_METRICS } from '../../../src/report/metrics/guest-metrics.js';
 import {
   dataDictionary,
   type Metric,
@@ -8,7 +9,7 @@ import {
   metricText,
   metricTextTable,
 } from '../../../src/report/metrics/metric.js';
-import { GUEST_METRICS, RUN_METRICS } from '../../../src/report/metrics/run-metrics.js';
+import { RUN_METRICS } from '../../../src/report/metrics/run-metrics.js';
 import { simulate } from '../../../src/simulate.js';
 
 const latency: Metric<{ readonly ns: number }> = {
@@ -34,6 +35,7 @@ test('values are shown in the unit of the table, and undefined as a dash', () =>
 test('a spread is shown with the least and the most, and alone where they are the same', () => {
   const rate = (least: number, most: number): Metric<undefined> => ({
     ...latency,
+    isOfFew: undefined,
     unit: 'bit/s',
     of: () => ({ mean: 5e6, least, most }),
   });

@@ -35,6 +35,7 @@ const { root } = protobuf.parse(`
   message TrackEvent {
     repeated DebugAnnotation debug_annotations = 4; optional int32 type = 9; optional uint64 name_iid = 10;
     optional uint64 track_uuid = 11; optional int64 counter_value = 30;
+    repeated fixed64 flow_ids = 47; repeated fixed64 terminating_flow_ids = 48;
   }
 `);
 
@@ -47,6 +48,8 @@ interface Packet {
     readonly nameIid?: number;
     readonly trackUuid: number;
     readonly counterValue?: number;
+    readonly flowIds?: readonly number[];
+    readonly terminatingFlowIds?: readonly number[];
     readonly debugAnnotations?: readonly Record<string, string | number | boolean>[];
   };
   readonly trackDescriptor?: { readonly uuid: number; readonly name: string; readonly parentUuid?: number };
@@ -83,6 +86,8 @@ function readTrace(path: string): string[] {
     }
     if (trackEvent === undefined) continue;
     const { type: kind, nameIid = 0, trackUuid, counterValue, debugAnnotations = [] } = trackEvent;
+    const { flowIds = [], terminatingFlowIds = [] } = trackEvent;
+    const arrows = [...flowIds.map((id) => ` >${id}`), ...terminatingFlowIds.map((id) => ` |${id}`)].join('');
     const said = debugAnnotations.map(({ nameIid: key, ...value }) => [
       names.get(Number(key)),
       Object.values(value)[0],
@@ -90,7 +95,7 @@ function readTrace(path: string): string[] {
     const letter = ['', 'B', 'E', 'I', 'C'][kind];
     const name = names.get(nameIid) ?? '';
     const more = counterValue === undefined ? JSON.stringify(Object.fromEntries(said)) : counterValue;
-    events.push(`${letter} ${trackName(trackUuid)} ${timestamp} ${name} ${more}`);
+    events.push(`${letter} ${trackName(trackUuid)} ${timestamp} ${name} ${more}${arrows}`);
   }
   return events;
 }
@@ -109,6 +114,8 @@ test('what was written is read back with the published field numbers', () => {
   writer.leaveState(rings, 77, 31);
   writer.instant(wire, 'drop', 2 ** 40 + 1);
   writer.counter(card, 'credit', 5, { bytes: 16_384 });
+  writer.instant(wire, 'doorbell', 6, undefined, { ids: [2 ** 33 + 1, 2 ** 33 + 2] });
+  writer.instant(wire, 'completed', 7, undefined, { ids: [2 ** 33 + 1], end: true });
   writer.close();
   expect(readTrace(path)).toEqual([
     'I run 0 run {"seed":7,"scenario":"default"}',
@@ -121,6 +128,8 @@ test('what was written is read back with the published field numbers', () => {
     'E card/ring 30  {}',
     'I card/wire 1099511627777 drop {}',
     'C card/credit 5  16384',
+    'I card/wire 6 doorbell {} >8589934593 >8589934594',
+    'I card/wire 7 completed {} |8589934593',
   ]);
 });
 

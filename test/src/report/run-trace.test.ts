@@ -47,7 +47,7 @@ const nameOf = (kind: string, { pid, tid }: TraceEvent) =>
     (other) => other.name === kind && other.pid === pid && (tid === undefined || other.tid === tid),
   )?.args?.name;
 const onTrack = (track: string) =>
-  traceEvents.filter((event) => !'MCst'.includes(event.ph) && nameOf('thread_name', event) === track);
+  traceEvents.filter((event) => !'MCstf'.includes(event.ph) && nameOf('thread_name', event) === track);
 
 test('the card and each context are groups of tracks of their own', () => {
   const groups = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args?.name);
@@ -130,23 +130,32 @@ test('hypercalls, validated buffers and pinned pages are there', () => {
 });
 
 test('an arrow follows a frame from its doorbell over grant and wire to its completion', () => {
-  const flows = new Map<string, string[]>();
-  for (const event of traceEvents.filter(({ ph }) => ph === 's' || ph === 't')) {
+  const flows = new Map<string, [phase: string, track: string][]>();
+  for (const event of traceEvents.filter(({ ph }) => 'stf'.includes(ph))) {
     const id = String(event.id);
-    flows.set(id, [...(flows.get(id) ?? []), String(nameOf('thread_name', event))]);
+    flows.set(id, [...(flows.get(id) ?? []), [event.ph, String(nameOf('thread_name', event))]]);
   }
-  const whole = [...flows.values()].filter((tracks) => tracks.length === 4);
+  const whole = [...flows.values()].filter((steps) => steps.at(-1)?.[0] === 'f');
   expect(whole.length).toBeGreaterThan(30);
-  for (const tracks of whole)
-    expect(tracks).toEqual(['doorbells', 'transmit descriptors', 'wire, out', 'transmit descriptors']);
+  for (const steps of whole)
+    expect(steps).toEqual([
+      ['s', 'doorbells'],
+      ['t', 'transmit descriptors'],
+      ['t', 'wire, out'],
+      ['f', 'transmit descriptors'],
+    ]);
+  // Each of the others is under way at the end of the timeline: it has begun and not ended.
+  const open = [...flows.values()].filter((steps) => steps.at(-1)?.[0] !== 'f');
+  for (const steps of open) expect(steps[0]?.[0]).toBe('s');
 });
 
-test('an IOMMU shows its misses and walks', async () => {
+test('an IOMMU shows its misses, and each walk as a span on the row of its walker', async () => {
   const file = scratch.path('iommu.trace.json');
-  await simulate(
+  const run = await simulate(
     { guests: [{ name: 'sender', traffic: { kind: 'greedy', frameBytes: 1514 } }] },
     {
       protection: 'iommu:single-use',
+      warmUpNs: 0,
       durationNs: 500_000,
       prepare: (machine) => {
         trace = new RunTrace(file, machine, END_NS, {});
@@ -161,5 +170,22 @@ test('an IOMMU shows its misses and walks', async () => {
     const numbers = values.map(({ args }) => Number(args?.value));
     expect(numbers.at(-1)).toBeGreaterThan(20);
     expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
+  }
+  const walkers = events.filter(
+    ({ name, args }) => name === 'thread_name' && String(args?.name).startsWith('page walker '),
+  );
+  expect(walkers.length).toBeGreaterThan(0);
+  const spans = walkers.map(({ pid, tid }) =>
+    events.filter((event) => event.ph === 'X' && event.pid === pid && event.tid === tid),
+  );
+  expect(spans.flat()).toHaveLength(run.protectionDetails.walks ?? 0);
+  for (const walks of spans) {
+    for (const [index, { ts = 0, dur = 0, name, args }] of walks.entries()) {
+      const before = walks[index - 1];
+      expect(ts).toBeGreaterThanOrEqual((before?.ts ?? 0) + (before?.dur ?? 0) - 1e-6);
+      expect(dur).toBeGreaterThan(0);
+      const reads = Number(args?.contextReads) + Number(args?.tableReads);
+      expect(name).toMatch(new RegExp(`^walk, (?:${reads} reads?|fault)$`, 'u'));
+    }
   }
 });

@@ -4,6 +4,7 @@ import type { FaultPolicy } from '../../../../host/index.js';
 import { DriverDomain } from '../../../../host/protection/driver-domain/driver-domain.js';
 import { FrontEnd } from '../../../../host/protection/driver-domain/front-end.js';
 import { pageNumber } from '../../../../nic/addresses.js';
+import { contextId } from '../../../../scheduler/branded.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const END_OF_PACKET = 1;
@@ -241,7 +242,7 @@ describe('a driver domain whose NIC is taken away', () => {
     const { protection } = machine.host;
     const [one, two] = [machine.guest(1), machine.guest(2)];
     machine.run();
-    machine.host.hypervisor.revokeContext(0);
+    machine.host.hypervisor.revokeContext(contextId(0));
     two.postReceive({ address: two.page(), length: PAGE });
     one.send(frame(STRANGER, macOf(1)));
     one.send(frame(macOf(2), macOf(1), 120, 4));

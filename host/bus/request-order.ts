@@ -1,0 +1,69 @@
+import type { RequesterId } from '../../nic/addresses.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+
+const FIRST_REQUESTERS = 64;
+
+/**
+ * The order in which a root complex carries out the requests of one requester (PCI Express base specification 5.0,
+ * 2.4.1, table 2-40):
+ *
+ * - posted writes are performed in the order in which they were sent (A2a);
+ * - a read does not reach memory before the posted writes that were sent ahead of it (B2a);
+ * - a posted write may pass reads (A3), so it waits for none;
+ * - data of reads is returned in the order of the requests. The specification leaves that open; that the measured root
+ *   complexes do so is a finding of docs/iommu-hardware.md.
+ *
+ * A request whose translation takes long so holds back those behind it. Requests of different requesters do not wait
+ * for each other, as with ID-based ordering (2.2.6.4 and 2.4.1, A2b and B2b), for contexts of one card are
+ * independent streams. Nothing is allocated per request.
+ */
+export class RequestOrder {
+  /** When the last read and the last posted write of each requester is done, ns. */
+  #readNs = new Float64Array(FIRST_REQUESTERS);
+  #writeNs = new Float64Array(FIRST_REQUESTERS);
+
+  /**
+   * When the data of a read leaves for the device. Like `write` to be asked in the order of the requests.
+   *
+   * @param translatedNs when it is known where the read goes
+   * @param memoryNs what memory takes to answer it
+   */
+  read(requesterId: RequesterId, translatedNs: number, memoryNs: number): number {
+    if (requesterId >= this.#readNs.length) this.#grow(requesterId);
+    const startNs = Math.max(translatedNs, present(this.#writeNs[requesterId]));
+    const doneNs = Math.max(startNs + memoryNs, present(this.#readNs[requesterId]));
+    this.#readNs[requesterId] = doneNs;
+    return doneNs;
+  }
+
+  /** When a posted write has been performed that alone would be at `readyNs`. */
+  write(requesterId: RequesterId, readyNs: number): number {
+    if (requesterId >= this.#writeNs.length) this.#grow(requesterId);
+    const doneNs = Math.max(readyNs, present(this.#writeNs[requesterId]));
+    this.#writeNs[requesterId] = doneNs;
+    return doneNs;
+  }
+
+  checkInvariants(): void {
+    for (const times of [this.#readNs, this.#writeNs]) {
+      for (const [requesterId, doneNs] of times.entries()) {
+        if (!Number.isFinite(doneNs) || doneNs < 0)
+          throw new InvariantViolation(`a request of requester ${requesterId} is done at ${doneNs} ns`);
+      }
+    }
+  }
+
+  #grow(requesterId: number): void {
+    let size = this.#readNs.length;
+    while (size <= requesterId) size *= 2;
+    this.#readNs = widened(this.#readNs, size);
+    this.#writeNs = widened(this.#writeNs, size);
+  }
+}
+
+function widened(column: Float64Array, size: number): Float64Array<ArrayBuffer> {
+  const wider = new Float64Array(size);
+  wider.set(column);
+  return wider;
+}
