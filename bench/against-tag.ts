@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { median } from './measure.js';
 
 /** The reference for comparison until there is a tag. */
 const FIRST = '00dcd34';
 const CASES = [
   { protection: 'cdna', frameBytes: 60 },
   { protection: 'cdna', frameBytes: 1514 },
+  { protection: 'iommu:direct-map', frameBytes: 60 },
   { protection: 'iommu:single-use', frameBytes: 60 },
+  { protection: 'driver-domain', frameBytes: 60 },
 ] as const;
 const CONTEXTS = 32;
 const FRAMES = 15_000;
@@ -22,11 +23,12 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cdna-nic-against-'));
 
 /**
- * A short bench beside the last tag's code: both machines run alternately in separate processes, and the median of the
- * ratios of processor time is printed. It is indicative only: on a shared machine a few percent are noise.
+ * A short bench beside the last tag's code, or that of a commit: `npm run bench:ratio -- COMMIT`. Both machines run
+ * alternately in separate processes, and the median of the ratios of processor time is printed, with the quartiles. It is
+ * indicative only: on a shared machine a few percent are noise. A changed model is part of the ratio.
  */
 try {
-  const name = lastTag();
+  const name = process.argv[2] ?? lastTag();
   const before = join(folder, 'before');
   execFileSync('sh', ['-c', 'mkdir "$2" && git archive "$1" | tar -x -C "$2"', 'sh', name, before], {
     cwd: root,
@@ -34,9 +36,10 @@ try {
   symlinkSync(join(root, 'node_modules'), join(before, 'node_modules'));
   const [now, then] = [await bundle(root, 'now'), await bundle(before, 'then')];
   for (const { protection, frameBytes } of CASES) {
-    const ratio = await compare(now, then, protection, frameBytes);
+    const ratios = await compare(now, then, protection, frameBytes);
+    const [low = '', middle = '', high = ''] = [0.25, 0.5, 0.75].map((share) => quantile(ratios, share));
     process.stdout.write(
-      `${protection}, ${CONTEXTS} contexts, ${frameBytes} bytes: ${ratio.toFixed(2)} x the time of ${name}\n`,
+      `${protection}, ${CONTEXTS} contexts, ${frameBytes} bytes: ${middle} x the time of ${name} (${low} to ${high})\n`,
     );
   }
 } finally {
@@ -90,7 +93,17 @@ async function bundle(tree: string, name: string): Promise<string> {
   return outfile;
 }
 
-async function compare(now: string, then: string, protection: string, frameBytes: number): Promise<number> {
+function quantile(values: readonly number[], share: number): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN).toFixed(2);
+}
+
+async function compare(
+  now: string,
+  then: string,
+  protection: string,
+  frameBytes: number,
+): Promise<readonly number[]> {
   const [one, two] = [now, then].map((file) => fork(file, [protection, String(frameBytes)]));
   if (one === undefined || two === undefined) throw new Error('no process');
   try {
@@ -104,7 +117,7 @@ async function compare(now: string, then: string, protection: string, frameBytes
       const times = [await stretch(first), await stretch(first === one ? two : one)] as const;
       ratios.push(first === one ? times[0] / times[1] : times[1] / times[0]);
     }
-    return median(ratios);
+    return ratios;
   } finally {
     one.disconnect();
     two.disconnect();

@@ -15,6 +15,9 @@ export interface GreedyMachineOptions {
   readonly receiveSlots?: number;
   /** Whether the guests send nothing. @defaultValue false */
   readonly idle?: boolean;
+  /** Frames, and ns, for which a card collects what is finished before it says so. @defaultValue 16 and 50,000 */
+  readonly coalesceFrames?: number;
+  readonly coalesceNs?: number;
   /** Called for each frame that leaves. */
   readonly tap?: WirePort;
 }
@@ -64,8 +67,8 @@ export class GreedyMachine {
         receiveSlots,
         antiSpoofing: true,
         promiscuous: false,
-        coalesceFrames: 16,
-        coalesceNs: 50_000,
+        coalesceFrames: options.coalesceFrames ?? 16,
+        coalesceNs: options.coalesceNs ?? 50_000,
       });
       const driver = new NicDriver(this.host, domain, port, { refillBatch: Math.min(16, receiveSlots) });
       const name = domain.name;

@@ -101,6 +101,7 @@ const RENDERERS: Readonly<Record<string, Render>> = {
         'contexts',
         'slots',
         'own bytes',
+        'objects',
         'heap',
         'typed arrays',
         'emulated RAM',
@@ -111,12 +112,19 @@ const RENDERERS: Readonly<Record<string, Render>> = {
         int(row.contexts),
         `${row.transmitSlots} + ${row.receiveSlots}`,
         int(row.ownBytesPerContext),
+        int(row.heapObjectsPerContext),
         int(row.heapBytesPerContext),
         int(row.typedArrayBytesPerContext),
         int(row.ramBytesPerContext),
         `${int(row.peakMegabytes)} MB`,
       ]),
     ),
+  'set-up': (rows) =>
+    pivot(rows, {
+      row: 'protection',
+      column: ({ contexts }) => `${int(contexts)} contexts`,
+      cell: (row) => `${decimal(row.cpuSeconds)} s`,
+    }),
   sweeps: (rows) =>
     table(
       [
@@ -146,7 +154,10 @@ const RENDERERS: Readonly<Record<string, Render>> = {
     pivot(rows, {
       row: 'call',
       column: ({ way }) => String(way),
-      cell: (row) => (row.milliseconds === null ? 'not built' : `${int(row.milliseconds)} ms`),
+      cell: (row) =>
+        row.milliseconds === null
+          ? 'not built'
+          : `${int(row.milliseconds)} ms, ${int(row.cpuMilliseconds)} ms of CPU time`,
     }),
   'column-reads': (rows) =>
     table(
@@ -267,7 +278,9 @@ function pivot(rows: readonly Row[], { row: key, column, cell }: Pivot): string 
 /** Columns by approach as they come, and smaller numbers first within one. */
 function order(rows: readonly Row[], column: Pivot['column'], title: string): number {
   const row = rows.find((other) => column(other) === title);
-  const protections = ['none', 'cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'];
+  const protections = ['none', 'cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'].flatMap(
+    (name) => [name, `flat ${name}`],
+  );
   return (
     protections.indexOf(String(row?.protection)) * 1e6 +
     Number(row?.frameBytes ?? 0) +

@@ -4,6 +4,16 @@ import type { Branded } from '../scheduler/branded.js';
 export const PAGE_BYTES = 4096;
 
 /**
+ * From here on a number does not hold every address (2^53). The first byte of a page it holds up to 2^64, so an
+ * address from here on is carried in two parts: the first byte of its page, and its offset in the page beside it.
+ * Addresses below need no second part.
+ */
+export const WIDE_ADDRESS = 2 ** 53;
+
+/** The upper 32 bits of `WIDE_ADDRESS`, to compare with those of an address in two words. */
+export const WIDE_ADDRESS_HIGH = 2 ** 21;
+
+/**
  * An address as the device puts it on the bus. With an IOMMU in the path it is an I/O virtual address, without one
  * a host-physical address; the device cannot tell which.
  */

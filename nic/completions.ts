@@ -142,7 +142,7 @@ export class Completions {
     const channel = this.#channel;
     channel.owner = context;
     channel.cookie = index;
-    channel.address = context.statusAddress;
+    channel.aim(context.statusAddress, context.statusOffset);
     channel.bufferOffset = at;
     channel.write();
   }

@@ -58,6 +58,7 @@ export class ContextPages {
     if (offset >= SHARED_MEMORY_OFFSET) {
       const shared = this.#shared[page];
       let value = 0;
+      // 0: shared memory that has not been written is not allocated.
       for (let byte = width - 1; byte >= 0; byte -= 1) value = value * 256 + (shared?.[offset + byte] ?? 0);
       return value;
     }

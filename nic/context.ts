@@ -30,6 +30,8 @@ export class Context {
   share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
   statusAddress = busAddress(0);
+  /** Bytes from `statusAddress` to them: 0, but for an address from 2^53 on, of which that is the page. */
+  statusOffset = 0;
   sequenceChecking = false;
   /** log2 of N, the modulus of the sequence numbers. */
   sequenceModulusLog2 = 16;
@@ -76,6 +78,7 @@ export class Context {
     this.mac = 0;
     this.share = { weight: 1 };
     this.statusAddress = busAddress(0);
+    this.statusOffset = 0;
     this.sequenceChecking = false;
     this.sequenceModulusLog2 = 16;
     this.promiscuousAllowed = false;

@@ -1,6 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { busAddress } from './addresses.js';
+import { busAddress, offsetInPage, WIDE_ADDRESS_HIGH } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context, Direction } from './context.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf, MAX_BUFFER_BYTES } from './descriptor.js';
@@ -85,7 +85,7 @@ export class DescriptorFetcher {
     const channel = this.#channel;
     channel.owner = context;
     channel.cookie = this.#fetches.begin(number, count);
-    channel.address = ring.addressOf(ring.requested);
+    channel.aim(ring.base, ring.offsetOf(ring.requested));
     channel.length = count * DESCRIPTOR_BYTES;
     this.#landingOf(number, ring.cacheSlots);
     channel.buffer = present(this.#views[number]);
@@ -166,8 +166,14 @@ export class DescriptorFetcher {
       return false;
     }
     const flags = flagsOf(lengthAndFlags);
-    const address = busAddress(present(words[word + 1]) * 2 ** 32 + present(words[word]));
-    ring.accept(address, length, flags, sequence);
+    const low = present(words[word]);
+    const high = present(words[word + 1]);
+    if (high < WIDE_ADDRESS_HIGH) {
+      ring.accept(busAddress(high * 2 ** 32 + low), length, flags, sequence);
+    } else {
+      const offset = offsetInPage(low);
+      ring.acceptWide(busAddress(high * 2 ** 32 + (low - offset)), offset, length, flags, sequence);
+    }
     const longest = Math.min(ring.cacheSlots, ring.slots);
     const mayGoOn = direction === 'receive' || (flags & FLAG_END_OF_PACKET) !== 0;
     if (mayGoOn || ring.available < longest || ring.headChain() > 0) return true;

@@ -1,6 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { type BusAddress, busAddress } from './addresses.js';
+import { type BusAddress, busAddress, offsetInPage, WIDE_ADDRESS } from './addresses.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf } from './descriptor.js';
 
 /**
@@ -11,11 +11,14 @@ export class DescriptorCache {
   /** Slots of a ring, a power of two: descriptors kept on the card, and so the longest chain. */
   readonly slots: number;
   readonly addresses: Float64Array;
+  /** Of an address from 2^53 on: its offset in the page that `addresses` names. */
+  readonly wideOffsets: Uint16Array;
   readonly words: Int32Array;
 
   constructor(slots: number, rings: number) {
     this.slots = slots;
     this.addresses = new Float64Array(slots * rings);
+    this.wideOffsets = new Uint16Array(slots * rings);
     this.words = new Int32Array(slots * rings * 2);
   }
 }
@@ -29,8 +32,10 @@ export class DescriptorCache {
  */
 export class DescriptorRing {
   readonly cacheSlots: number;
-  /** Bus address of slot 0, or 0 while no ring is attached. */
+  /** Bus address of slot 0, or 0 while no ring is attached. From 2^53 on it is that of the page of slot 0. */
   base = busAddress(0);
+  /** Bytes from `base` to slot 0: 0, but for a base from 2^53 on. */
+  baseOffset = 0;
   /** Slots, a power of two; 0 while no ring is attached. */
   slots = 0;
   /** One past the last descriptor that the driver has posted. */
@@ -47,6 +52,7 @@ export class DescriptorRing {
   expectedSequence = 1;
 
   readonly #addresses: Float64Array;
+  readonly #wideOffsets: Uint16Array;
   readonly #words: Int32Array;
   readonly #first: number;
   readonly #mask: number;
@@ -55,6 +61,7 @@ export class DescriptorRing {
   constructor(cache: DescriptorCache, ring: number) {
     this.cacheSlots = cache.slots;
     this.#addresses = cache.addresses;
+    this.#wideOffsets = cache.wideOffsets;
     this.#words = cache.words;
     this.#first = ring * cache.slots;
     this.#mask = cache.slots - 1;
@@ -65,15 +72,17 @@ export class DescriptorRing {
     return this.slots > 0;
   }
 
-  /** A new ring, empty. */
-  attach(base: BusAddress, slots: number): void {
+  /** A new ring, empty. @param baseOffset bytes from `base` to slot 0, for a base from 2^53 on */
+  attach(base: BusAddress, slots: number, baseOffset = 0): void {
     this.base = base;
+    this.baseOffset = baseOffset;
     this.slots = slots;
     this.#restart();
   }
 
   detach(): void {
     this.base = busAddress(0);
+    this.baseOffset = 0;
     this.slots = 0;
     this.#restart();
   }
@@ -112,9 +121,21 @@ export class DescriptorRing {
     return Math.min(untilRingEnd, untilCacheEnd);
   }
 
-  /** Bus address of the slot that an index falls on. */
+  /** Bus address of the slot that an index falls on; from 2^53 on, that of its page. For messages of faults. */
   addressOf(index: number): BusAddress {
-    return busAddress(this.base + (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
+    const at = this.offsetOf(index);
+    return busAddress(this.base + (this.base < WIDE_ADDRESS ? at : at - offsetInPage(at)));
+  }
+
+  /** Bytes from `base` to the slot that an index falls on. */
+  offsetOf(index: number): number {
+    return this.baseOffset + (index & (this.slots - 1)) * DESCRIPTOR_BYTES;
+  }
+
+  /** As `accept`, for an address from 2^53 on: `offset` bytes into the page at `page`. */
+  acceptWide(page: BusAddress, offset: number, length: number, flags: number, sequence: number): void {
+    this.#wideOffsets[this.#first + (this.fetched & this.#mask)] = offset;
+    this.accept(page, length, flags, sequence);
   }
 
   /** Keeps a descriptor that has arrived, as the one at `fetched`. */
@@ -126,8 +147,14 @@ export class DescriptorRing {
     this.fetched = (this.fetched + 1) >>> 0;
   }
 
+  /** Bus address of the buffer; from 2^53 on, that of its page. */
   address(index: number): BusAddress {
     return busAddress(present(this.#addresses[this.#first + (index & this.#mask)]));
+  }
+
+  /** Bytes from `address` to the buffer. To be asked for addresses from 2^53 on, and 0 below. */
+  wideOffset(index: number): number {
+    return present(this.#wideOffsets[this.#first + (index & this.#mask)]);
   }
 
   length(index: number): number {

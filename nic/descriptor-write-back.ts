@@ -1,5 +1,6 @@
 import { present } from '../scheduler/present.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
+import { WIDE_ADDRESS } from './addresses.js';
 import type { Context } from './context.js';
 import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
 import type { DmaChannel } from './dma-engine.js';
@@ -40,6 +41,7 @@ export class DescriptorWriteBack {
       used,
       last ? FLAG_DONE | FLAG_END_OF_PACKET : FLAG_DONE,
       ring.sequence(index),
+      ring.address(index) < WIDE_ADDRESS ? 0 : ring.wideOffset(index),
     );
   }
 
@@ -61,7 +63,7 @@ export class DescriptorWriteBack {
       const channel = this.#channel;
       channel.owner = context;
       channel.cookie = cookie;
-      channel.address = ring.addressOf(from);
+      channel.aim(ring.base, ring.offsetOf(from));
       channel.length = (step - start) * DESCRIPTOR_BYTES;
       channel.buffer = copies;
       channel.bufferOffset = (from * DESCRIPTOR_BYTES) & (copies.length - 1);

@@ -1,5 +1,5 @@
 import { present } from '../scheduler/present.js';
-import { type BusAddress, busAddress } from './addresses.js';
+
 /** A descriptor: 16 bytes, little-endian. */
 export const DESCRIPTOR_BYTES = 16;
 
@@ -65,7 +65,7 @@ export const MAX_FRAME_BYTES = 9018;
 /** Overhead of a frame on the wire, bytes: preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
 export const WIRE_OVERHEAD_BYTES = 24;
 
-/** Writes one descriptor; `address` below 2^53. */
+/** Writes one descriptor. From 2^53 on `address` is the first byte of a page, and `wideOffset` the offset in it. */
 export function encodeDescriptor(
   target: Uint8Array,
   offset: number,
@@ -73,9 +73,10 @@ export function encodeDescriptor(
   length: number,
   flags: number,
   sequence: number,
+  wideOffset = 0,
 ): void {
   const high = Math.floor(address / 0x100000000);
-  writeU32(target, offset, address - high * 0x100000000);
+  writeU32(target, offset, address - high * 0x100000000 + wideOffset);
   writeU32(target, offset + 4, high);
   target[offset + 8] = length;
   target[offset + 9] = length >>> 8;
@@ -138,9 +139,4 @@ export function writeU32(bytes: Uint8Array, offset: number, value: number): void
 /** Reads a little-endian 16-bit word. */
 export function readU16(bytes: Uint8Array, offset: number): number {
   return present(bytes[offset]) | (present(bytes[offset + 1]) << 8);
-}
-
-/** Reads the address field. A value at or above 2^53 comes back inexact, and is beyond every bus we model. */
-export function descriptorAddress(bytes: Uint8Array, offset: number): BusAddress {
-  return busAddress(readU32(bytes, offset + 4) * 0x100000000 + readU32(bytes, offset));
 }

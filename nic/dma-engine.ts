@@ -2,7 +2,15 @@ import { type ContextId, NO_CONTEXT } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { busAddress, offsetInPage, PAGE_BYTES, type RequesterId, requesterId } from './addresses.js';
+import {
+  type BusAddress,
+  busAddress,
+  offsetInPage,
+  PAGE_BYTES,
+  type RequesterId,
+  requesterId,
+  WIDE_ADDRESS,
+} from './addresses.js';
 import { abortedAfterNs, type HostPort } from './host-port.js';
 import { NON_POSTED, PacketArbiter, POSTED } from './packet-arbiter.js';
 import type { PcieLink } from './pcie-link.js';
@@ -16,7 +24,7 @@ const MESSAGE_BYTES = 4;
 /** The register reads of the CPU that the card answers; no client waits for the completion. */
 const NO_CLIENT = -1;
 
-// The record of a transfer, eleven 32-bit integers in a row of sixteen.
+// The record of a transfer, twelve 32-bit integers in a row of sixteen.
 const RECORD_SHIFT = 4;
 /** The transfer that waits behind it, or the next free slot. */
 const NEXT = 0;
@@ -31,6 +39,8 @@ const COOKIE = 7;
 const LENGTH = 8;
 const BUFFER_OFFSET = 9;
 const IS_MESSAGE = 10;
+/** Offset in its page of a transfer from 2^53 on, whose address is that of its page. */
+const WIDE_OFFSET = 11;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
@@ -62,6 +72,8 @@ export class DmaChannel {
   /** Handed back to the client when the transfer is over, a whole number of 32 bits. */
   cookie = 0;
   address = busAddress(0);
+  /** Bytes from `address` on, if that is 2^53 or more: then it is the first byte of a page. `aim` sets both. */
+  wideOffset = 0;
   /** Bytes. */
   length = 0;
   /** Where the bytes come from or go to on the card, and the offset in it. */
@@ -75,6 +87,16 @@ export class DmaChannel {
     this.number = number;
     this.owner = owner;
     this.#engine = engine;
+  }
+
+  /** The next transfer begins `bytes` after `base`, which is an address below 2^53 or the first byte of a page. */
+  aim(base: BusAddress, bytes: number): void {
+    if (base < WIDE_ADDRESS) {
+      this.address = busAddress(base + bytes);
+    } else {
+      this.wideOffset = offsetInPage(bytes);
+      this.address = busAddress(base + (bytes - this.wideOffset));
+    }
   }
 
   /** Reads host memory into the buffer. The bytes are there when the client gets DMA_OK. */
@@ -253,6 +275,7 @@ export class DmaEngine {
     records[record + LENGTH] = channel.length;
     records[record + BUFFER_OFFSET] = channel.bufferOffset;
     this.#addresses[slot] = channel.address;
+    if (channel.address >= WIDE_ADDRESS) records[record + WIDE_OFFSET] = channel.wideOffset;
     if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
     if (request !== MESSAGE) this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
@@ -279,7 +302,7 @@ export class DmaEngine {
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const address = present(this.#addresses[slot]);
+    const address = this.#placeOf(slot);
     const length = this.#field(slot, LENGTH);
     const packets =
       kind === READ ? this.#link.readRequests(address, length) : this.#link.writes(address, length);
@@ -305,9 +328,12 @@ export class DmaEngine {
       this.#onFinish(slot);
       return;
     }
-    const address = present(this.#addresses[slot]);
+    const address = this.#placeOf(slot);
     const length = present(this.#records[record + LENGTH]);
-    const delayNs = this.#access(slot, isRead, address, length);
+    const isWide = present(this.#addresses[slot]) >= WIDE_ADDRESS;
+    const delayNs = isWide
+      ? this.#accessWide(slot, isRead, length)
+      : this.#access(slot, isRead, address, length);
     if (isRead) {
       // While one waits to be ready, those of the same instant follow through the kernel, behind it.
       if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
@@ -328,11 +354,7 @@ export class DmaEngine {
     const nowNs = this.#kernel.nowNs;
     const doneNs =
       this.#field(slot, STATUS) === DMA_OK
-        ? this.#link.completeRead(
-            present(this.#addresses[slot]),
-            this.#field(slot, LENGTH),
-            nowNs + readyInNs,
-          )
+        ? this.#link.completeRead(this.#placeOf(slot), this.#field(slot, LENGTH), nowNs + readyInNs)
         : this.#link.completeAbort(nowNs + readyInNs);
     this.#kernel.post(doneNs - nowNs, this.#finish, slot);
   }
@@ -359,6 +381,39 @@ export class DmaEngine {
       done += piece;
     }
     return delayNs;
+  }
+
+  /** As `#access`, for a transfer from 2^53 on. */
+  #accessWide(slot: number, isRead: boolean, length: number): number {
+    const port = this.#port;
+    const requester = requesterId(this.#field(slot, REQUESTER));
+    const buffer = present(this.#buffers[slot]);
+    const from = this.#field(slot, BUFFER_OFFSET);
+    let page = busAddress(present(this.#addresses[slot]));
+    let offset = this.#field(slot, WIDE_OFFSET);
+    let done = 0;
+    let delayNs = 0;
+    while (done < length) {
+      const piece = Math.min(length - done, PAGE_BYTES - offset);
+      const takesNs = isRead
+        ? port.readWide?.(requester, page, offset, piece, buffer, from + done)
+        : port.writeWide?.(requester, page, offset, piece, buffer, from + done);
+      if (takesNs === undefined || takesNs < 0) {
+        this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
+        return takesNs === undefined ? delayNs : Math.max(delayNs, abortedAfterNs(takesNs));
+      }
+      if (takesNs > delayNs) delayNs = takesNs;
+      done += piece;
+      page = busAddress(page + PAGE_BYTES);
+      offset = 0;
+    }
+    return delayNs;
+  }
+
+  /** What the link needs to know of a transfer's address, of which only the lower bits count to it. */
+  #placeOf(slot: number): number {
+    const address = present(this.#addresses[slot]);
+    return address < WIDE_ADDRESS ? address : this.#field(slot, WIDE_OFFSET);
   }
 
   #onFinish(slot: number): void {

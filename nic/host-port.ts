@@ -43,6 +43,29 @@ export interface HostPort {
     sourceOffset: number,
   ): number;
 
+  /**
+   * As `read`, for an address from 2^53 on (`WIDE_ADDRESS`): `offset` bytes into the page at `page`. The DMA engine aborts
+   * such an access itself if the host leaves this out.
+   */
+  readWide?(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): number;
+
+  /** As `write`, likewise. */
+  writeWide?(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number;
+
   /** No read that succeeds takes less, ns: the device may book the way back so far ahead. 0 if it is not given. */
   readonly leastReadNs?: number;
 

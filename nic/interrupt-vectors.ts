@@ -41,6 +41,8 @@ export class InterruptVectors {
   #writing = 0;
   #notBeforeNs = 0;
   #base = busAddress(0);
+  /** Bytes from `#base` to the ring: 0, but for a base from 2^53 on, of which `#base` is the page. */
+  #baseOffset = 0;
   #entries = 0;
   #producer = 0;
   #consumer = 0;
@@ -80,8 +82,11 @@ export class InterruptVectors {
     return this.#consumer;
   }
 
-  /** The hypervisor gives a ring of `entries` (a power of two) at `base`. */
-  attach(base: BusAddress, entries: number): void {
+  /**
+   * The hypervisor gives a ring of `entries` (a power of two) at `base`; from 2^53 on, `baseOffset` bytes into the page
+   * at `base`.
+   */
+  attach(base: BusAddress, entries: number, baseOffset = 0): void {
     if (this.#writing > 0) {
       // It is on its way to the previous ring, which may not be read any more: tell it again.
       for (let at = 0; at < this.entryBytes; at += 1) {
@@ -90,6 +95,7 @@ export class InterruptVectors {
       this.#anyBit = true;
     }
     this.#base = base;
+    this.#baseOffset = baseOffset;
     this.#entries = entries;
     this.#producer = 0;
     this.#consumer = 0;
@@ -142,11 +148,11 @@ export class InterruptVectors {
     this.#producer = (this.#producer + 1) >>> 0;
     writeU32(this.#index, 0, this.#producer);
     const channel = this.#channel;
-    channel.address = busAddress(this.#base + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes);
+    channel.aim(this.#base, this.#baseOffset + VECTOR_RING_HEADER_BYTES + slot * this.entryBytes);
     channel.length = this.entryBytes;
     channel.buffer = this.#staged;
     channel.write();
-    channel.address = this.#base;
+    channel.aim(this.#base, this.#baseOffset);
     channel.length = 4;
     channel.buffer = this.#index;
     channel.write();

@@ -1,6 +1,6 @@
 import { PRIORITY_LEVELS } from '../scheduler/disciplines/strict-priority.js';
 import { present } from '../scheduler/present.js';
-import { type BusAddress, busAddress } from './addresses.js';
+import { type BusAddress, busAddress, offsetInPage, WIDE_ADDRESS_HIGH } from './addresses.js';
 import type { Context } from './context.js';
 import { CONTEXT_STATES } from './context.js';
 import { FAULT_REASONS } from './counters.js';
@@ -117,7 +117,11 @@ export class ManagementPage {
         return true;
       case 'VECTOR_RING_SIZE':
         if (value < 1 || value > LOG2_SLOTS_LIMIT) return false;
-        this.#parts.vectors.attach(this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'), 2 ** value);
+        this.#parts.vectors.attach(
+          this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'),
+          2 ** value,
+          this.#wideOffset('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'),
+        );
         return true;
       case 'VECTOR_CONSUMER':
         return this.#parts.vectors.acknowledge(value);
@@ -140,8 +144,14 @@ export class ManagementPage {
     return present(this.#values.get(MANAGEMENT[name]));
   }
 
+  /** The address in two registers; from 2^53 on, that of its page. */
   #address(low: ManagementName, high: ManagementName): BusAddress {
-    return busAddress(this.#value(high) * 0x100000000 + this.#value(low));
+    return busAddress(this.#value(high) * 0x100000000 + (this.#value(low) - this.#wideOffset(low, high)));
+  }
+
+  /** Bytes from that to the address in the registers. */
+  #wideOffset(low: ManagementName, high: ManagementName): number {
+    return this.#value(high) < WIDE_ADDRESS_HIGH ? 0 : offsetInPage(this.#value(low));
   }
 
   #command(value: number): CommandStatus {
@@ -193,11 +203,10 @@ export class ManagementPage {
   #open(context: Context): CommandStatus {
     const transmitLog2 = this.#value('TX_RING_SIZE');
     const receiveLog2 = this.#value('RX_RING_SIZE');
-    const transmitBase = this.#address('TX_RING_LOW', 'TX_RING_HIGH');
-    const receiveBase = this.#address('RX_RING_LOW', 'RX_RING_HIGH');
     for (const log2 of [transmitLog2, receiveLog2])
       if (log2 < 1 || log2 > LOG2_SLOTS_LIMIT) return 'bad-ring';
-    for (const base of [transmitBase, receiveBase]) if (base % 16 !== 0) return 'bad-ring';
+    for (const low of ['TX_RING_LOW', 'RX_RING_LOW'] as const)
+      if (this.#value(low) % 16 !== 0) return 'bad-ring';
     const checking = (this.#value('SEQUENCE') & 1) !== 0;
     const modulusLog2 = this.#value('SEQUENCE_MODULUS');
     if (checking) {
@@ -213,10 +222,19 @@ export class ManagementPage {
     context.sequenceChecking = checking;
     context.sequenceModulusLog2 = modulusLog2;
     context.statusAddress = this.#address('STATUS_LOW', 'STATUS_HIGH');
+    context.statusOffset = this.#wideOffset('STATUS_LOW', 'STATUS_HIGH');
     context.promiscuousAllowed = (permissions & 1) !== 0;
     context.antiSpoofing = (permissions & 2) !== 0;
-    context.transmit.attach(transmitBase, 2 ** transmitLog2);
-    context.receive.attach(receiveBase, 2 ** receiveLog2);
+    context.transmit.attach(
+      this.#address('TX_RING_LOW', 'TX_RING_HIGH'),
+      2 ** transmitLog2,
+      this.#wideOffset('TX_RING_LOW', 'TX_RING_HIGH'),
+    );
+    context.receive.attach(
+      this.#address('RX_RING_LOW', 'RX_RING_HIGH'),
+      2 ** receiveLog2,
+      this.#wideOffset('RX_RING_LOW', 'RX_RING_HIGH'),
+    );
     const status = this.#parts.lifecycle.open(context);
     if (status !== 'done') {
       context.transmit.detach();

@@ -4,6 +4,7 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
+import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
@@ -169,6 +170,7 @@ export class TransmitPath {
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
       channel.address = ring.address(descriptor);
+      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
       channel.length = length;
       channel.bufferOffset = at;
       channel.read();

@@ -1,6 +1,11 @@
+/** Count of a kind in a map: 0 for one that has not been seen. */
+export function countOf<Kind>(counts: ReadonlyMap<Kind, number>, kind: Kind): number {
+  return counts.get(kind) ?? 0;
+}
+
 /** Counts one more of a kind in a map: a kind that has not been seen yet has count 0. */
 export function tally<Kind>(counts: Map<Kind, number>, kind: Kind, by = 1): void {
-  counts.set(kind, (counts.get(kind) ?? 0) + by);
+  counts.set(kind, countOf(counts, kind) + by);
 }
 
 /** The same for a record or a list, in which a kind that has not been seen yet is absent. */
@@ -9,5 +14,6 @@ export function tallyIn<Kind extends PropertyKey>(
   kind: Kind,
   by = 1,
 ): void {
+  // 0: the kind has not been seen yet.
   counts[kind] = (counts[kind] ?? 0) + by;
 }

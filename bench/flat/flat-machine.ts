@@ -10,7 +10,7 @@ import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
  * The model version that the reference represents: its rows say so where the emulator has gone on, and it is held to
  * the emulator where the two are the same.
  */
-export const FLAT_MODEL_VERSION: number = 4;
+export const FLAT_MODEL_VERSION: number = 5;
 
 /** The approaches that there is a reference for. */
 export const FLAT_PROTECTIONS = ['cdna', 'iommu:direct-map', 'iommu:single-use'] as const;
@@ -66,6 +66,7 @@ const RELEASE_DUE = 9;
 const LINK_FREE = 10;
 const COMMAND_FETCHED = 11;
 const COMMAND_DONE = 12;
+const DATA_READY = 13;
 
 // What a DMA transfer is for; those up to FETCH_RX are reads.
 const PAYLOAD = 0;
@@ -283,6 +284,10 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
           break;
         case COMMAND_DONE:
           onCommandDone();
+          break;
+        case DATA_READY:
+          unready -= 1;
+          complete(a, READ_NS);
           break;
         default:
           cpuPostHypervisor(a + 1);
@@ -574,13 +579,41 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       }
     }
     if (kind > FETCH_RX) {
+      if (IOMMU && kind === STATUS) gateNs = writtenIn(context, gateNs);
       if (gateNs > 0) post(gateNs, FINISH, s, 0);
       else onFinish(s);
       return;
     }
+    // Without an IOMMU all reads take the same, and keep their order by themselves.
+    const readyInNs = IOMMU ? readIn(context, gateNs) : READ_NS;
+    if (readyInNs > READ_NS || (IOMMU && unready > 0)) {
+      unready += 1;
+      post(readyInNs - READ_NS, DATA_READY, s, 0);
+    } else complete(s, readyInNs);
+  }
+  // Requests of one requester are carried out in their order: when its last read and its last write are done.
+  const readDoneNs = new Float64Array(N + 1);
+  const writeDoneNs = new Float64Array(N + 1);
+  /** Reads whose data is not ready, for which the way back is not booked yet. */
+  let unready = 0;
+  function readIn(context: number, gateNs: number): number {
+    const fromNs = Math.max(now + gateNs, writeDoneNs[context] ?? 0);
+    const doneNs = Math.max(fromNs + READ_NS, readDoneNs[context] ?? 0);
+    readDoneNs[context] = doneNs;
+    return doneNs - now;
+  }
+  function writtenIn(context: number, gateNs: number): number {
+    const doneNs = Math.max(now + gateNs, writeDoneNs[context] ?? 0);
+    writeDoneNs[context] = doneNs;
+    return doneNs - now;
+  }
+  /** Sends the data of a read, which is ready in so many ns. */
+  function complete(s: number, readyInNs: number): void {
+    const o = s << 4;
+    const length = D[o + LENGTH] ?? 0;
     let packets = 0;
     let left = length;
-    let from = at & 511;
+    let from = (D[o + AT] ?? 0) & 511;
     while (left > 0) {
       const asked = Math.min(left, 512 - from);
       const lost = asked <= 256 ? 0 : from & 63;
@@ -589,7 +622,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       from = 0;
     }
     const bytes = packets * COMPLETION + length;
-    post(carryPcie(DOWN, bytes, now + gateNs + READ_NS) + PROPAGATION - now, FINISH, s, 0);
+    post(carryPcie(DOWN, bytes, now + readyInNs) + PROPAGATION - now, FINISH, s, 0);
   }
   /** An interrupt vector, or the index behind it, a page at a time; what the gate takes, ns. */
   function writeVector(firstPage: number, firstAt: number, length: number, isIndex: boolean): number {
@@ -601,7 +634,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       const piece = Math.min(length - done, PAGE - at);
       if (IOMMU) {
         page = translate(N, page, true);
-        if (translationNs > gateNs) gateNs = translationNs;
+        gateNs = Math.max(gateNs, writtenIn(N, translationNs));
       }
       const to = (page << 10) + (at >> 2);
       if (isIndex) ramWords[to] = vectorProducer;
@@ -920,7 +953,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   /** When the unit will have finished what was asked for. */
   const idleAtNs = new Float64Array(1);
   function elapsedNs(): number {
-    return Math.ceil(elapsed * NS_PER_CYCLE);
+    return Math.ceil((elapsed[0] ?? 0) * NS_PER_CYCLE);
   }
   function submitCommand(word0: number, word1: number, word2: number, word3: number, takesNs: number): void {
     charge(N, COST.queueInvalidation);
@@ -1522,7 +1555,8 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   let hypCount = 0;
   let isrPosted = false;
   let settingUp = true;
-  let elapsed = 0;
+  /** Cycles of the work that runs. In an array, since waiting makes it a fraction, which a variable would box. */
+  const elapsed = new Float64Array(1);
   /** Cycles of the hypervisor that no work has spent: the next work of its core. */
   let owed = 0;
   const NS_PER_CYCLE = 1e9 / 2.4e9;
@@ -1530,7 +1564,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   function charge(account: number, amount: number): void {
     if (settingUp) return;
     cycles[account] = (cycles[account] ?? 0) + amount;
-    elapsed += amount;
+    elapsed[0] = (elapsed[0] ?? 0) + amount;
   }
   function owe(amount: number): void {
     cycles[N] = (cycles[N] ?? 0) + amount;
@@ -1561,13 +1595,13 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   }
   function onCpu(core: number): void {
     if (core === 0 && owed > 0) {
-      elapsed = owed;
+      elapsed[0] = owed;
       owed = 0;
     } else if (core === 0 && hypCount > 0) {
       const work = hypWorks[hypHead & (HYP_WORKS - 1)] ?? 0;
       hypHead = (hypHead + 1) | 0;
       hypCount -= 1;
-      elapsed = 0;
+      elapsed[0] = 0;
       if (work === 0) onIsr();
       else onReleaseDue(work - 1);
     } else {
@@ -1584,7 +1618,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       workHead[guest] = ((workHead[guest] ?? 0) + 1) | 0;
       workCount[guest] = (workCount[guest] ?? 0) - 1;
       if ((workCount[guest] ?? 0) > 0) makeReady(core, guest);
-      elapsed = 0;
+      elapsed[0] = 0;
       if (lastGuest[core] !== guest) {
         if ((lastGuest[core] ?? -1) >= 0) charge(N, COST.contextSwitch);
         lastGuest[core] = guest;
@@ -1593,16 +1627,16 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       else if (work === POLL_WORK) onPoll(guest);
       else onInterrupt(guest);
     }
-    const ns = elapsed * NS_PER_CYCLE + (carryNs[core] ?? 0);
+    const ns = (elapsed[0] ?? 0) * NS_PER_CYCLE + (carryNs[core] ?? 0);
     const whole = Math.floor(ns);
     carryNs[core] = ns - whole;
     busyNs[core] = (busyNs[core] ?? 0) + whole;
-    elapsed = 0;
+    elapsed[0] = 0;
     post(whole, CPU, core, 0);
   }
   function writeRegister(account: number, target: number, value: number): void {
     charge(account, COST.doorbell);
-    const leavesNs = now + Math.ceil(elapsed * NS_PER_CYCLE);
+    const leavesNs = now + Math.ceil((elapsed[0] ?? 0) * NS_PER_CYCLE);
     const bytes = REQUEST + 4;
     const alone = leavesNs + Math.ceil((bytes * PCIE_NUMERATOR) / PCIE_DENOMINATOR);
     const passedNs = Math.max(carryPcie(DOWN, bytes, now), alone);

@@ -1,9 +1,18 @@
 import { askOnce } from '../child.js';
+import { FLAT_FILE, flatComponentOf } from '../flat/flat-components.js';
 import { round } from '../measure.js';
 import type { Row, Section } from '../section.js';
 import type { ComponentsAnswer, ComponentsQuestion } from '../tasks/components.js';
 
-const APPROACHES = ['cdna', 'iommu:direct-map', 'iommu:single-use', 'driver-domain'] as const;
+const APPROACHES = [
+  { protection: 'cdna', flat: false },
+  { protection: 'cdna', flat: true },
+  { protection: 'iommu:direct-map', flat: false },
+  { protection: 'iommu:direct-map', flat: true },
+  { protection: 'iommu:single-use', flat: false },
+  { protection: 'iommu:single-use', flat: true },
+  { protection: 'driver-domain', flat: false },
+] as const;
 
 /** Components by the prefix of a file's path; the first match counts. */
 const COMPONENTS: readonly (readonly [prefix: string, component: string])[] = [
@@ -40,7 +49,8 @@ const BENCH = 'bench/';
 
 /**
  * A budget of a packet: where a CPU profile saw the processor, folded by component, times the time of a packet in the
- * same stretch. Each approach has its own process. Copying is counted separately, for all callers: the floor copies too.
+ * same stretch, of the emulator and of the flat reference. Each approach has its own process. Copying is counted
+ * separately, for all callers: the floor copies too.
  * Profiling makes everything some percent slower than the end-to-end rows are.
  */
 export const components: Section = {
@@ -48,11 +58,13 @@ export const components: Section = {
   title: 'Time by component: CPU profile of the end-to-end run, ns per packet, 32 contexts',
   async run({ quick, progress }) {
     const rows: Row[] = [];
-    for (const protection of quick ? APPROACHES.slice(0, 2) : APPROACHES) {
+    for (const { protection: approach, flat } of quick ? APPROACHES.slice(0, 2) : APPROACHES) {
+      const protection = flat ? `flat ${approach}` : approach;
       for (const frameBytes of quick ? [1514] : [60, 1514]) {
         progress(`components: ${protection}, ${frameBytes} bytes`);
         const question: ComponentsQuestion = {
-          machine: { protection, contexts: 32, frameBytes },
+          machine: { protection: approach, contexts: 32, frameBytes },
+          flat,
           warmUpPackets: quick ? 50_000 : 150_000,
           packets: quick ? 20_000 : 600_000,
         };
@@ -88,8 +100,9 @@ function fold(seen: ComponentsAnswer['seen']): [component: string, share: number
   const shares = new Map<string, number>();
   let total = 0;
   for (const { place, builtin, share } of seen) {
-    if (place.file.startsWith(BENCH) || builtin === '(idle)') continue;
-    const component = componentOf(place.file, builtin === '' ? place.name : builtin);
+    const isBench = place.file.startsWith(BENCH) && place.file !== FLAT_FILE;
+    if (isBench || builtin === '(idle)') continue;
+    const component = componentOf(place.file, place.name, builtin);
     shares.set(component, (shares.get(component) ?? 0) + share);
     total += share;
   }
@@ -98,8 +111,10 @@ function fold(seen: ComponentsAnswer['seen']): [component: string, share: number
     .sort(([, a], [, b]) => b - a);
 }
 
-function componentOf(file: string, name: string): string {
-  if (name === '(garbage collector)') return COLLECTING;
-  if (file === COPY_FILE || (COPYING_FILES.has(file) && COPY_BUILTINS.has(name))) return COPYING;
+function componentOf(file: string, name: string, builtin: string): string {
+  const innermost = builtin === '' ? name : builtin;
+  if (innermost === '(garbage collector)') return COLLECTING;
+  if (file === COPY_FILE || (COPYING_FILES.has(file) && COPY_BUILTINS.has(innermost))) return COPYING;
+  if (file === FLAT_FILE) return COPY_BUILTINS.has(builtin) ? COPYING : (flatComponentOf(name) ?? REST);
   return COMPONENTS.find(([prefix]) => file.startsWith(prefix))?.[1] ?? REST;
 }

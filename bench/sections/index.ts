@@ -10,6 +10,7 @@ import { memory } from './memory.js';
 import { paired } from './paired.js';
 import { programs } from './programs.js';
 import { recorded } from './recorded.js';
+import { setUp } from './set-up.js';
 import { streams } from './streams.js';
 import { sweeps } from './sweeps.js';
 
@@ -25,6 +26,7 @@ export const sections: readonly Section[] = [
   components,
   allocation,
   memory,
+  setUp,
   programs,
   sweeps,
   floor,

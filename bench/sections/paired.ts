@@ -1,11 +1,15 @@
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MODEL_VERSION } from '../../src/machine/model-version.js';
 import { Child } from '../child.js';
-import { FLAT_MODEL_VERSION } from '../flat/flat-machine.js';
+import { FLAT_MODEL_VERSION, type FlatProtection } from '../flat/flat-machine.js';
 import { median, round } from '../measure.js';
+import { buildNs3 } from '../ns3/build.js';
 import type { BenchContext, Row, Section } from '../section.js';
 import type { Side, Stretch, StretchAnswer } from '../tasks/paired.js';
+import { PROTECTIONS } from './end-to-end.js';
 
 const FOUR_GUESTS = fileURLToPath(new URL('../../scenarios/four-guests.json', import.meta.url));
 
@@ -20,6 +24,8 @@ interface Pair {
   readonly perEvent?: boolean;
   /** The first frames of a process, during which the compiler is still busy. */
   readonly cold?: boolean;
+  /** Pairs of processes. @defaultValue 3 */
+  readonly rounds?: number;
 }
 
 const greedy = (protection: string, frameBytes: number, contexts = 32): Side => ({
@@ -28,65 +34,74 @@ const greedy = (protection: string, frameBytes: number, contexts = 32): Side => 
   contexts,
   frameBytes,
 });
-/** Said of a row whose denominator does the work of an older model. */
-const FLAT_NOTE = FLAT_MODEL_VERSION === MODEL_VERSION ? '' : ` (model version ${FLAT_MODEL_VERSION})`;
-const flat = (frameBytes: number, contexts = 32): Side => ({
+const flat = (frameBytes: number, protection: FlatProtection = 'cdna', contexts = 32): Side => ({
   kind: 'flat',
-  protection: 'cdna',
+  protection,
   contexts,
   frameBytes,
 });
+/** Said of a table whose denominator does the work of an older model. */
+const FLAT_NOTE = FLAT_MODEL_VERSION === MODEL_VERSION ? '' : ` (model version ${FLAT_MODEL_VERSION})`;
 const fourGuests: Side = { kind: 'scenario', path: FOUR_GUESTS, protection: 'cdna' };
 
+/** Approaches whose rows beside the reference have its own approach as the denominator, by the name of the row. */
+const REFERENCED: readonly (readonly [name: string, protection: FlatProtection])[] = [
+  ['cdna', 'cdna'],
+  ['direct-map', 'iommu:direct-map'],
+  ['single-use', 'iommu:single-use'],
+];
+/** Frames on the wire, and the UDP payload of a packet that fills such a frame. */
+const NS3_SIZES = [
+  { frameBytes: 60, payloadBytes: 18 },
+  { frameBytes: 1514, payloadBytes: 1472 },
+] as const;
+
 const PAIRS: readonly Pair[] = [
-  {
-    name: 'flat cdna 60 B over the floor',
-    what: flat(60),
-    over: { kind: 'floor', frameBytes: 60 },
-  },
-  {
-    name: 'flat cdna 1,514 B over the floor',
-    what: flat(1514),
-    over: { kind: 'floor', frameBytes: 1514 },
-  },
-  { name: 'cdna 60 B over flat', what: greedy('cdna', 60), over: flat(60) },
-  { name: 'cdna 1,514 B over flat', what: greedy('cdna', 1514), over: flat(1514) },
+  ...[60, 1514].map(
+    (frameBytes): Pair => ({
+      name: `flat cdna ${int(frameBytes)} B over the floor`,
+      what: flat(frameBytes),
+      over: { kind: 'floor', frameBytes },
+    }),
+  ),
+  ...REFERENCED.flatMap(([name, protection]) =>
+    [60, 1514].map(
+      (frameBytes): Pair => ({
+        name: `${name} ${int(frameBytes)} B over flat`,
+        what: greedy(protection, frameBytes),
+        over: flat(frameBytes, protection),
+        ...(name === 'single-use' ? { frames: 8000 } : {}),
+      }),
+    ),
+  ),
   { name: 'none 60 B over flat cdna', what: greedy('none', 60), over: flat(60) },
-  { name: 'direct-map 60 B over flat cdna', what: greedy('iommu:direct-map', 60), over: flat(60) },
-  {
-    name: 'single-use 60 B over flat cdna',
-    what: greedy('iommu:single-use', 60),
-    over: flat(60),
-    frames: 8000,
-  },
   {
     name: 'driver-domain 60 B over flat cdna',
     what: greedy('driver-domain', 60),
     over: flat(60),
     frames: 8000,
   },
-  {
-    name: 'received 60 B, cdna, over flat cdna',
-    what: { kind: 'receive', protection: 'cdna', contexts: 32, frameBytes: 60 },
-    over: flat(60),
-  },
-  {
-    name: 'received 1,514 B, cdna, over flat cdna',
-    what: { kind: 'receive', protection: 'cdna', contexts: 32, frameBytes: 1514 },
-    over: flat(1514),
-  },
+  ...[60, 1514].map(
+    (frameBytes): Pair => ({
+      name: `received ${int(frameBytes)} B, cdna, over flat cdna`,
+      what: { kind: 'receive', protection: 'cdna', contexts: 32, frameBytes },
+      over: flat(frameBytes),
+    }),
+  ),
+  ...[false, true].map(
+    (perEvent): Pair => ({
+      name: `cdna 60 B, a doorbell and an interrupt per frame, ${perEvent ? 'per event' : 'per frame'}, over flat cdna`,
+      what: { kind: 'served', protection: 'cdna', frameBytes: 60 },
+      over: flat(60),
+      frames: 4000,
+      perEvent,
+    }),
+  ),
   {
     name: 'four-guests, warm, per frame, over flat cdna 60 B',
     what: fourGuests,
     over: flat(60),
     frames: 4000,
-  },
-  {
-    name: 'four-guests, first 2,000 frames, over flat cdna 60 B',
-    what: fourGuests,
-    over: flat(60),
-    frames: 2000,
-    cold: true,
   },
   {
     name: 'four-guests, warm, per event, over flat cdna 60 B',
@@ -95,16 +110,64 @@ const PAIRS: readonly Pair[] = [
     frames: 4000,
     perEvent: true,
   },
-  ...[4096, 16_384].flatMap((contexts): Pair[] =>
-    ['cdna', 'iommu:single-use'].map((protection) => ({
-      name: `${protection} 60 B, per event, ${contexts.toLocaleString('en')} contexts over 32`,
-      what: greedy(protection, 60, contexts),
-      over: greedy(protection, 60),
-      frames: 8000,
-      perEvent: true,
-    })),
-  ),
+  {
+    name: 'four-guests, first 2,000 frames, per frame, over flat cdna 60 B',
+    what: fourGuests,
+    over: flat(60),
+    frames: 2000,
+    cold: true,
+    rounds: 5,
+  },
+  {
+    name: 'four-guests, first 2,000 frames, per event, over flat cdna 60 B',
+    what: fourGuests,
+    over: flat(60),
+    frames: 2000,
+    cold: true,
+    rounds: 5,
+    perEvent: true,
+  },
+  ...PROTECTIONS.map((protection) => manyOverFew(protection, 4096)),
+  ...['cdna', 'iommu:single-use'].map((protection) => manyOverFew(protection, 16_384)),
 ];
+
+/** The rows of the section, those of ns-3 included. */
+export const PAIR_NAMES: readonly string[] = [...PAIRS, ...ns3Pairs('')].map(({ name }) => name);
+
+/** Events of a machine of many contexts beside those of one with 32. */
+function manyOverFew(protection: string, contexts: number): Pair {
+  return {
+    name: `${protection} 60 B, per event, ${int(contexts)} contexts over 32`,
+    what: greedy(protection, 60, contexts),
+    over: greedy(protection, 60),
+    frames: 8000,
+    perEvent: true,
+    rounds: contexts > 4096 ? 1 : 2,
+  };
+}
+
+/** The emulator in the place of ns-3, with a guest and its context for each flow. */
+function ns3Pairs(program: string): Pair[] {
+  return [32, 1024].flatMap((flows) =>
+    NS3_SIZES.map(
+      ({ frameBytes, payloadBytes }): Pair => ({
+        name: ns3Name(flows, frameBytes),
+        what: { kind: 'ns3', program, flows, payloadBytes },
+        over: greedy('cdna', frameBytes, flows),
+        frames: 30_000,
+        rounds: 1,
+      }),
+    ),
+  );
+}
+
+function ns3Name(flows: number, frameBytes: number): string {
+  return `ns-3, ${int(flows)} flows, ${int(frameBytes)} B over cdna`;
+}
+
+function int(value: number): string {
+  return value.toLocaleString('en');
+}
 
 /**
  * Two processes run alternately, one stretch each; the figure is the median of the ratios of neighbouring stretches in
@@ -119,15 +182,32 @@ export const paired: Section = {
     for (const pair of PAIRS) {
       // In a quick run, those that start in no time.
       if (context.quick && (pair.perEvent === true || contextsOf(pair.what) > 32)) continue;
-      if (pair.what.kind === 'scenario' && !existsSync(pair.what.path)) continue;
       rows.push(await measure(context, pair));
     }
+    if (!context.quick) rows.push(...(await besideNs3(context)));
     return rows;
   },
 };
 
+/** Rows without figures where ns-3 is not installed. */
+async function besideNs3(context: BenchContext): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'cdna-nic-ns3-'));
+  try {
+    context.progress('ns-3: building');
+    const rows: Row[] = [];
+    const program = buildNs3(folder);
+    for (const pair of ns3Pairs(program ?? '')) {
+      if (program === undefined) rows.push({ pair: `${pair.name} (ns-3 is not installed)`, ratio: null });
+      else rows.push(await measure(context, pair));
+    }
+    return rows;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 async function measure({ progress, quick }: BenchContext, pair: Pair): Promise<Row> {
-  const rounds = quick ? 1 : 3;
+  const rounds = quick ? 1 : (pair.rounds ?? 3);
   const stretches = pair.cold === true ? 1 : quick ? 2 : 9;
   const ratios: number[] = [];
   const [times, others]: [number[], number[]] = [[], []];
@@ -138,7 +218,7 @@ async function measure({ progress, quick }: BenchContext, pair: Pair): Promise<R
       await Promise.all([what.ask(pair.what), over.ask(pair.over)]);
       const frames = pair.frames ?? 20_000;
       const warm = quick ? 1 : 6;
-      if (pair.cold !== true) {
+      if (pair.cold !== true && pair.what.kind !== 'ns3') {
         for (let index = 0; index < warm; index += 1) await what.ask({ frames } satisfies Stretch);
         // Once around every ring.
         await what.ask({ frames: quick ? frames : contextsOf(pair.what) * 80 } satisfies Stretch);

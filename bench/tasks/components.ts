@@ -1,10 +1,13 @@
 import { answer } from '../child.js';
+import { FLAT_PROTECTIONS, makeFlatMachine } from '../flat/flat-machine.js';
 import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
 import { hostNs, Stopwatch } from '../measure.js';
 import { type Seen, timeByFunction } from '../profile.js';
 
 export interface ComponentsQuestion {
   readonly machine: GreedyMachineOptions;
+  /** The flat reference in the machine's place. */
+  readonly flat: boolean;
   readonly warmUpPackets: number;
   readonly packets: number;
 }
@@ -18,8 +21,8 @@ export interface ComponentsAnswer {
 /** Stretches that the packets are cut into, each between two runs of the floor. */
 const STRETCHES = 5;
 
-answer(async ({ machine: options, warmUpPackets, packets }: ComponentsQuestion) => {
-  const machine = new GreedyMachine(options);
+answer(async ({ machine: options, flat, warmUpPackets, packets }: ComponentsQuestion) => {
+  const machine = flat ? flatMachine(options) : new GreedyMachine(options);
   let found: { medianNs: number; floorRatio: number } | undefined;
   const seen = await timeByFunction(
     () => machine.deliver(warmUpPackets),
@@ -46,3 +49,9 @@ answer(async ({ machine: options, warmUpPackets, packets }: ComponentsQuestion) 
   };
   return result;
 });
+
+function flatMachine({ protection, contexts, frameBytes }: GreedyMachineOptions) {
+  const known = FLAT_PROTECTIONS.find((name) => name === protection);
+  if (known === undefined) throw new Error(`there is no flat reference for ${protection}`);
+  return makeFlatMachine({ protection: known, contexts, frameBytes });
+}

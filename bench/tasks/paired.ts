@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { fixedSize, greedy } from 'cdna-nic/guests';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { makeDiscipline } from '../../scheduler/disciplines/make-discipline.js';
@@ -6,20 +7,26 @@ import { Machine } from '../../src/machine/machine.js';
 import { readCaptures } from '../../src/machine/read-captures.js';
 import { loadScenario } from '../../src/scenario/load.js';
 import { answer } from '../child.js';
-import { makeFlatMachine } from '../flat/flat-machine.js';
+import { type FlatProtection, makeFlatMachine } from '../flat/flat-machine.js';
 import { moveFrames, postFrames } from '../floor-loop.js';
 import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
+import { millisecondsFor } from '../ns3/build.js';
+import { ServedMachine } from '../served-machine.js';
 
 /** One side of a pair: what a process runs. */
 export type Side =
   | ({ readonly kind: 'greedy' } & GreedyMachineOptions)
   | {
       readonly kind: 'flat';
-      readonly protection: 'cdna';
+      readonly protection: FlatProtection;
       readonly contexts: number;
       readonly frameBytes: number;
     }
   | { readonly kind: 'floor'; readonly frameBytes: number }
+  /** Each frame has its doorbell and its interrupt. */
+  | { readonly kind: 'served'; readonly protection: string; readonly frameBytes: number }
+  /** The program of bench/ns3, built. */
+  | { readonly kind: 'ns3'; readonly program: string; readonly flows: number; readonly payloadBytes: number }
   | {
       readonly kind: 'receive';
       readonly protection: string;
@@ -42,6 +49,8 @@ export interface StretchAnswer {
 interface Runner {
   deliver(frames: number): number;
   readonly events: number;
+  /** What the last stretch took, of a program that says so itself. */
+  readonly cpuNs?: number;
 }
 
 const STEP_NS = 100_000;
@@ -57,7 +66,7 @@ answer(async (question: Side | Stretch): Promise<StretchAnswer | 'ready'> => {
   const cpu = process.cpuUsage();
   const frames = runner.deliver(question.frames);
   const { user, system } = process.cpuUsage(cpu);
-  return { cpuNs: (user + system) * 1000, frames, events: runner.events - before };
+  return { cpuNs: runner.cpuNs ?? (user + system) * 1000, frames, events: runner.events - before };
 });
 
 async function start(side: Side): Promise<Runner> {
@@ -80,6 +89,32 @@ async function start(side: Side): Promise<Runner> {
         },
         events: 0,
       };
+    case 'ns3': {
+      let [cpuNs, events] = [0, 0];
+      return {
+        deliver(frames) {
+          const milliseconds = millisecondsFor(frames, side.payloadBytes);
+          const flags = [`--flows=${side.flows}`, `--payload=${side.payloadBytes}`];
+          const out = execFileSync(side.program, [...flags, `--milliseconds=${milliseconds}`], {
+            encoding: 'utf8',
+          });
+          const [delivered = Number.NaN, took = Number.NaN, ran = Number.NaN] = out.split(' ').map(Number);
+          cpuNs = took;
+          events += ran;
+          return delivered;
+        },
+        get events() {
+          return events;
+        },
+        get cpuNs() {
+          return cpuNs;
+        },
+      };
+    }
+    case 'served': {
+      const { machine } = new ServedMachine(side.protection, side.frameBytes);
+      return counted(machine.kernel, () => machine.delivered);
+    }
     case 'greedy': {
       const machine = new GreedyMachine(side);
       return counted(machine.kernel, () => machine.delivered);

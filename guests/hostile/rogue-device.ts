@@ -1,5 +1,5 @@
 import type { HostParts } from '../../host/host-parts.js';
-import { busAddress, requesterId } from '../../nic/addresses.js';
+import { busAddress, offsetInPage, requesterId, WIDE_ADDRESS } from '../../nic/addresses.js';
 import { DMA_OK, type DmaChannel, type DmaStatus } from '../../nic/dma-engine.js';
 import { NO_CONTEXT } from '../../scheduler/branded.js';
 
@@ -50,7 +50,8 @@ export class RogueDevice {
     const channel = this.#channel;
     channel.owner = { index: NO_CONTEXT, requesterId: requesterId(requester) };
     channel.cookie = this.#transfers.length - 1;
-    channel.address = busAddress(address);
+    const wideOffset = address < WIDE_ADDRESS ? 0 : offsetInPage(address);
+    channel.aim(busAddress(address - wideOffset), wideOffset);
     channel.length = bytes.length;
     channel.buffer = bytes;
     return transfer;

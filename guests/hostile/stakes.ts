@@ -27,7 +27,7 @@ export function contains(bytes: Uint8Array, tag: Uint8Array): boolean {
 
 /** Where a tag begins in bytes, from `from` on; -1 where it does not. */
 function indexOfTag(bytes: Uint8Array, tag: Uint8Array, from: number): number {
-  const first = tag[0] ?? 0;
+  const first = present(tag[0]);
   for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
     if (at + tag.length > bytes.length) return -1;
     let same = 1;

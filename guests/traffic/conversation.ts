@@ -1,5 +1,6 @@
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MAX_TIME_NS } from '../../scheduler/event-kernel.js';
+import { countOf, tally } from '../../scheduler/tally.js';
 import type { Capture, CapturedFrame } from '../capture/capture.js';
 import { isGroupAddress, type MacAddress, readMac } from './mac-address.js';
 import { splitFrame } from './split-frame.js';
@@ -139,11 +140,11 @@ function busiestStation(frames: readonly CapturedFrame[]): MacAddress {
     const destination = destinationOf(frame);
     if (isGroupAddress(destination)) continue;
     // A map keeps the order in which stations come, the sender of a frame before its receiver.
-    for (const station of [sourceOf(frame), destination]) counts.set(station, (counts.get(station) ?? 0) + 1);
+    for (const station of [sourceOf(frame), destination]) tally(counts, station);
   }
   let busiest: MacAddress | undefined;
   for (const [station, count] of counts) {
-    if (busiest === undefined || count > (counts.get(busiest) ?? 0)) busiest = station;
+    if (busiest === undefined || count > countOf(counts, busiest)) busiest = station;
   }
   const [first] = frames;
   return busiest ?? (first === undefined ? 0 : sourceOf(first));

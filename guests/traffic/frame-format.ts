@@ -72,8 +72,9 @@ export function firstPayloadDifference(
   return -1;
 }
 
-/** A byte of a frame. A captured one may be cut off in its headers: what is missing reads as zero, as no protocol's number. */
+/** A byte of a frame. What a capture has cut off reads as 0, which is no protocol's number. */
 export function byteAt(bytes: Uint8Array, offset: number): number {
+  // 0: a captured frame may end before its headers do.
   return bytes[offset] ?? 0;
 }
 

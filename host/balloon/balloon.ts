@@ -3,6 +3,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { type PageNumber, pageNumber } from '../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { DomainId, OwnershipObserver } from '../memory/page-ownership.js';
@@ -103,7 +104,7 @@ export class Balloon implements OwnershipObserver {
   ask(domain: Domain, pages: number): void {
     const guest = this.#guests.findIndex((one) => one.domain === domain);
     if (guest < 0 || domain.state === 'killed') return;
-    this.#wanted[guest] = (this.#wanted[guest] ?? 0) + pages;
+    this.#wanted[guest] = present(this.#wanted[guest]) + pages;
     if (this.#askedNs[guest] === -1) this.#post(guest);
   }
 
@@ -170,7 +171,7 @@ export class Balloon implements OwnershipObserver {
     const askedNs = this.#askedNs[number] ?? -1;
     this.#askedNs[number] = -1;
     if (guest === undefined) throw new InvariantViolation(`guest ${number} does not exist`);
-    const wanted = this.#wanted[number] ?? 0;
+    const wanted = present(this.#wanted[number]);
     if (wanted > 0) {
       this.#wanted[number] = wanted - 1;
       if (wanted > 1) this.#post(number);

@@ -22,6 +22,18 @@ export interface AccessGate {
     write: boolean,
     nowNs: number,
   ): HostPhysicalAddress;
+  /**
+   * As `check`, for an address from 2^53 on (`WIDE_ADDRESS`): `offset` bytes into the page at `page`. A gate that does not
+   * tell such addresses apart leaves it out; it is asked for the page.
+   */
+  checkWide?(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress;
   /** What the last check took, ns. */
   readonly delayNs: number;
   /**

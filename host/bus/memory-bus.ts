@@ -19,6 +19,7 @@ import {
   type InterruptMessage,
   unmappedMessage,
 } from './access-gate.js';
+import { BusMasters } from './bus-masters.js';
 import { RequestOrder } from './request-order.js';
 
 /** Time from the root complex to DRAM and back, ns. */
@@ -38,6 +39,8 @@ export const DEFAULT_MEMORY_TIMINGS: MemoryTimings = { readNs: 241, writeNs: 0 }
 export interface DeniedAccess {
   readonly requesterId: RequesterId;
   readonly address: BusAddress;
+  /** Bytes from `address` to the access: 0, but for an address from 2^53 on, of which `address` is the page. */
+  readonly offset: number;
   readonly length: number;
   readonly write: boolean;
   /** Whether the gate let it pass and there was no RAM behind it. */
@@ -52,6 +55,8 @@ export interface BusAccess {
   readonly requesterId: number;
   /** As the device put it on the bus. */
   readonly address: number;
+  /** Bytes from `address` to the access: 0, but for an address from 2^53 on, of which `address` is the page. */
+  readonly offset: number;
   /** Where the gate sent it. */
   readonly physical: number;
   readonly length: number;
@@ -83,6 +88,8 @@ export class MemoryBus implements HostPort {
   readonly #accesses: GuardedSubject<BusAccess>;
   readonly #onInterrupt: () => void;
   #gate: AccessGate = CLOSED_GATE;
+  #attached: AccessGate = CLOSED_GATE;
+  #masters: BusMasters | undefined;
   #onMessage: (message: InterruptMessage) => void = () => {};
   #messages = 0;
   #witness: AccessWitness | undefined;
@@ -140,7 +147,21 @@ export class MemoryBus implements HostPort {
 
   /** The gate that every access goes through from now on. Until the first is attached every access is denied. */
   attachGate(gate: AccessGate): void {
+    this.#attached = gate;
+    this.#masters = undefined;
     this.#gate = gate;
+  }
+
+  /**
+   * Switches Bus Master Enable of a function. While it is off the function's requests are aborted before the gate sees
+   * them. All functions have it when a gate is attached.
+   */
+  setBusMaster(requesterId: RequesterId, enabled: boolean): void {
+    if (enabled && this.#masters === undefined) return;
+    this.#masters ??= new BusMasters(this.#attached);
+    this.#masters.set(requesterId, enabled);
+    if (this.#masters.count === 0) this.#masters = undefined;
+    this.#gate = this.#masters ?? this.#attached;
   }
 
   /** Interrupt messages that were delivered since the start. */
@@ -173,12 +194,12 @@ export class MemoryBus implements HostPort {
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || !this.#memory.contains(physical, length)) {
       target.fill(0xff, targetOffset, targetOffset + length);
-      this.#refuse(requesterId, address, length, false, physical >= 0, crosses);
+      this.#refuse(requesterId, address, 0, length, false, physical >= 0, crosses);
       return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
     }
     this.#memory.read(physical, length, target, targetOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, false);
-    if (this.#accesses.observed) this.#tell(requesterId, address, physical, length, false);
+    if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, false);
     this.#gateNs += gateNs;
     const { readNs } = this.#timings;
     const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
@@ -201,13 +222,56 @@ export class MemoryBus implements HostPort {
     const physical = crosses ? DENIED : gate.check(requesterId, address, length, true, nowNs);
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || !this.#memory.contains(physical, length)) {
-      this.#refuse(requesterId, address, length, true, physical >= 0, crosses);
+      this.#refuse(requesterId, address, 0, length, true, physical >= 0, crosses);
       return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
     }
     this.#memory.write(physical, length, source, sourceOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, true);
-    if (this.#accesses.observed) this.#tell(requesterId, address, physical, length, true);
+    if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, true);
     this.#gateNs += gateNs;
+    const { writeNs } = this.#timings;
+    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
+    this.#orderNs += takesNs - gateNs - writeNs;
+    return takesNs;
+  }
+
+  readWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+  ): number {
+    this.#reads += 1;
+    const { nowNs } = this.#kernel;
+    const physical = this.#checkWide(requesterId, page, offset, length, false);
+    const gateNs = offset + length > PAGE_BYTES ? 0 : this.#gate.delayNs;
+    if (physical === DENIED) {
+      target.fill(0xff, targetOffset, targetOffset + length);
+      return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
+    }
+    this.#memory.read(physical, length, target, targetOffset);
+    const { readNs } = this.#timings;
+    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
+    this.#orderNs += takesNs - gateNs - readNs;
+    return takesNs;
+  }
+
+  writeWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number {
+    this.#writes += 1;
+    const { nowNs } = this.#kernel;
+    const physical = this.#checkWide(requesterId, page, offset, length, true);
+    const gateNs = offset + length > PAGE_BYTES ? 0 : this.#gate.delayNs;
+    if (physical === DENIED) return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
+    this.#memory.write(physical, length, source, sourceOffset);
     const { writeNs } = this.#timings;
     const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
     this.#orderNs += takesNs - gateNs - writeNs;
@@ -216,6 +280,33 @@ export class MemoryBus implements HostPort {
 
   raise(): void {
     this.#onInterrupt();
+  }
+
+  /** What the gate makes of an access from 2^53 on, told to all who look on; DENIED if there is no memory for it. */
+  #checkWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+  ): HostPhysicalAddress {
+    const gate = this.#gate;
+    const crosses = offset + length > PAGE_BYTES;
+    const { nowNs } = this.#kernel;
+    let physical = DENIED;
+    if (!crosses)
+      physical =
+        gate.checkWide === undefined
+          ? gate.check(requesterId, page, length, write, nowNs)
+          : gate.checkWide(requesterId, page, offset, length, write, nowNs);
+    if (physical < 0 || !this.#memory.contains(physical, length)) {
+      this.#refuse(requesterId, page, offset, length, write, physical >= 0, crosses);
+      return DENIED;
+    }
+    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, write);
+    if (this.#accesses.observed) this.#tell(requesterId, page, offset, physical, length, write);
+    this.#gateNs += gate.delayNs;
+    return physical;
   }
 
   checkInvariants(): void {
@@ -249,7 +340,7 @@ export class MemoryBus implements HostPort {
           : gate.message(requesterId, address, data);
     }
     if (message === undefined) {
-      this.#refuse(requesterId, address, length, true, false, false);
+      this.#refuse(requesterId, address, 0, length, true, false, false);
       return abortAfter(this.#order.write(requesterId, nowNs) - nowNs);
     }
     this.#messages += 1;
@@ -257,15 +348,23 @@ export class MemoryBus implements HostPort {
     return this.#order.write(requesterId, nowNs + this.#timings.writeNs) - nowNs;
   }
 
-  #tell(requesterId: number, address: number, physical: number, length: number, write: boolean): void {
+  #tell(
+    requesterId: number,
+    address: number,
+    offset: number,
+    physical: number,
+    length: number,
+    write: boolean,
+  ): void {
     const { delayNs: gateNs } = this.#gate;
     const atNs = this.#kernel.nowNs;
-    this.#accesses.next({ requesterId, address, physical, length, write, gateNs, atNs });
+    this.#accesses.next({ requesterId, address, offset, physical, length, write, gateNs, atNs });
   }
 
   #refuse(
     requesterId: RequesterId,
     address: BusAddress,
+    offset: number,
     length: number,
     write: boolean,
     beyondMemory: boolean,
@@ -274,6 +373,6 @@ export class MemoryBus implements HostPort {
     this.#deniedCount += 1;
     if (!this.#denied.observed) return;
     const atNs = this.#kernel.nowNs;
-    this.#denied.next({ requesterId, address, length, write, beyondMemory, crossesPage, atNs });
+    this.#denied.next({ requesterId, address, offset, length, write, beyondMemory, crossesPage, atNs });
   }
 }

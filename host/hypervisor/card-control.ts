@@ -100,8 +100,10 @@ export class CardControl {
   /** Gives an open context another rate limit, or none. @throws ParameterError when the card refuses it. */
   limit(context: ContextId, limitBps: number | undefined, who: string): void {
     this.#set('SELECT', context);
-    this.#set('LIMIT_LOW', (limitBps ?? 0) % 0x100000000);
-    this.#set('LIMIT_HIGH', Math.floor((limitBps ?? 0) / 0x100000000));
+    // 0: the register's way to say that there is no limit.
+    const register = limitBps ?? 0;
+    this.#set('LIMIT_LOW', register % 0x100000000);
+    this.#set('LIMIT_HIGH', Math.floor(register / 0x100000000));
     this.#demand('limit', who);
   }
 

@@ -8,8 +8,11 @@ import type { SetupRefusal } from '../protection/guest-port.js';
 /** Policy for a guest whose context faulted or whose request was refused. */
 export type FaultPolicy = 'log' | 'revoke' | 'kill';
 
-/** A fault that the IOMMU's driver reports: the device has not answered invalidations. */
-export type UnitFaultReason = 'device-silent';
+/**
+ * A fault for which the IOMMU's driver stops a function: the device has not answered invalidations, or has made more
+ * accesses that had to be denied than the limit allows.
+ */
+export type UnitFaultReason = 'device-silent' | 'fault-limit';
 
 /** The hypervisor's record of a fault. */
 export interface FaultRecord {

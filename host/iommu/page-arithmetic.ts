@@ -1,8 +1,9 @@
 import { present } from '../../scheduler/present.js';
 
 /**
- * Page numbers and offsets of addresses up to 2^53 without a division: `2 ** bits` with a variable is a call into the
- * C library, and so is `%` of numbers beyond 32 bits. A product with a power of two is exact.
+ * Page numbers and offsets of addresses without a division: `2 ** bits` with a variable is a call into the C library,
+ * and so is `%` of numbers beyond 32 bits. A product with a power of two is exact, and so is every result for an
+ * address that a number holds: any below 2^53, and the first byte of a page of 4 KB up to 2^64.
  */
 const MAX_BITS = 64;
 const SIZE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** bits);

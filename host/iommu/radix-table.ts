@@ -318,7 +318,8 @@ export class RadixTable {
   #clear(table: HostPhysicalAddress, level: number, base: number, start: number, end: number): void {
     const span = pageSize(spanBits(level));
     const first = Math.max(0, Math.floor((start - base) / span));
-    const last = Math.min(ENTRIES - 1, Math.floor((end - 1 - base) / span));
+    // Not floor of `end - 1`: from 2^53 on that is no number.
+    const last = Math.min(ENTRIES - 1, Math.ceil((end - base) / span) - 1);
     for (let index = first; index <= last; index += 1) {
       const at = addressAfter(table, index * 8);
       const low = this.#memory.readU32(at);

@@ -4,8 +4,10 @@ import {
   hostPhysicalAddress,
   type IoVirtualAddress,
   type MemoryAddress,
+  offsetInPage,
   passedThrough,
   type RequesterId,
+  WIDE_ADDRESS,
 } from '../../nic/addresses.js';
 import { pageStart } from './page-arithmetic.js';
 
@@ -24,8 +26,8 @@ export type Reachable = (address: HostPhysicalAddress) => boolean;
 /** Most page-table reads that one walk makes: AMD-Vi has six levels. */
 export const MAX_WALK_LEVELS = 6;
 
-/** First address beyond those that this emulator can carry as a number, 2^53. */
-export const ADDRESS_LIMIT = 2 ** 53;
+/** First address beyond the 64 bits of a request. */
+export const ADDRESS_LIMIT = 2 ** 64;
 
 /** The interrupt window: writes to it are interrupt messages, never transfers to memory. */
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
@@ -163,7 +165,8 @@ export class WalkResult {
 export interface TableWalker {
   /**
    * @param requesterId 16-bit bus/device/function, bus in the high byte
-   * @param iova the address that the device used, bytes, a whole number
+   * @param iova the address that the device used, bytes, a whole number below 2^64; from 2^53 on, where a number no
+   * longer holds every byte's address, the first byte of its page, which is all that tables and caches distinguish
    * @param write true for a write
    * @param out receives the outcome; whatever it held is overwritten
    */
@@ -221,16 +224,21 @@ export function passUntranslated(requesterId: RequesterId, iova: IoVirtualAddres
 
 /**
  * Index of the entry for an address in a table of `level`, 0..511. The address is given as its bits from 30 up and
- * its lower 30 bits, so that every index is a shift of a 32-bit number.
+ * its lower 30 bits, so that every index but that of the sixth level is a shift of a 32-bit number.
  */
 export function entryIndex(upper: number, lower: number, level: number): number {
+  // The bits from 30 up of an address from 2^62 on are more than 32.
+  if (level > 5) return Math.floor(upper / 2 ** 27) & 511;
   return level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
 }
 
 /** Throws for a request that no device could emit. That is a mistake of ours. */
 export function assertRequest(requesterId: RequesterId, iova: IoVirtualAddress): void {
-  if (!(iova >= 0) || iova !== Math.floor(iova)) {
-    throw new RangeError(`address is ${iova}, expected a whole number of bytes from 0`);
+  if (!(iova >= 0 && iova < ADDRESS_LIMIT) || iova !== Math.floor(iova)) {
+    throw new RangeError(`address is ${iova}, expected a whole number of bytes from 0 to 2^64 - 1`);
+  }
+  if (iova >= WIDE_ADDRESS && offsetInPage(iova) !== 0) {
+    throw new RangeError(`address is ${iova}, expected the first byte of its page from 2^53 on`);
   }
   if ((requesterId & 0xffff) !== requesterId) {
     throw new RangeError(`requester ID is ${requesterId}, expected 16 bits`);

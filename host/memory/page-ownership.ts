@@ -98,10 +98,12 @@ export class PageOwnership {
 
   /** References on a page; 0 for one that does not exist. */
   count(page: PageNumber): number {
+    // 0: there is no such page.
     return this.#count[page] ?? 0;
   }
 
   kind(page: PageNumber): PageKind {
+    // 0: there is no such page, and 0 is the kind of a free one.
     return PAGE_KINDS[this.#kind[page] ?? 0] ?? 'free';
   }
 

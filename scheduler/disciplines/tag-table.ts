@@ -262,7 +262,7 @@ export class TagTable {
   /** Remembers the finish tag of a context if it is the largest so far; a new weight does not change it any more. */
   rememberFinish(context: ContextId): void {
     const difference = this.finishWhole(context) - this.#latestWhole;
-    const part = this.#finishPart[context] ?? 0;
+    const part = present(this.#finishPart[context]);
     const isLater =
       difference > 0 ||
       (difference === 0 && part * this.#latestWeight > this.#latestPart * this.weight(context));
@@ -305,7 +305,7 @@ export class TagTable {
   #aheadParts(context: ContextId): number {
     const weight = this.weight(context);
     if (weight === 0) return 0;
-    const tag = (this.finishWhole(context) - this.#clockWhole) * weight + (this.#finishPart[context] ?? 0);
+    const tag = (this.finishWhole(context) - this.#clockWhole) * weight + present(this.#finishPart[context]);
     const clock = this.#clockPart * weight;
     return tag - (clock - (clock % this.#clockWeight)) / this.#clockWeight;
   }

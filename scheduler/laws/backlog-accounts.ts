@@ -1,5 +1,6 @@
 import type { ContextId } from '../branded.js';
 import type { BoundMember, Share } from '../discipline.js';
+import { countOf } from '../tally.js';
 
 /** What a law knows of a context that takes part. */
 export interface BacklogAccount extends BoundMember {
@@ -34,7 +35,7 @@ export abstract class BacklogAccounts<Account extends BacklogAccount> {
   }
 
   joined(context: ContextId, share: Share): void {
-    const maxFrameBytes = this.#largest.get(context) ?? 0;
+    const maxFrameBytes = countOf(this.#largest, context);
     this.accounts.set(
       context,
       this.opened({ context, weight: share.weight, maxFrameBytes, backlogged: false }),

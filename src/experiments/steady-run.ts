@@ -82,6 +82,7 @@ export function steadyRun(settings: SteadySettings): SteadyWindow {
   machine.checkInvariants();
   const after = countsOf(machine);
   const details = Object.fromEntries(
+    // 0: a counter that appears during the window started then.
     Object.entries(after.details).map(([name, count]) => [name, count - (before.details[name] ?? 0)]),
   );
   return {

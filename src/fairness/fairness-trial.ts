@@ -69,7 +69,7 @@ export class FairnessTrial {
     if (bytes === undefined || arrivedNs === undefined)
       throw new InvariantViolation(`${this.#discipline.name} chose context ${context}, which has no frame`);
     queue.head += 2;
-    // A context without another frame has a head of 0 bytes.
+    // 0: a context without another frame has a head of no bytes.
     const nextBytes = queue.frames[queue.head] ?? 0;
     const endNs = this.#line.carry(bytes, nowNs);
     if (nextBytes === 0) this.#backlogged -= 1;

@@ -82,5 +82,6 @@ function guestOf({ guests }: ChangingMachine, name: string, field: string): Chan
 function detailOf(change: ChangeSpec): number {
   const code = CHANGED_FIELDS.findIndex((field) => change[field] !== undefined);
   const field = CHANGED_FIELDS[code];
+  // 0: a limit that is lifted.
   return code * CODE_UNIT + (field === undefined ? 0 : (change[field] ?? 0));
 }

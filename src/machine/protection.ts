@@ -13,6 +13,7 @@ export function approachOptions({ iommu = {} }: Pick<Scenario, 'iommu'>): Approa
     vendor,
     oneRequesterId,
     cachingMode,
+    faultLimit,
     iotlbEntries,
     walkers,
     tableReadNs,
@@ -22,7 +23,7 @@ export function approachOptions({ iommu = {} }: Pick<Scenario, 'iommu'>): Approa
   // An IOTLB of another size is still fully associative, as the default is.
   const iotlb = iotlbEntries === undefined ? {} : { iotlbEntries, iotlbWays: iotlbEntries };
   return {
-    ...given({ vendor, oneRequesterId, cachingMode }),
+    ...given({ vendor, oneRequesterId, cachingMode, faultLimit }),
     timing: { ...iotlb, ...given({ walkers, tableReadNs, pageInvalidationNs }) },
     strategyOptions: given(rest),
   };

@@ -377,7 +377,7 @@ export class Run {
       if (number !== undefined) this.#fairShares.stopped(number, atNs);
     });
     nic.streams.interrupts$.subscribe(({ atNs, contexts }) =>
-      // One that only reports faults is for no context.
+      // 0: one that only reports faults is for no context.
       print.add(TRACE_EVENTS.interrupt, atNs, contexts.length, contexts[0] ?? 0),
     );
     bus.denied$.subscribe(({ atNs, requesterId, address }) =>

@@ -1,4 +1,5 @@
 import type { ContextId } from '../../scheduler/branded.js';
+import { countOf } from '../../scheduler/tally.js';
 
 /** Numbers per context: a ring has at most 32,768 slots, and a slot has one frame at a time. */
 const CONTEXT_UNIT = 2 ** 32;
@@ -13,7 +14,7 @@ export class FrameFlows {
 
   /** The doorbell says that the ring is filled up to `producer`: the flows of the descriptors that are new. */
   posted(context: ContextId, producer: number): number[] {
-    const before = this.#producer.get(context) ?? 0;
+    const before = countOf(this.#producer, context);
     this.#producer.set(context, producer);
     const count = (producer - before) >>> 0;
     return count > MOST_POSTED ? [] : this.of(context, before, count);

@@ -187,6 +187,7 @@ export class PerfettoStream implements TimelineWriter {
   #descriptor(name: string, parent: number, isCounter = false): number {
     const uuid = this.#trackNames.length;
     this.#trackNames.push(name);
+    // 0: the first track of its parent.
     const rank = this.#ranks[parent] ?? 0;
     this.#ranks[parent] = rank + 1;
     this.#out.writeMessage(TRACE.packet, writeDescriptorPacket, { uuid, name, parent, isCounter, rank });

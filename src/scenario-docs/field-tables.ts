@@ -81,6 +81,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
       vendor: 'vtd',
       oneRequesterId: false,
       cachingMode: false,
+      faultLimit: words('none'),
     },
   },
   balloon: { path: ['balloon'], head: 'field of `balloon`', defaults: {} },

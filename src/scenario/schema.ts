@@ -227,6 +227,12 @@ export const iommuSchema = z
       .boolean()
       .optional()
       .describe('VT-d: the unit may remember that there is no mapping (CAP.CM)'),
+    faultLimit: z
+      .int()
+      .min(1)
+      .max(65_536)
+      .optional()
+      .describe('The fault at which a function is stopped, as Xen stops one at its tenth'),
     iotlbEntries: z
       .int()
       .min(1)

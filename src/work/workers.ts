@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Tinypool } from 'tinypool';
 import { doTask, type TaskInput, type TaskName, type TaskOutput } from './tasks.js';
+import { THREAD_ENTRY } from './thread-entry.js';
 
 /** What computes the tasks of long work. The results do not depend on how many tasks run at once. */
 export abstract class Workers {
@@ -50,10 +51,8 @@ class Threads extends Workers {
   /** @param least threads that are kept when there is nothing to do */
   constructor(threads: number, least = 0) {
     super();
-    const fromSource = import.meta.url.endsWith('.ts');
-    const entry = fromSource ? './task-thread-from-source.mjs' : './task-thread.js';
     this.#pool = new Tinypool({
-      filename: fileURLToPath(new URL(entry, import.meta.url)),
+      filename: fileURLToPath(THREAD_ENTRY),
       runtime: 'worker_threads',
       minThreads: least,
       maxThreads: threads,

@@ -7,6 +7,7 @@ import { withFigures } from '../../bench/performance-page.js';
 import type { BenchDocument } from '../../bench/run.js';
 import type { Row } from '../../bench/section.js';
 import { sections } from '../../bench/sections/index.js';
+import { PAIR_NAMES } from '../../bench/sections/paired.js';
 import { DISCIPLINES } from '../../scheduler/disciplines/catalogue.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -65,6 +66,27 @@ describe('aims', () => {
     expect(verdictOf(aims, 'cdna 1,514 B over flat')).toBe('not measured');
   });
 
+  test.each([
+    { ratio: 16, verdict: 'met' },
+    { ratio: 15.9, verdict: 'missed' },
+  ])('ns-3 that takes $ratio times as long as cdna is $verdict', ({ ratio, verdict }) => {
+    const aims = rowsOf('paired', [{ pair: 'ns-3, 32 flows, 60 B over cdna', ratio }]);
+    expect(verdictOf(aims, 'ns-3, 32 flows, 60 B over cdna')).toBe(verdict);
+  });
+
+  test('a row without a figure, as that of ns-3 where it is not installed, is not judged', () => {
+    const aims = rowsOf('paired', [{ pair: 'ns-3, 32 flows, 60 B over cdna', ratio: null }]);
+    expect(verdictOf(aims, 'ns-3, 32 flows, 60 B over cdna')).toBe('not measured');
+  });
+
+  test('each row that an aim names is one that its section makes', () => {
+    const pairs = aimRows(new Map())
+      .map(({ aim }) => /^(.*): at (?:most|least) [\d.]+ x$/.exec(String(aim))?.[1])
+      .filter((pair): pair is string => pair !== undefined && !pair.includes('over an unrecorded run'));
+    expect(pairs.length).toBeGreaterThan(10);
+    expect(pairs.filter((pair) => !PAIR_NAMES.includes(pair))).toEqual([]);
+  });
+
   test('the worst row decides', () => {
     const row = (frameBytes: number, bytesPerPacket: number) => ({
       protection: 'none',
@@ -77,7 +99,7 @@ describe('aims', () => {
   });
 
   test('a program that was not built is not judged', () => {
-    const row = { call: '--help', way: 'node dist', milliseconds: null };
+    const row = { call: '--help', way: 'node dist', milliseconds: null, cpuMilliseconds: null };
     expect(verdictOf(rowsOf('programs', [row]), '--help, built')).toBe('not measured');
   });
 });

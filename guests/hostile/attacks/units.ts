@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
+import { XEN_FAULT_LIMIT } from '../../../host/protection/iommu/fault-limit.js';
 import { guestPhysicalAddress } from '../../../nic/addresses.js';
 import { type Attack, always } from '../attack.js';
 import { type AttackScenario, DROP_MAC } from '../attack-scenario.js';
@@ -44,6 +45,15 @@ function injectMessage(scene: AttackScenario): void {
   frame[HEADER_BYTES] = VECTOR;
   partner.send(frame, 0, frame.length);
   scene.run(SETTLE_NS);
+}
+
+/** The card's requests go where nothing is mapped, each to a page of its own. */
+function floodWithFaults(scene: AttackScenario): void {
+  const requester = scene.requesterOf(scene.attacker.port);
+  for (let step = 0; step < FLOOD_STEPS; step += 1) {
+    scene.rogue.read(requester, UNMAPPED + step * PAGE_BYTES, 64);
+    scene.run(FLOOD_STEP_NS);
+  }
 }
 
 /** Attacks on a translation unit: on interrupts beside it, on what it remembers, and on the time that it takes to forget. */
@@ -142,12 +152,16 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     meaning: 'the card makes a million requests per second that must be denied, so that each is to be logged',
     by: 'card',
     target: 'service',
+    play: always(floodWithFaults),
+  },
+  {
+    name: 'fault-flood-limited',
+    meaning: 'the same, and the hypervisor stops a function of an IOMMU at its tenth fault',
+    by: 'card',
+    target: 'service',
     play: always((scene) => {
-      const requester = scene.requesterOf(scene.attacker.port);
-      for (let step = 0; step < FLOOD_STEPS; step += 1) {
-        scene.rogue.read(requester, UNMAPPED + step * PAGE_BYTES, 64);
-        scene.run(FLOOD_STEP_NS);
-      }
+      iommuOf(scene)?.limitFaults(XEN_FAULT_LIMIT);
+      floodWithFaults(scene);
     }),
   },
 ];

@@ -15,6 +15,8 @@ import { AMDVI_EVENT } from './events.js';
 import { type AmdviRegisterName, CONTROL_INV_TIMEOUT_SHIFT, ringBytes, STATUS } from './registers.js';
 
 const TWO_32 = 2 ** 32;
+/** What `rangeBits` says of a range that is all addresses. */
+const ALL_BITS = 64;
 /** CONTROL.InvTimeOut in ns; 0 waits for ever. */
 const TIMEOUTS_NS = [0, 1e6, 1e7, 1e8, 1e9, 1e10] as const;
 
@@ -114,14 +116,15 @@ export class CommandBuffer extends CommandRing {
         return this.#invalidatePages(word1 & 0xffff, word2, word3);
       case COMMAND.INVALIDATE_IOTLB_PAGES: {
         const bits = rangeBits(word2, word3);
-        const pages = bits >= 53 ? Number.POSITIVE_INFINITY : 2 ** (bits - 12);
+        const pages = bits === ALL_BITS ? Number.POSITIVE_INFINITY : pageSize(bits - 12);
         const answerNs = sink.invalidateDeviceTlb(
           requesterId(deviceId),
-          ioVirtualAddress(bits >= 53 ? 0 : rangeStart(word2, word3, bits)),
+          ioVirtualAddress(bits === ALL_BITS ? 0 : rangeStart(word2, word3, bits)),
           pages,
         );
         if (answerNs >= 0) return answerNs;
         this.#silentDevice = requesterId(deviceId);
+        // 0: codes 6 and 7 are reserved, and set no time-out.
         const timeout = TIMEOUTS_NS[(this.#registers.low('CONTROL') >>> CONTROL_INV_TIMEOUT_SHIFT) & 7] ?? 0;
         return timeout === 0 ? Number.POSITIVE_INFINITY : timeout;
       }
@@ -144,11 +147,9 @@ export class CommandBuffer extends CommandRing {
     const { sink } = this;
     const bits = rangeBits(word2, word3);
     const leafOnly = (word2 & PAGES.PDE) === 0;
-    const start = bits < 53 ? rangeStart(word2, word3, bits) : 0;
-    // The caches hold no address of 2^53 or more, and a range that large is the domain.
-    if (bits >= 53 || start >= 2 ** 53)
-      return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
-    return sink.invalidateIotlb('page', domainId, ioVirtualAddress(start), pageSize(bits - 12), leafOnly);
+    if (bits === ALL_BITS) return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
+    const start = ioVirtualAddress(rangeStart(word2, word3, bits));
+    return sink.invalidateIotlb('page', domainId, start, pageSize(bits - 12), leafOnly);
   }
 
   protected override finish(): boolean {

@@ -72,26 +72,26 @@ export class AmdviUnit extends TranslationUnit {
     return (this.#control & CONTROL.IOMMU_EN) !== 0;
   }
 
-  /** Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged. */
+  /**
+   * Logs a request that was stopped, unless its device table entry says not to; undefined if nothing was to be logged.
+   *
+   * @param offset bytes from `iova` to the request, for an address from 2^53 on
+   */
   recordFault(
     requesterId: RequesterId,
     iova: IoVirtualAddress,
     _write: boolean,
     walk: WalkResult,
+    offset = 0,
   ): LogOutcome | undefined {
     if (walk.ok || walk.faultReason === 0 || walk.logging === 'never') return undefined;
     if (!this.#mayLog(requesterId, walk.logging)) return undefined;
     // A table that cannot be read is named by the address of its entry, a request by its own.
-    const address = walk.entryAddress >= 0 ? walk.entryAddress : iova;
+    const isEntry = walk.entryAddress >= 0;
+    const address = isEntry ? walk.entryAddress : iova;
     const high = Math.floor(address / TWO_32);
-    return this.log.write(
-      walk.faultReason,
-      walk.faultFlags,
-      requesterId,
-      walk.domainId,
-      address % TWO_32,
-      high,
-    );
+    const low = (address % TWO_32) + (isEntry ? 0 : offset);
+    return this.log.write(walk.faultReason, walk.faultFlags, requesterId, walk.domainId, low, high);
   }
 
   /** What becomes of an interrupt message of a device. */

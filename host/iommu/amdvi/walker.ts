@@ -9,7 +9,6 @@ import { present } from '../../../scheduler/present.js';
 import { pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
 import { READ, spanBits, WRITE } from '../radix-table.js';
 import {
-  ADDRESS_LIMIT,
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
@@ -55,8 +54,6 @@ export interface ExclusionRange {
  * Walks AMD-Vi tables: the device table, then page tables of 1 to 6 levels. An entry may point past levels; the
  * address bits of the levels skipped must then be zero. IR and IW are the AND of the device table entry and of all
  * page table entries, and a walk stops at the first that lacks what the request needs.
- *
- * An address of 2^53 or more is refused with IO_PAGE_FAULT (not present), whatever the tables say.
  */
 export class AmdviWalker implements TableWalker {
   readonly #memory: TableMemory;
@@ -130,7 +127,7 @@ export class AmdviWalker implements TableWalker {
       return false;
     }
     const mode = levelField(low);
-    if (iova >= ADDRESS_LIMIT || (low & DTE_TRANSLATION_VALID) === 0) {
+    if ((low & DTE_TRANSLATION_VALID) === 0) {
       out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
     } else if (mode > this.#maxMode) {
       out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access | AMDVI_FLAG.RESERVED);

@@ -186,7 +186,7 @@ export class OutstandingWalks {
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#physical[row]) + iova - present(this.#from[row]));
+    return hostPhysicalAddress(present(this.#physical[row]) + (iova - present(this.#from[row])));
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */

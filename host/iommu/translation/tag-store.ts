@@ -4,7 +4,7 @@ import type { IoVirtualAddress } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
-import { pageIndex } from '../page-arithmetic.js';
+import { pageIndex, pageSize } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
 const NONE = -1;
@@ -138,7 +138,8 @@ export class TagStore {
       if (held === 0) continue;
       left -= held;
       const first = pageIndex(address, bits);
-      const last = pageIndex(end - 1, bits);
+      // Not the page of `end - 1`: from 2^53 on that is no number.
+      const last = Math.ceil(end / pageSize(bits)) - 1;
       // A few pages are looked up; when they are more than there are tags, each tag is looked at.
       if (last - first < held) {
         for (let page = first; page <= last; page += 1) {

@@ -221,7 +221,7 @@ export class InvalidationQueue extends CommandRing {
 function sizedPages(low: number, high: number): number {
   const zeroLow = ~low & 0xffff_f000;
   if (zeroLow !== 0) return 2 ** (32 - Math.clz32(zeroLow & -zeroLow) - 12);
-  const zeroHigh = ~high & 0x1f_ffff;
+  const zeroHigh = ~high & 0x7fff_ffff;
   return zeroHigh === 0 ? Number.POSITIVE_INFINITY : 2 ** (64 - Math.clz32(zeroHigh & -zeroHigh) - 12);
 }
 
@@ -237,7 +237,7 @@ export function invalidateIotlb(
 ): number {
   if (granularity !== 'page')
     return sink.invalidateIotlb(granularity, domainId, ioVirtualAddress(0), 0, false);
-  if (!capabilities.pageSelective || address >= 2 ** 53)
+  if (!capabilities.pageSelective)
     return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, false);
   const pages = pageSize(addressMask);
   return sink.invalidateIotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);

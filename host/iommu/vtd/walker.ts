@@ -8,7 +8,6 @@ import {
 import { present } from '../../../scheduler/present.js';
 import { pageOffset, pageStart } from '../page-arithmetic.js';
 import {
-  ADDRESS_LIMIT,
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
@@ -81,7 +80,7 @@ export class VtdWalker implements TableWalker {
     this.#tableReservedLow.fill(SL_SNOOP);
     for (const levels of capabilities.tableLevels) {
       const bits = Math.min(12 + 9 * levels, capabilities.guestAddressBits);
-      this.#widthLimit[levels - 2] = Math.min(2 ** bits, ADDRESS_LIMIT);
+      this.#widthLimit[levels - 2] = 2 ** bits;
     }
   }
 

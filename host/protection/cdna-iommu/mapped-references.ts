@@ -1,5 +1,6 @@
 import { identityOf, type PageNumber } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { countOf } from '../../../scheduler/tally.js';
 import type { PageReferences } from '../cdna/page-references.js';
 import { type GuestSpace, READ_WRITE } from '../iommu/guest-space.js';
 
@@ -23,13 +24,13 @@ export class MappedReferences implements PageReferences {
   }
 
   take(page: PageNumber): void {
-    const uses = this.#uses.get(page) ?? 0;
+    const uses = countOf(this.#uses, page);
     if (uses === 0) this.#space.map(identityOf(page), page, READ_WRITE);
     this.#uses.set(page, uses + 1);
   }
 
   drop(page: PageNumber): void {
-    const uses = this.#uses.get(page) ?? 0;
+    const uses = countOf(this.#uses, page);
     if (uses === 0) throw new InvariantViolation(`page ${page} is dropped more often than taken`);
     if (uses > 1) {
       this.#uses.set(page, uses - 1);

@@ -217,11 +217,13 @@ export class ExclusionUnit implements AccessGate {
    * that is not there it reads as 0, so its vector is not valid.
    */
   #low(domain: number): number {
+    // 0: the unit has no such register.
     return this.#baseLow[domain] ?? 0;
   }
 
   /** DEV_BASE_HI, likewise. */
   #high(domain: number): number {
+    // 0: likewise.
     return this.#baseHigh[domain] ?? 0;
   }
 
@@ -233,6 +235,7 @@ export class ExclusionUnit implements AccessGate {
       case DEV_FUNCTION.BASE_HI:
         return this.#high(index);
       case DEV_FUNCTION.MAP:
+        // 0: likewise.
         return this.#map[index] ?? 0;
       case DEV_FUNCTION.CAP:
         return REVISION | (this.options.domains << 8) | (this.options.maps << 16);

@@ -54,6 +54,7 @@ const EVENT_LOG_BYTES = RING_ENTRY_BYTES * 2 ** EVENTS_LOG2;
 
 /** AMD-Vi: device table, command buffer with COMPLETION_WAIT, event log. */
 export class AmdviOperations implements VendorOperations<AmdviCommand> {
+  readonly entryChangesPages = true;
   readonly unit: AmdviUnit;
   readonly features: UnitFeatures;
   readonly queue: QueueFormat<AmdviCommand>;

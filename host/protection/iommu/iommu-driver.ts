@@ -30,6 +30,8 @@ export interface IommuDriverOptions {
   readonly maxMode: number | undefined;
   /** A device that has not answered invalidations for too long: its function is to be stopped. */
   readonly onSilentDevice: (requesterId: RequesterId) => void;
+  /** A fault of the requester was read from the log. */
+  readonly onFaultRead: (requesterId: RequesterId) => void;
 }
 
 /** A fault that the unit has logged and the hypervisor has read. */

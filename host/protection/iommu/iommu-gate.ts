@@ -1,4 +1,5 @@
 import {
+  addressAfter,
   type BusAddress,
   type HostPhysicalAddress,
   type IoVirtualAddress,
@@ -16,6 +17,8 @@ export type FaultSink = (
   address: IoVirtualAddress,
   write: boolean,
   walk: WalkResult,
+  /** Bytes from `address` to the access, for an address from 2^53 on. */
+  offset: number,
 ) => void;
 
 /** Physical memory that no device reaches, whatever the tables say (VT-d's protected regions). */
@@ -42,6 +45,8 @@ export class IommuGate implements AccessGate {
   readonly #parts: IommuGateParts;
   readonly #timing: TranslationCache;
   readonly #interrupt = new InterruptResult();
+  /** Offset in its page of the access that is looked at, if its address is one from 2^53 on. */
+  #wideOffset = 0;
   #checked = 0;
   #denied = 0;
 
@@ -77,13 +82,27 @@ export class IommuGate implements AccessGate {
     const physical = this.#timing.translate(id, iova, write, nowNs);
     if (physical === STOPPED) {
       this.#denied += 1;
-      onFault(id, iova, write, this.#timing.lastWalk);
+      onFault(id, iova, write, this.#timing.lastWalk, this.#wideOffset);
       return DENIED;
     }
     // The regions are looked at behind the translation, and what they block is in no log.
     if (regions === undefined || !regions.blocks(physical, length)) return physical;
     this.#denied += 1;
     return DENIED;
+  }
+
+  checkWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
+    this.#wideOffset = offset;
+    const physical = this.check(requesterId, page, length, write, nowNs);
+    this.#wideOffset = 0;
+    return physical === DENIED ? DENIED : addressAfter(physical, offset);
   }
 
   message(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined {

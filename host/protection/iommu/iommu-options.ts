@@ -28,6 +28,11 @@ export interface IommuOptions {
   readonly seed?: number;
   /** The whole card has one requester ID, as cards without one per context have. @defaultValue false */
   readonly oneRequesterId?: boolean;
+  /**
+   * The fault at which a function is stopped: bus mastering off, context revoked. Faults more than 10 ms apart halve the
+   * count. Xen stops a function at its tenth fault (`XEN_FAULT_LIMIT`); KVM with VFIO sets no limit. @defaultValue none
+   */
+  readonly faultLimit?: number;
   /** VT-d only: the unit may remember that there is no mapping, as virtual units do (CAP.CM). @defaultValue false */
   readonly cachingMode?: boolean;
   /** VT-d only: what the unit can do, where it differs from a server part's. */

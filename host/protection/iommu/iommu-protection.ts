@@ -16,6 +16,7 @@ import { tallyIn } from '../../../scheduler/tally.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
+import type { UnitFaultReason } from '../../hypervisor/fault-log.js';
 import { WRITE } from '../../iommu/radix-table.js';
 import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
@@ -23,6 +24,7 @@ import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { Protection, ProtectionCounters } from '../protection.js';
 import { AddressSpace, DomainNumbers } from './address-space.js';
 import { AmdviDriver } from './amdvi-driver.js';
+import { FaultLimit } from './fault-limit.js';
 import { GuestSpace } from './guest-space.js';
 import type { IommuDriver, IommuDriverOptions } from './iommu-driver.js';
 import type { IommuOptions, OwnStrategy } from './iommu-options.js';
@@ -56,6 +58,7 @@ export class IommuProtection implements Protection {
   readonly #parts: HostParts;
   readonly #strategy: OwnStrategy;
   readonly #oneRequesterId: boolean;
+  #faultLimit: FaultLimit | undefined;
   readonly #open = new Map<ContextId, IommuPort>();
   readonly #domains: DomainNumbers;
   // Contexts that the unit's caches may still know something of.
@@ -70,6 +73,7 @@ export class IommuProtection implements Protection {
     this.name = strategy.name;
     this.#strategy = strategy;
     this.#oneRequesterId = options.oneRequesterId ?? false;
+    if (options.faultLimit !== undefined) this.limitFaults(options.faultLimit);
     const { requesterBase, managementRequesterId } = parts.nic.parameters;
     const driverOptions: IommuDriverOptions = {
       seed: options.seed ?? 1,
@@ -80,7 +84,8 @@ export class IommuProtection implements Protection {
       sharedRequester: this.#oneRequesterId ? requesterId(requesterBase) : undefined,
       capabilities: { cachingMode: options.cachingMode ?? false, ...options.capabilities },
       maxMode: options.maxMode,
-      onSilentDevice: (requesterId) => this.#stop(requesterId),
+      onSilentDevice: (requesterId) => this.#stop(requesterId, 'device-silent'),
+      onFaultRead: (requesterId) => this.#onFaultRead(requesterId),
     };
     const driver =
       options.vendor === 'amdvi'
@@ -126,12 +131,18 @@ export class IommuProtection implements Protection {
       if (this.#shared === undefined) {
         this.driver.attach(this.#requesterOf(port.context), address.domainId, address.tables);
       }
+      this.#admit(this.#requesterOf(port.context));
       strategy.opened(port);
       return entry;
     } catch (error) {
       this.#abandon(space, strategy);
       throw error;
     }
+  }
+
+  /** From now on a function is stopped at this fault. @throws ParameterError */
+  limitFaults(limit: number): void {
+    this.#faultLimit = new FaultLimit(limit);
   }
 
   watchWalks(watcher: WalkWatcher): () => void {
@@ -200,12 +211,32 @@ export class IommuProtection implements Protection {
    * A device does not answer the unit. Its contexts are revoked, which stops its DMA; what it had is released when the unit
    * has reported an invalidation of everything. A card with one requester ID is one device.
    */
-  #stop(requesterId: RequesterId): void {
+  #stop(requesterId: RequesterId, reason: UnitFaultReason): void {
     const { hypervisor } = this.#parts;
     for (const [context, { space }] of [...this.#open]) {
       if (this.#shared === undefined && this.#requesterOf(context) !== requesterId) continue;
-      hypervisor.reportUnitFault(space.domain, context, 'device-silent');
+      hypervisor.reportUnitFault(space.domain, context, reason);
     }
+  }
+
+  /**
+   * A function that has reached the limit is stopped, as by Xen. Only functions of contexts are: without its own the card
+   * serves no guest, and a requester ID that is not the card's is no function (pci_get_real_pdev finds none).
+   */
+  #onFaultRead(requester: RequesterId): void {
+    const { bus, kernel, nic } = this.#parts;
+    if (this.#faultLimit?.reached(requester, kernel.nowNs) !== true) return;
+    const functions = nic.contexts.map(({ requesterId }) => requesterId);
+    if (!functions.includes(requester)) return;
+    const stopped = this.#oneRequesterId ? functions : [requester];
+    for (const id of stopped) bus.setBusMaster(id, false);
+    this.#stop(requester, 'fault-limit');
+  }
+
+  /** A function gets a user: it may make requests, and its faults are counted from 0. */
+  #admit(requester: RequesterId): void {
+    this.#faultLimit?.forget(requester);
+    this.#parts.bus.setBusMaster(requester, true);
   }
 
   #forget(context: ContextId): void {

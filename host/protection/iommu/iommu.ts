@@ -2,6 +2,7 @@ import { ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
 import type { DirectPlan } from '../protection.js';
+import { assertFaultLimit } from './fault-limit.js';
 import { IOMMU_VENDORS } from './iommu-driver.js';
 import type { IommuOptions, OwnStrategy } from './iommu-options.js';
 import { IommuProtection } from './iommu-protection.js';
@@ -18,6 +19,7 @@ const IOMMU_OPTIONS: Readonly<Record<keyof IommuOptions, true>> = {
   queueLock: true,
   seed: true,
   oneRequesterId: true,
+  faultLimit: true,
   cachingMode: true,
   capabilities: true,
   maxMode: true,
@@ -57,6 +59,7 @@ export class Iommu implements DirectPlan<IommuProtection> {
       throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
     if (vendor !== 'amdvi' && options.maxMode !== undefined)
       throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
+    if (options.faultLimit !== undefined) assertFaultLimit(options.faultLimit);
     this.#options = options;
     this.#strategy =
       typeof strategy === 'string' ? listed(strategy, options.strategyOptions ?? {}) : strategy;

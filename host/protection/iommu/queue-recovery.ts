@@ -1,4 +1,5 @@
 import { ioVirtualAddress, type RequesterId } from '../../../nic/addresses.js';
+import { countOf } from '../../../scheduler/tally.js';
 import type { UnitQueue } from './unit-queue.js';
 import type { QueueError, VendorOperations } from './vendor-operations.js';
 
@@ -88,7 +89,7 @@ export class QueueRecovery<Command extends object> {
   }
 
   #countSilence(device: RequesterId): number {
-    const silences = (this.#silences.get(device) ?? 0) + 1;
+    const silences = countOf(this.#silences, device) + 1;
     this.#silences.set(device, silences);
     return silences;
   }

@@ -60,7 +60,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     const { hypervisor, memory, kernel } = parts;
     this.tablePages = new TablePages(hypervisor);
     this.#faultLog = new UnitFaultLog(parts, () => {
-      this.operations.readLog((fault, registers) => this.#faultLog.add(fault, registers));
+      this.operations.readLog((fault, registers) => {
+        this.#faultLog.add(fault, registers);
+        options.onFaultRead(fault.requesterId);
+      });
       // The same interrupt tells of a queue that has stopped.
       this.#recovery.check();
     });
@@ -95,7 +98,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     const { unit, regions } = operations;
     this.gate = new IommuGate({
       timing: this.timing,
-      onFault: (id, address, write, walk) => unit.recordFault(id, address, write, walk),
+      onFault: (id, address, write, walk, offset) => unit.recordFault(id, address, write, walk, offset),
       onMessage: (id, address, data, out) => {
         unit.remapInterrupt(id, address, data, out);
         if (!out.delivered) unit.recordInterruptFault(id, out, address);
@@ -143,7 +146,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   attach(requesterId: RequesterId, domainId: number, tables: RadixTable): void {
     this.#attached.set(requesterId, { domainId, tables });
     this.operations.writeEntry(requesterId, domainId, tables, false);
-    this.#invalidateEntry(requesterId, domainId);
+    this.#invalidateNewEntry(requesterId, domainId);
     this.#queue.wait(() => {});
   }
 
@@ -156,7 +159,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#everDeviceTlb = true;
     this.#deviceTlbs.push({ requesterId, domainId: attached.domainId });
     this.operations.writeEntry(requesterId, attached.domainId, attached.tables, true);
-    this.#invalidateEntry(requesterId, attached.domainId);
+    this.#invalidateNewEntry(requesterId, attached.domainId);
     this.#queue.wait(() => {});
   }
 
@@ -256,6 +259,14 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     if (this.forgetsEntries) return;
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateEntry(requesterId, domainId), takesNs);
+  }
+
+  /** The entry names tables now. Without it, `detach` has had the domain's pages dropped. */
+  #invalidateNewEntry(requesterId: RequesterId, domainId: number): void {
+    this.#invalidateEntry(requesterId, domainId);
+    if (this.forgetsEntries || !this.operations.entryChangesPages) return;
+    const takesNs = this.timing.parameters.domainInvalidationNs;
+    this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
   }
 
   #submitDomain(domainId: number): void {

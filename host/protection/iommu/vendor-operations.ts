@@ -14,7 +14,13 @@ import type { QueueFormat } from './unit-queue.js';
 export interface DrivenUnit extends TableWalker {
   readonly timing: QueueTiming;
   /** Logs a request that was stopped. */
-  recordFault(requesterId: RequesterId, address: IoVirtualAddress, write: boolean, walk: WalkResult): unknown;
+  recordFault(
+    requesterId: RequesterId,
+    address: IoVirtualAddress,
+    write: boolean,
+    walk: WalkResult,
+    offset: number,
+  ): unknown;
   /** What becomes of an interrupt message, and the log of one that was stopped. */
   remapInterrupt(requesterId: RequesterId, address: number, data: number, out: InterruptResult): void;
   recordInterruptFault(requesterId: RequesterId, outcome: InterruptResult, address: number): unknown;
@@ -67,6 +73,11 @@ export interface VendorOperations<Command extends object> {
     tables: RadixTable | undefined,
     deviceTlb: boolean,
   ): void;
+  /**
+   * Whether a changed entry is to be followed by an invalidation of its domain's pages as well, as
+   * AMD's manual asks and Xen once did not (XSA-442, CVE-2023-34326).
+   */
+  readonly entryChangesPages: boolean;
   /** Commands; the object may be the same each time. An order is log2 of a number of 4 KB pages. */
   invalidateEntry(requesterId: RequesterId, domainId: number): Command;
   invalidateDomain(domainId: number): Command;

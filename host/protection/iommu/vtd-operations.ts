@@ -54,6 +54,7 @@ const INTERRUPT_ENTRIES_LOG2 = 8;
 
 /** VT-d in legacy mode with queued invalidation. */
 export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
+  readonly entryChangesPages = false;
   readonly unit: RemappingUnit;
   readonly features: VtdFeatures;
   readonly queue: QueueFormat<InvalidationDescriptor>;

@@ -95,5 +95,6 @@ export function pointBetween(before: Snapshot, after: Snapshot): HistoryPoint {
 }
 
 function rise(before: Snapshot, after: Snapshot, name: string): number {
+  // 0: a counter that the approach has not used yet.
   return (after.details[name] ?? 0) - (before.details[name] ?? 0);
 }

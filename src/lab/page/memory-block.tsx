@@ -78,6 +78,7 @@ function draw(
   const alarm = paint('var(--alarm)');
   for (let index = 0; index < pages.length; index += 1) {
     const { x, y } = cellCentre(index, perRow);
+    // 0: pins of a page that is newer than the last snapshot.
     const pin = pins[index] ?? 0;
     const left = x - CELL / 2;
     const top = y - CELL / 2;

@@ -127,6 +127,7 @@ export class Overlay {
     const total = latest.sentMbps.reduce((sum, rate) => sum + rate, 0);
     if (total <= 0) return false;
     for (const [at, { column }] of guests.entries()) {
+      // 0: the guest is newer than the last point of the history.
       const rate = latest.sentMbps[at] ?? 0;
       const from = this.#anchors.get(`memory-${column}`);
       const to = this.#anchors.get(`context-${column}`);

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { present } from '../../../scheduler/present.js';
 import { type GateLabel, gatesOf } from '../gates.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
@@ -47,6 +48,7 @@ function ShownMachine({ index, layout, state }: ShownMachineProps) {
   const stack = useOverlay(index, layout, domains.length);
   const gates = gatesOf(layout.approach);
   const latest = latestPoint(index);
+  // 0: nothing has been measured yet.
   const mbps = guests.map((_, at) => latest?.sentMbps[at] ?? 0);
   const hits = latest?.hitPercent ?? null;
   return (
@@ -61,6 +63,7 @@ function ShownMachine({ index, layout, state }: ShownMachineProps) {
               column={column}
               domain={domain}
               guest={guests.find((guest) => guest.column === column)}
+              // 0: nothing has been measured yet.
               cpuPercent={latest?.cpuPercent[column] ?? 0}
               mbps={mbps[guests.findIndex((guest) => guest.column === column)]}
             />
@@ -464,7 +467,7 @@ function ShareBar({ shares, columns }: { shares: readonly number[]; columns: rea
           key={columns[at]}
           style={{
             flexGrow: String(total > 0 ? share : 1),
-            background: `color-mix(in srgb, ${ownerColour(columns[at] ?? 0)} 70%, var(--ink))`,
+            background: `color-mix(in srgb, ${ownerColour(present(columns[at]))} 70%, var(--ink))`,
           }}
         >
           {total > 0 && share / total > 0.08 ? `${((share * 100) / total).toFixed(0)}%` : ''}

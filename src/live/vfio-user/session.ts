@@ -318,6 +318,7 @@ export class VfioUserSession {
     const fields = new Payload(name, payload);
     const region = fields.number('region');
     const count = fields.number('count');
+    // 0: the function has no such region, so that every access is out of its range.
     const size = this.#plan.function.regionBytes[region] ?? 0;
     if (count > MAX_ACCESS_BYTES || fields.exact('offset') + BigInt(count) > BigInt(size)) {
       this.fail('bad-range');

@@ -147,7 +147,7 @@ export function shownGuests(runs: readonly RunResult[]): string[] {
   if (names.length <= MOST_GUESTS) return names;
   const longest = new Map(names.map((name) => [name, 0]));
   for (const { name, latencyNs } of runs.flatMap(({ guests }) => guests)) {
-    longest.set(name, Math.max(longest.get(name) ?? 0, latencyNs?.p99Ns ?? 0));
+    longest.set(name, Math.max(present(longest.get(name)), latencyNs?.p99Ns ?? 0));
   }
   const worst = [...names].sort((one, other) => present(longest.get(other)) - present(longest.get(one)));
   const shown = new Set(worst.slice(0, MOST_GUESTS));

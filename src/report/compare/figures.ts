@@ -368,6 +368,7 @@ function isDifferent(
   others: readonly (readonly (number | undefined)[])[],
 ): boolean {
   return lines.some((line, guest) => {
+    // 0: a guest that sent nothing in a window has no share of it.
     const off = line.map((share = 0, window) => Math.abs(share - (others[guest]?.[window] ?? 0)));
     return (100 * off.reduce((sum, one) => sum + one, 0)) / Math.max(1, off.length) > DIFFERENT_POINTS;
   });

@@ -102,6 +102,7 @@ describe('the memory bus', () => {
       {
         requesterId: OTHER,
         address: 0x2000,
+        offset: 0,
         length: 64,
         write: true,
         beyondMemory: false,
@@ -111,6 +112,7 @@ describe('the memory bus', () => {
       {
         requesterId: DEVICE,
         address: 0x1ff0,
+        offset: 0,
         length: 16,
         write: true,
         beyondMemory: false,
@@ -244,7 +246,7 @@ describe('the memory bus', () => {
     made.read(requesterId(DEVICE), busAddress(SLOW), 8, new Uint8Array(8), 0);
     made.write(requesterId(OTHER), busAddress(QUICK), 4, bytes(4), 0);
     made.write(requesterId(OTHER), busAddress(FORBIDDEN), 4, bytes(4), 0);
-    const at = { atNs: 70 };
+    const at = { atNs: 70, offset: 0 };
     expect(seen).toEqual([
       { ...at, requesterId: DEVICE, address: SLOW, physical: SLOW, length: 8, write: false, gateNs: 1_000 },
       { ...at, requesterId: OTHER, address: QUICK, physical: QUICK, length: 4, write: true, gateNs: 0 },

@@ -36,9 +36,14 @@ describe('a latency recorder', () => {
         for (const value of values) recorder.record(value);
         const expected = reference(values);
         const at = (percent: number) => Math.min(expected.getValueAtPercentile(percent), expected.maxValue);
-        expect(recorder.summary()).toEqual({
+        const summary = recorder.summary();
+        // Beyond 31 bits the library takes the start of a cell for its middle.
+        const meanNs = Math.max(...values) < 2 ** 31 ? Math.round(expected.mean) : summary?.meanNs;
+        const trueMean = values.reduce((sum, value) => sum + value / values.length, 0);
+        expect(Math.abs((summary?.meanNs ?? 0) - trueMean)).toBeLessThanOrEqual(1 + trueMean / 1000);
+        expect(summary).toEqual({
           count: values.length,
-          meanNs: Math.round(expected.mean),
+          meanNs,
           p50Ns: at(50),
           p99Ns: at(99),
           p999Ns: at(99.9),
@@ -49,7 +54,7 @@ describe('a latency recorder', () => {
     );
   });
 
-  it('keeps two recorders apart, in whatever order they are asked', () => {
+  it('keeps two recorders apart', () => {
     const [low, high] = [new LatencyRecorder(), new LatencyRecorder()];
     low.record(10);
     high.record(1_000_000);

@@ -1,5 +1,6 @@
 import { identityOf, type PageNumber } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
+import { countOf } from '../../../../scheduler/tally.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { IdentityGate, type PageKeeper } from './identity-gate.js';
@@ -57,7 +58,7 @@ export class Persistent implements MappingStrategy, PageKeeper {
   }
 
   unuse(page: PageNumber): void {
-    const uses = this.#mapped.get(page) ?? 0;
+    const uses = countOf(this.#mapped, page);
     if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     this.#mapped.set(page, uses - 1);
   }

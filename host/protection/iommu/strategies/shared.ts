@@ -1,5 +1,6 @@
 import { identityOf, type PageNumber } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
+import { countOf } from '../../../../scheduler/tally.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
@@ -33,14 +34,14 @@ export class Shared implements MappingStrategy, PageKeeper {
   }
 
   use(page: PageNumber): void {
-    const uses = this.#uses.get(page) ?? 0;
+    const uses = countOf(this.#uses, page);
     if (uses === 0) this.#space.map(identityOf(page), page, READ_WRITE);
     else this.#reused += 1;
     this.#uses.set(page, uses + 1);
   }
 
   unuse(page: PageNumber): void {
-    const uses = this.#uses.get(page) ?? 0;
+    const uses = countOf(this.#uses, page);
     if (uses === 0) throw new InvariantViolation(`page ${page} is used by fewer buffers than finished`);
     if (uses > 1) {
       this.#uses.set(page, uses - 1);

@@ -86,7 +86,7 @@ export class NaiveUnit {
     );
     if (shared !== undefined) {
       const delayNs = Math.max(lookupNs, shared.endNs - nowNs);
-      return { physical: shared.physical + iova - shared.first, delayNs, how: 'shared' };
+      return { physical: shared.physical + (iova - shared.first), delayNs, how: 'shared' };
     }
     const domain = entry?.domain ?? this.#walker.contexts.get(requester) ?? -1;
     const entryRoot = entry?.root ?? this.#walker.rootOf(domain);
@@ -135,7 +135,7 @@ export class NaiveUnit {
     });
     // Walks that end together do so in the order in which they began: sort is stable.
     this.#walks.sort((a, b) => a.endNs - b.endNs);
-    const walked = found.ok ? found.physical + iova - first : -1;
+    const walked = found.ok ? found.physical + (iova - first) : -1;
     return { physical: usable && held !== undefined ? held.at : walked, delayNs: endNs - nowNs, how: 'walk' };
   }
 

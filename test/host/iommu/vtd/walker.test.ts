@@ -44,9 +44,11 @@ describe('VT-d walker against a brute-force model', () => {
         const top = writeTables(memory, levels, spec, regions);
         memory.writeU64(CONTEXT + 8 * 16, top | 1n);
         memory.writeU64(CONTEXT + 8 * 16 + 8, (0x77n << 8n) | BigInt(levels - 2));
-        const limit = 1n << BigInt(Math.min(12 + 9 * levels, 53));
-        const random = extra.map((part) => BigInt(Math.floor(part * (Number(limit) - 1))));
-        for (const iova of [...probes(regions, limit), ...random]) {
+        const limit = 1n << BigInt(12 + 9 * levels);
+        const random = extra.map((part) => BigInt(Math.floor(part * (Number(limit / 2n) - 1))));
+        for (const probe of [...probes(regions, limit), ...random]) {
+          // From 2^53 on a walker gets the first byte of the page.
+          const iova = probe < 1n << 53n ? probe : probe - (probe % 4096n);
           if (iova >> 20n === 0xfeen) continue;
           for (const write of [false, true]) {
             const expected = expectAt(regions, iova, write);
@@ -109,15 +111,15 @@ describe('VT-d faults', () => {
     first(0x3, { passThrough: false }, { low: BigInt(TOP) + 1n + (2n << 2n) });
     first(0x3, { deviceTlb: false }, { low: BigInt(TOP) + 1n + (1n << 2n) });
   });
-  it('4: address beyond the width, MGAW, the host width for pass-through, and what this emulator carries', () => {
+  it('4: address beyond the width, MGAW, and the host width for pass-through', () => {
     const walkAt = (iova: number, ...setup: Parameters<typeof machine>) =>
       machine(...setup).walk(iova).faultReason;
     expect(walkAt(2 ** 39)).toBe(0x4);
     expect(walkAt(2 ** 39 - 1)).toBe(0x6);
     expect(walkAt(2 ** 36, { guestAddressBits: 36 })).toBe(0x4);
     expect(walkAt(2 ** 48, {}, { high: 2n })).toBe(0x4);
-    expect(walkAt(2 ** 53, {}, { high: 3n })).toBe(0x4);
-    expect(walkAt(2 ** 53 - 1, {}, { high: 3n })).toBe(0x6);
+    expect(walkAt(2 ** 57, {}, { high: 3n })).toBe(0x4);
+    expect(walkAt(2 ** 57 - 4096, {}, { high: 3n })).toBe(0x6);
     expect(walkAt(2 ** 46, {}, { low: (2n << 2n) + 1n })).toBe(0x4);
   });
   it('5 and 6: permission is needed at every level', () => {

@@ -1,0 +1,66 @@
+import type { BusAddress, HostPhysicalAddress, RequesterId } from '../../nic/addresses.js';
+import { type AccessGate, DENIED, type InterruptMessage, unmappedMessage } from './access-gate.js';
+
+/**
+ * Bus Master Enable of functions (bit 2 of the PCI Command register). A function without it makes no requests; here
+ * those of a function whose bit is off end in front of the gate, which neither looks at them nor logs them. It is put
+ * in front of the gate while there is such a function, so that others pay nothing for it.
+ */
+export class BusMasters implements AccessGate {
+  readonly #gate: AccessGate;
+  readonly #off = new Set<RequesterId>();
+
+  /** @param gate what requests of all others go through */
+  constructor(gate: AccessGate) {
+    this.#gate = gate;
+  }
+
+  /** Functions whose bit is off. */
+  get count(): number {
+    return this.#off.size;
+  }
+
+  get delayNs(): number {
+    return this.#gate.delayNs;
+  }
+
+  set(requesterId: RequesterId, enabled: boolean): void {
+    if (enabled) this.#off.delete(requesterId);
+    else this.#off.add(requesterId);
+  }
+
+  check(
+    requesterId: RequesterId,
+    address: BusAddress,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
+    if (this.#off.has(requesterId)) return DENIED;
+    return this.#gate.check(requesterId, address, length, write, nowNs);
+  }
+
+  checkWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
+    if (this.#off.has(requesterId)) return DENIED;
+    const gate = this.#gate;
+    return gate.checkWide === undefined
+      ? gate.check(requesterId, page, length, write, nowNs)
+      : gate.checkWide(requesterId, page, offset, length, write, nowNs);
+  }
+
+  /** A message is a write of the function as any other. */
+  message(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined {
+    if (this.#off.has(requesterId)) return undefined;
+    const gate = this.#gate;
+    return gate.message === undefined
+      ? unmappedMessage(address, data)
+      : gate.message(requesterId, address, data);
+  }
+}

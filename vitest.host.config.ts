@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+import base from './vitest.config.js';
+
+/** The tests that mutants of some files of host/ have to fail: those in MUTATE_TESTS, folders or files, apart by spaces. */
+const named = (process.env.MUTATE_TESTS ?? 'test/host').split(' ');
+
+export default defineConfig((environment) => {
+  const { resolve, test } = base(environment);
+  return {
+    resolve,
+    test: {
+      ...test,
+      include: named.map((path) => (path.endsWith('.ts') ? path : `${path}/**/*.test.ts`)),
+      exclude: ['**/*.long.test.ts'],
+      reporters: ['default'],
+    },
+  };
+});
