@@ -9,11 +9,10 @@ export default defineConfig((environment) => {
     test: {
       ...test,
       include: [
-        'test/scheduler/disciplines/{contract,papers,round-robins,starved,leaving}.test.ts',
+        'test/scheduler/disciplines/{contract,round-robins,starved}.test.ts',
         'test/scheduler/oracles/exact-order.test.ts',
         'test/host/iommu/**/*.test.ts',
         'test/host/protection/cdna/*.test.ts',
-        'test/host/protection/without-iommu.test.ts',
       ],
       exclude: ['**/*.long.test.ts'],
       reporters: ['default'],

@@ -1,3 +1,4 @@
+import { aimRows } from './aims.js';
 import type { BenchDocument } from './run.js';
 import type { Row } from './section.js';
 
@@ -194,14 +195,23 @@ export function withFigures(page: string, document: BenchDocument): string {
     const to = next.indexOf(end, from);
     if (to < 0) throw new Error(`docs/performance.md has ${begin} and no ${end}`);
     if (section === undefined || section.rows.length === 0) continue;
-    // A partial run judges only some of the aims: the page keeps those of the last complete run.
-    if (name === 'aims' && Object.keys(RENDERERS).some((other) => document.sections[other] === undefined))
-      continue;
+    // A run of some sections judges the aims of those; the page keeps what it says of the others.
+    const rows = name === 'aims' ? withKeptAims(section.rows, next.slice(from, to)) : section.rows;
     const { machine, node } = document;
     const about = `${machine.cpu}, ${machine.cores} cores, Node ${node.slice(1)}${document.quick ? ', quick' : ''}`;
-    next = `${next.slice(0, from)}${begin}\n\n${render(section.rows)}\n\n_${about}._\n\n${next.slice(to)}`;
+    next = `${next.slice(0, from)}${begin}\n\n${render(rows)}\n\n_${about}._\n\n${next.slice(to)}`;
   }
   return next;
+}
+
+/** Every aim: as it was judged now, or as the block of the page has it. */
+function withKeptAims(judged: readonly Row[], block: string): readonly Row[] {
+  const kept = new Map<string, Row>();
+  for (const [, aim = '', reached = '', verdict = ''] of block.matchAll(/^\| (.*?) \| (.*?) \| (.*?) \|$/gm))
+    kept.set(aim, { aim, reached, verdict });
+  return aimRows(new Map()).map(
+    (unknown) => judged.find(({ aim }) => aim === unknown.aim) ?? kept.get(String(unknown.aim)) ?? unknown,
+  );
 }
 
 /** Time per packet beside the floor by approach and number of contexts, one table per frame size. */

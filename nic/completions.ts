@@ -1,16 +1,16 @@
 import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { EventKernel, EventPlace, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import { readU32, writeU32 } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { NicSubjects } from './streams.js';
 
 /** Bytes of the status block in a guest's memory: transmit consumer index, receive consumer index. */
 export const STATUS_BLOCK_BYTES = 8;
+const NO_TIMER: EventPlace = -1;
 
 /**
  * Tells a guest what is finished: writes its consumer indices to its status block and asks for an interrupt,
@@ -33,8 +33,9 @@ export class Completions {
   readonly #writing: Uint8Array;
   // Something was written back while interrupts were masked.
   readonly #untold: Uint8Array;
-  readonly #timers: Float64Array;
-  readonly #blocks: Uint8Array;
+  readonly #timers: Int32Array;
+  // The status blocks of all contexts as they were last written: two words each.
+  readonly #words: Uint32Array;
 
   constructor(core: CardCore, path: DataPath) {
     const { contexts } = core;
@@ -52,9 +53,9 @@ export class Completions {
     this.#urgent = new Uint8Array(contexts.length);
     this.#writing = new Uint8Array(contexts.length);
     this.#untold = new Uint8Array(contexts.length);
-    this.#timers = new Float64Array(contexts.length).fill(-1);
-    this.#blocks = new Uint8Array(contexts.length * STATUS_BLOCK_BYTES);
-    this.#channel.buffer = this.#blocks;
+    this.#timers = new Int32Array(contexts.length).fill(NO_TIMER);
+    this.#words = new Uint32Array(contexts.length * 2);
+    this.#channel.buffer = new Uint8Array(this.#words.buffer);
   }
 
   /** One more frame of a context is finished; `urgent` ones do not wait for company. */
@@ -80,19 +81,19 @@ export class Completions {
     this.#urgent[index] = 0;
     this.#writing[index] = 0;
     this.#untold[index] = 0;
-    this.#blocks.fill(0, index * STATUS_BLOCK_BYTES, (index + 1) * STATUS_BLOCK_BYTES);
+    this.#words.fill(0, index * 2, index * 2 + 2);
   }
 
   checkInvariants(): void {
     for (let index = 0; index < this.#pending.length; index += 1) {
-      const onItsWay = this.#writing[index] === 1 || present(this.#timers[index]) >= 0;
+      const onItsWay = this.#writing[index] === 1 || present(this.#timers[index]) !== NO_TIMER;
       if (present(this.#pending[index]) > 0 && !onItsWay)
         throw new InvariantViolation(`completions of context ${index} wait for nothing`);
     }
   }
 
   #onTimer(index: ContextId): void {
-    this.#timers[index] = -1;
+    this.#timers[index] = NO_TIMER;
     const context = this.#contexts[index];
     if (context !== undefined && present(this.#pending[index]) > 0) this.#writeBack(context);
   }
@@ -106,23 +107,22 @@ export class Completions {
     const due = pending >= context.coalesceFrames || context.coalesceNs === 0 || this.#isHalfUntold(context);
     if (this.#urgent[index] === 1 || due) {
       this.#writeBack(context);
-    } else if (present(this.#timers[index]) < 0) {
-      this.#timers[index] = this.#kernel.schedule(context.coalesceNs, this.#timerHandler, index);
+    } else if (this.#timers[index] === NO_TIMER) {
+      this.#timers[index] = this.#kernel.place(context.coalesceNs, this.#timerHandler, index);
     }
   }
 
   /** Whether half of a ring is finished and not written back: a driver of a short ring must not sleep until the timer. */
   #isHalfUntold({ index, transmit, receive }: Context): boolean {
-    const untold = (ring: DescriptorRing, at: number) => (ring.consumer - readU32(this.#blocks, at)) >>> 0;
-    const at = index * STATUS_BLOCK_BYTES;
-    return 2 * untold(transmit, at) >= transmit.slots || 2 * untold(receive, at + 4) >= receive.slots;
+    const words = this.#words;
+    return isHalfOf(transmit, present(words[index * 2])) || isHalfOf(receive, present(words[index * 2 + 1]));
   }
 
   #cancelTimer(index: ContextId): void {
-    const handle: EventHandle = present(this.#timers[index]);
-    if (handle < 0) return;
-    this.#kernel.cancel(handle);
-    this.#timers[index] = -1;
+    const timer = present(this.#timers[index]);
+    if (timer === NO_TIMER) return;
+    this.#kernel.cancelAt(timer);
+    this.#timers[index] = NO_TIMER;
   }
 
   #writeBack(context: Context): void {
@@ -130,9 +130,8 @@ export class Completions {
     this.#cancelTimer(index);
     this.#pending[index] = 0;
     this.#urgent[index] = 0;
-    const at = index * STATUS_BLOCK_BYTES;
-    writeU32(this.#blocks, at, context.transmit.consumer);
-    writeU32(this.#blocks, at + 4, context.receive.consumer);
+    this.#words[index * 2] = context.transmit.consumer;
+    this.#words[index * 2 + 1] = context.receive.consumer;
     if (context.statusAddress === 0) {
       this.#announce(context);
       return;
@@ -143,7 +142,7 @@ export class Completions {
     channel.owner = context;
     channel.cookie = index;
     channel.aim(context.statusAddress, context.statusOffset);
-    channel.bufferOffset = at;
+    channel.bufferOffset = index * STATUS_BLOCK_BYTES;
     channel.write();
   }
 
@@ -159,8 +158,8 @@ export class Completions {
     if (this.#subjects.completions.observed) {
       this.#subjects.completions.next({
         context: index,
-        transmitConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES),
-        receiveConsumer: readU32(this.#blocks, index * STATUS_BLOCK_BYTES + 4),
+        transmitConsumer: present(this.#words[index * 2]),
+        receiveConsumer: present(this.#words[index * 2 + 1]),
         atNs: this.#kernel.nowNs,
       });
     }
@@ -172,4 +171,9 @@ export class Completions {
     this.#untold[context.index] = context.interruptsMasked ? 1 : 0;
     if (!context.interruptsMasked) this.#path.interrupt(context);
   }
+}
+
+/** Whether half of a ring is finished and not written back, when `written` is what its status word says. */
+function isHalfOf(ring: DescriptorRing, written: number): boolean {
+  return 2 * ((ring.consumer - written) >>> 0) >= ring.slots;
 }

@@ -87,7 +87,7 @@ export class ContextLifecycle implements FaultSink {
     this.#parts.demultiplexer.remove(context);
     for (const keeper of this.#keepers) keeper.forget(context);
     for (const direction of ['transmit', 'receive'] as const) {
-      const { consumer, outstanding } = context[direction];
+      const { consumer, outstanding } = context.ring(direction);
       subjects.descriptor(context.index, direction, consumer, outstanding, state);
     }
   }

@@ -1,6 +1,7 @@
 import type { ContextId } from '../scheduler/branded.js';
 import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
+import { present } from '../scheduler/present.js';
 import { busAddress, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
 import { type DescriptorCache, DescriptorRing } from './descriptor-ring.js';
@@ -11,6 +12,9 @@ export type ContextState = (typeof CONTEXT_STATES)[number];
 
 /** Which way a ring goes. */
 export type Direction = 'transmit' | 'receive';
+
+/** 24 bits. */
+const MAC_HALF = 2 ** 24;
 
 /**
  * One set of registers, rings and buffers: the card as one guest sees it, as if it were its own (CDNA,
@@ -24,8 +28,6 @@ export class Context {
   state: ContextState = 'free';
   faultReason: FaultReason = 'none';
 
-  /** 48-bit station address as a number; 0 while none is set. */
-  mac = 0;
   /** Its share, as its schedulers get it. */
   share: Share = { weight: 1 };
   /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
@@ -45,11 +47,39 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
+  // The station address in two halves: a number of 48 bits is boxed wherever it is read.
+  #macUpper = 0;
+  #macLower = 0;
+
   constructor(index: ContextId, requesterId: RequesterId, cache: DescriptorCache) {
     this.index = index;
     this.requesterId = requesterId;
     this.transmit = new DescriptorRing(cache, index * 2);
     this.receive = new DescriptorRing(cache, index * 2 + 1);
+  }
+
+  /** 48-bit station address as a number; 0 while none is set. */
+  get mac(): number {
+    return this.#macUpper * MAC_HALF + this.#macLower;
+  }
+
+  set mac(address: number) {
+    this.#macUpper = Math.floor(address / MAC_HALF);
+    this.#macLower = address % MAC_HALF;
+  }
+
+  /** Whether its station address lies at an offset. */
+  isMacAt(bytes: Uint8Array, offset: number): boolean {
+    const upper =
+      (present(bytes[offset]) << 16) | (present(bytes[offset + 1]) << 8) | present(bytes[offset + 2]);
+    const lower =
+      (present(bytes[offset + 3]) << 16) | (present(bytes[offset + 4]) << 8) | present(bytes[offset + 5]);
+    return upper === this.#macUpper && lower === this.#macLower;
+  }
+
+  /** Its ring of a direction. By name: an access by a changing key would be a look-up in a table of the engine. */
+  ring(direction: Direction): DescriptorRing {
+    return direction === 'transmit' ? this.transmit : this.receive;
   }
 
   /** N - 1: what is left of a sequence number modulo N, as bits. */

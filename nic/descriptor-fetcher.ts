@@ -48,7 +48,7 @@ export class DescriptorFetcher {
   /** Asks for the next batches of a ring if they are worth a transfer now. Called whenever its indices have moved. */
   consider(context: Context, direction: Direction): void {
     if (context.state !== 'open') return;
-    const ring = context[direction];
+    const ring = context.ring(direction);
     for (;;) {
       const count = ring.fetchable(this.#batch);
       if (count === 0) return;
@@ -69,7 +69,7 @@ export class DescriptorFetcher {
     this.#fetches.checkInvariants();
     for (const context of this.#contexts) {
       for (const direction of ['transmit', 'receive'] as const) {
-        const ring = context[direction];
+        const ring = context.ring(direction);
         const coming = (ring.requested - ring.fetched) >>> 0;
         if (context.state === 'open' && coming !== this.#fetches.underWay(ringNumber(context, direction)))
           throw new InvariantViolation(
@@ -80,7 +80,7 @@ export class DescriptorFetcher {
   }
 
   #fetch(context: Context, direction: Direction, count: number): void {
-    const ring = context[direction];
+    const ring = context.ring(direction);
     const number = ringNumber(context, direction);
     const channel = this.#channel;
     channel.owner = context;
@@ -121,7 +121,7 @@ export class DescriptorFetcher {
   /** Accepts fetches that have completed, up to the first that has not. */
   #acceptLanded(context: Context, direction: Direction, number: number): void {
     const fetches = this.#fetches;
-    const ring = context[direction];
+    const ring = context.ring(direction);
     for (let entry = fetches.oldest(number); entry !== NONE; entry = fetches.oldest(number)) {
       const landed = present(fetches.landed[entry]);
       if (landed === UNDER_WAY) return;

@@ -328,12 +328,9 @@ export class DmaEngine {
       this.#onFinish(slot);
       return;
     }
-    const address = this.#placeOf(slot);
     const length = present(this.#records[record + LENGTH]);
     const isWide = present(this.#addresses[slot]) >= WIDE_ADDRESS;
-    const delayNs = isWide
-      ? this.#accessWide(slot, isRead, length)
-      : this.#access(slot, isRead, address, length);
+    const delayNs = isWide ? this.#accessWide(slot, isRead, length) : this.#access(slot, isRead, length);
     if (isRead) {
       // While one waits to be ready, those of the same instant follow through the kernel, behind it.
       if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
@@ -360,7 +357,8 @@ export class DmaEngine {
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
-  #access(slot: number, isRead: boolean, address: number, length: number): number {
+  #access(slot: number, isRead: boolean, length: number): number {
+    const address = present(this.#addresses[slot]);
     const requester = requesterId(this.#field(slot, REQUESTER));
     const buffer = present(this.#buffers[slot]);
     const offset = this.#field(slot, BUFFER_OFFSET);
@@ -410,10 +408,10 @@ export class DmaEngine {
     return delayNs;
   }
 
-  /** What the link needs to know of a transfer's address, of which only the lower bits count to it. */
+  /** Where in its page a transfer begins: all that the link needs to know, and no number that the engine would box. */
   #placeOf(slot: number): number {
     const address = present(this.#addresses[slot]);
-    return address < WIDE_ADDRESS ? address : this.#field(slot, WIDE_OFFSET);
+    return address < WIDE_ADDRESS ? offsetInPage(address) : this.#field(slot, WIDE_OFFSET);
   }
 
   #onFinish(slot: number): void {

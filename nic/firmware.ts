@@ -70,7 +70,7 @@ export class Firmware {
 
   #onProducer(context: Context, direction: Direction): void {
     if (context.state !== 'open') return;
-    const ring = context[direction];
+    const ring = context.ring(direction);
     const mailbox = direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
     const value = this.#pages.mailbox(context.index, mailbox);
     if (value === ring.producer) return;

@@ -47,7 +47,7 @@ export class Forwarding {
 
   /** A whole frame is at the head of the transmit FIFO: may it go, and where? */
   route(context: Context, bytes: Uint8Array, offset: number): TransmitRoute {
-    if (context.antiSpoofing && readMac(bytes, offset + 6) !== context.mac) return 'spoofed';
+    if (context.antiSpoofing && !context.isMacAt(bytes, offset + 6)) return 'spoofed';
     if (isMacControl(bytes, offset)) return 'control';
     if (!this.switching) return 'wire';
     const destination = readMac(bytes, offset);

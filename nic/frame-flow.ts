@@ -103,7 +103,7 @@ export class FrameFlow implements DataPath {
 
   /** The guest has posted `count` descriptors. */
   posted(context: Context, direction: Direction, count: number): void {
-    const first = (context[direction].producer - count) >>> 0;
+    const first = (context.ring(direction).producer - count) >>> 0;
     const { instruments, kernel, subjects } = this.#core;
     subjects.descriptor(context.index, direction, first, count, 'posted');
     if (direction === 'transmit') instruments?.posted?.(context.index, first, count, kernel.nowNs);

@@ -67,7 +67,8 @@ export class FrameLedger implements FrameTally {
 
   /** One more frame is the card's to deal with: granted, or arrived (once for each context that it is for). */
   takenOn(direction: Direction): void {
-    this.#takenOn[direction] += 1;
+    if (direction === 'transmit') this.#takenOn.transmit += 1;
+    else this.#takenOn.receive += 1;
   }
 
   /** A frame's last bit has left at `endNs`, to the wire or, `switched`, only to other contexts. */

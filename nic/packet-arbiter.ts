@@ -1,5 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { EventHandle, EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { EventKernel, EventPlace, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 
@@ -9,6 +9,19 @@ export const POSTED = 1;
 export type PacketKind = typeof NON_POSTED | typeof POSTED;
 
 const NONE = -1;
+/** No event is pending. */
+const NO_EVENT: EventPlace = -1;
+
+// The record of a transfer, five 32-bit integers in a row of eight.
+const RECORD_SHIFT = 3;
+/** The transfer behind it. */
+const NEXT = 0;
+const PACKETS = 1;
+/** Packets of it that have passed. */
+const PASSED = 2;
+/** Bytes on the link, of all packets. */
+const BYTES = 3;
+const PAYLOAD = 4;
 
 /**
  * Arbitration of a device's way to its host, packet by packet: read requests and posted writes wait in a queue each, and
@@ -25,24 +38,20 @@ export class PacketArbiter {
   readonly #propagationNs: number;
   readonly #arrive: HandlerId;
   readonly #free: HandlerId;
-  // Per transfer: the one behind it, its packets and how many of them have passed, bytes on the link and of payload.
-  #next = new Int32Array(0);
-  #packets = new Int32Array(0);
-  #passed = new Int32Array(0);
-  #bytes = new Int32Array(0);
-  #payload = new Int32Array(0);
-  readonly #head = [NONE, NONE];
-  readonly #tail = [NONE, NONE];
+  #records = new Int32Array(0);
+  readonly #head = new Int32Array(2).fill(NONE);
+  readonly #tail = new Int32Array(2).fill(NONE);
   /** Bytes of payload that each kind has moved, or has no claim to. */
-  readonly #moved = [0, 0];
+  readonly #moved = new Float64Array(2);
   // What is on the link: packets of the head of one queue. They are booked on the line when they have passed.
   #running: PacketKind | typeof NONE = NONE;
   #runPackets = 0;
+  #runBytes = 0;
   #runFromNs = 0;
   #runEndNs = 0;
-  /** The arrival of the transfer that ends with the run. */
-  #arrival: EventHandle | undefined;
-  #freeing: EventHandle | undefined;
+  /** The arrival of the transfer that ends with the run; it has not run while the run lasts. */
+  #arrival = NO_EVENT;
+  #freeing = NO_EVENT;
 
   /** @param arrive called with the number of a transfer when its last byte is at the host. */
   constructor(kernel: EventKernel, line: SerialLine, propagationNs: number, arrive: HandlerId) {
@@ -55,41 +64,44 @@ export class PacketArbiter {
 
   /** A transfer of so many packets, `bytes` in all on the link, which move `payload` bytes. */
   submit(kind: PacketKind, transfer: number, packets: number, bytes: number, payload: number): void {
-    if (this.#running !== NONE && this.#freeing === undefined && this.#runEndNs <= this.#kernel.nowNs)
+    // A run that no event ends has nothing behind it. Its transfer may be over, and its number in use again.
+    if (this.#running !== NONE && this.#freeing === NO_EVENT && this.#runEndNs <= this.#kernel.nowNs)
       this.#endRun();
-    if (transfer >= this.#next.length) this.#grow(transfer);
-    this.#next[transfer] = NONE;
-    this.#packets[transfer] = packets;
-    this.#passed[transfer] = 0;
-    this.#bytes[transfer] = bytes;
-    this.#payload[transfer] = payload;
+    const record = transfer << RECORD_SHIFT;
+    if (record >= this.#records.length) this.#grow(record);
+    const records = this.#records;
+    records[record + NEXT] = NONE;
+    records[record + PACKETS] = packets;
+    records[record + PASSED] = 0;
+    records[record + BYTES] = bytes;
+    records[record + PAYLOAD] = payload;
     if (this.#running !== NONE && kind !== this.#running) this.#cutRun();
     const tail = present(this.#tail[kind]);
     if (tail === NONE) {
       this.#head[kind] = transfer;
-      this.#moved[kind] = Math.max(present(this.#moved[kind]), this.#movedByOther(kind));
+      const other = this.#movedByOther(kind);
+      if (other > present(this.#moved[kind])) this.#moved[kind] = other;
     } else {
-      this.#next[tail] = transfer;
+      records[(tail << RECORD_SHIFT) + NEXT] = transfer;
     }
     this.#tail[kind] = transfer;
     if (this.#running === NONE) {
-      this.#beginRun();
-      return;
-    }
-    this.#freeing ??= this.#kernel.schedule(this.#runEndNs - this.#kernel.nowNs, this.#free);
+      // Whatever waited would have been sent when the link fell free: this transfer is alone.
+      this.#send(kind, packets, bytes);
+      this.#arrival = this.#scheduleArrival(transfer);
+    } else if (this.#freeing === NO_EVENT) this.#freeing = this.#scheduleEnd();
   }
 
   /** Bytes that have passed, and those on the link when they have passed by now. */
   get carriedBytes(): number {
     const isOver = this.#running !== NONE && this.#runEndNs <= this.#kernel.nowNs;
-    const running = isOver ? this.#bytesOf(present(this.#head[this.#running]), this.#runPackets) : 0;
-    return this.#line.carriedBytes + running;
+    return this.#line.carriedBytes + (isOver ? this.#runBytes : 0);
   }
 
   checkInvariants(): void {
-    const waits = present(this.#head[NON_POSTED]) !== NONE || present(this.#head[POSTED]) !== NONE;
+    const waits = this.#head[NON_POSTED] !== NONE || this.#head[POSTED] !== NONE;
     if (this.#running === NONE && waits) throw new InvariantViolation('a packet waits, the link is idle');
-    if (this.#running !== NONE && present(this.#head[this.#running]) === NONE)
+    if (this.#running !== NONE && this.#head[this.#running] === NONE)
       throw new InvariantViolation('the link carries packets of no transfer');
   }
 
@@ -102,20 +114,31 @@ export class PacketArbiter {
     const lessIsPosted = present(this.#moved[POSTED]) < present(this.#moved[NON_POSTED]);
     const kind = request === NONE || (both && lessIsPosted) ? POSTED : NON_POSTED;
     const transfer = kind === POSTED ? write : request;
-    const left = present(this.#packets[transfer]) - present(this.#passed[transfer]);
-    const nowNs = this.#kernel.nowNs;
+    const record = transfer << RECORD_SHIFT;
+    const left = present(this.#records[record + PACKETS]) - present(this.#records[record + PASSED]);
+    const packets = both ? 1 : left;
+    this.#send(kind, packets, this.#bytesOf(transfer, packets));
+    if (packets === left) this.#arrival = this.#scheduleArrival(transfer);
+    if (both || this.#records[record + NEXT] !== NONE) this.#freeing = this.#scheduleEnd();
+  }
+
+  /** Packets of the head of a queue, `bytes` in all, are on the link from now on. */
+  #send(kind: PacketKind, packets: number, bytes: number): void {
+    const { nowNs } = this.#kernel;
     this.#running = kind;
-    this.#runPackets = both ? 1 : left;
+    this.#runPackets = packets;
+    this.#runBytes = bytes;
     this.#runFromNs = nowNs;
-    this.#runEndNs = this.#endOf(transfer, this.#runPackets);
-    if (this.#runPackets === left)
-      this.#arrival = this.#kernel.schedule(
-        this.#runEndNs + this.#propagationNs - nowNs,
-        this.#arrive,
-        transfer,
-      );
-    if (both || this.#runPackets < left || present(this.#next[transfer]) !== NONE)
-      this.#freeing = this.#kernel.schedule(this.#runEndNs - nowNs, this.#free);
+    this.#runEndNs = this.#line.endOf(bytes, nowNs);
+  }
+
+  #scheduleArrival(transfer: number): EventPlace {
+    const delayNs = this.#runEndNs + this.#propagationNs - this.#kernel.nowNs;
+    return this.#kernel.place(delayNs, this.#arrive, transfer);
+  }
+
+  #scheduleEnd(): EventPlace {
+    return this.#kernel.place(this.#runEndNs - this.#kernel.nowNs, this.#free);
   }
 
   /** What the other kind has moved by now, but for the packet that is on the link; its run has been cut. */
@@ -123,30 +146,32 @@ export class PacketArbiter {
     const other = kind === POSTED ? NON_POSTED : POSTED;
     const moved = present(this.#moved[other]);
     if (this.#running !== other) return moved;
-    const transfer = present(this.#head[other]);
-    return (
-      moved + (present(this.#payload[transfer]) * (this.#runPackets - 1)) / present(this.#packets[transfer])
-    );
+    return moved + this.#payloadOf(present(this.#head[other]), this.#runPackets - 1);
   }
 
   /** Ends the run with the packet that is on the link now. */
   #cutRun(): void {
     if (this.#running === NONE || this.#runPackets === 1) return;
     const transfer = present(this.#head[this.#running]);
-    const nowNs = this.#kernel.nowNs;
+    const { nowNs } = this.#kernel;
     let packets = 1;
-    while (packets < this.#runPackets && this.#endOf(transfer, packets) <= nowNs) packets += 1;
+    let endNs = this.#endOf(transfer, packets);
+    while (packets < this.#runPackets && endNs <= nowNs) {
+      packets += 1;
+      endNs = this.#endOf(transfer, packets);
+    }
     if (packets === this.#runPackets) return;
     this.#runPackets = packets;
-    this.#runEndNs = this.#endOf(transfer, packets);
-    if (this.#arrival !== undefined) this.#kernel.cancel(this.#arrival);
-    this.#arrival = undefined;
-    if (this.#freeing !== undefined) this.#kernel.cancel(this.#freeing);
-    this.#freeing = undefined;
+    this.#runBytes = this.#bytesOf(transfer, packets);
+    this.#runEndNs = endNs;
+    if (this.#arrival !== NO_EVENT) this.#kernel.cancelAt(this.#arrival);
+    this.#arrival = NO_EVENT;
+    if (this.#freeing !== NO_EVENT) this.#kernel.cancelAt(this.#freeing);
+    this.#freeing = NO_EVENT;
   }
 
   #onFree(): void {
-    this.#freeing = undefined;
+    this.#freeing = NO_EVENT;
     this.#endRun();
     this.#beginRun();
   }
@@ -156,16 +181,16 @@ export class PacketArbiter {
     const kind = this.#running;
     if (kind === NONE) return;
     const transfer = present(this.#head[kind]);
+    const record = transfer << RECORD_SHIFT;
     const packets = this.#runPackets;
-    this.#line.carry(this.#bytesOf(transfer, packets), this.#runFromNs);
-    this.#moved[kind] =
-      present(this.#moved[kind]) +
-      (present(this.#payload[transfer]) * packets) / present(this.#packets[transfer]);
-    this.#passed[transfer] = present(this.#passed[transfer]) + packets;
+    this.#line.carry(this.#runBytes, this.#runFromNs);
+    this.#moved[kind] = present(this.#moved[kind]) + this.#payloadOf(transfer, packets);
+    const passed = present(this.#records[record + PASSED]) + packets;
+    this.#records[record + PASSED] = passed;
     this.#running = NONE;
-    this.#arrival = undefined;
-    if (present(this.#passed[transfer]) < present(this.#packets[transfer])) return;
-    const next = present(this.#next[transfer]);
+    this.#arrival = NO_EVENT;
+    if (passed < present(this.#records[record + PACKETS])) return;
+    const next = present(this.#records[record + NEXT]);
     this.#head[kind] = next;
     if (next === NONE) this.#tail[kind] = NONE;
   }
@@ -177,24 +202,27 @@ export class PacketArbiter {
 
   /** Bytes of the next so many packets of a transfer. */
   #bytesOf(transfer: number, packets: number): number {
-    const bytes = present(this.#bytes[transfer]);
-    const all = present(this.#packets[transfer]);
-    const passed = present(this.#passed[transfer]);
+    const record = transfer << RECORD_SHIFT;
+    const bytes = present(this.#records[record + BYTES]);
+    const all = present(this.#records[record + PACKETS]);
+    if (packets === all) return bytes;
+    const passed = present(this.#records[record + PASSED]);
     return Math.floor((bytes * (passed + packets)) / all) - Math.floor((bytes * passed) / all);
   }
 
-  #grow(transfer: number): void {
-    let size = 64;
-    while (size <= transfer) size *= 2;
-    const grown = (column: Int32Array): Int32Array<ArrayBuffer> => {
-      const wider = new Int32Array(size);
-      wider.set(column);
-      return wider;
-    };
-    this.#next = grown(this.#next);
-    this.#packets = grown(this.#packets);
-    this.#passed = grown(this.#passed);
-    this.#bytes = grown(this.#bytes);
-    this.#payload = grown(this.#payload);
+  /** Payload of so many packets of a transfer, bytes. */
+  #payloadOf(transfer: number, packets: number): number {
+    const record = transfer << RECORD_SHIFT;
+    const payload = present(this.#records[record + PAYLOAD]);
+    const all = present(this.#records[record + PACKETS]);
+    return packets === all ? payload : (payload * packets) / all;
+  }
+
+  #grow(record: number): void {
+    let size = 64 << RECORD_SHIFT;
+    while (size <= record) size *= 2;
+    const records = new Int32Array(size);
+    records.set(this.#records);
+    this.#records = records;
   }
 }

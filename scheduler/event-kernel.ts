@@ -14,11 +14,19 @@ export type HandlerId = number;
 /** Names one scheduled event, for `cancel`. A handle is never used twice. */
 export type EventHandle = number;
 
+/**
+ * Where a pending event lies: a small number, which the engine keeps without allocating it, as it does a handle. It is used
+ * again once the event has run, so it is for a caller that knows when that is.
+ */
+export type EventPlace = number;
+
 /** Called when an event is due; `a` and `b` are the arguments given to `schedule`. */
 export type EventHandler = (a: number, b: number) => void;
 
 const MAX_SLOTS = 2 ** 22;
-const MAX_GENERATION = 2 ** 31 - 1;
+/** Slots are numbered below this. */
+const SLOT_NUMBERS = 2 * MAX_SLOTS;
+const MAX_GENERATION = 2 ** 30 - 1;
 const NO_HANDLER = -1;
 /** Added to the handler of an event with an argument that is not a 32-bit integer. */
 const WIDE = 2 ** 24;
@@ -27,12 +35,18 @@ const WIDE = 2 ** 24;
 const EPOCH_NS = 1024;
 const WINDOW = 2 * EPOCH_NS;
 const WINDOW_MASK = WINDOW - 1;
-const WORDS = WINDOW / 32;
 /** An event this far ahead of all others stays in the wheel. */
 const SPARSE_NS = 512;
 
-// The record of an event, eight 32-bit integers.
+// One array holds all of the calendar, so that a function reads the place of one array and not of four. First the
+// first and the last event of each bucket, then one bit per bucket in use, then one bit per word of those.
+const IN_USE = WINDOW * 2;
+const WORDS_IN_USE = IN_USE + WINDOW / 32;
+const CALENDAR_CELLS = WORDS_IN_USE + WINDOW / 1024;
+
+// Behind them the record of each event, eight 32-bit integers: the slots begin at the number whose record lies there.
 const RECORD_SHIFT = 3;
+const FIRST_SLOT = Math.ceil(CALENDAR_CELLS / 2 ** RECORD_SHIFT);
 /** The next event of its bucket, or the next free slot. */
 const NEXT = 0;
 /** What to call, or FREE, or CANCELLED (it is still in its bucket). */
@@ -42,8 +56,6 @@ const ARGUMENT_B = 3;
 const GENERATION = 4;
 /** 1 while the event waits beyond the window. */
 const IS_FAR = 5;
-/** The handler of the event that was last in the slot, which stays when the slot is free. */
-const DUE = 6;
 
 const FREE = -1;
 const CANCELLED = -2;
@@ -71,15 +83,11 @@ export class EventKernel {
   readonly #handlers: EventHandler[] = [];
 
   #capacity = 0;
-  #records = new Int32Array(0);
+  #cells = new Int32Array(FIRST_SLOT << RECORD_SHIFT).fill(NO_SLOT, 0, IN_USE);
   // Arguments that are not 32-bit integers, two per slot; absent until there is one.
   #wide: Float64Array | undefined;
   #free = NO_SLOT;
 
-  // The first and the last event of each bucket, one bit per bucket in use, and one bit per word of those.
-  readonly #buckets = new Int32Array(WINDOW * 2).fill(NO_SLOT);
-  readonly #inUse = new Int32Array(WORDS);
-  readonly #wordsInUse = new Int32Array(WORDS / 32);
   // Events in buckets, including cancelled ones.
   #near = 0;
   // First instant beyond the window. The epochs of the window begin at multiples of EPOCH_NS.
@@ -99,7 +107,7 @@ export class EventKernel {
       );
     }
     const capacity = Math.max(16, powerOfTwoFrom(Math.max(1, initialCapacity)));
-    this.#far = new TimingWheel(capacity);
+    this.#far = new TimingWheel(FIRST_SLOT + capacity);
     this.#grow(capacity);
   }
 
@@ -137,6 +145,11 @@ export class EventKernel {
     return this.#handleOf(this.#add(delayNs, handler, a, b));
   }
 
+  /** `schedule` for a caller that may `cancelAt` the event, and knows whether it has run by then. */
+  place(delayNs: number, handler: HandlerId, a = 0, b = 0): EventPlace {
+    return this.#add(delayNs, handler, a, b);
+  }
+
   /**
    * `schedule` for events that are never cancelled, as are most on the packet path: a handle is a large number,
    * which the engine would allocate on the heap (16 bytes per event, measured).
@@ -158,21 +171,14 @@ export class EventKernel {
 
   /** Cancels an event. False if it has run, was cancelled before, or never existed. */
   cancel(handle: EventHandle): boolean {
-    const slot = handle % MAX_SLOTS;
-    const records = this.#records;
-    const record = slot << RECORD_SHIFT;
-    if (records[record + GENERATION] !== Math.floor(handle / MAX_SLOTS)) return false;
-    if ((records[record + HANDLER] ?? FREE) < 0) return false;
-    this.#live -= 1;
-    if (records[record + IS_FAR] === 1) {
-      this.#far.remove(slot);
-      this.#farCount -= 1;
-      this.#release(slot);
-    } else {
-      // A bucket is a singly linked list, so that scheduling is cheap; the event is skipped when it is due.
-      records[record + HANDLER] = CANCELLED;
-    }
-    return true;
+    const slot = handle % SLOT_NUMBERS;
+    if (this.#cells[(slot << RECORD_SHIFT) + GENERATION] !== Math.floor(handle / SLOT_NUMBERS)) return false;
+    return this.#cancelSlot(slot);
+  }
+
+  /** Cancels an event that has not run yet. @throws InvariantViolation when none is pending in that place. */
+  cancelAt(place: EventPlace): void {
+    if (!this.#cancelSlot(place)) throw new InvariantViolation(`no event is pending in place ${place}`);
   }
 
   /** Time of the next event, ns, or undefined when nothing is pending. */
@@ -235,7 +241,7 @@ export class EventKernel {
 
   /** @throws InvariantViolation if the queue is inconsistent. For tests: costs O(pending). */
   checkInvariants(): void {
-    const records = this.#records;
+    const cells = this.#cells;
     let near = 0;
     let live = this.#far.checkInvariants();
     if (live !== this.#farCount)
@@ -246,29 +252,29 @@ export class EventKernel {
     if (farNs !== undefined && farNs < this.#farFromNs)
       throw new InvariantViolation(`an event at ${farNs} ns lies before ${this.#farFromNs} ns`);
     for (let bucket = 0; bucket < WINDOW; bucket += 1) {
-      const first = this.#buckets[bucket * 2] ?? NO_SLOT;
+      const first = cells[bucket * 2] ?? NO_SLOT;
       const word = bucket >>> 5;
-      const isMarked = (present(this.#inUse[word]) & (1 << (bucket & 31))) !== 0;
+      const isMarked = (present(cells[IN_USE + word]) & (1 << (bucket & 31))) !== 0;
       if (isMarked !== (first !== NO_SLOT))
         throw new InvariantViolation(`bucket ${bucket} and its bit disagree`);
-      if (isMarked && (present(this.#wordsInUse[word >>> 5]) & (1 << (word & 31))) === 0)
+      if (isMarked && (present(cells[WORDS_IN_USE + (word >>> 5)]) & (1 << (word & 31))) === 0)
         throw new InvariantViolation(`bucket ${bucket} is not found by its word`);
       if (isMarked && this.#timeOf(bucket) >= this.#horizonNs)
         throw new InvariantViolation(`an event was skipped in bucket ${bucket}`);
       let last = NO_SLOT;
-      for (let slot = first; slot !== NO_SLOT; slot = records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT) {
-        if (records[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) live += 1;
+      for (let slot = first; slot !== NO_SLOT; slot = cells[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT) {
+        if (cells[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) live += 1;
         near += 1;
         last = slot;
       }
-      if (first !== NO_SLOT && this.#buckets[bucket * 2 + 1] !== last)
+      if (first !== NO_SLOT && cells[bucket * 2 + 1] !== last)
         throw new InvariantViolation(`bucket ${bucket} lost its end`);
     }
     if (near !== this.#near)
       throw new InvariantViolation(`${this.#near} events counted in the window, ${near} found`);
     if (live !== this.#live) throw new InvariantViolation(`${this.#live} events counted, ${live} found`);
     let free = 0;
-    for (let slot = this.#free; slot !== NO_SLOT; slot = records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT)
+    for (let slot = this.#free; slot !== NO_SLOT; slot = cells[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT)
       free += 1;
     if (near + this.#farCount + free !== this.#capacity) throw new InvariantViolation('a slot is lost');
   }
@@ -285,13 +291,12 @@ export class EventKernel {
     try {
       while (count < maxEvents) {
         let bucket = this.#nowNs & WINDOW_MASK;
-        let slot = this.#buckets[bucket << 1] ?? NO_SLOT;
-        if (slot === NO_SLOT || this.#records[(slot << RECORD_SHIFT) + HANDLER] === CANCELLED) {
+        let slot = this.#cells[bucket << 1] ?? NO_SLOT;
+        if (slot === NO_SLOT || this.#cells[(slot << RECORD_SHIFT) + HANDLER] === CANCELLED) {
           bucket = this.#nextBucket();
           if (bucket < 0) {
             slot = this.#pullFar(untilNs);
             if (slot === NO_SLOT) break;
-            this.#release(slot);
             this.#call(slot);
             count += 1;
             if (this.#failure !== undefined) this.#throwFailure();
@@ -300,9 +305,9 @@ export class EventKernel {
           const timeNs = this.#timeOf(bucket);
           if (timeNs > untilNs) break;
           if (timeNs !== this.#nowNs) this.#moveTo(timeNs);
-          slot = this.#buckets[bucket << 1] ?? NO_SLOT;
+          slot = this.#cells[bucket << 1] ?? NO_SLOT;
         }
-        this.#dropFirst(bucket, slot);
+        this.#unlinkFirst(bucket, slot);
         this.#call(slot);
         count += 1;
         if (this.#failure !== undefined) this.#throwFailure();
@@ -313,13 +318,16 @@ export class EventKernel {
     return count;
   }
 
-  /** Runs the event that was in a slot; the slot is free already, and its record still says what to do. */
+  /** Runs the event in a slot that is in no queue any more; the slot is free before it begins. */
   #call(slot: number): void {
-    const records = this.#records;
+    const cells = this.#cells;
     const record = slot << RECORD_SHIFT;
-    const handler = records[record + DUE] ?? FREE;
-    const a = present(records[record + ARGUMENT_A]);
-    const b = present(records[record + ARGUMENT_B]);
+    const handler = cells[record + HANDLER] ?? FREE;
+    const a = cells[record + ARGUMENT_A] ?? 0;
+    const b = cells[record + ARGUMENT_B] ?? 0;
+    cells[record + HANDLER] = FREE;
+    cells[record + NEXT] = this.#free;
+    this.#free = slot;
     this.#live -= 1;
     this.#executed += 1;
     if (handler >= WIDE) {
@@ -334,8 +342,9 @@ export class EventKernel {
 
   #runWide(handler: HandlerId, slot: number): void {
     const wide = present(this.#wide);
-    const a = present(wide[slot * 2]);
-    const b = present(wide[slot * 2 + 1]);
+    const at = (slot - FIRST_SLOT) * 2;
+    const a = present(wide[at]);
+    const b = present(wide[at + 1]);
     this.#running = handler;
     this.#handlers[handler]?.(a, b);
   }
@@ -349,32 +358,34 @@ export class EventKernel {
   #nextBucket(): number {
     while (this.#near > 0) {
       const bucket = this.#firstInUse(this.#nowNs & WINDOW_MASK);
-      const slot = this.#buckets[bucket << 1] ?? NO_SLOT;
-      if (this.#records[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) return bucket;
-      this.#dropFirst(bucket, slot);
+      const slot = this.#cells[bucket << 1] ?? NO_SLOT;
+      if (this.#cells[(slot << RECORD_SHIFT) + HANDLER] !== CANCELLED) return bucket;
+      this.#unlinkFirst(bucket, slot);
+      this.#release(slot);
     }
     return -1;
   }
 
   /** The first bucket in use at or after `from`, around the window; there is one. */
   #firstInUse(from: number): number {
+    const cells = this.#cells;
     const word = from >>> 5;
-    const here = present(this.#inUse[word]) & (-1 << (from & 31));
+    const here = (cells[IN_USE + word] ?? 0) & (-1 << (from & 31));
     if (here !== 0) return (word << 5) | lowestBit(here);
     // The words behind it, those before it, and what lies before `from` in its own word.
     const half = word >>> 5;
-    let ahead = present(this.#wordsInUse[half]) & (-2 << (word & 31));
+    let ahead = (cells[WORDS_IN_USE + half] ?? 0) & (-2 << (word & 31));
     let found = half;
     if (ahead === 0) {
       found = half ^ 1;
-      ahead = present(this.#wordsInUse[found]);
+      ahead = cells[WORDS_IN_USE + found] ?? 0;
     }
     if (ahead === 0) {
       found = half;
-      ahead = present(this.#wordsInUse[half]);
+      ahead = cells[WORDS_IN_USE + half] ?? 0;
     }
     const next = (found << 5) | lowestBit(ahead);
-    return (next << 5) | lowestBit(present(this.#inUse[next]));
+    return (next << 5) | lowestBit(cells[IN_USE + next] ?? 0);
   }
 
   /** Sets the clock to `timeNs`; no event lies before it. */
@@ -404,7 +415,7 @@ export class EventKernel {
   #dealFar(lastNs: number): void {
     for (let slot = this.#far.take(lastNs); slot !== NO_SLOT; slot = this.#far.take(lastNs)) {
       this.#farCount -= 1;
-      this.#records[(slot << RECORD_SHIFT) + IS_FAR] = 0;
+      this.#cells[(slot << RECORD_SHIFT) + IS_FAR] = 0;
       this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
     }
     this.#farFromNs = this.#far.earliestPossibleNs();
@@ -438,26 +449,26 @@ export class EventKernel {
       );
     }
     if (this.#free === NO_SLOT) this.#grow(this.#capacity * 2);
-    const records = this.#records;
+    const cells = this.#cells;
     const slot = this.#free;
     const record = slot << RECORD_SHIFT;
-    this.#free = records[record + NEXT] ?? NO_SLOT;
-    const generation = present(records[record + GENERATION]);
-    records[record + GENERATION] = generation === MAX_GENERATION ? 0 : generation + 1;
+    this.#free = cells[record + NEXT] ?? NO_SLOT;
+    const generation = cells[record + GENERATION] ?? 0;
+    cells[record + GENERATION] = generation === MAX_GENERATION ? 0 : generation + 1;
     this.#live += 1;
     if ((a | 0) === a && (b | 0) === b) {
-      records[record + HANDLER] = handler;
-      records[record + ARGUMENT_A] = a;
-      records[record + ARGUMENT_B] = b;
+      cells[record + HANDLER] = handler;
+      cells[record + ARGUMENT_A] = a;
+      cells[record + ARGUMENT_B] = b;
     } else {
-      records[record + HANDLER] = handler + WIDE;
+      cells[record + HANDLER] = handler + WIDE;
       this.#keepWide(slot, a, b);
     }
     if (timeNs < this.#horizonNs) {
-      records[record + IS_FAR] = 0;
+      cells[record + IS_FAR] = 0;
       this.#append(slot, timeNs & WINDOW_MASK);
     } else {
-      records[record + IS_FAR] = 1;
+      cells[record + IS_FAR] = 1;
       this.#farCount += 1;
       this.#far.insert(slot, timeNs);
       if (timeNs < this.#farFromNs) this.#farFromNs = timeNs;
@@ -467,69 +478,86 @@ export class EventKernel {
 
   #keepWide(slot: number, a: number, b: number): void {
     this.#wide ??= new Float64Array(this.#capacity * 2);
-    this.#wide[slot * 2] = a;
-    this.#wide[slot * 2 + 1] = b;
+    const at = (slot - FIRST_SLOT) * 2;
+    this.#wide[at] = a;
+    this.#wide[at + 1] = b;
   }
 
   #append(slot: number, bucket: number): void {
-    const records = this.#records;
-    const buckets = this.#buckets;
-    records[(slot << RECORD_SHIFT) + NEXT] = NO_SLOT;
-    const last = buckets[(bucket << 1) + 1] ?? NO_SLOT;
-    buckets[(bucket << 1) + 1] = slot;
+    const cells = this.#cells;
+    const end = (bucket << 1) + 1;
+    cells[(slot << RECORD_SHIFT) + NEXT] = NO_SLOT;
+    const last = cells[end] ?? NO_SLOT;
+    cells[end] = slot;
     this.#near += 1;
     if (last !== NO_SLOT) {
-      records[(last << RECORD_SHIFT) + NEXT] = slot;
+      cells[(last << RECORD_SHIFT) + NEXT] = slot;
       return;
     }
-    buckets[bucket << 1] = slot;
+    cells[bucket << 1] = slot;
     const word = bucket >>> 5;
-    this.#inUse[word] = present(this.#inUse[word]) | (1 << (bucket & 31));
-    this.#wordsInUse[word >>> 5] = present(this.#wordsInUse[word >>> 5]) | (1 << (word & 31));
+    cells[IN_USE + word] = (cells[IN_USE + word] ?? 0) | (1 << (bucket & 31));
+    const half = WORDS_IN_USE + (word >>> 5);
+    cells[half] = (cells[half] ?? 0) | (1 << (word & 31));
   }
 
-  /** Removes the first event of a bucket and frees its slot. */
-  #dropFirst(bucket: number, slot: number): void {
-    const next = this.#records[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT;
-    this.#buckets[bucket << 1] = next;
+  /** Takes the first event out of a bucket. */
+  #unlinkFirst(bucket: number, slot: number): void {
+    const cells = this.#cells;
+    const next = cells[(slot << RECORD_SHIFT) + NEXT] ?? NO_SLOT;
+    cells[bucket << 1] = next;
     this.#near -= 1;
-    this.#release(slot);
     if (next !== NO_SLOT) return;
-    this.#buckets[(bucket << 1) + 1] = NO_SLOT;
+    cells[(bucket << 1) + 1] = NO_SLOT;
     const word = bucket >>> 5;
-    const left = present(this.#inUse[word]) & ~(1 << (bucket & 31));
-    this.#inUse[word] = left;
+    const left = (cells[IN_USE + word] ?? 0) & ~(1 << (bucket & 31));
+    cells[IN_USE + word] = left;
     if (left !== 0) return;
-    this.#wordsInUse[word >>> 5] = present(this.#wordsInUse[word >>> 5]) & ~(1 << (word & 31));
+    const half = WORDS_IN_USE + (word >>> 5);
+    cells[half] = (cells[half] ?? 0) & ~(1 << (word & 31));
+  }
+
+  #cancelSlot(slot: number): boolean {
+    const cells = this.#cells;
+    const record = slot << RECORD_SHIFT;
+    if (!(slot >= FIRST_SLOT) || (cells[record + HANDLER] ?? FREE) < 0) return false;
+    this.#live -= 1;
+    if (cells[record + IS_FAR] === 1) {
+      this.#far.remove(slot);
+      this.#farCount -= 1;
+      this.#release(slot);
+    } else {
+      // A bucket is a singly linked list, so that scheduling is cheap; the event is skipped when it is due.
+      cells[record + HANDLER] = CANCELLED;
+    }
+    return true;
   }
 
   #handleOf(slot: number): EventHandle {
-    return present(this.#records[(slot << RECORD_SHIFT) + GENERATION]) * MAX_SLOTS + slot;
+    return present(this.#cells[(slot << RECORD_SHIFT) + GENERATION]) * SLOT_NUMBERS + slot;
   }
 
   #release(slot: number): void {
-    const records = this.#records;
     const record = slot << RECORD_SHIFT;
-    records[record + DUE] = records[record + HANDLER] ?? FREE;
-    records[record + HANDLER] = FREE;
-    records[record + NEXT] = this.#free;
+    this.#cells[record + HANDLER] = FREE;
+    this.#cells[record + NEXT] = this.#free;
     this.#free = slot;
   }
 
   #grow(capacity: number): void {
     const old = this.#capacity;
     if (capacity > MAX_SLOTS) throw new InvariantViolation(`more than ${MAX_SLOTS} events pending`);
-    const records = new Int32Array(capacity << RECORD_SHIFT);
-    records.set(this.#records);
-    this.#records = records;
+    const cells = new Int32Array((FIRST_SLOT + capacity) << RECORD_SHIFT);
+    cells.set(this.#cells);
+    this.#cells = cells;
     this.#capacity = capacity;
     if (this.#wide !== undefined) {
       const wide = new Float64Array(capacity * 2);
       wide.set(this.#wide);
       this.#wide = wide;
     }
-    if (old > 0) this.#far.grow(capacity);
-    for (let slot = capacity - 1; slot >= old; slot -= 1) this.#release(slot);
+    if (old > 0) this.#far.grow(FIRST_SLOT + capacity);
+    for (let slot = FIRST_SLOT + capacity - 1; slot >= FIRST_SLOT + old; slot -= 1) this.#release(slot);
   }
 }
 

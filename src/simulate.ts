@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Observable } from 'rxjs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ProtectionPlan } from '../host/protection/protection.js';
 import type { Machine } from './machine/machine.js';
 import { approachOptions } from './machine/protection.js';

@@ -128,7 +128,7 @@ class ReplayScore implements FrameScore {
   take(): Uint8Array {
     const recorded = this.#voice.frames[this.#index];
     if (recorded === undefined)
-      throw new InvariantViolation(`replay of frame ${this.#index}, which there is not`);
+      throw new InvariantViolation(`replay of frame ${this.#index}, which does not exist`);
     this.#index += 1;
     const { bytes, length } = recorded;
     const buffer = this.#buffer;

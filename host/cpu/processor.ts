@@ -208,12 +208,12 @@ export class Processor {
   /** Charges an account, which may be another than the one whose work runs (a hypercall is the hypervisor's time). */
   chargeAccount(account: number, name: CostName, times = 1): void {
     // By number: a load of a fraction by a changing name would be boxed (16 bytes per charge, measured).
-    this.#spend(account, present(this.#costByNumber[NUMBER_OF[name]]) * times);
+    this.#spend(account, NUMBER_OF[name], times);
   }
 
   /** An account holds its core while it waits (polls a status word) for the given time, ns. */
   spin(account: number, waitNs: number): void {
-    this.#spend(account, waitNs / this.#nsPerCycle);
+    this.#spendCycles(account, waitNs / this.#nsPerCycle);
   }
 
   /**
@@ -263,8 +263,21 @@ export class Processor {
     if (this.idleNs < 0) throw new InvariantViolation(`cores were idle for ${this.idleNs} ns`);
   }
 
+  /** Spends a cost so many times. Apart from `#spendCycles`, so that cycles, a fraction, are no argument that is boxed. */
+  #spend(account: number, cost: number, times: number): void {
+    const shares = this.#shares;
+    if (shares === undefined) {
+      this.#spendCycles(account, present(this.#costByNumber[cost]) * times);
+      return;
+    }
+    const cycles = present(this.#costByNumber[cost]) * times;
+    this.#cycles[account] = present(this.#cycles[account]) + cycles;
+    if (account !== shares.current) shares.charge(account, this.#elapsedCycles);
+    this.#elapsedCycles += cycles;
+  }
+
   /** Within work the time belongs to the unit that runs; outside of it, the account's core owes it. */
-  #spend(account: number, cycles: number): void {
+  #spendCycles(account: number, cycles: number): void {
     this.#cycles[account] = present(this.#cycles[account]) + cycles;
     if (this.#shares !== undefined) {
       this.#shares.charge(account, this.#elapsedCycles);

@@ -22,6 +22,11 @@ export class WorkShares {
     }
   }
 
+  /** The account that spends time now. */
+  get current(): number {
+    return this.#current;
+  }
+
   /** A unit of work of an account begins. */
   begin(account: number): void {
     this.#count = 1;

@@ -15,8 +15,8 @@ import {
 import { FAIRNESS_LEGEND, fairnessText } from '../fairness/fairness-text.js';
 import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
-import { packageFolder } from '../scenario/bundled.js';
 import { ofCommandLine } from '../scenario/own-modules.js';
+import { packageFolder } from '../scenario/package-folder.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';

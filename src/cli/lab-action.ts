@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../scheduler/errors.js';
-import { packageFolder } from '../scenario/bundled.js';
+import { packageFolder } from '../scenario/package-folder.js';
 import type { CommandAction } from './commands/entry.js';
 import { LabServer } from './lab-server.js';
 import { text, wholeNumber } from './options.js';

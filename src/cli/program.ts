@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { UserError } from '../../scheduler/errors.js';
-import { packageVersion } from '../scenario/bundled.js';
+import { packageVersion } from '../scenario/package-folder.js';
 import type { CliIo, ExitCode } from './cli-io.js';
 import { COMMANDS, type CommandEntry } from './commands/index.js';
 import { Interrupted } from './interruption.js';

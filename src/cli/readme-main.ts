@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageFolder } from '../scenario/bundled.js';
+import { packageFolder } from '../scenario/package-folder.js';
 import { withComparison } from './readme-comparison.js';
 
 // Writes the comparison that README shows: `npm run docs:readme`.

@@ -15,11 +15,13 @@ type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
  */
 
 /** Version of this protocol; a front end and a machine of different versions refuse each other. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** What a step goes to. */
 export const STEP_UNITS = ['event', 'frame', 'fault'] as const;
 export type StepUnit = (typeof STEP_UNITS)[number];
+/** How many of each have been since the start of the run. */
+export type Counts = Readonly<Record<StepUnit, number>>;
 
 /** Files that can be taken out. */
 export const OUTPUTS = ['json', 'pcapng', 'perfetto', 'scenario'] as const;
@@ -47,6 +49,14 @@ export type Request =
   | { readonly kind: 'step'; readonly unit: StepUnit }
   | { readonly kind: 'back'; readonly unit: StepUnit }
   | { readonly kind: 'go'; readonly to: Position }
+  /** Goes to just after the first place at which so many of a unit have been, from the start unless that lies ahead. */
+  | {
+      readonly kind: 'reach';
+      readonly unit: StepUnit;
+      readonly count: number;
+      /** A position of this run that is known to lie before it, close to it. */
+      readonly from?: Position;
+    }
   /** Turns a knob while the machine runs: an entry of the scenario's `changes`, at the next free instant. */
   | { readonly kind: 'change'; readonly change: LabChange }
   /** Follows the next frame of a guest; none from now on when the column is absent. */
@@ -78,6 +88,10 @@ export type Report =
       readonly kind: 'state';
       readonly activity: Activity;
       readonly position: Position;
+      /** Of the first machine. */
+      readonly counts: Counts;
+      /** Requests that had been taken, without `shown`: a front end knows by it which of its own this state has seen. */
+      readonly requests: number;
       readonly machines: readonly MachineState[];
       readonly story?: FrameStory;
       readonly details?: Details;

@@ -1,5 +1,5 @@
 import type { Position } from './lab-machine.js';
-import type { Counts } from './shown-machine.js';
+import type { Counts } from './protocol.js';
 
 /** A point of a run that was passed, and what had been counted there. */
 export interface Mark extends Position {

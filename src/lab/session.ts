@@ -56,6 +56,8 @@ export class LabSession {
   #waitingChanges: LabChange[] = [];
   #subject: { readonly machine: number; readonly subject: Subject } | undefined;
   #followed: { readonly machine: number; readonly column: number } | undefined;
+  /** Requests that were taken, without `shown`. */
+  #requests = 0;
   #isShown = true;
   #isStale = false;
 
@@ -81,6 +83,10 @@ export class LabSession {
 
   /** Takes a request. A user's mistake is answered with `refused`, and nothing changes. */
   request(request: Request): void {
+    if (request.kind !== 'shown') {
+      this.#requests += 1;
+      this.#stale();
+    }
     try {
       this.#take(request);
     } catch (error) {
@@ -125,6 +131,9 @@ export class LabSession {
         break;
       case 'go':
         this.#go(request.to);
+        break;
+      case 'reach':
+        this.#reach(request.unit, request.count, request.from);
         break;
       case 'change':
         this.#change(request.change);
@@ -240,10 +249,16 @@ export class LabSession {
   /** Back to just after the one before the last of a unit: the start of the run when there is none. */
   #back(unit: StepUnit): void {
     if (this.#activity === 'replaying') return;
-    const counted = this.#first().counts[unit];
-    const count = Math.max(0, counted - 1);
-    if (count === 0) this.#startReplay({ to: { atNs: 0, events: 0 } }, 'paused');
-    else this.#startReplay({ unit, count, from: this.#log.before(unit, count) }, 'paused');
+    this.#reach(unit, this.#first().counts[unit] - 1);
+  }
+
+  #reach(unit: StepUnit, count: number, near?: Position): void {
+    const from = near ?? this.#log.before(unit, count);
+    const machines = this.#replay?.machines ?? this.#machines;
+    const first = machines[0] ?? this.#first();
+    if (count <= 0) this.#startReplay({ to: { atNs: 0, events: 0 } }, 'paused');
+    else
+      this.#startReplay({ unit, count, from }, 'paused', first.counts[unit] < count ? machines : undefined);
   }
 
   #go(to: Position): void {
@@ -441,6 +456,8 @@ export class LabSession {
       kind: 'state',
       activity: this.#activity,
       position: first.position,
+      counts: first.counts,
+      requests: this.#requests,
       machines: this.#machines.map((machine) => machine.state()),
       ...(story === undefined ? {} : { story }),
       ...(details === undefined ? {} : { details }),

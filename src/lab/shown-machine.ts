@@ -7,14 +7,8 @@ import { LabMachine, type Position } from './lab-machine.js';
 import type { MachineLayout, MachineState } from './machine-state.js';
 import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
 import type { CheckedPlan } from './plan.js';
+import type { Counts } from './protocol.js';
 import { snapshotOf } from './snapshot.js';
-
-/** What a step can count. */
-export interface Counts {
-  readonly event: number;
-  readonly frame: number;
-  readonly fault: number;
-}
 
 /** A machine with all that looks at it: journal, memory map, a frame that is followed. */
 export class ShownMachine {

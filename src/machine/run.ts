@@ -6,6 +6,7 @@ import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { captureResultOf } from './capture-result.js';
+import { cpuUsage } from './cpu-usage.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
@@ -192,6 +193,14 @@ export class Run {
     this.machine.kernel.end();
   }
 
+  #memory(): RunResult['memory'] {
+    return {
+      mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
+      pinnedPages: this.#pinned,
+      balloon: balloonResult(this.machine.balloon),
+    };
+  }
+
   #conclude(): RunResult {
     const { machine } = this;
     const { host, guests } = machine;
@@ -200,13 +209,6 @@ export class Run {
     const counts = this.#before === undefined ? now : countsBetween(this.#before.counts, now);
     const shares = this.#fairShares.shares(this.#endNs);
     const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
-    const wallNs = durationNs * host.processor.cores;
-    const domains = host.hypervisor.domains.map(({ name, kind }, index) => {
-      const busyNs = present(counts.domainNs[index]);
-      return { name, kind, busyNs, fraction: busyNs / wallNs };
-    });
-    // CPU time is conserved (host/cpu/processor.ts): what no domain had was idle, to the nanosecond.
-    const idleNs = domains.reduce((left, { busyNs }) => left - busyNs, wallNs);
     const transmit = this.#transmitMeter.report();
     const receive = this.#receiveMeter.report();
     const faultLog = host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0);
@@ -226,20 +228,12 @@ export class Run {
       wireBusyFraction: Math.min(1, counts.wireBusyNs / durationNs),
       latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
       latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
-      cpu: {
-        cores: host.processor.cores,
-        idleFraction: idleNs / wallNs,
-        domains,
-      },
+      cpu: cpuUsage(host, counts.domainNs, durationNs),
       fairness: { ...transmit, jainIndex: jainIndex(got) },
       receiveFairness: receive,
       hypercalls: counts.hypercalls,
       pins: { taken: counts.pinsTaken, released: counts.pinsReleased, held: host.pages.pinnedPages },
-      memory: {
-        mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
-        pinnedPages: this.#pinned,
-        balloon: balloonResult(machine.balloon),
-      },
+      memory: this.#memory(),
       interrupts: { physical: counts.physicalInterrupts, virtual: counts.virtualInterrupts },
       drops: nonZero(counts.drops),
       faults: faultsOf(faultLog),

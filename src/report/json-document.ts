@@ -1,4 +1,4 @@
-import { packageVersion } from '../scenario/bundled.js';
+import { packageVersion } from '../scenario/package-folder.js';
 import { DOCUMENT_FORMAT, type DocumentHead, documentText } from './document-text.js';
 
 export { DOCUMENT_FORMAT, type DocumentHead } from './document-text.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** An hour. */
 const MOST_NS = 3_600_000_000_000;

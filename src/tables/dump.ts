@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from '../../scheduler/errors.js';
 import { parsePage, parseRequester, parseWhole } from './address.js';
 import { DumpPages } from './dump-pages.js';

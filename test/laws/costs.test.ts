@@ -127,7 +127,7 @@ describe('law 5: a cost is a named parameter', () => {
     expect(usual).toBeGreaterThan(2 * dear);
   });
 
-  test('a cost that cannot be is refused by name; an unknown one with those that there are', () => {
+  test('an impossible cost is refused by name; an unknown one with the names of those that exist', () => {
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => costTable({ hypercall: bad })).toThrow(
         `costs.hypercall is ${bad}, expected cycles from 0 to 1000000000`,

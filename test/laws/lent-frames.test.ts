@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { simulate } from '../../src/index.js';
 
-test('the frames that a card lends are those that it copies, in the same order', async () => {
+test('a card lends the frames that it copies, in the same order', async () => {
   const copied: unknown[] = [];
   const lent: unknown[] = [];
   await simulate(

@@ -137,4 +137,20 @@ describe('the arbitration of packets', () => {
     );
     expect(compared).toBeGreaterThan(200);
   });
+
+  it('counts a transfer that is over by what it was, although its number is in use again', () => {
+    const kernel = new EventKernel();
+    const arrived: number[] = [];
+    const arrive = kernel.register('arrive', () => arrived.push(kernel.nowNs));
+    const arbiter = new PacketArbiter(kernel, new SerialLine(RATE_BPS), PROPAGATION_NS, arrive);
+    arbiter.submit(NON_POSTED, 0, 4, 400, 800);
+    kernel.drain();
+    arbiter.submit(POSTED, 0, 1, 50, 20);
+    arbiter.checkInvariants();
+    kernel.drain();
+    arbiter.submit(NON_POSTED, 0, 2, 30, 100);
+    kernel.drain();
+    expect(arrived).toEqual([550, 750, 930]);
+    expect(arbiter.carriedBytes).toBe(480);
+  });
 });

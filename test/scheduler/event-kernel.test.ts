@@ -207,7 +207,25 @@ describe('cancelling', () => {
     expect(kernel.cancel(ran)).toBe(false);
     expect(kernel.cancel(waits)).toBe(true);
     expect(kernel.cancel(waits)).toBe(false);
-    for (const never of [-1, 0, Number.NaN, 2 ** 52]) expect(kernel.cancel(never)).toBe(false);
+    for (const never of [-1, 0, 515, 520, Number.NaN, 2 ** 52]) expect(kernel.cancel(never)).toBe(false);
+    kernel.checkInvariants();
+  });
+
+  it('an event is cancelled at its place, near or far, and a place without one is a defect', () => {
+    const kernel = new EventKernel();
+    const ran: number[] = [];
+    const handler = kernel.register('test', (a) => ran.push(a));
+    const [near, far] = [kernel.place(5, handler, 1), kernel.place(1e9, handler, 2)];
+    kernel.post(7, handler, 3);
+    kernel.cancelAt(near);
+    kernel.cancelAt(far);
+    kernel.checkInvariants();
+    expect(kernel.pending).toBe(1);
+    expect(() => kernel.cancelAt(near)).toThrow('no event is pending in place');
+    for (const never of [-1, 0, 520, Number.NaN])
+      expect(() => kernel.cancelAt(never)).toThrow('no event is pending in place');
+    kernel.drain();
+    expect(ran).toEqual([3]);
     kernel.checkInvariants();
   });
 

@@ -65,7 +65,8 @@ export class QueueRecovery<Command extends object> {
   /** A wait was reported that can be believed: what failed before has been made good. */
   onReported(): void {
     this.#refusals = 0;
-    this.#silences.clear();
+    // An empty map that is cleared is allocated anew.
+    if (this.#silences.size > 0) this.#silences.clear();
   }
 
   #deal(error: QueueError): void {

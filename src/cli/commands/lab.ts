@@ -2,7 +2,7 @@ import type { CommandEntry } from './entry.js';
 
 export const labCommand: CommandEntry = {
   usage: 'lab',
-  summary: 'open the lab in a browser: a machine to run, stop, turn the knobs of and look inside of',
+  summary: 'open the lab in a browser: a machine that can be run, stopped, changed and inspected',
   options: [
     ['--port <number>', 'port on loopback, 0 for any that is free (default: 5180)'],
     ['--path', 'print where the page lies that opens from disk, and end'],

@@ -3,7 +3,7 @@ import type { CommandEntry } from './entry.js';
 export const serveCommand: CommandEntry = {
   usage: 'serve [scenario]',
   summary:
-    'be the card of real virtual machines: print how to start them, and show what each has of the wire',
+    'act as the card of real virtual machines: print how to start them, and show what each gets of the wire',
   options: [
     ['--protection <name>', 'approach (default: the scenario, or cdna)'],
     ['--discipline <name>', 'DMA scheduler (default: the scenario, or drr)'],

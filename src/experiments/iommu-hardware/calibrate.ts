@@ -2,7 +2,7 @@ import { DEFAULT_TIMING } from '../../../host/iommu/translation/parameters.js';
 import { EngineLimits } from './engine-limits.js';
 import { HardwareDataError } from './hardware-data-error.js';
 import type { LatencyRow, PageKind } from './latency-rows.js';
-import type { MachineParameters } from './machine.js';
+import { CHOSEN_CONSTANTS, type MachineParameters, type UnitConstants } from './machine.js';
 import { ReadLatency } from './read-latency.js';
 import type { HardwareData } from './rows.js';
 import { fitUnit } from './unit-fit.js';
@@ -24,6 +24,7 @@ export function calibrate(
   data: HardwareData,
   latencies: readonly LatencyRow[],
   pages: PageKind,
+  constants: UnitConstants = CHOSEN_CONSTANTS,
 ): Calibration {
   const limits = new EngineLimits(data.rows);
   const latency = new ReadLatency(latencies);
@@ -34,7 +35,7 @@ export function calibrate(
   }
   const fit = fitUnit(latencies, latency);
   return {
-    parameters: { machine: data.machine, limits, latency, ...(fit ?? DEFAULT_UNIT) },
+    parameters: { machine: data.machine, limits, latency, constants, ...(fit ?? DEFAULT_UNIT) },
     unit: fit === undefined ? 'default' : 'latency',
   };
 }

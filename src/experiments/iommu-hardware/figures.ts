@@ -2,6 +2,7 @@ import type { Chart, LegendEntry, Mark } from '../../report/charts/chart.js';
 import type { FigureParameter, ReportFigure } from '../../report/html/figure.js';
 import { idOf } from '../../report/html/markup.js';
 import { plainTable } from '../../report/plain-table.js';
+import { CHOSEN_ON } from './machine.js';
 import type { ErrorSummary, IommuHardwareResult, LatencyResult, PointResult } from './reproduce.js';
 
 /** Bands around agreement: what is aimed at for the median, and for the 95th percentile. */
@@ -35,8 +36,23 @@ export function iommuHardwareFigures(result: IommuHardwareResult): ReportFigure[
 }
 
 /** The result in a sentence. */
-export function iommuHardwareAnswer({ machine, bandwidth, latency }: IommuHardwareResult): string {
-  return `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows; no parameter of the machine was fitted to them, but five constants of card and unit were chosen with them in view); the latency of single reads, to which IOTLB and walk were fitted, by ${percents(latency)} (${latency.rows} windows).`;
+export function iommuHardwareAnswer({
+  machine,
+  parameters,
+  bandwidth,
+  latency,
+}: IommuHardwareResult): string {
+  const rates = `With the IOMMU on, emulated rates of ${machine} are off the measured ones by ${percents(bandwidth)} (${bandwidth.rows} rows; no parameter of the machine was fitted to them, ${constantsText(machine)})`;
+  if (latency === null) return `${rates}. No latency of single reads with these pages was given.`;
+  const fitted = parameters.unit === 'latency' ? ', to which IOTLB and walk were fitted,' : '';
+  return `${rates}; the latency of single reads${fitted} by ${percents(latency)} (${latency.rows} windows).`;
+}
+
+/** Whether the constants of card and unit have seen a machine's rates. */
+function constantsText(machine: string): string {
+  return CHOSEN_ON.includes(machine)
+    ? 'but five constants of card and unit were chosen with them in view'
+    : `and five constants of card and unit were chosen on ${CHOSEN_ON.join(' and ')}`;
 }
 
 function percents({ medianError, p95Error, maxError }: ErrorSummary): string {
@@ -51,7 +67,7 @@ function agreementFigure(
   return {
     id: `iommu-hardware-${idOf(machine)}-agreement`,
     title: `${machine}: emulated against measured`,
-    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter of the machine was fitted to these rows; five constants of card and unit were chosen with them in view.`,
+    sentence: `Each point is a row of the measurements with the IOMMU on: on the line both agree, the inner band is ${MEDIAN_AIM * 100} % and the outer ${P95_AIM * 100} % to both sides. No parameter of the machine was fitted to these rows, ${constantsText(machine)}.`,
     chart: agreementChart(points, bandwidth),
     table: {
       heads: ['operation', 'bytes', 'cache', 'window', 'measured, M/s', 'emulated, M/s', 'error, %'],
@@ -65,12 +81,12 @@ function agreementFigure(
         (point.error * 100).toFixed(2),
       ]),
     },
-    text: errorsText(points),
+    text: errorsText(points, machine),
   };
 }
 
 /** A table for each operation and cache state: windows down and sizes across, errors in the cells. */
-function errorsText(points: readonly PointResult[]): string {
+function errorsText(points: readonly PointResult[], machine: string): string {
   const distinct = <T>(values: readonly T[]) => [...new Set(values)];
   const tables = OPERATIONS.flatMap((op) =>
     distinct(points.map(({ cache }) => cache)).flatMap((cache) => {
@@ -91,7 +107,7 @@ function errorsText(points: readonly PointResult[]): string {
       return own.length === 0 ? [] : [`${op}, ${cache}\n${plainTable(columns, rows)}`];
     }),
   );
-  return `Cells: measured, emulated (million transactions per second), error. No parameter of the machine was fitted to these rows; five constants of card and unit were chosen with them in view.\n\n${tables.join('\n\n')}`;
+  return `Cells: measured, emulated (million transactions per second), error. No parameter of the machine was fitted to these rows, ${constantsText(machine)}.\n\n${tables.join('\n\n')}`;
 }
 
 function cellText({ measured_tps, emulated_tps, error }: PointResult): string {

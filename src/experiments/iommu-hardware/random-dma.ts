@@ -8,13 +8,7 @@ import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { SerialLine } from '../../../scheduler/serial-line.js';
 import type { Point } from './engine-limits.js';
-import {
-  type MachineParameters,
-  readsInFlight,
-  WALK_INTERVAL_NS,
-  WALKERS,
-  WRITES_IN_FLIGHT,
-} from './machine.js';
+import { type MachineParameters, readsInFlight } from './machine.js';
 import { REQUESTER_ID, WINDOW_IOVA } from './translated-window.js';
 
 /**
@@ -94,7 +88,7 @@ export class RandomDma {
     load: Load,
     seed: number,
   ) {
-    const { limits } = machine;
+    const { limits, constants } = machine;
     this.#point = point;
     this.#isRead = point.op === 'read';
     this.#random = xoroshiro128plus(seed);
@@ -103,9 +97,7 @@ export class RandomDma {
     const latencyBound = this.#isRead && point.sizeBytes === limits.sizes('read')[0];
     const issueTps = limits.tps(point) * (latencyBound ? ISSUE_HEADROOM : 1);
     this.#engine = new SerialLine(Math.round(issueTps * point.sizeBytes * 8));
-    const inFlight = this.#isRead
-      ? readsInFlight(limits, machine.latency, point.sizeBytes)
-      : WRITES_IN_FLIGHT;
+    const inFlight = this.#isRead ? readsInFlight(machine, point.sizeBytes) : constants.writesInFlight;
     this.#allowed = load === 'one' ? 1 : inFlight;
     this.#memoryNs = this.#isRead ? memoryReadNs(machine, point, load) : 0;
     if (walker !== undefined) {
@@ -113,8 +105,8 @@ export class RandomDma {
       this.#timing = new TranslationCache(walker, seed + 1, {
         iotlbEntries: machine.iotlbEntries,
         iotlbWays: machine.iotlbEntries,
-        walkers: WALKERS,
-        walkIntervalNs: WALK_INTERVAL_NS[point.op],
+        walkers: constants.walkers,
+        walkIntervalNs: this.#isRead ? constants.readWalkIntervalNs : constants.writeWalkIntervalNs,
         walkOverheadNs: 0,
         tableReadNs: machine.walkNs,
       });
@@ -212,6 +204,6 @@ function memoryReadNs(machine: MachineParameters, point: Point, load: Load): num
   const latencyNs =
     load === 'one'
       ? latency.at(point.cache, point.windowBytes)
-      : (readsInFlight(limits, latency, sizeBytes) / limits.tps(smallest)) * 1e9;
+      : (readsInFlight(machine, sizeBytes) / limits.tps(smallest)) * 1e9;
   return Math.max(0, Math.round(latencyNs - issueNs - wayNs));
 }

@@ -1,8 +1,14 @@
 import { naturalLog } from '../../../guests/traffic/elementary-functions.js';
 import type { LatencyRow } from './latency-rows.js';
 
-/** State of the cache that unloaded latency and the walk are read from. */
-export const LATENCY_CACHE = 'hwarm';
+/** State of the cache that latencies are read from, where it was measured. */
+const PREFERRED_CACHE = 'hwarm';
+
+/** The state of the cache whose latencies count: `hwarm` if it was measured with the IOMMU so, else the first. */
+export function latencyCacheOf(rows: readonly LatencyRow[], iommu: LatencyRow['iommu']): string {
+  const own = rows.filter((row) => row.iommu === iommu);
+  return (own.find(({ cache }) => cache === PREFERRED_CACHE) ?? own[0])?.cache ?? PREFERRED_CACHE;
+}
 
 /** What a 64-byte read takes on a machine without an IOMMU, one outstanding: the IOMMU-off rows of the latencies. */
 export class ReadLatency {
@@ -14,8 +20,8 @@ export class ReadLatency {
 
   /** The least of all windows, ns. */
   get unloadedNs(): number {
-    const warm = this.#off.filter(({ cache }) => cache === LATENCY_CACHE);
-    return Math.min(...(warm.length > 0 ? warm : this.#off).map(({ meanNs }) => meanNs));
+    const state = latencyCacheOf(this.#off, 'off');
+    return Math.min(...this.#off.filter(({ cache }) => cache === state).map(({ meanNs }) => meanNs));
   }
 
   /** At the nearest window that was measured, ns: of the same cache state if there is one. */

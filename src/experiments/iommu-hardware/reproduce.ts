@@ -5,8 +5,8 @@ import { type Calibration, calibrate } from './calibrate.js';
 import { Emulation } from './emulation.js';
 import { HardwareDataError } from './hardware-data-error.js';
 import { type LatencyRow, type PageKind, parseLatencyRows } from './latency-rows.js';
-import { readsInFlight, SPARE_READS, WALK_INTERVAL_NS, WALKERS, WRITES_IN_FLIGHT } from './machine.js';
-import { LATENCY_CACHE } from './read-latency.js';
+import { readsInFlight } from './machine.js';
+import { latencyCacheOf } from './read-latency.js';
 import { type HardwareRow, parseHardwareRows } from './rows.js';
 
 /** Transactions of a point. Where pages miss, the rate varies with luck; elsewhere it does not. */
@@ -34,7 +34,7 @@ export interface PointResult {
   readonly error: number;
 }
 
-/** The mean latency of one window, one 64-byte read outstanding, cache warm, IOMMU on. */
+/** The mean latency of one window, one 64-byte read outstanding, IOMMU on; cache warm, if that was measured. */
 export interface LatencyResult {
   readonly window_bytes: number;
   readonly measured_ns: number;
@@ -73,7 +73,8 @@ export interface IommuHardwareResult {
   readonly points: readonly PointResult[];
   readonly latencies: readonly LatencyResult[];
   readonly bandwidth: ErrorSummary;
-  readonly latency: ErrorSummary;
+  /** Null if the latency file has no rows of these pages. */
+  readonly latency: ErrorSummary | null;
 }
 
 /** What to reproduce: files, and what `on` means in that of the rates. */
@@ -100,8 +101,9 @@ export function reproduceIommuHardware(options: IommuHardwareOptions): IommuHard
   const calibration = calibrate(data, latencies, pages);
   const emulation = new Emulation(seed);
   const points = data.rows.map((row) => emulatePoint(emulation, calibration, pages, row));
+  const cacheState = latencyCacheOf(latencies, `on-${pages}`);
   const latencyResults = latencies
-    .filter(({ iommu, cache }) => iommu === `on-${pages}` && cache === LATENCY_CACHE)
+    .filter(({ iommu, cache }) => iommu === `on-${pages}` && cache === cacheState)
     .map((row) => emulateLatency(emulation, calibration, pages, row));
   return {
     experiment: 'iommu-hardware',
@@ -113,25 +115,25 @@ export function reproduceIommuHardware(options: IommuHardwareOptions): IommuHard
     points,
     latencies: latencyResults,
     bandwidth: summarize(points.filter(({ iommu }) => iommu === 'on')),
-    latency: summarize(latencyResults),
+    latency: latencyResults.length === 0 ? null : summarize(latencyResults),
   };
 }
 
 /** What was found and what was given, as the result shows it. */
 export function describeParameters({ parameters, unit }: Calibration): IommuHardwareResult['parameters'] {
-  const { limits, latency } = parameters;
+  const { limits, constants } = parameters;
   return {
     iotlb_entries: parameters.iotlbEntries,
     walk_ns: parameters.walkNs,
     unit,
-    walkers: WALKERS,
-    read_walk_interval_ns: WALK_INTERVAL_NS.read,
-    write_walk_interval_ns: WALK_INTERVAL_NS.write,
+    walkers: constants.walkers,
+    read_walk_interval_ns: constants.readWalkIntervalNs,
+    write_walk_interval_ns: constants.writeWalkIntervalNs,
     reads_in_flight: Object.fromEntries(
-      limits.sizes('read').map((size) => [`${size}`, readsInFlight(limits, latency, size)]),
+      limits.sizes('read').map((size) => [`${size}`, readsInFlight(parameters, size)]),
     ),
-    spare_reads: SPARE_READS,
-    writes_in_flight: WRITES_IN_FLIGHT,
+    spare_reads: constants.spareReads,
+    writes_in_flight: constants.writesInFlight,
   };
 }
 

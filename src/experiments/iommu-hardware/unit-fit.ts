@@ -1,5 +1,5 @@
 import type { LatencyRow } from './latency-rows.js';
-import { LATENCY_CACHE, type ReadLatency } from './read-latency.js';
+import { latencyCacheOf, type ReadLatency } from './read-latency.js';
 
 const PAGE_BYTES = 4096;
 const MOST_ENTRIES = 4_096;
@@ -19,11 +19,12 @@ export interface UnitFit {
  * @returns undefined if there are no such rows, or if they show no walk
  */
 export function fitUnit(rows: readonly LatencyRow[], off: ReadLatency): UnitFit | undefined {
+  const cacheState = latencyCacheOf(rows, 'on-4k');
   const added = rows
-    .filter(({ iommu, cache }) => iommu === 'on-4k' && cache === LATENCY_CACHE)
+    .filter(({ iommu, cache }) => iommu === 'on-4k' && cache === cacheState)
     .map(({ windowBytes, meanNs }) => ({
       windowPages: Math.max(1, windowBytes / PAGE_BYTES),
-      ns: meanNs - off.at(LATENCY_CACHE, windowBytes),
+      ns: meanNs - off.at(cacheState, windowBytes),
     }));
   let best: (UnitFit & { readonly error: number }) | undefined;
   for (let iotlbEntries = 1; iotlbEntries <= MOST_ENTRIES; iotlbEntries += 1) {

@@ -4,7 +4,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { readCapture } from '../../../guests/capture/index.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { captureKey } from '../../machine/traffic.js';
-import { packageFolder } from '../../scenario/bundled.js';
+import { packageFolder } from '../../scenario/package-folder.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import type { FrameLatencies } from '../frame-latencies.js';
 import type { SteadySettings } from '../steady-run.js';

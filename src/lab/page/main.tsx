@@ -3,7 +3,7 @@ import { render } from 'preact';
 import 'uplot/dist/uPlot.min.css';
 import { keepAddress, openAddress } from './address.js';
 import { App } from './app.js';
-import { startWorker } from './connection.js';
+import { startMachines } from './connection.js';
 import { acceptDrops } from './dropped-files.js';
 import { everyMs } from './reader-clock.js';
 import { saveTaken } from './save-file.js';
@@ -35,7 +35,7 @@ effect(() => {
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', forgetPaints);
 
 connect(
-  startWorker((report) => {
+  startMachines((report) => {
     take(report);
     if (report.kind === 'took-out') saveTaken();
     // The next state is asked for when this one has been drawn: the machine never runs ahead of the picture.

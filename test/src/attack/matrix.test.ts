@@ -8,6 +8,7 @@ import { compareCell, EXPLANATIONS } from '../../../src/attack/compare-cell.js';
 import { EXPECTATIONS } from '../../../src/attack/expectations.js';
 import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
 import { matrixText } from '../../../src/attack/matrix-text.js';
+import { withThreats } from '../../../src/attack-docs/threats-tables.js';
 
 const THREATS = readFileSync(new URL('../../../docs/threats.md', import.meta.url), 'utf8');
 const approachNames = APPROACHES.map(({ name }) => name);
@@ -51,7 +52,7 @@ describe('the whole matrix', () => {
     expect(closing(without)).toMatch(/; none differs\.$/u);
   });
 
-  it('needs every explanation that there is', () => {
+  it('needs every explanation in the table', () => {
     for (const { attack, approaches } of EXPLANATIONS) {
       for (const approach of approaches) {
         const cell = cells.find(
@@ -112,6 +113,10 @@ describe('the whole matrix', () => {
     expect(cdna === undefined ? undefined : compareCell(cdna)?.because).toMatch(
       /owner of each page is looked up/u,
     );
+  });
+
+  it('is what docs/threats.md shows, with its reasons (npm run docs:threats)', () => {
+    expect(withThreats(THREATS, cells)).toBe(THREATS);
   });
 
   it('fits 100 columns, a row per attack', () => {

@@ -80,7 +80,7 @@ describe('the table of movements', () => {
     expect(walker?.here?.('doorbell', 250, 300)).toBeUndefined();
   });
 
-  it('tries every parameter about 20 % lower and higher, or the next values that there are', () => {
+  it('tries every parameter about 20 % lower and higher, or the nearest possible values', () => {
     for (const { steps, value, found, name } of PARAMETERS) {
       for (const step of steps) {
         const ratio = step / (found ?? value);

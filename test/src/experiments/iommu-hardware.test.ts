@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TIMING } from '../../../host/iommu/translation/parameters.js';
 import { calibrate } from '../../../src/experiments/iommu-hardware/calibrate.js';
 import { Emulation } from '../../../src/experiments/iommu-hardware/emulation.js';
@@ -18,7 +20,7 @@ import {
   reproduceIommuHardware,
   SHIPPED_DATA,
 } from '../../../src/experiments/iommu-hardware/index.js';
-import { readsInFlight, WRITES_IN_FLIGHT } from '../../../src/experiments/iommu-hardware/machine.js';
+import { CHOSEN_CONSTANTS, readsInFlight } from '../../../src/experiments/iommu-hardware/machine.js';
 import { ReadLatency } from '../../../src/experiments/iommu-hardware/read-latency.js';
 import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
 import { readStored } from '../../../src/experiments/stored-result.js';
@@ -159,7 +161,14 @@ describe('the emulated machine', () => {
   const data = of(shipped, 0);
   const limits = new EngineLimits(data.rows);
   const latency = new ReadLatency(data.latencies);
-  const machine = { machine: 'm', limits, latency, iotlbEntries: 64, walkNs: 600 };
+  const machine = {
+    machine: 'm',
+    limits,
+    latency,
+    iotlbEntries: 64,
+    walkNs: 600,
+    constants: CHOSEN_CONSTANTS,
+  };
   const emulation = new Emulation(3);
   const point = (op: 'read' | 'write', sizeBytes: number, windowBytes: number) =>
     ({ op, sizeBytes, cache: 'hwarm', windowBytes }) as const;
@@ -197,7 +206,7 @@ describe('the emulated machine', () => {
   it('completes reads in the order of their requests: one miss in ten delays nearly all of them', () => {
     // 71 pages, 64 held: a request misses with a probability of a tenth, and 35 are in flight.
     const tps = emulation.tps(machine, point('read', 64, 71 * 4096), '4k', 8_000);
-    const inFlight = readsInFlight(limits, latency, 64);
+    const inFlight = readsInFlight(machine, 64);
     const meanNs = (inFlight / tps) * 1e9;
     expect(meanNs).toBeGreaterThan(latency.unloadedNs + 0.75 * machine.walkNs);
   });
@@ -205,7 +214,7 @@ describe('the emulated machine', () => {
   it('keeps a bounded number of writes in flight: a walk that never ends holds all of them', () => {
     const slow = { ...machine, iotlbEntries: 1, walkNs: 1_000_000 };
     const tps = emulation.tps(slow, point('write', 64, 2 ** 20), '4k', 200);
-    expect(tps).toBeLessThan((WRITES_IN_FLIGHT / 1_000_000) * 1e9);
+    expect(tps).toBeLessThan((CHOSEN_CONSTANTS.writesInFlight / 1_000_000) * 1e9);
   });
 
   it('adds a walk times the share of misses to the latency of a single read', () => {
@@ -245,6 +254,7 @@ describe('calibration', () => {
             latency: new ReadLatency(offRows),
             iotlbEntries: entries,
             walkNs,
+            constants: CHOSEN_CONSTANTS,
           };
           const emulation = new Emulation(77);
           const on = offRows
@@ -285,6 +295,67 @@ describe('calibration', () => {
   });
 });
 
+describe('a reproduction', () => {
+  const rowsText = (lines: readonly string[]) => `${HEADER}\n${lines.join('\n')}\n`;
+  const LATENCY = 'iommu,test,cache,window_bytes,size_bytes,avg_ns';
+  const folder = mkdtempSync(join(tmpdir(), 'iommu-hardware-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const dataPath = file(
+    'rates.csv',
+    rowsText([
+      'm,off,read,64,hwarm,4096,60000000,1',
+      'm,off,write,64,hwarm,4096,47000000,1',
+      'm,on,read,64,hwarm,67108864,60000000,1',
+      'm,on,write,64,hwarm,67108864,47000000,1',
+    ]),
+  );
+  const off = 'off,LAT_DMA_RD,hwarm,8192,64,557';
+  const latency = (name: string, lines: readonly string[]) =>
+    file(name, `${LATENCY}\n${[off, ...lines].join('\n')}\n`);
+
+  it('of superpages needs no latency of them: rates are predicted with the default unit', () => {
+    const latencyPath = latency('off-only.csv', []);
+    const result = reproduceIommuHardware({ dataPath, latencyPath, pages: 'super', seed: 1 });
+    expect([result.latency, result.latencies]).toEqual([null, []]);
+    expect(result.parameters).toMatchObject({ unit: 'default', iotlb_entries: DEFAULT_TIMING.iotlbEntries });
+    // 32 pages of 2 MB fit the IOTLB: nothing is lost.
+    expect(result.bandwidth).toMatchObject({ rows: 2 });
+    expect(result.bandwidth.maxError).toBeLessThan(0.02);
+    const { answer } = iommuHardware.present({ experiment: 'iommu-hardware', seed: 1, machines: [result] });
+    expect(answer).toContain('No latency of single reads with these pages was given.');
+    expect(answer).toContain('chosen on broadwell-e5-2630v4 and haswell-e5-2637v3');
+  });
+
+  it('of superpages compares their latency, and takes IOTLB and walk from 4 KB pages where those were measured', () => {
+    const latencyPath = latency('both.csv', [
+      'on-super,LAT_DMA_RD,hwarm,67108864,64,558',
+      'on-4k,LAT_DMA_RD,hwarm,8192,64,557',
+      'on-4k,LAT_DMA_RD,hwarm,819200,64,707',
+      'on-4k,LAT_DMA_RD,hwarm,67108864,64,855',
+    ]);
+    const result = reproduceIommuHardware({ dataPath, latencyPath, pages: 'super', seed: 1 });
+    // 200 pages add half a walk of 300 ns: 100 entries.
+    expect(result.parameters).toMatchObject({ unit: 'latency', iotlb_entries: 100, walk_ns: 300 });
+    expect(result.latency?.rows).toBe(1);
+    expect(result.latency?.maxError).toBeLessThan(0.03);
+  });
+
+  it('fits a machine whose cache was cold, if no other latencies were measured', () => {
+    const cold = [off, 'on-4k,LAT_DMA_RD,hwarm,8192,64,557', 'on-4k,LAT_DMA_RD,hwarm,819200,64,707'].map(
+      (line) => line.replace('hwarm', 'cold'),
+    );
+    const latencyPath = file('cold.csv', `${LATENCY}\n${[off, ...cold].join('\n')}\n`);
+    const result = reproduceIommuHardware({ dataPath, latencyPath, pages: '4k', seed: 1 });
+    expect(result.parameters.unit).toBe('latency');
+    expect(result.latency?.rows).toBe(2);
+  });
+});
+
 describe('the summary', () => {
   it('has the errors by rank, as a sorted list shows them', () => {
     fc.assert(
@@ -313,7 +384,7 @@ describe('the stored result', () => {
       expect(bandwidth.medianError).toBeLessThan(0.015);
       expect(bandwidth.p95Error).toBeLessThan(0.06);
       expect(latencies).toHaveLength(12);
-      expect(latency.maxError).toBeLessThan(0.03);
+      expect(latency?.maxError).toBeLessThan(0.03);
     }
   });
 

@@ -282,7 +282,7 @@ describe('a knob that is turned while the machine runs', () => {
     expect(changesOf(client)).toEqual([{ atNs: back.position.atNs + 1, guest: 'web', weight: 7 }]);
   });
 
-  it('is not lost when the reader goes on before the machine is there again', () => {
+  it('is not lost when the reader continues before the machine exists again', () => {
     const client = new LabClient();
     client.open({ ...plan, scenario: two });
     client.ask({ kind: 'go', to: { atNs: 500_000, events: 0 } });

@@ -80,7 +80,7 @@ describe('what the page keeps of its machine', () => {
     expect(store.message.value).toBe('The machine stopped: Error: no memory');
   });
 
-  it('does what was to be done with machines when they are there, whatever else is refused meanwhile', async () => {
+  it('carries out what waited for machines once they exist, whatever else is refused meanwhile', async () => {
     const { store, settle } = await page();
     const then = vi.fn();
     store.openThen([defaultPlan], then);

@@ -166,7 +166,7 @@ describe.skipIf(program === undefined)('a sweep through a queue', () => {
     expect(said).toMatch(/1 threads? takes? runs from redis:.*\n4 runs done\n$/su);
   }, 120_000);
 
-  test('reports a run of which workers die, after some have, and goes on with the rest', async () => {
+  test('reports a run that kills its workers, after several have died, and continues with the rest', async () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, 'deadly.mjs'), 'export default () => process.kill(process.pid, "SIGKILL");\n');
     const study = studyFile(folder, {

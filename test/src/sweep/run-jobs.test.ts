@@ -33,7 +33,7 @@ class HeldExecutor implements Executor {
   async close(): Promise<void> {}
 }
 
-test('parts of a study have every job once, and as many as is said', () => {
+test('parts of a study contain every job once, and are as many as was asked for', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 1, max: 9 }), (count, of) => {
       const jobs = Array.from({ length: count }, (_, at) => keyed(`${at}`));

@@ -91,8 +91,7 @@ export class PerTransferGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const slot = (queue.producer + index) & (queue.slots - 1);
-      const iova = this.#map(queue, slot, batch.address(index), present(batch.lengths[index]));
-      queue.admitAt(index, deviceAddress(iova));
+      this.#map(queue, index, slot, batch.address(index), present(batch.lengths[index]));
     }
     if (admitted > 0) space.announce();
     return admitted;
@@ -128,7 +127,14 @@ export class PerTransferGate implements SetupGate {
     return present(this.#provided[index & (queue.slots - 1)]);
   }
 
-  #map(queue: ContextQueue, slot: number, address: GuestPhysicalAddress, length: number): IoVirtualAddress {
+  /** Maps the buffer at a place of the batch, and says where the device finds it. */
+  #map(
+    queue: ContextQueue,
+    index: number,
+    slot: number,
+    address: GuestPhysicalAddress,
+    length: number,
+  ): void {
     const pages = pagesOf(address, length);
     const { processor, hypervisor } = this.#space.parts;
     processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
@@ -141,10 +147,12 @@ export class PerTransferGate implements SetupGate {
       this.#provided[slot] = first;
     }
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
-    for (let page = 0; page < pages; page += 1) {
+    // The first page by itself: most buffers have no other, and an address that is computed anew is boxed anew.
+    this.#space.map(base, first, permissions);
+    for (let page = 1; page < pages; page += 1) {
       this.#space.map(addressAfter(base, page * PAGE_BYTES), pageAfter(first, page), permissions);
     }
-    return addressAfter(base, offsetInPage(address));
+    queue.admitAt(index, deviceAddress(addressAfter(base, offsetInPage(address))));
   }
 }
 

@@ -424,7 +424,7 @@ describe('VT-d invalidation queue', () => {
     expect(other.read(FSTS)).toBe(IQE);
   });
 
-  it('reports a device that does not answer (ITE)', () => {
+  it('ITE reports a device that does not answer, and the request is not issued again once it is cleared (Linux qi_check_fault, row V99)', () => {
     const { kernel, sink, startQueue, post, read, write } = machine();
     startQueue();
     sink.silent.add(0x0108);
@@ -435,7 +435,7 @@ describe('VT-d invalidation queue', () => {
     kernel.run(FETCH_NS + 4999);
     expect(read(FSTS)).toBe(0);
     kernel.drain();
-    // Past the request: it is not issued again once software has cleared ITE (Linux qi_check_fault, row V99).
+    // Past the request.
     expect([read(FSTS), read(IQH)]).toEqual([ITE, 16]);
     sink.take();
     sink.silent.clear();

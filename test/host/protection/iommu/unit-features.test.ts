@@ -39,7 +39,7 @@ describe('what a driver reads of a VT-d unit', () => {
     });
   });
 
-  it('takes four levels where there are several, and what there is otherwise (SAGAW is a mask, row B16)', () => {
+  it('takes four levels where the unit offers several, and the only choice otherwise (SAGAW is a mask, row B16)', () => {
     const levelsOf = (tableLevels: readonly (3 | 4 | 5)[]) => {
       const capabilities = { ...DEFAULT_VTD_CAPABILITIES, tableLevels };
       return readVtdFeatures(registers(encodeCap(capabilities), encodeEcap(capabilities))).levels;
