@@ -7,6 +7,7 @@ import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { refuseUnknownOptions } from '../scheduler/known-options.js';
 import { ReceiveRing } from './receive-ring.js';
 import { BUFFER_BYTES, type BufferBytes } from './ring-buffers.js';
+import { leavePort, takePort } from './sole-user.js';
 import type { BorrowedFrame } from './traffic/borrowed-frame.js';
 import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
@@ -98,7 +99,11 @@ export class NicDriver {
   #closed = false;
   #demand: DemandObserver | undefined;
 
-  /** Allocates buffers and posts all receive buffers. @throws ParameterError when the machine has no memory left. */
+  /**
+   * Allocates buffers and posts all receive buffers.
+   * @throws ParameterError when the machine has no memory left, or another driver uses the port. A port has one user: a
+   * buffer that anything else posts to it is found when the driver next looks, and thrown as a ParameterError.
+   */
   constructor(parts: HostParts, domain: Domain, port: GuestPort, options: Partial<DriverOptions> = {}) {
     this.#parts = parts;
     this.domain = domain;
@@ -118,6 +123,7 @@ export class NicDriver {
     const transmitBytes = bufferBytes === 1536 ? 2048 : bufferBytes;
     this.#transmit = new TransmitRing(parts, domain, port.transmit, transmitBytes, postBatch);
     this.#receive = new ReceiveRing(parts, domain, port.receive, bufferBytes, postBatch, refillBatch);
+    takePort(port, domain.name);
     port.onInterrupt(() => this.#onInterrupt());
     this.#receive.refill();
   }
@@ -204,6 +210,9 @@ export class NicDriver {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
     this.#sources.length = 0;
     this.#drops['port-closed'] += this.#transmit.discardUnposted();
+    this.#transmit.leave();
+    this.#receive.leave();
+    leavePort(this.port);
   }
 
   /**

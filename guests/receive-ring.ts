@@ -1,11 +1,12 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
-import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
+import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
 import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import { type BufferBytes, longestChain, RingBuffers } from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers, sharedBatch } from './ring-buffers.js';
+import { SoleUser } from './sole-user.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
@@ -23,6 +24,8 @@ export class ReceiveRing {
   readonly #queue: PortQueue;
   readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
+  /** Most descriptors in one call. */
+  readonly #mostPosted: number;
   readonly #refillLeast: number;
   /** Where a frame is put together for its reader: as long as the longest that came. */
   #scratch = new Uint8Array(0);
@@ -32,6 +35,7 @@ export class ReceiveRing {
   #bytes = 0;
   // How many pages the guest had given back when all buffers were last known to be good.
   #releasedThen: number;
+  readonly #user: SoleUser;
 
   /**
    * @param postBatch most descriptors in one call through the set-up gate.
@@ -49,9 +53,11 @@ export class ReceiveRing {
     this.#domain = domain;
     this.#queue = queue;
     this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
-    this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
+    this.#mostPosted = Math.min(postBatch, queue.slots);
+    this.#batch = sharedBatch(parts, this.#mostPosted);
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
+    this.#user = new SoleUser(queue, `port.receive of ${domain.name}`);
     this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
   }
 
@@ -71,6 +77,7 @@ export class ReceiveRing {
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
   take(budget: number, reader: FrameReader | undefined): number {
     const queue = this.#queue;
+    this.#user.check();
     const consumer = queue.consumer();
     if ((consumer - this.#received) >>> 0 > (queue.producer - this.#received) >>> 0) return 0;
     const end = this.#endOfFrames(consumer, budget);
@@ -116,23 +123,31 @@ export class ReceiveRing {
   refill(): void {
     const queue = this.#queue;
     const batch = this.#batch;
+    this.#user.check();
     let free = queue.slots - ((queue.producer - this.#received) >>> 0);
     if (free < this.#refillLeast) return;
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const before = queue.producer;
     while (free > 0) {
-      batch.clear();
+      batch.clear(this.#mostPosted);
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
         const slot = (first + step) & (queue.slots - 1);
         if (!batch.add(this.#buffers.at(slot), this.#buffers.bytesOf(slot), 0)) break;
       }
-      this.#parts.processor.charge('refillBuffer', batch.count);
+      const handedOver = batch.count;
+      this.#parts.processor.charge('refillBuffer', handedOver);
       const accepted = queue.post(batch);
+      this.#user.posted();
       free -= accepted;
-      if (accepted < batch.count) break;
+      if (accepted < handedOver) break;
     }
     if (queue.producer !== before) queue.ring();
+  }
+
+  /** The driver is closed: another user may post. */
+  leave(): void {
+    this.#user.leave();
   }
 
   /** Pages that buffers lie in, whether the device may fill them or not. */

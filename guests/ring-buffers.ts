@@ -1,4 +1,6 @@
+import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
+import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
   type GuestPhysicalAddress,
@@ -33,6 +35,20 @@ export function longestChain(bufferBytes: BufferBytes): number {
 }
 
 /**
+ * A batch for buffers that are handed over within one call: one for all drivers of a machine, of which each fills it anew
+ * up to a limit of its own, so that no guest has one that is empty nearly always.
+ */
+export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
+  const known = BATCHES.get(parts);
+  if (known !== undefined && known.capacity >= capacity) return known;
+  const batch = new BufferBatch(capacity);
+  BATCHES.set(parts, batch);
+  return batch;
+}
+
+const BATCHES = new WeakMap<HostParts, BufferBatch>();
+
+/**
  * The buffers of a ring, one per slot, in guest memory. They are cut as Linux cuts page fragments
  * (skb_page_frag_refill, and add_recvbuf_mergeable in virtio_net): one behind the other from a piece, and the last of
  * a piece gets what is left if that is too short for another.
@@ -41,7 +57,8 @@ export class RingBuffers {
   readonly #domain: Domain;
   readonly #bufferBytes: BufferBytes;
   readonly #addresses: Float64Array;
-  readonly #lengths: Uint16Array;
+  /** Bytes of the buffers that are longer than the others, by slot. */
+  #longer: Map<number, number> | undefined;
   /** Pages that buffers have moved away from, and that none lies on. */
   readonly #spare: PageNumber[] = [];
   /** What is left of the piece that is being cut. */
@@ -53,7 +70,6 @@ export class RingBuffers {
     this.#domain = domain;
     this.#bufferBytes = bufferBytes;
     this.#addresses = new Float64Array(slots);
-    this.#lengths = new Uint16Array(slots);
     const most = PAGE_BYTES % bufferBytes === 0 ? 1 : PIECE_PAGES;
     for (let slot = 0; slot < slots; slot += 1) {
       if (this.#leftBytes < bufferBytes) {
@@ -72,7 +88,7 @@ export class RingBuffers {
 
   /** Bytes of the buffer of a slot. */
   bytesOf(slot: number): number {
-    return present(this.#lengths[slot]);
+    return this.#longer?.get(slot) ?? this.#bufferBytes;
   }
 
   /** The buffer of a slot is somewhere else now: its page was exchanged for another. */
@@ -142,7 +158,10 @@ export class RingBuffers {
   #cut(slot: number): void {
     const bytes = this.#leftBytes < 2 * this.#bufferBytes ? this.#leftBytes : this.#bufferBytes;
     this.#addresses[slot] = guestAddress(this.#next);
-    this.#lengths[slot] = bytes;
+    if (bytes > this.#bufferBytes) {
+      this.#longer ??= new Map();
+      this.#longer.set(slot, bytes);
+    } else this.#longer?.delete(slot);
     this.#next = addressAfter(this.#next, bytes);
     this.#leftBytes -= bytes;
   }

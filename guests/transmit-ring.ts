@@ -1,11 +1,18 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
-import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
+import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
 import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
-import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
+import {
+  FLAG_END_OF_PACKET,
+  flagsOf,
+  lengthOf,
+  MAX_FRAME_BYTES,
+  MIN_FRAME_BYTES,
+} from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { type BufferBytes, longestChain, RingBuffers } from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers, sharedBatch } from './ring-buffers.js';
+import { SoleUser } from './sole-user.js';
 
 /** Result of storing a frame. */
 export type StoreOutcome = 'stored' | 'ring-full' | 'bad-size' | 'buffer-lost';
@@ -22,8 +29,10 @@ export class TransmitRing {
   readonly #bufferBytes: BufferBytes;
   readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
-  readonly #lengths: Uint32Array;
-  readonly #flags: Uint16Array;
+  /** Most descriptors in one call. */
+  readonly #mostPosted: number;
+  /** Length and flags of the piece in each slot, in the lower and the upper half of 32 bits. */
+  readonly #pieces: Uint32Array;
   readonly #createdNs: Float64Array;
   readonly #mask: number;
   // One past the last slot that holds a frame.
@@ -34,6 +43,7 @@ export class TransmitRing {
   #framesSent = 0;
   // How many pages the guest had given back when all buffers were last known to be good.
   #releasedThen: number;
+  readonly #user: SoleUser;
 
   /** @param postBatch most descriptors in one call through the set-up gate; the longest frame fits in any case. */
   constructor(
@@ -48,12 +58,13 @@ export class TransmitRing {
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
     this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
-    this.#batch = new BufferBatch(Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots));
-    this.#lengths = new Uint32Array(queue.slots);
-    this.#flags = new Uint16Array(queue.slots);
+    this.#mostPosted = Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots);
+    this.#batch = sharedBatch(parts, this.#mostPosted);
+    this.#pieces = new Uint32Array(queue.slots);
     this.#createdNs = new Float64Array(queue.slots);
     this.#mask = queue.slots - 1;
     this.#releasedThen = domain.released;
+    this.#user = new SoleUser(queue, `port.transmit of ${domain.name}`);
   }
 
   /** Slots that a frame can be written to. */
@@ -108,8 +119,7 @@ export class TransmitRing {
         this.#written = first;
         return 'buffer-lost';
       }
-      this.#lengths[slot] = piece;
-      this.#flags[slot] = at + piece === length ? FLAG_END_OF_PACKET : 0;
+      this.#pieces[slot] = piece | (at + piece === length ? FLAG_END_OF_PACKET << 16 : 0);
       this.#createdNs[slot] = this.#parts.kernel.nowNs;
       this.#written = (this.#written + 1) >>> 0;
     }
@@ -122,15 +132,18 @@ export class TransmitRing {
     const batch = this.#batch;
     let posted = false;
     let refusal: SetupRefusal | undefined;
+    this.#user.check();
     while (queue.producer !== this.#written && refusal === undefined) {
-      // Another user of the port has posted buffers there: none of them is one of these frames.
+      // The next user of the port, after this driver, has posted buffers there: none of them is one of these frames.
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
+      const handedOver = batch.count;
       const accepted = queue.post(batch);
+      this.#user.posted();
       posted ||= accepted > 0;
       this.#framesPosted += this.#framesBetween(before, queue.producer);
-      if (accepted === batch.count) continue;
+      if (accepted === handedOver) continue;
       refusal = queue.refusal?.refusal;
       if (refusal === undefined) break;
     }
@@ -157,6 +170,7 @@ export class TransmitRing {
   /** Takes back the slots of frames that the device has reported as done. */
   reclaim(): void {
     const queue = this.#queue;
+    this.#user.check();
     const consumer = queue.consumer();
     const done = (consumer - this.#reclaimed) >>> 0;
     if (done === 0 || done > (queue.producer - this.#reclaimed) >>> 0) return;
@@ -165,6 +179,11 @@ export class TransmitRing {
     this.#parts.processor.charge('reclaimPacket', frames);
     queue.finish(consumer);
     this.#reclaimed = consumer;
+  }
+
+  /** The driver is closed: another user may post. */
+  leave(): void {
+    this.#user.leave();
   }
 
   /** Pages that hold nothing which is still to be sent. */
@@ -184,13 +203,14 @@ export class TransmitRing {
 
   /** Fills the batch with what is next; returns how many frames that are. */
   #fill(batch: BufferBatch): number {
-    batch.clear();
+    batch.clear(this.#mostPosted);
     let frames = 0;
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = index & this.#mask;
-      const flags = present(this.#flags[slot]);
-      if (!batch.add(this.#buffers.at(slot), present(this.#lengths[slot]), flags)) break;
+      const piece = present(this.#pieces[slot]);
+      const flags = flagsOf(piece);
+      if (!batch.add(this.#buffers.at(slot), lengthOf(piece), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;
@@ -212,13 +232,13 @@ export class TransmitRing {
 
   /**
    * Frames that end in the slots from an index to before another. None if these are further apart than the ring is
-   * long: another user of the port has moved its indices past ours.
+   * long: the next user of the port has moved its indices past ours.
    */
   #framesBetween(from: number, to: number): number {
     let frames = 0;
     if ((to - from) >>> 0 > this.#queue.slots) return 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      if ((present(this.#flags[index & this.#mask]) & FLAG_END_OF_PACKET) !== 0) frames += 1;
+      if ((flagsOf(present(this.#pieces[index & this.#mask])) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }
     return frames;
   }

@@ -29,15 +29,17 @@ export interface FaultSink {
 export interface DataPath extends FaultSink {
   /** `count` descriptors of a ring have arrived on the card, from index `first` on. */
   fetched(context: Context, direction: Direction, first: number, count: number): void;
+  /** The destination of a frame that waits has been read: its exit is known. */
+  destinationKnown(context: Context): void;
   /** Whether a frame is short of descriptors that are posted and not on the card. */
   starved(context: Context, direction: Direction): boolean;
   /** A frame was granted and its descriptors taken: more may be fetched. */
   took(context: Context, direction: Direction): void;
   /** A frame is finished, sent or dropped, and `descriptors` with it. `urgent`: its guest asked for immediate completion. */
   completed(context: Context, direction: Direction, descriptors: number, urgent: boolean): void;
-  /** A granted frame of `bytes` is finished: its scheduler has the credit back. */
-  released(direction: Direction, bytes: number): void;
-  /** A whole frame of `bytes` (padded) has joined a context's transmit queue. */
+  /** A received frame of `bytes` is finished: its scheduler has the credit back. */
+  released(bytes: number): void;
+  /** A whole frame of `bytes` (padded) has joined a context's queue for the wire. */
   queued(context: Context, bytes: number): void;
   /** A frame has arrived for a context. `bytes` is borrowed. */
   deliver(context: Context, bytes: Uint8Array, offset: number, length: number, switched: boolean): void;

@@ -50,9 +50,15 @@ export class Forwarding {
     if (context.antiSpoofing && !context.isMacAt(bytes, offset + 6)) return 'spoofed';
     if (isMacControl(bytes, offset)) return 'control';
     if (!this.switching) return 'wire';
+    if (isGroup(readMac(bytes, offset))) return 'both';
+    return this.staysInside(bytes, offset) ? 'switch' : 'wire';
+  }
+
+  /** Whether a frame that begins with these bytes goes to another context of this card and to no other station. */
+  staysInside(bytes: Uint8Array, offset: number): boolean {
+    if (!this.switching) return false;
     const destination = readMac(bytes, offset);
-    if (isGroup(destination)) return 'both';
-    return this.#demultiplexer.owner(destination) === undefined ? 'wire' : 'switch';
+    return !isGroup(destination) && this.#demultiplexer.owner(destination) !== undefined;
   }
 
   /** The frame has left. */

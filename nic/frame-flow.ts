@@ -1,3 +1,4 @@
+import type { ContextId } from '../scheduler/branded.js';
 import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
 import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
@@ -9,10 +10,13 @@ import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
 import type { Demultiplexer } from './demultiplexer.js';
 import { DescriptorFetcher } from './descriptor-fetcher.js';
+import { DestinationLookup, INNER_EXIT, WIRE_EXIT } from './destination-lookup.js';
 import { Forwarding } from './forwarding.js';
 import type { WirePort } from './host-port.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
 import { ReceivePath } from './receive-path.js';
+import { TransmitHeads } from './transmit-heads.js';
+import { TransmitOrder } from './transmit-order.js';
 import { TransmitPath } from './transmit-path.js';
 
 /** The environment of the data path. */
@@ -23,6 +27,7 @@ export interface FlowNeighbours {
   readonly line: SerialLine;
   readonly wire: WirePort;
   readonly transmitDiscipline: Discipline;
+  readonly innerDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
 }
 
@@ -31,16 +36,25 @@ export interface FlowNeighbours {
  * component reports here, and each report is passed to the next one in one method.
  */
 export class FrameFlow implements DataPath {
+  /** To the wire. */
   readonly transmit: TransmitPath;
+  /** To other contexts of the card. */
+  readonly inner: TransmitPath;
   readonly receive: ReceivePath;
   readonly forwarding: Forwarding;
   readonly transmitScheduler: DmaScheduler;
+  readonly innerScheduler: DmaScheduler;
   readonly receiveScheduler: DmaScheduler;
   readonly #core: CardCore;
   readonly #faults: FaultSink;
   readonly #vectors: InterruptVectors;
   readonly #fetcher: DescriptorFetcher;
   readonly #completions: Completions;
+  readonly #lookup: DestinationLookup;
+  readonly #heads: TransmitHeads;
+  readonly #order: TransmitOrder;
+  /** Whether the inner exit has been given its credit: when the first frame for it is known. */
+  #innerOpen = false;
   readonly #descriptorsCompleted: Float64Array;
   readonly #interruptRequests: Float64Array;
 
@@ -52,11 +66,27 @@ export class FrameFlow implements DataPath {
     this.#descriptorsCompleted = counters.row('descriptorsCompleted');
     this.#interruptRequests = counters.row('interruptRequests');
     this.forwarding = new Forwarding(core, neighbours.demultiplexer, neighbours.wire, this);
+    this.#lookup = new DestinationLookup(core, this.forwarding, this);
+    this.#heads = new TransmitHeads(core.contexts, this.#lookup, this);
+    this.#order = new TransmitOrder(core, this);
+    const { forwarding: exit } = this;
+    const shared = { exit, heads: this.#heads, completions: this.#order, path: this };
     this.transmit = new TransmitPath(core, {
+      ...shared,
+      name: 'nic.mac',
+      fifoBytes: parameters.transmitFifoBytes,
       line: neighbours.line,
-      exit: this.forwarding,
-      path: this,
+      released: (bytes) => this.transmitScheduler.credit(bytes),
     });
+    this.inner = new TransmitPath(core, {
+      ...shared,
+      name: 'nic.inner-exit',
+      fifoBytes: parameters.switchFifoBytes,
+      line: undefined,
+      released: (bytes) => this.innerScheduler.credit(bytes),
+    });
+    this.#order.add(this.transmit);
+    this.#order.add(this.inner);
     this.receive = new ReceivePath(core, this);
     this.#fetcher = new DescriptorFetcher(core, this);
     this.#completions = new Completions(core, this);
@@ -64,9 +94,16 @@ export class FrameFlow implements DataPath {
     this.transmitScheduler = new DmaScheduler(kernel, {
       name: 'nic.transmit',
       discipline: neighbours.transmitDiscipline,
-      heads: this.transmit,
-      onGrant: (index) => this.transmit.take(present(core.contexts[index])),
+      heads: { headBytes: (index) => this.#heads.bytes(index, WIRE_EXIT) },
+      onGrant: (index) => this.#take(index, this.transmit),
       overheadBytes: parameters.overheadBytes,
+      waitsForStarved: true,
+    });
+    this.innerScheduler = new DmaScheduler(kernel, {
+      name: 'nic.inner',
+      discipline: neighbours.innerDiscipline,
+      heads: { headBytes: (index) => this.#heads.bytes(index, INNER_EXIT) },
+      onGrant: (index) => this.#take(index, this.inner),
       waitsForStarved: true,
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
@@ -83,21 +120,28 @@ export class FrameFlow implements DataPath {
   /** A context takes part from now on. */
   join(context: Context, share: Share): void {
     this.transmitScheduler.join(context.index, share);
+    this.innerScheduler.join(context.index, share);
     this.receiveScheduler.join(context.index, share);
   }
 
   reweigh(context: Context, share: Share): void {
     this.transmitScheduler.reweigh(context.index, share);
+    this.innerScheduler.reweigh(context.index, share);
     this.receiveScheduler.reweigh(context.index, share);
   }
 
   /** The context was stopped: nothing of it that has not left yet ever will. */
   forget(context: Context): void {
     this.#fetcher.forget(context);
+    this.#heads.forget(context);
+    this.#lookup.forget(context);
+    this.#order.forget(context);
     this.transmit.forget(context);
+    this.inner.forget(context);
     this.#completions.forget(context);
     this.receive.forget(context);
     this.transmitScheduler.leave(context.index);
+    this.innerScheduler.leave(context.index);
     this.receiveScheduler.leave(context.index);
   }
 
@@ -123,16 +167,25 @@ export class FrameFlow implements DataPath {
     }
     const { instruments, kernel } = this.#core;
     instruments?.fetched?.(context.index, first, count, kernel.nowNs);
-    const { transmit } = this;
-    const waited = transmit.headBytes(context.index) > 0;
-    if (transmit.refreshHead(context)) transmit.noteArrivals(context, first, count);
-    if (!waited) this.transmitScheduler.ring(context.index);
+    const waited = this.#heads.wireBytes(context.index) > 0;
+    this.#lookup.arrived(context, first, count);
+    if (this.#heads.refresh(context)) this.#heads.noteQueued(context);
+    if (!waited) this.#ringTransmit(context);
+  }
+
+  destinationKnown(context: Context): void {
+    if (!this.#heads.waitsForExit(context.index)) {
+      this.#heads.noteQueued(context);
+      return;
+    }
+    if (!this.#heads.refresh(context)) return;
+    this.#heads.noteQueued(context);
+    this.#ringTransmit(context);
   }
 
   starved(context: Context, direction: Direction): boolean {
-    const { receive, transmit } = this;
-    if (direction === 'transmit') return transmit.headBytes(context.index) <= 0;
-    return receive.headBytes(context.index) === STARVED;
+    if (direction === 'transmit') return this.#heads.wireBytes(context.index) === 0;
+    return this.receive.headBytes(context.index) === STARVED;
   }
 
   took(context: Context, direction: Direction): void {
@@ -146,8 +199,8 @@ export class FrameFlow implements DataPath {
     this.#completions.note(context, urgent);
   }
 
-  released(direction: Direction, bytes: number): void {
-    (direction === 'transmit' ? this.transmitScheduler : this.receiveScheduler).credit(bytes);
+  released(bytes: number): void {
+    this.receiveScheduler.credit(bytes);
   }
 
   queued(context: Context, bytes: number): void {
@@ -171,14 +224,17 @@ export class FrameFlow implements DataPath {
   }
 
   checkInvariants(): void {
-    const { receive, receiveScheduler, transmit, transmitScheduler } = this;
-    const { receiveDmaBytes, transmitFifoBytes } = this.#core.parameters;
-    for (const component of [this.#fetcher, transmit, receive, this.#completions])
+    const { inner, innerScheduler, receive, receiveScheduler, transmit, transmitScheduler } = this;
+    const { receiveDmaBytes, switchFifoBytes, transmitFifoBytes } = this.#core.parameters;
+    for (const component of [this.#fetcher, transmit, inner, receive, this.#completions])
       component.checkInvariants();
     transmitScheduler.checkInvariants();
+    innerScheduler.checkInvariants();
     receiveScheduler.checkInvariants();
     if (transmitScheduler.creditBytes + transmit.inFlightBytes !== transmitFifoBytes)
       throw new InvariantViolation('credit for the transmit FIFO is lost');
+    if (innerScheduler.creditBytes + inner.inFlightBytes !== (this.#innerOpen ? switchFifoBytes : 0))
+      throw new InvariantViolation('credit for the inner exit is lost');
     if (receiveScheduler.creditBytes + receive.inFlightBytes !== receiveDmaBytes)
       throw new InvariantViolation('credit for received frames is lost');
   }
@@ -188,6 +244,26 @@ export class FrameFlow implements DataPath {
     let dropped = true;
     while (dropped) dropped = this.receive.dropUnwritable(context);
     this.#fetcher.consider(context, 'receive');
+  }
+
+  /** The schedulers of both exits look at the head of a context's queue. */
+  #ringTransmit({ index }: Context): void {
+    this.transmitScheduler.ring(index);
+    if (!this.forwarding.switching && !this.#innerOpen) return;
+    if (!this.#innerOpen) {
+      this.#innerOpen = true;
+      this.innerScheduler.credit(this.#core.parameters.switchFifoBytes);
+    }
+    this.innerScheduler.ring(index);
+  }
+
+  /** A context was granted: its head frame goes to this exit, and the next one may be for the other. */
+  #take(index: ContextId, exit: TransmitPath): void {
+    const context = present(this.#core.contexts[index]);
+    exit.take(context);
+    if (!this.#innerOpen) return;
+    this.#heads.noteQueued(context);
+    (exit === this.transmit ? this.innerScheduler : this.transmitScheduler).ring(index);
   }
 
   #ringReceive(context: Context): void {

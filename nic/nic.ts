@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import { type ContextId, contextId, storedContextId } from '../scheduler/branded.js';
 import type { Discipline, Share } from '../scheduler/discipline.js';
+import { DeficitRoundRobin } from '../scheduler/disciplines/deficit-round-robin.js';
 import type { DmaScheduler, Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
@@ -36,6 +37,11 @@ export interface NicAttachments {
   readonly transmitDiscipline: Discipline;
   /** Decides for which context the next received frame is written to memory. */
   readonly receiveDiscipline: Discipline;
+  /**
+   * Decides from which context the next frame for another context of the card is read. @defaultValue deficit round
+   * robin: a context counts with its weight alone, since limits, minimums and priorities are those of the wire
+   */
+  readonly innerDiscipline?: Discipline;
   readonly instruments?: NicInstruments;
 }
 
@@ -52,11 +58,14 @@ export class Nic {
   readonly contexts: readonly Context[];
   /** What has happened in the card: taps, all of them. */
   readonly streams: NicStreams;
-  /** Decisions of the transmit scheduler: a tap. */
+  /** Decisions of the transmit scheduler, which shares the wire: a tap. */
   readonly grants$: Observable<Grant>;
+  /** Decisions about frames that stay inside the card: a tap. */
+  readonly innerGrants$: Observable<Grant>;
   /** Decisions of the receive scheduler: a tap. */
   readonly receiveGrants$: Observable<Grant>;
   readonly transmitScheduler: DmaScheduler;
+  readonly innerScheduler: DmaScheduler;
   readonly receiveScheduler: DmaScheduler;
 
   readonly #core: CardCore;
@@ -114,6 +123,7 @@ export class Nic {
       line: this.line,
       wire: attachments.wire,
       transmitDiscipline: attachments.transmitDiscipline,
+      innerDiscipline: attachments.innerDiscipline ?? new DeficitRoundRobin(),
       receiveDiscipline: attachments.receiveDiscipline,
     });
     lifecycle.add(this.#flow);
@@ -127,8 +137,10 @@ export class Nic {
     });
 
     this.transmitScheduler = this.#flow.transmitScheduler;
+    this.innerScheduler = this.#flow.innerScheduler;
     this.receiveScheduler = this.#flow.receiveScheduler;
     this.grants$ = this.transmitScheduler.grants$;
+    this.innerGrants$ = this.innerScheduler.grants$;
     this.receiveGrants$ = this.receiveScheduler.grants$;
   }
 
@@ -145,7 +157,7 @@ export class Nic {
   /** Frames that are somewhere inside: granted and not departed, arrived and not completed, being switched. */
   get framesInside(): { readonly transmit: number; readonly receive: number; readonly switching: number } {
     return {
-      transmit: this.#flow.transmit.inFlight,
+      transmit: this.#flow.transmit.inFlight + this.#flow.inner.inFlight,
       receive: this.#flow.receive.inFlight,
       switching: this.#flow.forwarding.crossing,
     };

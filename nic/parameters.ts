@@ -10,6 +10,8 @@ export interface NicParameters {
   readonly rateBps: number;
   /** Transmit FIFO, bytes: grants beyond what the wire has sent are bounded by it. */
   readonly transmitFifoBytes: number;
+  /** FIFO of the inner exit, by which frames go to other contexts of the card, bytes. */
+  readonly switchFifoBytes: number;
   /** Receive buffer that one context may fill, bytes (RiceNIC: 128 KB per context). */
   readonly receiveShareBytes: number;
   /** Bytes of received frames on their way to memory at once. */
@@ -43,6 +45,7 @@ export const DEFAULT_NIC: NicParameters = {
   contexts: 32,
   rateBps: 1e9,
   transmitFifoBytes: 16_384,
+  switchFifoBytes: 16_384,
   receiveShareBytes: 131_072,
   receiveDmaBytes: 65_536,
   descriptorCacheSlots: 64,
@@ -88,6 +91,14 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     'bytes',
     'Transmit FIFO: what is granted and not sent',
     'chosen',
+  ),
+  parameter(
+    'switchFifoBytes',
+    MAX_FRAME_BYTES,
+    2 ** 24,
+    'bytes',
+    'FIFO of the inner exit: what is granted to go to another context and has not left',
+    'as the transmit FIFO',
   ),
   parameter(
     'receiveShareBytes',

@@ -273,6 +273,6 @@ export class ReceivePath {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);
-    this.#path.released('receive', length);
+    this.#path.released(length);
   }
 }

@@ -12,7 +12,8 @@ import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './d
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { NicSubjects } from './streams.js';
-import { TransmitHeads } from './transmit-heads.js';
+import type { TransmitHeads } from './transmit-heads.js';
+import type { TransmitOrder } from './transmit-order.js';
 
 /** Where loaded frames go. */
 export interface TransmitExit {
@@ -31,11 +32,20 @@ export interface TransmitExit {
   ): void;
 }
 
-/** The environment of the transmit path. */
+/** The environment of a transmit path. */
 export interface TransmitNeighbours {
-  readonly line: SerialLine;
+  /** Name of the exit, for the event kernel. */
+  readonly name: string;
+  /** Bytes of the FIFO: what may be granted and not have left. */
+  readonly fifoBytes: number;
+  /** What carries the frames; the inner exit has no line, and loaded frames leave it at once. */
+  readonly line: SerialLine | undefined;
   readonly exit: TransmitExit;
+  readonly heads: TransmitHeads;
+  readonly completions: TransmitOrder;
   readonly path: DataPath;
+  /** `bytes` have left the FIFO: its scheduler has the credit back. */
+  readonly released: (bytes: number) => void;
 }
 
 /** Over the wire, to other contexts of this NIC, both (broadcast), or nowhere. */
@@ -53,6 +63,10 @@ const BYTES = 5;
 const FIRST_INDEX = 6;
 const CHAIN = 7;
 const URGENT = 8;
+/** The next frame of the same context, or NONE. */
+const NEXT_OF_CONTEXT = 9;
+
+const NONE = -1;
 
 /** The state of a granted frame. */
 const READING = 0;
@@ -61,14 +75,14 @@ const ABORTED = 2;
 const CANCELLED = 3;
 
 /**
- * From a grant to the wire: takes the frame's descriptors, reads its buffers into the transmit FIFO, and
- * sends what is loaded in the order of the grants. The FIFO's free space is the credit that the scheduler shares
- * out, so what can overtake a decision is never more than the FIFO holds.
+ * From a grant to an exit, the wire or the inner one: takes the frame's descriptors, reads its buffers into the exit's
+ * FIFO, and sends what is loaded in the order of the grants. The FIFO's free space is the credit that the exit's
+ * scheduler shares out, so what can overtake a decision is never more than the FIFO holds.
  */
 export class TransmitPath {
   readonly #kernel: EventKernel;
   readonly #channel: DmaChannel;
-  readonly #line: SerialLine;
+  readonly #line: SerialLine | undefined;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
   readonly #path: DataPath;
@@ -77,6 +91,11 @@ export class TransmitPath {
   readonly #fifo: FrameFifo;
   readonly #depart: HandlerId;
   readonly #heads: TransmitHeads;
+  readonly #completions: TransmitOrder;
+  readonly #released: (bytes: number) => void;
+  // Per context: its oldest and its newest frame here, slots or NONE.
+  readonly #oldest: Int32Array;
+  readonly #newest: Int32Array;
   // One record per granted frame, in a ring: the order of grants is the order on the wire.
   readonly #frames: Int32Array;
   readonly #slots: number;
@@ -88,7 +107,7 @@ export class TransmitPath {
 
   constructor(core: CardCore, neighbours: TransmitNeighbours) {
     const { contexts, kernel } = core;
-    const fifoBytes = core.parameters.transmitFifoBytes;
+    const { fifoBytes } = neighbours;
     this.#kernel = kernel;
     this.#channel = core.dma.open((slot, status) => this.#onRead(slot, status));
     this.#line = neighbours.line;
@@ -98,16 +117,15 @@ export class TransmitPath {
     this.#path = neighbours.path;
     this.#subjects = core.subjects;
     this.#fifo = new FrameFifo(fifoBytes, MAX_FRAME_BYTES);
-    this.#depart = kernel.register('nic.mac', (slot) => this.#onDepart(slot));
+    this.#depart = kernel.register(neighbours.name, (slot) => this.#onDepart(slot));
     this.#channel.buffer = this.#fifo.bytes;
-    this.#heads = new TransmitHeads(contexts, neighbours.path);
+    this.#heads = neighbours.heads;
+    this.#completions = neighbours.completions;
+    this.#released = neighbours.released;
+    this.#oldest = new Int32Array(contexts.length).fill(NONE);
+    this.#newest = new Int32Array(contexts.length).fill(NONE);
     this.#slots = powerOfTwoFrom(fifoBytes / PADDED_FRAME_BYTES + 2);
     this.#frames = new Int32Array(this.#slots << FRAME_SHIFT);
-  }
-
-  /** Bytes of the frame that a grant to this context would send; 0 if none is posted, STARVED if it is not here yet. */
-  headBytes(context: ContextId): number {
-    return this.#heads.bytes(context);
   }
 
   /** Frames between grant and departure. */
@@ -124,14 +142,10 @@ export class TransmitPath {
     return bytes;
   }
 
-  /** Tells of each frame that the `count` descriptors from index `first` on complete. */
-  noteArrivals(context: Context, first: number, count: number): void {
-    this.#heads.noteArrivals(context, first, count);
-  }
-
-  /** Looks again at the head of a context's queue; true when a frame could go now. */
-  refreshHead(context: Context): boolean {
-    return this.#heads.refresh(context);
+  /** Index of the first descriptor of the oldest frame of a context here, or -1. */
+  oldestIndex(context: ContextId): number {
+    const slot = present(this.#oldest[context]);
+    return slot === NONE ? NONE : this.#frame(slot, FIRST_INDEX) >>> 0;
   }
 
   /** Takes the head frame of a context that was granted and starts to read it. */
@@ -150,6 +164,11 @@ export class TransmitPath {
     const offset = this.#fifo.push(padded);
     const frames = this.#frames;
     const frame = slot << FRAME_SHIFT;
+    const newest = present(this.#newest[context.index]);
+    if (newest === NONE) this.#oldest[context.index] = slot;
+    else frames[(newest << FRAME_SHIFT) + NEXT_OF_CONTEXT] = slot;
+    this.#newest[context.index] = slot;
+    frames[frame + NEXT_OF_CONTEXT] = NONE;
     frames[frame + CONTEXT] = context.index;
     frames[frame + EPOCH] = this.#heads.epoch(context.index);
     frames[frame + STATE] = READING;
@@ -186,7 +205,8 @@ export class TransmitPath {
 
   /** The context was stopped: its frames that have not begun to leave never will. */
   forget(context: Context): void {
-    this.#heads.forget(context);
+    this.#oldest[context.index] = NONE;
+    this.#newest[context.index] = NONE;
   }
 
   checkInvariants(): void {
@@ -253,10 +273,14 @@ export class TransmitPath {
       const offset = present(frames[frame + OFFSET]);
       const nowNs = this.#kernel.nowNs;
       this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
+      // The address was another one when the exit was decided: what was not granted by the wire does not go there.
+      if (this.#line === undefined && (this.#route === 'wire' || this.#route === 'both'))
+        this.#route = 'switch';
       this.#sending = true;
-      if (this.#route === 'wire' || this.#route === 'both') {
-        const endNs = this.#line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
-        this.#startNs = Math.max(nowNs, endNs - this.#line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
+      const line = this.#line;
+      if (line !== undefined && (this.#route === 'wire' || this.#route === 'both')) {
+        const endNs = line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
+        this.#startNs = Math.max(nowNs, endNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
         this.#kernel.post(endNs - nowNs, this.#depart, slot);
       } else {
         this.#startNs = nowNs;
@@ -292,16 +316,10 @@ export class TransmitPath {
     }
     // Revoked while its bits were on the wire: they cannot be called back, but the ring is not ours any more.
     if (this.#isCurrent(slot)) {
-      const ring = context.transmit;
-      ring.consumer = (lastIndex + 1) >>> 0;
-      this.#subjects.descriptor(
-        context.index,
-        'transmit',
-        present(frames[frame + FIRST_INDEX]) >>> 0,
-        chain,
-        'completed',
-      );
-      this.#path.completed(context, 'transmit', chain, present(frames[frame + URGENT]) !== 0);
+      const next = present(frames[frame + NEXT_OF_CONTEXT]);
+      this.#oldest[context.index] = next;
+      if (next === NONE) this.#newest[context.index] = NONE;
+      this.#completions.left(context, present(frames[frame + URGENT]) !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();
@@ -311,6 +329,6 @@ export class TransmitPath {
     this.#fifo.shift(this.#frame(slot, OFFSET), bytes);
     this.#first = (this.#first + 1) & (this.#slots - 1);
     this.#count -= 1;
-    this.#path.released('transmit', bytes);
+    this.#released(bytes);
   }
 }

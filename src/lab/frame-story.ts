@@ -1,4 +1,4 @@
-import type { Subscription } from 'rxjs';
+import { merge, type Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
 import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
@@ -108,7 +108,7 @@ export class FrameFollower {
       nic.streams.descriptors$.subscribe(({ context: of, direction, index, count, state }) => {
         if (of === context && direction === 'transmit' && this.#covers(index, count)) this.#onState(state);
       }),
-      nic.grants$.subscribe(({ context: granted, bytes, reason, creditBytes }) => {
+      merge(nic.grants$, nic.innerGrants$).subscribe(({ context: granted, bytes, reason, creditBytes }) => {
         if (granted === context && this.#isNext()) this.#onGrant(bytes, reason, creditBytes);
       }),
       nic.streams.lentFrames$.subscribe(({ direction, context: of, startNs, endNs, length, switched }) => {

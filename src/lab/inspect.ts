@@ -323,6 +323,13 @@ function faultSection(host: Host): Section {
   };
 }
 
+/** The schedulers of a card. */
+const SCHEDULERS = [
+  ['transmitScheduler', 'transmit'],
+  ['innerScheduler', 'transmit, inside'],
+  ['receiveScheduler', 'receive'],
+] as const;
+
 function schedulerDetails({ host, transmitDiscipline, receiveDiscipline }: Inspected): Details {
   const { name } = transmitDiscipline;
   const entry = DISCIPLINES.find((discipline) => discipline.name === name);
@@ -358,14 +365,9 @@ function schedulerDetails({ host, transmitDiscipline, receiveDiscipline }: Inspe
       {
         title: 'Now',
         head: ['', 'decisions', 'backlogged', 'credit'],
-        rows: (['transmitScheduler', 'receiveScheduler'] as const).map((way) => {
+        rows: SCHEDULERS.map(([way, label]) => {
           const { decisions, backlogged, creditBytes } = host.nic[way];
-          return [
-            way === 'transmitScheduler' ? 'transmit' : 'receive',
-            String(decisions),
-            String(backlogged),
-            `${creditBytes} bytes`,
-          ];
+          return [label, String(decisions), String(backlogged), `${creditBytes} bytes`];
         }),
       },
     ],

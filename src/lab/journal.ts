@@ -1,4 +1,4 @@
-import type { Subscription } from 'rxjs';
+import { merge, type Subscription } from 'rxjs';
 import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { machineAddress, pageNumber } from '../../nic/addresses.js';
@@ -200,7 +200,7 @@ export class Journal {
           bytes: length,
         });
       }),
-      nic.grants$.subscribe(({ context, bytes, reason }) =>
+      merge(nic.grants$, nic.innerGrants$).subscribe(({ context, bytes, reason }) =>
         this.#add('grant', this.#columns.ofContext(context), `${reason} grants ${bytes} bytes`, {
           bytes,
           direction: 'transmit',

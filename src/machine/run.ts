@@ -15,6 +15,7 @@ import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
 import { expandGuests, GUEST_MAC, type GuestRun, Machine } from './machine.js';
+import { rehearseChanges } from './rehearse-changes.js';
 import { balloonResult } from './run-balloon.js';
 import { faultsOf, nonZero } from './run-books.js';
 import { countsBetween, countsOf, type GuestCounts, type RunCounts } from './run-counts.js';
@@ -117,6 +118,7 @@ export class Run {
     );
     [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
       const make = disciplineOf(scenario, discipline);
+      rehearseChanges(scenario, make);
       const transmit = new FairnessMeter(make());
       const receive = new FairnessMeter(make());
       const machine = new Machine({

@@ -18,7 +18,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
   /** Interfaces of guests behind a driver domain, by their addresses. */
   readonly #behind = new Map<number, number>();
   readonly #noContext: number;
-  readonly #grants = { transmit: new GrantQueues(), receive: new GrantQueues() };
+  readonly #grants = { wire: new GrantQueues(), inside: new GrantQueues(), receive: new GrantQueues() };
 
   /**
    * Starts to watch a machine that has not run yet.
@@ -45,16 +45,16 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
       ...(this.#snapBytes === undefined ? {} : { snapBytes: this.#snapBytes }),
     });
     this.subscriptions.push(
-      nic.grants$.subscribe((grant) => this.#grants.transmit.add(grant)),
+      nic.grants$.subscribe((grant) => this.#grants.wire.add(grant)),
+      nic.innerGrants$.subscribe((grant) => this.#grants.inside.add(grant)),
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
       nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
       nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
         if (reason === 'source-mac-spoofed' || reason === 'mac-control')
-          this.#grants[direction].take(context, bytes);
+          this.#grantOf(direction, context, bytes, false);
       }),
       nic.streams.faults$.subscribe(({ context }) => {
-        this.#grants.transmit.clear(context);
-        this.#grants.receive.clear(context);
+        for (const queues of Object.values(this.#grants)) queues.clear(context);
       }),
     );
   }
@@ -134,8 +134,24 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     return this.#interface(context);
   }
 
+  /** The grant of a frame that has come out. One that stayed inside may have been granted as one for the wire, and one that was dropped by either exit. */
+  #grantOf(
+    direction: LentFrame['direction'],
+    context: ContextId,
+    bytes: number,
+    switched: boolean,
+  ): Grant | undefined {
+    const { inside, receive, wire } = this.#grants;
+    if (direction === 'receive') return receive.take(context, bytes);
+    const [likely, other] = switched ? [inside, wire] : [wire, inside];
+    return (likely.nextBytes(context) === bytes || other.nextBytes(context) !== bytes ? likely : other).take(
+      context,
+      bytes,
+    );
+  }
+
   #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {
-    const grant = this.#grants[direction].take(context, length);
+    const grant = this.#grantOf(direction, context, length, switched);
     const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
     const path = switched ? '; stayed inside the card' : '';
     const arrival = direction === 'receive' && !switched ? `; came from the wire at ${startNs} ns` : '';
@@ -153,8 +169,8 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
 }
 
 /**
- * Grants whose frames have not come out yet, one queue per context. Frames of a context come out in the order in which
- * they were granted.
+ * Grants of one exit whose frames have not come out yet, one queue per context. Frames of a context leave an exit in the
+ * order in which they were granted.
  */
 class GrantQueues {
   readonly #queues = new Map<number, { grants: Grant[]; head: number }>();
@@ -163,6 +179,12 @@ class GrantQueues {
     const queue = this.#queues.get(grant.context);
     if (queue === undefined) this.#queues.set(grant.context, { grants: [grant], head: 0 });
     else queue.grants.push(grant);
+  }
+
+  /** Bytes of the next frame of a context. */
+  nextBytes(context: ContextId): number | undefined {
+    const queue = this.#queues.get(context);
+    return queue?.grants[queue.head]?.bytes;
   }
 
   /** The grant of the next frame of a context; undefined if there was none of that size. */

@@ -6,11 +6,11 @@ const CONTEXT_UNIT = 2 ** 32;
 
 /**
  * Numbers by which a timeline follows transmit descriptors from the doorbell to their completion, per context. Frames of
- * a context leave in the order in which they were granted.
+ * a context leave each exit, the wire and the inside of the card, in the order in which it granted them.
  */
 export class FrameFlows {
   readonly #producer = new Map<number, number>();
-  readonly #granted = new Map<number, { readonly first: number; readonly count: number }[]>();
+  readonly #granted = new Map<number, Granted[]>();
 
   /** The doorbell says that the ring is filled up to `producer`: the flows of the descriptors that are new. */
   posted(context: ContextId, producer: number): number[] {
@@ -20,17 +20,23 @@ export class FrameFlows {
     return count > MOST_POSTED ? [] : this.of(context, before, count);
   }
 
-  /** `count` descriptors from `first` on were granted, as one frame. */
-  granted(context: ContextId, first: number, count: number): number[] {
+  /** `count` descriptors from `first` on were granted, as one frame, by the wire or `inside`. */
+  granted(context: ContextId, first: number, count: number, inside: boolean): number[] {
     const queue = this.#granted.get(context);
-    if (queue === undefined) this.#granted.set(context, [{ first, count }]);
-    else queue.push({ first, count });
+    const frame = { first, count, inside };
+    if (queue === undefined) this.#granted.set(context, [frame]);
+    else queue.push(frame);
     return this.of(context, first, count);
   }
 
-  /** The oldest granted frame of a context has left. */
-  left(context: ContextId): number[] {
-    const frame = this.#granted.get(context)?.shift();
+  /** The oldest granted frame of a context has left by this exit; the other exit's if this one has granted none. */
+  left(context: ContextId, inside: boolean): number[] {
+    const queue = this.#granted.get(context) ?? [];
+    const at = Math.max(
+      0,
+      queue.findIndex((granted) => granted.inside === inside),
+    );
+    const [frame] = queue.splice(at, 1);
     return frame === undefined ? [] : this.of(context, frame.first, frame.count);
   }
 
@@ -43,6 +49,13 @@ export class FrameFlows {
   of(context: ContextId, first: number, count: number): number[] {
     return Array.from({ length: count }, (_, step) => (context + 1) * CONTEXT_UNIT + ((first + step) >>> 0));
   }
+}
+
+/** A frame that was granted and has not left. */
+interface Granted {
+  readonly first: number;
+  readonly count: number;
+  readonly inside: boolean;
 }
 
 /** A doorbell that says more is not that of a ring. */

@@ -41,6 +41,8 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #validation: TraceTrack;
   readonly #memory: TraceProcess;
   readonly #flows = new FrameFlows();
+  /** Which exit granted last; the descriptors of that grant change state next. */
+  #grantedInside = false;
   readonly #counted = new Map<string, number>();
   readonly #unwatch: readonly (() => void)[];
   /** A row per page walker of the IOMMU. */
@@ -117,7 +119,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
           writer.instant(this.#tracksOf(context).troubles, `fault: ${reason}`, atNs, { detail });
       }),
       streams.drops$.subscribe(({ context, direction, reason, bytes, atNs }) => {
-        if (direction === 'transmit') this.#flows.left(context);
+        if (direction === 'transmit') this.#flows.left(context, false);
         if (!within(atNs)) return;
         const track = context < 0 ? this.#wireIn : this.#tracksOf(context).troubles;
         writer.instant(track, `drop: ${reason}`, atNs, { bytes });
@@ -131,9 +133,15 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
           writer.instant(this.#refused, write ? 'write refused' : 'read refused', atNs, about);
       }),
       nic.grants$.subscribe(({ context, bytes, creditBytes, reason, atNs }) => {
+        this.#grantedInside = false;
         if (!within(atNs)) return;
         writer.instant(this.#tracksOf(context).grants, `transmit, ${bytes} bytes`, atNs, { reason });
         writer.counter(this.#card, 'credit of the transmit FIFO, bytes', atNs, { bytes: creditBytes });
+      }),
+      nic.innerGrants$.subscribe(({ context, bytes, reason, atNs }) => {
+        this.#grantedInside = true;
+        if (within(atNs))
+          writer.instant(this.#tracksOf(context).grants, `inside, ${bytes} bytes`, atNs, { reason });
       }),
       nic.receiveGrants$.subscribe(({ context, bytes, reason, atNs }) => {
         if (within(atNs)) {
@@ -227,7 +235,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   #onDescriptors({ context, direction, index, count, state, atNs }: DescriptorEvent): void {
     const track = this.#tracksOf(context)[direction];
     if (state === 'granted' && direction === 'transmit') {
-      const ids = this.#flows.granted(context, index, count);
+      const ids = this.#flows.granted(context, index, count, this.#grantedInside);
       this.writer.instant(track, 'granted', atNs, { descriptor: index }, { ids });
     }
     for (let step = 0; step < count; step += 1) {
@@ -244,7 +252,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     const about = { context, bytes: length };
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
-      const ids = this.#flows.left(context);
+      const ids = this.#flows.left(context, switched);
       if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, { ids });
       return;
     }

@@ -163,6 +163,7 @@ export const nicSchema = z.strictObject({
   contexts: cardNumber('contexts'),
   rateBps: cardNumber('rateBps'),
   transmitFifoBytes: cardNumber('transmitFifoBytes'),
+  switchFifoBytes: cardNumber('switchFifoBytes'),
   receiveShareBytes: cardNumber('receiveShareBytes'),
   receiveDmaBytes: cardNumber('receiveDmaBytes'),
   descriptorCacheSlots: cardNumber('descriptorCacheSlots'),

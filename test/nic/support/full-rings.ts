@@ -12,6 +12,7 @@ import {
   M_RX_RING_SIZE,
   M_SELECT,
   M_STATUS_LOW,
+  M_SWITCHING,
   M_TX_RING_LOW,
   M_TX_RING_SIZE,
   M_WEIGHT,
@@ -23,6 +24,8 @@ import {
 export interface Sender {
   readonly frameBytes: number;
   readonly weight: number;
+  /** Contexts that its frames go to in turn, slot by slot; 'wire' is a station outside. Default: all go outside. */
+  readonly to?: readonly (number | 'wire')[];
 }
 
 /** Preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
@@ -61,6 +64,8 @@ export class FullRings {
   readonly nic: Nic;
   readonly wireBytes: Float64Array;
   readonly frames: Float64Array;
+  /** Bytes of frames that each context has sent to others inside the card. */
+  readonly insideBytes: Float64Array;
   readonly #slots: number;
   readonly #producers: Uint32Array;
   readonly #touched = new Set<number>();
@@ -82,12 +87,18 @@ export class FullRings {
     const payloads = 0x10000;
     const rings = payloads + count * 64;
     const buffers = rings + count * (2 * ringBytes + 64);
-    const memory = new RingMemory(buffers + 16_384);
+    // A payload for stations outside, then one for each context that is sent to.
+    const mostTo = senders.reduce(
+      (most, { to = [] }) => Math.max(most, ...to.map((one) => (one === 'wire' ? 0 : one + 1))),
+      0,
+    );
+    const memory = new RingMemory(buffers + (mostTo + 1) * 16_384);
     const view = new DataView(memory.bytes.buffer);
     this.#slots = slots;
     this.#producers = new Uint32Array(count);
     this.wireBytes = new Float64Array(count);
     this.frames = new Float64Array(count);
+    this.insideBytes = new Float64Array(count);
     this.nic = new Nic(
       this.kernel,
       { ...DEFAULT_NIC, contexts: count, ...parameters },
@@ -105,12 +116,23 @@ export class FullRings {
       },
     );
     memory.bytes.fill(0x02, buffers, buffers + 6);
+    for (let to = 0; to < mostTo; to += 1) {
+      view.setUint16(buffers + (to + 1) * 16_384, 0x0200);
+      view.setUint32(buffers + (to + 1) * 16_384 + 2, to + 1);
+    }
+    const payloadFor = (to: number | 'wire' = 'wire') => buffers + (to === 'wire' ? 0 : (to + 1) * 16_384);
     const management = count * PAGE;
     const manage = (offset: number, value: number) => this.nic.write(management + offset, 4, value);
-    senders.forEach(({ frameBytes, weight }, index) => {
+    if (mostTo > 0) manage(M_SWITCHING, 1);
+    this.nic.streams.lentFrames$.subscribe(({ direction, context, length, switched }) => {
+      if (direction !== 'transmit' || !switched) return;
+      this.insideBytes[context] = (this.insideBytes[context] ?? 0) + length;
+      this.#touched.add(context);
+    });
+    senders.forEach(({ frameBytes, weight, to = [] }, index) => {
       const transmit = Math.ceil((rings + index * (2 * ringBytes + 64)) / 16) * 16;
       for (let slot = 0; slot < slots; slot += 1) {
-        view.setUint32(transmit + slot * 16, buffers, true);
+        view.setUint32(transmit + slot * 16, payloadFor(to[slot % Math.max(1, to.length)]), true);
         view.setUint16(transmit + slot * 16 + 8, frameBytes, true);
         view.setUint16(transmit + slot * 16 + 10, 1, true);
       }
