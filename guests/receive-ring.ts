@@ -1,7 +1,7 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
@@ -71,7 +71,7 @@ export class ReceiveRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return this.#buffers.at(index & (this.#queue.slots - 1));
+    return this.#buffers.at(ringSlot(index, this.#queue.slots));
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -93,7 +93,7 @@ export class ReceiveRing {
         if (length + bytes > this.#scratch.length) this.#growScratch(length + bytes);
         this.#domain.read(address, bytes, this.#scratch, length);
       }
-      this.#buffers.moved(index & (queue.slots - 1), address);
+      this.#buffers.moved(ringSlot(index, queue.slots), address);
       length += bytes;
       if ((queue.completedFlags(index) & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
@@ -132,7 +132,7 @@ export class ReceiveRing {
       batch.clear(this.#mostPosted);
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
-        const slot = (first + step) & (queue.slots - 1);
+        const slot = ringSlot(first + step, queue.slots);
         if (!batch.add(this.#buffers.at(slot), this.#buffers.bytesOf(slot), 0)) break;
       }
       const handedOver = batch.count;
@@ -173,7 +173,7 @@ export class ReceiveRing {
   #replaceLost(): void {
     const { slots, producer } = this.#queue;
     const posted = (producer - this.#received) >>> 0;
-    const inUse = (slot: number) => ((slot - this.#received) & (slots - 1)) < posted;
+    const inUse = (slot: RingSlot) => ((slot - this.#received) & (slots - 1)) < posted;
     if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 }

@@ -3,6 +3,7 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
+  FIRST_SLOT,
   type GuestPhysicalAddress,
   guestAddress,
   guestPhysicalAddress,
@@ -15,6 +16,8 @@ import {
   pageAddress,
   pageAfter,
   pageOf,
+  type RingSlot,
+  slotAfter,
 } from '../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { present } from '../scheduler/present.js';
@@ -58,7 +61,7 @@ export class RingBuffers {
   readonly #bufferBytes: BufferBytes;
   readonly #addresses: Float64Array;
   /** Bytes of the buffers that are longer than the others, by slot. */
-  #longer: Map<number, number> | undefined;
+  #longer: Map<RingSlot, number> | undefined;
   /** Pages that buffers have moved away from, and that none lies on. */
   readonly #spare: PageNumber[] = [];
   /** What is left of the piece that is being cut. */
@@ -71,7 +74,7 @@ export class RingBuffers {
     this.#bufferBytes = bufferBytes;
     this.#addresses = new Float64Array(slots);
     const most = PAGE_BYTES % bufferBytes === 0 ? 1 : PIECE_PAGES;
-    for (let slot = 0; slot < slots; slot += 1) {
+    for (let slot = FIRST_SLOT; slot < slots; slot = slotAfter(slot)) {
       if (this.#leftBytes < bufferBytes) {
         const pages = Math.min(most, Math.ceil(((slots - slot) * bufferBytes) / PAGE_BYTES));
         this.#begin(present(domain.allocate(pages, true)[0]), pages);
@@ -82,17 +85,17 @@ export class RingBuffers {
   }
 
   /** Where the buffer of a slot lies. */
-  at(slot: number): GuestPhysicalAddress {
+  at(slot: RingSlot): GuestPhysicalAddress {
     return guestPhysicalAddress(present(this.#addresses[slot]));
   }
 
   /** Bytes of the buffer of a slot. */
-  bytesOf(slot: number): number {
+  bytesOf(slot: RingSlot): number {
     return this.#longer?.get(slot) ?? this.#bufferBytes;
   }
 
   /** The buffer of a slot is somewhere else now: its page was exchanged for another. */
-  moved(slot: number, address: GuestPhysicalAddress): void {
+  moved(slot: RingSlot, address: GuestPhysicalAddress): void {
     this.#addresses[slot] = address;
   }
 
@@ -100,11 +103,11 @@ export class RingBuffers {
    * Puts other memory in the place of buffers of which the guest has released a page (to a balloon), except for slots
    * that the device may still be using. Returns whether every buffer is good again.
    */
-  replaceLost(inUse: (slot: number) => boolean): boolean {
+  replaceLost(inUse: (slot: RingSlot) => boolean): boolean {
     let good = true;
     let moved = false;
     const before = this.pages(() => false);
-    for (let slot = 0; slot < this.#addresses.length; slot += 1) {
+    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
       if (this.#isOwned(slot)) continue;
       if (inUse(slot) || !this.#findSpace()) {
         good = false;
@@ -123,10 +126,10 @@ export class RingBuffers {
   }
 
   /** Pages that buffers lie in, each once, and those that they have left; except pages of slots that `keep` names. */
-  pages(keep: (slot: number) => boolean): Set<PageNumber> {
+  pages(keep: (slot: RingSlot) => boolean): Set<PageNumber> {
     const pages = new Set<PageNumber>();
     const kept = new Set<PageNumber>();
-    for (let slot = 0; slot < this.#addresses.length; slot += 1) {
+    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
       const set = keep(slot) ? kept : pages;
       const address = machineAddress(this.at(slot));
       const last = lastPageOf(address, this.bytesOf(slot));
@@ -155,7 +158,7 @@ export class RingBuffers {
     this.#leftBytes = pages * PAGE_BYTES;
   }
 
-  #cut(slot: number): void {
+  #cut(slot: RingSlot): void {
     const bytes = this.#leftBytes < 2 * this.#bufferBytes ? this.#leftBytes : this.#bufferBytes;
     this.#addresses[slot] = guestAddress(this.#next);
     if (bytes > this.#bufferBytes) {
@@ -166,7 +169,7 @@ export class RingBuffers {
     this.#leftBytes -= bytes;
   }
 
-  #isOwned(slot: number): boolean {
+  #isOwned(slot: RingSlot): boolean {
     const address = machineAddress(this.at(slot));
     const last = lastPageOf(address, this.bytesOf(slot));
     for (let page = pageOf(address); page <= last; page = pageAfter(page))

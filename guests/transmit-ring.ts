@@ -1,7 +1,7 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import {
   FLAG_END_OF_PACKET,
   flagsOf,
@@ -94,7 +94,7 @@ export class TransmitRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return this.#buffers.at(index & this.#mask);
+    return this.#buffers.at(ringSlot(index, this.#queue.slots));
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -113,7 +113,7 @@ export class TransmitRing {
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const first = this.#written;
     for (let at = 0; at < length; at += this.#bufferBytes) {
-      const slot = this.#written & this.#mask;
+      const slot = ringSlot(this.#written, this.#queue.slots);
       const piece = Math.min(this.#bufferBytes, length - at);
       if (this.#domain.write(this.#buffers.at(slot), piece, frame, at) !== 'done') {
         this.#written = first;
@@ -207,7 +207,7 @@ export class TransmitRing {
     let frames = 0;
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
-      const slot = index & this.#mask;
+      const slot = ringSlot(index, this.#queue.slots);
       const piece = present(this.#pieces[slot]);
       const flags = flagsOf(piece);
       if (!batch.add(this.#buffers.at(slot), lengthOf(piece), flags)) break;
@@ -221,12 +221,12 @@ export class TransmitRing {
   }
 
   #replaceLost(): void {
-    const inUse = (slot: number) => this.#isBetween(slot, this.#reclaimed, this.#written);
+    const inUse = (slot: RingSlot) => this.#isBetween(slot, this.#reclaimed, this.#written);
     if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 
   /** Whether a slot is one of those from an index to before another. */
-  #isBetween(slot: number, from: number, to: number): boolean {
+  #isBetween(slot: RingSlot, from: number, to: number): boolean {
     return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BUFFER_BYTES, type BufferBytes, longestChain, RingBuffers } from '../../guests/ring-buffers.js';
-import { PAGE_BYTES, type PageNumber, pageNumber } from '../../nic/addresses.js';
+import { PAGE_BYTES, type PageNumber, pageNumber, ringSlot } from '../../nic/addresses.js';
 import { sectionsOf } from '../support/linux-dma-traces.js';
 import { DriverLab } from './driver-lab.js';
 
@@ -17,7 +17,8 @@ function made(slots: number, bufferBytes: BufferBytes, memoryPages = 1024) {
 /** First page, pages and bytes of each buffer. */
 function layoutOf(buffers: RingBuffers, slots: number) {
   return Array.from({ length: slots }, (_, slot) => {
-    const [at, bytes] = [buffers.at(slot), buffers.bytesOf(slot)];
+    const place = ringSlot(slot, 512);
+    const [at, bytes] = [buffers.at(place), buffers.bytesOf(place)];
     const first = Math.floor(at / PAGE_BYTES);
     return { at, bytes, first, pages: Math.floor((at + bytes - 1) / PAGE_BYTES) - first + 1 };
   });
