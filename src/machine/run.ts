@@ -53,6 +53,11 @@ const LEAST_STEPS = 50;
 /** and a step is at most so long, ns: short enough that a key press is answered between two of them. */
 const LONGEST_STEP_NS = 2_000_000;
 
+/** A guest below this part of its due has a reason, */
+const BELOW_DUE = 0.98;
+/** and it is the CPU where so much of its core's time was spent. */
+const NEARLY_ALL = 0.98;
+
 /** A frame's head goes into the fingerprint; its middle would cost more than it would tell. */
 const FINGERPRINT_BYTES = 64;
 
@@ -139,6 +144,13 @@ export class Run {
       });
       return [transmit, receive, machine];
     });
+    // Of what a context posts beside frames that stay inside, the wire knows only when their destinations are read; a driver
+    // domain posts for all guests to one context.
+    const { nic, protection: built } = this.machine.host;
+    if (scenario.nic?.switching !== true && built.intermediary === undefined) {
+      const { rateBps } = nic.parameters;
+      this.#transmitMeter.judge({ rateBps, hasPosted: (context) => nic.hasPosted(context) });
+    }
     for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;
       this.#numberOf[guest.port.context] = number;
@@ -250,12 +262,13 @@ export class Run {
       dma: { transfers: counts.transfers, backpressured: counts.backpressured },
       events: counts.events,
       guests: guests.map((guest, index) =>
-        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
+        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index), counts.coreNs),
       ),
       laws: checkLaws(
         machine,
         { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
         { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
+        this.#transmitMeter.postedVerdict(),
         machine.partner.framesFromNic,
       ),
     };
@@ -290,7 +303,12 @@ export class Run {
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
-  #guestResult(guest: GuestRun, counts: GuestCounts, share: WireShare): GuestResult {
+  #guestResult(
+    guest: GuestRun,
+    counts: GuestCounts,
+    share: WireShare,
+    coreNs: readonly number[],
+  ): GuestResult {
     const { context } = guest.port;
     return {
       name: guest.name,
@@ -317,11 +335,20 @@ export class Run {
       wireBytesSent: share.sentBytes,
       wireBytesDue: share.dueBytes,
       fairShareGot: gotOfDue(share),
+      limitedBy: this.#limitOf(guest, share, coreNs),
       cpuNs: Math.round(counts.cpuNs),
       drops: nonZero(counts.drops),
       capture: captureResultOf(guest.replayed),
       requests: counts.requests,
     };
+  }
+
+  /** Why a guest is below its due: its core had no time left and its ring ran dry, or neither. */
+  #limitOf({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): 'CPU' | undefined {
+    if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return undefined;
+    const core = this.machine.host.processor.accounts[domain.account]?.core ?? 0;
+    const busyNs = coreNs[core] ?? 0;
+    return busyNs >= NEARLY_ALL * this.#settings.durationNs ? 'CPU' : undefined;
   }
 
   #bps(bytes: number): number {
@@ -355,8 +382,14 @@ export class Run {
         this.#received.add(context, nowNs);
         this.#receiveLatency.record(nowNs - arrivedNs);
       },
-      posted: (context, first, count, nowNs) => this.#guestParts[context]?.posted(first, count, nowNs),
-      fetched: (context, first, count, nowNs) => this.#guestParts[context]?.fetched(first, count, nowNs),
+      posted: (context, first, count, nowNs) => {
+        this.#transmitMeter.posted(context, nowNs);
+        this.#guestParts[context]?.posted(first, count, nowNs);
+      },
+      fetched: (context, first, count, nowNs) => {
+        this.#transmitMeter.fetched(context);
+        this.#guestParts[context]?.fetched(first, count, nowNs);
+      },
     };
   }
 

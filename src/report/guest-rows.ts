@@ -112,12 +112,26 @@ function percentileOf(
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
 }
 
-/** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72`; undefined when there is none. */
+/** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72 (CPU-limited)`; undefined when there is none. */
 export function belowShareText({ guests }: RunResult, most: number): string | undefined {
   const below = belowShareFirst(guests).filter(isBelowShare);
   if (below.length === 0) return undefined;
-  const named = below.slice(0, most).map(({ name, fairShareGot }) => `${name} ${fairShareGot.toFixed(2)}`);
+  const named = below
+    .slice(0, most)
+    .map(
+      ({ name, fairShareGot, limitedBy }) =>
+        `${name} ${fairShareGot.toFixed(2)}${limitedBy === undefined ? '' : ` (${limitedBy}-limited)`}`,
+    );
   return `${named.join(', ')}${below.length > most ? ` and ${whole(below.length - most)} more` : ''}`;
+}
+
+/** Which guests of a run were held below their due by their own cores, as a sentence; undefined when none was. */
+export function limitedText({ guests }: RunResult): string | undefined {
+  const limited = guests.filter(({ limitedBy }) => limitedBy === 'CPU').map(({ name }) => name);
+  if (limited.length === 0) return undefined;
+  const named = limited.slice(0, 8).join(', ');
+  const more = limited.length > 8 ? ` and ${whole(limited.length - 8)} more` : '';
+  return `CPU-limited: ${named}${more} sent less than the wire had for them, because their cores had no time to post more`;
 }
 
 /** The columns in which a run's text and page tell of guests. */
