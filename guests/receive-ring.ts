@@ -1,6 +1,6 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
-import { BufferBatch, type PortQueue } from '../host/protection/guest-port.js';
+import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
 import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
@@ -12,6 +12,7 @@ import {
   longestChain,
   pagesOf,
   replaceLost,
+  sharedBatch,
 } from './ring-buffers.js';
 import { SoleUser } from './sole-user.js';
 
@@ -32,6 +33,8 @@ export class ReceiveRing {
   readonly #bufferBytes: BufferBytes;
   readonly #buffers: Float64Array;
   readonly #batch: BufferBatch;
+  /** Most descriptors in one call. */
+  readonly #mostPosted: number;
   readonly #refillLeast: number;
   /** Where a frame is put together for its reader: as long as the longest that came. */
   #scratch = new Uint8Array(0);
@@ -60,7 +63,8 @@ export class ReceiveRing {
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
     this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
-    this.#batch = new BufferBatch(Math.min(postBatch, queue.slots));
+    this.#mostPosted = Math.min(postBatch, queue.slots);
+    this.#batch = sharedBatch(parts, this.#mostPosted);
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
     this.#user = new SoleUser(queue, `port.receive of ${domain.name}`);
@@ -135,17 +139,18 @@ export class ReceiveRing {
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const before = queue.producer;
     while (free > 0) {
-      batch.clear();
+      batch.clear(this.#mostPosted);
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
         const slot = (first + step) & (queue.slots - 1);
         if (!batch.add(bufferAt(this.#buffers, slot), this.#bufferBytes, 0)) break;
       }
-      this.#parts.processor.charge('refillBuffer', batch.count);
+      const handedOver = batch.count;
+      this.#parts.processor.charge('refillBuffer', handedOver);
       const accepted = queue.post(batch);
       this.#user.posted();
       free -= accepted;
-      if (accepted < batch.count) break;
+      if (accepted < handedOver) break;
     }
     if (queue.producer !== before) queue.ring();
   }

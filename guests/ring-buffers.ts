@@ -1,4 +1,6 @@
+import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
+import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
   type GuestPhysicalAddress,
@@ -34,6 +36,20 @@ export function allocateBuffers(domain: Domain, slots: number, bufferBytes: Buff
     return guestAddress(addressAfter(page, (slot % perPage) * bufferBytes));
   });
 }
+
+/**
+ * A batch for buffers that are handed over within one call: one for all drivers of a machine, of which each fills it anew
+ * up to a limit of its own, so that no guest has one that is empty nearly always.
+ */
+export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
+  const known = BATCHES.get(parts);
+  if (known !== undefined && known.capacity >= capacity) return known;
+  const batch = new BufferBatch(capacity);
+  BATCHES.set(parts, batch);
+  return batch;
+}
+
+const BATCHES = new WeakMap<HostParts, BufferBatch>();
 
 /** Where the buffer of a slot lies. */
 export function bufferAt(buffers: Float64Array, slot: number): GuestPhysicalAddress {

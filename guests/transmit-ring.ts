@@ -1,8 +1,14 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
-import { BufferBatch, type PortQueue, type SetupRefusal } from '../host/protection/guest-port.js';
+import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
 import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
-import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../nic/descriptor.js';
+import {
+  FLAG_END_OF_PACKET,
+  flagsOf,
+  lengthOf,
+  MAX_FRAME_BYTES,
+  MIN_FRAME_BYTES,
+} from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import {
@@ -12,6 +18,7 @@ import {
   longestChain,
   pagesOf,
   replaceLost,
+  sharedBatch,
 } from './ring-buffers.js';
 import { SoleUser } from './sole-user.js';
 
@@ -30,8 +37,10 @@ export class TransmitRing {
   readonly #bufferBytes: BufferBytes;
   readonly #buffers: Float64Array;
   readonly #batch: BufferBatch;
-  readonly #lengths: Uint32Array;
-  readonly #flags: Uint16Array;
+  /** Most descriptors in one call. */
+  readonly #mostPosted: number;
+  /** Length and flags of the piece in each slot, in the lower and the upper half of 32 bits. */
+  readonly #pieces: Uint32Array;
   readonly #createdNs: Float64Array;
   readonly #mask: number;
   // One past the last slot that holds a frame.
@@ -57,9 +66,9 @@ export class TransmitRing {
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
     this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
-    this.#batch = new BufferBatch(Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots));
-    this.#lengths = new Uint32Array(queue.slots);
-    this.#flags = new Uint16Array(queue.slots);
+    this.#mostPosted = Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots);
+    this.#batch = sharedBatch(parts, this.#mostPosted);
+    this.#pieces = new Uint32Array(queue.slots);
     this.#createdNs = new Float64Array(queue.slots);
     this.#mask = queue.slots - 1;
     this.#releasedThen = domain.released;
@@ -118,8 +127,7 @@ export class TransmitRing {
         this.#written = first;
         return 'buffer-lost';
       }
-      this.#lengths[slot] = piece;
-      this.#flags[slot] = at + piece === length ? FLAG_END_OF_PACKET : 0;
+      this.#pieces[slot] = piece | (at + piece === length ? FLAG_END_OF_PACKET << 16 : 0);
       this.#createdNs[slot] = this.#parts.kernel.nowNs;
       this.#written = (this.#written + 1) >>> 0;
     }
@@ -138,11 +146,12 @@ export class TransmitRing {
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
       this.#parts.processor.charge('transmitPacket', this.#fill(batch));
       const before = queue.producer;
+      const handedOver = batch.count;
       const accepted = queue.post(batch);
       this.#user.posted();
       posted ||= accepted > 0;
       this.#framesPosted += this.#framesBetween(before, queue.producer);
-      if (accepted === batch.count) continue;
+      if (accepted === handedOver) continue;
       refusal = queue.refusal?.refusal;
       if (refusal === undefined) break;
     }
@@ -202,13 +211,14 @@ export class TransmitRing {
 
   /** Fills the batch with what is next; returns how many frames that are. */
   #fill(batch: BufferBatch): number {
-    batch.clear();
+    batch.clear(this.#mostPosted);
     let frames = 0;
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = index & this.#mask;
-      const flags = present(this.#flags[slot]);
-      if (!batch.add(bufferAt(this.#buffers, slot), present(this.#lengths[slot]), flags)) break;
+      const piece = present(this.#pieces[slot]);
+      const flags = flagsOf(piece);
+      if (!batch.add(bufferAt(this.#buffers, slot), lengthOf(piece), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;
@@ -236,7 +246,7 @@ export class TransmitRing {
     let frames = 0;
     if ((to - from) >>> 0 > this.#queue.slots) return 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      if ((present(this.#flags[index & this.#mask]) & FLAG_END_OF_PACKET) !== 0) frames += 1;
+      if ((flagsOf(present(this.#pieces[index & this.#mask])) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }
     return frames;
   }

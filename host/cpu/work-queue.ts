@@ -4,12 +4,12 @@ import { present } from '../../scheduler/present.js';
 /** A unit of work of a domain: runs at once, charges what it costs, and its core is busy for that long. */
 export type Work = (argument: number) => void;
 
-const INITIAL_CAPACITY = 8;
+const INITIAL_CAPACITY = 4;
 
 /** What an account is still to do: a ring that grows, and never shrinks, so that an empty queue costs nothing to fill. */
 export class WorkQueue {
   #works = new Array<Work | undefined>(INITIAL_CAPACITY).fill(undefined);
-  #arguments = new Float64Array(INITIAL_CAPACITY);
+  #arguments: number[] = new Array<number>(INITIAL_CAPACITY).fill(0);
   #head = 0;
   #count = 0;
 
@@ -56,10 +56,9 @@ export class WorkQueue {
     this.#works = Array.from({ length: length * 2 }, (_, index) =>
       index < length ? works[(head + index) & (length - 1)] : undefined,
     );
-    this.#arguments = new Float64Array(length * 2);
-    for (let index = 0; index < length; index += 1) {
-      this.#arguments[index] = present(before[(head + index) & (length - 1)]);
-    }
+    this.#arguments = Array.from({ length: length * 2 }, (_, index) =>
+      index < length ? present(before[(head + index) & (length - 1)]) : 0,
+    );
     this.#head = 0;
   }
 }

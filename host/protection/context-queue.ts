@@ -45,6 +45,10 @@ export interface QueuePlacement {
   readonly statusWord: HostPhysicalAddress;
 }
 
+// The addresses of a posted buffer: as the guest gave it, and as the device got it.
+const ADDRESS = 0;
+const BUS_ADDRESS = 1;
+
 /**
  * A queue that ends in a ring of a NIC context. It keeps the driver's side of the ring (indices, what was
  * posted in each slot) and leaves to the approach what is particular to it: the set-up gate.
@@ -58,11 +62,10 @@ export class ContextQueue implements PortQueue {
   readonly #ring: HostPhysicalAddress;
   readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
-  // Bus addresses that the gate has given to the buffers of the batch that is being posted.
-  readonly #admitted: Float64Array;
+  // What was posted in each slot: two addresses, and a length.
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
-  readonly #bus: Float64Array;
+  #batch: BufferBatch | undefined;
   #context = NO_CONTEXT;
   #producer = 0;
   #finished = 0;
@@ -83,10 +86,8 @@ export class ContextQueue implements PortQueue {
     this.#ring = placement.ring;
     this.#statusWord = placement.statusWord;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
-    this.#admitted = new Float64Array(placement.slots);
-    this.#addresses = new Float64Array(placement.slots);
+    this.#addresses = new Float64Array(placement.slots * 2);
     this.#lengths = new Uint32Array(placement.slots);
-    this.#bus = new Float64Array(placement.slots);
   }
 
   /** The context is open: descriptors go there from now on. */
@@ -134,7 +135,7 @@ export class ContextQueue implements PortQueue {
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
   postedAddress(index: number): GuestPhysicalAddress {
-    return guestPhysicalAddress(present(this.#addresses[index & (this.slots - 1)]));
+    return guestPhysicalAddress(present(this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS]));
   }
 
   postedLength(index: number): number {
@@ -142,7 +143,7 @@ export class ContextQueue implements PortQueue {
   }
 
   postedBusAddress(index: number): BusAddress {
-    return busAddress(present(this.#bus[index & (this.slots - 1)]));
+    return busAddress(present(this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS]));
   }
 
   post(batch: BufferBatch): number {
@@ -154,12 +155,14 @@ export class ContextQueue implements PortQueue {
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
     const count = Math.min(batch.count, room);
     if (count === 0) return 0;
+    this.#batch = batch;
     const admitted = this.#gate.admit(this, batch, count);
+    this.#batch = undefined;
     if (this.#context < 0) return 0;
     for (let index = 0; index < admitted; index += 1) {
       this.#write(
         batch.address(index),
-        busAddress(present(this.#admitted[index])),
+        busAddress(present(batch.admitted[index])),
         present(batch.lengths[index]),
         present(batch.flags[index]),
       );
@@ -172,7 +175,7 @@ export class ContextQueue implements PortQueue {
 
   /** For the gate: the device is to find the buffer at this place of the batch at `address`. */
   admitAt(index: number, address: BusAddress): void {
-    this.#admitted[index] = address;
+    present(this.#batch).admitted[index] = address;
   }
 
   /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */
@@ -241,11 +244,17 @@ export class ContextQueue implements PortQueue {
 
   #write(address: GuestPhysicalAddress, bus: BusAddress, length: number, flags: number): void {
     const slot = this.#producer & (this.slots - 1);
-    this.#addresses[slot] = address;
+    this.#addresses[(slot << 1) + ADDRESS] = address;
+    this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
     this.#lengths[slot] = length;
-    this.#bus[slot] = bus;
-    const at = this.#slotAddress(this.#producer);
-    storeDescriptor(this.#parts.memory, at, bus, length, flags, this.#sequence);
+    storeDescriptor(
+      this.#parts.memory,
+      this.#slotAddress(this.#producer),
+      bus,
+      length,
+      flags,
+      this.#sequence,
+    );
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#producer = (this.#producer + 1) >>> 0;
   }

@@ -10,21 +10,28 @@ export class BufferBatch {
   readonly addresses: Float64Array;
   readonly lengths: Uint32Array;
   readonly flags: Uint16Array;
+  /** Where the device is to find each buffer, as the set-up gate says while the batch is being posted. */
+  readonly admitted: Float64Array;
   count = 0;
+  #limit: number;
 
   /** @param capacity most buffers in one call. */
   constructor(capacity: number) {
     this.addresses = new Float64Array(capacity);
     this.lengths = new Uint32Array(capacity);
     this.flags = new Uint16Array(capacity);
+    this.admitted = new Float64Array(capacity);
+    this.#limit = capacity;
   }
 
   get capacity(): number {
     return this.addresses.length;
   }
 
-  clear(): void {
+  /** Empties it. @param limit most buffers that it takes now, for one of several users: its capacity or less. */
+  clear(limit = this.capacity): void {
     this.count = 0;
+    this.#limit = limit;
   }
 
   /** Where the buffer at a place of the batch lies, as its guest says. */
@@ -34,7 +41,7 @@ export class BufferBatch {
 
   /** Adds a buffer; false when the batch is full. */
   add(address: GuestPhysicalAddress, length: number, flags: number): boolean {
-    if (this.count === this.addresses.length) return false;
+    if (this.count === this.#limit) return false;
     this.addresses[this.count] = address;
     this.lengths[this.count] = length;
     this.flags[this.count] = flags;

@@ -4,8 +4,10 @@ import {
   type HostPhysicalAddress,
   type IoVirtualAddress,
   ioVirtualAddress,
+  offsetInPage,
   PAGE_BYTES,
   type RequesterId,
+  WIDE_ADDRESS_HIGH,
 } from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
 import { type AmdviCommand, COMMAND, writeCommand } from '../../iommu/amdvi/commands.js';
@@ -236,11 +238,12 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
       const word1 = memory.readU32(addressAfter(at, 4));
       const flags = (word1 >>> 16) & 0xfff;
       const reason = word1 >>> 28;
+      const low = memory.readU32(addressAfter(at, 8));
+      const high = memory.readU32(addressAfter(at, 12));
+      const offset = high < WIDE_ADDRESS_HIGH ? 0 : offsetInPage(low);
       const fault = {
         requesterId: asRequesterId(memory.readU32(at) & 0xffff),
-        address: ioVirtualAddress(
-          memory.readU32(addressAfter(at, 8)) + memory.readU32(addressAfter(at, 12)) * 2 ** 32,
-        ),
+        address: ioVirtualAddress(high * 2 ** 32 + (low - offset)),
         write: (flags & AMDVI_FLAG.WRITE) !== 0,
         reason,
         text: amdviEventText(reason, flags),
@@ -249,6 +252,14 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     }
     registers.write64(EVENT_HEAD, BigInt(head));
     if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) !== 0) this.#restartLog();
+  }
+
+  isAccess(code: number): boolean {
+    return (
+      code !== AMDVI_EVENT.ILLEGAL_COMMAND_ERROR &&
+      code !== AMDVI_EVENT.COMMAND_HARDWARE_ERROR &&
+      code !== AMDVI_EVENT.IOTLB_INV_TIMEOUT
+    );
   }
 
   #restartLog(): void {

@@ -27,14 +27,14 @@ export interface IommuDriverOptions {
   readonly maxMode: number | undefined;
   /** A device that has not answered invalidations for too long: its function is to be stopped. */
   readonly onSilentDevice: (requesterId: RequesterId) => void;
-  /** A fault of the requester was read from the log. */
+  /** A denied access of the requester was read from the log. */
   readonly onFaultRead: (requesterId: RequesterId) => void;
 }
 
 /** A fault that the unit has logged and the hypervisor has read. */
 export interface IommuFault {
   readonly requesterId: RequesterId;
-  /** First byte of the page (VT-d), or the address itself (AMD-Vi). */
+  /** First byte of the page (VT-d), or the address itself (AMD-Vi; from 2^53 on, the first byte of its page). */
   readonly address: IoVirtualAddress;
   readonly write: boolean;
   /** Fault reason (VT-d) or event code (AMD-Vi). */

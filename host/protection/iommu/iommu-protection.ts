@@ -207,13 +207,16 @@ export class IommuProtection implements Protection {
   }
 
   /**
-   * A device does not answer the unit. Its contexts are revoked, which stops its DMA; what it had is released when the unit
-   * has reported an invalidation of everything. A card with one requester ID is one device.
+   * A function is stopped: its bus mastering is switched off and its contexts are revoked, so nothing of it is under way
+   * when the unit reports an invalidation of everything, with which what it had is released. A card with one requester
+   * ID is one function.
    */
-  #stop(requesterId: RequesterId, reason: UnitFaultReason): void {
-    const { hypervisor } = this.#parts;
+  #stop(requester: RequesterId, reason: UnitFaultReason): void {
+    const { hypervisor, bus, nic } = this.#parts;
+    for (const { requesterId } of nic.contexts)
+      if (this.#shared !== undefined || requesterId === requester) bus.setBusMaster(requesterId, false);
     for (const [context, { space }] of [...this.#open]) {
-      if (this.#shared === undefined && this.#requesterOf(context) !== requesterId) continue;
+      if (this.#shared === undefined && this.#requesterOf(context) !== requester) continue;
       hypervisor.reportUnitFault(space.domain, context, reason);
     }
   }
@@ -223,13 +226,10 @@ export class IommuProtection implements Protection {
    * serves no guest, and a requester ID that is not the card's is no function (pci_get_real_pdev finds none).
    */
   #onFaultRead(requester: RequesterId): void {
-    const { bus, kernel, nic } = this.#parts;
+    const { kernel, nic } = this.#parts;
     if (this.#faultLimit?.reached(requester, kernel.nowNs) !== true) return;
-    const functions = nic.contexts.map(({ requesterId }) => requesterId);
-    if (!functions.includes(requester)) return;
-    const stopped = this.#oneRequesterId ? functions : [requester];
-    for (const id of stopped) bus.setBusMaster(id, false);
-    this.#stop(requester, 'fault-limit');
+    if (nic.contexts.some(({ requesterId }) => requesterId === requester))
+      this.#stop(requester, 'fault-limit');
   }
 
   /** A function gets a user: it may make requests, and its faults are counted from 0. */

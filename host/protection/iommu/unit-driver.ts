@@ -60,7 +60,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#faultLog = new UnitFaultLog(parts, () => {
       this.operations.readLog((fault, registers) => {
         this.#faultLog.add(fault, registers);
-        options.onFaultRead(fault.requesterId);
+        if (this.operations.isAccess(fault.reason)) options.onFaultRead(fault.requesterId);
       });
       // The same interrupt tells of a queue that has stopped.
       this.#recovery.check();

@@ -103,6 +103,8 @@ export interface VendorOperations<Command extends object> {
   acknowledgeWait(): void;
   /** Empties the unit's log. */
   readLog(take: FaultReader): void;
+  /** Whether a record of the log is of an access that was denied, and not of the unit's own queue. */
+  isAccess(reason: number): boolean;
   counts(): UnitCounts;
 }
 

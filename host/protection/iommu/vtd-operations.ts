@@ -256,6 +256,11 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
     registers.write32(FSTS_OFFSET, FSTS.PFO);
   }
 
+  /** Errors of the queue are in FSTS and in no record. */
+  isAccess(): boolean {
+    return true;
+  }
+
   counts(): UnitCounts {
     return { processed: this.unit.queue.processed, ...this.unit.faults.counters };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { APPROACHES } from '../../../host/protection/approaches.js';
+import { NAMED_APPROACHES } from '../../../host/protection/approaches.js';
 import { frame, Machine, macOf, STRANGER } from '../support/machine.js';
 
 /** More than 16 bits count, in each direction. */
@@ -9,7 +9,7 @@ const BATCH = 16;
 const BYTES = 60;
 
 describe('indices and sequence numbers that wrap', () => {
-  it.each(APPROACHES)(
+  it.each(NAMED_APPROACHES)(
     '70,000 descriptors go through each gate, in order: $name',
     ({ make }) => {
       const machine = new Machine(make(), { nic: { rateBps: 10e9 } });

@@ -183,6 +183,21 @@ describe.each(VENDORS)('a device that holds translations itself on %s', (vendor)
     expect(lab.details('devicesStopped')).toBe(1);
     lab.settle();
     expect(pages.pinnedPages).toBe(0);
+    // Its bus mastering is off: what it sends does not come to the gate.
+    const { checked } = lab.iommu.driver;
+    expect(lab.strayWrite(guest, bus, Uint8Array.of(1))).toBe(false);
+    expect(lab.iommu.driver.checked).toBe(checked);
+  });
+
+  it('that times out has made no access: the limit on faults does not count it', () => {
+    const { lab, guest, requester, silent } = withDevice();
+    lab.iommu.limitFaults(1);
+    silent.add(requester);
+    lab.unmapOne(guest);
+    lab.settle(TIMEOUT_NS);
+    expect(lab.machine.host.hypervisor.faultLog).toEqual([]);
+    lab.settle(SILENCE_LIMIT * TIMEOUT_NS);
+    expect(lab.machine.host.hypervisor.faultLog.map(({ reason }) => reason)).toEqual(['device-silent']);
   });
 
   it('holds up the invalidations of others, which are done none the less', () => {
