@@ -1,7 +1,7 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
@@ -81,7 +81,7 @@ export class ReceiveRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & (this.#queue.slots - 1));
+    return bufferAt(this.#buffers, ringSlot(index, this.#queue.slots));
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -142,7 +142,7 @@ export class ReceiveRing {
       batch.clear(this.#mostPosted);
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
-        const slot = (first + step) & (queue.slots - 1);
+        const slot = ringSlot(first + step, queue.slots);
         if (!batch.add(bufferAt(this.#buffers, slot), this.#bufferBytes, 0)) break;
       }
       const handedOver = batch.count;
@@ -183,7 +183,7 @@ export class ReceiveRing {
   #replaceLost(): void {
     const { slots, producer } = this.#queue;
     const posted = (producer - this.#received) >>> 0;
-    const inUse = (slot: number) => ((slot - this.#received) & (slots - 1)) < posted;
+    const inUse = (slot: RingSlot) => ((slot - this.#received) & (slots - 1)) < posted;
     if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
   }
 }

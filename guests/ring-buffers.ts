@@ -3,6 +3,7 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
+  FIRST_SLOT,
   type GuestPhysicalAddress,
   guestAddress,
   guestPhysicalAddress,
@@ -12,6 +13,8 @@ import {
   type PageNumber,
   pageAddress,
   pageOf,
+  type RingSlot,
+  slotAfter,
 } from '../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { present } from '../scheduler/present.js';
@@ -52,7 +55,7 @@ export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
 const BATCHES = new WeakMap<HostParts, BufferBatch>();
 
 /** Where the buffer of a slot lies. */
-export function bufferAt(buffers: Float64Array, slot: number): GuestPhysicalAddress {
+export function bufferAt(buffers: Float64Array, slot: RingSlot): GuestPhysicalAddress {
   return guestPhysicalAddress(present(buffers[slot]));
 }
 
@@ -63,11 +66,11 @@ export function bufferAt(buffers: Float64Array, slot: number): GuestPhysicalAddr
 export function replaceLost(
   domain: Domain,
   buffers: Float64Array,
-  inUse: (slot: number) => boolean,
+  inUse: (slot: RingSlot) => boolean,
 ): boolean {
   const fresh = new Map<PageNumber, PageNumber>();
   let good = true;
-  for (const slot of buffers.keys()) {
+  for (let slot = FIRST_SLOT; slot < buffers.length; slot = slotAfter(slot)) {
     const address = machineAddress(bufferAt(buffers, slot));
     const lost = pageOf(address);
     if (domain.ownedPages.has(lost)) continue;
@@ -83,10 +86,10 @@ export function replaceLost(
 }
 
 /** Pages that buffers lie in, each once, except buffers of slots that `keep` names. */
-export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<PageNumber> {
+export function pagesOf(buffers: Float64Array, keep: (slot: RingSlot) => boolean): Set<PageNumber> {
   const pages = new Set<PageNumber>();
   const kept = new Set<PageNumber>();
-  for (const slot of buffers.keys()) {
+  for (let slot = FIRST_SLOT; slot < buffers.length; slot = slotAfter(slot)) {
     (keep(slot) ? kept : pages).add(pageOf(machineAddress(bufferAt(buffers, slot))));
   }
   for (const page of kept) pages.delete(page);

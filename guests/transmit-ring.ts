@@ -1,7 +1,7 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import {
   FLAG_END_OF_PACKET,
   flagsOf,
@@ -102,7 +102,7 @@ export class TransmitRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & this.#mask);
+    return bufferAt(this.#buffers, ringSlot(index, this.#queue.slots));
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -121,7 +121,7 @@ export class TransmitRing {
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const first = this.#written;
     for (let at = 0; at < length; at += this.#bufferBytes) {
-      const slot = this.#written & this.#mask;
+      const slot = ringSlot(this.#written, this.#queue.slots);
       const piece = Math.min(this.#bufferBytes, length - at);
       if (this.#domain.write(bufferAt(this.#buffers, slot), piece, frame, at) !== 'done') {
         this.#written = first;
@@ -215,7 +215,7 @@ export class TransmitRing {
     let frames = 0;
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
-      const slot = index & this.#mask;
+      const slot = ringSlot(index, this.#queue.slots);
       const piece = present(this.#pieces[slot]);
       const flags = flagsOf(piece);
       if (!batch.add(bufferAt(this.#buffers, slot), lengthOf(piece), flags)) break;
@@ -229,12 +229,12 @@ export class TransmitRing {
   }
 
   #replaceLost(): void {
-    const inUse = (slot: number) => this.#isBetween(slot, this.#reclaimed, this.#written);
+    const inUse = (slot: RingSlot) => this.#isBetween(slot, this.#reclaimed, this.#written);
     if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
   }
 
   /** Whether a slot is one of those from an index to before another. */
-  #isBetween(slot: number, from: number, to: number): boolean {
+  #isBetween(slot: RingSlot, from: number, to: number): boolean {
     return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 

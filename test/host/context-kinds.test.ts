@@ -1,11 +1,16 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
+import { bufferAt } from '../../guests/ring-buffers.js';
 import type { Hypervisor } from '../../host/hypervisor/hypervisor.js';
+import type { Iotlb } from '../../host/iommu/translation/iotlb.js';
+import { cacheSlot } from '../../host/iommu/translation/tag-store.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import { requesterId, type Slot } from '../../nic/addresses.js';
+import { type RingSlot, requesterId, ringSlot } from '../../nic/addresses.js';
 import type { Context } from '../../nic/context.js';
 import { Counters } from '../../nic/counters.js';
 import { EventVector } from '../../nic/event-vector.js';
 import type { Nic } from '../../nic/nic.js';
+import { ReceiveQueues } from '../../nic/receive-queues.js';
+import type { ReceiveSlot } from '../../nic/receive-slots.js';
 import {
   type ContextId,
   contextAfter,
@@ -62,7 +67,7 @@ describe('context numbers', () => {
     expect(events.nextContext(contextId(2))).toBe(NO_CONTEXT);
     expectTypeOf<Context['index']>().toEqualTypeOf<ContextId>();
     expectTypeOf<Parameters<Nic['entitle']>[0]>().toEqualTypeOf<ContextId>();
-    expectTypeOf<Slot>().not.toExtend<ContextId>();
+    expectTypeOf<RingSlot>().not.toExtend<ContextId>();
   });
 
   it('the hypervisor opens, changes and revokes contexts', () => {
@@ -70,5 +75,30 @@ describe('context numbers', () => {
     expectTypeOf<Parameters<Hypervisor['revokeContext']>>().toEqualTypeOf<[ContextId]>();
     expectTypeOf<Parameters<Hypervisor['setWeight']>>().toEqualTypeOf<[ContextId, number]>();
     expectTypeOf<GuestPort['context']>().toEqualTypeOf<ContextId>();
+  });
+});
+
+describe('slots', () => {
+  it('of a ring, of received frames and of a cache are different from each other', () => {
+    expectTypeOf<RingSlot>().not.toExtend<ReceiveSlot>();
+    expectTypeOf<ReceiveSlot>().not.toExtend<RingSlot>();
+    expectTypeOf(cacheSlot(1)).not.toExtend<RingSlot>();
+    expectTypeOf<number>().not.toExtend<ReceiveSlot>();
+  });
+
+  it('a buffer is found by its place in the ring, not by an index that runs freely', () => {
+    const buffers = Float64Array.of(0x1000, 0x2000);
+    expect(bufferAt(buffers, ringSlot(3, 2))).toBe(0x2000);
+    // @ts-expect-error an index has to be reduced to the ring first
+    expect(() => bufferAt(buffers, 3)).toThrow();
+  });
+
+  it('a received frame is known by its slot in the queues of its context', () => {
+    const queues = new ReceiveQueues(1);
+    const slot = queues.push(FIRST_CONTEXT, new Uint8Array(64), 0, 64);
+    expect(queues.view(slot).length).toBe(64);
+    // @ts-expect-error a context is no slot
+    expect(queues.offset(FIRST_CONTEXT)).toBe(queues.offset(slot));
+    expectTypeOf<Parameters<Iotlb['physical']>>().toEqualTypeOf<[ReturnType<Iotlb['find']>]>();
   });
 });

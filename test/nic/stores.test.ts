@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FrameFifo } from '../../nic/frame-fifo.js';
 import { ReceiveBuffer } from '../../nic/receive-buffer.js';
 import { ReceiveQueues } from '../../nic/receive-queues.js';
-import { NONE } from '../../nic/receive-slots.js';
+import { NONE, storedSlot } from '../../nic/receive-slots.js';
 import { contextId } from '../../scheduler/branded.js';
 
 const LONGEST = 9018;
@@ -164,7 +164,7 @@ describe('the receive queues', () => {
       const slot = model.written.shift();
       if (slot === undefined) return;
       real.shift(contextId(c));
-      real.release(slot);
+      real.release(storedSlot(slot));
       model.lengths.delete(slot);
     }),
   );
@@ -173,7 +173,7 @@ describe('the receive queues', () => {
       const slot = model.waiting.shift();
       if (slot === undefined) return;
       real.unlinkCursor(contextId(c));
-      real.release(slot);
+      real.release(storedSlot(slot));
       model.lengths.delete(slot);
     }),
   );
