@@ -5,6 +5,7 @@ import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../.
 import { Cdna } from '../../host/protection/cdna/cdna.js';
 import { pageNumber } from '../../nic/addresses.js';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 import { DriverLab, FAR_MAC, GUEST_MAC, onTheWire, PROTECTIONS } from './driver-lab.js';
 
 const LONGEST = 9018;
@@ -59,7 +60,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(driver.framesSent).toBe(sizes.length);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -90,7 +91,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(driver.bytesReceived).toBe(sizes.reduce((sum, bytes) => sum + Math.max(60, bytes), 0));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -208,7 +209,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
         for (const atNs of seenAt) perUnit.set(atNs, (perUnit.get(atNs) ?? 0) + 1);
         expect(Math.max(...perUnit.values())).toBeLessThanOrEqual(budget);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -237,7 +238,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(machine.host.nic.counters.totalDrops()).toBe(0);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -360,7 +361,7 @@ describe('a driver and its mistakes', () => {
           expect(machine.host.nic.contexts[0]?.state).toBe('open');
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -443,7 +444,7 @@ describe('a driver and its mistakes', () => {
           expect(machine.sent.at(-1)?.context).toBe(other.port.context);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -497,7 +498,7 @@ describe('a driver and its mistakes', () => {
           );
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -5,6 +5,7 @@ import { ReceiveBuffer } from '../../nic/receive-buffer.js';
 import { ReceiveQueues } from '../../nic/receive-queues.js';
 import { NONE, storedSlot } from '../../nic/receive-slots.js';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 
 const LONGEST = 9018;
 
@@ -43,7 +44,7 @@ describe('the transmit FIFO', () => {
           });
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -83,7 +84,7 @@ describe('the receive buffer', () => {
           expect(buffer.used).toBe(held.length);
         });
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -189,7 +190,7 @@ describe('the receive queues', () => {
         }));
         fc.modelRun(() => ({ model, real: new ReceiveQueues(CONTEXTS) }), commands);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -27,7 +27,10 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
     '--trace <file>',
     'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',
   ],
-  ['--trace-duration <time>', 'how much of the run the timeline shows, from its start (default: 5ms)'],
+  [
+    '--trace-duration <time>',
+    'how much of the run the timeline shows, from its start (default: 5ms; with --out alone 2ms)',
+  ],
   ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all; with --out 128)'],
 ];
 

@@ -5,6 +5,7 @@ import { BorrowedFrame } from '../../../guests/traffic/index.js';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
+import { runs } from '../../support/whole.js';
 import { frame, Machine, macOf, PORT, STRANGER } from '../support/machine.js';
 
 /** A guest as it really is: a driver with interrupts, polls and CPU time. */
@@ -92,7 +93,7 @@ describe.each<{ name: string; make: () => ProtectionPlan }>([...APPROACHES, flip
             expect(machine.host.hypervisor.faultLog).toEqual([]);
           },
         ),
-        { numRuns: 8 },
+        { numRuns: runs(8) },
       );
     });
   },
