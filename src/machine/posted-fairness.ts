@@ -6,6 +6,8 @@ import { MEASURED_CONTEXTS, PairGaps } from './pair-gaps.js';
 export interface PostedFrames {
   /** Rate of the wire. */
   readonly rateBps: number;
+  /** What may be granted and not have left, bytes of the wire. */
+  readonly fifoBytes: number;
   /** Whether a context has posted a frame that no grant has taken. */
   hasPosted(context: ContextId): boolean;
 }
@@ -42,8 +44,8 @@ const LONG_TOLERANCE = 0.05;
  * posted, whether the card has fetched its descriptors or not.
  *
  * Until its first descriptors have come, T ns later, it cannot be granted anything, so others may be ahead of it by what
- * the wire carries in that time and by the frame that fits in the FIFO: r T + L bytes are added to the bound of the
- * discipline, over the smaller weight. This happens once per backlog; a context that runs out of descriptors later is not
+ * the wire carries in that time and by what fits in the FIFO: C + r T bytes are added to the bound of the discipline,
+ * over the smaller weight. This happens once per backlog; a context that runs out of descriptors later is not
  * excused. Over a long window contexts with frames all the time must have the same per unit of weight, whatever bound
  * is stated.
  */
@@ -154,10 +156,9 @@ export class PostedFairness {
   }
 
   #addend(one: ContextId, other: ContextId): number {
-    const { weight, maxFrameBytes } = this.#terms;
-    const bytes =
-      (this.#card.rateBps * this.#prefetchNs) / 8e9 + Math.max(maxFrameBytes(one), maxFrameBytes(other));
-    return bytes / Math.min(weight(one), weight(other));
+    const { fifoBytes, rateBps } = this.#card;
+    const { weight } = this.#terms;
+    return (fifoBytes + (rateBps * this.#prefetchNs) / 8e9) / Math.min(weight(one), weight(other));
   }
 
   #longRun(): PostedVerdict['longRun'] {

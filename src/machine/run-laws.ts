@@ -84,7 +84,7 @@ function describePosted(known: FairnessReport, { largest, prefetchNs, longRun }:
   if (largest === undefined) return describeBound(known);
   const { gapBytes, boundBytes, addendBytes } = largest;
   const bound = Number.isFinite(boundBytes)
-    ? `bound ${Math.round(boundBytes)} and ${Math.round(addendBytes)} for a prefetch of ${prefetchNs} ns`
+    ? `bound ${Math.round(boundBytes)} and ${Math.round(addendBytes)} for the FIFO and a prefetch of ${prefetchNs} ns`
     : 'no bound promised';
   const shares =
     longRun === undefined

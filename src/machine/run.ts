@@ -1,4 +1,5 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
+import { PADDED_FRAME_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
@@ -148,8 +149,10 @@ export class Run {
     // domain posts for all guests to one context.
     const { nic, protection: built } = this.machine.host;
     if (scenario.nic?.switching !== true && built.intermediary === undefined) {
-      const { rateBps } = nic.parameters;
-      this.#transmitMeter.judge({ rateBps, hasPosted: (context) => nic.hasPosted(context) });
+      const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
+      // The FIFO holds most bytes of the wire when its frames are the shortest.
+      const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
+      this.#transmitMeter.judge({ rateBps, fifoBytes, hasPosted: (context) => nic.hasPosted(context) });
     }
     for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;

@@ -8,12 +8,13 @@ import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
 const [A, B] = [contextId(0), contextId(1)];
 const BOUND_BYTES = 3_000;
 const RATE_BPS = 8e9;
+const FIFO_BYTES = 100;
 
 /** Two contexts on a wire that takes a byte per nanosecond, of weights 1 and 2, with frames of 100 bytes. */
 function judge() {
   const posted = new Set<number>();
   const fairness = new PostedFairness(
-    { rateBps: RATE_BPS, hasPosted: (context) => posted.has(context) },
+    { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
     { boundBytes: () => BOUND_BYTES, weight: (context) => context + 1, maxFrameBytes: () => 100 },
     [A, B],
   );
@@ -35,7 +36,7 @@ describe('fairness of what was posted', () => {
     expect(fairness.verdict()).toMatchObject({
       broken: 0,
       prefetchNs: 400,
-      // r T = 400 bytes and a frame of 100, over the smaller weight.
+      // r T = 400 bytes and 100 of the FIFO, over the smaller weight.
       largest: { gapBytes: 400, boundBytes: BOUND_BYTES, addendBytes: 500 },
     });
   });
@@ -80,7 +81,7 @@ describe('fairness of what was posted', () => {
   test('holds long windows to equal shares by weight, whatever bound is stated', () => {
     const posted = new Set<number>([A, B]);
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, hasPosted: (context) => posted.has(context) },
+      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
       { boundBytes: () => 1e12, weight: () => 1, maxFrameBytes: () => 100 },
       [A, B],
     );
@@ -128,7 +129,7 @@ describe('the law of a run', () => {
     expect(law).toMatchObject({
       held: true,
       detail: expect.stringMatching(
-        /^largest gap from the doorbell on \d+ bytes per unit of weight, bound 3134 and \d+ for a prefetch of \d+ ns; 2 contexts with frames all the time got 1\.000 to 1\.000 of equal shares by weight$/,
+        /^largest gap from the doorbell on \d+ bytes per unit of weight, bound 3134 and \d+ for the FIFO and a prefetch of \d+ ns; 2 contexts with frames all the time got 1\.000 to 1\.000 of equal shares by weight$/,
       ),
     });
   });
