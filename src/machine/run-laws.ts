@@ -10,6 +10,7 @@ export function checkLaws(
   transmit: FairnessReport,
   receive: FairnessReport,
   fromDoorbell: PostedVerdict | undefined,
+  cpuLimited: readonly string[],
   framesFromNic: number,
 ): LawResult[] {
   const { host, partner } = machine;
@@ -67,7 +68,8 @@ export function checkLaws(
   law(
     'transmit-fairness',
     transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
-    fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell),
+    (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
+      (cpuLimited.length === 0 ? '' : `${CPU_LIMITED}${cpuLimited.join(', ')}`),
   );
   law('receive-fairness', receive.broken === 0, describeBound(receive));
   try {
@@ -77,6 +79,16 @@ export function checkLaws(
     law('invariants', false, error instanceof Error ? error.message : String(error));
   }
   return laws;
+}
+
+/** Before the names of guests that their own cores kept below their due, at the end of the law's text. */
+const CPU_LIMITED = '; CPU-limited: ';
+
+/** Names of the guests of a run that their own cores kept below their due, with commas; undefined when there is none. */
+export function cpuLimitedGuests(laws: readonly LawResult[]): string | undefined {
+  const detail = laws.find(({ law }) => law === 'transmit-fairness')?.detail ?? '';
+  const at = detail.indexOf(CPU_LIMITED);
+  return at < 0 ? undefined : detail.slice(at + CPU_LIMITED.length);
 }
 
 /** From the doorbell to the last take: what was measured, and what is added to the bound of the discipline. */

@@ -59,11 +59,6 @@ export interface GuestResult {
   readonly wireBytesDue: number;
   /** What it sent of what it was due: 1 is all of it; NaN (null in JSON) if it was due nothing. */
   readonly fairShareGot: number;
-  /**
-   * What kept it below its due, where that was not the wire: `CPU`, its core had no idle time and its ring ran dry, so it
-   * had nothing posted for a part of the window.
-   */
-  readonly limitedBy: 'CPU' | undefined;
   readonly cpuNs: number;
   readonly drops: Readonly<Record<string, number>>;
   /** What became of the capture that it replays; undefined when it replays none. */

@@ -265,13 +265,16 @@ export class Run {
       dma: { transfers: counts.transfers, backpressured: counts.backpressured },
       events: counts.events,
       guests: guests.map((guest, index) =>
-        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index), counts.coreNs),
+        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
       laws: checkLaws(
         machine,
         { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
         { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
         this.#transmitMeter.postedVerdict(),
+        guests
+          .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
+          .map(({ name }) => name),
         machine.partner.framesFromNic,
       ),
     };
@@ -306,12 +309,7 @@ export class Run {
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
-  #guestResult(
-    guest: GuestRun,
-    counts: GuestCounts,
-    share: WireShare,
-    coreNs: readonly number[],
-  ): GuestResult {
+  #guestResult(guest: GuestRun, counts: GuestCounts, share: WireShare): GuestResult {
     const { context } = guest.port;
     return {
       name: guest.name,
@@ -338,7 +336,6 @@ export class Run {
       wireBytesSent: share.sentBytes,
       wireBytesDue: share.dueBytes,
       fairShareGot: gotOfDue(share),
-      limitedBy: this.#limitOf(guest, share, coreNs),
       cpuNs: Math.round(counts.cpuNs),
       drops: nonZero(counts.drops),
       capture: captureResultOf(guest.replayed),
@@ -346,12 +343,12 @@ export class Run {
     };
   }
 
-  /** Why a guest is below its due: its core had no time left and its ring ran dry, or neither. */
-  #limitOf({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): 'CPU' | undefined {
-    if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return undefined;
+  /** Whether a guest is below its due because its core had no time left and its ring ran dry. */
+  #isCpuLimited({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): boolean {
+    if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return false;
     const core = this.machine.host.processor.accounts[domain.account]?.core ?? 0;
     const busyNs = coreNs[core] ?? 0;
-    return busyNs >= NEARLY_ALL * this.#settings.durationNs ? 'CPU' : undefined;
+    return busyNs >= NEARLY_ALL * this.#settings.durationNs;
   }
 
   #bps(bytes: number): number {
