@@ -128,7 +128,7 @@ export class PhysicalMemory {
       const backing = this.#pieces[number];
       if (backing === undefined)
         this.#copyUnbacked(addressAfter(hostPhysicalAddress(number * PIECE_BYTES), within), to, piece);
-      else this.write(to, piece, backing.bytes.subarray(within, within + piece), 0);
+      else this.write(to, piece, backing.bytes, within);
       to = addressAfter(to, piece);
       left -= piece;
       number += 1;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DriverOptions } from '../../guests/nic-driver.js';
+import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../../guests/traffic/index.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
 import { pageNumber } from '../../nic/addresses.js';
@@ -36,11 +37,11 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     expect(driver).toMatchObject({ framesOffered: 1, framesPosted: 1, framesSent: 1, framesQueued: 0 });
   });
 
-  test('frames of every size leave in order, byte for byte, over buffers of either size', () => {
+  test('frames of every size leave in order, byte for byte, over buffers of every size', () => {
     fc.assert(
       fc.property(
         fc.array(frameBytes, { minLength: 1, maxLength: 40 }),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.integer({ min: 1, max: 40 }),
         (sizes, bufferBytes, postBatch) => {
           const machine = lab();
@@ -68,7 +69,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     fc.assert(
       fc.property(
         fc.array(frameBytes, { minLength: 1, maxLength: 40 }),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.constantFrom(8, 16, 32),
         (sizes, bufferBytes, receiveSlots) => {
           const machine = lab();
@@ -217,7 +218,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     fc.assert(
       fc.property(
         fc.constantFrom(8, 16, 32),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.integer({ min: 1, max: 32 }),
         fc.constantFrom(60, 1514, 2049, LONGEST),
         (receiveSlots, bufferBytes, refill, bytes) => {
@@ -294,7 +295,7 @@ describe('a driver and its mistakes', () => {
     expect(withDriver({ postBatch: 1.5 })).toThrow('driver.postBatch is 1.5, expected');
     expect(withDriver({ refillBatch: 33 })).toThrow('driver.refillBatch is 33, expected');
     expect(withDriver({ bufferBytes: 1000 as 2048 })).toThrow(
-      'driver.bufferBytes is 1000, expected 2048 or 4096',
+      'driver.bufferBytes is 1000, expected one of: 1536, 2048, 4096',
     );
   });
 

@@ -1,10 +1,10 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { bufferAt } from '../../guests/ring-buffers.js';
+import { RingBuffers } from '../../guests/ring-buffers.js';
 import type { Hypervisor } from '../../host/hypervisor/hypervisor.js';
 import type { Iotlb } from '../../host/iommu/translation/iotlb.js';
 import { cacheSlot } from '../../host/iommu/translation/tag-store.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
-import { type RingSlot, requesterId, ringSlot } from '../../nic/addresses.js';
+import { FIRST_SLOT, type RingSlot, requesterId, ringSlot } from '../../nic/addresses.js';
 import type { Context } from '../../nic/context.js';
 import { Counters } from '../../nic/counters.js';
 import { EventVector } from '../../nic/event-vector.js';
@@ -22,6 +22,7 @@ import {
 import { type Discipline, NONE } from '../../scheduler/discipline.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import type { DmaScheduler, Grant } from '../../scheduler/dma-scheduler.js';
+import { DriverLab } from '../guests/driver-lab.js';
 
 /**
  * What the type check refuses where a context is expected. Each `@ts-expect-error` is an error of its own when the line
@@ -87,10 +88,11 @@ describe('slots', () => {
   });
 
   it('a buffer is found by its place in the ring, not by an index that runs freely', () => {
-    const buffers = Float64Array.of(0x1000, 0x2000);
-    expect(bufferAt(buffers, ringSlot(3, 2))).toBe(0x2000);
+    const { host } = new DriverLab();
+    const buffers = new RingBuffers(host.createGuest('guest', 0), 2, 2048);
+    expect(buffers.at(ringSlot(3, 2))).toBe(buffers.at(FIRST_SLOT) + 2048);
     // @ts-expect-error an index has to be reduced to the ring first
-    expect(() => bufferAt(buffers, 3)).toThrow();
+    expect(() => buffers.at(3)).toThrow();
   });
 
   it('a received frame is known by its slot in the queues of its context', () => {

@@ -1,5 +1,5 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
-import { APPROACHES, type Approach } from '../../../host/protection/approaches.js';
+import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
@@ -141,7 +141,7 @@ function inShort(compared: readonly Compared[]): ReportFigure {
 
 /** One sentence per approach, what it claims, and where docs say more. */
 function approachesHtml(names: readonly string[], links: readonly PageLink[]): Markup {
-  const known = APPROACHES.filter(({ name }) => names.includes(name));
+  const known = NAMED_APPROACHES.filter(({ name }) => names.includes(name));
   const isBeside = links.some(({ file }) => file === 'protection.html');
   const more = (name: string) => {
     const anchor = name.startsWith('iommu:') ? 'iommu' : idOf(name);
