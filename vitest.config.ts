@@ -20,6 +20,8 @@ export default defineConfig(({ mode }) => ({
     include: ['test/**/*.test.ts'],
     // `--mode all` is npm run test:all; a long test by its name needs it as well.
     exclude: mode === 'all' ? [] : [LONG_TESTS],
+    // test/support/whole.ts
+    env: { CDNA_TESTS: mode === 'all' ? 'whole' : 'short' },
     setupFiles: ['./test/support/setup.ts'],
     reporters: ['default', './test/support/plain-count-reporter.ts'],
     testTimeout: 60_000 * SLOWER,

@@ -8,6 +8,7 @@ export default defineConfig((environment) => {
     resolve,
     test: {
       ...test,
+      env: { CDNA_TESTS: 'whole' },
       include: ['test/scheduler/disciplines/**/*.test.ts', 'test/scheduler/oracles/exact-order.test.ts'],
       exclude: ['**/guarantees.test.ts', '**/intentions.test.ts', '**/judges.test.ts', '**/*.long.test.ts'],
       reporters: ['default'],

@@ -8,6 +8,7 @@ export default defineConfig((environment) => {
     resolve,
     test: {
       ...test,
+      env: { CDNA_TESTS: 'whole' },
       include: ['test/scheduler/**/*.test.ts', 'test/host/**/*.test.ts'],
       reporters: ['default'],
     },

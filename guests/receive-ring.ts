@@ -1,19 +1,11 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import {
-  allocateBuffers,
-  type BufferBytes,
-  bufferAt,
-  longestChain,
-  pagesOf,
-  replaceLost,
-  sharedBatch,
-} from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers, sharedBatch } from './ring-buffers.js';
 import { SoleUser } from './sole-user.js';
 
 /** The longest frame, and what the last of its buffers may hold besides. */
@@ -30,8 +22,7 @@ export class ReceiveRing {
   readonly #parts: HostParts;
   readonly #domain: Domain;
   readonly #queue: PortQueue;
-  readonly #bufferBytes: BufferBytes;
-  readonly #buffers: Float64Array;
+  readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
   /** Most descriptors in one call. */
   readonly #mostPosted: number;
@@ -61,8 +52,7 @@ export class ReceiveRing {
     this.#parts = parts;
     this.#domain = domain;
     this.#queue = queue;
-    this.#bufferBytes = bufferBytes;
-    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
     this.#mostPosted = Math.min(postBatch, queue.slots);
     this.#batch = sharedBatch(parts, this.#mostPosted);
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
@@ -81,7 +71,7 @@ export class ReceiveRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & (this.#queue.slots - 1));
+    return this.#buffers.at(ringSlot(index, this.#queue.slots));
   }
 
   /** Takes up to `budget` received frames; returns how many. Bytes are only read for a `reader`. */
@@ -103,7 +93,7 @@ export class ReceiveRing {
         if (length + bytes > this.#scratch.length) this.#growScratch(length + bytes);
         this.#domain.read(address, bytes, this.#scratch, length);
       }
-      this.#buffers[index & (queue.slots - 1)] = address;
+      this.#buffers.moved(ringSlot(index, queue.slots), address);
       length += bytes;
       if ((queue.completedFlags(index) & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
@@ -142,8 +132,8 @@ export class ReceiveRing {
       batch.clear(this.#mostPosted);
       const first = queue.producer;
       for (let step = 0; step < free; step += 1) {
-        const slot = (first + step) & (queue.slots - 1);
-        if (!batch.add(bufferAt(this.#buffers, slot), this.#bufferBytes, 0)) break;
+        const slot = ringSlot(first + step, queue.slots);
+        if (!batch.add(this.#buffers.at(slot), this.#buffers.bytesOf(slot), 0)) break;
       }
       const handedOver = batch.count;
       this.#parts.processor.charge('refillBuffer', handedOver);
@@ -162,7 +152,7 @@ export class ReceiveRing {
 
   /** Pages that buffers lie in, whether the device may fill them or not. */
   get bufferPages(): Set<PageNumber> {
-    return pagesOf(this.#buffers, () => false);
+    return this.#buffers.pages(() => false);
   }
 
   checkInvariants(): void {
@@ -183,7 +173,7 @@ export class ReceiveRing {
   #replaceLost(): void {
     const { slots, producer } = this.#queue;
     const posted = (producer - this.#received) >>> 0;
-    const inUse = (slot: number) => ((slot - this.#received) & (slots - 1)) < posted;
-    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
+    const inUse = (slot: RingSlot) => ((slot - this.#received) & (slots - 1)) < posted;
+    if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 }

@@ -3,38 +3,38 @@ import type { Domain } from '../host/hypervisor/domain.js';
 import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
+  FIRST_SLOT,
   type GuestPhysicalAddress,
   guestAddress,
   guestPhysicalAddress,
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  lastPageOf,
   machineAddress,
-  offsetInPage,
   PAGE_BYTES,
   type PageNumber,
   pageAddress,
+  pageAfter,
   pageOf,
+  type RingSlot,
+  slotAfter,
 } from '../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import { present } from '../scheduler/present.js';
 
-/** Bytes of one buffer: 2,048 puts two on a page, as most drivers do; 4,096 gives each its own page. */
-export type BufferBytes = 2048 | 4096;
+/**
+ * Bytes of one buffer. 1,536 cuts buffers one behind the other from pieces of 32 KB, so that some lie on two pages;
+ * 2,048 puts two on a page; 4,096 gives each its own.
+ */
+export const BUFFER_BYTES = [1536, 2048, 4096] as const;
+export type BufferBytes = (typeof BUFFER_BYTES)[number];
+
+/** Pages of a piece that buffers are cut from which need not stay within a page (Linux, SKB_FRAG_PAGE_ORDER is 3). */
+const PIECE_PAGES = 8;
 
 /** Buffers that the longest frame takes. */
 export function longestChain(bufferBytes: BufferBytes): number {
   return Math.ceil(MAX_FRAME_BYTES / bufferBytes);
-}
-
-/**
- * Takes guest memory for one buffer per slot; returns their guest-physical addresses (see `bufferAt`).
- * @throws RangeError when the machine has no memory left.
- */
-export function allocateBuffers(domain: Domain, slots: number, bufferBytes: BufferBytes): Float64Array {
-  const perPage = PAGE_BYTES / bufferBytes;
-  const pages = domain.allocate(Math.ceil(slots / perPage));
-  return Float64Array.from({ length: slots }, (_, slot) => {
-    const page = pageAddress(present(pages[Math.floor(slot / perPage)]));
-    return guestAddress(addressAfter(page, (slot % perPage) * bufferBytes));
-  });
 }
 
 /**
@@ -51,44 +51,129 @@ export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
 
 const BATCHES = new WeakMap<HostParts, BufferBatch>();
 
-/** Where the buffer of a slot lies. */
-export function bufferAt(buffers: Float64Array, slot: number): GuestPhysicalAddress {
-  return guestPhysicalAddress(present(buffers[slot]));
-}
-
 /**
- * Puts fresh pages in the place of buffers whose page the guest has released (to a balloon), except for slots
- * that the device may still be using. Returns whether every buffer is good again.
+ * The buffers of a ring, one per slot, in guest memory. They are cut as Linux cuts page fragments
+ * (skb_page_frag_refill, and add_recvbuf_mergeable in virtio_net): one behind the other from a piece, and the last of
+ * a piece gets what is left if that is too short for another.
  */
-export function replaceLost(
-  domain: Domain,
-  buffers: Float64Array,
-  inUse: (slot: number) => boolean,
-): boolean {
-  const fresh = new Map<PageNumber, PageNumber>();
-  let good = true;
-  for (const slot of buffers.keys()) {
-    const address = machineAddress(bufferAt(buffers, slot));
-    const lost = pageOf(address);
-    if (domain.ownedPages.has(lost)) continue;
-    if (inUse(slot) || (!fresh.has(lost) && domain.unusedPages === 0)) {
-      good = false;
-      continue;
-    }
-    const page = fresh.get(lost) ?? present(domain.allocate(1)[0]);
-    fresh.set(lost, page);
-    buffers[slot] = guestAddress(addressAfter(pageAddress(page), offsetInPage(address)));
-  }
-  return good;
-}
+export class RingBuffers {
+  readonly #domain: Domain;
+  readonly #bufferBytes: BufferBytes;
+  readonly #addresses: Float64Array;
+  /** Bytes of the buffers that are longer than the others, by slot. */
+  #longer: Map<RingSlot, number> | undefined;
+  /** Pages that buffers have moved away from, and that none lies on. */
+  readonly #spare: PageNumber[] = [];
+  /** What is left of the piece that is being cut. */
+  #next: HostPhysicalAddress = hostPhysicalAddress(0);
+  #leftBytes = 0;
 
-/** Pages that buffers lie in, each once, except buffers of slots that `keep` names. */
-export function pagesOf(buffers: Float64Array, keep: (slot: number) => boolean): Set<PageNumber> {
-  const pages = new Set<PageNumber>();
-  const kept = new Set<PageNumber>();
-  for (const slot of buffers.keys()) {
-    (keep(slot) ? kept : pages).add(pageOf(machineAddress(bufferAt(buffers, slot))));
+  /** @throws ParameterError when the guest has no memory left. */
+  constructor(domain: Domain, slots: number, bufferBytes: BufferBytes) {
+    this.#domain = domain;
+    this.#bufferBytes = bufferBytes;
+    this.#addresses = new Float64Array(slots);
+    const most = PAGE_BYTES % bufferBytes === 0 ? 1 : PIECE_PAGES;
+    for (let slot = FIRST_SLOT; slot < slots; slot = slotAfter(slot)) {
+      if (this.#leftBytes < bufferBytes) {
+        const pages = Math.min(most, Math.ceil(((slots - slot) * bufferBytes) / PAGE_BYTES));
+        this.#begin(present(domain.allocate(pages, true)[0]), pages);
+      }
+      this.#cut(slot);
+    }
+    this.#leftBytes = 0;
   }
-  for (const page of kept) pages.delete(page);
-  return pages;
+
+  /** Where the buffer of a slot lies. */
+  at(slot: RingSlot): GuestPhysicalAddress {
+    return guestPhysicalAddress(present(this.#addresses[slot]));
+  }
+
+  /** Bytes of the buffer of a slot. */
+  bytesOf(slot: RingSlot): number {
+    return this.#longer?.get(slot) ?? this.#bufferBytes;
+  }
+
+  /** The buffer of a slot is somewhere else now: its page was exchanged for another. */
+  moved(slot: RingSlot, address: GuestPhysicalAddress): void {
+    this.#addresses[slot] = address;
+  }
+
+  /**
+   * Puts other memory in the place of buffers of which the guest has released a page (to a balloon), except for slots
+   * that the device may still be using. Returns whether every buffer is good again.
+   */
+  replaceLost(inUse: (slot: RingSlot) => boolean): boolean {
+    let good = true;
+    let moved = false;
+    const before = this.pages(() => false);
+    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
+      if (this.#isOwned(slot)) continue;
+      if (inUse(slot) || !this.#findSpace()) {
+        good = false;
+        continue;
+      }
+      this.#cut(slot);
+      moved = true;
+    }
+    this.#leftBytes = 0;
+    if (!moved) return good;
+    const after = this.pages(() => false);
+    for (const page of before) {
+      if (!after.has(page) && this.#domain.ownedPages.has(page)) this.#spare.push(page);
+    }
+    return good;
+  }
+
+  /** Pages that buffers lie in, each once, and those that they have left; except pages of slots that `keep` names. */
+  pages(keep: (slot: RingSlot) => boolean): Set<PageNumber> {
+    const pages = new Set<PageNumber>();
+    const kept = new Set<PageNumber>();
+    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
+      const set = keep(slot) ? kept : pages;
+      const address = machineAddress(this.at(slot));
+      const last = lastPageOf(address, this.bytesOf(slot));
+      for (let page = pageOf(address); page <= last; page = pageAfter(page)) set.add(page);
+    }
+    for (const page of this.#spare) if (this.#domain.ownedPages.has(page)) pages.add(page);
+    for (const page of kept) pages.delete(page);
+    return pages;
+  }
+
+  /** Whether what is being cut has space for a buffer, with another page if it had none. False when there is none. */
+  #findSpace(): boolean {
+    if (this.#leftBytes >= this.#bufferBytes) return true;
+    for (let page = this.#spare.pop(); page !== undefined; page = this.#spare.pop()) {
+      if (!this.#domain.ownedPages.has(page)) continue;
+      this.#begin(page, 1);
+      return true;
+    }
+    if (this.#domain.unusedPages === 0) return false;
+    this.#begin(present(this.#domain.allocate(1)[0]), 1);
+    return true;
+  }
+
+  #begin(page: PageNumber, pages: number): void {
+    this.#next = pageAddress(page);
+    this.#leftBytes = pages * PAGE_BYTES;
+  }
+
+  #cut(slot: RingSlot): void {
+    const bytes = this.#leftBytes < 2 * this.#bufferBytes ? this.#leftBytes : this.#bufferBytes;
+    this.#addresses[slot] = guestAddress(this.#next);
+    if (bytes > this.#bufferBytes) {
+      this.#longer ??= new Map();
+      this.#longer.set(slot, bytes);
+    } else this.#longer?.delete(slot);
+    this.#next = addressAfter(this.#next, bytes);
+    this.#leftBytes -= bytes;
+  }
+
+  #isOwned(slot: RingSlot): boolean {
+    const address = machineAddress(this.at(slot));
+    const last = lastPageOf(address, this.bytesOf(slot));
+    for (let page = pageOf(address); page <= last; page = pageAfter(page))
+      if (!this.#domain.ownedPages.has(page)) return false;
+    return true;
+  }
 }

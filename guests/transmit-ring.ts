@@ -1,7 +1,7 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
-import type { GuestPhysicalAddress, PageNumber } from '../nic/addresses.js';
+import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import {
   FLAG_END_OF_PACKET,
   flagsOf,
@@ -11,15 +11,7 @@ import {
 } from '../nic/descriptor.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import {
-  allocateBuffers,
-  type BufferBytes,
-  bufferAt,
-  longestChain,
-  pagesOf,
-  replaceLost,
-  sharedBatch,
-} from './ring-buffers.js';
+import { type BufferBytes, longestChain, RingBuffers, sharedBatch } from './ring-buffers.js';
 import { SoleUser } from './sole-user.js';
 
 /** Result of storing a frame. */
@@ -35,7 +27,7 @@ export class TransmitRing {
   readonly #domain: Domain;
   readonly #queue: PortQueue;
   readonly #bufferBytes: BufferBytes;
-  readonly #buffers: Float64Array;
+  readonly #buffers: RingBuffers;
   readonly #batch: BufferBatch;
   /** Most descriptors in one call. */
   readonly #mostPosted: number;
@@ -65,7 +57,7 @@ export class TransmitRing {
     this.#domain = domain;
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
-    this.#buffers = allocateBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
     this.#mostPosted = Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots);
     this.#batch = sharedBatch(parts, this.#mostPosted);
     this.#pieces = new Uint32Array(queue.slots);
@@ -102,7 +94,7 @@ export class TransmitRing {
 
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
-    return bufferAt(this.#buffers, index & this.#mask);
+    return this.#buffers.at(ringSlot(index, this.#queue.slots));
   }
 
   /** Whether a frame of `length` bytes would fit once the device has caught up, but not now. */
@@ -121,9 +113,9 @@ export class TransmitRing {
     if (this.#domain.released !== this.#releasedThen) this.#replaceLost();
     const first = this.#written;
     for (let at = 0; at < length; at += this.#bufferBytes) {
-      const slot = this.#written & this.#mask;
+      const slot = ringSlot(this.#written, this.#queue.slots);
       const piece = Math.min(this.#bufferBytes, length - at);
-      if (this.#domain.write(bufferAt(this.#buffers, slot), piece, frame, at) !== 'done') {
+      if (this.#domain.write(this.#buffers.at(slot), piece, frame, at) !== 'done') {
         this.#written = first;
         return 'buffer-lost';
       }
@@ -196,7 +188,7 @@ export class TransmitRing {
 
   /** Pages that hold nothing which is still to be sent. */
   get idlePages(): Set<PageNumber> {
-    return pagesOf(this.#buffers, (slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
+    return this.#buffers.pages((slot) => this.#isBetween(slot, this.#queue.producer, this.#written));
   }
 
   checkInvariants(): void {
@@ -215,10 +207,10 @@ export class TransmitRing {
     let frames = 0;
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
-      const slot = index & this.#mask;
+      const slot = ringSlot(index, this.#queue.slots);
       const piece = present(this.#pieces[slot]);
       const flags = flagsOf(piece);
-      if (!batch.add(bufferAt(this.#buffers, slot), lengthOf(piece), flags)) break;
+      if (!batch.add(this.#buffers.at(slot), lengthOf(piece), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
       frames += 1;
       whole = batch.count;
@@ -229,12 +221,12 @@ export class TransmitRing {
   }
 
   #replaceLost(): void {
-    const inUse = (slot: number) => this.#isBetween(slot, this.#reclaimed, this.#written);
-    if (replaceLost(this.#domain, this.#buffers, inUse)) this.#releasedThen = this.#domain.released;
+    const inUse = (slot: RingSlot) => this.#isBetween(slot, this.#reclaimed, this.#written);
+    if (this.#buffers.replaceLost(inUse)) this.#releasedThen = this.#domain.released;
   }
 
   /** Whether a slot is one of those from an index to before another. */
-  #isBetween(slot: number, from: number, to: number): boolean {
+  #isBetween(slot: RingSlot, from: number, to: number): boolean {
     return ((slot - from) & this.#mask) < (to - from) >>> 0;
   }
 

@@ -61,6 +61,7 @@ export {
   type SetupRefusal,
 } from './protection/guest-port.js';
 export type { Intermediary, PortTraffic } from './protection/intermediary.js';
+export { FAULT_PAUSE_NS, XEN_FAULT_LIMIT } from './protection/iommu/fault-limit.js';
 export { GuestSpace, READ_WRITE, type SpaceCounters } from './protection/iommu/guest-space.js';
 export { Iommu, type IommuOptions, type OwnStrategy } from './protection/iommu/iommu.js';
 export {

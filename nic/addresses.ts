@@ -37,8 +37,8 @@ export type PageNumber = Branded<'PageNumber'>;
 /** Bus, device and function of the sender of a PCI Express request: bits 15:8, 7:3 and 2:0. */
 export type RequesterId = Branded<'RequesterId'>;
 
-/** Place in a ring or in a table of the card: an index modulo its size. */
-export type Slot = Branded<'Slot'>;
+/** Place in a ring: what is left of an index that runs freely, modulo the size of the ring. */
+export type RingSlot = Branded<'RingSlot'>;
 
 /** Any address, of whichever kind. */
 export type MemoryAddress = BusAddress | HostPhysicalAddress | GuestPhysicalAddress | IoVirtualAddress;
@@ -73,9 +73,17 @@ export function requesterId(value: number): RequesterId {
   return value as RequesterId;
 }
 
-/** A place that was taken from a free list, or an index reduced modulo its ring. */
-export function slot(value: number): Slot {
-  return value as Slot;
+/** The place of an index in a ring of `slots`, a power of two. */
+export function ringSlot(index: number, slots: number): RingSlot {
+  return (index & (slots - 1)) as RingSlot;
+}
+
+/** The first place of a ring: where a loop over all of it begins. */
+export const FIRST_SLOT = ringSlot(0, 1);
+
+/** The next place: how such a loop goes on. */
+export function slotAfter(slot: RingSlot): RingSlot {
+  return (slot + 1) as RingSlot;
 }
 
 /** The page that holds an address of real memory. */

@@ -6,8 +6,7 @@ import type { Context, Direction } from './context.js';
 import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf, MAX_BUFFER_BYTES } from './descriptor.js';
 import type { DescriptorRing } from './descriptor-ring.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
-import { FetchTable } from './fetch-table.js';
-import { NONE } from './receive-slots.js';
+import { FetchTable, NO_ENTRY } from './fetch-table.js';
 import type { NicSubjects } from './streams.js';
 
 /** How far a fetch is, as `FetchTable.landed` holds it. */
@@ -105,7 +104,7 @@ export class DescriptorFetcher {
 
   #onDone(entry: number, status: DmaStatus): void {
     const number = present(this.#fetches.ring[entry]);
-    if (number === NONE) {
+    if (number === NO_ENTRY) {
       this.#fetches.release(entry);
       return;
     }
@@ -122,7 +121,7 @@ export class DescriptorFetcher {
   #acceptLanded(context: Context, direction: Direction, number: number): void {
     const fetches = this.#fetches;
     const ring = context.ring(direction);
-    for (let entry = fetches.oldest(number); entry !== NONE; entry = fetches.oldest(number)) {
+    for (let entry = fetches.oldest(number); entry !== NO_ENTRY; entry = fetches.oldest(number)) {
       const landed = present(fetches.landed[entry]);
       if (landed === UNDER_WAY) return;
       if (landed === ABORTED) {

@@ -85,7 +85,8 @@ export class FrameLedger implements FrameTally {
     this.#done.transmit += 1;
     this.#framesTransmitted[index] = present(this.#framesTransmitted[index]) + 1;
     this.#bytesTransmitted[index] = present(this.#bytesTransmitted[index]) + length;
-    this.#tell('transmit', index, bytes, offset, length, startNs, endNs, switched);
+    if (this.#subjects.followsFrames)
+      this.#tell('transmit', index, bytes, offset, length, startNs, endNs, switched);
   }
 
   /** A frame is complete in a context's memory. */
@@ -104,7 +105,8 @@ export class FrameLedger implements FrameTally {
     this.#instruments?.received(index, lastIndex, length, arrivedNs, nowNs);
     this.#framesReceived[index] = present(this.#framesReceived[index]) + 1;
     this.#bytesReceived[index] = present(this.#bytesReceived[index]) + length;
-    this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
+    if (this.#subjects.followsFrames)
+      this.#tell('receive', index, bytes, offset, length, arrivedNs, nowNs, switched);
   }
 
   /** A frame was dropped. @param context NO_CONTEXT when it was for none. */

@@ -12,7 +12,7 @@ import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { ReceiveQueues } from './receive-queues.js';
-import { FAILED, NONE, WRITING, WRITTEN } from './receive-slots.js';
+import { FAILED, NONE, type ReceiveSlot, storedSlot, WRITING, WRITTEN } from './receive-slots.js';
 import type { NicSubjects } from './streams.js';
 
 /**
@@ -45,7 +45,7 @@ export class ReceivePath {
     this.#shareBytes = core.parameters.receiveShareBytes;
     // A cookie is the slot, and whether the transfer is payload (even) or descriptors (odd).
     this.#channel = dma.open((cookie, status) =>
-      this.#onWritten(Math.floor(cookie / 2), cookie % 2 === 1, status),
+      this.#onWritten(storedSlot(Math.floor(cookie / 2)), cookie % 2 === 1, status),
     );
     this.#queues = new ReceiveQueues(contexts.length);
     this.#writeBack = new DescriptorWriteBack(this.#channel, contexts.length);
@@ -175,7 +175,7 @@ export class ReceivePath {
     const cursor = this.#queues.cursor(index);
     let waits = false;
     for (let slot = this.#queues.head(index); slot !== NONE; ) {
-      const next = present(slots.next[slot]);
+      const next = slots.after(slot);
       if (slot === cursor) waits = true;
       if (waits) this.#dropSlot(context, slot, 'context-stopped');
       else if (slots.state[slot] === WRITTEN) this.#dropGranted(context, slot);
@@ -188,7 +188,7 @@ export class ReceivePath {
     this.#queues.checkInvariants();
   }
 
-  #isReady(index: ContextId, slot: number): boolean {
+  #isReady(index: ContextId, slot: ReceiveSlot): boolean {
     const context = this.#contexts[index];
     return context !== undefined && this.#chainFor(context, present(this.#queues.slots.length[slot])) > 0;
   }
@@ -205,7 +205,7 @@ export class ReceivePath {
     return 0;
   }
 
-  #onWritten(slot: number, isWriteBack: boolean, status: DmaStatus): void {
+  #onWritten(slot: ReceiveSlot, isWriteBack: boolean, status: DmaStatus): void {
     const { slots } = this.#queues;
     const pending = present(slots.pending[slot]) - 1;
     slots.pending[slot] = pending;
@@ -254,14 +254,14 @@ export class ReceivePath {
     }
   }
 
-  #dropSlot(context: Context, slot: number, reason: DropReason): void {
+  #dropSlot(context: Context, slot: ReceiveSlot, reason: DropReason): void {
     const length = present(this.#queues.slots.length[slot]);
     this.#queues.release(slot);
     this.#ledger.dropped(context.index, 'receive', reason, length);
   }
 
   /** A frame that was granted ends without having been completed. */
-  #dropGranted(context: Context, slot: number): void {
+  #dropGranted(context: Context, slot: ReceiveSlot): void {
     const { slots } = this.#queues;
     const reason = slots.state[slot] === FAILED ? 'dma-abort' : 'context-stopped';
     const length = present(slots.length[slot]);
@@ -269,7 +269,7 @@ export class ReceivePath {
     this.#ledger.dropped(context.index, 'receive', reason, length);
   }
 
-  #releaseGranted(slot: number): void {
+  #releaseGranted(slot: ReceiveSlot): void {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
     this.#queues.release(slot);

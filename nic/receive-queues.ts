@@ -3,7 +3,7 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { copyBytes } from './copy-bytes.js';
 import { ReceiveBuffer } from './receive-buffer.js';
-import { NONE, ReceiveSlots, WAITING } from './receive-slots.js';
+import { NONE, type ReceiveSlot, ReceiveSlots, storedSlot, WAITING } from './receive-slots.js';
 
 /**
  * The received frames of each context, oldest first: those being written, then, from the cursor on, those
@@ -28,13 +28,13 @@ export class ReceiveQueues {
   }
 
   /** The oldest frame of a context, or NONE. */
-  head(context: ContextId): number {
-    return present(this.#head[context]);
+  head(context: ContextId): ReceiveSlot {
+    return storedSlot(present(this.#head[context]));
   }
 
   /** The oldest one that waits for its grant, or NONE. */
-  cursor(context: ContextId): number {
-    return present(this.#cursor[context]);
+  cursor(context: ContextId): ReceiveSlot {
+    return storedSlot(present(this.#cursor[context]));
   }
 
   /** Frames that wait for their grant. */
@@ -48,21 +48,21 @@ export class ReceiveQueues {
   }
 
   /** The memory in which a frame lies, and where in it. */
-  bytes(slot: number): Uint8Array {
+  bytes(slot: ReceiveSlot): Uint8Array {
     return this.#buffer.bytes(present(this.slots.block[slot]));
   }
 
-  offset(slot: number): number {
+  offset(slot: ReceiveSlot): number {
     return this.#buffer.offset(present(this.slots.block[slot]));
   }
 
   /** The frame alone. The same view is given again for a block that holds as long a frame as before. */
-  view(slot: number): Uint8Array {
+  view(slot: ReceiveSlot): Uint8Array {
     return this.#buffer.view(present(this.slots.block[slot]), present(this.slots.length[slot]));
   }
 
   /** A copy of the frame waits from now on, behind the others of its context; returns its slot. */
-  push(context: ContextId, bytes: Uint8Array, offset: number, length: number): number {
+  push(context: ContextId, bytes: Uint8Array, offset: number, length: number): ReceiveSlot {
     const { slots } = this;
     const slot = slots.take();
     const block = this.#buffer.allocate(length);
@@ -84,13 +84,13 @@ export class ReceiveQueues {
 
   /** The frame at the cursor was granted: it waits no longer. */
   advance(context: ContextId): void {
-    this.#cursor[context] = present(this.slots.next[this.cursor(context)]);
+    this.#cursor[context] = this.slots.after(this.cursor(context));
     this.#waiting[context] = this.waiting(context) - 1;
   }
 
   /** The oldest frame leaves the queue; its slot and bytes stay until `release`. */
   shift(context: ContextId): void {
-    const next = present(this.slots.next[this.head(context)]);
+    const next = this.slots.after(this.head(context));
     this.#head[context] = next;
     if (next === NONE) this.#tail[context] = NONE;
   }
@@ -100,8 +100,7 @@ export class ReceiveQueues {
     const slot = this.cursor(context);
     const next = present(this.slots.next[slot]);
     let before = NONE;
-    for (let at = this.head(context); at !== slot && at !== NONE; at = present(this.slots.next[at]))
-      before = at;
+    for (let at = this.head(context); at !== slot && at !== NONE; at = this.slots.after(at)) before = at;
     if (before === NONE) this.#head[context] = next;
     else this.slots.next[before] = next;
     if (this.#tail[context] === slot) this.#tail[context] = before;
@@ -117,7 +116,7 @@ export class ReceiveQueues {
     this.#waiting[context] = 0;
   }
 
-  release(slot: number): void {
+  release(slot: ReceiveSlot): void {
     const context = storedContextId(present(this.slots.context[slot]));
     this.#heldBytes[context] = this.heldBytes(context) - present(this.slots.length[slot]);
     this.#buffer.release(present(this.slots.block[slot]));
@@ -131,7 +130,7 @@ export class ReceiveQueues {
       let held = 0;
       let waiting = 0;
       let pastCursor = false;
-      for (let slot = this.head(context); slot !== NONE; slot = present(this.slots.next[slot])) {
+      for (let slot = this.head(context); slot !== NONE; slot = this.slots.after(slot)) {
         if (slot === this.cursor(context)) pastCursor = true;
         held += present(this.slots.length[slot]);
         if (pastCursor) waiting += 1;

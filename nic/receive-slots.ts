@@ -1,7 +1,16 @@
+import type { Branded } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
+/** Number of a slot of received frames. */
+export type ReceiveSlot = Branded<'ReceiveSlot'>;
+
+/** A slot number that was kept as a plain number (in a column, in the cookie of a transfer) and is read back. */
+export function storedSlot(value: number): ReceiveSlot {
+  return value as ReceiveSlot;
+}
+
 /** No slot. */
-export const NONE = -1;
+export const NONE = storedSlot(-1);
 
 /** The state of a received frame. */
 export const WAITING = 0;
@@ -42,16 +51,21 @@ export class ReceiveSlots {
     return this.#inUse;
   }
 
-  take(): number {
+  /** The slot behind another in the list that it is in, or NONE. */
+  after(slot: ReceiveSlot): ReceiveSlot {
+    return storedSlot(present(this.next[slot]));
+  }
+
+  take(): ReceiveSlot {
     if (this.#free === NONE) this.#grow();
     const slot = this.#free;
-    this.#free = present(this.next[slot]);
+    this.#free = this.after(slot);
     this.next[slot] = NONE;
     this.#inUse += 1;
     return slot;
   }
 
-  giveBack(slot: number): void {
+  giveBack(slot: ReceiveSlot): void {
     this.next[slot] = this.#free;
     this.#free = slot;
     this.#inUse -= 1;
@@ -59,7 +73,7 @@ export class ReceiveSlots {
 
   checkInvariants(): void {
     let free = 0;
-    for (let slot = this.#free; slot !== NONE; slot = present(this.next[slot])) free += 1;
+    for (let slot = this.#free; slot !== NONE; slot = this.after(slot)) free += 1;
     if (free + this.#inUse !== this.next.length) throw new InvariantViolation('a receive slot is lost');
   }
 
@@ -84,7 +98,7 @@ export class ReceiveSlots {
     this.next = wider(this.next, new Int32Array(size));
     for (let slot = size - 1; slot >= old; slot -= 1) {
       this.next[slot] = this.#free;
-      this.#free = slot;
+      this.#free = storedSlot(slot);
     }
   }
 }

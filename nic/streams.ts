@@ -140,6 +140,16 @@ export class NicSubjects {
     };
   }
 
+  /** Whether `descriptor` has a subscriber to tell: asked first where it is called for each frame. */
+  get followsDescriptors(): boolean {
+    return this.descriptors.observed;
+  }
+
+  /** Whether frames have a subscriber, lent or copied. */
+  get followsFrames(): boolean {
+    return this.lentFrames.observed || this.frames.observed;
+  }
+
   /** Tells of descriptors that changed state, if there is a subscriber. */
   descriptor(
     context: ContextId,

@@ -48,7 +48,8 @@ export class TransmitOrder {
     ring.consumer = (first + finished) >>> 0;
     this.#held[index] = 0;
     this.#urgent[index] = 0;
-    this.#subjects.descriptor(index, 'transmit', first, finished, 'completed');
+    if (this.#subjects.followsDescriptors)
+      this.#subjects.descriptor(index, 'transmit', first, finished, 'completed');
     this.#path.completed(context, 'transmit', finished, hurry);
     for (let frame = 1; frame < frames; frame += 1) this.#path.completed(context, 'transmit', 0, false);
   }
@@ -62,8 +63,8 @@ export class TransmitOrder {
   /** Index of the oldest descriptor of a frame that has not left; one past the last that was taken if there is none. */
   #oldestUnderWay({ index, transmit: ring }: Context): number {
     let oldest = ring.taken;
-    for (const exit of this.#exits) {
-      const at = exit.oldestIndex(index);
+    for (let number = 0; number < this.#exits.length; number += 1) {
+      const at = present(this.#exits[number]).oldestIndex(index);
       if (at >= 0 && (at - ring.consumer) >>> 0 < (oldest - ring.consumer) >>> 0) oldest = at;
     }
     return oldest;

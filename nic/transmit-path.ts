@@ -177,7 +177,8 @@ export class TransmitPath {
     frames[frame + BYTES] = padded;
     frames[frame + FIRST_INDEX] = ring.taken;
     frames[frame + CHAIN] = chain;
-    this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
+    const isFollowed = this.#subjects.followsDescriptors;
+    if (isFollowed) this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'granted');
 
     let urgent = 0;
     let at = offset;
@@ -197,7 +198,7 @@ export class TransmitPath {
     }
     frames[frame + URGENT] = urgent;
     if (at < offset + padded) this.#fifo.bytes.fill(0, at, offset + padded);
-    this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
+    if (isFollowed) this.#subjects.descriptor(context.index, 'transmit', ring.taken, chain, 'transferring');
     ring.taken = (ring.taken + chain) >>> 0;
     this.#heads.refresh(context);
     this.#path.took(context, 'transmit');
@@ -235,13 +236,14 @@ export class TransmitPath {
     if (pending > 0) return;
     if (present(frames[frame + STATE]) === READING) {
       frames[frame + STATE] = LOADED;
-      this.#subjects.descriptor(
-        storedContextId(present(frames[frame + CONTEXT])),
-        'transmit',
-        present(frames[frame + FIRST_INDEX]) >>> 0,
-        present(frames[frame + CHAIN]),
-        'buffered',
-      );
+      if (this.#subjects.followsDescriptors)
+        this.#subjects.descriptor(
+          storedContextId(present(frames[frame + CONTEXT])),
+          'transmit',
+          present(frames[frame + FIRST_INDEX]) >>> 0,
+          present(frames[frame + CHAIN]),
+          'buffered',
+        );
     }
     if (!this.#sending) this.#pump();
   }

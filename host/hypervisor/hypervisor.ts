@@ -1,15 +1,12 @@
 import type { Observable } from 'rxjs';
 import {
-  addressAfter,
   type BusAddress,
   type HostPhysicalAddress,
-  hostPhysicalAddress,
   PAGE_BYTES,
   pageAddress,
   pageAfter,
   pageOf,
 } from '../../nic/addresses.js';
-import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import type { Nic } from '../../nic/nic.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import {
@@ -18,7 +15,6 @@ import {
   contextId,
   FIRST_CONTEXT,
   NO_CONTEXT,
-  storedContextId,
 } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
@@ -34,6 +30,7 @@ import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
 import { EventChannel } from './event-channel.js';
 import { FaultLog, type FaultPolicy, type FaultRecord, type UnitFaultReason } from './fault-log.js';
+import { VectorRing } from './vector-ring.js';
 
 /** The hypervisor's own domain number: its pages are no guest's memory. */
 export const HYPERVISOR: DomainId = 0;
@@ -56,7 +53,6 @@ interface FrontEnd {
   readonly onRevoked: () => void;
 }
 
-const VECTOR_RING_LOG2 = 6;
 /** Vectors of stray messages that are kept. */
 const MAX_STRAY_VECTORS = 64;
 
@@ -80,6 +76,7 @@ export class Hypervisor {
   readonly #window: RegisterWindow;
   readonly #nic: Nic;
   readonly #card: CardControl;
+  readonly #vectors: VectorRing;
   readonly #policy: FaultPolicy;
   readonly #faults: FaultLog;
   readonly #domains: Domain[] = [];
@@ -91,10 +88,13 @@ export class Hypervisor {
   // Every context below this number belongs to a domain.
   #searchFrom = FIRST_CONTEXT;
   readonly #isr = () => this.#onInterrupt();
+  readonly #onContextBit = (context: ContextId) => {
+    const channel = this.#contextChannel[context];
+    if (channel !== undefined) this.notify(channel);
+  };
+  readonly #onCardBit = () => this.#onNicFaults();
   readonly #revoked: ((context: ContextId) => void)[] = [];
   #interruptPosted = false;
-  #vectorRing = hostPhysicalAddress(0);
-  #vectorConsumer = 0;
   #hypercalls = 0;
   #strayMessages = 0;
   readonly #strayVectors: number[] = [];
@@ -125,6 +125,7 @@ export class Hypervisor {
     this.hypercalls$ = this.#hypercallsAt.stream$;
     this.account = parts.processor.addAccount('hypervisor', 0, true);
     this.#card = new CardControl(parts.nic, parts.window, parts.processor, this.account);
+    this.#vectors = new VectorRing(parts.memory, parts.processor, this.#card, parts.nic.contexts.length);
     this.#self = new Domain(HYPERVISOR, 'hypervisor', 'hypervisor', this.account, parts.memory, parts.pages);
     this.#domains.push(this.#self);
     this.#contextDomain = new Array<Domain | undefined>(parts.nic.contexts.length).fill(undefined);
@@ -182,9 +183,9 @@ export class Hypervisor {
 
   /** Gives the NIC its vector ring. `busAddressOf` says how the device must address it. */
   attachVectorRing(busAddressOf: (physical: HostPhysicalAddress, bytes: number) => BusAddress): void {
-    const bytes = VECTOR_RING_HEADER_BYTES + this.#card.vectorBytes * 2 ** VECTOR_RING_LOG2;
-    this.#vectorRing = this.allocateOwn('hypervisor', bytes);
-    this.#card.attachVectorRing(busAddressOf(this.#vectorRing, bytes), VECTOR_RING_LOG2);
+    const { bytes } = this.#vectors;
+    const ring = this.allocateOwn('hypervisor', bytes);
+    this.#vectors.attach(ring, busAddressOf(ring, bytes));
   }
 
   /** Counts and charges one hypercall of the domain that runs. */
@@ -345,34 +346,8 @@ export class Hypervisor {
   #onInterrupt(): void {
     this.#interruptPosted = false;
     this.#processor.charge('interrupt');
-    const words = this.#card.vectorBytes / 4;
-    const producer = this.#memory.readU32(this.#vectorRing);
-    const contexts = this.#nic.contexts.length;
-    // Where a device reaches this ring that should not, its index may say anything; no more than the slots are there.
-    const most = 2 ** VECTOR_RING_LOG2;
-    if ((producer - this.#vectorConsumer) >>> 0 > most) this.#vectorConsumer = (producer - most) >>> 0;
-    while (this.#vectorConsumer !== producer) {
-      const slot = this.#vectorConsumer & (2 ** VECTOR_RING_LOG2 - 1);
-      const address = addressAfter(this.#vectorRing, VECTOR_RING_HEADER_BYTES + slot * words * 4);
-      this.#processor.charge('vectorWord', words);
-      for (let word = 0; word < words; word += 1) {
-        let bits = this.#memory.readU32(addressAfter(address, word * 4));
-        while (bits !== 0) {
-          const bit = 31 - Math.clz32(bits & -bits);
-          bits &= bits - 1;
-          const context = storedContextId(word * 32 + bit);
-          if (context < contexts) this.#onContextBit(context);
-          else if (context === contexts) this.#onNicFaults();
-        }
-      }
-      this.#vectorConsumer = (this.#vectorConsumer + 1) >>> 0;
-    }
-    this.#window.write(
-      HYPERVISOR,
-      this.#window.managementPage,
-      MANAGEMENT.VECTOR_CONSUMER,
-      this.#vectorConsumer,
-    );
+    const consumer = this.#vectors.drain(this.#onContextBit, this.#onCardBit);
+    this.#window.write(HYPERVISOR, this.#window.managementPage, MANAGEMENT.VECTOR_CONSUMER, consumer);
   }
 
   #domainOfOpen(context: ContextId): Domain | undefined {
@@ -388,11 +363,6 @@ export class Hypervisor {
       if (contexts[context]?.state === 'free' && settings.eligible?.(context) !== false) return context;
     }
     return NO_CONTEXT;
-  }
-
-  #onContextBit(context: ContextId): void {
-    const channel = this.#contextChannel[context];
-    if (channel !== undefined) this.notify(channel);
   }
 
   #onNicFaults(): void {

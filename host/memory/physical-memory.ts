@@ -97,23 +97,23 @@ export class PhysicalMemory {
   /** Copies out. The range must be RAM. */
   read(address: HostPhysicalAddress, length: number, target: Uint8Array, targetOffset: number): void {
     this.#require(address, length);
-    let piece = this.#untilPieceEnds(address, length);
-    this.#readPiece(address, piece, target, targetOffset);
-    for (let done = piece; done < length; done += piece) {
-      piece = this.#untilPieceEnds(addressAfter(address, done), length - done);
-      this.#readPiece(addressAfter(address, done), piece, target, targetOffset + done);
-    }
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const within = (address - number * PIECE_BYTES) | 0;
+    const backing = this.#pieces[number];
+    if (backing !== undefined && within + length <= PIECE_BYTES)
+      this.#readBacking(backing, within, address, length, target, targetOffset);
+    else this.#readPieces(address, length, target, targetOffset);
   }
 
   /** Copies in. The range must be RAM. */
   write(address: HostPhysicalAddress, length: number, source: Uint8Array, sourceOffset: number): void {
     this.#require(address, length);
-    let piece = this.#untilPieceEnds(address, length);
-    this.#writePiece(address, piece, source, sourceOffset);
-    for (let done = piece; done < length; done += piece) {
-      piece = this.#untilPieceEnds(addressAfter(address, done), length - done);
-      this.#writePiece(addressAfter(address, done), piece, source, sourceOffset + done);
-    }
+    const number = Math.floor(address * PIECES_PER_BYTE);
+    const within = (address - number * PIECE_BYTES) | 0;
+    const backing = this.#pieces[number];
+    if (backing !== undefined && within + length <= PIECE_BYTES)
+      copyBytes(source, sourceOffset, backing.bytes, within, length);
+    else this.#writePieces(address, length, source, sourceOffset);
   }
 
   /** Copies within memory. The two ranges must not overlap. */
@@ -128,7 +128,7 @@ export class PhysicalMemory {
       const backing = this.#pieces[number];
       if (backing === undefined)
         this.#copyUnbacked(addressAfter(hostPhysicalAddress(number * PIECE_BYTES), within), to, piece);
-      else this.write(to, piece, backing.bytes.subarray(within, within + piece), 0);
+      else this.write(to, piece, backing.bytes, within);
       to = addressAfter(to, piece);
       left -= piece;
       number += 1;
@@ -195,24 +195,43 @@ export class PhysicalMemory {
     return Math.min(length, (number + 1) * PIECE_BYTES - address);
   }
 
-  #readPiece(address: HostPhysicalAddress, length: number, target: Uint8Array, to: number): void {
-    const number = Math.floor(address * PIECES_PER_BYTE);
-    const backing = this.#pieces[number];
-    if (backing === undefined) {
-      this.#readUnbacked(address, length, target, to);
-      return;
+  /** Reads what lies in several pieces of backing, or in none. */
+  #readPieces(address: HostPhysicalAddress, length: number, target: Uint8Array, to: number): void {
+    let piece = 0;
+    for (let done = 0; done < length; done += piece) {
+      const at = addressAfter(address, done);
+      const number = Math.floor(at * PIECES_PER_BYTE);
+      const backing = this.#pieces[number];
+      piece = this.#untilPieceEnds(at, length - done);
+      if (backing === undefined) this.#readUnbacked(at, piece, target, to + done);
+      else this.#readBacking(backing, (at - number * PIECE_BYTES) | 0, at, piece, target, to + done);
     }
-    const within = (address - number * PIECE_BYTES) | 0;
+  }
+
+  /** Writes likewise. */
+  #writePieces(address: HostPhysicalAddress, length: number, source: Uint8Array, from: number): void {
+    let piece = 0;
+    for (let done = 0; done < length; done += piece) {
+      const at = addressAfter(address, done);
+      const number = Math.floor(at * PIECES_PER_BYTE);
+      const backing = this.#pieces[number];
+      piece = this.#untilPieceEnds(at, length - done);
+      if (backing === undefined) this.#writeUnbacked(at, piece, source, from + done);
+      else copyBytes(source, from + done, backing.bytes, (at - number * PIECE_BYTES) | 0, piece);
+    }
+  }
+
+  #readBacking(
+    backing: Piece,
+    within: number,
+    address: HostPhysicalAddress,
+    length: number,
+    target: Uint8Array,
+    to: number,
+  ): void {
     if (length > SHORT_BYTES && (within & (VIEW_BYTES - 1)) === 0)
       target.set(this.#views.of(backing, within, address, length), to);
     else this.#readElsewhere(backing, within, length, target, to);
-  }
-
-  #writePiece(address: HostPhysicalAddress, length: number, source: Uint8Array, from: number): void {
-    const number = Math.floor(address * PIECES_PER_BYTE);
-    const backing = this.#pieces[number];
-    if (backing === undefined) this.#writeUnbacked(address, length, source, from);
-    else copyBytes(source, from, backing.bytes, (address - number * PIECE_BYTES) | 0, length);
   }
 
   /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */

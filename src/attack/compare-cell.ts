@@ -28,11 +28,6 @@ export const EXPLANATIONS: readonly Explanation[] = [
     approaches: ['driver-domain'],
     heading: 'A flood that exceeds the capacity of the bridge',
   },
-  {
-    attack: 'broadcast-flood',
-    approaches: ['iommu:single-use'],
-    heading: 'A flood that its sender pays for',
-  },
 ];
 
 /** A cell compared with what was expected of it. */

@@ -1,5 +1,5 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES } from '../../host/protection/approaches.js';
+import { APPROACHES, NAMED_APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/compare-cell.js';
 import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
@@ -97,7 +97,11 @@ async function attacked(option: string, names: string | undefined) {
   const own = given.filter(isModulePath);
   const rest = given.filter((name) => !isModulePath(name));
   const known =
-    rest.length === 0 && own.length > 0 ? [] : choose(option, APPROACHES, names && rest.join(','));
+    names === undefined
+      ? APPROACHES
+      : rest.length === 0
+        ? []
+        : choose(option, NAMED_APPROACHES, rest.join(','));
   const moduleNames = [...new Set(own)].map((name) => ofCommandLine('protection', name, option));
   const modules = await OwnModules.load(moduleNames, true);
   const shown = modules.namesOf(moduleNames);

@@ -94,10 +94,9 @@ async function together(
     done += 1;
     show(`${request.command} ${done}/${tasks.length + attacks.length}`);
   };
-  const [outcomes, cells] = await Promise.all([
-    workers.each('compare/run', tasks, step),
-    workers.each('attack/approach', attacks, step),
-  ]);
+  // The longer tasks first, so that no thread is left with one when the others have nothing to do.
+  const played = workers.each('attack/approach', attacks, step);
+  const [outcomes, cells] = await Promise.all([workers.each('compare/run', tasks, step), played]);
   return [outcomes.map(resultOf), cells.flatMap(resultOf)];
 }
 
@@ -177,16 +176,18 @@ async function written(
   if (out !== undefined) {
     // What draws is imported only where a page is asked for.
     const { comparePage } = await import('../report/compare/compare-page.js');
+    const { APPROACHES_PAGE, approachesPage } = await import('./approaches-page.js');
     const page = `${command}.html`;
-    const links = linksBeside(out, page, request.attacks ? [ATTACK_PAGE] : []);
+    const links = linksBeside(out, page, [APPROACHES_PAGE, ...(request.attacks ? [ATTACK_PAGE] : [])]);
     outputs.report('report (HTML)', page, comparePage(request, results, repeat, through, links));
+    outputs.report('report (HTML)', APPROACHES_PAGE, approachesPage());
     await interruption.breathe();
     if (request.attacks) {
       const { attackPage } = await import('../attack/attack-page.js');
       const matrix = { attacks: ATTACKS, approaches: request.shownAs.map((name) => ({ name })), seed };
       const names = request.approaches.join(',');
       const again = commandLine([io.program, 'attack', '--protection', names, '--seed', String(seed)]);
-      const back = linksBeside(out, ATTACK_PAGE, [page]);
+      const back = linksBeside(out, ATTACK_PAGE, [page, APPROACHES_PAGE]);
       outputs.report('report (HTML)', ATTACK_PAGE, attackPage(matrix, cells, again, back));
       await interruption.breathe();
     }

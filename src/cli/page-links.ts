@@ -9,6 +9,7 @@ const PAGES: readonly PageLink[] = [
   { file: 'attack.html', text: 'which attacks get through, and why' },
   { file: 'fairness.html', text: 'DMA schedulers and their bounds' },
   { file: 'reproduce.html', text: 'experiments of the field' },
+  { file: 'protection.html', text: 'what each approach is' },
 ];
 
 /** Links to the other pages of a folder: those that are there, and those that are written together with this one. */

@@ -4,6 +4,11 @@ import { formatDuration } from './duration.js';
 import { text } from './options.js';
 import type { RunRequest } from './run-request.js';
 
+/** Whether these are the approaches that a comparison has where none are named. */
+function isAll(approaches: readonly string[]): boolean {
+  return approaches.length === APPROACHES.length && APPROACHES.every(({ name }) => approaches.includes(name));
+}
+
 /** The command that runs the same again: everything that decides the result is spelt out. */
 export function repeatLine(request: RunRequest, program: string): string {
   const { command, scenarioArgument, approaches, discipline, seed, seeds, warmUpNs, durationNs } = request;
@@ -11,7 +16,7 @@ export function repeatLine(request: RunRequest, program: string): string {
     command,
     ...(scenarioArgument === undefined ? [] : [scenarioArgument]),
     '--protection',
-    approaches.length === APPROACHES.length ? 'all' : approaches.join(','),
+    isAll(approaches) ? 'all' : approaches.join(','),
     '--discipline',
     discipline,
     '--seed',

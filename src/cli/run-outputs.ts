@@ -128,7 +128,13 @@ export class RunOutputs {
     }
     if (out === undefined) return;
     const written = names.flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
-    const all = [`${command}.json`, `${command}.html`, ...(attacks ? ['attack.html'] : []), ...written];
+    const all = [
+      `${command}.json`,
+      `${command}.html`,
+      ...(attacks ? ['attack.html'] : []),
+      'protection.html',
+      ...written,
+    ];
     refuseForeignFiles(
       all.map((name) => join(out, name)),
       force,

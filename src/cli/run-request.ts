@@ -51,8 +51,9 @@ export interface RunRequest {
 
 /** Most seeds of one call: a sweep takes more. */
 const MOST_SEEDS = 100;
-/** How much of a run a timeline shows unless told otherwise, ns. */
+/** How much of a run a timeline shows unless told otherwise, ns; those of --out, of which there are many, show less. */
 const TRACE_NS = 5_000_000;
+const OUT_TRACE_NS = 2_000_000;
 /** Bytes of each frame that the captures of --out keep: every header, and files that are a tenth of the traffic. */
 const OUT_SNAP_BYTES = 128;
 
@@ -133,6 +134,7 @@ function outputsOf(
 ): Pick<RunRequest, 'json' | 'force' | 'out' | 'pcapng' | 'trace' | 'traceNs' | 'snapBytes'> {
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const traceDuration = text(options.traceDuration);
+  const usualTraceNs = text(options.trace) === undefined ? OUT_TRACE_NS : TRACE_NS;
   const out = folderPath('--out', options.out);
   const pcapng = captureOf(options);
   const trace = filePath('--trace', options.trace);
@@ -144,7 +146,7 @@ function outputsOf(
     out,
     pcapng,
     trace,
-    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
+    traceNs: traceDuration === undefined ? usualTraceNs : parseDuration('--trace-duration', traceDuration),
     snapBytes: snapBytes ?? (out === undefined ? undefined : OUT_SNAP_BYTES),
   };
 }

@@ -23,6 +23,7 @@ const SHOWN: Readonly<Record<string, Readonly<Record<string, Shown>>>> = {
     'price-loads': 'both',
     'price-beside': 'both',
   },
+  'nested-strict': { 'nested-strict-throughput': 'both', 'nested-strict-published': 'table' },
   strategies: {
     'strategies-cpu': 'both',
     'strategies-reuse': 'both',

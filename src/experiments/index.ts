@@ -2,6 +2,7 @@ import { cdna2007 } from './cdna-2007/experiment.js';
 import type { Experiment } from './experiment.js';
 import { iommuHardware } from './iommu-hardware/experiment.js';
 import { isolation } from './isolation/experiment.js';
+import { nestedStrict } from './nested-strict/experiment.js';
 import { priceOfSafety } from './price-of-safety/experiment.js';
 import { scaling } from './scaling/experiment.js';
 import { strategies } from './strategies/experiment.js';
@@ -15,6 +16,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   walkCost,
   cdna2007,
   priceOfSafety,
+  nestedStrict,
   strategies,
   scaling,
   isolation,

@@ -1,6 +1,7 @@
 import type { Cdna2007Result } from './cdna-2007/measure.js';
 import type { IommuHardwareResults } from './iommu-hardware/experiment.js';
 import type { IsolationResult } from './isolation/measure.js';
+import type { NestedStrictResult } from './nested-strict/measure.js';
 import type { PriceOfSafetyResult } from './price-of-safety/experiment.js';
 import type { ReproduceHead } from './reproduce-document.js';
 import type { ScalingResult } from './scaling/measure.js';
@@ -13,6 +14,7 @@ export type ExperimentResult =
   | WalkCostResult
   | Cdna2007Result
   | PriceOfSafetyResult
+  | NestedStrictResult
   | StrategiesResult
   | ScalingResult
   | IsolationResult;

@@ -53,15 +53,14 @@ export function comparisonText(
 
 /** The comparison in one table: the price beside no protection, and what still gets through. */
 function priceSection(compared: readonly Compared[], cores: number): string {
-  const { cpu, cpuOverNone, goodput, goodputOfNone, worstP99, slowdown, pinned } = PRICE_METRICS;
+  const { cpu, cpuOverNone, cpuPerBit, goodput, goodputOfNone, worstP99, slowdown, pinned } = PRICE_METRICS;
   const { byGuests, ofGuests, byCards, ofCards } = PRICE_METRICS;
   const hasNone = compared.some(({ none }) => none !== undefined);
   const isPlayed = compared.some(({ through }) => through !== undefined);
   const metrics: Metric<Compared>[] = [
     cpu,
-    ...(hasNone ? [cpuOverNone] : []),
-    goodput,
-    ...(hasNone ? [goodputOfNone] : []),
+    // What is carried, in Mb/s, is in a table of its own.
+    ...(hasNone ? [cpuOverNone, cpuPerBit, goodputOfNone] : [goodput]),
     worstP99,
     ...(hasNone ? [slowdown] : []),
     pinned,

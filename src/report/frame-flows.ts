@@ -47,7 +47,10 @@ export class FrameFlows {
 
   /** Flows of descriptors; their numbers come again after 2^32 of them. */
   of(context: ContextId, first: number, count: number): number[] {
-    return Array.from({ length: count }, (_, step) => (context + 1) * CONTEXT_UNIT + ((first + step) >>> 0));
+    const ids: number[] = [];
+    for (let step = 0; step < count; step += 1)
+      ids.push((context + 1) * CONTEXT_UNIT + ((first + step) >>> 0));
+    return ids;
   }
 }
 

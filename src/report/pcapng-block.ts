@@ -1,3 +1,4 @@
+import { copyBytes } from '../../nic/copy-bytes.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { OutputFile } from './output-file.js';
 
@@ -51,8 +52,7 @@ export class PcapngBlock {
 
   /** Bytes, padded to 32 bits. */
   bytes(bytes: Uint8Array, offset: number, length: number): this {
-    const whole = offset === 0 && length === bytes.length;
-    this.#buffer.set(whole ? bytes : bytes.subarray(offset, offset + length), this.#at);
+    copyBytes(bytes, offset, this.#buffer, this.#at, length);
     this.#at += length;
     return this.#pad();
   }
@@ -64,8 +64,11 @@ export class PcapngBlock {
   textOption(code: number, text: string, mostBytes: number): this {
     const header = this.#at;
     this.#at += 4;
-    // Whole characters alone: one that does not fit is left out with all behind it.
-    const { written: length } = UTF8.encodeInto(text, this.#buffer.subarray(this.#at, this.#at + mostBytes));
+    let length = this.#ascii(text, mostBytes);
+    if (length < 0) {
+      // Whole characters alone: one that does not fit is left out with all behind it.
+      length = UTF8.encodeInto(text, this.#buffer.subarray(this.#at, this.#at + mostBytes)).written;
+    }
     this.#view.setUint16(header, code, true);
     this.#view.setUint16(header + 2, length, true);
     this.#at += length;
@@ -106,6 +109,20 @@ export class PcapngBlock {
       throw new InvariantViolation(`block of ${length} bytes, space was reserved for fewer`);
     this.#view.setUint32(this.#start + 4, length, true);
     this.#file.advance(length);
+  }
+
+  /** Writes a text of ASCII that fits, as are nearly all: its length, or -1 if it is another. Calls no encoder. */
+  #ascii(text: string, mostBytes: number): number {
+    const { length } = text;
+    if (length > mostBytes) return -1;
+    const buffer = this.#buffer;
+    const at = this.#at;
+    for (let index = 0; index < length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code >= 0x80) return -1;
+      buffer[at + index] = code;
+    }
+    return length;
   }
 
   #pad(): this {

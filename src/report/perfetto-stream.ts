@@ -45,6 +45,10 @@ const NEEDS_STATE = 2;
 /** All packets come from one writer. */
 const SEQUENCE = 1;
 
+/** The fields sequenceId and sequenceFlags of an event, which are always these four bytes: tag, value, tag, value. */
+const SEQUENCE_FIELDS =
+  (PACKET.sequenceId << 3) | (SEQUENCE << 8) | ((PACKET.sequenceFlags << 3) << 16) | (NEEDS_STATE << 24);
+
 /** Bytes that are gathered before they go to the file. */
 const BLOCK_BYTES = 1 << 16;
 const NO_NAME = 0;
@@ -69,7 +73,8 @@ export class PerfettoStream implements TimelineWriter {
   /** By number. 0 stands for no parent, and 1 is not given out either: no caller has added them. */
   readonly #trackNames: (string | undefined)[] = [undefined, undefined];
   readonly #lanes: (Lanes | undefined)[] = [];
-  readonly #counters = new Map<string, number>();
+  /** Tracks of counters, by process, name and key. */
+  readonly #counters: (Map<string, Map<string, number>> | undefined)[] = [];
   readonly #ranks: number[] = [];
   readonly #event = new TrackEvent();
 
@@ -114,13 +119,7 @@ export class PerfettoStream implements TimelineWriter {
       const value = present(values[key]);
       if (!Number.isSafeInteger(value))
         throw new RangeError(`counter ${name} has ${key} ${value}, expected a whole number`);
-      const full = `${process}:${name}:${key}`;
-      let track = this.#counters.get(full);
-      if (track === undefined) {
-        this.#requireProcess(process);
-        track = this.#descriptor(name, process, true);
-        this.#counters.set(full, track);
-      }
+      const track = this.#counters[process]?.get(name)?.get(key) ?? this.#addCounter(process, name, key);
       this.#event.counterValue = value;
       this.#write(COUNTER, track, undefined, atNs, undefined);
     }
@@ -184,6 +183,16 @@ export class PerfettoStream implements TimelineWriter {
     return lanes;
   }
 
+  #addCounter(process: TraceProcess, name: string, key: string): number {
+    this.#requireProcess(process);
+    const track = this.#descriptor(name, process, true);
+    const ofProcess = this.#counters[process] ?? new Map<string, Map<string, number>>();
+    this.#counters[process] = ofProcess;
+    const ofName = ofProcess.get(name) ?? new Map<string, number>();
+    ofProcess.set(name, ofName.set(key, track));
+    return track;
+  }
+
   #descriptor(name: string, parent: number, isCounter = false): number {
     const uuid = this.#trackNames.length;
     this.#trackNames.push(name);
@@ -212,15 +221,18 @@ export class PerfettoStream implements TimelineWriter {
     event.name = name === undefined ? NO_NAME : this.#nameOf(name);
     event.atNs = atNs;
     event.flows = flows;
-    event.annotations.length = 0;
+    let annotations = 0;
     if (args !== undefined) {
       for (const key in args) {
         const value = args[key];
         if (typeof value === 'number' && !Number.isFinite(value))
           throw new RangeError(`trace argument ${key} is ${value}, expected a finite number`);
-        event.annotations.push(this.#nameOf(key), value ?? false);
+        event.annotations[annotations] = this.#nameOf(key);
+        event.annotations[annotations + 1] = value ?? false;
+        annotations += 2;
       }
     }
+    event.annotationsEnd = annotations;
     this.#out.writeMessage(TRACE.packet, writeEventPacket, event);
     if (this.#out.pos > BLOCK_BYTES) this.#flush();
   }
@@ -255,8 +267,9 @@ class TrackEvent {
   atNs = 0;
   counterValue = 0;
   flows: TraceFlows = NO_FLOWS;
-  /** Number of the name and value, in turns. */
+  /** Number of the name and value, in turns; those of earlier events stay behind the end. */
   readonly annotations: (string | number | boolean)[] = [];
+  annotationsEnd = 0;
   at = 0;
 }
 
@@ -267,8 +280,7 @@ function writeFirstPacket(_: undefined, out: PbfWriter): void {
 
 function writeEventPacket(event: TrackEvent, out: PbfWriter): void {
   out.writeVarintField(PACKET.timestamp, event.atNs);
-  out.writeVarintField(PACKET.sequenceId, SEQUENCE);
-  out.writeVarintField(PACKET.sequenceFlags, NEEDS_STATE);
+  out.writeFixed32(SEQUENCE_FIELDS);
   out.writeMessage(PACKET.trackEvent, writeEvent, event);
 }
 
@@ -279,7 +291,7 @@ function writeEvent(event: TrackEvent, out: PbfWriter): void {
   if (event.type === COUNTER) out.writeVarintField(EVENT.counterValue, event.counterValue);
   const flowField = event.flows.end === true ? EVENT.lastFlow : EVENT.flow;
   for (const flow of event.flows.ids) out.writeFixed64Field(flowField, flow);
-  for (event.at = 0; event.at < event.annotations.length; event.at += 2)
+  for (event.at = 0; event.at < event.annotationsEnd; event.at += 2)
     out.writeMessage(EVENT.annotation, writeAnnotation, event);
 }
 

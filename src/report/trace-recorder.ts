@@ -41,6 +41,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #validation: TraceTrack;
   readonly #memory: TraceProcess;
   readonly #flows = new FrameFlows();
+  readonly #grantNames = new Map<number, string>();
   /** Which exit granted last; the descriptors of that grant change state next. */
   #grantedInside = false;
   readonly #counted = new Map<string, number>();
@@ -135,7 +136,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       nic.grants$.subscribe(({ context, bytes, creditBytes, reason, atNs }) => {
         this.#grantedInside = false;
         if (!within(atNs)) return;
-        writer.instant(this.#tracksOf(context).grants, `transmit, ${bytes} bytes`, atNs, { reason });
+        writer.instant(this.#tracksOf(context).grants, this.#grantName(bytes), atNs, { reason });
         writer.counter(this.#card, 'credit of the transmit FIFO, bytes', atNs, { bytes: creditBytes });
       }),
       nic.innerGrants$.subscribe(({ context, bytes, reason, atNs }) => {
@@ -206,6 +207,15 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       tableReads,
       waitedForWalkerNs: startNs - askedNs,
     });
+  }
+
+  /** A name that is put together for each frame costs as much as the rest of its event. */
+  #grantName(bytes: number): string {
+    const known = this.#grantNames.get(bytes);
+    if (known !== undefined) return known;
+    const name = `transmit, ${bytes} bytes`;
+    this.#grantNames.set(bytes, name);
+    return name;
   }
 
   /** A graph has a point where its value changes. */

@@ -1,6 +1,9 @@
 import * as z from 'zod';
+import { DEFAULT_DRIVER } from '../../guests/nic-driver.js';
+import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { DEFAULT_HOST } from '../../host/host.js';
+import { IOVA_ERA_NAMES } from '../../host/protection/iommu/iova-eras.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MOST_WEIGHT } from '../../nic/management-page.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
@@ -123,9 +126,11 @@ export const guestSchema = z
       .default(64)
       .describe('Frames that one poll handles before others get the core'),
     bufferBytes: z
-      .union([z.literal(2048), z.literal(4096)])
-      .default(2048)
-      .describe('2048 puts two buffers on a page, as most drivers do; 4096 gives each its own'),
+      .literal([...BUFFER_BYTES])
+      .default(DEFAULT_DRIVER.bufferBytes)
+      .describe(
+        "1536 cuts receive buffers from pieces of 32 KB, some across two pages, as Linux's virtio_net does (transmit buffers are 2048); 2048 puts two on a page; 4096 gives each its own",
+      ),
   })
   .meta({
     not: { required: ['count'], properties: { count: { minimum: TOO_MANY_USUAL }, memoryMegabytes: false } },
@@ -251,6 +256,30 @@ export const iommuSchema = z
       .enum(['6.1', '6.12'])
       .optional()
       .describe('single-use: whose strict mode; 6.1 drops walk caches at each unmap, 6.12 does not'),
+    tablePages: z
+      .int()
+      .min(1)
+      .max(2 ** 24)
+      .optional()
+      .describe('flush-on-wrap: pages of addresses that its bitmap has'),
+    lineFlushNs: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .optional()
+      .describe('flush-on-wrap: a cache-line flush after a table write'),
+    quiesceNs: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .optional()
+      .describe('flush-on-wrap: bringing the bus to rest for a flush'),
+    iovaAllocator: z
+      .enum(IOVA_ERA_NAMES)
+      .optional()
+      .describe(
+        'single-use, deferred: how the kernel finds addresses, and at what cost (docs/protection.md)',
+      ),
   })
   .superRefine(({ vendor, cachingMode }, context) => {
     if (vendor !== 'amdvi' || cachingMode === undefined) return;

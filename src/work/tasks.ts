@@ -21,6 +21,7 @@ export const TASKS = {
   'price-of-safety/load': async () => (await import('../experiments/price-of-safety/measure.js')).measureLoad,
   'price-of-safety/balloon': async () =>
     (await import('../experiments/price-of-safety/balloon.js')).measureBalloon,
+  'nested-strict/run': async () => (await import('../experiments/nested-strict/measure.js')).measureNested,
   'strategies/workload': async () => (await import('../experiments/strategies/measure.js')).measureStrategy,
   'scaling/machine': async () => (await import('../experiments/scaling/measure.js')).runScaling,
   'scaling/unit-change': async () => (await import('../experiments/scaling/unit-changes.js')).runUnitChange,

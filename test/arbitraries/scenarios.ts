@@ -101,7 +101,7 @@ const guest = fc.record({
   coalesceFrames: fc.constantFrom(1, 2, 8, 32),
   coalesceNs: fc.constantFrom(0, 1, 3_000, 20_000),
   budget: fc.constantFrom(1, 4, 64),
-  bufferBytes: fc.constantFrom(2048 as const, 4096 as const),
+  bufferBytes: fc.constantFrom(1536 as const, 2048 as const, 4096 as const),
   core: fc.option(fc.nat({ max: 3 }), { nil: undefined, freq: 3 }),
   promiscuous: fc.oneof(
     { weight: 9, arbitrary: fc.constant(false) },

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { NicDriver } from '../../guests/nic-driver.js';
 import { FramePattern, FrameVerifier } from '../../guests/traffic/index.js';
 import { MAILBOX } from '../../nic/registers.js';
+import { runs } from '../support/whole.js';
 import { DriverLab, FAR_MAC, GUEST_MAC, PROTECTIONS } from './driver-lab.js';
 
 const inbound = (sourceId = 9) =>
@@ -86,7 +87,7 @@ describe.each(PROTECTIONS)('nothing is slept through over %s', (_name, makeProte
           }, [...commands, new Quiet()]);
         },
       ),
-      { numRuns: 80 },
+      { numRuns: runs(80) },
     );
   });
 });

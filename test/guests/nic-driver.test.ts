@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DriverOptions } from '../../guests/nic-driver.js';
+import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../../guests/traffic/index.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
 import { pageNumber } from '../../nic/addresses.js';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 import { DriverLab, FAR_MAC, GUEST_MAC, onTheWire, PROTECTIONS } from './driver-lab.js';
 
 const LONGEST = 9018;
@@ -35,11 +37,11 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     expect(driver).toMatchObject({ framesOffered: 1, framesPosted: 1, framesSent: 1, framesQueued: 0 });
   });
 
-  test('frames of every size leave in order, byte for byte, over buffers of either size', () => {
+  test('frames of every size leave in order, byte for byte, over buffers of every size', () => {
     fc.assert(
       fc.property(
         fc.array(frameBytes, { minLength: 1, maxLength: 40 }),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.integer({ min: 1, max: 40 }),
         (sizes, bufferBytes, postBatch) => {
           const machine = lab();
@@ -59,7 +61,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(driver.framesSent).toBe(sizes.length);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -67,7 +69,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     fc.assert(
       fc.property(
         fc.array(frameBytes, { minLength: 1, maxLength: 40 }),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.constantFrom(8, 16, 32),
         (sizes, bufferBytes, receiveSlots) => {
           const machine = lab();
@@ -90,7 +92,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(driver.bytesReceived).toBe(sizes.reduce((sum, bytes) => sum + Math.max(60, bytes), 0));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -208,7 +210,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
         for (const atNs of seenAt) perUnit.set(atNs, (perUnit.get(atNs) ?? 0) + 1);
         expect(Math.max(...perUnit.values())).toBeLessThanOrEqual(budget);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -216,7 +218,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
     fc.assert(
       fc.property(
         fc.constantFrom(8, 16, 32),
-        fc.constantFrom(2048 as const, 4096 as const),
+        fc.constantFrom(...BUFFER_BYTES),
         fc.integer({ min: 1, max: 32 }),
         fc.constantFrom(60, 1514, 2049, LONGEST),
         (receiveSlots, bufferBytes, refill, bytes) => {
@@ -237,7 +239,7 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
           expect(machine.host.nic.counters.totalDrops()).toBe(0);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -293,7 +295,7 @@ describe('a driver and its mistakes', () => {
     expect(withDriver({ postBatch: 1.5 })).toThrow('driver.postBatch is 1.5, expected');
     expect(withDriver({ refillBatch: 33 })).toThrow('driver.refillBatch is 33, expected');
     expect(withDriver({ bufferBytes: 1000 as 2048 })).toThrow(
-      'driver.bufferBytes is 1000, expected 2048 or 4096',
+      'driver.bufferBytes is 1000, expected one of: 1536, 2048, 4096',
     );
   });
 
@@ -360,7 +362,7 @@ describe('a driver and its mistakes', () => {
           expect(machine.host.nic.contexts[0]?.state).toBe('open');
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -443,7 +445,7 @@ describe('a driver and its mistakes', () => {
           expect(machine.sent.at(-1)?.context).toBe(other.port.context);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -497,7 +499,7 @@ describe('a driver and its mistakes', () => {
           );
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -26,8 +26,8 @@ import {
   pageNumber,
   pageOf,
   type RequesterId,
+  type RingSlot,
   requesterId,
-  type Slot,
   translatedBusAddress,
   untranslated,
 } from '../../nic/addresses.js';
@@ -53,7 +53,7 @@ describe('kinds of addresses', () => {
     expectTypeOf<number>().not.toExtend<IoVirtualAddress>();
     expectTypeOf<number>().not.toExtend<PageNumber>();
     expectTypeOf<number>().not.toExtend<RequesterId>();
-    expectTypeOf<number>().not.toExtend<Slot>();
+    expectTypeOf<number>().not.toExtend<RingSlot>();
     expectTypeOf<number>().not.toExtend<ContextId>();
   });
 
@@ -66,7 +66,7 @@ describe('kinds of addresses', () => {
     expectTypeOf<IoVirtualAddress>().not.toExtend<BusAddress>();
     expectTypeOf<PageNumber>().not.toExtend<HostPhysicalAddress>();
     expectTypeOf<RequesterId>().not.toExtend<ContextId>();
-    expectTypeOf<Slot>().not.toExtend<ContextId>();
+    expectTypeOf<RingSlot>().not.toExtend<ContextId>();
   });
 
   it('memory takes physical addresses and nothing else', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { COSTS, type CostName, costTable } from '../../host/cpu/costs.js';
 import { DriverDomain } from '../../host/protection/driver-domain/driver-domain.js';
+import { Iommu, type IommuOptions } from '../../host/protection/iommu/iommu.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, type Plan } from '../arbitraries/scenarios.js';
 import { LawMachine, resultOf } from './law-machine.js';
@@ -37,12 +38,24 @@ function plan(approach: Plan['approach'], costs: Partial<Record<CostName, number
   };
 }
 
-/** The approaches, and the driver domain in the older of its two ways to move a frame. */
+/** Ways in which kernels found addresses before they cached them. */
+const earlierKernels: readonly IommuOptions[] = [
+  { strategy: 'single-use', strategyOptions: { iovaAllocator: 'rbtree' } },
+  { strategy: 'deferred', strategyOptions: { iovaAllocator: 'rbtree' } },
+  { strategy: 'flush-on-wrap' },
+];
+
+/** The approaches, the driver domain in the older of its two ways to move a frame, and kernels before caches of addresses. */
 const machines: readonly Plan['approach'][] = [
   ...approaches,
   ...approaches
     .filter(({ name }) => name === 'driver-domain')
     .map((approach) => ({ ...approach, make: () => new DriverDomain({ transfer: 'flip' }) })),
+  ...approaches
+    .filter(({ name }) => name === 'iommu:single-use')
+    .flatMap((approach) =>
+      earlierKernels.map((options) => ({ ...approach, make: () => new Iommu(options) })),
+    ),
 ];
 
 /** Cycles charged to all accounts in the life of a machine with these costs, and which costs these were. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../support/whole.js';
 
 interface Entry {
   readonly wanted: number;
@@ -26,9 +27,10 @@ export class LawBook {
   law<T>(
     name: string,
     arbitrary: fc.Arbitrary<T>,
-    numRuns: number,
+    wholeRuns: number,
     predicate: (value: T, substance: () => void) => void,
   ): void {
+    const numRuns = runs(wholeRuns);
     this.note(name, numRuns);
     test(name, () => {
       fc.assert(

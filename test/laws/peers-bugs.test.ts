@@ -11,6 +11,7 @@ import { EventKernel } from '../../scheduler/event-kernel.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import type { ScenarioInput } from '../../src/scenario/schema.js';
 import { anyApproach, approaches, type Plan } from '../arbitraries/scenarios.js';
+import { runs } from '../support/whole.js';
 import { LawBook } from './law-book.js';
 import { LawMachine, resultOf, type WireFrame } from './law-machine.js';
 
@@ -80,7 +81,7 @@ describe('bugs that others shipped, on the whole machine', () => {
           expect(bytesOf(after, 0)).toBeGreaterThan(20 * 1514);
         },
       ),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 
@@ -329,7 +330,7 @@ describe('bugs that others shipped, on the whole machine', () => {
         host.checkInvariants();
         expect(law.wire.at(-1)?.verdict).toBe('good');
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { propertySeed } from '../support/seed.js';
+import { WHOLE } from '../support/whole.js';
 import { describeSwarm, drawSwarm, runSwarm, type SwarmOutcome } from './swarm.js';
 
 /** Seeds of a quick run; `npm run test:all` takes more (swarm.long.test.ts). */
-const SEEDS = 30;
+const SEEDS = WHOLE ? 30 : 12;
 
 describe('the whole machine, drawn anew by each seed', () => {
   const outcomes: SwarmOutcome[] = [];

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextId, NO_CONTEXT } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { BROADCAST, ELSEWHERE, frame, macOf } from './support/frames.js';
 import { Guest, type GuestOptions } from './support/guest.js';
@@ -163,7 +164,7 @@ describe('a frame from the wire', () => {
           expect(heardBy(card, guests, mac)).toEqual(expected);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -13,6 +13,7 @@ import { abortAfter } from '../../nic/host-port.js';
 import { DEFAULT_PCIE, PcieLink } from '../../nic/pcie-link.js';
 import { contextId, storedContextId } from '../../scheduler/branded.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
+import { runs } from '../support/whole.js';
 import { type Access, FlatHost } from './support/flat-host.js';
 import { gist } from './support/frames.js';
 
@@ -218,7 +219,7 @@ describe('the DMA engine', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -284,7 +285,7 @@ describe('the DMA engine', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

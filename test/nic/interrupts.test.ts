@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { frame, macOf } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -295,7 +296,7 @@ describe('a masked context', () => {
         }
         expect(seen).toBe(guest.txProducer);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs as ofRuns } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { BROADCAST, ELSEWHERE, frame, macOf } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -114,7 +115,7 @@ describe('nothing vanishes', () => {
           machine.checkSettled();
         },
       ),
-      { numRuns: 200 },
+      { numRuns: ofRuns(200) },
     );
   });
 
@@ -142,7 +143,7 @@ describe('nothing vanishes', () => {
         expect(received + card.drops.length).toBe(copies);
         expect(guests.map((guest) => guest.peek(STATUS))).toEqual([2, 2, 2, 2]);
       }),
-      { numRuns: 60 },
+      { numRuns: ofRuns(60) },
     );
   });
 });

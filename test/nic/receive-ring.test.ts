@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { frame, gist } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -58,7 +59,7 @@ describe('a receive ring', () => {
           }
         },
       ),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

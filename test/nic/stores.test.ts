@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { FrameFifo } from '../../nic/frame-fifo.js';
 import { ReceiveBuffer } from '../../nic/receive-buffer.js';
 import { ReceiveQueues } from '../../nic/receive-queues.js';
-import { NONE } from '../../nic/receive-slots.js';
+import { NONE, storedSlot } from '../../nic/receive-slots.js';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 
 const LONGEST = 9018;
 
@@ -43,7 +44,7 @@ describe('the transmit FIFO', () => {
           });
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -83,7 +84,7 @@ describe('the receive buffer', () => {
           expect(buffer.used).toBe(held.length);
         });
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -164,7 +165,7 @@ describe('the receive queues', () => {
       const slot = model.written.shift();
       if (slot === undefined) return;
       real.shift(contextId(c));
-      real.release(slot);
+      real.release(storedSlot(slot));
       model.lengths.delete(slot);
     }),
   );
@@ -173,7 +174,7 @@ describe('the receive queues', () => {
       const slot = model.waiting.shift();
       if (slot === undefined) return;
       real.unlinkCursor(contextId(c));
-      real.release(slot);
+      real.release(storedSlot(slot));
       model.lengths.delete(slot);
     }),
   );
@@ -189,7 +190,7 @@ describe('the receive queues', () => {
         }));
         fc.modelRun(() => ({ model, real: new ReceiveQueues(CONTEXTS) }), commands);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

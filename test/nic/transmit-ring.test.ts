@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextId } from '../../scheduler/branded.js';
+import { runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { frame, gist, padded } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -71,7 +72,7 @@ describe('a transmit ring', () => {
           expect(guest.txConsumer).toBe(expected.length);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -194,7 +195,7 @@ describe('sequence numbers', () => {
         expect(card.sent).toHaveLength(sent);
         expect(card.faults).toMatchObject([{ reason: 'sequence-break', detail: sent }]);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -251,7 +252,7 @@ describe('a frame', () => {
         expect(guest.txConsumer).toBe(before + fitting.length + 1);
         expect(card.sent.at(-1)?.lastIndex).toBe(before + fitting.length);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

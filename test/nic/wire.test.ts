@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { frame } from './support/frames.js';
 import { Guest } from './support/guest.js';
@@ -94,7 +95,7 @@ describe('the wire', () => {
           expect(bytes).toBe(lengths.reduce((sum, length) => sum + length + OVERHEAD_BYTES, 0));
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

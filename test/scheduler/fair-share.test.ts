@@ -21,6 +21,7 @@ import { EventKernel } from '../../scheduler/event-kernel.js';
 import { type ContextChange, fairShare } from '../../scheduler/fair-share.js';
 import { KernelTestScheduler } from '../../scheduler/kernel-test-scheduler.js';
 import { KernelScheduler } from '../../scheduler/virtual-time.js';
+import { runs } from '../support/whole.js';
 
 /** Queues of frames, as lengths. */
 class Queues {
@@ -460,7 +461,7 @@ describe('fairShare grants exactly what the core grants', () => {
           operator.kernel.drain();
           expect(operator.isComplete()).toBe(true);
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
   }

@@ -9,7 +9,7 @@ import { pageHtml } from '../../src/report/html/page.js';
 import { invoke } from '../src/cli/invoke.js';
 
 /** The reports, each as its command writes it. */
-export const REPORTS = ['compare', 'attack', 'fairness', 'reproduce', 'sweep'] as const;
+export const REPORTS = ['compare', 'run', 'attack', 'fairness', 'reproduce', 'sweep'] as const;
 export type ReportName = (typeof REPORTS)[number];
 
 /** All experiments with their stored results, as if they had just been run: without the minutes that this takes. */
@@ -37,6 +37,7 @@ const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce' | 'sweep'>, readonl
     '--protection',
     'none,driver-domain,cdna,iommu:single-use,iommu:direct-map',
   ],
+  run: ['--duration', '4ms', '--protection', 'iommu:deferred'],
   attack: [
     ...[
       '--attacks',

@@ -26,7 +26,13 @@ interface Picture {
 }
 
 const PICTURES: readonly Picture[] = [
-  { file: 'report-compare.png', report: 'compare', width: 1000, height: 640, from: '#price' },
+  {
+    file: 'report-compare.png',
+    report: 'compare',
+    width: 1000,
+    height: 560,
+    from: '#price-and-protection',
+  },
   { file: 'report-memory.png', report: 'compare', width: 1000, height: 560, from: '#memory' },
   { file: 'report-phone.png', report: 'compare', colorScheme: 'dark', width: 380, height: 760, from: '#cpu' },
   {

@@ -84,8 +84,9 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     by: 'card',
     target: 'another guest',
     play: always((scene) => {
-      const { page, bus, requester } = useBuffer(scene);
-      finishBuffer(scene);
+      const used = useBuffer(scene);
+      const { page, bus, requester } = used;
+      finishBuffer(scene, used);
       scene.handOver(page, AT_ONCE_NS);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);
@@ -132,14 +133,15 @@ export const UNIT_ATTACKS: readonly Attack[] = [
     by: 'card',
     target: 'another guest',
     play: always((scene) => {
-      const { page, bus, requester } = useBuffer(scene);
+      const used = useBuffer(scene);
+      const { page, bus, requester } = used;
       const iommu = iommuOf(scene);
       if (iommu !== undefined) {
         iommu.driver.enableDeviceTlb(requester);
         scene.run(SETTLE_NS);
         iommu.driver.timing.silentDevices.add(requester);
       }
-      finishBuffer(scene);
+      finishBuffer(scene, used);
       scene.handOver(page, STOPPED_NS);
       scene.rogue.write(requester, bus, scene.marked(LOOK_BYTES));
       scene.run(SETTLE_NS);

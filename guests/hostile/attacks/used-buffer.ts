@@ -7,6 +7,9 @@ export const LOOK_BYTES = 512;
 /** Long enough for every consequence of a step of an attack. */
 export const SETTLE_NS = 100_000;
 
+/** A write of the card reaches memory. */
+const WRITE_NS = 2_000;
+
 /** A buffer of the attacker's domain that the card has written to, and its address on the bus. */
 export interface UsedBuffer {
   readonly page: number;
@@ -28,10 +31,17 @@ export function useBuffer(scene: AttackScenario): UsedBuffer {
   return { page, bus, requester };
 }
 
-/** A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. */
-export function finishBuffer(scene: AttackScenario): void {
+/**
+ * A frame arrives in the buffer and the guest's driver is finished with it, so it is unmapped. Just before, the card
+ * goes to the buffer that is named, so that other traffic has not pushed its translation out.
+ */
+export function finishBuffer(scene: AttackScenario, warm?: UsedBuffer): void {
   const { attacker } = scene;
   scene.sendMarked(attacker.port.mac);
   scene.run(SETTLE_NS);
+  if (warm !== undefined) {
+    scene.rogue.write(warm.requester, warm.bus, scene.marked(LOOK_BYTES));
+    scene.run(WRITE_NS);
+  }
   attacker.port.receive.finish(attacker.port.receive.consumer());
 }

@@ -3,7 +3,7 @@ import { present } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { ENTRY_WORDS } from '../table-walker.js';
 import type { Replacement } from './parameters.js';
-import { TagStore } from './tag-store.js';
+import { type CacheSlot, cacheSlot, TagStore } from './tag-store.js';
 
 /** Whether the functions of an invalidation with a function mask include a requester: `device` names one of them. */
 function namesFunction(device: number, requesterId: RequesterId, functionMask: number): boolean {
@@ -49,22 +49,22 @@ export class ContextCache {
     return this.#tags.size;
   }
 
-  /** The slot of a requester, or -1. */
-  find(requesterId: RequesterId): number {
+  /** The slot of a requester, or NO_SLOT. */
+  find(requesterId: RequesterId): CacheSlot {
     return this.#tags.find(0, 0, requesterId);
   }
 
-  domain(slot: number): number {
+  domain(slot: CacheSlot): number {
     return present(this.#domain[slot]);
   }
 
   /** Whether the entry settles every request by itself: it passes through, or it is not present (caching mode). */
-  decides(slot: number): boolean {
+  decides(slot: CacheSlot): boolean {
     return this.#decided[slot] === 1;
   }
 
   /** Copies the entry of a slot. */
-  load(slot: number, into: Uint32Array): void {
+  load(slot: CacheSlot, into: Uint32Array): void {
     for (let word = 0; word < ENTRY_WORDS; word += 1)
       into[word] = present(this.#words[slot * ENTRY_WORDS + word]);
   }
@@ -88,7 +88,8 @@ export class ContextCache {
       this.#tags.clear();
       return;
     }
-    for (let slot = 0; slot < this.#tags.entries; slot += 1) {
+    for (let index = 0; index < this.#tags.entries; index += 1) {
+      const slot = cacheSlot(index);
       if (!this.#tags.holds(slot)) continue;
       const domain = present(this.#domain[slot]);
       const requester = asRequesterId(present(this.#requester[slot]));

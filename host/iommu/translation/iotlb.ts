@@ -6,7 +6,7 @@ import {
 import { present } from '../../../scheduler/present.js';
 import { pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
-import { TagStore } from './tag-store.js';
+import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
 
 const READ = 1;
 const WRITE = 2;
@@ -44,32 +44,32 @@ export class Iotlb {
     return this.#foundBits;
   }
 
-  /** The slot that translates `iova`, or -1. */
-  find(domain: number, iova: IoVirtualAddress): number {
+  /** The slot that translates `iova`, or NO_SLOT. */
+  find(domain: number, iova: IoVirtualAddress): CacheSlot {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
       const bits = present(this.#sizes[index]);
-      if (bits === 0) return -1;
+      if (bits === 0) return NO_SLOT;
       const slot = this.#tags.find(domain, bits, pageIndex(iova, bits));
       if (slot >= 0) {
         this.#foundBits = bits;
         return slot;
       }
     }
-    return -1;
+    return NO_SLOT;
   }
 
   /** Whether a slot's page may be read (or written). */
-  permits(slot: number, write: boolean): boolean {
+  permits(slot: CacheSlot, write: boolean): boolean {
     return (present(this.#permissions[slot]) & (write ? WRITE : READ)) !== 0;
   }
 
   /** Whether a slot says that nothing is mapped: caching mode only. */
-  isAbsent(slot: number): boolean {
+  isAbsent(slot: CacheSlot): boolean {
     return this.#permissions[slot] === 0;
   }
 
   /** Physical address at which a slot's page starts. */
-  physical(slot: number): HostPhysicalAddress {
+  physical(slot: CacheSlot): HostPhysicalAddress {
     return hostPhysicalAddress(present(this.#physical[slot]));
   }
 

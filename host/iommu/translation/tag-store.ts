@@ -1,13 +1,25 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import type { IoVirtualAddress } from '../../../nic/addresses.js';
+import type { Branded } from '../../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
 import { pageIndex, pageSize } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
-const NONE = -1;
+/** Number of a slot of a cache. Each cache has its own. */
+export type CacheSlot = Branded<'CacheSlot'>;
+
+/** A slot number that was kept as a plain number and is read back, or is counted up to. */
+export function cacheSlot(value: number): CacheSlot {
+  return value as CacheSlot;
+}
+
+/** No slot: the tag is not there. */
+export const NO_SLOT = cacheSlot(-1);
+/** In place of the page size of a slot that holds no tag. */
+const EMPTY = -1;
 const MAX_PAGE_BITS = 64;
 
 /**
@@ -24,7 +36,7 @@ export class TagStore {
   readonly #replacement: Replacement;
   readonly #random: RandomGenerator;
   readonly #domain: Int32Array;
-  /** Log2 of the page size; NONE marks an empty slot. */
+  /** Log2 of the page size, or EMPTY. */
   readonly #bits: Int8Array;
   readonly #page: Float64Array;
   /** When a slot was filled (fifo) or last used (lru), as a running number. */
@@ -50,11 +62,11 @@ export class TagStore {
     this.#replacement = replacement;
     this.#random = xoroshiro128plus(seed);
     this.#domain = new Int32Array(entries);
-    this.#bits = new Int8Array(entries).fill(NONE);
+    this.#bits = new Int8Array(entries).fill(EMPTY);
     this.#page = new Float64Array(entries);
     this.#stamp = new Float64Array(entries);
-    this.#next = new Int32Array(entries).fill(NONE);
-    this.#heads = new Int32Array(powerOfTwoFrom(entries * 2)).fill(NONE);
+    this.#next = new Int32Array(entries).fill(NO_SLOT);
+    this.#heads = new Int32Array(powerOfTwoFrom(entries * 2)).fill(NO_SLOT);
     this.#filledWays = new Int32Array(this.#sets);
   }
 
@@ -63,17 +75,17 @@ export class TagStore {
     return this.#size;
   }
 
-  /** The slot of a tag, or -1. Under lru it counts as used. */
-  find(domain: number, bits: number, page: number): number {
+  /** The slot of a tag, or NO_SLOT. Under lru it counts as used. */
+  find(domain: number, bits: number, page: number): CacheSlot {
     const slot = this.#locate(domain, bits, page);
-    if (slot !== NONE && this.#replacement === 'lru') this.#stamp[slot] = this.#tick();
+    if (slot !== NO_SLOT && this.#replacement === 'lru') this.#stamp[slot] = this.#tick();
     return slot;
   }
 
   /** Gives a tag a slot, at another's cost if its set is full, and says which. A tag that is there keeps its slot. */
-  insert(domain: number, bits: number, page: number): number {
+  insert(domain: number, bits: number, page: number): CacheSlot {
     const held = this.find(domain, bits, page);
-    if (held !== NONE) return held;
+    if (held !== NO_SLOT) return held;
     const set = this.#setOf(page);
     const slot = this.#victim(set);
     this.#domain[slot] = domain;
@@ -91,24 +103,24 @@ export class TagStore {
   }
 
   /** Whether a slot is in use. */
-  holds(slot: number): boolean {
-    return this.#bits[slot] !== NONE;
+  holds(slot: CacheSlot): boolean {
+    return this.#bits[slot] !== EMPTY;
   }
 
-  removeSlot(slot: number): void {
+  removeSlot(slot: CacheSlot): void {
     if (!this.holds(slot)) return;
     const page = present(this.#page[slot]);
     const bits = present(this.#bits[slot]);
     const bucket = this.#bucket(present(this.#domain[slot]), bits, page);
-    const after = present(this.#next[slot]);
-    let at = present(this.#heads[bucket]);
+    const after = this.#after(slot);
+    let at = this.#first(bucket);
     if (at === slot) {
       this.#heads[bucket] = after;
     } else {
-      while (this.#next[at] !== slot) at = present(this.#next[at]);
+      while (this.#next[at] !== slot) at = this.#after(at);
       this.#next[at] = after;
     }
-    this.#bits[slot] = NONE;
+    this.#bits[slot] = EMPTY;
     const set = this.#setOf(page);
     this.#filledWays[set] = present(this.#filledWays[set]) - 1;
     this.#ofSize[bits] = present(this.#ofSize[bits]) - 1;
@@ -116,15 +128,16 @@ export class TagStore {
   }
 
   clear(): void {
-    this.#bits.fill(NONE);
-    this.#heads.fill(NONE);
+    this.#bits.fill(EMPTY);
+    this.#heads.fill(NO_SLOT);
     this.#filledWays.fill(0);
     this.#ofSize.fill(0);
     this.#size = 0;
   }
 
   removeDomain(domain: number): void {
-    for (let slot = 0; this.#size > 0 && slot < this.entries; slot += 1) {
+    for (let index = 0; this.#size > 0 && index < this.entries; index += 1) {
+      const slot = cacheSlot(index);
       if (this.holds(slot) && this.#domain[slot] === domain) this.removeSlot(slot);
     }
   }
@@ -144,7 +157,7 @@ export class TagStore {
       if (last - first < held) {
         for (let page = first; page <= last; page += 1) {
           const slot = this.#locate(domain, bits, page);
-          if (slot !== NONE) this.removeSlot(slot);
+          if (slot !== NO_SLOT) this.removeSlot(slot);
         }
       } else {
         this.#scan(domain, bits, first, last);
@@ -156,7 +169,7 @@ export class TagStore {
   checkInvariants(): void {
     let chained = 0;
     for (let bucket = 0; bucket < this.#heads.length; bucket += 1) {
-      for (let slot = present(this.#heads[bucket]); slot !== NONE; slot = present(this.#next[slot])) {
+      for (let slot = this.#first(bucket); slot !== NO_SLOT; slot = this.#after(slot)) {
         chained += 1;
         if (chained > this.entries) throw new InvariantViolation('a hash chain has a loop');
         if (!this.holds(slot)) throw new InvariantViolation(`empty slot ${slot} is chained`);
@@ -179,21 +192,31 @@ export class TagStore {
     if (filled !== this.#size) throw new InvariantViolation(`${this.#size} tags counted, ${filled} in sets`);
   }
 
-  #locate(domain: number, bits: number, page: number): number {
-    let slot = present(this.#heads[this.#bucket(domain, bits, page)]);
-    while (slot !== NONE) {
+  /** The first slot of a chain, or NO_SLOT. */
+  #first(bucket: number): CacheSlot {
+    return cacheSlot(present(this.#heads[bucket]));
+  }
+
+  /** The next slot of its chain, or NO_SLOT. */
+  #after(slot: CacheSlot): CacheSlot {
+    return cacheSlot(present(this.#next[slot]));
+  }
+
+  #locate(domain: number, bits: number, page: number): CacheSlot {
+    let slot = this.#first(this.#bucket(domain, bits, page));
+    while (slot !== NO_SLOT) {
       if (this.#page[slot] === page && this.#domain[slot] === domain && this.#bits[slot] === bits)
         return slot;
-      slot = present(this.#next[slot]);
+      slot = this.#after(slot);
     }
-    return NONE;
+    return NO_SLOT;
   }
 
   #scan(domain: number, bits: number, first: number, last: number): void {
     for (let slot = 0; slot < this.entries; slot += 1) {
       const page = present(this.#page[slot]);
       if (this.#bits[slot] !== bits || this.#domain[slot] !== domain) continue;
-      if (page >= first && page <= last) this.removeSlot(slot);
+      if (page >= first && page <= last) this.removeSlot(cacheSlot(slot));
     }
   }
 
@@ -216,12 +239,12 @@ export class TagStore {
   }
 
   /** An empty slot of a set. */
-  #victim(set: number): number {
+  #victim(set: number): CacheSlot {
     const first = set * this.ways;
     if (present(this.#filledWays[set]) < this.ways) {
       let slot = first;
-      while (this.holds(slot)) slot += 1;
-      return slot;
+      while (this.#bits[slot] !== EMPTY) slot += 1;
+      return cacheSlot(slot);
     }
     let victim = first;
     if (this.#replacement === 'random') {
@@ -231,7 +254,7 @@ export class TagStore {
         if (present(this.#stamp[slot]) < present(this.#stamp[victim])) victim = slot;
       }
     }
-    this.removeSlot(victim);
-    return victim;
+    this.removeSlot(cacheSlot(victim));
+    return cacheSlot(victim);
   }
 }

@@ -16,6 +16,7 @@ import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
 import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
 import { type TimingParameters, timingParameters } from './parameters.js';
+import { type CacheSlot, NO_SLOT } from './tag-store.js';
 import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
@@ -275,7 +276,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The cached entry of the requester settles the request, at no cost. */
-  #bypass(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #bypass(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
     const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
@@ -286,7 +287,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
-  #stopAtCachedAbsence(context: number, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #stopAtCachedAbsence(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
     const { lastWalk } = this;
     this.#countHit();
     lastWalk.reset();
@@ -306,7 +307,7 @@ export class TranslationCache implements InvalidationSink {
   /** @param context slot of the requester's entry, or -1 if it has to be read */
   #startWalk(
     requesterId: RequesterId,
-    context: number,
+    context: CacheSlot,
     iova: IoVirtualAddress,
     write: boolean,
     nowNs: number,
@@ -327,7 +328,7 @@ export class TranslationCache implements InvalidationSink {
     }
     const domain = lastWalk.domainId;
     // Only the entry was missing: its domain may have the page.
-    const slot = translated && context < 0 ? this.#iotlb.find(domain, iova) : -1;
+    const slot = translated && context < 0 ? this.#iotlb.find(domain, iova) : NO_SLOT;
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
     if (translated && !held) {
       this.#walkCaches.shorten(domain, iova, write, lastWalk);

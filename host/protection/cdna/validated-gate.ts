@@ -166,6 +166,7 @@ export class ValidatedGate implements SetupGate {
     const before = this.#unpinned;
     this.releaseFinished();
     if (this.#unpinned !== before) this.#timeouts += 1;
-    if (this.held > 0 && (this.#queue?.context ?? -1) >= 0) this.#armTimer();
+    // A port that was closed holds nothing: `releaseAll` came before.
+    if (this.held > 0) this.#armTimer();
   }
 }

@@ -142,6 +142,7 @@ export class GuestSpace {
 
   /** A batch of maps has ended. In caching mode the unit may have cached absent entries, which must be invalidated. */
   announce(): void {
+    this.driver.mapped();
     if (!this.driver.features.cachingMode) return;
     this.invalidateAll(() => {});
     this.driver.waitCharged();

@@ -5,6 +5,7 @@ import type { RadixTable } from '../../iommu/radix-table.js';
 import type { TimingParameters } from '../../iommu/translation/parameters.js';
 import type { TranslationCache } from '../../iommu/translation/translation-cache.js';
 import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
+import type { QueueLockOptions } from './queue-lock.js';
 import type { UnitFeatures } from './unit-features.js';
 
 /** Whose unit it is. */
@@ -17,6 +18,8 @@ export interface IommuDriverOptions {
   readonly seed: number;
   readonly timing: Partial<TimingParameters>;
   readonly queueTiming: Partial<QueueTiming>;
+  /** The lock around the queue; without one, what cores submit does not contend. */
+  readonly queueLock: Partial<QueueLockOptions> | undefined;
   /** The one requester ID that the whole card has, if it has only one. */
   readonly sharedRequester: RequesterId | undefined;
   /** Requester ID of the card's own transfers. */
@@ -104,6 +107,8 @@ export interface IommuDriver {
   ): void;
   /** Likewise for everything of a domain. */
   invalidateDomain(domainId: number, done: () => void): void;
+  /** A batch of maps has ended: where the kernel takes a lock for that, the CPU waits for it; charges the time. */
+  mapped(): void;
   /** The CPU waits until everything requested so far is finished; charges the time. */
   waitCharged(): void;
 

@@ -3,6 +3,7 @@ import type { TimingParameters } from '../../iommu/translation/parameters.js';
 import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
 import type { IommuVendor } from './iommu-driver.js';
 import type { StrategyMaker } from './mapping-strategy.js';
+import type { QueueLockOptions } from './queue-lock.js';
 import type { StrategyOptions } from './strategies/index.js';
 
 /** A strategy that is not in the list: an approach of its own that is built on this one. */
@@ -21,6 +22,8 @@ export interface IommuOptions {
   readonly vendor?: IommuVendor;
   readonly timing?: Partial<TimingParameters>;
   readonly queueTiming?: Partial<QueueTiming>;
+  /** A lock around the unit's queue that cores contend for. @defaultValue none */
+  readonly queueLock?: Partial<QueueLockOptions>;
   /** Seed of the replacement in the unit's caches. @defaultValue 1 */
   readonly seed?: number;
   /** The whole card has one requester ID, as cards without one per context have. @defaultValue false */

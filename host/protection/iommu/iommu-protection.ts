@@ -79,6 +79,7 @@ export class IommuProtection implements Protection {
       seed: options.seed ?? 1,
       timing: options.timing ?? {},
       queueTiming: options.queueTiming ?? {},
+      queueLock: options.queueLock,
       managementRequester: requesterId(managementRequesterId),
       sharedRequester: this.#oneRequesterId ? requesterId(requesterBase) : undefined,
       capabilities: { cachingMode: options.cachingMode ?? false, ...options.capabilities },

@@ -23,6 +23,7 @@ import type {
 } from './iommu-driver.js';
 import { IommuGate } from './iommu-gate.js';
 import { orderOf } from './page-order.js';
+import { QueueLock } from './queue-lock.js';
 import { QueueRecovery } from './queue-recovery.js';
 import { TablePages } from './table-pages.js';
 import { UnitFaultLog } from './unit-fault-log.js';
@@ -46,6 +47,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   forgetsEntries = false;
   protected readonly operations: Operations;
   readonly #queue: UnitQueue<Command>;
+  readonly #lock: QueueLock | undefined;
   readonly #recovery: QueueRecovery<Command>;
   readonly #faultLog: UnitFaultLog;
   readonly #attached = new Map<RequesterId, Attachment>();
@@ -105,7 +107,8 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       sharedRequester: options.sharedRequester,
       ...(regions === undefined ? {} : { regions }),
     });
-    this.#queue = new UnitQueue(parts, operations.queue);
+    this.#lock = options.queueLock === undefined ? undefined : new QueueLock(parts, options.queueLock);
+    this.#queue = new UnitQueue(parts, operations.queue, this.#lock);
     const { globalInvalidationNs, deviceTlbInvalidationNs } = this.timing.parameters;
     this.#recovery = new QueueRecovery(this.#queue, operations, {
       giveUp: (requesterId) => {
@@ -213,6 +216,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     this.#queue.wait(done);
   }
 
+  mapped(): void {
+    this.#lock?.map();
+  }
+
   waitCharged(): void {
     this.#queue.spin();
   }
@@ -236,6 +243,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       faultsDropped: dropped,
       faultsRead: this.#faultLog.read,
       ...(errors > 0 ? { queueErrors: errors, devicesStopped } : {}),
+      ...this.#lock?.counters,
       tablePages: this.tablePages.used,
     };
   }
@@ -243,6 +251,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   checkInvariants(): void {
     this.timing.checkInvariants();
     this.operations.unit.checkInvariants();
+    this.#lock?.checkInvariants();
     this.#queue.checkInvariants(this.operations.busy || this.#recovery.pending);
   }
 

@@ -8,6 +8,7 @@ import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { WhenReported } from './iommu-driver.js';
 import { OpenWaits } from './open-waits.js';
+import type { QueueLock } from './queue-lock.js';
 
 /** How a vendor's queue looks to the software that fills it. */
 export interface QueueFormat<Command> {
@@ -47,6 +48,9 @@ export class UnitQueue<Command extends object> {
   readonly #format: QueueFormat<Command>;
   readonly #bytes: number;
   readonly #waits = new OpenWaits();
+  readonly #lock: QueueLock | undefined;
+  /** Commands were submitted and the wait behind them was not: one submission, for which the lock is taken once. */
+  #submitting = false;
   #backlog: Command[] = [];
   #tail = 0;
   #waitNumber = 0;
@@ -54,7 +58,9 @@ export class UnitQueue<Command extends object> {
   #idleAtNs = 0;
   #polledToNs = 0;
 
-  constructor(parts: HostParts, format: QueueFormat<Command>) {
+  /** @param lock that cores take for each submission; none where they do not contend */
+  constructor(parts: HostParts, format: QueueFormat<Command>, lock?: QueueLock) {
+    this.#lock = lock;
     this.#parts = parts;
     this.#format = format;
     this.#bytes = format.slots * format.slotBytes;
@@ -68,8 +74,12 @@ export class UnitQueue<Command extends object> {
   /** Hands a command over, which may be used again; `takesNs` is what the unit will need for it. Charges the hypervisor. */
   submit(command: Command, takesNs: number): void {
     const { kernel, processor, hypervisor } = this.#parts;
+    if (!this.#submitting) this.#lock?.submit();
+    this.#submitting = true;
     processor.chargeAccount(hypervisor.account, 'queueInvalidation');
-    const startNs = Math.max(this.#idleAtNs, kernel.nowNs + processor.elapsedNs);
+    const hereNs = kernel.nowNs + processor.elapsedNs;
+    // Where a lock orders what cores submit, the others' part of the wait is charged there.
+    const startNs = this.#lock === undefined ? Math.max(this.#idleAtNs, hereNs) : hereNs;
     this.#idleAtNs = startNs + this.#format.fetchNs + takesNs;
     if (this.#backlog.length === 0 && this.#write(command)) {
       this.#format.moveTail(this.#tail);
@@ -84,6 +94,7 @@ export class UnitQueue<Command extends object> {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
     this.#waits.push(this.#waitNumber, done, iova, pages, page);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
+    this.#submitting = false;
   }
 
   /** The CPU polls until the unit has finished everything; charges the hypervisor. */
@@ -129,6 +140,7 @@ export class UnitQueue<Command extends object> {
   /** Everything that was ever waited for is reported when the unit has finished what was submitted until now. */
   waitAgain(): void {
     if (this.#waits.count > 0) this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
+    this.#submitting = false;
   }
 
   /** The unit has interrupted: reports every wait that the status word has reached. False if there was none. */

@@ -1,5 +1,6 @@
 import type { CommandEntry } from './entry.js';
 import { JOBS_OPTION } from './jobs-option.js';
+import { FURTHER_NOTE } from './run-options.js';
 
 export const attackCommand: CommandEntry = {
   usage: 'attack',
@@ -17,7 +18,9 @@ export const attackCommand: CommandEntry = {
   notes: `Each cell is a machine of its own with an attacker and a victim; its verdict is computed from what happened to
 memory and wire. docs/threats.md says what each attack does and where the matrix differs from the literature.
 
-Of an approach of your own nothing is expected: its cells say what happened.
+${FURTHER_NOTE}
+
+Of these, and of an approach of your own, nothing is expected: their cells say what happened.
 
 Exit code: 0 fine, 1 a cell differs from what is expected and nothing explains it, 2 usage, 130 stopped
 by Ctrl-C; nothing is written then.`,

@@ -1,6 +1,6 @@
 import type { CommandEntry } from './entry.js';
 import { JOBS_OPTION } from './jobs-option.js';
-import { FILE_NOTES, RUN_OPTIONS } from './run-options.js';
+import { FILE_NOTES, FURTHER_NOTE, RUN_OPTIONS } from './run-options.js';
 
 export const compareCommand: CommandEntry = {
   usage: 'compare [scenario]',
@@ -12,6 +12,6 @@ export const compareCommand: CommandEntry = {
     ['--no-attacks', 'leave out which attacks get through'],
     JOBS_OPTION,
   ],
-  notes: `Without a scenario: a voice call beside greedy guests (scenarios/voice-and-greedy.json).\n${FILE_NOTES}`,
+  notes: `Without a scenario: a voice call beside greedy guests (scenarios/voice-and-greedy.json).\n${FURTHER_NOTE}\n${FILE_NOTES}`,
   load: async () => (await import('../compare-action.js')).compareAction,
 };

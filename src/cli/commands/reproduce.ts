@@ -4,7 +4,7 @@ import { JOBS_OPTION } from './jobs-option.js';
 export const reproduceCommand: CommandEntry = {
   usage: 'reproduce <name>',
   summary:
-    'repeat iommu-hardware, walk-cost, cdna-2007, price-of-safety, strategies, scaling, isolation, or all',
+    'repeat iommu-hardware, walk-cost, cdna-2007, price-of-safety, nested-strict, strategies, scaling, isolation, or all',
   options: [
     ['--data <file>', 'rates of a machine of your own (CSV), for iommu-hardware'],
     ['--latency <file>', 'latencies of the same machine (CSV), needed with --data'],

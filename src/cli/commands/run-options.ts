@@ -27,9 +27,16 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
     '--trace <file>',
     'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',
   ],
-  ['--trace-duration <time>', 'how much of the run the timeline shows, from its start (default: 5ms)'],
+  [
+    '--trace-duration <time>',
+    'how much of the run the timeline shows, from its start (default: 5ms; with --out alone 2ms)',
+  ],
   ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all; with --out 128)'],
 ];
+
+/** Approaches that are in no list of all (FURTHER_APPROACHES of host/protection/approaches.ts). */
+export const FURTHER_NOTE = `Approaches of one machine or one study take part only where they are named: iommu:flush-on-wrap (Calgary),
+iommu:swiotlb (bounce buffers). docs/protection.md describes all.`;
 
 /** How files are named, for the help of both. */
 export const FILE_NOTES = `With several approaches each has files of its own: --pcapng x.pcapng gives x.none.pcapng, x.cdna.pcapng and so

@@ -4,13 +4,21 @@ import { type RunResult, runScenario } from '../../machine/run.js';
 import { BALLOON_METRICS } from '../../report/metrics/run-metrics.js';
 import { checkScenario } from '../../scenario/load.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
-import { DEFERRED_PINNED, IOMMU_STRATEGIES, NONE, protectionWith, SOFTWARE } from '../mapping-approaches.js';
+import {
+  DEFERRED_PINNED,
+  FLUSH_ON_WRAP,
+  IOMMU_STRATEGIES,
+  NONE,
+  protectionWith,
+  SOFTWARE,
+} from '../mapping-approaches.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
 
 /** Approaches that the balloon meets: those with a price, none, and what a flush costs that holds pages back. */
 export const BALLOON_APPROACHES: readonly string[] = [
   NONE,
   ...IOMMU_STRATEGIES,
+  FLUSH_ON_WRAP,
   DEFERRED_PINNED,
   SOFTWARE,
 ].map(({ name }) => name);

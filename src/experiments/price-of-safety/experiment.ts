@@ -32,6 +32,7 @@ import {
   LOAD_MEASURES,
   type LoadPoint,
   loadPoints,
+  MEASURED,
   MEASURES,
   type MeasuredPrice,
   type PricePoint,
@@ -179,8 +180,9 @@ function answerOf({ points, balloon, figures, statements }: PriceOfSafetyResult)
     );
   const direct = balloon.find(({ approach }) => approach === 'iommu:direct-map');
   return (
-    `At one rate of frames single-use takes ${risesOn('metal', 'iommu:single-use')} % more CPU on the metal and ` +
-    `${risesOn('hypervisor', 'iommu:single-use')} % more under the hypervisor, CDNA's software ` +
+    `At one rate of frames flush-on-wrap, which is what was measured in 2007, takes ${risesOn('metal', MEASURED)} % more CPU on the metal and ` +
+    `${risesOn('hypervisor', MEASURED)} % more under the hypervisor; single-use ${risesOn('metal', 'iommu:single-use')} % and ` +
+    `${risesOn('hypervisor', 'iommu:single-use')} %, CDNA's software ` +
     `${risesOn('hypervisor', 'cdna')} %, persistent and direct-map ` +
     `${risesOn('hypervisor', 'iommu:persistent')} and ${risesOn('hypervisor', 'iommu:direct-map')} %. Direct-map pins ${direct?.most_pinned_pages.most} pages and gives the balloon ${direct?.reclaimed.most}. ` +
     `${publishedSentence(figures)} ${statementsAnswer(statements)}`

@@ -1,11 +1,14 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { wireBytes } from '../../../guests/traffic/frame-sizes.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import { WIRE_OVERHEAD_BYTES } from '../../../nic/descriptor.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { gotOfDue } from '../../machine/fair-shares.js';
 import { FairnessMeter, jainIndex } from '../../machine/fairness-meter.js';
+import { FluidReference } from '../../machine/fluid-reference.js';
 import type { LatencyRecorder, LatencySummary } from '../../machine/latency.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import { protectionWith } from '../mapping-approaches.js';
@@ -109,14 +112,11 @@ export function greedySample(protection: ProtectionPlan, guests: number, seed: n
   const meter = new FairnessMeter(makeDiscipline('drr', { linkBps: LINE_BPS }));
   const waits = new WaitMeter();
   const { warmUpNs, windowNs } = greedyTimes(guests);
+  // Over a lap, so that rings are not all full at once.
+  const startsNs = Array.from({ length: guests }, () => uniformInt(random, 0, lapNs(guests)));
   const window = steadyRun({
-    scenario: scenarioOf(guests, () => ({
-      traffic: {
-        kind: 'greedy',
-        frameBytes: FRAME_BYTES,
-        // Over a lap, so that rings are not all full at once.
-        startNs: uniformInt(random, 0, lapNs(guests)),
-      },
+    scenario: scenarioOf(guests, (guest) => ({
+      traffic: { kind: 'greedy', frameBytes: FRAME_BYTES, startNs: present(startsNs[guest]) },
     })),
     protection,
     seed,
@@ -135,7 +135,7 @@ export function greedySample(protection: ProtectionPlan, guests: number, seed: n
     guestCores: window.guestsNs / windowNs,
     waitP50Us: wait.p50Ns / 1000,
     waitP99Us: wait.p99Ns / 1000,
-    jain: jainIndex(waits.bytesSent()),
+    jain: jainIndex(gotOfDues(waits.bytesSent(), startsNs, warmUpNs, windowNs)),
     gap: boundBytes === undefined ? undefined : { bytes: largestGapBytes, boundBytes },
     physicalInterrupts: perSecond(window.physicalInterrupts),
     virtualInterrupts: perSecond(window.virtualInterrupts),
@@ -143,6 +143,31 @@ export function greedySample(protection: ProtectionPlan, guests: number, seed: n
     iotlbHitRate: hitRate(window),
     walks: walksOf(window),
   };
+}
+
+/** What each guest sent of its due: the service of a fluid link on which every guest wants all it can get from its start on. */
+function gotOfDues(
+  bytesSent: readonly number[],
+  startsNs: readonly number[],
+  warmUpNs: number,
+  windowNs: number,
+): number[] {
+  const fluid = new FluidReference(
+    startsNs.map(() => 1),
+    LINE_BPS,
+  );
+  const order = [...startsNs.keys()].sort((one, other) => present(startsNs[one]) - present(startsNs[other]));
+  for (const guest of order) fluid.wants(guest, present(startsNs[guest]));
+  fluid.advance(warmUpNs);
+  const before = fluid.served();
+  fluid.advance(warmUpNs + windowNs);
+  const due = fluid.served();
+  return bytesSent.map((bytes, guest) =>
+    gotOfDue({
+      sentBytes: (bytes / FRAME_BYTES) * wireBytes(FRAME_BYTES),
+      dueBytes: present(due[guest]) - present(before[guest]),
+    }),
+  );
 }
 
 function quietSample(protection: ProtectionPlan, guests: number, seed: number): QuietSample {
@@ -168,10 +193,10 @@ function quietSample(protection: ProtectionPlan, guests: number, seed: number): 
 
 type GuestInput = ScenarioInput['guests'][number];
 
-function scenarioOf(guests: number, traffic: () => GuestInput): ScenarioInput {
+function scenarioOf(guests: number, traffic: (guest: number) => GuestInput): ScenarioInput {
   return {
-    guests: Array.from({ length: guests }, () => ({
-      ...traffic(),
+    guests: Array.from({ length: guests }, (_, guest) => ({
+      ...traffic(guest),
       transmitSlots: RING_SLOTS,
       receiveSlots: RING_SLOTS,
       memoryMegabytes: GUEST_MEGABYTES,

@@ -75,7 +75,8 @@ export const GREEDY_MEASURES = {
     head: "Jain's\nindex",
     unit: '',
     digits: 4,
-    sentence: "Jain's index of the bytes that guests sent.",
+    sentence:
+      "Jain's index of what guests sent of their due: the service of a fluid link on which all want all they can get.",
     of: ({ jain }) => jain,
   },
   physical_interrupts_per_s: {

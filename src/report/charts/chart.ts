@@ -77,6 +77,13 @@ export type Mark =
       readonly dash?: number;
     }
   | {
+      /** Belongs to the point at its place: stands beside it, or where there is space, with a line to it. */
+      readonly kind: 'label';
+      readonly x: number;
+      readonly y: number;
+      readonly text: string;
+    }
+  | {
       /** Starts right of its place. */
       readonly kind: 'text';
       readonly x: Place;

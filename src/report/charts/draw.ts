@@ -21,6 +21,7 @@ import {
   type Shape,
   type Style,
 } from './chart.js';
+import { placeLabels } from './place-labels.js';
 import { endsOf, FONT_PIXELS, type LaidScale, layScale } from './scales.js';
 
 /** Where a chart is to stand: the column of a page, or a phone. */
@@ -175,15 +176,26 @@ class Drawing {
         : across.ticks.map(({ at }) => html`<path d="M${short(at)},0v${height}"/>`)
     }${y.grid === false || y.scale === 'rows' ? '' : down.ticks.map(({ at }) => html`<path d="M0,${short(at)}h${width}"/>`)}</g>`;
     const marks = panel.marks.map((mark) => this.#mark(mark, across, down));
+    const labels = this.#labels(panel.marks, across, down);
     const named = (kind: string, inside: readonly Markup[]) =>
       inside.length === 0 ? '' : html`<g class="${kind}">${inside}</g>`;
     const of = (isGround: boolean) =>
       marks.filter((_, index) => (panel.marks[index]?.kind === 'band') === isGround);
-    return html`<g transform="translate(${short(origin.x)},${short(origin.y)})">${grid}${named('ground', of(true))}${named('data', of(false))}<path d="M0,${height}h${width}${y.scale === 'rows' ? '' : `M0,0v${height}`}" fill="none" stroke="var(--rule)"/>${
+    return html`<g transform="translate(${short(origin.x)},${short(origin.y)})">${grid}${named('ground', of(true))}${named('data', of(false))}${labels}<path d="M0,${height}h${width}${y.scale === 'rows' ? '' : `M0,0v${height}`}" fill="none" stroke="var(--rule)"/>${
       panel.title === undefined ? '' : label(0, -6, fitting(panel.title, width), 'start', 'ink', true)
-    }${hasBelow ? across.ticks.map(({ at, text }) => label(at, height + 13, text, 'middle', 'soft')) : ''}${
+    }${hasBelow ? this.#apart(across.ticks).map(({ at, text }) => label(at, height + 13, text, 'middle', 'soft')) : ''}${
       hasLeft || this.#isAbove ? down.ticks.map(({ at, text }) => this.#rowLabel(at, text, down)) : ''
     }</g>`;
+  }
+
+  /** Labels below a panel that do not reach into the panels beside it, whose own labels stand at the same height. */
+  #apart(ticks: LaidScale['ticks']): LaidScale['ticks'] {
+    const { width, columns } = this.#panel;
+    if (columns === 1) return ticks;
+    return ticks.filter(({ at, text }) => {
+      const half = labelWidth(text) / 2;
+      return at - half >= -GAP / 2 && at + half <= width + GAP / 2;
+    });
   }
 
   #rowLabel(at: number, text: string, { band }: LaidScale): Markup {
@@ -229,11 +241,28 @@ class Drawing {
         const toY = mark.toY === undefined ? (mark.y === undefined ? 0 : fromY) : down.at(mark.toY);
         return html`<path d="M${short(fromX)},${short(fromY)}L${short(toX)},${short(toY)}" stroke="${colour(mark.style)}" stroke-width="${mark.width ?? 1.2}"${dashed(mark.dash)}/>`;
       }
+      case 'label':
+        return html``;
       default: {
         const at = down.at(mark.y) + lower + slotShift(mark.slot, down.band);
         return label(across.at(mark.x) + 6, at + 3.8, mark.text, 'start', 'ink');
       }
     }
+  }
+
+  /** Texts that belong to points, placed together so that none lies on another. */
+  #labels(marks: readonly Mark[], across: LaidScale, down: LaidScale): Markup | '' {
+    const found = marks.flatMap((mark) =>
+      mark.kind === 'label' ? [{ x: across.at(mark.x), y: down.at(mark.y), text: mark.text }] : [],
+    );
+    if (found.length === 0) return '';
+    const placed = placeLabels(found, this.#panel, labelWidth);
+    return html`<g class="labels">${placed.map(({ leader }, index) => {
+      const { x, y } = present(found[index]);
+      return leader === undefined
+        ? ''
+        : html`<path d="M${short(x)},${short(y)}L${short(leader.x)},${short(leader.y)}" stroke="var(--rule)" stroke-width="1"/>`;
+    })}${placed.map(({ left, middle }, index) => label(left, middle + 3.8, present(found[index]).text, 'start', 'ink'))}</g>`;
   }
 
   #bar(mark: Mark & { readonly kind: 'bar' }, across: LaidScale, down: LaidScale, lower: number): Markup {

@@ -1,5 +1,5 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
-import { APPROACHES, type Approach } from '../../../host/protection/approaches.js';
+import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
@@ -7,23 +7,24 @@ import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
-import type { FigureParameter } from '../html/figure.js';
+import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
 import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
 import { pinnedLinesFigure } from '../html/pinned.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { megabits, microseconds, percent } from '../number-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
-import { type Compared, compareRuns, mostSlowed, ranked, shownGuests } from './compared.js';
+import { choiceAnswers, choiceFigure } from './choice.js';
+import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
 import {
   balloonFigure,
   cpuFigure,
   goodputFigure,
   iotlbFigure,
   latencyFigure,
-  priceFigure,
   sharesFigure,
 } from './figures.js';
+import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
 
 const MOST_GUESTS_NAMED = 12;
@@ -57,6 +58,7 @@ export function describeComparison(
   const present = <T>(...figures: readonly (T | undefined)[]) =>
     figures.filter((figure) => figure !== undefined);
   const isOne = runs.length === 1;
+  const opening = priceFigure(compared);
   const when =
     heading.loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
   return {
@@ -70,15 +72,17 @@ export function describeComparison(
     repeat,
     seed: heading.seed,
     links,
+    ...(opening === undefined ? {} : { opening: { figure: opening, origin } }),
     sections: [
       {
         id: 'price',
-        title: isOne ? 'In short' : 'Price and protection',
+        title: isOne ? 'In short' : 'What to choose',
         text: [],
-        figures: [
-          priceFigure(compared),
-          ...(seeds === 1 ? [] : [seedsFigure(seedSamples(everyRun, through), seeds)]),
-        ],
+        figures: present(
+          choiceFigure(compared),
+          opening === undefined ? inShort(compared) : undefined,
+          seeds === 1 ? undefined : seedsFigure(seedSamples(everyRun, through), seeds),
+        ),
         origin,
       },
       {
@@ -111,21 +115,43 @@ export function describeComparison(
       {
         id: 'approaches',
         title: 'What each approach is',
-        text: ['More on each is in docs/protection.md, under the heading that is named.'],
+        text: [],
         figures: [],
         origin,
-        more: approachesHtml(runs.map(({ protection }) => protection)),
+        more: approachesHtml(
+          runs.map(({ protection }) => protection),
+          links,
+        ),
       },
     ],
   };
 }
 
+/** The table alone, where there is no plot to open the page with. */
+function inShort(compared: readonly Compared[]): ReportFigure {
+  const played = compared.some(({ through }) => through !== undefined);
+  return {
+    id: 'price-and-protection',
+    title: played ? 'What it costs and what gets through' : 'What it costs',
+    sentence:
+      'CPU of all domains, goodput, the 99th percentile of the guest that waits longest, and memory that is pinned at most.',
+    table: priceTable(compared),
+  };
+}
+
 /** One sentence per approach, what it claims, and where docs say more. */
-function approachesHtml(names: readonly string[]): Markup {
-  const known = APPROACHES.filter(({ name }) => names.includes(name));
+function approachesHtml(names: readonly string[], links: readonly PageLink[]): Markup {
+  const known = NAMED_APPROACHES.filter(({ name }) => names.includes(name));
+  const isBeside = links.some(({ file }) => file === 'protection.html');
+  const more = (name: string) => {
+    const anchor = name.startsWith('iommu:') ? 'iommu' : idOf(name);
+    return isBeside
+      ? html`<a href="protection.html#${anchor}">More on ${name}</a>`
+      : html`<code>docs/protection.md</code>`;
+  };
   return html`<dl>${known.map(
     ({ name, title, meaning, claims }) =>
-      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} <code>docs/protection.md#${name.startsWith('iommu:') ? 'iommu' : idOf(name)}</code></dd>`,
+      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} ${more(name)}</dd>`,
   )}</dl>`;
 }
 
@@ -146,8 +172,9 @@ function answerOf(compared: readonly Compared[]): string[] {
   if (first === undefined) return ['Nothing was run.'];
   const violated = compared.filter(({ run }) => run.laws.some(({ held }) => !held)).map(({ name }) => name);
   return [
-    ...(compared.length === 1 ? [oneAnswer(first)] : [costAnswer(compared), ...latencyAnswers(compared)]),
-    ...throughAnswer(compared),
+    ...(compared.length === 1
+      ? [oneAnswer(first), ...throughAnswer(first)]
+      : [...choiceAnswers(compared), costAnswer(compared), ...latencyAnswers(compared), ...unplayed(first)]),
     violated.length === 0
       ? `All ${first.run.laws.length} invariants, from conservation of frames to the bounds of fairness, held in every run.`
       : `Invariants were violated under ${violated.join(', ')}: the figures of those runs are not to be trusted.`,
@@ -162,14 +189,20 @@ function oneAnswer({ run }: Compared): string {
 function costAnswer(compared: readonly Compared[]): string {
   const rates = ranked(compared, ({ run }) => run.goodputBps);
   const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
-  const [slow, fast, cheap, dear] = [rates[0], rates.at(-1), work[0], work.at(-1)];
-  if (slow === undefined || fast === undefined || cheap === undefined || dear === undefined) return '';
+  const perBit = ranked(compared, (one) => PRICE_METRICS.cpuPerBit.of(one) as number | undefined);
+  const [slow, fast] = [rates[0], rates.at(-1)];
+  if (slow === undefined || fast === undefined) return '';
+  const isAlike = (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE;
+  const goodput = isAlike
+    ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
+    : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}).`;
   const cores = counted(present(compared[0]).run.cpu.cores, 'core');
-  const goodput =
-    (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE
-      ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
-      : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}).`;
-  return `${goodput} The cheapest keeps ${percent(cheap.value)} % of ${cores} busy (${cheap.name}), the dearest ${percent(dear.value)} % (${dear.name}).`;
+  const ends = (list: typeof work, text: (value: number) => string) =>
+    `${text(present(list[0]).value)} (${present(list[0]).name}) to ${text(present(list.at(-1)).value)} (${present(list.at(-1)).name})`;
+  const busy = `${cores} are busy from ${ends(work, (value) => `${percent(value)} %`)}`;
+  return perBit.length < 2
+    ? `${goodput} ${busy}.`
+    : `${goodput} ${busy}; per bit that is carried, CPU time is ${ends(perBit, (value) => value.toFixed(2))} times that without protection.`;
 }
 
 /** Guest by guest: percentiles of guests with different loads are never pooled. */
@@ -202,32 +235,19 @@ function latencyAnswers(compared: readonly Compared[]): string[] {
   ];
 }
 
-/** What gets through, and which of the tightest costs least. */
-function throughAnswer(compared: readonly Compared[]): string[] {
-  const played = compared.flatMap(({ through, ...one }) =>
-    through === undefined ? [] : [{ ...one, through }],
-  );
-  const [first] = played;
-  if (first === undefined) return ['What gets through was not played here; the command attack answers that.'];
-  if (played.length === 1) {
-    const { byGuests, ofGuests, byCards, ofCards } = first.through;
-    return [
-      `Of ${ofGuests} attacks by guests ${byGuests} get through, of ${ofCards} by the card ${byCards}.`,
-    ];
-  }
-  const fewest = (of: (one: LetThrough) => number) => {
-    const least = Math.min(...played.map(({ through }) => of(through)));
-    const tight = played.filter(({ through }) => of(through) === least);
-    const cheapest = ranked(tight, ({ run }) => 1 - run.cpu.idleFraction)[0];
-    const names = tight.map(({ name }) => name).join(', ');
-    return { least, names, cheapest, isOne: tight.length === 1 };
-  };
-  const text = ({ least, names, cheapest, isOne }: ReturnType<typeof fewest>) =>
-    `${least}, under ${names}${isOne || cheapest === undefined ? '' : `, of which ${cheapest.name} takes the least CPU`}`;
+/** What gets through one approach. */
+function throughAnswer(one: Compared): string[] {
+  if (one.through === undefined) return unplayed(one);
+  const { byGuests, ofGuests, byCards, ofCards } = one.through;
   return [
-    `The fewest attacks by guests that get through are ${text(fewest(({ byGuests }) => byGuests))}. ` +
-      `If the card is not trusted either, the fewest of all are ${text(fewest(({ through }) => through))}.`,
+    `${byGuests} of ${ofGuests} attacks by guests get through, and ${byCards} of ${ofCards} by the card.`,
   ];
+}
+
+function unplayed({ through }: Compared): string[] {
+  return through === undefined
+    ? ['What gets through was not played here; the command attack answers that.']
+    : [];
 }
 
 /** What became of the captures that guests replay: the same in every run but for what was played of them. */

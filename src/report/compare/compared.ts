@@ -51,10 +51,23 @@ export const PRICE_METRICS = {
     sentence: 'CPU busy less that of the run without protection, in points of all cores.',
     of: ({ run, none }) => (none === undefined ? undefined : none.cpu.idleFraction - run.cpu.idleFraction),
   }),
+  cpuPerBit: metric('cpuPerBitOfNone', {
+    title: 'CPU time per bit',
+    head: 'CPU/bit\nx none',
+    unit: 'times none',
+    axis: 'CPU time per bit that is carried, times that of no protection',
+    digits: 2,
+    sentence:
+      'CPU time of all domains per bit that is carried out, as a multiple of that without protection: an approach that takes less CPU because it carries less is not cheap.',
+    of: ({ run, none }) =>
+      none === undefined || none.goodputBps === 0 || run.goodputBps === 0
+        ? undefined
+        : ((1 - run.cpu.idleFraction) * none.goodputBps) / (run.goodputBps * (1 - none.cpu.idleFraction)),
+  }),
   goodput: ofRun(TRAFFIC_METRICS.goodputBps),
   goodputOfNone: metric('goodputOfNone', {
     title: 'Goodput of none',
-    head: '% of\nnone',
+    head: 'goodput\n% none',
     unit: 'fraction',
     sentence: 'Goodput out, in percent of that of the run without protection.',
     of: ({ run, none }) => (none === undefined ? undefined : run.goodputBps / none.goodputBps),

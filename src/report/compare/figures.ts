@@ -7,7 +7,8 @@ import { rowChart } from '../charts/rows.js';
 import { belowShareFirst } from '../guest-rows.js';
 import type { ReportFigure } from '../html/figure.js';
 import { GUEST_METRIC } from '../metrics/guest-metrics.js';
-import { metricFigureTable, shownValue } from '../metrics/metric.js';
+import { FEW_MARK, FEW_NOTE, metricFigureTable } from '../metrics/metric.js';
+import { isFewForP99 } from '../metrics/number-metric.js';
 import {
   BALLOON_METRICS,
   COST_METRICS,
@@ -16,7 +17,7 @@ import {
   TRAFFIC_METRICS,
 } from '../metrics/run-metrics.js';
 import { decimal, megabits, microseconds, percent } from '../number-text.js';
-import { type Compared, guestOf, PRICE_METRICS, ranked, shownGuests } from './compared.js';
+import { guestOf, ranked, shownGuests } from './compared.js';
 
 /** More guests than these are one part of a bar. */
 const MOST_GUESTS_APART = 4;
@@ -29,80 +30,6 @@ const DIFFERENT_POINTS = 3;
 const named = (runs: readonly RunResult[]) =>
   runs.map((subject) => ({ names: [subject.protection], subject }));
 
-/** What each approach costs against what it lets through; in the table all of both. */
-export function priceFigure(compared: readonly Compared[]): ReportFigure {
-  const { cpuOverNone } = PRICE_METRICS;
-  const points = compared.flatMap((one) => {
-    const x = shownValue(cpuOverNone, one)?.mean;
-    const y = one.through?.through;
-    return x === undefined || y === undefined ? [] : [{ name: one.name, x, y }];
-  });
-  const played = compared.some(({ through }) => through !== undefined);
-  const metrics = Object.values(PRICE_METRICS).filter((metric) =>
-    compared.some((one) => metric.of(one) !== undefined),
-  );
-  const table = metricFigureTable(
-    ['approach'],
-    metrics,
-    compared.map((subject) => ({ names: [subject.name], subject })),
-  );
-  if (points.length < 2) {
-    return {
-      id: 'price-and-protection',
-      title: played ? 'What it costs and what gets through' : 'What it costs',
-      sentence:
-        'CPU of all domains, goodput, the 99th percentile of the guest that waits longest, and memory that is pinned at most.',
-      table,
-    };
-  }
-  const most = Math.max(...points.map(({ y }) => y));
-  const least = Math.min(0, ...points.map(({ x }) => x));
-  const widest = Math.max(1, ...points.map(({ x }) => x));
-  return {
-    id: 'price-and-protection',
-    title: 'Price against protection',
-    sentence:
-      'Each point is an approach: to the right it takes more CPU than no protection on the same traffic, upwards more attacks get through, by guests and by the card itself. Best is the lower left corner.',
-    chart: {
-      title: 'CPU over none against attacks that get through',
-      description: points
-        .map(({ name, x, y }) => `${name}: ${x.toFixed(1)} points of CPU over none, ${y} attacks through`)
-        .join('; '),
-      // Names stand to the right of their points.
-      x: { title: 'CPU over none, points of all cores', domain: [least, least + (widest - least) * 1.2] },
-      y: { title: 'attacks that get through', domain: [0, most * 1.1] },
-      height: 330,
-      panels: [{ marks: labelledPoints(points, most * 1.1) }],
-    },
-    table,
-  };
-}
-
-/** Points with their names; names that would lie on each other are moved down. */
-function labelledPoints(
-  points: readonly { readonly name: string; readonly x: number; readonly y: number }[],
-  most: number,
-): Mark[] {
-  const width = Math.max(...points.map(({ x }) => x)) - Math.min(0, ...points.map(({ x }) => x));
-  const lineHeight = most / 24;
-  const placed: { readonly x: number; readonly y: number }[] = [];
-  return [...points]
-    .sort((one, other) => other.y - one.y || one.x - other.x)
-    .flatMap(({ name, x, y }): Mark[] => {
-      let at = y;
-      const isTaken = () =>
-        placed.some(
-          (other) => Math.abs(other.x - x) < width / 4 && Math.abs(other.y - at) < lineHeight * 0.99,
-        );
-      while (isTaken()) at -= lineHeight;
-      placed.push({ x, y: at });
-      return [
-        { kind: 'point', x, y, style: 1 },
-        { kind: 'text', x, y: at, text: name },
-      ];
-    });
-}
-
 /** Latency out of each guest: from the median to the 99th percentile, a panel per guest. */
 export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefined {
   const guests = shownGuests(runs).filter((name) =>
@@ -112,7 +39,9 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
   const rows = runs.flatMap((run) =>
     guests.flatMap((panel) => {
       const latency = guestOf(run, panel)?.latencyNs;
-      return latency === undefined ? [] : [{ panel, name: run.protection, ...latency }];
+      if (latency === undefined) return [];
+      const text = `${microseconds(latency.p99Ns)}${isFewForP99(latency) ? FEW_MARK : ''}`;
+      return [{ panel, name: run.protection, ...latency, text }];
     }),
   );
   const { latencyP50Ns, latencyP99Ns, latencyP999Ns, driverP99Ns, ringP99Ns, cardP99Ns, fairShareGot } =
@@ -123,7 +52,7 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
     title: 'Latency of each guest',
     sentence: `How long frames took from the guest’s store to the last bit on the wire: a line from the median to the 99th percentile, at which the dot and its number (us) stand. Guests with different loads are never pooled.${
       all > guests.length ? ` Shown are ${guests.length} of ${all} guests, those that wait longest.` : ''
-    }`,
+    }${rows.some(isFewForP99) ? ` ${FEW_NOTE}.` : ''}`,
     chart: rowChart(
       {
         title: 'Latency out, median to 99th percentile, a panel per guest',
@@ -143,10 +72,10 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
         rows,
         columns: Math.min(4, guests.length),
       },
-      ({ name, p50Ns, p99Ns }) => [
+      ({ name, p50Ns, p99Ns, text }) => [
         { kind: 'rule', y: name, x: p50Ns / 1000, toX: p99Ns / 1000, style: 1, width: 2 },
         { kind: 'point', x: p99Ns / 1000, y: name, style: 1 },
-        { kind: 'text', x: p99Ns / 1000, y: name, text: microseconds(p99Ns) },
+        { kind: 'text', x: p99Ns / 1000, y: name, text },
       ],
     ),
     table: metricFigureTable(

@@ -2,9 +2,12 @@ import { chartMarkup } from '../charts/draw.js';
 import type { FigureOrigin, FigureParameter, FigureTable, ReportFigure } from './figure.js';
 import { html, type Markup } from './markup.js';
 
+/** A table of more rows than these is closed at first. */
+const OPEN_ROWS = 16;
+
 /** A figure: what it shows, the chart, its numbers, how to have it again, its parameters. */
 export function figureHtml(figure: ReportFigure, origin: FigureOrigin): Markup {
-  const { id, title, sentence, chart, table, parameters = [], body } = figure;
+  const { id, title, sentence, chart, table, parameters = [], body, isFolded = false } = figure;
   const drawn =
     chart === undefined
       ? ''
@@ -13,13 +16,16 @@ export function figureHtml(figure: ReportFigure, origin: FigureOrigin): Markup {
   const numbers =
     chart === undefined
       ? tableHtml(title, table)
-      : html`<details><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
+      : isFolded
+        ? tableHtml(title, table)
+        : html`<details${table.rows.length > OPEN_ROWS ? '' : html` open`}><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
+  const below = html`${body ?? numbers}
+<div class="repeat"><span>Again:</span>${commandHtml(origin.repeat)}</div>
+<details class="parameters"><summary>Parameters behind it</summary>${parametersHtml([...origin.parameters, ...parameters])}</details>`;
   return html`<figure id="${id}">
 <figcaption><h3>${title}</h3><p>${sentence}</p></figcaption>
 ${drawn}
-${body ?? numbers}
-<div class="repeat"><span>Again:</span>${commandHtml(origin.repeat)}</div>
-<details class="parameters"><summary>Parameters behind it</summary>${parametersHtml([...origin.parameters, ...parameters])}</details>
+${isFolded ? html`<details><summary>The numbers as a table, the command, the parameters</summary>${below}</details>` : below}
 </figure>
 `;
 }

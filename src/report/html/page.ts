@@ -36,6 +36,8 @@ export interface ReportPage {
   readonly repeat: string;
   readonly seed: number;
   readonly sections: readonly PageSection[];
+  /** The figure that the page opens with, before its answer. */
+  readonly opening?: { readonly figure: ReportFigure; readonly origin: FigureOrigin };
   /** Pages that lie beside this one. */
   readonly links?: readonly PageLink[];
   /** Besides what every page has. */
@@ -58,31 +60,19 @@ export function pageHtml(page: ReportPage): string {
     repeat,
     seed,
     sections,
+    opening,
     links = [],
     style = '',
     broad = false,
   } = page;
   const again = remaking(command, repeat);
-  // The style is ours: it has neither tags nor text of a user in it.
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="description" content="${question}">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(STYLE + style)}</style>
-</head>
-<body>
-<a class="skip" href="#figures">Skip to the figures</a>
+  const body = html`<a class="skip" href="#figures">Skip to the figures</a>
 <header${broad ? html` class="broad-header"` : ''}>
 <p class="kind">cdna-nic ${command}</p>
 <h1>${title}</h1>
 <p class="question">${question}</p>
 <p class="setting">${setting}</p>
-<section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
+${opening === undefined ? '' : figureHtml(opening.figure, { ...opening.origin, repeat: again })}<section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
 <div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(again)}</div>
 <nav aria-labelledby="contents"><h2 id="contents">Contents</h2>
 <ul>${sections.map(contentsOf)}</ul>${linksHtml(links)}</nav>
@@ -90,7 +80,37 @@ export function pageHtml(page: ReportPage): string {
 <main id="figures" tabindex="-1"${broad ? html` class="broad"` : ''}>
 ${sections.map((section) => sectionHtml(section, remaking(command, section.origin.repeat)))}
 </main>
-<footer><p>Written by <code>cdna-nic ${command}</code>. All times are virtual; nothing here depends on when or where it was run.</p></footer>
+<footer><p>Written by <code>cdna-nic ${command}</code>. All times are virtual; nothing here depends on when or where it was run.</p></footer>`;
+  return shellHtml({ title, description: question, style, body });
+}
+
+/** A page around its body: head, style, nothing that is fetched. */
+export function shellHtml({
+  title,
+  description,
+  style,
+  body,
+}: {
+  readonly title: string;
+  readonly description: string;
+  /** Besides what every page has. */
+  readonly style: string;
+  readonly body: Markup;
+}): string {
+  // The style is ours: it has neither tags nor text of a user in it.
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="${description}">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(STYLE + style)}</style>
+</head>
+<body>
+${body}
 </body>
 </html>
 `.text;

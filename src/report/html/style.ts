@@ -122,6 +122,7 @@ tbody :is(th,td).long{white-space:normal;min-width:12.5rem}
 .tall{max-height:34rem;overflow:auto;border-bottom:1px solid var(--rule)}
 .tall thead th{position:sticky;top:0;background:var(--paper)}
 .number{text-align:right;white-space:nowrap}
+.number:is(thead th){white-space:normal}
 .note{font-size:.84rem;color:var(--soft)}
 dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.2rem 1.2rem;margin:.3rem 0 .9rem;font-size:.88rem}
 dt{color:var(--soft)}

@@ -13,6 +13,7 @@ import {
   TrafficError,
 } from '../../../guests/traffic/index.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
+import { runs } from '../../support/whole.js';
 import { LOCAL, onWire, REMOTE, Recorder } from './recorder.js';
 
 const identity = { name: 's', sourceId: 9, source: LOCAL, destination: REMOTE };
@@ -54,7 +55,7 @@ describe('constant rate', () => {
           source.checkInvariants();
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -240,7 +241,7 @@ describe('on/off', () => {
         const frameNs = onWire(bytes) * 8;
         expect(recorder.sent).toHaveLength(Math.ceil((periods * meanOnNs) / frameNs));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

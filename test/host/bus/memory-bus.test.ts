@@ -53,6 +53,34 @@ class SlowPageGate implements AccessGate {
   }
 }
 
+const WIDE_QUICK = 2 ** 53;
+const WIDE_SLOW = 2 ** 53 + 0x3000;
+const WIDE_FORBIDDEN = 2 ** 53 + 0x5000;
+const WIDE_NOWHERE = 2 ** 53 + 2 ** 40;
+
+/** The same for addresses from 2^53 on, which it maps to where they are without that bit. */
+class WideGate implements AccessGate {
+  delayNs = 0;
+  readonly asked: unknown[] = [];
+
+  check(): HostPhysicalAddress {
+    throw new Error('an address from 2^53 on was taken for another');
+  }
+
+  checkWide(
+    _requester: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+    nowNs: number,
+  ): HostPhysicalAddress {
+    this.asked.push([page, offset, length, write, nowNs]);
+    this.delayNs = { [WIDE_SLOW]: 1_000, [WIDE_FORBIDDEN]: 40, [WIDE_NOWHERE]: 70 }[page] ?? 0;
+    return page === WIDE_FORBIDDEN ? DENIED : hostPhysicalAddress(page - 2 ** 53 + offset);
+  }
+}
+
 function bus(gate: AccessGate) {
   const kernel = new EventKernel();
   const memory = new PhysicalMemory(1024);
@@ -267,6 +295,110 @@ describe('the memory bus', () => {
     expect(doneNs).toEqual([557]);
   });
 
+  it('denies everything until a gate is attached, interrupt messages included', () => {
+    const made = new MemoryBus(new EventKernel(), new PhysicalMemory(4), { readNs: 1, writeNs: 1 }, () => {});
+    expect(made.read(requesterId(DEVICE), busAddress(0), 4, new Uint8Array(4), 0)).toBe(AT_ONCE);
+    expect(made.write(requesterId(DEVICE), busAddress(0), 4, bytes(4), 0)).toBe(AT_ONCE);
+    expect(made.write(requesterId(DEVICE), busAddress(0xfee0_0000), 4, bytes(4), 0)).toBe(AT_ONCE);
+    expect([made.denied, made.messages]).toEqual([3, 0]);
+  });
+
+  it('tells of refused accesses with their direction, and takes page 0 for memory like any other', () => {
+    const { kernel, bus: made, denied } = bus(new OpenGate());
+    kernel.run(9);
+    const target = new Uint8Array(8);
+    expect(made.write(requesterId(DEVICE), busAddress(0), 8, bytes(8), 0)).toBe(5);
+    // Behind the write.
+    expect(made.read(requesterId(DEVICE), busAddress(0xff8), 8, target, 0)).toBe(125);
+    made.read(requesterId(OTHER), busAddress(0xffc), 8, target, 0);
+    made.write(requesterId(OTHER), busAddress(0xfee0_0002), 4, bytes(4), 0);
+    const at = { requesterId: OTHER, beyondMemory: false, atNs: 9 };
+    expect(denied).toMatchObject([
+      { ...at, address: 0xffc, length: 8, write: false, crossesPage: true },
+      { ...at, address: 0xfee0_0002, length: 4, write: true, crossesPage: false },
+    ]);
+    expect([made.messages, made.leastReadNs]).toEqual([0, 120]);
+  });
+
+  it('takes the data of a message from where the device says', () => {
+    const { kernel, bus: made } = bus(new OpenGate());
+    kernel.run(70);
+    const seen: unknown[] = [];
+    made.deliverMessages((message) => seen.push(message));
+    const source = Uint8Array.of(9, 9, 0x41, 4, 0, 0);
+    expect(made.write(requesterId(DEVICE), busAddress(0xfee0_3000), 4, source, 2)).toBe(5);
+    expect(seen).toEqual([{ vector: 0x41, deliveryMode: 4, destination: 3 }]);
+  });
+
+  it('carries accesses from 2^53 on in the same order, and asks the gate for page and offset', () => {
+    const gate = new WideGate();
+    const { kernel, memory, bus: made, denied } = bus(gate);
+    const witnessed: unknown[] = [];
+    const seen: BusAccess[] = [];
+    made.watch({ accessed: (...access) => witnessed.push(access) });
+    made.accesses$.subscribe((access) => seen.push(access));
+    kernel.run(50);
+    const target = new Uint8Array(10).fill(0xee);
+    const read = (page: number, offset: number, length: number) =>
+      made.readWide(requesterId(DEVICE), busAddress(page), offset, length, target, 1);
+    const write = (page: number, offset: number, length: number) =>
+      made.writeWide(requesterId(DEVICE), busAddress(page), offset, length, bytes(16, 3), 2);
+    expect(write(WIDE_SLOW, 0xff8, 8)).toBe(1_005);
+    const stored = new Uint8Array(8);
+    memory.read(hostPhysicalAddress(0x3ff8), 8, stored, 0);
+    expect([...stored]).toEqual([5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(write(WIDE_QUICK, 0, 8)).toBe(1_005);
+    expect(read(WIDE_SLOW, 0xff8, 8)).toBe(1_125);
+    expect([...target]).toEqual([0xee, 5, 6, 7, 8, 9, 10, 11, 12, 0xee]);
+    expect(read(WIDE_QUICK, 8, 8)).toBe(1_125);
+    expect([made.reads, made.writes, made.gateNs, made.orderNs]).toEqual([2, 2, 2_000, 1_000 + 5 + 1_005]);
+    kernel.run(2_050);
+    expect(read(WIDE_FORBIDDEN, 16, 4)).toBe(abortAfter(40));
+    expect([...target]).toEqual([0xee, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xee]);
+    expect(write(WIDE_FORBIDDEN, 16, 4)).toBe(abortAfter(40));
+    expect(write(WIDE_SLOW, 0xffc, 8)).toBe(abortAfter(40));
+    expect(read(WIDE_QUICK, 0xffc, 8)).toBe(abortAfter(40));
+    expect(write(WIDE_NOWHERE, 0, 8)).toBe(abortAfter(70));
+    const at = { requesterId: DEVICE, atNs: 2_050 };
+    expect(denied).toMatchObject([
+      { ...at, write: false, length: 4, beyondMemory: false, crossesPage: false },
+      { ...at, write: true, length: 4, beyondMemory: false, crossesPage: false },
+      { ...at, write: true, length: 8, beyondMemory: false, crossesPage: true },
+      { ...at, write: false, length: 8, beyondMemory: false, crossesPage: true },
+      { ...at, write: true, length: 8, beyondMemory: true, crossesPage: false },
+    ]);
+    expect(gate.asked).toEqual([
+      [WIDE_SLOW, 0xff8, 8, true, 50],
+      [WIDE_QUICK, 0, 8, true, 50],
+      [WIDE_SLOW, 0xff8, 8, false, 50],
+      [WIDE_QUICK, 8, 8, false, 50],
+      [WIDE_FORBIDDEN, 16, 4, false, 2_050],
+      [WIDE_FORBIDDEN, 16, 4, true, 2_050],
+      [WIDE_NOWHERE, 0, 8, true, 2_050],
+    ]);
+    expect(witnessed).toEqual([
+      [DEVICE, 0x3ff8, 8, true],
+      [DEVICE, 0, 8, true],
+      [DEVICE, 0x3ff8, 8, false],
+      [DEVICE, 8, 8, false],
+    ]);
+    expect(seen).toMatchObject([
+      { physical: 0x3ff8, length: 8, write: true, gateNs: 1_000, atNs: 50 },
+      { physical: 0, length: 8, write: true, gateNs: 0 },
+      { physical: 0x3ff8, length: 8, write: false, gateNs: 1_000 },
+      { physical: 8, length: 8, write: false, gateNs: 0 },
+    ]);
+    made.checkInvariants();
+  });
+
+  it('asks a gate that knows no addresses from 2^53 on for the page alone', () => {
+    const gate = new OnePageGate();
+    const { bus: made } = bus(gate);
+    const denied = made.readWide(requesterId(DEVICE), busAddress(WIDE_SLOW), 0x10, 4, new Uint8Array(4), 0);
+    expect(denied).toBe(abortAfter(77));
+    expect(gate.asked).toEqual([[DEVICE, WIDE_SLOW, 4, false]]);
+  });
+
   it('hands the interrupt line on', () => {
     const { bus: made, interrupts } = bus(new OpenGate());
     made.raise();
@@ -274,10 +406,16 @@ describe('the memory bus', () => {
     expect(interrupts()).toBe(2);
   });
 
+  it('takes timings of up to a millisecond', () => {
+    const timings = { readNs: 1_000_000, writeNs: 1_000_000 };
+    expect(() => new MemoryBus(new EventKernel(), new PhysicalMemory(1), timings, () => {})).not.toThrow();
+  });
+
   it.each([
     { readNs: -1, writeNs: 0 },
     { readNs: 0.5, writeNs: 0 },
     { readNs: 0, writeNs: Number.NaN },
+    { readNs: 1_000_001, writeNs: 0 },
   ])('refuses timings of %o', (timings) => {
     const make = () => new MemoryBus(new EventKernel(), new PhysicalMemory(1), timings, () => {});
     expect(make).toThrow(/memory\.(readNs|writeNs) is .*, expected a whole number/);

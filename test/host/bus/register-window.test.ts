@@ -111,4 +111,69 @@ describe('the register window', () => {
     expect(nic.contexts[0]?.allMulticast).toBe(false);
     expect(window.write(old.domain.id, 0, TX_PRODUCER, 9)).toBe('not-mapped');
   });
+
+  it('carries words and bytes to the page that they were written to, and to no other', () => {
+    const machine = new Machine(new PlainDma());
+    const guests = [1, 2, 3].map((number) => machine.guest(number));
+    const { window } = machine.host;
+    machine.run();
+    expect(guests.map(({ port }) => port.context)).toEqual([0, 1, 2]);
+    for (const { domain, port } of guests) {
+      window.write(domain.id, port.context, SHARED, 0xa000_0000 + port.context);
+      window.write(domain.id, port.context, SHARED + 5, 0x50 + port.context, 1);
+      // A word that is not aligned is no register.
+      window.write(domain.id, port.context, SHARED + 10, 0x77);
+    }
+    machine.run();
+    for (const { domain, port } of guests) {
+      expect(window.read(domain.id, port.context, SHARED)).toBe(0xa000_0000 + port.context);
+      expect(window.read(domain.id, port.context, SHARED + 4)).toBe((0x50 + port.context) * 256);
+      expect(window.read(domain.id, port.context, SHARED + 8)).toBe(0);
+    }
+  });
+
+  it('loses a write with the mapping that it went through, however often the page has been mapped', () => {
+    const machine = new Machine(new PlainDma());
+    const { domain, port } = machine.guest(1);
+    const { window, nic } = machine.host;
+    machine.run();
+    const stored = () => nic.read(port.context * 4096 + SHARED, 4);
+    for (let count = 1; count <= 150; count += 1) {
+      window.write(domain.id, port.context, SHARED, count);
+      machine.run();
+      expect(stored()).toBe(count);
+      window.write(domain.id, port.context, SHARED, 0xdead);
+      window.write(domain.id, port.context, SHARED, 0xad, 1);
+      window.map(port.context, domain.id);
+      machine.run();
+      expect(stored()).toBe(count);
+    }
+  });
+
+  it('leaves an unmapped page to no domain, and lets the management page be mapped', () => {
+    const machine = new Machine(new PlainDma());
+    const { domain, port } = machine.guest(1);
+    const { window } = machine.host;
+    machine.run();
+    window.unmap(port.context);
+    for (let id = 0; id < 8; id += 1) {
+      const one = id as typeof domain.id;
+      expect(window.write(one, port.context, SHARED, 1)).toBe('not-mapped');
+      expect(window.read(one, port.context, SHARED)).toBeUndefined();
+    }
+    window.map(window.managementPage, domain.id);
+    expect(window.read(domain.id, window.managementPage, 0)).toBeDefined();
+  });
+
+  it('takes the link both ways for a read: a request down, and no less than a completion of 4 bytes up', () => {
+    const machine = new Machine(new PlainDma());
+    const { domain, port } = machine.guest(1);
+    const { window, nic } = machine.host;
+    machine.run();
+    const [down, up] = [nic.link.downstream.carriedBytes, nic.dma.sentBytes];
+    window.read(domain.id, port.context, SHARED);
+    machine.run();
+    expect(nic.link.downstream.carriedBytes - down).toBe(24);
+    expect(nic.dma.sentBytes - up).toBeGreaterThanOrEqual(20 + 4);
+  });
 });

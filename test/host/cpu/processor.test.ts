@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { COSTS, type CostName, costTable } from '../../../host/cpu/costs.js';
 import { Processor } from '../../../host/cpu/processor.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
+import { runs } from '../../support/whole.js';
 
 /** At 1 GHz a cycle is a nanosecond, so that costs can be read as times. */
 function processor(cores: number, costs: Partial<Record<CostName, number>> = {}) {
@@ -268,7 +269,7 @@ describe('the processor', () => {
           expect(spentNs).toBeGreaterThan(exactNs - 3 * steps.length - 1);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -4,6 +4,7 @@ import { amdviRegisters } from '../../../host/iommu/amdvi/registers.js';
 import { type RegisterDefinition, RegisterFile } from '../../../host/iommu/register-file.js';
 import { DEFAULT_VTD_CAPABILITIES } from '../../../host/iommu/vtd/capabilities.js';
 import { vtdRegisters } from '../../../host/iommu/vtd/registers.js';
+import { runs } from '../../support/whole.js';
 
 const silent = () => {};
 
@@ -38,7 +39,7 @@ describe('register files decode from their tables', () => {
           expect(got, name).toBe(expected);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { NO_OWNER, type PageOutcome, PageOwnership } from '../../../host/memory/page-ownership.js';
 import { PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 import { hostPhysicalAddress, pageNumber } from '../../../nic/addresses.js';
+import { runs } from '../../support/whole.js';
 
 const PAGES = 12;
 const DOMAINS = 4;
@@ -210,7 +211,7 @@ describe('page ownership', () => {
         });
         fc.modelRun(() => ({ model: new Paper(), real: { table, memory, heard } }), script);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ArrayBank, type MemoryBank } from '../../../host/memory/memory-bank.js';
 import { BANK_ALIGNMENT, PAGE_BYTES, PhysicalMemory } from '../../../host/memory/physical-memory.js';
 import { hostPhysicalAddress } from '../../../nic/addresses.js';
+import { runs } from '../../support/whole.js';
 
 const PAGES = 640; // two pieces of backing and a half, so that accesses cross them
 const BYTES = PAGES * PAGE_BYTES;
@@ -117,7 +118,7 @@ describe.each(PLACEMENTS)('physical memory %s', (_title, attach) => {
           );
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

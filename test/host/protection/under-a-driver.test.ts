@@ -1,14 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NicDriver } from '../../../guests/nic-driver.js';
+import { BUFFER_BYTES, type BufferBytes } from '../../../guests/ring-buffers.js';
 import { BorrowedFrame } from '../../../guests/traffic/index.js';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import { DriverDomain } from '../../../host/protection/driver-domain/driver-domain.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
+import { runs } from '../../support/whole.js';
 import { frame, Machine, macOf, PORT, STRANGER } from '../support/machine.js';
 
 /** A guest as it really is: a driver with interrupts, polls and CPU time. */
-function guests(machine: Machine, count: number, bufferBytes: 2048 | 4096) {
+function guests(machine: Machine, count: number, bufferBytes: BufferBytes) {
   return Array.from({ length: count }, (_, index) => {
     const domain = machine.host.createGuest(`guest ${index + 1}`, index + 1);
     const options = {
@@ -48,51 +50,47 @@ describe.each<{ name: string; make: () => ProtectionPlan }>([...APPROACHES, flip
   ({ make }) => {
     it('carries what drivers send and receive, in order and byte for byte, and nothing is lost', () => {
       fc.assert(
-        fc.property(
-          fc.array(step, { maxLength: 40 }),
-          fc.constantFrom(2048 as const, 4096 as const),
-          (steps, buffer) => {
-            const machine = new Machine(make());
-            const all = guests(machine, 3, buffer);
-            machine.run(2_000_000);
-            for (const [seed, { guest, way, length, waitNs }] of steps.entries()) {
-              const me = all[guest];
-              if (me === undefined) throw new Error('no such guest');
-              if (way === 'in') {
-                const bytes = frame(macOf(guest + 1), STRANGER, length, seed);
-                machine.arrive(bytes);
-                me.expected.push(bytes);
-              } else {
-                const to = way === 'out' ? STRANGER : macOf(((guest + 1) % 3) + 1);
-                const bytes = frame(to, macOf(guest + 1), length, seed);
-                if (me.driver.send(bytes)) me.sent.push(bytes);
-              }
-              machine.run(waitNs);
-              for (const { driver } of all) driver.checkInvariants();
+        fc.property(fc.array(step, { maxLength: 40 }), fc.constantFrom(...BUFFER_BYTES), (steps, buffer) => {
+          const machine = new Machine(make());
+          const all = guests(machine, 3, buffer);
+          machine.run(2_000_000);
+          for (const [seed, { guest, way, length, waitNs }] of steps.entries()) {
+            const me = all[guest];
+            if (me === undefined) throw new Error('no such guest');
+            if (way === 'in') {
+              const bytes = frame(macOf(guest + 1), STRANGER, length, seed);
+              machine.arrive(bytes);
+              me.expected.push(bytes);
+            } else {
+              const to = way === 'out' ? STRANGER : macOf(((guest + 1) % 3) + 1);
+              const bytes = frame(to, macOf(guest + 1), length, seed);
+              if (me.driver.send(bytes)) me.sent.push(bytes);
             }
-            machine.run(60_000_000);
-            const bridged = machine.host.protection.intermediary !== undefined;
-            for (const [index, me] of all.entries()) {
-              const mine = machine.wire.frames.filter(({ context }) => context === me.port.context);
-              const toWire = me.sent.filter((bytes) => !bridged || bytes[0] !== 0x02 || bytes[4] === 0x99);
-              expect(mine.map(({ bytes }) => hash(bytes))).toEqual(toWire.map(hash));
-              expect(me.driver.framesSent).toBe(me.sent.length);
-              const previous = all[(index + 2) % 3];
-              const local = bridged
-                ? (previous?.sent.filter((bytes) => bytes[5] === index + 1 && bytes[4] === 0) ?? [])
-                : [];
-              expect(me.received.map(hash).sort()).toEqual([...me.expected, ...local].map(hash).sort());
-              const fromWire = me.received.filter((bytes) => bytes[10] === 0x99);
-              expect(fromWire.map(hash), 'in the order in which they came').toEqual(me.expected.map(hash));
-              expect(machine.host.trafficOf(me.port)).toMatchObject({
-                framesTransmitted: me.sent.length,
-                framesReceived: me.received.length,
-              });
-            }
-            expect(machine.host.hypervisor.faultLog).toEqual([]);
-          },
-        ),
-        { numRuns: 8 },
+            machine.run(waitNs);
+            for (const { driver } of all) driver.checkInvariants();
+          }
+          machine.run(60_000_000);
+          const bridged = machine.host.protection.intermediary !== undefined;
+          for (const [index, me] of all.entries()) {
+            const mine = machine.wire.frames.filter(({ context }) => context === me.port.context);
+            const toWire = me.sent.filter((bytes) => !bridged || bytes[0] !== 0x02 || bytes[4] === 0x99);
+            expect(mine.map(({ bytes }) => hash(bytes))).toEqual(toWire.map(hash));
+            expect(me.driver.framesSent).toBe(me.sent.length);
+            const previous = all[(index + 2) % 3];
+            const local = bridged
+              ? (previous?.sent.filter((bytes) => bytes[5] === index + 1 && bytes[4] === 0) ?? [])
+              : [];
+            expect(me.received.map(hash).sort()).toEqual([...me.expected, ...local].map(hash).sort());
+            const fromWire = me.received.filter((bytes) => bytes[10] === 0x99);
+            expect(fromWire.map(hash), 'in the order in which they came').toEqual(me.expected.map(hash));
+            expect(machine.host.trafficOf(me.port)).toMatchObject({
+              framesTransmitted: me.sent.length,
+              framesReceived: me.received.length,
+            });
+          }
+          expect(machine.host.hypervisor.faultLog).toEqual([]);
+        }),
+        { numRuns: runs(8) },
       );
     });
   },

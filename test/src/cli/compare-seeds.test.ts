@@ -84,6 +84,7 @@ describe('compare --seeds', () => {
       'compare.json',
       'none.pcapng',
       'none.pftrace',
+      'protection.html',
     ]);
   });
 

@@ -60,7 +60,9 @@ test('a comparison that is killed leaves partial files, and the next one clears 
   expect(partials().length).toBe(4);
   expect((await start([...args, '--duration', '1ms']).ended).code).toBe(0);
   const captures = ['cdna', 'none'].flatMap((name) => [`${name}.pcapng`, `${name}.pftrace`]);
-  expect(readdirSync(folder).sort()).toEqual([...captures, 'compare.html', 'compare.json'].sort());
+  expect(readdirSync(folder).sort()).toEqual(
+    [...captures, 'compare.html', 'compare.json', 'protection.html'].sort(),
+  );
 });
 
 test('a reader that closes the pipe early is no reason to complain', async () => {

@@ -24,6 +24,7 @@ import { CHOSEN_CONSTANTS, readsInFlight } from '../../../src/experiments/iommu-
 import { ReadLatency } from '../../../src/experiments/iommu-hardware/read-latency.js';
 import { summarize } from '../../../src/experiments/iommu-hardware/reproduce.js';
 import { readStored } from '../../../src/experiments/stored-result.js';
+import { runs } from '../../support/whole.js';
 
 const HEADER = 'machine,iommu,op,size_bytes,cache,window_bytes,transactions_per_s,gbit_per_s';
 const { machines: stored } = readStored(iommuHardware.storedUrl) as IommuHardwareResults;
@@ -272,7 +273,7 @@ describe('calibration', () => {
           expect(Math.abs(parameters.walkNs / walkNs - 1)).toBeLessThan(0.04);
         },
       ),
-      { numRuns: 6 },
+      { numRuns: runs(6) },
     );
   });
 

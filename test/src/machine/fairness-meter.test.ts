@@ -4,6 +4,7 @@ import { type ContextId, contextId, NO_CONTEXT } from '../../../scheduler/brande
 import type { BoundMember, Discipline } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin, FifoDrain } from '../../../scheduler/disciplines/index.js';
 import { FairnessMeter, jainIndex, MEASURED_CONTEXTS } from '../../../src/machine/fairness-meter.js';
+import { runs } from '../../support/whole.js';
 
 /** Serves whomever the test says, and remembers what it was told. */
 class Puppet implements Discipline {
@@ -147,7 +148,7 @@ describe('a fairness meter', () => {
           expect(report).toMatchObject({ contexts: weights.length, measuredContexts: weights.length });
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AtomicFile, OutputFileError } from '../../../src/report/atomic-file.js';
+import { runs } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -42,7 +43,7 @@ test('text of any length and script comes out as it went in, whatever the size o
       file.commit();
       expect(readFileSync(path, 'utf8')).toBe(pieces.join(''));
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
   rmSync(path);
 });

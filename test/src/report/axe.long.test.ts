@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,11 +25,14 @@ describe.skipIf(executablePath === undefined)('axe', () => {
   });
   afterAll(async () => browser?.close());
 
-  test.for(REPORTS)(
+  test.for([...REPORTS, 'protection'] as const)(
     'finds nothing serious on the page of %s, light and dark, wide and narrow',
     { timeout: 300_000 },
     async (name) => {
-      const path = await writeReport(name, scratch.path('.'));
+      const isBeside = name === 'protection';
+      const written = await writeReport(isBeside ? 'compare' : name, scratch.path('.'));
+      // What each approach is lies beside a comparison.
+      const path = isBeside ? join(dirname(written), 'protection.html') : written;
       for (const colorScheme of ['light', 'dark'] as const) {
         for (const width of [380, 1280]) {
           const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });

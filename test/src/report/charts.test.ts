@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { stackedBars } from '../../../src/report/charts/bars.js';
 import { type Chart, lineLegend, type Mark } from '../../../src/report/charts/chart.js';
 import { chartMarkup, chartSvg } from '../../../src/report/charts/draw.js';
+import { runs } from '../../support/whole.js';
 
 const WIDTHS = ['wide', 'narrow'] as const;
 
@@ -48,7 +49,7 @@ test('whatever the values are, marks and labels are numbers within the drawing, 
         expect(most).toBeLessThanOrEqual(Number(pixels));
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 

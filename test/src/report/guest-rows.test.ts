@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { belowShareText } from '../../../src/report/guest-rows.js';
+import { belowShareText, GUEST_COLUMNS, guestTable } from '../../../src/report/guest-rows.js';
 import { runText } from '../../../src/report/run-text.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import { simulate } from '../../../src/simulate.js';
@@ -39,5 +39,28 @@ describe('the guests of a run as text', () => {
     expect(new Set(named).size).toBe(8);
     expect(text).toMatch(/^50 % have at most/mu);
     expect(text).toMatch(/^CPU .*, 40 guests \d/mu);
+  });
+
+  test('the best of many are those that got their due and wait least, and the note counts the rows that are there', async () => {
+    const scenario = {
+      guests: [
+        { name: 'starved', count: 12, weight: 8, memoryMegabytes: 8, traffic: { kind: 'greedy' as const } },
+        { name: 'served', count: 8, memoryMegabytes: 8, traffic: { kind: 'greedy' as const } },
+        { name: 'idle', count: 5, memoryMegabytes: 8 },
+      ],
+    };
+    // Packet round-robin knows no weights: a guest with a large one gets less than it is due.
+    const run = await simulate(scenario, { protection: 'none', discipline: 'prr', durationNs: 6_000_000 });
+    const { rows, note = '' } = guestTable(run, GUEST_COLUMNS);
+    const names = rows.map((row) => row.names[0] ?? '');
+    const last = names.findLastIndex((name) => name.includes('% have at most'));
+    expect(names.slice(0, 5).every((name) => name.startsWith('starved'))).toBe(true);
+    const best = names.slice(last + 1);
+    expect(best).toHaveLength(3);
+    expect(best.every((name) => name.startsWith('served'))).toBe(true);
+    expect(note).toBe(
+      '25 guests, 12 below their share, 5 that sent nothing and were due nothing; --json has all.\n' +
+        'Shown: the 5 worst (furthest below their share, then longest p99); percentiles of each column by itself; the 3 best (shortest p99 of those that got their due).',
+    );
   });
 });

@@ -6,6 +6,7 @@ import { figureHtml } from '../../../src/report/html/figure-html.js';
 import { html, idOf } from '../../../src/report/html/markup.js';
 import { DARK, LIGHT } from '../../../src/report/html/style.js';
 import { REPORTS, type ReportName, writeReport } from '../../support/reports.js';
+import { runs } from '../../support/whole.js';
 import { invoke } from '../cli/invoke.js';
 import { scratchFolder } from './scratch-folder.js';
 
@@ -95,7 +96,7 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
       ...page.matchAll(/\s(?:href|src|srcset|action|formaction|data|poster)="([^"]*)"/gu),
     ].map((match) => match[1]);
     // Other pages of the same folder may be named; they are not fetched.
-    const others = /^(?:#|data:,$|[a-z]+\.html$)/u;
+    const others = /^(?:#|data:,$|[a-z]+\.html(?:#[a-z-]+)?$)/u;
     expect(addresses.filter((address) => !others.test(address ?? ''))).toEqual([]);
     expect(page.match(/url\((?!#)/gu)).toBeNull();
   });
@@ -237,7 +238,7 @@ test('whatever is put into a template is escaped', () => {
         expect(part).not.toMatch(/[<>"']|&(?!(?:lt|gt|quot|#39|amp);)/u);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   expect(html`<p>${html`<b>${'<'}</b>`}${[1, '&']}</p>`.text).toBe('<p><b>&lt;</b>1&amp;</p>');
 });

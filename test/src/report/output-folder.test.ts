@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AtomicFile, OutputFileError } from '../../../src/report/atomic-file.js';
 import { OutputFolder } from '../../../src/report/output-folder.js';
+import { runs } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -38,7 +39,7 @@ test('only folders that it made are taken away, and only while they are empty', 
         rmSync(join(scratch.path('mine'), name), { recursive: true });
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { readCapture } from '../../../guests/capture/index.js';
 import { type PacketNotes, PcapngWriter } from '../../../src/report/pcapng-writer.js';
 import { epochToNs, tshark, tsharkFields, tsharkInstalled } from '../../support/tshark.js';
+import { runs } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -81,7 +82,7 @@ test('whatever is written, our own reader gives it back', () => {
         ]),
       );
     }),
-    { numRuns: 40 },
+    { numRuns: runs(40) },
   );
   rmSync(path);
 });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TraceWriter } from '../../../src/report/trace-writer.js';
+import { runs } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -78,7 +79,7 @@ test('no nanosecond is lost: the text of a time is the number itself, with the p
         }
       },
     ),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
 });
 

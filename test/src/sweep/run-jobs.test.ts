@@ -6,6 +6,7 @@ import { Journal } from '../../../src/sweep/journal.js';
 import type { Outcome } from '../../../src/sweep/outcome.js';
 import { runJobs } from '../../../src/sweep/run-jobs.js';
 import { jobCountOf, jobsOfShard } from '../../../src/sweep/shard.js';
+import { runs } from '../../support/whole.js';
 import { emptyFolder } from './study-lab.js';
 
 const job = { kind: 'attacks', protection: 'none', iommu: undefined, seed: 1, attacks: [] } as const;
@@ -90,7 +91,7 @@ describe('jobs of a sweep', () => {
           journal.close();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

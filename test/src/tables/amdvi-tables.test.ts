@@ -5,6 +5,7 @@ import { showTables } from '../../../src/tables/tables-command.js';
 import { tableSpec, writeTables } from '../../host/iommu/amdvi/random-tables.js';
 import type { Region } from '../../host/iommu/support/regions.js';
 import { SparseMemory } from '../../host/iommu/support/sparse-memory.js';
+import { runs } from '../../support/whole.js';
 import { captured, framesOf, hex, type Listed, listTranslations } from './dump-maker.js';
 
 const DEVICE_TABLE = 0x1000;
@@ -212,7 +213,7 @@ describe('AMD-Vi dumps', () => {
         );
         expect(show({ ...dump, translations: changed }, { check: true }).code).toBe(1);
       }),
-      { numRuns: 80 },
+      { numRuns: runs(80) },
     );
   });
 });

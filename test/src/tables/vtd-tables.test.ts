@@ -5,6 +5,7 @@ import { showTables } from '../../../src/tables/tables-command.js';
 import type { Region } from '../../host/iommu/support/regions.js';
 import { SparseMemory } from '../../host/iommu/support/sparse-memory.js';
 import { tableSpec, writeTables } from '../../host/iommu/vtd/random-tables.js';
+import { runs } from '../../support/whole.js';
 import { captured, framesOf, hex, listTranslations } from './dump-maker.js';
 
 const ROOT = 0x1000;
@@ -55,7 +56,7 @@ describe('VT-d dumps', () => {
           missing: 0,
         });
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

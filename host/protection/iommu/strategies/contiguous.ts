@@ -11,6 +11,7 @@ import { pageStart } from '../../../iommu/page-arithmetic.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import { NO_RANGE } from '../iova-allocator.js';
+import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
@@ -76,6 +77,7 @@ export class Contiguous implements MappingStrategy {
 
 /** One direction's ranges: the one being filled, and those that are not all done yet. */
 class ChunkedRange implements Placement, Teardown {
+  readonly addressCost = IOVA_ERAS.rcache.strict;
   readonly #space: GuestSpace;
   readonly #live = new Map<IoVirtualAddress, Chunk>();
   #current: Chunk | undefined;

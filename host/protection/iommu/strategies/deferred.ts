@@ -6,9 +6,10 @@ import {
 } from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
 import type { GuestSpace } from '../guest-space.js';
-import { RangePerBuffer } from './range-per-buffer.js';
+import { IOVA_ERAS } from '../iova-eras.js';
+import { type IovaOptions, RangePerBuffer } from './range-per-buffer.js';
 
-export interface DeferredOptions {
+export interface DeferredOptions extends IovaOptions {
   /**
    * Entries of the queue of unmapped ranges, one of which stays free: the unmap that finds the others taken flushes
    * them. @defaultValue 256 (Linux, IOVA_DEFAULT_FQ_SIZE)
@@ -67,7 +68,7 @@ export class Deferred extends RangePerBuffer {
   #timerFlushes = 0;
 
   constructor(space: GuestSpace, options: DeferredOptions) {
-    super(space);
+    super(space, IOVA_ERAS[options.iovaAllocator].deferred);
     this.#options = options;
     this.#queue = new Batch(options.queueEntries);
     const { kernel, processor, hypervisor } = space.parts;

@@ -7,6 +7,7 @@ import {
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import { NO_RANGE } from '../iova-allocator.js';
+import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
@@ -32,6 +33,7 @@ export interface FlushOnWrapOptions {
 export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
+  readonly addressCost = IOVA_ERAS.bitmap.deferred;
   readonly #space: GuestSpace;
   readonly #options: FlushOnWrapOptions;
   readonly #base: IoVirtualAddress;

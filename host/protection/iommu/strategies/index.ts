@@ -1,4 +1,5 @@
 import { ParameterError } from '../../../../scheduler/errors.js';
+import { IOVA_ERA_NAMES, type IovaEraName } from '../iova-eras.js';
 import type { StrategyMaker } from '../mapping-strategy.js';
 import { Contiguous } from './contiguous.js';
 import { Deferred, type DeferredOptions } from './deferred.js';
@@ -26,6 +27,7 @@ export interface StrategyEntry {
 /** Options of strategies where nothing else is said. */
 export const STRATEGY_DEFAULTS = {
   linuxKernel: '6.1',
+  iovaAllocator: 'rcache',
   quotaPages: 8192,
   queueEntries: 256,
   timeoutNs: 10_000_000,
@@ -45,13 +47,16 @@ export const STRATEGIES: readonly StrategyEntry[] = [
   {
     name: 'single-use',
     meaning: 'each buffer for its transfer, invalidated before it is used again',
-    make: ({ linuxKernel = STRATEGY_DEFAULTS.linuxKernel }) => {
-      if (!LINUX_KERNELS.includes(linuxKernel)) {
-        throw new ParameterError(
-          `iommu.linuxKernel is "${linuxKernel}", expected one of: ${LINUX_KERNELS.join(', ')}`,
-        );
-      }
-      return (space) => new SingleUse(space, { linuxKernel });
+    make: (options) => {
+      const all = {
+        linuxKernel: oneOf(
+          'linuxKernel',
+          options.linuxKernel ?? STRATEGY_DEFAULTS.linuxKernel,
+          LINUX_KERNELS,
+        ),
+        iovaAllocator: iovaAllocatorOf(options),
+      };
+      return (space) => new SingleUse(space, all);
     },
   },
   {
@@ -75,6 +80,7 @@ export const STRATEGIES: readonly StrategyEntry[] = [
         queueEntries: atLeastOne('queueEntries', options.queueEntries ?? STRATEGY_DEFAULTS.queueEntries),
         timeoutNs: atLeastOne('timeoutNs', options.timeoutNs ?? STRATEGY_DEFAULTS.timeoutNs),
         pinUntilFlush: options.pinUntilFlush ?? STRATEGY_DEFAULTS.pinUntilFlush,
+        iovaAllocator: iovaAllocatorOf(options),
       };
       return (space) => new Deferred(space, all);
     },
@@ -122,6 +128,15 @@ export function strategyEntry(name: string): StrategyEntry {
     throw new ParameterError(`iommu strategy is "${name}", expected one of: ${known}`);
   }
   return entry;
+}
+
+function iovaAllocatorOf({ iovaAllocator = STRATEGY_DEFAULTS.iovaAllocator }: StrategyOptions): IovaEraName {
+  return oneOf('iovaAllocator', iovaAllocator, IOVA_ERA_NAMES);
+}
+
+function oneOf<Name extends string>(field: string, value: Name, names: readonly Name[]): Name {
+  if (names.includes(value)) return value;
+  throw new ParameterError(`iommu.${field} is "${value}", expected one of: ${names.join(', ')}`);
 }
 
 function atLeastOne(field: string, value: number): number {

@@ -13,6 +13,7 @@ import {
 } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { present } from '../../../../scheduler/present.js';
+import type { CostName } from '../../../cpu/costs.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
 import { READ, WRITE } from '../../../iommu/radix-table.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
@@ -35,6 +36,8 @@ export interface Teardown {
 
 /** How the pages of a buffer get their I/O virtual addresses. */
 export interface Placement {
+  /** What it costs to find a range and to take it back, per buffer. */
+  readonly addressCost: CostName;
   /** A range for `pages` pages, or -1. */
   place(pages: number): IoVirtualAddress;
 }
@@ -133,7 +136,8 @@ export class PerTransferGate implements SetupGate {
     length: number,
   ): void {
     const pages = pagesOf(address, length);
-    this.#space.parts.processor.chargeAccount(this.#space.parts.hypervisor.account, 'iovaAllocate');
+    const { processor, hypervisor } = this.#space.parts;
+    processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
     const base = this.#placement.place(pages);
     // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
     if (base < 0) throw new InvariantViolation(`no I/O virtual address left for ${pages} pages`);

@@ -1,8 +1,16 @@
 import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
+import type { CostName } from '../../../cpu/costs.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
+import type { IovaEraName } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
+
+/** Options of strategies that find an address for each buffer. */
+export interface IovaOptions {
+  /** How the kernel finds addresses, which decides what one costs. @defaultValue 'rcache', as since Linux 4.7 */
+  readonly iovaAllocator: IovaEraName;
+}
 
 /**
  * Strategies that give each buffer its own range of addresses for the time of its transfer. They differ in what
@@ -11,11 +19,13 @@ import { PerTransferGate, type Placement, type Teardown } from './per-transfer.j
 export abstract class RangePerBuffer implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
+  readonly addressCost: CostName;
   protected readonly space: GuestSpace;
   #port: ContextPort | undefined;
 
-  constructor(space: GuestSpace) {
+  constructor(space: GuestSpace, addressCost: CostName) {
     this.space = space;
+    this.addressCost = addressCost;
     this.transmit = new PerTransferGate(space, this, this);
     this.receive = new PerTransferGate(space, this, this);
   }

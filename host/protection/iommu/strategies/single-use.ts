@@ -1,13 +1,14 @@
 import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
-import { RangePerBuffer } from './range-per-buffer.js';
+import { IOVA_ERAS } from '../iova-eras.js';
+import { type IovaOptions, RangePerBuffer } from './range-per-buffer.js';
 
 /** Kernels whose strict mode differs: 6.1 drops walk caches at each unmap, 6.12 does not. */
 export const LINUX_KERNELS = ['6.1', '6.12'] as const;
 export type LinuxKernel = (typeof LINUX_KERNELS)[number];
 
-export interface SingleUseOptions {
+export interface SingleUseOptions extends IovaOptions {
   /** Whose strict mode. @defaultValue '6.1' */
   readonly linuxKernel: LinuxKernel;
 }
@@ -25,8 +26,11 @@ export class SingleUse extends RangePerBuffer {
   readonly #leafOnly: boolean;
   #leaving = 0;
 
-  constructor(space: GuestSpace, { linuxKernel }: SingleUseOptions = { linuxKernel: '6.1' }) {
-    super(space);
+  constructor(
+    space: GuestSpace,
+    { linuxKernel = '6.1', iovaAllocator = 'rcache' }: Partial<SingleUseOptions> = {},
+  ) {
+    super(space, IOVA_ERAS[iovaAllocator].strict);
     this.#leafOnly = linuxKernel === '6.12';
     this.#forgotten = (iova, pages, page) => {
       this.#leaving -= 1;

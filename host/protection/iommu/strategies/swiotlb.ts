@@ -13,6 +13,7 @@ import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue } from '../../context-queue.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
+import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { type Backing, PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
 
@@ -27,6 +28,7 @@ import { type Backing, PerTransferGate, type Placement, type Teardown } from './
 export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
+  readonly addressCost = IOVA_ERAS.rcache.strict;
   readonly #space: GuestSpace;
   readonly #forgotten: WhenReported;
   /** First pages of slots that are free, by their number of pages; and of those that are in use. */

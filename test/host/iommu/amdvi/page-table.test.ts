@@ -7,6 +7,7 @@ import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { READ, WRITE } from '../../../../host/iommu/radix-table.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x21;
@@ -97,7 +98,7 @@ describe('AMD-Vi page tables as host software builds them', () => {
           expect(pages.out.size).toBe(table.tables);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

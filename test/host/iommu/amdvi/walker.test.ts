@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { expectAt, outcomeText, probes, type Region } from '../support/regions.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 import { tableSpec, writeTables } from './random-tables.js';
@@ -84,7 +85,7 @@ describe('AMD-Vi walker against a brute-force model', () => {
           expect(walked).toEqual(model);
         },
       ),
-      { numRuns: 80 },
+      { numRuns: runs(80) },
     );
   });
 

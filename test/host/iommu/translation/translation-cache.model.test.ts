@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
 import { ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
 
@@ -166,7 +167,7 @@ describe.each([
         const { hits, shared, walks } = unit.counters;
         expect({ hit: hits, shared, walk: walks }).toEqual(seen);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -9,6 +9,7 @@ import {
 import { RemappingUnit } from '../../../../host/iommu/vtd/remapping-unit.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { EventKernel } from '../../../../scheduler/event-kernel.js';
+import { runs } from '../../../support/whole.js';
 import { RecordingInterrupts, RecordingSink } from '../support/recording-sink.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 
@@ -289,7 +290,7 @@ describe('VT-d fault recording', () => {
           expect(read(FSTS) & 3).toBe((overflow ? PFO : 0) + (pending ? PPF : 0));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

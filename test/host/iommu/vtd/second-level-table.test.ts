@@ -7,6 +7,7 @@ import { ContextTables } from '../../../../host/iommu/vtd/context-tables.js';
 import { createSecondLevelTable } from '../../../../host/iommu/vtd/second-level-table.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { CountingPages, SparseMemory } from '../support/sparse-memory.js';
 
 const DEVICE = 0x0100;
@@ -131,7 +132,7 @@ describe('second-level tables as host software builds them', () => {
       fc.property(fc.commands(commands, { maxCommands: 40 }), (cmds) => {
         fc.modelRun(() => ({ model: { pages: new Map() }, real: machine(levels) }), cmds);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -4,6 +4,7 @@ import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from '../../../../host/iommu/vtd/capabilities.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { expectAt, outcomeText, probes, type Region } from '../support/regions.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 import { tableSpec, writeTables } from './random-tables.js';
@@ -69,7 +70,7 @@ describe('VT-d walker against a brute-force model', () => {
         expect(walked).toEqual(model);
         expect(out.domainId).toBe(0x77);
       }),
-      { numRuns: 120 },
+      { numRuns: runs(120) },
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Cdna } from '../../../../host/index.js';
 import { pageNumber } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const RELEASE_NS = 1_000_000;
@@ -162,7 +163,7 @@ describe("CDNA's set-up gate", () => {
           if (pages.count(pageNumber(at)) > 0) expect(pages.owner(pageNumber(at))).toBe(guest.domain.id);
         pages.checkInvariants();
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

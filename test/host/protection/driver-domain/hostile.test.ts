@@ -5,6 +5,7 @@ import { DriverDomain } from '../../../../host/protection/driver-domain/driver-d
 import { FrontEnd } from '../../../../host/protection/driver-domain/front-end.js';
 import { pageNumber } from '../../../../nic/addresses.js';
 import { contextId } from '../../../../scheduler/branded.js';
+import { runs } from '../../../support/whole.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 
 const END_OF_PACKET = 1;
@@ -230,7 +231,7 @@ for (const transfer of ['copy', 'flip'] as const) {
           }
           unharmed(machine, victim, page);
         }),
-        { numRuns: 25 },
+        { numRuns: runs(25) },
       );
     });
   });

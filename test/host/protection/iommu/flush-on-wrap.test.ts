@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FURTHER_APPROACHES } from '../../../../host/protection/approaches.js';
+import { runs } from '../../../support/whole.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { protectionSpecs } from '../specs.js';
 import { IommuLab, VENDORS } from './lab.js';
@@ -113,7 +114,7 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
         lab.settle();
         expect(lab.machine.host.pages.pinnedPages).toBe(0);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { COSTS } from '../../../../host/cpu/costs.js';
 import type { GuestSpace } from '../../../../host/protection/iommu/guest-space.js';
@@ -7,34 +5,13 @@ import { Deferred } from '../../../../host/protection/iommu/strategies/deferred.
 import type { Placement, Teardown } from '../../../../host/protection/iommu/strategies/per-transfer.js';
 import { SingleUse } from '../../../../host/protection/iommu/strategies/single-use.js';
 import { ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
+import { type DmaOperation as Operation, sectionsOf } from '../../../support/linux-dma-traces.js';
 import { IommuLab } from './lab.js';
-
-/** One operation of a recorded kernel; test/fixtures/linux-dma/README.md says how they were recorded. */
-interface Operation {
-  readonly op: 'map' | 'unmap' | 'inv';
-  readonly tNs: number;
-  readonly iova: string;
-  readonly len: number;
-  readonly leaf?: boolean;
-  readonly scope?: string;
-}
 
 const PAGE = 4096;
 /** Linux's timer of the lazy mode, as it is set (IOVA_DEFAULT_FQ_TIMEOUT). */
 const TIMEOUT_NS = 10_000_000;
 const FREE = Object.fromEntries(Object.keys(COSTS).map((name) => [name, 0]));
-
-/** The sections of a recording: transmit, then receive. */
-function sectionsOf(file: string): Operation[][] {
-  const path = new URL(`../../../fixtures/linux-dma/${file}.jsonl.gz`, import.meta.url);
-  const sections: Operation[][] = [];
-  for (const line of gunzipSync(readFileSync(path)).toString().trim().split('\n')) {
-    const entry = JSON.parse(line) as Operation & { readonly section?: string };
-    if (entry.section !== undefined) sections.push([]);
-    else if (entry.op !== undefined) sections.at(-1)?.push(entry);
-  }
-  return sections;
-}
 
 /** A flush for which the queue was full follows its unmap at once; one by the timer comes out of the blue. */
 function isByFullQueue(operations: readonly Operation[], index: number): boolean {

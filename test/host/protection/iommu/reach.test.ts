@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pageNumber } from '../../../../nic/addresses.js';
+import { runs, WHOLE } from '../../../support/whole.js';
 import { frame, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 import { IommuLab, SETTLE_NS, VENDORS } from './lab.js';
 
@@ -197,10 +198,10 @@ describe('what a device reaches, at every step of its driver', () => {
         lab.settle(SETTLE_NS);
         expect(lab.machine.host.pages.pinnedPages).toBe(0);
       }),
-      { numRuns: name === 'contiguous' ? 5 : 15 },
+      { numRuns: runs(name === 'contiguous' ? 5 : 15) },
     );
-    expect(reached).toBeGreaterThan(100);
-    if (name !== 'persistent' && name !== 'direct-map') expect(stopped).toBeGreaterThan(20);
+    expect(reached).toBeGreaterThan(WHOLE ? 100 : 25);
+    if (name !== 'persistent' && name !== 'direct-map') expect(stopped).toBeGreaterThan(WHOLE ? 20 : 4);
   });
 
   it.each(VENDORS)('shadow-copy on %s: no page of the guest, ever', (vendor) => {
@@ -221,7 +222,7 @@ describe('what a device reaches, at every step of its driver', () => {
           }
         }
       }),
-      { numRuns: 12 },
+      { numRuns: runs(12) },
     );
   });
 });

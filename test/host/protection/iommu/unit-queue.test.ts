@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
 import { type CommandKind, UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
 import { hostPhysicalAddress, ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
+import { runs } from '../../../support/whole.js';
 import { Machine } from '../../support/machine.js';
 
 const SLOT_BYTES = 16;
@@ -166,7 +167,7 @@ describe('the software side of a queue', () => {
         expect(reported).toEqual(asked);
         expect(unit.queue.waiting).toBe(0);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });
