@@ -96,7 +96,7 @@ export class ContextPort implements GuestPort {
       this.freeRings();
       throw error;
     }
-    const modulus = parts.nic.contexts[this.context]?.sequenceModulus ?? 2 ** 16;
+    const modulus = present(parts.nic.contexts[this.context]).sequenceModulus;
     this.transmit.bind(this.context, modulus);
     this.receive.bind(this.context, modulus);
     this.#configure(options);

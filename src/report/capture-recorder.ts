@@ -173,7 +173,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
  * order in which they were granted.
  */
 class GrantQueues {
-  readonly #queues = new Map<number, { grants: Grant[]; head: number }>();
+  readonly #queues = new Map<ContextId, { grants: Grant[]; head: number }>();
 
   add(grant: Grant): void {
     const queue = this.#queues.get(grant.context);

@@ -9,8 +9,8 @@ const CONTEXT_UNIT = 2 ** 32;
  * a context leave each exit, the wire and the inside of the card, in the order in which it granted them.
  */
 export class FrameFlows {
-  readonly #producer = new Map<number, number>();
-  readonly #granted = new Map<number, Granted[]>();
+  readonly #producer = new Map<ContextId, number>();
+  readonly #granted = new Map<ContextId, Granted[]>();
 
   /** The doorbell says that the ring is filled up to `producer`: the flows of the descriptors that are new. */
   posted(context: ContextId, producer: number): number[] {

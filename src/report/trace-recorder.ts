@@ -35,7 +35,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #wireIn: TraceTrack;
   readonly #interrupts: TraceTrack;
   readonly #refused: TraceTrack;
-  readonly #tracks = new Map<number, ContextTracks>();
+  readonly #tracks = new Map<ContextId, ContextTracks>();
   readonly #cores: readonly TraceTrack[];
   readonly #hypercalls: TraceTrack;
   readonly #validation: TraceTrack;

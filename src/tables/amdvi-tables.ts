@@ -9,7 +9,7 @@ import {
   pageBitsOf,
   readDeviceTableEntry,
 } from '../../host/iommu/amdvi/entries.js';
-import { spanBits } from '../../host/iommu/radix-table.js';
+import { spanBits } from '../../host/iommu/entry-format.js';
 import { hostPhysicalAddress, requesterId } from '../../nic/addresses.js';
 import { hex, requesterText } from './address.js';
 import type { AmdviDump } from './dump.js';

@@ -1,4 +1,4 @@
-import { spanBits } from '../../host/iommu/radix-table.js';
+import { spanBits } from '../../host/iommu/entry-format.js';
 import { hex } from './address.js';
 import type { DumpPages } from './dump-pages.js';
 import { type PageVisitor, type Problems, type Requester, tableReadLimit } from './enumeration.js';

@@ -1,4 +1,4 @@
-import { spanBits } from '../../host/iommu/radix-table.js';
+import { spanBits } from '../../host/iommu/entry-format.js';
 import {
   addressOf,
   readContextEntry,

@@ -4,7 +4,7 @@ import {
   hostPhysicalAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { spanBits } from '../radix-table.js';
+import { spanBits } from '../entry-format.js';
 import type { TableMemory } from '../table-walker.js';
 
 /** Device table entry (DTE), 32 bytes, one per device ID. Fields of guest translation stay 0. */

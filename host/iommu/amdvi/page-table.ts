@@ -1,5 +1,6 @@
 import { addressAfter, type HostPhysicalAddress, hostPhysicalAddress } from '../../../nic/addresses.js';
-import { type EntryFormat, type PageAllocator, RadixTable, READ, spanBits, WRITE } from '../radix-table.js';
+import { type EntryFormat, type PageAllocator, READ, spanBits, WRITE } from '../entry-format.js';
+import { RadixTable } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressField, HIGH_READ, HIGH_WRITE, levelField, PTE_PRESENT, pageBitsOf } from './entries.js';
 

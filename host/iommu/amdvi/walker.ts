@@ -6,8 +6,8 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
+import { READ, spanBits, WRITE } from '../entry-format.js';
 import { pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
-import { READ, spanBits, WRITE } from '../radix-table.js';
 import {
   assertRequest,
   ENTRY_WORDS,

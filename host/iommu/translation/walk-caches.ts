@@ -1,8 +1,8 @@
 import { hostPhysicalAddress, type IoVirtualAddress } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { READ, spanBits, WRITE } from '../entry-format.js';
 import { pageIndex } from '../page-arithmetic.js';
-import { READ, spanBits, WRITE } from '../radix-table.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
 import type { EndedWalk } from './outstanding-walks.js';
 import type { Replacement } from './parameters.js';

@@ -5,7 +5,7 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import type { PageAllocator } from '../radix-table.js';
+import type { PageAllocator } from '../entry-format.js';
 import type { TableMemory } from '../table-walker.js';
 import {
   type ContextEntry,

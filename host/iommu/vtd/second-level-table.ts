@@ -1,5 +1,6 @@
 import { addressAfter, type HostPhysicalAddress } from '../../../nic/addresses.js';
-import { type EntryFormat, type PageAllocator, RadixTable, spanBits } from '../radix-table.js';
+import { type EntryFormat, type PageAllocator, spanBits } from '../entry-format.js';
+import { RadixTable } from '../radix-table.js';
 import type { TableMemory } from '../table-walker.js';
 import { addressOf, SL_PAGE_SIZE, SL_READ, SL_WRITE } from './entries.js';
 

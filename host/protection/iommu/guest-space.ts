@@ -17,7 +17,7 @@ import {
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import { READ, WRITE } from '../../iommu/radix-table.js';
+import { READ, WRITE } from '../../iommu/entry-format.js';
 import type { PageRefusal } from '../../memory/page-ownership.js';
 import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';

@@ -17,7 +17,7 @@ import type { AccessGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { UnitFaultReason } from '../../hypervisor/fault-log.js';
-import { WRITE } from '../../iommu/radix-table.js';
+import { WRITE } from '../../iommu/entry-format.js';
 import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';

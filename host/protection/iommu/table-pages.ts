@@ -1,6 +1,6 @@
 import { type HostPhysicalAddress, PAGE_BYTES } from '../../../nic/addresses.js';
 import type { Hypervisor } from '../../hypervisor/hypervisor.js';
-import type { PageAllocator } from '../../iommu/radix-table.js';
+import type { PageAllocator } from '../../iommu/entry-format.js';
 
 /** Pages for translation tables: the hypervisor's own, kept for the next table when one is given back. */
 export class TablePages implements PageAllocator {

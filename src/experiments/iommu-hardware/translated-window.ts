@@ -1,4 +1,4 @@
-import { READ, WRITE } from '../../../host/iommu/radix-table.js';
+import { READ, WRITE } from '../../../host/iommu/entry-format.js';
 import { NO_ADDRESS, type TableWalker } from '../../../host/iommu/table-walker.js';
 import { DEFAULT_VTD_CAPABILITIES } from '../../../host/iommu/vtd/capabilities.js';
 import { ContextTables } from '../../../host/iommu/vtd/context-tables.js';

@@ -3,7 +3,7 @@ import { RandomStream } from '../../../guests/traffic/random-stream.js';
 import type { CostName } from '../../../host/cpu/costs.js';
 import { Host } from '../../../host/host.js';
 import type { Domain } from '../../../host/hypervisor/domain.js';
-import { WRITE } from '../../../host/iommu/radix-table.js';
+import { WRITE } from '../../../host/iommu/entry-format.js';
 import type { GuestSpace } from '../../../host/protection/iommu/guest-space.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { IommuProtection } from '../../../host/protection/iommu/iommu-protection.js';

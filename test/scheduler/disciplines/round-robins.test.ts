@@ -1,9 +1,11 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import { NONE } from '../../../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
 import { FifoDrain } from '../../../scheduler/disciplines/fifo-drain.js';
 import { PacketRoundRobin } from '../../../scheduler/disciplines/packet-round-robin.js';
+import { present } from '../../../scheduler/present.js';
 import { playBacklog, playGreedy } from './play.js';
 
 describe('FIFO drain', () => {
@@ -131,4 +133,41 @@ describe('deficit round robin', () => {
       'weight of context 3 is 0.5',
     );
   });
+});
+
+it('deficit round robin with a quantum far below a frame serves as if every empty round were made', () => {
+  const context = fc.record({
+    weight: fc.integer({ min: 1, max: 7 }),
+    bytes: fc.integer({ min: 60, max: 1514 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.array(context, { minLength: 1, maxLength: 5 }),
+      (quantumBytes, contexts) => {
+        const drr = new DeficitRoundRobin({ quantumBytes });
+        for (const [index, { weight, bytes }] of contexts.entries()) {
+          drr.join(contextId(index), { weight });
+          drr.activate(contextId(index), bytes);
+        }
+        const served = Array.from({ length: 60 }, () => {
+          const chosen = drr.select();
+          const { bytes } = present(contexts[chosen]);
+          drr.served(chosen, bytes, bytes);
+          return chosen;
+        });
+        // Shreedhar and Varghese 1996, figure 2, word for word: each visit adds a quantum, and serves what it covers.
+        const expected: number[] = [];
+        const deficits = contexts.map(() => 0);
+        while (expected.length < served.length) {
+          for (const [index, { weight, bytes }] of contexts.entries()) {
+            let deficit = present(deficits[index]) + weight * quantumBytes;
+            for (; deficit >= bytes; deficit -= bytes) expected.push(index);
+            deficits[index] = deficit;
+          }
+        }
+        expect(served).toEqual(expected.slice(0, served.length));
+      },
+    ),
+  );
 });

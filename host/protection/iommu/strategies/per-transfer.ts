@@ -14,8 +14,8 @@ import {
 import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { present } from '../../../../scheduler/present.js';
 import type { CostName } from '../../../cpu/costs.js';
+import { READ, WRITE } from '../../../iommu/entry-format.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
-import { READ, WRITE } from '../../../iommu/radix-table.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';

@@ -12,7 +12,7 @@ import {
   pageOf,
 } from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
-import { READ, WRITE } from '../../../iommu/radix-table.js';
+import { READ, WRITE } from '../../../iommu/entry-format.js';
 import type { PageRefusal } from '../../../memory/page-ownership.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';

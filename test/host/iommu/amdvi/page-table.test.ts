@@ -4,7 +4,7 @@ import { DeviceTable } from '../../../../host/iommu/amdvi/device-table.js';
 import { DENY_ALL } from '../../../../host/iommu/amdvi/entries.js';
 import { createPageTable, pageSizes } from '../../../../host/iommu/amdvi/page-table.js';
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
-import { READ, WRITE } from '../../../../host/iommu/radix-table.js';
+import { READ, WRITE } from '../../../../host/iommu/entry-format.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';

@@ -1,4 +1,4 @@
-import type { PageAllocator } from '../../../../host/iommu/radix-table.js';
+import type { PageAllocator } from '../../../../host/iommu/entry-format.js';
 import type { TableMemory } from '../../../../host/iommu/table-walker.js';
 import { type HostPhysicalAddress, hostPhysicalAddress } from '../../../../nic/addresses.js';
 

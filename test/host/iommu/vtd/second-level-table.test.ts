@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type RadixTable, READ, WRITE } from '../../../../host/iommu/radix-table.js';
+import { READ, WRITE } from '../../../../host/iommu/entry-format.js';
+import type { RadixTable } from '../../../../host/iommu/radix-table.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
 import { DEFAULT_VTD_CAPABILITIES } from '../../../../host/iommu/vtd/capabilities.js';
 import { ContextTables } from '../../../../host/iommu/vtd/context-tables.js';
