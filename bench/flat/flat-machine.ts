@@ -38,6 +38,7 @@ export interface FlatMachine {
 
 const PAGE = 4096;
 const BUFFER = 2048;
+const RX_BUFFER = 1536;
 const TX_SLOTS = 64;
 const RX_SLOTS = 16;
 const CACHE = 64;
@@ -48,7 +49,7 @@ const STEP_NS = 100_000;
 // Pages of a context: transmit ring, receive ring and status block in one piece, then transmit and receive buffers.
 const RING_PAGES = 3;
 const TX_PAGES = (TX_SLOTS * BUFFER) / PAGE;
-const RX_PAGES = (RX_SLOTS * BUFFER) / PAGE;
+const RX_PAGES = (RX_SLOTS * RX_BUFFER) / PAGE;
 /** The most that tables of a context take: a root, three for its rings, three for its memory and two for boundaries. */
 const TABLE_PAGES = 9;
 
@@ -124,8 +125,8 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
   const ringPage = new Int32Array(N);
   // The page of the rings as the card must name it.
   const ringBusPage = new Int32Array(N);
-  const buffersPage = new Int32Array(N);
-  const receivePage = new Int32Array(N);
+  // Pages of the transmit buffers, two buffers on each.
+  const bufferPages = new Int32Array(N * TX_PAGES);
   // Number of a page of transmit buffers, and a view of the frame in each buffer.
   const bufferNumber = new Int32Array(ramPages).fill(-1);
   const bufferViews: Uint8Array[] = [];
@@ -1088,6 +1089,12 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
     nextIova[context] = page + 1;
     return page;
   }
+  /** Likewise one or two pages, at a multiple of as many; during set-up, when none has come back. */
+  function takeIovas(context: number, pages: number): number {
+    const page = ((nextIova[context] ?? 0) + pages - 1) & -pages;
+    nextIova[context] = page + pages;
+    return page;
+  }
   function freeIova(context: number, page: number): void {
     const count = iovaCount[context] ?? 0;
     if (count === IOVAS) throw new Error('too many addresses');
@@ -1782,7 +1789,7 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
       frame[28] = sequence >>> 8;
       frame[29] = sequence;
       const slot = written & (TX_SLOTS - 1);
-      const page = (buffersPage[c] ?? 0) + (slot >> 1);
+      const page = bufferPages[c * TX_PAGES + (slot >> 1)] ?? 0;
       if (owner[page] !== c) throw new Error('page fault');
       ram.set(frame, page * PAGE + (slot & 1) * BUFFER);
       lengths[c * TX_SLOTS + slot] = LEN;
@@ -1823,13 +1830,13 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
         const length = lengths[c * TX_SLOTS + slot] ?? 0;
         if (length <= 0 || length > 16_384) throw new Error('bad length');
         if (SINGLE_USE) charge(N, COST.validatePage);
-        if (owner[(buffersPage[c] ?? 0) + (slot >> 1)] !== c) throw new Error('not owner');
+        if (owner[bufferPages[c * TX_PAGES + (slot >> 1)] ?? 0] !== c) throw new Error('not owner');
       }
       if (!SINGLE_USE) charge(N, COST.validatePage * frames);
     }
     for (let i = from; i !== to; i = (i + 1) | 0) {
       const slot = i & (TX_SLOTS - 1);
-      const page = (buffersPage[c] ?? 0) + (slot >> 1);
+      const page = bufferPages[c * TX_PAGES + (slot >> 1)] ?? 0;
       const k = c * TX_SLOTS + slot;
       let busPage = page;
       if (SINGLE_USE) {
@@ -1948,30 +1955,33 @@ export function makeFlatMachine({ protection, contexts: N, frameBytes: LEN, tap 
     writeRegister(c, (c << 8) | COALESCE, 16);
     writeRegister(c, (c << 8) | COALESCE, -50_000);
     if (IOMMU) attachRequester(FIRST_REQUESTER + c, FIRST_DOMAIN + c, topTable[c] ?? 0);
-    const buffers = takePages(TX_PAGES);
-    buffersPage[c] = buffers;
-    owner.fill(c, buffers, buffers + TX_PAGES);
-    if (protection === 'iommu:direct-map') mapOwn(c, buffers, TX_PAGES);
-    for (let page = buffers; page < buffers + TX_PAGES; page += 1) {
+    for (let index = 0; index < TX_PAGES; index += 1) {
+      const page = takePages(1);
+      bufferPages[c * TX_PAGES + index] = page;
+      owner[page] = c;
+      if (protection === 'iommu:direct-map') mapOwn(c, page, 1);
       bufferNumber[page] = bufferViews.length >> 1;
       for (let at = page * PAGE; at < (page + 1) * PAGE; at += BUFFER)
         bufferViews.push(ram.subarray(at, at + LEN));
     }
+    // Receive buffers lie one behind the other, some of them on two pages.
     const receive = takePages(RX_PAGES);
-    receivePage[c] = receive;
     owner.fill(c, receive, receive + RX_PAGES);
     if (protection === 'iommu:direct-map') mapOwn(c, receive, RX_PAGES);
     for (let s = 0; s < RX_SLOTS; s += 1) {
-      const page = receive + (s >> 1);
+      const at = s * RX_BUFFER;
+      const page = receive + (at >> 12);
+      const pages = ((at + RX_BUFFER - 1) >> 12) - (at >> 12) + 1;
       let busPage = page;
       if (SINGLE_USE) {
-        busPage = takeIova(c);
-        mapPage(topTable[c] ?? 0, busPage, page, WRITE);
+        busPage = takeIovas(c, pages);
+        for (let more = 0; more < pages; more += 1)
+          mapPage(topTable[c] ?? 0, busPage + more, page + more, WRITE);
       }
       const word = ((rings + 1) << 10) + s * 4;
-      ramWords[word] = (busPage << 12) | ((s & 1) * BUFFER);
+      ramWords[word] = (busPage << 12) | (at & (PAGE - 1));
       ramWords[word + 1] = busPage >>> 20;
-      ramWords[word + 2] = BUFFER;
+      ramWords[word + 2] = RX_BUFFER;
       ramWords[word + 3] = s + 1;
     }
     if (!IOMMU) armRelease(c * 2 + 1);

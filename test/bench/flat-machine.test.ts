@@ -30,6 +30,7 @@ describe('the flat reference', () => {
     );
     const names = [...machine.matchAll(/^ {2}function (\w+)/gm)].map(([, name = '']) => name);
     const setUp = [
+      'takeIovas',
       'takePages',
       'writeContextEntry',
       'attachRequester',
