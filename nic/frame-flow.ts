@@ -154,6 +154,12 @@ export class FrameFlow implements DataPath {
     this.#fetcher.consider(context, direction);
   }
 
+  /** Whether a context has posted a frame for the wire that no grant has taken, on the card or not. */
+  hasPosted(context: ContextId): boolean {
+    const bytes = this.#heads.bytes(context, WIRE_EXIT);
+    return bytes > 0 || bytes === STARVED;
+  }
+
   /** The guest has unmasked its interrupts. */
   unmasked(context: Context): void {
     this.#completions.unmasked(context);
@@ -166,10 +172,10 @@ export class FrameFlow implements DataPath {
       return;
     }
     const { instruments, kernel } = this.#core;
-    instruments?.fetched?.(context.index, first, count, kernel.nowNs);
     const waited = this.#heads.wireBytes(context.index) > 0;
     this.#lookup.arrived(context, first, count);
     if (this.#heads.refresh(context)) this.#heads.noteQueued(context);
+    instruments?.fetched?.(context.index, first, count, kernel.nowNs);
     if (!waited) this.#ringTransmit(context);
   }
 

@@ -216,6 +216,11 @@ export class Nic {
     context.share = share;
   }
 
+  /** Whether a context has posted a frame for the wire that no grant has taken, whether the card has fetched it or not. */
+  hasPosted(context: ContextId): boolean {
+    return this.#flow.hasPosted(context);
+  }
+
   /** A frame has arrived from the wire: its last bit is here now. `bytes` is borrowed. */
   receive(bytes: Uint8Array, offset: number, length: number): void {
     this.#flow.forwarding.arrived(bytes, offset, length, undefined);

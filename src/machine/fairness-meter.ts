@@ -1,9 +1,10 @@
 import type { ContextId } from '../../scheduler/branded.js';
 import type { BoundMember, Discipline, Share } from '../../scheduler/discipline.js';
 import { present } from '../../scheduler/present.js';
+import { MEASURED_CONTEXTS, PairGaps } from './pair-gaps.js';
+import { PostedFairness, type PostedFrames, type PostedVerdict } from './posted-fairness.js';
 
-/** Pairs are measured among the first so many contexts; n contexts have n(n-1)/2 pairs. */
-export const MEASURED_CONTEXTS = 64;
+export { MEASURED_CONTEXTS } from './pair-gaps.js';
 
 /** What the meter has seen. */
 export interface FairnessReport {
@@ -26,22 +27,17 @@ const NOTHING_SETTLED: Settled = { largestGapBytes: 0, pair: undefined, boundByt
 
 /**
  * A discipline with a measuring glass over it: passes every call on and keeps, for each pair of contexts, how
- * far their normalised service has drifted apart while both were backlogged. The gap over any interval is the
- * distance between the highest and lowest value that the difference has had, so one number a pair is kept up
- * and no interval is missed.
+ * far their normalised service has drifted apart while both were backlogged, from the arrival of their descriptors on.
+ * With `judge` it also holds them to what they have posted, from the doorbell on.
  */
 export class FairnessMeter implements Discipline {
   readonly name: string;
   readonly #inner: Discipline;
   readonly #weights = new Float64Array(MEASURED_CONTEXTS);
   readonly #maxFrame = new Float64Array(MEASURED_CONTEXTS);
-  readonly #backlogged = new Uint8Array(MEASURED_CONTEXTS);
   readonly #seen: ContextId[] = [];
-  // For i < j: the difference of normalised service since both became backlogged, and its extremes.
-  readonly #difference = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
-  readonly #low = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
-  readonly #high = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
-  readonly #gap = new Float64Array(MEASURED_CONTEXTS * MEASURED_CONTEXTS);
+  readonly #known = new PairGaps(this.#seen);
+  #posted: PostedFairness | undefined;
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
@@ -61,8 +57,8 @@ export class FairnessMeter implements Discipline {
       this.starve = (context, bytes, nowNs) => {
         inner.starve?.(context, bytes, nowNs);
         this.#count(context, bytes);
-        // What is not fetched cannot be chosen: for the meter the interval of this pair ends here.
-        if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+        // What is not fetched cannot be chosen: counted from the arrival of descriptors, the interval ends here.
+        if (context < MEASURED_CONTEXTS) this.#known.end(context);
       };
     }
   }
@@ -78,21 +74,15 @@ export class FairnessMeter implements Discipline {
 
   leave(context: ContextId, nowNs: number): void {
     this.#inner.leave(context, nowNs);
-    if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+    if (context < MEASURED_CONTEXTS) this.#known.end(context);
+    this.#posted?.end(context);
   }
 
   activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#inner.activate(context, headBytes, nowNs);
     this.#noteFrame(context, headBytes);
-    if (context >= MEASURED_CONTEXTS || this.#backlogged[context] === 1) return;
-    this.#backlogged[context] = 1;
-    for (const other of this.#seen) {
-      if (other === context || this.#backlogged[other] === 0) continue;
-      const pair = pairOf(context, other);
-      this.#difference[pair] = 0;
-      this.#low[pair] = 0;
-      this.#high[pair] = 0;
-    }
+    if (context < MEASURED_CONTEXTS) this.#known.begin(context);
+    this.#posted?.ready(context, nowNs);
   }
 
   select(nowNs: number): ContextId {
@@ -103,7 +93,7 @@ export class FairnessMeter implements Discipline {
     this.#inner.served(context, bytes, nextHeadBytes, nowNs);
     this.#count(context, bytes);
     this.#noteFrame(context, nextHeadBytes);
-    if (nextHeadBytes === 0 && context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+    if (nextHeadBytes === 0 && context < MEASURED_CONTEXTS) this.#known.end(context);
   }
 
   /** A frame that waits counts for the bound as one that was served: others may be ahead by what it takes. */
@@ -114,24 +104,14 @@ export class FairnessMeter implements Discipline {
 
   #count(context: ContextId, bytes: number): void {
     if (context >= MEASURED_CONTEXTS) return;
-    const step = bytes / present(this.#weights[context]);
-    const seen = this.#seen;
-    for (let index = 0; index < seen.length; index += 1) {
-      const other = present(seen[index]);
-      if (other === context || this.#backlogged[other] === 0) continue;
-      const pair = pairOf(context, other);
-      const value = present(this.#difference[pair]) + (context < other ? step : -step);
-      this.#difference[pair] = value;
-      if (value > present(this.#high[pair])) this.#high[pair] = value;
-      if (value < present(this.#low[pair])) this.#low[pair] = value;
-      const gap = present(this.#high[pair]) - present(this.#low[pair]);
-      if (gap > present(this.#gap[pair])) this.#gap[pair] = gap;
-    }
+    this.#known.count(context, bytes / present(this.#weights[context]));
+    this.#posted?.granted(context, bytes);
   }
 
   withdraw(context: ContextId, nowNs: number): void {
     this.#inner.withdraw(context, nowNs);
-    if (context < MEASURED_CONTEXTS) this.#backlogged[context] = 0;
+    if (context < MEASURED_CONTEXTS) this.#known.end(context);
+    this.#posted?.end(context);
   }
 
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
@@ -142,23 +122,56 @@ export class FairnessMeter implements Discipline {
     this.#inner.checkInvariants();
   }
 
+  /** From now on contexts are also held to what they have posted on this card. */
+  judge(card: PostedFrames): void {
+    this.#posted = new PostedFairness(
+      card,
+      {
+        boundBytes: (one, other) =>
+          this.#inner.relativeFairnessBoundBytes(this.#account(one), this.#account(other)),
+        weight: (context) => present(this.#weights[context]),
+        maxFrameBytes: (context) => present(this.#maxFrame[context]),
+      },
+      this.#seen,
+    );
+  }
+
+  /** A doorbell of a context has taken effect. */
+  posted(context: ContextId, nowNs: number): void {
+    this.#posted?.posted(context, nowNs);
+  }
+
+  /** Descriptors of a context have arrived. */
+  fetched(context: ContextId): void {
+    this.#posted?.fetched(context);
+  }
+
+  /** Whether a context has had posted frames all the time since the window began; false where that is not known. */
+  hadFramesAlways(context: ContextId): boolean {
+    return this.#posted?.hadFramesAlways(context) ?? false;
+  }
+
+  /** How what was posted was served; undefined without `judge`. */
+  postedVerdict(): PostedVerdict | undefined {
+    return this.#posted?.verdict();
+  }
+
   /** Forgets what was measured: from now on intervals begin here. Contexts that are backlogged stay so. */
   restart(): void {
-    this.#difference.fill(0);
-    this.#low.fill(0);
-    this.#high.fill(0);
-    this.#gap.fill(0);
+    this.#known.restart();
+    this.#posted?.restart();
     this.#settled = NOTHING_SETTLED;
   }
 
   /** The weight of a context changes: what its pairs have shown so far is judged by the old one. */
   #settle(context: ContextId): void {
+    this.#posted?.settle(context);
     let { largestGapBytes, pair, boundBytes, broken } = this.#settled;
     for (const other of this.#seen) {
       if (other === context) continue;
       const [i, j] = context < other ? [context, other] : [other, context];
-      const gap = present(this.#gap[pairOf(i, j)]);
-      this.#gap[pairOf(i, j)] = 0;
+      const gap = this.#known.gap(i, j);
+      this.#known.clear(i, j);
       const bound = this.#inner.relativeFairnessBoundBytes(this.#account(i), this.#account(j));
       if (gap > bound * (1 + 1e-9)) broken += 1;
       if (gap <= largestGapBytes) continue;
@@ -174,7 +187,7 @@ export class FairnessMeter implements Discipline {
     for (const i of this.#seen) {
       for (const j of this.#seen) {
         if (i >= j) continue;
-        const gap = present(this.#gap[pairOf(i, j)]);
+        const gap = this.#known.gap(i, j);
         if (gap === 0) continue;
         const bound = this.#inner.relativeFairnessBoundBytes(this.#account(i), this.#account(j));
         if (gap > bound * (1 + 1e-9)) broken += 1;
@@ -197,10 +210,6 @@ export class FairnessMeter implements Discipline {
   #account(context: ContextId): BoundMember {
     return { weight: present(this.#weights[context]), maxFrameBytes: present(this.#maxFrame[context]) };
   }
-}
-
-function pairOf(one: number, other: number): number {
-  return one < other ? one * MEASURED_CONTEXTS + other : other * MEASURED_CONTEXTS + one;
 }
 
 /** Jain's index of a set of shares: 1 when all are alike, 1/n when one has everything. */

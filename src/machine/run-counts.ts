@@ -40,6 +40,8 @@ export interface RunCounts {
   readonly drops: Readonly<Record<string, number>>;
   /** What the protection counts, by its own names. */
   readonly details: Readonly<Record<string, number>>;
+  /** Busy time of each core, ns. */
+  readonly coreNs: readonly number[];
   /** CPU time of each domain, ns, in the hypervisor's order. */
   readonly domainNs: readonly number[];
   readonly guests: readonly GuestCounts[];
@@ -73,6 +75,7 @@ export function countsOf(machine: Machine): RunCounts {
     faults: host.hypervisor.faultLog.length,
     drops: dropsOf(machine),
     details: gates.details,
+    coreNs: Array.from({ length: host.processor.cores }, (_, core) => host.processor.busyNsOf(core)),
     domainNs: host.hypervisor.domains.map(({ account }) => host.processor.nsOf(account)),
     guests: machine.guests.map(({ port, driver, domain, client }) => {
       const traffic = host.trafficOf(port);

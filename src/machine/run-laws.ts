@@ -1,6 +1,7 @@
 import type { DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { GuestRun, Machine } from './machine.js';
+import type { PostedVerdict } from './posted-fairness.js';
 import type { LawResult } from './run-result.js';
 
 /** Checks the invariants of a whole machine at the end of its run. */
@@ -8,6 +9,8 @@ export function checkLaws(
   machine: Machine,
   transmit: FairnessReport,
   receive: FairnessReport,
+  fromDoorbell: PostedVerdict | undefined,
+  cpuLimited: readonly string[],
   framesFromNic: number,
 ): LawResult[] {
   const { host, partner } = machine;
@@ -62,7 +65,12 @@ export function checkLaws(
     pinsBalance === references,
     `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} frames`,
   );
-  law('transmit-fairness', transmit.broken === 0, describeBound(transmit));
+  law(
+    'transmit-fairness',
+    transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
+    (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
+      (cpuLimited.length === 0 ? '' : `${CPU_LIMITED}${cpuLimited.join(', ')}`),
+  );
   law('receive-fairness', receive.broken === 0, describeBound(receive));
   try {
     machine.checkInvariants();
@@ -71,6 +79,30 @@ export function checkLaws(
     law('invariants', false, error instanceof Error ? error.message : String(error));
   }
   return laws;
+}
+
+/** Before the names of guests that their own cores kept below their due, at the end of the law's text. */
+const CPU_LIMITED = '; CPU-limited: ';
+
+/** Names of the guests of a run that their own cores kept below their due, with commas; undefined when there is none. */
+export function cpuLimitedGuests(laws: readonly LawResult[]): string | undefined {
+  const detail = laws.find(({ law }) => law === 'transmit-fairness')?.detail ?? '';
+  const at = detail.indexOf(CPU_LIMITED);
+  return at < 0 ? undefined : detail.slice(at + CPU_LIMITED.length);
+}
+
+/** From the doorbell to the last take: what was measured, and what is added to the bound of the discipline. */
+function describePosted(known: FairnessReport, { largest, prefetchNs, longRun }: PostedVerdict): string {
+  if (largest === undefined) return describeBound(known);
+  const { gapBytes, boundBytes, addendBytes } = largest;
+  const bound = Number.isFinite(boundBytes)
+    ? `bound ${Math.round(boundBytes)} and ${Math.round(addendBytes)} for the FIFO and a prefetch of ${prefetchNs} ns`
+    : 'no bound promised';
+  const shares =
+    longRun === undefined
+      ? ''
+      : `; ${longRun.contexts} contexts with frames all the time got ${longRun.least.toFixed(3)} to ${longRun.most.toFixed(3)} of equal shares by weight`;
+  return `largest gap from the doorbell on ${Math.round(gapBytes)} bytes per unit of weight, ${bound}${shares}`;
 }
 
 function describeBound(report: FairnessReport): string {

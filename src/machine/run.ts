@@ -1,4 +1,5 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
+import { PADDED_FRAME_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
@@ -52,6 +53,11 @@ export interface RunSettings {
 const LEAST_STEPS = 50;
 /** and a step is at most so long, ns: short enough that a key press is answered between two of them. */
 const LONGEST_STEP_NS = 2_000_000;
+
+/** A guest below this part of its due has a reason, */
+const BELOW_DUE = 0.98;
+/** and it is the CPU where so much of its core's time was spent. */
+const NEARLY_ALL = 0.98;
 
 /** A frame's head goes into the fingerprint; its middle would cost more than it would tell. */
 const FINGERPRINT_BYTES = 64;
@@ -139,6 +145,15 @@ export class Run {
       });
       return [transmit, receive, machine];
     });
+    // Of what a context posts beside frames that stay inside, the wire knows only when their destinations are read; a driver
+    // domain posts for all guests to one context.
+    const { nic, protection: built } = this.machine.host;
+    if (scenario.nic?.switching !== true && built.intermediary === undefined) {
+      const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
+      // The FIFO holds most bytes of the wire when its frames are the shortest.
+      const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
+      this.#transmitMeter.judge({ rateBps, fifoBytes, hasPosted: (context) => nic.hasPosted(context) });
+    }
     for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;
       this.#numberOf[guest.port.context] = number;
@@ -256,6 +271,10 @@ export class Run {
         machine,
         { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
         { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
+        this.#transmitMeter.postedVerdict(),
+        guests
+          .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
+          .map(({ name }) => name),
         machine.partner.framesFromNic,
       ),
     };
@@ -324,6 +343,14 @@ export class Run {
     };
   }
 
+  /** Whether a guest is below its due because its core had no time left and its ring ran dry. */
+  #isCpuLimited({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): boolean {
+    if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return false;
+    const core = this.machine.host.processor.accounts[domain.account]?.core ?? 0;
+    const busyNs = coreNs[core] ?? 0;
+    return busyNs >= NEARLY_ALL * this.#settings.durationNs;
+  }
+
   #bps(bytes: number): number {
     return (bytes * 8e9) / this.#settings.durationNs;
   }
@@ -355,8 +382,14 @@ export class Run {
         this.#received.add(context, nowNs);
         this.#receiveLatency.record(nowNs - arrivedNs);
       },
-      posted: (context, first, count, nowNs) => this.#guestParts[context]?.posted(first, count, nowNs),
-      fetched: (context, first, count, nowNs) => this.#guestParts[context]?.fetched(first, count, nowNs),
+      posted: (context, first, count, nowNs) => {
+        this.#transmitMeter.posted(context, nowNs);
+        this.#guestParts[context]?.posted(first, count, nowNs);
+      },
+      fetched: (context, first, count, nowNs) => {
+        this.#transmitMeter.fetched(context);
+        this.#guestParts[context]?.fetched(first, count, nowNs);
+      },
     };
   }
 

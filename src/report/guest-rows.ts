@@ -1,3 +1,4 @@
+import { cpuLimitedGuests } from '../machine/run-laws.js';
 import type { GuestResult, RunResult } from '../machine/run-result.js';
 import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import type { Metric, MetricRow } from './metrics/metric.js';
@@ -112,12 +113,28 @@ function percentileOf(
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
 }
 
-/** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72`; undefined when there is none. */
-export function belowShareText({ guests }: RunResult, most: number): string | undefined {
+/** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72 (CPU-limited: greedy)`; undefined when there is none. */
+export function belowShareText({ guests, laws }: RunResult, most: number): string | undefined {
   const below = belowShareFirst(guests).filter(isBelowShare);
   if (below.length === 0) return undefined;
   const named = below.slice(0, most).map(({ name, fairShareGot }) => `${name} ${fairShareGot.toFixed(2)}`);
-  return `${named.join(', ')}${below.length > most ? ` and ${whole(below.length - most)} more` : ''}`;
+  const limited = cpuLimitedGuests(laws);
+  const more = below.length > most ? ` and ${whole(below.length - most)} more` : '';
+  return `${named.join(', ')}${more}${limited === undefined ? '' : ` (CPU-limited: ${shortened(limited)})`}`;
+}
+
+/** Which guests of a run were held below their due by their own cores, as a sentence; undefined when none was. */
+export function limitedText({ laws }: RunResult): string | undefined {
+  const limited = cpuLimitedGuests(laws);
+  if (limited === undefined) return undefined;
+  return `CPU-limited: ${shortened(limited)} sent less than the wire had for them, because their cores had no time to post more`;
+}
+
+/** Longest list of names in a line. */
+const MOST_NAMES_LENGTH = 60;
+
+function shortened(names: string): string {
+  return names.length <= MOST_NAMES_LENGTH ? names : `${names.slice(0, MOST_NAMES_LENGTH)}...`;
 }
 
 /** The columns in which a run's text and page tell of guests. */

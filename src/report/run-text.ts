@@ -1,7 +1,7 @@
 import { counted } from '../../scheduler/counted.js';
 import type { RunResult } from '../machine/run-result.js';
 import { captureText, replayedCaptures } from './capture-text.js';
-import { GUEST_COLUMNS, guestTable } from './guest-rows.js';
+import { GUEST_COLUMNS, guestTable, limitedText } from './guest-rows.js';
 import { metricText, metricTextTable } from './metrics/metric.js';
 import {
   BALLOON_METRICS,
@@ -40,10 +40,12 @@ function factsOf(run: RunResult): [name: string, value: string][] {
           run.fairness.boundBytes === undefined ? 'no bound promised' : `bound ${text(gapBoundBytes)}`
         })`;
   const cpu = cpuParts(run).join(', ');
+  const limited = limitedText(run);
   const held = run.laws.filter((law) => law.held).length;
   return [
     ['goodput', `${text(goodputBps)} Mb/s out, ${text(receiveGoodputBps)} Mb/s in`],
     ['fairness', `Jain's index ${text(jainIndex)}, ${gap}`],
+    ...(limited === undefined ? [] : [['', limited] as [string, string]]),
     ['CPU', `${cpu}, idle ${text(idleFraction)} %`],
     [
       'gates',

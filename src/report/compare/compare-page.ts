@@ -7,6 +7,7 @@ import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
+import { limitedText } from '../guest-rows.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
 import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
@@ -175,10 +176,24 @@ function answerOf(compared: readonly Compared[]): string[] {
     ...(compared.length === 1
       ? [oneAnswer(first), ...throughAnswer(first)]
       : [...choiceAnswers(compared), costAnswer(compared), ...latencyAnswers(compared), ...unplayed(first)]),
+    ...limitedAnswer(compared),
     violated.length === 0
       ? `All ${first.run.laws.length} invariants, from conservation of frames to the bounds of fairness, held in every run.`
       : `Invariants were violated under ${violated.join(', ')}: the figures of those runs are not to be trusted.`,
   ];
+}
+
+/** Where a guest's own core, and not the wire, kept it below its due. */
+function limitedAnswer(compared: readonly Compared[]): string[] {
+  const texts = compared.flatMap(({ name, run }) => {
+    const text = limitedText(run);
+    return text === undefined ? [] : [{ name, text }];
+  });
+  const [first] = texts;
+  if (first === undefined) return [];
+  const isAlike = texts.length === compared.length && texts.every(({ text }) => text === first.text);
+  if (isAlike) return [`${first.text}, under all approaches.`];
+  return texts.map(({ name, text }) => `${name}: ${text}.`);
 }
 
 function oneAnswer({ run }: Compared): string {

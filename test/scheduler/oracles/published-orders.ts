@@ -6,6 +6,8 @@ import { QuickOrder, SelfClockedOrder, StartTimeOrder, WorstCaseFairOrder } from
 import { LINK_BPS, NS_PER_BYTE } from './follows.js';
 import { GpsOrder } from './gps-order.js';
 import { HierarchyOrder } from './hierarchy-order.js';
+import { LimitedOrder } from './limited-order.js';
+import { MinimumOrder } from './minimum-order.js';
 import {
   DeficitOrder,
   FifoOrder,
@@ -111,6 +113,24 @@ const LEVELS: Readonly<Record<string, () => PublishedOrder>> = {
 };
 
 const WEIGHTS: Readonly<Record<number, number>> = { 0: 5, 1: 1, 2: 300 };
+
+/** A token bucket in front of a rule. */
+export function publishedLimit(module: typeof disciplines, inner: string): Pair {
+  return {
+    make: () => module.makeDiscipline(`limited:${inner}`, { linkBps }),
+    order: () => new LimitedOrder(LEVELS[inner]?.() ?? new FifoOrder()),
+    options: { shares, reentry: false },
+  };
+}
+
+/** A minimum rate before a rule. */
+export function publishedMinimum(module: typeof disciplines, inner: string): Pair {
+  return {
+    make: () => module.makeDiscipline(`minimum:${inner}`, { linkBps }),
+    order: () => new MinimumOrder(LEVELS[inner]?.() ?? new FifoOrder()),
+    options: { shares, reentry: false },
+  };
+}
 
 /** A hierarchy of two levels, with tenants of different weights. */
 export function publishedHierarchy(module: typeof disciplines, outer: string, inner: string): Pair {
