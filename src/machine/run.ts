@@ -346,8 +346,8 @@ export class Run {
   /** Whether a guest is below its due because its core had no time left and its ring ran dry. */
   #isCpuLimited({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): boolean {
     if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return false;
-    const core = this.machine.host.processor.accounts[domain.account]?.core ?? 0;
-    const busyNs = coreNs[core] ?? 0;
+    const { core } = present(this.machine.host.processor.accounts[domain.account]);
+    const busyNs = present(coreNs[core]);
     return busyNs >= NEARLY_ALL * this.#settings.durationNs;
   }
 

@@ -14,17 +14,21 @@ interface Default {
   readonly reason: string | undefined;
 }
 
-/** Every `?? 0` of a file. The reason of a cell stands in a comment, on its line or above, that begins with `0:`. */
+/**
+ * Every `?? 0` of a file. The reason of a cell stands in a comment, on its line or above, that begins with `0:`, or once
+ * for all cells of a file, where it begins with `0 in this file:`.
+ */
 function defaultsOf(path: string): Default[] {
   const text = readFileSync(path, 'utf8');
   const lines = text.split('\n');
   const kind = path.endsWith('x') ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, kind);
   const found: Default[] = [];
+  const ofFile = text.match(/\/\/ 0 in this file: (.+)/)?.[1];
   const visit = (node: ts.Node): void => {
     if (isDefaultOfZero(node)) {
       const { line } = source.getLineAndCharacterOfPosition(node.getStart());
-      const reason = [lines[line], lines[line - 1]].join('\n').match(/\/\/ 0: (.+)/)?.[1];
+      const reason = [lines[line], lines[line - 1]].join('\n').match(/\/\/ 0: (.+)/)?.[1] ?? ofFile;
       found.push({ where: `${path}:${line + 1}`, isCell: ts.isElementAccessExpression(node.left), reason });
     }
     ts.forEachChild(node, visit);

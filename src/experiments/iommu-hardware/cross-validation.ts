@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { calibrate } from './calibrate.js';
 import { Emulation } from './emulation.js';
 import type { LatencyRow } from './latency-rows.js';
@@ -58,7 +59,7 @@ export function crossValidate(
  */
 export function chooseConstants(machine: MeasuredMachine, seed: number): UnitConstants {
   const errorOf = errorFunction(machine, seed);
-  const middle = (values: readonly number[]) => values[values.length >> 1] ?? 0;
+  const middle = (values: readonly number[]) => present(values[values.length >> 1]);
   let best = Object.fromEntries(NAMES.map((name) => [name, middle(CHOICES[name])])) as Record<
     keyof UnitConstants,
     number

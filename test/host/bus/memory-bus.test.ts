@@ -201,9 +201,14 @@ describe('the memory bus', () => {
     made.watch({ accessed: (...access) => seen.push(access) });
     made.write(requesterId(DEVICE), busAddress(0x2008), 4, bytes(4), 0);
     made.write(requesterId(OTHER), busAddress(0x2008), 4, bytes(4), 0);
+    made.read(requesterId(DEVICE), busAddress(0x2010), 8, new Uint8Array(8), 0);
     made.watch(undefined);
     made.write(requesterId(DEVICE), busAddress(0x2008), 4, bytes(4), 0);
-    expect(seen).toEqual([[DEVICE, 0x102008, 4, true]]);
+    made.read(requesterId(DEVICE), busAddress(0x2010), 8, new Uint8Array(8), 0);
+    expect(seen).toEqual([
+      [DEVICE, 0x102008, 4, true],
+      [DEVICE, 0x102010, 8, false],
+    ]);
   });
 
   it('answers no read of a requester before its earlier reads, and one of another without waiting', () => {
@@ -389,6 +394,18 @@ describe('the memory bus', () => {
       { physical: 8, length: 8, write: false, gateNs: 0 },
     ]);
     made.checkInvariants();
+  });
+
+  it('asks no time for an access from 2^53 on that crosses a page, and the gate its time for one that does not', () => {
+    const { kernel, bus: made } = bus(new WideGate());
+    const target = new Uint8Array(8);
+    const slow = (offset: number) =>
+      made.readWide(requesterId(DEVICE), busAddress(WIDE_SLOW), offset, 8, target, 0);
+    expect(slow(0)).toBe(1_120);
+    kernel.run(10_000);
+    expect(slow(0xffc)).toBe(AT_ONCE);
+    expect(made.writeWide(requesterId(DEVICE), busAddress(WIDE_SLOW), 0xffc, 8, bytes(8), 0)).toBe(AT_ONCE);
+    expect(slow(0xff8)).toBe(1_120);
   });
 
   it('asks a gate that knows no addresses from 2^53 on for the page alone', () => {

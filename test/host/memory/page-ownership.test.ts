@@ -168,9 +168,11 @@ describe('pages whose RAM lies in a bank', () => {
   });
 
   it('join the free pages again when none of them has an owner', () => {
-    const { pages } = bench(8);
+    const { pages, give } = bench(8);
     const first = pages.setAside(3, 1) ?? page(-1);
     const last = page(first + 2);
+    // The page behind them is another's, which is nothing to them.
+    expect(give(TWO)).toEqual([first + 3]);
     const free = pages.freePages;
     pages.claimSetAside(ONE, last);
     expect(() => pages.giveBack(first)).toThrow(`page ${last} is given back and belongs to domain ${ONE}`);
@@ -206,5 +208,12 @@ describe('pages that are given out', () => {
     pages.withhold(page(2), page(5));
     expect(give(ONE, 5)).toEqual([0, 1, 5, 6, 7]);
     expect(pages.allocate(ONE, 'guest', 1).ok).toBe(false);
+  });
+
+  it('begin at a multiple of what was asked for where memory allows, and pages in a bank begin there or nowhere', () => {
+    const { pages, give } = bench(8);
+    give(ONE);
+    expect(pages.setAside(4, 8)).toBeUndefined();
+    expect(pages.allocate(ONE, 'guest', 4, true, 8)).toEqual({ ok: true, value: [1, 2, 3, 4] });
   });
 });
