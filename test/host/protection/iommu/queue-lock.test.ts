@@ -86,6 +86,26 @@ describe('the lock of the queue', () => {
     expect(lab.lock.counters.lockAbsences).toBe(1);
   });
 
+  test('is left by a waiter after longer than its limit, counted from when it asked, late in a run too', () => {
+    const lab = new LockLab(3, { submissionNs: 1_000, spinLimitNs: 1_000, returnNs: 40_000 });
+    lab.machine.run(1_000_000);
+    const after: number[] = [];
+    for (const core of [0, 1, 2]) lab.take(core, 0, after);
+    lab.machine.run(200_000);
+    // The second has waited for exactly its limit.
+    expect(after).toEqual([1_000, 2_000, 43_000]);
+  });
+
+  test('has a gap that is just long enough', () => {
+    const lab = new LockLab(2, { submissionNs: 1_000, mapNs: 200, spinLimitNs: 10_000, returnNs: 40_000 });
+    lab.machine.run(1_000_000);
+    const after: number[] = [];
+    lab.take(0, 5_000, after);
+    lab.take(1, 4_800, after, 'map');
+    lab.machine.run(100_000);
+    expect(after).toEqual([6_000, 5_000]);
+  });
+
   test('is taken by a batch of maps only where that is said', () => {
     const lab = new LockLab(1, { submissionNs: 1_000 });
     const after: number[] = [];
