@@ -15,7 +15,7 @@ const VALUES = 2 ** 32;
 const MAPPINGS = 2 ** 20;
 const PAGE_WORDS = PAGE_BYTES / 4;
 const FEW_MAPPINGS = 64;
-/** Pages whose words can be told so. */
+/** Pages whose words can be numbered in one 32-bit integer together with their mapping. */
 const FEW_PAGES = 2 ** 31 / (PAGE_WORDS * FEW_MAPPINGS);
 
 /** Why a register access of a domain did not reach the card. */

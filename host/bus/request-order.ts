@@ -10,12 +10,12 @@ const FIRST_REQUESTERS = 64;
  *
  * - posted writes are performed in the order in which they were sent (A2a);
  * - a read does not reach memory before the posted writes that were sent ahead of it (B2a);
- * - a posted write may pass reads (A3), so it waits for none;
- * - data of reads is returned in the order of the requests. The specification leaves that open; that the measured root
- *   complexes do so is a finding of docs/iommu-hardware.md.
+ * - a posted write may pass reads (A3), so it waits for none of them;
+ * - data of reads is returned in the order of the requests. The specification leaves that open; the measured root
+ *   complexes do so (docs/iommu-hardware.md).
  *
- * A request whose translation takes long so holds back those behind it. Requests of different requesters do not wait
- * for each other, as with ID-based ordering (2.2.6.4 and 2.4.1, A2b and B2b), for contexts of one card are
+ * A request whose translation takes long therefore holds back those behind it. Requests of different requesters do not
+ * wait for each other, as with ID-based ordering (2.2.6.4 and 2.4.1, A2b and B2b), because the contexts of one card are
  * independent streams. Nothing is allocated per request.
  */
 export class RequestOrder {
@@ -24,7 +24,7 @@ export class RequestOrder {
   #writeNs = new Float64Array(FIRST_REQUESTERS);
 
   /**
-   * When the data of a read leaves for the device. Like `write` to be asked in the order of the requests.
+   * When the data of a read leaves for the device. Reads and writes have to be passed in the order of the requests.
    *
    * @param translatedNs when it is known where the read goes
    * @param memoryNs what memory takes to answer it
@@ -37,7 +37,7 @@ export class RequestOrder {
     return doneNs;
   }
 
-  /** When a posted write has been performed that alone would be at `readyNs`. */
+  /** When a posted write has been performed; `readyNs` is when it could be, had nothing been sent ahead of it. */
   write(requesterId: RequesterId, readyNs: number): number {
     if (requesterId >= this.#writeNs.length) this.#grow(requesterId);
     const doneNs = Math.max(readyNs, present(this.#writeNs[requesterId]));

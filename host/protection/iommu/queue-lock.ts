@@ -1,10 +1,11 @@
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
+import { present } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 
 /** The lock around a unit's queue, and what is done while it is held. Times in ns. */
 export interface QueueLockOptions {
-  /** A submission (an invalidation and its wait) holds the lock so long, besides the write of the tail. */
+  /** For how long a submission (an invalidation and its wait) holds the lock, besides the write of the tail. */
   readonly submissionNs: number;
   /**
    * The write of the queue's tail, while the lock is held: in a nested guest it traps to the hypervisor below, which
@@ -12,12 +13,12 @@ export interface QueueLockOptions {
    */
   readonly tailWriteNs: number;
   /**
-   * A batch of maps takes the lock too and holds it so long, 0 if it does not: Linux 6.12 looks under `cache_lock` for
+   * For how long a batch of maps, which takes the lock too, holds it; 0 if it does not take it: Linux 6.12 looks under `cache_lock` for
    * caches that have to be told of new mappings. @defaultValue 0
    */
   readonly mapNs: number;
   /**
-   * A waiter that has spun so long leaves the guest: the processor exits to the hypervisor because of its pauses
+   * How long a waiter spins before it leaves the guest: the processor exits to the hypervisor because of its pauses
    * (pause-loop exiting), or the kernel halts it (paravirtual spin locks). @defaultValue Infinity: on the metal it spins
    */
   readonly spinLimitNs: number;
@@ -132,7 +133,7 @@ export class QueueLock {
   /** No core can ask for a moment before now. */
   #forget(nowNs: number): void {
     let past = 0;
-    while (past < this.#holds.length && (this.#holds[past]?.endNs ?? 0) <= nowNs) past += 1;
+    while (past < this.#holds.length && present(this.#holds[past]).endNs <= nowNs) past += 1;
     if (past > 0) this.#holds.splice(0, past);
   }
 }
