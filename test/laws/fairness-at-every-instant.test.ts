@@ -58,9 +58,11 @@ describe('the bound counts the frame at the head of the queue, whenever a run en
           traffic: { kind: 'pareto', peakWireRateBps: 100_000_000 },
           receive: { kind: 'poisson', wireRateBps: 100_000_000 },
         },
+        // Requests of b leave by the inner exit: what shares the wire with a is this.
+        { name: 'd', traffic: { kind: 'greedy', frameBytes: 1514 } },
       ],
       nic: { switching: true, pcie: { generation: 4 } },
-      host: { cores: 1 },
+      host: { cores: 4 },
       link: { reflect: false },
       balloon: { pages: 200 },
     };
@@ -68,7 +70,7 @@ describe('the bound counts the frame at the head of the queue, whenever a run en
       discipline: 'scfq',
       protection: 'iommu:shared',
       seed: 1,
-      durationNs: 400_000,
+      durationNs: 1_000_000,
       stepNs: 1_000,
     });
     expect(reports.filter(({ broken }) => broken > 0)).toEqual([]);

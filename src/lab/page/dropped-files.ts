@@ -53,13 +53,25 @@ async function takeCapture(file: File): Promise<void> {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
   const name = isPacked ? file.name.replace(/\.gz$/iu, '') : file.name;
-  const plain = isPacked ? await gunzip(bytes) : bytes;
+  const plain = isPacked ? await gunzip(file.name, bytes) : bytes;
   captures.value = [...captures.value.filter((other) => other.name !== name), { name, bytes: plain }];
 }
 
-async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Uint8Array(await new Response(unpacked).arrayBuffer());
+/** Unpacks as far as is allowed: a small file may unpack to more than the page can hold. */
+async function gunzip(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')).getReader();
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for (let size = 0; ; ) {
+    const { done, value } = await unpacked.read();
+    if (done) break;
+    size += value.length;
+    if (size > MOST_BYTES) {
+      await unpacked.cancel();
+      throw new Error(`${name} has over ${MOST_BYTES} bytes when unpacked, expected at most so many`);
+    }
+    parts.push(value);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 /** Files may be dropped anywhere on the page. */

@@ -43,14 +43,14 @@ export const iommuTour: Tour = {
     knob: 'iotlbEntries',
     answers: [
       {
-        oneOf: ['1', '2', '4'],
+        oneOf: ['1', '2'],
         isRight: true,
         says: 'Right. Rings, status block and buffers push each other out; most accesses walk, and each walk delays the card.',
       },
       {
-        oneOf: ['8'],
+        oneOf: ['4', '8'],
         isRight: false,
-        says: 'Close: three quarters still hit. The rings fit beside a few buffers.',
+        says: 'Close: half of the accesses or more still hit. The rings fit beside a few buffers.',
       },
     ],
     otherwise: 'With that many entries all that is used again stays. Go lower.',

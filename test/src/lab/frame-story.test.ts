@@ -103,6 +103,7 @@ describe('the story of a frame that is followed', () => {
       batch.flags[index] = index === buffers - 1 ? FLAG_END_OF_PACKET : 0;
     }
     batch.count = buffers;
+    guest.driver.close();
     expect(guest.port.transmit.post(batch)).toBe(buffers);
     guest.port.transmit.ring();
     lab.runTo(2_000_000);

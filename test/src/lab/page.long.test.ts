@@ -267,6 +267,23 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     await files.setInputFiles(join(import.meta.dirname, '../../../captures/web.pcapng'));
     await page.page.locator('.domain').getByText('replayed', { exact: true }).waitFor();
     await page.playTo(100_000);
+    // A drop as the browser makes one; a small file that unpacks to more than the page takes is refused.
+    const drop = (name: string, bytes: Buffer) =>
+      page.page.evaluate(
+        `(() => {
+          const data = new DataTransfer();
+          const bytes = Uint8Array.from(atob('${bytes.toString('base64')}'), (letter) => letter.charCodeAt(0));
+          data.items.add(new File([bytes], '${name}'));
+          dispatchEvent(new DragEvent('drop', { dataTransfer: data, cancelable: true }));
+        })()`,
+      );
+    await drop('bomb.pcap.gz', gzipSync(Buffer.alloc(257 * 2 ** 20), { level: 1 }));
+    await page.page
+      .getByRole('alert')
+      .getByText('bomb.pcap.gz has over 268435456 bytes when unpacked')
+      .waitFor();
+    await drop('two.json', Buffer.from(JSON.stringify(presetOf('two-ways')?.scenario)));
+    await page.page.locator('.domain').getByText('replayed', { exact: true }).waitFor({ state: 'detached' });
   });
 
   it('has no serious finding of axe: light, dark, narrow, on every panel, in a tour and in a film', async () => {
