@@ -1,7 +1,7 @@
 import { answer } from '../child.js';
 import { FLAT_PROTECTIONS, makeFlatMachine } from '../flat/flat-machine.js';
 import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
-import { hostNs, Stopwatch } from '../measure.js';
+import { cpuNs, Stopwatch } from '../measure.js';
 import { type Seen, timeByFunction } from '../profile.js';
 
 export interface ComponentsQuestion {
@@ -29,9 +29,9 @@ answer(async ({ machine: options, flat, warmUpPackets, packets }: ComponentsQues
     () => {
       found = new Stopwatch(false).time(
         (frames) => {
-          const start = hostNs();
+          const start = cpuNs();
           const delivered = machine.deliver(frames);
-          return ((hostNs() - start) * frames) / delivered;
+          return ((cpuNs() - start) * frames) / delivered;
         },
         {
           operations: Math.ceil(packets / STRETCHES),

@@ -146,9 +146,12 @@ export class FairnessMeter implements Discipline {
     this.#posted?.fetched(context);
   }
 
-  /** Whether a context has had posted frames all the time since the window began; false where that is not known. */
-  hadFramesAlways(context: ContextId): boolean {
-    return this.#posted?.hadFramesAlways(context) ?? false;
+  /**
+   * Whether a context has had posted frames all the time since the window began. Undefined where that is not known:
+   * without `judge`, and for contexts that are not measured.
+   */
+  hadFramesAlways(context: ContextId): boolean | undefined {
+    return this.#posted?.hadFramesAlways(context);
   }
 
   /** How what was posted was served; undefined without `judge`. */

@@ -14,9 +14,18 @@ export interface PostedFrames {
 
 /** A gap that was measured from the doorbell on, and what is added to the bound of the discipline. */
 export interface PostedVerdict {
-  /** Pairs that broke their bound with the addend, and contexts that missed their share of a long window. */
+  /** Sum of the three that follow: 0 when the law held. */
   readonly broken: number;
-  /** The largest gap, bytes per unit of weight, and the pair that it belongs to; absent if no two had frames at once. */
+  /** Pairs that broke their bound with the addend. */
+  readonly brokenPairs: number;
+  /** The same of the time before the window, and before weights changed. */
+  readonly brokenBefore: number;
+  /** 1 when contexts missed their shares of a long window. */
+  readonly brokenShares: number;
+  /**
+   * The gap, bytes per unit of weight, of the pair that is closest to what it is allowed or furthest beyond it; of pairs
+   * without a bound the largest. Absent if no two had frames at once.
+   */
   readonly largest:
     | { readonly gapBytes: number; readonly boundBytes: number; readonly addendBytes: number }
     | undefined;
@@ -34,10 +43,16 @@ export interface PairTerms {
   maxFrameBytes(context: ContextId): number;
 }
 
-/** A window is long for a context that got so many of the largest frames in it. */
+/** A window is long for a context that was granted the bytes of this many of the largest frames in it. */
 const LONG_FRAMES = 1_000;
 /** By how much the share of a long window may differ. */
 const LONG_TOLERANCE = 0.05;
+
+// Whether a context has had frames to send since the window began. Before a window, and after a change of its weight,
+// all that can be known is that it ran out of them.
+const UNKNOWN = 0;
+const ALWAYS = 1;
+const RAN_DRY = 2;
 
 /**
  * Fairness of what guests post: a context is backlogged from its doorbell until a grant takes the last frame that it has
@@ -56,9 +71,10 @@ export class PostedFairness {
   readonly #gaps: PairGaps;
   /** When the doorbell of a context was rung that could not be granted anything yet, ns; -1 for the others. */
   readonly #waitsSinceNs = new Float64Array(MEASURED_CONTEXTS).fill(-1);
-  /** Bytes granted since the window began, and whether the context has had frames all the time. */
+  /** Bytes granted since the window began. */
   readonly #granted = new Float64Array(MEASURED_CONTEXTS);
-  readonly #always = new Uint8Array(MEASURED_CONTEXTS);
+  /** UNKNOWN, ALWAYS or RAN_DRY. */
+  readonly #frames = new Uint8Array(MEASURED_CONTEXTS);
   #prefetchNs = 0;
   #brokenBefore = 0;
 
@@ -77,9 +93,10 @@ export class PostedFairness {
     this.#gaps.begin(context);
   }
 
-  /** Whether a context has had frames to send since the window began, without a break. */
-  hadFramesAlways(context: ContextId): boolean {
-    return this.#always[context] === 1;
+  /** Whether a context has had frames to send since the window began, without a break; undefined where that is not known. */
+  hadFramesAlways(context: ContextId): boolean | undefined {
+    const frames = this.#frames[context] ?? UNKNOWN;
+    return frames === UNKNOWN ? undefined : frames === ALWAYS;
   }
 
   /** Descriptors have arrived: half a frame is none. */
@@ -108,13 +125,13 @@ export class PostedFairness {
   end(context: ContextId): void {
     if (context >= MEASURED_CONTEXTS) return;
     this.#waitsSinceNs[context] = -1;
-    this.#always[context] = 0;
+    this.#frames[context] = RAN_DRY;
     this.#gaps.end(context);
   }
 
   /** The weight of a context changes: its pairs are judged by the old one until now, and long windows leave it out. */
   settle(context: ContextId): void {
-    this.#always[context] = 0;
+    if (this.#frames[context] === ALWAYS) this.#frames[context] = UNKNOWN;
     for (const other of this.#seen) {
       if (other === context) continue;
       if (this.#isBroken(context, other)) this.#brokenBefore += 1;
@@ -127,27 +144,40 @@ export class PostedFairness {
     this.#brokenBefore = this.verdict().broken;
     this.#gaps.restart();
     this.#granted.fill(0);
-    for (const context of this.#seen) this.#always[context] = this.#gaps.isBacklogged(context) ? 1 : 0;
+    this.#frames.fill(RAN_DRY);
+    for (const context of this.#seen) if (this.#gaps.isBacklogged(context)) this.#frames[context] = ALWAYS;
   }
 
   verdict(): PostedVerdict {
-    let broken = this.#brokenBefore;
+    let brokenPairs = 0;
     let largest: PostedVerdict['largest'];
+    let mostOfAllowed = 0;
     for (const one of this.#seen) {
       for (const other of this.#seen) {
         if (one >= other) continue;
         const gapBytes = this.#gaps.gap(one, other);
         if (gapBytes === 0) continue;
-        if (this.#isBroken(one, other)) broken += 1;
-        if (gapBytes <= (largest?.gapBytes ?? 0)) continue;
+        if (this.#isBroken(one, other)) brokenPairs += 1;
         const boundBytes = this.#terms.boundBytes(one, other);
-        largest = { gapBytes, boundBytes, addendBytes: this.#addend(one, other) };
+        const addendBytes = this.#addend(one, other);
+        const ofAllowed = gapBytes / (boundBytes + addendBytes);
+        if (
+          largest !== undefined &&
+          (ofAllowed < mostOfAllowed || (ofAllowed === mostOfAllowed && gapBytes <= largest.gapBytes))
+        )
+          continue;
+        mostOfAllowed = ofAllowed;
+        largest = { gapBytes, boundBytes, addendBytes };
       }
     }
     const longRun = this.#longRun();
-    if (longRun !== undefined && (longRun.least < 1 - LONG_TOLERANCE || longRun.most > 1 + LONG_TOLERANCE))
-      broken += 1;
-    return { broken, largest, prefetchNs: this.#prefetchNs, longRun };
+    const isUnequal =
+      longRun !== undefined && (longRun.least < 1 - LONG_TOLERANCE || longRun.most > 1 + LONG_TOLERANCE);
+    const brokenShares = isUnequal ? 1 : 0;
+    const brokenBefore = this.#brokenBefore;
+    const broken = brokenPairs + brokenBefore + brokenShares;
+    const prefetchNs = this.#prefetchNs;
+    return { broken, brokenPairs, brokenBefore, brokenShares, largest, prefetchNs, longRun };
   }
 
   #isBroken(one: ContextId, other: ContextId): boolean {
@@ -162,7 +192,7 @@ export class PostedFairness {
   }
 
   #longRun(): PostedVerdict['longRun'] {
-    const always = this.#seen.filter((context) => this.#always[context] === 1);
+    const always = this.#seen.filter((context) => this.#frames[context] === ALWAYS);
     if (always.length < 2) return undefined;
     const largest = Math.max(...always.map((context) => this.#terms.maxFrameBytes(context)));
     const isPromised = always.every((one) =>

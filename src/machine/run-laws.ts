@@ -69,7 +69,7 @@ export function checkLaws(
     'transmit-fairness',
     transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
     (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
-      (cpuLimited.length === 0 ? '' : `${CPU_LIMITED}${cpuLimited.join(', ')}`),
+      (cpuLimited.length === 0 ? '' : `; CPU-limited: ${cpuLimited.join(', ')}`),
   );
   law('receive-fairness', receive.broken === 0, describeBound(receive));
   try {
@@ -81,28 +81,38 @@ export function checkLaws(
   return laws;
 }
 
-/** Before the names of guests that their own cores kept below their due, at the end of the law's text. */
-const CPU_LIMITED = '; CPU-limited: ';
-
-/** Names of the guests of a run that their own cores kept below their due, with commas; undefined when there is none. */
-export function cpuLimitedGuests(laws: readonly LawResult[]): string | undefined {
-  const detail = laws.find(({ law }) => law === 'transmit-fairness')?.detail ?? '';
-  const at = detail.indexOf(CPU_LIMITED);
-  return at < 0 ? undefined : detail.slice(at + CPU_LIMITED.length);
+/** From the doorbell to the last take: what was measured, what is added to the bound of the discipline, and what broke. */
+export function describePosted(known: FairnessReport, verdict: PostedVerdict): string {
+  const broken = brokenParts(known, verdict);
+  const ending = broken.length === 0 ? '' : `; broken: ${broken.join(', ')}`;
+  return `${describeGap(known, verdict)}${ending}`;
 }
 
-/** From the doorbell to the last take: what was measured, and what is added to the bound of the discipline. */
-function describePosted(known: FairnessReport, { largest, prefetchNs, longRun }: PostedVerdict): string {
+function describeGap(known: FairnessReport, { largest, prefetchNs, longRun }: PostedVerdict): string {
   if (largest === undefined) return describeBound(known);
   const { gapBytes, boundBytes, addendBytes } = largest;
-  const bound = Number.isFinite(boundBytes)
+  const isBound = Number.isFinite(boundBytes);
+  const bound = isBound
     ? `bound ${Math.round(boundBytes)} and ${Math.round(addendBytes)} for the FIFO and a prefetch of ${prefetchNs} ns`
     : 'no bound promised';
   const shares =
     longRun === undefined
       ? ''
       : `; ${longRun.contexts} contexts with frames all the time got ${longRun.least.toFixed(3)} to ${longRun.most.toFixed(3)} of equal shares by weight`;
-  return `largest gap from the doorbell on ${Math.round(gapBytes)} bytes per unit of weight, ${bound}${shares}`;
+  return `${isBound ? 'gap closest to its bound' : 'largest gap'} from the doorbell on ${Math.round(gapBytes)} bytes per unit of weight, ${bound}${shares}`;
+}
+
+/** Which parts of the law were broken, and how often. */
+function brokenParts(known: FairnessReport, verdict: PostedVerdict): string[] {
+  const pairs = (count: number) => `${count} ${count === 1 ? 'pair' : 'pairs'}`;
+  return [
+    ...(verdict.brokenPairs === 0 ? [] : [`${pairs(verdict.brokenPairs)} from the doorbell on`]),
+    ...(verdict.brokenBefore === 0
+      ? []
+      : [`${pairs(verdict.brokenBefore)} before the window or a change of weights`]),
+    ...(verdict.brokenShares === 0 ? [] : ['the shares of the window']),
+    ...(known.broken === 0 ? [] : [`${pairs(known.broken)} from the arrival of descriptors on`]),
+  ];
 }
 
 function describeBound(report: FairnessReport): string {

@@ -151,5 +151,7 @@ export interface RunResult {
   readonly dma: { readonly transfers: number; readonly backpressured: number };
   readonly events: number;
   readonly guests: readonly GuestResult[];
+  /** Names of guests that their own cores kept below their due; absent when none is known to be. */
+  readonly cpuLimited?: readonly string[];
   readonly laws: readonly LawResult[];
 }

@@ -229,6 +229,9 @@ export class Run {
     const transmit = this.#transmitMeter.report();
     const receive = this.#receiveMeter.report();
     const faultLog = host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0);
+    const cpuLimited = guests
+      .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
+      .map(({ name }) => name);
     return {
       protection: host.protection.name,
       discipline: this.#transmitMeter.name,
@@ -267,14 +270,13 @@ export class Run {
       guests: guests.map((guest, index) =>
         this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
+      ...(cpuLimited.length === 0 ? {} : { cpuLimited }),
       laws: checkLaws(
         machine,
         { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
         { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
         this.#transmitMeter.postedVerdict(),
-        guests
-          .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
-          .map(({ name }) => name),
+        cpuLimited,
         machine.partner.framesFromNic,
       ),
     };
@@ -343,9 +345,10 @@ export class Run {
     };
   }
 
-  /** Whether a guest is below its due because its core had no time left and its ring ran dry. */
+  /** Whether a guest is known to be below its due because its core had no time left and its ring ran dry. */
   #isCpuLimited({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): boolean {
-    if (!(gotOfDue(share) < BELOW_DUE) || this.#transmitMeter.hadFramesAlways(port.context)) return false;
+    const ranDry = this.#transmitMeter.hadFramesAlways(port.context) === false;
+    if (!(gotOfDue(share) < BELOW_DUE) || !ranDry) return false;
     const { core } = present(this.machine.host.processor.accounts[domain.account]);
     const busyNs = present(coreNs[core]);
     return busyNs >= NEARLY_ALL * this.#settings.durationNs;

@@ -1,4 +1,4 @@
-import { cpuLimitedGuests } from '../machine/run-laws.js';
+import { present } from '../../scheduler/present.js';
 import type { GuestResult, RunResult } from '../machine/run-result.js';
 import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import type { Metric, MetricRow } from './metrics/metric.js';
@@ -114,27 +114,32 @@ function percentileOf(
 }
 
 /** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72 (CPU-limited: greedy)`; undefined when there is none. */
-export function belowShareText({ guests, laws }: RunResult, most: number): string | undefined {
+export function belowShareText({ guests, cpuLimited }: RunResult, most: number): string | undefined {
   const below = belowShareFirst(guests).filter(isBelowShare);
   if (below.length === 0) return undefined;
   const named = below.slice(0, most).map(({ name, fairShareGot }) => `${name} ${fairShareGot.toFixed(2)}`);
-  const limited = cpuLimitedGuests(laws);
   const more = below.length > most ? ` and ${whole(below.length - most)} more` : '';
-  return `${named.join(', ')}${more}${limited === undefined ? '' : ` (CPU-limited: ${shortened(limited)})`}`;
+  return `${named.join(', ')}${more}${cpuLimited === undefined ? '' : ` (CPU-limited: ${namesText(cpuLimited)})`}`;
 }
 
 /** Which guests of a run were held below their due by their own cores, as a sentence; undefined when none was. */
-export function limitedText({ laws }: RunResult): string | undefined {
-  const limited = cpuLimitedGuests(laws);
-  if (limited === undefined) return undefined;
-  return `CPU-limited: ${shortened(limited)} sent less than the wire had for them, because their cores had no time to post more`;
+export function limitedText({ cpuLimited }: Pick<RunResult, 'cpuLimited'>): string | undefined {
+  if (cpuLimited === undefined) return undefined;
+  return `CPU-limited: ${namesText(cpuLimited)} sent less than the wire had for them, because their cores had no time to post more`;
 }
 
-/** Longest list of names in a line. */
+/** Characters of the names in a line, at most; the first stands whatever its length. */
 const MOST_NAMES_LENGTH = 60;
 
-function shortened(names: string): string {
-  return names.length <= MOST_NAMES_LENGTH ? names : `${names.slice(0, MOST_NAMES_LENGTH)}...`;
+/** The first names that fit a line, whole, and how many more there are. */
+function namesText(names: readonly string[]): string {
+  let shown = 0;
+  for (let length = 0; shown < names.length; shown += 1) {
+    length += present(names[shown]).length + (shown === 0 ? 0 : ', '.length);
+    if (shown > 0 && length > MOST_NAMES_LENGTH) break;
+  }
+  const more = names.length - shown;
+  return `${names.slice(0, shown).join(', ')}${more === 0 ? '' : ` and ${whole(more)} more`}`;
 }
 
 /** The columns in which a run's text and page tell of guests. */

@@ -66,7 +66,7 @@ export async function runStored(
 
 /**
  * A hash that no renaming changes: of an object only the sorted values count, not its keys, and of the values
- * only numbers, truth values and what holds them; words are left out.
+ * only numbers, truth values and what holds them; words are left out, and so is a list of nothing but words.
  */
 export function hashOf(value: unknown): string {
   return createHash('sha256').update(normalised(value)).digest('hex').slice(0, 16);
@@ -76,7 +76,12 @@ function normalised(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (Array.isArray(value)) return `[${value.map(normalised).join()}]`;
   if (value !== null && typeof value === 'object') {
-    return `{${Object.values(value).map(normalised).toSorted().join()}}`;
+    const values = Object.values(value).filter((one) => !isListOfWords(one));
+    return `{${values.map(normalised).toSorted().join()}}`;
   }
   return '';
+}
+
+function isListOfWords(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
 }

@@ -1,16 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import { DeficitRoundRobin, PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
+import { FairnessMeter } from '../../../src/machine/fairness-meter.js';
 import { PostedFairness } from '../../../src/machine/posted-fairness.js';
-import { cpuLimitedGuests } from '../../../src/machine/run-laws.js';
+import { describePosted } from '../../../src/machine/run-laws.js';
 import { limitedText } from '../../../src/report/guest-rows.js';
 import { type SimulateOptions, simulate } from '../../../src/simulate.js';
 import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
 
-const [A, B] = [contextId(0), contextId(1)];
+const [A, B, C] = [contextId(0), contextId(1), contextId(2)];
 const BOUND_BYTES = 3_000;
 const RATE_BPS = 8e9;
 const FIFO_BYTES = 100;
+
+/** Of the time from the arrival of descriptors on, nothing is known. */
+const NONE_KNOWN = new FairnessMeter(new DeficitRoundRobin()).report();
 
 /** Two contexts on a wire that takes a byte per nanosecond, of weights 1 and 2, with frames of 100 bytes. */
 function judge() {
@@ -91,7 +95,8 @@ describe('fairness of what was posted', () => {
     fairness.restart();
     fairness.granted(A, 100_000);
     fairness.granted(B, 112_000);
-    expect(fairness.verdict()).toMatchObject({ broken: 1, longRun: { contexts: 2 } });
+    expect(fairness.verdict()).toMatchObject({ broken: 1, brokenShares: 1, longRun: { contexts: 2 } });
+    expect(describePosted(NONE_KNOWN, fairness.verdict())).toMatch(/; broken: the shares of the window$/);
     fairness.granted(A, 10_000);
     expect(fairness.verdict()).toMatchObject({ broken: 0, longRun: { contexts: 2 } });
   });
@@ -103,7 +108,87 @@ describe('fairness of what was posted', () => {
     for (const context of [A, B]) fairness.ready(context, 0);
     fairness.granted(A, 2 * BOUND_BYTES);
     fairness.settle(A);
-    expect(fairness.verdict()).toMatchObject({ broken: 1, largest: undefined });
+    expect(fairness.verdict()).toMatchObject({ broken: 1, brokenBefore: 1, largest: undefined });
+    expect(describePosted(NONE_KNOWN, fairness.verdict())).toMatch(
+      /; broken: 1 pair before the window or a change of weights$/,
+    );
+  });
+
+  test('shows the pair that broke its bound, not a larger gap within a wider one', () => {
+    // B and C may differ by 10,000 bytes, the others by 1,000; 100 of the FIFO come to each.
+    const fairness = new PostedFairness(
+      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      {
+        boundBytes: (one, other) => (one + other === B + C ? 10_000 : one + other === A + C ? 10_000 : 1_000),
+        weight: () => 1,
+        maxFrameBytes: () => 100,
+      },
+      [A, B, C],
+    );
+    for (const context of [A, B, C]) fairness.ready(context, 0);
+    fairness.granted(A, 1_200);
+    fairness.granted(C, 5_000);
+    const verdict = fairness.verdict();
+    expect(verdict).toMatchObject({
+      broken: 1,
+      brokenPairs: 1,
+      largest: { gapBytes: 1_200, boundBytes: 1_000, addendBytes: 100 },
+    });
+    expect(describePosted(NONE_KNOWN, verdict)).toBe(
+      'gap closest to its bound from the doorbell on 1200 bytes per unit of weight, ' +
+        'bound 1000 and 100 for the FIFO and a prefetch of 0 ns; broken: 1 pair from the doorbell on',
+    );
+  });
+
+  test('of pairs without a bound shows the largest gap', () => {
+    const fairness = new PostedFairness(
+      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      { boundBytes: () => Number.POSITIVE_INFINITY, weight: () => 1, maxFrameBytes: () => 100 },
+      [A, B, C],
+    );
+    for (const context of [A, B, C]) fairness.ready(context, 0);
+    fairness.granted(B, 300);
+    fairness.granted(C, 700);
+    expect(fairness.verdict()).toMatchObject({ broken: 0, largest: { gapBytes: 700 } });
+  });
+});
+
+describe('whether a context has had frames all the time', () => {
+  test('is known from the window on', () => {
+    const { fairness, post, posted } = judge();
+    post(A, 0);
+    post(B, 0);
+    expect(fairness.hadFramesAlways(A)).toBeUndefined();
+    fairness.restart();
+    expect([A, B].map((one) => fairness.hadFramesAlways(one))).toEqual([true, true]);
+    posted.delete(B);
+    fairness.granted(B, 100);
+    post(B, 10);
+    expect([A, B].map((one) => fairness.hadFramesAlways(one))).toEqual([true, false]);
+  });
+
+  test('is known before a window once it has run out of them', () => {
+    const { fairness, post, posted } = judge();
+    post(A, 0);
+    posted.delete(A);
+    fairness.granted(A, 100);
+    expect(fairness.hadFramesAlways(A)).toBe(false);
+  });
+
+  test('is not known after a change of its weight, unless it has run out', () => {
+    const { fairness, post } = judge();
+    post(A, 0);
+    fairness.restart();
+    fairness.settle(A);
+    fairness.settle(B);
+    expect([A, B].map((one) => fairness.hadFramesAlways(one))).toEqual([undefined, false]);
+  });
+
+  test('is not known of contexts that are not measured', () => {
+    const { fairness } = judge();
+    fairness.restart();
+    expect(fairness.hadFramesAlways(contextId(64))).toBeUndefined();
+    expect(new FairnessMeter(new DeficitRoundRobin()).hadFramesAlways(A)).toBeUndefined();
   });
 });
 
@@ -131,7 +216,7 @@ describe('the law of a run', () => {
     expect(law).toMatchObject({
       held: true,
       detail: expect.stringMatching(
-        /^largest gap from the doorbell on \d+ bytes per unit of weight, bound 3134 and \d+ for the FIFO and a prefetch of \d+ ns; 2 contexts with frames all the time got 1\.000 to 1\.000 of equal shares by weight$/,
+        /^gap closest to its bound from the doorbell on \d+ bytes per unit of weight, bound 3134 and \d+ for the FIFO and a prefetch of \d+ ns; 2 contexts with frames all the time got 1\.000 to 1\.000 of equal shares by weight$/,
       ),
     });
   });
@@ -140,7 +225,10 @@ describe('the law of a run', () => {
     const drr = new DeficitRoundRobin();
     const rounds = () =>
       new BoundMutant(new PacketRoundRobin(), 'bound of drr', (i, j) => drr.relativeFairnessBoundBytes(i, j));
-    expect(await lawOf(smallAndLarge, { discipline: rounds })).toMatchObject({ held: false });
+    expect(await lawOf(smallAndLarge, { discipline: rounds })).toMatchObject({
+      held: false,
+      detail: expect.stringMatching(/; broken: 1 pair from the doorbell on/),
+    });
   });
 
   // One descriptor at a time and four on the card: what is fetched is always too little, and the shares hold.
@@ -161,7 +249,7 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
     },
     { protection: 'cdna', durationNs: 20_000_000 },
   );
-  expect(cpuLimitedGuests(result.laws)).toBe('small');
+  expect(result.cpuLimited).toEqual(['small']);
   expect(limitedText(result)).toContain('CPU-limited: small sent less than the wire had');
   expect(result.guests[0]?.fairShareGot).toBeLessThan(0.75);
   // With a faster core the same guest has its share.
@@ -169,6 +257,24 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
     { ...smallAndLarge, nic: { contexts: 2 } },
     { protection: 'cdna', durationNs: 20_000_000 },
   );
-  expect(cpuLimitedGuests(fast.laws)).toBeUndefined();
+  expect(fast).not.toHaveProperty('cpuLimited');
   for (const { fairShareGot } of fast.guests) expect(fairShareGot).toBeCloseTo(1, 2);
+});
+
+// The guests share what the driver domain sends, and what a switch keeps inside is not posted for the wire: no ring tells.
+test.each([
+  ['behind a driver domain', 'driver-domain', {}],
+  ['with switching', 'cdna', { switching: true }],
+])('%s no guest is said to be CPU-limited', async (_where, protection, nic) => {
+  const scenario = {
+    guests: [
+      { name: 'small', traffic: { ...greedy, frameBytes: 60 } },
+      { name: 'big', traffic: { ...greedy, frameBytes: 1514 } },
+    ],
+    nic: { contexts: 2, ...nic },
+  };
+  const result = await simulate(scenario as never, { protection, durationNs: 20_000_000 });
+  expect(result.guests.some(({ fairShareGot }) => fairShareGot < 0.9)).toBe(true);
+  expect(result).not.toHaveProperty('cpuLimited');
+  expect(limitedText(result)).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { belowShareText, GUEST_COLUMNS, guestTable } from '../../../src/report/guest-rows.js';
+import { belowShareText, GUEST_COLUMNS, guestTable, limitedText } from '../../../src/report/guest-rows.js';
 import { runText } from '../../../src/report/run-text.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import { simulate } from '../../../src/simulate.js';
@@ -27,6 +27,18 @@ describe('the guests of a run as text', () => {
     );
     // Packet round-robin knows no weights: half of the wire where 8/9 are due.
     expect(belowShareText(run, 3)).toMatch(/^served 0\.5\d$/u);
+  });
+
+  test('a list of names ends between two of them and says how many more there are', () => {
+    const tail = ' sent less than the wire had for them, because their cores had no time to post more';
+    const names = Array.from({ length: 12 }, (_, index) => `a guest, ${index}`);
+    // Names of 10 characters: five of them and four separators are 58.
+    expect(limitedText({ cpuLimited: names })).toBe(
+      `CPU-limited: ${names.slice(0, 5).join(', ')} and 7 more${tail}`,
+    );
+    const long = 'x'.repeat(70);
+    expect(limitedText({ cpuLimited: [long] })).toBe(`CPU-limited: ${long}${tail}`);
+    expect(limitedText({})).toBeUndefined();
   });
 
   test('forty guests fit a screen: the worst, percentiles, the best', async () => {
