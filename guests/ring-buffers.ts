@@ -37,9 +37,11 @@ export function longestChain(bufferBytes: BufferBytes): number {
   return Math.ceil(MAX_FRAME_BYTES / bufferBytes);
 }
 
+const BATCHES = new WeakMap<HostParts, BufferBatch>();
+
 /**
- * A batch for buffers that are handed over within one call: one for all drivers of a machine, of which each fills it anew
- * up to a limit of its own, so that no guest has one that is empty nearly always.
+ * A batch for buffers that are handed over within one call. All drivers of a machine share one, and each refills it up
+ * to a limit of its own: a batch per guest would be empty nearly all of the time.
  */
 export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
   const known = BATCHES.get(parts);
@@ -49,12 +51,10 @@ export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
   return batch;
 }
 
-const BATCHES = new WeakMap<HostParts, BufferBatch>();
-
 /**
  * The buffers of a ring, one per slot, in guest memory. They are cut as Linux cuts page fragments
  * (skb_page_frag_refill, and add_recvbuf_mergeable in virtio_net): one behind the other from a piece, and the last of
- * a piece gets what is left if that is too short for another.
+ * a piece also gets the rest if that is too short for another buffer.
  */
 export class RingBuffers {
   readonly #domain: Domain;
