@@ -121,9 +121,15 @@ export class NicDriver {
     }
     // Linux's frames to send lie on one page each, whatever receive buffers do (1.00 maps per frame in its traces).
     const transmitBytes = bufferBytes === 1536 ? 2048 : bufferBytes;
-    this.#transmit = new TransmitRing(parts, domain, port.transmit, transmitBytes, postBatch);
-    this.#receive = new ReceiveRing(parts, domain, port.receive, bufferBytes, postBatch, refillBatch);
+    // Before the rings: a driver that is refused has allocated nothing.
     takePort(port, domain.name);
+    try {
+      this.#transmit = new TransmitRing(parts, domain, port.transmit, transmitBytes, postBatch);
+      this.#receive = new ReceiveRing(parts, domain, port.receive, bufferBytes, postBatch, refillBatch);
+    } catch (error) {
+      leavePort(port);
+      throw error;
+    }
     port.onInterrupt(() => this.#onInterrupt());
     this.#receive.refill();
   }

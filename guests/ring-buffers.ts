@@ -40,8 +40,8 @@ export function longestChain(bufferBytes: BufferBytes): number {
 const BATCHES = new WeakMap<HostParts, BufferBatch>();
 
 /**
- * A batch for buffers that are handed over within one call. All drivers of a machine share one, and each fills it anew, up
- * to a limit of its own: a batch per guest would be empty nearly all the time.
+ * A batch for buffers that are handed over within one call. All drivers of a machine share one, and each refills it up
+ * to a limit of its own: a batch per guest would be empty nearly all of the time.
  */
 export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
   const known = BATCHES.get(parts);
@@ -54,7 +54,7 @@ export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
 /**
  * The buffers of a ring, one per slot, in guest memory. They are cut as Linux cuts page fragments
  * (skb_page_frag_refill, and add_recvbuf_mergeable in virtio_net): one behind the other from a piece, and the last of
- * a piece gets what is left if that is too short for another.
+ * a piece also gets the rest if that is too short for another buffer.
  */
 export class RingBuffers {
   readonly #domain: Domain;

@@ -1,20 +1,24 @@
 import type { GuestPort, PortQueue } from '../host/protection/guest-port.js';
 import { ParameterError } from '../scheduler/errors.js';
 
+/** Names of the domains whose drivers use ports. A port has one user. */
+const USERS = new WeakMap<GuestPort, string>();
+
 /** A driver begins to use a port. @throws ParameterError when another one has not closed yet. */
 export function takePort(port: GuestPort, user: string): void {
-  if (port.user !== undefined) {
+  const current = USERS.get(port);
+  if (current !== undefined) {
     throw new ParameterError(
-      `port of context ${port.context} is used by the driver of ${port.user}, expected one that is not used by another: ` +
+      `port of context ${port.context} is used by the driver of ${current}, expected one that is not used by another: ` +
         `the driver of ${user} is its second user`,
     );
   }
-  port.user = user;
+  USERS.set(port, user);
 }
 
 /** A driver has closed: another one may use the port. */
 export function leavePort(port: GuestPort): void {
-  port.user = undefined;
+  USERS.delete(port);
 }
 
 /**

@@ -1,5 +1,7 @@
 import type { ContextId } from '../scheduler/branded.js';
+import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
+import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_END_OF_PACKET } from './descriptor.js';
@@ -46,6 +48,8 @@ export class DestinationLookup {
   readonly #landing: (Uint8Array | undefined)[];
   /** Whether the next descriptor to arrive continues a frame. */
   readonly #midFrame: Uint8Array;
+  /** Reads of addresses that are not over. */
+  #reading = 0;
 
   constructor(core: CardCore, forwarding: InsideRule, path: DataPath) {
     const { contexts, dma, parameters } = core;
@@ -91,6 +95,29 @@ export class DestinationLookup {
     this.#exits[context.index]?.fill(WIRE_EXIT);
   }
 
+  checkInvariants(): void {
+    let unknown = 0;
+    for (const { index: number, state, transmit: ring } of this.#contexts) {
+      if (state !== 'open' && present(this.#midFrame[number]) !== 0)
+        throw new InvariantViolation(`context ${number} is not open, and is in the middle of a frame`);
+      const exits = this.#exits[number];
+      if (exits === undefined) continue;
+      const ahead = ring.available;
+      for (let slot = 0; slot < this.#slots; slot += 1) {
+        if (exits[slot] !== UNKNOWN_EXIT) continue;
+        if (((slot - ring.taken) & (this.#slots - 1)) >= ahead)
+          throw new InvariantViolation(
+            `slot ${slot} of context ${number} has no frame, and its exit is unknown`,
+          );
+        unknown += 1;
+      }
+    }
+    if (unknown > this.#reading)
+      throw new InvariantViolation(
+        `${unknown} exits are unknown, and ${this.#reading} addresses are being read`,
+      );
+  }
+
   #lookUp(context: Context, index: number): void {
     const { index: number, transmit: ring } = context;
     const slot = index & (this.#slots - 1);
@@ -107,13 +134,16 @@ export class DestinationLookup {
     channel.owner = context;
     channel.cookie = number * this.#slots + slot;
     channel.address = ring.address(index);
+    if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(index);
     channel.length = ADDRESS_BYTES;
     channel.buffer = landing;
     channel.bufferOffset = slot * LANDING_BYTES;
+    this.#reading += 1;
     channel.read();
   }
 
   #onRead(cookie: number, status: DmaStatus): void {
+    this.#reading -= 1;
     if (status === DMA_CANCELLED) return;
     const number = Math.floor(cookie / this.#slots);
     const slot = cookie % this.#slots;

@@ -1,5 +1,6 @@
 import type { ContextId } from '../scheduler/branded.js';
 import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
+import { DeficitRoundRobin } from '../scheduler/disciplines/deficit-round-robin.js';
 import { DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
@@ -27,7 +28,6 @@ export interface FlowNeighbours {
   readonly line: SerialLine;
   readonly wire: WirePort;
   readonly transmitDiscipline: Discipline;
-  readonly innerDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
 }
 
@@ -101,7 +101,8 @@ export class FrameFlow implements DataPath {
     });
     this.innerScheduler = new DmaScheduler(kernel, {
       name: 'nic.inner',
-      discipline: neighbours.innerDiscipline,
+      // A context counts with its weight alone here: limits, minimums and priorities are those of the wire.
+      discipline: new DeficitRoundRobin(),
       heads: { headBytes: (index) => this.#heads.bytes(index, INNER_EXIT) },
       onGrant: (index) => this.#take(index, this.inner),
       waitsForStarved: true,
@@ -172,7 +173,7 @@ export class FrameFlow implements DataPath {
       return;
     }
     const { instruments, kernel } = this.#core;
-    const waited = this.#heads.wireBytes(context.index) > 0;
+    const waited = this.#heads.paddedBytes(context.index) > 0;
     this.#lookup.arrived(context, first, count);
     if (this.#heads.refresh(context)) this.#heads.noteQueued(context);
     instruments?.fetched?.(context.index, first, count, kernel.nowNs);
@@ -190,7 +191,7 @@ export class FrameFlow implements DataPath {
   }
 
   starved(context: Context, direction: Direction): boolean {
-    if (direction === 'transmit') return this.#heads.wireBytes(context.index) === 0;
+    if (direction === 'transmit') return this.#heads.paddedBytes(context.index) === 0;
     return this.receive.headBytes(context.index) === STARVED;
   }
 
@@ -232,7 +233,15 @@ export class FrameFlow implements DataPath {
   checkInvariants(): void {
     const { inner, innerScheduler, receive, receiveScheduler, transmit, transmitScheduler } = this;
     const { receiveDmaBytes, switchFifoBytes, transmitFifoBytes } = this.#core.parameters;
-    for (const component of [this.#fetcher, transmit, inner, receive, this.#completions])
+    for (const component of [
+      this.#fetcher,
+      this.#lookup,
+      transmit,
+      inner,
+      this.#order,
+      receive,
+      this.#completions,
+    ])
       component.checkInvariants();
     transmitScheduler.checkInvariants();
     innerScheduler.checkInvariants();

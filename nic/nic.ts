@@ -1,7 +1,6 @@
 import type { Observable } from 'rxjs';
 import { type ContextId, contextId, storedContextId } from '../scheduler/branded.js';
 import type { Discipline, Share } from '../scheduler/discipline.js';
-import { DeficitRoundRobin } from '../scheduler/disciplines/deficit-round-robin.js';
 import type { DmaScheduler, Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
@@ -37,11 +36,6 @@ export interface NicAttachments {
   readonly transmitDiscipline: Discipline;
   /** Decides for which context the next received frame is written to memory. */
   readonly receiveDiscipline: Discipline;
-  /**
-   * Decides from which context the next frame for another context of the card is read. @defaultValue deficit round
-   * robin: a context counts with its weight alone, since limits, minimums and priorities are those of the wire
-   */
-  readonly innerDiscipline?: Discipline;
   readonly instruments?: NicInstruments;
 }
 
@@ -123,7 +117,6 @@ export class Nic {
       line: this.line,
       wire: attachments.wire,
       transmitDiscipline: attachments.transmitDiscipline,
-      innerDiscipline: attachments.innerDiscipline ?? new DeficitRoundRobin(),
       receiveDiscipline: attachments.receiveDiscipline,
     });
     lifecycle.add(this.#flow);

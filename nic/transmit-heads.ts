@@ -39,7 +39,7 @@ export class TransmitHeads {
    * here yet or its exit is not known, BEHIND if the head frame leaves by the other exit.
    */
   bytes(context: ContextId, exit: Exit): number {
-    const bytes = this.wireBytes(context);
+    const bytes = this.paddedBytes(context);
     if (bytes > 0) {
       const exitOfHead = this.#exit(context);
       if (exitOfHead === exit) return bytes;
@@ -50,7 +50,7 @@ export class TransmitHeads {
   }
 
   /** Bytes of the head frame, padded; 0 when no whole frame is here. */
-  wireBytes(context: ContextId): number {
+  paddedBytes(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + BYTES]);
   }
 
@@ -61,7 +61,7 @@ export class TransmitHeads {
 
   /** Whether a whole frame is here of which only the exit is missing. */
   waitsForExit(context: ContextId): boolean {
-    return this.wireBytes(context) > 0 && this.#exit(context) === UNKNOWN_EXIT;
+    return this.paddedBytes(context) > 0 && this.#exit(context) === UNKNOWN_EXIT;
   }
 
   /** Which life of the context this is. */

@@ -152,7 +152,7 @@ export class TransmitPath {
   take(context: Context): void {
     const ring = context.transmit;
     const chain = this.#heads.chain(context.index);
-    const padded = this.#heads.wireBytes(context.index);
+    const padded = this.#heads.paddedBytes(context.index);
     if (chain === 0 || padded === 0)
       throw new InvariantViolation(`context ${context.index} was granted without a frame`);
     if (this.#count === this.#slots)
@@ -321,7 +321,7 @@ export class TransmitPath {
       const next = present(frames[frame + NEXT_OF_CONTEXT]);
       this.#oldest[context.index] = next;
       if (next === NONE) this.#newest[context.index] = NONE;
-      this.#completions.left(context, present(frames[frame + URGENT]) !== 0);
+      this.#completions.left(context, lastIndex, present(frames[frame + URGENT]) !== 0);
     }
     this.#release(slot, bytes);
     this.#pump();

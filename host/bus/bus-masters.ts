@@ -9,6 +9,8 @@ import { type AccessGate, DENIED, type InterruptMessage, unmappedMessage } from 
 export class BusMasters implements AccessGate {
   readonly #gate: AccessGate;
   readonly #off = new Set<RequesterId>();
+  /** Whether the last request ended here. */
+  #ended = false;
 
   /** @param gate what requests of all others go through */
   constructor(gate: AccessGate) {
@@ -20,8 +22,9 @@ export class BusMasters implements AccessGate {
     return this.#off.size;
   }
 
+  /** What the gate took for the last request, ns: nothing if it ended here. */
   get delayNs(): number {
-    return this.#gate.delayNs;
+    return this.#ended ? 0 : this.#gate.delayNs;
   }
 
   set(requesterId: RequesterId, enabled: boolean): void {
@@ -36,7 +39,8 @@ export class BusMasters implements AccessGate {
     write: boolean,
     nowNs: number,
   ): HostPhysicalAddress {
-    if (this.#off.has(requesterId)) return DENIED;
+    this.#ended = this.#off.has(requesterId);
+    if (this.#ended) return DENIED;
     return this.#gate.check(requesterId, address, length, write, nowNs);
   }
 
@@ -48,7 +52,8 @@ export class BusMasters implements AccessGate {
     write: boolean,
     nowNs: number,
   ): HostPhysicalAddress {
-    if (this.#off.has(requesterId)) return DENIED;
+    this.#ended = this.#off.has(requesterId);
+    if (this.#ended) return DENIED;
     const gate = this.#gate;
     return gate.checkWide === undefined
       ? gate.check(requesterId, page, length, write, nowNs)

@@ -6,16 +6,16 @@ import type { Processor } from '../cpu/processor.js';
 import type { DomainId } from '../memory/page-ownership.js';
 
 /**
- * An event carries offset and width in one number, and the value with the number of the mapping in another. A word of a page
- * that has not been mapped often, as are nearly all, goes as two 32-bit integers: word and mapping in one, the value in the
- * other.
+ * An event carries offset and width in one number, and the value with the number of the mapping in another. For a word of
+ * a page that has been mapped few times, as nearly all pages have, two 32-bit integers are enough: word and mapping in
+ * one, the value in the other.
  */
 const WIDTH_FACTOR = 16;
 const VALUES = 2 ** 32;
 const MAPPINGS = 2 ** 20;
 const PAGE_WORDS = PAGE_BYTES / 4;
 const FEW_MAPPINGS = 64;
-/** Pages whose words can be numbered in one 32-bit integer together with their mapping. */
+/** Pages whose words fit this encoding: those with lower numbers. */
 const FEW_PAGES = 2 ** 31 / (PAGE_WORDS * FEW_MAPPINGS);
 
 /** Why a register access of a domain did not reach the card. */

@@ -10,24 +10,24 @@ const FIRST_REQUESTERS = 64;
  *
  * - posted writes are performed in the order in which they were sent (A2a);
  * - a read does not reach memory before the posted writes that were sent ahead of it (B2a);
- * - a posted write may pass reads (A3), so it waits for none of them;
- * - data of reads is returned in the order of the requests. The specification leaves that open; the measured root
- *   complexes do so (docs/iommu-hardware.md).
+ * - a posted write may pass reads (A3), so it waits for none;
+ * - data of reads is returned in the order of the requests. The specification does not require this; the measured
+ *   root complexes do it (docs/iommu-hardware.md).
  *
- * A request whose translation takes long therefore holds back those behind it. Requests of different requesters do not
- * wait for each other, as with ID-based ordering (2.2.6.4 and 2.4.1, A2b and B2b), because the contexts of one card are
+ * So a request whose translation takes long delays those behind it. Requests of different requesters do not wait for
+ * each other, as with ID-based ordering (2.2.6.4 and 2.4.1, A2b and B2b), because the contexts of one card are
  * independent streams. Nothing is allocated per request.
  */
 export class RequestOrder {
-  /** When the last read and the last posted write of each requester is done, ns. */
+  /** When the last read, and when the last posted write, of each requester is done, ns. */
   #readNs = new Float64Array(FIRST_REQUESTERS);
   #writeNs = new Float64Array(FIRST_REQUESTERS);
 
   /**
-   * When the data of a read leaves for the device. Reads and writes have to be passed in the order of the requests.
+   * When the data of a read leaves for the device. Like `write`, it must be called in the order of the requests.
    *
-   * @param translatedNs when it is known where the read goes
-   * @param memoryNs what memory takes to answer it
+   * @param translatedNs when the translation of its address is known
+   * @param memoryNs how long memory takes to answer it
    */
   read(requesterId: RequesterId, translatedNs: number, memoryNs: number): number {
     if (requesterId >= this.#readNs.length) this.#grow(requesterId);
@@ -37,7 +37,7 @@ export class RequestOrder {
     return doneNs;
   }
 
-  /** When a posted write has been performed; `readyNs` is when it could be, had nothing been sent ahead of it. */
+  /** When a posted write has been performed, if it would be at `readyNs` with no write ahead of it. */
   write(requesterId: RequesterId, readyNs: number): number {
     if (requesterId >= this.#writeNs.length) this.#grow(requesterId);
     const doneNs = Math.max(readyNs, present(this.#writeNs[requesterId]));

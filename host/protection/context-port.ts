@@ -41,7 +41,6 @@ export class ContextPort implements GuestPort {
   readonly receive: ContextQueue;
   /** Physical range of rings and status block. */
   readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number };
-  user: string | undefined;
   readonly #parts: HostParts;
   readonly #hypervisorRings: boolean;
   #handler: () => void = () => {};

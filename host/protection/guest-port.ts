@@ -108,8 +108,6 @@ export interface GuestPort {
   readonly mac: number;
   readonly transmit: PortQueue;
   readonly receive: PortQueue;
-  /** Name of the domain whose driver uses it; undefined while there is none. A port has one user. */
-  user: string | undefined;
 
   /** The handler that runs, on the guest's CPU time, when the device raises an event. */
   onInterrupt(handler: () => void): void;

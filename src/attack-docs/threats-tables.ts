@@ -18,7 +18,7 @@ export function withThreats(document: string, cells: readonly Cell[]): string {
   return withPart(text, '<!-- table: reasons -->', END, reasonsTable(cells));
 }
 
-/** What each attack does, and for each verdict that it came to: on which approaches, and why. */
+/** What each attack does, and a row for each verdict that it came to and each reason: on which approaches, and why. */
 function reasonsTable(cells: readonly Cell[]): string {
   const rows = ['| attack | by | ended | on | because |', '|---|---|---|---|---|'];
   for (const { name, by, meaning } of ATTACKS) {
@@ -28,10 +28,13 @@ function reasonsTable(cells: readonly Cell[]): string {
     rows.push(`| \`${name}\` | ${by} | | | ${cellText(`${meaning}.${source}`)} |`);
     for (const verdict of [...VERDICTS].reverse()) {
       const ended = own.filter((cell) => cell.verdict === verdict);
-      const [first] = ended;
-      if (first === undefined) continue;
-      const because = compareCell(first)?.because ?? first.evidence.sentence;
-      rows.push(`| | | ${WORDS[verdict]} | ${approachesText(ended)} | ${cellText(because)} |`);
+      const byReason = new Map<string, Cell[]>();
+      for (const cell of ended) {
+        const because = compareCell(cell)?.because ?? cell.evidence.sentence;
+        byReason.set(because, [...(byReason.get(because) ?? []), cell]);
+      }
+      for (const [because, alike] of byReason)
+        rows.push(`| | | ${WORDS[verdict]} | ${approachesText(alike)} | ${cellText(because)} |`);
     }
   }
   return rows.join('\n');

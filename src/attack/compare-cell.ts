@@ -2,6 +2,7 @@ import { APPROACHES } from '../../host/protection/approaches.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { EXPECTATIONS, type Mark } from './expectations.js';
 import type { Cell } from './matrix.js';
+import { reasonOf } from './reasons.js';
 
 /** A cell that is not as expected, and where it is explained. */
 export interface Explanation {
@@ -39,7 +40,7 @@ export interface Comparison {
   readonly asExpected: boolean;
   /** Heading of docs/threats.md that explains the difference; undefined when there is none. */
   readonly explainedBy: string | undefined;
-  /** Why this attack comes to this verdict. */
+  /** Why this attack comes to this verdict on this approach. */
   readonly because: string;
   readonly source: string;
   readonly mark: Mark;
@@ -54,7 +55,7 @@ export function compareCell({ attack, approach, verdict }: Cell): Comparison | u
   if (expectation === undefined || verdict === 'not-applicable') return undefined;
   if (!APPROACHES.some(({ name }) => name === approach)) return undefined;
   const expected = expectation.succeedsOn.includes(approach) ? 'succeeds' : 'fails';
-  const because = expectation.because[verdict];
+  const because = reasonOf(expectation.because, verdict, approach);
   if (because === undefined)
     throw new InvariantViolation(`the table of expectations has no reason for ${attack}: ${verdict}`);
   const asExpected = (verdict === 'succeeded') === (expected === 'succeeds');

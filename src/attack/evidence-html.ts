@@ -4,6 +4,7 @@ import { compareCell } from './compare-cell.js';
 import { EXPECTATIONS } from './expectations.js';
 import type { Cell } from './matrix.js';
 import { comparisonText } from './matrix-text.js';
+import { reasonsFor } from './reasons.js';
 import { type Evidence, VERDICTS } from './verdict.js';
 
 /** Id of what a cell opens. */
@@ -44,8 +45,12 @@ export function attackHtml(attack: Attack): Markup {
       : html`<p>Expected to get through ${
           expectation.succeedsOn.length === 0 ? 'nowhere' : html`on ${expectation.succeedsOn.join(', ')}`
         } ([${expectation.mark}] ${expectation.source}).</p>${VERDICTS.flatMap((verdict) => {
-          const because = verdict === 'not-applicable' ? undefined : expectation.because[verdict];
-          return because === undefined ? [] : [html`<p>${verdictText(verdict)}: ${because}.</p>`];
+          const reasons = reasonsFor(expectation.because, verdict);
+          return reasons.map(({ approaches, because }) => {
+            const rest = reasons.length > 1 ? ' on the others' : '';
+            const where = approaches.length > 0 ? ` on ${approaches.join(', ')}` : rest;
+            return html`<p>${verdictText(verdict)}${where}: ${because}.</p>`;
+          });
         })}`;
   return box(
     attackId(attack),

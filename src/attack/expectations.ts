@@ -1,17 +1,14 @@
-import type { Verdict } from './verdict.js';
+import type { GroupedReason, Reasons } from './reasons.js';
 
 /** How sure a source is: confirmed, second hand, derived, remembered and consistent, remembered. */
 export type Mark = 'S' | 'S2' | 'D' | 'M+' | 'M';
-
-/** Why an attack ends as it does, by verdict: what stops it at one gate is not what lets it through elsewhere. */
-export type Reasons = Readonly<Partial<Record<Exclude<Verdict, 'not-applicable'>, string>>>;
 
 /** What is known, or follows, about one attack before anything is run. */
 export interface Expectation {
   readonly attack: string;
   /** Approaches on which it gets through; on all others it is stopped. */
   readonly succeedsOn: readonly string[];
-  /** A reason for each verdict that occurs with some approach. */
+  /** The reasons for each verdict that occurs with some approach. */
   readonly because: Reasons;
   readonly source: string;
   readonly mark: Mark;
@@ -43,6 +40,10 @@ const TRANSLATED = [
   'iommu:contiguous',
   'cdna+iommu',
 ];
+const DEV = ['dev'];
+const DRIVER_DOMAIN = ['driver-domain'];
+const CDNA = ['cdna', 'cdna+iommu'];
+const DEFERRED = ['iommu:deferred'];
 const EVERYWHERE = [...PAGE_GRANULAR, 'iommu:shadow-copy'];
 
 const START = 'the design before IOMMUs: a device’s access looks like the CPU’s, and drivers are trusted';
@@ -55,9 +56,18 @@ const MMU = 'the BAR is mapped one page per guest; the MMU stops the rest (CDNA�
 const CARD = 'the card parses descriptors and stops a context that breaks a ring’s rules';
 const QUEUES = 'byte-fair disciplines bound what a backlogged neighbour can take; others do not';
 
-const OWNER_VALIDATED =
-  'the owner of each page is looked up before the card gets the buffer (CDNA), or the grant that names it (driver domain)';
-const NOT_MAPPED = 'the page is not in the tables, or not in the vector, of the context that asks';
+const PAGE_OWNER = 'the owner of each page is looked up before the card gets the buffer';
+const GRANT_OWNER =
+  'the owner of the page that a grant names is looked up before the driver domain gets access to it';
+const NO_OWNER = 'the address is validated before the card gets the buffer, and no page of RAM lies there';
+const OWNER_VALIDATED: GroupedReason = { groups: [[DRIVER_DOMAIN, GRANT_OWNER]], elsewhere: PAGE_OWNER };
+const NOT_IN_TABLES = 'the page is not in the tables of the context that asks';
+const NOT_MAPPED: GroupedReason = {
+  groups: [[DEV, 'the vector of the context’s protection domain excludes the page']],
+  elsewhere: NOT_IN_TABLES,
+};
+const UNCHECKED_CARD = 'no access gate checks the card';
+const NO_RAM = 'no RAM answers at the address, and that interrupts nothing';
 const NOTHING_CHECKED = 'no gate asks whom the page belongs to';
 const PINNED = 'the page is pinned while the card may use it, so it has no next owner yet';
 const COPIED = 'the card works on copies, and the page itself is not in its reach';
@@ -87,9 +97,16 @@ export const EXPECTATIONS: readonly Expectation[] = [
   row(
     'foreign-page-crowd',
     [...OPEN, 'dev'],
-    foreign(
-      'no gate asks, or two of four guests share a protection domain: there are four, one for what is unassigned',
-    ),
+    {
+      succeeded: {
+        groups: [
+          [DEV, 'two of four guests share a protection domain: there are four, one for what is unassigned'],
+        ],
+        elsewhere: NOTHING_CHECKED,
+      },
+      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-access': NOT_IN_TABLES,
+    },
     'AMD64 Architecture Programmer’s Manual, volume 2, Device Exclusion Vector: a handful of domains',
     'D',
   ),
@@ -112,7 +129,10 @@ export const EXPECTATIONS: readonly Expectation[] = [
     {
       succeeded: NOTHING_CHECKED,
       'blocked-at-set-up': OWNER_VALIDATED,
-      'blocked-at-access': 'the hypervisor’s memory is closed to guests’ devices, or to all devices (NoDMA)',
+      'blocked-at-access': {
+        groups: [[['nodma'], 'the hypervisor’s memory is closed to all devices']],
+        elsewhere: 'the hypervisor’s memory is closed to guests’ devices',
+      },
     },
     `${NODMA}; ${ATC}`,
     'D',
@@ -132,7 +152,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'tables-as-target',
     [],
     {
-      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-set-up': PAGE_OWNER,
       'blocked-at-access': 'tables lie in memory that no guest’s device reaches',
     },
     ATC,
@@ -142,7 +162,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'queue-as-target',
     [],
     {
-      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-set-up': PAGE_OWNER,
       'blocked-at-access': 'the queue lies in memory that no guest’s device reaches',
     },
     ATC,
@@ -153,7 +173,13 @@ export const EXPECTATIONS: readonly Expectation[] = [
     [],
     {
       'blocked-at-set-up': 'an address without RAM is refused before the card gets it',
-      'blocked-at-access': 'no RAM answers at the address, or no mapping leads to it',
+      'blocked-at-access': {
+        groups: [
+          [OPEN, 'no RAM answers at the address'],
+          [DEV, 'the vector excludes the page'],
+        ],
+        elsewhere: 'no mapping leads to the address',
+      },
     },
     START,
     'D',
@@ -173,8 +199,10 @@ export const EXPECTATIONS: readonly Expectation[] = [
     OPEN,
     {
       succeeded: 'what is written to the ring later is what the card uses',
-      'blocked-at-set-up':
-        'the ring belongs to the hypervisor, or the request is copied before it is checked',
+      'blocked-at-set-up': {
+        groups: [[DRIVER_DOMAIN, 'the request is copied before it is checked']],
+        elsewhere: 'the ring belongs to the hypervisor',
+      },
       'blocked-at-access': 'the access itself is checked, and the new address is not mapped',
     },
     HPCA,
@@ -203,8 +231,10 @@ export const EXPECTATIONS: readonly Expectation[] = [
     OPEN,
     {
       succeeded: 'old descriptors hold old addresses, and no gate looks again',
-      'blocked-at-set-up':
-        'sequence numbers tell the card that the descriptor is old, or the page is still pinned',
+      'blocked-at-set-up': {
+        groups: [[CDNA, 'sequence numbers tell the card that the descriptor is old']],
+        elsewhere: PINNED,
+      },
       'blocked-at-access': 'the old address is not mapped any more',
       contained: COPIED,
     },
@@ -215,9 +245,21 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'use-after-unmap',
     [...OPEN, 'iommu:deferred'],
     {
-      succeeded: 'nothing was ever unmapped, or until the invalidation the IOTLB still translates',
-      'blocked-at-set-up': `the card refuses the old descriptor, or ${PINNED}`,
-      'blocked-at-access': 'the invalidation was waited for before the page went',
+      succeeded: {
+        groups: [[DEFERRED, 'until the invalidation the IOTLB still translates']],
+        elsewhere: 'nothing was ever unmapped',
+      },
+      'blocked-at-set-up': {
+        groups: [
+          [DRIVER_DOMAIN, GRANT_OWNER],
+          [CDNA, `${PINNED}; and sequence numbers tell the card that the descriptor is old`],
+        ],
+        elsewhere: PINNED,
+      },
+      'blocked-at-access': {
+        groups: [[DEV, 'the page was excluded in the vector when the guest gave it up']],
+        elsewhere: 'the invalidation was waited for before the page went',
+      },
       contained: COPIED,
     },
     'Rubin et al., SOSP 2024; Amit et al., USENIX ATC 2011: deferred mode leaves stale entries usable',
@@ -227,8 +269,15 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'own-page-after-unmap',
     ['none', 'dev', 'nodma', 'driver-domain', 'iommu:direct-map', 'iommu:persistent', 'iommu:deferred'],
     {
-      succeeded:
-        'the mapping, or the right to the page, outlives the transfer, and reaches what lies there next',
+      succeeded: {
+        groups: [
+          [
+            [...OPEN, 'dev', 'driver-domain'],
+            'the page is still the guest’s own, and no gate asks whether it is a buffer any more',
+          ],
+        ],
+        elsewhere: 'the mapping outlives the transfer, and reaches what lies there next',
+      },
       'blocked-at-set-up': 'sequence numbers tell the card that the descriptor is old',
       'blocked-at-access': 'the mapping ended with the transfer, in the caches too',
       contained: COPIED,
@@ -236,14 +285,20 @@ export const EXPECTATIONS: readonly Expectation[] = [
     ATC,
     'M',
   ),
-  ...['freed-while-sending', 'freed-while-receiving'].map((attack) =>
+  ...(
+    [
+      ['freed-while-sending', PINNED],
+      ['freed-while-receiving', { groups: [[DRIVER_DOMAIN, GRANT_OWNER]], elsewhere: PINNED }],
+    ] as const
+  ).map(([attack, setUp]) =>
     row(
       attack,
       OPEN,
       {
         succeeded: 'no reference keeps a page that DMA uses from changing hands',
-        'blocked-at-set-up': PINNED,
-        'blocked-at-access': 'the page left the vector when the guest gave it up, so the access is denied',
+        'blocked-at-set-up': setUp,
+        'blocked-at-access':
+          'the page was excluded in the vector when the guest gave it up, so the access is denied',
         contained: COPIED,
       },
       HPCA,
@@ -281,7 +336,12 @@ export const EXPECTATIONS: readonly Expectation[] = [
   row(
     'mac-spoofing',
     [],
-    { contained: 'the card (or the bridge) compares the source address and drops the frame' },
+    {
+      contained: {
+        groups: [[DRIVER_DOMAIN, 'the bridge compares the source address and drops the frame']],
+        elsewhere: 'the card compares the source address and drops the frame',
+      },
+    },
     CARD,
     'D',
   ),
@@ -349,7 +409,10 @@ export const EXPECTATIONS: readonly Expectation[] = [
     UNTRANSLATED,
     {
       succeeded: 'no access gate checks a card that goes on after its context was revoked',
-      'blocked-at-access': 'the revoked context has no tables, or no vector, any more',
+      'blocked-at-access': {
+        groups: [[DEV, 'the revoked context has no vector any more']],
+        elsewhere: 'the revoked context has no tables any more',
+      },
     },
     ATC,
     'M',
@@ -379,7 +442,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     [...OPEN, 'dev', ...TRANSLATED.filter((name) => name !== 'cdna+iommu')],
     {
       succeeded: 'a write to the interrupt window is a message, which no table for memory stops',
-      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-set-up': NO_OWNER,
       contained: BRIDGED,
     },
     'Wojtczuk, Rutkowska, Following the White Rabbit, 2011: VT-d without interrupt remapping',
@@ -390,7 +453,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     [...OPEN, 'dev'],
     {
       succeeded: 'nothing remaps interrupts, and no table for memory stops the message',
-      'blocked-at-set-up': OWNER_VALIDATED,
+      'blocked-at-set-up': NO_OWNER,
       contained: BRIDGED,
       'blocked-at-access':
         'no entry of the interrupt remapping table is the device’s, and the old format is blocked',
@@ -402,10 +465,15 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'deferred-after-reassignment',
     [...OPEN, 'driver-domain', 'iommu:deferred'],
     {
-      succeeded:
-        'no access gate checks the card, or until the flush the IOTLB leads it to the page of before',
+      succeeded: {
+        groups: [[DEFERRED, 'until the flush the IOTLB leads the card to the page of before']],
+        elsewhere: UNCHECKED_CARD,
+      },
       'blocked-at-set-up': PINNED,
-      'blocked-at-access': 'the page left the tables and the caches, or the vector, before it was given away',
+      'blocked-at-access': {
+        groups: [[DEV, 'the page was excluded in the vector before it was given away']],
+        elsewhere: 'the page left the tables and the caches before it was given away',
+      },
       contained: COPIED,
     },
     'XSA-346: a page reference that is dropped before the deferred flush',
@@ -415,10 +483,14 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'stale-context',
     [...UNTRANSLATED, ...TRANSLATED.filter((name) => name !== 'iommu:shadow-copy')],
     {
-      succeeded:
-        'no access gate checks the card, or the cached entry still names table pages that are the victim’s by now',
-      'blocked-at-access':
-        'the buffer is in no vector of the old context (DEV), or is a shadow page that may be written only and is no page of the victim',
+      succeeded: {
+        groups: [[UNTRANSLATED, UNCHECKED_CARD]],
+        elsewhere: 'the cached entry still names table pages that are the victim’s by now',
+      },
+      'blocked-at-access': {
+        groups: [[DEV, 'the vector of the old context excludes the buffer']],
+        elsewhere: 'the buffer is a shadow page that may be written only and is no page of the victim',
+      },
     },
     'VT-d specification 6.5.2: software invalidates the context cache after each change of an entry',
     'D',
@@ -427,11 +499,15 @@ export const EXPECTATIONS: readonly Expectation[] = [
     'invalidation-never-answered',
     [...OPEN, 'driver-domain', 'iommu:deferred'],
     {
-      succeeded:
-        'no access gate checks the card, or the page was given away before any invalidation was asked for',
+      succeeded: {
+        groups: [[DEFERRED, 'the page was given away before any invalidation was asked for']],
+        elsewhere: UNCHECKED_CARD,
+      },
       'blocked-at-set-up': PINNED,
-      'blocked-at-access':
-        'the page stayed pinned until the hypervisor had stopped the silent function, or nothing had to be asked of it',
+      'blocked-at-access': {
+        groups: [[DEV, 'the page was excluded in the vector, for which nothing has to be asked of the card']],
+        elsewhere: 'the page stayed pinned until the hypervisor had stopped the silent function',
+      },
       contained: COPIED,
     },
     'XSA-373, CVE-2021-28692: time-outs of the IOMMU must not pass for completions',
@@ -443,7 +519,7 @@ export const EXPECTATIONS: readonly Expectation[] = [
     {
       succeeded:
         'each denied access is logged and read on a core of the victim, and the hypervisor sets no limit',
-      'blocked-at-access': 'no RAM answers at the address, and that interrupts nothing',
+      'blocked-at-access': NO_RAM,
     },
     'xen/drivers/passthrough/pci.c, pci_check_disable_device, is the limit that is missing; VFIO has none',
     'S',
@@ -453,8 +529,10 @@ export const EXPECTATIONS: readonly Expectation[] = [
     ['dev'],
     {
       succeeded: 'the DEV’s error registers are read on a core of the victim, and no limit is set for them',
-      'blocked-at-access':
-        'after ten faults the function may make no requests, or no RAM answers and that interrupts nothing',
+      'blocked-at-access': {
+        groups: [[UNTRANSLATED, NO_RAM]],
+        elsewhere: 'after ten faults the function may make no requests',
+      },
     },
     'xen/drivers/passthrough/pci.c, pci_check_disable_device; PT_FAULT_THRESHOLD is 10',
     'S',

@@ -219,7 +219,7 @@ export class SessionPair {
     const front = this.#behind;
     if (front === undefined) return;
     this.#behind = this.#front;
-    // It stands ahead of the place that the reader goes to, and is sent back when the first session has arrived there.
+    // It is ahead of the place that the reader has asked for, and is sent back once the display has reached that place.
     this.#behind.goal = Number.POSITIVE_INFINITY;
     if (this.#behind.state !== undefined) this.#behind.send({ kind: 'shown' });
     this.#front = front;

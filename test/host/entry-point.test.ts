@@ -39,7 +39,10 @@ describe('cdna-nic/host', () => {
     const made: string[] = [];
     const make: host.StrategyMaker = (space) => {
       made.push(space.domain.name);
-      return new host.SingleUse(space) satisfies host.MappingStrategy;
+      return new host.SingleUse(space, {
+        linuxKernel: '6.12',
+        iovaAllocator: 'rcache',
+      }) satisfies host.MappingStrategy;
     };
     const machine = machineWith(new host.Iommu({ strategy: { name: 'mine', hypervisorRings: false, make } }));
     machine.openPort(machine.createGuest('guest', 0), {

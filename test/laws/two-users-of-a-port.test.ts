@@ -56,13 +56,43 @@ test('so is one beside a driver that sends itself', async () => {
 });
 
 test('a second driver on a port is refused, and the message names the first', async () => {
+  const unused: number[] = [];
   const run = runWith('none', false, 1_000, ({ guests, host }) => {
     const [guest] = guests;
-    if (guest !== undefined) new NicDriver(host, guest.domain, guest.port);
+    if (guest === undefined) return;
+    unused.push(guest.domain.unusedPages);
+    try {
+      new NicDriver(host, guest.domain, guest.port);
+    } finally {
+      unused.push(guest.domain.unusedPages);
+    }
   });
   await expect(run).rejects.toThrow(
     'port of context 0 is used by the driver of a, expected one that is not used by another',
   );
+  // Nor has it taken any of the guest's memory.
+  expect(unused).toHaveLength(2);
+  expect(unused[1]).toBe(unused[0]);
+});
+
+test('a driver whose buffers have no memory leaves the port to the next', async () => {
+  let refusal: unknown;
+  const result = await runWith('none', false, 1_000, ({ guests, host }) => {
+    const [guest] = guests;
+    if (guest === undefined) return;
+    const { domain, driver, port } = guest;
+    driver.close();
+    domain.allocate(domain.unusedPages - 1);
+    try {
+      new NicDriver(host, domain, port);
+    } catch (error) {
+      refusal = error;
+    }
+    // A third one meets the same want of memory, not a port that is in use.
+    expect(() => new NicDriver(host, domain, port)).toThrow(/memory/);
+  });
+  expect(refusal).toBeInstanceOf(ParameterError);
+  expect(result.laws.every(({ held }) => held)).toBe(true);
 });
 
 test('a port whose driver was closed has its next user', async () => {

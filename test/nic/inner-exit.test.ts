@@ -6,7 +6,7 @@ import { frame, macOf } from './support/frames.js';
 import type { Sender } from './support/full-rings.js';
 import { FullRings, jain } from './support/full-rings.js';
 import { Guest } from './support/guest.js';
-import { M_SWITCHING } from './support/registers.js';
+import { COALESCE_FRAMES, COALESCE_NS, INTERRUPT, M_SWITCHING, REVOKE } from './support/registers.js';
 
 const ELSEWHERE = 0x02_00_00_00_ff_01;
 const MS = 1_000_000;
@@ -131,6 +131,75 @@ describe('a context that sends inside and out', () => {
       ),
       { numRuns: 100 },
     );
+  });
+
+  // A and C are for the wire, B and D stay inside and leave first; D wants an interrupt, and has it when C has left.
+  it('keeps the interrupt of a held frame until that frame is completed, and counts each frame once', () => {
+    const card = new Card({ rateBps: 1e7 });
+    card.attachVectors(false);
+    const [sender, other] = [new Guest(card, 0), new Guest(card, 1)];
+    const interrupts: { readonly sent: number; readonly consumer: number }[] = [];
+    card.host.onRaise = () => {
+      const before = card.vectors.length;
+      card.drainVectors();
+      if (card.vectors.slice(before).some((bits) => bits.includes(0)))
+        interrupts.push({ sent: card.sent.length, consumer: sender.txConsumer });
+    };
+    card.manage(M_SWITCHING, 1);
+    other.offer(4);
+    card.settle();
+    sender.mailbox(COALESCE_FRAMES, 4);
+    sender.mailbox(COALESCE_NS, 10_000_000);
+    for (const [to, flags] of [
+      [ELSEWHERE, 0],
+      [macOf(1), 0],
+      [ELSEWHERE, 0],
+      [macOf(1), INTERRUPT],
+    ] as const)
+      sender.post(frame(1000, to, macOf(0)), [], flags);
+    sender.ring();
+    card.run(700_000);
+    expect([card.sent.length, other.collect().length]).toEqual([0, 2]);
+    card.run(400_000);
+    expect(card.sent).toHaveLength(1);
+    expect(interrupts).toEqual([]);
+    const completed = () =>
+      card.descriptors
+        .filter(
+          ({ context, direction, state }) =>
+            context === 0 && direction === 'transmit' && state === 'completed',
+        )
+        .map(({ index, count }) => [index, count]);
+    expect(completed()).toEqual([[0, 2]]);
+    card.run(1_000_000);
+    expect(card.sent).toHaveLength(2);
+    expect(completed()).toEqual([
+      [0, 2],
+      [2, 2],
+    ]);
+    expect(interrupts).toEqual([{ sent: 2, consumer: 4 }]);
+    card.settle();
+  });
+
+  it('may close while frames of it are held, and its next life holds none of them', () => {
+    const card = new Card({ rateBps: 1e7 });
+    const sender = new Guest(card, 0);
+    const other = new Guest(card, 1);
+    card.manage(M_SWITCHING, 1);
+    other.offer(8);
+    sender.post(frame(1000, ELSEWHERE, macOf(0)));
+    sender.post(frame(1000, macOf(1), macOf(0)), [], INTERRUPT);
+    sender.ring();
+    card.run(400_000);
+    expect(other.collect()).toHaveLength(1);
+    card.command(0, REVOKE);
+    card.run(1);
+    const next = new Guest(card, 0);
+    next.send(frame(1000, ELSEWHERE, macOf(0)));
+    next.send(frame(1000, macOf(1), macOf(0)));
+    card.settle();
+    expect(next.txConsumer).toBe(2);
+    expect(other.collect()).toHaveLength(1);
   });
 
   it('is stopped when the host refuses the read of a destination', () => {

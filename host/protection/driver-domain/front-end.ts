@@ -32,7 +32,6 @@ export class FrontEnd implements GuestPort {
   readonly grants: GrantTable;
   readonly transmit: FrontQueue;
   readonly receive: FrontQueue;
-  user: string | undefined;
   readonly #parts: HostParts;
   readonly #channel: EventChannel;
   #handler: () => void = () => {};

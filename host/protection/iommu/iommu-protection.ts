@@ -233,9 +233,14 @@ export class IommuProtection implements Protection {
       this.#stop(requester, 'fault-limit');
   }
 
-  /** A function gets a user: it may make requests, and its faults are counted from 0. */
+  /**
+   * A function gets a user: it may make requests, and its faults are counted from 0. A card with one requester ID is one
+   * function, whose faults the unit reports under that ID: what others of its contexts have done stays counted.
+   */
   #admit(requester: RequesterId): void {
-    this.#faultLimit?.forget(requester);
+    if (this.#shared === undefined) this.#faultLimit?.forget(requester);
+    else if (this.#open.size === 1)
+      this.#faultLimit?.forget(requesterId(this.#parts.nic.parameters.requesterBase));
     this.#parts.bus.setBusMaster(requester, true);
   }
 

@@ -2,8 +2,6 @@ import type { CostName } from '../../cpu/costs.js';
 
 /** A way in which kernels find I/O virtual addresses, and what it costs per buffer. */
 export interface IovaEra {
-  /** Where it was, and until when. */
-  readonly kernels: string;
   /** The cost (host/cpu/costs.ts, with source and certainty) where each unmap invalidates, and where that is deferred. */
   readonly strict: CostName;
   readonly deferred: CostName;
@@ -14,18 +12,18 @@ export interface IovaEra {
  * depends on the order of frees, because its search begins where the last one ended and passes over what is taken.
  */
 export const IOVA_ERAS = {
+  /** Calgary in Linux 2.6 (iommu_range_alloc in pci-calgary.c). */
   bitmap: {
-    kernels: 'Calgary in Linux 2.6 (iommu_range_alloc in pci-calgary.c)',
     strict: 'iovaBitmap',
     deferred: 'iovaBitmap',
   },
+  /** Intel and AMD units in Linux until 4.6. */
   rbtree: {
-    kernels: 'Intel and AMD units in Linux until 4.6',
     strict: 'iovaTreeStrict',
     deferred: 'iovaTreeDeferred',
   },
+  /** Linux from 4.7 on: caches of ranges per size and CPU (iova_rcache). */
   rcache: {
-    kernels: 'Linux from 4.7 on: caches of ranges per size and CPU (iova_rcache)',
     strict: 'iovaAllocate',
     deferred: 'iovaAllocate',
   },

@@ -5,7 +5,7 @@ import type { HostParts } from '../../host-parts.js';
 
 /** The lock around a unit's queue, and what is done while it is held. Times in ns. */
 export interface QueueLockOptions {
-  /** For how long a submission (an invalidation and its wait) holds the lock, besides the write of the tail. */
+  /** How long a submission (an invalidation and its wait) holds the lock, apart from the write of the tail. */
   readonly submissionNs: number;
   /**
    * The write of the queue's tail, while the lock is held: in a nested guest it traps to the hypervisor below, which
@@ -13,16 +13,17 @@ export interface QueueLockOptions {
    */
   readonly tailWriteNs: number;
   /**
-   * For how long a batch of maps, which takes the lock too, holds it; 0 if it does not take it: Linux 6.12 looks under `cache_lock` for
-   * caches that have to be told of new mappings. @defaultValue 0
+   * How long a batch of maps holds the lock; 0 if it does not take it. Linux 6.12 looks under `cache_lock` for caches
+   * that have to be told of new mappings. @defaultValue 0
    */
   readonly mapNs: number;
   /**
-   * How long a waiter spins before it leaves the guest: the processor exits to the hypervisor because of its pauses
-   * (pause-loop exiting), or the kernel halts it (paravirtual spin locks). @defaultValue Infinity: on the metal it spins
+   * How long a waiter spins before it leaves the guest: the processor exits to the hypervisor because of the waiter's
+   * pauses (pause-loop exiting), or the kernel halts it (paravirtual spin locks).
+   * @defaultValue Infinity: on the metal it spins until it has the lock
    */
   readonly spinLimitNs: number;
-  /** From when the lock is handed to a waiter that has left the guest until it runs again. */
+  /** Time between handing the lock to a waiter that has left the guest and the waiter running again. */
   readonly returnNs: number;
 }
 
@@ -34,21 +35,22 @@ export const DEFAULT_QUEUE_LOCK: QueueLockOptions = {
   returnNs: 0,
 };
 
-/** A time for which the lock is taken, ns. */
+/** An interval in which the lock is held, ns. */
 interface Hold {
   readonly startNs: number;
   readonly endNs: number;
 }
 
 /**
- * A spin lock that cores contend for. A core that finds it taken spins, and is charged for that. Work of a core runs in
- * one instant and takes time from there, so a request can name a moment that lies before one that was granted already:
- * the lock keeps the times for which it is taken, and a request gets the first gap that is long enough.
+ * A spin lock that cores contend for. A core that finds it held spins, and is charged for the time. The work of a core
+ * is computed at one instant and extends into the future, so a request can name an earlier moment than one that has
+ * been granted already: the lock keeps the intervals in which it is held, and a request gets the first gap that is long
+ * enough.
  */
 export class QueueLock {
   readonly options: QueueLockOptions;
   readonly #parts: HostParts;
-  /** Taken from now on, in order, none overlapping another. */
+  /** Intervals that have not ended, in order of time; no two overlap. */
   readonly #holds: Hold[] = [];
   #acquisitions = 0;
   #contended = 0;

@@ -60,7 +60,7 @@ export const nestedStrict = defineExperiment({
     ],
     figures: [throughputFigure(result.points), publishedFigure(result.figures, 'nested-strict-published')],
     notes: [
-      'Found from published rows: CPU time of a frame (1 core), when and for how long waiters leave (16 cores). Everything else is predicted.',
+      'Found from published rows with the trapped write: CPU time of a frame (1 core), how long waiters stay away (16 cores), after how long they leave (8 cores, which do not collapse, and 16, which do). Predicted: 2, 4 and 20 cores, and the three rows without the trapped write.',
     ],
   }),
 });

@@ -4,6 +4,7 @@ import { BusMasters } from '../../../host/bus/bus-masters.js';
 import { MemoryBus } from '../../../host/bus/memory-bus.js';
 import { PhysicalMemory } from '../../../host/memory/physical-memory.js';
 import { busAddress, hostPhysicalAddress, requesterId } from '../../../nic/addresses.js';
+import { abortedAfterNs } from '../../../nic/host-port.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 
 const [ONE, OTHER] = [requesterId(0x0100), requesterId(0x0101)];
@@ -104,8 +105,29 @@ describe('bus mastering', () => {
     masters.set(ONE, false);
     expect(masters.count).toBe(1);
     expect(masters.check(ONE, busAddress(0), 4, false, 0)).toBe(DENIED);
-    expect(masters.delayNs).toBe(33);
     masters.set(ONE, true);
     expect(masters.count).toBe(0);
+  });
+
+  it('off: a request takes nothing of the gate, which was asked for another function before', () => {
+    const masters = new BusMasters(new AskedWide());
+    masters.set(ONE, false);
+    const asks = [
+      (id: typeof ONE) => masters.check(id, busAddress(0), 4, false, 0),
+      (id: typeof ONE) => masters.checkWide(id, busAddress(2 ** 60), 5, 4, false, 0),
+    ];
+    for (const ask of asks) {
+      expect([ask(OTHER) >= 0, masters.delayNs]).toEqual([true, 33]);
+      expect([ask(ONE), masters.delayNs]).toEqual([DENIED, 0]);
+    }
+    // On the bus: the abort is there at once, after one that took 33 ns of the gate and 7 of memory.
+    const { bus } = bench(new AskedWide());
+    bus.setBusMaster(ONE, false);
+    const bytes = new Uint8Array(4);
+    expect(bus.read(OTHER, busAddress(0x20), 4, bytes, 0)).toBe(40);
+    expect(abortedAfterNs(bus.read(ONE, busAddress(0x20), 4, bytes, 0))).toBe(0);
+    expect(abortedAfterNs(bus.write(ONE, busAddress(0x20), 4, bytes, 0))).toBe(0);
+    expect(abortedAfterNs(bus.readWide(ONE, busAddress(2 ** 60), 5, 4, bytes, 0))).toBe(0);
+    expect(abortedAfterNs(bus.writeWide(ONE, busAddress(2 ** 60), 5, 4, bytes, 0))).toBe(0);
   });
 });

@@ -33,6 +33,7 @@ import {
   M_SELECT,
   M_STATUS_HIGH,
   M_STATUS_LOW,
+  M_SWITCHING,
   M_TX_RING_HIGH,
   M_TX_RING_LOW,
   M_TX_RING_SIZE,
@@ -258,6 +259,21 @@ describe.each(CASES)('addresses of 2^53 and more (row A54, Linux generic_pt): %s
       DESCRIPTOR_DONE,
     ]);
     expect(bench.memory.readU64(hostPhysicalAddress(RINGS + 0xff8))).toBe((1n << 32n) | 1n);
+    expect(bench.faults).toEqual([]);
+    expect(bench.bus.denied).toBe(0);
+  });
+
+  it('a card that switches reads the destination of a frame at its offset, not at the first byte of its page', () => {
+    const bench = new WideBench(make, base);
+    bench.nic.write(PAGE + M_SWITCHING, 4, 1);
+    bench.open();
+    // The page begins with the station address of the card's own context: a frame for it would stay inside.
+    bench.memory.write(hostPhysicalAddress(FIRST), 60, frame(60, MAC, MAC), 0);
+    const out = frame(300, 0x0200_0000_ff01, MAC, 5);
+    bench.memory.write(hostPhysicalAddress(FIRST + 0x123), out.length, out, 0);
+    bench.post('transmit', bench.transmit + 0x123n, out.length);
+    bench.settle();
+    expect(bench.sent).toEqual([out]);
     expect(bench.faults).toEqual([]);
     expect(bench.bus.denied).toBe(0);
   });

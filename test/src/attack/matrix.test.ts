@@ -8,6 +8,8 @@ import { compareCell, EXPLANATIONS } from '../../../src/attack/compare-cell.js';
 import { EXPECTATIONS } from '../../../src/attack/expectations.js';
 import { type Cell, playMatrix, WHOLE_MATRIX } from '../../../src/attack/matrix.js';
 import { matrixText } from '../../../src/attack/matrix-text.js';
+import { reasonOf, reasonsFor } from '../../../src/attack/reasons.js';
+import { VERDICTS } from '../../../src/attack/verdict.js';
 import { withThreats } from '../../../src/attack-docs/threats-tables.js';
 import { WHOLE } from '../../support/whole.js';
 
@@ -99,20 +101,37 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
     expect(verdictOf('card-foreign-guest', 'cdna+iommu')).toBe('blocked-at-access');
   });
 
-  it('has a reason for each verdict of each attack, and never the same for two', () => {
-    const reasons = new Map<string, Map<string, string>>();
+  it('has its reasons for each verdict of each attack, and never the same for two', () => {
+    const reasons = new Map<string, Map<string, Set<string>>>();
     for (const cell of cells) {
       const comparison = compareCell(cell);
       if (comparison === undefined) continue;
-      const known = reasons.get(cell.attack) ?? new Map<string, string>();
-      reasons.set(cell.attack, known.set(cell.verdict, comparison.because));
+      const known = reasons.get(cell.attack) ?? new Map<string, Set<string>>();
+      const ofVerdict = known.get(cell.verdict) ?? new Set();
+      reasons.set(cell.attack, known.set(cell.verdict, ofVerdict.add(comparison.because)));
     }
     for (const { attack, because } of EXPECTATIONS) {
-      const known = reasons.get(attack) ?? new Map();
-      expect(new Set(known.values()).size, attack).toBe(known.size);
-      // And none for a verdict that no approach comes to.
-      if (WHOLE) expect([...known.keys()].sort(), attack).toEqual(Object.keys(because).sort());
+      const known = reasons.get(attack) ?? new Map<string, Set<string>>();
+      const all = [...known.values()].flatMap((ofVerdict) => [...ofVerdict]);
+      expect(new Set(all).size, attack).toBe(all.length);
+      if (!WHOLE) continue;
+      // And none for a verdict, or a group of approaches, that does not occur.
+      expect([...known.keys()].sort(), attack).toEqual(Object.keys(because).sort());
+      for (const verdict of VERDICTS) {
+        const stated = reasonsFor(because, verdict).map((reason) => reason.because);
+        expect([...(known.get(verdict) ?? [])].sort(), `${attack}: ${verdict}`).toEqual(stated.sort());
+      }
     }
+  });
+
+  it('explains one verdict of two approaches by what decides on each', () => {
+    const { because } = EXPECTATIONS.find(({ attack }) => attack === 'use-after-unmap') ?? {};
+    if (because === undefined) throw new Error('there is no use-after-unmap');
+    const setUp = (approach: string) => reasonOf(because, 'blocked-at-set-up', approach);
+    expect(setUp('driver-domain')).toMatch(/grant/u);
+    expect(setUp('cdna')).toMatch(/pinned.*sequence numbers/u);
+    expect(setUp('iommu:persistent')).toMatch(/pinned/u);
+    expect(setUp('iommu:persistent')).not.toMatch(/sequence numbers/u);
   });
 
   it('does not explain what was stopped by what was not checked', () => {

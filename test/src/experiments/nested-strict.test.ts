@@ -31,9 +31,9 @@ function point(tailWrite: TailWrite, cores: number) {
 }
 
 describe('the stored rows', () => {
-  it('come within 10 % of what was published for 2, 4 and 8 cores, from which nothing was found', () => {
-    const near = stored.figures.filter(({ name }) => /, [248] cores$/u.test(name));
-    expect(near).toHaveLength(3);
+  it('come within 10 % of what was published for 2 and 4 cores, from which nothing was found', () => {
+    const near = stored.figures.filter(({ name }) => /^strict, [24] cores$/u.test(name));
+    expect(near).toHaveLength(2);
     for (const { role, error } of near) {
       expect(role).toBe('predicted');
       expect(Math.abs(error ?? 1)).toBeLessThan(0.1);
@@ -55,8 +55,10 @@ describe('the stored rows', () => {
 
   it('say which of them were found from published rows', () => {
     const fitted = stored.figures.filter(({ role }) => role === 'fitted').map(({ name }) => name);
-    expect(fitted).toEqual(['strict, 1 core', 'strict, 16 cores']);
-    expect(nestedStrict.present(stored).text).toContain('Missed: "strict, 20 cores"');
+    expect(fitted).toEqual(['strict, 1 core', 'strict, 8 cores', 'strict, 16 cores']);
+    expect(nestedStrict.present(stored).text).toMatch(
+      /Missed: .*"without the trapped write, 8 cores".*"strict, 20 cores"/su,
+    );
   });
 });
 

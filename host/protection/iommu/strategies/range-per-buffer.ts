@@ -8,7 +8,7 @@ import { PerTransferGate, type Placement, type Teardown } from './per-transfer.j
 
 /** Options of strategies that find an address for each buffer. */
 export interface IovaOptions {
-  /** How the kernel finds addresses, which decides what one costs. @defaultValue 'rcache', as since Linux 4.7 */
+  /** How the kernel finds addresses, which decides what one costs. */
   readonly iovaAllocator: IovaEraName;
 }
 

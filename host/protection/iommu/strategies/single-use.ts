@@ -9,7 +9,7 @@ export const LINUX_KERNELS = ['6.1', '6.12'] as const;
 export type LinuxKernel = (typeof LINUX_KERNELS)[number];
 
 export interface SingleUseOptions extends IovaOptions {
-  /** Whose strict mode. @defaultValue '6.1' */
+  /** The kernel whose strict mode it is. */
   readonly linuxKernel: LinuxKernel;
 }
 
@@ -26,10 +26,7 @@ export class SingleUse extends RangePerBuffer {
   readonly #leafOnly: boolean;
   #leaving = 0;
 
-  constructor(
-    space: GuestSpace,
-    { linuxKernel = '6.1', iovaAllocator = 'rcache' }: Partial<SingleUseOptions> = {},
-  ) {
+  constructor(space: GuestSpace, { linuxKernel, iovaAllocator }: SingleUseOptions) {
     super(space, IOVA_ERAS[iovaAllocator].strict);
     this.#leafOnly = linuxKernel === '6.12';
     this.#forgotten = (iova, pages, page) => {

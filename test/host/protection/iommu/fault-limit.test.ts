@@ -116,6 +116,36 @@ describe.each(VENDORS)('a function that faults without end, on %s', (vendor) => 
     expect([one, two].map(({ port }) => lab.iommu.ports.has(port.context))).toEqual([false, false]);
   });
 
+  const ofOneFunction = () =>
+    new IommuLab({ strategy: 'single-use', vendor, oneRequesterId: true, faultLimit: 3 });
+
+  it('is counted from 0 for the next user of a card with one requester ID, whatever context that has', () => {
+    const lab = ofOneFunction();
+    const first = lab.guest(1);
+    expect(first.port.context).toBe(0);
+    stray(lab, first, 2);
+    lab.iommu.closePort(first.port);
+    // Context 0 is not free yet: the unit has not reported its invalidation.
+    const next = lab.guest(2);
+    expect(next.port.context).toBe(1);
+    stray(lab, next, 2, 2);
+    expect(lab.iommu.ports.has(next.port.context)).toBe(true);
+    stray(lab, next, 1, 4);
+    expect(lab.iommu.ports.has(next.port.context)).toBe(false);
+  });
+
+  it('keeps what others of its contexts have done when a card with one requester ID gets one more user', () => {
+    const lab = ofOneFunction();
+    const [first, second] = [lab.guest(1), lab.guest(2)];
+    lab.iommu.closePort(first.port);
+    lab.settle();
+    stray(lab, second, 2);
+    const third = lab.guest(3);
+    expect(third.port.context).toBe(0);
+    stray(lab, third, 1, 2);
+    expect([second, third].map(({ port }) => lab.iommu.ports.has(port.context))).toEqual([false, false]);
+  });
+
   it('is never the card’s own function, without which no guest hears of anything', () => {
     const lab = limited(1);
     const guest = lab.guest(1);
