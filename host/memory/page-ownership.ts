@@ -53,6 +53,8 @@ export class PageOwnership {
   // Pieces whose RAM lies in banks.
   readonly #setAside: { readonly first: PageNumber; readonly end: PageNumber }[] = [];
   readonly #observers: OwnershipObserver[] = [];
+  // Those of one domain alone: with thousands of guests, a page is told to the one that it concerns.
+  readonly #observersOf = new Map<DomainId, OwnershipObserver[]>();
   readonly #one: [PageNumber] = [pageNumber(0)];
   #pinned = 0;
   #pinsTaken = 0;
@@ -126,9 +128,15 @@ export class PageOwnership {
     return true;
   }
 
-  /** Tells `observer` of every change of owner from now on. */
-  observe(observer: OwnershipObserver): void {
-    this.#observers.push(observer);
+  /** Tells `observer` of every change of owner from now on, or of those of `domain` alone. */
+  observe(observer: OwnershipObserver, domain?: DomainId): void {
+    if (domain === undefined) {
+      this.#observers.push(observer);
+      return;
+    }
+    const observers = this.#observersOf.get(domain);
+    if (observers === undefined) this.#observersOf.set(domain, [observer]);
+    else observers.push(observer);
   }
 
   /**
@@ -161,7 +169,7 @@ export class PageOwnership {
       assign(this.#owner, pages, domain);
       assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
     }
-    for (const observer of this.#observers) observer.given(pages, domain, kind);
+    this.#announce(pages, domain, kind);
     return { ok: true, value: pages };
   }
 
@@ -322,12 +330,19 @@ export class PageOwnership {
 
   #tellGiven(page: PageNumber): void {
     this.#one[0] = page;
-    for (const observer of this.#observers) observer.given(this.#one, this.owner(page), this.kind(page));
+    this.#announce(this.#one, this.owner(page), this.kind(page));
+  }
+
+  #announce(pages: readonly PageNumber[], domain: DomainId, kind: PageKind): void {
+    for (const observer of this.#observers) observer.given(pages, domain, kind);
+    for (const observer of this.#observersOf.get(domain) ?? []) observer.given(pages, domain, kind);
   }
 
   #tellTaken(page: PageNumber): void {
     this.#one[0] = page;
-    for (const observer of this.#observers) observer.taken(this.#one, this.owner(page));
+    const owner = this.owner(page);
+    for (const observer of this.#observers) observer.taken(this.#one, owner);
+    for (const observer of this.#observersOf.get(owner) ?? []) observer.taken(this.#one, owner);
   }
 
   #setFree(page: PageNumber): void {

@@ -112,7 +112,12 @@ export function workloadOf(name: string): Workload {
 /** The one guest of a run. */
 export function guestOf(workload: Workload, seed: number): GuestInput {
   const generator = xoroshiro128plus(seed);
-  return { ...workload.guest((limit) => uniformInt(generator, 0, limit - 1)), memoryMegabytes: 16 };
+  return {
+    ...workload.guest((limit) => uniformInt(generator, 0, limit - 1)),
+    memoryMegabytes: 16,
+    // As the kernels of the paper had them: of kmalloc's 2,048 bytes, two on a page.
+    bufferBytes: 2048,
+  };
 }
 
 /** The captures of a workload, read from the package. @throws CaptureError */

@@ -31,13 +31,13 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
     this.transmit = new OpenSetupGate(space.domain);
     this.receive = this.transmit;
     this.#map(space.domain.ownedPages);
-    space.parts.pages.observe(this);
+    space.parts.pages.observe(this, space.domain.id);
   }
 
   opened(): void {}
 
-  given(pages: readonly PageNumber[], domain: DomainId, kind: PageKind): void {
-    if (this.#closed || domain !== this.#space.domain.id || kind !== 'guest') return;
+  given(pages: readonly PageNumber[], _domain: DomainId, kind: PageKind): void {
+    if (this.#closed || kind !== 'guest') return;
     this.#map(pages);
     this.#space.announce();
   }
