@@ -37,6 +37,7 @@ export function longestChain(bufferBytes: BufferBytes): number {
   return Math.ceil(MAX_FRAME_BYTES / bufferBytes);
 }
 
+/** The batch of each machine. */
 const BATCHES = new WeakMap<HostParts, BufferBatch>();
 
 /**

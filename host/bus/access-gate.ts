@@ -37,8 +37,8 @@ export interface AccessGate {
   /** What the last check took, ns. */
   readonly delayNs: number;
   /**
-   * What becomes of an interrupt message: a write of 4 bytes to the interrupt window. A gate without an opinion lets it
-   * pass as it is. A gate that stops it returns undefined.
+   * What becomes of an interrupt message: a write of 4 bytes to the interrupt window. A gate that leaves
+   * this out lets it pass as it is. A gate that stops it returns undefined.
    */
   message?(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined;
 }
@@ -53,12 +53,39 @@ export interface InterruptMessage {
 }
 
 /** The message as every PC understands it; nothing asks who has sent it. */
-export function unmappedMessage(address: BusAddress, data: number): InterruptMessage {
+function unmappedMessage(address: BusAddress, data: number): InterruptMessage {
   return {
     vector: data & 0xff,
     deliveryMode: (data >>> 8) & 7,
     destination: Math.floor(address / 4096) & 0xff,
   };
+}
+
+/** Asks a gate for an address from 2^53 on: one that does not tell such addresses apart is asked for the page. */
+export function checkWideAt(
+  gate: AccessGate,
+  requesterId: RequesterId,
+  page: BusAddress,
+  offset: number,
+  length: number,
+  write: boolean,
+  nowNs: number,
+): HostPhysicalAddress {
+  return gate.checkWide === undefined
+    ? gate.check(requesterId, page, length, write, nowNs)
+    : gate.checkWide(requesterId, page, offset, length, write, nowNs);
+}
+
+/** What a gate makes of an interrupt message; one without `message` lets it pass as it is. */
+export function messageThrough(
+  gate: AccessGate,
+  requesterId: RequesterId,
+  address: BusAddress,
+  data: number,
+): InterruptMessage | undefined {
+  return gate.message === undefined
+    ? unmappedMessage(address, data)
+    : gate.message(requesterId, address, data);
 }
 
 /** The older design: the northbridge knows physical addresses only and lets every access pass. */

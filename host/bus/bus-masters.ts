@@ -1,5 +1,11 @@
 import type { BusAddress, HostPhysicalAddress, RequesterId } from '../../nic/addresses.js';
-import { type AccessGate, DENIED, type InterruptMessage, unmappedMessage } from './access-gate.js';
+import {
+  type AccessGate,
+  checkWideAt,
+  DENIED,
+  type InterruptMessage,
+  messageThrough,
+} from './access-gate.js';
 
 /**
  * Bus Master Enable of functions (bit 2 of the PCI Command register). A function without it makes no requests; here
@@ -54,18 +60,12 @@ export class BusMasters implements AccessGate {
   ): HostPhysicalAddress {
     this.#ended = this.#off.has(requesterId);
     if (this.#ended) return DENIED;
-    const gate = this.#gate;
-    return gate.checkWide === undefined
-      ? gate.check(requesterId, page, length, write, nowNs)
-      : gate.checkWide(requesterId, page, offset, length, write, nowNs);
+    return checkWideAt(this.#gate, requesterId, page, offset, length, write, nowNs);
   }
 
   /** A message is a write of the function as any other. */
   message(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined {
     if (this.#off.has(requesterId)) return undefined;
-    const gate = this.#gate;
-    return gate.message === undefined
-      ? unmappedMessage(address, data)
-      : gate.message(requesterId, address, data);
+    return messageThrough(this.#gate, requesterId, address, data);
   }
 }

@@ -15,9 +15,10 @@ import type { PhysicalMemory } from '../memory/physical-memory.js';
 import {
   type AccessGate,
   CLOSED_GATE,
+  checkWideAt,
   DENIED,
   type InterruptMessage,
-  unmappedMessage,
+  messageThrough,
 } from './access-gate.js';
 import { BusMasters } from './bus-masters.js';
 import { RequestOrder } from './request-order.js';
@@ -189,7 +190,7 @@ export class MemoryBus implements HostPort {
     this.#reads += 1;
     const gate = this.#gate;
     const { nowNs } = this.#kernel;
-    const crosses = offsetInPage(address) + length > PAGE_BYTES;
+    const crosses = crossesPage(offsetInPage(address), length);
     const physical = crosses ? DENIED : gate.check(requesterId, address, length, false, nowNs);
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || !this.#memory.contains(physical, length)) {
@@ -200,11 +201,7 @@ export class MemoryBus implements HostPort {
     this.#memory.read(physical, length, target, targetOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, false);
     if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, false);
-    this.#gateNs += gateNs;
-    const { readNs } = this.#timings;
-    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
-    this.#orderNs += takesNs - gateNs - readNs;
-    return takesNs;
+    return this.#finishRead(requesterId, nowNs, gateNs);
   }
 
   write(
@@ -218,7 +215,7 @@ export class MemoryBus implements HostPort {
     if (inInterruptWindow(address)) return this.#message(requesterId, address, length, source, sourceOffset);
     const gate = this.#gate;
     const { nowNs } = this.#kernel;
-    const crosses = offsetInPage(address) + length > PAGE_BYTES;
+    const crosses = crossesPage(offsetInPage(address), length);
     const physical = crosses ? DENIED : gate.check(requesterId, address, length, true, nowNs);
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || !this.#memory.contains(physical, length)) {
@@ -228,11 +225,7 @@ export class MemoryBus implements HostPort {
     this.#memory.write(physical, length, source, sourceOffset);
     if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, true);
     if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, true);
-    this.#gateNs += gateNs;
-    const { writeNs } = this.#timings;
-    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
-    this.#orderNs += takesNs - gateNs - writeNs;
-    return takesNs;
+    return this.#finishWrite(requesterId, nowNs, gateNs);
   }
 
   readWide(
@@ -246,16 +239,13 @@ export class MemoryBus implements HostPort {
     this.#reads += 1;
     const { nowNs } = this.#kernel;
     const physical = this.#checkWide(requesterId, page, offset, length, false);
-    const gateNs = offset + length > PAGE_BYTES ? 0 : this.#gate.delayNs;
+    const gateNs = crossesPage(offset, length) ? 0 : this.#gate.delayNs;
     if (physical === DENIED) {
       target.fill(0xff, targetOffset, targetOffset + length);
       return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
     }
     this.#memory.read(physical, length, target, targetOffset);
-    const { readNs } = this.#timings;
-    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
-    this.#orderNs += takesNs - gateNs - readNs;
-    return takesNs;
+    return this.#finishRead(requesterId, nowNs, gateNs);
   }
 
   writeWide(
@@ -269,44 +259,14 @@ export class MemoryBus implements HostPort {
     this.#writes += 1;
     const { nowNs } = this.#kernel;
     const physical = this.#checkWide(requesterId, page, offset, length, true);
-    const gateNs = offset + length > PAGE_BYTES ? 0 : this.#gate.delayNs;
+    const gateNs = crossesPage(offset, length) ? 0 : this.#gate.delayNs;
     if (physical === DENIED) return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
     this.#memory.write(physical, length, source, sourceOffset);
-    const { writeNs } = this.#timings;
-    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
-    this.#orderNs += takesNs - gateNs - writeNs;
-    return takesNs;
+    return this.#finishWrite(requesterId, nowNs, gateNs);
   }
 
   raise(): void {
     this.#onInterrupt();
-  }
-
-  /** What the gate makes of an access from 2^53 on, told to all who look on; DENIED if there is no memory for it. */
-  #checkWide(
-    requesterId: RequesterId,
-    page: BusAddress,
-    offset: number,
-    length: number,
-    write: boolean,
-  ): HostPhysicalAddress {
-    const gate = this.#gate;
-    const crosses = offset + length > PAGE_BYTES;
-    const { nowNs } = this.#kernel;
-    let physical = DENIED;
-    if (!crosses)
-      physical =
-        gate.checkWide === undefined
-          ? gate.check(requesterId, page, length, write, nowNs)
-          : gate.checkWide(requesterId, page, offset, length, write, nowNs);
-    if (physical < 0 || !this.#memory.contains(physical, length)) {
-      this.#refuse(requesterId, page, offset, length, write, physical >= 0, crosses);
-      return DENIED;
-    }
-    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, write);
-    if (this.#accesses.observed) this.#tell(requesterId, page, offset, physical, length, write);
-    this.#gateNs += gate.delayNs;
-    return physical;
   }
 
   checkInvariants(): void {
@@ -319,6 +279,46 @@ export class MemoryBus implements HostPort {
         `accesses waited ${this.#gateNs} ns at the gate, ${this.#orderNs} ns in order`,
       );
     this.#order.checkInvariants();
+  }
+
+  /** A read that the gate let pass in `gateNs` has been carried out: when its data leaves for the device, ns from now. */
+  #finishRead(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+    const { readNs } = this.#timings;
+    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
+    this.#gateNs += gateNs;
+    this.#orderNs += takesNs - gateNs - readNs;
+    return takesNs;
+  }
+
+  /** As `#finishRead`, for a write: when it has been performed. */
+  #finishWrite(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+    const { writeNs } = this.#timings;
+    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
+    this.#gateNs += gateNs;
+    this.#orderNs += takesNs - gateNs - writeNs;
+    return takesNs;
+  }
+
+  /** What the gate makes of an access from 2^53 on, told to all who look on; DENIED if there is no memory for it. */
+  #checkWide(
+    requesterId: RequesterId,
+    page: BusAddress,
+    offset: number,
+    length: number,
+    write: boolean,
+  ): HostPhysicalAddress {
+    const gate = this.#gate;
+    const crosses = crossesPage(offset, length);
+    const { nowNs } = this.#kernel;
+    let physical = DENIED;
+    if (!crosses) physical = checkWideAt(gate, requesterId, page, offset, length, write, nowNs);
+    if (physical < 0 || !this.#memory.contains(physical, length)) {
+      this.#refuse(requesterId, page, offset, length, write, physical >= 0, crosses);
+      return DENIED;
+    }
+    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, write);
+    if (this.#accesses.observed) this.#tell(requesterId, page, offset, physical, length, write);
+    return physical;
   }
 
   /** A write to the interrupt window is a message if it is 4 aligned bytes, and nothing that any part knows otherwise. */
@@ -334,10 +334,7 @@ export class MemoryBus implements HostPort {
     let message: InterruptMessage | undefined;
     if (length === 4 && address % 4 === 0) {
       const data = new DataView(source.buffer, source.byteOffset + sourceOffset, 4).getUint32(0, true);
-      message =
-        gate.message === undefined
-          ? unmappedMessage(address, data)
-          : gate.message(requesterId, address, data);
+      message = messageThrough(gate, requesterId, address, data);
     }
     if (message === undefined) {
       this.#refuse(requesterId, address, 0, length, true, false, false);
@@ -375,4 +372,9 @@ export class MemoryBus implements HostPort {
     const atNs = this.#kernel.nowNs;
     this.#denied.next({ requesterId, address, offset, length, write, beyondMemory, crossesPage, atNs });
   }
+}
+
+/** Whether a request of `length` bytes goes beyond the page in which it begins at `offset`. */
+function crossesPage(offset: number, length: number): boolean {
+  return offset + length > PAGE_BYTES;
 }
