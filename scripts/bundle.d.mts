@@ -1,16 +1,17 @@
 /** Packages that a bundle loads from where they are installed. */
 export const EXTERNAL_PACKAGES: string[];
 
-export interface BundleOptions {
+interface Source {
   /** Folder of the modules: the sources, or what they were compiled to. */
   readonly from: string;
   /** Extension of the modules in it. */
   readonly extension: 'ts' | 'js';
-  /** Folder of the bundle. */
-  readonly out: string;
-  /** Name of the command line's file in it, without its extension. */
+  /** Name of the command line's file in the bundle, without its extension. */
   readonly program: string;
 }
 
-/** Bundles the command line and what its threads run. */
-export function bundle(options: BundleOptions): Promise<void>;
+/** Bundles into a folder, in which nothing else is left. */
+export function bundle(options: Source & { readonly out: string }): Promise<void>;
+
+/** Bundles into a folder of the cache that is named after what is in it, and returns that folder. */
+export function bundleInCache(options: Source & { readonly cache: string }): Promise<string>;

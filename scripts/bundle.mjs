@@ -1,12 +1,27 @@
 // Bundles the command line, and what its threads run, into few files: a process that imports 661 modules spends most of
 // a short run on finding and parsing them. What a command does not need stays in chunks of its own.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const THREAD = 'task-thread';
+
+/** A bundle of the cache that no process has started from for so long is removed, ms. */
+const KEPT_MS = 7 * 24 * 3600 * 1000;
 
 /**
  * Packages that are loaded from where they are installed, and only when they are needed: for scenarios in TypeScript, for
@@ -15,12 +30,67 @@ const THREAD = 'task-thread';
 export const EXTERNAL_PACKAGES = ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'bullmq', 'ioredis'];
 
 /**
+ * Bundles into a folder, in which nothing else is left: no process may be running from it.
+ *
  * @param from folder of the modules: the sources, or what they were compiled to
  * @param extension of the modules in it
  * @param out folder of the bundle
  * @param program name of the command line's file in it, without its extension
  */
 export async function bundle({ from, extension, out, program }) {
+  const files = await filesOf({ from, extension, out, program });
+  rmSync(out, { recursive: true, force: true });
+  write(files, out);
+}
+
+/**
+ * Bundles into a folder of the cache that is named after what is in it, and returns the folder. Another process may be
+ * running from a bundle of other sources, and loads chunks and starts threads as it needs them: its folder stays as it is,
+ * and goes when none has started from it for a week.
+ *
+ * @param cache folder of such folders
+ */
+export async function bundleInCache({ from, extension, cache, program }) {
+  // Modules find what lies beside them from any folder of the cache alike.
+  const files = await filesOf({ from, extension, out: join(cache, 'bundle'), program });
+  const hash = createHash('sha256');
+  for (const { path, contents } of files)
+    hash.update(`${basename(path)} ${contents.length} `).update(contents);
+  const folder = join(cache, hash.digest('hex').slice(0, 32));
+  mkdirSync(cache, { recursive: true });
+  if (!existsSync(folder)) {
+    const partial = mkdtempSync(join(cache, 'partial-'));
+    write(files, partial);
+    try {
+      renameSync(partial, folder);
+    } catch (error) {
+      // Another process has put the same bundle there meanwhile.
+      rmSync(partial, { recursive: true, force: true });
+      if (!existsSync(folder)) throw error;
+    }
+  }
+  const now = new Date();
+  utimesSync(folder, now, now);
+  for (const name of readdirSync(cache)) {
+    const usedMs = statSync(join(cache, name), { throwIfNoEntry: false })?.mtimeMs;
+    if (usedMs !== undefined && now.getTime() - usedMs > KEPT_MS) discard(cache, name);
+  }
+  return folder;
+}
+
+/** Removes a folder of the cache. It loses its name first: half of a bundle must not be taken for the whole one. */
+function discard(cache, name) {
+  const nameless = join(mkdtempSync(join(cache, 'partial-')), name);
+  try {
+    renameSync(join(cache, name), nameless);
+  } catch (error) {
+    // Another process removes it too.
+    if (error.code !== 'ENOENT') throw error;
+  }
+  rmSync(dirname(nameless), { recursive: true, force: true });
+}
+
+async function filesOf({ from, extension, out, program }) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: {
@@ -43,24 +113,12 @@ export async function bundle({ from, extension, out, program }) {
       js: "import { createRequire as cdnaNicCreateRequire } from 'node:module'; const require = cdnaNicCreateRequire(import.meta.url);",
     },
   });
-  put(outputFiles, out);
+  return outputFiles;
 }
 
-/**
- * Puts files into a folder and removes what else is in it. A file that is there already stays, and another one takes its
- * place at once: a second process may be running from it.
- */
-function put(files, folder) {
+function write(files, folder) {
   mkdirSync(folder, { recursive: true });
-  for (const { path, contents } of files) {
-    if (existsSync(path) && readFileSync(path).equals(contents)) continue;
-    const partial = join(folder, `.${basename(path)}.${process.pid}`);
-    writeFileSync(partial, contents);
-    renameSync(partial, path);
-  }
-  const names = new Set(files.map(({ path }) => basename(path)));
-  const isOurs = (name) => names.has(name) || name.startsWith('.');
-  for (const name of readdirSync(folder)) if (!isOurs(name)) rmSync(join(folder, name), { force: true });
+  for (const { path, contents } of files) writeFileSync(join(folder, basename(path)), contents);
 }
 
 /** Threads run the bundle too: all chunks lie in its folder. */
