@@ -48,6 +48,7 @@ export class ContextPages {
   /** The mailboxes as after a reset. Events that were pending are gone. */
   reset(index: ContextId): void {
     for (let mailbox = 0; mailbox < MAILBOXES; mailbox += 1) {
+      // 0: a mailbox that no register names.
       this.#mailboxes[index * MAILBOXES + mailbox] = MAILBOX_REGISTERS[mailbox]?.reset ?? 0;
     }
     this.#events.take(index);

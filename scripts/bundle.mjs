@@ -9,6 +9,12 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const THREAD = 'task-thread';
 
 /**
+ * Packages that are loaded from where they are installed, and only when they are needed: for scenarios in TypeScript, for
+ * threads, for laws, for a queue of sweeps.
+ */
+export const EXTERNAL_PACKAGES = ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'bullmq', 'ioredis'];
+
+/**
  * @param from folder of the modules: the sources, or what they were compiled to
  * @param extension of the modules in it
  * @param out folder of the bundle
@@ -31,9 +37,7 @@ export async function bundle({ from, extension, out, program }) {
     legalComments: 'linked',
     logLevel: 'warning',
     plugins: [threadEntry(), addresses(from, extension, out)],
-    // Loaded from where they are installed, and only when they are needed: for scenarios in TypeScript, for threads,
-    // for laws, for drawings.
-    external: ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'bullmq', 'ioredis'],
+    external: EXTERNAL_PACKAGES,
     // Packages of the older module system ask for the modules of Node by `require`.
     banner: {
       js: "import { createRequire as cdnaNicCreateRequire } from 'node:module'; const require = cdnaNicCreateRequire(import.meta.url);",

@@ -161,6 +161,7 @@ export class PageOwnership {
   ): PageOutcome<PageNumber[]> {
     const pages = contiguous ? this.#free.takePiece(count, align, false) : this.#free.takeAny(count);
     if (pages === undefined) return { ok: false, refusal: 'out-of-memory', page: this.#free.mark };
+    // 0: none was asked for, and nothing is filled.
     const [first = 0] = pages;
     if (contiguous) {
       this.#owner.fill(domain, first, first + count);

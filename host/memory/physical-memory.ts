@@ -345,6 +345,7 @@ export class PhysicalMemory {
   #dropPieces(address: number, end: number): void {
     this.#views.clear();
     for (let number = address / PIECE_BYTES; number * PIECE_BYTES < end; number += 1) {
+      // 0: a piece that was never written has no bytes.
       this.#touched -= this.#pieces[number]?.bytes.length ?? 0;
       this.#pieces[number] = undefined;
     }

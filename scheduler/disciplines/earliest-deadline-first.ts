@@ -32,7 +32,8 @@ export class EarliestDeadlineFirst implements Discipline {
 
   constructor() {
     this.#waiting = new ContextHeap((i, j) => {
-      const [left = 0, right = 0] = [this.#deadline[i], this.#deadline[j]];
+      const left = present(this.#deadline[i]);
+      const right = present(this.#deadline[j]);
       // Not a difference: Infinity - Infinity is NaN.
       if (left !== right) return left < right ? -1 : 1;
       return present(this.#arrival[i]) - present(this.#arrival[j]);

@@ -219,6 +219,7 @@ export class VirtualLink {
     this.#nowNs = Math.max(this.#nowNs, this.#line.freeAtNs);
     const context = this.#choose();
     const { queue } = this.#member(context);
+    // 0: the discipline chose a context without frames, which it is told of.
     const bytes = queue[0]?.bytes ?? 0;
     meanwhile?.();
     const run = queue[0];
@@ -226,6 +227,7 @@ export class VirtualLink {
       run.count -= 1;
       if (run.count === 0) queue.shift();
     }
+    // 0: the queue is empty, as a discipline is told it.
     const next = queue[0]?.bytes ?? 0;
     if (next === 0) this.#backlogged -= 1;
     this.#line.carry(bytes, this.#nowNs);

@@ -5,9 +5,6 @@ import { html, idOf, Markup } from '../report/html/markup.js';
 import { shellHtml } from '../report/html/page.js';
 import { packageFolder } from '../scenario/package-folder.js';
 
-/** The page on what each approach is, beside the reports that name approaches. */
-export const APPROACHES_PAGE = 'protection.html';
-
 /** Wide enough for the pictures, whose texts are then as large as those around them. */
 const STYLE = 'main img{display:block;width:100%;height:auto;margin:1rem 0}';
 

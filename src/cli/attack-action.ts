@@ -6,6 +6,7 @@ import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js'
 import { explainText, matrixText } from '../attack/matrix-text.js';
 import type { PageLink } from '../report/html/page.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
+import { ATTACK_PAGE } from '../report/page-names.js';
 import { isModulePath } from '../scenario/module-path.js';
 import { OwnModules, ofCommandLine } from '../scenario/own-modules.js';
 import type { AttackTask } from '../work/attack-task.js';
@@ -74,7 +75,7 @@ export const attackAction: CommandAction = async (_args, options, io) => {
   return unexplained.length === 0 ? 0 : 1;
 };
 
-const FILES = ['attack.json', 'attack.html'] as const;
+const FILES = ['attack.json', ATTACK_PAGE] as const;
 
 /** The document and the HTML report. */
 async function filesOf(

@@ -3,6 +3,7 @@ import { type LetThrough, letThrough } from '../attack/let-through.js';
 import type { Cell } from '../attack/matrix.js';
 import type { RunResult } from '../machine/run.js';
 import { seedSamples, seedStatistics } from '../report/compare/seeds.js';
+import { APPROACHES_PAGE, ATTACK_PAGE } from '../report/page-names.js';
 import { formatRunDocument } from '../report/run-document.js';
 import type { AttackTask } from '../work/attack-task.js';
 import { resultOf } from '../work/refusable.js';
@@ -147,9 +148,6 @@ function throughOf({ shownAs, attacks }: RunRequest, cells: readonly Cell[]): Le
   return shownAs.map((approach) => letThrough(approach, cells));
 }
 
-/** The page of the attacks that a comparison plays. */
-export const ATTACK_PAGE = 'attack.html';
-
 /** Writes document and pages, and puts all files in their places. */
 async function written(
   { results, through, notes }: Pick<Execution, 'results' | 'through' | 'notes'>,
@@ -176,7 +174,7 @@ async function written(
   if (out !== undefined) {
     // What draws is imported only where a page is asked for.
     const { comparePage } = await import('../report/compare/compare-page.js');
-    const { APPROACHES_PAGE, approachesPage } = await import('./approaches-page.js');
+    const { approachesPage } = await import('./approaches-page.js');
     const page = `${command}.html`;
     const links = linksBeside(out, page, [APPROACHES_PAGE, ...(request.attacks ? [ATTACK_PAGE] : [])]);
     outputs.report('report (HTML)', page, comparePage(request, results, repeat, through, links));

@@ -4,6 +4,7 @@ import { AtomicFile } from '../report/atomic-file.js';
 import { refuseForeignFiles } from '../report/foreign-file.js';
 import type { SealedPaths } from '../report/output-file.js';
 import { OutputFolder } from '../report/output-folder.js';
+import { APPROACHES_PAGE, ATTACK_PAGE } from '../report/page-names.js';
 import { clearOwnPartials } from '../report/partial-files.js';
 import { SealedFile } from '../report/sealed-file.js';
 import type { RunRequest } from './run-request.js';
@@ -131,8 +132,8 @@ export class RunOutputs {
     const all = [
       `${command}.json`,
       `${command}.html`,
-      ...(attacks ? ['attack.html'] : []),
-      'protection.html',
+      ...(attacks ? [ATTACK_PAGE] : []),
+      APPROACHES_PAGE,
       ...written,
     ];
     refuseForeignFiles(

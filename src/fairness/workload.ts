@@ -65,6 +65,7 @@ export function tenantsOf(contexts: number): Record<number, Tenant> {
   const tenants: Record<number, Tenant> = {};
   for (let context = FIRST_CONTEXT; context < contexts; context = contextAfter(context)) {
     const { tenant = 0, weight, ...share } = shareOf(context);
+    // 0: the first context of the tenant.
     tenants[tenant] = { share: { ...share, weight: (tenants[tenant]?.share.weight ?? 0) + weight } };
   }
   return tenants;

@@ -55,6 +55,7 @@ export function decodeLink(hash: string): LabState {
     other === null
       ? [plan]
       : [plan, { ...plan, approach: other, discipline: fields.get('e') ?? plan.discipline }];
+  // 0: the link names no instant, and the run is at its start.
   const [atNs = 0, events = 0] = numbers(fields, 'at');
   const pace = fields.get('pace');
   const tour = /^(?<id>[\w-]+)\.(?<step>\d{1,2})$/u.exec(fields.get('tour') ?? '')?.groups;

@@ -209,6 +209,7 @@ export class LabSession {
 
   #adopt(machines: ShownMachine[]): void {
     this.#machines = machines;
+    // 0: there is no machine yet.
     this.#dueNs = machines[0]?.position.atNs ?? 0;
     if (this.#followed !== undefined) machines[this.#followed.machine]?.follow(this.#followed.column);
     this.#watch();
@@ -467,6 +468,7 @@ export class LabSession {
 
   #replayedShare({ machines, goal }: { machines: ShownMachine[]; goal: Goal }): number {
     const target = 'to' in goal ? goal.to.atNs : this.#first().position.atNs;
+    // 0: there is no machine yet.
     return Math.min(1, (machines[0]?.position.atNs ?? 0) / Math.max(1, target));
   }
 }

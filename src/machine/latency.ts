@@ -62,13 +62,13 @@ export class LatencyRecorder {
   /** Undefined when nothing was recorded. */
   summary(): LatencySummary | undefined {
     if (this.#count === 0) return undefined;
-    const [p50Ns = 0, p99Ns = 0, p999Ns = 0] = this.#percentiles([50, 99, 99.9]);
+    const [p50Ns, p99Ns, p999Ns] = this.#percentiles([50, 99, 99.9]);
     return {
       count: this.#count,
       meanNs: Math.round(this.#sumOfMedians() / this.#count),
-      p50Ns,
-      p99Ns,
-      p999Ns,
+      p50Ns: present(p50Ns),
+      p99Ns: present(p99Ns),
+      p999Ns: present(p999Ns),
       maxNs: this.#maxNs,
     };
   }

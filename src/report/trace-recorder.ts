@@ -4,6 +4,7 @@ import { MAILBOX } from '../../nic/registers.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { counted } from '../../scheduler/counted.js';
+import { present } from '../../scheduler/present.js';
 import type { Machine } from '../machine/machine.js';
 import { FrameFlows } from './frame-flows.js';
 import { RunRecorder } from './run-recorder.js';
@@ -172,10 +173,10 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       hypervisor.domains.find((domain) => domain.account === account)?.name ?? `account ${account}`;
     if (track !== undefined) this.writer.complete(track, name, startNs, endNs - startNs);
     this.#count('pinned pages', pages.pinnedPages);
-    const { translations, iotlbHits = 0, walks = 0 } = protection.counters().details;
+    const { translations, iotlbHits, walks } = protection.counters().details;
     if (translations === undefined) return;
-    this.#count('IOTLB misses so far', translations - iotlbHits);
-    this.#count('page walks so far', walks);
+    this.#count('IOTLB misses so far', translations - present(iotlbHits));
+    this.#count('page walks so far', present(walks));
   }
 
   /** A walker does one walk after the other: those of one walker never overlap. */

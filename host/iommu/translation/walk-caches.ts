@@ -88,6 +88,7 @@ export class WalkCaches {
 
   /** Pointers held at a level. */
   size(level: number): number {
+    // 0: there is no cache for the levels above and below.
     return this.#levels[level]?.tags.size ?? 0;
   }
 

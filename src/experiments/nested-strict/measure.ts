@@ -1,4 +1,5 @@
 import type { QueueLockOptions } from '../../../host/protection/iommu/queue-lock.js';
+import { present } from '../../../scheduler/present.js';
 import { gather, type Measures, type PointOf } from '../measures.js';
 import { type ComparedFigure, compareFigure } from '../published.js';
 import { NestedGuest } from './machine.js';
@@ -69,18 +70,13 @@ export function measureNested({ cores, tailWrite, seed }: NestedCase & { readonl
 }
 
 function countsOf({ host, frames }: NestedGuest) {
-  const {
-    lockAcquisitions = 0,
-    lockWaitedNs = 0,
-    lockHeldNs = 0,
-    lockAbsences = 0,
-  } = host.protection.driver.counters();
+  const { lockAcquisitions, lockWaitedNs, lockHeldNs, lockAbsences } = host.protection.driver.counters();
   return {
     frames,
-    acquisitions: lockAcquisitions,
-    waitedNs: lockWaitedNs,
-    heldNs: lockHeldNs,
-    absences: lockAbsences,
+    acquisitions: present(lockAcquisitions),
+    waitedNs: present(lockWaitedNs),
+    heldNs: present(lockHeldNs),
+    absences: present(lockAbsences),
   };
 }
 

@@ -65,8 +65,8 @@ function overheadStatements(points: readonly PricePoint[]): CheckedStatement[] {
   });
   const most = Math.max(...lost);
   const worst = SETTINGS.map((setting) => {
-    const single = points.filter((one) => one.setting === setting && one.approach === MEASURED);
-    return single.reduce((worse, one) => (one.rise_percent.mean > worse.rise_percent.mean ? one : worse));
+    const measured = points.filter((one) => one.setting === setting && one.approach === MEASURED);
+    return measured.reduce((worse, one) => (one.rise_percent.mean > worse.rise_percent.mean ? one : worse));
   });
   const direct = Math.max(...risesOf(points, 'iommu:direct-map').map(Math.abs));
   return [

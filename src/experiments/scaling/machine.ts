@@ -212,11 +212,11 @@ function hitRate({ details }: SteadyWindow): number | undefined {
 }
 
 function walksOf({ details, framesTransmitted }: SteadyWindow): GreedySample['walks'] {
-  const { walks, tableReads = 0, contextReads = 0 } = details;
+  const { walks, tableReads, contextReads } = details;
   if (walks === undefined || framesTransmitted === 0) return undefined;
   return {
     walksPerFrame: walks / framesTransmitted,
-    readsPerFrame: (tableReads + contextReads) / framesTransmitted,
+    readsPerFrame: (present(tableReads) + present(contextReads)) / framesTransmitted,
   };
 }
 

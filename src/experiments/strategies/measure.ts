@@ -1,5 +1,6 @@
 import { TIMING } from '../../../host/iommu/translation/parameters.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { foundCosts } from '../cdna-2007/found-costs.js';
 import { FrameLatencies, percentilesOf } from '../frame-latencies.js';
 import { protectionWith } from '../mapping-approaches.js';
@@ -168,7 +169,7 @@ export function measureStrategy({
     watch: latencies,
   });
   const { descriptors, hypercalls } = window;
-  const { pagesMapped, translations, iotlbHits = 0 } = window.details;
+  const { pagesMapped, translations, iotlbHits } = window.details;
   const frames = window.framesTransmitted + window.framesReceived;
   return {
     framesPerSecond: (frames * 1e9) / windowNs,
@@ -178,7 +179,7 @@ export function measureStrategy({
     hypercallsPerDma: hypercalls / descriptors,
     // A buffer lies on one page, so a DMA uses one.
     reuse: pagesMapped === undefined ? undefined : 1 - pagesMapped / descriptors,
-    iotlbHits: translations === undefined ? undefined : iotlbHits / translations,
+    iotlbHits: translations === undefined ? undefined : present(iotlbHits) / translations,
     latencyNs: percentilesOf(workload.latenciesNs(latencies), PERCENTS),
   };
 }

@@ -5,6 +5,7 @@ import { makeProtection } from '../../../host/protection/approaches.js';
 import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { NicParameters } from '../../../nic/parameters.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { present } from '../../../scheduler/present.js';
 import { mean } from '../../sweep/statistics.js';
 import { type ComparedFigure, compareFigure } from '../published.js';
 import { rounded } from '../rounded.js';
@@ -247,8 +248,8 @@ export function sample(
     warmUpNs: WARM_UP_NS,
     windowNs: WINDOW_NS,
   });
-  const { tableReads = 0, contextReads = 0, walks = 0 } = details;
-  const reads = tableReads + contextReads;
+  const walks = present(details.walks);
+  const reads = present(details.tableReads) + present(details.contextReads);
   return {
     gbps: (framesReceived * PAGE_BYTES * 8) / windowNs,
     reads: reads / framesReceived,

@@ -81,11 +81,13 @@ export function pointBetween(before: Snapshot, after: Snapshot): HistoryPoint {
     atNs: after.atNs,
     sentMbps: after.guests.map(
       ({ bytesTransmitted }, index) =>
+        // 0: the guest was not there before.
         ((bytesTransmitted - (before.guests[index]?.bytesTransmitted ?? 0)) * 8000) / spanNs,
     ),
     p50Us: after.guests.map(({ p50Ns }) => (p50Ns === 0 ? null : p50Ns / 1000)),
     p99Us: after.guests.map(({ p99Ns }) => (p99Ns === 0 ? null : p99Ns / 1000)),
     cpuPercent: after.domains.map(
+      // 0: the domain was not there before.
       ({ cpuNs }, index) => ((cpuNs - (before.domains[index]?.cpuNs ?? 0)) * 100) / spanNs / after.cores,
     ),
     hitPercent: translations > 0 ? (hits * 100) / translations : null,

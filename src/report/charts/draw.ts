@@ -271,8 +271,8 @@ class Drawing {
     const thick = (this.#isAbove ? 14 : band) / (mark.slot?.[1] ?? 1);
     const centre = (lies ? down.at(mark.row) + lower : across.at(mark.row)) + slotShift(mark.slot, band);
     const along = lies ? across : down;
-    const ends = [along.at(mark.from), along.at(mark.to)].sort((one, other) => one - other);
-    const [least = 0, most = 0] = ends;
+    const ends = [along.at(mark.from), along.at(mark.to)] as const;
+    const [least, most] = [Math.min(...ends), Math.max(...ends)];
     const box = lies
       ? { x: least, y: centre - thick / 2, width: most - least, height: thick }
       : { x: centre - thick / 2, y: least, width: thick, height: most - least };

@@ -4,7 +4,14 @@ import type { ReportFigure } from '../html/figure.js';
 import { GUEST_METRIC } from '../metrics/guest-metrics.js';
 import { metricText } from '../metrics/metric.js';
 import { microseconds } from '../number-text.js';
-import { type Compared, guestOf, PRICE_METRICS, shownGuests } from './compared.js';
+import {
+  type Compared,
+  carriesAsMuch,
+  guestOf,
+  lesserGoodputPercent,
+  PRICE_METRICS,
+  shownGuests,
+} from './compared.js';
 
 /** Who is not trusted, and which attacks count then. */
 interface Doubt {
@@ -65,8 +72,6 @@ export function lightestGuest(compared: readonly Compared[]): string | undefined
 
 /** A guest waits about as long as without protection up to this multiple. */
 const LITTLE_LONGER = 1.1;
-/** An approach carries what no protection does from this fraction on. */
-const FULL_GOODPUT = 0.98;
 
 /** What to choose: for a guest that sends little, and by whom one does not trust. */
 export function choiceAnswers(compared: readonly Compared[]): string[] {
@@ -91,9 +96,8 @@ const timesText = (one: Compared) => `${metricText(PRICE_METRICS.cpuPerBit, one)
 
 /** What is said of an approach that does not carry what no protection does. */
 function fillsText(one: Compared): string {
-  const fraction = PRICE_METRICS.goodputOfNone.of(one);
-  if (typeof fraction !== 'number' || fraction >= FULL_GOODPUT) return '';
-  return ` (and it carries only ${Math.round(fraction * 100)} % of what no protection does)`;
+  const percent = lesserGoodputPercent(one);
+  return percent === undefined ? '' : ` (and it carries only ${percent} % of what no protection does)`;
 }
 
 /**
@@ -112,7 +116,7 @@ function lightGuestAnswer(compared: readonly Compared[]): string | undefined {
     const times = guest.latencyNs.p99Ns / Math.max(1, without.latencyNs.p99Ns);
     return [{ one, through, times, text: `${metricText(GUEST_METRIC.latencyP99Ns, guest)} us` }];
   });
-  const fit = known.filter(({ one, times }) => times <= LITTLE_LONGER && fillsText(one) === '');
+  const fit = known.filter(({ one, times }) => times <= LITTLE_LONGER && carriesAsMuch(one));
   const costs = ({ one }: (typeof known)[number]) => PRICE_METRICS.cpuPerBit.of(one) as number;
   const [best] = fit.sort(
     (a, b) => a.through.through - b.through.through || costs(a) - costs(b) || a.times - b.times,

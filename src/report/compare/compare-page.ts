@@ -14,6 +14,7 @@ import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
 import { pinnedLinesFigure } from '../html/pinned.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { megabits, microseconds, percent } from '../number-text.js';
+import { APPROACHES_PAGE } from '../page-names.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { choiceAnswers, choiceFigure } from './choice.js';
 import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
@@ -143,11 +144,11 @@ function inShort(compared: readonly Compared[]): ReportFigure {
 /** One sentence per approach, what it claims, and where docs say more. */
 function approachesHtml(names: readonly string[], links: readonly PageLink[]): Markup {
   const known = NAMED_APPROACHES.filter(({ name }) => names.includes(name));
-  const isBeside = links.some(({ file }) => file === 'protection.html');
+  const isBeside = links.some(({ file }) => file === APPROACHES_PAGE);
   const more = (name: string) => {
     const anchor = name.startsWith('iommu:') ? 'iommu' : idOf(name);
     return isBeside
-      ? html`<a href="protection.html#${anchor}">More on ${name}</a>`
+      ? html`<a href="${APPROACHES_PAGE}#${anchor}">More on ${name}</a>`
       : html`<code>docs/protection.md</code>`;
   };
   return html`<dl>${known.map(

@@ -26,6 +26,20 @@ export function compareRuns(runs: readonly RunResult[], through: readonly LetThr
   }));
 }
 
+/** An approach carries as much as no protection does from this fraction of its goodput on. */
+const FULL_GOODPUT = 0.98;
+
+/** Percent of what no protection carries, of an approach that carries less; undefined of the others, and where it is not known. */
+export function lesserGoodputPercent(one: Compared): number | undefined {
+  const fraction = PRICE_METRICS.goodputOfNone.of(one);
+  return typeof fraction === 'number' && fraction < FULL_GOODPUT ? Math.round(fraction * 100) : undefined;
+}
+
+/** Whether an approach carries as much as no protection does, as far as is known. */
+export function carriesAsMuch(one: Compared): boolean {
+  return lesserGoodputPercent(one) === undefined;
+}
+
 /** A metric of the run, as one of the comparison. */
 export function ofRun(metric: Metric<RunResult>): Metric<Compared> {
   const { of, isOfFew } = metric;

@@ -333,13 +333,17 @@ export function balloonFigure(runs: readonly RunResult[]): ReportFigure | undefi
 
 /** How translations ended, a bar per approach with an IOMMU; undefined when there is none. */
 export function iotlbFigure(runs: readonly RunResult[]): ReportFigure | undefined {
-  const withIommu = runs.filter(({ protectionDetails: { translations = 0 } }) => translations > 0);
+  const withIommu = runs.filter(
+    ({ protectionDetails: { translations } }) => translations !== undefined && translations > 0,
+  );
   if (withIommu.length === 0) return undefined;
   const rows = withIommu.map(({ protection, protectionDetails: details }) => {
-    const { translations = 1, iotlbHits = 0, sharedWalks = 0, walks = 0 } = details;
+    const { sharedWalks, walks } = details;
+    const translations = present(details.translations);
+    const iotlbHits = present(details.iotlbHits);
     return {
       name: protection,
-      values: [iotlbHits, sharedWalks, walks].map((count) => (100 * count) / translations),
+      values: [iotlbHits, sharedWalks, walks].map((count) => (100 * present(count)) / translations),
       label: `${percent(iotlbHits / translations)} %`,
     };
   });

@@ -2,10 +2,8 @@ import { present } from '../../../scheduler/present.js';
 import type { LegendEntry, Mark, Panel } from '../charts/chart.js';
 import type { ReportFigure } from '../html/figure.js';
 import { type Metric, metricFigureTable, shownValue } from '../metrics/metric.js';
-import { type Compared, PRICE_METRICS } from './compared.js';
+import { type Compared, lesserGoodputPercent, PRICE_METRICS } from './compared.js';
 
-/** An approach that carries less than this of what no protection does is drawn as such. */
-const FULL_GOODPUT = 0.98;
 /** What protection is paid with. */
 const PRICES = [
   { metric: PRICE_METRICS.cpuPerBit, title: 'CPU time per bit, times none' },
@@ -18,7 +16,7 @@ interface Spot {
   readonly name: string;
   readonly x: number;
   readonly y: number;
-  /** Undefined where it carries what no protection does. */
+  /** Percent of what no protection carries; undefined where it carries as much. */
   readonly carriesPercent: number | undefined;
 }
 
@@ -27,7 +25,7 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
   const panels = PRICES.map(({ metric, title }) => ({ title, spots: spotsOf(compared, metric) }));
   if (panels.some(({ spots }) => spots.length < 2)) return undefined;
   const spots = panels.flatMap((panel) => panel.spots);
-  const least = spots.some(({ carriesPercent }) => carriesPercent !== undefined);
+  const isAnyLess = spots.some(({ carriesPercent }) => carriesPercent !== undefined);
   const of = Math.max(...compared.map(({ through }) => through?.of ?? 0));
   return {
     id: 'price-and-protection',
@@ -47,7 +45,7 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
       height: 300,
       columns: 2,
       narrowColumns: 1,
-      ...(least ? { legend: LEGEND } : {}),
+      ...(isAnyLess ? { legend: LEGEND } : {}),
       panels: panels.map(
         ({ title, spots: own }): Panel => ({ title, marks: [...frontLine(own), ...own.flatMap(spotMarks)] }),
       ),
@@ -78,9 +76,7 @@ function spotsOf(compared: readonly Compared[], metric: Metric<Compared>): Spot[
     const x = shownValue(metric, one)?.mean;
     const y = one.through?.through;
     if (x === undefined || y === undefined || x <= 0) return [];
-    const carried = PRICE_METRICS.goodputOfNone.of(one);
-    const isFull = typeof carried !== 'number' || carried >= FULL_GOODPUT;
-    return [{ name: one.name, x, y, carriesPercent: isFull ? undefined : Math.round(carried * 100) }];
+    return [{ name: one.name, x, y, carriesPercent: lesserGoodputPercent(one) }];
   });
 }
 

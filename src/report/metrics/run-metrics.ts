@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import type { RunResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
 import { isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
@@ -232,8 +233,8 @@ export const IOMMU_METRICS = run({
     unit: 'fraction',
     sentence: 'Translations that the IOTLB answered, of all.',
     source: 'protectionDetails.iotlbHits / protectionDetails.translations',
-    of: ({ protectionDetails: { translations = 0, iotlbHits = 0 } }) =>
-      translations === 0 ? undefined : iotlbHits / translations,
+    of: ({ protectionDetails: { translations, iotlbHits } }) =>
+      translations === undefined || translations === 0 ? undefined : present(iotlbHits) / translations,
   },
   sharedWalks: {
     title: 'Shared walks',

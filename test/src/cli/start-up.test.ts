@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
 import { expect, test } from 'vitest';
+import { EXTERNAL_PACKAGES } from '../../../scripts/bundle.mjs';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ENTRY = 'src/cli/main.ts';
@@ -28,7 +29,7 @@ test('the help text is printed without schemas, streams or a machine', async () 
     format: 'esm',
     platform: 'node',
     logLevel: 'silent',
-    external: ['tsx', 'tsx/*', 'tinypool', 'fast-check', 'bullmq', 'ioredis'],
+    external: EXTERNAL_PACKAGES,
   });
   const files = staticallyImported(metafile);
   expect(files).toContain('src/cli/program.ts');
