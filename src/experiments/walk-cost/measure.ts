@@ -248,8 +248,9 @@ export function sample(
     warmUpNs: WARM_UP_NS,
     windowNs: WINDOW_NS,
   });
-  const walks = present(details.walks);
-  const reads = present(details.tableReads) + present(details.contextReads);
+  // Without an IOMMU nothing walks, and nothing counts it.
+  const walks = strategy === undefined ? 0 : present(details.walks);
+  const reads = strategy === undefined ? 0 : present(details.tableReads) + present(details.contextReads);
   return {
     gbps: (framesReceived * PAGE_BYTES * 8) / windowNs,
     reads: reads / framesReceived,
