@@ -19,8 +19,8 @@ const FLOOD_STEPS = 6_000;
 const FLOOD_STEP_NS = 1_000;
 /** An address that no unit translates for anything here. */
 const UNMAPPED = 0x12_3456_7000;
-/** Station of the second port of the victim. */
-const SECOND_MAC = 0x020000000003;
+/** Station of the second port of the victim: none that a guest of a machine, or a station of the far end, has. */
+const SECOND_MAC = 0x020000020003;
 
 /** Bytes of an Ethernet header, in front of the bytes that become the message. */
 const HEADER_BYTES = 14;

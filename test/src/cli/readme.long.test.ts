@@ -6,4 +6,4 @@ const README = readFileSync(new URL('../../../README.md', import.meta.url), 'utf
 
 test('README shows the comparison as it is printed now; `npm run docs:readme` writes it', async () => {
   expect(README).toBe(await withComparison(README));
-});
+}, 240_000);
