@@ -1,6 +1,12 @@
 import type { ContextId } from '../../scheduler/branded.js';
 import { present } from '../../scheduler/present.js';
 
+/** Percentiles that are told. */
+export const PERCENTILES = ['p50', 'p90', 'p99'] as const;
+export type Percentile = (typeof PERCENTILES)[number];
+/** Latency at each percentile, ns. */
+export type Latencies = Readonly<Record<Percentile, number>>;
+
 /** Latencies kept per context: what a percentile of the last moments is taken of. */
 const KEPT = 512;
 
@@ -22,13 +28,13 @@ export class RecentLatencies {
     this.#counts[context] = count + 1;
   }
 
-  /** Median and 99th percentile of the last frames of a context, ns; undefined before the first. */
-  of(context: ContextId): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
+  /** Percentiles of the last frames of a context; undefined before the first. */
+  of(context: ContextId): Latencies | undefined {
     const ring = this.#rings[context];
     if (ring === undefined) return undefined;
     const count = Math.min(KEPT, present(this.#counts[context]));
     const sorted = ring.slice(0, count).sort();
     const at = (share: number) => present(sorted[Math.min(count - 1, Math.floor(count * share))]);
-    return { p50Ns: at(0.5), p99Ns: at(0.99) };
+    return { p50: at(0.5), p90: at(0.9), p99: at(0.99) };
   }
 }
