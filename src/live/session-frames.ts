@@ -49,7 +49,7 @@ export class SessionFrames {
       for (const { atNs, out, bytes } of frames)
         writer.packet(iface, atNs, bytes, 0, bytes.length, { direction: out ? 'out' : 'in' });
       writer.close();
-      const { attached: _attached, traffic: _traffic, ...rest } = spec;
+      const { attached: _attached, card: _card, traffic: _traffic, ...rest } = spec;
       const local = mac.toString(16).padStart(12, '0').match(/../gu)?.join(':') ?? '';
       const [first] = frames;
       return first === undefined
