@@ -5,20 +5,18 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { LiveMachine } from '../../src/live/live-machine.js';
 import { subjectPlan } from '../../src/live/live-plan.js';
 import { SessionReader } from '../../src/live/log/session-reader.js';
-import { SessionWriter } from '../../src/live/log/session-writer.js';
-import { ArrayRam } from '../../src/live/ram/live-ram.js';
 import { Replay } from '../../src/live/replay.js';
 import { checkScenario } from '../../src/scenario/load.js';
+import type { ScenarioInput } from '../../src/scenario/schema.js';
 import { CardDriver } from './support/card-driver.js';
-import { Client } from './support/client.js';
 import { ethernet } from './support/driver.js';
 import { GUEST_BYTES, MAC } from './support/lab.js';
-import { recordedWire } from './support/recorded-wire.js';
+import { RecordedSession } from './support/recorded-session.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cdna-card-replay-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const scenario = checkScenario({
+const scenario: ScenarioInput = {
   guests: ['a', 'b'].map((name) => ({
     name,
     attached: true,
@@ -27,26 +25,13 @@ const scenario = checkScenario({
     transmitSlots: 16,
     receiveSlots: 16,
   })),
-});
+};
 
 /** Records two drivers of the card: traffic, a descriptor of the neighbour's memory, a new start. */
 function record(path: string, protection: string): LiveMachine {
-  const subject = { scenario, directory: '.', protection, discipline: 'drr', seed: 1 };
-  const writer = new SessionWriter(path, subject);
-  const rams = [0, 1].map(() => new ArrayRam(new Uint8Array(GUEST_BYTES)));
-  const machine = new LiveMachine({
-    ...subjectPlan({ ...subject, captures: new Map() }),
-    makeRam: (index) => rams[index] ?? new ArrayRam(new Uint8Array(0)),
-    readMemory: (guest, offset, bytes, at, length) => writer.read(guest, offset, bytes, at, length),
-  });
-  const run = (ns: number) => {
-    writer.run(machine.kernel.nowNs + ns);
-    machine.run(machine.kernel.nowNs + ns);
-  };
-  const drivers = rams.map(({ array }, index) => {
-    const client = new Client(recordedWire(machine, writer, index));
-    return new CardDriver(client, array, run);
-  });
+  const session = new RecordedSession(path, scenario, protection);
+  const run = (ns: number) => session.run(ns);
+  const drivers = [0, 1].map((index) => new CardDriver(session.client(index), session.ram(index), run));
   const [a, b] = drivers as [CardDriver, CardDriver];
   for (const driver of drivers) driver.start();
   for (let round = 0; round < 25; round += 1) {
@@ -67,8 +52,7 @@ function record(path: string, protection: string): LiveMachine {
   a.start();
   a.post('transmit', [{ at: 0x200000, bytes: 60 }]);
   run(3_000_000);
-  writer.end(machine.fingerprint.toString());
-  return machine;
+  return session.end();
 }
 
 describe.each(['none', 'cdna', 'iommu:single-use', 'iommu:shadow-copy'])(
