@@ -13,7 +13,9 @@ describe('docs/datasheet-guest.md', () => {
   it('has a row for every register and counter', () => {
     const lines = guestDatasheet().split('\n');
     for (const { name, meaning } of CALL_REGISTERS)
-      expect(lines.some((line) => line.includes(`h | ${name} |`) && line.endsWith(`| ${meaning} |`))).toBe(true);
+      expect(lines.some((line) => line.includes(`h | ${name} |`) && line.endsWith(`| ${meaning} |`))).toBe(
+        true,
+      );
     for (const { name } of PAGE_COUNTERS)
       expect(lines.filter((line) => line.endsWith(`h | ${name} |`))).toHaveLength(1);
   });
