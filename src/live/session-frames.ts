@@ -97,7 +97,7 @@ export class SessionFrames {
     const guests = expandGuests(scenario.guests).map(({ name, spec }) => {
       const index = machine.attached.findIndex((one) => one.name === name);
       if (index < 0) return { ...spec, name, count: 1 };
-      const { attached: _attached, traffic: _traffic, ...rest } = spec;
+      const { attached: _attached, card: _card, traffic: _traffic, ...rest } = spec;
       const [first] = this.#framesOf(index);
       const local = formatMac(present(machine.attached[index]).mac);
       const traffic =
