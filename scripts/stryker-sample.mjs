@@ -12,13 +12,19 @@ const LIVED_IN = process.env.MUTATE_LIVED_IN;
 
 function wholeNumber(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} is ${process.env[name]}, expected a whole number from 1 on`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`${name} is ${process.env[name]}, expected a whole number from 1 on`);
   return value;
 }
 
 /** A mutant's file, place and text: the same in every run over the same files. */
 const nameOf = (file, { location: { start, end }, mutatorName, replacement }, first = 0) =>
-  JSON.stringify([file, ...[start.line, start.column, end.line, end.column].map((at) => at - first), mutatorName, replacement]);
+  JSON.stringify([
+    file,
+    ...[start.line, start.column, end.line, end.column].map((at) => at - first),
+    mutatorName,
+    replacement,
+  ]);
 
 /** Reports count lines and columns from 1, mutants themselves from 0. */
 const COUNTED_FROM = 1;
@@ -27,7 +33,9 @@ function survivorsOf(report) {
   const { files } = JSON.parse(readFileSync(report, 'utf8'));
   return new Set(
     Object.entries(files).flatMap(([file, { mutants }]) =>
-      mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage').map((mutant) => nameOf(file, mutant, COUNTED_FROM)),
+      mutants
+        .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
+        .map((mutant) => nameOf(file, mutant, COUNTED_FROM)),
     ),
   );
 }
@@ -52,7 +60,9 @@ class Sample {
     return Object.fromEntries(
       mutants.map((mutant) => [
         mutant.id,
-        isDrawn(mutant) ? { status: CheckStatus.Passed } : { status: CheckStatus.CompileError, reason: 'not drawn' },
+        isDrawn(mutant)
+          ? { status: CheckStatus.Passed }
+          : { status: CheckStatus.CompileError, reason: 'not drawn' },
       ]),
     );
   }
