@@ -114,6 +114,11 @@ export class VfioUserSession {
     return this.#messages;
   }
 
+  /** Bytes of a message that has not come whole. */
+  get unfinishedBytes(): number {
+    return this.#stream.unfinishedBytes;
+  }
+
   /** Bytes have come from the client. */
   receive(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
