@@ -1,5 +1,6 @@
+import { CardFunction } from '../../guests/card/card-function.js';
+import type { AttachedDevice } from '../../guests/pci/attached-device.js';
 import type { PciFunction } from '../../guests/pci/pci-function.js';
-import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
@@ -29,7 +30,7 @@ export class LiveGuest {
   readonly mac: number;
   readonly ram: GuestRam;
   readonly function: PciFunction;
-  readonly device: VirtioNet;
+  readonly device: AttachedDevice;
   readonly #plan: LiveGuestPlan;
   readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
   #session: VfioUserSession | undefined;
@@ -42,16 +43,19 @@ export class LiveGuest {
     this.name = guest.name;
     this.mac = guest.mac;
     this.ram = ram;
-    const made = new VirtioNetFunction({
+    const devicePlan = {
       host,
       domain: guest.domain,
       memory: ram,
-      addressOf: (address) => ram.addressOf(address),
+      addressOf: (address: number) => ram.addressOf(address),
       port: portOptions(guest),
-      accessPlatform: false,
-      interrupt: (vector) => this.#session?.interrupt(vector),
+      interrupt: (vector: number) => this.#session?.interrupt(vector),
       portChanged: plan.portChanged,
-    });
+    };
+    const made =
+      guest.spec.card === 'cdna'
+        ? new CardFunction(devicePlan)
+        : new VirtioNetFunction({ ...devicePlan, accessPlatform: false });
     this.function = made;
     this.device = made.device;
   }
