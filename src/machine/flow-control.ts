@@ -1,7 +1,16 @@
+import type { LinkPartner } from '../../guests/link-partner.js';
+import type { Host } from '../../host/host.js';
 import { TRAFFIC_CLASSES } from '../../nic/pfc-frame.js';
+import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
-import type { Machine } from './machine.js';
+
+/** A machine as flow control sees it. */
+interface FlowControlledMachine {
+  readonly kernel: EventKernel;
+  readonly host: Pick<Host, 'nic'>;
+  readonly partner: Pick<LinkPartner, 'pauseClasses' | 'pauses'>;
+}
 
 /** What priority flow control did for one traffic class. */
 export interface FlowControlCounts {
@@ -31,7 +40,7 @@ function classesOf(mask: number): number[] {
  * Schedules the pauses that the far end of a scenario asks for.
  * @throws ScenarioError when it names a class without flow control.
  */
-export function schedulePauses({ kernel, partner }: Machine, { link, nic }: Scenario): void {
+export function schedulePauses({ kernel, partner }: FlowControlledMachine, { link, nic }: Scenario): void {
   const pauses = link?.pauses ?? [];
   const classes = classesOf(nic?.pfcClasses ?? 0);
   for (const [index, { trafficClass }] of pauses.entries()) {
@@ -54,7 +63,7 @@ function oneOf(trafficClass: number, quanta: number): (number | undefined)[] {
 }
 
 /** What had been counted at one moment, for each class with flow control. */
-export function flowControlCounts({ host, partner }: Machine): FlowControlCounts[] {
+export function flowControlCounts({ host, partner }: FlowControlledMachine): FlowControlCounts[] {
   const { flowControl, parameters } = host.nic;
   if (flowControl === undefined) return [];
   return classesOf(parameters.pfcClasses).map((trafficClass) => ({
@@ -67,7 +76,7 @@ export function flowControlCounts({ host, partner }: Machine): FlowControlCounts
 
 /** What was counted in the window, as a result shows it. */
 export function flowControlResult(
-  { host }: Machine,
+  { host }: FlowControlledMachine,
   counts: readonly FlowControlCounts[],
 ): FlowControlResult[] {
   const { flowControl, parameters } = host.nic;
