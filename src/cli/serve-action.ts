@@ -1,6 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises';
-import { makeProtection } from '../../host/protection/approaches.js';
 import { ParameterError } from '../../scheduler/errors.js';
+import { liveProtectionOf } from '../live/live-plan.js';
 import { LiveSampler, sampleLine } from '../live/server/live-sample.js';
 import { LiveServer } from '../live/server/live-server.js';
 import { liveTable } from '../live/server/live-table.js';
@@ -102,7 +102,7 @@ async function readSubject(argument: string | undefined, options: GivenOptions) 
     throw new UsageError(`--policy is "${policy}", expected one of: ${POLICIES.join(', ')}`);
   const protection = text(options.protection) ?? loaded.scenario.protection ?? RUN_DEFAULTS.protection;
   try {
-    makeProtection(protection);
+    liveProtectionOf(protection, loaded.scenario);
   } catch (error) {
     if (error instanceof ParameterError) throw new UsageError(`--${error.message}`);
     throw error;

@@ -4,6 +4,7 @@ import type { LatencySummary } from '../machine/latency.js';
 import type { DocumentHead } from '../report/json-document.js';
 import type { GuestCounts } from './guest-tally.js';
 import type { LiveMachine } from './live-machine.js';
+import { type MappingCounts, mappingCounts, perFrame } from './mapping-counts.js';
 
 /** What one real guest had of a session. Latency is from the notification that handed a frame over to its last bit. */
 export interface SessionGuest extends GuestCounts {
@@ -38,6 +39,8 @@ export interface SessionResult {
   readonly setUpGate: { readonly accepted: number; readonly refused: number };
   readonly accessGate: { readonly checked: number; readonly denied: number };
   readonly protectionDetails: Readonly<Record<string, number>>;
+  /** What the IOMMU was asked to do for each frame that real guests sent or received; null where none was, or no IOMMU is. */
+  readonly mappingsPerFrame: MappingCounts | null;
   /** Faults in the hypervisor's log, by guest and reason. */
   readonly faults: Readonly<Record<string, number>>;
 }
@@ -64,6 +67,9 @@ export function sessionResult(
     const name = `${domain}: ${reason}`;
     tallyIn(faults, name);
   }
+  const frames = tallies
+    .map((tally) => tally.counts(kernel.nowNs))
+    .reduce((sum, { framesSent, framesReceived }) => sum + framesSent + framesReceived, 0);
   return {
     protection: host.protection.name,
     discipline: machine.backlog.name,
@@ -94,6 +100,7 @@ export function sessionResult(
     setUpGate: { accepted: gates.accepted, refused: gates.refused },
     accessGate: { checked: gates.checked, denied: gates.denied },
     protectionDetails: gates.details,
+    mappingsPerFrame: perFrame(mappingCounts(host.protection), frames) ?? null,
     faults,
   };
 }

@@ -1,4 +1,5 @@
 import { type Column, plainTable } from '../report/plain-table.js';
+import { perFrameText } from './mapping-counts.js';
 import type { SessionResult } from './session-result.js';
 
 const COLUMNS: readonly Column[] = [
@@ -49,6 +50,9 @@ export function sessionText(result: SessionResult): string {
     `hypervisor (modelled): ${((result.cpuNs.hypervisor ?? 0) / 1e6).toFixed(1)} ms of CPU time, ${count(result.hypercalls)} hypercalls, ${count(result.pins.taken)} pages pinned and ${count(result.pins.released)} released`,
     `set-up gate: ${count(result.setUpGate.accepted)} buffers accepted, ${count(result.setUpGate.refused)} refused; access gate: ${count(result.accessGate.checked)} accesses checked, ${count(result.accessGate.denied)} denied`,
     `protection: ${list(result.protectionDetails)}`,
+    ...(result.mappingsPerFrame === null
+      ? []
+      : [`IOMMU, per frame: ${perFrameText(result.mappingsPerFrame)}`]),
     `faults: ${list(result.faults)}`,
     ...result.guests.map(
       (guest) =>
