@@ -5,6 +5,7 @@ import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
+import type { AttachedDevice } from '../pci/attached-device.js';
 import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -47,7 +48,7 @@ export interface VirtioNetPlan {
  * A driver that breaks a rule stops its device: the port is closed, and `DEVICE_NEEDS_RESET` and a configuration interrupt
  * tell of it. Buffers that the approach refuses come back unused, with the refusal in the hypervisor's log.
  */
-export class VirtioNet {
+export class VirtioNet implements AttachedDevice {
   readonly counters: FrontCounters = noFrontCounts();
   readonly configuration: CommonConfiguration;
   readonly receiveQueue: Virtqueue;

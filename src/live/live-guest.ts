@@ -1,5 +1,6 @@
+import { CardFunction } from '../../guests/card/card-function.js';
+import type { AttachedDevice } from '../../guests/pci/attached-device.js';
 import type { PciFunction } from '../../guests/pci/pci-function.js';
-import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
@@ -35,7 +36,7 @@ export class LiveGuest {
   readonly mac: number;
   readonly ram: GuestRam;
   readonly function: PciFunction;
-  readonly device: VirtioNet;
+  readonly device: AttachedDevice;
   readonly #plan: LiveGuestPlan;
   readonly #iommu: GuestIommu | undefined;
   readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
@@ -52,16 +53,19 @@ export class LiveGuest {
     const { protection } = host;
     const maps = protection instanceof GuestDrivenProtection ? protection.mapsOf(guest.domain) : undefined;
     this.#iommu = maps === undefined ? undefined : new GuestIommu(ram, maps);
-    const made = new VirtioNetFunction({
+    const devicePlan = {
       host,
       domain: guest.domain,
       memory: maps === undefined ? ram : new TranslatedRam(ram, () => this.#session?.ranges),
-      addressOf: maps === undefined ? (address) => ram.addressOf(address) : guestPhysicalAddress,
+      addressOf: maps === undefined ? (address: number) => ram.addressOf(address) : guestPhysicalAddress,
       port: portOptions(guest),
-      accessPlatform: maps !== undefined,
-      interrupt: (vector) => this.#session?.interrupt(vector),
+      interrupt: (vector: number) => this.#session?.interrupt(vector),
       portChanged: plan.portChanged,
-    });
+    };
+    const made =
+      guest.spec.card === 'cdna'
+        ? new CardFunction(devicePlan)
+        : new VirtioNetFunction({ ...devicePlan, accessPlatform: maps !== undefined });
     this.function = made;
     this.device = made.device;
   }

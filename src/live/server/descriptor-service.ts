@@ -1,4 +1,5 @@
 import { GUEST_DRIVEN } from '../../../host/protection/iommu/guest-driven/name.js';
+import type { SessionSubject } from '../live-plan.js';
 import { DescriptorNumbers } from '../vfio-user/interrupt-descriptors.js';
 import { DescriptorReader } from './descriptor-reader.js';
 import { ReceivedDescriptors } from './received-descriptors.js';
@@ -16,8 +17,9 @@ export interface DescriptorService {
  * MSI-X table, and the virtual machine's eventfds are the only way to interrupt.
  * @throws LiveError where koffi is missing, or is not for this machine.
  */
-export function descriptorService(protection: string): DescriptorService | undefined {
-  if (protection !== GUEST_DRIVEN) return undefined;
+export function descriptorService({ protection, scenario }: SessionSubject): DescriptorService | undefined {
+  const virtio = scenario.guests.some(({ attached, card }) => attached === true && card !== 'cdna');
+  if (protection !== GUEST_DRIVEN || !virtio) return undefined;
   const calls = new SocketCalls(`protection is "${protection}"`);
   const numbers = new DescriptorNumbers();
   return {

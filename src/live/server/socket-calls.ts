@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
-import { LiveError } from './live-error.js';
+import { LiveError } from '../live-error.js';
 
 /** The version that this was written for and is tested with. */
 export const KOFFI_VERSION = '3.3.4';
