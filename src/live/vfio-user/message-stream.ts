@@ -16,10 +16,10 @@ export class MessageStream {
   }
 
   /**
-   * Takes in what came. `each` is told of every whole message; its bytes are borrowed.
+   * Takes in what came. `each` is told of every whole message, and whether it ends with what came; its bytes are borrowed.
    * @returns false when a message has an impossible size: the stream cannot be followed any more.
    */
-  push(bytes: Uint8Array, each: (message: Uint8Array) => void): boolean {
+  push(bytes: Uint8Array, each: (message: Uint8Array, ends: boolean) => void): boolean {
     let at = 0;
     while (this.#length > 0) {
       const wanted = this.#length < HEADER_BYTES ? HEADER_BYTES : sizeOf(this.#kept, 0);
@@ -30,14 +30,14 @@ export class MessageStream {
       if (this.#length < wanted) return true;
       if (this.#length > HEADER_BYTES || sizeOf(this.#kept, 0) === HEADER_BYTES) {
         this.#length = 0;
-        each(this.#kept.subarray(0, wanted));
+        each(this.#kept.subarray(0, wanted), at === bytes.length);
       }
     }
     while (bytes.length - at >= HEADER_BYTES) {
       const size = sizeOf(bytes, at);
       if (size === undefined) return false;
       if (bytes.length - at < size) break;
-      each(bytes.subarray(at, at + size));
+      each(bytes.subarray(at, at + size), at + size === bytes.length);
       at += size;
     }
     if (at < bytes.length) this.#keep(bytes.subarray(at));

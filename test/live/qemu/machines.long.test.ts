@@ -43,7 +43,7 @@ describe.skipIf(!testbed.ok)('stock Linux guests in QEMU', () => {
       );
       // The other kernel: another virtio_net with the same card.
       const [newest, other = newest] = testbed.systems;
-      served.boot('blue', '10.77.0.2', 'sleep 300', other?.suite);
+      served.boot('blue', '10.77.0.2', 'sleep 300', '', other?.suite);
       await served.until('red pings blue', () => served.console('red').includes('3 packets received'), 300);
       expect(served.console('red')).toContain(`GUEST ready ${newest?.version}`);
       expect(served.console('blue')).toContain(`GUEST ready ${other?.version}`);

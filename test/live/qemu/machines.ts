@@ -130,8 +130,14 @@ export class Served {
     return this.#serve.exitCode;
   }
 
-  /** Starts the machine of a guest with an address and a shell command. Its console goes to a file. */
-  boot(name: string, address: string, command: string, suite: GuestSystem['suite'] = 'trixie'): void {
+  /** Starts the machine of a guest with an address, a shell command and words for its kernel. Its console goes to a file. */
+  boot(
+    name: string,
+    address: string,
+    command: string,
+    kernelWords = '',
+    suite: GuestSystem['suite'] = 'trixie',
+  ): void {
     const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
     if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
     const system = this.#testbed.systems.find((one) => one.suite === suite);
@@ -146,7 +152,10 @@ export class Served {
         ...options,
         ...['-accel', 'tcg', '-nographic', '-nodefaults', '-no-reboot', ...words],
         ...['-kernel', system.kernel, '-initrd', system.initrd, '-serial', `file:${this.#console(name)}`],
-        ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ip=${address}/24 run=${run}`],
+        ...[
+          '-append',
+          `console=ttyS0 quiet panic=-1 no_timer_check ${kernelWords} ip=${address}/24 run=${run}`,
+        ],
       ],
       { stdio: 'ignore' },
     );
