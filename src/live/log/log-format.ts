@@ -21,6 +21,8 @@ export const LOG_ENTRIES = {
   read: 8,
   /** The end: the difference of time, then the length and text of the fingerprint. */
   end: 9,
+  /** File descriptors come with the bytes that are received next: guest, length, a byte for each, 1 for the RAM file. */
+  descriptors: 10,
 } as const;
 
 /** The first line of a log is this and the edition of its format. */

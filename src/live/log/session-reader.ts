@@ -38,6 +38,7 @@ const SHAPES: Readonly<Record<number, readonly [numbers: number, data: boolean]>
   [LOG_ENTRIES.weight]: [2, false],
   [LOG_ENTRIES.read]: [2, true],
   [LOG_ENTRIES.end]: [0, true],
+  [LOG_ENTRIES.descriptors]: [1, true],
 };
 
 /** Reads the log of a session from its beginning, however long it is. */
@@ -119,7 +120,9 @@ export class SessionReader {
     const kind = present(this.#window[this.#at]);
     const shape = SHAPES[kind];
     if (shape === undefined)
-      throw new SessionLogError(`${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.end}`);
+      throw new SessionLogError(
+        `${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.descriptors}`,
+      );
     this.#at += 1;
     const entry = this.#entry;
     entry.kind = kind;
