@@ -1,5 +1,6 @@
 import type { CaptureStore } from '../machine/traffic.js';
 import { Columns } from './columns.js';
+import { FaultCount } from './fault-count.js';
 import { FrameFollower, type FrameStory } from './frame-story.js';
 import { type Details, inspect, type Subject } from './inspect.js';
 import { Journal } from './journal.js';
@@ -15,6 +16,7 @@ export class ShownMachine {
   readonly lab: LabMachine;
   readonly journal: Journal;
   readonly #columns: Columns;
+  readonly #faults: FaultCount;
   #blocks: readonly PageBlock[];
   #blocksAtNs = 0;
   #follower: FrameFollower | undefined;
@@ -25,6 +27,7 @@ export class ShownMachine {
     const { host, guests } = this.lab.machine;
     this.#columns = new Columns(host, guests);
     this.journal = new Journal(host, guests);
+    this.#faults = new FaultCount(host);
     this.#blocks = memoryMap(host, guests);
   }
 
@@ -37,7 +40,7 @@ export class ShownMachine {
     return {
       event: kernel.executed,
       frame: host.nic.counters.total('framesTransmitted'),
-      fault: host.hypervisor.faultCount + host.bus.denied,
+      fault: this.#faults.count,
     };
   }
 
@@ -73,7 +76,7 @@ export class ShownMachine {
       weight: spec.weight,
     }));
     return {
-      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies),
+      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies, this.#faults.count),
       ...pageStates(machine.host, this.#blocks),
       ...this.journal.take(),
       fingerprint,
@@ -102,6 +105,7 @@ export class ShownMachine {
   close(): void {
     this.#follower?.close();
     this.journal.close();
+    this.#faults.close();
     this.lab.close();
   }
 }

@@ -75,12 +75,16 @@ export interface CountedGuest extends ShownGuest {
   readonly weight?: number;
 }
 
-/** Takes a snapshot. Reads counters and nothing else: the machine is as it was. */
+/**
+ * Takes a snapshot. Reads counters and nothing else: the machine is as it was.
+ * @param faults what went wrong so far, each thing once
+ */
 export function snapshotOf(
   host: Host,
   guests: readonly CountedGuest[],
   columns: Columns,
   latencies: RecentLatencies | undefined,
+  faults: number,
 ): Snapshot {
   const { nic, hypervisor, processor, kernel, bus, pages } = host;
   const { accepted, refused, checked, details } = host.protection.counters();
@@ -130,7 +134,7 @@ export function snapshotOf(
     virtualInterrupts: hypervisor.virtualInterrupts,
     wireBusyNs: nic.line.busyNs,
     framesInside: nic.framesInside,
-    faults: hypervisor.faultCount + bus.denied,
+    faults,
   };
 }
 
