@@ -3,6 +3,7 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
+import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import { readImage } from '../pci/read-image.js';
@@ -69,12 +70,12 @@ export class VirtioNet {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
-  #weight: number;
+  #share: Share;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.share.weight;
+    this.#share = plan.port.share;
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -135,13 +136,31 @@ export class VirtioNet {
   }
 
   get weight(): number {
-    return this.#weight;
+    return this.#share.weight;
+  }
+
+  /** What the port that is open has of the wire, and what those have that will be. */
+  get share(): Share {
+    return this.#share;
   }
 
   /** Another weight: for the port that is open, and for those that will be. */
   setWeight(weight: number): void {
-    this.#weight = weight;
+    this.#share = { ...this.#share, weight };
     if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
+  }
+
+  /** Another upper limit, bits per second, or none; likewise. */
+  setLimit(limitBps: number | undefined): void {
+    const { limitBps: _before, ...rest } = this.#share;
+    this.#share = limitBps === undefined ? rest : { ...rest, limitBps };
+    if (this.#port !== undefined) this.#plan.host.hypervisor.setLimit(this.#port.context, limitBps);
+  }
+
+  /** Another priority; likewise. */
+  setPriority(priority: number): void {
+    this.#share = { ...this.#share, priority };
+    if (this.#port !== undefined) this.#plan.host.hypervisor.setPriority(this.#port.context, priority);
   }
 
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
@@ -171,7 +190,7 @@ export class VirtioNet {
     try {
       this.#port = host.openPort(domain, {
         ...port,
-        share: { ...port.share, weight: this.#weight },
+        share: this.#share,
       });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;

@@ -1,4 +1,5 @@
 import { setTimeout as after } from 'node:timers/promises';
+import { FAULT_POLICIES, type FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { LiveSampler, sampleLine } from '../live/server/live-sample.js';
@@ -12,12 +13,13 @@ import { RUN_DEFAULTS } from '../simulate.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
+import { LAB_PORT, labFolder } from './lab-server.js';
 import { LiveKeys } from './live-keys.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { filePath } from './output-paths.js';
+import { ServedLab } from './served-lab.js';
 
 const BUNDLED = 'two-machines.json';
-const POLICIES = ['log', 'revoke', 'kill'] as const;
 const SAMPLE_MS = 1000;
 
 /** `cdna-nic serve`: until it is told to end. */
@@ -25,9 +27,15 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
   const subject = await readSubject(scenario, options);
   const duration = text(options.duration);
   const spin = text(options.spin);
+  const labPort = labPortOf(options.lab);
+  const folder = labPort === undefined ? undefined : labFolder();
   let failure: unknown;
   const ending = new AbortController();
   const end = () => ending.abort();
+  const failed = (error: unknown) => {
+    failure ??= error;
+    end();
+  };
   const note = (line: string) => io.err(`${line}\n`);
   const server = new LiveServer({
     subject,
@@ -36,13 +44,15 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     capture: filePath('--capture', options.capture),
     snapBytes: wholeNumber('--snap', text(options.snap), 14, 262_144),
     spinNs: spin === undefined ? 0 : parseDuration('--spin', spin),
+    isWatched: labPort !== undefined,
     log: note,
-    failed: (error) => {
-      failure ??= error;
-      end();
-    },
+    failed,
   });
   const keys = new LiveKeys(server, { end, note });
+  const lab =
+    labPort === undefined || folder === undefined
+      ? undefined
+      : new ServedLab(server, { port: labPort, folder, failed });
   const onSignal = () => end();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   try {
@@ -51,6 +61,7 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
       note(name === 'uplink' ? '# a way out for all guests (10.77.0.254):' : `# ${name}:`);
       note(shellLine(words));
     }
+    if (lab !== undefined) note(`# the lab, in a browser: ${await lab.listen()}`);
     keys.listen();
     const timeNs = duration === undefined ? undefined : parseDuration('--duration', duration);
     await show(server, subject, options, io, timeNs, ending.signal);
@@ -60,6 +71,7 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     return 0;
   } finally {
     keys.close();
+    await lab?.close();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
     server.stop();
   }
@@ -94,12 +106,18 @@ async function show(
   }
 }
 
+/** Port of the page of the lab; undefined without `--lab`. @throws UsageError */
+function labPortOf(option: GivenOptions[string]): number | undefined {
+  if (option === undefined || option === false) return undefined;
+  return option === true ? LAB_PORT : wholeNumber('--lab', text(option), 0, 65_535);
+}
+
 /** What the session is of. @throws UsageError, ScenarioError */
 async function readSubject(argument: string | undefined, options: GivenOptions) {
   const loaded = await loadScenario(argument ?? bundledPath(BUNDLED));
   const policy = text(options.policy);
-  if (policy !== undefined && !POLICIES.some((name) => name === policy))
-    throw new UsageError(`--policy is "${policy}", expected one of: ${POLICIES.join(', ')}`);
+  if (policy !== undefined && !FAULT_POLICIES.some((name) => name === policy))
+    throw new UsageError(`--policy is "${policy}", expected one of: ${FAULT_POLICIES.join(', ')}`);
   const protection = text(options.protection) ?? loaded.scenario.protection ?? RUN_DEFAULTS.protection;
   try {
     makeProtection(protection);
@@ -112,7 +130,7 @@ async function readSubject(argument: string | undefined, options: GivenOptions) 
       ? loaded.scenario
       : {
           ...loaded.scenario,
-          host: { ...loaded.scenario.host, faultPolicy: policy as (typeof POLICIES)[number] },
+          host: { ...loaded.scenario.host, faultPolicy: policy as FaultPolicy },
         };
   return {
     scenario,

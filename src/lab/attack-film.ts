@@ -65,8 +65,8 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
     { domain: scene.attacker.domain, port: scene.attacker.port },
     { domain: scene.victim.domain, port: scene.victim.port, driver: scene.victim.driver },
   ];
-  const journal = new Journal(host, guests);
-  const columns = new Columns(host, guests);
+  const journal = new Journal(host, () => guests);
+  const columns = new Columns(host, () => guests);
   const faults = new FaultCount(host);
   const pictures: MachineState[] = [];
   let blocks: readonly PageBlock[] = memoryMap(host, guests);

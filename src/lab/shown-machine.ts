@@ -25,8 +25,8 @@ export class ShownMachine {
   constructor(checked: CheckedPlan, captures: CaptureStore) {
     this.lab = new LabMachine(checked, captures);
     const { host, guests } = this.lab.machine;
-    this.#columns = new Columns(host, guests);
-    this.journal = new Journal(host, guests);
+    this.#columns = new Columns(host, () => guests);
+    this.journal = new Journal(host, () => guests);
     this.#faults = new FaultCount(host);
     this.#blocks = memoryMap(host, guests);
   }

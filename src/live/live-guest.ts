@@ -107,6 +107,16 @@ export class LiveGuest {
     this.device.setWeight(weight);
   }
 
+  /** Another upper limit, bits per second, or none; likewise. */
+  setLimit(limitBps: number | undefined): void {
+    this.device.setLimit(limitBps);
+  }
+
+  /** Another priority; likewise. */
+  setPriority(priority: number): void {
+    this.device.setPriority(priority);
+  }
+
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */
   detach(): void {
     if (this.#session === undefined) return;

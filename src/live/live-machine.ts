@@ -1,4 +1,5 @@
 import type { Host } from '../../host/host.js';
+import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
@@ -204,6 +205,21 @@ export class LiveMachine {
   /** A guest has another weight from now on. */
   setWeight(index: number, weight: number): void {
     this.#guest(index).setWeight(weight);
+  }
+
+  /** A guest has another upper limit from now on, bits per second, or none. */
+  setLimit(index: number, limitBps: number | undefined): void {
+    this.#guest(index).setLimit(limitBps);
+  }
+
+  /** A guest has another priority from now on. */
+  setPriority(index: number, priority: number): void {
+    this.#guest(index).setPriority(priority);
+  }
+
+  /** What becomes of a guest that faults, from now on. */
+  setPolicy(policy: FaultPolicy): void {
+    this.host.hypervisor.setFaultPolicy(policy);
   }
 
   /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */

@@ -1,3 +1,4 @@
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
 import type { LiveMachine } from './live-machine.js';
 import { LOG_ENTRIES, SessionLogError } from './log/log-format.js';
 import type { SessionReader } from './log/session-reader.js';
@@ -106,6 +107,15 @@ export class Replay {
           break;
         case LOG_ENTRIES.weight:
           machine.setWeight(entry.first, entry.second);
+          break;
+        case LOG_ENTRIES.limit:
+          machine.setLimit(entry.first, entry.second === 0 ? undefined : entry.second);
+          break;
+        case LOG_ENTRIES.priority:
+          machine.setPriority(entry.first, entry.second);
+          break;
+        case LOG_ENTRIES.policy:
+          machine.setPolicy(FAULT_POLICIES[entry.first] ?? 'log');
           break;
         default:
           throw this.#departure('does nothing', 'a read of memory');

@@ -7,7 +7,6 @@ import { subjectPlan } from '../../src/live/live-plan.js';
 import { SessionReader } from '../../src/live/log/session-reader.js';
 import { SessionWriter } from '../../src/live/log/session-writer.js';
 import { ArrayRam } from '../../src/live/ram/live-ram.js';
-import { Replay } from '../../src/live/replay.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { invoke } from '../src/cli/invoke.js';
 import { type Document, expectDescribed } from '../support/described.js';
@@ -23,6 +22,7 @@ import {
   VERSION_1,
 } from './support/driver.js';
 import { GUEST_BYTES, MAC } from './support/lab.js';
+import { replayed } from './support/replayed.js';
 
 let folder = '';
 beforeEach(() => {
@@ -103,22 +103,6 @@ function record(path: string, protection: string): LiveMachine {
   run(3_000_000);
   writer.end(machine.fingerprint.toString());
   return machine;
-}
-
-function replayed(path: string): { replay: Replay; machine: LiveMachine } {
-  const reader = new SessionReader(path);
-  const replay = new Replay(path, reader);
-  const machine = new LiveMachine({
-    ...subjectPlan({
-      ...reader.header,
-      scenario: checkScenario(reader.header.scenario),
-      captures: new Map(),
-    }),
-    makeRam: replay.makeRam,
-  });
-  while (replay.advance(machine, 10));
-  reader.close();
-  return { replay, machine };
 }
 
 describe('a recorded session', () => {

@@ -20,6 +20,12 @@ export const LOG_ENTRIES = {
   read: 8,
   /** The end: the difference of time, then the length and text of the fingerprint. */
   end: 9,
+  /** A guest has another upper limit: guest, bits per second, 0 for none. */
+  limit: 10,
+  /** A guest has another priority: guest, priority. */
+  priority: 11,
+  /** Faults are answered otherwise: the number of the policy in FAULT_POLICIES. */
+  policy: 12,
 } as const;
 
 export const LOG_MAGIC = 'cdna-nic session 1';

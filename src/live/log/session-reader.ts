@@ -8,9 +8,9 @@ const MOST_HEADER_BYTES = 1 << 22;
 /** One entry of a log. `data` is borrowed: it holds until the next entry is read. */
 export interface LogEntry {
   kind: number;
-  /** Guest, or for `run` the step in ns. */
+  /** Guest, for `run` the step in ns, for `policy` its number. */
   first: number;
-  /** Offset of a read, or a weight. */
+  /** Offset of a read, or a weight, limit or priority. */
   second: number;
   data: Uint8Array;
 }
@@ -27,6 +27,9 @@ const SHAPES: Readonly<Record<number, readonly [numbers: number, data: boolean]>
   [LOG_ENTRIES.weight]: [2, false],
   [LOG_ENTRIES.read]: [2, true],
   [LOG_ENTRIES.end]: [0, true],
+  [LOG_ENTRIES.limit]: [2, false],
+  [LOG_ENTRIES.priority]: [2, false],
+  [LOG_ENTRIES.policy]: [1, false],
 };
 
 /** Reads the log of a session from its beginning, however long it is. */
@@ -97,7 +100,9 @@ export class SessionReader {
     const kind = present(this.#window[this.#at]);
     const shape = SHAPES[kind];
     if (shape === undefined)
-      throw new SessionLogError(`${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.end}`);
+      throw new SessionLogError(
+        `${this.#path}: an entry of kind ${kind}, expected 1 to ${Math.max(...Object.values(LOG_ENTRIES))}`,
+      );
     this.#at += 1;
     const entry = this.#entry;
     entry.kind = kind;

@@ -113,7 +113,8 @@ export class LiveSampler {
   }
 }
 
-function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
+/** What the virtual machine of a guest is doing. */
+export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
   if (guest.domain.state === 'killed') return 'killed';
   if (guest.session === undefined) return 'waiting';
   if (guest.device.port !== undefined) return 'running';

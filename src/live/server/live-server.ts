@@ -1,6 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { FaultPolicy } from '../../../host/hypervisor/fault-log.js';
+import type { Discipline } from '../../../scheduler/discipline.js';
+import { present } from '../../../scheduler/present.js';
+import { RecentLatencies } from '../../lab/recent-latencies.js';
+import type { ServedSession } from '../lab/served-session.js';
 import { LiveCapture } from '../live-capture.js';
 import { LiveMachine } from '../live-machine.js';
 import { type SessionSubject, subjectPlan } from '../live-plan.js';
@@ -21,6 +26,8 @@ export interface ServerOptions {
   readonly capture: string | undefined;
   readonly snapBytes: number | undefined;
   readonly spinNs: number;
+  /** Whether pages of the lab may watch: latencies of the last frames are kept for them. */
+  readonly isWatched: boolean;
   /** Told of what happens, a line each. */
   readonly log: (line: string) => void;
   /** Something of ours broke: the server must end. */
@@ -31,8 +38,10 @@ export interface ServerOptions {
 const MEMORY_FOLDER = '/dev/shm';
 
 /** A card that real machines plug in to: sockets, memory files and the host's clock around a live machine. */
-export class LiveServer {
+export class LiveServer implements ServedSession {
   readonly machine: LiveMachine;
+  readonly latencies = new RecentLatencies<number>();
+  readonly #disciplines: Discipline[] = [];
   readonly #options: ServerOptions;
   readonly #clock: WallClock;
   readonly #sockets: GuestSocket[] = [];
@@ -44,6 +53,7 @@ export class LiveServer {
   readonly #ramFolder: string;
   #capture: LiveCapture | undefined;
   #captures = 0;
+  #isLooking = false;
   #stopped = false;
 
   /** @throws LiveError, ScenarioError, ParameterError, SessionLogError */
@@ -76,13 +86,25 @@ export class LiveServer {
       );
       this.machine = new LiveMachine({
         ...plan,
+        makeDiscipline: () => {
+          const discipline = plan.makeDiscipline();
+          this.#disciplines.push(discipline);
+          return discipline;
+        },
+        ...(options.isWatched
+          ? {
+              sent: (guest, _bytes, _offset, _length, postedNs, endNs) =>
+                this.latencies.record(guest, endNs - postedNs),
+            }
+          : {}),
         makeRam: (_index, name, bytes) => {
           const ram = new FileRam(join(this.#ramFolder, name), bytes);
           this.#rams.push(ram);
           return ram;
         },
-        readMemory: (guest, offset, bytes, at, length) =>
-          this.#recorder?.read(guest, offset, bytes, at, length),
+        readMemory: (guest, offset, bytes, at, length) => {
+          if (!this.#isLooking) this.#recorder?.read(guest, offset, bytes, at, length);
+        },
         uplink: (bytes, offset, length) => this.#uplink.send(bytes, offset, length),
       });
     } catch (error) {
@@ -141,11 +163,58 @@ export class LiveServer {
     this.#input(() => {});
   }
 
+  /** A look at the machine from outside is no input: the log says nothing of it. */
+  look<T>(act: () => T): T {
+    this.#isLooking = true;
+    try {
+      return act();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  get subject(): SessionSubject {
+    return this.#options.subject;
+  }
+
+  get transmitDiscipline(): Discipline {
+    return present(this.#disciplines[0]);
+  }
+
+  get receiveDiscipline(): Discipline {
+    return present(this.#disciplines[1]);
+  }
+
   setWeight(index: number, weight: number): void {
     this.#input(() => {
       this.#recorder?.weight(index, weight);
       this.machine.setWeight(index, weight);
     });
+  }
+
+  setLimit(index: number, limitBps: number | undefined): void {
+    this.#input(() => {
+      this.#recorder?.limit(index, limitBps ?? 0);
+      this.machine.setLimit(index, limitBps);
+    });
+  }
+
+  setPriority(index: number, priority: number): void {
+    this.#input(() => {
+      this.#recorder?.priority(index, priority);
+      this.machine.setPriority(index, priority);
+    });
+  }
+
+  setPolicy(policy: FaultPolicy): void {
+    this.#input(() => {
+      this.#recorder?.policy(policy);
+      this.machine.setPolicy(policy);
+    });
+  }
+
+  get capturing(): string | undefined {
+    return this.#capture?.path;
   }
 
   /** Starts a capture, or completes the one that is being written. Returns its path while one is being written. */
