@@ -8,6 +8,7 @@ import {
   FAULT_REASONS,
   type FaultReason,
 } from './counters.js';
+import { hex, number, registerTable, table } from './datasheet-tables.js';
 import { GROUPS_PER_CONTEXT } from './demultiplexer.js';
 import {
   DESCRIPTOR_BYTES,
@@ -32,7 +33,6 @@ import {
   MAILBOX_REGISTERS,
   MANAGEMENT_REGISTERS,
   PAGE_BYTES,
-  type RegisterDefinition,
   SHARED_MEMORY_OFFSET,
 } from './registers.js';
 
@@ -303,31 +303,4 @@ function parameters(): string[] {
       }),
     ),
   ];
-}
-
-function registerTable(registers: readonly RegisterDefinition[]): string {
-  return table(
-    ['Offset', 'Name', 'Access', 'Reset', 'Meaning'],
-    registers.map(({ name, offset, access, reset, meaning }) => [
-      hex(offset, 2),
-      name,
-      access,
-      reset === 'as-built' ? 'as built' : reset > 0xffff ? hex(reset, 8) : number(reset),
-      meaning,
-    ]),
-  );
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function hex(value: number, digits = 1): string {
-  return `${value.toString(16).toUpperCase().padStart(digits, '0')}h`;
-}
-
-/** With commas between thousands, whatever the language of the machine. */
-function number(value: number): string {
-  return Number.isInteger(value) ? value.toString().replace(/\B(?=(\d{3})+$)/g, ',') : value.toString();
 }

@@ -156,6 +156,11 @@ export class Nic {
     };
   }
 
+  /** Received frames of a context that wait in the card for their grant. */
+  framesWaiting(context: ContextId): number {
+    return this.#flow.receive.waiting(context);
+  }
+
   /** Frames dropped in each direction, and the copies made of arrived ones. */
   get frameTally(): FrameTally {
     return this.#core.ledger;

@@ -7,6 +7,7 @@ import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import type { DropReason } from './counters.js';
+import { readMac } from './demultiplexer.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
@@ -74,9 +75,9 @@ export class ReceivePath {
     return ring.untaken > ring.available ? STARVED : 0;
   }
 
-  /** Whether a frame waits for its grant. */
-  waiting(context: ContextId): boolean {
-    return this.#queues.cursor(context) !== NONE;
+  /** Frames that wait for their grant. */
+  waiting(context: ContextId): number {
+    return this.#queues.waiting(context);
   }
 
   /** A frame for this context has arrived. False if it was dropped. */
@@ -95,6 +96,14 @@ export class ReceivePath {
     slots.epoch[slot] = present(this.#epochs[index]);
     slots.arrivedNs[slot] = this.#kernel.nowNs;
     slots.switched[slot] = switched ? 1 : 0;
+    const { arrivals } = this.#subjects;
+    if (arrivals.observed) {
+      const ahead = this.#queues.waiting(index) - 1;
+      const destination = readMac(bytes, offset);
+      const source = readMac(bytes, offset + 6);
+      const atNs = this.#kernel.nowNs;
+      arrivals.next({ context: index, bytes: length, destination, source, switched, ahead, atNs });
+    }
     return true;
   }
 

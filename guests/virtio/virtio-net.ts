@@ -3,9 +3,10 @@ import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort, PortOptions } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
-import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
+import type { AttachedDevice } from '../pci/attached-device.js';
+import { PortShare } from '../pci/port-share.js';
 import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -48,8 +49,9 @@ export interface VirtioNetPlan {
  * A driver that breaks a rule stops its device: the port is closed, and `DEVICE_NEEDS_RESET` and a configuration interrupt
  * tell of it. Buffers that the approach refuses come back unused, with the refusal in the hypervisor's log.
  */
-export class VirtioNet {
+export class VirtioNet implements AttachedDevice {
   readonly counters: FrontCounters = noFrontCounts();
+  readonly share: PortShare;
   readonly configuration: CommonConfiguration;
   readonly receiveQueue: Virtqueue;
   readonly transmitQueue: Virtqueue;
@@ -70,12 +72,11 @@ export class VirtioNet {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
-  #share: Share;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#share = plan.port.share;
+    this.share = new PortShare(plan.host.hypervisor, plan.port.share, () => this.#port);
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -135,34 +136,6 @@ export class VirtioNet {
     return this.#transmit.postedNs(index);
   }
 
-  get weight(): number {
-    return this.#share.weight;
-  }
-
-  /** What the port that is open has of the wire, and what those have that will be. */
-  get share(): Share {
-    return this.#share;
-  }
-
-  /** Another weight: for the port that is open, and for those that will be. */
-  setWeight(weight: number): void {
-    this.#share = { ...this.#share, weight };
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
-  }
-
-  /** Another upper limit, bits per second, or none; likewise. */
-  setLimit(limitBps: number | undefined): void {
-    const { limitBps: _before, ...rest } = this.#share;
-    this.#share = limitBps === undefined ? rest : { ...rest, limitBps };
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setLimit(this.#port.context, limitBps);
-  }
-
-  /** Another priority; likewise. */
-  setPriority(priority: number): void {
-    this.#share = { ...this.#share, priority };
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setPriority(this.#port.context, priority);
-  }
-
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: ContextId): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -190,7 +163,7 @@ export class VirtioNet {
     try {
       this.#port = host.openPort(domain, {
         ...port,
-        share: this.#share,
+        share: this.share.now,
       });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;

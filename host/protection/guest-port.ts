@@ -130,4 +130,10 @@ export interface PortOptions {
   readonly promiscuous: boolean;
   readonly coalesceFrames?: number;
   readonly coalesceNs?: number;
+  /**
+   * Where the guest keeps rings and status block in memory of its own, page-aligned and laid out as `ringLayout` says. Its
+   * driver writes the descriptors itself; a post then only maps, and says at which address the card finds each buffer.
+   * Where the hypervisor keeps the rings there must be none.
+   */
+  readonly ownRings?: GuestPhysicalAddress;
 }

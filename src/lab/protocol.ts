@@ -1,12 +1,13 @@
 import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
+import type { Direction } from '../../nic/context.js';
 import type { ScenarioInput } from '../scenario/schema.js';
 import type { AttackFilm } from './attack-film.js';
 import type { Catalogue } from './catalogue.js';
-import type { FrameStory } from './frame-story.js';
 import type { Details, Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
 import type { MachineLayout, MachineState } from './machine-state.js';
 import type { LabPlan } from './plan.js';
+import type { FrameStory } from './story/frame-story.js';
 
 type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
 
@@ -63,8 +64,14 @@ export type Request =
     }
   /** Turns a knob while the machine runs: an entry of the scenario's `changes`, at the next free instant. */
   | { readonly kind: 'change'; readonly change: LabChange }
-  /** Follows the next frame of a guest; none from now on when the column is absent. */
-  | { readonly kind: 'follow'; readonly machine: number; readonly column?: number }
+  /** Follows the next frame that a guest sends, or that comes for it; none from now on when the column is absent. */
+  | {
+      readonly kind: 'follow';
+      readonly machine: number;
+      readonly column?: number;
+      /** Which way the frame goes: transmit when it is absent. */
+      readonly way?: Direction;
+    }
   /** Looks at something, again with each state; at nothing when the subject is absent. */
   | { readonly kind: 'inspect'; readonly machine: number; readonly subject?: Subject }
   | { readonly kind: 'take-out'; readonly machine: number; readonly output: Output }

@@ -1,7 +1,7 @@
+import type { Direction } from '../../nic/context.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { Columns } from './columns.js';
 import { FaultCount } from './fault-count.js';
-import { FrameFollower, type FrameStory } from './frame-story.js';
 import { type Details, inspect, type Subject } from './inspect.js';
 import { Journal } from './journal.js';
 import { LabMachine, type Position } from './lab-machine.js';
@@ -10,6 +10,8 @@ import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
 import type { CheckedPlan } from './plan.js';
 import type { Counts } from './protocol.js';
 import { snapshotOf } from './snapshot.js';
+import { FrameFollower } from './story/frame-follower.js';
+import type { FrameStory } from './story/frame-story.js';
 
 /** A machine with all that looks at it: journal, memory map, a frame that is followed. */
 export class ShownMachine {
@@ -91,11 +93,11 @@ export class ShownMachine {
     );
   }
 
-  /** Follows the next frame that the guest of a column sends; none when it is undefined or no guest's. */
-  follow(column: number | undefined): void {
+  /** Follows the next frame that the guest of a column sends, or gets; none when it is undefined or no guest's. */
+  follow(column: number | undefined, way: Direction = 'transmit'): void {
     this.#follower?.close();
     const guest = this.lab.machine.guests.find(({ domain }) => domain.id === column);
-    this.#follower = guest === undefined ? undefined : new FrameFollower(this.lab.machine.host, guest);
+    this.#follower = guest === undefined ? undefined : new FrameFollower(this.lab.machine.host, guest, way);
   }
 
   get story(): FrameStory | undefined {

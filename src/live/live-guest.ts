@@ -1,5 +1,6 @@
+import { CardFunction } from '../../guests/card/card-function.js';
+import type { AttachedDevice } from '../../guests/pci/attached-device.js';
 import type { PciFunction } from '../../guests/pci/pci-function.js';
-import type { VirtioNet } from '../../guests/virtio/virtio-net.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
@@ -29,7 +30,7 @@ export class LiveGuest {
   readonly mac: number;
   readonly ram: GuestRam;
   readonly function: PciFunction;
-  readonly device: VirtioNet;
+  readonly device: AttachedDevice;
   readonly #plan: LiveGuestPlan;
   readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
   #session: VfioUserSession | undefined;
@@ -42,16 +43,19 @@ export class LiveGuest {
     this.name = guest.name;
     this.mac = guest.mac;
     this.ram = ram;
-    const made = new VirtioNetFunction({
+    const devicePlan = {
       host,
       domain: guest.domain,
       memory: ram,
-      addressOf: (address) => ram.addressOf(address),
+      addressOf: (address: number) => ram.addressOf(address),
       port: portOptions(guest),
-      accessPlatform: false,
-      interrupt: (vector) => this.#session?.interrupt(vector),
+      interrupt: (vector: number) => this.#session?.interrupt(vector),
       portChanged: plan.portChanged,
-    });
+    };
+    const made =
+      guest.spec.card === 'cdna'
+        ? new CardFunction(devicePlan)
+        : new VirtioNetFunction({ ...devicePlan, accessPlatform: false });
     this.function = made;
     this.device = made.device;
   }
@@ -104,17 +108,17 @@ export class LiveGuest {
 
   /** Another weight: for the context that is open, and for those that will be. */
   setWeight(weight: number): void {
-    this.device.setWeight(weight);
+    this.device.share.setWeight(weight);
   }
 
   /** Another upper limit, bits per second, or none; likewise. */
   setLimit(limitBps: number | undefined): void {
-    this.device.setLimit(limitBps);
+    this.device.share.setLimit(limitBps);
   }
 
   /** Another priority; likewise. */
   setPriority(priority: number): void {
-    this.device.setPriority(priority);
+    this.device.share.setPriority(priority);
   }
 
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */

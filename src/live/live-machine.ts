@@ -3,13 +3,15 @@ import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
+import type { NicInstruments } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { type ContextId, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
-import { Machine } from '../machine/machine.js';
+import type { ShareChange } from '../machine/fluid-due.js';
+import { Machine, type MachineAssembly } from '../machine/machine.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import type { Scenario } from '../scenario/schema.js';
 import { BacklogMeter } from './backlog-meter.js';
@@ -21,6 +23,17 @@ import type { ClientConnection } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
 const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
+
+/** Looks at a session from inside. Nothing that it does changes what happens. */
+export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChange' | 'wireTap'> {
+  readonly instruments: Partial<NicInstruments>;
+  /** Puts something that measures around a discipline. */
+  readonly measured: (discipline: Discipline, direction: 'transmit' | 'receive') => Discipline;
+  /** A real guest has this port now, or none. */
+  readonly portChanged: (guest: LiveGuest, port: GuestPort | undefined) => void;
+  /** A real guest has another share from now on: one field of it. */
+  readonly shareChanged: (guest: LiveGuest, change: ShareChange) => void;
+}
 
 /** What a live machine is made from. */
 export interface LiveMachinePlan {
@@ -49,6 +62,7 @@ export interface LiveMachinePlan {
     postedNs: number,
     endNs: number,
   ) => void;
+  readonly observer?: LiveObserver;
   /** Where frames go that are for no guest; `bytes` is borrowed. */
   readonly uplink?: (bytes: Uint8Array, offset: number, length: number) => void;
 }
@@ -79,9 +93,14 @@ export class LiveMachine {
   /** @throws ScenarioError, ParameterError: the scenario asks for what cannot be. */
   constructor(plan: LiveMachinePlan) {
     this.#plan = plan;
-    const { scenario, directory, captures, seed, protection } = plan;
+    const { scenario, directory, captures, seed, protection, observer } = plan;
     const rams: GuestRam[] = [];
-    this.backlog = new BacklogMeter(plan.makeDiscipline(), contextsOf(scenario));
+    const discipline = (direction: 'transmit' | 'receive') => {
+      const made = plan.makeDiscipline();
+      return observer?.measured(made, direction) ?? made;
+    };
+    const { demandOf, onChange } = observer ?? {};
+    this.backlog = new BacklogMeter(discipline('transmit'), contextsOf(scenario));
     this.machine = new Machine({
       scenario,
       directory,
@@ -89,9 +108,12 @@ export class LiveMachine {
       seed,
       protection,
       transmitDiscipline: this.backlog,
-      receiveDiscipline: plan.makeDiscipline(),
+      receiveDiscipline: discipline('receive'),
+      ...(demandOf === undefined ? {} : { demandOf }),
+      ...(onChange === undefined ? {} : { onChange }),
       wireTap: {
-        transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
+        transmitted: (bytes, offset, length, context, index, startNs, endNs) => {
+          observer?.wireTap?.transmitted(bytes, offset, length, context, index, startNs, endNs);
           const guest = this.#byContext[context];
           if (guest !== undefined) {
             const number = this.guests.indexOf(guest);
@@ -102,7 +124,11 @@ export class LiveMachine {
         },
       },
       instruments: {
-        received: (context, _index, length) => this.#tallyOf(context)?.received(length),
+        ...observer?.instruments,
+        received: (context, index, length, arrivedNs, nowNs) => {
+          observer?.instruments.received?.(context, index, length, arrivedNs, nowNs);
+          this.#tallyOf(context)?.received(length);
+        },
       },
       attachRam: (_host, domain, spec) => {
         const index = rams.length;
@@ -204,17 +230,23 @@ export class LiveMachine {
 
   /** A guest has another weight from now on. */
   setWeight(index: number, weight: number): void {
-    this.#guest(index).setWeight(weight);
+    const guest = this.#guest(index);
+    guest.setWeight(weight);
+    this.#plan.observer?.shareChanged(guest, { weight });
   }
 
   /** A guest has another upper limit from now on, bits per second, or none. */
   setLimit(index: number, limitBps: number | undefined): void {
-    this.#guest(index).setLimit(limitBps);
+    const guest = this.#guest(index);
+    guest.setLimit(limitBps);
+    this.#plan.observer?.shareChanged(guest, { limitBps: limitBps ?? null });
   }
 
   /** A guest has another priority from now on. */
   setPriority(index: number, priority: number): void {
-    this.#guest(index).setPriority(priority);
+    const guest = this.#guest(index);
+    guest.setPriority(priority);
+    this.#plan.observer?.shareChanged(guest, { priority });
   }
 
   /** What becomes of a guest that faults, from now on. */
@@ -249,6 +281,7 @@ export class LiveMachine {
       if (owner === guest) this.#byContext[context] = undefined;
     if (port !== undefined) this.#byContext[port.context] = guest;
     this.tallies[this.guests.indexOf(guest)]?.portChanged(port, this.kernel.nowNs);
+    this.#plan.observer?.portChanged(guest, port);
   }
 
   /** The far end is a switch: frames for all come back to the others, frames for strangers go to the uplink. */

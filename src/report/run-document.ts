@@ -22,8 +22,8 @@ export interface RunDocument {
   readonly statistics?: readonly SeedStatistics[];
 }
 
-/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
-export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
+/** What is printed of runs, by `compare`, `run` and `replay`. */
+export interface RunFieldsJson {
   readonly repeat: string;
   readonly seed: number;
   /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
@@ -31,6 +31,10 @@ export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
   readonly notes: readonly string[];
   /** One entry per approach and seed, the seeds of an approach one after the other. */
   readonly runs: readonly RunResult[];
+}
+
+/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
+export interface RunDocumentJson extends DocumentHead<'compare' | 'run'>, RunFieldsJson {
   /** What each approach lets through; only where attacks were played. */
   readonly attacks?: readonly LetThrough[];
   /** Mean, range and 95 % interval per figure; only where several seeds were run. */

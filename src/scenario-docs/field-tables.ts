@@ -48,6 +48,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
       receive: words('none'),
       core: words('round-robin'),
       attached: false,
+      card: 'virtio',
     },
   },
   share: { path: ['guests', 'share'], head: 'field of `share`', defaults: {} },

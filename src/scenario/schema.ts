@@ -57,6 +57,9 @@ const powerOfTwoSlots = z
 
 const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
 
+/** Cards that a real guest can find in its machine. */
+export const GUEST_CARDS = ['virtio', 'cdna'] as const;
+
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z
   .strictObject({
@@ -108,6 +111,12 @@ export const guestSchema = z
       .boolean()
       .optional()
       .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
+    card: z
+      .enum(GUEST_CARDS)
+      .optional()
+      .describe(
+        'What an attached machine finds: `virtio`, a network card that every system has a driver for, or `cdna`, a context of this card with registers of its own, for the driver in `guests/linux`',
+      ),
     coalesceFrames: z
       .int()
       .min(1)
@@ -133,8 +142,19 @@ export const guestSchema = z
         "1536 cuts receive buffers from pieces of 32 KB, some across two pages, as Linux's virtio_net does (transmit buffers are 2048); 2048 puts two on a page; 4096 gives each its own",
       ),
   })
+  .superRefine(({ card, attached }, context) => {
+    if (card === undefined || attached === true) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['card'],
+      message: 'expected only together with "attached": true',
+    });
+  })
   .meta({
     not: { required: ['count'], properties: { count: { minimum: TOO_MANY_USUAL }, memoryMegabytes: false } },
+    if: { required: ['card'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, of which this is a part.
+    then: { required: ['attached'], properties: { attached: { const: true } } },
   });
 
 /** A tenant: a node of a hierarchy between the wire and the guests. */

@@ -212,7 +212,7 @@ describe('serve --lab', () => {
     const end = replay.end(machine);
     expect(end.recorded).toBe(session.server.machine.fingerprint.toString());
     expect(end.fingerprint).toBe(end.recorded);
-    expect(machine.guests[0]?.device.weight).toBe(3);
+    expect(machine.guests[0]?.device.share.now.weight).toBe(3);
     expect(machine.host.hypervisor.faultPolicy).toBe('revoke');
   });
 
@@ -221,7 +221,7 @@ describe('serve --lab', () => {
     const { session, watch } = await serve({ record, discipline: 'limited:drr' });
     const { watcher } = await watch();
     await session.boot(0);
-    const share = () => session.server.machine.guests[0]?.device.share;
+    const share = () => session.server.machine.guests[0]?.device.share.now;
     watcher.ask({ kind: 'change', change: { guest: 'red', limitBps: 2_000_000 } });
     await until(() => share()?.limitBps === 2_000_000);
     watcher.ask({ kind: 'change', change: { guest: 'red', limitBps: null } });

@@ -49,9 +49,9 @@ describe.skipIf(!hasChromium)('the page of serve --lab', () => {
       .toBeGreaterThan(at);
 
     await shown.turn('weight-red', '5');
-    await until(() => server.machine.guests[0]?.device.weight === 5);
+    await until(() => server.machine.guests[0]?.device.share.now.weight === 5);
     await shown.turn('limit-blue', '2');
-    await until(() => server.machine.guests[1]?.device.share.limitBps === 2_000_000);
+    await until(() => server.machine.guests[1]?.device.share.now.limitBps === 2_000_000);
     // Another hand turns it: the page follows.
     server.setWeight(0, 7);
     await expect.poll(() => page.locator('[data-knob="weight-red"]').inputValue()).toBe('7');

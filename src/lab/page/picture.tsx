@@ -319,7 +319,6 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
     subject.value?.machine === index &&
     subject.value.subject.kind === 'domain' &&
     subject.value.subject.id === column;
-  const isFollowed = followed.value?.machine === index && followed.value.column === column;
   const cpu = Math.min(100, Math.max(0, cpuPercent));
   const virtualMachine = served.value?.guests.find((real) => real.column === column)?.state;
   return (
@@ -364,18 +363,52 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
         )}
       </button>
       {guest !== undefined && !isServed.value && (
-        <button
-          type="button"
-          class={`follow ${isFollowed ? 'on' : ''}`}
-          aria-pressed={isFollowed}
-          title={`Follow the next frame of ${domain.name}`}
-          onClick={() => follow(index, isFollowed ? undefined : column)}
-        >
-          <span aria-hidden="true">◎</span>
-          <span class="visually-hidden">Follow the next frame of {domain.name}</span>
-        </button>
+        <div class="follows">
+          {FOLLOWED_WAYS.map(({ way, sign, what }) => (
+            <FollowButton
+              key={way}
+              index={index}
+              column={column}
+              way={way}
+              sign={sign}
+              text={`Follow the next frame that ${domain.name} ${what}`}
+            />
+          ))}
+        </div>
       )}
     </div>
+  );
+}
+
+/** Frames go down to the wire, and come up from it. */
+const FOLLOWED_WAYS = [
+  { way: 'transmit', sign: '↓', what: 'sends' },
+  { way: 'receive', sign: '↑', what: 'gets' },
+] as const;
+
+interface FollowButtonProps {
+  readonly index: number;
+  readonly column: number;
+  readonly way: 'transmit' | 'receive';
+  readonly sign: string;
+  readonly text: string;
+}
+
+function FollowButton({ index, column, way, sign, text }: FollowButtonProps) {
+  const now = followed.value;
+  const isOn = now?.machine === index && now.column === column && now.way === way;
+  return (
+    <button
+      type="button"
+      class={`follow ${isOn ? 'on' : ''}`}
+      data-follow={way}
+      aria-pressed={isOn}
+      title={text}
+      onClick={() => follow(index, isOn ? undefined : column, way)}
+    >
+      <span aria-hidden="true">◎{sign}</span>
+      <span class="visually-hidden">{text}</span>
+    </button>
   );
 }
 

@@ -1,7 +1,7 @@
 import { batch, computed, signal } from '@preact/signals';
+import type { Direction } from '../../../nic/context.js';
 import type { AttackFilm } from '../attack-film.js';
 import type { Catalogue } from '../catalogue.js';
-import type { FrameStory } from '../frame-story.js';
 import type { Details, Subject } from '../inspect.js';
 import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
@@ -18,6 +18,7 @@ import type {
   StepUnit,
 } from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
+import type { FrameStory } from '../story/frame-story.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
 import { prefersStillness } from './theme.js';
 import { Tokens } from './tokens.js';
@@ -46,7 +47,9 @@ export const replayed = signal<number | undefined>(undefined);
 export const story = signal<FrameStory | undefined>(undefined);
 export const details = signal<Details | undefined>(undefined);
 export const subject = signal<{ readonly machine: number; readonly subject: Subject } | undefined>(undefined);
-export const followed = signal<{ readonly machine: number; readonly column: number } | undefined>(undefined);
+export const followed = signal<
+  { readonly machine: number; readonly column: number; readonly way: Direction } | undefined
+>(undefined);
 export const paceNs = signal<number | null>(50_000);
 export const panel = signal<Panel>('tours');
 export const message = signal<string | undefined>(undefined);
@@ -240,10 +243,11 @@ export function look(machine: number, what: Subject): void {
   send({ kind: 'inspect', machine, subject: what });
 }
 
-export function follow(machine: number, column: number | undefined): void {
-  followed.value = column === undefined ? undefined : { machine, column };
+/** Follows the next frame that a guest sends, or that comes for it; none when the column is undefined. */
+export function follow(machine: number, column: number | undefined, way: Direction = 'transmit'): void {
+  followed.value = column === undefined ? undefined : { machine, column, way };
   story.value = undefined;
-  send({ kind: 'follow', machine, ...(column === undefined ? {} : { column }) });
+  send({ kind: 'follow', machine, ...(column === undefined ? {} : { column, way }) });
 }
 
 /** Changes plans: what decides the run from its first event on. The machines start anew, with the same seed. */

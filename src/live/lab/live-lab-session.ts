@@ -142,11 +142,12 @@ export class LiveLabSession {
   }
 
   #changes(): ChangeSpec[] {
-    return this.#served.machine.guests.flatMap(({ name, device: { share } }) =>
-      CHANGED.flatMap((field) =>
+    return this.#served.machine.guests.flatMap(({ name, device }) => {
+      const share = device.share.now;
+      return CHANGED.flatMap((field) =>
         share[field] === undefined ? [] : [{ atNs: 0, guest: name, [field]: share[field] } as ChangeSpec],
-      ),
-    );
+      );
+    });
   }
 
   /** One field of one guest's share, as an entry of a scenario's `changes` without its time. */

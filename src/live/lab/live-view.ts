@@ -153,7 +153,7 @@ export class LiveView {
       return {
         column: guest.domain.id,
         context: guest.device.port?.context ?? NO_CONTEXT,
-        weight: guest.device.weight,
+        weight: guest.device.share.now.weight,
         bytesTransmitted: counts.bytesSent,
         framesTransmitted: counts.framesSent,
         bytesReceived: counts.bytesReceived,

@@ -83,7 +83,7 @@ export class LiveSampler {
         return {
           name: guest.name,
           state: stateOf(guest),
-          weight: guest.device.weight,
+          weight: guest.device.share.now.weight,
           sentBps: (gained('wireBytes', index) * 8e9) / ns,
           receivedBps: (gained('bytesReceived', index) * 8e9) / ns,
           share: all === 0 ? 0 : gained('wireBytes', index) / all,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { BufferBatch } from '../../../host/protection/guest-port.js';
 import { FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
-import { FrameFollower } from '../../../src/lab/frame-story.js';
 import { LabMachine } from '../../../src/lab/lab-machine.js';
 import { checkPlan } from '../../../src/lab/plan.js';
 import { presetOf } from '../../../src/lab/presets.js';
+import { FrameFollower } from '../../../src/lab/story/frame-follower.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 
 /** A machine that has run for a while, and the frames of context 0 that leave it from then on, by their first index. */

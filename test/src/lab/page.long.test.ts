@@ -214,7 +214,7 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       .locator('.look h3')
       .getByText(/^Page \d+$/u)
       .waitFor();
-    await page.page.locator('.follow').click();
+    await page.page.locator('[data-follow=transmit]').click();
     await page.playTo(200_000);
     await page.page.locator('.story').getByText('The card interrupts the hypervisor').waitFor();
     expect(await page.page.locator('.story .entry').count()).toBeGreaterThan(10);
