@@ -18,6 +18,11 @@ export interface SessionSubject {
 /** RAM of a real guest, MB, at most: QEMU's q35 puts what is above this elsewhere, and addresses are not offsets then. */
 export const MOST_MEGABYTES = 2048;
 
+/** A real guest's name is that of its socket, its RAM file and its capture, and stands in options of QEMU. */
+const FILE_NAME = /^\w[\w.-]*$/u;
+/** The socket of the way out has this name. */
+export const UPLINK = 'uplink';
+
 /** The part of a live machine's plan that the session decides. @throws ScenarioError, ParameterError */
 export function subjectPlan(
   subject: SessionSubject,
@@ -27,6 +32,10 @@ export function subjectPlan(
   if (attached.length === 0)
     throw new ScenarioError('guests: none has "attached": true, expected at least one real guest');
   for (const { name, memoryMegabytes } of attached) {
+    if (name !== undefined && (!FILE_NAME.test(name) || name === UPLINK))
+      throw new ScenarioError(
+        `guests: a real one is named "${name}", expected letters, digits, "_", "." and "-", and not "${UPLINK}": files are named after it`,
+      );
     if (memoryMegabytes > MOST_MEGABYTES)
       throw new ScenarioError(
         `${name ?? 'guest'}.memoryMegabytes is ${memoryMegabytes}, expected at most ${MOST_MEGABYTES} for a real guest`,

@@ -1,7 +1,6 @@
-import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ClientConnection } from '../vfio-user/session.js';
-import { listenPrivately } from './private-socket.js';
+import { closePrivately, listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
 export const MOST_UNSENT_BYTES = 2 ** 20;
@@ -29,14 +28,19 @@ export class GuestSocket {
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
+  /** Bytes that wait to be read by the virtual machine. */
+  get unsentBytes(): number {
+    // 0: no one is connected.
+    return this.#current?.writableLength ?? 0;
+  }
+
   listen(): Promise<void> {
     return listenPrivately(this.#server, this.path);
   }
 
   close(): void {
-    this.#server.close();
+    closePrivately(this.#server, this.path);
     this.#current?.destroy();
-    rmSync(this.path, { force: true });
   }
 
   #accept(socket: Socket): void {
@@ -44,6 +48,8 @@ export class GuestSocket {
     const connection: ClientConnection = {
       send: (bytes) => {
         if (socket.destroyed) return;
+        // A few bytes ask for many: what is too much is not even kept until the end of a burst.
+        if (socket.writableLength > MOST_UNSENT_BYTES) return;
         socket.write(bytes);
       },
       close: () => {

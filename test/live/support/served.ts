@@ -39,6 +39,7 @@ export class Served {
       record: undefined,
       capture: undefined,
       snapBytes: undefined,
+      force: false,
       spinNs: 0,
       isWatched: true,
       log: () => {},

@@ -259,6 +259,8 @@ describe('an invalidation', () => {
     expect(unit.invalidateIotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
     expect(unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
     expect(unit.invalidateContexts('global', 0, requesterId(0), 0)).toBe(3);
+    expect(unit.invalidateContexts('domain', DOMAIN, requesterId(0), 0)).toBe(2);
+    expect(unit.invalidateContexts('device', 0, requesterId(DEVICE), 0)).toBe(2);
     expect(unit.invalidateDeviceTlb(requesterId(DEVICE))).toBe(9);
     unit.silentDevices.add(requesterId(DEVICE));
     expect([
