@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { FAULT_POLICIES, type FaultPolicy } from '../../host/hypervisor/fault-log.js';
-import { makeProtection } from '../../host/protection/approaches.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
-import { UPLINK } from '../live/live-plan.js';
+import { liveProtectionOf, UPLINK } from '../live/live-plan.js';
 import { type LiveSample, LiveSampler, sampleLine } from '../live/server/live-sample.js';
 import { LiveServer } from '../live/server/live-server.js';
 import { liveTable } from '../live/server/live-table.js';
@@ -189,7 +188,7 @@ async function readSubject(argument: string | undefined, options: GivenOptions) 
   const protection = text(options.protection) ?? loaded.scenario.protection ?? RUN_DEFAULTS.protection;
   const discipline = text(options.discipline) ?? loaded.scenario.discipline ?? RUN_DEFAULTS.discipline;
   const seed = options.seed === undefined ? undefined : seedOf(options.seed);
-  asOption(() => makeProtection(protection));
+  asOption(() => liveProtectionOf(protection, loaded.scenario));
   asOption(() => makeDiscipline(discipline, { linkBps: DEFAULT_NIC.rateBps }));
   const scenario =
     policy === undefined

@@ -1,5 +1,8 @@
+import { GuestDriven } from '../../host/protection/iommu/guest-driven/guest-driven.js';
+import { GUEST_DRIVEN } from '../../host/protection/iommu/guest-driven/name.js';
+import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { disciplineOf } from '../machine/entitlements.js';
-import { protectionOf } from '../machine/protection.js';
+import { approachOptions, protectionOf } from '../machine/protection.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
@@ -22,6 +25,11 @@ export const MOST_MEGABYTES = 2048;
 const FILE_NAME = /^\w[\w.-]*$/u;
 /** The socket of the way out has this name. */
 export const UPLINK = 'uplink';
+
+/** Makes the approach of a session: any that there is, and the one that real guests drive. @throws ParameterError */
+export function liveProtectionOf(name: string, scenario: Scenario): ProtectionPlan {
+  return name === GUEST_DRIVEN ? new GuestDriven(approachOptions(scenario)) : protectionOf(name, scenario);
+}
 
 /** The part of a live machine's plan that the session decides. @throws ScenarioError, ParameterError */
 export function subjectPlan(
@@ -46,7 +54,7 @@ export function subjectPlan(
     directory,
     captures,
     seed,
-    protection: protectionOf(protection, scenario),
+    protection: liveProtectionOf(protection, scenario),
     makeDiscipline: disciplineOf(scenario, discipline),
   };
 }

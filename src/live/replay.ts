@@ -7,6 +7,8 @@ import type { LiveMachine } from './live-machine.js';
 import { LOG_ENTRIES, SessionLogError } from './log/log-format.js';
 import type { LogEntry, SessionReader } from './log/session-reader.js';
 import type { LiveRam } from './ram/live-ram.js';
+import { DescriptorNumbers, type ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
+import type { ClientConnection } from './vfio-user/session.js';
 
 /** How a replay ended. */
 export interface ReplayEnd {
@@ -19,6 +21,13 @@ export interface ReplayEnd {
 
 /** A session is no longer than this, ns: 52 days. */
 const MOST_NS = 4.5e15;
+
+/** A virtual machine that is not there: what is sent to it goes nowhere. */
+const NOBODY: ClientConnection = {
+  send: () => {},
+  close: () => {},
+  descriptors: { signal: () => {}, release: () => {} },
+};
 
 /** The log ends in the middle of a run: the server was killed. What comes after cannot be known. */
 class CutOff extends Error {}
@@ -56,6 +65,9 @@ export class Replay {
   #reads = 0;
   #recorded: string | undefined;
   #cutOff = false;
+  // Those that come with the next bytes.
+  #descriptors: ReceivedDescriptor[] = [];
+  readonly #numbers = new DescriptorNumbers();
 
   constructor(path: string, reader: SessionReader) {
     this.#path = path;
@@ -99,10 +111,13 @@ export class Replay {
           machine.run(machine.kernel.nowNs + entry.first);
           break;
         case LOG_ENTRIES.attach:
-          machine.attach(entry.first, { send: () => {}, close: () => {} });
+          machine.attach(entry.first, NOBODY);
+          break;
+        case LOG_ENTRIES.descriptors:
+          this.#descriptors = this.#numbers.next(entry.first, Array.from(entry.data, Boolean));
           break;
         case LOG_ENTRIES.receive:
-          machine.receive(entry.first, entry.data.slice());
+          machine.receive(entry.first, entry.data.slice(), this.#descriptors.splice(0));
           break;
         case LOG_ENTRIES.detach:
           machine.detach(entry.first);

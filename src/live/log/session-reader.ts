@@ -38,6 +38,7 @@ const SHAPES: Readonly<Record<number, readonly [numbers: number, data: boolean]>
   [LOG_ENTRIES.weight]: [2, false],
   [LOG_ENTRIES.read]: [2, true],
   [LOG_ENTRIES.end]: [0, true],
+  [LOG_ENTRIES.descriptors]: [1, true],
   [LOG_ENTRIES.limit]: [2, false],
   [LOG_ENTRIES.priority]: [2, false],
   [LOG_ENTRIES.policy]: [1, false],

@@ -58,6 +58,13 @@ export class SessionWriter {
     this.#data(bytes, 0, bytes.length);
   }
 
+  /** Descriptors came with the bytes that are logged next: for each, whether it is of the RAM file. */
+  descriptors(guest: number, ram: readonly boolean[]): void {
+    this.#begin(LOG_ENTRIES.descriptors, ram.length);
+    this.#number(guest);
+    this.#data(Uint8Array.from(ram, Number), 0, ram.length);
+  }
+
   detach(guest: number): void {
     this.#begin(LOG_ENTRIES.detach, 0);
     this.#number(guest);

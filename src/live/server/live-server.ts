@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FaultPolicy } from '../../../host/hypervisor/fault-log.js';
+import { GUEST_DRIVEN } from '../../../host/protection/iommu/guest-driven/name.js';
 import type { Discipline } from '../../../scheduler/discipline.js';
 import { present } from '../../../scheduler/present.js';
 import { RecentLatencies } from '../../lab/recent-latencies.js';
@@ -13,7 +14,8 @@ import { LiveMachine } from '../live-machine.js';
 import { type SessionSubject, subjectPlan, UPLINK } from '../live-plan.js';
 import { SessionWriter } from '../log/session-writer.js';
 import { FileRam } from '../ram/file-ram.js';
-import { GuestSocket } from './guest-socket.js';
+import { type DescriptorService, descriptorService } from './descriptor-service.js';
+import { GuestSocket, type SocketClient } from './guest-socket.js';
 import { isAnswered } from './private-socket.js';
 import { guestCommand, uplinkCommand } from './qemu-command.js';
 import { folderPrefix, makeRamFolder } from './ram-folder.js';
@@ -47,6 +49,8 @@ export class LiveServer implements ServedSession {
   readonly #options: ServerOptions;
   readonly #clock: WallClock;
   readonly #sockets: GuestSocket[] = [];
+  // Where guests' sockets carry file descriptors.
+  readonly #descriptors: DescriptorService | undefined;
   readonly #rams: FileRam[] = [];
   readonly #uplink: Uplink;
   readonly #recorder: SessionWriter | undefined;
@@ -63,6 +67,7 @@ export class LiveServer implements ServedSession {
     this.#options = options;
     const { subject, directory, record, capture, force } = options;
     const plan = subjectPlan(subject);
+    this.#descriptors = descriptorService(subject);
     for (const path of [record, capture]) if (path !== undefined) refuseForeignFiles([path], force);
     this.#ramFolder = makeRamFolder(ramBytes(subject));
     this.#ownsSocketFolder = directory === undefined;
@@ -149,6 +154,7 @@ export class LiveServer implements ServedSession {
         memoryMegabytes: spec.memoryMegabytes,
         ramPath: this.#rams[index]?.path ?? '',
         socketPath: this.#sockets[index]?.path ?? '',
+        ownIommu: this.#options.subject.protection === GUEST_DRIVEN,
       }),
     }));
     return [...guests, { name: 'uplink', words: uplinkCommand(this.#uplink.path) }];
@@ -283,50 +289,61 @@ export class LiveServer implements ServedSession {
   }
 
   #closeSockets(): void {
+    this.#descriptors?.reader.close();
     for (const socket of this.#sockets) socket.close();
     this.#uplink.close();
   }
 
   #addSocket(index: number, name: string): void {
     const { log } = this.#options;
+    const descriptors = this.#descriptors?.of(index, this.#rams[index]?.path ?? '');
+    const client: SocketClient = {
+      attached: (connection) => {
+        let taken = false;
+        this.#input(() => {
+          const guest = this.machine.guests[index];
+          // One that is turned away changes nothing, and is no input.
+          if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
+          this.#recorder?.attach(index);
+          taken = this.machine.attach(index, {
+            send: connection.send,
+            close: (reason) => {
+              log(`${name}: dropped: ${reason}`);
+              connection.close(reason);
+            },
+            ...(descriptors === undefined ? {} : { descriptors }),
+          });
+        });
+        log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
+        return taken;
+      },
+      received: (bytes, numbers) =>
+        this.#input(() => {
+          const came = descriptors?.take(numbers) ?? [];
+          if (came.length > 0)
+            this.#recorder?.descriptors(
+              index,
+              came.map(({ ram }) => ram),
+            );
+          this.#recorder?.receive(index, bytes);
+          this.machine.receive(index, bytes, came);
+        }),
+      detached: () => {
+        this.#input(() => {
+          this.#recorder?.detach(index);
+          this.machine.detach(index);
+        });
+        descriptors?.releaseAll();
+        log(`${name}: detached`);
+      },
+      slow: () =>
+        this.#input(() => {
+          this.#recorder?.slow(index);
+          this.machine.slowReader(index);
+        }),
+    };
     this.#sockets.push(
-      new GuestSocket(join(this.#socketFolder, `${name}.sock`), {
-        attached: (connection) => {
-          let taken = false;
-          this.#input(() => {
-            const guest = this.machine.guests[index];
-            // One that is turned away changes nothing, and is no input.
-            if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
-            this.#recorder?.attach(index);
-            taken = this.machine.attach(index, {
-              send: connection.send,
-              close: (reason) => {
-                log(`${name}: dropped: ${reason}`);
-                connection.close(reason);
-              },
-            });
-          });
-          log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
-          return taken;
-        },
-        received: (bytes) =>
-          this.#input(() => {
-            this.#recorder?.receive(index, bytes);
-            this.machine.receive(index, bytes);
-          }),
-        detached: () => {
-          this.#input(() => {
-            this.#recorder?.detach(index);
-            this.machine.detach(index);
-          });
-          log(`${name}: detached`);
-        },
-        slow: () =>
-          this.#input(() => {
-            this.#recorder?.slow(index);
-            this.machine.slowReader(index);
-          }),
-      }),
+      new GuestSocket(join(this.#socketFolder, `${name}.sock`), client, this.#descriptors?.reader),
     );
   }
 
@@ -337,6 +354,8 @@ export class LiveServer implements ServedSession {
       this.#clock.advance();
       act();
       this.#clock.advance();
+      // The guest's CPU stands still until its unmap is answered, which takes microseconds: no timer is that short.
+      while (this.machine.awaitsInvalidation && !this.#stopped) this.#clock.advance();
       for (const socket of this.#sockets) socket.checkUnsent();
       this.#clock.arm();
     } catch (error) {

@@ -3,13 +3,15 @@ export interface GuestCommand {
   readonly memoryMegabytes: number;
   readonly ramPath: string;
   readonly socketPath: string;
+  /** The machine has an IOMMU of its own, and the card is behind it. */
+  readonly ownIommu: boolean;
 }
 
 /**
  * The command line of QEMU (10.1 or later) that plugs a virtual machine into a guest's context. What boots, and how its
  * console is reached, follows behind it.
  */
-export function guestCommand({ memoryMegabytes, ramPath, socketPath }: GuestCommand): string[] {
+export function guestCommand({ memoryMegabytes, ramPath, socketPath, ownIommu }: GuestCommand): string[] {
   return [
     'qemu-system-x86_64',
     ...['-M', 'q35,memory-backend=ram'],
@@ -18,6 +20,8 @@ export function guestCommand({ memoryMegabytes, ramPath, socketPath }: GuestComm
       '-object',
       `memory-backend-file,id=ram,size=${memoryMegabytes}M,mem-path=${optionValue(ramPath)},share=on`,
     ],
+    // In caching mode the guest tells its unit of new mappings too, which is when QEMU passes them on.
+    ...(ownIommu ? ['-device', 'intel-iommu,caching-mode=on,intremap=off'] : []),
     ...[
       '-device',
       JSON.stringify({ driver: 'vfio-user-pci', rombar: 0, socket: { type: 'unix', path: socketPath } }),
