@@ -1,5 +1,5 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES } from '../../host/protection/approaches.js';
+import { APPROACHES, approachExpected } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { AttackLab, DEFAULT_TOTAL_NS, WARM_UP_NS } from '../attack/attack-lab.js';
 import { compareCell } from '../attack/compare-cell.js';
@@ -51,7 +51,7 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
   const approach = APPROACHES.find(({ name }) => name === approachName);
   if (approach === undefined)
     throw new UserError(
-      `approach is ${JSON.stringify(approachName)}, expected one of: ${APPROACHES.map(({ name }) => name).join(', ')}`,
+      `approach is ${JSON.stringify(approachName)}, ${approachExpected(approachName, APPROACHES)}`,
     );
   const stage = attack.stage ?? {};
   const quiet = new AttackLab(approach.make(), stage, seed).play(undefined);

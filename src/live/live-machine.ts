@@ -17,10 +17,11 @@ import { GuestRam } from './guest-ram.js';
 import { GuestTally } from './guest-tally.js';
 import { LiveGuest } from './live-guest.js';
 import { type LiveRam, ObservedRam } from './ram/live-ram.js';
+import type { DescriptorPort, ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
 import type { ClientConnection } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
-const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
+const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18, signal: 19 } as const;
 
 /** Looks at a session from inside. Nothing that it does changes what happens. */
 export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChange' | 'wireTap'> {
@@ -194,6 +195,9 @@ export class LiveMachine {
         connection.send(bytes);
       },
       close: (reason) => connection.close(reason),
+      ...(connection.descriptors === undefined
+        ? {}
+        : { descriptors: this.#descriptorsOf(index, connection.descriptors) }),
     };
     const refusal = guest.attach(fingerprinted, timers);
     if (refusal !== undefined) {
@@ -205,9 +209,9 @@ export class LiveMachine {
     return true;
   }
 
-  /** Bytes have come from a guest's virtual machine. */
-  receive(index: number, bytes: Uint8Array): void {
-    this.#guest(index).session?.receive(bytes);
+  /** Bytes have come from a guest's virtual machine, and descriptors with the last message that begins in them. */
+  receive(index: number, bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[] = []): void {
+    this.#guest(index).session?.receive(bytes, descriptors);
   }
 
   /** The connection of a guest is gone. */
@@ -232,6 +236,11 @@ export class LiveMachine {
     this.#plan.observer?.weightChanged(guest, weight);
   }
 
+  /** Whether a guest waits for the answer to its unmap, which our unit's report is the sign for. */
+  get awaitsInvalidation(): boolean {
+    return this.guests.some((guest) => guest.awaitsInvalidation);
+  }
+
   /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */
   run(untilNs: number): void {
     this.kernel.run(untilNs);
@@ -241,6 +250,18 @@ export class LiveMachine {
   checkInvariants(): void {
     this.machine.checkInvariants();
     for (const guest of this.guests) guest.checkInvariants();
+  }
+
+  /** Descriptors of a connection; what is signalled is an output of the session. */
+  #descriptorsOf(index: number, port: DescriptorPort): DescriptorPort {
+    return {
+      signal: (descriptor) => {
+        this.#guest(index).ram.barrier();
+        this.fingerprint.add(LIVE_EVENTS.signal, this.kernel.nowNs, index, descriptor);
+        port.signal(descriptor);
+      },
+      release: (descriptor) => port.release(descriptor),
+    };
   }
 
   #tallyOf(context: ContextId): GuestTally | undefined {

@@ -1,7 +1,11 @@
+import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
+import { MOST_WEIGHT } from '../../nic/management-page.js';
 import type { LiveMachine } from './live-machine.js';
 import { LOG_ENTRIES, SessionLogError } from './log/log-format.js';
-import type { SessionReader } from './log/session-reader.js';
+import type { LogEntry, SessionReader } from './log/session-reader.js';
 import type { LiveRam } from './ram/live-ram.js';
+import { DescriptorNumbers, type ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
+import type { ClientConnection } from './vfio-user/session.js';
 
 /** How a replay ended. */
 export interface ReplayEnd {
@@ -11,6 +15,16 @@ export interface ReplayEnd {
   readonly inputs: number;
   readonly reads: number;
 }
+
+/** A session is no longer than this, ns: 52 days. */
+const MOST_NS = 4.5e15;
+
+/** A virtual machine that is not there: what is sent to it goes nowhere. */
+const NOBODY: ClientConnection = {
+  send: () => {},
+  close: () => {},
+  descriptors: { signal: () => {}, release: () => {} },
+};
 
 /** The log ends in the middle of a run: the server was killed. What comes after cannot be known. */
 class CutOff extends Error {}
@@ -48,6 +62,9 @@ export class Replay {
   #reads = 0;
   #recorded: string | undefined;
   #cutOff = false;
+  // Those that come with the next bytes.
+  #descriptors: ReceivedDescriptor[] = [];
+  readonly #numbers = new DescriptorNumbers();
 
   constructor(path: string, reader: SessionReader) {
     this.#path = path;
@@ -85,15 +102,19 @@ export class Replay {
         return false;
       }
       this.#inputs += 1;
+      this.#check(machine, entry);
       switch (entry.kind) {
         case LOG_ENTRIES.run:
           machine.run(machine.kernel.nowNs + entry.first);
           break;
         case LOG_ENTRIES.attach:
-          machine.attach(entry.first, { send: () => {}, close: () => {} });
+          machine.attach(entry.first, NOBODY);
+          break;
+        case LOG_ENTRIES.descriptors:
+          this.#descriptors = this.#numbers.next(entry.first, Array.from(entry.data, Boolean));
           break;
         case LOG_ENTRIES.receive:
-          machine.receive(entry.first, entry.data.slice());
+          machine.receive(entry.first, entry.data.slice(), this.#descriptors.splice(0));
           break;
         case LOG_ENTRIES.detach:
           machine.detach(entry.first);
@@ -112,6 +133,22 @@ export class Replay {
       }
     }
     return true;
+  }
+
+  /** A file that was damaged, or made up, asks for what no session can hold. @throws SessionLogError */
+  #check(machine: LiveMachine, { kind, first, second, data }: LogEntry): void {
+    const refuse = (what: string, expected: string): SessionLogError =>
+      new SessionLogError(`${this.#path}: ${what}, expected ${expected}: the file is damaged`);
+    if (kind === LOG_ENTRIES.uplink) {
+      if (data.length < MIN_FRAME_BYTES || data.length > MAX_FRAME_BYTES)
+        throw refuse(`a frame of ${data.length} bytes`, `${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES}`);
+    } else if (kind === LOG_ENTRIES.run) {
+      if (machine.kernel.nowNs + first > MOST_NS)
+        throw refuse(`a step of ${first} ns`, `a session of at most ${MOST_NS} ns`);
+    } else if (first >= machine.guests.length)
+      throw refuse(`guest ${first}`, `one below ${machine.guests.length}`);
+    if (kind === LOG_ENTRIES.weight && (second < 1 || second > MOST_WEIGHT))
+      throw refuse(`a weight of ${second}`, `1 to ${MOST_WEIGHT}`);
   }
 
   /** What came of it; call when `advance` has said that there is no more. */

@@ -2,6 +2,7 @@ import type { FrontCounters } from '../../guests/virtio/front-counters.js';
 import type { DocumentHead } from '../report/json-document.js';
 import type { RunFieldsJson } from '../report/run-document.js';
 import type { LiveMachine } from './live-machine.js';
+import { type MappingCounts, mappingCounts, perFrame } from './mapping-counts.js';
 
 /** What a session tells of a real guest beside what a run tells of any. */
 export interface SessionGuest {
@@ -26,6 +27,8 @@ export interface SessionJson {
   /** Inputs and reads of guests' memory that were replayed. */
   readonly inputs: number;
   readonly reads: number;
+  /** What the IOMMU was asked to do for each frame that real guests sent or received; null where none was, or no IOMMU is. */
+  readonly mappingsPerFrame: MappingCounts | null;
   /** Real guests. */
   readonly guests: readonly SessionGuest[];
 }
@@ -33,6 +36,14 @@ export interface SessionJson {
 /** What `replay --json` prints: what `run --json` prints, and the session; scenarios/replay-document.schema.json is made from this type. */
 export interface ReplayDocumentJson extends DocumentHead<'replay'>, RunFieldsJson {
   readonly session: SessionJson;
+}
+
+/** What the IOMMU was asked to do per frame, over the whole session. */
+export function sessionMappings({ tallies, kernel, host }: LiveMachine): MappingCounts | null {
+  const frames = tallies
+    .map((tally) => tally.counts(kernel.nowNs))
+    .reduce((sum, { framesSent, framesReceived }) => sum + framesSent + framesReceived, 0);
+  return perFrame(mappingCounts(host.protection), frames) ?? null;
 }
 
 /** What a session tells of its real guests. */

@@ -113,8 +113,8 @@ export class Served {
     return this.#serve.exitCode;
   }
 
-  /** Starts the machine of a guest with an address and a shell command. Its console goes to a file. */
-  boot(name: string, address: string, command: string): void {
+  /** Starts the machine of a guest with an address, a shell command and words for its kernel. Its console goes to a file. */
+  boot(name: string, address: string, command: string, kernelWords = ''): void {
     const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
     if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
     const kernel = kernelOf(this.#testbed.packages);
@@ -135,7 +135,10 @@ export class Served {
           '-serial',
           `file:${this.#console(name)}`,
         ],
-        ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ip=${address}/24 run=${run}`],
+        ...[
+          '-append',
+          `console=ttyS0 quiet panic=-1 no_timer_check ${kernelWords} ip=${address}/24 run=${run}`,
+        ],
       ],
       { stdio: 'ignore' },
     );
