@@ -5,6 +5,8 @@ import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
+import type { AttachedDevice } from '../pci/attached-device.js';
+import { PortShare } from '../pci/port-share.js';
 import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -47,8 +49,9 @@ export interface VirtioNetPlan {
  * A driver that breaks a rule stops its device: the port is closed, and `DEVICE_NEEDS_RESET` and a configuration interrupt
  * tell of it. Buffers that the approach refuses come back unused, with the refusal in the hypervisor's log.
  */
-export class VirtioNet {
+export class VirtioNet implements AttachedDevice {
   readonly counters: FrontCounters = noFrontCounts();
+  readonly share: PortShare;
   readonly configuration: CommonConfiguration;
   readonly receiveQueue: Virtqueue;
   readonly transmitQueue: Virtqueue;
@@ -69,12 +72,11 @@ export class VirtioNet {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
-  #weight: number;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.share.weight;
+    this.share = new PortShare(plan.host.hypervisor, plan.port.share, () => this.#port);
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -134,16 +136,6 @@ export class VirtioNet {
     return this.#transmit.postedNs(index);
   }
 
-  get weight(): number {
-    return this.#weight;
-  }
-
-  /** Another weight: for the port that is open, and for those that will be. */
-  setWeight(weight: number): void {
-    this.#weight = weight;
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
-  }
-
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: ContextId): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -171,7 +163,7 @@ export class VirtioNet {
     try {
       this.#port = host.openPort(domain, {
         ...port,
-        share: { ...port.share, weight: this.#weight },
+        share: this.share.now,
       });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;

@@ -43,6 +43,8 @@ export interface QueuePlacement {
   readonly ring: HostPhysicalAddress;
   /** Physical address of the word that the NIC writes its consumer index to. */
   readonly statusWord: HostPhysicalAddress;
+  /** The guest's driver writes the descriptors, at the addresses that the gate has admitted them under. */
+  readonly writtenByDriver: boolean;
 }
 
 // The addresses of a posted buffer: as the guest gave it, and as the device got it.
@@ -62,6 +64,7 @@ export class ContextQueue implements PortQueue {
   readonly #ring: HostPhysicalAddress;
   readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
+  readonly #writtenByDriver: boolean;
   // What was posted in each slot: two addresses, and a length.
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
@@ -85,6 +88,7 @@ export class ContextQueue implements PortQueue {
     this.slots = placement.slots;
     this.#ring = placement.ring;
     this.#statusWord = placement.statusWord;
+    this.#writtenByDriver = placement.writtenByDriver;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
     this.#addresses = new Float64Array(placement.slots * 2);
     this.#lengths = new Uint32Array(placement.slots);
@@ -167,7 +171,8 @@ export class ContextQueue implements PortQueue {
         present(batch.flags[index]),
       );
     }
-    if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);
+    if (admitted > 0 && !this.#writtenByDriver)
+      this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);
     this.#accepted += admitted;
     if (admitted > 0) this.#parts.hypervisor.noteSetUp(this.domain, this.#context, this.direction, admitted);
     return admitted;
@@ -247,14 +252,15 @@ export class ContextQueue implements PortQueue {
     this.#addresses[(slot << 1) + ADDRESS] = address;
     this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
     this.#lengths[slot] = length;
-    storeDescriptor(
-      this.#parts.memory,
-      this.#slotAddress(this.#producer),
-      bus,
-      length,
-      flags,
-      this.#sequence,
-    );
+    if (!this.#writtenByDriver)
+      storeDescriptor(
+        this.#parts.memory,
+        this.#slotAddress(this.#producer),
+        bus,
+        length,
+        flags,
+        this.#sequence,
+      );
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#producer = (this.#producer + 1) >>> 0;
   }

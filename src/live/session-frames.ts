@@ -6,6 +6,7 @@ import { OutputFolder } from '../report/output-folder.js';
 import { PcapngWriter } from '../report/pcapng-writer.js';
 import { SealedFile } from '../report/sealed-file.js';
 import type { Scenario } from '../scenario/schema.js';
+import { MOST_DURATION_NS } from '../scenario/schema-values.js';
 import type { LiveMachine } from './live-machine.js';
 
 /** A frame that was sent, until the session is over: captures are in order of time. */
@@ -96,7 +97,7 @@ export class SessionFrames {
     const guests = expandGuests(scenario.guests).map(({ name, spec }) => {
       const index = machine.attached.findIndex((one) => one.name === name);
       if (index < 0) return { ...spec, name, count: 1 };
-      const { attached: _attached, traffic: _traffic, ...rest } = spec;
+      const { attached: _attached, card: _card, traffic: _traffic, ...rest } = spec;
       const [first] = this.#framesOf(index);
       const local = formatMac(present(machine.attached[index]).mac);
       const traffic =
@@ -111,7 +112,8 @@ export class SessionFrames {
       ...scenario,
       name: `${scenario.name ?? 'a session'}, replayed`.slice(0, 80),
       guests,
-      durationNs: Math.max(1, kernel.nowNs),
+      // What is longer than a run may be is cut.
+      durationNs: Math.min(MOST_DURATION_NS, Math.max(1, Math.floor(kernel.nowNs))),
     };
   }
 }

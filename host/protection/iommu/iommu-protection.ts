@@ -21,7 +21,7 @@ import { WRITE } from '../../iommu/entry-format.js';
 import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { HandOverKind, Protection, ProtectionCounters } from '../protection.js';
 import { AddressSpace, DomainNumbers } from './address-space.js';
 import { AmdviDriver } from './amdvi-driver.js';
 import { FaultLimit } from './fault-limit.js';
@@ -52,6 +52,7 @@ export interface IommuPort {
  */
 export class IommuProtection implements Protection {
   readonly name: string;
+  readonly handOver: HandOverKind;
   readonly gate: AccessGate;
   /** The unit's driver. */
   readonly driver: IommuDriver;
@@ -71,6 +72,7 @@ export class IommuProtection implements Protection {
   constructor(parts: HostParts, strategy: OwnStrategy, options: IommuOptions) {
     this.#parts = parts;
     this.name = strategy.name;
+    this.handOver = strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write';
     this.#strategy = strategy;
     this.#oneRequesterId = options.oneRequesterId ?? false;
     if (options.faultLimit !== undefined) this.limitFaults(options.faultLimit);

@@ -7,7 +7,16 @@ import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
+import type {
+  Activity,
+  CaptureFile,
+  Clock,
+  LabChange,
+  Report,
+  Request,
+  ServedState,
+  StepUnit,
+} from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
 import type { Percentile } from '../recent-latencies.js';
 import type { FrameStory } from '../story/frame-story.js';
@@ -26,6 +35,10 @@ const first = presetOf('three-guests');
 export const plans = signal<readonly LabPlan[]>([
   { scenario: first?.scenario ?? { guests: [{}] }, approach: 'cdna', discipline: 'drr', seed: 1 },
 ]);
+/** Whose time the machine runs by: with real guests it is the host's, and nothing moves it. */
+export const clock = signal<Clock>('own');
+/** What a session with real guests has besides the machine. */
+export const served = signal<ServedState | undefined>(undefined);
 /** What there is to choose from. */
 export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
@@ -52,6 +65,7 @@ export const announcement = signal('');
 export const theme = signal<'auto' | 'light' | 'dark'>('auto');
 export const captures = signal<readonly CaptureFile[]>([]);
 
+export const isServed = computed(() => clock.value === 'wall');
 export const isPlaying = computed(() => activity.value === 'playing');
 export const isBusy = computed(() => activity.value === 'replaying' || activity.value === 'seeking');
 
@@ -72,6 +86,13 @@ const FIGURES_MS = 100;
 let figuresMs = 0;
 
 let send: (request: Request) => void = () => undefined;
+
+/** The page belongs to a session with real guests: what moves or replaces a machine is not there. */
+export function enterServed(): void {
+  clock.value = 'wall';
+  plans.value = [];
+  panel.value = 'knobs';
+}
 
 /** The way to the machine. */
 export function connect(to: (request: Request) => void): void {
@@ -308,7 +329,9 @@ export function take(report: Report): void {
         activity.value = 'paused';
         isFilming.value = false;
         opening.length = 0;
-        message.value = `The machine stopped: ${report.message}`;
+        message.value = isServed.value
+          ? `Nothing comes any more: ${report.message}`
+          : `The machine stopped: ${report.message}`;
         announcement.value = message.value;
         break;
       default:
@@ -319,6 +342,7 @@ export function take(report: Report): void {
 
 function takeOpened(report: ReportOf<'opened'>): void {
   plans.value = report.plans;
+  clock.value = report.clock;
   catalogue.value = report.catalogue;
   layouts.value = report.layouts;
   live.layouts = report.layouts;
@@ -375,6 +399,7 @@ function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
   figuresMs = nowMs;
   position.value = report.position;
   replayed.value = report.replayed;
+  served.value = report.served;
   machines.value = report.machines;
   story.value = followed.value === undefined ? undefined : report.story;
   if (report.details !== undefined) details.value = report.details;

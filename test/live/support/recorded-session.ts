@@ -43,10 +43,15 @@ export class RecordedSession {
     this.machine.run(untilNs);
   }
 
-  /** A virtual machine attaches, maps its RAM and starts its driver. */
-  boot(index: number, features?: bigint): Driver {
+  /** RAM of a guest, as its own CPU has it. */
+  ram(index: number): Uint8Array {
+    return this.#rams[index]?.array ?? new Uint8Array(0);
+  }
+
+  /** A client for the virtual machine of a guest; it has not connected yet. */
+  client(index: number): Client {
     const { machine, writer } = this;
-    const client = new Client({
+    return new Client({
       connect: (connection) => {
         writer.attach(index);
         return machine.attach(index, connection);
@@ -60,7 +65,12 @@ export class RecordedSession {
         machine.detach(index);
       },
     });
-    const array = this.#rams[index]?.array ?? new Uint8Array(0);
+  }
+
+  /** A virtual machine attaches, maps its RAM and starts its driver. */
+  boot(index: number, features?: bigint): Driver {
+    const client = this.client(index);
+    const array = this.ram(index);
     const driver = new Driver(client, {
       read: (at, length) => array.slice(at, at + length),
       write: (at, bytes) => array.set(bytes, at),
