@@ -84,7 +84,8 @@ export function guestDatasheet(): string {
     'What a real guest finds in its machine when its scenario entry has `"card": "cdna"`: a context of the card and a ' +
       'hypervisor to ask. Context page, descriptors, status block, faults and drops are those of the ' +
       '[datasheet of the card](datasheet.md); this page is what comes besides. It is written by `npm run ' +
-      'docs:datasheet` from the tables in `guests/card/`; a test holds it to them.',
+      'docs:datasheet` from the tables in `guests/card/`; a test holds it to them. `guests/linux/` has a driver that was ' +
+      'written from both pages, and a header with their numbers from the same tables.',
     ...pciFunction(),
     ...callPage(),
     ...rings(),

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { buildImage, type GuestPackages, kernelOf } from './guest-image.js';
 
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+const BUILD_DRIVER = join(REPOSITORY, 'test/live/build-driver.sh');
 const FETCH = join(REPOSITORY, 'test/live/fetch-debian.sh');
 
 /** What QEMU tests need, or why they are skipped. */
@@ -57,6 +58,30 @@ export function findTestbed(): Testbed {
   return { ok: true, qemu, packages, initrd };
 }
 
+/** A testbed that can be used. */
+export type ReadyTestbed = Extract<Testbed, { ok: true }>;
+
+/**
+ * The same testbed with the driver of guests/linux in its image, attack and all, built for the kernel of a suite; the
+ * reason where that cannot be: no headers, no make. @throws Error when the driver does not build.
+ */
+export function withDriver(testbed: ReadyTestbed, suite: GuestPackages['suite']): ReadyTestbed | string {
+  const { folder } = testbed.packages;
+  if (!existsSync(join(folder, `kernel-${suite}/boot`))) return `no kernel of ${suite} in ${folder}`;
+  const made = mkdtempSync(join(tmpdir(), 'cdna-driver-'));
+  process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+  const module = join(made, 'cdna_nic.ko');
+  const built = spawnSync('bash', [BUILD_DRIVER, folder, suite, module, 'CDNA_ATTACK=1'], {
+    encoding: 'utf8',
+  });
+  if (built.status === 75) return built.stderr.trim();
+  if (built.status !== 0) throw new Error(`guests/linux does not build for ${suite}:\n${built.stderr}`);
+  const packages = { folder, suite };
+  const initrd = join(made, 'initrd.gz');
+  buildImage(packages, initrd, [module]);
+  return { ...testbed, packages, initrd };
+}
+
 /** One second of `serve --json`. */
 export interface Sample {
   readonly atNs: number;
@@ -77,12 +102,12 @@ export class Served {
   readonly folder = mkdtempSync(join(tmpdir(), 'cdna-served-'));
   readonly samples: Sample[] = [];
   errors = '';
-  readonly #testbed: Extract<Testbed, { ok: true }>;
+  readonly #testbed: ReadyTestbed;
   readonly #serve: ChildProcess;
   readonly #machines = new Map<string, ChildProcess>();
   #rest = '';
 
-  constructor(testbed: Extract<Testbed, { ok: true }>, scenario: string, options: readonly string[]) {
+  constructor(testbed: ReadyTestbed, scenario: string, options: readonly string[]) {
     this.#testbed = testbed;
     this.#serve = spawn(
       process.execPath,
@@ -113,11 +138,13 @@ export class Served {
     return this.#serve.exitCode;
   }
 
-  /** Starts the machine of a guest with an address and a shell command. Its console goes to a file. */
-  boot(name: string, address: string, command: string): void {
-    const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
-    if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
-    const kernel = kernelOf(this.#testbed.packages);
+  /**
+   * Starts the machine of a guest with an address and a shell command. Its console goes to a file.
+   * @param testbed kernel and image that it boots, where they are not those of the others.
+   */
+  boot(name: string, address: string, command: string, testbed = this.#testbed): void {
+    const line = this.#commandOf(name);
+    const kernel = kernelOf(testbed.packages);
     const words = [...line.matchAll(/'([^']*)'|(\S+)/gu)].map((match) => match[1] ?? match[2] ?? '').slice(1);
     const run = Buffer.from(command).toString('base64');
     const [program = '', ...options] = this.#testbed.qemu;
@@ -127,19 +154,17 @@ export class Served {
       [
         ...options,
         ...['-accel', 'tcg', '-nographic', '-nodefaults', '-no-reboot', ...words],
-        ...[
-          '-kernel',
-          kernel.image,
-          '-initrd',
-          this.#testbed.initrd,
-          '-serial',
-          `file:${this.#console(name)}`,
-        ],
+        ...['-kernel', kernel.image, '-initrd', testbed.initrd, '-serial', `file:${this.#console(name)}`],
         ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ip=${address}/24 run=${run}`],
       ],
       { stdio: 'ignore' },
     );
     this.#machines.set(name, machine);
+  }
+
+  /** The file that holds the RAM of a guest. */
+  ramPath(name: string): string {
+    return /mem-path=([^,']+)/u.exec(this.#commandOf(name))?.[1] ?? '';
   }
 
   /** Kills a machine as a power cut does. */
@@ -169,6 +194,12 @@ export class Served {
     if (this.#serve.exitCode === null) await new Promise((resolve) => this.#serve.once('exit', resolve));
     rmSync(this.folder, { recursive: true, force: true });
     return this.#serve.exitCode ?? -1;
+  }
+
+  #commandOf(name: string): string {
+    const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
+    if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
+    return line;
   }
 
   #console(name: string): string {
