@@ -126,7 +126,9 @@ function callPage(): string[] {
       HAND_OVERS.map((name, value) => [String(value), name, HAND_OVER_MEANINGS[name]]),
     ),
     'It follows from the approach to protection: plain DMA, DEV and NoDMA have 0, the IOMMU 1, CDNA with or without an ' +
-      'IOMMU 2. A driver domain has none, since guests have no context of the card there.',
+      'IOMMU 2. A driver domain has none, since guests have no context of the card there. A guest with an IOMMU of its own ' +
+      '(`iommu:guest`) has 0 too, with ADDRESS 0: whatever it names, RINGS and REQUESTS as well, it names by an address of ' +
+      'that IOMMU.',
     '### Calls',
     table(
       ['CALL', 'Name', 'HAND_OVER', 'What it does'],

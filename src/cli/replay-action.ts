@@ -3,7 +3,7 @@ import { subjectPlan } from '../live/live-plan.js';
 import { sessionDurationNs } from '../live/log/session-duration.js';
 import { SessionReader } from '../live/log/session-reader.js';
 import { Replay, type ReplayEnd } from '../live/replay.js';
-import { type SessionJson, sessionGuests } from '../live/session-result.js';
+import { type SessionJson, sessionGuests, sessionMappings } from '../live/session-result.js';
 import { SessionRun } from '../live/session-run.js';
 import { sessionText } from '../live/session-text.js';
 import { readCaptures } from '../machine/read-captures.js';
@@ -71,13 +71,7 @@ async function replay(path: string, options: GivenOptions, io: CliIo): Promise<E
       io.out(document);
       io.err(`${trailer.join('\n')}\n`);
     } else {
-      const text = [
-        runText(heading, result),
-        '',
-        sessionText(session.guests, result.durationNs),
-        '',
-        ...trailer,
-      ];
+      const text = [runText(heading, result), '', sessionText(session, result.durationNs), '', ...trailer];
       io.out(`${text.join('\n')}\n`);
     }
     return session.identical === false || broken.length > 0 ? 1 : 0;
@@ -137,7 +131,13 @@ async function play(
     },
     result,
     end,
-    session: { identical, inputs, reads, guests: sessionGuests(machine) },
+    session: {
+      identical,
+      inputs,
+      reads,
+      mappingsPerFrame: sessionMappings(machine),
+      guests: sessionGuests(machine),
+    },
     notes: replayed.cutOff ? [CUT_OFF] : [],
   };
 }

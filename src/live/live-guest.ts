@@ -4,16 +4,22 @@ import type { PciFunction } from '../../guests/pci/pci-function.js';
 import { VirtioNetFunction } from '../../guests/virtio/virtio-net-function.js';
 import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
+import { GuestDrivenProtection } from '../../host/protection/iommu/guest-driven/guest-driven.js';
+import { guestPhysicalAddress } from '../../nic/addresses.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import type { AttachedGuest } from '../machine/machine.js';
 import { portOptions } from '../machine/port-options.js';
+import { GuestIommu } from './guest-iommu.js';
 import type { GuestRam } from './guest-ram.js';
+import { TranslatedRam } from './translated-ram.js';
 import type { MappedRange } from './vfio-user/mapped-ranges.js';
 import { type ClientConnection, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
 import type { SessionFault } from './vfio-user/session-faults.js';
 
 /** Ranges that a machine of QEMU maps for its RAM, ROMs and holes; it has a dozen. */
 const MOST_RANGES = 1024;
+/** Pages that a guest's own IOMMU has mapped, one range each: both rings full take some 800. */
+const MOST_GUEST_RANGES = 16_384;
 
 /** What a live guest is made of. */
 export interface LiveGuestPlan {
@@ -32,6 +38,7 @@ export class LiveGuest {
   readonly function: PciFunction;
   readonly device: AttachedDevice;
   readonly #plan: LiveGuestPlan;
+  readonly #iommu: GuestIommu | undefined;
   readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
   #session: VfioUserSession | undefined;
   #attachments = 0;
@@ -43,11 +50,14 @@ export class LiveGuest {
     this.name = guest.name;
     this.mac = guest.mac;
     this.ram = ram;
+    const { protection } = host;
+    const maps = protection instanceof GuestDrivenProtection ? protection.mapsOf(guest.domain) : undefined;
+    this.#iommu = maps === undefined ? undefined : new GuestIommu(ram, maps);
     const devicePlan = {
       host,
       domain: guest.domain,
-      memory: ram,
-      addressOf: (address: number) => ram.addressOf(address),
+      memory: maps === undefined ? ram : new TranslatedRam(ram, () => this.#session?.ranges),
+      addressOf: maps === undefined ? (address: number) => ram.addressOf(address) : guestPhysicalAddress,
       port: portOptions(guest),
       interrupt: (vector: number) => this.#session?.interrupt(vector),
       portChanged: plan.portChanged,
@@ -55,7 +65,7 @@ export class LiveGuest {
     const made =
       guest.spec.card === 'cdna'
         ? new CardFunction(devicePlan)
-        : new VirtioNetFunction({ ...devicePlan, accessPlatform: false });
+        : new VirtioNetFunction({ ...devicePlan, accessPlatform: maps !== undefined });
     this.function = made;
     this.device = made.device;
   }
@@ -78,6 +88,11 @@ export class LiveGuest {
     return this.#messagesBefore + (this.#session?.messages ?? 0);
   }
 
+  /** Whether an unmap of its own IOMMU is not answered yet. */
+  get awaitsInvalidation(): boolean {
+    return this.#iommu?.unanswered === true;
+  }
+
   /** What its clients have done wrong, by name. */
   get sessionFaults(): Readonly<Partial<Record<SessionFault, number>>> {
     return this.#sessionFaults;
@@ -92,12 +107,13 @@ export class LiveGuest {
       kernel: this.#plan.host.kernel,
       timers,
       function: this.function,
-      memory: {
+      memory: this.#iommu ?? {
         mapped: () => true,
         unmapped: (ranges, done) => this.#unmapped(ranges, done),
       },
       connection,
-      mostRanges: MOST_RANGES,
+      mostRanges: this.#iommu === undefined ? MOST_RANGES : MOST_GUEST_RANGES,
+      signalsDescriptors: this.#iommu !== undefined,
       fault: (fault) => {
         tallyIn(this.#sessionFaults, fault);
       },
@@ -108,7 +124,17 @@ export class LiveGuest {
 
   /** Another weight: for the context that is open, and for those that will be. */
   setWeight(weight: number): void {
-    this.device.setWeight(weight);
+    this.device.share.setWeight(weight);
+  }
+
+  /** Another upper limit, bits per second, or none; likewise. */
+  setLimit(limitBps: number | undefined): void {
+    this.device.share.setLimit(limitBps);
+  }
+
+  /** Another priority; likewise. */
+  setPriority(priority: number): void {
+    this.device.share.setPriority(priority);
   }
 
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */
@@ -127,6 +153,7 @@ export class LiveGuest {
     this.#messagesBefore = this.messages;
     this.#session = undefined;
     this.function.reset();
+    this.#iommu?.ended();
   }
 
   /** RAM that goes while the card has buffers there: the context is stopped first, and the answer is true. */

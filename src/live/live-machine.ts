@@ -1,4 +1,5 @@
 import type { Host } from '../../host/host.js';
+import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
@@ -9,6 +10,7 @@ import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
+import type { ShareChange } from '../machine/fluid-due.js';
 import { Machine, type MachineAssembly } from '../machine/machine.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import type { Scenario } from '../scenario/schema.js';
@@ -17,10 +19,11 @@ import { GuestRam } from './guest-ram.js';
 import { GuestTally } from './guest-tally.js';
 import { LiveGuest } from './live-guest.js';
 import { type LiveRam, ObservedRam } from './ram/live-ram.js';
+import type { DescriptorPort, ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
 import type { ClientConnection } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
-const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
+const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18, signal: 19 } as const;
 
 /** Looks at a session from inside. Nothing that it does changes what happens. */
 export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChange' | 'wireTap'> {
@@ -29,7 +32,8 @@ export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChan
   readonly measured: (discipline: Discipline, direction: 'transmit' | 'receive') => Discipline;
   /** A real guest has this port now, or none. */
   readonly portChanged: (guest: LiveGuest, port: GuestPort | undefined) => void;
-  readonly weightChanged: (guest: LiveGuest, weight: number) => void;
+  /** A real guest has another share from now on: one field of it. */
+  readonly shareChanged: (guest: LiveGuest, change: ShareChange) => void;
 }
 
 /** What a live machine is made from. */
@@ -194,6 +198,9 @@ export class LiveMachine {
         connection.send(bytes);
       },
       close: (reason) => connection.close(reason),
+      ...(connection.descriptors === undefined
+        ? {}
+        : { descriptors: this.#descriptorsOf(index, connection.descriptors) }),
     };
     const refusal = guest.attach(fingerprinted, timers);
     if (refusal !== undefined) {
@@ -205,9 +212,9 @@ export class LiveMachine {
     return true;
   }
 
-  /** Bytes have come from a guest's virtual machine. */
-  receive(index: number, bytes: Uint8Array): void {
-    this.#guest(index).session?.receive(bytes);
+  /** Bytes have come from a guest's virtual machine, and descriptors with the last message that begins in them. */
+  receive(index: number, bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[] = []): void {
+    this.#guest(index).session?.receive(bytes, descriptors);
   }
 
   /** The connection of a guest is gone. */
@@ -229,7 +236,31 @@ export class LiveMachine {
   setWeight(index: number, weight: number): void {
     const guest = this.#guest(index);
     guest.setWeight(weight);
-    this.#plan.observer?.weightChanged(guest, weight);
+    this.#plan.observer?.shareChanged(guest, { weight });
+  }
+
+  /** A guest has another upper limit from now on, bits per second, or none. */
+  setLimit(index: number, limitBps: number | undefined): void {
+    const guest = this.#guest(index);
+    guest.setLimit(limitBps);
+    this.#plan.observer?.shareChanged(guest, { limitBps: limitBps ?? null });
+  }
+
+  /** A guest has another priority from now on. */
+  setPriority(index: number, priority: number): void {
+    const guest = this.#guest(index);
+    guest.setPriority(priority);
+    this.#plan.observer?.shareChanged(guest, { priority });
+  }
+
+  /** What becomes of a guest that faults, from now on. */
+  setPolicy(policy: FaultPolicy): void {
+    this.host.hypervisor.setFaultPolicy(policy);
+  }
+
+  /** Whether a guest waits for the answer to its unmap, which our unit's report is the sign for. */
+  get awaitsInvalidation(): boolean {
+    return this.guests.some((guest) => guest.awaitsInvalidation);
   }
 
   /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */
@@ -241,6 +272,18 @@ export class LiveMachine {
   checkInvariants(): void {
     this.machine.checkInvariants();
     for (const guest of this.guests) guest.checkInvariants();
+  }
+
+  /** Descriptors of a connection; what is signalled is an output of the session. */
+  #descriptorsOf(index: number, port: DescriptorPort): DescriptorPort {
+    return {
+      signal: (descriptor) => {
+        this.#guest(index).ram.barrier();
+        this.fingerprint.add(LIVE_EVENTS.signal, this.kernel.nowNs, index, descriptor);
+        port.signal(descriptor);
+      },
+      release: (descriptor) => port.release(descriptor),
+    };
   }
 
   #tallyOf(context: ContextId): GuestTally | undefined {

@@ -6,6 +6,7 @@ import { OutputFolder } from '../report/output-folder.js';
 import { PcapngWriter } from '../report/pcapng-writer.js';
 import { SealedFile } from '../report/sealed-file.js';
 import type { Scenario } from '../scenario/schema.js';
+import { MOST_DURATION_NS } from '../scenario/schema-values.js';
 import type { LiveMachine } from './live-machine.js';
 
 /** A frame that was sent, until the session is over: captures are in order of time. */
@@ -111,7 +112,8 @@ export class SessionFrames {
       ...scenario,
       name: `${scenario.name ?? 'a session'}, replayed`.slice(0, 80),
       guests,
-      durationNs: Math.max(1, kernel.nowNs),
+      // What is longer than a run may be is cut.
+      durationNs: Math.min(MOST_DURATION_NS, Math.max(1, Math.floor(kernel.nowNs))),
     };
   }
 }

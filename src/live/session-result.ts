@@ -2,6 +2,7 @@ import type { FrontCounters } from '../../guests/virtio/front-counters.js';
 import type { DocumentHead } from '../report/json-document.js';
 import type { RunFieldsJson } from '../report/run-document.js';
 import type { LiveMachine } from './live-machine.js';
+import { type MappingCounts, mappingCounts, perFrame } from './mapping-counts.js';
 
 /** What a session tells of a real guest beside what a run tells of any. */
 export interface SessionGuest {
@@ -26,6 +27,8 @@ export interface SessionJson {
   /** Inputs and reads of guests' memory that were replayed. */
   readonly inputs: number;
   readonly reads: number;
+  /** What the IOMMU was asked to do for each frame that real guests sent or received; null where none was, or no IOMMU is. */
+  readonly mappingsPerFrame: MappingCounts | null;
   /** Real guests. */
   readonly guests: readonly SessionGuest[];
 }
@@ -35,11 +38,19 @@ export interface ReplayDocumentJson extends DocumentHead<'replay'>, RunFieldsJso
   readonly session: SessionJson;
 }
 
+/** What the IOMMU was asked to do per frame, over the whole session. */
+export function sessionMappings({ tallies, kernel, host }: LiveMachine): MappingCounts | null {
+  const frames = tallies
+    .map((tally) => tally.counts(kernel.nowNs))
+    .reduce((sum, { framesSent, framesReceived }) => sum + framesSent + framesReceived, 0);
+  return perFrame(mappingCounts(host.protection), frames) ?? null;
+}
+
 /** What a session tells of its real guests. */
 export function sessionGuests({ guests, tallies, kernel }: LiveMachine): SessionGuest[] {
   return guests.map((guest, index) => ({
     name: guest.name,
-    weight: guest.device.weight,
+    weight: guest.device.share.now.weight,
     attachments: guest.attachments,
     messages: guest.messages,
     // 0: a guest without a tally would be one that is not there.

@@ -1,6 +1,7 @@
 import { counts, whole } from '../report/number-text.js';
 import { type Column, plainTable } from '../report/plain-table.js';
-import type { SessionGuest } from './session-result.js';
+import { perFrameText } from './mapping-counts.js';
+import type { SessionJson } from './session-result.js';
 
 const COLUMNS: readonly Column[] = [
   { head: 'real guest', align: 'left' },
@@ -10,7 +11,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** What a session tells of its real guests, as a table and a line for each that has done something wrong. */
-export function sessionText(guests: readonly SessionGuest[], durationNs: number): string {
+export function sessionText({ guests, mappingsPerFrame }: SessionJson, durationNs: number): string {
   const rows = guests.map(({ name, weight, attachments, messages, backloggedNs, front }) => [
     name,
     whole(weight),
@@ -25,5 +26,6 @@ export function sessionText(guests: readonly SessionGuest[], durationNs: number)
       ? []
       : [`faults of ${name}: driver ${counts(driverFaults)}; client ${counts(sessionFaults)}`],
   );
-  return [plainTable(COLUMNS, rows), ...faults].join('\n');
+  const mappings = mappingsPerFrame === null ? [] : [`IOMMU, per frame: ${perFrameText(mappingsPerFrame)}`];
+  return [plainTable(COLUMNS, rows), ...mappings, ...faults].join('\n');
 }

@@ -14,10 +14,10 @@ export class MessageStream {
   }
 
   /**
-   * Takes in what came. `each` is told of every whole message; its bytes are borrowed.
+   * Takes in what came. `each` is told of every whole message, and whether it ends with what came; its bytes are borrowed.
    * @returns false when a message has an impossible size: the stream cannot be followed any more.
    */
-  push(bytes: Uint8Array, each: (message: Uint8Array) => void): boolean {
+  push(bytes: Uint8Array, each: (message: Uint8Array, ends: boolean) => void): boolean {
     const all = joined(this.#rest, bytes);
     const view = new DataView(all.buffer, all.byteOffset, all.byteLength);
     let at = 0;
@@ -25,7 +25,7 @@ export class MessageStream {
       const size = view.getUint32(at + 4, true);
       if (size < HEADER_BYTES || size > MAX_MESSAGE_BYTES) return false;
       if (all.length - at < size) break;
-      each(all.subarray(at, at + size));
+      each(all.subarray(at, at + size), at + size === all.length);
       at += size;
     }
     this.#rest = at === all.length ? new Uint8Array(0) : all.slice(at);

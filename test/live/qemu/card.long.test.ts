@@ -97,7 +97,7 @@ describe.skipIf(kernels.length === 0)('the driver of guests/linux in QEMU', () =
       let exitCode = -1;
       try {
         await served.until('serve is ready', () => served.errors.includes('way out'));
-        served.boot('blue', '10.77.0.2', 'sleep 900', second.testbed);
+        served.boot('blue', '10.77.0.2', 'sleep 900', '', second.testbed);
         await served.until('blue is up', () => served.console('blue').includes('GUEST ready'), 300);
         const { offset, bytes } = await secretOf(served.ramPath('blue'));
         // Blue's RAM begins in the machine where red's ends.

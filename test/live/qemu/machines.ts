@@ -139,10 +139,10 @@ export class Served {
   }
 
   /**
-   * Starts the machine of a guest with an address and a shell command. Its console goes to a file.
+   * Starts the machine of a guest with an address, a shell command and words for its kernel. Its console goes to a file.
    * @param testbed kernel and image that it boots, where they are not those of the others.
    */
-  boot(name: string, address: string, command: string, testbed = this.#testbed): void {
+  boot(name: string, address: string, command: string, kernelWords = '', testbed = this.#testbed): void {
     const line = this.#commandOf(name);
     const kernel = kernelOf(testbed.packages);
     const words = [...line.matchAll(/'([^']*)'|(\S+)/gu)].map((match) => match[1] ?? match[2] ?? '').slice(1);
@@ -155,7 +155,10 @@ export class Served {
         ...options,
         ...['-accel', 'tcg', '-nographic', '-nodefaults', '-no-reboot', ...words],
         ...['-kernel', kernel.image, '-initrd', testbed.initrd, '-serial', `file:${this.#console(name)}`],
-        ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ip=${address}/24 run=${run}`],
+        ...[
+          '-append',
+          `console=ttyS0 quiet panic=-1 no_timer_check ${kernelWords} ip=${address}/24 run=${run}`,
+        ],
       ],
       { stdio: 'ignore' },
     );
