@@ -347,7 +347,7 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       await check('a film in a tour');
       await page.close();
     }
-  });
+  }, 240_000);
 
   it('shows the latency of each guest at the percentile that is chosen', async () => {
     const page = await opened(linkTo(defaultPlan, 300_000));
