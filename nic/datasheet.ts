@@ -46,7 +46,7 @@ const CONTEXT_STATE_MEANINGS: Record<ContextState, string> = {
 const COMMAND_MEANINGS: Record<(typeof COMMANDS)[number], string> = {
   none: '-',
   allocate: 'Takes a free context and resets it',
-  open: 'Copies 20h to 54h into an allocated context and starts it; its page is as after a reset',
+  open: 'Copies 20h to 58h into an allocated context and starts it; its page is as after a reset',
   revoke:
     'Takes a context back in any state; what of it has not touched memory yet never will, and its faults are forgotten',
   reweigh: 'Gives an open context the weight of 28h; what it has under way stays',
@@ -94,7 +94,8 @@ const FAULT_MEANINGS: Record<FaultReason, string> = {
 
 const DROP_MEANINGS: Record<DropReason, string> = {
   'no-receive-buffer': 'Too few receive descriptors are posted, or it takes more than fit the card',
-  'receive-share-full': 'The context has its share of the receive buffer full',
+  'receive-share-full':
+    'The context has its share of the receive buffer full, or its traffic class the buffer of the class',
   'unknown-destination': 'The address is that of no open context (counted for none)',
   'mac-control':
     'A context sent a MAC control frame (EtherType 8808h) or one to 01-80-C2-00-00-00 to -0F, which speak to the port',
@@ -133,6 +134,7 @@ export function datasheet(): string {
     ...faultsAndDrops(),
     ...countersSection(),
     ...wire(),
+    ...flowControl(),
     ...parameters(),
   ].join('\n\n')}\n`;
 }
@@ -272,6 +274,24 @@ function wire(): string[] {
       `${PADDED_FRAME_BYTES} are padded with zeros. On the wire each takes ${WIRE_OVERHEAD_BYTES} bytes more: preamble ` +
       'and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). A frame of 1,514 bytes (1,500 of payload) takes 1,538 ' +
       `byte-times, the shortest one ${bytes}. Both directions run at the full rate at once.`,
+  ];
+}
+
+function flowControl(): string[] {
+  return [
+    '## Priority flow control',
+    'For the traffic classes of `nic.pfcClasses` (IEEE 802.1Q, clause 36, which was 802.1Qbb; IEEE 802.3, annex 31D). A ' +
+      'context has the class of TRAFFIC_CLASS, and so have the frames that it sends and those that are for it: frames ' +
+      'need no tag, since both ends know the stations.',
+    'A frame to 01-80-C2-00-00-01 with EtherType 8808h and opcode 0101h is for the port and reaches no context. Its vector ' +
+      'says which of its eight timers count, in quanta of 512 bit times; a timer pauses its class from then on, 0 lets it ' +
+      'go on. While a class is paused no context of it is granted a frame for the wire; what was granted before, at most ' +
+      'the transmit FIFO, still goes.',
+    'Received frames of these classes wait for descriptors instead of being dropped, in a buffer of `nic.pfcReceiveBytes` per ' +
+      'class in place of the shares of contexts. At `nic.pfcXoffBytes` the card sends such a frame with a timer of ' +
+      '`nic.pfcQuanta`, again whenever half of it is over, and at `nic.pfcXonBytes` one with 0: each behind the frame that ' +
+      'is on the wire and before all others. A frame that does not fit the buffer is dropped (receive-share-full). Frames ' +
+      'that stay inside the card take part in the buffer and cannot be paused.',
   ];
 }
 

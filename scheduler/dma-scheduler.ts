@@ -6,6 +6,7 @@ import { NONE, type Share, STARVED } from './discipline.js';
 import type { DmaSchedulerOptions, Grant } from './dma-scheduler-options.js';
 import type { EventKernel } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
+import { BEHIND } from './heads-of-line.js';
 import { ABSENT, BACKLOGGED, IDLE, InformedDiscipline, KEEPING_PLACE } from './informed-discipline.js';
 import { LinkCredit } from './link-credit.js';
 
@@ -120,6 +121,19 @@ export class DmaScheduler {
     // The others may have waited for its frame to fit.
     if (this.#informed.backlogged > 0) this.#events.request();
     else this.#events.cancelWakeUp();
+  }
+
+  /**
+   * The frames of a context may not go: from now on its head is BEHIND, until it rings. The others go on, in their
+   * shares of what is left. @see Discipline.pause
+   */
+  pause(context: ContextId): void {
+    if (context === this.#awaited) this.#charge(BEHIND);
+    const wasBacklogged = this.#informed.stateOf(context) === BACKLOGGED;
+    this.#informed.pause(context, this.#kernel.nowNs);
+    // The others may have waited for it, or for its frame to fit.
+    if (this.#informed.backlogged > 0) this.#events.request();
+    else if (wasBacklogged) this.#events.cancelWakeUp();
   }
 
   /** A frame became known; reported to disciplines that follow a reference system. */

@@ -83,6 +83,19 @@ export class InformedDiscipline {
     this.#discipline.withdraw(context, nowNs);
   }
 
+  /** The frames of a context may not go until it is activated again. */
+  pause(context: ContextId, nowNs: number): void {
+    const state = this.stateOf(context);
+    if (state !== BACKLOGGED && state !== KEEPING_PLACE) return;
+    if (this.#discipline.pause === undefined) {
+      this.withdraw(context, nowNs);
+      return;
+    }
+    if (state === BACKLOGGED) this.#backlogged -= 1;
+    this.#state[context] = KEEPING_PLACE;
+    this.#discipline.pause(context, nowNs);
+  }
+
   /**
    * A frame of `bytes` of a backlogged context was granted.
    * @param nextHeadBytes a length, or 0, STARVED or BEHIND.

@@ -6,6 +6,7 @@ import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import type { AttachedDevice, MemoryPiece, PausableDevice } from '../pci/attached-device.js';
+import { PortShare } from '../pci/port-share.js';
 import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -50,6 +51,7 @@ export interface VirtioNetPlan {
  */
 export class VirtioNet implements AttachedDevice, PausableDevice {
   readonly counters: FrontCounters = noFrontCounts();
+  readonly share: PortShare;
   readonly configuration: CommonConfiguration;
   readonly receiveQueue: Virtqueue;
   readonly transmitQueue: Virtqueue;
@@ -71,12 +73,11 @@ export class VirtioNet implements AttachedDevice, PausableDevice {
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
-  #weight: number;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.share.weight;
+    this.share = new PortShare(plan.host.hypervisor, plan.port.share, () => this.#port);
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -185,16 +186,6 @@ export class VirtioNet implements AttachedDevice, PausableDevice {
     return this.#transmit.postedNs(index);
   }
 
-  get weight(): number {
-    return this.#weight;
-  }
-
-  /** Another weight: for the port that is open, and for those that will be. */
-  setWeight(weight: number): void {
-    this.#weight = weight;
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
-  }
-
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: ContextId): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -234,7 +225,7 @@ export class VirtioNet implements AttachedDevice, PausableDevice {
     const { host, domain, port } = this.#plan;
     if (domain.state === 'killed') return undefined;
     try {
-      return host.openPort(domain, { ...port, share: { ...port.share, weight: this.#weight } });
+      return host.openPort(domain, { ...port, share: this.share.now });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;
       return undefined;

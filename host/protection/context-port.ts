@@ -92,6 +92,7 @@ export class ContextPort implements GuestPort {
       sequenceChecking: plan.hypervisorRings,
       antiSpoofing: options.antiSpoofing,
       promiscuous: options.promiscuous,
+      ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
       ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
     };
     try {

@@ -128,6 +128,8 @@ export interface PortOptions {
   /** Frames must carry the port's own source address. */
   readonly antiSpoofing: boolean;
   readonly promiscuous: boolean;
+  /** Traffic class for priority flow control, 0 to 7. @defaultValue 0 */
+  readonly trafficClass?: number;
   readonly coalesceFrames?: number;
   readonly coalesceNs?: number;
   /**

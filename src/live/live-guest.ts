@@ -140,7 +140,17 @@ export class LiveGuest {
 
   /** Another weight: for the context that is open, and for those that will be. */
   setWeight(weight: number): void {
-    this.device.setWeight(weight);
+    this.device.share.setWeight(weight);
+  }
+
+  /** Another upper limit, bits per second, or none; likewise. */
+  setLimit(limitBps: number | undefined): void {
+    this.device.share.setLimit(limitBps);
+  }
+
+  /** Another priority; likewise. */
+  setPriority(priority: number): void {
+    this.device.share.setPriority(priority);
   }
 
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */

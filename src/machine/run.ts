@@ -1,7 +1,7 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { PADDED_FRAME_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
-import type { ContextId } from '../../scheduler/branded.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -13,6 +13,7 @@ import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
+import { flowControlResult } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
@@ -154,7 +155,12 @@ export class Run {
       const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
       // The FIFO holds most bytes of the wire when its frames are the shortest.
       const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
-      this.#transmitMeter.judge({ rateBps, fifoBytes, hasPosted: (context) => nic.hasPosted(context) });
+      this.#transmitMeter.judge({
+        rateBps,
+        fifoBytes,
+        hasPosted: (context) => nic.hasPosted(context),
+        isPaused: (context) => nic.isPaused(context),
+      });
     }
     for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;
@@ -255,6 +261,9 @@ export class Run {
       faults: faultsOf(faultLog),
       faultLog,
       ...gateFigures(counts),
+      ...(counts.flowControl.length === 0
+        ? {}
+        : { flowControl: flowControlResult(machine, counts.flowControl) }),
       guests: guests.map((guest, index) =>
         this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
@@ -362,6 +371,10 @@ export class Run {
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
         this.#settings.onLatency?.(context, latencyNs);
+      },
+      controlSent: (bytes, offset, length, _startNs, endNs) => {
+        this.#fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
+        this.#fingerprint.addBytes(bytes, offset, length);
       },
     };
   }

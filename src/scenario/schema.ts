@@ -3,10 +3,12 @@ import { DEFAULT_DRIVER } from '../../guests/nic-driver.js';
 import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { DEFAULT_HOST } from '../../host/host.js';
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
 import { IOVA_ERA_NAMES } from '../../host/protection/iommu/iova-eras.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MOST_WEIGHT } from '../../nic/management-page.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
+import { MOST_QUANTA, TRAFFIC_CLASSES } from '../../nic/pfc-frame.js';
 import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
 import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit.js';
 import { disciplineName, protectionName } from './names.js';
@@ -33,6 +35,10 @@ const priority = z
   .int()
   .min(0)
   .max(PRIORITY_LEVELS - 1);
+const trafficClass = z
+  .int()
+  .min(0)
+  .max(TRAFFIC_CLASSES - 1);
 /** How urgent frames are: of a guest's share, and of a tenant. */
 const urgency = {
   priority: priority.optional().describe('Smaller goes first (priority)'),
@@ -95,6 +101,9 @@ export const guestSchema = z
       })
       .optional()
       .describe('What it is entitled to besides its weight, for disciplines that ask for it; see below'),
+    trafficClass: trafficClass
+      .optional()
+      .describe('Its traffic class, for priority flow control (`nic.pfcClasses`); 0 unless it is said'),
     memoryMegabytes: z
       .int()
       .min(1)
@@ -193,6 +202,11 @@ export const nicSchema = z.strictObject({
   interruptGapNs: cardNumber('interruptGapNs'),
   switchNs: cardNumber('switchNs'),
   overheadBytes: cardNumber('overheadBytes'),
+  pfcClasses: cardNumber('pfcClasses'),
+  pfcReceiveBytes: cardNumber('pfcReceiveBytes'),
+  pfcXoffBytes: cardNumber('pfcXoffBytes'),
+  pfcXonBytes: cardNumber('pfcXonBytes'),
+  pfcQuanta: cardNumber('pfcQuanta'),
   switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
   pcie: pcieSchema.optional().describe('Its link to the host; see below'),
 });
@@ -214,7 +228,7 @@ export const hostSchema = z.strictObject({
   hertz: z.number().min(1e6).max(1e11).optional().describe('Clock of each core'),
   costs: costsSchema.optional().describe('Cycles that an operation takes, by name; see below'),
   faultPolicy: z
-    .enum(['log', 'revoke', 'kill'])
+    .enum(FAULT_POLICIES)
     .optional()
     .describe('What becomes of a guest that broke a rule: `log` it, `revoke` its context, or `kill` it'),
 });
@@ -336,6 +350,13 @@ export const changeSchema = z
   })
   .meta({ oneOf: ['weight', 'limitBps', 'priority', 'balloon'].map((field) => ({ required: [field] })) });
 
+/** A pause that the far end asks for. */
+export const pauseSchema = z.strictObject({
+  atNs: instantNs.describe('When the far end sends it, from the start of the run, warm-up included'),
+  trafficClass: trafficClass.describe('The class that it is about, one of `nic.pfcClasses`'),
+  quanta: z.int().min(0).max(MOST_QUANTA).describe('How long, in units of 512 bit times; 0 ends a pause'),
+});
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z
   .strictObject({
@@ -376,6 +397,11 @@ export const scenarioSchema = z
           .boolean()
           .optional()
           .describe('The far end sends frames for other guests back, as an 802.1Qbg switch does'),
+        pauses: z
+          .array(pauseSchema)
+          .max(65_536)
+          .optional()
+          .describe('Pauses of traffic classes that it asks the card for; see below'),
       })
       .optional()
       .describe('The cable and what is at its far end; see below'),

@@ -62,6 +62,8 @@ export class TrafficLedger implements Intermediary {
         this.#departed += 1;
         far.transmitted(bytes, offset, length, port, present(this.#index[slot]), startNs, endNs);
       },
+      controlSent: (bytes, offset, length, startNs, endNs) =>
+        far.controlSent?.(bytes, offset, length, startNs, endNs),
     };
   }
 

@@ -200,7 +200,11 @@ function optionsOf(kind: PlotKind, width: number): uPlot.Options {
         grid: { show: false },
         ticks: { show: false },
         values: (_chart, splits) =>
-          splits.map((value) => `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2)} ms`),
+          splits.map((value) =>
+            value >= 10_000
+              ? `${(value / 1000).toFixed(0)} s`
+              : `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2)} ms`,
+          ),
       },
       {
         stroke: soft,

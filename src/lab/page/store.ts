@@ -7,7 +7,16 @@ import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
+import type {
+  Activity,
+  CaptureFile,
+  Clock,
+  LabChange,
+  Report,
+  Request,
+  ServedState,
+  StepUnit,
+} from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
 import type { FrameStory } from '../story/frame-story.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
@@ -24,6 +33,10 @@ const first = presetOf('three-guests');
 export const plans = signal<readonly LabPlan[]>([
   { scenario: first?.scenario ?? { guests: [{}] }, approach: 'cdna', discipline: 'drr', seed: 1 },
 ]);
+/** Whose time the machine runs by: with real guests it is the host's, and nothing moves it. */
+export const clock = signal<Clock>('own');
+/** What a session with real guests has besides the machine. */
+export const served = signal<ServedState | undefined>(undefined);
 /** What there is to choose from. */
 export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
@@ -45,6 +58,7 @@ export const announcement = signal('');
 export const theme = signal<'auto' | 'light' | 'dark'>('auto');
 export const captures = signal<readonly CaptureFile[]>([]);
 
+export const isServed = computed(() => clock.value === 'wall');
 export const isPlaying = computed(() => activity.value === 'playing');
 export const isBusy = computed(() => activity.value === 'replaying' || activity.value === 'seeking');
 
@@ -60,6 +74,13 @@ export const isFilmPlaying = signal(false);
 export const isFilming = signal(false);
 
 let send: (request: Request) => void = () => undefined;
+
+/** The page belongs to a session with real guests: what moves or replaces a machine is not there. */
+export function enterServed(): void {
+  clock.value = 'wall';
+  plans.value = [];
+  panel.value = 'knobs';
+}
 
 /** The way to the machine. */
 export function connect(to: (request: Request) => void): void {
@@ -291,7 +312,9 @@ export function take(report: Report): void {
         activity.value = 'paused';
         isFilming.value = false;
         opening.length = 0;
-        message.value = `The machine stopped: ${report.message}`;
+        message.value = isServed.value
+          ? `Nothing comes any more: ${report.message}`
+          : `The machine stopped: ${report.message}`;
         announcement.value = message.value;
         break;
       default:
@@ -302,6 +325,7 @@ export function take(report: Report): void {
 
 function takeOpened(report: ReportOf<'opened'>): void {
   plans.value = report.plans;
+  clock.value = report.clock;
   catalogue.value = report.catalogue;
   layouts.value = report.layouts;
   live.layouts = report.layouts;
@@ -335,6 +359,7 @@ function takeState(report: ReportOf<'state'>): void {
   position.value = report.position;
   machines.value = report.machines;
   replayed.value = report.replayed;
+  served.value = report.served;
   story.value = followed.value === undefined ? undefined : report.story;
   if (report.details !== undefined) details.value = report.details;
   for (const [index, state] of report.machines.entries()) {

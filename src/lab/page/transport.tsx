@@ -7,6 +7,7 @@ import {
   isBusy,
   isFilmPlaying,
   isPlaying,
+  isServed,
   paceNs,
   position,
   replayed,
@@ -15,8 +16,32 @@ import {
   toggle,
 } from './store.js';
 
+/** What time it is where the time is the host's: nothing moves it. */
+function ServedClock() {
+  return (
+    <div class="transport">
+      <output
+        class="clock"
+        aria-live="off"
+        data-at-ns={position.value.atNs}
+        data-events={position.value.events}
+        data-activity={activity.value}
+      >
+        <b>{timeText(position.value.atNs)}</b>
+        <span>
+          since the session began, by this host's clock · event {position.value.events.toLocaleString('en')}
+        </span>
+      </output>
+    </div>
+  );
+}
+
 /** Play, pause, steps both ways, pace, and what time it is in the machine. */
 export function Transport() {
+  return isServed.value ? <ServedClock /> : <OwnTransport />;
+}
+
+function OwnTransport() {
   const playing =
     film.value === undefined ? isPlaying.value || activity.value === 'seeking' : isFilmPlaying.value;
   const share = replayed.value;

@@ -89,7 +89,7 @@ export class LiveSampler {
         return {
           name: guest.name,
           state: stateOf(guest),
-          weight: guest.device.weight,
+          weight: guest.device.share.now.weight,
           sentBps: (gained('wireBytes', index) * 8e9) / ns,
           receivedBps: (gained('bytesReceived', index) * 8e9) / ns,
           share: all === 0 ? 0 : gained('wireBytes', index) / all,
@@ -122,7 +122,8 @@ export class LiveSampler {
   }
 }
 
-function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
+/** What the virtual machine of a guest is doing. */
+export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
   if (guest.domain.state === 'killed') return 'killed';
   if (guest.session === undefined) return 'waiting';
   if (guest.device.port !== undefined) return 'running';

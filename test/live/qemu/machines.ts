@@ -8,13 +8,22 @@ import { buildImage, type GuestPackages, kernelOf } from './guest-image.js';
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const FETCH = join(REPOSITORY, 'test/live/fetch-debian.sh');
 
+/** A stock kernel and what it boots into. */
+export interface GuestSystem {
+  readonly suite: GuestPackages['suite'];
+  readonly kernel: string;
+  /** As `uname -r` says, e.g. 6.1.0-50-cloud-amd64. */
+  readonly version: string;
+  readonly initrd: string;
+}
+
 /** What QEMU tests need, or why they are skipped. */
 export type Testbed =
   | {
       readonly ok: true;
       readonly qemu: readonly string[];
-      readonly packages: GuestPackages;
-      readonly initrd: string;
+      /** What boots, newest first: a kernel and an initial RAM disk with its modules. */
+      readonly systems: readonly GuestSystem[];
     }
   | { readonly ok: false; readonly reason: string };
 
@@ -50,11 +59,19 @@ export function findTestbed(): Testbed {
       ok: false,
       reason: `${qemu.at(-1) ?? program} knows no vfio-user-pci (QEMU 10.1 or later does)`,
     };
-  const packages: GuestPackages = { folder, suite: 'trixie' };
-  const initrd = join(mkdtempSync(join(tmpdir(), 'cdna-initrd-')), 'initrd.gz');
-  buildImage(packages, initrd);
-  process.on('exit', () => rmSync(join(initrd, '..'), { recursive: true, force: true }));
-  return { ok: true, qemu, packages, initrd };
+  const images = mkdtempSync(join(tmpdir(), 'cdna-initrd-'));
+  process.on('exit', () => rmSync(images, { recursive: true, force: true }));
+  const suites = (['trixie', 'bookworm'] as const).filter((suite) =>
+    existsSync(join(folder, `kernel-${suite}/boot`)),
+  );
+  const systems = suites.map((suite) => {
+    const packages: GuestPackages = { folder, suite };
+    const initrd = join(images, `${suite}.gz`);
+    buildImage(packages, initrd);
+    const { image, version } = kernelOf(packages);
+    return { suite, kernel: image, version, initrd };
+  });
+  return { ok: true, qemu, systems };
 }
 
 /** One second of `serve --json`. */
@@ -119,10 +136,17 @@ export class Served {
   }
 
   /** Starts the machine of a guest with an address, a shell command and words for its kernel. Its console goes to a file. */
-  boot(name: string, address: string, command: string, kernelWords = ''): void {
+  boot(
+    name: string,
+    address: string,
+    command: string,
+    kernelWords = '',
+    suite: GuestSystem['suite'] = 'trixie',
+  ): void {
     const line = this.errors.split('\n').find((_text, at, all) => all[at - 1] === `# ${name}:`);
     if (line === undefined) throw new Error(`serve has printed no command for ${name}: ${this.errors}`);
-    const kernel = kernelOf(this.#testbed.packages);
+    const system = this.#testbed.systems.find((one) => one.suite === suite);
+    if (system === undefined) throw new Error(`no kernel of ${suite}`);
     const words = [...line.matchAll(/'([^']*)'|(\S+)/gu)].map((match) => match[1] ?? match[2] ?? '').slice(1);
     const run = Buffer.from(command).toString('base64');
     const [program = '', ...options] = this.#testbed.qemu;
@@ -132,14 +156,7 @@ export class Served {
       [
         ...options,
         ...['-accel', 'tcg', '-nographic', '-nodefaults', '-no-reboot', ...words],
-        ...[
-          '-kernel',
-          kernel.image,
-          '-initrd',
-          this.#testbed.initrd,
-          '-serial',
-          `file:${this.#console(name)}`,
-        ],
+        ...['-kernel', system.kernel, '-initrd', system.initrd, '-serial', `file:${this.#console(name)}`],
         ...[
           '-append',
           `console=ttyS0 quiet panic=-1 no_timer_check ${kernelWords} ip=${address}/24 run=${run}`,
