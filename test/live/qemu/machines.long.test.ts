@@ -59,7 +59,7 @@ describe.skipIf(!testbed.ok)('stock Linux guests in QEMU', () => {
       },
     );
     expect(replayed.stderr).toContain('replayed to the bit');
-    expect(JSON.parse(replayed.stdout)).toMatchObject({ identical: true });
+    expect(JSON.parse(replayed.stdout)).toMatchObject({ session: { identical: true } });
   });
 
   it('three share the wire 3:2:1 of their backlogged time; when one is killed the others have its share', {
