@@ -49,6 +49,7 @@ export function subjectPlan(
         `${name ?? 'guest'}.memoryMegabytes is ${memoryMegabytes}, expected at most ${MOST_MEGABYTES} for a real guest`,
       );
   }
+  if (protection === GUEST_DRIVEN) requireOwnIommus(scenario);
   return {
     scenario,
     directory,
@@ -57,4 +58,19 @@ export function subjectPlan(
     protection: liveProtectionOf(protection, scenario),
     makeDiscipline: disciplineOf(scenario, discipline),
   };
+}
+
+/** @throws ScenarioError for guests that have no IOMMU of their own. */
+function requireOwnIommus({ guests }: Scenario): void {
+  for (const [index, { name, attached, card }] of guests.entries()) {
+    const who = name ?? `guests[${index}]`;
+    if (attached !== true)
+      throw new ScenarioError(
+        `${who}.attached is false, expected true under ${GUEST_DRIVEN}: only a real guest has an IOMMU of its own`,
+      );
+    if (card === 'cdna')
+      throw new ScenarioError(
+        `${who}.card is "cdna", expected "virtio" under ${GUEST_DRIVEN}: the rings of that card are not behind a guest's IOMMU yet`,
+      );
+  }
 }

@@ -10,6 +10,7 @@ import { ServedKnobs } from './served-knobs.js';
 import { announcement, film, isServed, message, PANELS, type Panel, panel, plans, theme } from './store.js';
 import { StoryPanel } from './story-panel.js';
 import { TourPanel } from './tour-panel.js';
+import { tourAt } from './tour-store.js';
 import { Transport } from './transport.js';
 
 const PANEL_TITLES: Readonly<Record<Panel, string>> = {
@@ -75,8 +76,9 @@ export function App() {
             ))}
           </div>
           <div id="panel-body" role="tabpanel" aria-labelledby={`tab-${panel.value}`}>
+            {tourAt.value === undefined && <StoryPanel />}
             {panel.value === 'tours' && <TourPanel />}
-            <StoryPanel />
+            {tourAt.value !== undefined && <StoryPanel />}
             {panel.value === 'attacks' && <AttackPanel />}
             {panel.value === 'links' && <LinksPanel />}
             {panel.value === 'knobs' && (isServed.value ? <ServedKnobs /> : <KnobsPanel />)}

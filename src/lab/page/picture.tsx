@@ -20,6 +20,7 @@ import {
   layouts,
   look,
   machines,
+  percentile,
   plans,
   replan,
   served,
@@ -334,7 +335,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
       >
         <strong>
           <i class="chip" aria-hidden="true" />
-          {domain.name}
+          <span>{domain.name}</span>
         </strong>
         {virtualMachine !== undefined && (
           <span class="virtual-machine" data-state={virtualMachine}>
@@ -351,8 +352,8 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
         {guest !== undefined && (
           <span class="figures">
             <span>{rateText((mbps ?? 0) * 1e6)}</span>
-            <span title="99th percentile of the last frames, from the driver to the wire">
-              p99 {latencyText(guest.p99Ns)}
+            <span title="A percentile of the last frames, from the driver to the wire; the plot of latencies chooses which">
+              {percentile.value} {latencyText(guest.latencies?.[percentile.value])}
             </span>
           </span>
         )}
@@ -362,7 +363,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
           </span>
         )}
       </button>
-      {guest !== undefined && !isServed.value && (
+      {guest !== undefined && film.value === undefined && !isServed.value && (
         <div class="follows">
           {FOLLOWED_WAYS.map(({ way, sign, what }) => (
             <FollowButton
@@ -468,9 +469,9 @@ function Block({
         {more > 0 ? ` +${more}` : ''}
       </span>
       <MemoryBlock
+        machine={index}
+        first={at}
         pages={pages}
-        owners={state.owners.subarray(at, at + pages.length)}
-        pins={state.pins.subarray(at, at + pages.length)}
         label={`${title}: ${pages.length} pages, ${state.pins.subarray(at, at + pages.length).reduce((sum, pin) => sum + (pin > 0 ? 1 : 0), 0)} pinned`}
         onPage={(page) => look(index, { kind: 'page', id: page })}
       />
