@@ -71,7 +71,10 @@ export class LiveGuest {
     };
     const made =
       guest.spec.card === 'cdna'
-        ? new CardFunction({ ...devicePlan, addressOf: (address) => ram.addressOf(address) })
+        ? new CardFunction({
+            ...devicePlan,
+            addressOf: maps === undefined ? (address) => ram.addressOf(address) : guestPhysicalAddress,
+          })
         : new VirtioNetFunction({ ...devicePlan, accessPlatform: maps !== undefined });
     this.function = made;
     this.device = made.device;

@@ -52,7 +52,7 @@ describe('iommu:guest', () => {
     expect(() => filmAttack('descriptor-to-neighbour', GUEST_DRIVEN, 1)).toThrow();
   });
 
-  it('needs guests that are real, and cards whose rings its IOMMUs know', () => {
+  it('needs guests that are real, whatever card they see', () => {
     const plan = (guests: object[]) =>
       subjectPlan({
         scenario: checkScenario({ guests }),
@@ -64,11 +64,9 @@ describe('iommu:guest', () => {
       });
     const real = { name: 'real', attached: true };
     expect(plan([real]).protection.name).toBe(GUEST_DRIVEN);
+    expect(plan([{ ...real, card: 'cdna' }]).protection.name).toBe(GUEST_DRIVEN);
     expect(() => plan([real, { name: 'own' }])).toThrow(
       'own.attached is false, expected true under iommu:guest',
-    );
-    expect(() => plan([{ ...real, card: 'cdna' }])).toThrow(
-      'real.card is "cdna", expected "virtio" under iommu:guest',
     );
   });
 
