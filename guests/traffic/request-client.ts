@@ -140,11 +140,6 @@ export class RequestClient implements PushSource, Responder {
     return this.#late;
   }
 
-  /** Requests that were under way when the client was stopped. */
-  get abandoned(): number {
-    return this.#given;
-  }
-
   /** Requests under way. */
   get underWay(): number {
     let count = 0;

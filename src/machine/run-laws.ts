@@ -1,4 +1,3 @@
-import type { RequestClient } from '../../guests/traffic/index.js';
 import type { DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
 import type { GuestRun, Machine } from './machine.js';
@@ -66,19 +65,6 @@ export function checkLaws(
     offered === accounted,
     `${offered} frames offered by the far end, ${accounted} accounted for`,
   );
-  const clients = machine.guests.flatMap(({ client }) => (client === undefined ? [] : [client]));
-  if (clients.length > 0) {
-    const ofAll = (of: (client: RequestClient) => number) =>
-      clients.reduce((total, client) => total + of(client), 0);
-    const underWay = ofAll((client) => client.underWay);
-    law(
-      'requests',
-      clients.every(
-        ({ abandoned, answered, lost, sent, underWay: open }) => sent === answered + lost + abandoned + open,
-      ),
-      `${ofAll(({ sent }) => sent)} sent, ${ofAll(({ answered }) => answered)} answered, ${ofAll(({ lost }) => lost)} lost, ${underWay} under way, ${ofAll(({ abandoned }) => abandoned)} abandoned by guests that were stopped`,
-    );
-  }
   const { references } = host.pages;
   const pinsBalance = host.pages.pinsTaken - host.pages.pinsReleased;
   law(
