@@ -36,7 +36,7 @@ import { VectorRing } from './vector-ring.js';
 export const HYPERVISOR: DomainId = 0;
 
 export type { ContextSettings } from './card-control.js';
-export type { FaultPolicy, FaultRecord } from './fault-log.js';
+export { FAULT_POLICIES, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
 /** Buffers that passed a set-up gate together, and whose descriptors were written. */
 export interface SetUpEvent {
@@ -77,7 +77,7 @@ export class Hypervisor {
   readonly #nic: Nic;
   readonly #card: CardControl;
   readonly #vectors: VectorRing;
-  readonly #policy: FaultPolicy;
+  #policy: FaultPolicy;
   readonly #faults: FaultLog;
   readonly #domains: Domain[] = [];
   readonly #self: Domain;
@@ -136,6 +136,16 @@ export class Hypervisor {
 
   get domains(): readonly Domain[] {
     return this.#domains;
+  }
+
+  /** What becomes of a guest that faults. */
+  get faultPolicy(): FaultPolicy {
+    return this.#policy;
+  }
+
+  /** From the next fault on. */
+  setFaultPolicy(policy: FaultPolicy): void {
+    this.#policy = policy;
   }
 
   get hypercalls(): number {

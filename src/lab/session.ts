@@ -164,6 +164,11 @@ export class LabSession {
       case 'attack':
         this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
         break;
+      case 'policy':
+      case 'capture':
+        throw new UserError(
+          `${request.kind} is for real guests, expected a page that \`serve --lab\` has opened`,
+        );
       case 'shown':
         this.#isShown = true;
         this.#tell();
@@ -195,6 +200,7 @@ export class LabSession {
     this.#send({
       kind: 'opened',
       version: PROTOCOL_VERSION,
+      clock: 'own',
       catalogue: CATALOGUE,
       plans,
       layouts: machines.map(({ layout }) => layout),

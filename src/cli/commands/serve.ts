@@ -14,6 +14,10 @@ export const serveCommand: CommandEntry = {
     ['--record <file>', 'write the session, for `replay`'],
     ['--capture <file>', 'write what passes the card, for Wireshark'],
     ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all)'],
+    [
+      '--lab [port]',
+      'watch the session in a browser: a page on loopback, 0 for any free port (default: 5180)',
+    ],
     ['--force', 'write over files that cdna-nic did not write'],
     ['--dir <dir>', 'put the sockets there (default: a new folder, removed at the end)'],
     ['--spin <time>', 'wait for events nearer than this without rest, at the price of a core (default: 0us)'],

@@ -56,4 +56,12 @@ describe('an IOTLB that holds pages of several sizes', () => {
     iotlb.insert(DOMAIN, 12, ioVirtualAddress(2 ** 30), hostPhysicalAddress(0), false, false);
     expect([iotlb.isAbsent(slot), iotlb.size, iotlb.entries]).toEqual([true, 1, 16]);
   });
+
+  it('loses all pages of a domain with it, of every size, and none of another', () => {
+    const iotlb = holding(SIZES);
+    iotlb.insert(DOMAIN + 1, 12, ioVirtualAddress(2 ** 30), physicalOf(12), true, true);
+    iotlb.removeDomain(DOMAIN);
+    expect(found(iotlb, 2 ** 30)).toBeUndefined();
+    expect(iotlb.size).toBe(1);
+  });
 });
