@@ -123,6 +123,11 @@ export interface Sample {
     readonly backlogged: number;
     readonly faults: number;
   }[];
+  readonly mappingsPerFrame?: {
+    readonly pagesMapped: number;
+    readonly pagesUnmapped: number;
+    readonly invalidations: number;
+  };
 }
 
 /** A running `serve`, and the virtual machines that are plugged into it. */
