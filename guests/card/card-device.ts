@@ -111,7 +111,7 @@ export class CardDevice implements AttachedDevice {
 
   /** Where the guest's address 0 lies in the machine. */
   get ramAddress(): number {
-    return this.#plan.addressOf(0);
+    return this.#plan.addressOf(0, 1);
   }
 
   get faults(): Readonly<Partial<Record<CardFault, number>>> {
@@ -240,7 +240,7 @@ export class CardDevice implements AttachedDevice {
       this.#port = host.openPort(domain, {
         ...port,
         share: this.share.now,
-        ...(own ? { ownRings: addressOf(rings) } : {}),
+        ...(own ? { ownRings: addressOf(rings, PAGE_BYTES) } : {}),
       });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;

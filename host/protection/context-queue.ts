@@ -104,7 +104,8 @@ export class ContextQueue implements PortQueue {
   unbind(): void {
     this.#context = NO_CONTEXT;
     // What was sent is sent; what was received and not taken is gone with the ring.
-    this.#finalConsumer = this.direction === 'transmit' ? this.consumerInMemory() : this.#finished;
+    const readsStatus = this.direction === 'transmit' && !this.#writtenByDriver;
+    this.#finalConsumer = readsStatus ? this.consumerInMemory() : this.#finished;
   }
 
   get context(): ContextId {

@@ -97,7 +97,7 @@ export interface ServedState {
   /** Of each real guest: the column of its domain, and what its virtual machine is doing. */
   readonly guests: readonly {
     readonly column: number;
-    readonly state: 'waiting' | 'attached' | 'running' | 'stopped' | 'killed';
+    readonly state: 'waiting' | 'attached' | 'running' | 'paused' | 'stopped' | 'killed';
   }[];
 }
 

@@ -1,8 +1,11 @@
 import type { ContextId } from '../../scheduler/branded.js';
 import { present } from '../../scheduler/present.js';
 
-/** What is shown before the first frame. */
-export const NO_LATENCIES = { p50Ns: 0, p99Ns: 0 } as const;
+/** Percentiles that are told. */
+export const PERCENTILES = ['p50', 'p90', 'p99'] as const;
+export type Percentile = (typeof PERCENTILES)[number];
+/** Latency at each percentile, ns. */
+export type Latencies = Readonly<Record<Percentile, number>>;
 
 /** Latencies kept per context: what a percentile of the last moments is taken of. */
 const KEPT = 512;
@@ -29,14 +32,14 @@ export class RecentLatencies<Key extends number = ContextId> {
     this.#counts[number] = count + 1;
   }
 
-  /** Median and 99th percentile of the last frames, ns; undefined before the first. */
-  of(key: Key): { readonly p50Ns: number; readonly p99Ns: number } | undefined {
+  /** Percentiles of the last frames; undefined before the first. */
+  of(key: Key): Latencies | undefined {
     const number: number = key;
     const ring = this.#rings[number];
     if (ring === undefined) return undefined;
     const count = Math.min(KEPT, present(this.#counts[number]));
     const sorted = ring.slice(0, count).sort();
     const at = (share: number) => present(sorted[Math.min(count - 1, Math.floor(count * share))]);
-    return { p50Ns: at(0.5), p99Ns: at(0.99) };
+    return { p50: at(0.5), p90: at(0.9), p99: at(0.99) };
   }
 }

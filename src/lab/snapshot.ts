@@ -3,7 +3,7 @@ import type { Host } from '../../host/host.js';
 import type { DescriptorRing } from '../../nic/descriptor-ring.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import type { Columns, ShownGuest } from './columns.js';
-import { NO_LATENCIES, type RecentLatencies } from './recent-latencies.js';
+import type { Latencies, RecentLatencies } from './recent-latencies.js';
 
 /** Indices of a ring, as the card knows them; they run freely modulo 2^32. */
 export interface RingState {
@@ -34,8 +34,8 @@ export interface GuestState {
   readonly framesReceived: number;
   readonly framesQueued: number;
   readonly drops: number;
-  readonly p50Ns: number;
-  readonly p99Ns: number;
+  /** Of the last frames, from the driver to the wire; undefined before the first. */
+  readonly latencies: Latencies | undefined;
 }
 
 /** A context of the card that is in use. */
@@ -98,7 +98,7 @@ export function snapshotOf(
       framesReceived: traffic.framesReceived,
       framesQueued: driver?.framesQueued ?? 0,
       drops: total(traffic.drops) + (driver === undefined ? 0 : total(driver.drops)),
-      ...(latencies?.of(port.context) ?? NO_LATENCIES),
+      latencies: latencies?.of(port.context),
     };
   });
   return machineSnapshot(host, states, columns, faults);

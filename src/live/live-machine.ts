@@ -87,6 +87,7 @@ export class LiveMachine {
   readonly #readTable: HandlerId;
   readonly #reflect: HandlerId;
   readonly #stop: HandlerId;
+  readonly #memoryIsLate: HandlerId;
   // Frames on their way to the far end that it sends back to everyone.
   readonly #reflected: Uint8Array[] = [];
   #sessions = 0;
@@ -152,6 +153,7 @@ export class LiveMachine {
     this.#stop = kernel.register('live.context-stopped', (index, context) =>
       this.guests[index]?.device.contextStopped(storedContextId(context)),
     );
+    this.#memoryIsLate = kernel.register('live.memory-late', (index) => this.guests[index]?.memoryIsLate());
     this.guests = this.machine.attached.map((guest, index) => {
       const ram = rams[index];
       if (ram === undefined) throw new InvariantViolation(`${guest.name} has no RAM`);
@@ -160,6 +162,7 @@ export class LiveMachine {
         guest,
         ram,
         portChanged: (port) => this.#portChanged(live, port),
+        waitForMemory: (ns) => kernel.schedule(ns, this.#memoryIsLate, index),
       });
       return live;
     });

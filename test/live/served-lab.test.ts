@@ -120,7 +120,7 @@ describe('serve --lab', () => {
     expect(sent.served?.guests.map(({ state }) => state)).toEqual(['running', 'waiting']);
     const snapshot = sent.machines[0]?.snapshot;
     expect(snapshot?.guests[0]).toMatchObject({ column: 1, bytesTransmitted: 8000 });
-    expect(snapshot?.guests[0]?.p50Ns).toBeGreaterThan(0);
+    expect(snapshot?.guests[0]?.latencies?.p50).toBeGreaterThan(0);
     expect(snapshot?.contexts).toHaveLength(1);
     expect(sent.machines[0]?.owners).toBeInstanceOf(Int16Array);
     expect(sent.position.atNs).toBeGreaterThan(before.position.atNs);

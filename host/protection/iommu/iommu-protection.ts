@@ -2,6 +2,7 @@ import {
   deviceAddress,
   identityAddress,
   identityOf,
+  ioVirtualAddress,
   lastPageOf,
   type PageNumber,
   pageAddress,
@@ -72,7 +73,7 @@ export class IommuProtection implements Protection {
   constructor(parts: HostParts, strategy: OwnStrategy, options: IommuOptions) {
     this.#parts = parts;
     this.name = strategy.name;
-    this.handOver = strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write';
+    this.handOver = strategy.handOver ?? (strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write');
     this.#strategy = strategy;
     this.#oneRequesterId = options.oneRequesterId ?? false;
     if (options.faultLimit !== undefined) this.limitFaults(options.faultLimit);
@@ -126,7 +127,10 @@ export class IommuProtection implements Protection {
         receiveGate: strategy.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
-        busAddressOf: (physical, bytes) => space.mapRings(physical, bytes),
+        busAddressOf: (physical, bytes) =>
+          options.ownRings !== undefined && this.handOver === 'write'
+            ? deviceAddress(ioVirtualAddress(options.ownRings))
+            : space.mapRings(physical, bytes),
       });
       const entry = { port, space, strategy };
       this.#open.set(port.context, entry);

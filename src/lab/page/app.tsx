@@ -21,6 +21,7 @@ import {
 } from './store.js';
 import { StoryPanel } from './story-panel.js';
 import { TourPanel } from './tour-panel.js';
+import { tourAt } from './tour-store.js';
 import { Transport } from './transport.js';
 
 const PANEL_TITLES: Readonly<Record<Panel, string>> = {
@@ -87,8 +88,9 @@ export function App() {
             ))}
           </div>
           <div id="panel-body" role="tabpanel" aria-labelledby={`tab-${panel.value}`}>
+            {tourAt.value === undefined && <StoryPanel />}
             {panel.value === 'tours' && <TourPanel />}
-            <StoryPanel />
+            {tourAt.value !== undefined && <StoryPanel />}
             {panel.value === 'attacks' && <AttackPanel />}
             {panel.value === 'links' && <LinksPanel />}
             {panel.value === 'knobs' && (isServed.value ? <ServedKnobs /> : <KnobsPanel />)}

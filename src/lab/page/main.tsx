@@ -48,6 +48,9 @@ connect(
   start((report) => {
     take(report);
     if (report.kind === 'took-out') saveTaken();
+    // Where the panels lie below the picture, what was asked for there is seen above.
+    if (report.kind === 'film' && matchMedia('(max-width: 70rem)').matches)
+      document.querySelector('.stage')?.scrollIntoView();
     // The next state is asked for when this one has been drawn: the machine never runs ahead of the picture.
     if (report.kind === 'state') requestAnimationFrame(() => request({ kind: 'shown' }));
   }),

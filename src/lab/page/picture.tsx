@@ -21,6 +21,7 @@ import {
   layouts,
   look,
   machines,
+  percentile,
   plans,
   replan,
   served,
@@ -339,7 +340,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
       >
         <strong>
           <i class="chip" aria-hidden="true" />
-          {domain.name}
+          <span>{domain.name}</span>
         </strong>
         {virtualMachine !== undefined && (
           <span class="virtual-machine" data-state={virtualMachine}>
@@ -356,8 +357,8 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
         {guest !== undefined && (
           <span class="figures">
             <span>{rateText((mbps ?? 0) * 1e6)}</span>
-            <span title="99th percentile of the last frames, from the driver to the wire">
-              p99 {latencyText(guest.p99Ns)}
+            <span title="A percentile of the last frames, from the driver to the wire; the plot of latencies chooses which">
+              {percentile.value} {latencyText(guest.latencies?.[percentile.value])}
             </span>
           </span>
         )}
@@ -367,7 +368,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
           </span>
         )}
       </button>
-      {guest !== undefined && !isServed.value && (
+      {guest !== undefined && film.value === undefined && !isServed.value && (
         <div class="follows">
           {FOLLOWED_WAYS.map(({ way, sign, what }) => (
             <FollowButton
@@ -473,9 +474,9 @@ function Block({
         {more > 0 ? ` +${more}` : ''}
       </span>
       <MemoryBlock
+        machine={index}
+        first={at}
         pages={pages}
-        owners={state.owners.subarray(at, at + pages.length)}
-        pins={state.pins.subarray(at, at + pages.length)}
         label={`${title}: ${pages.length} pages, ${state.pins.subarray(at, at + pages.length).reduce((sum, pin) => sum + (pin > 0 ? 1 : 0), 0)} pinned`}
         onPage={(page) => look(index, { kind: 'page', id: page })}
       />

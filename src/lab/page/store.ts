@@ -18,8 +18,10 @@ import type {
   StepUnit,
 } from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
+import type { Percentile } from '../recent-latencies.js';
 import type { FrameStory } from '../story/frame-story.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
+import { readerNowMs } from './reader-clock.js';
 import { prefersStillness } from './theme.js';
 import { Tokens } from './tokens.js';
 
@@ -40,6 +42,9 @@ export const served = signal<ServedState | undefined>(undefined);
 /** What there is to choose from. */
 export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
+/** The machines as they are now: what is drawn on canvases, with every state that comes. */
+export const drawn = signal<readonly MachineState[]>([]);
+/** The machines as figures and words show them: a few times per second while they run, else at once. */
 export const machines = signal<readonly MachineState[]>([]);
 export const position = signal<Position>({ atNs: 0, events: 0 });
 export const activity = signal<Activity>('paused');
@@ -52,6 +57,8 @@ export const followed = signal<
 >(undefined);
 export const paceNs = signal<number | null>(50_000);
 export const panel = signal<Panel>('tours');
+/** Percentile of the latencies that figures and plots show. */
+export const percentile = signal<Percentile>('p99');
 export const message = signal<string | undefined>(undefined);
 /** What a screen reader is told: one sentence per thing that the reader has done. */
 export const announcement = signal('');
@@ -73,6 +80,11 @@ export const film = computed(() => films.value[0]);
 export const filmAt = signal(0);
 export const isFilmPlaying = signal(false);
 export const isFilming = signal(false);
+
+/** Least time between two changes of what is to be read, ms: faster ones cannot be, and the page has to lay them out. */
+const FIGURES_MS = 100;
+/** When that changed last, on the reader's clock. */
+let figuresMs = 0;
 
 let send: (request: Request) => void = () => undefined;
 
@@ -150,7 +162,7 @@ export function leaveFilm(): void {
     films.value = [];
     isFilmPlaying.value = false;
     for (const moving of tokens) moving.clear();
-    machines.value = live.machines;
+    showMachines(live.machines);
     layouts.value = live.layouts;
     if (live.position !== undefined) position.value = live.position;
   });
@@ -176,7 +188,7 @@ export function showPicture(at: number): void {
     }
     filmAt.value = next;
     // Both were played from the same instant; the shorter one stands at its end.
-    machines.value = films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture);
+    showMachines(films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture));
     position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
   });
 }
@@ -193,6 +205,11 @@ export function pictureWith(unit: StepUnit, way: 1 | -1): number {
   for (let at = filmAt.value + way; at > 0 && at < pictures.length; at += way)
     if (countOf(at) !== countOf(at - 1)) return at;
   return way > 0 ? pictures.length - 1 : 0;
+}
+
+function showMachines(states: readonly MachineState[]): void {
+  drawn.value = states;
+  machines.value = states;
 }
 
 /** What the machine that runs looked like last, while a film is shown. */
@@ -369,27 +386,41 @@ function takeFilm({ films: shown }: ReportOf<'film'>): void {
 }
 
 function takeState(report: ReportOf<'state'>): void {
+  const isBack = report.position.atNs < (live.position?.atNs ?? 0); // 0: nothing lies before the first state
   live.machines = report.machines;
   live.position = report.position;
   activity.value = report.activity;
   if (film.value !== undefined) return;
-  const isBack = report.position.atNs < position.value.atNs;
-  position.value = report.position;
-  machines.value = report.machines;
-  replayed.value = report.replayed;
-  served.value = report.served;
-  story.value = followed.value === undefined ? undefined : report.story;
-  if (report.details !== undefined) details.value = report.details;
+  drawn.value = report.machines;
   for (const [index, state] of report.machines.entries()) {
     if (isBack) histories[index]?.cut(report.position.atNs);
-    histories[index]?.add(state.snapshot);
+    histories[index]?.add(state.snapshot, isStill(report));
     tokens[index]?.add(state.entries);
   }
+  takeFigures(report, isBack || isFresh);
   if (!isFresh) return;
   isFresh = false;
   const then = afterOpening;
   afterOpening = undefined;
   if (then !== undefined) queueMicrotask(then);
+}
+
+/** Whether no other state follows by itself. */
+function isStill({ activity: now }: ReportOf<'state'>): boolean {
+  return now === 'paused' || now === 'ended';
+}
+
+/** What is to be read, unless it has changed a moment ago and will change again. */
+function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
+  const nowMs = readerNowMs();
+  if (!isStill(report) && !isOther && nowMs - figuresMs < FIGURES_MS) return;
+  figuresMs = nowMs;
+  position.value = report.position;
+  replayed.value = report.replayed;
+  served.value = report.served;
+  machines.value = report.machines;
+  story.value = followed.value === undefined ? undefined : report.story;
+  if (report.details !== undefined) details.value = report.details;
 }
 
 function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {

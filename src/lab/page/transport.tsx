@@ -1,3 +1,4 @@
+import { computed } from '@preact/signals';
 import { STEP_UNITS } from '../protocol.js';
 import { PACES, timeText } from './format.js';
 import {
@@ -44,7 +45,6 @@ export function Transport() {
 function OwnTransport() {
   const playing =
     film.value === undefined ? isPlaying.value || activity.value === 'seeking' : isFilmPlaying.value;
-  const share = replayed.value;
   return (
     <div class="transport" role="toolbar" aria-label="Run the machine">
       <div class="group">
@@ -53,7 +53,7 @@ function OwnTransport() {
             key={unit}
             type="button"
             class="quiet"
-            disabled={isBusy.value || position.value.events === 0}
+            disabled={isBusy.value || isAtStart.value}
             onClick={() => back(unit)}
             data-back={unit}
           >
@@ -86,20 +86,7 @@ function OwnTransport() {
           </button>
         ))}
       </div>
-      <output
-        class="clock"
-        aria-live="off"
-        data-at-ns={position.value.atNs}
-        data-events={position.value.events}
-        data-activity={film.value === undefined ? activity.value : 'film'}
-      >
-        <b>{timeText(position.value.atNs)}</b>
-        <span>
-          event {position.value.events.toLocaleString('en')}
-          {share !== undefined && ` · replaying ${(share * 100).toFixed(0)} %`}
-          {activity.value === 'ended' && ' · end of the run'}
-        </span>
-      </output>
+      <Clock />
       <label class="pace">
         <span>pace</span>
         <select
@@ -117,5 +104,28 @@ function OwnTransport() {
         </select>
       </label>
     </div>
+  );
+}
+
+const isAtStart = computed(() => position.value.events === 0);
+
+/** What time it is in the machine: by itself, because it changes with every frame of the screen. */
+function Clock() {
+  const share = replayed.value;
+  return (
+    <output
+      class="clock"
+      aria-live="off"
+      data-at-ns={position.value.atNs}
+      data-events={position.value.events}
+      data-activity={film.value === undefined ? activity.value : 'film'}
+    >
+      <b>{timeText(position.value.atNs)}</b>
+      <span>
+        event {position.value.events.toLocaleString('en')}
+        {share !== undefined && ` · replaying ${(share * 100).toFixed(0)} %`}
+        {activity.value === 'ended' && ' · end of the run'}
+      </span>
+    </output>
   );
 }

@@ -7,7 +7,6 @@ import { Journal } from '../../lab/journal.js';
 import type { MachineLayout, MachineState } from '../../lab/machine-state.js';
 import { type PageBlock, pageStates } from '../../lab/memory-map.js';
 import type { Counts, ServedState } from '../../lab/protocol.js';
-import { NO_LATENCIES } from '../../lab/recent-latencies.js';
 import { type GuestState, machineSnapshot, total } from '../../lab/snapshot.js';
 import type { LiveGuest } from '../live-guest.js';
 import { stateOf } from '../server/live-sample.js';
@@ -140,7 +139,7 @@ export class LiveView {
         ...{ bytesTransmitted, framesTransmitted, bytesReceived, framesReceived },
         framesQueued: driver.framesQueued,
         drops: total(drops) + total(driver.drops),
-        ...NO_LATENCIES,
+        latencies: undefined,
       };
     });
   }
@@ -160,7 +159,7 @@ export class LiveView {
         framesReceived: counts.framesReceived,
         framesQueued: 0,
         drops: total(counts.drops),
-        ...(latencies.of(number) ?? NO_LATENCIES),
+        latencies: latencies.of(number),
       };
     });
   }

@@ -8,7 +8,7 @@ import { countsSince, type MappingCounts, mappingCounts, perFrame } from '../map
 /** One guest over the last second, or however long it was. */
 export interface GuestSample {
   readonly name: string;
-  readonly state: 'waiting' | 'attached' | 'running' | 'stopped' | 'killed';
+  readonly state: 'waiting' | 'attached' | 'running' | 'paused' | 'stopped' | 'killed';
   readonly weight: number;
   /** Bits per second that it put on the wire, with preamble, FCS and gap, and that it received. */
   readonly sentBps: number;
@@ -127,6 +127,7 @@ export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['stat
   if (guest.domain.state === 'killed') return 'killed';
   if (guest.session === undefined) return 'waiting';
   if (guest.device.port !== undefined) return 'running';
+  if (guest.device.pausable?.paused === true) return 'paused';
   return guest.device.lastFault === undefined ? 'attached' : 'stopped';
 }
 

@@ -350,6 +350,24 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     }
   });
 
+  it('shows the latency of each guest at the percentile that is chosen', async () => {
+    const page = await opened(linkTo(defaultPlan, 300_000));
+    await page.settle();
+    const shown = async (name: string) => {
+      await page.page.locator(`[data-percentile=${name}]`).click();
+      await page.page.locator(`[data-plot=latency] [aria-label^="Latency, ${name}:"]`).waitFor();
+      const texts = await page.page.locator('.domain.guest .figures span + span').allInnerTexts();
+      return texts.map((text) => Number(new RegExp(`^${name} ([\\d.]+) `, 'u').exec(text)?.[1]));
+    };
+    const [low, middle, high] = [await shown('p50'), await shown('p90'), await shown('p99')];
+    expect(low).toHaveLength(3);
+    for (const [at, latency] of low.entries()) {
+      expect(latency).toBeGreaterThan(0);
+      expect(middle[at]).toBeGreaterThanOrEqual(latency);
+      expect(high[at]).toBeGreaterThanOrEqual(middle[at] ?? Number.NaN);
+    }
+  });
+
   it('is run by keyboard alone: space, arrows, and tabs', async () => {
     const page = await opened(linkTo(planOf('one-guest', 'cdna')));
     await page.settle();
