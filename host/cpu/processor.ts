@@ -78,7 +78,6 @@ export class Processor {
   readonly #costByNumber: Float64Array;
   #current = -1;
   #shares: WorkShares | undefined;
-  #elapsedCycles = 0;
   #startNs = 0;
   // What is left of a nanosecond when work ends, carried forward for each core.
   readonly #watchers: CpuWatcher[] = [];
@@ -167,7 +166,8 @@ export class Processor {
 
   /** How far the work that runs now has come, ns; 0 outside of work. */
   get elapsedNs(): number {
-    return Math.ceil(this.#elapsedCycles * this.#nsPerCycle);
+    const shares = this.#shares;
+    return shares === undefined ? 0 : Math.ceil(shares.elapsedCycles * this.#nsPerCycle);
   }
 
   /** Asks for `work` to be run for an account when its core has time. */
@@ -272,16 +272,17 @@ export class Processor {
     }
     const cycles = present(this.#costByNumber[cost]) * times;
     this.#cycles[account] = present(this.#cycles[account]) + cycles;
-    if (account !== shares.current) shares.charge(account, this.#elapsedCycles);
-    this.#elapsedCycles += cycles;
+    if (account !== shares.current) shares.charge(account);
+    shares.elapsedCycles += cycles;
   }
 
   /** Within work the time belongs to the unit that runs; outside of it, the account's core owes it. */
   #spendCycles(account: number, cycles: number): void {
     this.#cycles[account] = present(this.#cycles[account]) + cycles;
-    if (this.#shares !== undefined) {
-      this.#shares.charge(account, this.#elapsedCycles);
-      this.#elapsedCycles += cycles;
+    const shares = this.#shares;
+    if (shares !== undefined) {
+      shares.charge(account);
+      shares.elapsedCycles += cycles;
       return;
     }
     // Before the first event a machine is being set up, and set-up takes no time.
@@ -315,8 +316,7 @@ export class Processor {
     const owing = core.owing.shift();
     if (owing !== undefined) {
       this.#begin(core, owing);
-      this.#shares?.charge(owing, 0);
-      this.#elapsedCycles = present(this.#owedCycles[owing]);
+      core.shares.elapsedCycles = present(this.#owedCycles[owing]);
       this.#owedCycles[owing] = 0;
       this.#end(core, coreNumber);
       return;
@@ -351,7 +351,6 @@ export class Processor {
     this.#current = account;
     this.#shares = core.shares;
     core.shares.begin(account);
-    this.#elapsedCycles = 0;
   }
 
   /** Shares of the unit of work that has just run, in the order in which their time passes. */
@@ -366,14 +365,13 @@ export class Processor {
   /** The core is busy for what the unit of work has charged, to the whole ns; fractions are carried on. */
   #end(core: Core, coreNumber: number): void {
     const carryNs = present(this.#carryNs[coreNumber]);
-    const busyNs = this.#elapsedCycles * this.#nsPerCycle + carryNs;
+    const busyNs = core.shares.elapsedCycles * this.#nsPerCycle + carryNs;
     const wholeNs = Math.floor(busyNs);
     this.#carryNs[coreNumber] = busyNs - wholeNs;
     core.shares.end(this.#ns, this.#nsPerCycle, carryNs, wholeNs);
     if (this.#watchers.length > 0) this.#tellWatchers(core, coreNumber);
     this.#current = -1;
     this.#shares = undefined;
-    this.#elapsedCycles = 0;
     core.busyNs += wholeNs;
     core.busyUntilNs = this.#kernel.nowNs + wholeNs;
     this.#kernel.post(wholeNs, this.#done, coreNumber);

@@ -13,6 +13,8 @@ export class WorkShares {
   #count = 0;
   #current = -1;
   #wholeNs = 0;
+  /** How far the unit that runs has come, cycles, a fraction once an account has waited. Here, so that it is no argument. */
+  elapsedCycles = 0;
 
   /** The shares of the unit that ended last: an account, and from when to when, ns after the unit began. */
   each(visit: (account: number, beginNs: number, endNs: number) => void): void {
@@ -31,17 +33,18 @@ export class WorkShares {
   begin(account: number): void {
     this.#count = 1;
     this.#current = account;
+    this.elapsedCycles = 0;
     this.#account[0] = account;
     this.#begin[0] = 0;
   }
 
-  /** Time spent from `elapsedCycles` on is charged to this account. */
-  charge(account: number, elapsedCycles: number): void {
+  /** Time spent from now on is charged to this account. */
+  charge(account: number): void {
     if (account === this.#current) return;
     this.#current = account;
     if (this.#count === this.#account.length) this.#grow();
     this.#account[this.#count] = account;
-    this.#begin[this.#count] = elapsedCycles;
+    this.#begin[this.#count] = this.elapsedCycles;
     this.#count += 1;
   }
 

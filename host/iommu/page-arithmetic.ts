@@ -1,4 +1,4 @@
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 /**
  * Page numbers and offsets of addresses without a division: `2 ** bits` with a variable is a call into the C library,
@@ -11,12 +11,12 @@ const INVERSE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** -b
 
 /** Bytes of a page of 2^bits. */
 export function pageSize(bits: number): number {
-  return present(SIZE[bits]);
+  return SIZE[bits] ?? absent();
 }
 
 /** Number of the page of 2^bits bytes that holds `address`. */
 export function pageIndex(address: number, bits: number): number {
-  return Math.floor(address * present(INVERSE[bits]));
+  return Math.floor(address * (INVERSE[bits] ?? absent()));
 }
 
 /** First byte of that page: an address of the same kind. */

@@ -244,6 +244,14 @@ export class RadixTable {
     permissions: number,
   ): MapOutcome {
     const count = pageSize(pageBits - spanBits(level));
+    if (
+      count === 1 &&
+      !this.#format.isPresent(this.#memory.readU32(at), this.#memory.readU32(addressAfter(at, 4)))
+    ) {
+      // One empty entry, as for most pages: there is nothing to look into.
+      this.#format.writePage(this.#memory, at, physical, pageBits, permissions);
+      return 'mapped';
+    }
     for (let entry = at; entry < at + count * 8; entry = addressAfter(entry, 8)) {
       const low = this.#memory.readU32(entry);
       const high = this.#memory.readU32(addressAfter(entry, 4));

@@ -6,7 +6,7 @@ import {
 } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import { BufferViews, PIECE_BYTES, PIECES_PER_BYTE, Piece, VIEW_BYTES } from './backing.js';
 import { BankTable } from './bank-table.js';
 import { ArrayBank, type MemoryBank } from './memory-bank.js';
@@ -157,7 +157,7 @@ export class PhysicalMemory {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined || !this.#isWord(address)) return this.#readUntouched(address);
-    return present(backing.words[(address - number * PIECE_BYTES) >>> 2]);
+    return backing.words[(address - number * PIECE_BYTES) >>> 2] ?? absent();
   }
 
   /** As `readU32`. */
@@ -248,7 +248,7 @@ export class PhysicalMemory {
     const from = within >>> 2;
     const at = to >>> 2;
     const count = length >>> 2;
-    for (let word = 0; word < count; word += 1) words[at + word] = present(backing.words[from + word]);
+    for (let word = 0; word < count; word += 1) words[at + word] = backing.words[from + word] ?? absent();
   }
 
   #piece(number: number): Piece {
@@ -271,7 +271,7 @@ export class PhysicalMemory {
     const at = this.#banks.at(address);
     if (at === undefined) return 0;
     at.bank.read(address - at.first, 4, this.#wordBytes, 0);
-    return present(this.#word[0]);
+    return this.#word[0] ?? absent();
   }
 
   #writeUntouched(address: HostPhysicalAddress, value: number): void {

@@ -3,7 +3,7 @@ import {
   hostPhysicalAddress,
   type IoVirtualAddress,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
@@ -47,7 +47,7 @@ export class Iotlb {
   /** The slot that translates `iova`, or NO_SLOT. */
   find(domain: number, iova: IoVirtualAddress): CacheSlot {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const bits = present(this.#sizes[index]);
+      const bits = this.#sizes[index] ?? absent();
       if (bits === 0) return NO_SLOT;
       const slot = this.#tags.find(domain, bits, pageIndex(iova, bits));
       if (slot >= 0) {
@@ -60,7 +60,7 @@ export class Iotlb {
 
   /** Whether a slot's page may be read (or written). */
   permits(slot: CacheSlot, write: boolean): boolean {
-    return (present(this.#permissions[slot]) & (write ? WRITE : READ)) !== 0;
+    return ((this.#permissions[slot] ?? absent()) & (write ? WRITE : READ)) !== 0;
   }
 
   /** Whether a slot says that nothing is mapped: caching mode only. */
@@ -70,7 +70,7 @@ export class Iotlb {
 
   /** Physical address at which a slot's page starts. */
   physical(slot: CacheSlot): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#physical[slot]));
+    return hostPhysicalAddress(this.#physical[slot] ?? absent());
   }
 
   /** Holds a translation, or with neither right that there is none; one of the same page is replaced. */
@@ -108,7 +108,7 @@ export class Iotlb {
   #noteSize(pageBits: number): void {
     let carried = pageBits;
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const held = present(this.#sizes[index]);
+      const held = this.#sizes[index] ?? absent();
       if (held === carried) return;
       if (held === 0 || held > carried) {
         this.#sizes[index] = carried;

@@ -7,7 +7,7 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { pageSize, pageStart } from '../page-arithmetic.js';
 import { ENTRY_WORDS, MAX_WALK_LEVELS } from '../table-walker.js';
@@ -120,16 +120,18 @@ export class OutstandingWalks {
 
   /** End of the walk that ends next, ns, or Infinity. */
   get nextEndNs(): number {
-    return this.#count > 0 ? present(this.#endsAtNs[present(this.#order[0])]) : Number.POSITIVE_INFINITY;
+    return this.#count > 0
+      ? (this.#endsAtNs[this.#order[0] ?? absent()] ?? absent())
+      : Number.POSITIVE_INFINITY;
   }
 
   /** Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
   add(endNs: number, walk: EndedWalk): void {
     if (this.#count === this.#order.length) this.#grow();
-    const row = present(this.#order[this.#count]);
+    const row = this.#order[this.#count] ?? absent();
     let at = this.#count;
-    while (at > 0 && present(this.#endsAtNs[present(this.#order[at - 1])]) > endNs) {
-      this.#order[at] = present(this.#order[at - 1]);
+    while (at > 0 && (this.#endsAtNs[this.#order[at - 1] ?? absent()] ?? absent()) > endNs) {
+      this.#order[at] = this.#order[at - 1] ?? absent();
       at -= 1;
     }
     this.#order[at] = row;
@@ -151,12 +153,14 @@ export class OutstandingWalks {
       (walk.fillsPage ? FILL_PAGE : 0);
     this.#levels[row] = walk.levels;
     this.#entryDecides[row] = walk.entryDecides ? 1 : 0;
-    this.#entry.set(walk.entry, row * ENTRY_WORDS);
+    // So few words that a call of set takes longer than they do.
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      this.#entry[row * ENTRY_WORDS + word] = walk.entry[word] ?? absent();
     for (let step = 0; step < walk.levels; step += 1) {
       const at = row * MAX_WALK_LEVELS + step;
-      this.#tableAddress[at] = present(walk.tableAddress[step]);
-      this.#tableLevel[at] = present(walk.tableLevel[step]);
-      this.#tableRights[at] = present(walk.tableRights[step]);
+      this.#tableAddress[at] = walk.tableAddress[step] ?? absent();
+      this.#tableLevel[at] = walk.tableLevel[step] ?? absent();
+      this.#tableRights[at] = walk.tableRights[step] ?? absent();
     }
   }
 
@@ -167,10 +171,10 @@ export class OutstandingWalks {
   find(requesterId: RequesterId, domainId: number, iova: IoVirtualAddress, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
-      if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
-      const fills = present(this.#fills[row]);
-      if ((fills & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0) continue;
+      const row = this.#order[index] ?? absent();
+      if ((this.#from[row] ?? absent()) > iova || (this.#to[row] ?? absent()) <= iova) continue;
+      const fills = this.#fills[row] ?? absent();
+      if ((fills & FILL_PAGE) === 0 || ((this.#permissions[row] ?? absent()) & needed) === 0) continue;
       const shares =
         domainId >= 0
           ? this.#domain[row] === domainId
@@ -181,40 +185,41 @@ export class OutstandingWalks {
   }
 
   endNs(row: number): number {
-    return present(this.#endsAtNs[row]);
+    return this.#endsAtNs[row] ?? absent();
   }
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#physical[row]) + (iova - present(this.#from[row])));
+    return hostPhysicalAddress((this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent())));
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
   takeEnded(): EndedWalk {
-    const row = present(this.#order[0]);
+    const row = this.#order[0] ?? absent();
     this.#count -= 1;
     // As many as there are walkers at the most: too few for a call of copyWithin to pay.
-    for (let index = 0; index < this.#count; index += 1) this.#order[index] = present(this.#order[index + 1]);
+    for (let index = 0; index < this.#count; index += 1)
+      this.#order[index] = this.#order[index + 1] ?? absent();
     this.#order[this.#count] = row;
-    const fills = present(this.#fills[row]);
-    const permissions = present(this.#permissions[row]);
+    const fills = this.#fills[row] ?? absent();
+    const permissions = this.#permissions[row] ?? absent();
     const { ended } = this;
-    ended.requesterId = asRequesterId(present(this.#requester[row]));
-    ended.domainId = present(this.#domain[row]);
-    ended.iova = ioVirtualAddress(present(this.#iova[row]));
-    ended.pageBits = present(this.#pageBits[row]);
-    ended.physical = hostPhysicalAddress(present(this.#physical[row]));
+    ended.requesterId = asRequesterId(this.#requester[row] ?? absent());
+    ended.domainId = this.#domain[row] ?? absent();
+    ended.iova = ioVirtualAddress(this.#iova[row] ?? absent());
+    ended.pageBits = this.#pageBits[row] ?? absent();
+    ended.physical = hostPhysicalAddress(this.#physical[row] ?? absent());
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
     ended.entryDecides = this.#entryDecides[row] === 1;
     for (let word = 0; word < ENTRY_WORDS; word += 1)
-      ended.entry[word] = present(this.#entry[row * ENTRY_WORDS + word]);
-    ended.levels = present(this.#levels[row]);
+      ended.entry[word] = this.#entry[row * ENTRY_WORDS + word] ?? absent();
+    ended.levels = this.#levels[row] ?? absent();
     for (let step = 0; step < ended.levels; step += 1) {
       const at = row * MAX_WALK_LEVELS + step;
-      ended.tableAddress[step] = present(this.#tableAddress[at]);
-      ended.tableLevel[step] = present(this.#tableLevel[at]);
-      ended.tableRights[step] = present(this.#tableRights[at]);
+      ended.tableAddress[step] = this.#tableAddress[at] ?? absent();
+      ended.tableLevel[step] = this.#tableLevel[at] ?? absent();
+      ended.tableRights[step] = this.#tableRights[at] ?? absent();
     }
     ended.fillsContext = (fills & FILL_CONTEXT) !== 0;
     ended.fillsPointers = (fills & FILL_POINTERS) !== 0;
@@ -229,10 +234,10 @@ export class OutstandingWalks {
   discard(domainId: number, address: IoVirtualAddress, end: number, leafOnly: boolean): void {
     const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
+      const row = this.#order[index] ?? absent();
       if (domainId >= 0 && this.#domain[row] !== domainId) continue;
-      if (present(this.#from[row]) >= end || present(this.#to[row]) <= address) continue;
-      this.#fills[row] = present(this.#fills[row]) & kept;
+      if ((this.#from[row] ?? absent()) >= end || (this.#to[row] ?? absent()) <= address) continue;
+      this.#fills[row] = (this.#fills[row] ?? absent()) & kept;
     }
   }
 
@@ -244,11 +249,11 @@ export class OutstandingWalks {
     functionMask: number,
   ): void {
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
-      const domain = present(this.#domain[row]);
-      const requester = asRequesterId(present(this.#requester[row]));
+      const row = this.#order[index] ?? absent();
+      const domain = this.#domain[row] ?? absent();
+      const requester = asRequesterId(this.#requester[row] ?? absent());
       if (!coversContext(granularity, domainId, requesterId, functionMask, domain, requester)) continue;
-      this.#fills[row] = present(this.#fills[row]) & ~FILL_CONTEXT;
+      this.#fills[row] = (this.#fills[row] ?? absent()) & ~FILL_CONTEXT;
     }
   }
 
@@ -256,7 +261,7 @@ export class OutstandingWalks {
     if (new Set(this.#order).size !== this.#order.length)
       throw new InvariantViolation('a row of a walk is lost');
     for (let index = 1; index < this.#count; index += 1) {
-      if (this.endNs(present(this.#order[index - 1])) > this.endNs(present(this.#order[index]))) {
+      if (this.endNs(this.#order[index - 1] ?? absent()) > this.endNs(this.#order[index] ?? absent())) {
         throw new InvariantViolation('walks are out of order');
       }
     }

@@ -8,10 +8,10 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
 import { pageIndex, pageOffset } from '../page-arithmetic.js';
-import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
+import { ENTRY_WORDS, inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
 import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
@@ -142,12 +142,12 @@ export class TranslationCache implements InvalidationSink {
 
   /** Walks that found the pointer of `level` in its walk cache. */
   walkCacheHits(level: number): number {
-    return present(this.#walkCaches.hits[level]);
+    return this.#walkCaches.hits[level] ?? absent();
   }
 
   /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
   levelReads(level: number): number {
-    return present(this.#walkCaches.reads[level]);
+    return this.#walkCaches.reads[level] ?? absent();
   }
 
   /** From now on `watcher` is told of every walk, until the returned function is called. It costs nothing while there is none. */
@@ -386,13 +386,13 @@ export class TranslationCache implements InvalidationSink {
     booked.physical = lastWalk.physical;
     booked.read = lastWalk.read;
     booked.write = lastWalk.write;
-    booked.entry.set(lastWalk.entry);
+    for (let word = 0; word < ENTRY_WORDS; word += 1) booked.entry[word] = lastWalk.entry[word] ?? absent();
     booked.entryDecides = lastWalk.entryPasses || absentEntry;
     booked.levels = lastWalk.levels;
     for (let step = 0; step < lastWalk.levels; step += 1) {
-      booked.tableAddress[step] = present(lastWalk.tableAddress[step]);
-      booked.tableLevel[step] = present(lastWalk.tableLevel[step]);
-      booked.tableRights[step] = present(lastWalk.tableRights[step]);
+      booked.tableAddress[step] = lastWalk.tableAddress[step] ?? absent();
+      booked.tableLevel[step] = lastWalk.tableLevel[step] ?? absent();
+      booked.tableRights[step] = lastWalk.tableRights[step] ?? absent();
     }
     booked.fillsContext = lastWalk.passThrough || translated || absentEntry;
     booked.fillsPointers = lastWalk.levels > 1;

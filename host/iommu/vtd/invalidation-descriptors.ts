@@ -4,7 +4,7 @@ import {
   type IoVirtualAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, IotlbGranularity } from '../invalidation-sink.js';
 import type { TableMemory } from '../table-walker.js';
 
@@ -33,8 +33,8 @@ export function isWellFormed(word0: number, word1: number, word2: number, word3:
   const type = word0 & 0xf;
   if (type < DESCRIPTOR.CONTEXT || type > DESCRIPTOR.WAIT) return false;
   const at = type * 4;
-  const low = (word0 & present(RESERVED[at])) | (word1 & present(RESERVED[at + 1]));
-  return (low | (word2 & present(RESERVED[at + 2])) | (word3 & present(RESERVED[at + 3]))) === 0;
+  const low = (word0 & (RESERVED[at] ?? absent())) | (word1 & (RESERVED[at + 1] ?? absent()));
+  return (low | (word2 & (RESERVED[at + 2] ?? absent())) | (word3 & (RESERVED[at + 3] ?? absent()))) === 0;
 }
 
 /** What host software puts into the queue. */

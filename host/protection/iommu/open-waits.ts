@@ -4,7 +4,7 @@ import {
   type PageNumber,
   pageNumber,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { WhenReported } from './iommu-driver.js';
 
 const INITIAL = 64;
@@ -28,7 +28,7 @@ export class OpenWaits {
 
   /** What the unit writes when it comes to the oldest. */
   get oldestNumber(): number {
-    return present(this.#number[this.#head]);
+    return this.#number[this.#head] ?? absent();
   }
 
   push(number: number, done: WhenReported, iova: IoVirtualAddress, pages: number, page: PageNumber): void {
@@ -51,9 +51,9 @@ export class OpenWaits {
     // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
     done?.(
-      ioVirtualAddress(present(this.#iova[at])),
-      present(this.#pages[at]),
-      pageNumber(present(this.#page[at])),
+      ioVirtualAddress(this.#iova[at] ?? absent()),
+      this.#pages[at] ?? absent(),
+      pageNumber(this.#page[at] ?? absent()),
     );
   }
 
@@ -62,7 +62,7 @@ export class OpenWaits {
     const order = Array.from({ length: old }, (_, index) => (this.#head + index) & (old - 1));
     const done = order.map((at) => this.#done[at]);
     const wider = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
-      for (const [index, at] of order.entries()) to[index] = present(from[at]);
+      for (const [index, at] of order.entries()) to[index] = from[at] ?? absent();
       return to;
     };
     for (const [index, one] of done.entries()) if (one !== undefined) this.#done[index] = one;

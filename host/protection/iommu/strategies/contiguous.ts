@@ -6,7 +6,7 @@ import {
   pageNumber,
 } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { present } from '../../../../scheduler/present.js';
+import { absent } from '../../../../scheduler/present.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
@@ -160,7 +160,7 @@ class ChunkedRange implements Placement, Teardown {
 
   #release(chunk: Chunk): void {
     for (let at = 0; at < chunk.pages.length; at += 2) {
-      this.#space.unpin(pageNumber(present(chunk.pages[at])), present(chunk.pages[at + 1]));
+      this.#space.unpin(pageNumber(chunk.pages[at] ?? absent()), chunk.pages[at + 1] ?? absent());
     }
     this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }

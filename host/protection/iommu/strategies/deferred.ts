@@ -4,7 +4,7 @@ import {
   type PageNumber,
   pageNumber,
 } from '../../../../nic/addresses.js';
-import { present } from '../../../../scheduler/present.js';
+import { absent } from '../../../../scheduler/present.js';
 import type { GuestSpace } from '../guest-space.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import { type IovaOptions, RangePerBuffer } from './range-per-buffer.js';
@@ -125,9 +125,10 @@ export class Deferred extends RangePerBuffer {
 
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
-      const pages = present(batch.pages[index]);
-      this.space.address.iovas.free(ioVirtualAddress(present(batch.iova[index])), pages);
-      if (this.#options.pinUntilFlush) this.space.unpin(pageNumber(present(batch.firstPage[index])), pages);
+      const pages = batch.pages[index] ?? absent();
+      this.space.address.iovas.free(ioVirtualAddress(batch.iova[index] ?? absent()), pages);
+      if (this.#options.pinUntilFlush)
+        this.space.unpin(pageNumber(batch.firstPage[index] ?? absent()), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

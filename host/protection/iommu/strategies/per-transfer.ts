@@ -12,7 +12,7 @@ import {
   translatedBusAddress,
 } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { present } from '../../../../scheduler/present.js';
+import { absent } from '../../../../scheduler/present.js';
 import type { CostName } from '../../../cpu/costs.js';
 import { READ, WRITE } from '../../../iommu/entry-format.js';
 import { pageStart } from '../../../iommu/page-arithmetic.js';
@@ -80,7 +80,7 @@ export class PerTransferGate implements SetupGate {
     let valid = 0;
     for (; valid < count; valid += 1) {
       const address = batch.address(valid);
-      const length = present(batch.lengths[valid]);
+      const length = batch.lengths[valid] ?? absent();
       const refusal = space.refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
@@ -91,7 +91,7 @@ export class PerTransferGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const slot = (queue.producer + index) & (queue.slots - 1);
-      this.#map(queue, index, slot, batch.address(index), present(batch.lengths[index]));
+      this.#map(queue, index, slot, batch.address(index), batch.lengths[index] ?? absent());
     }
     if (admitted > 0) space.announce();
     return admitted;
@@ -124,7 +124,7 @@ export class PerTransferGate implements SetupGate {
   /** The first page of memory behind a posted buffer. */
   #firstPage(queue: ContextQueue, index: number): PageNumber {
     if (this.#backing === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
-    return present(this.#provided[index & (queue.slots - 1)]);
+    return this.#provided[index & (queue.slots - 1)] ?? absent();
   }
 
   /** Maps the buffer at a place of the batch, and says where the device finds it. */
