@@ -1,4 +1,4 @@
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 const INITIAL = 64;
 
@@ -19,8 +19,8 @@ export class WorkShares {
   /** The shares of the unit that ended last: an account, and from when to when, ns after the unit began. */
   each(visit: (account: number, beginNs: number, endNs: number) => void): void {
     for (let share = 0; share < this.#count; share += 1) {
-      const endNs = share + 1 < this.#count ? present(this.#begin[share + 1]) : this.#wholeNs;
-      visit(present(this.#account[share]), present(this.#begin[share]), endNs);
+      const endNs = share + 1 < this.#count ? (this.#begin[share + 1] ?? absent()) : this.#wholeNs;
+      visit(this.#account[share] ?? absent(), this.#begin[share] ?? absent(), endNs);
     }
   }
 
@@ -60,8 +60,8 @@ export class WorkShares {
     for (let share = this.#count - 1; share >= 0; share -= 1) {
       const beginNs = share === 0 ? 0 : this.#wholeNsAt(share, nsPerCycle, carryNs, endNs);
       this.#begin[share] = beginNs;
-      const account = present(this.#account[share]);
-      accountNs[account] = present(accountNs[account]) + endNs - beginNs;
+      const account = this.#account[share] ?? absent();
+      accountNs[account] = (accountNs[account] ?? absent()) + endNs - beginNs;
       endNs = beginNs;
     }
   }
@@ -72,7 +72,7 @@ export class WorkShares {
     let sum = 0;
     let endNs = this.#wholeNs;
     for (let share = this.#count - 1; share >= 0 && endNs > fromNs; share -= 1) {
-      const beginNs = present(this.#begin[share]);
+      const beginNs = this.#begin[share] ?? absent();
       if (this.#account[share] === account) sum += endNs - Math.max(beginNs, fromNs);
       endNs = beginNs;
     }
@@ -80,7 +80,7 @@ export class WorkShares {
   }
 
   #wholeNsAt(share: number, nsPerCycle: number, carryNs: number, mostNs: number): number {
-    return Math.min(mostNs, Math.floor(present(this.#begin[share]) * nsPerCycle + carryNs));
+    return Math.min(mostNs, Math.floor((this.#begin[share] ?? absent()) * nsPerCycle + carryNs));
   }
 
   #grow(): void {

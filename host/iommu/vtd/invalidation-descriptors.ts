@@ -98,7 +98,10 @@ export function writeDescriptor(
       const { granularity, domainId = 0, address = 0, addressMask = 0, leafOnly = false } = descriptor;
       const code = IOTLB_GRANULARITY.indexOf(granularity);
       const word0 = DESCRIPTOR.IOTLB | (code << 4) | (domainId << 16);
-      writeWords(memory, at, word0, 0, address, (leafOnly ? 1 << 6 : 0) | addressMask);
+      // By words: an address that is handed on would be allocated anew.
+      const high = Math.floor(address / TWO_32);
+      const low = (address - high * TWO_32) | (leafOnly ? 1 << 6 : 0) | addressMask;
+      writeFourWords(memory, at, word0, 0, low, high);
       break;
     }
     case 'device-tlb': {
@@ -146,8 +149,19 @@ function writeWords(
   flags = 0,
 ): void {
   const high = Math.floor(address / TWO_32);
+  writeFourWords(memory, at, word0, word1, (address - high * TWO_32) | flags, high);
+}
+
+function writeFourWords(
+  memory: TableMemory,
+  at: HostPhysicalAddress,
+  word0: number,
+  word1: number,
+  word2: number,
+  word3: number,
+): void {
   memory.writeU32(at, word0 >>> 0);
   memory.writeU32(addressAfter(at, 4), word1 >>> 0);
-  memory.writeU32(addressAfter(at, 8), ((address - high * TWO_32) | flags) >>> 0);
-  memory.writeU32(addressAfter(at, 12), high);
+  memory.writeU32(addressAfter(at, 8), word2 >>> 0);
+  memory.writeU32(addressAfter(at, 12), word3);
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
 import { present } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
@@ -153,7 +154,7 @@ export class BackReceive {
       const length = present(source.lengths[piece]);
       // This guest must not see what earlier frames left on the page.
       memory.fill(addressAfter(address, length), PAGE_BYTES - length, 0);
-      processor.charge('clearByte', PAGE_BYTES - length);
+      processor.charge(COST.clearByte, PAGE_BYTES - length);
       const given = pageOf(address);
       const taken = this.#grants.flip(this.#table, present(this.#chosen.references[piece]), given);
       if (taken < 0) return this.#cutShort();

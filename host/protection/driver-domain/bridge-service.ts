@@ -2,6 +2,7 @@ import type { PageNumber } from '../../../nic/addresses.js';
 import { readMac } from '../../../nic/demultiplexer.js';
 import { type ContextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
@@ -54,7 +55,7 @@ export class BridgeService implements SentListener {
   constructor(plan: BridgeServicePlan) {
     this.#plan = plan;
     plan.device.port.onInterrupt(() => {
-      plan.host.processor.charge('guestInterrupt');
+      plan.host.processor.charge(COST.guestInterrupt);
       this.#masked = true;
       plan.device.port.maskInterrupts(true);
       this.wake();
@@ -96,7 +97,7 @@ export class BridgeService implements SentListener {
 
   /** A guest has sent an event: it is queued for service. */
   onGuestEvent(backEnd: BackEnd): void {
-    this.#plan.host.processor.charge('guestInterrupt');
+    this.#plan.host.processor.charge(COST.guestInterrupt);
     this.#enqueue(backEnd);
     this.wake();
   }
@@ -168,7 +169,7 @@ export class BridgeService implements SentListener {
     const copied = transfer === 'copy';
     const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
     if (found === 'nothing') return false;
-    host.processor.charge('backEndTransmit');
+    host.processor.charge(COST.backEndTransmit);
     this.#plan.ledger.took(backEnd.front.context, backEnd.firstRequest, backEnd.requests);
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
@@ -205,7 +206,7 @@ export class BridgeService implements SentListener {
   }
 
   #fromDevice(frame: FrameParts): void {
-    this.#plan.host.processor.charge('backEndReceive');
+    this.#plan.host.processor.charge(COST.backEndReceive);
     this.#fromWire += 1;
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);

@@ -15,6 +15,7 @@ import {
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
@@ -160,7 +161,7 @@ export class FrontQueue implements PortQueue {
       const pages = present(this.#pages[this.#finished & (this.slots - 1)]);
       const first = this.#referenceOf(this.#finished);
       for (let page = 0; page < pages; page += 1) this.plan.grants.revoke(first + page);
-      this.#parts.processor.chargeAccount(this.plan.domain.account, 'grantEntry', pages);
+      this.#parts.processor.chargeAccount(this.plan.domain.account, COST.grantEntry, pages);
     }
   }
 
@@ -212,7 +213,7 @@ export class FrontQueue implements PortQueue {
     const { grants, grantee, direction, domain } = this.plan;
     for (let page = 0; page < pages; page += 1)
       grants.grant(first + page, grantee, pageAfter(firstPage, page), direction === 'transmit');
-    this.#parts.processor.chargeAccount(domain.account, 'grantEntry', pages);
+    this.#parts.processor.chargeAccount(domain.account, COST.grantEntry, pages);
     this.shared.put(index, first, offset, flags, length);
     this.#pages[index & (this.slots - 1)] = pages;
     this.#producer = (index + 1) >>> 0;

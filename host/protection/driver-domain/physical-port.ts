@@ -11,6 +11,7 @@ import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js'
 import { type ContextId, NO_CONTEXT, storedContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { ContextPort } from '../context-port.js';
@@ -161,7 +162,7 @@ export class PhysicalPort {
       frames += 1;
       listener.sent(front, present(this.#request[slot]), present(this.#requests[slot]));
     }
-    this.#parts.processor.charge('reclaimPacket', frames);
+    this.#parts.processor.charge(COST.reclaimPacket, frames);
     transmit.finish(until);
   }
 
@@ -233,7 +234,7 @@ export class PhysicalPort {
       const page = present(this.#receivePages[(receive.producer + step) & (this.slots - 1)]);
       this.#batch.add(guestAddress(pageAddress(page)), PAGE_BYTES, 0);
     }
-    this.#parts.processor.charge('refillBuffer', free);
+    this.#parts.processor.charge(COST.refillBuffer, free);
     receive.post(this.#batch);
     receive.ring();
   }

@@ -1,9 +1,4 @@
-import {
-  type IoVirtualAddress,
-  ioVirtualAddress,
-  type PageNumber,
-  pageNumber,
-} from '../../../nic/addresses.js';
+import { type IoPageNumber, ioPageNumber, type PageNumber, pageNumber } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
 import type { WhenReported } from './iommu-driver.js';
 
@@ -16,7 +11,7 @@ const INITIAL = 64;
 export class OpenWaits {
   readonly #done: (WhenReported | undefined)[] = [];
   #number = new Uint32Array(INITIAL);
-  #iova = new Float64Array(INITIAL);
+  #first = new Float64Array(INITIAL);
   #pages = new Float64Array(INITIAL);
   #page = new Float64Array(INITIAL);
   #head = 0;
@@ -31,13 +26,13 @@ export class OpenWaits {
     return this.#number[this.#head] ?? absent();
   }
 
-  push(number: number, done: WhenReported, iova: IoVirtualAddress, pages: number, page: PageNumber): void {
+  push(number: number, done: WhenReported, first: IoPageNumber, pages: number, page: PageNumber): void {
     if (this.#count === this.#number.length) this.#grow();
     const at = (this.#head + this.#count) & (this.#number.length - 1);
     this.#count += 1;
     this.#done[at] = done;
     this.#number[at] = number;
-    this.#iova[at] = iova;
+    this.#first[at] = first;
     this.#pages[at] = pages;
     this.#page[at] = page;
   }
@@ -51,7 +46,7 @@ export class OpenWaits {
     // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
     done?.(
-      ioVirtualAddress(this.#iova[at] ?? absent()),
+      ioPageNumber(this.#first[at] ?? absent()),
       this.#pages[at] ?? absent(),
       pageNumber(this.#page[at] ?? absent()),
     );
@@ -67,7 +62,7 @@ export class OpenWaits {
     };
     for (const [index, one] of done.entries()) if (one !== undefined) this.#done[index] = one;
     this.#number = wider(this.#number, new Uint32Array(old * 2));
-    this.#iova = wider(this.#iova, new Float64Array(old * 2));
+    this.#first = wider(this.#first, new Float64Array(old * 2));
     this.#pages = wider(this.#pages, new Float64Array(old * 2));
     this.#page = wider(this.#page, new Float64Array(old * 2));
     this.#head = 0;

@@ -12,6 +12,7 @@ import {
   pageOf,
 } from '../../../../nic/addresses.js';
 import { absent } from '../../../../scheduler/present.js';
+import { COST } from '../../../cpu/costs.js';
 import { READ, WRITE } from '../../../iommu/entry-format.js';
 import type { PageRefusal } from '../../../memory/page-ownership.js';
 import type { ContextPort } from '../../context-port.js';
@@ -184,6 +185,6 @@ class ShadowGate implements SetupGate {
   #copy(from: HostPhysicalAddress, to: HostPhysicalAddress, length: number): void {
     this.#space.parts.memory.copy(from, to, length);
     this.copiedBytes += length;
-    this.#space.parts.processor.charge('copyByte', length);
+    this.#space.parts.processor.charge(COST.copyByte, length);
   }
 }
