@@ -26,5 +26,11 @@ export function pageStart<Address extends number>(address: Address, bits: number
 
 /** Where in that page `address` lies. */
 export function pageOffset(address: number, bits: number): number {
-  return address - pageStart(address, bits);
+  // The low bits of a number are taken exactly (ECMAScript, ToInt32), as `offsetInPage` does.
+  return bits < 31 ? address & ((1 << bits) - 1) : address - pageStart(address, bits);
+}
+
+/** Number of the page of 2^bits bytes, at least 4 KB, in which the 4 KB page of this number lies. */
+export function indexOfPage(page: number, bits: number): number {
+  return bits === 12 ? page : pageIndex(page, bits - 12);
 }

@@ -2,17 +2,21 @@ import {
   requesterId as asRequesterId,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
-  ioVirtualAddress,
+  ioPageNumber,
+  PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
-import { pageSize, pageStart } from '../page-arithmetic.js';
+import { indexOfPage, pageSize } from '../page-arithmetic.js';
 import { ENTRY_WORDS, MAX_WALK_LEVELS } from '../table-walker.js';
 import { coversContext } from './context-cache.js';
 
+/** Log2 of the bytes of the pages that are counted. */
+const SMALL_PAGE_BITS = 12;
 const READ = 1;
 const WRITE = 2;
 /** What the end of a walk may put into the caches. */
@@ -24,7 +28,8 @@ const FILL_PAGE = 4;
 export interface EndedWalk {
   requesterId: RequesterId;
   domainId: number;
-  iova: IoVirtualAddress;
+  /** The 4 KB page of the request. */
+  page: IoPageNumber;
   pageBits: number;
   physical: HostPhysicalAddress;
   /** Neither: there is no such page (caching mode). */
@@ -48,7 +53,7 @@ export function emptyWalk(): EndedWalk {
   return {
     requesterId: asRequesterId(0),
     domainId: 0,
-    iova: ioVirtualAddress(0),
+    page: ioPageNumber(0),
     pageBits: 0,
     physical: hostPhysicalAddress(0),
     read: false,
@@ -75,11 +80,11 @@ export class OutstandingWalks {
   #order: Int32Array;
   #count = 0;
   #endsAtNs: Float64Array;
-  /** The page: first byte, and the one after the last. */
+  /** The page, in pages of 4 KB: the first, and the one after the last. */
   #from: Float64Array;
   #to: Float64Array;
   #physical: Float64Array;
-  #iova: Float64Array;
+  #page: Float64Array;
   #requester: Int32Array;
   #domain: Int32Array;
   #permissions: Uint8Array;
@@ -100,7 +105,7 @@ export class OutstandingWalks {
     this.#from = new Float64Array(initialCapacity);
     this.#to = new Float64Array(initialCapacity);
     this.#physical = new Float64Array(initialCapacity);
-    this.#iova = new Float64Array(initialCapacity);
+    this.#page = new Float64Array(initialCapacity);
     this.#requester = new Int32Array(initialCapacity);
     this.#domain = new Int32Array(initialCapacity);
     this.#permissions = new Uint8Array(initialCapacity);
@@ -136,14 +141,14 @@ export class OutstandingWalks {
     }
     this.#order[at] = row;
     this.#count += 1;
-    const span = pageSize(walk.pageBits);
-    const from = pageStart(walk.iova, walk.pageBits);
+    const span = pageSize(walk.pageBits - SMALL_PAGE_BITS);
+    const from = indexOfPage(walk.page, walk.pageBits) * span;
     this.#pageBits[row] = walk.pageBits;
     this.#endsAtNs[row] = endNs;
     this.#from[row] = from;
     this.#to[row] = from + span;
     this.#physical[row] = walk.physical;
-    this.#iova[row] = walk.iova;
+    this.#page[row] = walk.page;
     this.#requester[row] = walk.requesterId;
     this.#domain[row] = walk.domainId;
     this.#permissions[row] = (walk.read ? READ : 0) | (walk.write ? WRITE : 0);
@@ -165,14 +170,14 @@ export class OutstandingWalks {
   }
 
   /**
-   * A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
+   * A walk of the page of a 4 KB page that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
    * the walk must be of the requester itself, and its entry still counts.
    */
-  find(requesterId: RequesterId, domainId: number, iova: IoVirtualAddress, write: boolean): number {
+  find(requesterId: RequesterId, domainId: number, page: IoPageNumber, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
       const row = this.#order[index] ?? absent();
-      if ((this.#from[row] ?? absent()) > iova || (this.#to[row] ?? absent()) <= iova) continue;
+      if ((this.#from[row] ?? absent()) > page || (this.#to[row] ?? absent()) <= page) continue;
       const fills = this.#fills[row] ?? absent();
       if ((fills & FILL_PAGE) === 0 || ((this.#permissions[row] ?? absent()) & needed) === 0) continue;
       const shares =
@@ -190,7 +195,9 @@ export class OutstandingWalks {
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress((this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent())));
+    return hostPhysicalAddress(
+      (this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent()) * PAGE_BYTES),
+    );
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
@@ -206,7 +213,7 @@ export class OutstandingWalks {
     const { ended } = this;
     ended.requesterId = asRequesterId(this.#requester[row] ?? absent());
     ended.domainId = this.#domain[row] ?? absent();
-    ended.iova = ioVirtualAddress(this.#iova[row] ?? absent());
+    ended.page = ioPageNumber(this.#page[row] ?? absent());
     ended.pageBits = this.#pageBits[row] ?? absent();
     ended.physical = hostPhysicalAddress(this.#physical[row] ?? absent());
     ended.read = (permissions & READ) !== 0;
@@ -228,15 +235,15 @@ export class OutstandingWalks {
   }
 
   /**
-   * An invalidation of a domain (-1: of all) in [address, end): what walks of it have found is neither cached nor
+   * An invalidation of a domain (-1: of all) in the pages [start, end): what walks of it have found is neither cached nor
    * shared, nor are their pointers cached unless `leafOnly`.
    */
-  discard(domainId: number, address: IoVirtualAddress, end: number, leafOnly: boolean): void {
+  discard(domainId: number, start: IoPageNumber, end: number, leafOnly: boolean): void {
     const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
       const row = this.#order[index] ?? absent();
       if (domainId >= 0 && this.#domain[row] !== domainId) continue;
-      if ((this.#from[row] ?? absent()) >= end || (this.#to[row] ?? absent()) <= address) continue;
+      if ((this.#from[row] ?? absent()) >= end || (this.#to[row] ?? absent()) <= start) continue;
       this.#fills[row] = (this.#fills[row] ?? absent()) & kept;
     }
   }
@@ -281,7 +288,7 @@ export class OutstandingWalks {
     this.#from = wider(this.#from, new Float64Array(capacity));
     this.#to = wider(this.#to, new Float64Array(capacity));
     this.#physical = wider(this.#physical, new Float64Array(capacity));
-    this.#iova = wider(this.#iova, new Float64Array(capacity));
+    this.#page = wider(this.#page, new Float64Array(capacity));
     this.#requester = wider(this.#requester, new Int32Array(capacity));
     this.#domain = wider(this.#domain, new Int32Array(capacity));
     this.#permissions = wider(this.#permissions, new Uint8Array(capacity));

@@ -1,11 +1,11 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import type { IoVirtualAddress } from '../../../nic/addresses.js';
+import type { IoPageNumber } from '../../../nic/addresses.js';
 import type { Branded } from '../../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
-import { pageIndex, pageSize } from '../page-arithmetic.js';
+import { indexOfPage, pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
 /** Number of a slot of a cache. Each cache has its own. */
@@ -142,17 +142,16 @@ export class TagStore {
     }
   }
 
-  /** Drops every tag of a domain whose page has a byte in [address, end). */
-  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
+  /** Drops every tag of a domain whose page has one of the 4 KB pages in [start, end). */
+  removeRange(domain: number, start: IoPageNumber, end: number): void {
     let left = this.#size;
     for (let index = 0; left > 0; index += 1) {
       const bits = this.#sizes[index] ?? absent();
       const held = this.#ofSize[bits] ?? absent();
       if (held === 0) continue;
       left -= held;
-      const first = pageIndex(address, bits);
-      // Not the page of `end - 1`: from 2^53 on that is no number.
-      const last = Math.ceil(end / pageSize(bits)) - 1;
+      const first = indexOfPage(start, bits);
+      const last = indexOfPage(end - 1, bits);
       // A few pages are looked up; when they are more than there are tags, each tag is looked at.
       if (last - first < held) {
         for (let page = first; page <= last; page += 1) {
@@ -233,7 +232,7 @@ export class TagStore {
 
   #bucket(domain: number, bits: number, page: number): number {
     // The low half of the page number moves most; the rest must count, as ring buffers lie far apart.
-    const high = pageIndex(page, 32);
+    const high = page < 2 ** 32 ? 0 : pageIndex(page, 32);
     const mixed = Math.imul((page | 0) ^ Math.imul(high, 0x9e3779b1) ^ (domain << 6) ^ bits, 0x85ebca6b);
     return (mixed ^ (mixed >>> 15)) & (this.#heads.length - 1);
   }

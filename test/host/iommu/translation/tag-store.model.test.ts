@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TagStore } from '../../../../host/iommu/translation/tag-store.js';
-import { ioVirtualAddress } from '../../../../nic/addresses.js';
+import { ioPageNumber } from '../../../../nic/addresses.js';
 import { NaiveCache } from './naive-cache.js';
 
 /** Tags that meet often: few domains, two page sizes, near pages and one beyond 32 bits. */
@@ -42,7 +42,7 @@ describe('the tags of a cache', () => {
               naive.drop((of) => of === domain);
             } else if (kind === 'range') {
               const [from, to] = [page * 2 ** 12, (page + 4) * 2 ** 12];
-              store.removeRange(domain, ioVirtualAddress(from), to);
+              store.removeRange(domain, ioPageNumber(page), page + 4);
               naive.drop((of, b, p) => of === domain && p * 2 ** b < to && (p + 1) * 2 ** b > from);
             } else {
               store.clear();
