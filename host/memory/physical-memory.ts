@@ -119,8 +119,22 @@ export class PhysicalMemory {
   /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: HostPhysicalAddress, toAddress: HostPhysicalAddress, length: number): void {
     this.#require(fromAddress, length);
+    this.#require(toAddress, length);
     let number = Math.floor(fromAddress * PIECES_PER_BYTE);
-    let within = fromAddress - number * PIECE_BYTES;
+    let within = (fromAddress - number * PIECE_BYTES) | 0;
+    const toNumber = Math.floor(toAddress * PIECES_PER_BYTE);
+    const toWithin = (toAddress - toNumber * PIECE_BYTES) | 0;
+    const source = this.#pieces[number];
+    const target = this.#pieces[toNumber];
+    if (
+      source !== undefined &&
+      target !== undefined &&
+      within + length <= PIECE_BYTES &&
+      toWithin + length <= PIECE_BYTES
+    ) {
+      this.#copyBacked(source, within, fromAddress, target, toWithin, length);
+      return;
+    }
     let to = toAddress;
     let left = length;
     while (left > 0) {
@@ -232,6 +246,34 @@ export class PhysicalMemory {
     if (length > SHORT_BYTES && (within & (VIEW_BYTES - 1)) === 0)
       target.set(this.#views.of(backing, within, address, length), to);
     else this.#readElsewhere(backing, within, length, target, to);
+  }
+
+  /** Copies between two pieces, or within one. */
+  #copyBacked(
+    source: Piece,
+    from: number,
+    address: HostPhysicalAddress,
+    target: Piece,
+    to: number,
+    length: number,
+  ): void {
+    if (length > WORD_LOOP_BYTES) {
+      if ((from & (VIEW_BYTES - 1)) === 0)
+        target.bytes.set(this.#views.of(source, from, address, length), to);
+      else copyBytes(source.bytes, from, target.bytes, to, length);
+      return;
+    }
+    let done = 0;
+    if (((from | to) & 3) === 0) {
+      const { words } = source;
+      const into = target.words;
+      const first = from >>> 2;
+      const at = to >>> 2;
+      const count = length >>> 2;
+      for (let word = 0; word < count; word += 1) into[at + word] = words[first + word] ?? absent();
+      done = count << 2;
+    }
+    copyShort(source.bytes, from + done, target.bytes, to + done, length - done);
   }
 
   /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */

@@ -226,9 +226,12 @@ export class BridgeService implements SentListener {
     arrivedNs: number | undefined,
   ): number {
     const targets = this.#targets;
+    const found = this.bridge.destinations(mac, from);
+    // Most frames of guests are for the wire alone.
+    if (found.length === 0) return 0;
     targets.length = 0;
     // A list of its own: a guest that loses its port over this frame leaves the bridge meanwhile.
-    for (const target of this.bridge.destinations(mac, from)) targets.push(target);
+    for (const target of found) targets.push(target);
     const flip = this.#plan.transfer === 'flip' && arrivedNs !== undefined && targets.length === 1;
     for (const target of targets) {
       const outcome = target.deliver(frame, flip);
