@@ -160,14 +160,7 @@ export class ContextQueue implements PortQueue {
     const admitted = this.#gate.admit(this, batch, count);
     this.#batch = undefined;
     if (this.#context < 0) return 0;
-    for (let index = 0; index < admitted; index += 1) {
-      this.#write(
-        batch.address(index),
-        busAddress(batch.admitted[index] ?? absent()),
-        batch.lengths[index] ?? absent(),
-        batch.flags[index] ?? absent(),
-      );
-    }
+    for (let index = 0; index < admitted; index += 1) this.#write(batch, index);
     if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, COST.writeDescriptor, admitted);
     this.#accepted += admitted;
     if (admitted > 0) this.#parts.hypervisor.noteSetUp(this.domain, this.#context, this.direction, admitted);
@@ -243,9 +236,13 @@ export class ContextQueue implements PortQueue {
     return addressAfter(this.#ring, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
   }
 
-  #write(address: GuestPhysicalAddress, bus: BusAddress, length: number, flags: number): void {
+  /** Writes the descriptor of an admitted buffer. It reads the addresses itself: as arguments they would be allocated. */
+  #write(batch: BufferBatch, index: number): void {
+    const bus = busAddress(batch.admitted[index] ?? absent());
+    const length = batch.lengths[index] ?? absent();
+    const flags = batch.flags[index] ?? absent();
     const slot = this.#producer & (this.slots - 1);
-    this.#addresses[(slot << 1) + ADDRESS] = address;
+    this.#addresses[(slot << 1) + ADDRESS] = batch.address(index);
     this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
     this.#lengths[slot] = length;
     storeDescriptor(
