@@ -10,6 +10,8 @@ export default defineConfig((environment) => {
     resolve,
     test: {
       ...test,
+      // Mutants are held to every draw of a property.
+      env: { CDNA_TESTS: 'whole' },
       include: named.map((path) => (path.endsWith('.ts') ? path : `${path}/**/*.test.ts`)),
       exclude: ['**/*.long.test.ts'],
       reporters: ['default'],

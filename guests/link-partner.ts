@@ -1,11 +1,14 @@
 import type { Subscription } from 'rxjs';
-import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
-import { FrameFifo } from '../nic/frame-fifo.js';
+import type { ClassPauses } from '../nic/class-pauses.js';
+import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import type { WirePort } from '../nic/host-port.js';
 import { PAUSE_QUANTUM_BITS, pauseQuanta } from '../nic/mac-control.js';
+import { pfcFrame } from '../nic/pfc-frame.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import { SerialLine } from '../scheduler/serial-line.js';
+import { ClassQueues } from './class-queues.js';
+import { LineQueue } from './line-queue.js';
+import type { Deliver } from './near-end-sender.js';
 import type { ReceiveHandler } from './nic-driver.js';
 import { readMac } from './traffic/mac-address.js';
 import { takeFrames } from './traffic/take-frames.js';
@@ -20,6 +23,8 @@ export interface LinkPartnerOptions {
   readonly queueBytes: number;
   /** Sends frames for stations of the near end back (a switch with the reflective relay of IEEE 802.1Qbg). */
   readonly reflect: boolean;
+  /** Traffic classes with priority flow control, a bit each. @defaultValue 0 */
+  readonly pfcClasses?: number;
 }
 
 export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
@@ -27,6 +32,9 @@ export const DEFAULT_LINK: Omit<LinkPartnerOptions, 'rateBps'> = {
   queueBytes: 4 * 2 ** 20,
   reflect: true,
 };
+
+/** Source address of the far end's own frames: locally administered, and of no station. */
+const FAR_END_PORT = 0x020000010000;
 
 /** A cable holds no more than this; a longer or faster one is refused, since its bytes are kept. */
 const MAX_BYTES_ON_CABLE = 2 ** 28;
@@ -38,31 +46,21 @@ const MAX_BYTES_ON_CABLE = 2 ** 28;
 export class LinkPartner implements WirePort {
   readonly #kernel: EventKernel;
   readonly #options: LinkPartnerOptions;
-  readonly #line: SerialLine;
-  readonly #fifo: FrameFifo;
-  readonly #left: HandlerId;
-  readonly #arrive: HandlerId;
+  readonly #sender: LineQueue | ClassQueues;
   readonly #hear: HandlerId;
   readonly #pause: HandlerId;
+  readonly #obey: HandlerId;
   readonly #subscriptions: Subscription[] = [];
-  readonly #pulls: Extract<TrafficSource, { kind: 'pull' }>[] = [];
   readonly #responders = new Map<number, ReceiveHandler>();
-  readonly #stations = new Set<number>();
-  // At the far end, the one that is leaving included; and with those on the cable.
-  #framesHere = 0;
-  #bytesHere = 0;
-  #framesWaiting = 0;
+  /** Traffic class of each station of the near end. */
+  readonly #stations = new Map<number, number>();
   // Frames on their way from the NIC that have a listener at the far end, oldest first.
   readonly #heard: Uint8Array[] = [];
-  // No frame begins to leave before this: the NIC has sent a PAUSE.
-  #pausedUntilNs = 0;
-  #deliver: ((bytes: Uint8Array, offset: number, length: number) => void) | undefined;
+  /** MAC control frames likewise. */
+  readonly #control: Uint8Array[] = [];
+  #deliver: Deliver | undefined;
   #framesFromNic = 0;
   #bytesFromNic = 0;
-  #framesToNic = 0;
-  #bytesToNic = 0;
-  #droppedFull = 0;
-  #offered = 0;
 
   constructor(kernel: EventKernel, options: LinkPartnerOptions) {
     if (
@@ -79,7 +77,6 @@ export class LinkPartner implements WirePort {
         `link.queueBytes is ${options.queueBytes}, expected a whole number, at least ${MAX_FRAME_BYTES}`,
       );
     }
-    this.#line = new SerialLine(options.rateBps);
     const cableBytes = Math.ceil((options.rateBps / 8e9) * options.propagationNs);
     if (cableBytes > MAX_BYTES_ON_CABLE) {
       const most = Math.floor((MAX_BYTES_ON_CABLE * 8e9) / options.rateBps);
@@ -89,21 +86,26 @@ export class LinkPartner implements WirePort {
     }
     this.#kernel = kernel;
     this.#options = options;
-    this.#fifo = new FrameFifo(options.queueBytes + cableBytes + MAX_FRAME_BYTES, MAX_FRAME_BYTES);
-    this.#left = kernel.register('guests.link.left', (offset, length) => this.#onLeft(offset, length));
-    this.#arrive = kernel.register('guests.link.arrived', (offset, length) => this.#onArrive(offset, length));
+    const { pfcClasses = 0, propagationNs, queueBytes, rateBps } = options;
+    const line = { rateBps, propagationNs, queueBytes, cableBytes };
+    const deliver: Deliver = (bytes, offset, length) => this.#deliver?.(bytes, offset, length);
+    this.#sender =
+      pfcClasses === 0
+        ? new LineQueue(kernel, line, deliver)
+        : new ClassQueues(kernel, line, pfcClasses, deliver);
     this.#hear = kernel.register('guests.far-end', () => this.#onHear());
     this.#pause = kernel.register('guests.link.pause', (quanta) => this.#onPause(quanta));
+    this.#obey = kernel.register('guests.link.obey', () => this.#onControl());
   }
 
   /** Where frames for the near end go: the NIC's receive side. */
-  connect(deliver: (bytes: Uint8Array, offset: number, length: number) => void): void {
+  connect(deliver: Deliver): void {
     this.#deliver = deliver;
   }
 
   /** A station of the near end; frames for it are sent back when the partner reflects. */
-  addStation(mac: number): void {
-    this.#stations.add(mac);
+  addStation(mac: number, trafficClass = 0): void {
+    this.#stations.set(mac, trafficClass);
   }
 
   /** A station of the far end that answers what is sent to it. */
@@ -111,11 +113,13 @@ export class LinkPartner implements WirePort {
     this.#responders.set(mac, handler);
   }
 
-  /** Frames of this source are sent towards the NIC. Pull sources are served round-robin, one frame each. */
-  attach(source: TrafficSource): void {
+  /**
+   * Frames of this source are sent towards the NIC. Pull sources are served round-robin, one frame each, and all frames of
+   * one are of this traffic class.
+   */
+  attach(source: TrafficSource, trafficClass = 0): void {
     if (source.kind === 'pull') {
-      this.#pulls.push(source);
-      this.#pullAhead();
+      this.#sender.attach(source, trafficClass);
       return;
     }
     this.#subscriptions.push(takeFrames(source, this.#kernel, (frame) => this.send(frame, 0, frame.length)));
@@ -124,7 +128,7 @@ export class LinkPartner implements WirePort {
   /** Stops all sources. */
   close(): void {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
-    this.#pulls.length = 0;
+    this.#sender.close();
   }
 
   get framesFromNic(): number {
@@ -137,68 +141,66 @@ export class LinkPartner implements WirePort {
 
   /** Frames whose last bit has reached the NIC. */
   get framesToNic(): number {
-    return this.#framesToNic;
+    return this.#sender.arrived;
   }
 
   get bytesToNic(): number {
-    return this.#bytesToNic;
+    return this.#sender.arrivedBytes;
   }
 
   /** Frames that sources at the far end wanted to send: arrived, dropped here, or waiting. */
   get framesOffered(): number {
-    return this.#offered;
+    return this.#sender.offered;
   }
 
   /** Frames dropped because the far end's queue was full. */
   get droppedFull(): number {
-    return this.#droppedFull;
+    return this.#sender.droppedFull;
   }
 
   /** Frames waiting for the wire, or on it: offered, and neither arrived nor dropped. */
   get framesWaiting(): number {
-    return this.#framesWaiting;
+    return this.#sender.waiting;
+  }
+
+  /** The timers of flow control for what is sent to the NIC; undefined where no class has it. */
+  get pauses(): ClassPauses | undefined {
+    return this.#sender instanceof ClassQueues ? this.#sender.pauses : undefined;
   }
 
   /** Throws when the counts of frames do not add up. */
   checkInvariants(): void {
-    if (this.#offered !== this.#framesToNic + this.#droppedFull + this.#framesWaiting) {
+    const { arrived, droppedFull, offered, waiting } = this.#sender;
+    if (offered !== arrived + droppedFull + waiting) {
       throw new InvariantViolation(
-        `far end: ${this.#offered} frames offered, ${this.#framesToNic} arrived, ${this.#droppedFull} dropped, ${this.#framesWaiting} waiting`,
+        `far end: ${offered} frames offered, ${arrived} arrived, ${droppedFull} dropped, ${waiting} waiting`,
       );
     }
-    if (this.#framesHere > this.#framesWaiting || this.#bytesHere > this.#options.queueBytes) {
-      throw new InvariantViolation(
-        `far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`,
-      );
-    }
-    if (this.#pulls.length > 0 && this.#framesHere === 0)
-      throw new InvariantViolation('far end: the wire idles');
+    this.#sender.checkInvariants();
   }
 
   /** Sends a frame towards the NIC; its bytes are copied. False if the queue is full. */
   send(bytes: Uint8Array, offset: number, length: number): boolean {
-    if (length < 1 || length > MAX_FRAME_BYTES) {
-      throw new RangeError(`far end: frame of ${length} bytes, expected 1 to ${MAX_FRAME_BYTES}`);
-    }
-    this.#offered += 1;
-    const padded = Math.max(length, PADDED_FRAME_BYTES);
-    if (this.#bytesHere + padded > this.#options.queueBytes) {
-      this.#droppedFull += 1;
-      return false;
-    }
-    const at = this.#fifo.push(padded);
-    this.#fifo.bytes.set(
-      length === bytes.length && offset === 0 ? bytes : bytes.subarray(offset, offset + length),
-      at,
-    );
-    if (padded > length) this.#fifo.bytes.fill(0, at + length, at + padded);
-    this.#framesWaiting += 1;
-    this.#framesHere += 1;
-    this.#bytesHere += padded;
-    const fromNs = Math.max(this.#kernel.nowNs, this.#pausedUntilNs);
-    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, fromNs);
-    this.#kernel.post(endNs - this.#kernel.nowNs, this.#left, at, padded);
-    return true;
+    if (this.#sender instanceof LineQueue) return this.#sender.send(bytes, offset, length);
+    // A frame for no station of the near end, or for several of them, is of class 0.
+    const trafficClass = length < 6 ? 0 : (this.#stations.get(readMac(bytes, offset)) ?? 0);
+    return this.#sender.send(bytes, offset, length, trafficClass);
+  }
+
+  /**
+   * Asks the NIC to pause traffic classes, or to go on. @param quanta by class, 0 to go on, undefined to say nothing of it.
+   * @throws InvariantViolation where no class has flow control.
+   */
+  pauseClasses(quanta: readonly (number | undefined)[]): void {
+    if (this.#sender instanceof LineQueue)
+      throw new InvariantViolation('far end: no traffic class has flow control');
+    this.#sender.sendControl(pfcFrame(FAR_END_PORT, quanta));
+  }
+
+  /** A MAC control frame of the NIC: at the other end of the cable its port obeys, and no station sees it. */
+  controlSent(bytes: Uint8Array, offset: number, length: number): void {
+    this.#control.push(bytes.slice(offset, offset + length));
+    this.#kernel.post(this.#options.propagationNs, this.#obey);
   }
 
   transmitted(bytes: Uint8Array, offset: number, length: number): void {
@@ -237,34 +239,11 @@ export class LinkPartner implements WirePort {
 
   /** The NIC asks for a pause: frames that have begun to leave continue, no other one begins. 0 ends it. */
   #onPause(quanta: number): void {
-    const ns = Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps);
-    this.#pausedUntilNs = this.#kernel.nowNs + ns;
+    this.#sender.pause(Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps));
   }
 
-  /** The last bit of a frame is on the cable: there is space for another one. */
-  #onLeft(offset: number, length: number): void {
-    this.#framesHere -= 1;
-    this.#bytesHere -= length;
-    this.#kernel.post(this.#options.propagationNs, this.#arrive, offset, length);
-    this.#pullAhead();
-  }
-
-  #onArrive(offset: number, length: number): void {
-    this.#framesWaiting -= 1;
-    this.#framesToNic += 1;
-    this.#bytesToNic += length;
-    this.#deliver?.(this.#fifo.bytes, offset, length);
-    this.#fifo.shift(offset, length);
-  }
-
-  /** A frame that comes in the nanosecond in which the line falls free follows without a gap: one ahead will do. */
-  #pullAhead(): void {
-    while (this.#pulls.length > 0 && this.#framesHere === 0) {
-      const [source] = this.#pulls.splice(0, 1);
-      const frame = source?.pull()?.bytes;
-      if (source === undefined || frame === undefined) continue;
-      this.#pulls.push(source);
-      this.send(frame, 0, frame.length);
-    }
+  #onControl(): void {
+    const frame = this.#control.shift();
+    if (frame !== undefined) this.pauses?.take(frame, 0, frame.length);
   }
 }

@@ -39,6 +39,8 @@ export class Context {
   sequenceModulusLog2 = 16;
   promiscuousAllowed = false;
   antiSpoofing = false;
+  /** For priority flow control: of the frames that it sends, and of those that it receives. */
+  trafficClass = 0;
 
   // Set by the guest in its own page.
   promiscuous = false;
@@ -113,6 +115,7 @@ export class Context {
     this.sequenceModulusLog2 = 16;
     this.promiscuousAllowed = false;
     this.antiSpoofing = false;
+    this.trafficClass = 0;
     this.promiscuous = false;
     this.allMulticast = false;
     this.interruptsMasked = false;

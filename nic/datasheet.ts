@@ -8,6 +8,7 @@ import {
   FAULT_REASONS,
   type FaultReason,
 } from './counters.js';
+import { hex, number, registerTable, table } from './datasheet-tables.js';
 import { GROUPS_PER_CONTEXT } from './demultiplexer.js';
 import {
   DESCRIPTOR_BYTES,
@@ -32,7 +33,6 @@ import {
   MAILBOX_REGISTERS,
   MANAGEMENT_REGISTERS,
   PAGE_BYTES,
-  type RegisterDefinition,
   SHARED_MEMORY_OFFSET,
 } from './registers.js';
 
@@ -46,7 +46,7 @@ const CONTEXT_STATE_MEANINGS: Record<ContextState, string> = {
 const COMMAND_MEANINGS: Record<(typeof COMMANDS)[number], string> = {
   none: '-',
   allocate: 'Takes a free context and resets it',
-  open: 'Copies 20h to 54h into an allocated context and starts it; its page is as after a reset',
+  open: 'Copies 20h to 58h into an allocated context and starts it; its page is as after a reset',
   revoke:
     'Takes a context back in any state; what of it has not touched memory yet never will, and its faults are forgotten',
   reweigh: 'Gives an open context the weight of 28h; what it has under way stays',
@@ -94,7 +94,8 @@ const FAULT_MEANINGS: Record<FaultReason, string> = {
 
 const DROP_MEANINGS: Record<DropReason, string> = {
   'no-receive-buffer': 'Too few receive descriptors are posted, or it takes more than fit the card',
-  'receive-share-full': 'The context has its share of the receive buffer full',
+  'receive-share-full':
+    'The context has its share of the receive buffer full, or its traffic class the buffer of the class',
   'unknown-destination': 'The address is that of no open context (counted for none)',
   'mac-control':
     'A context sent a MAC control frame (EtherType 8808h) or one to 01-80-C2-00-00-00 to -0F, which speak to the port',
@@ -133,6 +134,7 @@ export function datasheet(): string {
     ...faultsAndDrops(),
     ...countersSection(),
     ...wire(),
+    ...flowControl(),
     ...parameters(),
   ].join('\n\n')}\n`;
 }
@@ -275,6 +277,24 @@ function wire(): string[] {
   ];
 }
 
+function flowControl(): string[] {
+  return [
+    '## Priority flow control',
+    'For the traffic classes of `nic.pfcClasses` (IEEE 802.1Q, clause 36, which was 802.1Qbb; IEEE 802.3, annex 31D). A ' +
+      'context has the class of TRAFFIC_CLASS, and so have the frames that it sends and those that are for it: frames ' +
+      'need no tag, since both ends know the stations.',
+    'A frame to 01-80-C2-00-00-01 with EtherType 8808h and opcode 0101h is for the port and reaches no context. Its vector ' +
+      'says which of its eight timers count, in quanta of 512 bit times; a timer pauses its class from then on, 0 lets it ' +
+      'go on. While a class is paused no context of it is granted a frame for the wire; what was granted before, at most ' +
+      'the transmit FIFO, still goes.',
+    'Received frames of these classes wait for descriptors instead of being dropped, in a buffer of `nic.pfcReceiveBytes` per ' +
+      'class in place of the shares of contexts. At `nic.pfcXoffBytes` the card sends such a frame with a timer of ' +
+      '`nic.pfcQuanta`, again whenever half of it is over, and at `nic.pfcXonBytes` one with 0: each behind the frame that ' +
+      'is on the wire and before all others. A frame that does not fit the buffer is dropped (receive-share-full). Frames ' +
+      'that stay inside the card take part in the buffer and cannot be paused.',
+  ];
+}
+
 function parameters(): string[] {
   return [
     '## Parameters',
@@ -303,31 +323,4 @@ function parameters(): string[] {
       }),
     ),
   ];
-}
-
-function registerTable(registers: readonly RegisterDefinition[]): string {
-  return table(
-    ['Offset', 'Name', 'Access', 'Reset', 'Meaning'],
-    registers.map(({ name, offset, access, reset, meaning }) => [
-      hex(offset, 2),
-      name,
-      access,
-      reset === 'as-built' ? 'as built' : reset > 0xffff ? hex(reset, 8) : number(reset),
-      meaning,
-    ]),
-  );
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function hex(value: number, digits = 1): string {
-  return `${value.toString(16).toUpperCase().padStart(digits, '0')}h`;
-}
-
-/** With commas between thousands, whatever the language of the machine. */
-function number(value: number): string {
-  return Number.isInteger(value) ? value.toString().replace(/\B(?=(\d{3})+$)/g, ',') : value.toString();
 }

@@ -1,11 +1,12 @@
 import type { ContextId } from '../scheduler/branded.js';
 import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../scheduler/disciplines/deficit-round-robin.js';
-import { DmaScheduler } from '../scheduler/dma-scheduler.js';
+import { BEHIND, DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import type { CardCore, DataPath, FaultSink } from './card-core.js';
+import type { ClassPauses, PausedSender } from './class-pauses.js';
 import { Completions } from './completions.js';
 import type { Context, Direction } from './context.js';
 import type { FaultReason } from './counters.js';
@@ -15,6 +16,7 @@ import { DestinationLookup, INNER_EXIT, WIRE_EXIT } from './destination-lookup.j
 import { Forwarding } from './forwarding.js';
 import type { WirePort } from './host-port.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
+import { PriorityFlowControl } from './priority-flow-control.js';
 import { ReceivePath } from './receive-path.js';
 import { TransmitHeads } from './transmit-heads.js';
 import { TransmitOrder } from './transmit-order.js';
@@ -35,12 +37,14 @@ export interface FlowNeighbours {
  * The data path: a descriptor from doorbell to completion, a frame from the guest to the wire and back. Each
  * component reports here, and each report is passed to the next one in one method.
  */
-export class FrameFlow implements DataPath {
+export class FrameFlow implements DataPath, PausedSender {
   /** To the wire. */
   readonly transmit: TransmitPath;
   /** To other contexts of the card. */
   readonly inner: TransmitPath;
   readonly receive: ReceivePath;
+  /** Absent where no traffic class has it. */
+  readonly flowControl: PriorityFlowControl | undefined;
   readonly forwarding: Forwarding;
   readonly transmitScheduler: DmaScheduler;
   readonly innerScheduler: DmaScheduler;
@@ -87,14 +91,16 @@ export class FrameFlow implements DataPath {
     });
     this.#order.add(this.transmit);
     this.#order.add(this.inner);
-    this.receive = new ReceivePath(core, this);
+    if (parameters.pfcClasses !== 0)
+      this.flowControl = new PriorityFlowControl(kernel, parameters, { ...neighbours, sender: this });
+    this.receive = new ReceivePath(core, this, this.flowControl?.pressure);
     this.#fetcher = new DescriptorFetcher(core, this);
     this.#completions = new Completions(core, this);
 
     this.transmitScheduler = new DmaScheduler(kernel, {
       name: 'nic.transmit',
       discipline: neighbours.transmitDiscipline,
-      heads: { headBytes: (index) => this.#heads.bytes(index, WIRE_EXIT) },
+      heads: { headBytes: this.#headBytesForWire(this.flowControl?.pauses) },
       onGrant: (index) => this.#take(index, this.transmit),
       overheadBytes: parameters.overheadBytes,
       waitsForStarved: true,
@@ -159,6 +165,22 @@ export class FrameFlow implements DataPath {
   hasPosted(context: ContextId): boolean {
     const bytes = this.#heads.bytes(context, WIRE_EXIT);
     return bytes > 0 || bytes === STARVED;
+  }
+
+  /** Whether the far end has paused the traffic class of a context. */
+  isPaused(context: ContextId): boolean {
+    return this.flowControl?.pauses.has(present(this.#core.contexts[context]).trafficClass) === true;
+  }
+
+  /** The far end has paused a traffic class: what is granted still goes, nothing more is. */
+  paused(trafficClass: number): void {
+    for (const context of this.#core.contexts)
+      if (context.trafficClass === trafficClass) this.transmitScheduler.pause(context.index);
+  }
+
+  resumed(trafficClass: number): void {
+    for (const context of this.#core.contexts)
+      if (context.trafficClass === trafficClass) this.transmitScheduler.ring(context.index);
   }
 
   /** The guest has unmasked its interrupts. */
@@ -252,6 +274,17 @@ export class FrameFlow implements DataPath {
       throw new InvariantViolation('credit for the inner exit is lost');
     if (receiveScheduler.creditBytes + receive.inFlightBytes !== receiveDmaBytes)
       throw new InvariantViolation('credit for received frames is lost');
+  }
+
+  /** How the wire's scheduler sees the head of a queue. */
+  #headBytesForWire(pauses: ClassPauses | undefined): (index: ContextId) => number {
+    const heads = this.#heads;
+    if (pauses === undefined) return (index) => heads.bytes(index, WIRE_EXIT);
+    const { contexts } = this.#core;
+    return (index) => {
+      const bytes = heads.bytes(index, WIRE_EXIT);
+      return bytes !== 0 && pauses.has(present(contexts[index]).trafficClass) ? BEHIND : bytes;
+    };
   }
 
   /** Fetches receive descriptors if it is worth it; drops frames that can never have enough of them. */

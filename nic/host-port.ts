@@ -88,6 +88,9 @@ export interface WirePort {
     startNs: number,
     endNs: number,
   ): void;
+
+  /** A MAC control frame of the card itself has left; it is of no context. `bytes` is borrowed. */
+  controlSent?(bytes: Uint8Array, offset: number, length: number, startNs: number, endNs: number): void;
 }
 
 /** Instruments that look at every frame. Not streams: nothing is built to be looked at. */

@@ -7,6 +7,7 @@ import { FAULT_REASONS } from './counters.js';
 import { MAX_FRAME_BYTES } from './descriptor.js';
 import type { FaultQueue } from './fault-queue.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
+import { TRAFFIC_CLASSES } from './pfc-frame.js';
 import {
   ALL_ONES,
   COMMAND_STATUSES,
@@ -31,19 +32,35 @@ export interface SwitchControl {
   switching: boolean;
 }
 
+/** What priority flow control has done. */
+export interface FlowControlCounts {
+  /** Classes that are paused: here, and at the far end. A bit each. */
+  readonly pausedHere: number;
+  readonly pausedThere: number;
+  received(trafficClass: number): number;
+  sent(trafficClass: number): number;
+}
+
 /** The components that the management page controls. */
 export interface ManagedParts {
   readonly contexts: readonly Context[];
+  /** Traffic classes with flow control, a bit each. */
+  readonly pfcClasses: number;
   readonly vectors: InterruptVectors;
   readonly faults: FaultQueue;
   readonly lifecycle: ContextControl;
   readonly forwarding: SwitchControl;
+  /** Absent where no class has flow control. */
+  readonly flowControl: FlowControlCounts | undefined;
 }
+
+type FlowControlName = 'PFC_CLASSES' | 'PFC_PAUSED' | 'PFC_RECEIVED' | 'PFC_SENT';
 
 const LOG2_SLOTS_LIMIT = 15;
 /** Largest weight of a context: the register has 16 bits. */
 export const MOST_WEIGHT = 65_535;
-const MOST_LIMIT_BPS = 1e13;
+/** Largest upper limit of a context, bits per second. */
+export const MOST_LIMIT_BPS = 1e13;
 
 /**
  * The page that only the hypervisor maps. It selects a context, sets what the guest must not set itself
@@ -91,6 +108,11 @@ export class ManagementPage {
         return FAULT_REASONS.indexOf(this.#parts.faults.oldest?.reason ?? 'none');
       case 'SWITCHING':
         return this.#parts.forwarding.switching ? 1 : 0;
+      case 'PFC_CLASSES':
+      case 'PFC_PAUSED':
+      case 'PFC_RECEIVED':
+      case 'PFC_SENT':
+        return this.#readFlowControl(definition.name as FlowControlName);
       default:
         return present(this.#values.get(offset));
     }
@@ -131,8 +153,27 @@ export class ManagementPage {
       case 'SWITCHING':
         this.#parts.forwarding.switching = (value & 1) !== 0;
         return true;
+      case 'TRAFFIC_CLASS':
+      case 'PFC_SELECT':
+        return value < TRAFFIC_CLASSES;
       default:
         return true;
+    }
+  }
+
+  #readFlowControl(name: FlowControlName): number {
+    const { flowControl, pfcClasses } = this.#parts;
+    if (flowControl === undefined) return 0;
+    const trafficClass = this.#value('PFC_SELECT');
+    switch (name) {
+      case 'PFC_CLASSES':
+        return pfcClasses;
+      case 'PFC_PAUSED':
+        return flowControl.pausedHere + flowControl.pausedThere * 2 ** TRAFFIC_CLASSES;
+      case 'PFC_RECEIVED':
+        return flowControl.received(trafficClass) % 2 ** 32;
+      case 'PFC_SENT':
+        return flowControl.sent(trafficClass) % 2 ** 32;
     }
   }
 
@@ -224,6 +265,7 @@ export class ManagementPage {
     context.statusAddress = this.#address('STATUS_LOW', 'STATUS_HIGH');
     context.statusOffset = this.#wideOffset('STATUS_LOW', 'STATUS_HIGH');
     context.promiscuousAllowed = (permissions & 1) !== 0;
+    context.trafficClass = this.#value('TRAFFIC_CLASS');
     context.antiSpoofing = (permissions & 2) !== 0;
     context.transmit.attach(
       this.#address('TX_RING_LOW', 'TX_RING_HIGH'),

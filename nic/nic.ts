@@ -25,6 +25,7 @@ import { InterruptVectors } from './interrupt-vectors.js';
 import { ManagementPage } from './management-page.js';
 import { type NicParameters, validateNicParameters } from './parameters.js';
 import { PcieLink } from './pcie-link.js';
+import type { PriorityFlowControl } from './priority-flow-control.js';
 import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
 import { type NicStreams, NicSubjects } from './streams.js';
 
@@ -127,6 +128,8 @@ export class Nic {
       faults,
       lifecycle,
       forwarding: this.#flow.forwarding,
+      pfcClasses: parameters.pfcClasses,
+      flowControl: this.#flow.flowControl,
     });
 
     this.transmitScheduler = this.#flow.transmitScheduler;
@@ -154,6 +157,11 @@ export class Nic {
       receive: this.#flow.receive.inFlight,
       switching: this.#flow.forwarding.crossing,
     };
+  }
+
+  /** Received frames of a context that wait in the card for their grant. */
+  framesWaiting(context: ContextId): number {
+    return this.#flow.receive.waiting(context);
   }
 
   /** Frames dropped in each direction, and the copies made of arrived ones. */
@@ -214,8 +222,19 @@ export class Nic {
     return this.#flow.hasPosted(context);
   }
 
+  /** Whether the far end has paused the traffic class of a context. */
+  isPaused(context: ContextId): boolean {
+    return this.#flow.isPaused(context);
+  }
+
+  /** What priority flow control has done; undefined where no traffic class has it. */
+  get flowControl(): Omit<PriorityFlowControl, 'pauses' | 'pressure'> | undefined {
+    return this.#flow.flowControl;
+  }
+
   /** A frame has arrived from the wire: its last bit is here now. `bytes` is borrowed. */
   receive(bytes: Uint8Array, offset: number, length: number): void {
+    if (this.#flow.flowControl?.pauses.take(bytes, offset, length) === true) return;
     this.#flow.forwarding.arrived(bytes, offset, length, undefined);
   }
 

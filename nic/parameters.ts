@@ -1,6 +1,7 @@
 import { ParameterError } from '../scheduler/errors.js';
 import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import { DEFAULT_PCIE, type PcieParameters } from './pcie-link.js';
+import { MOST_QUANTA, TRAFFIC_CLASSES } from './pfc-frame.js';
 
 /** The card's parameters, each with a name; docs/datasheet.md lists them. */
 export interface NicParameters {
@@ -33,12 +34,25 @@ export interface NicParameters {
   readonly overheadBytes: number;
   /** From one context to another inside the NIC, ns. */
   readonly switchNs: number;
+  /** Traffic classes with priority flow control, a bit each: bit 3 is class 3. 0 leaves it off. */
+  readonly pfcClasses: number;
+  /** Receive buffer of each of those classes, bytes: frames that do not fit are dropped. */
+  readonly pfcReceiveBytes: number;
+  /** High mark: a class that holds so many bytes of it is paused at the far end. */
+  readonly pfcXoffBytes: number;
+  /** Low mark: a paused class that holds no more goes on. */
+  readonly pfcXonBytes: number;
+  /** Pause that is asked for at the high mark, and again when half of it is over, quanta of 512 bit times. */
+  readonly pfcQuanta: number;
   /** Requester ID of context 0; context c has this plus c. */
   readonly requesterBase: number;
   /** Requester ID of the NIC's own transfers (interrupt vectors). */
   readonly managementRequesterId: number;
   readonly pcie: PcieParameters;
 }
+
+/** A shorter pause would have to be repeated more often than frames that ask for it can be sent. */
+const LEAST_QUANTA = 64;
 
 /** A card of today with CDNA's contexts. */
 export const DEFAULT_NIC: NicParameters = {
@@ -55,6 +69,11 @@ export const DEFAULT_NIC: NicParameters = {
   interruptGapNs: 5_000,
   overheadBytes: WIRE_OVERHEAD_BYTES,
   switchNs: 500,
+  pfcClasses: 0,
+  pfcReceiveBytes: 262_144,
+  pfcXoffBytes: 131_072,
+  pfcXonBytes: 65_536,
+  pfcQuanta: MOST_QUANTA,
   requesterBase: 0x0100,
   managementRequesterId: 0x00f8,
   pcie: DEFAULT_PCIE,
@@ -137,6 +156,39 @@ export const NIC_PARAMETERS: readonly NicParameterDefinition[] = [
     'IEEE 802.3: preamble and delimiter 8, FCS 4, gap 12',
   ),
   parameter('switchNs', 0, 1e9, 'ns', 'From one context to another inside the card', 'chosen'),
+  parameter(
+    'pfcClasses',
+    0,
+    2 ** TRAFFIC_CLASSES - 1,
+    'mask',
+    'Traffic classes with priority flow control, a bit each (8: class 3); 0 leaves it off',
+    'IEEE 802.1Q: off unless it is switched on',
+  ),
+  parameter(
+    'pfcReceiveBytes',
+    2 * MAX_FRAME_BYTES,
+    2 ** 26,
+    'bytes',
+    'Receive buffer of each class with flow control; what does not fit is dropped',
+    'chosen: headroom for 400 Gb/s and 100 m',
+  ),
+  parameter(
+    'pfcXoffBytes',
+    MAX_FRAME_BYTES,
+    2 ** 26,
+    'bytes',
+    'High mark of that buffer: the far end is asked to pause the class',
+    'chosen',
+  ),
+  parameter('pfcXonBytes', 0, 2 ** 26, 'bytes', 'Low mark: the class may go on', 'chosen'),
+  parameter(
+    'pfcQuanta',
+    LEAST_QUANTA,
+    MOST_QUANTA,
+    '512 bit times',
+    'Pause that is asked for at the high mark, and again when half of it is over',
+    'the longest',
+  ),
   parameter('requesterBase', 0, 0xffff, 'ID', 'Requester ID of context 0; context c has c more', 'bus 1'),
   parameter(
     'managementRequesterId',
@@ -156,6 +208,9 @@ export function validateNicParameters(nic: NicParameters): void {
     refuse('descriptorCacheSlots', descriptorCacheSlots, 'a power of two');
   }
   range('descriptorBatch', nic.descriptorBatch, 1, descriptorCacheSlots);
+  const { pfcReceiveBytes, pfcXoffBytes } = nic;
+  range('pfcXoffBytes', pfcXoffBytes, MAX_FRAME_BYTES, pfcReceiveBytes);
+  range('pfcXonBytes', nic.pfcXonBytes, 0, pfcXoffBytes - 1);
   range('requesterBase', requesterBase, 0, 0xffff - contexts + 1);
   const asContext = managementRequesterId - requesterBase;
   if (asContext >= 0 && asContext < contexts) {

@@ -7,10 +7,12 @@ import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import type { DropReason } from './counters.js';
+import { readMac } from './demultiplexer.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { ReceivePressure } from './receive-pressure.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, type ReceiveSlot, storedSlot, WRITING, WRITTEN } from './receive-slots.js';
 import type { NicSubjects } from './streams.js';
@@ -32,10 +34,12 @@ export class ReceivePath {
   readonly #writeBack: DescriptorWriteBack;
   // Stopping a context moves its epoch on; frames of an older one are not its own any more.
   readonly #epochs: Int32Array;
+  /** Of priority flow control; absent where no class has it. */
+  readonly #pressure: ReceivePressure | undefined;
   // Granted and not finished: bytes not yet returned to the scheduler.
   #inFlightBytes = 0;
 
-  constructor(core: CardCore, path: DataPath) {
+  constructor(core: CardCore, path: DataPath, pressure: ReceivePressure | undefined) {
     const { contexts, dma } = core;
     this.#kernel = core.kernel;
     this.#contexts = contexts;
@@ -50,6 +54,7 @@ export class ReceivePath {
     this.#queues = new ReceiveQueues(contexts.length);
     this.#writeBack = new DescriptorWriteBack(this.#channel, contexts.length);
     this.#epochs = new Int32Array(contexts.length);
+    this.#pressure = pressure;
   }
 
   /** Frames between arrival and completion. */
@@ -74,19 +79,24 @@ export class ReceivePath {
     return ring.untaken > ring.available ? STARVED : 0;
   }
 
-  /** Whether a frame waits for its grant. */
-  waiting(context: ContextId): boolean {
-    return this.#queues.cursor(context) !== NONE;
+  /** Frames that wait for their grant. */
+  waiting(context: ContextId): number {
+    return this.#queues.waiting(context);
   }
 
   /** A frame for this context has arrived. False if it was dropped. */
   arrive(context: Context, bytes: Uint8Array, offset: number, length: number, switched: boolean): boolean {
     const index = context.index;
-    if (context.receive.untaken <= this.#queues.waiting(index)) {
+    const pressure = this.#pressure;
+    if (pressure?.isLossless(context.trafficClass) === true) {
+      if (!pressure.hasSpaceFor(context.trafficClass, length)) {
+        this.#ledger.dropped(context.index, 'receive', 'receive-share-full', length);
+        return false;
+      }
+    } else if (context.receive.untaken <= this.#queues.waiting(index)) {
       this.#ledger.dropped(context.index, 'receive', 'no-receive-buffer', length);
       return false;
-    }
-    if (this.#queues.heldBytes(index) + length > this.#shareBytes) {
+    } else if (this.#queues.heldBytes(index) + length > this.#shareBytes) {
       this.#ledger.dropped(context.index, 'receive', 'receive-share-full', length);
       return false;
     }
@@ -95,6 +105,18 @@ export class ReceivePath {
     slots.epoch[slot] = present(this.#epochs[index]);
     slots.arrivedNs[slot] = this.#kernel.nowNs;
     slots.switched[slot] = switched ? 1 : 0;
+    if (pressure !== undefined) {
+      slots.trafficClass[slot] = context.trafficClass;
+      pressure.hold(context.trafficClass, length);
+    }
+    const { arrivals } = this.#subjects;
+    if (arrivals.observed) {
+      const ahead = this.#queues.waiting(index) - 1;
+      const destination = readMac(bytes, offset);
+      const source = readMac(bytes, offset + 6);
+      const atNs = this.#kernel.nowNs;
+      arrivals.next({ context: index, bytes: length, destination, source, switched, ahead, atNs });
+    }
     return true;
   }
 
@@ -157,7 +179,9 @@ export class ReceivePath {
     const slot = this.#queues.cursor(index);
     if (slot === NONE || this.#isReady(index, slot)) return false;
     const ring = context.receive;
-    const allHere = ring.available === ring.untaken;
+    // What waits for descriptors may get them yet, unless the ring has no slot for more.
+    const waits = this.#pressure?.isLossless(context.trafficClass) === true && ring.untaken < ring.slots;
+    const allHere = ring.available === ring.untaken && !waits;
     const cardFull = ring.available >= ring.cacheSlots;
     if (!allHere && !cardFull) return false;
     this.#queues.unlinkCursor(index);
@@ -186,6 +210,9 @@ export class ReceivePath {
 
   checkInvariants(): void {
     this.#queues.checkInvariants();
+    this.#pressure?.checkInvariants(
+      this.#contexts.reduce((sum, { index }) => sum + this.#queues.heldBytes(index), 0),
+    );
   }
 
   #isReady(index: ContextId, slot: ReceiveSlot): boolean {
@@ -256,7 +283,7 @@ export class ReceivePath {
 
   #dropSlot(context: Context, slot: ReceiveSlot, reason: DropReason): void {
     const length = present(this.#queues.slots.length[slot]);
-    this.#queues.release(slot);
+    this.#release(slot, length);
     this.#ledger.dropped(context.index, 'receive', reason, length);
   }
 
@@ -272,7 +299,12 @@ export class ReceivePath {
   #releaseGranted(slot: ReceiveSlot): void {
     const length = present(this.#queues.slots.length[slot]);
     this.#inFlightBytes -= length;
-    this.#queues.release(slot);
+    this.#release(slot, length);
     this.#path.released(length);
+  }
+
+  #release(slot: ReceiveSlot, length: number): void {
+    this.#pressure?.release(present(this.#queues.slots.trafficClass[slot]), length);
+    this.#queues.release(slot);
   }
 }

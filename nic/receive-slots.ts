@@ -34,6 +34,8 @@ export class ReceiveSlots {
   switched = new Uint8Array(0);
   /** Block of the receive buffer. */
   block = new Int32Array(0);
+  /** Class of the context that it is for, where classes have flow control. */
+  trafficClass = new Uint8Array(0);
   /** Transfers that are not over yet. */
   pending = new Int32Array(0);
   /** Descriptors that it was given. */
@@ -91,6 +93,7 @@ export class ReceiveSlots {
     this.arrivedNs = wider(this.arrivedNs, new Float64Array(size));
     this.switched = wider(this.switched, new Uint8Array(size));
     this.block = wider(this.block, new Int32Array(size));
+    this.trafficClass = wider(this.trafficClass, new Uint8Array(size));
     this.pending = wider(this.pending, new Int32Array(size));
     this.firstIndex = wider(this.firstIndex, new Uint32Array(size));
     this.chain = wider(this.chain, new Int32Array(size));

@@ -99,7 +99,7 @@ export const MANAGEMENT_REGISTERS = [
     0x10,
     'rw',
     0,
-    'Context that COMMAND and STATE are about; the open command copies 20h to 54h into it',
+    'Context that COMMAND and STATE are about; the open command copies 20h to 58h into it',
   ),
   register(
     'COMMAND',
@@ -148,6 +148,7 @@ export const MANAGEMENT_REGISTERS = [
     0,
     'Bit 0: may be promiscuous; bit 1: frames must carry the own source address',
   ),
+  register('TRAFFIC_CLASS', 0x58, 'rw', 0, 'Traffic class for priority flow control, 0 to 7'),
   register('VECTOR_RING_LOW', 0x60, 'rw', 0, 'Interrupt vector ring, bus address, lower 32 bits'),
   register('VECTOR_RING_HIGH', 0x64, 'rw', 0, 'Interrupt vector ring, bus address, upper bits'),
   register('VECTOR_RING_SIZE', 0x68, 'rw', 0, 'log2 of its entries, 1 to 15; the write attaches the ring'),
@@ -167,6 +168,17 @@ export const MANAGEMENT_REGISTERS = [
   register('LIMIT_LOW', 0xa0, 'rw', 0, 'Rate limit for the limit command, bits per second, lower 32 bits'),
   register('LIMIT_HIGH', 0xa4, 'rw', 0, 'Its upper bits; at most 10^13 in all, 0 for no limit'),
   register('PRIORITY', 0xa8, 'rw', 0, 'Priority for the prioritise command, 0 to 31, smaller goes first'),
+  register('PFC_CLASSES', 0xb0, 'ro', 'as-built', 'Traffic classes with priority flow control, a bit each'),
+  register(
+    'PFC_PAUSED',
+    0xb4,
+    'ro',
+    0,
+    'Bits 7:0 classes that the far end has paused, 15:8 classes that it was asked to pause',
+  ),
+  register('PFC_SELECT', 0xb8, 'rw', 0, 'Traffic class that BCh and C0h are about, 0 to 7'),
+  register('PFC_RECEIVED', 0xbc, 'ro', 0, 'Frames of flow control from the far end that named this class'),
+  register('PFC_SENT', 0xc0, 'ro', 0, 'Frames of flow control from the card that named this class'),
 ] as const;
 
 export type MailboxName = (typeof MAILBOX_REGISTERS)[number]['name'];

@@ -40,6 +40,20 @@ export interface LentFrame {
   readonly switched: boolean;
 }
 
+/** A frame has arrived for a context, and waits in the receive buffer for its grant. */
+export interface ArrivalEvent {
+  readonly context: ContextId;
+  readonly bytes: number;
+  /** Station addresses in it, 48-bit numbers, most significant byte first. */
+  readonly destination: number;
+  readonly source: number;
+  /** Whether it came from another context of the card. */
+  readonly switched: boolean;
+  /** Frames of the context that wait before it. */
+  readonly ahead: number;
+  readonly atNs: number;
+}
+
 /** Descriptors changed state together. */
 export interface DescriptorEvent {
   readonly context: ContextId;
@@ -96,6 +110,8 @@ export interface NicStreams {
   readonly frames$: Observable<FrameEvent>;
   /** Every frame of `frames$`, not copied. */
   readonly lentFrames$: Observable<LentFrame>;
+  /** Received frames as they come in; `lentFrames$` tells of them when they are complete in memory. */
+  readonly arrivals$: Observable<ArrivalEvent>;
   readonly descriptors$: Observable<DescriptorEvent>;
   readonly completions$: Observable<CompletionEvent>;
   readonly interrupts$: Observable<InterruptEvent>;
@@ -108,6 +124,7 @@ export class NicSubjects {
   readonly doorbells: GuardedSubject<Doorbell>;
   readonly frames: GuardedSubject<FrameEvent>;
   readonly lentFrames: GuardedSubject<LentFrame>;
+  readonly arrivals: GuardedSubject<ArrivalEvent>;
   readonly descriptors: GuardedSubject<DescriptorEvent>;
   readonly completions: GuardedSubject<CompletionEvent>;
   readonly interrupts: GuardedSubject<InterruptEvent>;
@@ -120,6 +137,7 @@ export class NicSubjects {
     this.doorbells = new GuardedSubject('nic.doorbells$', kernel);
     this.frames = new GuardedSubject('nic.frames$', kernel);
     this.lentFrames = new GuardedSubject('nic.lentFrames$', kernel);
+    this.arrivals = new GuardedSubject('nic.arrivals$', kernel);
     this.descriptors = new GuardedSubject('nic.descriptors$', kernel);
     this.completions = new GuardedSubject('nic.completions$', kernel);
     this.interrupts = new GuardedSubject('nic.interrupts$', kernel);
@@ -132,6 +150,7 @@ export class NicSubjects {
       doorbells$: this.doorbells.stream$,
       frames$: this.frames.stream$,
       lentFrames$: this.lentFrames.stream$,
+      arrivals$: this.arrivals.stream$,
       descriptors$: this.descriptors.stream$,
       completions$: this.completions.stream$,
       interrupts$: this.interrupts.stream$,

@@ -92,6 +92,14 @@ export interface Discipline {
    */
   starve?(context: ContextId, bytes: number, nowNs: number): void;
 
+  /**
+   * The frames of a ready or starved context may not go now (priority flow control). It is not selected and nothing waits
+   * for it until `activate`, in between `withdraw` may come. It keeps what it had saved and what it owes, and has no claim
+   * to what it missed: a long pause is not paid back at the cost of the others. A discipline in which `withdraw` does just
+   * that omits it, and is told that instead.
+   */
+  pause?(context: ContextId, nowNs: number): void;
+
   /** The backlog of a context is gone without service: it faulted, was revoked, or had none after all. */
   withdraw(context: ContextId, nowNs: number): void;
 

@@ -1,66 +1,17 @@
 import type { Observable } from 'rxjs';
-import { type ContextId, contextId } from './branded.js';
-import { type Discipline, NONE, type Share, STARVED } from './discipline.js';
-import { InvariantViolation } from './errors.js';
-import type { EventHandle, EventKernel, HandlerId } from './event-kernel.js';
+import { AttendedHeads } from './attended-heads.js';
+import type { ContextId } from './branded.js';
+import { DecisionEvents } from './decision-events.js';
+import { NONE, type Share, STARVED } from './discipline.js';
+import type { DmaSchedulerOptions, Grant } from './dma-scheduler-options.js';
+import type { EventKernel } from './event-kernel.js';
 import { GuardedSubject } from './guarded-subject.js';
-import { powerOfTwoFrom } from './whole-logarithm.js';
+import { BEHIND } from './heads-of-line.js';
+import { ABSENT, BACKLOGGED, IDLE, InformedDiscipline, KEEPING_PLACE } from './informed-discipline.js';
+import { LinkCredit } from './link-credit.js';
 
-/**
- * Takes the place of a head's length: the context has frames, and the first of them is for another link. As with STARVED
- * it keeps its position where the discipline can, but decisions never wait for it: how long that frame waits is not
- * this link's to know.
- */
-export const BEHIND = -2;
-
-/** What the scheduler asks of the component that holds the queues. */
-export interface HeadsOfLine {
-  /**
-   * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
-   * is not known yet; BEHIND while the first is for another link; 0 while it has none. After anything but a length
-   * the context's doorbell must be rung when that changes.
-   */
-  headBytes(context: ContextId): number;
-}
-
-/** Options of a DmaScheduler. */
-export interface DmaSchedulerOptions {
-  /** Name of the component, e.g. `nic.transmit`; errors and streams carry it. */
-  readonly name: string;
-  readonly discipline: Discipline;
-  readonly heads: HeadsOfLine;
-  /** The context is granted its head frame of `bytes`, and takes it from its queue before it returns. */
-  readonly onGrant: (context: ContextId, bytes: number) => void;
-  /** Overhead of a frame on the link, bytes; the discipline counts it with each frame. Default: 0. */
-  readonly overheadBytes?: number;
-  /**
-   * Whether decisions wait while the context granted last is starved and the link still has granted frames to
-   * send. The link stays busy, and the shares do not depend on how fast descriptors arrive. When the link has
-   * no more of them, or with false (the default), the context is `starve`d and the others continue.
-   */
-  readonly waitsForStarved?: boolean;
-  /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
-  readonly onSettled?: () => void;
-  /** Receives what a decision throws. Default: it is thrown by the kernel's `run`. */
-  readonly onError?: (error: unknown) => void;
-}
-
-/** One decision, as an observer sees it. */
-export interface Grant {
-  readonly context: ContextId;
-  readonly bytes: number;
-  readonly atNs: number;
-  /** Credit that the link has left after this grant, bytes. */
-  readonly creditBytes: number;
-  /** The discipline that decided. */
-  readonly reason: string;
-}
-
-const ABSENT = 0;
-const IDLE = 1;
-const BACKLOGGED = 2;
-// For a discipline that keeps the position of a starved context; all others see the context as idle.
-const KEEPING_PLACE = 3;
+export type { DmaSchedulerOptions, Grant } from './dma-scheduler-options.js';
+export { BEHIND, type HeadsOfLine } from './heads-of-line.js';
 
 /**
  * Shares a link between contexts: doorbells and credit in, grants out. This is the imperative core on the packet
@@ -78,66 +29,41 @@ export class DmaScheduler {
    */
   readonly grants$: Observable<Grant>;
 
-  readonly #name: string;
   readonly #kernel: EventKernel;
-  readonly #discipline: Discipline;
-  readonly #heads: HeadsOfLine;
+  readonly #informed: InformedDiscipline;
+  readonly #heads: AttendedHeads;
   readonly #onGrant: (context: ContextId, bytes: number) => void;
-  readonly #overheadBytes: number;
   readonly #waitsForStarved: boolean;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
-  readonly #decide: HandlerId;
-  #capacityBytes: number | undefined;
-  #creditBytes = 0;
-  #decisionPending = false;
+  readonly #credit: LinkCredit;
+  readonly #events: DecisionEvents;
   #deciding = false;
-  #wakeUp: EventHandle | undefined;
   #stopped = false;
   #decisions = 0;
-
-  // ABSENT, IDLE, BACKLOGGED or KEEPING_PLACE: what the discipline has been told, so that it is told once.
-  #state: Uint8Array = new Uint8Array(64);
-  #backlogged = 0;
-
-  // The context that is being asked for its head or told of its grant, and what happened to it meanwhile.
-  #attending = NONE;
-  #rangMeanwhile = false;
 
   // The starved context that decisions wait for, and the bytes of its grant, not yet reported to the discipline.
   #awaited = NONE;
   #unchargedBytes = 0;
 
   constructor(kernel: EventKernel, options: DmaSchedulerOptions) {
-    const { onError } = options;
-    this.#name = options.name;
+    const { discipline, name, onError } = options;
     this.#kernel = kernel;
-    this.#discipline = options.discipline;
-    this.#heads = options.heads;
+    this.#informed = new InformedDiscipline(name, discipline, options.overheadBytes ?? 0);
+    this.#heads = new AttendedHeads(options.heads);
     this.#onGrant = options.onGrant;
-    this.#overheadBytes = options.overheadBytes ?? 0;
     this.#waitsForStarved = options.waitsForStarved ?? false;
     this.#onSettled = options.onSettled;
-    this.#grants = new GuardedSubject(`${options.name}.grants$`, kernel);
+    this.#grants = new GuardedSubject(`${name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
-    this.#decide = kernel.register(
-      `${options.name}.scheduler`,
-      onError === undefined
-        ? (isWakeUp) => this.#onDecide(isWakeUp === 1)
-        : (isWakeUp) => {
-            try {
-              this.#onDecide(isWakeUp === 1);
-            } catch (error) {
-              onError(error);
-            }
-          },
-    );
+    this.#credit = new LinkCredit(name);
+    this.#events = new DecisionEvents(kernel, name, () => this.#onDecide(), onError);
   }
 
   /** Stops for good: nothing is granted any more; what is granted stays granted. */
   stop(): void {
     this.#stopped = true;
-    this.#cancelWakeUp();
+    this.#events.cancelWakeUp();
   }
 
   /** Decisions made since the start. */
@@ -147,39 +73,29 @@ export class DmaScheduler {
 
   /** Credit that the link has left, bytes. */
   get creditBytes(): number {
-    return this.#creditBytes;
+    return this.#credit.bytes;
   }
 
   /** Contexts that the discipline knows to have a frame. */
   get backlogged(): number {
-    return this.#backlogged;
+    return this.#informed.backlogged;
   }
 
   /** Whether it decides now, later at this instant, or when the discipline says that a context becomes eligible. */
   get willDecide(): boolean {
-    return this.#deciding || this.#decisionPending || this.#wakeUp !== undefined;
+    return this.#deciding || this.#events.areDue;
   }
 
   /** A context takes part from now on. @throws ParameterError for NO_CONTEXT. */
   join(context: ContextId, share: Share): void {
-    contextId(context);
-    if (context >= this.#state.length) {
-      const wider = new Uint8Array(powerOfTwoFrom(context + 1));
-      wider.set(this.#state);
-      this.#state = wider;
-    }
-    if (this.#state[context] !== ABSENT)
-      throw new InvariantViolation(`context ${context} takes part already`);
-    this.#discipline.join(context, this.#counted(share));
-    this.#state[context] = IDLE;
+    this.#informed.join(context, share);
   }
 
   /** A context no longer takes part; its backlog is forgotten. No effect if it did not take part. */
   leave(context: ContextId): void {
-    if ((this.#state[context] ?? ABSENT) === ABSENT) return;
+    if (!this.has(context)) return;
     this.withdraw(context);
-    this.#discipline.leave(context, this.#kernel.nowNs);
-    this.#state[context] = ABSENT;
+    this.#informed.leave(context, this.#kernel.nowNs);
   }
 
   /** Changes the share of a context from now on; its backlog stays. No effect if it does not take part. */
@@ -192,47 +108,55 @@ export class DmaScheduler {
 
   /** Whether a context takes part. */
   has(context: ContextId): boolean {
-    return (this.#state[context] ?? ABSENT) !== ABSENT;
+    return this.#informed.stateOf(context) !== ABSENT;
   }
 
   /** The backlog of a context is lost without service (fault). It may ring again. */
   withdraw(context: ContextId): void {
-    if (this.#state[context] === KEEPING_PLACE) this.#giveUpPlace(context);
-    if (this.#state[context] !== BACKLOGGED) return;
+    const state = this.#informed.stateOf(context);
+    if (state === KEEPING_PLACE) this.#informed.withdraw(context, this.#kernel.nowNs);
+    if (state !== BACKLOGGED) return;
     if (context === this.#awaited) this.#charge(0);
     else this.#withdraw(context);
     // The others may have waited for its frame to fit.
-    if (this.#backlogged > 0) this.#requestDecision();
-    else this.#cancelWakeUp();
+    if (this.#informed.backlogged > 0) this.#events.request();
+    else this.#events.cancelWakeUp();
+  }
+
+  /**
+   * The frames of a context may not go: from now on its head is BEHIND, until it rings. The others go on, in their
+   * shares of what is left. @see Discipline.pause
+   */
+  pause(context: ContextId): void {
+    if (context === this.#awaited) this.#charge(BEHIND);
+    const wasBacklogged = this.#informed.stateOf(context) === BACKLOGGED;
+    this.#informed.pause(context, this.#kernel.nowNs);
+    // The others may have waited for it, or for its frame to fit.
+    if (this.#informed.backlogged > 0) this.#events.request();
+    else if (wasBacklogged) this.#events.cancelWakeUp();
   }
 
   /** A frame became known; reported to disciplines that follow a reference system. */
   arrived(context: ContextId, bytes: number): void {
-    if ((this.#state[context] ?? ABSENT) === ABSENT) return;
-    this.#discipline.arrived?.(context, bytes + this.#overheadBytes, this.#kernel.nowNs);
+    this.#informed.arrived(context, bytes, this.#kernel.nowNs);
   }
 
   /** A doorbell: the context may have work. Redundant doorbells do no harm. */
   ring(context: ContextId): void {
-    if (context === this.#attending) {
-      this.#rangMeanwhile = true;
-      return;
-    }
+    if (this.#heads.notes(context)) return;
     if (context === this.#awaited) {
       this.#resume();
       return;
     }
-    const state = this.#state[context];
+    const state = this.#informed.stateOf(context);
     if ((state !== IDLE && state !== KEEPING_PLACE) || this.#stopped) return;
-    let headBytes = this.#headBytes(context);
-    if (headBytes <= 0 && this.#rangMeanwhile) headBytes = this.#headBytes(context);
-    if (headBytes === 0 && state === KEEPING_PLACE) this.#giveUpPlace(context);
+    let headBytes = this.#heads.bytes(context);
+    if (headBytes <= 0 && this.#heads.rang) headBytes = this.#heads.bytes(context);
+    if (headBytes === 0 && state === KEEPING_PLACE) this.#informed.withdraw(context, this.#kernel.nowNs);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
     if (headBytes <= 0) return;
-    this.#state[context] = BACKLOGGED;
-    this.#backlogged += 1;
-    this.#discipline.activate(context, headBytes + this.#overheadBytes, this.#kernel.nowNs);
-    this.#requestDecision();
+    this.#informed.activate(context, headBytes, this.#kernel.nowNs);
+    this.#events.request();
   }
 
   /**
@@ -241,63 +165,22 @@ export class DmaScheduler {
    * @throws InvariantViolation when more is returned than was granted.
    */
   credit(bytes: number): void {
-    this.#capacityBytes ??= bytes;
-    const creditBytes = this.#creditBytes + bytes;
-    if (!(Number.isInteger(bytes) && bytes >= 0 && creditBytes <= this.#capacityBytes)) {
-      throw new InvariantViolation(
-        `${this.#name}: the link returned ${bytes} bytes where ${this.#creditBytes} of ${this.#capacityBytes} ` +
-          'were free, expected a whole number that was granted before',
-      );
-    }
-    this.#creditBytes = creditBytes;
-    this.#requestDecision();
+    this.#credit.give(bytes);
+    this.#events.request();
   }
 
   checkInvariants(): void {
-    this.#discipline.checkInvariants();
-    if (this.#creditBytes < 0 || this.#creditBytes > (this.#capacityBytes ?? 0)) {
-      throw new InvariantViolation(
-        `${this.#name}: credit is ${this.#creditBytes} bytes of ${this.#capacityBytes}`,
-      );
-    }
-    const backlogged = this.#state.reduce((count, state) => count + (state === BACKLOGGED ? 1 : 0), 0);
-    if (backlogged !== this.#backlogged) {
-      throw new InvariantViolation(
-        `${this.#name}: ${this.#backlogged} backlogged contexts counted, ${backlogged} found`,
-      );
-    }
-  }
-
-  /** A share in the bytes that the discipline counts. */
-  #counted(share: Share): Share {
-    const { maxFrameBytes } = share;
-    if (maxFrameBytes === undefined || this.#overheadBytes === 0) return share;
-    return { ...share, maxFrameBytes: maxFrameBytes + this.#overheadBytes };
+    this.#informed.checkInvariants();
+    this.#credit.checkInvariants();
   }
 
   #withdraw(context: ContextId): void {
-    this.#state[context] = IDLE;
-    this.#backlogged -= 1;
-    // It left during its grant: no context is charged for that grant, even if this one rings again at once.
-    if (this.#attending === context) this.#attending = NONE;
-    this.#discipline.withdraw(context, this.#kernel.nowNs);
+    // If it left during its grant, no context is charged for that grant.
+    this.#heads.forget(context);
+    this.#informed.withdraw(context, this.#kernel.nowNs);
   }
 
-  /** A starved context has no frame after all. */
-  #giveUpPlace(context: ContextId): void {
-    this.#state[context] = IDLE;
-    this.#discipline.withdraw(context, this.#kernel.nowNs);
-  }
-
-  #requestDecision(): void {
-    if (this.#decisionPending) return;
-    this.#decisionPending = true;
-    this.#kernel.post(0, this.#decide);
-  }
-
-  #onDecide(isWakeUp: boolean): void {
-    if (isWakeUp) this.#wakeUp = undefined;
-    else this.#decisionPending = false;
+  #onDecide(): void {
     this.#deciding = true;
     this.#serve();
     this.#deciding = false;
@@ -305,126 +188,65 @@ export class DmaScheduler {
   }
 
   #serve(): void {
-    while (this.#backlogged > 0 && !this.#stopped) {
+    while (this.#informed.backlogged > 0 && !this.#stopped) {
       if (this.#awaited !== NONE) {
-        if (!this.#isDry || this.#backlogged === 1) return;
+        if (!this.#credit.isWhole || this.#informed.backlogged === 1) return;
         this.#charge(STARVED);
         continue;
       }
       const nowNs = this.#kernel.nowNs;
-      const context = this.#discipline.select(nowNs);
+      const context = this.#informed.select(nowNs);
       if (context === NONE) {
-        this.#sleepUntilEligible(nowNs);
+        this.#events.wakeAt(this.#informed.nextEligibleNs(nowNs));
         return;
       }
-      if (this.#state[context] !== BACKLOGGED) {
-        throw new InvariantViolation(
-          `${this.#name}: ${this.#discipline.name} selected context ${context}, which has no backlog`,
-        );
-      }
-      const bytes = this.#headBytes(context);
+      const bytes = this.#heads.bytes(context);
       if (bytes <= 0) {
-        const rang = this.#rangMeanwhile;
+        const { rang } = this.#heads;
         this.#withdraw(context);
         if (rang) this.ring(context);
         continue;
       }
-      if (this.#state[context] !== BACKLOGGED) continue;
-      if (bytes > this.#creditBytes) {
-        this.#requireThatItCanEverFit(context, bytes);
+      if (this.#informed.stateOf(context) !== BACKLOGGED) continue;
+      if (bytes > this.#credit.bytes) {
+        this.#credit.requireThatItCanEverFit(context, bytes);
         return;
       }
       this.#grant(context, bytes, nowNs);
     }
   }
 
-  /** Reads the head of a queue. A doorbell during the read is noted, not acted upon: it may be for a frame just taken. */
-  #headBytes(context: ContextId): number {
-    const before = this.#attending;
-    this.#attending = context;
-    this.#rangMeanwhile = false;
-    const bytes = this.#heads.headBytes(context);
-    this.#attending = before;
-    return bytes;
-  }
-
   #grant(context: ContextId, bytes: number, nowNs: number): void {
-    this.#creditBytes -= bytes;
+    this.#credit.take(bytes);
     this.#decisions += 1;
-    this.#attending = context;
+    this.#heads.attend(context);
     if (this.#grants.observed) {
-      const reason = this.#discipline.name;
-      this.#grants.next({ context, bytes, atNs: nowNs, creditBytes: this.#creditBytes, reason });
+      const reason = this.#informed.name;
+      this.#grants.next({ context, bytes, atNs: nowNs, creditBytes: this.#credit.bytes, reason });
     }
     this.#onGrant(context, bytes);
-    const stayed = this.#attending === context;
-    this.#attending = NONE;
-    if (!stayed) return;
-    const nextHeadBytes = this.#headBytes(context);
-    const rang = this.#rangMeanwhile;
-    if (this.#state[context] !== BACKLOGGED) return;
+    if (!this.#heads.dismiss(context)) return;
+    const nextHeadBytes = this.#heads.bytes(context);
+    const { rang } = this.#heads;
+    if (this.#informed.stateOf(context) !== BACKLOGGED) return;
     this.#awaited = context;
     this.#unchargedBytes = bytes;
     if (nextHeadBytes !== STARVED || !this.#waitsForStarved) this.#charge(nextHeadBytes);
     if (rang) this.ring(context);
   }
 
-  /** Whether all granted credit has been returned: the link is idle. */
-  get #isDry(): boolean {
-    return this.#creditBytes === this.#capacityBytes;
-  }
-
   /** The starved context that decisions wait for has rung: its next frame may be known now, or gone. */
   #resume(): void {
-    const headBytes = this.#headBytes(this.#awaited);
+    const headBytes = this.#heads.bytes(this.#awaited);
     if (headBytes === STARVED) return;
     this.#charge(headBytes);
-    this.#requestDecision();
+    this.#events.request();
   }
 
   /** Reports the last grant to the discipline, with the current head of its context. */
   #charge(nextHeadBytes: number): void {
     const context = this.#awaited;
-    const { nowNs } = this.#kernel;
-    const bytes = this.#unchargedBytes + this.#overheadBytes;
     this.#awaited = NONE;
-    if (nextHeadBytes > 0) {
-      this.#discipline.served(context, bytes, nextHeadBytes + this.#overheadBytes, nowNs);
-      return;
-    }
-    this.#backlogged -= 1;
-    if (nextHeadBytes < 0 && this.#discipline.starve !== undefined) {
-      this.#state[context] = KEEPING_PLACE;
-      this.#discipline.starve(context, bytes, nowNs);
-    } else {
-      this.#state[context] = IDLE;
-      this.#discipline.served(context, bytes, 0, nowNs);
-    }
-  }
-
-  #sleepUntilEligible(nowNs: number): void {
-    const eligibleNs = this.#discipline.nextEligibleNs?.(nowNs);
-    if (eligibleNs === undefined) {
-      throw new InvariantViolation(
-        `${this.#name}: ${this.#discipline.name} serves none of the ${this.#backlogged} contexts that are backlogged`,
-      );
-    }
-    this.#cancelWakeUp();
-    if (eligibleNs === Number.POSITIVE_INFINITY) return;
-    // Never at this instant again: rounding in a discipline must not stop the clock.
-    this.#wakeUp = this.#kernel.scheduleAt(Math.max(Math.ceil(eligibleNs), nowNs + 1), this.#decide, 1);
-  }
-
-  #cancelWakeUp(): void {
-    if (this.#wakeUp !== undefined) this.#kernel.cancel(this.#wakeUp);
-    this.#wakeUp = undefined;
-  }
-
-  #requireThatItCanEverFit(context: ContextId, bytes: number): void {
-    if (this.#capacityBytes === undefined || bytes <= this.#capacityBytes) return;
-    throw new InvariantViolation(
-      `${this.#name}: context ${context} has a frame of ${bytes} bytes at its head, ` +
-        `and the link never takes more than ${this.#capacityBytes}`,
-    );
+    this.#informed.charge(context, this.#unchargedBytes, nextHeadBytes, this.#kernel.nowNs);
   }
 }

@@ -103,18 +103,19 @@ export class RegisterWindow {
   }
 
   /**
-   * The hypervisor's own access of 4 bytes, at once and free of charge: a caller that uses it while time runs charges
-   * for it, as CardControl does. False when the card refuses it.
+   * An access at once and free of charge, of 4 bytes if nothing else is said: the hypervisor's own, which charges for it
+   * where time runs, as CardControl does, or one that it carries out for a real guest, whose CPU time is spent elsewhere.
+   * Who asks must have the page. False when the card refuses it.
    */
-  writeNow(page: number, offset: number, value: number): boolean {
+  writeNow(page: number, offset: number, value: number, width = 4): boolean {
     this.#nic.link.writeRegister(this.#kernel.nowNs, this.#kernel.nowNs);
-    return this.#nic.write(page * PAGE_BYTES + offset, 4, value);
+    return this.#nic.write(page * PAGE_BYTES + offset, width, value);
   }
 
   /** As `writeNow`: it reads at once. */
-  readNow(page: number, offset: number): number {
+  readNow(page: number, offset: number, width = 4): number {
     this.#occupyLink();
-    return this.#nic.read(page * PAGE_BYTES + offset, 4);
+    return this.#nic.read(page * PAGE_BYTES + offset, width);
   }
 
   /** A read of a register takes the link both ways; how long the CPU waits for it is its cost. */

@@ -23,6 +23,8 @@ export interface ContextSettings {
   readonly sequenceChecking: boolean;
   readonly antiSpoofing: boolean;
   readonly promiscuous: boolean;
+  /** Traffic class for priority flow control, 0 to 7. @defaultValue 0 */
+  readonly trafficClass?: number;
   /** Which contexts will do, where it matters (a gate that tells only some of them apart). */
   readonly eligible?: (context: ContextId) => boolean;
 }
@@ -39,6 +41,8 @@ export class CardControl {
   readonly #window: RegisterWindow;
   readonly #processor: Processor;
   readonly #account: number;
+  /** What the register of that name holds. */
+  #trafficClass = 0;
 
   /** @param account the hypervisor's number on the processor */
   constructor(nic: Pick<Nic, 'entitle'>, window: RegisterWindow, processor: Processor, account: number) {
@@ -72,6 +76,10 @@ export class CardControl {
     this.#set('RX_RING_SIZE', floorLog2(settings.receiveSlots));
     this.#setAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
     this.#set('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
+    const { trafficClass = 0 } = settings;
+    // The register keeps its value: it is written only where classes are in use.
+    if (trafficClass !== this.#trafficClass) this.#set('TRAFFIC_CLASS', trafficClass);
+    this.#trafficClass = trafficClass;
     try {
       this.#demand('open', who);
     } catch (error) {

@@ -37,7 +37,7 @@ import { VectorRing } from './vector-ring.js';
 export const HYPERVISOR: DomainId = 0;
 
 export type { ContextSettings } from './card-control.js';
-export type { FaultPolicy, FaultRecord } from './fault-log.js';
+export { FAULT_POLICIES, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
 /** Buffers that passed a set-up gate together, and whose descriptors were written. */
 export interface SetUpEvent {
@@ -78,7 +78,7 @@ export class Hypervisor {
   readonly #nic: Nic;
   readonly #card: CardControl;
   readonly #vectors: VectorRing;
-  readonly #policy: FaultPolicy;
+  #policy: FaultPolicy;
   readonly #faults: FaultLog;
   readonly #domains: Domain[] = [];
   readonly #self: Domain;
@@ -137,6 +137,16 @@ export class Hypervisor {
 
   get domains(): readonly Domain[] {
     return this.#domains;
+  }
+
+  /** What becomes of a guest that faults. */
+  get faultPolicy(): FaultPolicy {
+    return this.#policy;
+  }
+
+  /** From the next fault on. */
+  setFaultPolicy(policy: FaultPolicy): void {
+    this.#policy = policy;
   }
 
   get hypercalls(): number {

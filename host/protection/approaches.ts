@@ -3,6 +3,7 @@ import { Cdna } from './cdna/cdna.js';
 import { CdnaIommu } from './cdna-iommu/cdna-iommu.js';
 import { DeviceExclusion } from './dev/device-exclusion.js';
 import { DriverDomain } from './driver-domain/driver-domain.js';
+import { GUEST_DRIVEN } from './iommu/guest-driven/name.js';
 import { Iommu, type IommuOptions } from './iommu/iommu.js';
 import { FURTHER_STRATEGIES, STRATEGIES, type StrategyEntry } from './iommu/strategies/index.js';
 import { NoDma } from './nodma/no-dma.js';
@@ -122,12 +123,18 @@ function withIommu({ name, meaning }: StrategyEntry): Approach {
   };
 }
 
+/** What a message says of a name that is no approach here: what was expected, and where it exists if it does. */
+export function approachExpected(name: string, approaches: readonly { readonly name: string }[]): string {
+  const expected = `expected one of: ${approaches.map((approach) => approach.name).join(', ')}`;
+  return name === GUEST_DRIVEN
+    ? `which exists in serve and replay alone, because a real guest drives it; ${expected}`
+    : expected;
+}
+
 /** An approach by its name. @throws ParameterError for a name that does not exist, with those that do. */
 export function makeProtection(name: string, options: ApproachOptions = {}): ProtectionPlan {
   const approach = NAMED_APPROACHES.find((candidate) => candidate.name === name);
-  if (approach === undefined) {
-    const names = NAMED_APPROACHES.map((candidate) => candidate.name).join(', ');
-    throw new ParameterError(`protection is "${name}", expected one of: ${names}`);
-  }
+  if (approach === undefined)
+    throw new ParameterError(`protection is "${name}", ${approachExpected(name, NAMED_APPROACHES)}`);
   return approach.make(options);
 }

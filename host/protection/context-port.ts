@@ -2,13 +2,14 @@ import {
   addressAfter,
   type BusAddress,
   type HostPhysicalAddress,
+  machineAddress,
   pageAddress,
   pageOf,
 } from '../../nic/addresses.js';
 import { STATUS_BLOCK_BYTES } from '../../nic/completions.js';
-import { DESCRIPTOR_BYTES } from '../../nic/descriptor.js';
 import { MAILBOX } from '../../nic/registers.js';
 import type { ContextId } from '../../scheduler/branded.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { ContextSettings } from '../hypervisor/card-control.js';
@@ -16,6 +17,7 @@ import type { Domain } from '../hypervisor/domain.js';
 import { PAGE_BYTES } from '../memory/physical-memory.js';
 import { ContextQueue, requireSlots, type SetupGate } from './context-queue.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
+import { ringLayout } from './ring-layout.js';
 
 /** What is particular to an approach when it gives a guest a context of its own. */
 export interface ContextPortPlan {
@@ -32,6 +34,9 @@ export interface ContextPortPlan {
   busAddressOf(physical: HostPhysicalAddress, bytes: number): BusAddress;
 }
 
+/** Whose memory the rings lie in: the hypervisor's, pages taken from the domain, or what its driver has named. */
+type RingOwner = 'hypervisor' | 'domain' | 'driver';
+
 /** A guest's port that is a NIC context of its own: rings, status block, the context's page. */
 export class ContextPort implements GuestPort {
   readonly context: ContextId;
@@ -42,7 +47,7 @@ export class ContextPort implements GuestPort {
   /** Physical range of rings and status block. */
   readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number };
   readonly #parts: HostParts;
-  readonly #hypervisorRings: boolean;
+  readonly #ringOwner: RingOwner;
   #handler: () => void = () => {};
   #open = true;
 
@@ -54,39 +59,40 @@ export class ContextPort implements GuestPort {
     this.mac = options.mac;
     requireSlots('transmit', options.transmitSlots);
     requireSlots('receive', options.receiveSlots);
-    const transmitBytes = roundUp(options.transmitSlots * DESCRIPTOR_BYTES);
-    const receiveBytes = roundUp(options.receiveSlots * DESCRIPTOR_BYTES);
-    const bytes = transmitBytes + receiveBytes + PAGE_BYTES;
-    const base = plan.hypervisorRings
-      ? parts.hypervisor.allocateOwn('descriptor-ring', bytes)
-      : pageAddress(present(domain.allocate(bytes / PAGE_BYTES, true)[0]));
-    const statusBlock = addressAfter(base, transmitBytes + receiveBytes);
+    const layout = ringLayout(options.transmitSlots, options.receiveSlots);
+    const { bytes } = layout;
+    this.#ringOwner = ringOwnerOf(plan);
+    const base = this.#placeRings(options, bytes);
+    const statusBlock = addressAfter(base, layout.status);
     this.ringMemory = { address: base, bytes };
+    const writtenByDriver = this.#ringOwner === 'driver';
     this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
       direction: 'transmit',
       slots: options.transmitSlots,
-      ring: base,
+      ring: addressAfter(base, layout.transmit),
       statusWord: statusBlock,
+      writtenByDriver,
     });
     this.receive = new ContextQueue(parts, domain, plan.receiveGate, {
       direction: 'receive',
       slots: options.receiveSlots,
-      ring: addressAfter(base, transmitBytes),
+      ring: addressAfter(base, layout.receive),
       statusWord: addressAfter(statusBlock, STATUS_BLOCK_BYTES / 2),
+      writtenByDriver,
     });
-    this.#hypervisorRings = plan.hypervisorRings;
     const bus = plan.busAddressOf(base, bytes);
     const settings: ContextSettings = {
       mac: options.mac,
       share: options.share,
-      transmitRing: bus,
+      transmitRing: addressAfter(bus, layout.transmit),
       transmitSlots: options.transmitSlots,
-      receiveRing: addressAfter(bus, transmitBytes),
+      receiveRing: addressAfter(bus, layout.receive),
       receiveSlots: options.receiveSlots,
-      statusBlock: addressAfter(bus, transmitBytes + receiveBytes),
+      statusBlock: addressAfter(bus, layout.status),
       sequenceChecking: plan.hypervisorRings,
       antiSpoofing: options.antiSpoofing,
       promiscuous: options.promiscuous,
+      ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
       ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
     };
     try {
@@ -124,12 +130,20 @@ export class ContextPort implements GuestPort {
   /** Gives the memory of rings and status block back. The device must not reach it any more. */
   freeRings(): void {
     const { address, bytes } = this.ringMemory;
-    if (this.#hypervisorRings) {
+    if (this.#ringOwner === 'driver') return;
+    if (this.#ringOwner === 'hypervisor') {
       this.#parts.hypervisor.freeOwn(address, bytes);
       return;
     }
     for (let at = address; at < address + bytes; at = addressAfter(at, PAGE_BYTES))
       this.domain.release(pageOf(at));
+  }
+
+  #placeRings({ ownRings }: PortOptions, bytes: number): HostPhysicalAddress {
+    // Where the driver has an IOMMU of its own this is an address of that, and nobody looks at the rings but the card.
+    if (ownRings !== undefined) return machineAddress(ownRings);
+    if (this.#ringOwner === 'hypervisor') return this.#parts.hypervisor.allocateOwn('descriptor-ring', bytes);
+    return pageAddress(present(this.domain.allocate(bytes / PAGE_BYTES, true)[0]));
   }
 
   #configure(options: PortOptions): void {
@@ -143,6 +157,9 @@ export class ContextPort implements GuestPort {
   }
 }
 
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+function ringOwnerOf({ hypervisorRings, options }: ContextPortPlan): RingOwner {
+  if (options.ownRings === undefined) return hypervisorRings ? 'hypervisor' : 'domain';
+  if (hypervisorRings)
+    throw new InvariantViolation('a guest keeps rings where only the hypervisor may write them');
+  return 'driver';
 }

@@ -44,6 +44,8 @@ export interface QueuePlacement {
   readonly ring: HostPhysicalAddress;
   /** Physical address of the word that the NIC writes its consumer index to. */
   readonly statusWord: HostPhysicalAddress;
+  /** The guest's driver writes the descriptors, at the addresses that the gate has admitted them under. */
+  readonly writtenByDriver: boolean;
 }
 
 // The addresses of a posted buffer: as the guest gave it, and as the device got it.
@@ -63,6 +65,7 @@ export class ContextQueue implements PortQueue {
   readonly #ring: HostPhysicalAddress;
   readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
+  readonly #writtenByDriver: boolean;
   // What was posted in each slot: two addresses, and a length.
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
@@ -86,6 +89,7 @@ export class ContextQueue implements PortQueue {
     this.slots = placement.slots;
     this.#ring = placement.ring;
     this.#statusWord = placement.statusWord;
+    this.#writtenByDriver = placement.writtenByDriver;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
     this.#addresses = new Float64Array(placement.slots * 2);
     this.#lengths = new Uint32Array(placement.slots);
@@ -101,7 +105,8 @@ export class ContextQueue implements PortQueue {
   unbind(): void {
     this.#context = NO_CONTEXT;
     // What was sent is sent; what was received and not taken is gone with the ring.
-    this.#finalConsumer = this.direction === 'transmit' ? this.consumerInMemory() : this.#finished;
+    const readsStatus = this.direction === 'transmit' && !this.#writtenByDriver;
+    this.#finalConsumer = readsStatus ? this.consumerInMemory() : this.#finished;
   }
 
   get context(): ContextId {
@@ -161,7 +166,8 @@ export class ContextQueue implements PortQueue {
     this.#batch = undefined;
     if (this.#context < 0) return 0;
     for (let index = 0; index < admitted; index += 1) this.#write(batch, index);
-    if (admitted > 0) this.#parts.processor.chargeAccount(this.#gate.writer, COST.writeDescriptor, admitted);
+    if (admitted > 0 && !this.#writtenByDriver)
+      this.#parts.processor.chargeAccount(this.#gate.writer, COST.writeDescriptor, admitted);
     this.#accepted += admitted;
     if (admitted > 0) this.#parts.hypervisor.noteSetUp(this.domain, this.#context, this.direction, admitted);
     return admitted;
@@ -245,14 +251,15 @@ export class ContextQueue implements PortQueue {
     this.#addresses[(slot << 1) + ADDRESS] = batch.address(index);
     this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
     this.#lengths[slot] = length;
-    storeDescriptor(
-      this.#parts.memory,
-      this.#slotAddress(this.#producer),
-      bus,
-      length,
-      flags,
-      this.#sequence,
-    );
+    if (!this.#writtenByDriver)
+      storeDescriptor(
+        this.#parts.memory,
+        this.#slotAddress(this.#producer),
+        bus,
+        length,
+        flags,
+        this.#sequence,
+      );
     this.#sequence = this.#sequence + 1 === this.#sequenceModulus ? 0 : this.#sequence + 1;
     this.#producer = (this.#producer + 1) >>> 0;
   }

@@ -128,6 +128,14 @@ export interface PortOptions {
   /** Frames must carry the port's own source address. */
   readonly antiSpoofing: boolean;
   readonly promiscuous: boolean;
+  /** Traffic class for priority flow control, 0 to 7. @defaultValue 0 */
+  readonly trafficClass?: number;
   readonly coalesceFrames?: number;
   readonly coalesceNs?: number;
+  /**
+   * Where the guest keeps rings and status block in memory of its own, page-aligned and laid out as `ringLayout` says. Its
+   * driver writes the descriptors itself; a post then only maps, and says at which address the card finds each buffer.
+   * Where the hypervisor keeps the rings there must be none.
+   */
+  readonly ownRings?: GuestPhysicalAddress;
 }

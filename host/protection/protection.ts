@@ -21,6 +21,12 @@ export interface ProtectionCounters {
 }
 
 /**
+ * How a driver that has a context of the card to itself hands buffers over: it asks the hypervisor, which writes the
+ * descriptors; it asks for mappings, and writes the descriptors itself; or it writes them and asks for nothing.
+ */
+export type HandOverKind = 'hypervisor-writes' | 'map-then-write' | 'write';
+
+/**
  * A running approach to protecting memory from DMA: its set-up gate (the ports that it gives to guests, which
  * validate when a transfer is set up) and its access gate (which translates and protects when it is carried out).
  * The same guests, drivers and tests run over every approach.
@@ -30,6 +36,8 @@ export interface Protection {
   readonly name: string;
   /** The gate that the bus calls at each access of the device. */
   readonly gate: AccessGate;
+  /** For drivers of the card's own registers; undefined where guests have no contexts of the card. */
+  readonly handOver?: HandOverKind;
   /** The intermediary between the guests and the card, in approaches that have one. */
   readonly intermediary?: Intermediary;
 

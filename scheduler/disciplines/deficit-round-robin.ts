@@ -77,7 +77,8 @@ export class DeficitRoundRobin implements Discipline {
   activate(context: ContextId, headBytes: number): void {
     const resumes = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
-    if (resumes) this.#round.pushFront(context);
+    // A pause has ended the visit: it waits for its turn as a newcomer does.
+    if (resumes && this.#visited[context] === 1) this.#round.pushFront(context);
     else this.#round.pushBack(context);
   }
 
@@ -101,6 +102,17 @@ export class DeficitRoundRobin implements Discipline {
     this.#roster.starve(context, bytes);
     this.#deficit[context] = this.deficitBytes(context) - bytes;
     this.#round.remove(context);
+  }
+
+  /**
+   * As if its visit had not begun: what it has sent in it is taken from what it had saved, as far as that goes. So its
+   * deficit is one with which contexts begin their visits, and the bound holds from the end of the pause on.
+   */
+  pause(context: ContextId): void {
+    if (this.#roster.pause(context)) this.#round.remove(context);
+    if (this.#visited[context] === 1)
+      this.#deficit[context] = Math.max(0, this.deficitBytes(context) - present(this.#quantum[context]));
+    this.#visited[context] = 0;
   }
 
   withdraw(context: ContextId): void {

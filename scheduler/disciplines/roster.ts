@@ -130,6 +130,13 @@ export class Roster {
     this.#state[context] = STARVED;
   }
 
+  /** A ready context waits until it is activated again, as a starved one does. True if it was ready. */
+  pause(context: ContextId): boolean {
+    const wasReady = this.withdraw(context);
+    this.#state[context] = STARVED;
+    return wasReady;
+  }
+
   /** The context is idle from now on. True if it was ready; a starved context has no position to release. */
   withdraw(context: ContextId): boolean {
     if (this.#state[context] === STARVED) this.#state[context] = IDLE;

@@ -1,5 +1,5 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES, NAMED_APPROACHES } from '../../host/protection/approaches.js';
+import { APPROACHES, approachExpected, NAMED_APPROACHES } from '../../host/protection/approaches.js';
 import { attackDocument } from '../attack/attack-document.js';
 import { compareCell } from '../attack/compare-cell.js';
 import type { AttackedApproach, Cell, MatrixRequest } from '../attack/matrix.js';
@@ -102,7 +102,7 @@ async function attacked(option: string, names: string | undefined) {
       ? APPROACHES
       : rest.length === 0
         ? []
-        : choose(option, NAMED_APPROACHES, rest.join(','));
+        : choose(option, NAMED_APPROACHES, rest.join(','), approachExpected);
   const moduleNames = [...new Set(own)].map((name) => ofCommandLine('protection', name, option));
   const modules = await OwnModules.load(moduleNames, true);
   const shown = modules.namesOf(moduleNames);
@@ -127,14 +127,14 @@ function choose<T extends { readonly name: string }>(
   option: string,
   all: readonly T[],
   names: string | undefined,
+  expected: (name: string, all: readonly T[]) => string = (_name, known) =>
+    `expected one of: ${known.map((entry) => entry.name).join(', ')}`,
 ): readonly T[] {
   if (names === undefined) return all;
   const wanted = new Set(names.split(','));
   for (const name of wanted) {
     if (!all.some((entry) => entry.name === name))
-      throw new UsageError(
-        `${option} has "${name}", expected one of: ${all.map((entry) => entry.name).join(', ')}`,
-      );
+      throw new UsageError(`${option} has "${name}", ${expected(name, all)}`);
   }
   return all.filter(({ name }) => wanted.has(name));
 }

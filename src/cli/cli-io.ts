@@ -6,6 +6,8 @@ export interface CliIo {
   readonly out: (text: string) => void;
   /** The same for bytes: a capture. */
   readonly bytes?: (chunk: Uint8Array) => void;
+  /** The same in the place of the last lines of it; undefined where results do not go to a terminal. */
+  readonly redraw?: ((lines: number, text: string) => void) | undefined;
   /** Progress, warnings and errors. */
   readonly err: (text: string) => void;
   /** Whether stderr is a terminal: progress is shown only there. */

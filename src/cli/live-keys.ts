@@ -1,4 +1,5 @@
 import { MOST_WEIGHT } from '../../nic/management-page.js';
+import { UserError } from '../../scheduler/errors.js';
 import type { LiveServer } from '../live/server/live-server.js';
 
 const CTRL_C = '\u0003';
@@ -40,17 +41,26 @@ export class LiveKeys {
   press(key: string): void {
     const { guests } = this.#server.machine;
     if (key === 'q' || key === CTRL_C) this.#end();
-    else if (key === 'c') {
-      const path = this.#server.toggleCapture();
-      if (path !== undefined) this.#note(`capturing to ${path}`);
-    } else if (key >= '1' && key <= '9' && Number(key) <= guests.length) {
+    else if (key === 'c') this.#capture();
+    else if (key >= '1' && key <= '9' && Number(key) <= guests.length) {
       this.#chosen = Number(key) - 1;
       this.#note(`${guests[this.#chosen]?.name}: + and - change its weight`);
     } else if (key === '+' || key === '-') {
       const guest = guests[this.#chosen];
       if (guest === undefined) return;
-      const weight = guest.device.weight + (key === '+' ? 1 : -1);
+      const weight = guest.device.share.now.weight + (key === '+' ? 1 : -1);
       if (weight >= 1 && weight <= MOST_WEIGHT) this.#server.setWeight(this.#chosen, weight);
+    }
+  }
+
+  /** A capture that cannot be written is no reason to end the session. */
+  #capture(): void {
+    try {
+      const path = this.#server.toggleCapture();
+      if (path !== undefined) this.#note(`capturing to ${path}`);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#note(error.message);
     }
   }
 }

@@ -7,6 +7,10 @@ const entry = process.argv[1] ?? '';
 const io: CliIo = {
   out: (text) => process.stdout.write(text),
   bytes: (chunk) => process.stdout.write(chunk),
+  redraw:
+    process.stdout.isTTY === true
+      ? (lines, text) => process.stdout.write(lines === 0 ? text : `\u001b[${lines}A\u001b[J${text}`)
+      : undefined,
   err: (text) => process.stderr.write(text),
   errIsTerminal: process.stderr.isTTY === true,
   columns: process.stdout.columns ?? 100,

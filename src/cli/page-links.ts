@@ -7,6 +7,7 @@ import { APPROACHES_PAGE, ATTACK_PAGE } from '../report/page-names.js';
 const PAGES: readonly PageLink[] = [
   { file: 'compare.html', text: 'what each approach costs, and what it lets through' },
   { file: 'run.html', text: 'one run' },
+  { file: 'replay.html', text: 'a session of real guests' },
   { file: ATTACK_PAGE, text: 'which attacks get through, and why' },
   { file: 'fairness.html', text: 'DMA schedulers and their bounds' },
   { file: 'reproduce.html', text: 'experiments of the field' },

@@ -1,14 +1,14 @@
 import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CliIo, UsageError } from './cli-io.js';
+import { type CliIo, type ExitCode, UsageError } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 
 /**
  * A capture for standard output, `--pcapng -`: it is written to a file out of sight, since a capture is whole or not
  * there, and copied when the run is over. What else would go to standard output goes to standard error.
  */
-export class PipedCapture {
+class PipedCapture {
   readonly #folder: string;
   readonly #io: CliIo;
 
@@ -43,5 +43,22 @@ export class PipedCapture {
   /** Leaves nothing. */
   close(): void {
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs a command whose capture may go to standard output. */
+export async function pipingCapture(
+  options: GivenOptions,
+  io: CliIo,
+  run: (options: GivenOptions, io: CliIo) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  if (options.pcapng !== '-') return run(options, io);
+  const piped = new PipedCapture(options, io);
+  try {
+    const code = await run({ ...options, pcapng: piped.path }, piped.io);
+    await piped.copy();
+    return code;
+  } finally {
+    piped.close();
   }
 }

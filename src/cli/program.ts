@@ -12,6 +12,10 @@ export async function runCli(args: readonly string[], terminal: CliIo): Promise<
   const io: CliIo = {
     ...terminal,
     out: (text) => terminal.out(visibleText(text)),
+    redraw:
+      terminal.redraw === undefined
+        ? undefined
+        : (lines, text) => terminal.redraw?.(lines, visibleText(text)),
     err: (text) => terminal.err(visibleProgress(text)),
   };
   let exitCode: ExitCode = 0;

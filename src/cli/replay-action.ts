@@ -1,175 +1,171 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { LiveCapture } from '../live/live-capture.js';
 import { LiveMachine } from '../live/live-machine.js';
 import { subjectPlan } from '../live/live-plan.js';
+import { sessionDurationNs } from '../live/log/session-duration.js';
 import { SessionReader } from '../live/log/session-reader.js';
-import { Replay } from '../live/replay.js';
-import { SessionFrames } from '../live/session-frames.js';
-import { sessionResult } from '../live/session-result.js';
+import { Replay, type ReplayEnd } from '../live/replay.js';
+import { type SessionJson, sessionGuests, sessionMappings } from '../live/session-result.js';
+import { SessionRun } from '../live/session-run.js';
 import { sessionText } from '../live/session-text.js';
-import { LatencyRecorder } from '../machine/latency.js';
 import { readCaptures } from '../machine/read-captures.js';
+import type { RunResult } from '../machine/run-result.js';
 import { jsonDocument } from '../report/json-document.js';
-import { OutputFolder } from '../report/output-folder.js';
-import { RunTrace } from '../report/run-trace.js';
-import type { TraceArguments } from '../report/timeline-writer.js';
+import { withoutPooledLatency } from '../report/pooled-latency.js';
+import type { RunHeading } from '../report/run-heading.js';
+import { runText } from '../report/run-text.js';
 import { checkScenario } from '../scenario/load.js';
-import type { Scenario } from '../scenario/schema.js';
-import { UsageError } from './cli-io.js';
+import { type CliIo, type ExitCode, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
-import { parseDuration } from './duration.js';
 import { Interruption } from './interruption.js';
-import { text, wholeNumber } from './options.js';
-import { filePath, folderPath } from './output-paths.js';
+import { pipingCapture } from './piped-capture.js';
 import { ProgressLine } from './progress.js';
+import { againLine, commandLine } from './repeat-line.js';
+import { ReplayFiles, wantedFiles } from './replay-files.js';
+import { brokenLines, fileLines } from './run-report.js';
 
 /** Inputs that are played before a key press is listened for. */
 const STEP = 2000;
-/** How much of a session a timeline shows unless told otherwise, ns. */
-const TRACE_NS = 5_000_000;
 
-/** `cdna-nic replay`: a recorded session in virtual time. */
+/** `cdna-nic replay`: a recorded session in virtual time, with every report that a run has. */
 export const replayAction: CommandAction = async ([path], options, io) => {
   if (path === undefined)
     throw new UsageError('session is missing, expected a file that serve --record wrote');
-  const wanted = wantedOutputs(options);
+  return pipingCapture(options, io, (given, to) => replay(path, given, to));
+};
+
+/** A session that was played to its end. */
+interface Played {
+  readonly heading: RunHeading;
+  readonly result: RunResult;
+  readonly end: ReplayEnd;
+  readonly session: SessionJson;
+  readonly notes: readonly string[];
+}
+
+async function replay(path: string, options: GivenOptions, io: CliIo): Promise<ExitCode> {
+  const wanted = wantedFiles(options);
+  const durationNs = sessionDurationNs(path);
   const reader = new SessionReader(path);
   const interruption = new Interruption();
   const progress = new ProgressLine(io);
-  let outputs: ReplayOutputs | undefined;
+  let files: ReplayFiles | undefined;
   interruption.listen();
   try {
-    const { header } = reader;
-    const scenario = checkScenario(header.scenario, path);
-    const captures = await readCaptures(
-      scenario.guests.map(({ traffic }) => traffic),
-      header.directory,
-    );
-    const replay = new Replay(path, reader);
-    const latencies: LatencyRecorder[] = [];
-    const machine = new LiveMachine({
-      ...subjectPlan({ ...header, scenario, captures }),
-      makeRam: replay.makeRam,
-      sent: (guest, bytes, offset, length, postedNs, endNs) => {
-        latencies[guest] ??= new LatencyRecorder();
-        latencies[guest].record(endNs - postedNs);
-        outputs?.frames?.sent(guest, bytes, offset, length, postedNs);
-      },
-    });
-    const { protection, discipline, seed } = header;
-    outputs = new ReplayOutputs(wanted, machine, { protection, discipline, seed, scenario: path });
-    while (replay.advance(machine, STEP)) {
-      progress.show(`${(machine.kernel.nowNs / 1e9).toFixed(1)} s of the session`);
+    files = new ReplayFiles(wanted, reader.header.protection);
+    const repeat = commandLine([io.program, 'replay', path]);
+    const played = await play(path, reader, files, repeat, durationNs, async (nowNs) => {
+      progress.show(`replay ${Math.floor((nowNs * 100) / Math.max(1, durationNs))} %`);
       await interruption.breathe();
-    }
-    if (!replay.cutOff) machine.checkInvariants();
-    const end = replay.end(machine);
-    const result = sessionResult(machine, (guest) => latencies[guest]?.summary());
-    const written = outputs.finish(scenario);
+    });
+    const document = documentOf(played, repeat);
+    const written = await files.finish(played.heading, played.result, repeat, document);
     progress.clear();
-    const identical = end.recorded === undefined ? undefined : end.recorded === end.fingerprint;
-    const trailer = [verdictOf(end), ...written.map((file) => `wrote ${file}`), ''].join('\n');
+    const { heading, result, end, session, notes } = played;
+    const broken = brokenLines([result]);
+    const trailer = [
+      ...notes.map((note) => `note: ${note}`),
+      ...broken,
+      verdictOf(end),
+      ...fileLines(written),
+      againLine(repeat, options),
+    ];
     if (options.json === true) {
-      io.out(jsonDocument('replay', { ...result, identical, inputs: end.inputs, reads: end.reads }));
-      io.err(trailer);
-    } else io.out(`${sessionText(result)}\n${trailer}`);
-    return identical === false ? 1 : 0;
+      io.out(document);
+      io.err(`${trailer.join('\n')}\n`);
+    } else {
+      const text = [runText(heading, result), '', sessionText(session, result.durationNs), '', ...trailer];
+      io.out(`${text.join('\n')}\n`);
+    }
+    return session.identical === false || broken.length > 0 ? 1 : 0;
   } catch (error) {
-    outputs?.abort();
+    files?.abort();
     throw error;
   } finally {
     progress.clear();
     interruption.close();
     reader.close();
   }
-};
-
-/** Files that a replay writes besides what it prints. */
-interface WantedOutputs {
-  readonly pcapng: string | undefined;
-  readonly trace: string | undefined;
-  readonly framesFolder: string | undefined;
-  readonly snapBytes: number | undefined;
-  readonly traceNs: number;
 }
 
-/** @throws UsageError */
-function wantedOutputs(options: GivenOptions): WantedOutputs {
-  const traceDuration = text(options.traceDuration);
+/** Plays a session to its end. @param pause told of the virtual time now and then; throws when the replay is to end */
+async function play(
+  path: string,
+  reader: SessionReader,
+  files: ReplayFiles,
+  repeat: string,
+  durationNs: number,
+  pause: (nowNs: number) => Promise<void>,
+): Promise<Played> {
+  const { header } = reader;
+  const scenario = checkScenario(header.scenario, path);
+  const { directory, protection, discipline, seed } = header;
+  const captures = await readCaptures(
+    scenario.guests.map(({ traffic }) => traffic),
+    directory,
+  );
+  const subject = { scenario, directory, captures, protection, discipline, seed };
+  const run = new SessionRun(subject, durationNs);
+  const replayed = new Replay(path, reader);
+  const machine = new LiveMachine({
+    ...subjectPlan(subject),
+    makeRam: replayed.makeRam,
+    observer: run.observer,
+    sent: (guest, bytes, offset, length, postedNs) => files.sent(guest, bytes, offset, length, postedNs),
+  });
+  run.begin(machine);
+  files.watch(machine, { tool: 'cdna-nic', protection, discipline, seed, scenario: path, repeat });
+  while (replayed.advance(machine, STEP)) {
+    run.sample();
+    files.check();
+    await pause(machine.kernel.nowNs);
+  }
+  const end = replayed.end(machine);
+  const { recorded, fingerprint, inputs, reads } = end;
+  const identical = recorded === undefined ? null : recorded === fingerprint;
+  const result = run.result(replayed.cutOff);
   return {
-    pcapng: filePath('--pcapng', options.pcapng),
-    trace: filePath('--trace', options.trace),
-    framesFolder: folderPath('--frames', options.frames),
-    snapBytes: wholeNumber('--snap', text(options.snap), 14, 262_144),
-    traceNs: traceDuration === undefined ? TRACE_NS : parseDuration('--trace-duration', traceDuration),
+    heading: {
+      loaded: { scenario, source: path },
+      discipline,
+      seed,
+      warmUpNs: 0,
+      durationNs: result.durationNs,
+    },
+    result,
+    end,
+    session: {
+      identical,
+      inputs,
+      reads,
+      mappingsPerFrame: sessionMappings(machine),
+      guests: sessionGuests(machine),
+    },
+    notes: replayed.cutOff ? [CUT_OFF] : [],
   };
 }
 
-/** The files of a replay while it goes on: all of them appear at its end, or none. */
-class ReplayOutputs {
-  readonly frames: SessionFrames | undefined;
-  readonly #wanted: WantedOutputs;
-  readonly #capture: LiveCapture | undefined;
-  readonly #timeline: RunTrace | undefined;
-  readonly #undo: (() => void)[] = [];
+const CUT_OFF = 'the log ends in the middle of what the card was doing: invariants are not checked there';
 
-  /** @param about facts of the session, for the timeline */
-  constructor(wanted: WantedOutputs, machine: LiveMachine, about: TraceArguments) {
-    this.#wanted = wanted;
-    const { framesFolder, pcapng, trace, snapBytes, traceNs } = wanted;
-    try {
-      if (framesFolder !== undefined) {
-        const folder = new OutputFolder(framesFolder);
-        this.frames = new SessionFrames(machine);
-        this.#undo.push(() => folder.remove());
-      }
-      if (pcapng !== undefined) {
-        const capture = new LiveCapture(pcapng, machine, snapBytes);
-        this.#capture = capture;
-        this.#undo.push(() => capture.abort());
-      }
-      if (trace !== undefined) {
-        const timeline = new RunTrace(trace, machine.machine, traceNs, about);
-        this.#timeline = timeline;
-        this.#undo.push(() => timeline.abort());
-      }
-    } catch (error) {
-      this.abort();
-      throw error;
-    }
-  }
-
-  /** Completes the files and returns their paths. @throws OutputFileError */
-  finish(scenario: Scenario): string[] {
-    const { framesFolder, pcapng, trace } = this.#wanted;
-    const written: string[] = [];
-    if (this.#capture !== undefined && pcapng !== undefined) {
-      this.#capture.close();
-      written.push(pcapng);
-    }
-    if (this.#timeline !== undefined && trace !== undefined) {
-      this.#timeline.finish();
-      this.#timeline.close();
-      written.push(trace);
-    }
-    if (this.frames !== undefined && framesFolder !== undefined) {
-      const replayed = this.frames.write(framesFolder, scenario);
-      const target = join(framesFolder, 'scenario.json');
-      writeFileSync(target, `${JSON.stringify(replayed, undefined, 2)}\n`);
-      written.push(target);
-    }
-    return written;
-  }
-
-  /** Leaves nothing behind. */
-  abort(): void {
-    for (const action of this.#undo) action();
-  }
+/** What `run --json` prints, and the session. */
+function documentOf({ heading, result, session, notes }: Played, repeat: string): string {
+  const { scenario, source } = heading.loaded;
+  return jsonDocument('replay', {
+    repeat,
+    seed: heading.seed,
+    scenario: { source, ...scenario },
+    notes,
+    // What a real guest sends is its own affair: no two are taken to be alike.
+    runs: [
+      withoutPooledLatency(
+        result,
+        result.guests.map(({ name }) => ({ traffic: name })),
+      ),
+    ],
+    session,
+  });
 }
 
 /** How a replay compares with what was recorded, in a line. */
-function verdictOf({ recorded, fingerprint, inputs, reads }: ReturnType<Replay['end']>): string {
+function verdictOf({ recorded, fingerprint, inputs, reads }: ReplayEnd): string {
   const verdict =
     recorded === undefined
       ? 'the log ends without a fingerprint (the server was killed); up to there the replay agrees in every read'

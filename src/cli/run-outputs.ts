@@ -11,7 +11,12 @@ import type { RunRequest } from './run-request.js';
 
 /** A file that is there now. */
 export interface WrittenFile {
-  readonly kind: 'report (HTML)' | 'report (JSON)' | 'captures (Wireshark)' | 'timelines (ui.perfetto.dev)';
+  readonly kind:
+    | 'report (HTML)'
+    | 'report (JSON)'
+    | 'captures (Wireshark)'
+    | 'timelines (ui.perfetto.dev)'
+    | 'captures and a scenario that replays them';
   readonly path: string;
 }
 
@@ -24,20 +29,26 @@ interface Pending extends WrittenFile {
   readonly abort: () => void;
 }
 
+/** What files a call is to write, and of what. */
+export interface OutputRequest
+  extends Pick<RunRequest, 'out' | 'pcapng' | 'trace' | 'attacks' | 'approaches' | 'force'> {
+  readonly command: RunRequest['command'] | 'replay';
+}
+
 /**
  * The files of one call: captures and timelines per run, and the documents. They are written under other names, captures and
  * timelines perhaps in other threads; `commit` puts them in their places, `abort` leaves nothing, not even a folder that was made
  * for them.
  */
 export class RunOutputs {
-  readonly #request: RunRequest;
+  readonly #request: OutputRequest;
   readonly #pending: Pending[] = [];
   readonly #folder: OutputFolder | undefined;
   /** Whole files that runs have written, by the names that the user knows. */
   readonly #sealed = new Map<string, SealedFile>();
 
   /** @throws OutputFileError when the folder cannot be made, or a file of other origin is in a place. */
-  constructor(request: RunRequest) {
+  constructor(request: OutputRequest) {
     this.#request = request;
     this.#refuseForeign();
     this.#folder = request.out === undefined ? undefined : new OutputFolder(request.out);

@@ -1,3 +1,4 @@
+import type { RunResult } from '../machine/run-result.js';
 import type { CliIo, ExitCode } from './cli-io.js';
 import type { GivenOptions } from './commands/entry.js';
 import type { Execution } from './execute.js';
@@ -14,11 +15,7 @@ export function report(
   text: () => string,
 ): ExitCode {
   const { results, files, document, repeat, notes } = execution;
-  const broken = results.flatMap(({ protection, laws }) =>
-    laws
-      .filter(({ held }) => !held)
-      .map(({ law, detail }) => `invariant violated: ${protection}: ${law}: ${detail}`),
-  );
+  const broken = brokenLines(results);
   const warnings = notes.map((note) => `note: ${note}`);
   const trailer = [...warnings, ...broken, ...fileLines(files), againLine(repeat, options)];
   if (request.json) {
@@ -30,11 +27,20 @@ export function report(
   return broken.length > 0 ? 1 : 0;
 }
 
+/** A line per invariant that was violated. */
+export function brokenLines(results: readonly RunResult[]): string[] {
+  return results.flatMap(({ protection, laws }) =>
+    laws
+      .filter(({ held }) => !held)
+      .map(({ law, detail }) => `invariant violated: ${protection}: ${law}: ${detail}`),
+  );
+}
+
 /** So many files are named; of more, the first. */
 const NAMED_FILES = 3;
 
 /** A line per kind of file. */
-function fileLines(files: readonly WrittenFile[]): string[] {
+export function fileLines(files: readonly WrittenFile[]): string[] {
   const kinds = [...new Set(files.map(({ kind }) => kind))];
   return kinds.map((kind) => {
     const paths = files.filter((file) => file.kind === kind).map(({ path }) => path);

@@ -82,7 +82,7 @@ export async function readRequest(
   const warmUp = text(options.warmUp);
   const warmUpNs = warmUp === undefined ? undefined : warmUp === '0' ? 0 : parseDuration('--warm-up', warmUp);
   const jobs = jobsOf(options, io);
-  const outputs = outputsOf(options);
+  const outputs = fileOptions(options);
   const local = localOf(options);
   const asNamed =
     scenarioArgument === undefined ? await bundledScenario() : await loadScenario(scenarioArgument);
@@ -128,10 +128,14 @@ export async function readRequest(
   };
 }
 
-/** What is written, and where. @throws UsageError */
-function outputsOf(
-  options: GivenOptions,
-): Pick<RunRequest, 'json' | 'force' | 'out' | 'pcapng' | 'trace' | 'traceNs' | 'snapBytes'> {
+/** What is written, and where. */
+export type FileOptions = Pick<
+  RunRequest,
+  'json' | 'force' | 'out' | 'pcapng' | 'trace' | 'traceNs' | 'snapBytes'
+>;
+
+/** @throws UsageError */
+export function fileOptions(options: GivenOptions): FileOptions {
   const snapBytes = wholeNumber('--snap', text(options.snap), 14, 262_144);
   const traceDuration = text(options.traceDuration);
   const usualTraceNs = text(options.trace) === undefined ? OUT_TRACE_NS : TRACE_NS;

@@ -125,7 +125,7 @@ function vtdSteps(host: Host, driver: VtdDriver, id: number, address: number, wr
       says: isPage ? `page at ${hex(tableOf(memory, at))}` : `table at ${hex(tableOf(memory, at))}`,
     });
   }
-  return walkOf('VT-d', steps, vtdFaultText(result.faultReason));
+  return walkOf('VT-d', steps, address, vtdFaultText(result.faultReason));
 }
 
 function amdviSteps(
@@ -175,16 +175,17 @@ function amdviSteps(
       says: next === 0 || next === 7 ? `page at ${hex(tableOf(memory, at))}` : `table of level ${next}`,
     });
   }
-  return walkOf('AMD-Vi', steps, amdviEventText(result.faultReason, result.faultFlags));
+  return walkOf('AMD-Vi', steps, address, amdviEventText(result.faultReason, result.faultFlags));
 }
 
-function walkOf(gate: string, steps: AccessStep[], reason: string): AccessWalk {
-  const verdict = result.ok
-    ? result.passThrough
-      ? 'Passes with its own address.'
-      : `Translated to page ${Math.floor(result.physical / PAGE_BYTES)}, at ${hex(result.physical)}.`
-    : `Denied: ${result.interruptWindow ? 'the interrupt window' : reason}.`;
-  return { gate, allowed: result.ok, steps, verdict };
+function walkOf(gate: string, steps: AccessStep[], address: number, reason: string): AccessWalk {
+  const denied = `Denied: ${result.interruptWindow ? 'the interrupt window' : reason}.`;
+  if (!result.ok) return { gate, allowed: false, steps, verdict: denied };
+  if (result.passThrough) return { gate, allowed: true, steps, verdict: 'Passes with its own address.' };
+  // A page of the tables may be a large one; pages of memory have 4 KB all the same.
+  const physical = result.physical + (address % 2 ** result.pageBits);
+  const verdict = `Translated to page ${Math.floor(physical / PAGE_BYTES)}, at ${hex(physical)}.`;
+  return { gate, allowed: true, steps, verdict };
 }
 
 function exclusionSteps(host: Host, unit: ExclusionUnit, id: number, address: number): AccessWalk {

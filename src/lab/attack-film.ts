@@ -1,11 +1,12 @@
 import { ATTACKS } from '../../guests/hostile/index.js';
-import { APPROACHES } from '../../host/protection/approaches.js';
+import { APPROACHES, approachExpected } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { AttackLab, DEFAULT_TOTAL_NS, WARM_UP_NS } from '../attack/attack-lab.js';
 import { compareCell } from '../attack/compare-cell.js';
 import type { Cell } from '../attack/matrix.js';
 import { judge, notApplicable, type Verdict } from '../attack/verdict.js';
 import { Columns } from './columns.js';
+import { FaultCount } from './fault-count.js';
 import { Journal } from './journal.js';
 import type { MachineLayout, MachineState } from './machine-state.js';
 import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
@@ -51,7 +52,7 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
   const approach = APPROACHES.find(({ name }) => name === approachName);
   if (approach === undefined)
     throw new UserError(
-      `approach is ${JSON.stringify(approachName)}, expected one of: ${APPROACHES.map(({ name }) => name).join(', ')}`,
+      `approach is ${JSON.stringify(approachName)}, ${approachExpected(approachName, APPROACHES)}`,
     );
   const stage = attack.stage ?? {};
   const quiet = new AttackLab(approach.make(), stage, seed).play(undefined);
@@ -64,8 +65,9 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
     { domain: scene.attacker.domain, port: scene.attacker.port },
     { domain: scene.victim.domain, port: scene.victim.port, driver: scene.victim.driver },
   ];
-  const journal = new Journal(host, guests);
-  const columns = new Columns(host, guests);
+  const journal = new Journal(host, () => guests);
+  const columns = new Columns(host, () => guests);
+  const faults = new FaultCount(host);
   const pictures: MachineState[] = [];
   let blocks: readonly PageBlock[] = memoryMap(host, guests);
   const totalNs = stage.lastsNs ?? DEFAULT_TOTAL_NS;
@@ -73,7 +75,7 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
     const { nowNs } = host.kernel;
     if (pictures.length === 0) journal.watch(true);
     pictures.push({
-      snapshot: snapshotOf(host, guests, columns, undefined),
+      snapshot: snapshotOf(host, guests, columns, undefined, faults.count),
       ...pageStates(host, blocks),
       ...journal.take(),
       fingerprint: '',
@@ -86,6 +88,7 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
   blocks = memoryMap(host, guests);
   const outcome = lab.play(attack);
   journal.close();
+  faults.close();
   const judgement =
     'notApplicable' in outcome ? notApplicable(outcome.notApplicable) : judge(outcome, quiet.service);
   const cell: Cell = { attack: attackName, approach: approachName, ...judgement };

@@ -1,4 +1,4 @@
-import { APPROACHES } from '../../host/protection/approaches.js';
+import { APPROACHES, approachExpected } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { disciplineOf } from '../machine/entitlements.js';
 import { checkScenario } from '../scenario/check.js';
@@ -39,8 +39,7 @@ export function checkPlan(plan: LabPlan): CheckedPlan {
   const { approach, discipline, seed } = plan;
   if (!APPROACHES.some(({ name }) => name === approach)) {
     if (isModulePath(approach)) refuseModule('approach', approach);
-    const names = APPROACHES.map(({ name }) => name).join(', ');
-    throw new UserError(`approach is ${JSON.stringify(approach)}, expected one of: ${names}`);
+    throw new UserError(`approach is ${JSON.stringify(approach)}, ${approachExpected(approach, APPROACHES)}`);
   }
   if (isModulePath(discipline)) refuseModule('discipline', discipline);
   disciplineOf(scenario, discipline)();

@@ -1,4 +1,5 @@
 import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
+import type { Direction } from '../../nic/context.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
 import { filmAttack } from './attack-film.js';
@@ -30,6 +31,15 @@ const SLICE_EVENTS = 256;
 /** Fastest pace at which everything that happens is written down, ns of virtual time per second. */
 const WATCHED_PACE_NS = 2_000_000;
 
+/** A guest one of whose frames is followed. */
+interface Followed {
+  readonly machine: number;
+  readonly column: number;
+  readonly way: Direction;
+}
+
+type RequestOf<K extends Request['kind']> = Extract<Request, { readonly kind: K }>;
+
 /** Where a replay goes: to a position, or to where so many of a unit have been counted. */
 type Goal =
   | { readonly to: Position }
@@ -55,7 +65,7 @@ export class LabSession {
   /** Knobs that were turned while a replay counts to a place whose time is not known yet. */
   #waitingChanges: LabChange[] = [];
   #subject: { readonly machine: number; readonly subject: Subject } | undefined;
-  #followed: { readonly machine: number; readonly column: number } | undefined;
+  #followed: Followed | undefined;
   /** Requests that were taken, without `shown`. */
   #requests = 0;
   #isShown = true;
@@ -139,10 +149,8 @@ export class LabSession {
         this.#change(request.change);
         break;
       case 'follow':
-        this.#followed =
-          request.column === undefined ? undefined : { machine: request.machine, column: request.column };
-        for (const [index, machine] of this.#machines.entries())
-          machine.follow(this.#followed?.machine === index ? this.#followed.column : undefined);
+        this.#followed = followedBy(request);
+        for (const [index, machine] of this.#machines.entries()) this.#followIn(machine, index);
         this.#stale();
         break;
       case 'inspect':
@@ -156,6 +164,11 @@ export class LabSession {
       case 'attack':
         this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
         break;
+      case 'policy':
+      case 'capture':
+        throw new UserError(
+          `${request.kind} is for real guests, expected a page that \`serve --lab\` has opened`,
+        );
       case 'shown':
         this.#isShown = true;
         this.#tell();
@@ -187,6 +200,7 @@ export class LabSession {
     this.#send({
       kind: 'opened',
       version: PROTOCOL_VERSION,
+      clock: 'own',
       catalogue: CATALOGUE,
       plans,
       layouts: machines.map(({ layout }) => layout),
@@ -211,8 +225,13 @@ export class LabSession {
     this.#machines = machines;
     // 0: there is no machine yet.
     this.#dueNs = machines[0]?.position.atNs ?? 0;
-    if (this.#followed !== undefined) machines[this.#followed.machine]?.follow(this.#followed.column);
+    for (const [index, machine] of machines.entries()) this.#followIn(machine, index);
     this.#watch();
+  }
+
+  #followIn(machine: ShownMachine, index: number): void {
+    const { machine: of, column, way } = this.#followed ?? {};
+    machine.follow(of === index ? column : undefined, way);
   }
 
   #play(paceNs: number | null): void {
@@ -471,6 +490,12 @@ export class LabSession {
     // 0: there is no machine yet.
     return Math.min(1, (machines[0]?.position.atNs ?? 0) / Math.max(1, target));
   }
+}
+
+function followedBy({ machine, column, way = 'transmit' }: RequestOf<'follow'>): Followed | undefined {
+  if (way !== 'transmit' && way !== 'receive')
+    throw new UserError(`way is ${String(way)}, expected transmit or receive`);
+  return column === undefined ? undefined : { machine, column, way };
 }
 
 /** Whether two changes turn the same knob of the same guest. */

@@ -1,6 +1,7 @@
+import type { Direction } from '../../nic/context.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { Columns } from './columns.js';
-import { FrameFollower, type FrameStory } from './frame-story.js';
+import { FaultCount } from './fault-count.js';
 import { type Details, inspect, type Subject } from './inspect.js';
 import { Journal } from './journal.js';
 import { LabMachine, type Position } from './lab-machine.js';
@@ -9,12 +10,15 @@ import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
 import type { CheckedPlan } from './plan.js';
 import type { Counts } from './protocol.js';
 import { snapshotOf } from './snapshot.js';
+import { FrameFollower } from './story/frame-follower.js';
+import type { FrameStory } from './story/frame-story.js';
 
 /** A machine with all that looks at it: journal, memory map, a frame that is followed. */
 export class ShownMachine {
   readonly lab: LabMachine;
   readonly journal: Journal;
   readonly #columns: Columns;
+  readonly #faults: FaultCount;
   #blocks: readonly PageBlock[];
   #blocksAtNs = 0;
   #follower: FrameFollower | undefined;
@@ -23,8 +27,9 @@ export class ShownMachine {
   constructor(checked: CheckedPlan, captures: CaptureStore) {
     this.lab = new LabMachine(checked, captures);
     const { host, guests } = this.lab.machine;
-    this.#columns = new Columns(host, guests);
-    this.journal = new Journal(host, guests);
+    this.#columns = new Columns(host, () => guests);
+    this.journal = new Journal(host, () => guests);
+    this.#faults = new FaultCount(host);
     this.#blocks = memoryMap(host, guests);
   }
 
@@ -37,7 +42,7 @@ export class ShownMachine {
     return {
       event: kernel.executed,
       frame: host.nic.counters.total('framesTransmitted'),
-      fault: host.hypervisor.faultCount + host.bus.denied,
+      fault: this.#faults.count,
     };
   }
 
@@ -73,7 +78,7 @@ export class ShownMachine {
       weight: spec.weight,
     }));
     return {
-      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies),
+      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies, this.#faults.count),
       ...pageStates(machine.host, this.#blocks),
       ...this.journal.take(),
       fingerprint,
@@ -88,11 +93,11 @@ export class ShownMachine {
     );
   }
 
-  /** Follows the next frame that the guest of a column sends; none when it is undefined or no guest's. */
-  follow(column: number | undefined): void {
+  /** Follows the next frame that the guest of a column sends, or gets; none when it is undefined or no guest's. */
+  follow(column: number | undefined, way: Direction = 'transmit'): void {
     this.#follower?.close();
     const guest = this.lab.machine.guests.find(({ domain }) => domain.id === column);
-    this.#follower = guest === undefined ? undefined : new FrameFollower(this.lab.machine.host, guest);
+    this.#follower = guest === undefined ? undefined : new FrameFollower(this.lab.machine.host, guest, way);
   }
 
   get story(): FrameStory | undefined {
@@ -102,6 +107,7 @@ export class ShownMachine {
   close(): void {
     this.#follower?.close();
     this.journal.close();
+    this.#faults.close();
     this.lab.close();
   }
 }

@@ -11,6 +11,7 @@ export class BacklogMeter implements Discipline {
   readonly name: string;
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #since: Float64Array;
   readonly #total: Float64Array;
@@ -25,6 +26,9 @@ export class BacklogMeter implements Discipline {
       this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
     if (inner.arrived !== undefined)
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+    // A starved context has frames: it stays backlogged until it is withdrawn or has been served.
+    if (inner.starve !== undefined)
+      this.starve = (context, bytes, nowNs) => inner.starve?.(context, bytes, nowNs);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs';
+import type { OutputFile } from '../report/output-file.js';
 import { PcapngWriter } from '../report/pcapng-writer.js';
 import type { LiveMachine } from './live-machine.js';
 
@@ -36,6 +37,11 @@ export class LiveCapture {
     });
   }
 
+  /** The file that it writes. */
+  get file(): OutputFile {
+    return this.#writer.file;
+  }
+
   /** Frames written. */
   get frames(): number {
     return this.#writer.packets;
@@ -47,6 +53,13 @@ export class LiveCapture {
     this.#writer.close();
   }
 
+  /** Completes the file, not yet in its place. @throws OutputFileError */
+  seal(): void {
+    this.#subscription.unsubscribe();
+    this.#writer.seal();
+  }
+
+  /** Leaves no file. */
   abort(): void {
     this.#subscription.unsubscribe();
     this.#writer.abort();

@@ -1,14 +1,17 @@
 import type { Host } from '../../host/host.js';
+import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
+import type { NicInstruments } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { type ContextId, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
-import { Machine } from '../machine/machine.js';
+import type { ShareChange } from '../machine/fluid-due.js';
+import { Machine, type MachineAssembly } from '../machine/machine.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import type { Scenario } from '../scenario/schema.js';
 import { BacklogMeter } from './backlog-meter.js';
@@ -16,10 +19,22 @@ import { GuestRam } from './guest-ram.js';
 import { GuestTally } from './guest-tally.js';
 import { LiveGuest } from './live-guest.js';
 import { type LiveRam, ObservedRam } from './ram/live-ram.js';
+import type { DescriptorPort, ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
 import type { ClientConnection } from './vfio-user/session.js';
 
 /** Outputs that the fingerprint of a session tells apart, beside those of a run. */
-const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18 } as const;
+const LIVE_EVENTS = { message: 16, uplink: 17, memory: 18, signal: 19 } as const;
+
+/** Looks at a session from inside. Nothing that it does changes what happens. */
+export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChange' | 'wireTap'> {
+  readonly instruments: Partial<NicInstruments>;
+  /** Puts something that measures around a discipline. */
+  readonly measured: (discipline: Discipline, direction: 'transmit' | 'receive') => Discipline;
+  /** A real guest has this port now, or none. */
+  readonly portChanged: (guest: LiveGuest, port: GuestPort | undefined) => void;
+  /** A real guest has another share from now on: one field of it. */
+  readonly shareChanged: (guest: LiveGuest, change: ShareChange) => void;
+}
 
 /** What a live machine is made from. */
 export interface LiveMachinePlan {
@@ -48,6 +63,7 @@ export interface LiveMachinePlan {
     postedNs: number,
     endNs: number,
   ) => void;
+  readonly observer?: LiveObserver;
   /** Where frames go that are for no guest; `bytes` is borrowed. */
   readonly uplink?: (bytes: Uint8Array, offset: number, length: number) => void;
 }
@@ -71,6 +87,7 @@ export class LiveMachine {
   readonly #readTable: HandlerId;
   readonly #reflect: HandlerId;
   readonly #stop: HandlerId;
+  readonly #memoryIsLate: HandlerId;
   // Frames on their way to the far end that it sends back to everyone.
   readonly #reflected: Uint8Array[] = [];
   #sessions = 0;
@@ -78,9 +95,14 @@ export class LiveMachine {
   /** @throws ScenarioError, ParameterError: the scenario asks for what cannot be. */
   constructor(plan: LiveMachinePlan) {
     this.#plan = plan;
-    const { scenario, directory, captures, seed, protection } = plan;
+    const { scenario, directory, captures, seed, protection, observer } = plan;
     const rams: GuestRam[] = [];
-    this.backlog = new BacklogMeter(plan.makeDiscipline(), contextsOf(scenario));
+    const discipline = (direction: 'transmit' | 'receive') => {
+      const made = plan.makeDiscipline();
+      return observer?.measured(made, direction) ?? made;
+    };
+    const { demandOf, onChange } = observer ?? {};
+    this.backlog = new BacklogMeter(discipline('transmit'), contextsOf(scenario));
     this.machine = new Machine({
       scenario,
       directory,
@@ -88,9 +110,12 @@ export class LiveMachine {
       seed,
       protection,
       transmitDiscipline: this.backlog,
-      receiveDiscipline: plan.makeDiscipline(),
+      receiveDiscipline: discipline('receive'),
+      ...(demandOf === undefined ? {} : { demandOf }),
+      ...(onChange === undefined ? {} : { onChange }),
       wireTap: {
-        transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
+        transmitted: (bytes, offset, length, context, index, startNs, endNs) => {
+          observer?.wireTap?.transmitted(bytes, offset, length, context, index, startNs, endNs);
           const guest = this.#byContext[context];
           if (guest !== undefined) {
             const number = this.guests.indexOf(guest);
@@ -101,7 +126,11 @@ export class LiveMachine {
         },
       },
       instruments: {
-        received: (context, _index, length) => this.#tallyOf(context)?.received(length),
+        ...observer?.instruments,
+        received: (context, index, length, arrivedNs, nowNs) => {
+          observer?.instruments.received?.(context, index, length, arrivedNs, nowNs);
+          this.#tallyOf(context)?.received(length);
+        },
       },
       attachRam: (_host, domain, spec) => {
         const index = rams.length;
@@ -124,6 +153,7 @@ export class LiveMachine {
     this.#stop = kernel.register('live.context-stopped', (index, context) =>
       this.guests[index]?.device.contextStopped(storedContextId(context)),
     );
+    this.#memoryIsLate = kernel.register('live.memory-late', (index) => this.guests[index]?.memoryIsLate());
     this.guests = this.machine.attached.map((guest, index) => {
       const ram = rams[index];
       if (ram === undefined) throw new InvariantViolation(`${guest.name} has no RAM`);
@@ -132,6 +162,7 @@ export class LiveMachine {
         guest,
         ram,
         portChanged: (port) => this.#portChanged(live, port),
+        waitForMemory: (ns) => kernel.schedule(ns, this.#memoryIsLate, index),
       });
       return live;
     });
@@ -170,6 +201,9 @@ export class LiveMachine {
         connection.send(bytes);
       },
       close: (reason) => connection.close(reason),
+      ...(connection.descriptors === undefined
+        ? {}
+        : { descriptors: this.#descriptorsOf(index, connection.descriptors) }),
     };
     const refusal = guest.attach(fingerprinted, timers);
     if (refusal !== undefined) {
@@ -181,9 +215,9 @@ export class LiveMachine {
     return true;
   }
 
-  /** Bytes have come from a guest's virtual machine. */
-  receive(index: number, bytes: Uint8Array): void {
-    this.#guest(index).session?.receive(bytes);
+  /** Bytes have come from a guest's virtual machine, and descriptors with the last message that begins in them. */
+  receive(index: number, bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[] = []): void {
+    this.#guest(index).session?.receive(bytes, descriptors);
   }
 
   /** The connection of a guest is gone. */
@@ -203,7 +237,33 @@ export class LiveMachine {
 
   /** A guest has another weight from now on. */
   setWeight(index: number, weight: number): void {
-    this.#guest(index).setWeight(weight);
+    const guest = this.#guest(index);
+    guest.setWeight(weight);
+    this.#plan.observer?.shareChanged(guest, { weight });
+  }
+
+  /** A guest has another upper limit from now on, bits per second, or none. */
+  setLimit(index: number, limitBps: number | undefined): void {
+    const guest = this.#guest(index);
+    guest.setLimit(limitBps);
+    this.#plan.observer?.shareChanged(guest, { limitBps: limitBps ?? null });
+  }
+
+  /** A guest has another priority from now on. */
+  setPriority(index: number, priority: number): void {
+    const guest = this.#guest(index);
+    guest.setPriority(priority);
+    this.#plan.observer?.shareChanged(guest, { priority });
+  }
+
+  /** What becomes of a guest that faults, from now on. */
+  setPolicy(policy: FaultPolicy): void {
+    this.host.hypervisor.setFaultPolicy(policy);
+  }
+
+  /** Whether a guest waits for the answer to its unmap, which our unit's report is the sign for. */
+  get awaitsInvalidation(): boolean {
+    return this.guests.some((guest) => guest.awaitsInvalidation);
   }
 
   /** Runs to a moment of virtual time, ns. What was written to guests' RAM is there when it returns. */
@@ -215,6 +275,18 @@ export class LiveMachine {
   checkInvariants(): void {
     this.machine.checkInvariants();
     for (const guest of this.guests) guest.checkInvariants();
+  }
+
+  /** Descriptors of a connection; what is signalled is an output of the session. */
+  #descriptorsOf(index: number, port: DescriptorPort): DescriptorPort {
+    return {
+      signal: (descriptor) => {
+        this.#guest(index).ram.barrier();
+        this.fingerprint.add(LIVE_EVENTS.signal, this.kernel.nowNs, index, descriptor);
+        port.signal(descriptor);
+      },
+      release: (descriptor) => port.release(descriptor),
+    };
   }
 
   #tallyOf(context: ContextId): GuestTally | undefined {
@@ -233,6 +305,7 @@ export class LiveMachine {
       if (owner === guest) this.#byContext[context] = undefined;
     if (port !== undefined) this.#byContext[port.context] = guest;
     this.tallies[this.guests.indexOf(guest)]?.portChanged(port, this.kernel.nowNs);
+    this.#plan.observer?.portChanged(guest, port);
   }
 
   /** The far end is a switch: frames for all come back to the others, frames for strangers go to the uplink. */

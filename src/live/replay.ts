@@ -1,7 +1,14 @@
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
+import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
+import { MOST_LIMIT_BPS, MOST_WEIGHT } from '../../nic/management-page.js';
+import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
+import { present } from '../../scheduler/present.js';
 import type { LiveMachine } from './live-machine.js';
 import { LOG_ENTRIES, SessionLogError } from './log/log-format.js';
-import type { SessionReader } from './log/session-reader.js';
+import type { LogEntry, SessionReader } from './log/session-reader.js';
 import type { LiveRam } from './ram/live-ram.js';
+import { DescriptorNumbers, type ReceivedDescriptor } from './vfio-user/interrupt-descriptors.js';
+import type { ClientConnection } from './vfio-user/session.js';
 
 /** How a replay ended. */
 export interface ReplayEnd {
@@ -11,6 +18,16 @@ export interface ReplayEnd {
   readonly inputs: number;
   readonly reads: number;
 }
+
+/** A session is no longer than this, ns: 52 days. */
+const MOST_NS = 4.5e15;
+
+/** A virtual machine that is not there: what is sent to it goes nowhere. */
+const NOBODY: ClientConnection = {
+  send: () => {},
+  close: () => {},
+  descriptors: { signal: () => {}, release: () => {} },
+};
 
 /** The log ends in the middle of a run: the server was killed. What comes after cannot be known. */
 class CutOff extends Error {}
@@ -48,6 +65,9 @@ export class Replay {
   #reads = 0;
   #recorded: string | undefined;
   #cutOff = false;
+  // Those that come with the next bytes.
+  #descriptors: ReceivedDescriptor[] = [];
+  readonly #numbers = new DescriptorNumbers();
 
   constructor(path: string, reader: SessionReader) {
     this.#path = path;
@@ -85,15 +105,19 @@ export class Replay {
         return false;
       }
       this.#inputs += 1;
+      this.#check(machine, entry);
       switch (entry.kind) {
         case LOG_ENTRIES.run:
           machine.run(machine.kernel.nowNs + entry.first);
           break;
         case LOG_ENTRIES.attach:
-          machine.attach(entry.first, { send: () => {}, close: () => {} });
+          machine.attach(entry.first, NOBODY);
+          break;
+        case LOG_ENTRIES.descriptors:
+          this.#descriptors = this.#numbers.next(entry.first, Array.from(entry.data, Boolean));
           break;
         case LOG_ENTRIES.receive:
-          machine.receive(entry.first, entry.data.slice());
+          machine.receive(entry.first, entry.data.slice(), this.#descriptors.splice(0));
           break;
         case LOG_ENTRIES.detach:
           machine.detach(entry.first);
@@ -107,11 +131,43 @@ export class Replay {
         case LOG_ENTRIES.weight:
           machine.setWeight(entry.first, entry.second);
           break;
+        case LOG_ENTRIES.limit:
+          machine.setLimit(entry.first, entry.second === 0 ? undefined : entry.second);
+          break;
+        case LOG_ENTRIES.priority:
+          machine.setPriority(entry.first, entry.second);
+          break;
+        case LOG_ENTRIES.policy:
+          machine.setPolicy(present(FAULT_POLICIES[entry.first]));
+          break;
         default:
           throw this.#departure('does nothing', 'a read of memory');
       }
     }
     return true;
+  }
+
+  /** A file that was damaged, or made up, asks for what no session can hold. @throws SessionLogError */
+  #check(machine: LiveMachine, { kind, first, second, data }: LogEntry): void {
+    const refuse = (what: string, expected: string): SessionLogError =>
+      new SessionLogError(`${this.#path}: ${what}, expected ${expected}: the file is damaged`);
+    if (kind === LOG_ENTRIES.uplink) {
+      if (data.length < MIN_FRAME_BYTES || data.length > MAX_FRAME_BYTES)
+        throw refuse(`a frame of ${data.length} bytes`, `${MIN_FRAME_BYTES} to ${MAX_FRAME_BYTES}`);
+    } else if (kind === LOG_ENTRIES.run) {
+      if (machine.kernel.nowNs + first > MOST_NS)
+        throw refuse(`a step of ${first} ns`, `a session of at most ${MOST_NS} ns`);
+    } else if (kind === LOG_ENTRIES.policy) {
+      if (first >= FAULT_POLICIES.length)
+        throw refuse(`policy ${first}`, `one below ${FAULT_POLICIES.length}`);
+    } else if (first >= machine.guests.length)
+      throw refuse(`guest ${first}`, `one below ${machine.guests.length}`);
+    if (kind === LOG_ENTRIES.weight && (second < 1 || second > MOST_WEIGHT))
+      throw refuse(`a weight of ${second}`, `1 to ${MOST_WEIGHT}`);
+    if (kind === LOG_ENTRIES.limit && second > MOST_LIMIT_BPS)
+      throw refuse(`a limit of ${second} bit/s`, `0 to ${MOST_LIMIT_BPS}`);
+    if (kind === LOG_ENTRIES.priority && second >= PRIORITY_LEVELS)
+      throw refuse(`a priority of ${second}`, `0 to ${PRIORITY_LEVELS - 1}`);
   }
 
   /** What came of it; call when `advance` has said that there is no more. */

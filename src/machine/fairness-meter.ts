@@ -41,6 +41,7 @@ export class FairnessMeter implements Discipline {
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly pause?: (context: ContextId, nowNs: number) => void;
   readonly #joined = new Set<ContextId>();
   /** What was found of pairs with a weight that has changed since. */
   #settled: Settled = NOTHING_SETTLED;
@@ -52,6 +53,12 @@ export class FairnessMeter implements Discipline {
       this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
     if (inner.arrived !== undefined) {
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
+    }
+    if (inner.pause !== undefined) {
+      this.pause = (context, nowNs) => {
+        inner.pause?.(context, nowNs);
+        this.#end(context);
+      };
     }
     if (inner.starve !== undefined) {
       this.starve = (context, bytes, nowNs) => {
@@ -74,8 +81,7 @@ export class FairnessMeter implements Discipline {
 
   leave(context: ContextId, nowNs: number): void {
     this.#inner.leave(context, nowNs);
-    if (context < MEASURED_CONTEXTS) this.#known.end(context);
-    this.#posted?.end(context);
+    this.#end(context);
   }
 
   activate(context: ContextId, headBytes: number, nowNs: number): void {
@@ -110,6 +116,11 @@ export class FairnessMeter implements Discipline {
 
   withdraw(context: ContextId, nowNs: number): void {
     this.#inner.withdraw(context, nowNs);
+    this.#end(context);
+  }
+
+  /** Nothing of a context is to be granted any more, or not for now. */
+  #end(context: ContextId): void {
     if (context < MEASURED_CONTEXTS) this.#known.end(context);
     this.#posted?.end(context);
   }

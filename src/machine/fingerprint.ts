@@ -9,6 +9,7 @@ export const TRACE_EVENTS = {
   interrupt: 6,
   denied: 7,
   changed: 8,
+  control: 9,
 } as const;
 
 /**

@@ -49,5 +49,9 @@ export function wireTo(partner: LinkPartner, tap: WirePort | undefined): WirePor
       tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
       partner.transmitted(bytes, offset, length);
     },
+    controlSent(bytes, offset, length, startNs, endNs) {
+      tap.controlSent?.(bytes, offset, length, startNs, endNs);
+      partner.controlSent(bytes, offset, length);
+    },
   };
 }

@@ -15,6 +15,7 @@ import { ScenarioError } from '../scenario/scenario-error.js';
 import { balloonSchema, type GuestSpec, type Scenario, type TrafficSpec } from '../scenario/schema.js';
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
+import { schedulePauses } from './flow-control.js';
 import { cardFor, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
@@ -87,10 +88,12 @@ export class Machine {
     const card = cardFor(scenario, specs.length);
     // Before the cable is built, which would refuse the same rate under a name of its own.
     validateNicParameters(card);
+    const { pauses: _pauses, ...link } = withoutUndefined(scenario.link ?? {});
     this.partner = new LinkPartner(this.kernel, {
       ...DEFAULT_LINK,
-      ...withoutUndefined(scenario.link ?? {}),
+      ...link,
       rateBps: card.rateBps,
+      pfcClasses: card.pfcClasses,
     });
     this.host = new Host({
       kernel: this.kernel,
@@ -109,13 +112,14 @@ export class Machine {
     // All guests get their RAM before any has a ring, so that their pieces lie one behind the other.
     const domains = specs.map((one, index) => this.#createDomain(one, index, assembly));
     this.attached = domains.filter(({ spec }) => spec.attached === true);
-    for (const { mac } of this.attached) this.partner.addStation(mac);
+    for (const { mac, spec } of this.attached) this.partner.addStation(mac, spec.trafficClass);
     this.guests = domains
       .filter(({ spec }) => spec.attached !== true)
       .map((guest) => this.#createGuest(guest));
     this.#connectTraffic(assembly);
     this.balloon = this.#createBalloon(assembly);
     scheduleChanges(this, scenario.changes ?? [], assembly.onChange);
+    schedulePauses(this, scenario);
     // What it took to start is not what it costs to run.
     this.host.processor.startAccounts();
   }
@@ -170,7 +174,7 @@ export class Machine {
       bufferBytes: spec.bufferBytes,
       refillBatch: Math.min(16, spec.receiveSlots),
     });
-    this.partner.addStation(mac);
+    this.partner.addStation(mac, spec.trafficClass);
     return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
   }
 
@@ -226,7 +230,7 @@ export class Machine {
         else if ('driver' in target) serverOf(target).add(index, peer);
       }
       if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
-      if (receive !== undefined) this.partner.attach(receive);
+      if (receive !== undefined) this.partner.attach(receive, guest.spec.trafficClass);
       const inbound = guest.spec.receive;
       if (inbound === undefined) continue;
       requireInbound(guest.name, inbound);
@@ -238,7 +242,8 @@ export class Machine {
         farEnd,
         guest.mac,
       );
-      if (source !== undefined) this.#startAt(startNs, () => this.partner.attach(source));
+      if (source !== undefined)
+        this.#startAt(startNs, () => this.partner.attach(source, guest.spec.trafficClass));
     }
     for (const [guest, list] of handlers) guest.driver.onReceive(firstAnswer(list));
   }

@@ -19,6 +19,7 @@ export function portOptions({
     receiveSlots: spec.receiveSlots,
     antiSpoofing: spec.antiSpoofing,
     promiscuous: spec.promiscuous,
+    ...(spec.trafficClass === undefined ? {} : { trafficClass: spec.trafficClass }),
     coalesceFrames: spec.coalesceFrames,
     coalesceNs: spec.coalesceNs,
   };

@@ -10,6 +10,8 @@ export interface PostedFrames {
   readonly fifoBytes: number;
   /** Whether a context has posted a frame that no grant has taken. */
   hasPosted(context: ContextId): boolean;
+  /** Whether its frames may not go now: they count from the instant from which they may. */
+  isPaused?(context: ContextId): boolean;
 }
 
 /** A gap that was measured from the doorbell on, and what is added to the bound of the discipline. */
@@ -89,6 +91,7 @@ export class PostedFairness {
   /** A doorbell has taken effect. */
   posted(context: ContextId, nowNs: number): void {
     if (context >= MEASURED_CONTEXTS || this.#gaps.isBacklogged(context)) return;
+    if (this.#card.isPaused?.(context) === true) return;
     this.#waitsSinceNs[context] = nowNs;
     this.#gaps.begin(context);
   }

@@ -1,3 +1,4 @@
+import { type FlowControlCounts, flowControlCounts } from './flow-control.js';
 import type { Machine } from './machine.js';
 import { dropsOf, nonZero } from './run-books.js';
 
@@ -44,6 +45,8 @@ export interface RunCounts {
   readonly coreNs: readonly number[];
   /** CPU time of each domain, ns, in the hypervisor's order. */
   readonly domainNs: readonly number[];
+  /** For each traffic class with priority flow control. */
+  readonly flowControl: readonly FlowControlCounts[];
   readonly guests: readonly GuestCounts[];
 }
 
@@ -77,6 +80,7 @@ export function countsOf(machine: Machine): RunCounts {
     details: gates.details,
     coreNs: Array.from({ length: host.processor.cores }, (_, core) => host.processor.busyNsOf(core)),
     domainNs: host.hypervisor.domains.map(({ account }) => host.processor.nsOf(account)),
+    flowControl: flowControlCounts(machine),
     guests: machine.guests.map(({ port, driver, domain, client }) => {
       const traffic = host.trafficOf(port);
       return {

@@ -4,7 +4,13 @@ import type { GuestRun, Machine } from './machine.js';
 import type { PostedVerdict } from './posted-fairness.js';
 import type { LawResult } from './run-result.js';
 
-/** Checks the invariants of a whole machine at the end of its run. */
+/** Frames of real guests, whose drivers are their own: handed to the card, and of those not reported as sent. */
+export interface RealGuestFrames {
+  readonly posted: number;
+  readonly held: number;
+}
+
+/** Checks the invariants of a whole machine at the end of its run, or of a session of real guests. */
 export function checkLaws(
   machine: Machine,
   transmit: FairnessReport,
@@ -12,6 +18,7 @@ export function checkLaws(
   fromDoorbell: PostedVerdict | undefined,
   cpuLimited: readonly string[],
   framesFromNic: number,
+  real: RealGuestFrames = { posted: 0, held: 0 },
 ): LawResult[] {
   const { host, partner } = machine;
   const counters = host.nic.counters;
@@ -29,9 +36,9 @@ export function checkLaws(
     framesFromNic + counters.total('framesSwitched') >= sent && framesFromNic <= sent,
     `${sent} frames transmitted, ${framesFromNic} seen at the far end, ${counters.total('framesSwitched')} switched inside`,
   );
-  const posted = sum(({ driver }) => driver.framesPosted);
+  const posted = sum(({ driver }) => driver.framesPosted) + real.posted;
   // Still in a ring, dropped when its port was closed, or dropped by the card: each is counted somewhere.
-  const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']);
+  const held = sum(({ driver }) => driver.framesQueued + driver.drops['port-closed']) + real.held;
   // An intermediary between guests and card accounts for its own part; `invariants` holds it to that.
   const between = host.protection.intermediary?.framesBetween ?? 0;
   const dropped = drops(['source-mac-spoofed', 'mac-control', 'dma-abort', 'context-stopped']);

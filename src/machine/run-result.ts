@@ -3,6 +3,7 @@ import type { DomainKind } from '../../host/hypervisor/domain.js';
 import type { FaultRecord } from '../../host/hypervisor/hypervisor.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import type { FairnessReport } from './fairness-meter.js';
+import type { FlowControlResult } from './flow-control.js';
 import type { LatencyPoint, LatencySummary } from './latency.js';
 import type { LatencyParts } from './latency-parts.js';
 
@@ -108,6 +109,7 @@ export interface RunResult {
   readonly framesReceived: number;
   readonly bytesReceived: number;
   readonly wireBusyFraction: number;
+  /** Over all guests: of guests with different load it is the latency of none, so documents then have no values. */
   readonly latencyNs: {
     readonly transmit: LatencySummary | undefined;
     readonly receive: LatencySummary | undefined;
@@ -150,6 +152,8 @@ export interface RunResult {
   readonly protectionDetails: Readonly<Record<string, number>>;
   readonly dma: { readonly transfers: number; readonly backpressured: number };
   readonly events: number;
+  /** Priority flow control, for each traffic class that has it; absent when none has. */
+  readonly flowControl?: readonly FlowControlResult[];
   readonly guests: readonly GuestResult[];
   /** Names of guests that their own cores kept below their due; absent when none is known to be. */
   readonly cpuLimited?: readonly string[];

@@ -1,17 +1,19 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { PADDED_FRAME_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
-import type { ContextId } from '../../scheduler/branded.js';
+import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { captureResultOf } from './capture-result.js';
+import { bpsOf, gateFigures, servedFigures } from './counted-figures.js';
 import { cpuUsage } from './cpu-usage.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
+import { flowControlResult } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
@@ -23,6 +25,7 @@ import { countsBetween, countsOf, type GuestCounts, type RunCounts } from './run
 import { checkLaws } from './run-laws.js';
 import type { GuestResult, RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
+import { TimeSpan } from './time-span.js';
 import type { CaptureStore } from './traffic.js';
 
 export type { DisciplineMaker } from './entitlements.js';
@@ -152,7 +155,12 @@ export class Run {
       const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
       // The FIFO holds most bytes of the wire when its frames are the shortest.
       const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
-      this.#transmitMeter.judge({ rateBps, fifoBytes, hasPosted: (context) => nic.hasPosted(context) });
+      this.#transmitMeter.judge({
+        rateBps,
+        fifoBytes,
+        hasPosted: (context) => nic.hasPosted(context),
+        isPaused: (context) => nic.isPaused(context),
+      });
     }
     for (const [number, guest] of this.machine.guests.entries()) {
       this.#guestOf[guest.port.context] = guest;
@@ -239,13 +247,7 @@ export class Run {
       seed,
       durationNs,
       ...(this.#warmUpNs === 0 ? {} : { warmUpNs: this.#warmUpNs }),
-      goodputBps: this.#bps(counts.bytesTransmitted),
-      receiveGoodputBps: this.#bps(counts.bytesReceived),
-      framesTransmitted: counts.framesTransmitted,
-      bytesTransmitted: counts.bytesTransmitted,
-      framesReceived: counts.framesReceived,
-      bytesReceived: counts.bytesReceived,
-      wireBusyFraction: Math.min(1, counts.wireBusyNs / durationNs),
+      ...servedFigures(counts, durationNs),
       latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
       latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
       cpu: cpuUsage(host, counts.domainNs, durationNs),
@@ -258,15 +260,10 @@ export class Run {
       drops: nonZero(counts.drops),
       faults: faultsOf(faultLog),
       faultLog,
-      setUpGate: { accepted: counts.buffersAccepted, refused: counts.buffersRefused },
-      accessGate: {
-        checked: counts.accessesChecked,
-        denied: counts.accessesDenied,
-        meanDelayNs: counts.gateNs / Math.max(1, counts.accesses),
-      },
-      protectionDetails: counts.details,
-      dma: { transfers: counts.transfers, backpressured: counts.backpressured },
-      events: counts.events,
+      ...gateFigures(counts),
+      ...(counts.flowControl.length === 0
+        ? {}
+        : { flowControl: flowControlResult(machine, counts.flowControl) }),
       guests: guests.map((guest, index) =>
         this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
@@ -355,7 +352,7 @@ export class Run {
   }
 
   #bps(bytes: number): number {
-    return (bytes * 8e9) / this.#settings.durationNs;
+    return bpsOf(bytes, this.#settings.durationNs);
   }
 
   #wireTap(): WirePort {
@@ -374,6 +371,10 @@ export class Run {
         this.#transmitLatency.record(latencyNs);
         this.#guestLatency[context]?.record(latencyNs);
         this.#settings.onLatency?.(context, latencyNs);
+      },
+      controlSent: (bytes, offset, length, _startNs, endNs) => {
+        this.#fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
+        this.#fingerprint.addBytes(bytes, offset, length);
       },
     };
   }
@@ -415,25 +416,6 @@ export class Run {
     bus.denied$.subscribe(({ atNs, requesterId, address }) =>
       print.add(TRACE_EVENTS.denied, atNs, requesterId, address),
     );
-  }
-}
-
-/** When each context had its first and its last frame. */
-class TimeSpan {
-  readonly #first: number[] = [];
-  readonly #last: number[] = [];
-
-  add(context: ContextId, atNs: number): void {
-    this.#first[context] ??= atNs;
-    this.#last[context] = atNs;
-  }
-
-  firstNs(context: ContextId): number | undefined {
-    return this.#first[context];
-  }
-
-  lastNs(context: ContextId): number | undefined {
-    return this.#last[context];
   }
 }
 

@@ -1,10 +1,9 @@
-import type { ContextId } from '../../scheduler/branded.js';
 import { tallyIn } from '../../scheduler/tally.js';
 
 /** Parts into which a run is divided to see how shares change. */
 export const SENT_WINDOWS = 50;
 
-/** Frame bytes that each context sent in each window of a run. */
+/** Frame bytes that each owner (a context, or a guest) sent in each window of a run. */
 export class SentOverTime {
   readonly #durationNs: number;
   readonly #startNs: number;
@@ -16,14 +15,14 @@ export class SentOverTime {
     this.#startNs = startNs;
   }
 
-  /** A context that may send. */
-  open(context: ContextId): void {
-    this.#bytes[context] ??= new Float64Array(SENT_WINDOWS);
+  /** An owner that may send. */
+  open(owner: number): void {
+    this.#bytes[owner] ??= new Float64Array(SENT_WINDOWS);
   }
 
-  /** A frame whose last bit left at `endNs`; one of a context that was not opened is not counted. */
-  add(context: ContextId, bytes: number, endNs: number): void {
-    const windows = this.#bytes[context];
+  /** A frame whose last bit left at `endNs`; one of an owner that was not opened is not counted. */
+  add(owner: number, bytes: number, endNs: number): void {
+    const windows = this.#bytes[owner];
     if (windows === undefined) return;
     if (endNs < this.#startNs) return;
     // What leaves in the last nanosecond belongs to the last window.
@@ -35,7 +34,7 @@ export class SentOverTime {
   }
 
   /** Bytes a window, in the order of time. */
-  of(context: ContextId): readonly number[] {
-    return Array.from(this.#bytes[context] ?? new Float64Array(SENT_WINDOWS));
+  of(owner: number): readonly number[] {
+    return Array.from(this.#bytes[owner] ?? new Float64Array(SENT_WINDOWS));
   }
 }

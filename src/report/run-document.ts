@@ -3,6 +3,7 @@ import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
 import type { SeedStatistics } from './compare/seeds.js';
 import { type DocumentHead, jsonDocument } from './json-document.js';
+import { withoutPooledLatency } from './pooled-latency.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -22,8 +23,8 @@ export interface RunDocument {
   readonly statistics?: readonly SeedStatistics[];
 }
 
-/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
-export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
+/** What is printed of runs, by `compare`, `run` and `replay`. */
+export interface RunFieldsJson {
   readonly repeat: string;
   readonly seed: number;
   /** The scenario with its defaults filled in, and `source`, its file; scenario.schema.json describes it. */
@@ -31,6 +32,10 @@ export interface RunDocumentJson extends DocumentHead<'compare' | 'run'> {
   readonly notes: readonly string[];
   /** One entry per approach and seed, the seeds of an approach one after the other. */
   readonly runs: readonly RunResult[];
+}
+
+/** The document as it is printed; scenarios/run-document.schema.json is made from this type. */
+export interface RunDocumentJson extends DocumentHead<'compare' | 'run'>, RunFieldsJson {
   /** What each approach lets through; only where attacks were played. */
   readonly attacks?: readonly LetThrough[];
   /** Mean, range and 95 % interval per figure; only where several seeds were run. */
@@ -48,7 +53,7 @@ export function formatRunDocument(document: RunDocument): string {
     seed,
     scenario: { source, ...scenario },
     notes,
-    runs: results,
+    runs: results.map((run) => withoutPooledLatency(run, scenario.guests)),
     ...(attacks === undefined ? {} : { attacks }),
     ...(statistics === undefined ? {} : { statistics }),
   });

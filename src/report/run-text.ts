@@ -55,6 +55,7 @@ function factsOf(run: RunResult): [name: string, value: string][] {
     ...balloonFacts(run),
     ['interrupts', `${text(physicalInterrupts)} physical, ${text(virtualInterrupts)} virtual`],
     ...captureFacts(run),
+    ...flowControlFacts(run),
     ['drops', counts(run.drops)],
     ['faults', counts(run.faults)],
     ['invariants', `${held} of ${run.laws.length} held`],
@@ -85,6 +86,15 @@ function captureFacts(run: RunResult): [string, string][] {
     .map(({ guest, capture }): [string, string] => [`replay of ${guest}`, captureText(capture)]);
   const more = replayed.length - rows.length;
   return more === 0 ? rows : [...rows, ['', `and ${counted(more, 'guest')} more; --json has all`]];
+}
+
+/** What priority flow control did, class by class. */
+function flowControlFacts({ flowControl = [] }: RunResult): [string, string][] {
+  return flowControl.map(({ trafficClass, ...counted }): [string, string] => [
+    `class ${trafficClass}`,
+    `flow control: ${counted.framesReceived} received, paused ${whole(Math.round(counted.pausedNs / 1e3))} us; ` +
+      `${counted.framesSent} sent, far end paused ${whole(Math.round(counted.farEndPausedNs / 1e3))} us`,
+  ]);
 }
 
 /** What became of the memory that was asked back, if any was. */

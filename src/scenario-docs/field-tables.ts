@@ -48,6 +48,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
       receive: words('none'),
       core: words('round-robin'),
       attached: false,
+      card: 'virtio',
     },
   },
   share: { path: ['guests', 'share'], head: 'field of `share`', defaults: {} },
@@ -72,6 +73,7 @@ const TABLES: Readonly<Record<string, FieldTable>> = {
     },
   },
   link: { path: ['link'], head: 'field of `link`', defaults: { ...DEFAULT_LINK } },
+  pause: { path: ['link', 'pauses'], head: 'field of `link.pauses`', defaults: {} },
   iommu: {
     path: ['iommu'],
     head: 'field of `iommu`',

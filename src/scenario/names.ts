@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { NAMED_APPROACHES } from '../../host/protection/approaches.js';
+import { approachExpected, NAMED_APPROACHES } from '../../host/protection/approaches.js';
 import { DISCIPLINES, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
 import { isModulePath, MODULE_PATH } from './module-path.js';
@@ -11,7 +11,7 @@ const modulePattern = { pattern: MODULE_PATH.source, description: 'A module; nee
 export const protectionName = z
   .string()
   .refine((name) => isModulePath(name) || NAMED_APPROACHES.some((approach) => approach.name === name), {
-    error: `expected one of: ${NAMED_APPROACHES.map(({ name }) => name).join(', ')}${OR_MODULE}`,
+    error: ({ input }) => `${approachExpected(String(input), NAMED_APPROACHES)}${OR_MODULE}`,
   })
   .meta({ anyOf: [{ enum: NAMED_APPROACHES.map(({ name }) => name) }, modulePattern] });
 

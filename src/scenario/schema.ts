@@ -3,10 +3,12 @@ import { DEFAULT_DRIVER } from '../../guests/nic-driver.js';
 import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { DEFAULT_HOST } from '../../host/host.js';
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
 import { IOVA_ERA_NAMES } from '../../host/protection/iommu/iova-eras.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MOST_WEIGHT } from '../../nic/management-page.js';
 import { PCIE_PARAMETERS } from '../../nic/pcie-link.js';
+import { MOST_QUANTA, TRAFFIC_CLASSES } from '../../nic/pfc-frame.js';
 import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
 import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit.js';
 import { disciplineName, protectionName } from './names.js';
@@ -33,6 +35,10 @@ const priority = z
   .int()
   .min(0)
   .max(PRIORITY_LEVELS - 1);
+const trafficClass = z
+  .int()
+  .min(0)
+  .max(TRAFFIC_CLASSES - 1);
 /** How urgent frames are: of a guest's share, and of a tenant. */
 const urgency = {
   priority: priority.optional().describe('Smaller goes first (priority)'),
@@ -55,6 +61,9 @@ const powerOfTwoSlots = z
   .meta({ allOf: [{ enum: Array.from({ length: 15 }, (_, power) => 2 ** (power + 1)) }] });
 
 const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
+
+/** Cards that a real guest can find in its machine. */
+export const GUEST_CARDS = ['virtio', 'cdna'] as const;
 
 /** One guest, or `count` of them that are alike. */
 export const guestSchema = z
@@ -92,6 +101,9 @@ export const guestSchema = z
       })
       .optional()
       .describe('What it is entitled to besides its weight, for disciplines that ask for it; see below'),
+    trafficClass: trafficClass
+      .optional()
+      .describe('Its traffic class, for priority flow control (`nic.pfcClasses`); 0 unless it is said'),
     memoryMegabytes: z
       .int()
       .min(1)
@@ -107,6 +119,12 @@ export const guestSchema = z
       .boolean()
       .optional()
       .describe('A real virtual machine that attaches to `serve`; it makes its own traffic'),
+    card: z
+      .enum(GUEST_CARDS)
+      .optional()
+      .describe(
+        'What an attached machine finds: `virtio`, a network card that every system has a driver for, or `cdna`, a context of this card with registers of its own, for the driver in `guests/linux`',
+      ),
     coalesceFrames: z
       .int()
       .min(1)
@@ -132,8 +150,19 @@ export const guestSchema = z
         "1536 cuts receive buffers from pieces of 32 KB, some across two pages, as Linux's virtio_net does (transmit buffers are 2048); 2048 puts two on a page; 4096 gives each its own",
       ),
   })
+  .superRefine(({ card, attached }, context) => {
+    if (card === undefined || attached === true) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['card'],
+      message: 'expected only together with "attached": true',
+    });
+  })
   .meta({
     not: { required: ['count'], properties: { count: { minimum: TOO_MANY_USUAL }, memoryMegabytes: false } },
+    if: { required: ['card'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, of which this is a part.
+    then: { required: ['attached'], properties: { attached: { const: true } } },
   });
 
 /** A tenant: a node of a hierarchy between the wire and the guests. */
@@ -173,6 +202,11 @@ export const nicSchema = z.strictObject({
   interruptGapNs: cardNumber('interruptGapNs'),
   switchNs: cardNumber('switchNs'),
   overheadBytes: cardNumber('overheadBytes'),
+  pfcClasses: cardNumber('pfcClasses'),
+  pfcReceiveBytes: cardNumber('pfcReceiveBytes'),
+  pfcXoffBytes: cardNumber('pfcXoffBytes'),
+  pfcXonBytes: cardNumber('pfcXonBytes'),
+  pfcQuanta: cardNumber('pfcQuanta'),
   switching: z.boolean().optional().describe('Frames between guests stay inside the NIC'),
   pcie: pcieSchema.optional().describe('Its link to the host; see below'),
 });
@@ -194,7 +228,7 @@ export const hostSchema = z.strictObject({
   hertz: z.number().min(1e6).max(1e11).optional().describe('Clock of each core'),
   costs: costsSchema.optional().describe('Cycles that an operation takes, by name; see below'),
   faultPolicy: z
-    .enum(['log', 'revoke', 'kill'])
+    .enum(FAULT_POLICIES)
     .optional()
     .describe('What becomes of a guest that broke a rule: `log` it, `revoke` its context, or `kill` it'),
 });
@@ -316,6 +350,13 @@ export const changeSchema = z
   })
   .meta({ oneOf: ['weight', 'limitBps', 'priority', 'balloon'].map((field) => ({ required: [field] })) });
 
+/** A pause that the far end asks for. */
+export const pauseSchema = z.strictObject({
+  atNs: instantNs.describe('When the far end sends it, from the start of the run, warm-up included'),
+  trafficClass: trafficClass.describe('The class that it is about, one of `nic.pfcClasses`'),
+  quanta: z.int().min(0).max(MOST_QUANTA).describe('How long, in units of 512 bit times; 0 ends a pause'),
+});
+
 /** A scenario as a person writes it. Everything but the guests has a default. */
 export const scenarioSchema = z
   .strictObject({
@@ -356,6 +397,11 @@ export const scenarioSchema = z
           .boolean()
           .optional()
           .describe('The far end sends frames for other guests back, as an 802.1Qbg switch does'),
+        pauses: z
+          .array(pauseSchema)
+          .max(65_536)
+          .optional()
+          .describe('Pauses of traffic classes that it asks the card for; see below'),
       })
       .optional()
       .describe('The cable and what is at its far end; see below'),

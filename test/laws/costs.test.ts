@@ -5,9 +5,12 @@ import { Iommu, type IommuOptions } from '../../host/protection/iommu/iommu.js';
 import { present } from '../../scheduler/present.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, type Plan } from '../arbitraries/scenarios.js';
+import { either } from '../support/whole.js';
 import { LawMachine, resultOf } from './law-machine.js';
 
 const NAMES = Object.keys(COSTS) as CostName[];
+/** Until the guest makes its mistake. */
+const TRAFFIC_NS = either(1_000_000, 500_000);
 /** Doorbell of a context's page. */
 const TX_PRODUCER = 0;
 const CERTAINTIES = ['S', 'S2', 'D', 'M+', 'M', 'M-', 'assumed'];
@@ -73,11 +76,11 @@ function cycles(
     if (times !== 0) charged.add(present(COST_NAMES[cost]));
     chargeAccount.call(processor, account, cost, times);
   };
-  run.call(law.machine, 1_000_000);
+  run.call(law.machine, TRAFFIC_NS);
   // A mistake, a port that is closed and pages that are given back belong to the life of a machine too.
   const [first] = guests;
   if (first !== undefined) host.window.write(first.domain.id, first.port.context, TX_PRODUCER, 0x8000_0000);
-  run.call(law.machine, 1_200_000);
+  run.call(law.machine, TRAFFIC_NS + 200_000);
   for (const { port, domain } of guests) {
     host.protection.closePort(port);
     for (const frame of [...domain.ownedPages].slice(0, 4)) domain.release(frame);

@@ -4,6 +4,7 @@ import { contextId } from '../../scheduler/branded.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { anyApproach, type Plan } from '../arbitraries/scenarios.js';
+import { either } from '../support/whole.js';
 import { LawBook } from './law-book.js';
 import { LawMachine } from './law-machine.js';
 
@@ -133,7 +134,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
     (contest, substance) => {
       const { senders, quantumBytes } = contest;
       const round = senders.reduce((sum, { weight }) => sum + weight * quantumBytes, 0);
-      const { frames, always } = contested(contest, Math.min(2 * round, 500_000));
+      const { frames, always } = contested(contest, Math.min(2 * round, either(500_000, 250_000)));
       if (!always || new Set(frames.map(({ sender }) => sender)).size < 2) return;
       substance();
       eachPair(senders.length, (i, j) => {
@@ -156,7 +157,7 @@ describe('law 7: a bound is a test, on the bytes that leave the port', () => {
     30,
     (contest, substance) => {
       const { senders, quantumBytes, discipline } = contest;
-      const { frames, always } = contested(contest, 300_000);
+      const { frames, always } = contested(contest, either(300_000, 150_000));
       if (!always || new Set(frames.map(({ sender }) => sender)).size < 2) return;
       substance();
       const promise = makeDiscipline(discipline, { quantumBytes, linkBps: 1e9 });

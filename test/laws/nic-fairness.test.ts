@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
+import { either } from '../support/whole.js';
 import { LawBook } from './law-book.js';
 import { type CapturedPass, pairGaps, runLab } from './nic-fairness-lab.js';
 import {
@@ -78,6 +79,8 @@ describe('the bytes on the wire, as the capture has them', () => {
   );
 });
 
+const LATECOMER_NS = either(3_000_000, 2_000_000);
+
 /** One context alone, and from 1 ms on another one of much larger weight. */
 function latecomer(protection: string, creditBytes: number): FairnessTrial {
   return {
@@ -113,7 +116,7 @@ describe('what the card adds to a bound, and that it is no more than that and ha
   for (const protection of PROTECTIONS) {
     test.each([9018, 16_384, 65_536])(`transmit credit of %d bytes, ${protection}`, (creditBytes) => {
       const grants: Grant[] = [];
-      const plan = transmitPlan(latecomer(protection, creditBytes), 3_000_000);
+      const plan = transmitPlan(latecomer(protection, creditBytes), LATECOMER_NS);
       const { transmitted, transmitWatch } = runLab({
         ...plan,
         prepare: ({ host }) => {
@@ -135,7 +138,7 @@ describe('what the card adds to a bound, and that it is no more than that and ha
 
     test.each([9018, 65_536])(`receive credit of %d bytes, ${protection}`, (creditBytes) => {
       const grants: Grant[] = [];
-      const plan = receivePlan(latecomer(protection, creditBytes), 3_000_000);
+      const plan = receivePlan(latecomer(protection, creditBytes), LATECOMER_NS);
       const { received, receiveWatch } = runLab({
         ...plan,
         prepare: ({ host }) => {

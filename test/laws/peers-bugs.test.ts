@@ -11,7 +11,7 @@ import { EventKernel } from '../../scheduler/event-kernel.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import type { ScenarioInput } from '../../src/scenario/schema.js';
 import { anyApproach, approaches, type Plan } from '../arbitraries/scenarios.js';
-import { runs } from '../support/whole.js';
+import { either, runs, some, turnOf } from '../support/whole.js';
 import { LawBook } from './law-book.js';
 import { LawMachine, resultOf, type WireFrame } from './law-machine.js';
 
@@ -103,7 +103,7 @@ describe('bugs that others shipped, on the whole machine', () => {
   });
 
   test('3: equal flows get equal shares, and none is left out, from 1 guest to 24', () => {
-    for (const count of [1, 2, 3, 7, 16, 24]) {
+    for (const count of some([1, 2, 3, 7, 16, 24])) {
       const law = machineOf(Array.from({ length: count }, () => greedy(1514, { transmitSlots: 32 })));
       law.machine.run(12_000_000);
       // From where all take part and what was granted before that has left the FIFO.
@@ -157,7 +157,7 @@ describe('bugs that others shipped, on the whole machine', () => {
   });
 
   test('6: a doorbell that lands while the last descriptor is being taken is not lost', () => {
-    for (let gapNs = 0; gapNs < 4_000; gapNs += 23) {
+    for (let gapNs = 0; gapNs < 4_000; gapNs += either(23, 97)) {
       const law = machineOf([{ coalesceFrames: 1, coalesceNs: 0 }]);
       const { kernel, guests } = law.machine;
       const frames = new FramePattern(
@@ -184,9 +184,10 @@ describe('bugs that others shipped, on the whole machine', () => {
       law.machine.run(4_000_000);
       return wireBytesOf(law.wire, 1) / wireBytesOf(law.wire, 0);
     };
-    for (const discipline of fair) {
-      expect(contest(discipline), discipline).toBeGreaterThan(0.7);
-      expect(contest(discipline), discipline).toBeLessThan(1.4);
+    for (const discipline of some(fair)) {
+      const ratio = contest(discipline);
+      expect(ratio, discipline).toBeGreaterThan(0.7);
+      expect(ratio, discipline).toBeLessThan(1.4);
     }
     // What counting packets does, so that the measure above is known to tell.
     expect(contest('prr')).toBeGreaterThan(10);
@@ -235,7 +236,7 @@ describe('bugs that others shipped, on the whole machine', () => {
   });
 
   test('10: a transfer that had to wait for a tag is retried: every accepted descriptor completes', () => {
-    for (const approach of approaches) {
+    for (const approach of turnOf(approaches, 0)) {
       const law = machineOf([greedy(9018), greedy(60), { receive: { kind: 'greedy', frameBytes: 1514 } }], {
         approach,
         nic: { dmaInFlight: 1, descriptorBatch: 4 },
@@ -252,7 +253,7 @@ describe('bugs that others shipped, on the whole machine', () => {
   });
 
   test('11: a fault stops the context that made it, and nothing else', () => {
-    for (const approach of approaches) {
+    for (const approach of turnOf(approaches, 1)) {
       const law = machineOf([greedy(1514), {}], { approach });
       const { host, guests } = law.machine;
       const [good, bad] = guests;
@@ -282,7 +283,7 @@ describe('bugs that others shipped, on the whole machine', () => {
       .filter(({ claims }) => claims.interGuest)
       .map((approach) => [approach.name, approach] as const),
   )('12: a buffer that is released in flight carries nothing of its next owner: %s', (_name, approach) => {
-    for (let delayNs = 0; delayNs < 3_000; delayNs += 250) {
+    for (let delayNs = 0; delayNs < 3_000; delayNs += either(250, 750)) {
       const law = machineOf([{}, {}], { approach, host: { memoryMegabytes: 16 } });
       const { host, guests, kernel } = law.machine;
       const [sender, heir] = guests;

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -18,6 +18,23 @@ describe('RAM in a file', () => {
     expect(() => new FileRam(join(folder, 'ram'), 8192)).toThrow('EEXIST');
     ram.remove();
     expect(existsSync(ram.path)).toBe(false);
+  });
+
+  it('that its client shortens reads as ones there, and has what is written there', () => {
+    const ram = new FileRam(join(folder, 'ram'), 8192);
+    ram.write(0, 4, new Uint8Array([1, 2, 3, 4]), 0);
+    ram.flush();
+    truncateSync(ram.path, 2);
+    const bytes = new Uint8Array(4);
+    ram.read(0, 4, bytes, 0);
+    expect([...bytes]).toEqual([1, 2, 255, 255]);
+    ram.prefetch(4096, 16);
+    ram.read(4096, 4, bytes, 0);
+    expect([...bytes]).toEqual([255, 255, 255, 255]);
+    ram.write(4096, 2, bytes.fill(7), 0);
+    ram.flush();
+    expect([...readFileSync(ram.path).subarray(4096)]).toEqual([7, 7]);
+    ram.remove();
   });
 
   it('a frame and the header in front of it cost one system call', () => {

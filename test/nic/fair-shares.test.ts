@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/whole.js';
 import { FullRings, jain, type Sender } from './support/full-rings.js';
 
 const OVERHEAD = 24;
@@ -52,7 +53,7 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
           expect(shareOut(senders, rateBps, due).index).toBeGreaterThan(0.999);
         },
       ),
-      { numRuns: 12 },
+      { numRuns: runs(12) },
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SerialLine } from '../../scheduler/serial-line.js';
+import { runs } from '../support/whole.js';
 
 /** The line in big integers: times are counted in 1/rate of a nanosecond. */
 class ExactLine {
@@ -49,7 +50,7 @@ describe('a serial line', () => {
         expect(line.carriedBytes).toBe(bytesSent);
         expect(line.busyNs).toBe(new ExactLine(rate).carry(bytesSent, 0));
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

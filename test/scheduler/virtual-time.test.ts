@@ -30,6 +30,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { EventKernel, KernelTimeError } from '../../scheduler/event-kernel.js';
 import { KernelScheduler } from '../../scheduler/virtual-time.js';
+import { runs } from '../support/whole.js';
 
 function machine() {
   const kernel = new EventKernel();
@@ -163,7 +164,7 @@ describe('RxJS operators in virtual nanoseconds', () => {
         kernel.checkInvariants();
         expect(seen).toEqual(expected);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

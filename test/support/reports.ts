@@ -33,11 +33,11 @@ const SHORT: Readonly<Record<Exclude<ReportName, 'reproduce' | 'sweep'>, readonl
   compare: [
     '--no-attacks',
     '--duration',
-    '4ms',
+    '2ms',
     '--protection',
     'none,driver-domain,cdna,iommu:single-use,iommu:direct-map',
   ],
-  run: ['--duration', '4ms', '--protection', 'iommu:deferred'],
+  run: ['--duration', '2ms', '--protection', 'iommu:deferred'],
   attack: [
     ...[
       '--attacks',
@@ -69,8 +69,8 @@ const SHORT_STUDY = {
     { path: 'guests[a].traffic.wireRateBps', name: 'load', values: [1e8, 3e8, 6e8] },
     { path: 'discipline', values: ['drr', 'sfq'] },
   ],
-  seeds: [1, 2, 3],
-  windowNs: 400_000,
+  seeds: [1, 2],
+  windowNs: 300_000,
 };
 
 async function writeSweepReport(folder: string, study = join(folder, 'study.json')): Promise<string> {

@@ -5,9 +5,19 @@
  */
 export const WHOLE: boolean = process.env.CDNA_TESTS === 'whole';
 
-/** Of so many random runs of a property, those that are made: all in the whole form, a quarter of them otherwise. */
+/** Of so many random runs of a property, those that are made: all in the whole form, a sixth of them otherwise. */
 export function runs(whole: number): number {
-  return WHOLE ? whole : Math.max(2, Math.ceil(whole / 4));
+  return WHOLE ? whole : Math.max(2, Math.ceil(whole / 6));
+}
+
+/** A length, a step, a size: the first in the whole form, the second otherwise. */
+export function either(whole: number, short: number): number {
+  return WHOLE ? whole : short;
+}
+
+/** Of a list of cases, those of one turn of so many: each case is in one of the turns. All cases in the whole form. */
+export function turnOf<T>(cases: readonly T[], turn: number, turns = 3): T[] {
+  return cases.filter((_, index) => WHOLE || index % turns === turn % turns);
 }
 
 /** Of a list of cases, those that are tried: all in the whole form, every third otherwise, the first and the last too. */

@@ -52,6 +52,7 @@ interface OpenPort {
  */
 export class CdnaProtection extends ReferenceApproach {
   readonly name = 'cdna';
+  readonly handOver = 'hypervisor-writes';
   readonly gate = new OpenGate();
   readonly #timeoutNs: number;
   readonly #open = new Map<ContextId, OpenPort>();

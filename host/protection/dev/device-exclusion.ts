@@ -59,6 +59,7 @@ const UNASSIGNED = 0;
  */
 export class ExclusionProtection extends ReferenceApproach {
   readonly name = 'dev';
+  readonly handOver = 'write';
   /** The unit in the northbridge. */
   readonly gate: ExclusionUnit;
   readonly #driver: ExclusionDriver;

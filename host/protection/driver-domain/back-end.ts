@@ -10,6 +10,7 @@ import type { SetupRefusal } from '../guest-port.js';
 import type { BackEndFaults } from './back-end-faults.js';
 import { BackReceive, type Delivery } from './back-receive.js';
 import { BackTransmit, type Taken } from './back-transmit.js';
+import type { BridgeMoves } from './bridge-moves.js';
 import type { FrameParts } from './frame-parts.js';
 import type { FrontEnd } from './front-end.js';
 import type { GrantOperations } from './grant-operations.js';
@@ -26,12 +27,14 @@ export class BackEnd implements BackEndFaults {
   readonly #transmit: BackTransmit;
   readonly #receive: BackReceive;
   readonly #sharedPages: readonly PageNumber[];
+  readonly #moves: BridgeMoves;
   #tell = false;
   #refused = 0;
   #closed = false;
 
   /** Maps the shared rings: they and the grants stay the guest's, and pinned for as long as this end uses them. */
-  constructor(parts: HostParts, front: FrontEnd, grants: GrantOperations) {
+  constructor(parts: HostParts, front: FrontEnd, grants: GrantOperations, moves: BridgeMoves) {
+    this.#moves = moves;
     this.#parts = parts;
     this.front = front;
     this.#transmit = new BackTransmit(front.transmit.shared, front.grants, grants, this);
@@ -93,7 +96,10 @@ export class BackEnd implements BackEndFaults {
 
   /** Answers the requests of a frame. */
   complete(first: number, count: number): void {
-    if (!this.#closed && this.#transmit.complete(first, count)) this.#tell = true;
+    if (this.#closed) return;
+    const isAsked = this.#transmit.complete(first, count);
+    if (this.#moves.observed) this.#moves.tell({ kind: 'answered', port: this.front.context, first, count });
+    if (isAsked) this.#tell = true;
   }
 
   /** Puts a frame into the guest. */
@@ -105,7 +111,9 @@ export class BackEnd implements BackEndFaults {
   tellGuest(): void {
     const tell = this.#receive.takeTell() || this.#tell;
     this.#tell = false;
-    if (tell && !this.#closed) this.front.notify();
+    if (!tell || this.#closed) return;
+    if (this.#moves.observed) this.#moves.tell({ kind: 'told', port: this.front.context });
+    this.front.notify();
   }
 
   /** The guest or its port is gone: the rings are let go. */

@@ -7,10 +7,11 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
 import { Bridge } from './bridge.js';
+import type { BridgeDrop } from './bridge-drops.js';
 import { FrameParts, NO_PAGE } from './frame-parts.js';
 import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
-import type { BridgeDrop, TrafficLedger } from './traffic-ledger.js';
+import type { TrafficLedger } from './traffic-ledger.js';
 
 /** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
 const MAX_PIECES = 48;
@@ -140,6 +141,8 @@ export class BridgeService implements SentListener {
     const more = this.#serveGuests();
     device.flush();
     for (const backEnd of this.#backEnds.values()) backEnd.tellGuest();
+    const { moves } = this.#plan.ledger;
+    if (moves.observed) moves.tell({ kind: 'served' });
     if (received === budget || more) {
       this.wake();
     } else if (this.#masked) {
@@ -208,6 +211,8 @@ export class BridgeService implements SentListener {
   #fromDevice(frame: FrameParts): void {
     this.#plan.host.processor.charge(COST.backEndReceive);
     this.#fromWire += 1;
+    const { moves } = this.#plan.ledger;
+    if (moves.observed) moves.tell({ kind: 'collected', descriptor: frame.lastIndex });
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
     const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, arrivedNs);

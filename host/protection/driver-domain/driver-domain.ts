@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import { untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -7,15 +8,18 @@ import type { Processor } from '../../cpu/processor.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { EventChannel } from '../../hypervisor/event-channel.js';
+import type { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { InterposedPlan, Interposition, ProtectionCounters } from '../protection.js';
 import { ReferenceApproach } from '../reference-approach.js';
 import { BackEnd } from './back-end.js';
+import { BRIDGE_DROPS, type BridgeDrop } from './bridge-drops.js';
+import type { TimedMove } from './bridge-moves.js';
 import { BridgeService } from './bridge-service.js';
 import { FrontEnd } from './front-end.js';
 import { GrantOperations } from './grant-operations.js';
 import { PhysicalPort } from './physical-port.js';
-import { BRIDGE_DROPS, type BridgeDrop, TrafficLedger } from './traffic-ledger.js';
+import { TrafficLedger } from './traffic-ledger.js';
 
 export interface DriverDomainOptions {
   /**
@@ -98,7 +102,7 @@ export class DriverDomainProtection extends ReferenceApproach {
     this.intermediary = ledger;
     parts.hypervisor.attachVectorRing(untranslated);
     const domain = parts.hypervisor.createDomain('driver domain', 'driver-domain', core);
-    const grants = new GrantOperations(parts, domain);
+    const grants = new GrantOperations(parts, domain, ledger.moves);
     const device = new PhysicalPort(parts, domain, mac, slots, transfer === 'copy');
     const service = new BridgeService({ host: parts, domain, grants, device, transfer, budget, ledger });
     this.domain = domain;
@@ -111,6 +115,16 @@ export class DriverDomainProtection extends ReferenceApproach {
       device.port.freeRings();
       service.wake();
     });
+  }
+
+  /** What happens to frames between guests and card: a tap. */
+  get moves$(): Observable<TimedMove> {
+    return this.intermediary.moves.moves$;
+  }
+
+  /** The driver domain's own port: a context of the card. */
+  get device(): ContextPort {
+    return this.#device.port;
   }
 
   /** Frames that the bridge dropped, by reason. */
@@ -129,6 +143,8 @@ export class DriverDomainProtection extends ReferenceApproach {
     const front: FrontEnd = new FrontEnd(parts, domain, options, {
       grantee: this.domain.id,
       notify: () => {
+        const { moves } = this.intermediary;
+        if (moves.observed) moves.tell({ kind: 'rang', port: front.context });
         parts.hypervisor.enterHypercall();
         if (line.events !== undefined) parts.hypervisor.notify(line.events);
       },
@@ -138,7 +154,7 @@ export class DriverDomainProtection extends ReferenceApproach {
         this.#forget(front);
       },
     });
-    const backEnd = new BackEnd(parts, front, this.#grants);
+    const backEnd = new BackEnd(parts, front, this.#grants, this.intermediary.moves);
     line.events = parts.hypervisor.openChannel(this.domain, () => service.onGuestEvent(backEnd));
     service.connect(backEnd);
     return front;

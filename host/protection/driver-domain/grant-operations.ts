@@ -1,6 +1,7 @@
 import {
   addressAfter,
   type HostPhysicalAddress,
+  PAGE_BYTES,
   type PageNumber,
   pageAddress,
 } from '../../../nic/addresses.js';
@@ -9,6 +10,7 @@ import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { SetupRefusal } from '../guest-port.js';
+import type { BridgeMoves, GrantOperation } from './bridge-moves.js';
 import { NO_PAGE } from './frame-parts.js';
 import { GRANT_PERMIT, GRANT_READ_ONLY, type GrantTable } from './grant-table.js';
 
@@ -23,6 +25,7 @@ export class GrantOperations {
   readonly #parts: HostParts;
   readonly #user: Domain;
   readonly #payer: number;
+  readonly #moves: BridgeMoves;
   #entered = false;
   #refusal: SetupRefusal = 'bad-grant';
   #copies = 0;
@@ -32,8 +35,9 @@ export class GrantOperations {
   #flips = 0;
 
   /** @param user the driver domain, on whose behalf everything is done. */
-  constructor(parts: HostParts, user: Domain) {
+  constructor(parts: HostParts, user: Domain, moves: BridgeMoves) {
     this.#parts = parts;
+    this.#moves = moves;
     this.#user = user;
     this.#payer = parts.hypervisor.account;
   }
@@ -79,9 +83,10 @@ export class GrantOperations {
     length: number,
     target: HostPhysicalAddress,
   ): boolean {
-    const page = this.#enter(table, reference, false);
+    const page = this.#enter('copy-out', table, reference, false);
     if (page < 0) return false;
     this.#parts.memory.copy(addressAfter(pageAddress(page), offset), target, length);
+    if (this.#moves.observed) this.#tell('copy-out', table, reference, page, offset, length, target);
     this.#chargeCopy(length);
     return true;
   }
@@ -94,20 +99,22 @@ export class GrantOperations {
     length: number,
     source: HostPhysicalAddress,
   ): boolean {
-    const page = this.#enter(table, reference, true);
+    const page = this.#enter('copy-in', table, reference, true);
     if (page < 0) return false;
     this.#parts.memory.copy(source, addressAfter(pageAddress(page), offset), length);
+    if (this.#moves.observed) this.#tell('copy-in', table, reference, page, offset, length, source);
     this.#chargeCopy(length);
     return true;
   }
 
   /** Maps a granted page into the driver domain, which pins it. The page, or NO_PAGE. */
   map(table: GrantTable, reference: number, write: boolean): PageNumber {
-    const page = this.#enter(table, reference, write);
+    const page = this.#enter('map', table, reference, write);
     if (page < 0) return NO_PAGE;
     this.#parts.processor.chargeAccount(this.#payer, COST.grantMap);
     this.#parts.pages.pin(page);
     this.#maps += 1;
+    if (this.#moves.observed) this.#tell('map', table, reference, page, 0, PAGE_BYTES);
     return page;
   }
 
@@ -124,7 +131,7 @@ export class GrantOperations {
    * when refused (or pinned, or in a bank: then nothing has changed, and `refusal` is `pinned`).
    */
   flip(table: GrantTable, reference: number, given: PageNumber): PageNumber {
-    const taken = this.#enter(table, reference, true);
+    const taken = this.#enter('flip', table, reference, true);
     if (taken < 0) return NO_PAGE;
     const { pages, processor } = this.#parts;
     const guest = table.domain;
@@ -142,13 +149,41 @@ export class GrantOperations {
     guest.adopt(given);
     processor.chargeAccount(this.#payer, COST.flipPage, 2);
     this.#flips += 1;
+    if (this.#moves.observed) this.#tell('flip', table, reference, taken, 0, PAGE_BYTES, pageAddress(given));
     return taken;
   }
 
-  #enter(table: GrantTable, reference: number, write: boolean): PageNumber {
+  #enter(operation: GrantOperation, table: GrantTable, reference: number, write: boolean): PageNumber {
     this.#call();
     this.#parts.processor.chargeAccount(this.#payer, COST.validatePage);
-    return this.validate(table, reference, write);
+    const page = this.validate(table, reference, write);
+    if (page < 0 && this.#moves.observed) this.#tell(operation, table, reference, page, 0, 0);
+    return page;
+  }
+
+  /** An operation was carried out; for NO_PAGE it was refused. */
+  #tell(
+    operation: GrantOperation,
+    table: GrantTable,
+    reference: number,
+    page: PageNumber,
+    offset: number,
+    length: number,
+    other?: HostPhysicalAddress,
+  ): void {
+    const isRefused = page < 0;
+    this.#moves.tell({
+      kind: 'grant',
+      operation,
+      owner: table.domain.id,
+      reference,
+      entry: table.addressOf(reference),
+      page: isRefused ? table.page(reference) : page,
+      offset,
+      length,
+      other,
+      refusal: isRefused ? this.#refusal : undefined,
+    });
   }
 
   #call(): void {

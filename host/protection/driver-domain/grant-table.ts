@@ -42,28 +42,31 @@ export class GrantTable {
 
   /** The guest lets `to` reach a frame under this reference. */
   grant(reference: number, to: DomainId, page: PageNumber, readOnly: boolean): void {
-    this.#memory.writeU32(addressAfter(this.#at(reference), 4), page);
-    this.#memory.writeU32(this.#at(reference), GRANT_PERMIT | (readOnly ? GRANT_READ_ONLY : 0) | (to << 16));
+    this.#memory.writeU32(addressAfter(this.addressOf(reference), 4), page);
+    this.#memory.writeU32(
+      this.addressOf(reference),
+      GRANT_PERMIT | (readOnly ? GRANT_READ_ONLY : 0) | (to << 16),
+    );
   }
 
   /** The guest takes it back. */
   revoke(reference: number): void {
-    this.#memory.writeU32(this.#at(reference), 0);
+    this.#memory.writeU32(this.addressOf(reference), 0);
   }
 
   /** Flags of an entry; 0 for a reference that is not in the table. */
   flags(reference: number): number {
-    return this.#holds(reference) ? this.#memory.readU32(this.#at(reference)) & 0xffff : 0;
+    return this.#holds(reference) ? this.#memory.readU32(this.addressOf(reference)) & 0xffff : 0;
   }
 
   /** The domain that an entry is for. */
   grantee(reference: number): DomainId {
-    return this.#memory.readU32(this.#at(reference)) >>> 16;
+    return this.#memory.readU32(this.addressOf(reference)) >>> 16;
   }
 
   /** The page that an entry names, whichever domain owns it. */
   page(reference: number): PageNumber {
-    return pageNumber(this.#memory.readU32(addressAfter(this.#at(reference), 4)));
+    return pageNumber(this.#memory.readU32(addressAfter(this.addressOf(reference), 4)));
   }
 
   /** Gives its memory back. */
@@ -75,7 +78,8 @@ export class GrantTable {
     return reference >= 0 && reference < this.entries;
   }
 
-  #at(reference: number): HostPhysicalAddress {
+  /** Where an entry lies, if the table has it. */
+  addressOf(reference: number): HostPhysicalAddress {
     return addressAfter(this.base, reference * GRANT_ENTRY_BYTES);
   }
 }

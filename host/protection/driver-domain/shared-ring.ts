@@ -90,7 +90,7 @@ export class SharedRing {
 
   /** Writes a slot: a request, or the response in its place. */
   put(index: number, word: number, offset: number, flags: number, length: number): void {
-    const at = this.#at(index);
+    const at = this.addressOf(index);
     this.#memory.writeU32(at, word);
     this.#memory.writeU32(addressAfter(at, 4), (offset & 0xffff) | (flags << 16));
     this.#memory.writeU32(addressAfter(at, 8), length);
@@ -98,22 +98,23 @@ export class SharedRing {
 
   /** Request: its first grant reference. Response: its page. */
   word(index: number): number {
-    return this.#memory.readU32(this.#at(index));
+    return this.#memory.readU32(this.addressOf(index));
   }
 
   offset(index: number): number {
-    return this.#memory.readU32(addressAfter(this.#at(index), 4)) & 0xffff;
+    return this.#memory.readU32(addressAfter(this.addressOf(index), 4)) & 0xffff;
   }
 
   flags(index: number): number {
-    return this.#memory.readU32(addressAfter(this.#at(index), 4)) >>> 16;
+    return this.#memory.readU32(addressAfter(this.addressOf(index), 4)) >>> 16;
   }
 
   length(index: number): number {
-    return this.#memory.readU32(addressAfter(this.#at(index), 8));
+    return this.#memory.readU32(addressAfter(this.addressOf(index), 8));
   }
 
-  #at(index: number): HostPhysicalAddress {
+  /** Where a slot lies. */
+  addressOf(index: number): HostPhysicalAddress {
     return addressAfter(this.base, HEADER_BYTES + (index & (this.slots - 1)) * SLOT_BYTES);
   }
 }

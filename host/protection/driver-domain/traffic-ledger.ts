@@ -7,18 +7,8 @@ import { tally } from '../../../scheduler/tally.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { GuestPort } from '../guest-port.js';
 import type { Intermediary, PortTraffic } from '../intermediary.js';
-
-/** Why the driver domain dropped a frame (or a copy of it for one destination). */
-export const BRIDGE_DROPS = [
-  'no-receive-buffer',
-  'unknown-destination',
-  'source-mac-spoofed',
-  'bad-grant',
-  'bad-frame',
-  'port-closed',
-  'no-device',
-] as const;
-export type BridgeDrop = (typeof BRIDGE_DROPS)[number];
+import { BRIDGE_DROPS, type BridgeDrop } from './bridge-drops.js';
+import { BridgeMoves } from './bridge-moves.js';
 
 interface Account {
   framesTransmitted: number;
@@ -33,6 +23,8 @@ interface Account {
  * ring, when what lies in a slot of its receive ring arrived, and what each guest has had in all.
  */
 export class TrafficLedger implements Intermediary {
+  /** The same, as it happens. */
+  readonly moves: BridgeMoves;
   readonly #kernel: EventKernel;
   readonly #processor: Processor;
   readonly #mask: number;
@@ -50,6 +42,7 @@ export class TrafficLedger implements Intermediary {
 
   /** @param slots of the card's rings. */
   constructor(kernel: EventKernel, processor: Processor, slots: number) {
+    this.moves = new BridgeMoves(kernel, processor);
     this.#kernel = kernel;
     this.#processor = processor;
     this.#mask = slots - 1;
@@ -69,6 +62,8 @@ export class TrafficLedger implements Intermediary {
         this.#departed += 1;
         far.transmitted(bytes, offset, length, port, this.#index[slot] ?? absent(), startNs, endNs);
       },
+      controlSent: (bytes, offset, length, startNs, endNs) =>
+        far.controlSent?.(bytes, offset, length, startNs, endNs),
     };
   }
 
@@ -110,17 +105,20 @@ export class TrafficLedger implements Intermediary {
 
   /** A guest has put `count` requests from index `first` on into its transmit ring. */
   posted(port: ContextId, first: number, count: number): void {
+    if (this.moves.observed) this.moves.tell({ kind: 'requested', port, first, count });
     this.#to?.posted?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
   }
 
   /** A frame of `count` requests from index `first` on was taken out of a guest's transmit ring. */
   took(port: ContextId, first: number, count: number): void {
     this.#taken += 1;
+    if (this.moves.observed) this.moves.tell({ kind: 'taken', port, first, count });
     this.#to?.fetched?.(port, first, count, this.#kernel.nowNs + this.#processor.elapsedNs);
   }
 
   /** Its last descriptor in the card's ring is this one; its last request in the guest's is that one. */
   sends(descriptor: number, port: ContextId, request: number): void {
+    if (this.moves.observed) this.moves.tell({ kind: 'sent', port, descriptor });
     this.#port[descriptor & this.#mask] = port;
     this.#index[descriptor & this.#mask] = request;
   }
@@ -137,6 +135,7 @@ export class TrafficLedger implements Intermediary {
     const account = this.#account(port);
     account.framesReceived += 1;
     account.bytesReceived += Math.max(length, PADDED_FRAME_BYTES);
+    if (this.moves.observed) this.moves.tell({ kind: 'delivered', port, request, bytes: length });
     if (this.#to === undefined) return;
     const nowNs = this.#kernel.nowNs + this.#processor.elapsedNs;
     this.#to.received(port, request, length, arrivedNs ?? nowNs, nowNs);
@@ -145,6 +144,7 @@ export class TrafficLedger implements Intermediary {
   /** A frame was dropped; `port` is its sender or receiver, or NO_CONTEXT. */
   drop(reason: BridgeDrop, port: ContextId): void {
     this.#drops[reason] += 1;
+    if (this.moves.observed) this.moves.tell({ kind: 'dropped', port, reason });
     if (port === NO_CONTEXT) return;
     const { drops } = this.#account(port);
     tally(drops, reason);

@@ -20,10 +20,18 @@ export class AddressSpace {
   constructor(driver: IommuDriver, domainId: number) {
     this.domainId = domainId;
     this.tables = driver.createTables();
-    // Tables of 39 bits have the upper half of them.
-    const end = Math.min(2 ** MAX_IOVA_BITS, 2 ** driver.features.addressBits);
-    this.iovas = new IovaAllocator(Math.min(2 ** PHYSICAL_BITS, end / 2), end);
+    this.iovas = new IovaAllocator(firstAllocated(driver), endOfAddresses(driver));
   }
+}
+
+/** First I/O virtual address that is allocated here; below it addresses have another meaning. */
+export function firstAllocated(driver: Pick<IommuDriver, 'features'>): number {
+  // Tables of 39 bits have the upper half of them.
+  return Math.min(2 ** PHYSICAL_BITS, endOfAddresses(driver) / 2);
+}
+
+function endOfAddresses({ features }: Pick<IommuDriver, 'features'>): number {
+  return Math.min(2 ** MAX_IOVA_BITS, 2 ** features.addressBits);
 }
 
 /** Domain numbers: one is given out again only when no cache knows anything of it. */

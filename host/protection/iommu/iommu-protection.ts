@@ -2,6 +2,7 @@ import {
   deviceAddress,
   identityAddress,
   identityOf,
+  ioVirtualAddress,
   lastPageOf,
   type PageNumber,
   pageAfter,
@@ -20,7 +21,7 @@ import { WRITE } from '../../iommu/entry-format.js';
 import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
-import type { Protection, ProtectionCounters } from '../protection.js';
+import type { HandOverKind, Protection, ProtectionCounters } from '../protection.js';
 import { AddressSpace, DomainNumbers } from './address-space.js';
 import { AmdviDriver } from './amdvi-driver.js';
 import { FaultLimit } from './fault-limit.js';
@@ -51,6 +52,7 @@ export interface IommuPort {
  */
 export class IommuProtection implements Protection {
   readonly name: string;
+  readonly handOver: HandOverKind;
   readonly gate: AccessGate;
   /** The unit's driver. */
   readonly driver: IommuDriver;
@@ -70,6 +72,7 @@ export class IommuProtection implements Protection {
   constructor(parts: HostParts, strategy: OwnStrategy, options: IommuOptions) {
     this.#parts = parts;
     this.name = strategy.name;
+    this.handOver = strategy.handOver ?? (strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write');
     this.#strategy = strategy;
     this.#oneRequesterId = options.oneRequesterId ?? false;
     if (options.faultLimit !== undefined) this.limitFaults(options.faultLimit);
@@ -123,7 +126,10 @@ export class IommuProtection implements Protection {
         receiveGate: strategy.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
-        busAddressOf: (physical, bytes) => space.mapRings(physical, bytes),
+        busAddressOf: (physical, bytes) =>
+          options.ownRings !== undefined && this.handOver === 'write'
+            ? deviceAddress(ioVirtualAddress(options.ownRings))
+            : space.mapRings(physical, bytes),
       });
       const entry = { port, space, strategy };
       this.#open.set(port.context, entry);

@@ -46,20 +46,8 @@ export class Iommu implements DirectPlan<IommuProtection> {
   /** @throws ParameterError for a strategy or parameter that does not exist. */
   constructor(options: IommuOptions) {
     refuseUnknownOptions('iommu', options, IOMMU_OPTIONS);
-    const { vendor, strategy } = options;
-    if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
-      throw new ParameterError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
-    }
-    if (vendor === 'amdvi' && options.cachingMode === true) {
-      throw new ParameterError(
-        'iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries',
-      );
-    }
-    if (vendor === 'amdvi' && options.capabilities !== undefined)
-      throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
-    if (vendor !== 'amdvi' && options.maxMode !== undefined)
-      throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
-    if (options.faultLimit !== undefined) assertFaultLimit(options.faultLimit);
+    assertIommuOptions(options);
+    const { strategy } = options;
     this.#options = options;
     this.#strategy =
       typeof strategy === 'string' ? listed(strategy, options.strategyOptions ?? {}) : strategy;
@@ -69,6 +57,24 @@ export class Iommu implements DirectPlan<IommuProtection> {
   build(parts: HostParts): IommuProtection {
     return new IommuProtection(parts, this.#strategy, this.#options);
   }
+}
+
+/** @throws ParameterError for options that no unit of the vendor has. */
+export function assertIommuOptions(options: Omit<IommuOptions, 'strategy'>): void {
+  const { vendor } = options;
+  if (vendor !== undefined && !IOMMU_VENDORS.includes(vendor)) {
+    throw new ParameterError(`iommu.vendor is "${vendor}", expected one of: ${IOMMU_VENDORS.join(', ')}`);
+  }
+  if (vendor === 'amdvi' && options.cachingMode === true) {
+    throw new ParameterError(
+      'iommu.cachingMode is true, expected false: AMD-Vi does not cache absent entries',
+    );
+  }
+  if (vendor === 'amdvi' && options.capabilities !== undefined)
+    throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
+  if (vendor !== 'amdvi' && options.maxMode !== undefined)
+    throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
+  if (options.faultLimit !== undefined) assertFaultLimit(options.faultLimit);
 }
 
 /** A strategy of the list, as an approach. */

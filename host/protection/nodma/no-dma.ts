@@ -70,6 +70,7 @@ export interface MeasuredMemory {
  */
 export class NoDmaProtection extends ReferenceApproach {
   readonly name = 'nodma';
+  readonly handOver = 'write';
   readonly gate: NoDmaChipset;
   /** Where the measured environment lies. */
   readonly measured: MeasuredMemory;

@@ -22,6 +22,7 @@ export class PlainDma implements DirectPlan<PlainDmaProtection> {
  */
 export class PlainDmaProtection extends ReferenceApproach {
   readonly name = 'none';
+  readonly handOver = 'write';
   readonly gate = new OpenGate();
   readonly #ports: OpenPorts;
 

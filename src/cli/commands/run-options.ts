@@ -1,3 +1,23 @@
+/** Options that say what is written and where, of `compare`, `run` and `replay`. */
+export const FILE_OPTIONS: readonly (readonly [string, string])[] = [
+  ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
+  ['--force', 'write over files that cdna-nic did not write'],
+  ['--json', 'one JSON document on stdout, nothing else'],
+  [
+    '--pcapng <file>',
+    'write what passed the card, for Wireshark; run and replay: - for standard output (| wireshark -k -i -)',
+  ],
+  [
+    '--trace <file>',
+    'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',
+  ],
+  [
+    '--trace-duration <time>',
+    'how much of the run the timeline shows, from its start (default: 5ms; with --out alone 2ms)',
+  ],
+  ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all; with --out 128)'],
+];
+
 /** Options that `compare` and `run` share. */
 export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   [
@@ -16,22 +36,7 @@ export const RUN_OPTIONS: readonly (readonly [string, string])[] = [
   ],
   ['--window <time>', 'virtual time to measure, with ns, us, ms or s (default: the scenario, or 200ms)'],
   ['--duration <time>', 'the same as --window'],
-  ['--out <dir>', 'write the JSON document, a capture and a timeline of each run into DIR'],
-  ['--force', 'write over files that cdna-nic did not write'],
-  ['--json', 'one JSON document on stdout, nothing else'],
-  [
-    '--pcapng <file>',
-    'write what passed the card, for Wireshark; run: - for standard output (| wireshark -k -i -)',
-  ],
-  [
-    '--trace <file>',
-    'write a timeline, for ui.perfetto.dev: its own format, or JSON if the name ends in .json',
-  ],
-  [
-    '--trace-duration <time>',
-    'how much of the run the timeline shows, from its start (default: 5ms; with --out alone 2ms)',
-  ],
-  ['--snap <bytes>', 'keep so many bytes of each captured frame (default: all; with --out 128)'],
+  ...FILE_OPTIONS,
 ];
 
 /** Approaches that are in no list of all (FURTHER_APPROACHES of host/protection/approaches.ts). */

@@ -3,6 +3,7 @@ import { present } from '../../../scheduler/present.js';
 import { type GateLabel, gatesOf } from '../gates.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
+import type { LabPlan } from '../plan.js';
 import type { ContextState, DomainState, GuestState, Snapshot } from '../snapshot.js';
 import { countText, latencyText, rateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';
@@ -14,12 +15,15 @@ import {
   follow,
   followed,
   isFilmPlaying,
+  isServed,
   latestPoint,
   layouts,
   look,
   machines,
+  percentile,
   plans,
   replan,
+  served,
   showPicture,
   story,
   subject,
@@ -233,9 +237,29 @@ function FilmHead() {
   );
 }
 
+/** Approach and discipline of a session with real guests: they are what it was started with. */
+function ServedHead({ plan, fingerprint }: { plan: LabPlan; fingerprint: string }) {
+  const title = catalogue.value.approaches.find(({ name }) => name === plan.approach)?.title;
+  return (
+    <header class="machine-head served">
+      <p>
+        <b>{title ?? plan.approach}</b>, {plan.discipline}, real guests
+      </p>
+      <span
+        class="fingerprint"
+        title="Fingerprint of the session so far: `replay` of its record gives the same at its end."
+      >
+        <span class="visually-hidden">fingerprint </span>
+        {fingerprint}
+      </span>
+    </header>
+  );
+}
+
 function MachineHead({ index, fingerprint }: { index: number; fingerprint: string }) {
   const plan = plans.value[index];
   if (plan === undefined) return null;
+  if (isServed.value) return <ServedHead plan={plan} fingerprint={fingerprint} />;
   const set = (change: { approach: string } | { discipline: string }) =>
     replan((other, machine) => (machine === index ? { ...other, ...change } : other));
   return (
@@ -296,8 +320,8 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
     subject.value?.machine === index &&
     subject.value.subject.kind === 'domain' &&
     subject.value.subject.id === column;
-  const isFollowed = followed.value?.machine === index && followed.value.column === column;
   const cpu = Math.min(100, Math.max(0, cpuPercent));
+  const virtualMachine = served.value?.guests.find((real) => real.column === column)?.state;
   return (
     <div
       class={`domain ${domain.kind} ${domain.alive ? '' : 'killed'}`}
@@ -311,17 +335,25 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
       >
         <strong>
           <i class="chip" aria-hidden="true" />
-          {domain.name}
+          <span>{domain.name}</span>
         </strong>
-        <span class="cpu">
-          <i style={{ width: `${cpu}%` }} />
-          <b>CPU {cpu.toFixed(0)} %</b>
-        </span>
+        {virtualMachine !== undefined && (
+          <span class="virtual-machine" data-state={virtualMachine}>
+            {virtualMachine === 'waiting' ? 'waits for its virtual machine' : virtualMachine}
+          </span>
+        )}
+        {/* What a real guest's own CPU does is spent elsewhere. */}
+        {virtualMachine === undefined && (
+          <span class="cpu">
+            <i style={{ width: `${cpu}%` }} />
+            <b>CPU {cpu.toFixed(0)} %</b>
+          </span>
+        )}
         {guest !== undefined && (
           <span class="figures">
             <span>{rateText((mbps ?? 0) * 1e6)}</span>
-            <span title="99th percentile of the last frames, from the driver to the wire">
-              p99 {latencyText(guest.p99Ns)}
+            <span title="A percentile of the last frames, from the driver to the wire; the plot of latencies chooses which">
+              {percentile.value} {latencyText(guest.latencies?.[percentile.value])}
             </span>
           </span>
         )}
@@ -331,19 +363,53 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
           </span>
         )}
       </button>
-      {guest !== undefined && (
-        <button
-          type="button"
-          class={`follow ${isFollowed ? 'on' : ''}`}
-          aria-pressed={isFollowed}
-          title={`Follow the next frame of ${domain.name}`}
-          onClick={() => follow(index, isFollowed ? undefined : column)}
-        >
-          <span aria-hidden="true">◎</span>
-          <span class="visually-hidden">Follow the next frame of {domain.name}</span>
-        </button>
+      {guest !== undefined && film.value === undefined && !isServed.value && (
+        <div class="follows">
+          {FOLLOWED_WAYS.map(({ way, sign, what }) => (
+            <FollowButton
+              key={way}
+              index={index}
+              column={column}
+              way={way}
+              sign={sign}
+              text={`Follow the next frame that ${domain.name} ${what}`}
+            />
+          ))}
+        </div>
       )}
     </div>
+  );
+}
+
+/** Frames go down to the wire, and come up from it. */
+const FOLLOWED_WAYS = [
+  { way: 'transmit', sign: '↓', what: 'sends' },
+  { way: 'receive', sign: '↑', what: 'gets' },
+] as const;
+
+interface FollowButtonProps {
+  readonly index: number;
+  readonly column: number;
+  readonly way: 'transmit' | 'receive';
+  readonly sign: string;
+  readonly text: string;
+}
+
+function FollowButton({ index, column, way, sign, text }: FollowButtonProps) {
+  const now = followed.value;
+  const isOn = now?.machine === index && now.column === column && now.way === way;
+  return (
+    <button
+      type="button"
+      class={`follow ${isOn ? 'on' : ''}`}
+      data-follow={way}
+      aria-pressed={isOn}
+      title={text}
+      onClick={() => follow(index, isOn ? undefined : column, way)}
+    >
+      <span aria-hidden="true">◎{sign}</span>
+      <span class="visually-hidden">{text}</span>
+    </button>
   );
 }
 
@@ -403,9 +469,9 @@ function Block({
         {more > 0 ? ` +${more}` : ''}
       </span>
       <MemoryBlock
+        machine={index}
+        first={at}
         pages={pages}
-        owners={state.owners.subarray(at, at + pages.length)}
-        pins={state.pins.subarray(at, at + pages.length)}
         label={`${title}: ${pages.length} pages, ${state.pins.subarray(at, at + pages.length).reduce((sum, pin) => sum + (pin > 0 ? 1 : 0), 0)} pinned`}
         onPage={(page) => look(index, { kind: 'page', id: page })}
       />

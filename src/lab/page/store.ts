@@ -1,15 +1,27 @@
 import { batch, computed, signal } from '@preact/signals';
+import type { Direction } from '../../../nic/context.js';
 import type { AttackFilm } from '../attack-film.js';
 import type { Catalogue } from '../catalogue.js';
-import type { FrameStory } from '../frame-story.js';
 import type { Details, Subject } from '../inspect.js';
 import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
+import type {
+  Activity,
+  CaptureFile,
+  Clock,
+  LabChange,
+  Report,
+  Request,
+  ServedState,
+  StepUnit,
+} from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
+import type { Percentile } from '../recent-latencies.js';
+import type { FrameStory } from '../story/frame-story.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
+import { readerNowMs } from './reader-clock.js';
 import { prefersStillness } from './theme.js';
 import { Tokens } from './tokens.js';
 
@@ -23,9 +35,16 @@ const first = presetOf('three-guests');
 export const plans = signal<readonly LabPlan[]>([
   { scenario: first?.scenario ?? { guests: [{}] }, approach: 'cdna', discipline: 'drr', seed: 1 },
 ]);
+/** Whose time the machine runs by: with real guests it is the host's, and nothing moves it. */
+export const clock = signal<Clock>('own');
+/** What a session with real guests has besides the machine. */
+export const served = signal<ServedState | undefined>(undefined);
 /** What there is to choose from. */
 export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
+/** The machines as they are now: what is drawn on canvases, with every state that comes. */
+export const drawn = signal<readonly MachineState[]>([]);
+/** The machines as figures and words show them: a few times per second while they run, else at once. */
 export const machines = signal<readonly MachineState[]>([]);
 export const position = signal<Position>({ atNs: 0, events: 0 });
 export const activity = signal<Activity>('paused');
@@ -33,15 +52,20 @@ export const replayed = signal<number | undefined>(undefined);
 export const story = signal<FrameStory | undefined>(undefined);
 export const details = signal<Details | undefined>(undefined);
 export const subject = signal<{ readonly machine: number; readonly subject: Subject } | undefined>(undefined);
-export const followed = signal<{ readonly machine: number; readonly column: number } | undefined>(undefined);
+export const followed = signal<
+  { readonly machine: number; readonly column: number; readonly way: Direction } | undefined
+>(undefined);
 export const paceNs = signal<number | null>(50_000);
 export const panel = signal<Panel>('tours');
+/** Percentile of the latencies that figures and plots show. */
+export const percentile = signal<Percentile>('p99');
 export const message = signal<string | undefined>(undefined);
 /** What a screen reader is told: one sentence per thing that the reader has done. */
 export const announcement = signal('');
 export const theme = signal<'auto' | 'light' | 'dark'>('auto');
 export const captures = signal<readonly CaptureFile[]>([]);
 
+export const isServed = computed(() => clock.value === 'wall');
 export const isPlaying = computed(() => activity.value === 'playing');
 export const isBusy = computed(() => activity.value === 'replaying' || activity.value === 'seeking');
 
@@ -56,7 +80,19 @@ export const filmAt = signal(0);
 export const isFilmPlaying = signal(false);
 export const isFilming = signal(false);
 
+/** Least time between two changes of what is to be read, ms: faster ones cannot be, and the page has to lay them out. */
+const FIGURES_MS = 100;
+/** When that changed last, on the reader's clock. */
+let figuresMs = 0;
+
 let send: (request: Request) => void = () => undefined;
+
+/** The page belongs to a session with real guests: what moves or replaces a machine is not there. */
+export function enterServed(): void {
+  clock.value = 'wall';
+  plans.value = [];
+  panel.value = 'knobs';
+}
 
 /** The way to the machine. */
 export function connect(to: (request: Request) => void): void {
@@ -117,7 +153,7 @@ export function leaveFilm(): void {
     film.value = undefined;
     isFilmPlaying.value = false;
     for (const moving of tokens) moving.clear();
-    machines.value = live.machines;
+    showMachines(live.machines);
     layouts.value = live.layouts;
     if (live.position !== undefined) position.value = live.position;
   });
@@ -136,7 +172,7 @@ export function showPicture(at: number): void {
       tokens[0].add(shown.pictures.slice(Math.max(0, next - 3), next + 1).flatMap(({ entries }) => entries));
     }
     filmAt.value = next;
-    machines.value = [picture];
+    showMachines([picture]);
     position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
   });
 }
@@ -153,6 +189,11 @@ export function pictureWith(unit: StepUnit, way: 1 | -1): number {
   for (let at = filmAt.value + way; at > 0 && at < pictures.length; at += way)
     if (countOf(at) !== countOf(at - 1)) return at;
   return way > 0 ? pictures.length - 1 : 0;
+}
+
+function showMachines(states: readonly MachineState[]): void {
+  drawn.value = states;
+  machines.value = states;
 }
 
 /** What the machine that runs looked like last, while a film is shown. */
@@ -219,10 +260,11 @@ export function look(machine: number, what: Subject): void {
   send({ kind: 'inspect', machine, subject: what });
 }
 
-export function follow(machine: number, column: number | undefined): void {
-  followed.value = column === undefined ? undefined : { machine, column };
+/** Follows the next frame that a guest sends, or that comes for it; none when the column is undefined. */
+export function follow(machine: number, column: number | undefined, way: Direction = 'transmit'): void {
+  followed.value = column === undefined ? undefined : { machine, column, way };
   story.value = undefined;
-  send({ kind: 'follow', machine, ...(column === undefined ? {} : { column }) });
+  send({ kind: 'follow', machine, ...(column === undefined ? {} : { column, way }) });
 }
 
 /** Changes plans: what decides the run from its first event on. The machines start anew, with the same seed. */
@@ -287,7 +329,9 @@ export function take(report: Report): void {
         activity.value = 'paused';
         isFilming.value = false;
         opening.length = 0;
-        message.value = `The machine stopped: ${report.message}`;
+        message.value = isServed.value
+          ? `Nothing comes any more: ${report.message}`
+          : `The machine stopped: ${report.message}`;
         announcement.value = message.value;
         break;
       default:
@@ -298,6 +342,7 @@ export function take(report: Report): void {
 
 function takeOpened(report: ReportOf<'opened'>): void {
   plans.value = report.plans;
+  clock.value = report.clock;
   catalogue.value = report.catalogue;
   layouts.value = report.layouts;
   live.layouts = report.layouts;
@@ -323,26 +368,41 @@ function takeFilm({ film: shown }: ReportOf<'film'>): void {
 }
 
 function takeState(report: ReportOf<'state'>): void {
+  const isBack = report.position.atNs < (live.position?.atNs ?? 0); // 0: nothing lies before the first state
   live.machines = report.machines;
   live.position = report.position;
   activity.value = report.activity;
   if (film.value !== undefined) return;
-  const isBack = report.position.atNs < position.value.atNs;
-  position.value = report.position;
-  machines.value = report.machines;
-  replayed.value = report.replayed;
-  story.value = followed.value === undefined ? undefined : report.story;
-  if (report.details !== undefined) details.value = report.details;
+  drawn.value = report.machines;
   for (const [index, state] of report.machines.entries()) {
     if (isBack) histories[index]?.cut(report.position.atNs);
-    histories[index]?.add(state.snapshot);
+    histories[index]?.add(state.snapshot, isStill(report));
     tokens[index]?.add(state.entries);
   }
+  takeFigures(report, isBack || isFresh);
   if (!isFresh) return;
   isFresh = false;
   const then = afterOpening;
   afterOpening = undefined;
   if (then !== undefined) queueMicrotask(then);
+}
+
+/** Whether no other state follows by itself. */
+function isStill({ activity: now }: ReportOf<'state'>): boolean {
+  return now === 'paused' || now === 'ended';
+}
+
+/** What is to be read, unless it has changed a moment ago and will change again. */
+function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
+  const nowMs = readerNowMs();
+  if (!isStill(report) && !isOther && nowMs - figuresMs < FIGURES_MS) return;
+  figuresMs = nowMs;
+  position.value = report.position;
+  replayed.value = report.replayed;
+  served.value = report.served;
+  machines.value = report.machines;
+  story.value = followed.value === undefined ? undefined : report.story;
+  if (report.details !== undefined) details.value = report.details;
 }
 
 function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {

@@ -11,13 +11,13 @@ export function StoryPanel() {
     <section class="story" aria-label="A frame that is followed">
       <header>
         <h3>
-          {told === undefined || told.index < 0
-            ? 'Waiting for the next frame'
-            : `Frame ${told.index} of ${told.guest}`}
+          {told === undefined || told.steps.length === 0
+            ? `Waiting for the next frame that ${target.way === 'transmit' ? 'is sent' : 'comes in'}`
+            : `${target.way === 'transmit' ? 'Sent by' : 'Received by'} ${told.guest}${told.index < 0 ? '' : `: frame ${told.index}`}`}
         </h3>
         <div>
           {told?.finished === true && (
-            <button type="button" onClick={() => follow(target.machine, target.column)}>
+            <button type="button" onClick={() => follow(target.machine, target.column, target.way)}>
               the next one
             </button>
           )}
@@ -28,7 +28,7 @@ export function StoryPanel() {
       </header>
       <ol>
         {told?.steps.map((step, at) => (
-          <li key={`${at}-${step.title}`} class={step.station}>
+          <li key={`${at}-${step.title}`} data-station={step.station}>
             <time>{timeText(step.atNs)}</time>
             <b>{step.title}</b>
             {step.facts.map((fact) => (

@@ -1,5 +1,5 @@
-import type { Station } from '../frame-story.js';
 import type { LabPlan } from '../plan.js';
+import type { Station } from '../story/frame-story.js';
 
 /** What a step of a tour does to the machine when it is entered. */
 export type TourAct =

@@ -1,16 +1,27 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { present } from '../../../scheduler/present.js';
-import { LOG_ENTRIES, LOG_MAGIC, type SessionHeader, SessionLogError } from './log-format.js';
+import {
+  LOG_EDITION,
+  LOG_ENTRIES,
+  LOG_MARK,
+  type SessionHeader,
+  SessionLogError,
+  sessionHeader,
+} from './log-format.js';
 
 const WINDOW_BYTES = 1 << 20;
 const MOST_HEADER_BYTES = 1 << 22;
+/** What came from a socket at once, or was read from memory at once, is far below this. */
+const MOST_DATA_BYTES = 1 << 24;
+/** No number in a log is larger. */
+const MOST_NUMBER = Number.MAX_SAFE_INTEGER;
 
 /** One entry of a log. `data` is borrowed: it holds until the next entry is read. */
 export interface LogEntry {
   kind: number;
-  /** Guest, or for `run` the step in ns. */
+  /** Guest, for `run` the step in ns, for `policy` its number. */
   first: number;
-  /** Offset of a read, or a weight. */
+  /** Offset of a read, or a weight, limit or priority. */
   second: number;
   data: Uint8Array;
 }
@@ -27,6 +38,10 @@ const SHAPES: Readonly<Record<number, readonly [numbers: number, data: boolean]>
   [LOG_ENTRIES.weight]: [2, false],
   [LOG_ENTRIES.read]: [2, true],
   [LOG_ENTRIES.end]: [0, true],
+  [LOG_ENTRIES.descriptors]: [1, true],
+  [LOG_ENTRIES.limit]: [2, false],
+  [LOG_ENTRIES.priority]: [2, false],
+  [LOG_ENTRIES.policy]: [1, false],
 };
 
 /** Reads the log of a session from its beginning, however long it is. */
@@ -51,10 +66,10 @@ export class SessionReader {
       );
     }
     try {
-      if (this.#line() !== LOG_MAGIC) throw new Error('no magic');
-      this.header = JSON.parse(this.#line()) as SessionHeader;
-    } catch {
+      this.header = this.#readHeader();
+    } catch (error) {
       this.close();
+      if (error instanceof SessionLogError) throw error;
       throw new SessionLogError(
         `${path}: is not the log of a session, expected a file that serve --record wrote`,
       );
@@ -81,10 +96,21 @@ export class SessionReader {
     closeSync(this.#fd);
   }
 
+  /** @throws Error when these are not the first lines of a log, SessionLogError when they are of another edition. */
+  #readHeader(): SessionHeader {
+    const first = this.#line();
+    if (!first.startsWith(LOG_MARK)) throw new Error('no log');
+    const edition = first.slice(LOG_MARK.length);
+    if (edition !== LOG_EDITION)
+      throw new SessionLogError(
+        `${this.#path}: is a session log of edition "${edition}", expected ${LOG_EDITION}: another version of cdna-nic wrote it`,
+      );
+    return sessionHeader.parse(JSON.parse(this.#line()));
+  }
+
   #line(): string {
     for (let end = 0; ; end += 1) {
-      if (end > MOST_HEADER_BYTES || !this.#have(end + 1))
-        throw new SessionLogError(`${this.#path}: no line`);
+      if (end > MOST_HEADER_BYTES || !this.#have(end + 1)) throw new Error('no line');
       if (this.#window[this.#at + end] !== 10) continue;
       const text = new TextDecoder().decode(this.#window.subarray(this.#at, this.#at + end));
       this.#at += end + 1;
@@ -97,7 +123,9 @@ export class SessionReader {
     const kind = present(this.#window[this.#at]);
     const shape = SHAPES[kind];
     if (shape === undefined)
-      throw new SessionLogError(`${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.end}`);
+      throw new SessionLogError(
+        `${this.#path}: an entry of kind ${kind}, expected 1 to ${Math.max(...Object.values(LOG_ENTRIES))}`,
+      );
     this.#at += 1;
     const entry = this.#entry;
     entry.kind = kind;
@@ -110,6 +138,10 @@ export class SessionReader {
     entry.data = NO_DATA;
     if (!hasData) return true;
     const length = this.#number();
+    if (length !== undefined && length > MOST_DATA_BYTES)
+      throw new SessionLogError(
+        `${this.#path}: an entry of ${length} bytes, expected at most ${MOST_DATA_BYTES}: the file is damaged`,
+      );
     if (length === undefined || !this.#have(length)) return false;
     entry.data = this.#window.subarray(this.#at, this.#at + length);
     this.#at += length;
@@ -123,6 +155,8 @@ export class SessionReader {
       const byte = present(this.#window[this.#at]);
       this.#at += 1;
       value += (byte & 127) * factor;
+      if (value > MOST_NUMBER)
+        throw new SessionLogError(`${this.#path}: a number above ${MOST_NUMBER}: the file is damaged`);
       if (byte < 128) return value;
     }
   }

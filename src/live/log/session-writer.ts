@@ -1,5 +1,6 @@
-import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs';
-import { LOG_ENTRIES, LOG_MAGIC, type SessionHeader, SessionLogError } from './log-format.js';
+import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { FAULT_POLICIES, type FaultPolicy } from '../../../host/hypervisor/fault-log.js';
+import { LOG_EDITION, LOG_ENTRIES, LOG_MARK, type SessionHeader, SessionLogError } from './log-format.js';
 
 /** Bytes that are kept before they are written. */
 const BUFFER_BYTES = 1 << 20;
@@ -18,19 +19,22 @@ export class SessionWriter {
   #bytes = 0;
   #loggedNs = 0;
   #runNs = 0;
+  // The disk takes no more: that was told once, and nothing is logged any more.
+  #full = false;
 
   /** @throws SessionLogError when the file cannot be made. */
   constructor(path: string, header: SessionHeader) {
     this.path = path;
     try {
       this.#fd = openSync(path, 'w', 0o600);
-      fchmodSync(this.#fd, 0o600);
+      // A device is not ours to close to others.
+      if (fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, 0o600);
     } catch (error) {
       throw new SessionLogError(
         `--record is "${path}", which cannot be written (${(error as Error).message}); expected a file`,
       );
     }
-    this.#append(new TextEncoder().encode(`${LOG_MAGIC}\n${JSON.stringify(header)}\n`));
+    this.#append(new TextEncoder().encode(`${LOG_MARK}${LOG_EDITION}\n${JSON.stringify(header)}\n`));
   }
 
   /** Bytes logged so far. */
@@ -54,6 +58,13 @@ export class SessionWriter {
     this.#data(bytes, 0, bytes.length);
   }
 
+  /** Descriptors came with the bytes that are logged next: for each, whether it is of the RAM file. */
+  descriptors(guest: number, ram: readonly boolean[]): void {
+    this.#begin(LOG_ENTRIES.descriptors, ram.length);
+    this.#number(guest);
+    this.#data(Uint8Array.from(ram, Number), 0, ram.length);
+  }
+
   detach(guest: number): void {
     this.#begin(LOG_ENTRIES.detach, 0);
     this.#number(guest);
@@ -75,6 +86,24 @@ export class SessionWriter {
     this.#number(weight);
   }
 
+  /** @param limitBps bits per second, or none */
+  limit(guest: number, limitBps: number | undefined): void {
+    this.#begin(LOG_ENTRIES.limit, 0);
+    this.#number(guest);
+    this.#number(limitBps === undefined ? 0 : limitBps);
+  }
+
+  priority(guest: number, priority: number): void {
+    this.#begin(LOG_ENTRIES.priority, 0);
+    this.#number(guest);
+    this.#number(priority);
+  }
+
+  policy(policy: FaultPolicy): void {
+    this.#begin(LOG_ENTRIES.policy, 0);
+    this.#number(FAULT_POLICIES.indexOf(policy));
+  }
+
   read(guest: number, offset: number, bytes: Uint8Array, at: number, length: number): void {
     this.#begin(LOG_ENTRIES.read, length);
     this.#number(guest);
@@ -91,8 +120,11 @@ export class SessionWriter {
   }
 
   close(): void {
-    this.#flush();
-    closeSync(this.#fd);
+    try {
+      this.#flush();
+    } finally {
+      closeSync(this.#fd);
+    }
   }
 
   #begin(kind: number, data: number): void {
@@ -142,9 +174,11 @@ export class SessionWriter {
   }
 
   #write(bytes: Uint8Array): void {
+    if (this.#full) return;
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
     } catch (error) {
+      this.#full = true;
       throw new SessionLogError(
         `${this.path}: cannot be written (${(error as Error).message}); what was logged before is kept`,
       );

@@ -1,6 +1,6 @@
-import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { InvariantViolation } from '../../../scheduler/errors.js';
+import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { present } from '../../../scheduler/present.js';
+import { LiveError } from '../live-error.js';
 import type { LiveRam } from './live-ram.js';
 import { WriteBuffer } from './write-buffer.js';
 
@@ -29,10 +29,9 @@ export class FileRam implements LiveRam {
     this.#fd = openSync(path, 'wx+', 0o600);
     fchmodSync(this.#fd, 0o600);
     ftruncateSync(this.#fd, bytes);
-    this.#writes = new WriteBuffer((source, at, length, offset) => {
-      this.#writeCalls += 1;
-      this.#whole(writeSync(this.#fd, source, at, length, offset), length, offset);
-    });
+    this.#writes = new WriteBuffer((source, at, length, offset) =>
+      this.#writeFile(source, at, length, offset),
+    );
   }
 
   /** System calls made so far. */
@@ -49,8 +48,7 @@ export class FileRam implements LiveRam {
       return;
     }
     this.#writes.settle(offset, length);
-    this.#reads += 1;
-    this.#whole(readSync(this.#fd, target, targetOffset, length, offset), length, offset);
+    this.#readFile(target, targetOffset, length, offset);
   }
 
   write(offset: number, length: number, source: Uint8Array, sourceOffset: number): void {
@@ -62,8 +60,7 @@ export class FileRam implements LiveRam {
   prefetch(offset: number, length: number): void {
     const wanted = Math.min(length, MOST_PREFETCHED, this.bytes - offset);
     this.#writes.settle(offset, wanted);
-    this.#reads += 1;
-    this.#whole(readSync(this.#fd, this.#ahead, 0, wanted, offset), wanted, offset);
+    this.#readFile(this.#ahead, 0, wanted, offset);
     this.#aheadOffset = offset;
     this.#aheadLength = wanted;
   }
@@ -76,12 +73,26 @@ export class FileRam implements LiveRam {
   /** Closes the file and removes it. */
   remove(): void {
     closeSync(this.#fd);
-    unlinkSync(this.path);
+    rmSync(this.path, { force: true });
   }
 
-  /** A virtual machine cannot shorten the file but by truncating it, which ends the guest's own RAM as well. */
-  #whole(moved: number, length: number, offset: number): void {
-    if (moved !== length)
-      throw new InvariantViolation(`${this.path}: ${moved} of ${length} bytes at ${offset}`);
+  /** Reads from the file; where a client has shortened it there is nothing, as on a bus on which no one answers. */
+  #readFile(target: Uint8Array, at: number, length: number, offset: number): void {
+    this.#reads += 1;
+    const read = readSync(this.#fd, target, at, length, offset);
+    if (read < length) target.fill(0xff, at + read, at + length);
+  }
+
+  /** @throws LiveError when the host has no room for what its guests write */
+  #writeFile(source: Uint8Array, at: number, length: number, offset: number): void {
+    this.#writeCalls += 1;
+    try {
+      for (let done = 0; done < length; )
+        done += writeSync(this.#fd, source, at + done, length - done, offset + done);
+    } catch (error) {
+      throw new LiveError(
+        `${this.path}: cannot be written (${(error as Error).message}), expected room for the RAM of every guest`,
+      );
+    }
   }
 }

@@ -1,7 +1,9 @@
-import { rmSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { ClientConnection } from '../vfio-user/session.js';
-import { listenPrivately } from './private-socket.js';
+import type { DescriptorReader } from './descriptor-reader.js';
+import { closePrivately, listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
 export const MOST_UNSENT_BYTES = 2 ** 20;
@@ -10,7 +12,8 @@ export const MOST_UNSENT_BYTES = 2 ** 20;
 export interface SocketClient {
   /** A virtual machine has connected. False to turn it away. */
   attached(connection: ClientConnection): boolean;
-  received(bytes: Uint8Array): void;
+  /** @param descriptors that came along, where they are read */
+  received(bytes: Uint8Array, descriptors: readonly number[]): void;
   detached(): void;
   /** Too much waits to be read. */
   slow(): void;
@@ -21,12 +24,22 @@ export class GuestSocket {
   readonly path: string;
   readonly #client: SocketClient;
   readonly #server: Server;
+  readonly #reader: DescriptorReader | undefined;
   #current: Socket | undefined;
 
-  constructor(path: string, client: SocketClient) {
+  /** @param reader reads instead of Node, which would drop the descriptors that come with bytes. */
+  constructor(path: string, client: SocketClient, reader?: DescriptorReader) {
     this.path = path;
     this.#client = client;
-    this.#server = createServer((socket) => this.#accept(socket));
+    this.#reader = reader;
+    const pauseOnConnect = reader !== undefined;
+    this.#server = createServer({ pauseOnConnect }, (socket) => this.#accept(socket));
+  }
+
+  /** Bytes that wait to be read by the virtual machine. */
+  get unsentBytes(): number {
+    // 0: no one is connected.
+    return this.#current?.writableLength ?? 0;
   }
 
   listen(): Promise<void> {
@@ -34,9 +47,8 @@ export class GuestSocket {
   }
 
   close(): void {
-    this.#server.close();
+    closePrivately(this.#server, this.path);
     this.#current?.destroy();
-    rmSync(this.path, { force: true });
   }
 
   #accept(socket: Socket): void {
@@ -44,6 +56,8 @@ export class GuestSocket {
     const connection: ClientConnection = {
       send: (bytes) => {
         if (socket.destroyed) return;
+        // A few bytes ask for many: what is too much is not even kept until the end of a burst.
+        if (socket.writableLength > MOST_UNSENT_BYTES) return;
         socket.write(bytes);
       },
       close: () => {
@@ -56,11 +70,10 @@ export class GuestSocket {
       return;
     }
     this.#current = socket;
-    socket.on('data', (bytes: Buffer) => {
+    this.#read(socket, (bytes, descriptors) => {
       if (this.#current !== socket) return;
       socket.cork();
-      // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
-      this.#client.received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+      this.#client.received(bytes, descriptors);
       socket.uncork();
       this.checkUnsent();
     });
@@ -71,6 +84,23 @@ export class GuestSocket {
     });
   }
 
+  #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): void {
+    const reader = this.#reader;
+    if (reader === undefined) {
+      // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
+      socket.on('data', (bytes: Buffer) =>
+        received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), []),
+      );
+      return;
+    }
+    const unwatch = reader.watch(descriptorOf(socket), (arrival) => {
+      if (arrival.kind === 'end') socket.destroy();
+      else if (this.#current === socket) received(arrival.bytes, arrival.descriptors);
+      else for (const descriptor of arrival.descriptors) closeSync(descriptor);
+    });
+    socket.once('close', unwatch);
+  }
+
   /** Drops a client that does not read. */
   checkUnsent(): void {
     const socket = this.#current;
@@ -79,4 +109,13 @@ export class GuestSocket {
     this.#current = undefined;
     socket.destroy();
   }
+}
+
+/** Its number in this process. Node has it on the handle that every socket is made around. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+  const number = handle?.fd;
+  if (number === undefined || number < 0)
+    throw new InvariantViolation('this version of Node tells no descriptor of a socket');
+  return number;
 }

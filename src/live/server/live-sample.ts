@@ -3,11 +3,12 @@ import { tallyIn } from '../../../scheduler/tally.js';
 import { documentLine } from '../../report/document-text.js';
 import { type DocumentHead, documentHead } from '../../report/json-document.js';
 import type { LiveMachine } from '../live-machine.js';
+import { countsSince, type MappingCounts, mappingCounts, perFrame } from '../mapping-counts.js';
 
 /** One guest over the last second, or however long it was. */
 export interface GuestSample {
   readonly name: string;
-  readonly state: 'waiting' | 'attached' | 'running' | 'stopped' | 'killed';
+  readonly state: 'waiting' | 'attached' | 'running' | 'paused' | 'stopped' | 'killed';
   readonly weight: number;
   /** Bits per second that it put on the wire, with preamble, FCS and gap, and that it received. */
   readonly sentBps: number;
@@ -30,6 +31,8 @@ export interface LiveSample {
   readonly hypervisorCpu: number;
   readonly hypercalls: number;
   readonly pinnedPages: number;
+  /** What the IOMMU was asked to do for each frame that real guests sent or received; absent where none was, or no IOMMU is. */
+  readonly mappingsPerFrame?: MappingCounts;
 }
 
 /** A line of `serve --json`; scenarios/serve-document.schema.json is made from this type. */
@@ -47,6 +50,8 @@ interface Before {
   readonly backloggedNs: readonly number[];
   readonly hypervisorNs: number;
   readonly hypercalls: number;
+  readonly frames: number;
+  readonly mappings: MappingCounts | undefined;
 }
 
 /** Takes samples of a live machine, each over the time since the last. */
@@ -74,6 +79,7 @@ export class LiveSampler {
     const gained = (of: 'wireBytes' | 'bytesReceived' | 'backloggedNs', index: number) =>
       present(now[of][index]) - present(before[of][index]);
     const all = guests.reduce((sum, _guest, index) => sum + gained('wireBytes', index), 0);
+    const mappingsPerFrame = perFrame(countsSince(now.mappings, before.mappings), now.frames - before.frames);
     const ownContexts = host.protection.intermediary === undefined;
     return {
       atNs: now.atNs,
@@ -83,7 +89,7 @@ export class LiveSampler {
         return {
           name: guest.name,
           state: stateOf(guest),
-          weight: guest.device.weight,
+          weight: guest.device.share.now.weight,
           sentBps: (gained('wireBytes', index) * 8e9) / ns,
           receivedBps: (gained('bytesReceived', index) * 8e9) / ns,
           share: all === 0 ? 0 : gained('wireBytes', index) / all,
@@ -95,6 +101,7 @@ export class LiveSampler {
       hypervisorCpu: (now.hypervisorNs - before.hypervisorNs) / ns,
       hypercalls: now.hypercalls - before.hypercalls,
       pinnedPages: host.pages.pinnedPages,
+      ...(mappingsPerFrame === undefined ? {} : { mappingsPerFrame }),
     };
   }
 
@@ -109,14 +116,18 @@ export class LiveSampler {
       backloggedNs: counts.map(({ backloggedNs }) => backloggedNs),
       hypervisorNs: host.processor.nsOf(host.hypervisor.account),
       hypercalls: host.hypervisor.hypercalls,
+      frames: counts.reduce((sum, { framesSent, framesReceived }) => sum + framesSent + framesReceived, 0),
+      mappings: mappingCounts(host.protection),
     };
   }
 }
 
-function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
+/** What the virtual machine of a guest is doing. */
+export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
   if (guest.domain.state === 'killed') return 'killed';
   if (guest.session === undefined) return 'waiting';
   if (guest.device.port !== undefined) return 'running';
+  if (guest.device.pausable?.paused === true) return 'paused';
   return guest.device.lastFault === undefined ? 'attached' : 'stopped';
 }
 

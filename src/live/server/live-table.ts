@@ -1,4 +1,5 @@
 import { type Column, plainTable } from '../../report/plain-table.js';
+import { perFrameText } from '../mapping-counts.js';
 import type { LiveSample } from './live-sample.js';
 
 const COLUMNS: readonly Column[] = [
@@ -34,6 +35,9 @@ export function liveTable(
     `${seconds} s  ${about.protection}, ${about.discipline}  wire ${megabits(sample.wireBps)} Mb/s`,
     plainTable(COLUMNS, rows),
     `hypervisor (modelled): ${percent(sample.hypervisorCpu)} % of a core, ${sample.hypercalls.toLocaleString('en-US')} hypercalls, ${sample.pinnedPages.toLocaleString('en-US')} pages pinned`,
+    ...(about.protection.includes('iommu')
+      ? [`IOMMU, per frame: ${perFrameText(sample.mappingsPerFrame)}`]
+      : []),
     '',
   ].join('\n');
 }

@@ -1,9 +1,8 @@
-import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { joined } from '../joined.js';
 import { MOST_UNSENT_BYTES } from './guest-socket.js';
-import { listenPrivately } from './private-socket.js';
+import { closePrivately, listenPrivately } from './private-socket.js';
 
 /** Bytes of the length in front of each frame, most significant first (QEMU, `-netdev stream`). */
 const LENGTH_BYTES = 4;
@@ -44,9 +43,8 @@ export class Uplink {
   }
 
   close(): void {
-    this.#server.close();
+    closePrivately(this.#server, this.path);
     this.#current?.destroy();
-    rmSync(this.path, { force: true });
   }
 
   send(bytes: Uint8Array, offset: number, length: number): void {

@@ -6,6 +6,8 @@ export interface MappedRange {
   readonly size: bigint;
   readonly offset: bigint;
   readonly flags: number;
+  /** Whether the client said that memory of the guest's RAM file stands behind it. */
+  readonly backed: boolean;
 }
 
 /** The ranges of one client, in order of address, none over another. */
@@ -24,6 +26,21 @@ export class MappedRanges {
 
   [Symbol.iterator](): Iterator<MappedRange> {
     return this.#ranges[Symbol.iterator]();
+  }
+
+  /** The range that an address lies in. */
+  at(address: number): MappedRange | undefined {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const range = this.#ranges[middle];
+      if (range === undefined) return undefined;
+      if (range.address > address) high = middle;
+      else if (range.address + range.size > address) return range;
+      else low = middle + 1;
+    }
+    return undefined;
   }
 
   add(range: MappedRange): 'added' | 'overlaps' | 'full' {

@@ -69,7 +69,7 @@ export const COMMANDS = [
       field('address', 16, 8),
       field('size', 24, 8),
     ],
-    'The range is known from now on; under `iommu:guest` it is mapped',
+    'The range is known from now on; under `iommu:guest` it is in our tables',
   ),
   command(
     3,
@@ -93,7 +93,7 @@ export const COMMANDS = [
       field('start', 12, 4),
       field('count', 16, 4),
     ],
-    'Taken as a sign that vectors have changed; the MSI-X table is read afterwards',
+    'Taken as a sign that vectors have changed; the MSI-X table is read afterwards. Under `iommu:guest` the descriptors that come along are what vectors signal',
   ),
   command(9, 'REGION_READ', 'client', ACCESS, 'Bytes of a register or of configuration space'),
   command(10, 'REGION_WRITE', 'client', ACCESS, 'As a store of the guest'),
@@ -184,5 +184,8 @@ export const DEVICE_RESETTABLE = 1;
 export const DEVICE_PCI = 2;
 export const REGION_READ = 1;
 export const REGION_WRITE = 2;
+export const SET_DATA_NONE = 1;
+export const SET_DATA_EVENTFD = 4;
+export const SET_ACTION_TRIGGER = 32;
 export const IRQ_EVENTFD = 1;
 export const IRQ_NORESIZE = 8;

@@ -1,6 +1,11 @@
 import { INTERRUPT_KINDS, type PciFunction, REGION_COUNT } from '../../../guests/pci/pci-function.js';
 import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import { present } from '../../../scheduler/present.js';
+import {
+  type DescriptorPort,
+  InterruptDescriptors,
+  type ReceivedDescriptor,
+} from './interrupt-descriptors.js';
 import { InterruptTable, type TableMessage } from './interrupt-table.js';
 import { type MappedRange, MappedRanges } from './mapped-ranges.js';
 import { MessageStream } from './message-stream.js';
@@ -33,6 +38,8 @@ export interface ClientConnection {
   send(bytes: Uint8Array): void;
   /** Ends the connection. */
   close(reason: string): void;
+  /** File descriptors that came with messages, where the connection carries them. */
+  readonly descriptors?: DescriptorPort;
 }
 
 /** What the session tells of the guest's memory. */
@@ -52,6 +59,8 @@ export interface SessionPlan {
   readonly connection: ClientConnection;
   /** Ranges that are kept for the client. */
   readonly mostRanges: number;
+  /** Vectors signal descriptors that the client sends: behind an IOMMU of the guest's the MSI-X table cannot be read. */
+  readonly signalsDescriptors: boolean;
   /** Told of what the client does wrong. */
   readonly fault: (fault: SessionFault) => void;
   /** The session has closed the connection. */
@@ -72,6 +81,9 @@ export const PATIENCE_NS = 5_000_000_000;
 const TABLE_DELAY_NS = 1_000_000;
 /** Region accesses are by single registers; nothing in a guest reads more at once. */
 const MAX_ACCESS_BYTES = 4096;
+const MSIX = INTERRUPT_KINDS.indexOf('msix');
+/** Descriptors that are kept for a message that has not come whole; as many as a message may have is said in VERSION. */
+const MOST_HELD = 8;
 const TABLE_REQUEST_ID = 0xbeef;
 const MAX_VERSION_BYTES = 4096;
 
@@ -90,18 +102,30 @@ export class VfioUserSession {
   readonly #plan: SessionPlan;
   readonly #stream = new MessageStream();
   readonly #interrupts: InterruptTable;
+  readonly #signals: InterruptDescriptors | undefined;
+  // Descriptors of a message that has not come whole, and those that came last.
+  readonly #held: ReceivedDescriptor[] = [];
+  #arrived: readonly ReceivedDescriptor[] = [];
   #state: SessionState = 'greeting';
   #messages = 0;
   #patience: EventHandle | undefined;
   #tableWanted = false;
   // Requests for the table that are not answered yet.
   #tablesAsked = 0;
-  readonly #onMessage = (bytes: Uint8Array) => this.#take(bytes);
+  readonly #onMessage = (bytes: Uint8Array, ends: boolean) => {
+    const descriptors = this.#held.splice(0);
+    if (ends) descriptors.push(...this.#arrived);
+    if (ends) this.#arrived = [];
+    this.#take(bytes, descriptors);
+  };
 
   constructor(plan: SessionPlan) {
     this.#plan = plan;
     this.ranges = new MappedRanges(plan.mostRanges);
-    this.#interrupts = new InterruptTable(present(plan.function.interrupts[INTERRUPT_KINDS.indexOf('msix')]));
+    const vectors = present(plan.function.interrupts[MSIX]);
+    this.#interrupts = new InterruptTable(vectors);
+    if (plan.signalsDescriptors && vectors > 0)
+      this.#signals = new InterruptDescriptors(vectors, plan.connection.descriptors);
     this.#patience = plan.kernel.schedule(PATIENCE_NS, plan.timers.patience, plan.timers.number);
   }
 
@@ -114,12 +138,25 @@ export class VfioUserSession {
     return this.#messages;
   }
 
-  /** Bytes have come from the client. */
-  receive(bytes: Uint8Array): void {
-    if (this.#state === 'closed') return;
+  /** Bytes of a message that has not come whole. */
+  get unfinishedBytes(): number {
+    return this.#stream.unfinishedBytes;
+  }
+
+  /** Bytes have come from the client, and with the last message that begins in them, descriptors. */
+  receive(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[] = []): void {
+    if (this.#state === 'closed') {
+      this.#release(descriptors);
+      return;
+    }
+    this.#arrived = descriptors;
     const begun = this.#stream.unfinishedBytes > 0;
     const before = this.#messages;
     const sane = this.#stream.push(bytes, this.#onMessage);
+    this.#held.push(...this.#arrived);
+    this.#arrived = [];
+    // What belongs to no message, or is more than any message has.
+    this.#release(this.#held.splice(this.state === 'closed' ? 0 : MOST_HELD));
     if (!sane) this.fail('message-size');
     if (this.state === 'closed' || this.#state === 'greeting') return;
     // The clock runs for a message from its first byte; every message that comes whole starts it anew.
@@ -149,6 +186,7 @@ export class VfioUserSession {
     if (this.#state !== 'ready') return;
     const msi = this.#plan.function.msiMessage();
     if (msi !== undefined) this.#send({ address: BigInt(msi.address), data: msi.data + vector });
+    else if (this.#signals !== undefined) this.#signals.raise(vector);
     else {
       const raised = this.#interrupts.raise(vector);
       if (raised !== undefined) this.#send(raised);
@@ -170,25 +208,32 @@ export class VfioUserSession {
     this.#state = 'closed';
     this.#stopPatience();
     this.ranges.clear();
+    this.#signals?.clear();
+    this.#release(this.#held.splice(0));
   }
 
   checkInvariants(): void {
     this.ranges.checkInvariants();
   }
 
-  #take(bytes: Uint8Array): void {
-    if (this.#state === 'closed') return;
+  #take(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[]): void {
+    const kept = this.#state === 'closed' ? 0 : this.#heed(bytes, descriptors);
+    this.#release(descriptors.slice(kept));
+  }
+
+  /** Returns how many of the descriptors are kept: all that SET_IRQS has given to vectors, or none. */
+  #heed(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[]): number {
     this.#messages += 1;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if ((view.getUint32(8, true) & TYPE_MASK) === TYPE_REPLY) {
       this.#onReply(bytes, view);
-      return;
+      return 0;
     }
     const definition = commandOf(view.getUint16(2, true));
     const payload = bytes.subarray(HEADER_BYTES);
     if (definition?.name !== 'VERSION' && this.#state === 'greeting') {
       this.fail('version-first');
-      return;
+      return 0;
     }
     if (definition === undefined || definition.from === 'server') {
       this.fail('unknown-command');
@@ -196,13 +241,21 @@ export class VfioUserSession {
     } else if (payload.length < fixedBytes(definition)) {
       this.fail('short-payload');
       this.#refuse(view, ERRNO.EINVAL);
-    } else this.#obey(definition.name, view, payload);
+    } else if (definition.name === 'DEVICE_SET_IRQS') {
+      return this.#setInterrupts(view, payload, descriptors);
+    } else this.#obey(definition.name, view, payload, descriptors);
+    return 0;
   }
 
-  #obey(name: CommandName, view: DataView, payload: Uint8Array): void {
+  #obey(
+    name: CommandName,
+    view: DataView,
+    payload: Uint8Array,
+    descriptors: readonly ReceivedDescriptor[],
+  ): void {
     const client = this.#plan.function;
     if (name === 'VERSION') this.#greet(view, payload);
-    else if (name === 'DMA_MAP') this.#map(view, payload);
+    else if (name === 'DMA_MAP') this.#map(view, payload, descriptors);
     else if (name === 'DMA_UNMAP') this.#unmap(view, payload);
     else if (name === 'DEVICE_GET_INFO') {
       this.#reply(view, 16, (answer) => {
@@ -211,10 +264,7 @@ export class VfioUserSession {
       });
     } else if (name === 'DEVICE_GET_REGION_INFO') this.#regionInfo(view, payload);
     else if (name === 'DEVICE_GET_IRQ_INFO') this.#interruptInfo(view, payload);
-    else if (name === 'DEVICE_SET_IRQS') {
-      this.#wantTable();
-      this.#reply(view, 0);
-    } else if (name === 'REGION_READ' || name === 'REGION_WRITE') this.#access(name, view, payload);
+    else if (name === 'REGION_READ' || name === 'REGION_WRITE') this.#access(name, view, payload);
     else if (name === 'DEVICE_RESET') {
       client.reset();
       this.#reply(view, 0);
@@ -239,13 +289,15 @@ export class VfioUserSession {
     });
   }
 
-  #map(view: DataView, payload: Uint8Array): void {
+  #map(view: DataView, payload: Uint8Array, descriptors: readonly ReceivedDescriptor[]): void {
     const fields = new Payload('DMA_MAP', payload);
     const range = {
       address: fields.exact('address'),
       size: fields.exact('size'),
       offset: fields.exact('offset'),
       flags: fields.number('flags'),
+      // Where descriptors do not come over the connection, every mapping is taken to be of the RAM file.
+      backed: this.#signals === undefined || descriptors[0]?.ram === true,
     };
     if (range.size === 0n || range.address + range.size > 2n ** 64n) {
       this.fail('bad-range');
@@ -280,6 +332,23 @@ export class VfioUserSession {
     const header = copyOf(view);
     const answer = payload.slice(0, 24);
     this.#plan.memory.unmapped(ranges, () => this.#reply(header, 24, (_view, bytes) => bytes.set(answer)));
+  }
+
+  /** Vectors have changed. Returns how many of the descriptors they keep. */
+  #setInterrupts(view: DataView, payload: Uint8Array, descriptors: readonly ReceivedDescriptor[]): number {
+    if (this.#signals === undefined) this.#wantTable();
+    const kept = this.#signals === undefined ? 0 : this.#signals.set(payload, descriptors);
+    if (kept === undefined) {
+      this.fail('bad-range');
+      this.#refuse(view, ERRNO.EINVAL);
+      return 0;
+    }
+    this.#reply(view, 0);
+    return kept;
+  }
+
+  #release(descriptors: readonly ReceivedDescriptor[]): void {
+    for (const { number } of descriptors) this.#plan.connection.descriptors?.release(number);
   }
 
   #regionInfo(view: DataView, payload: Uint8Array): void {

@@ -12,7 +12,8 @@ export interface Received {
 /** Where a client's bytes go. */
 export interface Wire {
   connect(connection: ClientConnection): boolean;
-  send(bytes: Uint8Array): void;
+  /** @param ram for each file descriptor that goes along, whether it is of the RAM file */
+  send(bytes: Uint8Array, ram?: readonly boolean[]): void;
   close(): void;
 }
 
@@ -26,12 +27,18 @@ export class Client {
   closedFor: string | undefined;
   /** The MSI-X table as the guest has set it; its address is that of BAR 1. */
   readonly table = new Uint8Array(48);
+  /** Descriptors that the server has signalled and let go, by their numbers: they are counted from 0 as they are sent. */
+  readonly signalled: number[] = [];
+  readonly released: number[] = [];
   readonly #wire: Wire;
+  readonly #sendsDescriptors: boolean;
   readonly #replies = new Map<number, Received>();
   #id = 0;
 
-  constructor(wire: Wire) {
+  /** @param sendsDescriptors with mappings that of the RAM file, with interrupts one for each vector, as QEMU does. */
+  constructor(wire: Wire, sendsDescriptors = false) {
     this.#wire = wire;
+    this.#sendsDescriptors = sendsDescriptors;
     const view = new DataView(this.table.buffer);
     for (let vector = 0; vector < 3; vector += 1) {
       view.setUint32(16 * vector, 0xfee00000, true);
@@ -45,6 +52,14 @@ export class Client {
       close: (reason) => {
         this.closedFor = reason;
       },
+      ...(this.#sendsDescriptors
+        ? {
+            descriptors: {
+              signal: (number) => void this.signalled.push(number),
+              release: (number) => void this.released.push(number),
+            },
+          }
+        : {}),
     });
   }
 
@@ -53,14 +68,14 @@ export class Client {
   }
 
   /** Sends bytes as they are. */
-  raw(bytes: Uint8Array): void {
-    this.#wire.send(bytes);
+  raw(bytes: Uint8Array, ram: readonly boolean[] = []): void {
+    this.#wire.send(bytes, ram);
   }
 
   /** Sends a command; returns the reply that has come at once, or undefined. */
-  command(code: number, payload: Uint8Array, flags = 0): Received | undefined {
+  command(code: number, payload: Uint8Array, flags = 0, ram: readonly boolean[] = []): Received | undefined {
     this.#id = (this.#id + 1) & 0x7fff;
-    this.raw(frame(this.#id, code, flags, payload));
+    this.raw(frame(this.#id, code, flags, payload), this.#sendsDescriptors ? ram : []);
     const reply = this.#replies.get(this.#id);
     this.#replies.delete(this.#id);
     return reply;
@@ -83,7 +98,7 @@ export class Client {
   }
 
   map(address: number, size: number, offset: number, flags = 3): Received | undefined {
-    return this.command(2, words([4, 32], [4, flags], [8, offset], [8, address], [8, size]));
+    return this.command(2, words([4, 32], [4, flags], [8, offset], [8, address], [8, size]), 0, [true]);
   }
 
   unmap(address: number, size: number, flags = 0): Received | undefined {
@@ -103,7 +118,8 @@ export class Client {
   }
 
   setInterrupts(): Received | undefined {
-    return this.command(8, words([4, 20], [4, 4], [4, 2], [4, 0], [4, 3]));
+    const payload = words([4, 20], [4, this.#sendsDescriptors ? 0x24 : 4], [4, 2], [4, 0], [4, 3]);
+    return this.command(8, payload, 0, [false, false, false]);
   }
 
   #take(bytes: Uint8Array): void {

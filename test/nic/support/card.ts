@@ -35,6 +35,9 @@ export class Card {
   readonly host: FlatHost;
   readonly nic: Nic;
   readonly sent: Sent[] = [];
+  /** MAC control frames of the card itself, and what is at the other end of the cable. */
+  readonly controls: Omit<Sent, 'context' | 'lastIndex'>[] = [];
+  onControl: ((bytes: Uint8Array) => void) | undefined;
   readonly drops: DropEvent[] = [];
   readonly faults: FaultEvent[] = [];
   readonly completions: CompletionEvent[] = [];
@@ -64,6 +67,11 @@ export class Card {
               endNs,
               lastIndex,
             });
+          },
+          controlSent: (bytes, offset, length, startNs, endNs) => {
+            const copy = bytes.slice(offset, offset + length);
+            this.controls.push({ bytes: copy, startNs, endNs });
+            this.onControl?.(copy);
           },
         },
         transmitDiscipline: disciplines.transmit ?? makeDiscipline('drr'),

@@ -13,6 +13,7 @@ import {
   M_SELECT,
   M_STATUS_LOW,
   M_SWITCHING,
+  M_TRAFFIC_CLASS,
   M_TX_RING_LOW,
   M_TX_RING_SIZE,
   M_WEIGHT,
@@ -26,6 +27,8 @@ export interface Sender {
   readonly weight: number;
   /** Contexts that its frames go to in turn, slot by slot; 'wire' is a station outside. Default: all go outside. */
   readonly to?: readonly (number | 'wire')[];
+  /** For priority flow control. Default: 0. */
+  readonly trafficClass?: number;
 }
 
 /** Preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
@@ -111,7 +114,10 @@ export class FullRings {
             this.#touched.add(context);
           },
         },
-        transmitDiscipline: makeDiscipline(discipline),
+        transmitDiscipline: makeDiscipline(
+          discipline,
+          discipline === 'wfq' ? { linkBps: parameters.rateBps ?? DEFAULT_NIC.rateBps } : {},
+        ),
         receiveDiscipline: makeDiscipline('drr'),
       },
     );
@@ -129,7 +135,7 @@ export class FullRings {
       this.insideBytes[context] = (this.insideBytes[context] ?? 0) + length;
       this.#touched.add(context);
     });
-    senders.forEach(({ frameBytes, weight, to = [] }, index) => {
+    senders.forEach(({ frameBytes, weight, to = [], trafficClass = 0 }, index) => {
       const transmit = Math.ceil((rings + index * (2 * ringBytes + 64)) / 16) * 16;
       for (let slot = 0; slot < slots; slot += 1) {
         view.setUint32(transmit + slot * 16, payloadFor(to[slot % Math.max(1, to.length)]), true);
@@ -141,6 +147,7 @@ export class FullRings {
       manage(M_MAC_LOW, index + 1);
       manage(M_MAC_HIGH, 0x0200);
       manage(M_WEIGHT, weight);
+      manage(M_TRAFFIC_CLASS, trafficClass);
       manage(M_TX_RING_LOW, transmit);
       manage(M_TX_RING_SIZE, Math.log2(slots));
       manage(M_RX_RING_LOW, transmit + ringBytes);

@@ -15,6 +15,7 @@ import {
   M_SEQUENCE_MODULUS,
   M_STATUS_HIGH,
   M_STATUS_LOW,
+  M_TRAFFIC_CLASS,
   M_TX_RING_HIGH,
   M_TX_RING_LOW,
   M_TX_RING_SIZE,
@@ -38,6 +39,7 @@ export interface GuestOptions {
   /** Size of each slot's buffer, bytes. */
   readonly bufferBytes?: number;
   readonly statusBlock?: boolean;
+  readonly trafficClass?: number;
 }
 
 /** The least driver of one context: rings in flat memory, one buffer per slot, no interrupts of its own. */
@@ -89,6 +91,7 @@ export class Guest {
     card.manage(M_STATUS_LOW, options.statusBlock === false ? 0 : this.statusBlock);
     card.manage(M_STATUS_HIGH, 0);
     card.manage(M_PERMISSIONS, options.permissions ?? 0);
+    card.manage(M_TRAFFIC_CLASS, options.trafficClass ?? 0);
     const status = card.command(context, OPEN);
     if (status !== 0) throw new Error(`open of context ${context} ended with ${status}`);
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import { DeficitRoundRobin } from '../../../scheduler/disciplines/deficit-round-robin.js';
+import { runs } from '../../support/whole.js';
 
 /** Frames that add up to `bytes`, none larger than `largest`, the largest first. */
 function fill(bytes: number, largest: number): number[] {
@@ -119,7 +120,7 @@ describe('deficit round robin at its worst', () => {
           expect(bytes / weight - taggedBytes / taggedWeight).toBeCloseTo(bound, 6);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -138,7 +139,7 @@ describe('deficit round robin at its worst', () => {
         // Bytes on the link stand for time: the promise at this instant is exactly what it has received.
         expect((own / frame) * (elapsed - latency)).toBeCloseTo(taggedBytes, 4);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

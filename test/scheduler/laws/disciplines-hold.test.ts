@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { DISCIPLINES, makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { type CheckOptions, checkDiscipline, fullShares } from '../../../scheduler/laws/index.js';
+import { runs } from '../../support/whole.js';
 import { promises, waiting } from './promises.js';
 
 const LINK_BPS = 1e9;
+const RUNS = runs(30);
 
 /** What the default tests leave to disciplines-hold.long.test.ts. */
-const quick: CheckOptions = { linkBps: LINK_BPS, numRuns: 30, longRunFrames: 0 };
+const quick: CheckOptions = { linkBps: LINK_BPS, numRuns: RUNS, longRunFrames: 0 };
 
 describe('the laws hold for', () => {
   it.each(DISCIPLINES.map(({ name, weighted }) => [name, weighted] as const))('%s', (name, weighted) => {
@@ -14,11 +16,11 @@ describe('the laws hold for', () => {
       ...quick,
       ...promises(name),
     });
-    expect(report.runs).toBe(30);
-    expect(report.grants).toBeGreaterThan(5_000);
+    expect(report.runs).toBe(RUNS);
+    expect(report.grants).toBeGreaterThan(RUNS * 160);
     // A law that never compared two contexts has shown nothing.
-    if (weighted) expect(report.gapChecks).toBeGreaterThan(500);
-    if (weighted || waiting[name] !== undefined) expect(report.starvationChecks).toBeGreaterThan(500);
+    if (weighted) expect(report.gapChecks).toBeGreaterThan(RUNS * 16);
+    if (weighted || waiting[name] !== undefined) expect(report.starvationChecks).toBeGreaterThan(RUNS * 16);
   });
 });
 
@@ -41,6 +43,6 @@ describe('the laws that need no bound hold for compositions, with limits, minimu
       bound: 'none',
     });
     expect(report.verdict).toBe('the laws that need no bound hold');
-    expect(report.grants).toBeGreaterThan(1_500);
+    expect(report.grants).toBeGreaterThan(RUNS * 50);
   });
 });

@@ -7,7 +7,10 @@ import {
   scripts,
   VirtualLink,
 } from '../../../scheduler/laws/index.js';
+import { runs } from '../../support/whole.js';
 
+/** Scripts that a pair is played, unless told otherwise. */
+export const SCRIPTS: number = runs(80);
 /** The rate at which oracles and disciplines follow a link. */
 export const LINK_BPS = 1e9;
 /** Time of a byte at that rate, ns. */
@@ -24,7 +27,7 @@ export function followsOrder(
     readonly order: () => PublishedOrder;
     readonly options: ScriptOptions;
   },
-  { numRuns = 80, endOnFailure = false } = {},
+  { numRuns = SCRIPTS, endOnFailure = false } = {},
 ): number {
   let compared = 0;
   fc.assert(

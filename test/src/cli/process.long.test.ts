@@ -1,34 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { scratchFolder } from '../report/scratch-folder.js';
+import { REPOSITORY, start } from './spawned.js';
 
-// The program as a shell starts it: signals, pipes, and scenarios that are modules need a process of their own.
-const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const scratch = scratchFolder();
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function start(args: readonly string[], cwd = REPOSITORY): { child: ChildProcess; ended: Promise<Ended> } {
-  const main = `${REPOSITORY}/src/cli/main.ts`;
-  const loader = `${REPOSITORY}/node_modules/tsx/dist/loader.mjs`;
-  const child = spawn(process.execPath, ['--import', loader, main, ...args], { cwd });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (text) => {
-    out += text;
-  });
-  child.stderr.on('data', (text) => {
-    err += text;
-  });
-  const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, out, err })));
-  return { child, ended };
-}
 
 test.for(['SIGINT', 'SIGTERM'] as const)('%s in the middle of a run leaves nothing', async (signal) => {
   const folder = scratch.path(`out-${signal}`);

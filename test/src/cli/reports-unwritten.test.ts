@@ -44,6 +44,8 @@ test.for(NAMES)('%s: a signal while the report is drawn leaves nothing', async (
     errIsTerminal: true,
     columns: 100,
     program: 'cdna-nic',
+    // In this thread: to start others takes longer than the work.
+    jobs: 1,
   });
   expect(code).toBe(130);
   expect(said.at(-1)).toBe('stopped by SIGINT; nothing was written\n');

@@ -214,7 +214,7 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       .locator('.look h3')
       .getByText(/^Page \d+$/u)
       .waitFor();
-    await page.page.locator('.follow').click();
+    await page.page.locator('[data-follow=transmit]').click();
     await page.playTo(200_000);
     await page.page.locator('.story').getByText('The card interrupts the hypervisor').waitFor();
     expect(await page.page.locator('.story .entry').count()).toBeGreaterThan(10);
@@ -316,6 +316,24 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       await page.page.locator('[data-verdict]').waitFor();
       await check('a film in a tour');
       await page.close();
+    }
+  });
+
+  it('shows the latency of each guest at the percentile that is chosen', async () => {
+    const page = await opened(linkTo(defaultPlan, 300_000));
+    await page.settle();
+    const shown = async (name: string) => {
+      await page.page.locator(`[data-percentile=${name}]`).click();
+      await page.page.locator(`[data-plot=latency] [aria-label^="Latency, ${name}:"]`).waitFor();
+      const texts = await page.page.locator('.domain.guest .figures span + span').allInnerTexts();
+      return texts.map((text) => Number(new RegExp(`^${name} ([\\d.]+) `, 'u').exec(text)?.[1]));
+    };
+    const [low, middle, high] = [await shown('p50'), await shown('p90'), await shown('p99')];
+    expect(low).toHaveLength(3);
+    for (const [at, latency] of low.entries()) {
+      expect(latency).toBeGreaterThan(0);
+      expect(middle[at]).toBeGreaterThanOrEqual(latency);
+      expect(high[at]).toBeGreaterThanOrEqual(middle[at] ?? Number.NaN);
     }
   });
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { filmAttack } from '../../../src/lab/attack-film.js';
-import type { FrameStory } from '../../../src/lab/frame-story.js';
 import type { LabPlan } from '../../../src/lab/plan.js';
 import type { Report, Request } from '../../../src/lab/protocol.js';
 import { LabSession } from '../../../src/lab/session.js';
+import type { FrameStory } from '../../../src/lab/story/frame-story.js';
 import { defaultPlan } from './straight.js';
 
 /** What is used here of the page's store, which is type checked with the page: it knows the types of a browser. */

@@ -5,6 +5,7 @@ import { contextId } from '../../../scheduler/branded.js';
 import { LatencyRecorder } from '../../../src/machine/latency.js';
 import { SENT_WINDOWS, SentOverTime } from '../../../src/machine/sent-over-time.js';
 import { simulate } from '../../../src/simulate.js';
+import { runs, turnOf } from '../../support/whole.js';
 
 test('every byte is in the window in which its frame ended, and nowhere else', () => {
   const frame = fc.record({
@@ -31,11 +32,11 @@ test('every byte is in the window in which its frame ended, and nowhere else', (
         }
       }
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });
 
-test.for(APPROACHES.map(({ name }) => name))(
+test.for(turnOf(APPROACHES, 0).map(({ name }) => name))(
   'under %s the windows of a guest add up to what it sent',
   async (protection) => {
     const run = await simulate(
@@ -71,6 +72,6 @@ test('a curve never falls, ends at the largest value, and is empty without value
       }
       expect(curve.at(-1)).toEqual({ percent: 100, ns: Math.max(...values) });
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });

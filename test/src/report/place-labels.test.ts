@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LABEL_HEIGHT, type LabelledMark, placeLabels } from '../../../src/report/charts/place-labels.js';
+import { either } from '../../support/whole.js';
 
 const PANEL = { width: 320, height: 300 };
 const widthOf = (text: string) => 6 * text.length;
@@ -45,6 +46,7 @@ test('each mark has its text in the panel, the same every time; of thirteen anyw
         }
       }
     }),
+    { numRuns: either(200, 25) },
   );
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TraceWriter } from '../../../src/report/trace-writer.js';
-import { runs } from '../../support/whole.js';
+import { either, runs } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -98,6 +98,8 @@ test('names and arguments of any content leave the JSON whole', () => {
         expect(Object.entries(event.args)).toEqual(Object.entries(JSON.parse(JSON.stringify(args))));
       },
     ),
+    // Each writes a file and syncs it.
+    { numRuns: either(200, 15) },
   );
 });
 

@@ -54,6 +54,8 @@ export class NaiveUnit {
   readonly #freeAtNs: number[];
   readonly #starts: number[] = [];
   #walks: Walk[] = [];
+  /** What the unit counts beside hits, shared walks and walks. */
+  readonly counted = { requests: 0, contextHits: 0, contextReads: 0, tableReads: 0, waitedNs: 0, faults: 0 };
 
   constructor(walker: MapWalker, of: NaiveParameters) {
     this.#of = of;
@@ -68,10 +70,19 @@ export class NaiveUnit {
 
   translate(requester: number, iova: number, write: boolean, nowNs: number): Answer {
     this.#settle(nowNs);
+    const answer = this.#answer(requester, iova, write, nowNs);
+    this.counted.requests += 1;
+    this.counted.waitedNs += answer.delayNs;
+    if (answer.physical < 0) this.counted.faults += 1;
+    return answer;
+  }
+
+  #answer(requester: number, iova: number, write: boolean, nowNs: number): Answer {
     const { lookupNs, overheadNs, readNs, walkers, intervalNs } = this.#of;
     const needed = write ? 'w' : 'r';
     const entry = this.#contexts.has(0, 0, requester) ? this.#entries.get(requester) : undefined;
     const known = entry?.domain ?? -1;
+    if (entry !== undefined) this.counted.contextHits += 1;
     if (known >= 0) {
       const held = this.#lookUp(known, iova);
       if (held?.permissions.includes(needed)) return { physical: held.at, delayNs: lookupNs, how: 'hit' };
@@ -104,6 +115,8 @@ export class NaiveUnit {
       this.#walker.walkTables(ioVirtualAddress(iova), write, found);
       reads += found.levels;
     }
+    this.counted.contextReads += known >= 0 ? 0 : 2;
+    this.counted.tableReads += found.levels;
     const pointers = [...found.tableLevel.slice(0, found.levels)].slice(0, -1);
     const walker = Math.floor(iova / 4096) % walkers;
     const earliestNs = Math.max(nowNs + lookupNs, this.#freeAtNs[walker] ?? 0);
@@ -152,9 +165,9 @@ export class NaiveUnit {
     }
   }
 
-  invalidateContext(requester: number): void {
-    this.#contexts.drop((_domain, _bits, of) => of === requester);
-    for (const walk of this.#walks) if (walk.requester === requester) walk.fillsContext = false;
+  invalidateContexts(covers: (domain: number, requester: number) => boolean): void {
+    this.#contexts.drop((_domain, _bits, of) => covers(this.#entries.get(of)?.domain ?? -1, of));
+    for (const walk of this.#walks) if (covers(walk.domain, walk.requester)) walk.fillsContext = false;
   }
 
   #settle(nowNs: number): void {

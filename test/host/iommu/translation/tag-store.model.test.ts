@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TagStore } from '../../../../host/iommu/translation/tag-store.js';
+import { NO_SLOT, TagStore } from '../../../../host/iommu/translation/tag-store.js';
 import { ioPageNumber } from '../../../../nic/addresses.js';
 import { NaiveCache } from './naive-cache.js';
 
@@ -92,5 +92,45 @@ describe('the tags of a cache', () => {
 
   it('are refused without whole sets', () => {
     expect(() => new TagStore(6, 4, 'lru', 1)).toThrow('6 entries in sets of 4');
+  });
+});
+
+describe('a range of pages', () => {
+  // A single tag of its size is looked at by itself, a range of many pages being longer; several are looked up.
+  it.each([1, 20])('takes its first and last page and no neighbour, with %d tags held', (tags) => {
+    for (const inRange of [[10], [19], [9], [20]]) {
+      const store = new TagStore(64, 64, 'lru', 1);
+      for (const page of inRange) store.insert(1, 12, page);
+      for (let other = 1; other < tags; other += 1) store.insert(1, 12, 1000 + other);
+      store.removeRange(1, ioPageNumber(10), 20);
+      expect(store.size).toBe(tags - (inRange[0] === 10 || inRange[0] === 19 ? 1 : 0));
+      store.checkInvariants();
+    }
+  });
+});
+
+describe('replacement', () => {
+  const victimOf = (replacement: 'lru' | 'fifo') => {
+    const store = new TagStore(2, 2, replacement, 1);
+    store.insert(1, 12, 1);
+    store.insert(1, 12, 2);
+    store.find(1, 12, 1);
+    store.insert(1, 12, 3);
+    return store.find(1, 12, 1) === NO_SLOT ? 1 : 2;
+  };
+
+  it('takes the least recently used under lru, the first that came under fifo', () => {
+    expect([victimOf('lru'), victimOf('fifo')]).toEqual([2, 1]);
+  });
+
+  it.each([
+    [0, 1],
+    [1, 0],
+    [4, 3],
+    [Number.NaN, 1],
+  ])('%d entries in sets of %d are refused', (entries, ways) => {
+    expect(() => new TagStore(entries, ways, 'lru', 1)).toThrow(
+      `cache of ${entries} entries in sets of ${ways}, expected whole sets`,
+    );
   });
 });

@@ -57,6 +57,12 @@ const command = fc.oneof(
       domain: fc.constantFrom(...DOMAINS),
       /** Whether software forgets the invalidation. */
       forgotten: fc.boolean(),
+      granularity: fc.constantFrom(
+        'device' as const,
+        'device' as const,
+        'domain' as const,
+        'global' as const,
+      ),
     }),
   },
   {
@@ -159,13 +165,18 @@ describe.each([
           } else {
             walker.contexts.set(one.device, one.domain);
             if (one.forgotten) continue;
-            unit.invalidateContexts('device', one.domain, requesterId(one.device), 0);
-            naive.invalidateContext(one.device);
+            unit.invalidateContexts(one.granularity, one.domain, requesterId(one.device), 0);
+            naive.invalidateContexts((domain, requester) => {
+              if (one.granularity === 'global') return true;
+              return one.granularity === 'domain' ? domain === one.domain : requester === one.device;
+            });
           }
           unit.checkInvariants();
         }
-        const { hits, shared, walks } = unit.counters;
+        const { hits, shared, walks, bypassed, ...counters } = unit.counters;
         expect({ hit: hits, shared, walk: walks }).toEqual(seen);
+        expect(bypassed).toBe(0);
+        expect(counters).toEqual(naive.counted);
       }),
       { numRuns: runs(500) },
     );

@@ -259,6 +259,8 @@ describe('an invalidation', () => {
     expect(unit.invalidateIotlb('domain', DOMAIN, ioPageNumber(0), 0, false)).toBe(2);
     expect(unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 1, false)).toBe(1);
     expect(unit.invalidateContexts('global', 0, requesterId(0), 0)).toBe(3);
+    expect(unit.invalidateContexts('domain', DOMAIN, requesterId(0), 0)).toBe(2);
+    expect(unit.invalidateContexts('device', 0, requesterId(DEVICE), 0)).toBe(2);
     expect(unit.invalidateDeviceTlb(requesterId(DEVICE))).toBe(9);
     unit.silentDevices.add(requesterId(DEVICE));
     expect([
@@ -285,5 +287,48 @@ describe('timing parameters', () => {
     ask(0);
     nowNs = 9;
     expect(() => ask(0)).toThrow('request at 9 ns, after one at 10 ns');
+  });
+});
+
+describe('a watcher of walks', () => {
+  it('is told of each walk as it is booked, and no more once it has left', () => {
+    build({ lookupNs: 7 });
+    const seen: unknown[] = [];
+    const others: unknown[] = [];
+    const leave = unit.watchWalks((walk) => seen.push(walk));
+    const leaveToo = unit.watchWalks((walk) => others.push(walk));
+    nowNs = 100;
+    ask(0x123, true);
+    const startNs = 107;
+    const endNs = startNs + OVERHEAD_NS + 6 * READ_NS;
+    const counted = { contextReads: 2, tableReads: 4, ok: true };
+    expect(seen).toEqual([
+      { walker: 0, requesterId: DEVICE, iova: 0x123, write: true, askedNs: 100, startNs, endNs, ...counted },
+    ]);
+    wait();
+    ask(0x456);
+    expect(seen).toHaveLength(1);
+    leave();
+    leave();
+    ask(4096);
+    expect([seen.length, others.length]).toEqual([1, 2]);
+    leaveToo();
+    ask(8192);
+    expect(others).toHaveLength(2);
+  });
+});
+
+describe('"not present" that is cached (caching mode)', () => {
+  it('is found by a requester whose entry had to be read, and still says why', () => {
+    const other = DEVICE + 1;
+    build();
+    unit = new TranslationCache(walker, 1, { iotlbEntries: 16, iotlbWays: 16, walkIntervalNs: 0 }, true);
+    walker.contexts.set(other, DOMAIN);
+    expect(ask(2 ** 30)[0]).toBe(STOPPED);
+    wait();
+    walker.map(DOMAIN, page4K(2 ** 30, 4096));
+    expect(ask(2 ** 30, false, other)[0]).toBe(STOPPED);
+    expect(unit.lastWalk.faultReason).toBe(NOT_MAPPED);
+    expect([unit.counters.faults, unit.lastWalk.levels]).toEqual([2, 0]);
   });
 });

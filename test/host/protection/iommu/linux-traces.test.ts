@@ -6,6 +6,7 @@ import type { Placement, Teardown } from '../../../../host/protection/iommu/stra
 import { SingleUse } from '../../../../host/protection/iommu/strategies/single-use.js';
 import { type IoPageNumber, ioPageAfter, pageNumber } from '../../../../nic/addresses.js';
 import { type DmaOperation as Operation, sectionsOf } from '../../../support/linux-dma-traces.js';
+import { turnOf } from '../../../support/whole.js';
 import { IommuLab } from './lab.js';
 
 const PAGE = 4096;
@@ -72,84 +73,86 @@ class Replay {
   }
 }
 
-describe.each(['linux-viommu-lazy', 'linux-viommu-lazy-6.12'])(
-  'deferred makes the flushes that Linux made: %s',
-  (file) => {
-    it.each([0, 1])(
-      'for the same calls, after as many unmaps and for the same reason (section %i)',
-      (section) => {
-        const operations = sectionsOf(file)[section] ?? [];
-        const isTimer = (index: number) =>
-          operations[index]?.op === 'inv' && !isByFullQueue(operations, index);
-        // A flush by the timer leaves an empty queue and no timer: from there on the state is known.
-        const first = operations.findIndex((_, index) => index > 0 && isTimer(index));
-        expect(first).toBeGreaterThan(0);
-
-        const replay = new Replay('deferred');
-        const theirs: string[] = [];
-        const ours: string[] = [];
-        let [theirUnmaps, ourUnmaps] = [0, 0];
-        let [flushes, byTimer] = [0, 0];
-        const look = () => {
-          const details = replay.strategy.counters();
-          if (details.deferredFlushes === flushes) return;
-          flushes = details.deferredFlushes ?? 0;
-          ours.push(`${details.deferredTimerFlushes === byTimer ? 'full' : 'timer'} after ${ourUnmaps}`);
-          byTimer = details.deferredTimerFlushes ?? 0;
-          ourUnmaps = 0;
-        };
-        // Linux's timer fires on a tick of its kernel and after what runs then: 14 to 21 ms after it is armed, not 10. So
-        // time from its arming to its firing is scaled, and everything keeps its order.
-        const startNs = replay.lab.machine.kernel.nowNs + 1_000_000;
-        let fromNs = operations[first]?.tNs ?? 0;
-        let toNs = startNs;
-        let scale = 1;
-        let armed = false;
-        for (let index = first + 1; index < operations.length; index += 1) {
-          const operation = operations[index] as Operation;
-          if (!armed && operation.op === 'unmap') {
-            const fires = operations.findIndex((_, later) => later > index && isTimer(later));
-            // The recording ends before the timer fires.
-            if (fires < 0) break;
-            toNs += operation.tNs - fromNs;
-            fromNs = operation.tNs;
-            scale = TIMEOUT_NS / ((operations[fires]?.tNs ?? 0) - fromNs);
-            expect(scale).toBeLessThan(1);
-            armed = true;
-          }
-          const atNs = toNs + (operation.tNs - fromNs) * scale;
-          if (operation.op === 'inv') {
-            const timer = isTimer(index);
-            theirs.push(`${timer ? 'timer' : 'full'} after ${theirUnmaps}`);
-            theirUnmaps = 0;
-            if (!timer) continue;
-            replay.runUntil(Math.ceil(atNs) + 1_000);
-            look();
-            [fromNs, toNs, scale, armed] = [operation.tNs, atNs, 1, false];
-            continue;
-          }
-          replay.runUntil(Math.max(Math.ceil(atNs), replay.lab.machine.kernel.nowNs));
-          look();
-          if (operation.op === 'map') replay.map(operation);
-          else {
-            theirUnmaps += 1;
-            ourUnmaps += 1;
-            replay.unmap(operation);
-            look();
-          }
-        }
-        expect(theirs.length).toBeGreaterThan(3);
-        expect(ours).toEqual(theirs);
-      },
-    );
-  },
-);
+/** Sections of a recording; of two recordings, each has one of them in the short form. */
+const sections = (turn: number) => turnOf([0, 1], turn, 2);
 
 describe.each([
-  ['linux-viommu-strict', '6.1', false],
-  ['linux-viommu-strict-6.12', '6.12', true],
-] as const)('single-use makes the invalidations that Linux made: %s', (file, linuxKernel, leaf) => {
-  it.each([0, 1])('one per unmap, of its own pages and with its hint (section %i)', (section) => {
+  ['linux-viommu-lazy', 0],
+  ['linux-viommu-lazy-6.12', 1],
+])('deferred makes the flushes that Linux made: %s', (file, turn) => {
+  it.each(sections(turn))(
+    'for the same calls, after as many unmaps and for the same reason (section %i)',
+    (section) => {
+      const operations = sectionsOf(file)[section] ?? [];
+      const isTimer = (index: number) => operations[index]?.op === 'inv' && !isByFullQueue(operations, index);
+      // A flush by the timer leaves an empty queue and no timer: from there on the state is known.
+      const first = operations.findIndex((_, index) => index > 0 && isTimer(index));
+      expect(first).toBeGreaterThan(0);
+
+      const replay = new Replay('deferred');
+      const theirs: string[] = [];
+      const ours: string[] = [];
+      let [theirUnmaps, ourUnmaps] = [0, 0];
+      let [flushes, byTimer] = [0, 0];
+      const look = () => {
+        const details = replay.strategy.counters();
+        if (details.deferredFlushes === flushes) return;
+        flushes = details.deferredFlushes ?? 0;
+        ours.push(`${details.deferredTimerFlushes === byTimer ? 'full' : 'timer'} after ${ourUnmaps}`);
+        byTimer = details.deferredTimerFlushes ?? 0;
+        ourUnmaps = 0;
+      };
+      // Linux's timer fires on a tick of its kernel and after what runs then: 14 to 21 ms after it is armed, not 10. So
+      // time from its arming to its firing is scaled, and everything keeps its order.
+      const startNs = replay.lab.machine.kernel.nowNs + 1_000_000;
+      let fromNs = operations[first]?.tNs ?? 0;
+      let toNs = startNs;
+      let scale = 1;
+      let armed = false;
+      for (let index = first + 1; index < operations.length; index += 1) {
+        const operation = operations[index] as Operation;
+        if (!armed && operation.op === 'unmap') {
+          const fires = operations.findIndex((_, later) => later > index && isTimer(later));
+          // The recording ends before the timer fires.
+          if (fires < 0) break;
+          toNs += operation.tNs - fromNs;
+          fromNs = operation.tNs;
+          scale = TIMEOUT_NS / ((operations[fires]?.tNs ?? 0) - fromNs);
+          expect(scale).toBeLessThan(1);
+          armed = true;
+        }
+        const atNs = toNs + (operation.tNs - fromNs) * scale;
+        if (operation.op === 'inv') {
+          const timer = isTimer(index);
+          theirs.push(`${timer ? 'timer' : 'full'} after ${theirUnmaps}`);
+          theirUnmaps = 0;
+          if (!timer) continue;
+          replay.runUntil(Math.ceil(atNs) + 1_000);
+          look();
+          [fromNs, toNs, scale, armed] = [operation.tNs, atNs, 1, false];
+          continue;
+        }
+        replay.runUntil(Math.max(Math.ceil(atNs), replay.lab.machine.kernel.nowNs));
+        look();
+        if (operation.op === 'map') replay.map(operation);
+        else {
+          theirUnmaps += 1;
+          ourUnmaps += 1;
+          replay.unmap(operation);
+          look();
+        }
+      }
+      expect(theirs.length).toBeGreaterThan(3);
+      expect(ours).toEqual(theirs);
+    },
+  );
+});
+
+describe.each([
+  ['linux-viommu-strict', '6.1', false, 0],
+  ['linux-viommu-strict-6.12', '6.12', true, 1],
+] as const)('single-use makes the invalidations that Linux made: %s', (file, linuxKernel, leaf, turn) => {
+  it.each(sections(turn))('one per unmap, of its own pages and with its hint (section %i)', (section) => {
     const operations = sectionsOf(file)[section] ?? [];
     const replay = new Replay('single-use', { linuxKernel });
     const asked: { pages: number; leafOnly: boolean }[] = [];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pageNumber } from '../../../../nic/addresses.js';
-import { runs, WHOLE } from '../../../support/whole.js';
+import { runs, turnOf, WHOLE } from '../../../support/whole.js';
 import { frame, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
 import { IommuLab, SETTLE_NS, VENDORS } from './lab.js';
 
@@ -172,7 +172,10 @@ class Walk {
 }
 
 describe('what a device reaches, at every step of its driver', () => {
-  const cases = VENDORS.flatMap((vendor) => Object.keys(RULES).map((name) => ({ vendor, name })));
+  // Each strategy on both vendors' units; on one of them in the short form.
+  const cases = VENDORS.flatMap((vendor, turn) =>
+    turnOf(Object.keys(RULES), turn, 2).map((name) => ({ vendor, name })),
+  );
   it.each(cases)('$name on $vendor: exactly what the strategy is known to leave open', ({ vendor, name }) => {
     const { rule, oneWay } = RULES[name] ?? { rule: () => false, oneWay: false };
     let reached = 0;

@@ -1,0 +1,57 @@
+import type { EventKernel } from '../scheduler/event-kernel.js';
+import type { SerialLine } from '../scheduler/serial-line.js';
+import { ClassPauses, type PausedSender } from './class-pauses.js';
+import type { WirePort } from './host-port.js';
+import type { FlowControlCounts } from './management-page.js';
+import type { NicParameters } from './parameters.js';
+import { ReceivePressure } from './receive-pressure.js';
+
+/** What priority flow control stands between. */
+export interface FlowControlNeighbours {
+  readonly line: SerialLine;
+  readonly wire: WirePort;
+  /** Stops the contexts of a class, and lets them go on. */
+  readonly sender: PausedSender;
+}
+
+/**
+ * Priority flow control of the card's port (IEEE 802.1Q, clause 36; 802.1Qbb), both ways: it obeys pauses of the far end
+ * at the transmit scheduler, and asks for them when the receive buffer of a class fills.
+ */
+export class PriorityFlowControl implements FlowControlCounts {
+  readonly pauses: ClassPauses;
+  readonly pressure: ReceivePressure;
+
+  constructor(kernel: EventKernel, parameters: NicParameters, neighbours: FlowControlNeighbours) {
+    const { pfcClasses, rateBps } = parameters;
+    const options = { name: 'nic.flow-control.expired', rateBps, classes: pfcClasses };
+    this.pauses = new ClassPauses(kernel, options, neighbours.sender);
+    this.pressure = new ReceivePressure(kernel, parameters, neighbours.line, neighbours.wire);
+  }
+
+  get pausedHere(): number {
+    return this.pauses.classes;
+  }
+
+  get pausedThere(): number {
+    return this.pressure.classes;
+  }
+
+  received(trafficClass: number): number {
+    return this.pauses.frames(trafficClass);
+  }
+
+  sent(trafficClass: number): number {
+    return this.pressure.frames(trafficClass);
+  }
+
+  /** Time for which the far end has paused a class, ns. */
+  pausedNs(trafficClass: number): number {
+    return this.pauses.pausedNs(trafficClass);
+  }
+
+  /** The most bytes of the receive buffer that a class has taken. */
+  mostReceiveBytes(trafficClass: number): number {
+    return this.pressure.mostBytes(trafficClass);
+  }
+}
