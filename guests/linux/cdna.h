@@ -16,9 +16,9 @@
 #define CDNA_NAME		"cdna_nic"
 /* A frame of a VLAN, with room to spare; a longer one comes in several buffers, and is dropped. */
 #define CDNA_RX_BYTES		1536
-/* Receive buffers in one call, and how many have to be free before one is made. */
+/* Receive buffers in one call, at most; none is made for fewer than these, or for less than half of a short ring. */
 #define CDNA_REFILL		64
-#define CDNA_REFILL_FROM	16
+#define CDNA_REFILL_FROM	8
 
 /* A buffer that the card has. */
 struct cdna_buffer {

@@ -111,7 +111,7 @@ static bool cdna_refill(struct cdna_nic *nic)
 		u32 wanted = ring->mask + 1 - (ring->producer - ring->consumer);
 		u32 count, taken;
 
-		if (wanted < min_t(u32, CDNA_REFILL_FROM, ring->mask + 1) / 2 || wanted == 0)
+		if (wanted < min_t(u32, CDNA_REFILL_FROM, (ring->mask + 1) / 2))
 			break;
 		wanted = min_t(u32, wanted, CDNA_REFILL);
 		for (count = 0; count < wanted; count++) {

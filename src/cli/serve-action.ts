@@ -65,6 +65,8 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
       note(name === UPLINK ? '# a way out for all guests (10.77.0.254):' : `# ${name}:`);
       note(shellLine(words));
     }
+    if (subject.scenario.guests.some(({ card }) => card === 'cdna'))
+      note('# guests with "card": "cdna" need the driver in guests/linux (docs/real-guests.md)');
     if (lab !== undefined) note(`# the lab, in a browser: ${await lab.listen()}`);
     keys.listen();
     const print = (sample: LiveSample) => {

@@ -134,7 +134,10 @@ export class Machine {
     this.kernel.checkInvariants();
     this.host.checkInvariants();
     this.partner.checkInvariants();
-    for (const guest of this.guests) guest.driver.checkInvariants();
+    for (const { client, driver } of this.guests) {
+      driver.checkInvariants();
+      client?.checkInvariants();
+    }
     this.balloon?.checkInvariants();
   }
 

@@ -69,7 +69,7 @@ describe('replay refuses in one line, and ends with 2', () => {
     [
       'an entry of no kind',
       written('kind', Buffer.concat([GOOD.subarray(0, HEADER_END), new Uint8Array([77])])),
-      /kind: an entry of kind 77, expected 1 to 13/u,
+      /kind: an entry of kind 77, expected 1 to \d+/u,
     ],
     [
       'a guest that is not there',
