@@ -196,6 +196,16 @@ export class NicDriver {
     this.#handler = handler;
   }
 
+  /** Has received frames seen by one more, whose answer counts only where the handler before has none. */
+  alsoReceive(handler: ReceiveHandler): void {
+    const before = this.#handler;
+    this.#handler = (bytes, offset, length) => {
+      const answer = before?.(bytes, offset, length);
+      const later = handler(bytes, offset, length);
+      return answer ?? later;
+    };
+  }
+
   /** Frames from this source are sent from now on. Pull sources are served round-robin, one frame each. */
   attach(source: TrafficSource): void {
     if (this.#closed) return;
