@@ -112,6 +112,8 @@ export class FrameFlow implements DataPath, PausedSender {
       heads: { headBytes: (index) => this.#heads.bytes(index, INNER_EXIT) },
       onGrant: (index) => this.#take(index, this.inner),
       waitsForStarved: true,
+      // The FIFO of this exit is empty as soon as its reads are over, and a fetch comes behind them.
+      isHeldUp: (index) => this.#heads.fillsCache(index),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',

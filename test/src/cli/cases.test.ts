@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
 import type { RunResult } from '../../../src/machine/run-result.js';
+import { tsharkInstalled } from '../../support/tshark.js';
 import { WHOLE } from '../../support/whole.js';
 import { scratchFolder } from '../report/scratch-folder.js';
 import { invoke } from './invoke.js';
@@ -77,3 +79,26 @@ test('a wire of 100 Mb/s is a wire', async () => {
   writeFileSync(path, JSON.stringify({ guests, nic: { rateBps: 100_000_000 }, durationNs: 20_000_000 }));
   expect((await run(path)).wireBusyFraction).toBeGreaterThan(0.99);
 });
+
+test.runIf(tsharkInstalled)(
+  'the header of a capture has seed and command, and a guest behind a driver domain an interface of its own',
+  async () => {
+    const path = scratch.path('headed.pcapng');
+    const call = [
+      'scenarios/four-guests.json',
+      '--protection',
+      'driver-domain',
+      '--seed',
+      '3',
+      '--window',
+      '1ms',
+    ];
+    const { guests } = await run(...call, '--pcapng', path);
+    const { stdout } = spawnSync('capinfos', [path], { encoding: 'utf8' });
+    expect(stdout).toMatch(
+      /^Capture comment: +seed 3; cdna-nic run scenarios\/four-guests\.json .*--seed 3/mu,
+    );
+    const names = [...stdout.matchAll(/^ +Name = (.*)$/gmu)].map(([, name]) => name);
+    expect(names).toEqual(['driver domain', ...guests.map(({ name }) => name), 'no context']);
+  },
+);

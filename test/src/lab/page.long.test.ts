@@ -201,6 +201,37 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     expect(await page.settle()).toEqual(before);
   });
 
+  it('plays an attack between guests of the run on both machines, and a link carries it', async () => {
+    const page = await opened(
+      encodeLink({
+        plans: [defaultPlan, { ...defaultPlan, approach: 'iommu:single-use' }],
+        position: { atNs: 200_000, events: 0 },
+        paceNs: 1_000_000,
+      }),
+    );
+    const before = await page.settle();
+    await page.page.getByRole('tab', { name: 'Attacks' }).click();
+    await page.turn('attack-where', 'here');
+    await page.turn('attacker', 'db');
+    await page.turn('victim', 'batch');
+    await page.page.locator('[data-attack=foreign-page-read]').click();
+    await page.page.locator('[data-verdict=blocked-at-set-up]').waitFor();
+    await page.page.locator('[data-verdict=blocked-at-access]').waitFor();
+    expect(await page.page.locator('.verdict .cast').allInnerTexts()).toEqual([
+      'db attacks batch',
+      'db attacks batch',
+    ]);
+    expect(await page.page.locator('.machine').count()).toBe(2);
+    await page.page.waitForFunction("location.hash.includes('attack=foreign-page-read')");
+    const hash = String(await page.page.evaluate('location.hash'));
+    await page.page.getByText('back to the machine').click();
+    expect(await page.settle()).toEqual(before);
+    await page.close();
+    const other = await opened(hash);
+    await other.page.locator('[data-verdict=blocked-at-access]').waitFor();
+    await other.page.locator('.verdict .cast').getByText('db attacks batch').first().waitFor();
+  });
+
   it('shows registers, rings and tables of what is clicked, and follows a frame to its interrupt', async () => {
     const page = await opened(linkTo(planOf('one-guest', 'iommu:single-use'), 110_000));
     await page.settle();
