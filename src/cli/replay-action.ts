@@ -128,6 +128,7 @@ async function play(
       discipline,
       seed,
       warmUpNs: 0,
+      isSession: true,
       durationNs: result.durationNs,
     },
     result,

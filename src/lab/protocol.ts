@@ -1,7 +1,7 @@
 import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { Direction } from '../../nic/context.js';
 import type { ScenarioInput } from '../scenario/schema.js';
-import type { AttackFilm } from './attack-film.js';
+import type { AttackFilm, Cast } from './attack-film.js';
 import type { Catalogue } from './catalogue.js';
 import type { Details, Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
@@ -77,6 +77,8 @@ export type Request =
   | { readonly kind: 'take-out'; readonly machine: number; readonly output: Output }
   /** Plays an attack of the matrix on a machine of its own. */
   | { readonly kind: 'attack'; readonly attack: string; readonly approach: string; readonly seed: number }
+  /** Plays an attack in the run that is shown, at the time at which it stands, on each of its machines. */
+  | { readonly kind: 'attack-here'; readonly attack: string; readonly cast: Cast }
   /** Real guests: what becomes of one that faults, from now on. */
   | { readonly kind: 'policy'; readonly policy: FaultPolicy }
   /** Real guests: starts to write down what passes the card, or completes the file. */
@@ -129,7 +131,8 @@ export type Report =
       readonly replayed?: number;
     }
   | { readonly kind: 'layout'; readonly layouts: readonly MachineLayout[] }
-  | { readonly kind: 'film'; readonly film: AttackFilm }
+  /** One film, or one of each of two machines. */
+  | { readonly kind: 'film'; readonly films: readonly AttackFilm[] }
   | { readonly kind: 'changed'; readonly plans: readonly LabPlan[] }
   | { readonly kind: 'took-out'; readonly output: Output; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'refused'; readonly request: Request['kind']; readonly message: string }

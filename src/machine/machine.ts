@@ -277,7 +277,7 @@ export class Machine {
 const FRAMES_PER_MEGABYTE = 256;
 
 /** Sources of what the far end sends have ids above those of guests and below those of responders. */
-const INBOUND_IDS = 0x8000;
+export const INBOUND_IDS = 0x8000;
 
 /** Guests one by one, with their names. @throws ScenarioError when two have the same. */
 export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {

@@ -7,7 +7,18 @@ import { LookPanel } from './look.js';
 import { Picture } from './picture.js';
 import { Plots } from './plots.js';
 import { ServedKnobs } from './served-knobs.js';
-import { announcement, film, isServed, message, PANELS, type Panel, panel, plans, theme } from './store.js';
+import {
+  announcement,
+  film,
+  films,
+  isServed,
+  message,
+  PANELS,
+  type Panel,
+  panel,
+  plans,
+  theme,
+} from './store.js';
 import { StoryPanel } from './story-panel.js';
 import { TourPanel } from './tour-panel.js';
 import { tourAt } from './tour-store.js';
@@ -26,7 +37,8 @@ const shownPanels = computed<readonly Panel[]>(() => (isServed.value ? ['knobs',
 
 /** The page: the picture and its plots, and beside them what is turned, read and asked. */
 export function App() {
-  const isPair = plans.value.length === 2 && film.value === undefined;
+  const shown = film.value === undefined ? plans.value : films.value;
+  const isPair = shown.length === 2;
   return (
     <>
       <a class="skip" href="#panel">
@@ -47,7 +59,7 @@ export function App() {
             </p>
           )}
           <div class="machines">
-            {(film.value === undefined ? plans.value : [film.value]).map((_, index) => (
+            {shown.map((_, index) => (
               <Picture key={index} index={index} />
             ))}
           </div>

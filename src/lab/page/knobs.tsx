@@ -16,10 +16,17 @@ function rescene(change: (scenario: ScenarioInput) => ScenarioInput): void {
 
 /** Guests one by one, so that each has knobs of its own. */
 export function separateGuests(guests: readonly Guest[]): Guest[] {
+  let before = 0;
   return guests.flatMap((guest) => {
     const { count = 1, ...one } = guest;
+    const first = before;
+    before += count;
     if (count === 1) return [one];
-    return Array.from({ length: count }, (_, copy) => ({ ...one, name: `${one.name ?? 'guest'}${copy}` }));
+    // As a run names them: those without a name by their place among all.
+    return Array.from({ length: count }, (_, copy) => ({
+      ...one,
+      name: one.name === undefined ? `guest${first + copy}` : `${one.name}${copy}`,
+    }));
   });
 }
 

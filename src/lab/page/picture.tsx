@@ -12,6 +12,7 @@ import {
   catalogue,
   film,
   filmAt,
+  films,
   follow,
   followed,
   isFilmPlaying,
@@ -57,7 +58,11 @@ function ShownMachine({ index, layout, state }: ShownMachineProps) {
   const hits = latest?.hitPercent ?? null;
   return (
     <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
-      {film.value === undefined ? <MachineHead index={index} fingerprint={fingerprint} /> : <FilmHead />}
+      {film.value === undefined ? (
+        <MachineHead index={index} fingerprint={fingerprint} />
+      ) : (
+        <FilmHead index={index} />
+      )}
       <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
         <div class="row domains">
           {domains.map((domain, column) => (
@@ -213,8 +218,8 @@ function Card({ index, discipline, snapshot, mbps }: CardProps) {
   );
 }
 
-function FilmHead() {
-  const shown = film.value;
+function FilmHead({ index }: { index: number }) {
+  const shown = films.value[index];
   if (shown === undefined) return null;
   return (
     <header class="machine-head film">

@@ -1,8 +1,9 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { Direction } from '../../../nic/context.js';
-import type { AttackFilm } from '../attack-film.js';
+import type { AttackFilm, Cast } from '../attack-film.js';
 import type { Catalogue } from '../catalogue.js';
 import type { Details, Subject } from '../inspect.js';
+import type { EntryKind } from '../journal.js';
 import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
@@ -75,7 +76,8 @@ export const histories: readonly [History, History] = [new History(), new Histor
 export const tokens: readonly [Tokens, Tokens] = [new Tokens(), new Tokens()];
 
 /** An attack that was played, picture by picture, in place of the machine that runs. */
-export const film = signal<AttackFilm | undefined>(undefined);
+export const films = signal<readonly AttackFilm[]>([]);
+export const film = computed(() => films.value[0]);
 export const filmAt = signal(0);
 export const isFilmPlaying = signal(false);
 export const isFilming = signal(false);
@@ -104,8 +106,9 @@ const FILM_WINDOW = 15;
 
 /** Rates and percentages of a picture now: of the machine that runs, or of the film. */
 export function latestPoint(machine: number): HistoryPoint | undefined {
-  const shown = film.value?.pictures;
-  if (shown === undefined) return histories[machine]?.latest;
+  if (film.value === undefined) return histories[machine]?.latest;
+  const shown = films.value[machine]?.pictures;
+  if (shown === undefined) return undefined;
   const after = shown[filmAt.value]?.snapshot;
   const before = shown[Math.max(0, filmAt.value - FILM_WINDOW)]?.snapshot;
   return after === undefined || before === undefined || after === before
@@ -146,17 +149,29 @@ export function attack(name: string, approach: string, seed: number): void {
   send({ kind: 'attack', attack: name, approach, seed });
 }
 
+/** Lets an attack be played in the run that is shown, from one of its guests on another. */
+export function attackHere(name: string, cast: Cast): void {
+  pause();
+  isFilming.value = true;
+  send({ kind: 'attack-here', attack: name, cast });
+}
+
 /** Back from a film to the machine that runs. */
 export function leaveFilm(): void {
   if (film.value === undefined) return;
   batch(() => {
-    film.value = undefined;
+    films.value = [];
     isFilmPlaying.value = false;
     for (const moving of tokens) moving.clear();
     showMachines(live.machines);
     layouts.value = live.layouts;
     if (live.position !== undefined) position.value = live.position;
   });
+}
+
+/** Where the run stands, also while a film is shown. */
+export function runPosition(): Position {
+  return film.value === undefined || live.position === undefined ? position.value : live.position;
 }
 
 /** Shows a picture of the film. */
@@ -166,13 +181,17 @@ export function showPicture(at: number): void {
   if (shown === undefined || picture === undefined) return;
   batch(() => {
     const next = shown.pictures.indexOf(picture);
-    if (next === filmAt.value + 1) tokens[0].add(picture.entries);
-    else {
-      tokens[0].clear();
-      tokens[0].add(shown.pictures.slice(Math.max(0, next - 3), next + 1).flatMap(({ entries }) => entries));
+    for (const [machine, { pictures }] of films.value.entries()) {
+      const moving = tokens[machine];
+      if (next !== filmAt.value + 1) moving?.clear();
+      const from = next === filmAt.value + 1 ? next : Math.max(0, next - 3);
+      moving?.add(pictures.slice(from, next + 1).flatMap(({ entries }) => entries));
     }
     filmAt.value = next;
-    showMachines([picture]);
+    // Both were played from the same instant; the shorter one stands at its end.
+    const states = films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture);
+    announceRefusals(states, !isFilmPlaying.value);
+    showMachines(states);
     position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
   });
 }
@@ -354,17 +373,19 @@ function takeOpened(report: ReportOf<'opened'>): void {
   for (const moving of tokens) moving.clear();
 }
 
-function takeFilm({ film: shown }: ReportOf<'film'>): void {
-  film.value = shown;
+function takeFilm({ films: shown }: ReportOf<'film'>): void {
+  films.value = shown;
   isFilming.value = false;
-  layouts.value = [shown.layout];
+  layouts.value = shown.map(({ layout }) => layout);
   // The machine lets go of the frame as well: its story would come back behind the film with nothing that is followed.
   if (followed.value !== undefined) follow(followed.value.machine, undefined);
   for (const moving of tokens) moving.clear();
   filmAt.value = 0;
   showPicture(0);
   isFilmPlaying.value = !prefersStillness();
-  announcement.value = `${shown.attack} on ${shown.approach}: ${shown.verdict}.`;
+  announcement.value = shown
+    .map(({ attack: name, approach, verdict }) => `${name} on ${approach}: ${verdict}.`)
+    .join(' ');
 }
 
 function takeState(report: ReportOf<'state'>): void {
@@ -376,15 +397,31 @@ function takeState(report: ReportOf<'state'>): void {
   drawn.value = report.machines;
   for (const [index, state] of report.machines.entries()) {
     if (isBack) histories[index]?.cut(report.position.atNs);
-    histories[index]?.add(state.snapshot, isStill(report));
+    // On the way to a place it looks like nothing that the reader has asked for.
+    if (report.activity !== 'replaying') histories[index]?.add(state.snapshot, isStill(report));
     tokens[index]?.add(state.entries);
   }
   takeFigures(report, isBack || isFresh);
+  announceRefusals(report.machines, isStill(report));
   if (!isFresh) return;
   isFresh = false;
   const then = afterOpening;
   afterOpening = undefined;
   if (then !== undefined) queueMicrotask(then);
+}
+
+const REFUSALS: ReadonlySet<EntryKind> = new Set(['refused', 'denied', 'fault']);
+/** Least time between two refusals that a screen reader is told of while the machine runs, ms. */
+const REFUSAL_MS = 3000;
+let refusalMs = Number.NEGATIVE_INFINITY;
+
+/** What turns red on the picture is said as well: which gate, which rule, which byte. */
+function announceRefusals(states: readonly Pick<MachineState, 'entries'>[], isLast: boolean): void {
+  const refusal = states.flatMap(({ entries }) => entries).findLast(({ kind }) => REFUSALS.has(kind));
+  const nowMs = readerNowMs();
+  if (refusal === undefined || (!isLast && nowMs - refusalMs < REFUSAL_MS)) return;
+  refusalMs = nowMs;
+  announcement.value = refusal.text;
 }
 
 /** Whether no other state follows by itself. */
@@ -406,7 +443,7 @@ function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
 }
 
 function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {
-  if (refused === 'attack') isFilming.value = false;
+  if (refused === 'attack' || refused === 'attack-here') isFilming.value = false;
   if (refused === 'open') opening.shift();
   message.value = why;
   announcement.value = why;
