@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs';
+import { COST } from '../host/cpu/costs.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
@@ -311,7 +312,7 @@ export class NicDriver {
 
   #onInterrupt(): void {
     if (this.domain.state === 'killed') return;
-    this.#parts.processor.charge('guestInterrupt');
+    this.#parts.processor.charge(COST.guestInterrupt);
     if (this.#polling) return;
     this.#polling = true;
     this.port.maskInterrupts(true);

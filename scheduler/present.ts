@@ -16,6 +16,6 @@ export function present<T>(value: T | undefined): T {
 }
 
 /** Separate, so that the check itself is small enough to be inlined everywhere. */
-function absent(): never {
+export function absent(): never {
   throw new InvariantViolation('an index lies outside the column, or a key is not in the map');
 }

@@ -145,6 +145,26 @@ describe('serve --lab', () => {
     ]);
   });
 
+  it("has its page under iommu:guest too, which is no approach of the lab's", async () => {
+    const guests = ['red', 'blue'].map((name) => ({
+      name,
+      attached: true,
+      card: 'cdna' as const,
+      memoryMegabytes: 4,
+    }));
+    const { watch } = await serve({ protection: 'iommu:guest', scenario: { guests } });
+    const { watcher, opened } = await watch();
+    expect(opened.plans[0]).toMatchObject({ approach: 'iommu:guest' });
+    const subjects = ['access-gate', 'set-up-gate', 'card'] as const;
+    for (const kind of subjects) {
+      watcher.ask({ kind: 'inspect', machine: 0, subject: { kind } });
+      const { details } = await watcher.next('state', (state) => state.details !== undefined);
+      expect(details?.sections.length).toBeGreaterThan(0);
+      watcher.ask({ kind: 'inspect', machine: 0 });
+      await watcher.next('state', (state) => state.details === undefined);
+    }
+  });
+
   it('counts a fault of a real guest, says what it was, and answers the next by the policy of the page', async () => {
     const { session, watch } = await serve();
     const { watcher } = await watch();

@@ -5,7 +5,6 @@ import {
   ioVirtualAddress,
   lastPageOf,
   type PageNumber,
-  pageAddress,
   pageAfter,
   pageOf,
   type RequesterId,
@@ -101,7 +100,7 @@ export class IommuProtection implements Protection {
     parts.hypervisor.attachVectorRing((physical, bytes) => {
       const last = lastPageOf(physical, bytes);
       for (let page = pageOf(physical); page <= last; page = pageAfter(page))
-        cardTables.map(identityOf(page), pageAddress(page), 12, WRITE);
+        cardTables.mapPage(identityOf(page), page, WRITE);
       return deviceAddress(identityAddress(physical));
     });
     driver.attach(driverOptions.managementRequester, CARD_DOMAIN, cardTables);

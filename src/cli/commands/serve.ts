@@ -26,6 +26,7 @@ export const serveCommand: CommandEntry = {
     ['--json', 'a line of JSON per second instead of the table'],
   ],
   notes: `Without a scenario: two machines (scenarios/two-machines.json). Real guests are those with "attached": true.
+Under --protection iommu:guest each machine's own IOMMU drives our tables (npm install koffi@3.3.4).
 Keys: q ends, c starts and completes a capture, 1 to 9 choose a guest, + and - change its weight.
 QEMU 10.1 or later is needed for the machines; docs/real-guests.md goes from nothing to two that ping.
 
