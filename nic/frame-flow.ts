@@ -92,7 +92,7 @@ export class FrameFlow implements DataPath, PausedSender {
     this.#order.add(this.transmit);
     this.#order.add(this.inner);
     if (parameters.pfcClasses !== 0)
-      this.flowControl = new PriorityFlowControl(kernel, parameters, { ...neighbours, sender: this });
+      this.flowControl = new PriorityFlowControl(core, { ...neighbours, sender: this });
     this.receive = new ReceivePath(core, this, this.flowControl?.pressure);
     this.#fetcher = new DescriptorFetcher(core, this);
     this.#completions = new Completions(core, this);

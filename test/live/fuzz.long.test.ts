@@ -10,6 +10,7 @@ const APPROACHES = [
   ['iommu:single-use', true],
   ['iommu:deferred', true],
   ['cdna+iommu', true],
+  ['iommu:guest', true],
 ] as const;
 
 it.each(APPROACHES)(

@@ -8,6 +8,7 @@ it.each([
   ['none', false],
   ['cdna', true],
   ['iommu:single-use', true],
+  ['iommu:guest', true],
 ] as const)(
   'whatever a client sends and writes, its victim works, keeps its bytes where the approach does so, and is not charged (%s)',
   (protection, stops) => {

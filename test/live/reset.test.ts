@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/whole.js';
 import { ethernet, RECEIVE, TRANSMIT } from './support/driver.js';
 import { Lab, MAC } from './support/lab.js';
 
@@ -50,7 +51,7 @@ describe.each(['none', 'cdna', 'iommu:single-use', 'driver-domain', 'cdna+iommu'
             expect(next.takeUsed(TRANSMIT)).toHaveLength(1);
           },
         ),
-        { numRuns: 15 },
+        { numRuns: runs(60) },
       );
       expect(lab.live.guests[1]?.device.faults).toEqual({});
     });

@@ -122,15 +122,25 @@ export async function openView({
   await lab.settle();
   await act?.(lab);
   await lab.page.waitForTimeout(STILL_MS);
+  // How many points a plot has is a matter of how fast this machine is.
+  await lab.page.addStyleTag({ content: '.plot canvas { visibility: hidden }' });
   return lab;
 }
 
-const QUALITY = 60;
+const QUALITY = 70;
+/** Sides of a picture as a share of those of the page: enough to see what is where, and small to store. */
+const SCALE = 0.5;
 
-/** A picture of the page as it is now, WebP. */
+/** A picture of the page as it is now, WebP, half as wide and high. */
 export async function pictureOf({ page }: LabPage): Promise<Buffer> {
   const session = await page.context().newCDPSession(page);
-  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: QUALITY });
+  const { width, height } = page.viewportSize() ?? { width: 0, height: 0 };
+  const y = Number(await page.evaluate('scrollY'));
+  const { data } = await session.send('Page.captureScreenshot', {
+    format: 'webp',
+    quality: QUALITY,
+    clip: { x: 0, y, width, height, scale: SCALE },
+  });
   return Buffer.from(data, 'base64');
 }
 
@@ -148,7 +158,7 @@ export async function fontsHere({ page }: LabPage): Promise<string> {
   return createHash('sha256').update(JSON.stringify(widths)).digest('hex').slice(0, 16);
 }
 
-/** How two pictures differ, seen from some distance: share of blocks of 4 x 4 pixels whose colour is another one, 0 to 1. */
+/** How two pictures differ, seen from some distance: share of blocks of 3 x 3 pixels whose colour is another one, 0 to 1. */
 export async function differenceOf({ page }: LabPage, one: Buffer, other: Buffer): Promise<number> {
   const urls = [one, other].map((bytes) => `data:image/webp;base64,${bytes.toString('base64')}`);
   return Number(
@@ -161,8 +171,8 @@ export async function differenceOf({ page }: LabPage, one: Buffer, other: Buffer
       }));
       const [first, second] = images;
       if (first.width !== second.width || first.height !== second.height) return 1;
-      const width = Math.floor(first.width / 4);
-      const height = Math.floor(first.height / 4);
+      const width = Math.floor(first.width / 3);
+      const height = Math.floor(first.height / 3);
       const [left, right] = images.map((image) => {
         const canvas = document.createElement('canvas');
         canvas.width = width;

@@ -64,6 +64,7 @@ export class History {
     const isSoon = !isStill && nowMs - this.#lastMs < LEAST_GAP_MS;
     if (last !== undefined && (snapshot.atNs <= last.atNs || isSoon)) return;
     this.#lastMs = nowMs;
+    if (last === undefined && snapshot.atNs > 0) this.#recent.push(beginningOf(snapshot));
     const base = this.#recent[0];
     this.#recent.push(snapshot);
     if (this.#recent.length > WINDOW_POINTS) this.#recent.shift();
@@ -72,6 +73,17 @@ export class History {
     if (this.#points.length > MOST_POINTS) this.#points.shift();
     this.#version += 1;
   }
+}
+
+/** The same machine at the start of its run: what is shown of one that was taken to a place at once is its way there. */
+function beginningOf(snapshot: Snapshot): Snapshot {
+  return {
+    ...snapshot,
+    atNs: 0,
+    guests: snapshot.guests.map((guest) => ({ ...guest, bytesTransmitted: 0 })),
+    domains: snapshot.domains.map((domain) => ({ ...domain, cpuNs: 0 })),
+    details: {},
+  };
 }
 
 /** Rates over the time from one snapshot to another, and what holds at the later one. */

@@ -364,7 +364,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
         )}
         {guest === undefined && (
           <span class="figures">
-            {domain.kind === 'hypervisor' ? 'owns both gates' : 'bridges and copies'}
+            <span>{domain.kind === 'hypervisor' ? 'owns both gates' : 'bridges and copies'}</span>
           </span>
         )}
       </button>

@@ -255,7 +255,11 @@ function optionsOf(kind: PlotKind, width: number): uPlot.Options {
         label: name,
         stroke: paint(ownerColour(column)),
         width: 1.6,
-        points: { show: false },
+        // A line needs two points; one alone is a dot.
+        points: {
+          show: (_chart: uPlot, _series: number, first: number, last: number) => first === last,
+          size: 5,
+        },
         ...(machine === 0 ? {} : { dash: [4, 3] }),
       })),
     ],

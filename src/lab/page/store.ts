@@ -3,6 +3,7 @@ import type { Direction } from '../../../nic/context.js';
 import type { AttackFilm, Cast } from '../attack-film.js';
 import type { Catalogue } from '../catalogue.js';
 import type { Details, Subject } from '../inspect.js';
+import type { EntryKind } from '../journal.js';
 import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
@@ -188,7 +189,9 @@ export function showPicture(at: number): void {
     }
     filmAt.value = next;
     // Both were played from the same instant; the shorter one stands at its end.
-    showMachines(films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture));
+    const states = films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture);
+    announceRefusals(states, !isFilmPlaying.value);
+    showMachines(states);
     position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
   });
 }
@@ -394,15 +397,31 @@ function takeState(report: ReportOf<'state'>): void {
   drawn.value = report.machines;
   for (const [index, state] of report.machines.entries()) {
     if (isBack) histories[index]?.cut(report.position.atNs);
-    histories[index]?.add(state.snapshot, isStill(report));
+    // On the way to a place it looks like nothing that the reader has asked for.
+    if (report.activity !== 'replaying') histories[index]?.add(state.snapshot, isStill(report));
     tokens[index]?.add(state.entries);
   }
   takeFigures(report, isBack || isFresh);
+  announceRefusals(report.machines, isStill(report));
   if (!isFresh) return;
   isFresh = false;
   const then = afterOpening;
   afterOpening = undefined;
   if (then !== undefined) queueMicrotask(then);
+}
+
+const REFUSALS: ReadonlySet<EntryKind> = new Set(['refused', 'denied', 'fault']);
+/** Least time between two refusals that a screen reader is told of while the machine runs, ms. */
+const REFUSAL_MS = 3000;
+let refusalMs = Number.NEGATIVE_INFINITY;
+
+/** What turns red on the picture is said as well: which gate, which rule, which byte. */
+function announceRefusals(states: readonly Pick<MachineState, 'entries'>[], isLast: boolean): void {
+  const refusal = states.flatMap(({ entries }) => entries).findLast(({ kind }) => REFUSALS.has(kind));
+  const nowMs = readerNowMs();
+  if (refusal === undefined || (!isLast && nowMs - refusalMs < REFUSAL_MS)) return;
+  refusalMs = nowMs;
+  announcement.value = refusal.text;
 }
 
 /** Whether no other state follows by itself. */

@@ -158,6 +158,36 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     expect(await page.fingerprint()).toBe(straight({ ...defaultPlan, scenario }, atNs));
   });
 
+  it('a priority changes while the machine runs, where the discipline has one', async () => {
+    const page = await opened(linkTo({ ...defaultPlan, discipline: 'priority' }, 300_000));
+    await page.settle();
+    await page.page.getByRole('tab', { name: 'Knobs' }).click();
+    await page.turn('priority-batch', '7');
+    await page.page.waitForFunction("location.hash.includes('s=~')");
+    await page.settle();
+    const { atNs } = await page.playTo(900_000);
+    const scenario = {
+      ...defaultPlan.scenario,
+      changes: [{ atNs: 300_001, guest: 'batch', priority: 7 }],
+    };
+    expect(await page.fingerprint()).toBe(
+      straight({ ...defaultPlan, scenario, discipline: 'priority' }, atNs),
+    );
+  });
+
+  it('says in words what turns red: which gate, which rule, which byte', async () => {
+    const page = await opened(linkTo(defaultPlan));
+    await page.page.getByRole('tab', { name: 'Attacks' }).click();
+    await page.turn('attack-approach', 'cdna');
+    await page.page.locator('[data-attack=foreign-page-read]').click();
+    await page.page.locator('[data-verdict]').waitFor();
+    await page.page.locator('[data-step=fault]').click();
+    const said = page.page.locator('[role=status].visually-hidden');
+    await said
+      .getByText(/^set-up gate: not-owner: buffer of \d+ bytes at 0x[0-9a-f]+; byte \d+ of it/u)
+      .waitFor();
+  });
+
   it('runs two machines side by side on the same traffic to the same instant', async () => {
     const page = await opened(linkTo(defaultPlan));
     await page.page.getByRole('tab', { name: 'Knobs' }).click();
@@ -365,7 +395,7 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       await check('a film in a tour');
       await page.close();
     }
-  });
+  }, 240_000);
 
   it('shows the latency of each guest at the percentile that is chosen', async () => {
     const page = await opened(linkTo(defaultPlan, 300_000));
